@@ -1,0 +1,69 @@
+"""runstore: every run of an experiment numbered, described, searchable and repeatable."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runstore.active import ActiveRun, current_run
+    from runstore.errors import RunstoreError, StoreWarning
+    from runstore.manager import ArtifactManager
+    from runstore.manager_store import ManagerStore
+    from runstore.model.params import ParameterSet, parameter_set
+    from runstore.model.run import Event, Experiment, Run
+    from runstore.model.status import Status
+    from runstore.store import Page, Store, start_run
+
+__version__ = "0.1.0"
+
+# Where each public name is defined; a module is loaded when its name is used first.
+_HOMES = {
+    "ActiveRun": "runstore.active",
+    "ArtifactManager": "runstore.manager",
+    "Event": "runstore.model.run",
+    "Experiment": "runstore.model.run",
+    "ManagerStore": "runstore.manager_store",
+    "Page": "runstore.store",
+    "ParameterSet": "runstore.model.params",
+    "Run": "runstore.model.run",
+    "RunstoreError": "runstore.errors",
+    "Status": "runstore.model.status",
+    "Store": "runstore.store",
+    "StoreWarning": "runstore.errors",
+    "current_run": "runstore.active",
+    "parameter_set": "runstore.model.params",
+    "start_run": "runstore.store",
+}
+
+__all__ = [
+    "ActiveRun",
+    "ArtifactManager",
+    "Event",
+    "Experiment",
+    "ManagerStore",
+    "Page",
+    "ParameterSet",
+    "Run",
+    "RunstoreError",
+    "Status",
+    "Store",
+    "StoreWarning",
+    "current_run",
+    "parameter_set",
+    "start_run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'runstore' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

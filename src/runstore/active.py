@@ -1,0 +1,255 @@
+"""ActiveRun: a run that this process executes, as context manager, decorator or plain object."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import time
+import traceback as tracebacks
+import warnings
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from runstore import lifetime
+from runstore.errors import ConflictError, RunFinishedError, StoreWarning, UsageError
+from runstore.model.params import ParameterSet
+from runstore.model.run import Run
+from runstore.model.status import REPORTED, Status
+from runstore.model.values import clean_text
+
+if TYPE_CHECKING:
+    from runstore.store import Store
+
+PARENT_VARIABLE = "RUNSTORE_PARENT"
+_EXIT_INTERRUPTED = 130
+
+F = TypeVar("F", bound=Callable[..., Any])
+_current: ContextVar[ActiveRun | None] = ContextVar("runstore_current_run", default=None)
+
+
+def current_run() -> ActiveRun | None:
+    """Return the run whose `with` block or decorated function is being executed, or None."""
+    return _current.get()
+
+
+class ActiveRun:
+    """A run that has started and is being executed here.
+
+    Leaving the `with` block writes `complete`; an exception writes `error` with its traceback
+    and goes on its way; Ctrl-C and SIGTERM write `interrupted`. As a plain object, call
+    `finish()`. As a decorator, each call of the function is a run of its own.
+
+    Attributes:
+        store: Where the run is kept.
+        uid: Identity across machines.
+        reference: `<experiment>_<run number>_<timestamp>`.
+        experiment_name: What the run is grouped under.
+        run_number: Number within the experiment.
+        timestamp: Local wall time of the start, as references carry it.
+        started_at: Start (UTC).
+        parameter_sets: The sets it runs.
+        notes: Prose of the user, as last written through this object.
+        status: As last written through this object.
+    """
+
+    def __init__(self, store: Store, run: Run) -> None:
+        self.store = store
+        self.uid = run.uid
+        self.reference = run.reference
+        self.experiment_name = run.experiment_name
+        self.run_number = run.run_number
+        self.timestamp = run.timestamp
+        self.started_at: datetime = run.started_at
+        self.parameter_sets: tuple[ParameterSet, ...] = run.parameter_sets
+        self.notes = run.notes
+        self.status = run.status
+        self._again: Callable[[], ActiveRun] | None = None
+        self._pid = os.getpid()
+        self._token: Token[ActiveRun | None] | None = None
+        lifetime.begin(self)
+
+    def __repr__(self) -> str:
+        return f"<ActiveRun {self.reference!r} {self.status.value}>"
+
+    @property
+    def record(self) -> Run:
+        """The run as it is kept now."""
+        return self.store.get(self.uid)
+
+    def edit(self, *, notes: str | None) -> None:
+        """Replace the notes; leaves an event. Durable on return."""
+        self.notes = self.store.edit(self.uid, notes=notes).notes
+
+    def finish(
+        self,
+        status: Status | str = Status.COMPLETE,
+        *,
+        error: str | None = None,
+        traceback: str | None = None,
+        exit_code: int | None = None,
+    ) -> None:
+        """End the run; durable on return.
+
+        Where the database does not take it (a full disk, a vanished folder), the end is kept in
+        the spool, a `StoreWarning` says where, and the program goes on.
+
+        Args:
+            status: `complete`, `error` or `interrupted`.
+            error: What went wrong, in a line or a few.
+            traceback: The full traceback.
+            exit_code: Exit status; 0 for a complete run and 1 for an error when not given.
+
+        Raises:
+            RunFinishedError: It has ended already.
+            UsageError: The status is not an end that a run can report.
+        """
+        ended = reported(status)
+        if self.status.is_final:
+            raise RunFinishedError(
+                f"The run {self.reference} has ended already, as {self.status}.",
+                kept="Its record was not changed.",
+            )
+        if exit_code is None and ended is not Status.INTERRUPTED:
+            exit_code = 0 if ended is Status.COMPLETE else 1
+        self._write_end(ended, error, traceback, exit_code)
+
+    def _write_end(
+        self, status: Status, error: str | None, traceback: str | None, exit_code: int | None
+    ) -> None:
+        # A forked child has a copy of this object; the run belongs to the process that began it.
+        if self._pid != os.getpid():
+            return
+        self.status = status
+        lifetime.end(self)
+        from runstore.storage.spool import Ending
+
+        ending = Ending(
+            uid=self.uid,
+            status=status.value,
+            ended_at=time.time_ns() // 1000,
+            error=None if error is None else clean_text(error),
+            traceback=None if traceback is None else clean_text(traceback),
+            exit_code=exit_code,
+        )
+        self.store.write_ending(ending, self.reference)
+
+    # What the end of the process needs (lifetime.Living)
+
+    def beat(self) -> None:
+        """Write a sign of life."""
+        self.store.mark_seen([self.uid])
+
+    def end(self, status: Status, error: BaseException | None) -> None:
+        """Write the end, because the process ends."""
+        text, trace, exit_code = _told_by(error)
+        self._write_end(status, text, trace, exit_code)
+
+    # Context manager and decorator
+
+    def __enter__(self) -> ActiveRun:
+        if self.status.is_final:
+            raise ConflictError(
+                f"The run {self.reference} has ended already.",
+                hint=f"To go on with it: runstore.start_run(resume={self.reference!r}).",
+            )
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._token is not None:
+            _current.reset(self._token)
+            self._token = None
+        if self.status.is_final:
+            return
+        self.end(_status_of(error), error)
+
+    def repeat_with(self, again: Callable[[], ActiveRun]) -> None:
+        """Remember how to start such a run again, which decorating a function needs."""
+        self._again = again
+
+    def __call__(self, function: F) -> F:
+        """Make every call of the function a run of its own, with the arguments given here.
+
+        The run that `start_run(...)` began is withdrawn, as if it had never been: a decorator is
+        evaluated when the module is imported, not when the function runs.
+        """
+        if self._again is None or not callable(function):
+            raise UsageError("Only the result of start_run(...) can decorate a function.")
+        again = self._again
+        lifetime.end(self)
+        self.store.withdraw(self.uid)
+        self.status = Status.INTERRUPTED
+
+        @functools.wraps(function)
+        def recorded(*args: Any, **kwargs: Any) -> Any:
+            with again():
+                return function(*args, **kwargs)
+
+        return recorded  # type: ignore[return-value] - same signature, by functools.wraps
+
+
+def reported(status: Status | str) -> Status:
+    """Return the status when a run may report it as its end."""
+    try:
+        ended = Status(status)
+    except ValueError:
+        ended = Status.RUNNING
+    if ended not in REPORTED:
+        names = ", ".join(sorted(one.value for one in REPORTED))
+        raise UsageError(f"A run cannot end as {str(status)!r}.", hint=f"Use one of: {names}.")
+    return ended
+
+
+def _status_of(error: BaseException | None) -> Status:
+    """Return how a run ends whose block was left with this exception."""
+    if error is None:
+        return Status.COMPLETE
+    if isinstance(error, (KeyboardInterrupt, lifetime.Terminated)):
+        return Status.INTERRUPTED
+    if isinstance(error, SystemExit) and not error.code:
+        return Status.COMPLETE
+    return Status.ERROR
+
+
+def _told_by(error: BaseException | None) -> tuple[str | None, str | None, int | None]:
+    """Return the error text, the traceback and the exit status that an exception stands for."""
+    if error is None:
+        return None, None, 0
+    if isinstance(error, KeyboardInterrupt):
+        return None, None, _EXIT_INTERRUPTED
+    if isinstance(error, SystemExit):
+        if error.code is None or isinstance(error.code, int):
+            code = error.code or 0
+            told = f"SystemExit: {code}" if code and not isinstance(error, lifetime.Terminated) else None
+            return told, None, code
+        return f"SystemExit: {error.code}", None, 1
+    text = "".join(tracebacks.format_exception_only(type(error), error)).strip()
+    trace = "".join(tracebacks.format_exception(type(error), error, error.__traceback__))
+    return text, trace, 1
+
+
+def warn(message: str) -> None:
+    """Say on the user's own line of code what runstore worked around."""
+    warnings.warn(message, StoreWarning, stacklevel=_user_frame())
+
+
+def _user_frame() -> int:
+    """Return the stack level of the nearest caller outside this package."""
+    level = 2
+    frame = sys._getframe(1)  # noqa: SLF001 - the documented way to look at callers cheaply
+    here = os.path.dirname(__file__)  # noqa: PTH120 - importing nothing more for a text test
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(here):
+        frame = frame.f_back
+        level += 1
+    return level - 1
+
+

@@ -1,0 +1,107 @@
+"""Which store: the argument, RUNSTORE_URL, the project file, the nearest `.runstore`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from runstore.errors import StoreUnavailableError, UsageError
+
+FOLDER = ".runstore"
+DATABASE = "runstore.db"
+_PROJECT_FILE = "pyproject.toml"
+
+
+def find_store(location: str | os.PathLike[str] | None = None) -> Path:
+    """Return the folder of the store to use; it may not exist yet.
+
+    Order: the argument, `RUNSTORE_URL`, `store` in `[tool.runstore]` of the nearest
+    `pyproject.toml` (relative to that file), the nearest `.runstore` above the working directory,
+    else `.runstore` in the root of the git checkout or in the working directory.
+
+    Raises:
+        UsageError: The location is a URL of a kind that runstore does not know.
+        StoreUnavailableError: There is no working directory to begin from.
+    """
+    if location is not None:
+        return _folder_of(os.fspath(location))
+    if url := os.environ.get("RUNSTORE_URL"):
+        return _folder_of(url)
+    here = working_directory()
+    settings, project = project_settings(here)
+    if store := settings.get("store"):
+        return project / _folder_of(str(store))
+    above = (here, *here.parents)
+    for folder in above:
+        if (folder / FOLDER).is_dir():
+            return folder / FOLDER
+    root = next((folder for folder in above if (folder / ".git").exists()), here)
+    return root / FOLDER
+
+
+def _folder_of(location: str) -> Path:
+    """Read a folder, the database file in it, or a `sqlite:///` or `file://` URL of either."""
+    scheme, separator, _ = location.partition("://")
+    path = Path(location)
+    if separator and len(scheme) > 1:
+        parts = urlsplit(location)
+        if scheme not in {"sqlite", "file"}:
+            raise UsageError(
+                f"runstore does not know stores of the kind {scheme}://.",
+                hint="Use a folder, or sqlite:///path/to/folder.",
+            )
+        path = Path(unquote(parts.netloc + parts.path))
+    if path.name == DATABASE and not path.is_dir():
+        return path.parent
+    if not str(location).strip():
+        raise UsageError("The location of the store is empty.", hint="Name a folder.")
+    return path
+
+
+def working_directory() -> Path:
+    """Return the working directory.
+
+    Raises:
+        StoreUnavailableError: It was deleted.
+    """
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise StoreUnavailableError(
+            "The working directory was deleted, so there is no place to look for a store.",
+            hint="Change to a folder that exists, or name the store: Store.open(folder).",
+        ) from error
+
+
+def project_settings(here: Path) -> tuple[Mapping[str, Any], Path]:
+    """Return `[tool.runstore]` of the nearest pyproject.toml that has it, and its folder.
+
+    Without one: no settings, and the folder given.
+    """
+    for folder in (here, *here.parents):
+        file = folder / _PROJECT_FILE
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            continue
+        # The parser is only loaded for a file that has something to say.
+        if "tool.runstore" in text or "runstore" in text:
+            settings = _parse(text, file)
+            if settings is not None:
+                return settings, folder
+    return {}, here
+
+
+def _parse(text: str, file: Path) -> Mapping[str, Any] | None:
+    try:
+        import tomllib
+    except ImportError:
+        import tomli as tomllib
+    try:
+        settings = tomllib.loads(text).get("tool", {}).get("runstore")
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{file} is not valid TOML: {error}.") from error
+    return settings if isinstance(settings, dict) else None

@@ -1,0 +1,166 @@
+"""Every error runstore raises on purpose.
+
+RunstoreError
+├─ UsageError (ValueError)          the request makes no sense
+│  ├─ FilterError
+│  └─ InvalidValueError
+├─ NotFoundError (LookupError)
+│  ├─ RunNotFoundError
+│  └─ AmbiguousReferenceError
+├─ ConflictError                    true, but not now
+│  ├─ RunActiveError
+│  ├─ RunFinishedError
+│  └─ DuplicateReferenceError
+├─ StoreError (OSError)             the place that keeps runs
+│  ├─ StoreLockedError
+│  ├─ StoreUnavailableError
+│  ├─ StoreReadOnlyError
+│  ├─ StoreCorruptError
+│  └─ SchemaTooOldError, SchemaTooNewError
+└─ MissingExtraError (ImportError)
+
+StoreWarning is what a store says when it goes on by itself: what happened, and where the data is.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RunstoreError(Exception):
+    """Base of the family.
+
+    Args:
+        what: What happened, as a sentence.
+        kept: What was kept or left unchanged, as a sentence; empty when nothing was at stake.
+        hint: What to do next, as a sentence; empty when the message says it already.
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, what: str, *, kept: str = "", hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.kept = kept
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.what, self.kept, self.hint) if part)
+
+
+class UsageError(RunstoreError, ValueError):
+    """The request makes no sense, whatever the store holds."""
+
+    code = "usage"
+
+
+class FilterError(UsageError):
+    """A filter names a field that runs do not have, or does not parse."""
+
+    code = "filter"
+
+
+class InvalidValueError(UsageError):
+    """A value cannot be stored: a name, a parameter, a note."""
+
+    code = "invalid-value"
+
+
+class NotFoundError(RunstoreError, LookupError):
+    """Nothing of that name is kept."""
+
+    code = "not-found"
+
+
+class RunNotFoundError(NotFoundError):
+    """No run answers to the name."""
+
+    code = "run-not-found"
+
+
+class AmbiguousReferenceError(NotFoundError):
+    """Several runs answer to the name; `candidates` lists them, newest first."""
+
+    code = "ambiguous-reference"
+
+    def __init__(
+        self, what: str, *, candidates: tuple[str, ...], kept: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(what, kept=kept, hint=hint)
+        self.candidates = candidates
+
+
+class ConflictError(RunstoreError):
+    """The request makes sense, but not in the state things are in."""
+
+    code = "conflict"
+
+
+class RunActiveError(ConflictError):
+    """The run is still being executed."""
+
+    code = "run-active"
+
+
+class RunFinishedError(ConflictError):
+    """The run has ended; an ending is written once."""
+
+    code = "run-finished"
+
+
+class DuplicateReferenceError(ConflictError):
+    """Another run has this identity already."""
+
+    code = "duplicate-reference"
+
+
+class StoreError(RunstoreError, OSError):
+    """The place that keeps runs failed."""
+
+    code = "store"
+
+
+class StoreLockedError(StoreError):
+    """Another program held the database longer than the time limit."""
+
+    code = "store-locked"
+
+
+class StoreUnavailableError(StoreError):
+    """The store cannot be reached or written: no space, no folder, no server."""
+
+    code = "store-unavailable"
+
+
+class StoreReadOnlyError(StoreError):
+    """The store can be read, but this user or this disk does not allow writing."""
+
+    code = "store-read-only"
+
+
+class StoreCorruptError(StoreError):
+    """The file is not a run database, or it is damaged; it is never overwritten."""
+
+    code = "store-corrupt"
+
+
+class SchemaTooOldError(StoreError):
+    """The tables are older than this library reads, and may not be migrated from here."""
+
+    code = "schema-too-old"
+
+
+class SchemaTooNewError(StoreError):
+    """A newer runstore made the tables; they can be read, not written."""
+
+    code = "schema-too-new"
+
+
+class MissingExtraError(RunstoreError, ImportError):
+    """A feature needs a package that is not installed; the hint has the command."""
+
+    code = "missing-extra"
+
+
+class StoreWarning(UserWarning):
+    """Something went wrong that runstore could work around; the text says where the data is."""

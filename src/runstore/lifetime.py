@@ -1,0 +1,165 @@
+"""The runs that this process executes: signs of life, and what happens to them at its end."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+from typing import Protocol
+
+from runstore.errors import RunstoreError
+from runstore.model.status import Status
+
+HEARTBEAT_S = 10.0
+# What a signal that ends the process by default does to a run: it is recorded as interrupted.
+_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+# How long the end of the process may wait for facts that are still being captured.
+_EXIT_PATIENCE_S = 5.0
+
+
+class Terminated(SystemExit):
+    """A signal asked the process to end; passes through the program as `sys.exit` does."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.signal_number = number
+
+
+class Living(Protocol):
+    """A run that this process executes."""
+
+    uid: str
+    reference: str
+
+    def beat(self) -> None:
+        """Write a sign of life."""
+
+    def end(self, status: Status, error: BaseException | None) -> None:
+        """Write the end, because the process ends."""
+
+
+class _Registry:
+    """Every unfinished run of this process."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.runs: dict[str, Living] = {}
+        self.threads: list[threading.Thread] = []
+        self.terminated_by: int | None = None
+        self._beating = False
+        self._old_handlers: dict[int, object] = {}
+
+    def add(self, run: Living) -> None:
+        self.runs[run.uid] = run
+        self._take_signals()
+        if not self._beating:
+            self._beating = True
+            threading.Thread(target=self._beat, name="runstore-heartbeat", daemon=True).start()
+
+    def remove(self, run: Living) -> None:
+        self.runs.pop(run.uid, None)
+        if not self.runs:
+            self._give_back_signals()
+
+    def _beat(self) -> None:
+        while True:
+            time.sleep(HEARTBEAT_S)
+            for run in list(self.runs.values()):
+                # A missed sign of life harms nothing: the process itself is the evidence.
+                with suppress(RunstoreError):
+                    run.beat()
+
+    def _take_signals(self) -> None:
+        """Handle signals that nobody else handles; only the main thread may ask for them."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in _SIGNALS:
+            if signal.getsignal(number) is signal.SIG_DFL:
+                self._old_handlers[number] = signal.signal(number, _terminate)
+
+    def _give_back_signals(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in list(self._old_handlers):
+            if signal.getsignal(number) is _terminate:
+                signal.signal(number, signal.SIG_DFL)
+            del self._old_handlers[number]
+
+
+_registry = _Registry()
+
+
+def _current() -> _Registry:
+    """Return this process's registry; a forked child has none of its parent's runs."""
+    global _registry  # noqa: PLW0603 - one per process, whatever forked
+    if _registry.pid != os.getpid():
+        _registry = _Registry()
+    return _registry
+
+
+def begin(run: Living) -> None:
+    """Watch over a run that this process executes."""
+    _current().add(run)
+
+
+def end(run: Living) -> None:
+    """Stop watching over a run that has ended."""
+    _current().remove(run)
+
+
+def in_background(work: Callable[[], None]) -> None:
+    """Do work that the end of the process waits for, but only for some seconds."""
+    registry = _current()
+    thread = threading.Thread(target=work, name="runstore-capture", daemon=True)
+    registry.threads = [one for one in registry.threads if one.is_alive()]
+    registry.threads.append(thread)
+    thread.start()
+
+
+def wait_for_background(patience_s: float = _EXIT_PATIENCE_S) -> None:
+    """Wait until the work in the background is done, or the time is over."""
+    deadline = time.monotonic() + patience_s
+    for thread in _current().threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    """Unwind the program, so that its run is recorded; in a forked child, end as by default."""
+    if _registry.pid != os.getpid():
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        return
+    _registry.terminated_by = number
+    raise Terminated(number)
+
+
+def _at_exit() -> None:
+    """End what nobody ended: with the exception that ends the process, else as lost."""
+    registry = _current()
+    # At a prompt, the last error may be hours old and have nothing to do with the end.
+    error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
+    for run in list(registry.runs.values()):
+        if registry.terminated_by is not None:
+            run.end(Status.INTERRUPTED, Terminated(registry.terminated_by))
+        elif isinstance(error, KeyboardInterrupt):
+            run.end(Status.INTERRUPTED, error)
+        elif error is not None:
+            run.end(Status.ERROR, error)
+        else:
+            sys.stderr.write(
+                f"runstore: the process ends, but nobody ended the run {run.reference};"
+                " it is recorded as lost. Call run.finish(), or use `with`.\n"
+            )
+            run.end(Status.LOST, None)
+    wait_for_background()
+
+
+atexit.register(_at_exit)

@@ -1,0 +1,141 @@
+"""References: build, parse and validate the names that people give runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Union
+
+from runstore.errors import InvalidValueError, UsageError
+
+TIMESTAMP_FORMAT = "%Y-%m-%d-T%H%M%S"
+NAME_LIMIT_BYTES = 255
+
+_REFERENCE = re.compile(r"(?s)(.+)_(\d+)_(\d{4}-\d{2}-\d{2}-T\d{6})")
+_NUMBERED = re.compile(r"(?s)(.+)#(-?\d{1,18})")
+_SHORT = re.compile(r"(?s)(.+)_(\d{1,18})")
+# Control characters, lone surrogates, line and paragraph separators: nothing a line can show.
+_UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# They turn the reading direction of whatever stands beside them on a terminal or a page.
+_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def new_uid() -> str:
+    """Return a UUIDv7: 48 bits of Unix milliseconds, then random bits.
+
+    Source: RFC 9562, section 5.7, May 2024.
+    """
+    raw = bytearray((time.time_ns() // 1_000_000).to_bytes(6, "big") + os.urandom(10))
+    raw[6] = raw[6] & 0x0F | 0x70
+    raw[8] = raw[8] & 0x3F | 0x80
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def format_timestamp(at: datetime) -> str:
+    """Return the local wall time of an aware datetime, as references carry it."""
+    return at.astimezone().strftime(TIMESTAMP_FORMAT)
+
+
+def parse_timestamp(text: str) -> datetime | None:
+    """Read a reference's timestamp as local wall time; None when it is not one.
+
+    Returns:
+        An aware UTC datetime. The zone is this machine's: the text has none.
+    """
+    try:
+        return datetime.strptime(text, TIMESTAMP_FORMAT).astimezone(timezone.utc)
+    except (ValueError, OverflowError, TypeError):
+        return None
+
+
+def build_reference(experiment_name: str, run_number: int, timestamp: str) -> str:
+    """Return `<experiment>_<run number>_<timestamp>`."""
+    return f"{experiment_name}_{run_number}_{timestamp}"
+
+
+def parse_reference(reference: str) -> tuple[str, int, str] | None:
+    """Split a reference into experiment, run number and timestamp; None when it is not one."""
+    match = _REFERENCE.fullmatch(reference)
+    return (match[1], int(match[2]), match[3]) if match else None
+
+
+def check_experiment_name(name: object) -> str:
+    """Return the name when an experiment may have it.
+
+    Raises:
+        InvalidValueError: Not text, empty, over 255 bytes of UTF-8, or with characters that
+            cannot be shown on one line.
+    """
+    if not isinstance(name, str):
+        raise InvalidValueError(
+            f"An experiment name is text, not {type(name).__name__}.",
+            hint='Pass a name such as "mnist".',
+        )
+    if not name.strip():
+        raise InvalidValueError("An experiment name cannot be empty.")
+    for position, character in enumerate(name):
+        if unicodedata.category(character) in _UNPRINTABLE or character in _BIDI_CONTROLS:
+            shown = name if len(name) <= 60 else name[:57] + "…"  # noqa: PLR2004 - a line's worth
+            raise InvalidValueError(
+                f"The experiment name {shown!r} has an unprintable character"
+                f" (U+{ord(character):04X}) at position {position}.",
+                hint="Use printable text on one line.",
+            )
+    size = len(name.encode("utf-8"))
+    if size > NAME_LIMIT_BYTES:
+        raise InvalidValueError(
+            f"The experiment name {name[:40]!r}… has {size} bytes;"
+            f" the limit is {NAME_LIMIT_BYTES}.",
+            hint="Put long descriptions into notes.",
+        )
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """`latest`: the newest run of the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """`mnist#7` by its number, or `mnist#-1` counted from the newest."""
+
+    experiment_name: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A reference, a uid, `<experiment>_<run number>`, or a prefix of a reference or uid."""
+
+    text: str
+    short: tuple[str, int] | None
+
+
+RunName = Union[Latest, Numbered, Named]
+
+
+def parse_run_name(text: str) -> RunName:
+    """Read what a person typed for a run.
+
+    Raises:
+        UsageError: The text is empty, or counts from zero.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise UsageError("A run name cannot be empty.", hint="Try `latest` or `mnist#-1`.")
+    if text == "latest":
+        return Latest()
+    if match := _NUMBERED.fullmatch(text):
+        number = int(match[2])
+        if number == 0:
+            raise UsageError(
+                f"{text!r} names no run: numbers begin with 1, and -1 is the newest run.",
+            )
+        return Numbered(match[1], number)
+    short = _SHORT.fullmatch(text)
+    return Named(text, (short[1], int(short[2])) if short else None)

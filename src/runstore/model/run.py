@@ -1,0 +1,159 @@
+"""Run: one execution of an experiment and its record, as a frozen value."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from runstore.model.facts import Facts, ProcessIdentity
+from runstore.model.params import ParameterSet
+from runstore.model.status import Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """A name that runs are grouped under.
+
+    Attributes:
+        name: Any printable text up to 255 bytes.
+        run_count: Runs kept.
+        last_run_number: The highest number ever given; numbers are never used again.
+        last_started_at: Start of the newest run kept (UTC); None without runs.
+    """
+
+    name: str
+    run_count: int
+    last_run_number: int
+    last_started_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One edit of a run: who changed which field when, and from what to what."""
+
+    at: datetime
+    author: str
+    field: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One execution and its record.
+
+    Attributes:
+        uid: Identity across machines, a UUIDv7 as text.
+        experiment_name: What the run is grouped under.
+        run_number: Number within the experiment, from 1.
+        reference: `<experiment>_<run number>_<timestamp>`.
+        timestamp: Local wall time of the start, as `%Y-%m-%d-T%H%M%S`.
+        status: What is known of the run's life.
+        started_at: Start (UTC).
+        ended_at: End (UTC); None while the run is not final. For a lost run, the time it was
+            last known alive.
+        last_seen_at: The last sign of life (UTC); None where there never was one.
+        parameter_sets: The sets it ran, in order.
+        notes: Prose of the user; None when nothing was said.
+        error: The error's type and message, None without one.
+        traceback: The full traceback where an exception ended the run.
+        exit_code: Exit status of the process or command, where there is one.
+        parent_uid: The run that this one was started in, if any.
+        commit: Full git commit hash; None when unknown.
+        workdir_dirty: Whether the work tree had changes; None when unknown.
+        cli: The command line as text that a shell reads back.
+        full_store: Whether the run has a folder of plain files under `runs/`.
+        reproduce: The command that repeats a full store's run from its own artifacts.
+        process: Which process executes it; None for a run that was imported.
+        facts: What was captured at the start.
+        block: The metadata block as another tool wrote it, JSON text; None for our own runs.
+    """
+
+    uid: str
+    experiment_name: str
+    run_number: int
+    reference: str
+    timestamp: str
+    status: Status
+    started_at: datetime
+    ended_at: datetime | None = None
+    last_seen_at: datetime | None = None
+    parameter_sets: tuple[ParameterSet, ...] = ()
+    notes: str | None = None
+    error: str | None = None
+    traceback: str | None = None
+    exit_code: int | None = None
+    parent_uid: str | None = None
+    commit: str | None = None
+    workdir_dirty: bool | None = None
+    cli: str | None = None
+    full_store: bool = False
+    reproduce: str | None = None
+    process: ProcessIdentity | None = None
+    facts: Facts = field(default_factory=Facts)
+    block: str | None = None
+
+    @property
+    def hostname(self) -> str | None:
+        """The machine it ran on."""
+        return self.process.hostname if self.process else None
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """Values of the only parameter set, or of each set by its name.
+
+        A run of one set gives that set's values: `run.params["lr"]`. A run of several gives a
+        mapping from set name to values.
+        """
+        if len(self.parameter_sets) == 1:
+            return self.parameter_sets[0].values
+        return {one.name: one.values for one in self.parameter_sets}
+
+    @property
+    def param_files(self) -> tuple[str, ...]:
+        """Names of the parameter files, each once, in order."""
+        return tuple(dict.fromkeys(s.file for s in self.parameter_sets if s.file is not None))
+
+    @property
+    def duration(self) -> timedelta | None:
+        """From start to end; None while the run is not final."""
+        return self.ended_at - self.started_at if self.ended_at else None
+
+    def silent_for(self, now: datetime | None = None) -> timedelta | None:
+        """Return how long there was no sign of life; None for a run that has ended."""
+        if self.status.is_final:
+            return None
+        seen = self.last_seen_at or self.started_at
+        return (now or datetime.now(timezone.utc)) - seen
+
+    def __repr__(self) -> str:
+        return f"<Run {self.reference!r} {self.status.value}>"
+
+    def summary(self) -> Iterator[tuple[str, str]]:
+        """Yield the label and text of what a person looks at first, unknown facts left out."""
+        yield "reference", self.reference
+        yield "status", self.status.value
+        yield "started", f"{self.started_at.astimezone():%Y-%m-%d %H:%M:%S}"
+        if self.duration is not None:
+            yield "duration", str(self.duration)
+        for one in self.parameter_sets:
+            yield f"params {one.name}", f"{one.hash[:8]} {one.preview()}"
+        for label in ("notes", "error", "commit", "cli", "hostname"):
+            if value := getattr(self, label):
+                yield label, str(value)
+
+    def __rich_repr__(self) -> Iterator[tuple[str, str]]:
+        """Yield what `rich` prints; it calls this by itself. Source: rich 13, Repr protocol."""
+        yield from self.summary()
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows; it calls this by itself."""
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(label)}</th>"
+            f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
+            for label, text in self.summary()
+        )
+        return f"<table>{rows}</table>"

@@ -1,0 +1,485 @@
+"""Database: one method per operation, one transaction each."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runstore.errors import (
+    RunActiveError,
+    RunFinishedError,
+    RunNotFoundError,
+    SchemaTooNewError,
+    StoreCorruptError,
+)
+from runstore.model.facts import Facts, ProcessIdentity
+from runstore.model.params import ParameterSet
+from runstore.model.reference import build_reference
+from runstore.model.run import Event, Experiment, Run
+from runstore.model.status import Status
+from runstore.storage import rows
+from runstore.storage import statements as sql
+from runstore.storage.drivers import Connection
+from runstore.storage.drivers.sqlite import SQLiteDriver
+from runstore.storage.migrations import CURRENT_VERSION, SCHEMA_VERSION
+
+# The first key of a newest-first page: later than any run.
+BEYOND_NEWEST = (2**62, 2**62)
+_AFTER_ANY_TEXT = "\U0010ffff"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """What is needed to start a run; the database adds number and reference."""
+
+    uid: str
+    experiment_name: str
+    status: Status
+    started_at: int
+    timestamp: str
+    parameter_sets: tuple[ParameterSet, ...] = ()
+    parent_uid: str | None = None
+    notes: str | None = None
+    cli: str | None = None
+    full_store: bool = False
+    process: ProcessIdentity | None = None
+    facts: Facts = Facts()
+
+
+def now_micros() -> int:
+    """Return the current time in microseconds since 1970 (UTC)."""
+    return time.time_ns() // 1000
+
+
+class Database:
+    """The runs of one store.
+
+    Args:
+        path: The SQLite file.
+        create: Make it when missing.
+    """
+
+    def __init__(self, path: Path, *, create: bool = True) -> None:
+        self.driver = SQLiteDriver(path, create=create)
+        self._check_schema(path)
+
+    def _check_schema(self, path: Path) -> None:
+        with self.driver.read() as connection:
+            try:
+                found = connection.execute(CURRENT_VERSION).fetchone()[0]
+            except sqlite3.OperationalError as error:
+                if "no such table" not in str(error):
+                    raise
+                found = 0
+        if found == SCHEMA_VERSION:
+            return
+        if found > SCHEMA_VERSION:
+            self.driver.refuse_writes(
+                SchemaTooNewError(
+                    f"{path} has schema {found}; this runstore knows up to {SCHEMA_VERSION}.",
+                    kept="Nothing was changed; reading still works.",
+                    hint="Upgrade with: pip install -U runstore",
+                )
+            )
+            return
+        if found == 0 and self.driver.refusal is not None:
+            raise StoreCorruptError(
+                f"{path} holds no runs, and it cannot be written.",
+                kept="It was not changed.",
+                hint="Check the permissions of the folder, or choose another store.",
+            )
+        from runstore.storage.migrations import migrate
+
+        migrate(self.driver)
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.driver.close()
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether changes can be written at all."""
+        return self.driver.refusal is None
+
+    # Starting and ending
+
+    def start_run(self, new: NewRun) -> tuple[int, str]:
+        """Take the next number and write the run; durable on return.
+
+        Returns:
+            The run number and the reference.
+        """
+        with self.driver.write() as connection:
+            experiment_id, number = self._next_number(connection, new.experiment_name)
+            reference = build_reference(new.experiment_name, number, new.timestamp)
+            process = new.process
+            run_id = connection.execute(
+                sql.INSERT_RUN,
+                {
+                    "uid": new.uid,
+                    "experiment_id": experiment_id,
+                    "run_number": number,
+                    "reference": reference,
+                    "timestamp": new.timestamp,
+                    "status": new.status.value,
+                    "started_at": new.started_at,
+                    "ended_at": None,
+                    "last_seen_at": new.started_at,
+                    "parent_uid": new.parent_uid,
+                    "notes": new.notes,
+                    "error": None,
+                    "commit_hash": new.facts.values.get("git.commit"),
+                    "workdir_dirty": new.facts.values.get("git.dirty"),
+                    "cli": new.cli,
+                    "full_store": new.full_store,
+                    "reproduce": None,
+                    "hostname": process.hostname if process else None,
+                    "boot_id": process.boot_id if process else None,
+                    "pid": process.pid if process else None,
+                    "process_started": process.started_ticks if process else None,
+                    "facts": rows.facts_to_text(new.facts),
+                    "block": None,
+                    "duplicate": 0,
+                },
+            ).fetchone()[0]
+            self.insert_sets(connection, run_id, new.parameter_sets)
+        return number, reference
+
+    def _next_number(self, connection: Connection, experiment_name: str) -> tuple[int, int]:
+        experiment_id, number = connection.execute(
+            sql.NEXT_RUN_NUMBER, {"name": experiment_name, "now": now_micros()}
+        ).fetchone()
+        return experiment_id, number
+
+    def insert_sets(
+        self, connection: Connection, run_id: int, sets: Sequence[ParameterSet]
+    ) -> None:
+        """Write the parameter sets of a run, within the caller's transaction."""
+        for index, one in enumerate(sets):
+            if one.tree is not None:
+                values = {"tree_key": one.tree_key, "tree": one.tree}
+                connection.execute(sql.INSERT_VALUES, values)
+            connection.execute(
+                sql.INSERT_SET,
+                {
+                    "run_id": run_id,
+                    "set_index": index,
+                    "file": one.file,
+                    "name": one.name,
+                    "hash": one.hash,
+                    "tree_key": one.tree_key if one.tree is not None else None,
+                },
+            )
+            connection.executemany(
+                sql.INSERT_PARAM,
+                [
+                    {"run_id": run_id, "set_index": index, "key": k, "number": n, "text": t}
+                    for k, n, t in one.flat()
+                ],
+            )
+
+    def withdraw_run(self, uid: str) -> None:
+        """Undo a start that nobody has seen; the number goes back if it is still the last."""
+        with self.driver.write() as connection:
+            for statement in (
+                sql.TAKE_BACK_NUMBER,
+                sql.REMOVE_RUN_PARAMS,
+                sql.REMOVE_FLAT_PARAMS,
+                sql.REMOVE_RUN_DOCUMENTS,
+                sql.REMOVE_RUN,
+            ):
+                connection.execute(statement, {"uid": uid})
+
+    def finish_run(
+        self,
+        uid: str,
+        status: Status,
+        *,
+        ended_at: int,
+        error: str | None = None,
+        traceback: str | None = None,
+        exit_code: int | None = None,
+    ) -> None:
+        """Write the end of a run; durable on return.
+
+        Raises:
+            RunNotFoundError: No such run is kept.
+            RunFinishedError: Its end was reported before.
+        """
+        with self.driver.write() as connection:
+            changed = connection.execute(
+                sql.FINISH_RUN,
+                {
+                    "uid": uid,
+                    "status": status.value,
+                    "ended_at": ended_at,
+                    "error": error,
+                    "traceback": traceback,
+                    "exit_code": exit_code,
+                },
+            ).rowcount
+            if changed == 0:
+                row = connection.execute(sql.RUN_BY_UID, {"uid": uid}).fetchone()
+                if row is None:
+                    raise RunNotFoundError(f"There is no run {uid} in this store.")
+                raise RunFinishedError(
+                    f"The run {row[4]} has ended already, as {row[6]}.",
+                    kept="Its record was not changed.",
+                    hint=f"To go on with it: runstore.start_run(resume={row[4]!r}).",
+                )
+
+    def resume_run(self, uid: str, status: Status, process: ProcessIdentity, author: str) -> None:
+        """Begin a new life of a run that has ended; leaves an event with the old status."""
+        with self.driver.write() as connection:
+            row = self._row(connection, uid)
+            if not Status(row[6]).is_final:
+                raise RunActiveError(
+                    f"The run {row[4]} is still {row[6]}.",
+                    kept="It was not changed.",
+                    hint="Wait for its end, or start a new run.",
+                )
+            now = now_micros()
+            connection.execute(
+                sql.RESUME_RUN,
+                {
+                    "id": row[0],
+                    "status": status.value,
+                    "now": now,
+                    "hostname": process.hostname,
+                    "boot_id": process.boot_id,
+                    "pid": process.pid,
+                    "process_started": process.started_ticks,
+                },
+            )
+            self._add_event(connection, row[0], author, "status", row[6], status.value)
+
+    def mark_lost(self, runs: Iterable[Run]) -> None:
+        """Write `lost` for runs whose process is gone, each as long as it is still the same."""
+        with self.driver.write() as connection:
+            for run in runs:
+                process = run.process
+                run_id = self._row(connection, run.uid)[0]
+                connection.execute(
+                    sql.MARK_LOST,
+                    {
+                        "id": run_id,
+                        "pid": process.pid if process and process.pid is not None else -1,
+                        "process_started": (process.started_ticks or "") if process else "",
+                    },
+                )
+
+    def mark_seen(self, uids: Iterable[str]) -> None:
+        """Note that these runs are alive now."""
+        now = now_micros()
+        with self.driver.write() as connection:
+            connection.executemany(sql.SEEN_ALIVE, [{"uid": uid, "now": now} for uid in uids])
+
+    def attach_facts(self, uid: str, facts: Facts) -> None:
+        """Add what was captured after the start."""
+        bodies = {
+            name: (hashlib.sha256(body.encode()).hexdigest(), body)
+            for name, body in facts.documents.items()
+        }
+        with self.driver.write() as connection:
+            row = connection.execute(sql.FACTS_OF_RUN, {"uid": uid}).fetchone()
+            if row is None:
+                return
+            merged = rows.facts_from_text(row[1]).merged(facts)
+            connection.execute(
+                sql.SET_FACTS, {"id": row[0], "facts": rows.facts_to_text(merged)}
+            )
+            for name, (digest, body) in bodies.items():
+                connection.execute(sql.ADD_DOCUMENT, {"hash": digest, "body": body})
+                connection.execute(
+                    sql.LINK_DOCUMENT, {"run_id": row[0], "name": name, "hash": digest}
+                )
+
+    # Editing
+
+    def edit_notes(self, uid: str, notes: str | None, author: str) -> None:
+        """Replace the notes and leave an event; the same notes again leave none."""
+        with self.driver.write() as connection:
+            row = self._row(connection, uid)
+            if row[11] == notes:
+                return
+            connection.execute(sql.EDIT_NOTES, {"id": row[0], "new": notes})
+            self._add_event(connection, row[0], author, "notes", row[11], notes)
+
+    def move_run(self, uid: str, experiment_name: str, author: str) -> None:
+        """Put a run under another experiment, with that one's next number.
+
+        The old reference keeps finding the run; its number is never given again.
+        """
+        with self.driver.write() as connection:
+            row = self._row(connection, uid)
+            if row[2] == experiment_name:
+                return
+            experiment_id, number = self._next_number(connection, experiment_name)
+            reference = build_reference(experiment_name, number, row[5])
+            connection.execute(
+                sql.MOVE_RUN,
+                {
+                    "id": row[0],
+                    "experiment_id": experiment_id,
+                    "run_number": number,
+                    "reference": reference,
+                },
+            )
+            connection.execute(sql.ADD_ALIAS, {"reference": row[4], "run_id": row[0]})
+            self._add_event(connection, row[0], author, "experiment_name", row[2], experiment_name)
+            self._add_event(connection, row[0], author, "reference", row[4], reference)
+
+    def _add_event(
+        self,
+        connection: Connection,
+        run_id: int,
+        author: str,
+        field: str,
+        old: str | None,
+        new: str | None,
+    ) -> None:
+        event = {"run_id": run_id, "at": now_micros(), "author": author, "field": field}
+        connection.execute(sql.ADD_EVENT, {**event, "old": old, "new": new})
+
+    def _row(self, connection: Connection, uid: str) -> Any:
+        row = connection.execute(sql.RUN_BY_UID, {"uid": uid}).fetchone()
+        if row is None:
+            raise RunNotFoundError(f"There is no run {uid} in this store.")
+        return row
+
+    # Reading
+
+    def select_runs(self, statement: str, parameters: Mapping[str, Any]) -> list[Run]:
+        """Return the runs of one of the statements that select `RUN_COLUMNS`."""
+        return [run for _, run in self.select_runs_with_id(statement, parameters)]
+
+    def select_runs_with_id(
+        self, statement: str, parameters: Mapping[str, Any]
+    ) -> list[tuple[int, Run]]:
+        """Return runs with their row ids, for paging."""
+        with self.driver.read() as connection:
+            found = connection.execute(statement, parameters).fetchall()
+            sets = self._sets_of(connection, [row[0] for row in found])
+        return [(row[0], rows.run_from_row(row, tuple(sets.get(row[0], ())))) for row in found]
+
+    def _sets_of(
+        self, connection: Connection, run_ids: Sequence[int]
+    ) -> dict[int, list[ParameterSet]]:
+        sets: dict[int, list[ParameterSet]] = {}
+        # Engines limit the number of parameters of a statement: 999 in SQLite before 3.32.
+        for begin in range(0, len(run_ids), 500):
+            some = run_ids[begin : begin + 500]
+            marks = ", ".join(f":i{n}" for n in range(len(some)))
+            statement = sql.SETS_OF_RUNS.format(ids=marks)
+            parameters = {f"i{n}": run_id for n, run_id in enumerate(some)}
+            for row in connection.execute(statement, parameters).fetchall():
+                sets.setdefault(row[0], []).append(rows.set_from_row(row))
+        return sets
+
+    def run_by_uid(self, uid: str) -> Run | None:
+        """Return the run, or None."""
+        found = self.select_runs(sql.RUN_BY_UID, {"uid": uid})
+        return found[0] if found else None
+
+    def runs_by_reference(self, reference: str) -> list[Run]:
+        """Return runs of this reference, of today or from before a move; 21 at most."""
+        parameters = {"reference": reference}
+        return self.select_runs(sql.RUNS_BY_REFERENCE, parameters) or self.select_runs(
+            sql.RUNS_BY_ALIAS, parameters
+        )
+
+    def runs_by_number(self, experiment_name: str, number: int) -> list[Run]:
+        """Return runs of this number; a negative one counts from the newest, -1."""
+        if number < 0:
+            parameters = {"experiment": experiment_name, "back": -number - 1}
+            return self.select_runs(sql.RUN_FROM_END, parameters)
+        parameters = {"experiment": experiment_name, "number": number}
+        return self.select_runs(sql.RUNS_BY_NUMBER, parameters)
+
+    def runs_by_prefix(self, prefix: str) -> list[Run]:
+        """Return runs whose reference or uid begins so; 21 of each at most."""
+        bounds = {"begin": prefix, "end": prefix + _AFTER_ANY_TEXT}
+        return self.select_runs(sql.RUNS_BY_REFERENCE_PREFIX, bounds) or self.select_runs(
+            sql.RUNS_BY_UID_PREFIX, bounds
+        )
+
+    def latest_run(self) -> Run | None:
+        """Return the newest run of the store, or None."""
+        found = self.select_runs(sql.LATEST_RUN, {})
+        return found[0] if found else None
+
+    def newest_runs(
+        self, experiment_name: str | None, *, limit: int, before: tuple[int, int]
+    ) -> list[tuple[int, Run]]:
+        """Return runs older than the key (start in microseconds, row id), newest first."""
+        parameters = {"started_at": before[0], "id": before[1], "limit": limit}
+        if experiment_name is None:
+            return self.select_runs_with_id(sql.NEWEST_RUNS, parameters)
+        parameters_of_one = {**parameters, "experiment": experiment_name}
+        return self.select_runs_with_id(sql.NEWEST_RUNS_OF_EXPERIMENT, parameters_of_one)
+
+    def unfinished_runs(self) -> list[Run]:
+        """Return every run without an end, oldest first."""
+        return self.select_runs(sql.UNFINISHED_RUNS, {})
+
+    def children(self, uid: str) -> list[Run]:
+        """Return the runs started inside this one, oldest first."""
+        return self.select_runs(sql.CHILDREN, {"uid": uid})
+
+    def experiments(self) -> list[Experiment]:
+        """Return every experiment, the most recently run first."""
+        with self.driver.read() as connection:
+            found = connection.execute(sql.EXPERIMENTS).fetchall()
+        return [
+            Experiment(
+                name=name,
+                last_run_number=last,
+                run_count=count,
+                last_started_at=None if started is None else rows.from_micros(started),
+            )
+            for name, last, count, started in found
+        ]
+
+    def references_with_prefix(self, prefix: str, limit: int) -> list[str]:
+        """Return references that begin so, newest first."""
+        bounds = {"begin": prefix, "end": prefix + _AFTER_ANY_TEXT, "limit": limit}
+        with self.driver.read() as connection:
+            found = connection.execute(sql.REFERENCES_WITH_PREFIX, bounds).fetchall()
+        return [row[0] for row in found]
+
+    def events(self, uid: str) -> list[Event]:
+        """Return the edits of a run, oldest first."""
+        with self.driver.read() as connection:
+            run_id = self._row(connection, uid)[0]
+            found = connection.execute(sql.EVENTS_OF_RUN, {"run_id": run_id}).fetchall()
+        return [rows.event_from_row(row) for row in found]
+
+    def document(self, uid: str, name: str) -> str | None:
+        """Return a captured text of a run, or None."""
+        with self.driver.read() as connection:
+            row = connection.execute(sql.DOCUMENT_OF_RUN, {"uid": uid, "name": name}).fetchone()
+        return None if row is None else str(row[0])
+
+    def document_names(self, uid: str) -> list[str]:
+        """Return the names of a run's captured texts."""
+        with self.driver.read() as connection:
+            found = connection.execute(sql.DOCUMENT_NAMES, {"uid": uid}).fetchall()
+        return [row[0] for row in found]
+
+    # Small facts about the store
+
+    def get_state(self, name: str) -> str | None:
+        """Return a value kept under this name, or None."""
+        with self.driver.read() as connection:
+            row = connection.execute(sql.GET_STATE, {"name": name}).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_state(self, name: str, value: str) -> None:
+        """Keep a value under this name."""
+        with self.driver.write() as connection:
+            connection.execute(sql.SET_STATE, {"name": name, "value": value})

@@ -1,0 +1,56 @@
+"""What an engine's driver offers to the storage room: connections, transactions, type words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+
+class Rows(Protocol):
+    """What a statement gave."""
+
+    @property
+    def rowcount(self) -> int:
+        """Rows changed."""
+
+    def fetchone(self) -> Any:
+        """Return the next row as a tuple, or None."""
+
+    def fetchall(self) -> Sequence[Any]:
+        """Return the remaining rows as tuples."""
+
+
+class Connection(Protocol):
+    """Runs statements with named parameters, written `:name` for every engine."""
+
+    def execute(self, sql: str, parameters: Mapping[str, Any] = ..., /) -> Rows:
+        """Run one statement."""
+
+    def executemany(self, sql: str, parameters: Iterable[Mapping[str, Any]], /) -> Rows:
+        """Run one statement for each set of parameters."""
+
+
+class Driver(Protocol):
+    """One engine and one database; safe to share between threads and across forks."""
+
+    types: Mapping[str, str]
+
+    @property
+    def refusal(self) -> Exception | None:
+        """Why this database cannot be written, or None."""
+
+    def read(self) -> AbstractContextManager[Connection]:
+        """Give a connection to read from; errors leave translated."""
+
+    def write(self) -> AbstractContextManager[Connection]:
+        """Give a connection inside a write transaction: durable on leaving, undone on an error."""
+
+    def change_mark(self) -> object:
+        """Return a value that differs once another connection changed the database."""
+
+    def copy_aside(self, suffix: str) -> None:
+        """Keep a copy of the database before its tables change."""
+
+    def close(self) -> None:
+        """Give back every connection."""

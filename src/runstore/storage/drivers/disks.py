@@ -1,0 +1,49 @@
+"""What kind of disk a path is on."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+# Write-ahead logging needs memory shared between processes, which these do not offer between
+# machines. Names as the kernel reports them in mountinfo.
+NETWORK_FILE_SYSTEMS = frozenset(
+    {
+        "9p", "acfs", "afs", "afpfs", "beegfs", "ceph", "cifs", "coda", "davfs", "davfs2",
+        "fhgfs", "fuse.ceph", "fuse.gcsfuse", "fuse.glusterfs", "fuse.goofys",
+        "fuse.juicefs", "fuse.lizardfs", "fuse.moosefs", "fuse.rclone", "fuse.s3fs",
+        "fuse.sshfs", "gfs", "gfs2", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4",
+        "ocfs2", "orangefs", "panfs", "pvfs2", "smb3", "smbfs", "vboxsf", "virtiofs",
+        "vmhgfs", "wekafs", "webdav",
+    }
+)  # fmt: skip
+
+
+def is_network_disk(folder: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> bool:
+    """Tell whether a folder is on a disk that other machines may write to as well.
+
+    Asks the kernel's table of mounts by device number, as `statfs` would by type number, without
+    calling into C. Where there is no such table (macOS, Windows) the answer is False.
+    """
+    if sys.platform != "linux":
+        return False
+    device = folder.stat().st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        lines = mountinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    return any(_type_of(line, wanted) in NETWORK_FILE_SYSTEMS for line in lines)
+
+
+def _type_of(line: str, device: str) -> str:
+    """Return the file system type of a mountinfo line for this device, else an empty text.
+
+    Source: proc(5), /proc/pid/mountinfo: the third field is the device, the type follows ` - `.
+    """
+    before, separator, after = line.partition(" - ")
+    fields = before.split()
+    if not separator or len(fields) < 3 or fields[2] != device:  # noqa: PLR2004 - third field
+        return ""
+    return after.split(maxsplit=1)[0]

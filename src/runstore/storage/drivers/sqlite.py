@@ -1,0 +1,298 @@
+"""SQLite: connections per process and thread, durable transactions, errors translated."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from runstore.errors import (
+    StoreCorruptError,
+    StoreError,
+    StoreLockedError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+)
+from runstore.storage.drivers.disks import is_network_disk
+
+OLDEST_SQLITE = (3, 35, 0)  # RETURNING
+BUSY_TIMEOUT_S = 60.0
+APPLICATION_ID = 0x72756E73  # "runs"; marks the file as ours (PRAGMA application_id)
+
+TYPES: Mapping[str, str] = {
+    "identity": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "integer": "INTEGER",
+    "real": "REAL",
+    "text": "TEXT",
+    "without_rowid": "WITHOUT ROWID",
+}
+
+# Connections that a fork left in the child. SQLite forbids using or closing them there, so they
+# are kept from the garbage collector, which would close them.
+_left_by_fork: list[object] = []
+
+
+class _Handle:
+    """One thread's connection; closed with the thread."""
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self.raw = raw
+        self.pid = os.getpid()
+
+    def __del__(self) -> None:
+        if self.pid == os.getpid():
+            self.raw.close()
+        else:
+            _left_by_fork.append(self.raw)
+
+
+class SQLiteDriver:
+    """A SQLite file: `Driver` for storage.
+
+    Args:
+        path: The database file.
+        create: Make the file, and its folder, when missing.
+        busy_timeout_s: How long to wait for other writers, in seconds.
+    """
+
+    types = TYPES
+
+    def __init__(
+        self, path: Path, *, create: bool = True, busy_timeout_s: float = BUSY_TIMEOUT_S
+    ) -> None:
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise StoreUnavailableError(
+                f"This Python has SQLite {sqlite3.sqlite_version}; runstore needs 3.35 or later.",
+                hint="Use a newer Python.",
+            )
+        self.path = path
+        self.create = create
+        self.busy_timeout_s = busy_timeout_s
+        self._refusal: StoreError | None = None
+        self._query = ""
+        self._network_disk: bool | None = None
+        self._local = threading.local()
+        self._handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
+        self._closed = False
+
+    @property
+    def refusal(self) -> StoreError | None:
+        """Why this database cannot be written, or None."""
+        return self._refusal
+
+    def refuse_writes(self, why: StoreError) -> None:
+        """Answer every later write with this error."""
+        self._refusal = why
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Give this thread's connection."""
+        connection = self._connection()
+        try:
+            yield connection
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Give this thread's connection inside a transaction that is on disk when left."""
+        connection = self._connection()
+        if self._refusal is not None:
+            raise self._refusal
+        try:
+            self._begin(connection)
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                # A full disk may have rolled back already; the first error is the one to tell.
+                with suppress(sqlite3.Error):
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    def change_mark(self) -> object:
+        """Return a value that differs once another connection changed the database."""
+        with self.read() as connection:
+            return (
+                os.getpid(),
+                threading.get_ident(),
+                connection.execute("PRAGMA data_version").fetchone()[0],
+            )
+
+    def copy_aside(self, suffix: str) -> None:
+        """Copy the database to `<name>.<suffix>`, through SQLite's own backup."""
+        target = self.path.with_name(f"{self.path.name}.{suffix}")
+        with self.read() as connection:
+            aside = sqlite3.connect(target)
+            try:
+                connection.backup(aside)
+            finally:
+                aside.close()
+
+    def close(self) -> None:
+        """Close every thread's connection."""
+        self._closed = True
+        for handle in list(self._handles):
+            if handle.pid == os.getpid():
+                handle.raw.close()
+        self._local = threading.local()
+
+    def _connection(self) -> sqlite3.Connection:
+        handle: _Handle | None = getattr(self._local, "handle", None)
+        if handle is not None and handle.pid == os.getpid():
+            return handle.raw
+        if self._closed:
+            raise StoreUnavailableError(f"The store {self.path} was closed.")
+        if handle is not None:
+            _left_by_fork.append(handle)
+        handle = _Handle(self._connect())
+        self._local.handle = handle
+        self._handles.add(handle)
+        return handle.raw
+
+    def _connect(self) -> sqlite3.Connection:
+        """Open the file for writing; where that is refused, for reading."""
+        if not self.create and not self.path.exists():
+            raise StoreUnavailableError(f"There is no run database at {self.path}.")
+        deadline = time.monotonic() + self.busy_timeout_s
+        while True:
+            try:
+                return self._prepared(self._query)
+            except sqlite3.OperationalError as error:
+                if _is_busy(error) and time.monotonic() < deadline:
+                    time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - only spreads retries
+                    continue
+                if self._query or not _is_refused(error):
+                    raise self._translated(error) from error
+                return self._connect_read_only(error)
+            except sqlite3.Error as error:
+                raise self._translated(error) from error
+
+    def _connect_read_only(self, reason: sqlite3.OperationalError) -> sqlite3.Connection:
+        """Open without write access; `immutable` where even the shared memory is refused."""
+        for query in ("mode=ro", "immutable=1"):
+            try:
+                connection = self._prepared(query)
+            except sqlite3.Error:
+                continue
+            self._query = query
+            self._refusal = StoreReadOnlyError(
+                f"The store at {self.path.parent} cannot be written: {reason}.",
+                kept="Nothing was changed; reading still works.",
+                hint="Check the permissions of the folder, or choose another store.",
+            )
+            return connection
+        raise self._translated(reason) from reason
+
+    def _prepared(self, query: str) -> sqlite3.Connection:
+        target = f"{self.path.absolute().as_uri()}?{query}" if query else str(self.path)
+        connection = sqlite3.connect(
+            target,
+            timeout=min(5.0, self.busy_timeout_s),
+            isolation_level=None,
+            check_same_thread=False,
+            uri=bool(query),
+        )
+        try:
+            self._configure(connection, writable=not query)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _configure(self, connection: sqlite3.Connection, *, writable: bool) -> None:
+        connection.execute("PRAGMA synchronous=FULL")
+        if not writable:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            return
+        if self._network_disk is None:
+            self._network_disk = is_network_disk(self.path.parent)
+        # WAL needs shared memory, which network disks lack; a rollback journal is slower but safe.
+        wanted = "delete" if self._network_disk else "wal"
+        mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+        if mode != wanted:
+            self._check_owner(connection)
+            connection.execute(f"PRAGMA journal_mode={wanted}")
+
+    def _check_owner(self, connection: sqlite3.Connection) -> None:
+        """Refuse another program's database before anything in it is changed."""
+        owner = connection.execute("PRAGMA application_id").fetchone()[0]
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if owner == APPLICATION_ID or (tables == 0 and owner == 0):
+            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            return
+        raise StoreCorruptError(
+            f"{self.path} is a database of another program.",
+            kept="It was not changed.",
+            hint="Choose another folder for the store.",
+        )
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Take the write lock, waiting for other writers with growing, uneven pauses."""
+        deadline = time.monotonic() + self.busy_timeout_s
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(random.uniform(0.001, 0.05))  # noqa: S311 - only spreads retries
+            else:
+                return
+
+    def _translated(self, error: sqlite3.Error) -> StoreError:
+        """Return the error of our family that says what this one means for the user."""
+        if _is_busy(error):
+            return StoreLockedError(
+                f"Another program kept {self.path} locked for {self.busy_timeout_s:g} s.",
+                kept="Runs recorded before are safe; this change was not written.",
+                hint="End the program that holds the lock, then try again.",
+            )
+        text = str(error)
+        if "full" in text or "disk I/O" in text:
+            return StoreUnavailableError(
+                f"The disk of {self.path} did not take the data: {text}.",
+                kept="Runs recorded before are safe; this change was not written.",
+                hint="Free some space, then try again.",
+            )
+        if "readonly" in text or "read-only" in text:
+            return StoreReadOnlyError(
+                f"The store at {self.path.parent} cannot be written: {text}.",
+                kept="Nothing was changed; reading still works.",
+                hint="Check the permissions of the folder, or choose another store.",
+            )
+        if isinstance(error, sqlite3.OperationalError):
+            return StoreUnavailableError(
+                f"The store at {self.path} cannot be used: {text}.",
+                kept="Nothing was changed.",
+                hint="Check that the folder exists and may be written.",
+            )
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(
+            error, (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
+        ):
+            return StoreCorruptError(
+                f"{self.path} is not a run database, or it is damaged: {text}.",
+                kept="It was not changed.",
+                hint="Move the file aside to begin anew; keep it, for what can be saved from it.",
+            )
+        return StoreError(f"{self.path}: {text}.", kept="This change was not written.")
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return "locked" in str(error) or "busy" in str(error)
+
+
+def _is_refused(error: sqlite3.Error) -> bool:
+    """Tell whether the error may come from missing write access."""
+    text = str(error)
+    return "readonly" in text or "read-only" in text or "unable to open" in text
+

@@ -1,0 +1,80 @@
+"""Forward-only schema steps: which there are, and how a database takes them.
+
+Each step is one module, `m0001_runs.py` and so on, with `NAME` and `STATEMENTS`. A step runs in
+one transaction together with the note that it ran. Words in braces (`{identity}`, `{text}`)
+are column types that the engines spell differently; the driver fills them in.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runstore.storage.drivers import Connection, Driver
+
+SCHEMA_VERSION = 1
+_MODULES = ("m0001_runs",)
+
+CREATE_NOTES = """
+    CREATE TABLE IF NOT EXISTS schema_migrations (
+        version {integer} PRIMARY KEY,
+        name {text} NOT NULL,
+        applied_at {integer} NOT NULL
+    )
+"""
+ADD_NOTE = """
+    INSERT INTO schema_migrations (version, name, applied_at) VALUES (:version, :name, :applied_at)
+"""
+CURRENT_VERSION = "SELECT coalesce(max(version), 0) FROM schema_migrations"
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step: its number, its name, and the statements that carry it out."""
+
+    version: int
+    name: str
+    statements: tuple[str, ...]
+
+
+def known_migrations() -> tuple[Migration, ...]:
+    """Return every step this library knows, in order."""
+    steps = []
+    for version, module_name in enumerate(_MODULES, 1):
+        module = importlib.import_module(f"{__name__}.{module_name}")
+        steps.append(Migration(version, module.NAME, tuple(module.STATEMENTS)))
+    return tuple(steps)
+
+
+def migrate(driver: Driver, migrations: Sequence[Migration] | None = None) -> int:
+    """Bring the database up to the newest known step, and return the version reached.
+
+    A file that holds runs already is copied aside before its first step. Two processes may ask
+    at the same time: the second one finds the notes of the first and does nothing.
+    """
+    steps = known_migrations() if migrations is None else migrations
+    with driver.write() as connection:
+        connection.execute(CREATE_NOTES.format(**driver.types))
+        found = current_version(connection)
+    if 0 < found < len(steps):
+        driver.copy_aside(f"before-schema-{found + 1:04d}")
+    for step in steps:
+        with driver.write() as connection:
+            if current_version(connection) >= step.version:
+                continue
+            for statement in step.statements:
+                connection.execute(statement.format(**driver.types))
+            note = {
+                "version": step.version,
+                "name": step.name,
+                "applied_at": time.time_ns() // 1000,
+            }
+            connection.execute(ADD_NOTE, note)
+    return len(steps)
+
+
+def current_version(connection: Connection) -> int:
+    """Return the number of the last step taken; 0 for none."""
+    return int(connection.execute(CURRENT_VERSION).fetchone()[0])

@@ -1,0 +1,95 @@
+"""Rows to values and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from runstore.model.facts import Facts, ProcessIdentity
+from runstore.model.params import ParameterSet
+from runstore.model.run import Event, Run
+from runstore.model.status import Status
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_micros(at: datetime) -> int:
+    """Return an aware datetime as microseconds since 1970 (UTC)."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """Return the aware UTC datetime of microseconds since 1970."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+def _optional_time(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)
+
+
+def facts_to_text(facts: Facts) -> str | None:
+    """Return the small facts and the reasons for unknown ones as JSON; documents stay out."""
+    if not facts.values and not facts.unknown:
+        return None
+    return json.dumps(
+        {"values": dict(facts.values), "unknown": dict(facts.unknown)}, separators=(",", ":")
+    )
+
+
+def facts_from_text(text: str | None) -> Facts:
+    """Read what `facts_to_text` wrote."""
+    if text is None:
+        return Facts()
+    kept = json.loads(text)
+    values = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in kept["values"].items()
+    }
+    return Facts(values=values, unknown=kept["unknown"])
+
+
+def run_from_row(row: Sequence[Any], sets: tuple[ParameterSet, ...]) -> Run:
+    """Build a run from a row of `statements.RUN_COLUMNS` and its parameter sets."""
+    process = None
+    if row[20] is not None:
+        process = ProcessIdentity(
+            hostname=row[20], boot_id=row[21], pid=row[22], started_ticks=row[23]
+        )
+    return Run(
+        uid=row[1],
+        experiment_name=row[2],
+        run_number=row[3],
+        reference=row[4],
+        timestamp=row[5],
+        status=Status(row[6]),
+        started_at=from_micros(row[7]),
+        ended_at=_optional_time(row[8]),
+        last_seen_at=_optional_time(row[9]),
+        parent_uid=row[10],
+        notes=row[11],
+        error=row[12],
+        traceback=row[13],
+        exit_code=row[14],
+        commit=row[15],
+        workdir_dirty=None if row[16] is None else bool(row[16]),
+        cli=row[17],
+        full_store=bool(row[18]),
+        reproduce=row[19],
+        process=process,
+        facts=facts_from_text(row[24]),
+        block=row[25],
+        parameter_sets=sets,
+    )
+
+
+def set_from_row(row: Sequence[Any]) -> ParameterSet:
+    """Build a parameter set from a row of `statements.SETS_OF_RUNS`."""
+    return ParameterSet(name=row[1], hash=row[2], tree=row[3], file=row[4])
+
+
+def event_from_row(row: Sequence[Any]) -> Event:
+    """Build an event from a row of `statements.EVENTS_OF_RUN`."""
+    return Event(at=from_micros(row[0]), author=row[1], field=row[2], old=row[3], new=row[4])

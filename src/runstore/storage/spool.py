@@ -1,0 +1,90 @@
+"""What is in flight: ends of runs that the database did not take, kept aside until it does.
+
+One file per run, `spool/<uid>.end.json`, written whole and synced before it gets its name. It
+is absorbed once, in any order, by the next one who opens the store. When the store's folder
+itself refuses, the file goes to the user's state folder, under a name made from the store's path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+_SUFFIX = ".end.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """The end of a run, as `Database.finish_run` takes it; `ended_at` in microseconds."""
+
+    uid: str
+    status: str
+    ended_at: int
+    error: str | None = None
+    traceback: str | None = None
+    exit_code: int | None = None
+
+
+class Spool:
+    """The endings kept aside for one store.
+
+    Args:
+        folder: The store's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._places = (folder / "spool", _state_folder(folder))
+
+    def keep(self, ending: Ending) -> Path:
+        """Write an ending to the first place that takes it, and return its path.
+
+        Raises:
+            OSError: No place took it.
+        """
+        refused: OSError | None = None
+        for place in self._places:
+            try:
+                return _write(place, ending)
+            except OSError as error:
+                refused = error
+        raise refused or OSError("no place to keep the end of a run")
+
+    def endings(self) -> Iterator[tuple[Path, Ending]]:
+        """Yield what is kept aside; a file that does not parse stays where it is."""
+        for place in self._places:
+            try:
+                with os.scandir(place) as entries:
+                    paths = [Path(e.path) for e in entries if e.name.endswith(_SUFFIX)]
+            except OSError:
+                continue
+            for path in paths:
+                with suppress(OSError, ValueError, TypeError):
+                    yield path, Ending(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def _write(place: Path, ending: Ending) -> Path:
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / f"{ending.uid}{_SUFFIX}"
+    aside = path.with_suffix(".tmp")
+    try:
+        with aside.open("w", encoding="utf-8") as file:
+            json.dump(asdict(ending), file)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _state_folder(folder: Path) -> Path:
+    """Return the user's place for this store's spool. Source: XDG Base Directory 0.8."""
+    state = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local/state")  # noqa: PTH111,PTH118 - no expanduser error for users without a home
+    name = hashlib.sha256(os.fsencode(os.path.abspath(folder))).hexdigest()[:16]  # noqa: PTH100 - links stay as they were named
+    return Path(state) / "runstore" / "spool" / name

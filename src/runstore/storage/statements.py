@@ -1,0 +1,187 @@
+"""The SQL: one named text per operation, the same for both engines."""
+
+from __future__ import annotations
+
+RUN_COLUMNS = (
+    "r.id, r.uid, e.name, r.run_number, r.reference, r.timestamp, r.status, r.started_at,"
+    " r.ended_at, r.last_seen_at, r.parent_uid, r.notes, r.error, r.traceback, r.exit_code,"
+    " r.commit_hash, r.workdir_dirty, r.cli, r.full_store, r.reproduce, r.hostname, r.boot_id,"
+    " r.pid, r.process_started, r.facts, r.block"
+)
+_RUNS = f"SELECT {RUN_COLUMNS} FROM runs r JOIN experiments e ON e.id = r.experiment_id"  # noqa: S608 - constants
+_KEPT = "r.deleted_at IS NULL"
+_UNFINISHED = "('queued', 'running', 'live')"
+# Write transactions are serialised in SQLite, so nobody else takes the same change number.
+_NEXT_CHANGE = "(SELECT coalesce(max(changed), 0) + 1 FROM runs)"
+
+NEXT_RUN_NUMBER = """
+    INSERT INTO experiments (name, last_run_number, created_at) VALUES (:name, 1, :now)
+    ON CONFLICT (name) DO UPDATE SET last_run_number = experiments.last_run_number + 1
+    RETURNING id, last_run_number
+"""  # the counter's row lock is what makes numbers unique between processes
+
+TAKE_BACK_NUMBER = """
+    UPDATE experiments SET last_run_number = last_run_number - 1
+    WHERE id = (SELECT experiment_id FROM runs WHERE uid = :uid)
+      AND last_run_number = (SELECT run_number FROM runs WHERE uid = :uid)
+"""
+REMOVE_RUN_PARAMS = """
+    DELETE FROM run_params WHERE run_id = (SELECT id FROM runs WHERE uid = :uid)
+"""
+REMOVE_FLAT_PARAMS = """
+    DELETE FROM params WHERE run_id = (SELECT id FROM runs WHERE uid = :uid)
+"""
+REMOVE_RUN_DOCUMENTS = """
+    DELETE FROM run_documents WHERE run_id = (SELECT id FROM runs WHERE uid = :uid)
+"""
+REMOVE_RUN = "DELETE FROM runs WHERE uid = :uid"
+
+INSERT_RUN = f"""
+    INSERT INTO runs (
+        uid, experiment_id, run_number, reference, timestamp, status, started_at, ended_at,
+        last_seen_at, parent_uid, notes, error, commit_hash, workdir_dirty, cli, full_store,
+        reproduce, hostname, boot_id, pid, process_started, facts, block, duplicate, changed
+    ) VALUES (
+        :uid, :experiment_id, :run_number, :reference, :timestamp, :status, :started_at,
+        :ended_at, :last_seen_at, :parent_uid, :notes, :error, :commit_hash, :workdir_dirty, :cli,
+        :full_store, :reproduce, :hostname, :boot_id, :pid, :process_started, :facts, :block,
+        :duplicate, {_NEXT_CHANGE}
+    )
+    RETURNING id
+"""  # noqa: S608 - constants
+
+INSERT_VALUES = """
+    INSERT INTO param_values (tree_key, tree) VALUES (:tree_key, :tree)
+    ON CONFLICT (tree_key) DO NOTHING
+"""
+INSERT_SET = """
+    INSERT INTO run_params (run_id, set_index, file, name, hash, tree_key)
+    VALUES (:run_id, :set_index, :file, :name, :hash, :tree_key)
+"""
+INSERT_PARAM = """
+    INSERT INTO params (run_id, set_index, key, number, text)
+    VALUES (:run_id, :set_index, :key, :number, :text)
+"""
+
+RUN_BY_UID = f"{_RUNS} WHERE r.uid = :uid AND {_KEPT}"
+RUNS_BY_REFERENCE = f"{_RUNS} WHERE r.reference = :reference AND {_KEPT} ORDER BY r.id LIMIT 21"
+RUNS_BY_ALIAS = f"""
+    {_RUNS} JOIN reference_aliases a ON a.run_id = r.id
+    WHERE a.reference = :reference AND {_KEPT} ORDER BY r.id LIMIT 21
+"""
+RUNS_BY_NUMBER = f"""
+    {_RUNS} WHERE e.name = :experiment AND r.run_number = :number AND {_KEPT}
+    ORDER BY r.id LIMIT 21
+"""
+RUN_FROM_END = f"""
+    {_RUNS} WHERE e.name = :experiment AND {_KEPT}
+    ORDER BY r.run_number DESC, r.duplicate DESC LIMIT 1 OFFSET :back
+"""
+RUNS_BY_REFERENCE_PREFIX = f"""
+    {_RUNS} WHERE r.reference >= :begin AND r.reference < :end AND {_KEPT}
+    ORDER BY r.reference LIMIT 21
+"""
+RUNS_BY_UID_PREFIX = f"""
+    {_RUNS} WHERE r.uid >= :begin AND r.uid < :end AND {_KEPT} ORDER BY r.uid LIMIT 21
+"""
+LATEST_RUN = f"{_RUNS} WHERE {_KEPT} ORDER BY r.started_at DESC, r.id DESC LIMIT 1"
+
+NEWEST_RUNS = f"""
+    {_RUNS} WHERE {_KEPT} AND (r.started_at, r.id) < (:started_at, :id)
+    ORDER BY r.started_at DESC, r.id DESC LIMIT :limit
+"""
+NEWEST_RUNS_OF_EXPERIMENT = f"""
+    {_RUNS} WHERE {_KEPT} AND (r.started_at, r.id) < (:started_at, :id)
+      AND r.experiment_id = (SELECT id FROM experiments WHERE name = :experiment)
+    ORDER BY r.started_at DESC, r.id DESC LIMIT :limit
+"""
+CHILDREN = f"{_RUNS} WHERE r.parent_uid = :uid AND {_KEPT} ORDER BY r.id"
+UNFINISHED_RUNS = f"{_RUNS} WHERE r.status IN {_UNFINISHED} AND {_KEPT} ORDER BY r.id"
+
+SETS_OF_RUNS = """
+    SELECT p.run_id, p.name, p.hash, v.tree, p.file
+    FROM run_params p LEFT JOIN param_values v ON v.tree_key = p.tree_key
+    WHERE p.run_id IN ({ids}) ORDER BY p.run_id, p.set_index
+"""
+
+EXPERIMENTS = """
+    SELECT e.name, e.last_run_number, count(r.id), max(r.started_at)
+    FROM experiments e LEFT JOIN runs r ON r.experiment_id = e.id AND r.deleted_at IS NULL
+    GROUP BY e.id, e.name, e.last_run_number
+    ORDER BY max(r.started_at) DESC, e.name
+"""
+
+REFERENCES_WITH_PREFIX = f"""
+    SELECT r.reference FROM runs r
+    WHERE r.reference >= :begin AND r.reference < :end AND {_KEPT}
+    ORDER BY r.started_at DESC, r.id DESC LIMIT :limit
+"""  # noqa: S608 - constants
+
+FINISH_RUN = f"""
+    UPDATE runs SET status = :status, ended_at = :ended_at, last_seen_at = :ended_at,
+        error = coalesce(:error, error), traceback = coalesce(:traceback, traceback),
+        exit_code = coalesce(:exit_code, exit_code), changed = {_NEXT_CHANGE}
+    WHERE uid = :uid AND status IN ('queued', 'running', 'live', 'lost')
+"""  # noqa: S608 - constants
+
+# The process is part of the condition: another one may have resumed the run meanwhile.
+MARK_LOST = f"""
+    UPDATE runs SET status = 'lost', ended_at = coalesce(last_seen_at, started_at),
+        changed = {_NEXT_CHANGE}
+    WHERE id = :id AND status IN {_UNFINISHED} AND coalesce(pid, -1) = :pid
+      AND coalesce(process_started, '') = :process_started
+"""  # noqa: S608 - constants
+
+RESUME_RUN = f"""
+    UPDATE runs SET status = :status, ended_at = NULL, last_seen_at = :now, error = NULL,
+        traceback = NULL, exit_code = NULL, hostname = :hostname, boot_id = :boot_id, pid = :pid,
+        process_started = :process_started, changed = {_NEXT_CHANGE}
+    WHERE id = :id
+"""  # noqa: S608 - constants
+
+SEEN_ALIVE = f"""
+    UPDATE runs SET last_seen_at = :now
+    WHERE uid = :uid AND status IN {_UNFINISHED} AND coalesce(last_seen_at, 0) < :now
+"""  # noqa: S608 - constants
+
+EDIT_NOTES = f"UPDATE runs SET notes = :new, changed = {_NEXT_CHANGE} WHERE id = :id"  # noqa: S608 - constants
+MOVE_RUN = f"""
+    UPDATE runs SET experiment_id = :experiment_id, run_number = :run_number, duplicate = 0,
+        reference = :reference, changed = {_NEXT_CHANGE}
+    WHERE id = :id
+"""  # noqa: S608 - constants
+ADD_ALIAS = """
+    INSERT INTO reference_aliases (reference, run_id) VALUES (:reference, :run_id)
+    ON CONFLICT (reference, run_id) DO NOTHING
+"""
+ADD_EVENT = """
+    INSERT INTO events (run_id, at, author, field, old, new)
+    VALUES (:run_id, :at, :author, :field, :old, :new)
+"""
+EVENTS_OF_RUN = """
+    SELECT at, author, field, old, new FROM events WHERE run_id = :run_id ORDER BY id
+"""
+
+FACTS_OF_RUN = "SELECT id, facts FROM runs WHERE uid = :uid"
+SET_FACTS = "UPDATE runs SET facts = :facts WHERE id = :id"
+ADD_DOCUMENT = """
+    INSERT INTO documents (hash, body) VALUES (:hash, :body) ON CONFLICT (hash) DO NOTHING
+"""
+LINK_DOCUMENT = """
+    INSERT INTO run_documents (run_id, name, hash) VALUES (:run_id, :name, :hash)
+    ON CONFLICT (run_id, name) DO UPDATE SET hash = excluded.hash
+"""
+DOCUMENT_OF_RUN = """
+    SELECT d.body FROM run_documents l JOIN documents d ON d.hash = l.hash
+    WHERE l.run_id = (SELECT id FROM runs WHERE uid = :uid) AND l.name = :name
+"""
+DOCUMENT_NAMES = """
+    SELECT name FROM run_documents
+    WHERE run_id = (SELECT id FROM runs WHERE uid = :uid) ORDER BY name
+"""
+
+GET_STATE = "SELECT value FROM store_state WHERE name = :name"
+SET_STATE = """
+    INSERT INTO store_state (name, value) VALUES (:name, :value)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value
+"""
