@@ -229,7 +229,11 @@ def _told_by(error: BaseException | None) -> tuple[str | None, str | None, int |
     if isinstance(error, SystemExit):
         if error.code is None or isinstance(error.code, int):
             code = error.code or 0
-            told = f"SystemExit: {code}" if code and not isinstance(error, lifetime.Terminated) else None
+            told = (
+                f"SystemExit: {code}"
+                if code and not isinstance(error, lifetime.Terminated)
+                else None
+            )
             return told, None, code
         return f"SystemExit: {error.code}", None, 1
     text = "".join(tracebacks.format_exception_only(type(error), error)).strip()
@@ -251,5 +255,3 @@ def _user_frame() -> int:
         frame = frame.f_back
         level += 1
     return level - 1
-
-

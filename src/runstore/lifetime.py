@@ -18,9 +18,7 @@ from runstore.model.status import Status
 
 HEARTBEAT_S = 10.0
 # What a signal that ends the process by default does to a run: it is recorded as interrupted.
-_SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 # How long the end of the process may wait for facts that are still being captured.
 _EXIT_PATIENCE_S = 5.0
 

@@ -100,9 +100,7 @@ class Store:
         self.spool = Spool(path)
 
     @classmethod
-    def open(
-        cls, location: str | os.PathLike[str] | None = None, *, create: bool = True
-    ) -> Store:
+    def open(cls, location: str | os.PathLike[str] | None = None, *, create: bool = True) -> Store:
         """Open a store, and make it when it is missing.
 
         Args:
@@ -199,7 +197,9 @@ class Store:
             experiment_name=name,
             status=Status.LIVE if live else Status.RUNNING,
             started_at=started_at,
-            timestamp=time.strftime(names.TIMESTAMP_FORMAT, time.localtime(started_at // 1_000_000)),
+            timestamp=time.strftime(
+                names.TIMESTAMP_FORMAT, time.localtime(started_at // 1_000_000)
+            ),
             parameter_sets=sets,
             parent_uid=self._parent_uid(parent),
             notes=notes,
@@ -343,7 +343,7 @@ class Store:
         self,
         name: str,
         *,
-        notes: str | None | _Unchanged = _UNCHANGED,
+        notes: str | _Unchanged | None = _UNCHANGED,
         experiment_name: str | _Unchanged = _UNCHANGED,
         author: str | None = None,
     ) -> Run:
@@ -612,4 +612,3 @@ def _author() -> str:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
         return "unknown"
-

@@ -6,7 +6,7 @@ import hashlib
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ class NewRun:
     cli: str | None = None
     full_store: bool = False
     process: ProcessIdentity | None = None
-    facts: Facts = Facts()
+    facts: Facts = field(default_factory=Facts)
 
 
 def now_micros() -> int:
@@ -290,9 +290,7 @@ class Database:
             if row is None:
                 return
             merged = rows.facts_from_text(row[1]).merged(facts)
-            connection.execute(
-                sql.SET_FACTS, {"id": row[0], "facts": rows.facts_to_text(merged)}
-            )
+            connection.execute(sql.SET_FACTS, {"id": row[0], "facts": rows.facts_to_text(merged)})
             for name, (digest, body) in bodies.items():
                 connection.execute(sql.ADD_DOCUMENT, {"hash": digest, "body": body})
                 connection.execute(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -85,6 +86,10 @@ def _write(place: Path, ending: Ending) -> Path:
 
 def _state_folder(folder: Path) -> Path:
     """Return the user's place for this store's spool. Source: XDG Base Directory 0.8."""
-    state = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local/state")  # noqa: PTH111,PTH118 - no expanduser error for users without a home
-    name = hashlib.sha256(os.fsencode(os.path.abspath(folder))).hexdigest()[:16]  # noqa: PTH100 - links stay as they were named
+    try:
+        home = Path.home()
+    except RuntimeError:  # a user without a home
+        home = Path(tempfile.gettempdir())
+    state = os.environ.get("XDG_STATE_HOME") or home / ".local" / "state"
+    name = hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]
     return Path(state) / "runstore" / "spool" / name

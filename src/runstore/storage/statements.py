@@ -1,4 +1,8 @@
-"""The SQL: one named text per operation, the same for both engines."""
+"""The SQL: one named text per operation, the same for both engines.
+
+Texts are put together from the constants here; values always travel as parameters.
+"""
+# ruff: noqa: S608 - nothing but constants of this file is put into a text
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ RUN_COLUMNS = (
     " r.commit_hash, r.workdir_dirty, r.cli, r.full_store, r.reproduce, r.hostname, r.boot_id,"
     " r.pid, r.process_started, r.facts, r.block"
 )
-_RUNS = f"SELECT {RUN_COLUMNS} FROM runs r JOIN experiments e ON e.id = r.experiment_id"  # noqa: S608 - constants
+_RUNS = f"SELECT {RUN_COLUMNS} FROM runs r JOIN experiments e ON e.id = r.experiment_id"
 _KEPT = "r.deleted_at IS NULL"
 _UNFINISHED = "('queued', 'running', 'live')"
 # Write transactions are serialised in SQLite, so nobody else takes the same change number.
@@ -48,7 +52,7 @@ INSERT_RUN = f"""
         :duplicate, {_NEXT_CHANGE}
     )
     RETURNING id
-"""  # noqa: S608 - constants
+"""
 
 INSERT_VALUES = """
     INSERT INTO param_values (tree_key, tree) VALUES (:tree_key, :tree)
@@ -115,14 +119,14 @@ REFERENCES_WITH_PREFIX = f"""
     SELECT r.reference FROM runs r
     WHERE r.reference >= :begin AND r.reference < :end AND {_KEPT}
     ORDER BY r.started_at DESC, r.id DESC LIMIT :limit
-"""  # noqa: S608 - constants
+"""
 
 FINISH_RUN = f"""
     UPDATE runs SET status = :status, ended_at = :ended_at, last_seen_at = :ended_at,
         error = coalesce(:error, error), traceback = coalesce(:traceback, traceback),
         exit_code = coalesce(:exit_code, exit_code), changed = {_NEXT_CHANGE}
     WHERE uid = :uid AND status IN ('queued', 'running', 'live', 'lost')
-"""  # noqa: S608 - constants
+"""
 
 # The process is part of the condition: another one may have resumed the run meanwhile.
 MARK_LOST = f"""
@@ -130,26 +134,26 @@ MARK_LOST = f"""
         changed = {_NEXT_CHANGE}
     WHERE id = :id AND status IN {_UNFINISHED} AND coalesce(pid, -1) = :pid
       AND coalesce(process_started, '') = :process_started
-"""  # noqa: S608 - constants
+"""
 
 RESUME_RUN = f"""
     UPDATE runs SET status = :status, ended_at = NULL, last_seen_at = :now, error = NULL,
         traceback = NULL, exit_code = NULL, hostname = :hostname, boot_id = :boot_id, pid = :pid,
         process_started = :process_started, changed = {_NEXT_CHANGE}
     WHERE id = :id
-"""  # noqa: S608 - constants
+"""
 
 SEEN_ALIVE = f"""
     UPDATE runs SET last_seen_at = :now
     WHERE uid = :uid AND status IN {_UNFINISHED} AND coalesce(last_seen_at, 0) < :now
-"""  # noqa: S608 - constants
+"""
 
-EDIT_NOTES = f"UPDATE runs SET notes = :new, changed = {_NEXT_CHANGE} WHERE id = :id"  # noqa: S608 - constants
+EDIT_NOTES = f"UPDATE runs SET notes = :new, changed = {_NEXT_CHANGE} WHERE id = :id"
 MOVE_RUN = f"""
     UPDATE runs SET experiment_id = :experiment_id, run_number = :run_number, duplicate = 0,
         reference = :reference, changed = {_NEXT_CHANGE}
     WHERE id = :id
-"""  # noqa: S608 - constants
+"""
 ADD_ALIAS = """
     INSERT INTO reference_aliases (reference, run_id) VALUES (:reference, :run_id)
     ON CONFLICT (reference, run_id) DO NOTHING

@@ -295,4 +295,3 @@ def _is_refused(error: sqlite3.Error) -> bool:
     """Tell whether the error may come from missing write access."""
     text = str(error)
     return "readonly" in text or "read-only" in text or "unable to open" in text
-

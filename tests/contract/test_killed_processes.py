@@ -1,0 +1,62 @@
+"""kill -9 at random moments: every change that returned is there afterwards."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from runstore import Status, Store
+
+WORKER = """
+import sys
+from runstore import Store
+store = Store.open(sys.argv[1])
+while True:
+    run = store.start("killed", params={"lr": 0.1, "deep": {"n": [1, 2]}}, capture=False)
+    print("start", run.run_number, flush=True)
+    store.edit(run.uid, notes=f"note {run.run_number}")
+    print("edit", run.run_number, flush=True)
+    run.finish()
+    print("finish", run.run_number, flush=True)
+"""
+
+
+def kill_at_random(location, rng):
+    """Run the worker until it has done something, kill it, and return what it acknowledged."""
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORKER, str(location)], stdout=subprocess.PIPE, text=True
+    )
+    first = worker.stdout.readline()
+    time.sleep(rng.uniform(0, 0.05))
+    worker.send_signal(signal.SIGKILL)
+    rest, _ = worker.communicate()
+    lines = (first + rest).splitlines()
+    # The pipe may end within a line; that one was not told to anybody.
+    return [tuple(line.split()) for line in lines if len(line.split()) == 2]
+
+
+@pytest.mark.campaign
+def test_every_acknowledged_change_survives(location, campaign_rounds):
+    rng = random.Random(campaign_rounds)
+    acknowledged = []
+
+    for _ in range(campaign_rounds):
+        acknowledged += kill_at_random(location, rng)
+        with Store.open(location) as store:
+            newest = store.list("killed", limit=2)
+            assert all(run.status.is_final for run in newest), "nobody executes them any more"
+
+    started = [int(number) for what, number in acknowledged if what == "start"]
+    assert len(started) == len(set(started))
+    with Store.open(location) as store:
+        for what, number in acknowledged:
+            kept = store.get(f"killed#{number}")
+            assert kept.params["deep"] == {"n": [1, 2]}
+            if what == "edit":
+                assert kept.notes == f"note {number}"
+            if what == "finish":
+                assert kept.status is Status.COMPLETE
+        assert store.experiments()[0].run_count == store.experiments()[0].last_run_number

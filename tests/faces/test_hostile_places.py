@@ -1,0 +1,252 @@
+"""Broken files, refused folders, full disks: a clear error or it works; nothing is lost."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from runstore import Status, Store, StoreWarning
+from runstore.errors import (
+    SchemaTooNewError,
+    StoreCorruptError,
+    StoreError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+)
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A store with one finished run."""
+    folder = tmp_path / "store"
+    with Store.open(folder) as store:
+        store.start("m", params={"lr": 1}, capture=False).finish()
+    return folder
+
+
+def execute(folder, *statements):
+    connection = sqlite3.connect(folder / "runstore.db")
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def test_a_newer_schema_is_read_and_not_written(kept):
+    execute(kept, "INSERT INTO schema_migrations VALUES (99, 'future', 0)")
+
+    with Store.open(kept) as store:
+        assert store.get("m#1").params == {"lr": 1}
+        with pytest.raises(SchemaTooNewError, match="pip install"):
+            store.start("m", capture=False)
+        assert len(store.list()) == 1
+
+
+@pytest.mark.parametrize("content", [b"not a database", b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_file_that_is_no_database_is_left_alone(tmp_path, content):
+    (tmp_path / "runstore.db").write_bytes(content)
+
+    with pytest.raises(StoreCorruptError, match="not changed"):
+        Store.open(tmp_path)
+
+    assert (tmp_path / "runstore.db").read_bytes() == content
+
+
+def test_the_database_of_another_program_is_left_alone(tmp_path):
+    execute(tmp_path, "CREATE TABLE songs (name TEXT)")
+    before = (tmp_path / "runstore.db").read_bytes()
+
+    with pytest.raises(StoreCorruptError, match="another program"):
+        Store.open(tmp_path)
+
+    assert (tmp_path / "runstore.db").read_bytes() == before
+
+
+def test_a_damaged_page_is_a_clear_error(kept):
+    path = kept / "runstore.db"
+    data = bytearray(path.read_bytes())
+    data[200:] = b"\xff" * (len(data) - 200)
+    path.write_bytes(data)
+
+    with pytest.raises(StoreError, match=r"damaged|another program"):
+        Store.open(kept)
+
+    assert path.read_bytes() == bytes(data)
+
+
+def test_a_folder_that_is_a_file(tmp_path):
+    (tmp_path / "store").write_text("mine")
+
+    with pytest.raises(StoreUnavailableError):
+        Store.open(tmp_path / "store")
+    with pytest.raises(StoreUnavailableError):
+        Store.open(tmp_path / "store" / "below")
+
+    assert (tmp_path / "store").read_text() == "mine"
+
+
+def test_a_missing_store_is_not_made_for_readers(tmp_path):
+    with pytest.raises(StoreUnavailableError):
+        Store.open(tmp_path / "nothing", create=False)
+
+    assert not (tmp_path / "nothing").exists()
+
+
+def as_nobody(code, *arguments):
+    """Run code as a user without rights; return its output."""
+    drop = "import os; os.getuid() or os.setuid(65534)\n"
+    return subprocess.run(
+        [sys.executable, "-c", drop + textwrap.dedent(code), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "HOME": "/nonexistent"},
+    )
+
+
+def open_to_all(folder):
+    """Let every user pass through the temporary folders above."""
+    for parent in [folder, *folder.parents][:4]:
+        if parent.stat().st_uid == os.getuid():
+            parent.chmod(0o755)
+
+
+def test_a_read_only_folder_is_read(kept):
+    open_to_all(kept)
+    for path in kept.iterdir():
+        path.chmod(0o444)
+    kept.chmod(0o555)
+    code = """
+        import sys
+        from runstore import Store
+        from runstore.errors import StoreReadOnlyError
+        with Store.open(sys.argv[1]) as store:
+            print(store.get("m#1").status)
+            try:
+                store.start("m", capture=False)
+            except StoreReadOnlyError as error:
+                print(error.code)
+    """
+
+    result = as_nobody(code, kept)
+    kept.chmod(0o755)
+
+    assert (result.stdout.split(), result.stderr) == (["complete", "store-read-only"], "")
+    assert issubclass(StoreReadOnlyError, OSError)
+
+
+def test_a_folder_that_may_not_be_made(tmp_path):
+    open_to_all(tmp_path)
+    code = """
+        import sys
+        from runstore import Store
+        from runstore.errors import StoreUnavailableError
+        try:
+            Store.open(sys.argv[1] + "/store")
+        except StoreUnavailableError as error:
+            print(error)
+    """
+
+    result = as_nobody(code, tmp_path)
+
+    assert "cannot be opened" in result.stdout
+    assert result.stderr == ""
+
+
+def test_a_deleted_working_directory(tmp_path):
+    code = """
+        import os, sys
+        os.mkdir(sys.argv[1] + "/gone"); os.chdir(sys.argv[1] + "/gone"); os.rmdir(sys.argv[1] + "/gone")
+        import runstore
+        from runstore.errors import StoreUnavailableError
+        try:
+            runstore.start_run("m")
+        except StoreUnavailableError as error:
+            print("clear")
+        with runstore.start_run("m", store=sys.argv[1] + "/store") as run:
+            print(run.run_number)
+    """
+
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (result.stdout.split(), result.stderr) == (["clear", "1"], "")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of one megabyte, where this user may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode != 0:
+        pytest.skip("mounting a small disk takes root")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_loses_nothing(small_disk, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with Store.open(small_disk / "store") as store:
+        run = store.start("m", params={"lr": 1}, capture=False)
+        filler = small_disk / "filler"
+        with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):
+            while True:
+                file.write(b"x" * 4096)
+
+        with pytest.raises(StoreUnavailableError, match="disk"):
+            for _ in range(100):
+                store.start("m", params={"text": "x" * 5000}, capture=False)
+        with pytest.warns(StoreWarning, match="is kept in"):
+            run.finish()
+
+        assert store.get(run.uid).params == {"lr": 1}
+        filler.unlink()
+    with Store.open(small_disk / "store") as store:
+        assert store.get(run.uid).status is Status.COMPLETE
+        number = store.start("m", capture=False).run_number
+        assert number == store.experiments()[0].run_count
+
+
+def test_a_store_that_vanishes_keeps_the_end_aside(kept, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    store = Store.open(kept)
+    run = store.start("m", capture=False)
+    store.close()
+    shutil.move(kept, tmp_path / "elsewhere")
+
+    with pytest.warns(StoreWarning, match="is kept in"):
+        run.finish()
+
+    shutil.rmtree(kept, ignore_errors=True)
+    shutil.move(tmp_path / "elsewhere", kept)
+    with Store.open(kept) as again:
+        assert again.get(run.uid).status is Status.COMPLETE
+
+
+def test_a_locked_database_is_said_after_the_time_limit(kept, monkeypatch):
+    from runstore.storage.drivers import sqlite
+
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.2)
+    blocker = sqlite3.connect(kept / "runstore.db", isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    with Store.open(kept) as store:
+        store.database.driver.busy_timeout_s = 0.2
+        with pytest.raises(StoreError, match="locked"):
+            store.start("m", capture=False)
+        assert len(store.list()) == 1, "readers do not wait"
+        blocker.execute("ROLLBACK")
+        assert store.start("m", capture=False).run_number == 2
+    blocker.close()
