@@ -1,0 +1,176 @@
+"""A typed tree as flat rows, for queries and for one-line previews.
+
+A row is (dotted key, number, text). A key with a dot, bracket or quote in it stands in quotes;
+elements of a list are `layers[0]`, and so are keys that are not text: `classes[3]`.
+
+| value | number | text |
+|---|---|---|
+| None | None | None |
+| int, float | the number | None; the digits where a double does not hold them |
+| bool | 1 or 0 | `true`, `false` |
+| nan, infinity | None, infinity | `nan`, `inf`, `-inf` |
+| decimal, fraction | nearest double | as written |
+| timedelta | seconds | as Python prints it |
+| text, path, date, enum … | None | itself |
+| empty or long list, empty mapping | None | JSON, cut off at `TEXT_LIMIT` characters |
+
+Texts and keys hold neither NUL nor lone surrogates. The whole values stay in the tree.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from hashlib import blake2b
+from typing import Any, Union
+
+from runstore.model.plain import decode, tag_of
+from runstore.model.values import canonical_json, clean_text
+
+LIST_LIMIT = 32
+ROWS_LIMIT = 2_000
+KEY_LIMIT = 400
+TEXT_LIMIT = 1_000
+
+FlatValue = tuple[str, Union[float, None], Union[str, None]]
+Cell = tuple[Union[float, None], Union[str, None]]
+
+_EXACT_INT = 2**53
+_SPECIAL = re.compile(r'[.\[\]"\\\s]')
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+
+
+def flatten(tree: str) -> tuple[FlatValue, ...]:
+    """Return the rows of a tree text, in the order of its keys; up to `ROWS_LIMIT` rows."""
+    rows: dict[str, Cell] = {}
+    _add(rows, "", json.loads(tree))
+    return tuple([(key, number, text) for key, (number, text) in rows.items()])
+
+
+def _add(rows: dict[str, Cell], key: str, tree: Any) -> None:
+    if len(rows) >= ROWS_LIMIT:
+        return
+    kind = type(tree)
+    if kind is dict:
+        _add_object(rows, key, tree)
+    elif kind is list:
+        _add_list(rows, key, tree)
+    else:
+        rows[_storable_key(rows, key)] = _scalar(tree)
+
+
+def _add_object(rows: dict[str, Cell], key: str, tree: dict[str, Any]) -> None:
+    tag = tag_of(tree)
+    if tag == "$array":
+        _add(rows, key, tree[tag][2])
+    elif tag == "$set":
+        _add_list(rows, key, tree[tag])
+    elif tag is not None:
+        rows[_storable_key(rows, key)] = _tagged(tag, tree)
+    elif not tree:
+        if key:
+            rows[_storable_key(rows, key)] = None, "{}"
+    else:
+        for name, one in tree.items():
+            _add(rows, _joined(key, name), one)
+
+
+def _add_list(rows: dict[str, Cell], key: str, trees: list[Any]) -> None:
+    if 0 < len(trees) <= LIST_LIMIT:
+        for index, one in enumerate(trees):
+            _add(rows, f"{key}[{index}]", one)
+    else:
+        rows[_storable_key(rows, key)] = None, _cut(canonical_json(trees), TEXT_LIMIT)
+
+
+def _scalar(tree: Any) -> Cell:
+    kind = type(tree)
+    if kind is float:
+        return tree, None
+    if kind is str:
+        return None, clean_text(tree)
+    if kind is bool:
+        return (1.0, "true") if tree else (0.0, "false")
+    if kind is int:
+        return _whole(tree, None if -_EXACT_INT <= tree <= _EXACT_INT else str(tree))
+    return None, None
+
+
+def _whole(value: int, text: str | None) -> Cell:
+    try:
+        return float(value), text
+    except OverflowError:
+        return None, text
+
+
+def _tagged(tag: str, tree: dict[str, Any]) -> Cell:
+    value = decode(tree)
+    if tag == "$int":
+        return _whole(value, tree[tag])
+    if tag in {"$float", "$decimal"}:
+        text = str(tree[tag])
+        return (None if "nan" in text.lower() else float(text)), text
+    if tag == "$fraction":
+        try:
+            return float(value), _cut(
+                canonical_json(tree[tag])[1:-1].replace(",", "/"), TEXT_LIMIT
+            )
+        except OverflowError:
+            return None, "a fraction beyond a double"
+    if tag == "$timedelta":
+        return value.total_seconds(), str(value)
+    if tag in {"$bytes", "$datetime", "$date", "$time", "$path"}:
+        return None, clean_text(tree[tag])
+    return None, clean_text(str(value))
+
+
+def _joined(key: str, name: str) -> str:
+    """Return the dotted key of a mapping's entry, from the key's text in the tree."""
+    if name.isidentifier():
+        return f"{key}.{name}" if key else name
+    if name[:1] == "$":
+        if name[:2] != "$$":
+            return f"{key}[{name[1:]}]"
+        name = name[1:]
+    if not name or _SPECIAL.search(name):
+        name = json.dumps(name, ensure_ascii=False)
+    return f"{key}.{name}" if key else name
+
+
+def _storable_key(rows: dict[str, Cell], key: str) -> str:
+    """Return the key as engines take it, different from the rows there are."""
+    clean = clean_text(key)
+    if len(clean) > KEY_LIMIT:
+        # An index entry has its limit too: about 2,700 bytes in PostgreSQL.
+        digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        clean = f"{clean[:KEY_LIMIT]}…{digest}"
+    unique, count = clean, 1
+    while unique in rows:
+        count += 1
+        unique = f"{clean}~{count}"
+    return unique
+
+
+def shown_in_line(tree: str, width: int) -> str:
+    """Return as many values as fit into one line, `…` in the place of the rest."""
+    parts: list[str] = []
+    left = width
+    for key, one in json.loads(tree).items():
+        if left < 1:
+            break
+        part = _CONTROL.sub(" ", f"{_joined('', key)}={_shown(one)}")
+        parts.append(_cut(clean_text(part), max(20, width // 2)))
+        left -= len(parts[-1]) + 1
+    return _cut(" ".join(parts), width)
+
+
+def _shown(tree: Any) -> str:
+    if type(tree) is str:
+        return tree
+    if type(tree) is dict and (tag := tag_of(tree)) is not None and tag not in {"$array", "$set"}:
+        return str(_tagged(tag, tree)[1])
+    return canonical_json(tree)
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"

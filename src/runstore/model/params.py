@@ -1,0 +1,201 @@
+"""Parameter sets: a name, a hash, and typed, nested values.
+
+The hash is BLAKE2b with 128 bits over the canonical text of the typed tree (`trees.py`), so it is
+the same on every machine, Python version and key order. 1, 1.0 and True are different values; a
+list and a tuple of the same values are the same; a numpy scalar is the number it equals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Any
+
+from runstore.errors import InvalidValueError
+from runstore.model.flat import FlatValue, flatten, shown_in_line
+from runstore.model.plain import plain_values
+from runstore.model.trees import TreeBuilder, attributes_of, is_plain
+from runstore.model.values import canonical_json, clean_text
+
+DEFAULT_NAME = "default"
+TREE_LIMIT_CHARACTERS = 16 << 20
+
+_HINT = "Pass a mapping, a dataclass, an object with attributes, or a list of these."
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterSet:
+    """One named set of parameters.
+
+    Attributes:
+        name: What a person calls it; not part of the hash.
+        hash: 32 hexadecimal digits of what counts; for an imported set whatever its file says.
+        tree: Canonical JSON text of the typed tree of all values; None when only the hash is
+            known.
+        file: The parameter file it came from; None for one made in code.
+    """
+
+    name: str
+    hash: str
+    tree: str | None
+    file: str | None = None
+
+    @property
+    def tree_key(self) -> str:
+        """Hash of the whole tree, by which values are kept.
+
+        Fields left out of `hash` are values all the same, so that two sets of one hash may
+        differ in them; where nothing is left out, both hashes are equal.
+        """
+        return tree_hash(self.tree or "{}")
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The values, decoded anew at each call; empty when they are unknown.
+
+        Paths, dates, decimals, fractions, complex numbers, bytes and sets are what they were.
+        Classes may be gone by now, so a dataclass comes back as a mapping, an enum member as
+        its name, an array as nested lists; so does a tuple, as a list.
+        """
+        return {} if self.tree is None else plain_values(self.tree)
+
+    def flat(self) -> tuple[FlatValue, ...]:
+        """Return the values as (dotted key, number, text), each key once; see `flat.py`."""
+        return () if self.tree is None else flatten(self.tree)
+
+    def preview(self, width: int = 60) -> str:
+        """Return the values in one line of at most `width` characters: `lr=0.1 layers=2 …`."""
+        return "" if self.tree is None else shown_in_line(self.tree, width)
+
+    def with_file(self, file: str | None) -> ParameterSet:
+        """Return the same set as coming from a parameter file."""
+        return replace(self, file=file)
+
+    def with_name(self, name: str) -> ParameterSet:
+        """Return the same set under another name."""
+        return replace(self, name=_checked_name(name))
+
+
+def tree_hash(tree: str) -> str:
+    """Return the hash of a canonical tree text: 32 hexadecimal digits."""
+    return blake2b(tree.encode(), digest_size=16).hexdigest()
+
+
+def parameter_set(
+    values: Any, *, name: str | None = None, file: str | None = None
+) -> ParameterSet:
+    """Make a parameter set.
+
+    Args:
+        values: A mapping, a dataclass instance, or an object with attributes. Its
+            `hash_representations` (field name to None, or to a function of the object and the
+            value) say what stands for a field in the hash; None leaves it out of the hash, not
+            out of the values.
+        name: Its name; None takes the object's `name`, or a mapping's value of that key where
+            it is text, else `default`. A name is not part of the hash. A mapping's stays among
+            the values.
+        file: The parameter file it came from.
+
+    Raises:
+        InvalidValueError: A value cannot be represented; the message names its key.
+    """
+    if isinstance(values, ParameterSet):
+        return _renamed(values, name, file)
+    if type(values) is dict and "name" not in values and is_plain(values):
+        try:
+            tree = canonical_json(values)
+        except ValueError:  # nan or an infinity, which need their tags
+            tree, digest = _built(values)
+        else:
+            digest = tree_hash(tree)
+    else:
+        tree, digest = _built(values)
+    if len(tree) > TREE_LIMIT_CHARACTERS:
+        raise InvalidValueError(
+            f"params: {len(tree):,} characters; the limit is {TREE_LIMIT_CHARACTERS:,}.",
+            hint="Keep large data in a file, and store its path.",
+        )
+    chosen = _own_name(values) or DEFAULT_NAME if name is None else _checked_name(name)
+    return ParameterSet(chosen, digest, tree, file)
+
+
+def parameter_sets(params: Any) -> tuple[ParameterSet, ...]:
+    """Return what `start(params=...)` was given as parameter sets.
+
+    Args:
+        params: None for none; a mapping, dataclass instance, object with attributes, or
+            `ParameterSet` for one; or an iterable of these. In an iterable of several, one
+            without a name is called `set1`, `set2` … by its position.
+
+    Raises:
+        InvalidValueError: A value cannot be represented, or two sets of one file have one name.
+    """
+    if params is None:
+        return ()
+    if type(params) is dict or _is_one(params):
+        return (parameter_set(params),)
+    if isinstance(params, (str, bytes, type)) or not isinstance(params, Iterable):
+        raise InvalidValueError(f"params: {params!r:.60} is not a set of values.", hint=_HINT)
+    given = list(params)
+    sets = []
+    for position, one in enumerate(given, 1):
+        unnamed = len(given) > 1 and not isinstance(one, ParameterSet) and not _own_name(one)
+        sets.append(parameter_set(one, name=f"set{position}" if unnamed else None))
+    seen = set()
+    for one in sets:
+        if (one.file, one.name) in seen:
+            place = f" in {one.file}" if one.file else ""
+            raise InvalidValueError(
+                f"params: two parameter sets{place} are called {one.name!r}.",
+                hint="Give each set a name of its own.",
+            )
+        seen.add((one.file, one.name))
+    return tuple(sets)
+
+
+def _is_one(params: Any) -> bool:
+    if isinstance(params, (ParameterSet, Mapping)):
+        return True
+    return not isinstance(params, Iterable) and attributes_of(params) is not None
+
+
+def _built(values: Any) -> tuple[str, str]:
+    """Return tree and hash of values that are not plain."""
+    tree, differs = _tree(values, for_hash=False)
+    whole = canonical_json(tree)
+    if not differs:
+        return whole, tree_hash(whole)
+    return whole, tree_hash(canonical_json(_tree(values, for_hash=True)[0]))
+
+
+def _tree(values: Any, *, for_hash: bool) -> tuple[Any, bool]:
+    builder = TreeBuilder(for_hash=for_hash)
+    path = ("params",)
+    if isinstance(values, Mapping):
+        named = isinstance(values.get("name"), str)
+        if named and for_hash:
+            values = {key: one for key, one in values.items() if key != "name"}
+        return builder.mapping(values, path), named
+    held = None if isinstance(values, (str, bytes, Iterable)) else attributes_of(values)
+    if held is None:
+        raise InvalidValueError(f"params: {values!r:.60} is not a set of values.", hint=_HINT)
+    return builder.holder(values, held, path, is_set=True), builder.differs
+
+
+def _own_name(values: Any) -> str | None:
+    """Return the name that values bring along."""
+    found = values.get("name") if isinstance(values, Mapping) else getattr(values, "name", None)
+    return clean_text(str.__str__(found)) if isinstance(found, str) and found else None
+
+
+def _checked_name(name: object) -> str:
+    if not isinstance(name, str) or not name:
+        raise InvalidValueError(f"{name!r:.60} cannot be the name of a parameter set.")
+    return clean_text(name)
+
+
+def _renamed(one: ParameterSet, name: str | None, file: str | None) -> ParameterSet:
+    if name is not None:
+        one = one.with_name(name)
+    return one if file is None else one.with_file(file)

@@ -1,0 +1,125 @@
+"""A typed tree back to plain Python values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+
+def plain_values(tree: str) -> dict[str, Any]:
+    """Return the values of a tree text."""
+    decoded = json.loads(tree)
+    # No quote followed by a dollar: no tag, no escaped key.
+    values = decoded if '"$' not in tree else decode(decoded)
+    return values if isinstance(values, dict) else {}
+
+
+def decode(tree: Any) -> Any:
+    """Return the value of a tree."""
+    if isinstance(tree, list):
+        return [decode(one) for one in tree]
+    if not isinstance(tree, dict):
+        return tree
+    if (tag := tag_of(tree)) is not None:
+        return TAGS[tag](tree[tag])
+    values: dict[Any, Any] = {}
+    for text, one in tree.items():
+        key = decode_key(text)
+        # An enum member comes back as its name, which may stand beside it as a text.
+        values[text if key in values else key] = decode(one)
+    return values
+
+
+def tag_of(tree: dict[str, Any]) -> str | None:
+    """Return the tag of a tagged object; None for a mapping."""
+    if len(tree) != 1:
+        return None
+    key = next(iter(tree))
+    return key if key in TAGS else None
+
+
+def decode_key(text: str) -> Any:
+    """Return the key of a mapping that its text stands for."""
+    if text[:1] != "$":
+        return text
+    if text[:2] == "$$":
+        return text[1:]
+    return _hashable(decode(json.loads(text[1:])))
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_hashable(one) for one in value)
+    if isinstance(value, dict):
+        return tuple((key, _hashable(one)) for key, one in value.items())
+    return frozenset(value) if isinstance(value, set) else value
+
+
+def _set(trees: list[Any]) -> set[Any]:
+    return {_hashable(decode(one)) for one in trees}
+
+
+def _fraction(parts: list[Any]) -> Any:
+    from fractions import Fraction
+
+    return Fraction(decode(parts[0]), decode(parts[1]))
+
+
+def _decimal(text: str) -> Any:
+    from decimal import Decimal
+
+    return Decimal(text)
+
+
+def _path(text: str) -> Any:
+    from pathlib import Path
+
+    return Path(text)
+
+
+def _uuid(text: str) -> Any:
+    from uuid import UUID
+
+    return UUID(text)
+
+
+def _timedelta(micros: int) -> Any:
+    from datetime import timedelta
+
+    return timedelta(microseconds=micros)
+
+
+def _iso(kind: str) -> Callable[[str], Any]:
+    def parsed(text: str) -> Any:
+        import datetime
+
+        try:
+            return getattr(datetime, kind).fromisoformat(text)
+        except ValueError:  # finer than a microsecond, as pandas writes it
+            return text
+
+    return parsed
+
+
+TAGS: dict[str, Callable[[Any], Any]] = {
+    "$array": lambda parts: decode(parts[2]),
+    "$bytes": bytes.fromhex,
+    "$complex": lambda parts: complex(decode(parts[0]), decode(parts[1])),
+    "$date": _iso("date"),
+    "$datetime": _iso("datetime"),
+    "$decimal": _decimal,
+    "$enum": lambda parts: parts[1],
+    "$float": float,
+    "$fraction": _fraction,
+    "$int": lambda text: int(text, 16),
+    "$numpy": lambda parts: parts[1],
+    "$object": lambda name: f"<{name}>",
+    "$path": _path,
+    "$range": lambda parts: range(*parts),
+    "$set": _set,
+    "$time": _iso("time"),
+    "$timedelta": _timedelta,
+    "$utf32": lambda digits: bytes.fromhex(digits).decode("utf-32-be", "surrogatepass"),
+    "$uuid": _uuid,
+}
