@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 from runstore.errors import RunstoreError
 from runstore.model.status import Status
@@ -36,6 +36,7 @@ class Living(Protocol):
 
     uid: str
     reference: str
+    store: Any
 
     def beat(self) -> None:
         """Write a sign of life."""
@@ -113,6 +114,13 @@ def end(run: Living) -> None:
     _current().remove(run)
 
 
+def forget(store: object) -> None:
+    """Stop watching over the runs of a store that was closed; evidence speaks for them."""
+    registry = _current()
+    for run in [one for one in registry.runs.values() if one.store is store]:
+        registry.remove(run)
+
+
 def in_background(work: Callable[[], None]) -> None:
     """Do work that the end of the process waits for, but only for some seconds."""
     registry = _current()
@@ -140,24 +148,32 @@ def _terminate(number: int, _frame: FrameType | None) -> None:
 
 
 def _at_exit() -> None:
-    """End what nobody ended: with the exception that ends the process, else as lost."""
+    """End what nobody ended, with the exception or signal that ends the process."""
     registry = _current()
     # At a prompt, the last error may be hours old and have nothing to do with the end.
     error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
-    for run in list(registry.runs.values()):
-        if registry.terminated_by is not None:
-            run.end(Status.INTERRUPTED, Terminated(registry.terminated_by))
-        elif isinstance(error, KeyboardInterrupt):
-            run.end(Status.INTERRUPTED, error)
-        elif error is not None:
-            run.end(Status.ERROR, error)
+    if registry.terminated_by is not None:
+        error = Terminated(registry.terminated_by)
+    runs = list(registry.runs.values())
+    for run in runs:
+        if error is not None:
+            interrupted = isinstance(error, (KeyboardInterrupt, Terminated))
+            run.end(Status.INTERRUPTED if interrupted else Status.ERROR, error)
         else:
-            sys.stderr.write(
-                f"runstore: the process ends, but nobody ended the run {run.reference};"
-                " it is recorded as lost. Call run.finish(), or use `with`.\n"
-            )
-            run.end(Status.LOST, None)
+            # Nobody said how it ended: the next reader finds the process gone, after this sign.
+            with suppress(RunstoreError):
+                run.beat()
+    if runs and error is None:
+        _say_unended(runs)
     wait_for_background()
+
+
+def _say_unended(runs: list[Living]) -> None:
+    shown = ", ".join(run.reference for run in runs[:3]) + (", …" if len(runs) > 3 else "")  # noqa: PLR2004 - a line's worth
+    sys.stderr.write(
+        f"runstore: the process ends, but nobody ended {shown}; recorded as lost."
+        " Call run.finish(), or use `with`.\n"
+    )
 
 
 atexit.register(_at_exit)

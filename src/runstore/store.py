@@ -130,7 +130,8 @@ class Store:
         return store
 
     def close(self) -> None:
-        """Give back the connections. Runs that are being executed lose their store."""
+        """Give back the connections. Nothing more is written of runs that are still executed."""
+        lifetime.forget(self)
         self.database.close()
 
     def __enter__(self) -> Store:

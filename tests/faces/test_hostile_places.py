@@ -98,7 +98,12 @@ def test_a_missing_store_is_not_made_for_readers(tmp_path):
 
 def as_nobody(code, *arguments):
     """Run code as a user without rights; return its output."""
-    drop = "import os; os.getuid() or os.setuid(65534)\n"
+    # Everything is imported before the rights are dropped: Python itself may be out of reach.
+    drop = (
+        "import os, runstore.store, runstore.capture.process\n"
+        "import runstore.storage.migrations.m0001_runs\n"
+        "os.getuid() or os.setuid(65534)\n"
+    )
     return subprocess.run(
         [sys.executable, "-c", drop + textwrap.dedent(code), *map(str, arguments)],
         capture_output=True,

@@ -9,8 +9,6 @@ from typing import Union
 
 FactValue = Union[str, int, float, bool, tuple[str, ...]]
 
-_NOTHING: Mapping[str, str] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
@@ -24,8 +22,8 @@ class Facts:
     """
 
     values: Mapping[str, FactValue] = field(default_factory=lambda: MappingProxyType({}))
-    documents: Mapping[str, str] = _NOTHING
-    unknown: Mapping[str, str] = _NOTHING
+    documents: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    unknown: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def merged(self, other: Facts) -> Facts:
         """Return both together; where both know a fact, the other's is taken."""

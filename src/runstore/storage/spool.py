@@ -39,6 +39,7 @@ class Spool:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._places = (folder / "spool", _state_folder(folder))
 
     def keep(self, ending: Ending) -> Path:
@@ -49,6 +50,8 @@ class Spool:
         """
         refused: OSError | None = None
         for place in self._places:
+            if place.parent == self._folder and not self._folder.is_dir():
+                continue  # moved away: a new folder of that name would only hide it
             try:
                 return _write(place, ending)
             except OSError as error:

@@ -20,6 +20,7 @@ from runstore.errors import (
     StoreUnavailableError,
 )
 from runstore.storage.drivers.disks import is_network_disk
+from runstore.storage.drivers.forks import inside_the_engine
 
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 BUSY_TIMEOUT_S = 60.0
@@ -93,31 +94,35 @@ class SQLiteDriver:
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """Give this thread's connection."""
-        connection = self._connection()
         try:
-            yield connection
+            with inside_the_engine():
+                yield self._connection()
         except sqlite3.Error as error:
             raise self._translated(error) from error
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """Give this thread's connection inside a transaction that is on disk when left."""
-        connection = self._connection()
-        if self._refusal is not None:
-            raise self._refusal
         try:
-            self._begin(connection)
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                # A full disk may have rolled back already; the first error is the one to tell.
-                with suppress(sqlite3.Error):
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
-                raise
+            with inside_the_engine():
+                connection = self._connection()
+                if self._refusal is not None:
+                    raise self._refusal
+                self._begin(connection)
+                yield from self._committed(connection)
         except sqlite3.Error as error:
             raise self._translated(error) from error
+
+    def _committed(self, connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            # A full disk may have rolled back already; the first error is the one to tell.
+            with suppress(sqlite3.Error):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            raise
 
     def change_mark(self) -> object:
         """Return a value that differs once another connection changed the database."""
