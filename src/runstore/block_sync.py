@@ -1,0 +1,176 @@
+"""`store.json` and the database kept the same: changes of others taken in, then the file written.
+
+The database is the truth. What another program wrote into the file since is compared block by
+block with what the file held before; the result goes into the database, and from there back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from runstore.active import warn
+from runstore.errors import StoreError, StoreReadOnlyError
+from runstore.model.block import block_from_run
+from runstore.model.block_list import Change, patched_list, whole_list
+from runstore.model.params import parameter_set
+from runstore.storage.blocks import BlockRow, BlockTable
+from runstore.store_json import (
+    STORE_JSON,
+    FileLock,
+    Stamp,
+    read_block_file,
+    read_registry,
+    set_aside,
+    stamp_of,
+    write_block_file,
+)
+from runstore.take_in import TakeIn
+
+# Beyond that, making the whole list is quicker than looking for each place in it.
+_PATCHES_AT_MOST = 200
+
+
+class BlockSync:
+    """Keeps one `store.json` in step with its database.
+
+    Args:
+        folder: Where the file is.
+        table: The runs.
+    """
+
+    def __init__(self, folder: Path, table: BlockTable) -> None:
+        self.folder = folder
+        self.path = folder / STORE_JSON
+        self.table = table
+        self.lock = FileLock(self.path)
+
+    def is_current(self) -> bool:
+        """Tell whether the file is the one we wrote, and the database the one it shows."""
+        state = self.lock.state()
+        return state.get("changed") == self.table.newest_change() and _is_ours(
+            state, stamp_of(self.path)
+        )
+
+    def is_foreign(self) -> bool:
+        """Tell whether somebody else wrote the file."""
+        stamp = stamp_of(self.path)
+        return stamp is not None and not _is_ours(self.lock.state(), stamp)
+
+    def bring_together(self, *, file_is_wanted: bool = False) -> None:
+        """Take in what others wrote into the file, and write the file if it is not current.
+
+        Args:
+            file_is_wanted: Whether a list without runs is written as well.
+
+        Raises:
+            StoreError: The folder or the database cannot be written, or is locked.
+        """
+        if not self.table.is_writable or self.is_current():
+            return
+        with self.lock:
+            state = self.lock.state()
+            stamp = stamp_of(self.path)
+            if stamp is not None and not _is_ours(state, stamp):
+                state = self._take_in(state)
+                is_same = state.pop("is_same", False)
+                if is_same and stamp == stamp_of(self.path):
+                    state = {**state, **asdict(stamp)}
+            self._write(state, file_is_wanted=file_is_wanted)
+
+    def write_or_warn(self, *, file_is_wanted: bool = False) -> None:
+        """Bring file and database together after a change; the change itself is safe already."""
+        try:
+            self.bring_together(file_is_wanted=file_is_wanted)
+        except StoreReadOnlyError:
+            raise
+        except (StoreError, OSError) as error:
+            warn(
+                f"{self.path} could not be written: {error} The run is kept in the database"
+                " beside it; the file is made current when the store is opened next."
+            )
+
+    def _take_in(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Take in the file; return what is known of it now."""
+        found = read_block_file(self.path)
+        if found is None:
+            return {}
+        if found.problems:
+            aside = set_aside(self.path)
+            warn(
+                f"{self.path} is damaged; it is kept as {aside.name}, and made anew from what"
+                f" is known. {_told(found.problems)}"
+            )
+        shown = state.get("changed")
+        base = shown if isinstance(shown, int) else None
+        taken = TakeIn(self.table, base=base, seen_at=_changed_at(self.path)).take(
+            found.blocks, trees_of(self.folder), self.folder
+        )
+        if taken.is_news:
+            warn(f"{self.path} was changed by another program; taken in: {taken.told()}.")
+        return {"changed": taken.newest, "last_id": taken.last_id, "is_same": taken.is_same}
+
+    def _write(self, state: Mapping[str, Any], *, file_is_wanted: bool) -> None:
+        """Write the file from the database, as little of it as needed; with the lock held."""
+        stamp = stamp_of(self.path)
+        known = state.get("changed") if _is_ours(state, stamp) else None
+        if isinstance(known, int) and known == self.table.newest_change():
+            self.lock.remember(state)
+            return
+        last_id = state.get("last_id")
+        pieces = None
+        if isinstance(known, int) and known > 0 and isinstance(last_id, int):
+            rows = self.table.rows(after=known)
+            pieces = self._patched(rows, last_id)
+            changed = max((row.changed for row in rows), default=known)
+            newest_id = max((row.id for row in rows), default=0)
+            last_id = max(last_id, newest_id)
+        if pieces is None:
+            # Read before the rows: what changes in between is written once more, not left out.
+            changed = self.table.newest_change()
+            rows = self.table.rows()
+            last_id = max((row.id for row in rows), default=0)
+            pieces = whole_list(block_from_run(row.run) for row in rows)
+            if not rows and stamp is None and not file_is_wanted:
+                return  # nothing was ever recorded: leave no file behind
+        written = write_block_file(self.path, pieces)
+        self.lock.remember({**asdict(written), "changed": changed, "last_id": last_id})
+
+    def _patched(self, rows: Sequence[BlockRow], last_id: int) -> list[bytes] | None:
+        if len(rows) > _PATCHES_AT_MOST or any(row.is_deleted for row in rows):
+            return None
+        changes = [Change(block_from_run(row.run), is_new=row.id > last_id) for row in rows]
+        try:
+            return patched_list(self.path.read_bytes(), changes)
+        except FileNotFoundError:
+            return None
+
+
+def _is_ours(state: Mapping[str, Any], stamp: Stamp | None) -> bool:
+    return stamp is not None and all(
+        state.get(name) == value for name, value in asdict(stamp).items()
+    )
+
+
+def _changed_at(path: Path) -> int:
+    stamp = stamp_of(path)
+    return stamp.mtime_ns // 1000 if stamp else time.time_ns() // 1000
+
+
+def trees_of(folder: Path) -> dict[str, str]:
+    """Return the values of parameter sets that the registry beside the file explains."""
+    trees: dict[str, str] = {}
+    for digest, (name, values) in read_registry(folder).items():
+        tree = parameter_set(values, name=name or "").tree
+        if tree is not None:
+            trees[digest] = tree
+    return trees
+
+
+def _told(problems: Iterable[str], at_most: int = 5) -> str:
+    told = list(problems)
+    more = f" And {len(told) - at_most} more." if len(told) > at_most else ""
+    return " ".join(told[:at_most]) + more

@@ -1,0 +1,294 @@
+"""The metadata block: a run as a JSON object with the keys of `store.json`, in its dialects.
+
+A block that another tool wrote stays as it is, key for key. What the row knows better is laid
+over it, and only where the meaning differs, so that a file read and written back is the same.
+
+Source: the documentation page of `curifactory.store.ManagerStore`, and stores written by
+Curifactory 0.5 to 0.20.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from runstore.model.params import ParameterSet
+from runstore.model.reference import TIMESTAMP_FORMAT, build_reference, parse_reference
+from runstore.model.run import Run
+from runstore.model.status import Status
+
+Block = dict[str, Any]
+
+INCOMPLETE = "incomplete"
+WORD_OF_STATUS = {
+    Status.QUEUED: INCOMPLETE,
+    Status.RUNNING: INCOMPLETE,
+    Status.INTERRUPTED: INCOMPLETE,
+    Status.LOST: INCOMPLETE,
+    Status.LIVE: "LIVE",
+    Status.COMPLETE: "complete",
+    Status.ERROR: "error",
+}
+# Words of files, in lower case. A word that is not here claims no end that we understand.
+STATUS_OF_WORD = {
+    INCOMPLETE: Status.RUNNING,
+    "live": Status.LIVE,
+    "complete": Status.COMPLETE,
+    "error": Status.ERROR,
+    "queued": Status.QUEUED,
+    "running": Status.RUNNING,
+    "interrupted": Status.INTERRUPTED,
+    "lost": Status.LOST,
+}
+NO_REPOSITORY = "No git repository found"
+
+_LARGEST_NUMBER = 2**63 - 1
+_HEX = frozenset("0123456789abcdef")
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - texts without a zone are compared with it
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """The names a tool gives the keys that are not the same everywhere."""
+
+    files_key: str
+    sets_key: str
+    has_dirty_flag: bool
+
+
+PAGE = Dialect("params_files", "args", has_dirty_flag=False)
+MIDDLE = Dialect("params_files", "args", has_dirty_flag=True)
+RECENT = Dialect("param_files", "params", has_dirty_flag=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockFields:
+    """What a block says, each fact None where it does not say it, or not in the right type."""
+
+    reference: str | None
+    experiment_name: str | None
+    run_number: int | None
+    timestamp: str | None
+    status: Status
+    commit: str | None
+    workdir_dirty: bool | None
+    parameter_sets: tuple[ParameterSet, ...]
+    full_store: bool
+    cli: str | None
+    hostname: str | None
+    notes: str | None
+    error: str | None
+    reproduce: str | None
+
+
+def status_of_word(word: object) -> Status:
+    """Return the status a block's word stands for."""
+    if not isinstance(word, str):
+        return Status.RUNNING
+    return STATUS_OF_WORD.get(word.strip().lower(), Status.RUNNING)
+
+
+def fields_from_block(block: Mapping[str, Any]) -> BlockFields:
+    """Read a block of any dialect; any key may be missing, null or of the wrong type."""
+    reference = _text(block.get("reference"))
+    experiment_name = _text(block.get("experiment_name"))
+    run_number = _number(block.get("run_number"))
+    timestamp = _text(block.get("timestamp"))
+    parsed = parse_reference(reference) if reference else None
+    if parsed:
+        experiment_name = experiment_name or parsed[0]
+        run_number = parsed[1] if run_number is None else run_number
+        timestamp = timestamp or parsed[2]
+    elif not reference and experiment_name and run_number is not None and timestamp:
+        reference = build_reference(experiment_name, run_number, timestamp)
+    dirty = block.get("workdir_dirty")
+    commit = _text(block.get("commit"))
+    return BlockFields(
+        reference=reference or None,
+        experiment_name=experiment_name or None,
+        run_number=run_number,
+        timestamp=timestamp or None,
+        status=status_of_word(block.get("status")),
+        commit=commit if commit and set(commit.lower()) <= _HEX else None,
+        workdir_dirty=dirty if isinstance(dirty, bool) else None,
+        parameter_sets=_parameter_sets(block.get("params"), block.get("args")),
+        full_store=block.get("full_store") is True,
+        cli=_text(block.get("cli")),
+        hostname=_text(block.get("hostname")),
+        notes=_text(block.get("notes")),
+        error=_text(block.get("error")),
+        reproduce=_text(block.get("reproduce")),
+    )
+
+
+def block_from_run(run: Run) -> Block:
+    """Return a run as a block.
+
+    A run with a block of its own keeps it: keys, order, dialect and unknown keys; values change
+    where the row means something else. Other runs get the keys of the page, in its order.
+    """
+    kept = decode_block(run.block) if run.block is not None else None
+    return _new_block(run) if kept is None else _overlaid(kept, run)
+
+
+def decode_block(text: str) -> Block | None:
+    """Return the block of a JSON text; None when it is not an object."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def encode_block(block: Mapping[str, Any]) -> str:
+    """Return a block as its text in a store file: four spaces, ASCII, one level deep.
+
+    The text begins at its bracket, without the four spaces before it.
+
+    Raises:
+        TypeError, ValueError: The block holds what JSON cannot say.
+    """
+    return json.dumps([block], indent=4)[6:-2]
+
+
+def _new_block(run: Run) -> Block:
+    block = {
+        "reference": run.reference,
+        "experiment_name": run.experiment_name,
+        "run_number": run.run_number,
+        "timestamp": run.timestamp,
+        "commit": run.commit or "",
+        PAGE.files_key: sets_of_files(run)[0],
+        PAGE.sets_key: sets_of_files(run)[1],
+        "full_store": run.full_store,
+        "status": WORD_OF_STATUS[run.status],
+        "cli": run.cli or "",
+        "hostname": run.hostname or "",
+        "notes": run.notes or "",
+    }
+    if run.error is not None:
+        block["error"] = run.error
+    if run.reproduce is not None:
+        block["reproduce"] = run.reproduce
+    return block
+
+
+def sets_of_files(run: Run) -> tuple[list[str], dict[str, list[list[str]]]]:
+    """Return the parameter files of a run, and the name and hash of each set by its file.
+
+    Sets that came from no file stand under the experiment's name: a block has no other place
+    for them, and Curifactory calls the parameters of an experiment by its name as well.
+    """
+    sets: dict[str, list[list[str]]] = {}
+    for one in run.parameter_sets:
+        file = one.file if one.file is not None else run.experiment_name
+        sets.setdefault(file, []).append([one.name, one.hash])
+    return list(sets), sets
+
+
+def _overlaid(block: Block, run: Run) -> Block:
+    """Change what the row knows better; a value that already means the same stays verbatim."""
+    said = fields_from_block(block)
+    # A session has no defined end: that its process is gone makes it no less a LIVE one.
+    is_over_live = said.status is Status.LIVE and run.status is Status.LOST
+    if WORD_OF_STATUS[said.status] != WORD_OF_STATUS[run.status] and not is_over_live:
+        block["status"] = WORD_OF_STATUS[run.status]
+    for key, before, now in (
+        ("reference", said.reference, run.reference),
+        ("experiment_name", said.experiment_name, run.experiment_name),
+        ("run_number", said.run_number, run.run_number),
+        ("timestamp", said.timestamp, run.timestamp),
+    ):
+        # What a block does not say was made up for the row, and is not news to the block.
+        if before is not None and before != now:
+            block[key] = now
+    for key, before, now in (
+        ("commit", said.commit, run.commit),
+        ("notes", said.notes, run.notes),
+        ("error", said.error, run.error),
+        ("reproduce", said.reproduce, run.reproduce),
+    ):
+        if before != now:
+            block[key] = now
+    if said.full_store != run.full_store:
+        block["full_store"] = run.full_store
+    if list(map(_identity, said.parameter_sets)) != list(map(_identity, run.parameter_sets)):
+        dialect = RECENT if "params" in block else PAGE
+        block[dialect.files_key], block[dialect.sets_key] = sets_of_files(run)
+    return block
+
+
+def _identity(one: ParameterSet) -> tuple[str, str]:
+    return one.name, one.hash
+
+
+def _parameter_sets(*mappings: object) -> tuple[ParameterSet, ...]:
+    """Read the first mapping from file to (name, hash) pairs that says anything."""
+    for mapping in mappings:
+        if isinstance(mapping, Mapping) and mapping:
+            return tuple(one for file, pairs in mapping.items() for one in _pairs(file, pairs))
+    return ()
+
+
+def _pairs(file: object, pairs: object) -> Iterable[ParameterSet]:
+    if not isinstance(pairs, (list, tuple)):
+        return
+    for pair in pairs:
+        if isinstance(pair, (list, tuple)) and pair:
+            digest = pair[1] if len(pair) > 1 else None
+            yield ParameterSet(
+                name=_text(pair[0]) or str(pair[0]),
+                hash=_text(digest) or "",
+                tree=None,
+                file=_text(file) or str(file),
+            )
+
+
+def lasting_uid(block: Mapping[str, Any]) -> str:
+    """Return a uid made from what a block says, so that two machines that import it agree.
+
+    Shaped as a UUIDv7 whose time is the block's, read as UTC: the text names no zone.
+    """
+    named = [block.get(key) for key in ("reference", "timestamp", "hostname", "cli")]
+    digest = hashlib.sha256(json.dumps(named).encode()).digest()
+    try:
+        began = datetime.strptime(str(block.get("timestamp")), TIMESTAMP_FORMAT)  # noqa: DTZ007 - as above
+    except ValueError:
+        began = _EPOCH
+    ms = max(0, (began - _EPOCH) // timedelta(milliseconds=1))
+    raw = bytearray(ms.to_bytes(6, "big") + digest[:10])
+    raw[6] = raw[6] & 0x0F | 0x70
+    raw[8] = raw[8] & 0x3F | 0x80
+    return str(UUID(bytes=bytes(raw)))
+
+
+def with_values(
+    sets: tuple[ParameterSet, ...], trees: Mapping[str, str]
+) -> tuple[ParameterSet, ...]:
+    """Return the sets with their values filled in where a tree is known for the hash."""
+    return tuple(
+        replace(one, tree=trees[one.hash]) if one.tree is None and one.hash in trees else one
+        for one in sets
+    )
+
+
+def _text(value: object) -> str | None:
+    """Return a text that a database takes: JSON may hold half surrogate pairs and NULs."""
+    if not isinstance(value, str):
+        return None
+    if value.isascii() and "\0" not in value:
+        return value
+    return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
+
+
+def _number(value: object) -> int | None:
+    """Return a run number; 3.0 is one, True and 10^30 are not."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    whole = int(value) if value == value and abs(value) <= _LARGEST_NUMBER else -1  # noqa: PLR0124 - NaN
+    return whole if whole >= 0 and whole == value and whole <= _LARGEST_NUMBER else None

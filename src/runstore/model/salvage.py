@@ -1,0 +1,156 @@
+"""What can be saved from the text of a block list: whole files, and damaged ones."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from json import JSONDecoder
+from typing import Any
+
+from runstore.model.block import Block
+
+_STRICT = JSONDecoder()
+_LENIENT = JSONDecoder(strict=False)  # takes control characters within strings
+_NAMING_KEYS = ("reference", "experiment_name")
+# Where the next block of a list can begin: an object in the column where Curifactory and we put
+# one, or the key that every known version writes first.
+_BORDER = re.compile(r'(?<=\n    )\{(?=\s*\n)|\{(?=\s*"(?:reference|experiment_name)"\s*:)')
+_NEXT_KEY = re.compile(r'\n\s*(?="[A-Za-z_]+"\s*:)')
+_AFTER_KEY = re.compile(r"\s*:\s*")
+_BETWEEN = re.compile(r"[\s,]*")
+# What stands around blocks without saying anything.
+_PUNCTUATION = re.compile(r"[\s,\[\]\ufeff]*")
+
+
+@dataclass(slots=True)
+class Salvaged:
+    """The blocks of a file.
+
+    Attributes:
+        blocks: In the order of the file.
+        problems: What could not be read, a sentence each; empty for a file in order.
+    """
+
+    blocks: list[Block] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def read_blocks(text: str) -> Salvaged:
+    """Read a block list; from a damaged one, everything that can be understood.
+
+    The keys of a half-written block count when they name its run. A value that may be cut off is
+    left out, never guessed.
+    """
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError):
+        whole = None
+    if isinstance(whole, list) and all(isinstance(one, dict) for one in whole):
+        return Salvaged(blocks=whole)
+    found = Salvaged()
+    _scan(text, found)
+    if whole is not None and not found.problems:
+        found.problems.append("The file is not a list of objects.")
+    if not found.problems:
+        found.problems.append("The brackets around the list are not in order.")
+    return found
+
+
+def _scan(text: str, found: Salvaged) -> None:
+    """Walk through the text from object to object."""
+    at = 0
+    while True:
+        begin = text.find("{", at)
+        skipped = text[at:] if begin < 0 else text[at:begin]
+        if not _PUNCTUATION.fullmatch(skipped):
+            found.problems.append(f"{len(skipped)} characters at {at} are not part of any run.")
+        if begin < 0:
+            return
+        try:
+            block, at = _STRICT.raw_decode(text, begin)
+        except (ValueError, RecursionError):
+            at = _take_part(text, begin, found)
+            continue
+        if not _names_a_run(block):
+            inside = _BORDER.search(text, begin + 1, at)
+            if inside is not None:
+                at = inside.start()
+                found.problems.append(f"The object at {begin} is not a run, but holds some.")
+                continue
+        found.blocks.append(block)
+
+
+def _take_part(text: str, begin: int, found: Salvaged) -> int:
+    """Take the readable keys of a damaged block; return where to go on."""
+    border = _BORDER.search(text, begin + 1)
+    end = border.start() if border else len(text)
+    block, lost = _readable_keys(text[begin:end], is_last=border is None)
+    if _names_a_run(block):
+        found.blocks.append(block)
+        name = block.get("reference") or block.get("experiment_name")
+        found.problems.append(
+            f"Of the run {name!r} at {begin}, {len(block)} keys could be read;"
+            f" {lost} characters could not."
+        )
+    else:
+        found.problems.append(
+            f"{end - begin} characters at {begin} do not say which run they are."
+        )
+    return end
+
+
+def _readable_keys(text: str, *, is_last: bool) -> tuple[Block, int]:
+    """Return the keys of an object that can be read, and how many characters could not.
+
+    After an unreadable value, reading goes on at the next line that begins with a key.
+    """
+    block: Block = {}
+    lost = 0
+    at = 1
+    while True:
+        gap = _BETWEEN.match(text, at)
+        at = gap.end() if gap else at
+        if at >= len(text) or text[at] == "}":
+            return block, lost
+        pair = _pair(text, at, is_last=is_last)
+        if pair is not None:
+            key, block[key], at = pair[0], pair[1], pair[2]
+            continue
+        onward = _NEXT_KEY.search(text, at)
+        lost += (onward.end() if onward else len(text)) - at
+        if onward is None:
+            return block, lost
+        at = onward.end()
+
+
+def _pair(text: str, at: int, *, is_last: bool) -> tuple[str, Any, int] | None:
+    """Return the key and value that begin here, and where they end."""
+    try:
+        key, end = _STRICT.raw_decode(text, at)
+        colon = _AFTER_KEY.match(text, end)
+        if not isinstance(key, str) or colon is None:
+            return None
+        value, end = _value(text, colon.end())
+    except (ValueError, RecursionError):
+        return None
+    # Of a number at the very end of a cut-off file, nobody knows whether more digits followed.
+    if is_last and end >= len(text) and isinstance(value, (int, float)):
+        return None
+    return key, value, end
+
+
+def _value(text: str, begin: int) -> tuple[Any, int]:
+    try:
+        return _STRICT.raw_decode(text, begin)
+    except ValueError:
+        # A control character within a string is no reason to lose it; a line break is, since
+        # the string then ends in somebody else's line.
+        value, end = _LENIENT.raw_decode(text, begin)
+        if "\n" in text[begin:end]:
+            raise
+        return value, end
+
+
+def _names_a_run(block: Block) -> bool:
+    return any(isinstance(block.get(key), str) and block[key] for key in _NAMING_KEYS)

@@ -1,0 +1,353 @@
+"""Runs as a list of metadata blocks: read by change, added, edited and put away."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from runstore.model.block import (
+    WORD_OF_STATUS,
+    Block,
+    BlockFields,
+    fields_from_block,
+    lasting_uid,
+    with_values,
+)
+from runstore.model.facts import Facts, ProcessIdentity
+from runstore.model.params import ParameterSet
+from runstore.model.reference import build_reference, new_uid, parse_timestamp
+from runstore.model.run import Run
+from runstore.model.status import Status
+from runstore.storage import rows
+from runstore.storage import statements as sql
+from runstore.storage.database import Database, now_micros
+from runstore.storage.drivers import Connection
+
+_FROM_RUNS = "FROM runs r JOIN experiments e ON e.id = r.experiment_id"
+_BLOCK_ROWS = f"SELECT {sql.RUN_COLUMNS}, r.changed, r.deleted_at {_FROM_RUNS}"
+_NEXT_CHANGE = "(SELECT coalesce(max(changed), 0) + 1 FROM runs)"
+
+NEWEST_CHANGE = "SELECT coalesce(max(changed), 0) FROM runs"
+KEPT_ROWS = f"{_BLOCK_ROWS} WHERE r.deleted_at IS NULL ORDER BY r.id"
+CHANGED_ROWS = f"{_BLOCK_ROWS} WHERE r.changed > :after ORDER BY r.id"
+ROW_BY_ID = f"{_BLOCK_ROWS} WHERE r.id = :id"
+ROWS_BY_REFERENCE = f"{_BLOCK_ROWS} WHERE r.reference = :reference ORDER BY r.id"
+ROWS_BY_ALIAS = f"""
+    {_BLOCK_ROWS} JOIN reference_aliases a ON a.run_id = r.id
+    WHERE a.reference = :reference ORDER BY r.id
+"""
+KEPT_IDS = "SELECT id FROM runs WHERE deleted_at IS NULL ORDER BY id"
+EXPERIMENT_ID = """
+    INSERT INTO experiments (name, last_run_number, created_at) VALUES (:name, :number, :now)
+    ON CONFLICT (name) DO UPDATE SET last_run_number =
+        CASE WHEN experiments.last_run_number < :number THEN :number
+             ELSE experiments.last_run_number END
+    RETURNING id
+"""
+FREE_DUPLICATE = """
+    SELECT coalesce(max(duplicate) + 1, 0) FROM runs
+    WHERE experiment_id = :experiment_id AND run_number = :run_number AND id <> :id
+"""
+UID_IS_TAKEN = "SELECT count(*) FROM runs WHERE uid = :uid"
+CHANGE_ROW = f"""
+    UPDATE runs SET experiment_id = :experiment_id, run_number = :run_number,
+        duplicate = :duplicate, reference = :reference, timestamp = :timestamp, status = :status,
+        ended_at = :ended_at, notes = :notes, error = :error, commit_hash = :commit_hash,
+        workdir_dirty = :workdir_dirty, cli = :cli, full_store = :full_store,
+        reproduce = :reproduce, block = :block, changed = {_NEXT_CHANGE}
+    WHERE id = :id
+"""  # noqa: S608 - constants
+PUT_AWAY = f"UPDATE runs SET deleted_at = :now, changed = {_NEXT_CHANGE} WHERE id = :id"  # noqa: S608 - constants
+REMOVE_SETS = "DELETE FROM run_params WHERE run_id = :id"
+REMOVE_FLAT = "DELETE FROM params WHERE run_id = :id"
+EVENTS_OF_FIELD = "SELECT old FROM events WHERE run_id = :id AND field = :field"
+
+UNNAMED = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRow:
+    """A run with what the list of blocks needs besides: its row, and when it changed."""
+
+    id: int
+    changed: int
+    is_deleted: bool
+    run: Run
+
+
+class BlockTable:
+    """The runs of a database, seen as a list of blocks in order of row id."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether changes can be written at all."""
+        return self._database.is_writable
+
+    def newest_change(self) -> int:
+        """Return the number of the store's last change of any run; 0 when it is empty."""
+        with self._database.driver.read() as connection:
+            return int(connection.execute(NEWEST_CHANGE).fetchone()[0])
+
+    def rows(self, after: int = 0) -> list[BlockRow]:
+        """Return runs that changed after this change number; for 0, all that are kept.
+
+        Runs that were deleted meanwhile are among the changed ones.
+        """
+        statement = CHANGED_ROWS if after else KEPT_ROWS
+        with self._database.driver.read() as connection:
+            return self.select(connection, statement, {"after": after} if after else {})
+
+    def ids(self) -> list[int]:
+        """Return the row id of every run kept, in order."""
+        with self._database.driver.read() as connection:
+            return [row[0] for row in connection.execute(KEPT_IDS).fetchall()]
+
+    def select(
+        self, connection: Connection, statement: str, parameters: Mapping[str, Any]
+    ) -> list[BlockRow]:
+        """Return the rows of a statement of this module, within the caller's transaction."""
+        found = connection.execute(statement, parameters).fetchall()
+        sets = self._database._sets_of(connection, [row[0] for row in found])  # noqa: SLF001 - the same room
+        return [
+            BlockRow(
+                id=row[0],
+                changed=row[26],
+                is_deleted=row[27] is not None,
+                run=rows.run_from_row(row, tuple(sets.get(row[0], ()))),
+            )
+            for row in found
+        ]
+
+    @contextmanager
+    def write(self) -> Iterator[BlockWriter]:
+        """Give the means to change the list, in one transaction; durable on leaving."""
+        with self._database.driver.write() as connection:
+            yield BlockWriter(self, self._database, connection)
+
+
+class BlockWriter:
+    """Changes of the list within one transaction."""
+
+    def __init__(self, table: BlockTable, database: Database, connection: Connection) -> None:
+        self._table = table
+        self._database = database
+        self._connection = connection
+
+    def row(self, row_id: int) -> BlockRow | None:
+        """Return a row as it is now, deleted or not."""
+        found = self._table.select(self._connection, ROW_BY_ID, {"id": row_id})
+        return found[0] if found else None
+
+    def rows_by_reference(self, reference: str) -> list[BlockRow]:
+        """Return rows of this reference, or of one that had it before; deleted ones as well."""
+        parameters = {"reference": reference}
+        return self._table.select(
+            self._connection, ROWS_BY_REFERENCE, parameters
+        ) or self._table.select(self._connection, ROWS_BY_ALIAS, parameters)
+
+    def old_texts(self, row_id: int, field: str) -> set[str | None]:
+        """Return what a field said before each of its edits."""
+        found = self._connection.execute(EVENTS_OF_FIELD, {"id": row_id, "field": field})
+        return {row[0] for row in found.fetchall()}
+
+    def start(
+        self,
+        experiment_name: str,
+        make_block: Callable[[int], Block],
+        *,
+        process: ProcessIdentity,
+        facts: Facts,
+    ) -> int:
+        """Take the next number, let the caller make the block with it, and write the run."""
+        experiment_id, number = self._database._next_number(  # noqa: SLF001 - the same room
+            self._connection, experiment_name
+        )
+        block = make_block(number)
+        fields = fields_from_block(block)
+        now = now_micros()
+        return self._insert(
+            fields,
+            block,
+            {
+                "uid": new_uid(),
+                "experiment_id": experiment_id,
+                "run_number": number,
+                "duplicate": 0,
+                "started_at": now,
+                "last_seen_at": now,
+                "hostname": process.hostname,
+                "boot_id": process.boot_id,
+                "pid": process.pid,
+                "process_started": process.started_ticks,
+                "facts": rows.facts_to_text(facts),
+            },
+            fields.parameter_sets,
+        )
+
+    def add(self, block: Block, *, seen_at: int, trees: Mapping[str, str]) -> int:
+        """Write a run that another tool recorded; its number is kept, even one used twice.
+
+        Args:
+            block: The block as the other tool wrote it.
+            seen_at: Start of a run whose block has no time, in microseconds.
+            trees: Values of parameter sets by hash.
+        """
+        fields = fields_from_block(block)
+        name = fields.experiment_name or UNNAMED
+        number = fields.run_number or 0
+        begun = parse_timestamp(fields.timestamp) if fields.timestamp else None
+        started_at = rows.to_micros(begun) if begun else seen_at
+        return self._insert(
+            fields,
+            block,
+            {
+                "uid": self._free_uid(block),
+                **self._place(name, number, row_id=-1),
+                "started_at": started_at,
+                "last_seen_at": None,
+                "hostname": fields.hostname or "",
+                "boot_id": None,
+                "pid": None,
+                "process_started": None,
+                "facts": None,
+            },
+            with_values(fields.parameter_sets, trees),
+        )
+
+    def _insert(
+        self,
+        fields: BlockFields,
+        block: Block,
+        known: dict[str, Any],
+        sets: Sequence[ParameterSet],
+    ) -> int:
+        name = fields.experiment_name or UNNAMED
+        timestamp = fields.timestamp or ""
+        reference = fields.reference or build_reference(name, known["run_number"], timestamp)
+        values = {
+            **_said(fields),
+            **known,
+            "reference": reference,
+            "timestamp": timestamp,
+            "status": fields.status.value,
+            "ended_at": None,
+            "parent_uid": None,
+            "block": json.dumps(block),
+        }
+        row_id = int(self._connection.execute(sql.INSERT_RUN, values).fetchone()[0])
+        self._database.insert_sets(self._connection, row_id, sets)
+        return row_id
+
+    def _place(self, name: str, number: int, *, row_id: int) -> dict[str, int]:
+        """Return the columns that put a run under this experiment and number."""
+        now = now_micros()
+        experiment_id = self._connection.execute(
+            EXPERIMENT_ID, {"name": name, "number": number, "now": now}
+        ).fetchone()[0]
+        place = {"experiment_id": experiment_id, "run_number": number}
+        duplicate = self._connection.execute(FREE_DUPLICATE, {**place, "id": row_id}).fetchone()
+        return {**place, "duplicate": duplicate[0]}
+
+    def _free_uid(self, block: Block) -> str:
+        uid = lasting_uid(block)
+        taken = self._connection.execute(UID_IS_TAKEN, {"uid": uid}).fetchone()[0]
+        return new_uid() if taken else uid
+
+    def change(
+        self,
+        row: BlockRow,
+        block: Block,
+        *,
+        author: str,
+        trees: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write a run whose block was edited; what people write about it leaves an event."""
+        run, said = row.run, fields_from_block(block)
+        name = said.experiment_name or run.experiment_name
+        number = run.run_number if said.run_number is None else said.run_number
+        reference = said.reference or run.reference
+        status = _status_after(run, said.status)
+        if (name, number) == (run.experiment_name, run.run_number):
+            place: dict[str, Any] = self._present_place(row.id)
+        else:
+            place = self._place(name, number, row_id=row.id)
+        if reference != run.reference:
+            alias = {"reference": run.reference, "run_id": row.id}
+            self._connection.execute(sql.ADD_ALIAS, alias)
+        ended_at = None if run.ended_at is None else rows.to_micros(run.ended_at)
+        if status is not run.status:
+            ended_at = now_micros() if status.is_final else None
+        values = {
+            **_said(said),
+            **place,
+            "id": row.id,
+            "reference": reference,
+            "timestamp": said.timestamp or run.timestamp,
+            "status": status.value,
+            "ended_at": ended_at,
+            "block": json.dumps(block),
+        }
+        self._connection.execute(CHANGE_ROW, values)
+        self._change_sets(row, with_values(said.parameter_sets, trees or {}))
+        for field, old, new in (
+            ("notes", run.notes, said.notes),
+            ("experiment_name", run.experiment_name, name),
+            ("run_number", str(run.run_number), str(number)),
+            ("reference", run.reference, reference),
+            # The first end of a run is news and not an edit.
+            (
+                "status",
+                run.status.value,
+                status.value if run.status.is_final else run.status.value,
+            ),
+        ):
+            if old != new:
+                self._database._add_event(self._connection, row.id, author, field, old, new)  # noqa: SLF001 - the same room
+
+    def _present_place(self, row_id: int) -> dict[str, Any]:
+        statement = "SELECT experiment_id, run_number, duplicate FROM runs WHERE id = :id"
+        found = self._connection.execute(statement, {"id": row_id}).fetchone()
+        return dict(zip(("experiment_id", "run_number", "duplicate"), found, strict=True))
+
+    def _change_sets(self, row: BlockRow, sets: Sequence[ParameterSet]) -> None:
+        """Replace the parameter sets, unless they are the same; known values stay known."""
+        before = {one.hash: one.tree for one in row.run.parameter_sets if one.tree is not None}
+        now = with_values(tuple(sets), before)
+        if now == row.run.parameter_sets or (
+            [(one.name, one.hash) for one in now]
+            == [(one.name, one.hash) for one in row.run.parameter_sets]
+            and all(one.tree is None for one in now)
+        ):
+            return
+        self._connection.execute(REMOVE_FLAT, {"id": row.id})
+        self._connection.execute(REMOVE_SETS, {"id": row.id})
+        self._database.insert_sets(self._connection, row.id, now)
+
+    def put_away(self, row_id: int) -> None:
+        """Delete a run; it is in the trash from now on."""
+        self._connection.execute(PUT_AWAY, {"id": row_id, "now": now_micros()})
+
+
+def _said(fields: BlockFields) -> dict[str, Any]:
+    return {
+        "notes": fields.notes,
+        "error": fields.error,
+        "commit_hash": fields.commit,
+        "workdir_dirty": fields.workdir_dirty,
+        "cli": fields.cli,
+        "full_store": fields.full_store,
+        "reproduce": fields.reproduce,
+    }
+
+
+def _status_after(run: Run, said: Status) -> Status:
+    """Return the status of a run whose block says this; a block has one word for several."""
+    if said is Status.LIVE and run.status is Status.LOST:
+        return run.status
+    return run.status if WORD_OF_STATUS[said] == WORD_OF_STATUS[run.status] else said

@@ -1,0 +1,318 @@
+"""The file `store.json`: read with care, written whole, changed by one process at a time."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import re
+import shutil
+import stat
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from runstore.errors import StoreLockedError, StoreReadOnlyError, StoreUnavailableError
+from runstore.model.salvage import Salvaged, read_blocks
+
+STORE_JSON = "store.json"
+REGISTRY = "params_registry.json"
+LOCK_PATIENCE_S = 60.0
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+_LOCKED_BYTE = 1 << 30  # beyond the content: Windows forbids others to read what is locked
+# Curifactory rewrites the file in place; who looks meanwhile finds the beginning of it.
+_FRESH_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What tells that a file is still the one we wrote, without reading it."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Return the stamp of a file; None when there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return Stamp(found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+def read_block_file(path: Path) -> Salvaged | None:
+    """Read a block file, damaged or not; None when there is none.
+
+    A file that is damaged and was changed a moment ago may be about to be rewritten by another
+    tool; it gets the time to become whole.
+    """
+    deadline = time.monotonic() + _FRESH_S
+    while True:
+        try:
+            data = path.read_bytes()
+            age_s = time.time() - path.stat().st_mtime
+        except FileNotFoundError:
+            return None
+        found = read_blocks_from(data)
+        if not found.problems or not -1 < age_s < _FRESH_S or time.monotonic() > deadline:
+            return found
+        time.sleep(0.05)
+
+
+def read_blocks_from(data: bytes) -> Salvaged:
+    """Read the blocks of a file's bytes, whatever their encoding."""
+    text, problem = decode(data)
+    # An empty file is what is left when a rewrite is killed at once: damaged, with nothing in it.
+    if not text.strip():
+        return Salvaged(problems=["The file is empty."])
+    found = read_blocks(text)
+    if problem:
+        found.problems.append(problem)
+    return found
+
+
+def decode(data: bytes) -> tuple[str, str | None]:
+    """Return the text of a JSON file, and what is wrong with its encoding, if anything."""
+    encoding = json.detect_encoding(data)
+    text = data.decode(encoding, "replace")
+    # NULs at the beginning look like UTF-16 to the detector; a block list always says this word.
+    if encoding != "utf-8" and '"reference"' not in text:
+        text, encoding = data.decode("utf-8", "replace"), "utf-8"
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError as error:
+        return text, f"The bytes from {error.start} on are not {encoding} text."
+    return text, None
+
+
+def write_block_file(path: Path, chunks: Iterable[bytes]) -> Stamp:
+    """Replace a file by these bytes: at every instant there is the old one or the new one.
+
+    Written aside in the same folder, synced, renamed, and the folder synced. An existing file's
+    permissions are kept. When it fails, the old file stays, and nothing is left beside it.
+
+    Raises:
+        OSError: The disk did not take it.
+    """
+    path = Path(os.path.realpath(path))  # a link stays a link
+    aside = path.with_name(f".{path.name}.new")
+    try:
+        with aside.open("wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+            _keep_mode(path, file.fileno())
+            file.flush()
+            os.fsync(file.fileno())
+            written = os.fstat(file.fileno())
+        _replace(aside, path)
+    except BaseException:
+        with suppress(OSError):
+            aside.unlink()
+        raise
+    _sync_folder(path.parent)
+    return Stamp(written.st_size, written.st_mtime_ns, written.st_ino)
+
+
+def _keep_mode(path: Path, descriptor: int) -> None:
+    if hasattr(os, "fchmod"):
+        with suppress(OSError):
+            os.fchmod(descriptor, stat.S_IMODE(path.stat().st_mode))
+
+
+def _replace(aside: Path, path: Path) -> None:
+    """Rename; Windows refuses while somebody reads the old file, so try for a second there."""
+    attempts = 100 if sys.platform == "win32" else 1
+    for attempt in range(1, attempts + 1):
+        try:
+            aside.replace(path)
+        except PermissionError:
+            if attempt == attempts:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _sync_folder(folder: Path) -> None:
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        # Some network disks cannot sync a folder; the file itself is synced in any case.
+        with suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def set_aside(path: Path) -> Path:
+    """Keep a damaged file under another name; the name itself stays until it is replaced."""
+    stem = f"{path.name}.damaged-{time.strftime('%Y-%m-%d-T%H%M%S')}"
+    aside = path.with_name(stem)
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{stem}-{number}")
+    try:
+        os.link(path, aside)
+    except OSError:  # a disk without hard links
+        shutil.copy2(path, aside)
+    return aside
+
+
+class FileLock:
+    """One process at a time takes in and writes a file; a holder that dies lets go.
+
+    The lock file remembers what the last holder wrote: `state`. It needs no syncing, since a
+    state that is lost or stale only means that the file is compared once more.
+
+    Args:
+        path: The file to guard; the lock is `.<name>.lock` beside it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.with_name(f".{path.name}.lock")
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> FileLock:
+        try:
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+        except PermissionError as error:
+            raise _refused(self.path, error) from error
+        except OSError as error:
+            if error.errno == errno.EROFS:
+                raise _refused(self.path, error) from error
+            raise StoreUnavailableError(
+                f"{self.path} cannot be made: {error.strerror}.",
+                kept="Nothing was changed.",
+                hint="Free some space, or check the folder.",
+            ) from error
+        deadline = time.monotonic() + LOCK_PATIENCE_S
+        while not _try_lock(self._descriptor):
+            if time.monotonic() > deadline:
+                self._close()
+                raise StoreLockedError(
+                    f"Another program kept {self.path} locked for {LOCK_PATIENCE_S:g} s.",
+                    hint="End the program that holds the lock, then try again.",
+                )
+            time.sleep(random.uniform(0.0002, 0.003))  # noqa: S311 - only spreads retries
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            _unlock(self._descriptor)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def remember(self, state: Mapping[str, Any]) -> None:
+        """Write the state, as holder of the lock."""
+        if self._descriptor is None:
+            raise RuntimeError("the lock is not held")
+        data = json.dumps(state).encode()
+        # A disk that is full loses the state, which costs a comparison, and not the run.
+        with suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            os.write(self._descriptor, data)
+
+    def state(self) -> dict[str, Any]:
+        """Return the state last remembered; empty when there is none. Needs no lock."""
+        try:
+            value = json.loads(self.path.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        if sys.platform == "win32":
+            os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in {errno.EAGAIN, errno.EACCES, errno.EDEADLK}:
+            return False
+        raise
+    return True
+
+
+def _unlock(descriptor: int) -> None:
+    if sys.platform == "win32":
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def _refused(path: Path, error: OSError) -> StoreReadOnlyError:
+    return StoreReadOnlyError(
+        f"The store at {path.parent} cannot be written: {error.strerror}.",
+        kept="Nothing was changed; reading still works.",
+        hint="Check the permissions of the folder, or choose another store.",
+    )
+
+
+def read_registry(folder: Path) -> dict[str, tuple[str | None, dict[str, str]]]:
+    """Read `params_registry.json`: the name and the text of each parameter, by hash.
+
+    Keys that begin with `_` are bookkeeping. A damaged file is read as far as it makes sense;
+    it only explains hashes, so nothing is lost with what cannot be read.
+    """
+    try:
+        text, _ = decode((folder / REGISTRY).read_bytes())
+    except OSError:
+        return {}
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError):
+        entries = _whole_entries(text)
+    if not isinstance(entries, dict):
+        return {}
+    return {
+        digest: _registered(entry) for digest, entry in entries.items() if isinstance(entry, dict)
+    }
+
+
+def _registered(entry: Mapping[str, Any]) -> tuple[str | None, dict[str, str]]:
+    name = entry.get("name")
+    values = {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in entry.items()
+        if key != "name" and not key.startswith("_")
+    }
+    return (name if isinstance(name, str) else None), values
+
+
+def _whole_entries(text: str) -> dict[str, Any]:
+    """Return the entries of a registry that is cut off or has garbage in it."""
+    decoder = json.JSONDecoder()
+    entries: dict[str, Any] = {}
+    for match in re.finditer(r'"([^"\\_][^"\\]*)"\s*:\s*(?=\{)', text):
+        try:
+            entry, _ = decoder.raw_decode(text, match.end())
+        except (ValueError, RecursionError):
+            continue
+        entries.setdefault(match[1], entry)
+    return entries
