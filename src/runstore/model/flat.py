@@ -12,7 +12,7 @@ elements of a list are `layers[0]`, and so are keys that are not text: `classes[
 | decimal, fraction | nearest double | as written |
 | timedelta | seconds | as Python prints it |
 | text, path, date, enum … | None | itself |
-| empty or long list, empty mapping | None | JSON, cut off at `TEXT_LIMIT` characters |
+| list over `LIST_LIMIT`, anything empty | None | JSON, cut at `TEXT_LIMIT` |
 
 Texts and keys hold neither NUL nor lone surrogates. The whole values stay in the tree.
 """
@@ -36,6 +36,8 @@ FlatValue = tuple[str, Union[float, None], Union[str, None]]
 Cell = tuple[Union[float, None], Union[str, None]]
 
 _EXACT_INT = 2**53
+# A value cut off to less than this says nothing.
+_WORTH_CUTTING = 12
 _SPECIAL = re.compile(r'[.\[\]"\\\s]')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
@@ -92,36 +94,30 @@ def _scalar(tree: Any) -> Cell:
     if kind is bool:
         return (1.0, "true") if tree else (0.0, "false")
     if kind is int:
-        return _whole(tree, None if -_EXACT_INT <= tree <= _EXACT_INT else str(tree))
+        return _nearest(tree), (None if -_EXACT_INT <= tree <= _EXACT_INT else str(tree))
     return None, None
 
 
-def _whole(value: int, text: str | None) -> Cell:
-    try:
-        return float(value), text
-    except OverflowError:
-        return None, text
-
-
 def _tagged(tag: str, tree: dict[str, Any]) -> Cell:
-    value = decode(tree)
-    if tag == "$int":
-        return _whole(value, tree[tag])
+    kept, value = tree[tag], decode(tree)
     if tag in {"$float", "$decimal"}:
-        text = str(tree[tag])
-        return (None if "nan" in text.lower() else float(text)), text
+        return (None if "nan" in kept.lower() else float(kept)), kept
     if tag == "$fraction":
-        try:
-            return float(value), _cut(
-                canonical_json(tree[tag])[1:-1].replace(",", "/"), TEXT_LIMIT
-            )
-        except OverflowError:
-            return None, "a fraction beyond a double"
+        return _nearest(value), canonical_json(kept)[1:-1].replace(",", "/")
+    if tag == "$int":
+        return _nearest(value), kept
     if tag == "$timedelta":
         return value.total_seconds(), str(value)
-    if tag in {"$bytes", "$datetime", "$date", "$time", "$path"}:
-        return None, clean_text(tree[tag])
-    return None, clean_text(str(value))
+    # Dates and bytes stand in the tree as a person reads them.
+    text = decode(kept) if tag in {"$bytes", "$datetime", "$date", "$time", "$path"} else value
+    return None, clean_text(str(text))
+
+
+def _nearest(value: Any) -> float | None:
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def _joined(key: str, name: str) -> str:
@@ -153,15 +149,17 @@ def _storable_key(rows: dict[str, Cell], key: str) -> str:
 
 def shown_in_line(tree: str, width: int) -> str:
     """Return as many values as fit into one line, `…` in the place of the rest."""
-    parts: list[str] = []
-    left = width
-    for key, one in json.loads(tree).items():
-        if left < 1:
-            break
-        part = _CONTROL.sub(" ", f"{_joined('', key)}={_shown(one)}")
-        parts.append(_cut(clean_text(part), max(20, width // 2)))
-        left -= len(parts[-1]) + 1
-    return _cut(" ".join(parts), width)
+    values = json.loads(tree)
+    line = ""
+    for position, (key, one) in enumerate(values.items(), 1):
+        part = _CONTROL.sub(" ", clean_text(f"{_joined('', key)}={_shown(one)}"))
+        longer = f"{line} {part}" if line else part
+        # What is not the last leaves room for the sign that more follows.
+        if len(longer) > (width if position == len(values) else width - 2):
+            worth_cutting = width - len(line) > _WORTH_CUTTING or not line
+            return longer[: width - 1] + "…" if worth_cutting else f"{line} …"
+        line = longer
+    return line
 
 
 def _shown(tree: Any) -> str:

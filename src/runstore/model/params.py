@@ -14,8 +14,9 @@ from typing import Any
 
 from runstore.errors import InvalidValueError
 from runstore.model.flat import FlatValue, flatten, shown_in_line
+from runstore.model.holders import attributes_of, fields_of
 from runstore.model.plain import plain_values
-from runstore.model.trees import TreeBuilder, attributes_of, is_plain
+from runstore.model.trees import TreeBuilder, is_name, plain_text
 from runstore.model.values import canonical_json, clean_text
 
 DEFAULT_NAME = "default"
@@ -70,7 +71,7 @@ class ParameterSet:
 
     def with_file(self, file: str | None) -> ParameterSet:
         """Return the same set as coming from a parameter file."""
-        return replace(self, file=file)
+        return replace(self, file=None if file is None else clean_text(file))
 
     def with_name(self, name: str) -> ParameterSet:
         """Return the same set under another name."""
@@ -102,15 +103,7 @@ def parameter_set(
     """
     if isinstance(values, ParameterSet):
         return _renamed(values, name, file)
-    if type(values) is dict and "name" not in values and is_plain(values):
-        try:
-            tree = canonical_json(values)
-        except ValueError:  # nan or an infinity, which need their tags
-            tree, digest = _built(values)
-        else:
-            digest = tree_hash(tree)
-    else:
-        tree, digest = _built(values)
+    tree, digest = (type(values) is dict and _plain(values)) or _built(values)
     if len(tree) > TREE_LIMIT_CHARACTERS:
         raise InvalidValueError(
             f"params: {len(tree):,} characters; the limit is {TREE_LIMIT_CHARACTERS:,}.",
@@ -155,32 +148,52 @@ def parameter_sets(params: Any) -> tuple[ParameterSet, ...]:
 
 
 def _is_one(params: Any) -> bool:
-    if isinstance(params, (ParameterSet, Mapping)):
-        return True
-    return not isinstance(params, Iterable) and attributes_of(params) is not None
+    return isinstance(params, (ParameterSet, Mapping)) or _held(params) is not None
+
+
+def _held(values: Any) -> dict[str, Any] | None:
+    """Return the attributes of an object that is a parameter set, not a list of them."""
+    held = fields_of(values)
+    if held is None and not isinstance(values, Iterable):
+        return attributes_of(values)
+    return held
+
+
+def _plain(values: dict[Any, Any]) -> tuple[str, str] | None:
+    """Return tree and hash of values that are their own tree; None for all others."""
+    tree = plain_text(values)
+    if tree is None:
+        return None
+    if not is_name(values.get("name")):
+        return tree, tree_hash(tree)
+    return tree, tree_hash(canonical_json(_without_name(values)))
 
 
 def _built(values: Any) -> tuple[str, str]:
-    """Return tree and hash of values that are not plain."""
-    tree, differs = _tree(values, for_hash=False)
-    whole = canonical_json(tree)
+    """Return tree and hash of values of any type."""
+    whole, differs = _tree(values, for_hash=False)
     if not differs:
         return whole, tree_hash(whole)
-    return whole, tree_hash(canonical_json(_tree(values, for_hash=True)[0]))
+    return whole, tree_hash(_tree(values, for_hash=True)[0])
 
 
-def _tree(values: Any, *, for_hash: bool) -> tuple[Any, bool]:
+def _tree(values: Any, *, for_hash: bool) -> tuple[str, bool]:
+    """Return the text of the tree, and whether the one for the hash may differ."""
     builder = TreeBuilder(for_hash=for_hash)
-    path = ("params",)
+    place = ("params",)
     if isinstance(values, Mapping):
-        named = isinstance(values.get("name"), str)
-        if named and for_hash:
-            values = {key: one for key, one in values.items() if key != "name"}
-        return builder.mapping(values, path), named
-    held = None if isinstance(values, (str, bytes, Iterable)) else attributes_of(values)
+        named = is_name(values.get("name"))
+        tree = builder.mapping(_without_name(values) if named and for_hash else values, place)
+        return canonical_json(tree), named or builder.differs
+    held = _held(values)
     if held is None:
         raise InvalidValueError(f"params: {values!r:.60} is not a set of values.", hint=_HINT)
-    return builder.holder(values, held, path, is_set=True), builder.differs
+    tree = builder.holder(values, held, place, is_set=True)
+    return canonical_json(tree), builder.differs
+
+
+def _without_name(values: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {key: one for key, one in values.items() if key != "name"}
 
 
 def _own_name(values: Any) -> str | None:

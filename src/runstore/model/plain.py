@@ -75,7 +75,7 @@ def _decimal(text: str) -> Any:
 def _path(text: str) -> Any:
     from pathlib import Path
 
-    return Path(text)
+    return Path(decode(text))
 
 
 def _uuid(text: str) -> Any:
@@ -92,10 +92,10 @@ def _timedelta(micros: int) -> Any:
 
 def _iso(kind: str) -> Callable[[str], Any]:
     def parsed(text: str) -> Any:
-        import datetime
+        import datetime as dt
 
         try:
-            return getattr(datetime, kind).fromisoformat(text)
+            return getattr(dt, kind).fromisoformat(text)
         except ValueError:  # finer than a microsecond, as pandas writes it
             return text
 
@@ -109,14 +109,14 @@ TAGS: dict[str, Callable[[Any], Any]] = {
     "$date": _iso("date"),
     "$datetime": _iso("datetime"),
     "$decimal": _decimal,
-    "$enum": lambda parts: parts[1],
+    "$enum": lambda parts: decode(parts[1]),
     "$float": float,
     "$fraction": _fraction,
     "$int": lambda text: int(text, 16),
     "$numpy": lambda parts: parts[1],
     "$object": lambda name: f"<{name}>",
     "$path": _path,
-    "$range": lambda parts: range(*parts),
+    "$range": lambda parts: range(*decode(parts)),
     "$set": _set,
     "$time": _iso("time"),
     "$timedelta": _timedelta,

@@ -4,105 +4,80 @@ None, bool, int, finite float and str are themselves; lists and tuples are array
 dataclasses are objects. Everything else is an object with one key that names its type:
 `{"$path": "a/b"}`. A user's key that begins with `$` gets another `$` in front; a key that is not
 text becomes `$` and its canonical JSON, so that 1, "1" and True stay apart.
+`plain.py` reads it back.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
 from runstore.errors import InvalidValueError
+from runstore.model.holders import (
+    CURIFACTORY_FIELDS,
+    fields_of,
+    representations_of,
+    type_name,
+)
+from runstore.model.tagged import (
+    WAYS,
+    WAYS_BY_NAME,
+    Place,
+    Tree,
+    Way,
+    described,
+    enum_tree,
+    refusal,
+)
 from runstore.model.values import canonical_json
 
 DEPTH_LIMIT = 64
 VALUES_LIMIT = 100_000
-ARRAY_LIMIT = 10_000
 
-# Python limits the digits of an int in text, to 640 at the least; this is 617 digits.
-_PLAIN_INT_BITS = 2048
-# Two halves side by side would be read back from JSON as the one character they make.
-_SPLIT_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
-_CURIFACTORY_FIELDS = frozenset({"name", "hash", "overwrite", "hash_representations"})
-_PLAIN_CONTAINERS = 64
-
-Path = tuple[Any, ...]
-Tree = Any
+# As many digits as an int of `PLAIN_INT_BITS` may have.
+_LONG_INT = re.compile(r"[0-9]{617}")
+_PLAIN_TYPES = frozenset({str, int, float, bool, type(None), dict, list})
+_PLAIN_CONTAINERS = frozenset({dict, list})
+_STR = frozenset({str})
+_LEFT_OUT = object()
 
 
-def is_plain(values: dict[Any, Any]) -> bool:
-    """Tell at little cost whether the values are their own tree, but for nan and infinities.
+def plain_text(values: dict[Any, Any]) -> str | None:
+    """Return the text of a tree that needs no `TreeBuilder`, at a tenth of its cost.
 
-    Few containers and no deeper than `DEPTH_LIMIT` follow from one limit on their number.
+    None where something may need a tag or an escape, or goes beyond a limit.
     """
+    if not _has_plain_types(values):
+        return None
+    try:
+        text = canonical_json(values)
+    except ValueError:  # nan, an infinity, or more digits than Python prints
+        return None
+    may_need_more = '"$' in text or "\\ud" in text or _LONG_INT.search(text)
+    return None if may_need_more else text
+
+
+def _has_plain_types(values: dict[Any, Any]) -> bool:
     containers: list[Any] = [values]
+    count = 0
     for container in containers:
+        inside = container
         if type(container) is dict:
-            for key in container:
-                if type(key) is not str or key[:1] == "$" or not key.isascii():
-                    return False
-            inside: Iterable[Any] = container.values()
-        else:
-            inside = container
-        for value in inside:
-            kind = type(value)
-            if kind is str:
-                if not value.isascii():
-                    return False
-            elif kind is int:
-                if value.bit_length() > _PLAIN_INT_BITS:
-                    return False
-            elif kind is dict or kind is list:
-                containers.append(value)  # noqa: B909 - the list is the queue
-                if len(containers) > _PLAIN_CONTAINERS:
-                    return False
-            elif kind is not float and kind is not bool and value is not None:
+            if not _STR.issuperset(map(type, container)):
                 return False
-    return len(values) < VALUES_LIMIT
-
-
-def fields_of(value: Any) -> dict[str, Any] | None:
-    """Return the attributes of a dataclass, attrs, pydantic or namespace object.
-
-    None for objects that are not made to hold values.
-    """
-    if isinstance(value, type):
-        return None
-    if is_dataclass(value):
-        names = [field.name for field in fields(value)]
-    elif hasattr(type(value), "__attrs_attrs__"):
-        names = [field.name for field in type(value).__attrs_attrs__]
-    elif hasattr(type(value), "__pydantic_fields__"):
-        names = list(type(value).__pydantic_fields__)
-    elif _type_name(value) in {"types.SimpleNamespace", "argparse.Namespace"}:
-        return dict(vars(value))
-    else:
-        return None
-    return {name: getattr(value, name) for name in names if hasattr(value, name)}
-
-
-def attributes_of(value: Any) -> dict[str, Any] | None:
-    """Return what a user's object holds: its public attributes and its class's plain ones."""
-    held = fields_of(value)
-    if held is not None or isinstance(value, type) or not hasattr(value, "__dict__"):
-        return held
-    if type(value).__module__ == "builtins":
-        return None
-    held = {}
-    for klass in reversed(type(value).__mro__):
-        for name, one in vars(klass).items():
-            if not hasattr(type(one), "__get__") and not isinstance(one, type):
-                held[name] = one
-    held.update(vars(value))
-    return {name: one for name, one in held.items() if not name.startswith("_")}
-
-
-def representations_of(value: Any) -> Mapping[str, Any]:
-    """Return an object's `hash_representations`; empty where it has none."""
-    found = getattr(value, "hash_representations", None)
-    return found if isinstance(found, Mapping) else {}
+            inside = container.values()
+        kinds = set(map(type, inside))
+        count += len(inside)
+        if not kinds <= _PLAIN_TYPES or count >= VALUES_LIMIT:
+            return False
+        if kinds & _PLAIN_CONTAINERS:
+            containers.extend(one for one in inside if type(one) in _PLAIN_CONTAINERS)
+            # So few cannot be nested too deeply either, nor hold themselves.
+            if len(containers) >= DEPTH_LIMIT:
+                return False
+    return True
 
 
 class TreeBuilder:
@@ -110,7 +85,7 @@ class TreeBuilder:
 
     Attributes:
         for_hash: Whether `hash_representations` are followed.
-        differs: Whether a tree for the hash would differ from this one.
+        differs: Whether the tree for the hash may differ from the one of all values.
     """
 
     def __init__(self, *, for_hash: bool) -> None:
@@ -118,7 +93,7 @@ class TreeBuilder:
         self.differs = False
         self._count = 0
 
-    def build(self, value: Any, path: Path) -> Tree:
+    def build(self, value: Any, place: Place) -> Tree:
         """Return the tree of a value.
 
         Raises:
@@ -126,81 +101,86 @@ class TreeBuilder:
         """
         self._count += 1
         if self._count > VALUES_LIMIT:
-            raise _refusal(path[:1], f"more than {VALUES_LIMIT:,} values cannot be stored")
-        if len(path) > DEPTH_LIMIT:
-            raise _refusal(path[:4], f"nested deeper than {DEPTH_LIMIT} levels, or holding itself")
+            raise refusal(place[:1], f"more than {VALUES_LIMIT:,} values cannot be stored")
+        if len(place) > DEPTH_LIMIT:
+            why = f"values nested deeper than {DEPTH_LIMIT} levels, or in themselves,"
+            raise refusal(place[:4], f"{why} cannot be stored")
         kind = type(value)
         if value is None or kind is bool:
             return value
-        direct = _DIRECT.get(kind)
-        if direct is not None:
-            return direct(self, value, path)
+        if kind in _ALL_WAYS:
+            return _ALL_WAYS[kind](self, value, place)
         if isinstance(value, Enum):
-            return _enum(value)
-        for klass in kind.__mro__:
-            known = _DIRECT.get(klass) or _BY_NAME.get(f"{klass.__module__}.{klass.__qualname__}")
-            if known is not None:
-                return known(self, value, path)
-        return self._by_shape(value, path)
+            return enum_tree(self, value, place)
+        for one in kind.__mro__:
+            way = _ALL_WAYS.get(one) or WAYS_BY_NAME.get(f"{one.__module__}.{one.__qualname__}")
+            if way is not None:
+                return way(self, value, place)
+        return self._by_shape(value, place)
 
-    def _by_shape(self, value: Any, path: Path) -> Tree:
+    def _by_shape(self, value: Any, place: Place) -> Tree:
         if isinstance(value, Mapping):
-            return self.mapping(value, path)
-        if type(value).__module__.partition(".")[0] == "numpy" and hasattr(value, "dtype"):
-            return self._numpy(value, path)
+            return self.mapping(value, place)
         if (held := fields_of(value)) is not None:
-            return self.holder(value, held, path)
+            return self.holder(value, held, place)
         if isinstance(value, Sequence) and not isinstance(value, memoryview):
-            return self.sequence(value, path)
-        raise _refusal(path, f"{_described(value)} cannot be stored", value)
+            return self.sequence(value, place)
+        raise refusal(place, f"{described(value)} cannot be stored", value)
 
-    def mapping(self, value: Mapping[Any, Any], path: Path) -> Tree:
+    def mapping(self, value: Mapping[Any, Any], place: Place) -> Tree:
         """Return the tree of a mapping with keys of any type."""
         tree = {}
         for key, one in value.items():
-            text = self._key(key, path)
+            text = self._key(key, place)
             if text in tree:
-                raise _refusal((*path, text), "the key is there twice")
-            tree[text] = self.build(one, (*path, key))
+                raise refusal((*place, key), "the key is there twice")
+            tree[text] = self.build(one, (*place, key))
         return tree
 
+    def _key(self, key: Any, place: Place) -> str:
+        tree = self.build(key, (*place, "(key)"))
+        if type(tree) is str:
+            return f"${tree}" if tree[:1] == "$" else tree
+        return "$" + canonical_json(tree)
+
     def holder(
-        self, value: Any, held: Mapping[str, Any], path: Path, *, is_set: bool = False
+        self, value: Any, held: Mapping[str, Any], place: Place, *, is_set: bool = False
     ) -> Tree:
         """Return the tree of an object's attributes, its `hash_representations` followed.
 
         Args:
             value: The object.
             held: Its attributes.
-            path: Its place.
+            place: Where it stands.
             is_set: Whether it is the parameter set itself, whose name is kept beside the tree.
         """
         ways = representations_of(value)
-        like_curifactory = held.keys() >= _CURIFACTORY_FIELDS
+        like_curifactory = held.keys() >= CURIFACTORY_FIELDS
         tree = {}
         for key, one in held.items():
-            is_name = key == "name" and isinstance(one, str)
-            if key == "hash_representations" or (is_name and is_set):
+            if key == "hash_representations" or (is_set and key == "name" and is_name(one)):
                 continue
-            if like_curifactory and key in _CURIFACTORY_FIELDS:
+            if like_curifactory and key in CURIFACTORY_FIELDS:
                 self.differs = True
                 if key != "name" or self.for_hash:
                     continue
-            place = (*path, key)
-            if key not in ways:
-                tree[self._key(key, path)] = self.build(one, place)
-                continue
-            self.differs = True
-            kept = (self._for_hash if self.for_hash else self._kept)(value, one, ways[key], place)
-            if kept is not _LEFT_OUT:
-                tree[self._key(key, path)] = kept
+            inner = (*place, key)
+            if key in ways:
+                self.differs = True
+                shown = self._for_hash if self.for_hash else self._beside_hash
+                one_tree = shown(value, one, ways[key], inner)
+            else:
+                one_tree = self.build(one, inner)
+            if one_tree is not _LEFT_OUT:
+                tree[self._key(key, place)] = one_tree
         return tree
 
-    def _for_hash(self, owner: Any, value: Any, way: Any, path: Path) -> Tree:
+    def _for_hash(self, owner: Any, value: Any, way: Any, place: Place) -> Tree:
         """Return what stands for a field in the hash.
 
         A way is None to leave the field out, or a function of the owner and the value; where
-        that returns None the field is left out as well.
+        that returns None the field is left out as well. A class or function that it returns
+        stands for its name.
         Source: `curifactory.params.ExperimentParameters`, Curifactory 0.20.5.
         """
         shown = None if way is None else way(owner, value)
@@ -208,153 +188,39 @@ class TreeBuilder:
             return _LEFT_OUT
         if callable(shown) and isinstance(getattr(shown, "__qualname__", None), str):
             shown = shown.__qualname__
-        return self.build(shown, path)
+        return self.build(shown, place)
 
-    def _kept(self, owner: Any, value: Any, way: Any, path: Path) -> Tree:
-        """Return the value of a field with a representation, in its stead if it is no value."""
+    def _beside_hash(self, owner: Any, value: Any, way: Any, place: Place) -> Tree:
+        """Return the value of a field with a way; what stands for it, if it cannot be stored."""
         try:
-            return self.build(value, path)
+            return self.build(value, place)
         except InvalidValueError:
-            shown = self._for_hash(owner, value, way, path)
-            return {"$object": _type_name(value)} if shown is _LEFT_OUT else shown
+            shown = self._for_hash(owner, value, way, place)
+            return {"$object": type_name(type(value))} if shown is _LEFT_OUT else shown
 
-    def sequence(self, value: Iterable[Any], path: Path) -> Tree:
+    def sequence(self, value: Iterable[Any], place: Place) -> Tree:
         """Return the tree of anything with an order; a named tuple is a mapping."""
         names = getattr(value, "_fields", None)
         if isinstance(value, tuple) and isinstance(names, tuple):
-            return self.mapping(dict(zip(names, value, strict=False)), path)
-        return [self.build(one, (*path, index)) for index, one in enumerate(value)]
+            return self.mapping(dict(zip(names, value, strict=False)), place)
+        return [self.build(one, (*place, index)) for index, one in enumerate(value)]
 
-    def collection(self, value: Iterable[Any], path: Path) -> Tree:
+    def collection(self, value: Iterable[Any], place: Place) -> Tree:
         """Return the tree of a set: sorted by canonical text, each element once."""
-        trees = {canonical_json(tree): tree for tree in self.sequence(list(value), path)}
+        trees = {canonical_json(tree): tree for tree in self.sequence(list(value), place)}
         return {"$set": [trees[text] for text in sorted(trees)]}
 
-    def _numpy(self, value: Any, path: Path) -> Tree:
-        """Return the tree of a numpy scalar (as the Python value it equals) or array."""
-        kind = value.dtype.kind
-        is_array = hasattr(value, "__array_finalize__") and hasattr(value, "__setitem__")
-        if not is_array:
-            plain = None if kind in "mM" else value.item()
-            # Dates have more units than Python's, a long double more bits: they stay texts.
-            if plain is None or type(plain) is type(value):
-                return {"$numpy": [kind, str(value)]}
-            return self.build(plain, path)
-        if value.size > ARRAY_LIMIT:
-            raise _refusal(
-                path, f"an array of {value.size:,} elements; the limit is {ARRAY_LIMIT:,}", value
-            )
-        if kind in "mM":
-            value = value.astype(str)
-        return {"$array": [kind, list(value.shape), self.build(value.tolist(), path)]}
 
-    def _key(self, key: Any, path: Path) -> str:
-        tree = self.build(key, path[:1])
-        if type(tree) is str:
-            return f"${tree}" if tree[:1] == "$" else tree
-        return "$" + canonical_json(tree)
+def is_name(value: object) -> bool:
+    """Tell whether an attribute called `name` names its parameter set."""
+    return isinstance(value, str) and value != ""
 
 
-_LEFT_OUT = object()
-_Way = Callable[[TreeBuilder, Any, Path], Tree]
-
-
-def _int(_: TreeBuilder, value: int, __: Path) -> Tree:
-    value = int.__index__(value)
-    return value if value.bit_length() <= _PLAIN_INT_BITS else {"$int": hex(value)}
-
-
-def _float(_: TreeBuilder, value: float, __: Path) -> Tree:
-    value = float.__float__(value)
-    return value if value - value == 0 else {"$float": repr(value)}
-
-
-def _text(_: TreeBuilder, value: str, __: Path) -> Tree:
-    value = str.__str__(value)
-    if value.isascii() or not _SPLIT_PAIR.search(value):
-        return value
-    return {"$utf32": value.encode("utf-32-be", "surrogatepass").hex()}
-
-
-def _enum(value: Enum) -> Tree:
-    # Combined flags have no name, or one that differs between Python versions.
-    named = value.name in type(value).__members__
-    return {"$enum": [type(value).__name__, value.name if named else value.value]}
-
-
-def _complex(builder: TreeBuilder, value: complex, path: Path) -> Tree:
-    return {"$complex": [_float(builder, value.real, path), _float(builder, value.imag, path)]}
-
-
-def _fraction(builder: TreeBuilder, value: Any, path: Path) -> Tree:
-    return {
-        "$fraction": [_int(builder, value.numerator, path), _int(builder, value.denominator, path)]
-    }
-
-
-def _timedelta(_: TreeBuilder, value: Any, __: Path) -> Tree:
-    return {"$timedelta": (value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds}
-
-
-def _as_text(tag: str, text: Callable[[Any], str]) -> _Way:
-    return lambda _, value, __: {tag: text(value)}
-
-
-_DIRECT: dict[type, _Way] = {
-    str: _text,
-    int: _int,
-    float: _float,
+_ALL_WAYS: dict[type, Way] = {
+    **WAYS,
     dict: TreeBuilder.mapping,
     list: TreeBuilder.sequence,
     tuple: TreeBuilder.sequence,
     set: TreeBuilder.collection,
     frozenset: TreeBuilder.collection,
-    complex: _complex,
-    bytes: _as_text("$bytes", bytes.hex),
-    bytearray: _as_text("$bytes", bytearray.hex),
-    range: lambda _, value, __: {"$range": [value.start, value.stop, value.step]},
 }
-# By name, because a value of these types has loaded its module already and others need not.
-_PATH = _as_text("$path", lambda value: value.as_posix())
-_ISO = lambda value: value.isoformat()  # noqa: E731 - one word for three rows
-_BY_NAME: dict[str, _Way] = {
-    "pathlib.PurePath": _PATH,
-    "pathlib._local.PurePath": _PATH,  # Python 3.13
-    "datetime.datetime": _as_text("$datetime", _ISO),
-    "datetime.date": _as_text("$date", _ISO),
-    "datetime.time": _as_text("$time", _ISO),
-    "datetime.timedelta": _timedelta,
-    # The exponent's letter follows the decimal context.
-    "decimal.Decimal": _as_text("$decimal", lambda value: str(value).replace("e", "E")),
-    "fractions.Fraction": _fraction,
-    "uuid.UUID": _as_text("$uuid", str),
-}
-
-
-def place_of(path: Path) -> str:
-    """Return a place as a person writes it: `params.layers[0].size`."""
-    text = str(path[0])
-    for step in path[1:]:
-        text += f"[{step}]" if isinstance(step, int) else f".{str(step)[:80]}"
-    return text
-
-
-def _refusal(path: Path, why: str, value: Any = None) -> InvalidValueError:
-    hint = "Store a name, a number or a text that stands for it."
-    if hasattr(value, "shape"):
-        hint = "Keep large data in a file, and store its path."
-    return InvalidValueError(f"{place_of(path)}: {why}.", hint=hint)
-
-
-def _described(value: Any) -> str:
-    if isinstance(value, type):
-        return f"the class {value.__qualname__}"
-    if callable(value) and hasattr(value, "__qualname__"):
-        return f"a function ({value.__qualname__})"
-    return f"an object of type {_type_name(value)}"
-
-
-def _type_name(value: Any) -> str:
-    kind = type(value)
-    prefix = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    return f"{prefix}{kind.__qualname__}"

@@ -1,0 +1,328 @@
+"""Parameter values come back as they were, and what cannot be kept names its place."""
+
+from __future__ import annotations
+
+import argparse
+import enum
+import sys
+import types
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import strategies
+from hypothesis import given
+
+from runstore.errors import InvalidValueError
+from runstore.model.params import ParameterSet, parameter_set, parameter_sets
+from runstore.model.values import TEXT_LIMIT_CHARACTERS, canonical_json, check_text, clean_text
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+@dataclass
+class Optimizer:
+    kind: str = "adam"
+    betas: tuple[float, float] = (0.9, 0.999)
+
+
+@dataclass
+class Params:
+    name: str = "small"
+    lr: float = 0.1
+    optimizer: Optimizer = field(default_factory=Optimizer)
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+@given(strategies.parameter_mappings)
+def test_values_come_back_with_their_types(values):
+    found = parameter_set(values)
+
+    assert strategies.typed(found.values) == strategies.typed(values)
+
+
+@given(strategies.parameter_mappings)
+def test_flat_rows_are_unique_and_every_engine_takes_them(values):
+    rows = parameter_set(values).flat()
+
+    keys = [key for key, _, _ in rows]
+    assert len(keys) == len(set(keys))
+    for key, number, text in rows:
+        assert clean_text(key) == key
+        assert number is None or number == number  # noqa: PLR0124 - NaN
+        assert text is None or clean_text(text) == text
+
+
+@given(strategies.parameter_mappings)
+def test_preview_is_one_line_of_its_width(values):
+    line = parameter_set(values).preview(40)
+
+    assert len(line) <= 40
+    assert len(line.splitlines()) <= 1
+
+
+@pytest.mark.parametrize(
+    ("value", "decoded"),
+    [
+        ((1, 2), [1, 2]),
+        (Path("a/b"), Path("a/b")),
+        (PureWindowsPath("C:\\data"), Path("C:/data")),
+        (datetime(2026, 1, 2, 3, 4, 5, 6), datetime(2026, 1, 2, 3, 4, 5, 6)),  # noqa: DTZ001
+        (timedelta(days=-1, microseconds=1), timedelta(days=-1, microseconds=1)),
+        (Decimal("1.50"), Decimal("1.50")),
+        (Fraction(1, 3), Fraction(1, 3)),
+        (1 + 2j, 1 + 2j),
+        (b"\x00\xff", b"\x00\xff"),
+        ({3, 1, 2}, {1, 2, 3}),
+        (frozenset({(1, 2)}), {(1, 2)}),
+        (range(0, 10, 2), range(0, 10, 2)),
+        (float("inf"), float("inf")),
+        (Colour.RED, "RED"),
+        (Level.LOW, "LOW"),
+        (Optimizer(), {"kind": "adam", "betas": [0.9, 0.999]}),
+        (Point(1, 2), {"x": 1, "y": 2}),
+        (types.SimpleNamespace(a=1), {"a": 1}),
+        (np.float32(0.5), 0.5),
+        (np.int64(3), 3),
+        (np.bool_(True), True),  # noqa: FBT003
+        (np.str_("a"), "a"),
+        (np.datetime64("2026-01-02T03:04:05.000000007"), "2026-01-02T03:04:05.000000007"),
+        (np.array([[1, 2], [3, 4]]), [[1, 2], [3, 4]]),
+        (np.array([0.5, np.inf]), [0.5, np.inf]),
+        (types.MappingProxyType({1: "a", "1": "b"}), {1: "a", "1": "b"}),
+        ({Colour.RED: 1, (1, 2): 2, None: 3}, {"RED": 1, (1, 2): 2, None: 3}),
+        ({"$path": "not a path"}, {"$path": "not a path"}),
+    ],
+    ids=repr,
+)
+def test_a_value_of_this_type_comes_back(value, decoded):
+    found = parameter_set({"it": value}).values["it"]
+
+    assert found == decoded
+    assert type(found) is type(decoded)
+
+
+def test_nan_comes_back():
+    found = parameter_set({"it": float("nan")}).values["it"]
+
+    assert found != found  # noqa: PLR0124 - NaN
+
+
+def test_a_dataclass_gives_its_name_and_its_fields():
+    found = parameter_set(Params())
+
+    assert found.name == "small"
+    assert found.values == {"lr": 0.1, "optimizer": {"kind": "adam", "betas": [0.9, 0.999]}}
+
+
+def test_an_object_gives_its_attributes_and_its_class_defaults():
+    class Wide:
+        name = "wide"
+        layers = 4
+        width = 64
+
+        def __init__(self):
+            self.width = 128
+            self._cache = object()
+
+        @property
+        def size(self):
+            return self.layers * self.width
+
+    found = parameter_set(Wide())
+
+    assert (found.name, found.values) == ("wide", {"layers": 4, "width": 128})
+
+
+def test_arguments_of_a_command_line_are_parameters():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--lr", type=float, default=0.1)
+
+    assert parameter_set(parser.parse_args([])).values == {"lr": 0.1}
+
+
+def recursive():
+    inside: list[Any] = []
+    inside.append(inside)
+    return inside
+
+
+def deep(levels):
+    value: Any = 1
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+def doubling(levels):
+    value: Any = [1]
+    for _ in range(levels):
+        value = [value, value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("values", "place"),
+    [
+        ({"model": {"layer": len}}, "params.model.layer: a function (len)"),
+        ({"a": [1, lambda: 2]}, "params.a[1]: a function"),
+        ({"a": Colour}, "params.a: the class Colour"),
+        ({"a": object()}, "params.a: an object of type object"),
+        ({"a": {len: 1}}, "params.a.(key): a function"),
+        ({"a": sys}, "params.a: an object of type module"),
+        ({"a": recursive()}, "params.a[0][0]: values nested deeper than 64"),
+        (deep(70), "params.a.a.a: values nested deeper"),
+        ({"a": doubling(40)}, "params: more than 100,000 values"),
+        ({"a": list(range(100_001))}, "params: more than 100,000 values"),
+        ({"a": np.zeros(10_001)}, "params.a: an array of 10,001 elements"),
+        ({"a": "x" * (17 << 20)}, "params: 17,825,"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_be_kept_is_refused_by_its_place(values, place):
+    with pytest.raises(InvalidValueError) as caught:
+        parameter_set(values)
+
+    assert place in str(caught.value)
+
+
+def test_flat_rows_of_every_kind():
+    values = {
+        "a": {"b": 1, "c.d": True, 5: "five"},
+        "list": [1, {"x": "y"}],
+        "long": list(range(33)),
+        "empty": [[], {}],
+        "none": None,
+        "big": 2**60,
+        "huge": 10**400,
+        "nan": float("nan"),
+        "minus": float("-inf"),
+        "path": PurePosixPath("a/b"),
+        "day": date(2026, 1, 2),
+        "pause": timedelta(minutes=1, seconds=30),
+        "half": Fraction(1, 2),
+        "text": "a\0\ud800",
+    }
+
+    rows = {key: (number, text) for key, number, text in parameter_set(values).flat()}
+
+    assert rows == {
+        "a.b": (1, None),
+        'a."c.d"': (1, "true"),
+        "a[5]": (None, "five"),
+        "list[0]": (1, None),
+        "list[1].x": (None, "y"),
+        "long": (None, str(list(range(33))).replace(" ", "")),
+        "empty[0]": (None, "[]"),
+        "empty[1]": (None, "{}"),
+        "none": (None, None),
+        "big": (2.0**60, str(2**60)),
+        "huge": (None, str(10**400)),
+        "nan": (None, "nan"),
+        "minus": (float("-inf"), "-inf"),
+        "path": (None, "a/b"),
+        "day": (None, "2026-01-02"),
+        "pause": (90, "0:01:30"),
+        "half": (0.5, "1/2"),
+        "text": (None, "a\ufffd\ufffd"),
+    }
+
+
+def test_keys_that_become_equal_when_cleaned_stay_two_rows():
+    rows = parameter_set({"a\0": 1, "a\ufffd": 2}).flat()
+
+    assert {key for key, _, _ in rows} == {"a\ufffd", "a\ufffd~2"}
+
+
+def test_very_long_keys_are_shortened_in_rows_alone():
+    values = {"k" * 10_000: 1, "k" * 9_999: 2}
+
+    found = parameter_set(values)
+
+    assert found.values == values
+    assert [len(key) for key, _, _ in found.flat()] == [417, 417]
+
+
+def test_preview_shows_what_fits():
+    found = parameter_set({"lr": 0.1, "layers": 2, "path": Path("a/b"), "text": "z" * 99})
+
+    assert found.preview(30) == "layers=2 lr=0.1 path=a/b …"
+    assert found.preview(50) == "layers=2 lr=0.1 path=a/b text=zzzzzzzzzzzzzzzzzzz…"
+    assert found.preview(16) == "layers=2 …"
+    assert parameter_set({"lr": 0.1}).preview(6) == "lr=0.1"
+
+
+def test_unknown_values_are_empty():
+    found = ParameterSet("imported", "abc", None)
+
+    assert (found.values, found.flat(), found.preview()) == ({}, (), "")
+
+
+@pytest.mark.parametrize(
+    ("params", "names"),
+    [
+        (None, []),
+        ({"lr": 1}, ["default"]),
+        ({}, ["default"]),
+        ({"name": "wide"}, ["wide"]),
+        (Params(), ["small"]),
+        (parameter_set({}, name="x"), ["x"]),
+        ([{"lr": 1}], ["default"]),
+        ([{"lr": 1}, {"name": "wide"}, Optimizer()], ["set1", "wide", "set3"]),
+        ((Params(name=one) for one in "ab"), ["a", "b"]),
+        ([], []),
+    ],
+)
+def test_start_takes_one_set_or_several(params, names):
+    assert [one.name for one in parameter_sets(params)] == names
+
+
+def test_two_sets_of_one_name_are_refused_unless_their_files_differ():
+    one = parameter_set({"lr": 1}, name="a", file="small")
+
+    with pytest.raises(InvalidValueError, match=r"two parameter sets in small are called 'a'"):
+        parameter_sets([one, one])
+
+    assert len(parameter_sets([one, one.with_file("wide")])) == 2
+
+
+@pytest.mark.parametrize("params", ["lr=1", 5, b"", Params, [5], [[]], len, 0.5, Colour.RED])
+def test_what_is_no_set_of_values_is_refused(params):
+    with pytest.raises(InvalidValueError, match="is not a set of values"):
+        parameter_sets(params)
+
+
+@given(strategies.notes)
+def test_notes_are_kept_as_every_engine_takes_them(text):
+    kept = check_text(text, "notes")
+
+    assert (kept is None) == (text is None)
+    if kept is not None:
+        assert kept.encode("utf-8").decode() == kept
+        assert "\0" not in kept
+
+
+@pytest.mark.parametrize("wrong", [5, b"x", ["x"], "x" * (TEXT_LIMIT_CHARACTERS + 1)])
+def test_what_is_no_note_is_refused(wrong):
+    with pytest.raises(InvalidValueError, match="notes: "):
+        check_text(wrong, "notes")
+
+
+def test_canonical_json_has_one_text_per_value():
+    assert canonical_json({"b": 1.0, "a": ["é"]}) == '{"a":["\\u00e9"],"b":1.0}'
+    assert canonical_json(datetime.now(timezone.utc).year) == str(datetime.now(timezone.utc).year)
