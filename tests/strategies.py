@@ -22,18 +22,19 @@ _plain_names = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True)
 _like_references = st.builds("{}_{}_{}".format, _plain_names, run_numbers, timestamps)
 _like_numbered = st.builds("{}#{}".format, _plain_names, st.integers(-3, 99))
 _any_names = st.text(
-    st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"), exclude_characters=range(0)),
+    st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")),
     min_size=1,
     max_size=40,
 )
+
+
+_BIDI = frozenset({"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"})
 
 
 def _may_be_name(name: str) -> bool:
     bidi = any(unicodedata.bidirectional(one) in _BIDI for one in name)
     return bool(name.strip()) and len(name.encode()) <= NAME_LIMIT_BYTES and not bidi
 
-
-_BIDI = frozenset({"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"})
 
 experiment_names = (
     _plain_names

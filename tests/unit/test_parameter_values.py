@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-import strategies
 from hypothesis import given
 
+import strategies
 from runstore.errors import InvalidValueError
 from runstore.model.params import ParameterSet, parameter_set, parameter_sets
 from runstore.model.values import TEXT_LIMIT_CHARACTERS, canonical_json, check_text, clean_text

@@ -15,9 +15,11 @@ from runstore.errors import InvalidValueError, UsageError
 TIMESTAMP_FORMAT = "%Y-%m-%d-T%H%M%S"
 NAME_LIMIT_BYTES = 255
 
-_REFERENCE = re.compile(r"(?s)(.+)_(\d+)_(\d{4}-\d{2}-\d{2}-T\d{6})")
-_NUMBERED = re.compile(r"(?s)(.+)#(-?\d{1,18})")
-_SHORT = re.compile(r"(?s)(.+)_(\d{1,18})")
+# (?a): other scripts have digits too, which would be read as numbers and written back as 0 to 9.
+_REFERENCE = re.compile(r"(?as)(.+)_(\d{1,19})_(\d{4}-\d{2}-\d{2}-T\d{6})")
+_NUMBERED = re.compile(r"(?as)(.+)#(-?\d{1,18})")
+_SHORT = re.compile(r"(?as)(.+)_(\d{1,18})")
+_LARGEST_NUMBER = 2**63 - 1  # what both engines take
 # Control characters, lone surrogates, line and paragraph separators: nothing a line can show.
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 # They turn the reading direction of whatever stands beside them on a terminal or a page.
@@ -61,7 +63,9 @@ def build_reference(experiment_name: str, run_number: int, timestamp: str) -> st
 def parse_reference(reference: str) -> tuple[str, int, str] | None:
     """Split a reference into experiment, run number and timestamp; None when it is not one."""
     match = _REFERENCE.fullmatch(reference)
-    return (match[1], int(match[2]), match[3]) if match else None
+    if match is None or int(match[2]) > _LARGEST_NUMBER:
+        return None
+    return match[1], int(match[2]), match[3]
 
 
 def check_experiment_name(name: object) -> str:

@@ -1,0 +1,185 @@
+"""References: what they are built of, and how a typed name is read."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from datetime import datetime, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import strategies
+from runstore.errors import InvalidValueError, UsageError
+from runstore.model.reference import (
+    Latest,
+    Named,
+    Numbered,
+    build_reference,
+    check_experiment_name,
+    format_timestamp,
+    new_uid,
+    parse_reference,
+    parse_run_name,
+    parse_timestamp,
+)
+
+STAMP = "2026-11-23-T101500"
+
+
+@given(strategies.experiment_names, strategies.run_numbers, strategies.timestamps)
+def test_a_reference_is_read_as_it_was_built(name, number, timestamp):
+    reference = build_reference(name, number, timestamp)
+
+    assert parse_reference(reference) == (name, number, timestamp)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mnist", "my_experiment", "a_1", "1", "_", f"mnist_7_{STAMP}", f"x_{STAMP}", "a#-1", "é ü_"],
+)
+def test_names_that_look_like_references_are_names(name):
+    assert parse_reference(f"{name}_12_{STAMP}") == (name, 12, STAMP)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "mnist",
+        "mnist_7",
+        f"_7_{STAMP}",
+        f"mnist_{STAMP}",
+        f"mnist_x_{STAMP}",
+        f"mnist_-1_{STAMP}",
+        f"mnist_7_{STAMP} ",
+        f"mnist_7_{STAMP}\n",
+        "mnist_7_2026-11-23",
+        f"mnist_\u0667_{STAMP}",
+        f"mnist_7_{STAMP[:-1]}\u0660",
+    ],
+)
+def test_other_texts_are_no_references(text):
+    assert parse_reference(text) is None
+
+
+@pytest.mark.parametrize("number", [2**63, "9" * 19, "9" * 5000])
+def test_a_number_that_no_store_can_keep_is_none(number):
+    """A file may hold anything; Python itself refuses to read ints of over 4,300 digits."""
+    assert parse_reference(f"mnist_{number}_{STAMP}") is None
+
+
+@given(st.text(st.characters()))
+def test_any_text_is_a_reference_or_not(text):
+    found = parse_reference(text)
+
+    assert found is None or parse_reference(build_reference(*found)) == found
+
+
+@given(strategies.references)
+def test_a_typed_reference_is_a_name(reference):
+    assert parse_run_name(reference).text == reference
+
+
+@given(strategies.experiment_names, st.integers(1, 10**17), st.booleans())
+def test_a_number_counts_from_either_end(name, number, from_end):
+    number = -number if from_end else number
+
+    assert parse_run_name(f"{name}#{number}") == Numbered(name, number)
+
+
+@given(strategies.experiment_names, st.integers(1, 10**17))
+def test_the_short_form_is_a_name_that_may_be_a_number(name, number):
+    found = parse_run_name(f"{name}_{number}")
+
+    assert isinstance(found, Named)
+    assert found.short == (name, number)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("latest", Latest()),
+        ("mnist#7", Numbered("mnist", 7)),
+        ("mnist#-1", Numbered("mnist", -1)),
+        ("a#b#2", Numbered("a#b", 2)),
+        ("mnist_7", Named("mnist_7", ("mnist", 7))),
+        ("latest_2", Named("latest_2", ("latest", 2))),
+        ("mni", Named("mni", None)),
+        ("#7", Named("#7", None)),
+        ("mnist#", Named("mnist#", None)),
+        ("mnist#" + "9" * 30, Named("mnist#" + "9" * 30, None)),
+        ("mnist_\u0667", Named("mnist_\u0667", None)),
+        ("mnist#\u0667", Named("mnist#\u0667", None)),
+    ],
+)
+def test_what_a_person_types_is_understood(text, found):
+    assert parse_run_name(text) == found
+
+
+@pytest.mark.parametrize("text", ["", "  ", "mnist#0", "mnist#-0", None, 7])
+def test_what_names_no_run_is_refused(text):
+    with pytest.raises(UsageError):
+        parse_run_name(text)
+
+
+@given(st.datetimes(datetime(1980, 1, 1), datetime(2090, 1, 1), timezones=st.just(timezone.utc)))  # noqa: DTZ001
+def test_a_timestamp_is_read_back_to_the_second(at):
+    found = parse_timestamp(format_timestamp(at))
+
+    # As text: the hour that comes twice when summer time ends has the same timestamps.
+    assert found is not None
+    assert format_timestamp(found) == format_timestamp(at)
+    assert found.tzinfo is timezone.utc
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "2026-02-30-T000000", f"{STAMP}0", "0001-01-01-T000000"]
+)
+def test_a_wrong_timestamp_is_a_time_or_none_but_no_crash(text):
+    found = parse_timestamp(text)
+
+    assert found is None or text.startswith("0001")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        " \u00a0",
+        "a\nb",
+        "a\0",
+        "\x1b[31m",
+        "a\ud800",
+        "a\u2028b",
+        "\u202eabc",
+        "x" * 256,
+        "é" * 128,
+        "x" * 10_000,
+        None,
+        7,
+        b"mnist",
+    ],
+    ids=lambda name: repr(name)[:20],
+)
+def test_a_name_that_cannot_be_shown_on_a_line_is_refused(name):
+    with pytest.raises(InvalidValueError):
+        check_experiment_name(name)
+
+
+@given(strategies.experiment_names)
+def test_a_good_name_is_kept_as_it_is(name):
+    assert check_experiment_name(name) == name
+
+
+def test_uids_are_of_version_7_and_follow_the_clock():
+    before = time.time_ns() // 1_000_000
+    uids = [new_uid() for _ in range(1000)]
+    after = time.time_ns() // 1_000_000
+
+    assert len(set(uids)) == len(uids)
+    for text in uids:
+        uid = uuid.UUID(text)
+        assert (uid.version, uid.variant, str(uid)) == (7, uuid.RFC_4122, text)
+        assert before <= uid.int >> 80 <= after
