@@ -66,7 +66,7 @@ def fill(folder: Path, runs: int) -> None:
         connection.execute("COMMIT")
     connection.execute(
         "UPDATE experiments SET last_run_number ="
-        " (SELECT max(run_number) FROM runs WHERE experiment_id = experiments.id)"
+        " (SELECT coalesce(max(run_number), 0) FROM runs WHERE experiment_id = experiments.id)"
     )
     connection.close()
 

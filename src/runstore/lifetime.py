@@ -54,7 +54,7 @@ class _Registry:
         self.threads: list[threading.Thread] = []
         self.terminated_by: int | None = None
         self._beating = False
-        self._old_handlers: dict[int, object] = {}
+        self._handled: list[int] = []
 
     def add(self, run: Living) -> None:
         self.runs[run.uid] = run
@@ -80,17 +80,20 @@ class _Registry:
         """Handle signals that nobody else handles; only the main thread may ask for them."""
         if threading.current_thread() is not threading.main_thread():
             return
+        if self._handled:
+            return
         for number in _SIGNALS:
             if signal.getsignal(number) is signal.SIG_DFL:
-                self._old_handlers[number] = signal.signal(number, _terminate)
+                signal.signal(number, _terminate)
+                self._handled.append(number)
 
     def _give_back_signals(self) -> None:
         if threading.current_thread() is not threading.main_thread():
             return
-        for number in list(self._old_handlers):
+        while self._handled:
+            number = self._handled.pop()
             if signal.getsignal(number) is _terminate:
                 signal.signal(number, signal.SIG_DFL)
-            del self._old_handlers[number]
 
 
 _registry = _Registry()

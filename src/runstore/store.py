@@ -34,7 +34,7 @@ from runstore.model.run import Event, Experiment, Run
 from runstore.model.status import Status
 from runstore.model.values import check_text, clean_text
 from runstore.storage.database import BEYOND_NEWEST, Database, NewRun, now_micros
-from runstore.storage.rows import from_micros, to_micros
+from runstore.storage.rows import from_micros
 from runstore.storage.spool import Ending, Spool
 
 T = TypeVar("T")
@@ -417,7 +417,7 @@ class Store:
     def list(
         self, experiment_name: str | None = None, *, limit: int = 50, after: str | None = None
     ) -> Page[Run]:
-        """Return one page of runs, newest first.
+        """Return one page of runs, newest first; within an experiment, by run number.
 
         The cost depends on `limit`, not on the number of runs kept.
 
@@ -438,7 +438,7 @@ class Store:
             self._check_experiment(experiment_name)
         more = len(found) > limit
         found = found[:limit]
-        last = f"{to_micros(found[-1][1].started_at)}-{found[-1][0]}" if more else None
+        last = "{}-{}".format(*found[-1][0]) if more else None
         return Page(tuple(self._settled([run for _, run in found])), last)
 
     def _check_experiment(self, name: str) -> None:

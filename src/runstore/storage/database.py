@@ -176,11 +176,7 @@ class Database:
                 },
             )
             connection.executemany(
-                sql.INSERT_PARAM,
-                [
-                    {"run_id": run_id, "set_index": index, "key": k, "number": n, "text": t}
-                    for k, n, t in one.flat()
-                ],
+                sql.INSERT_PARAM, [(run_id, index, *entry) for entry in one.flat()]
             )
 
     def withdraw_run(self, uid: str) -> None:
@@ -413,17 +409,19 @@ class Database:
 
     def newest_runs(
         self, experiment_name: str | None, *, limit: int, before: tuple[int, int]
-    ) -> list[tuple[int, Run]]:
-        """Return runs older than the key (start in microseconds, row id), newest first."""
-        parameters = {"started_at": before[0], "id": before[1], "limit": limit}
-        if experiment_name is None:
-            return self.select_runs_with_id(sql.NEWEST_RUNS, parameters)
-        parameters_of_one = {**parameters, "experiment": experiment_name}
-        return self.select_runs_with_id(sql.NEWEST_RUNS_OF_EXPERIMENT, parameters_of_one)
+    ) -> list[tuple[tuple[int, int], Run]]:
+        """Return runs below a key, the highest first, each with its own key.
 
-    def unfinished_runs(self) -> list[Run]:
-        """Return every run without an end, oldest first."""
-        return self.select_runs(sql.UNFINISHED_RUNS, {})
+        The key of all runs is (start in microseconds, row id), that of one experiment's runs
+        (run number, row id).
+        """
+        page = {"first": before[0], "id": before[1], "limit": limit}
+        if experiment_name is None:
+            found = self.select_runs_with_id(sql.NEWEST_RUNS, page)
+            return [((rows.to_micros(run.started_at), row_id), run) for row_id, run in found]
+        of_one = {**page, "experiment": experiment_name}
+        found = self.select_runs_with_id(sql.NEWEST_RUNS_OF_EXPERIMENT, of_one)
+        return [((run.run_number, row_id), run) for row_id, run in found]
 
     def children(self, uid: str) -> list[Run]:
         """Return the runs started inside this one, oldest first."""

@@ -63,9 +63,8 @@ INSERT_SET = """
     VALUES (:run_id, :set_index, :file, :name, :hash, :tree_key)
 """
 INSERT_PARAM = """
-    INSERT INTO params (run_id, set_index, key, number, text)
-    VALUES (:run_id, :set_index, :key, :number, :text)
-"""
+    INSERT INTO params (run_id, set_index, key, number, text) VALUES (?, ?, ?, ?, ?)
+"""  # many rows at each start: by position, which takes SQLite half the time of names
 
 RUN_BY_UID = f"{_RUNS} WHERE r.uid = :uid AND {_KEPT}"
 RUNS_BY_REFERENCE = f"{_RUNS} WHERE r.reference = :reference AND {_KEPT} ORDER BY r.id LIMIT 21"
@@ -91,16 +90,15 @@ RUNS_BY_UID_PREFIX = f"""
 LATEST_RUN = f"{_RUNS} WHERE {_KEPT} ORDER BY r.started_at DESC, r.id DESC LIMIT 1"
 
 NEWEST_RUNS = f"""
-    {_RUNS} WHERE {_KEPT} AND (r.started_at, r.id) < (:started_at, :id)
+    {_RUNS} WHERE {_KEPT} AND (r.started_at, r.id) < (:first, :id)
     ORDER BY r.started_at DESC, r.id DESC LIMIT :limit
 """
 NEWEST_RUNS_OF_EXPERIMENT = f"""
-    {_RUNS} WHERE {_KEPT} AND (r.started_at, r.id) < (:started_at, :id)
+    {_RUNS} WHERE {_KEPT} AND (r.run_number, r.id) < (:first, :id)
       AND r.experiment_id = (SELECT id FROM experiments WHERE name = :experiment)
-    ORDER BY r.started_at DESC, r.id DESC LIMIT :limit
+    ORDER BY r.run_number DESC, r.id DESC LIMIT :limit
 """
 CHILDREN = f"{_RUNS} WHERE r.parent_uid = :uid AND {_KEPT} ORDER BY r.id"
-UNFINISHED_RUNS = f"{_RUNS} WHERE r.status IN {_UNFINISHED} AND {_KEPT} ORDER BY r.id"
 
 SETS_OF_RUNS = """
     SELECT p.run_id, p.name, p.hash, v.tree, p.file

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, Union
+
+Parameters = Union[Mapping[str, Any], Sequence[Any]]
 
 
 class Rows(Protocol):
@@ -22,12 +24,12 @@ class Rows(Protocol):
 
 
 class Connection(Protocol):
-    """Runs statements with named parameters, written `:name` for every engine."""
+    """Runs statements whose parameters are written `:name`, or `?` by position."""
 
-    def execute(self, sql: str, parameters: Mapping[str, Any] = ..., /) -> Rows:
+    def execute(self, sql: str, parameters: Parameters = ..., /) -> Rows:
         """Run one statement."""
 
-    def executemany(self, sql: str, parameters: Iterable[Mapping[str, Any]], /) -> Rows:
+    def executemany(self, sql: str, parameters: Iterable[Parameters], /) -> Rows:
         """Run one statement for each set of parameters."""
 
 

@@ -27,7 +27,7 @@ BUSY_TIMEOUT_S = 60.0
 APPLICATION_ID = 0x72756E73  # "runs"; marks the file as ours (PRAGMA application_id)
 
 TYPES: Mapping[str, str] = {
-    "identity": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "identity": "INTEGER PRIMARY KEY",
     "integer": "INTEGER",
     "real": "REAL",
     "text": "TEXT",
@@ -48,7 +48,8 @@ class _Handle:
 
     def __del__(self) -> None:
         if self.pid == os.getpid():
-            self.raw.close()
+            with inside_the_engine():
+                self.raw.close()
         else:
             _left_by_fork.append(self.raw)
 

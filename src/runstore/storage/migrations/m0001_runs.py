@@ -51,15 +51,7 @@ STATEMENTS = (
     """,
     "CREATE INDEX runs_by_reference ON runs (reference)",
     "CREATE INDEX runs_by_start ON runs (started_at, id) WHERE deleted_at IS NULL",
-    """
-    CREATE INDEX runs_by_experiment_start ON runs (experiment_id, started_at, id)
-    WHERE deleted_at IS NULL
-    """,
     "CREATE INDEX runs_by_change ON runs (changed)",
-    """
-    CREATE INDEX runs_unfinished ON runs (id)
-    WHERE status IN ('queued', 'running', 'live') AND deleted_at IS NULL
-    """,
     "CREATE INDEX runs_by_parent ON runs (parent_uid) WHERE parent_uid IS NOT NULL",
     # Names that runs had before they were moved to another experiment keep finding them.
     """
