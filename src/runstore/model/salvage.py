@@ -16,7 +16,7 @@ _NAMING_KEYS = ("reference", "experiment_name")
 # Where the next block of a list can begin: an object in the column where Curifactory and we put
 # one, or the key that every known version writes first.
 _BORDER = re.compile(r'(?<=\n    )\{(?=\s*\n)|\{(?=\s*"(?:reference|experiment_name)"\s*:)')
-_NEXT_KEY = re.compile(r'\n\s*(?="[A-Za-z_]+"\s*:)')
+_BORDERS_WITHIN = 4
 _AFTER_KEY = re.compile(r"\s*:\s*")
 _BETWEEN = re.compile(r"[\s,]*")
 # What stands around blocks without saying anything.
@@ -67,11 +67,11 @@ def _scan(text: str, found: Salvaged) -> None:
             found.problems.append(f"{len(skipped)} characters at {at} are not part of any run.")
         if begin < 0:
             return
-        try:
-            block, at = _STRICT.raw_decode(text, begin)
-        except (ValueError, RecursionError):
+        decoded = _object_at(text, begin)
+        if decoded is None:
             at = _take_part(text, begin, found)
             continue
+        block, at = decoded
         if not _names_a_run(block):
             inside = _BORDER.search(text, begin + 1, at)
             if inside is not None:
@@ -79,6 +79,26 @@ def _scan(text: str, found: Salvaged) -> None:
                 found.problems.append(f"The object at {begin} is not a run, but holds some.")
                 continue
         found.blocks.append(block)
+
+
+def _object_at(text: str, begin: int) -> tuple[Block, int] | None:
+    """Return the object that begins here, and where it ends; None when it is damaged.
+
+    Decodes a part of the text that ends at a border: an error of the decoder costs as much as
+    the text before it is long. An object may hold what looks like a border.
+    """
+    border = begin
+    for _ in range(_BORDERS_WITHIN):
+        found = _BORDER.search(text, border + 1)
+        border = found.start() if found else len(text)
+        try:
+            block, end = _STRICT.raw_decode(text[begin:border])
+        except (ValueError, RecursionError):
+            if found is None:
+                return None
+        else:
+            return block, begin + end
+    return None
 
 
 def _take_part(text: str, begin: int, found: Salvaged) -> int:
@@ -103,7 +123,8 @@ def _take_part(text: str, begin: int, found: Salvaged) -> int:
 def _readable_keys(text: str, *, is_last: bool) -> tuple[Block, int]:
     """Return the keys of an object that can be read, and how many characters could not.
 
-    After an unreadable value, reading goes on at the next line that begins with a key.
+    After an unreadable value, reading goes on at the next line that begins with a key in the same
+    column; deeper ones belong to the value.
     """
     block: Block = {}
     lost = 0
@@ -117,7 +138,8 @@ def _readable_keys(text: str, *, is_last: bool) -> tuple[Block, int]:
         if pair is not None:
             key, block[key], at = pair[0], pair[1], pair[2]
             continue
-        onward = _NEXT_KEY.search(text, at)
+        column = re.search(r"\n[ \t]*$", text[:at])
+        onward = re.compile(column[0] + r'(?="[^"\n]+"\s*:)').search(text, at) if column else None
         lost += (onward.end() if onward else len(text)) - at
         if onward is None:
             return block, lost
@@ -131,7 +153,7 @@ def _pair(text: str, at: int, *, is_last: bool) -> tuple[str, Any, int] | None:
         colon = _AFTER_KEY.match(text, end)
         if not isinstance(key, str) or colon is None:
             return None
-        value, end = _value(text, colon.end())
+        value, end = _value(text, colon.end(), is_name=key in _NAMING_KEYS)
     except (ValueError, RecursionError):
         return None
     # Of a number at the very end of a cut-off file, nobody knows whether more digits followed.
@@ -140,10 +162,12 @@ def _pair(text: str, at: int, *, is_last: bool) -> tuple[str, Any, int] | None:
     return key, value, end
 
 
-def _value(text: str, begin: int) -> tuple[Any, int]:
+def _value(text: str, begin: int, *, is_name: bool) -> tuple[Any, int]:
     try:
         return _STRICT.raw_decode(text, begin)
     except ValueError:
+        if is_name:
+            raise
         # A control character within a string is no reason to lose it; a line break is, since
         # the string then ends in somebody else's line.
         value, end = _LENIENT.raw_decode(text, begin)
