@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from runstore.model.params import ParameterSet, parameter_set
     from runstore.model.run import Event, Experiment, Run
     from runstore.model.status import Status
-    from runstore.store import Page, Store, start_run
+    from runstore.pages import Page
+    from runstore.start import start_run
+    from runstore.store import Store
 
 __version__ = "0.1.0"
 
@@ -23,7 +25,7 @@ _HOMES = {
     "Event": "runstore.model.run",
     "Experiment": "runstore.model.run",
     "ManagerStore": "runstore.manager_store",
-    "Page": "runstore.store",
+    "Page": "runstore.pages",
     "ParameterSet": "runstore.model.params",
     "Run": "runstore.model.run",
     "RunstoreError": "runstore.errors",
@@ -32,7 +34,7 @@ _HOMES = {
     "StoreWarning": "runstore.errors",
     "current_run": "runstore.active",
     "parameter_set": "runstore.model.params",
-    "start_run": "runstore.store",
+    "start_run": "runstore.start",
 }
 
 __all__ = [

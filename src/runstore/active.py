@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextvars import ContextVar, Token
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from runstore import lifetime
 from runstore.errors import ConflictError, RunFinishedError, StoreWarning, UsageError
@@ -194,7 +194,7 @@ class ActiveRun:
             with again():
                 return function(*args, **kwargs)
 
-        return recorded  # type: ignore[return-value] - same signature, by functools.wraps
+        return cast("F", recorded)
 
 
 def reported(status: Status | str) -> Status:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -88,17 +89,16 @@ def project_settings(here: Path) -> tuple[Mapping[str, Any], Path]:
         except (OSError, UnicodeDecodeError):
             continue
         # The parser is only loaded for a file that has something to say.
-        if "tool.runstore" in text or "runstore" in text:
-            settings = _parse(text, file)
-            if settings is not None:
-                return settings, folder
+        settings = _parse(text, file) if "runstore" in text else None
+        if settings is not None:
+            return settings, folder
     return {}, here
 
 
 def _parse(text: str, file: Path) -> Mapping[str, Any] | None:
-    try:
+    if sys.version_info >= (3, 11):
         import tomllib
-    except ImportError:
+    else:
         import tomli as tomllib
     try:
         settings = tomllib.loads(text).get("tool", {}).get("runstore")

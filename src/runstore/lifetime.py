@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
-from typing import Any, Protocol
+from typing import Protocol
 
 from runstore.errors import RunstoreError
 from runstore.model.status import Status
@@ -36,7 +36,6 @@ class Living(Protocol):
 
     uid: str
     reference: str
-    store: Any
 
     def beat(self) -> None:
         """Write a sign of life."""
@@ -117,10 +116,10 @@ def end(run: Living) -> None:
     _current().remove(run)
 
 
-def forget(store: object) -> None:
-    """Stop watching over the runs of a store that was closed; evidence speaks for them."""
+def forget(is_meant: Callable[[Living], bool]) -> None:
+    """Stop watching over runs whose store was closed; evidence speaks for them."""
     registry = _current()
-    for run in [one for one in registry.runs.values() if one.store is store]:
+    for run in [one for one in registry.runs.values() if is_meant(one)]:
         registry.remove(run)
 
 

@@ -28,8 +28,7 @@ from runstore.model.block import NO_REPOSITORY, Block, block_from_run
 from runstore.model.reference import check_experiment_name
 from runstore.storage.blocks import BlockRow, BlockTable, BlockWriter
 from runstore.storage.database import now_micros
-from runstore.store import Store, open_shared
-from runstore.store import _author as current_author
+from runstore.store import Store, current_author, open_shared
 from runstore.store_json import STORE_JSON, read_block_file
 
 

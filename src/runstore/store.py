@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import getpass
-import html
 import os
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from runstore import lifetime
 from runstore.active import PARENT_VARIABLE, ActiveRun, current_run, warn
@@ -27,12 +25,14 @@ from runstore.errors import (
     StoreUnavailableError,
     UsageError,
 )
+from runstore.evidence import Evidence
 from runstore.model import reference as names
 from runstore.model.facts import Facts
 from runstore.model.params import parameter_sets
 from runstore.model.run import Event, Experiment, Run
 from runstore.model.status import Status
 from runstore.model.values import check_text, clean_text
+from runstore.pages import Page, read_cursor, write_cursor
 from runstore.storage.database import BEYOND_NEWEST, Database, NewRun, now_micros
 from runstore.storage.rows import from_micros
 from runstore.storage.spool import Ending, Spool
@@ -49,42 +49,6 @@ class _Unchanged:
 _UNCHANGED = _Unchanged()
 
 
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
-    """Part of a list, newest first.
-
-    Attributes:
-        items: What is on the page.
-        next: Pass it as `after` to get the page that follows; None at the end.
-    """
-
-    items: tuple[T, ...]
-    next: str | None = None
-
-    def __iter__(self) -> Iterator[T]:
-        return iter(self.items)
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index: int) -> T:
-        return self.items[index]
-
-    def __rich_repr__(self) -> Iterator[Any]:
-        """Yield what `rich` prints; it calls this by itself. Source: rich 13, Repr protocol."""
-        yield from self.items
-
-    def _repr_html_(self) -> str:
-        """Return what a notebook shows; it calls this by itself."""
-        rows = "".join(f"<tr>{_html_cells(one)}</tr>" for one in self.items)
-        return f"<table>{rows}</table>"
-
-
-def _html_cells(item: object) -> str:
-    texts = [text for _, text in item.summary()] if isinstance(item, Run) else [repr(item)]
-    return "".join(f"<td style='text-align:left'>{html.escape(text)}</td>" for text in texts[:5])
-
-
 class Store:
     """Recorded runs, in one folder.
 
@@ -98,6 +62,7 @@ class Store:
         self.path = path
         self.database = database
         self.spool = Spool(path)
+        self.evidence = Evidence(database, self.absorb_spool)
 
     @classmethod
     def open(cls, location: str | os.PathLike[str] | None = None, *, create: bool = True) -> Store:
@@ -131,7 +96,7 @@ class Store:
 
     def close(self) -> None:
         """Give back the connections. Nothing more is written of runs that are still executed."""
-        lifetime.forget(self)
+        lifetime.forget(lambda run: isinstance(run, ActiveRun) and run.store is self)
         self.database.close()
 
     def __enter__(self) -> Store:
@@ -184,7 +149,7 @@ class Store:
         """
         name = names.check_experiment_name(experiment_name)
         sets = parameter_sets(params)
-        check_text(notes, "notes")
+        notes = check_text(notes, "notes")
         facts = Facts()
         if capture:
             from runstore import capture as room
@@ -258,7 +223,7 @@ class Store:
         from runstore.capture.process import current_process
 
         run = self.get(name)
-        self.database.resume_run(run.uid, Status.RUNNING, current_process(), _author())
+        self.database.resume_run(run.uid, Status.RUNNING, current_process(), current_author())
         return ActiveRun(self, self.get(run.uid))
 
     def withdraw(self, uid: str) -> None:
@@ -361,7 +326,7 @@ class Store:
             The run as it is now.
         """
         run = self.get(name)
-        who = author or _author()
+        who = author or current_author()
         if not isinstance(notes, _Unchanged):
             self.database.edit_notes(run.uid, check_text(notes, "notes"), who)
         if not isinstance(experiment_name, _Unchanged):
@@ -386,7 +351,7 @@ class Store:
             RunNotFoundError: No run answers to it.
             AmbiguousReferenceError: Several do; the error lists them.
         """
-        found = self._settled(self._find(names.parse_run_name(name)))
+        found = self.evidence.settled(self._find(names.parse_run_name(name)))
         if not found:
             raise RunNotFoundError(
                 f"There is no run {name!r} in {self.path}.",
@@ -396,7 +361,7 @@ class Store:
             raise _ambiguous(name, found)
         return found[0]
 
-    def _find(self, name: names.RunName) -> list[Run]:
+    def _find(self, name: names.RunName) -> Sequence[Run]:
         if isinstance(name, names.Latest):
             newest = self.database.latest_run()
             return [newest] if newest else []
@@ -432,14 +397,14 @@ class Store:
         """
         if not 1 <= limit <= PAGE_LIMIT:
             raise UsageError(f"A page has 1 to {PAGE_LIMIT} runs, not {limit}.")
-        before = BEYOND_NEWEST if after is None else _cursor(after)
+        before = BEYOND_NEWEST if after is None else read_cursor(after)
         found = self.database.newest_runs(experiment_name, limit=limit + 1, before=before)
         if not found and experiment_name is not None and after is None:
             self._check_experiment(experiment_name)
         more = len(found) > limit
         found = found[:limit]
-        last = "{}-{}".format(*found[-1][0]) if more else None
-        return Page(tuple(self._settled([run for _, run in found])), last)
+        last = write_cursor(found[-1][0]) if more else None
+        return Page(self.evidence.settled([run for _, run in found]), last)
 
     def _check_experiment(self, name: str) -> None:
         known = [one.name for one in self.database.experiments()]
@@ -458,7 +423,7 @@ class Store:
 
     def children(self, name: str) -> tuple[Run, ...]:
         """Return the runs that were started inside this one, oldest first."""
-        return tuple(self._settled(self.database.children(self.get(name).uid)))
+        return self.evidence.settled(self.database.children(self.get(name).uid))
 
     def document(self, name: str, document: str) -> str | None:
         """Return a captured text of a run: `patch`, `packages`, `untracked`; None without it."""
@@ -471,79 +436,6 @@ class Store:
     def complete(self, prefix: str, *, limit: int = 50) -> tuple[str, ...]:
         """Return references that begin so, newest first: what a shell offers."""
         return tuple(self.database.references_with_prefix(prefix, limit))
-
-    def _settled(self, runs: list[Run]) -> list[Run]:
-        """Look at the evidence: a run whose process is provably gone is lost from now on."""
-        if all(run.status.is_final for run in runs):
-            return runs
-        from runstore.capture.process import is_gone
-
-        gone = {
-            run.uid
-            for run in runs
-            if not run.status.is_final and run.process is not None and is_gone(run.process)
-        }
-        if not gone:
-            return runs
-        # What the run said last counts more than what its silence says.
-        self.absorb_spool()
-        if self.database.is_writable:
-            self.database.mark_lost([run for run in runs if run.uid in gone])
-        return [self._as_lost(self._kept(run.uid)) if run.uid in gone else run for run in runs]
-
-    def _as_lost(self, run: Run) -> Run:
-        """Return the run as evidence shows it, where the store could not be told."""
-        if run.status.is_final or self.database.is_writable:
-            return run
-        from dataclasses import replace
-
-        return replace(run, status=Status.LOST, ended_at=run.last_seen_at or run.started_at)
-
-
-def start_run(
-    experiment_name: str | None = None,
-    *,
-    store: str | os.PathLike[str] | Store | None = None,
-    resume: str | None = None,
-    params: Any = None,
-    notes: str | None = None,
-    capture: bool = True,
-    parent: str | ActiveRun | Run | None = None,
-    live: bool = False,
-) -> ActiveRun:
-    """Start a run in the store of this project, or in the one given.
-
-    Use it as a context manager, as a decorator, or as a plain object with `finish()`.
-
-    Args:
-        experiment_name: Any printable text up to 255 bytes.
-        store: A folder, a URL or an open `Store`; None finds the project's store.
-        resume: Go on with this run instead; takes every name that `Store.get` takes.
-        params: See `Store.start`.
-        notes: See `Store.start`.
-        capture: See `Store.start`.
-        parent: See `Store.start`.
-        live: See `Store.start`.
-
-    Raises:
-        UsageError: Neither an experiment name nor a run to resume was given, or both.
-    """
-    if (experiment_name is None) == (resume is None):
-        raise UsageError("start_run takes an experiment name, or resume=RUN; one of them.")
-
-    def begin() -> ActiveRun:
-        opened = store if isinstance(store, Store) else open_shared(store)
-        if resume is not None:
-            return opened.resume(resume)
-        if experiment_name is None:
-            raise UsageError("start_run needs an experiment name.")
-        return opened.start(
-            experiment_name, params=params, notes=notes, capture=capture, parent=parent, live=live
-        )
-
-    run = begin()
-    run.repeat_with(begin)
-    return run
 
 
 _shared: dict[Path, Store] = {}
@@ -579,7 +471,7 @@ def _unreachable(path: Path, error: OSError) -> StoreUnavailableError:
     )
 
 
-def _ambiguous(name: str, found: list[Run]) -> AmbiguousReferenceError:
+def _ambiguous(name: str, found: Sequence[Run]) -> AmbiguousReferenceError:
     newest = sorted(found, key=lambda run: run.started_at, reverse=True)
     same = len({run.reference for run in newest}) < len(newest)
     shown = tuple(f"{run.reference} ({run.uid})" if same else run.reference for run in newest)
@@ -592,23 +484,14 @@ def _ambiguous(name: str, found: list[Run]) -> AmbiguousReferenceError:
     )
 
 
-def _cursor(after: str) -> tuple[int, int]:
-    started_at, _, row_id = after.rpartition("-")
-    try:
-        return int(started_at), int(row_id)
-    except ValueError:
-        raise UsageError(
-            f"{after!r} is not the `next` of a page.", hint="Leave it out to begin anew."
-        ) from None
-
-
 def _command_line(cli: str | None, argv: Sequence[str] | None) -> str:
     if cli is not None:
         return clean_text(cli)
     return clean_text(shlex.join(argv if argv is not None else sys.argv))
 
 
-def _author() -> str:
+def current_author() -> str:
+    """Return the user that edits are signed with."""
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):

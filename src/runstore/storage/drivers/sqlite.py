@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
+import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import ClassVar
 
 from runstore.errors import (
     StoreCorruptError,
@@ -34,24 +36,31 @@ TYPES: Mapping[str, str] = {
     "without_rowid": "WITHOUT ROWID",
 }
 
-# Connections that a fork left in the child. SQLite forbids using or closing them there, so they
-# are kept from the garbage collector, which would close them.
-_left_by_fork: list[object] = []
-
 
 class _Handle:
     """One thread's connection; closed with the thread."""
+
+    # Connections that a fork left in the child. SQLite forbids using or closing them there, so
+    # they are kept from the garbage collector, which would close them.
+    left_by_fork: ClassVar[list[object]] = []
 
     def __init__(self, raw: sqlite3.Connection) -> None:
         self.raw = raw
         self.pid = os.getpid()
 
-    def __del__(self) -> None:
-        if self.pid == os.getpid():
+    def __del__(
+        self,
+        # Bound here: at the end of the interpreter, names of modules are gone before objects.
+        getpid: Callable[[], int] = os.getpid,
+        is_finalizing: Callable[[], bool] = sys.is_finalizing,
+    ) -> None:
+        if self.pid != getpid():
+            self.left_by_fork.append(self.raw)
+        elif is_finalizing():
+            self.raw.close()
+        else:
             with inside_the_engine():
                 self.raw.close()
-        else:
-            _left_by_fork.append(self.raw)
 
 
 class SQLiteDriver:
@@ -159,7 +168,7 @@ class SQLiteDriver:
         if self._closed:
             raise StoreUnavailableError(f"The store {self.path} was closed.")
         if handle is not None:
-            _left_by_fork.append(handle)
+            _Handle.left_by_fork.append(handle)
         handle = _Handle(self._connect())
         self._local.handle = handle
         self._handles.add(handle)

@@ -1,0 +1,48 @@
+"""What the evidence says of runs that have no end: alive, or provably gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from runstore.model.run import Run
+from runstore.model.status import Status
+from runstore.storage.database import Database
+
+
+class Evidence:
+    """Settles the status of runs when they are read.
+
+    Args:
+        database: Where conclusions are written.
+        listen: Takes in what runs said last, before their silence is judged.
+    """
+
+    def __init__(self, database: Database, listen: Callable[[], None]) -> None:
+        self._database = database
+        self._listen = listen
+
+    def settled(self, runs: Sequence[Run]) -> tuple[Run, ...]:
+        """Return the runs; one whose process is provably gone is lost from now on."""
+        if all(run.status.is_final for run in runs):
+            return tuple(runs)
+        from runstore.capture.process import is_gone
+
+        gone = {
+            run.uid: run
+            for run in runs
+            if not run.status.is_final and run.process is not None and is_gone(run.process)
+        }
+        if gone:
+            # What a run said last counts more than what its silence says.
+            self._listen()
+            if self._database.is_writable:
+                self._database.mark_lost(gone.values())
+        return tuple(self._as_lost(run) if run.uid in gone else run for run in runs)
+
+    def _as_lost(self, seen: Run) -> Run:
+        """Return the run as it is now; where the store could not be told, as it should be."""
+        run = self._database.run_by_uid(seen.uid) or seen
+        if run.status.is_final or self._database.is_writable:
+            return run
+        return replace(run, status=Status.LOST, ended_at=run.last_seen_at or run.started_at)

@@ -1,0 +1,57 @@
+"""start_run: what a training script calls."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from runstore.active import ActiveRun
+from runstore.errors import UsageError
+from runstore.model.run import Run
+from runstore.store import Store, open_shared
+
+
+def start_run(
+    experiment_name: str | None = None,
+    *,
+    store: str | os.PathLike[str] | Store | None = None,
+    resume: str | None = None,
+    params: Any = None,
+    notes: str | None = None,
+    capture: bool = True,
+    parent: str | ActiveRun | Run | None = None,
+    live: bool = False,
+) -> ActiveRun:
+    """Start a run in the store of this project, or in the one given.
+
+    Use it as a context manager, as a decorator, or as a plain object with `finish()`.
+
+    Args:
+        experiment_name: Any printable text up to 255 bytes.
+        store: A folder, a URL or an open `Store`; None finds the project's store.
+        resume: Go on with this run instead; takes every name that `Store.get` takes.
+        params: See `Store.start`.
+        notes: See `Store.start`.
+        capture: See `Store.start`.
+        parent: See `Store.start`.
+        live: See `Store.start`.
+
+    Raises:
+        UsageError: Neither an experiment name nor a run to resume was given, or both.
+    """
+    if (experiment_name is None) == (resume is None):
+        raise UsageError("start_run takes an experiment name, or resume=RUN; one of them.")
+
+    def begin() -> ActiveRun:
+        opened = store if isinstance(store, Store) else open_shared(store)
+        if resume is not None:
+            return opened.resume(resume)
+        if experiment_name is None:
+            raise UsageError("start_run needs an experiment name.")
+        return opened.start(
+            experiment_name, params=params, notes=notes, capture=capture, parent=parent, live=live
+        )
+
+    run = begin()
+    run.repeat_with(begin)
+    return run
