@@ -36,6 +36,7 @@ class Living(Protocol):
 
     uid: str
     reference: str
+    status: Status
 
     def beat(self) -> None:
         """Write a sign of life."""
@@ -165,8 +166,10 @@ def _at_exit() -> None:
             # Nobody said how it ended: the next reader finds the process gone, after this sign.
             with suppress(RunstoreError):
                 run.beat()
-    if runs and error is None:
-        _say_unended(runs)
+    # An interactive session has no defined end, so none is missed.
+    unended = [run for run in runs if run.status is not Status.LIVE]
+    if unended and error is None:
+        _say_unended(unended)
     wait_for_background()
 
 

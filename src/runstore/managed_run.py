@@ -34,11 +34,6 @@ class ManagedRun:
         self._sync = sync
         self._pid = os.getpid()
 
-    @property
-    def ends_by_itself(self) -> bool:
-        """Whether nobody is expected to report an end: an interactive session has none."""
-        return self.status is Status.LIVE
-
     def beat(self) -> None:
         """Write a sign of life."""
         self._store.mark_seen([self.uid])
@@ -46,8 +41,7 @@ class ManagedRun:
     def end(self, status: Status, error: BaseException | None) -> None:
         """Write the end, because the process ends."""
         forget(self)
-        # The process is about to be gone, which is all the evidence a session needs.
-        if self._pid != os.getpid() or (status is Status.LOST and self.ends_by_itself):
+        if self._pid != os.getpid():
             return
         text = None
         if status is Status.ERROR and error is not None:
