@@ -24,7 +24,7 @@ import re
 from hashlib import blake2b
 from typing import Any, Union
 
-from runstore.model.plain import decode, tag_of
+from runstore.model.plain import decode, decode_key, tag_of
 from runstore.model.values import canonical_json, clean_text
 
 LIST_LIMIT = 32
@@ -163,11 +163,22 @@ def shown_in_line(tree: str, width: int) -> str:
 
 
 def _shown(tree: Any) -> str:
-    if type(tree) is str:
+    legible = _legible(tree)
+    return legible if isinstance(legible, str) else canonical_json(legible)
+
+
+def _legible(tree: Any) -> Any:
+    """Return a tree with the texts that a person reads in the place of its tags."""
+    if isinstance(tree, list):
+        return [_legible(one) for one in tree]
+    if not isinstance(tree, dict):
         return tree
-    if type(tree) is dict and (tag := tag_of(tree)) is not None and tag not in {"$array", "$set"}:
-        return str(_tagged(tag, tree)[1])
-    return canonical_json(tree)
+    tag = tag_of(tree)
+    if tag is None:
+        return {str(decode_key(key)): _legible(one) for key, one in tree.items()}
+    if tag in {"$array", "$set"}:
+        return _legible(tree[tag][2] if tag == "$array" else tree[tag])
+    return _tagged(tag, tree)[1]
 
 
 def _cut(text: str, width: int) -> str:

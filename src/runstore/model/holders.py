@@ -41,17 +41,18 @@ def attributes_of(value: Any) -> dict[str, Any] | None:
     """
     kind = type(value)
     held = fields_of(value)
-    if held is not None or isinstance(value, type) or not hasattr(value, "__dict__"):
+    if held is not None or isinstance(value, (type, Enum)) or kind.__module__ == "builtins":
         return held
-    if kind.__module__ == "builtins" or isinstance(value, Enum):
-        return None
     held = {}
     for one in reversed(kind.__mro__):
         for name, default in vars(one).items():
-            # Methods and properties have __get__; they are not values.
-            if not hasattr(type(default), "__get__") and not isinstance(default, type):
+            # Methods and properties have __get__; they are not values. Slots have it as well.
+            if type(default).__name__ == "member_descriptor":
+                if hasattr(value, name):
+                    held[name] = getattr(value, name)
+            elif not hasattr(type(default), "__get__") and not isinstance(default, type):
                 held[name] = default
-    held.update(vars(value))
+    held.update(getattr(value, "__dict__", {}))
     return {name: one for name, one in held.items() if not name.startswith("_")}
 
 

@@ -139,7 +139,7 @@ def place_of(place: Place) -> str:
 def refusal(place: Place, why: str, value: Any = None) -> InvalidValueError:
     """Return the error for a value that cannot be stored."""
     hint = "Store a name, a number or a text that stands for it."
-    if hasattr(value, "shape"):
+    if not isinstance(value, type) and getattr(value, "shape", None):
         hint = "Keep large data in a file, and store its path."
     return InvalidValueError(f"{place_of(place)}: {why}.", hint=hint)
 
@@ -148,6 +148,6 @@ def described(value: Any) -> str:
     """Return what a value is, for an error."""
     if isinstance(value, type):
         return f"the class {value.__qualname__}"
-    if callable(value) and hasattr(value, "__qualname__"):
+    if type(value).__name__ in {"function", "method", "builtin_function_or_method"}:
         return f"a function ({value.__qualname__})"
     return f"an object of type {type_name(type(value))}"

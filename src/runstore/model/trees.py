@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 from runstore.errors import InvalidValueError
@@ -105,18 +106,15 @@ class TreeBuilder:
         if len(place) > DEPTH_LIMIT:
             why = f"values nested deeper than {DEPTH_LIMIT} levels, or in themselves,"
             raise refusal(place[:4], f"{why} cannot be stored")
-        kind = type(value)
+        kind: Any = type(value)
         if value is None or kind is bool:
             return value
         if kind in _ALL_WAYS:
             return _ALL_WAYS[kind](self, value, place)
         if isinstance(value, Enum):
             return enum_tree(self, value, place)
-        for one in kind.__mro__:
-            way = _ALL_WAYS.get(one) or WAYS_BY_NAME.get(f"{one.__module__}.{one.__qualname__}")
-            if way is not None:
-                return way(self, value, place)
-        return self._by_shape(value, place)
+        way = _way_of(kind)
+        return self._by_shape(value, place) if way is None else way(self, value, place)
 
     def _by_shape(self, value: Any, place: Place) -> Tree:
         if isinstance(value, Mapping):
@@ -224,3 +222,13 @@ _ALL_WAYS: dict[type, Way] = {
     set: TreeBuilder.collection,
     frozenset: TreeBuilder.collection,
 }
+
+
+@lru_cache(maxsize=256)
+def _way_of(kind: type) -> Way | None:
+    """Return the way of the nearest base that has one."""
+    for one in kind.__mro__:
+        way = _ALL_WAYS.get(one) or WAYS_BY_NAME.get(f"{one.__module__}.{one.__qualname__}")
+        if way is not None:
+            return way
+    return None
