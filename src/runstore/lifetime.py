@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import os
 import signal
@@ -61,7 +62,8 @@ class _Registry:
         self._take_signals()
         if not self._beating:
             self._beating = True
-            threading.Thread(target=self._beat, name="runstore-heartbeat", daemon=True).start()
+            # Unlike Thread.start, this does not wait until the thread runs: starts stay quick.
+            _thread.start_new_thread(self._beat, ())
 
     def remove(self, run: Living) -> None:
         self.runs.pop(run.uid, None)

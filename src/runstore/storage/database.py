@@ -51,6 +51,32 @@ class NewRun:
     facts: Facts = field(default_factory=Facts)
 
 
+def _started_row(new: NewRun, experiment_id: int, number: int, reference: str) -> tuple[Any, ...]:
+    """Return the values of `statements.START_RUN`, in its order."""
+    process, known = new.process, new.facts.values
+    return (
+        new.uid,
+        experiment_id,
+        number,
+        reference,
+        new.timestamp,
+        new.status.value,
+        new.started_at,
+        new.started_at,
+        new.parent_uid,
+        new.notes,
+        known.get("git.commit"),
+        known.get("git.dirty"),
+        new.cli,
+        new.full_store,
+        process.hostname if process else None,
+        process.boot_id if process else None,
+        process.pid if process else None,
+        process.started_ticks if process else None,
+        rows.facts_to_text(new.facts),
+    )
+
+
 def now_micros() -> int:
     """Return the current time in microseconds since 1970 (UTC)."""
     return time.time_ns() // 1000
@@ -117,36 +143,8 @@ class Database:
         with self.driver.write() as connection:
             experiment_id, number = self._next_number(connection, new.experiment_name)
             reference = build_reference(new.experiment_name, number, new.timestamp)
-            process = new.process
-            run_id = connection.execute(
-                sql.INSERT_RUN,
-                {
-                    "uid": new.uid,
-                    "experiment_id": experiment_id,
-                    "run_number": number,
-                    "reference": reference,
-                    "timestamp": new.timestamp,
-                    "status": new.status.value,
-                    "started_at": new.started_at,
-                    "ended_at": None,
-                    "last_seen_at": new.started_at,
-                    "parent_uid": new.parent_uid,
-                    "notes": new.notes,
-                    "error": None,
-                    "commit_hash": new.facts.values.get("git.commit"),
-                    "workdir_dirty": new.facts.values.get("git.dirty"),
-                    "cli": new.cli,
-                    "full_store": new.full_store,
-                    "reproduce": None,
-                    "hostname": process.hostname if process else None,
-                    "boot_id": process.boot_id if process else None,
-                    "pid": process.pid if process else None,
-                    "process_started": process.started_ticks if process else None,
-                    "facts": rows.facts_to_text(new.facts),
-                    "block": None,
-                    "duplicate": 0,
-                },
-            ).fetchone()[0]
+            started = _started_row(new, experiment_id, number, reference)
+            run_id = connection.execute(sql.START_RUN, started).fetchone()[0]
             self.insert_sets(connection, run_id, new.parameter_sets)
         return number, reference
 

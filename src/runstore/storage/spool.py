@@ -40,7 +40,11 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._places = (folder / "spool", _state_folder(folder))
+
+    @property
+    def _places(self) -> tuple[Path, ...]:
+        state = _state_folder()
+        return self._folder / "spool", state / _name_of(self._folder)
 
     def keep(self, ending: Ending) -> Path:
         """Write an ending to the first place that takes it, and return its path.
@@ -60,7 +64,10 @@ class Spool:
 
     def endings(self) -> Iterator[tuple[Path, Ending]]:
         """Yield what is kept aside; a file that does not parse stays where it is."""
-        for place in self._places:
+        places = [self._folder / "spool"]
+        if (state := _state_folder()).is_dir():
+            places.append(state / _name_of(self._folder))
+        for place in places:
             try:
                 with os.scandir(place) as entries:
                     paths = [Path(e.path) for e in entries if e.name.endswith(_SUFFIX)]
@@ -87,12 +94,15 @@ def _write(place: Path, ending: Ending) -> Path:
     return path
 
 
-def _state_folder(folder: Path) -> Path:
-    """Return the user's place for this store's spool. Source: XDG Base Directory 0.8."""
+def _state_folder() -> Path:
+    """Return the user's place for all spools. Source: XDG Base Directory 0.8."""
     try:
         home = Path.home()
     except RuntimeError:  # a user without a home
         home = Path(tempfile.gettempdir())
     state = os.environ.get("XDG_STATE_HOME") or home / ".local" / "state"
-    name = hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]
-    return Path(state) / "runstore" / "spool" / name
+    return Path(state) / "runstore" / "spool"
+
+
+def _name_of(folder: Path) -> str:
+    return hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]

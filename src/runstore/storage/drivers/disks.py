@@ -29,6 +29,9 @@ def is_network_disk(folder: Path, mountinfo: Path = Path("/proc/self/mountinfo")
     if sys.platform != "linux":
         return False
     device = folder.stat().st_dev
+    # Disks of this machine have a driver's number; network disks are anonymous devices.
+    if os.major(device) != 0:
+        return False
     wanted = f"{os.major(device)}:{os.minor(device)}"
     try:
         lines = mountinfo.read_text(encoding="utf-8", errors="replace").splitlines()
