@@ -105,13 +105,15 @@ class BlockSync:
                 f" is known. {_told(found.problems)}"
             )
         shown = state.get("changed")
-        base = shown if isinstance(shown, int) else None
+        # What a damaged file lacks, nobody took out.
+        base = shown if isinstance(shown, int) and not found.problems else None
         taken = TakeIn(self.table, base=base, seen_at=_changed_at(self.path)).take(
             found.blocks, trees_of(self.folder), self.folder
         )
         if taken.is_news:
             warn(f"{self.path} was changed by another program; taken in: {taken.told()}.")
-        return {"changed": taken.newest, "last_id": taken.last_id, "is_same": taken.is_same}
+        is_same = taken.is_same and not found.problems
+        return {"changed": taken.newest, "last_id": taken.last_id, "is_same": is_same}
 
     def _write(self, state: Mapping[str, Any], *, file_is_wanted: bool) -> None:
         """Write the file from the database, as little of it as needed; with the lock held."""

@@ -30,8 +30,11 @@ else:
     import fcntl
 
 _LOCKED_BYTE = 1 << 30  # beyond the content: Windows forbids others to read what is locked
-# Curifactory rewrites the file in place; who looks meanwhile finds the beginning of it.
-_FRESH_S = 2.0
+# Curifactory rewrites the file in place; who looks meanwhile finds the beginning of it. It writes
+# 8 kB at a time, milliseconds apart.
+_FRESH_NS = 2_000_000_000
+_PAUSE_S = 0.05
+_REWRITE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +58,25 @@ def stamp_of(path: Path) -> Stamp | None:
 def read_block_file(path: Path) -> Salvaged | None:
     """Read a block file, damaged or not; None when there is none.
 
-    A file that is damaged and was changed a moment ago may be about to be rewritten by another
-    tool; it gets the time to become whole.
+    A file that is damaged and was changed a moment ago may be in the middle of a rewrite by
+    another tool; as long as it goes on changing, it gets the time to become whole.
     """
-    deadline = time.monotonic() + _FRESH_S
+    deadline = time.monotonic() + _REWRITE_S
     while True:
+        before = stamp_of(path)
         try:
-            data = path.read_bytes()
-            age_s = time.time() - path.stat().st_mtime
+            found = read_blocks_from(path.read_bytes())
         except FileNotFoundError:
             return None
-        found = read_blocks_from(data)
-        if not found.problems or not -1 < age_s < _FRESH_S or time.monotonic() > deadline:
+        if not found.problems or before is None or not _is_fresh(before):
             return found
-        time.sleep(0.05)
+        time.sleep(_PAUSE_S)
+        if stamp_of(path) == before or time.monotonic() > deadline:
+            return found
+
+
+def _is_fresh(stamp: Stamp) -> bool:
+    return abs(time.time_ns() - stamp.mtime_ns) < _FRESH_NS
 
 
 def read_blocks_from(data: bytes) -> Salvaged:

@@ -1,0 +1,378 @@
+"""`store.json` in the hands of others: damage, editors, git, read-only disks, other tools."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from runstore import ManagerStore, Store, StoreWarning
+from runstore.errors import StoreUnavailableError
+from runstore.model.status import Status
+from runstore.store_json import FileLock, write_block_file
+
+STORES = Path(__file__).parent.parent / "data" / "curifactory"
+TEXT = (STORES / "0.20.5" / "store.json").read_text()
+BLOCKS = json.loads(TEXT)
+
+
+class Manager:
+    """The least of a manager."""
+
+    experiment_run_number = 0
+    status = "incomplete"
+    param_file_param_sets: dict = {}  # noqa: RUF012 - a manager of another tool
+
+    def __init__(self, experiment_name="mnist", notes=None):
+        self.experiment_name, self.notes = experiment_name, notes
+
+    def get_str_timestamp(self):
+        return "2026-11-24-T000000"
+
+    def get_reference_name(self):
+        return f"{self.experiment_name}_{self.experiment_run_number}_2026-11-24-T000000"
+
+
+def blocks_of(folder):
+    return json.loads((folder / "store.json").read_text())
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def write(folder, blocks):
+    (folder / "store.json").write_text(json.dumps(blocks, indent=4))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder that Curifactory wrote."""
+    shutil.copytree(STORES / "0.20.5", tmp_path / "data")
+    return tmp_path / "data"
+
+
+@pytest.mark.parametrize("begin", range(8))
+def test_file_cut_at_any_byte_opens_with_what_is_there(tmp_path, begin):
+    # Each eighth of the lengths is a test of its own, so that they can run side by side.
+    for length in range(begin, len(TEXT), 8 * 7):
+        folder = tmp_path / str(length)
+        folder.mkdir()
+        (folder / "store.json").write_text(TEXT[:length])
+        whole = TEXT[:length].count("\n    }")
+
+        with pytest.warns(StoreWarning, match="is damaged"):
+            store = ManagerStore(folder)
+
+        assert store.runs[:whole] == BLOCKS[:whole], length
+        assert blocks_of(folder) == store.runs
+        (aside,) = folder.glob("store.json.damaged-*")
+        assert aside.read_text() == TEXT[:length]
+        assert store.add_run(Manager())["run_number"] >= 1
+        warnings.simplefilter("error")
+        assert ManagerStore(folder).runs == store.runs
+
+
+def test_half_written_last_run_keeps_its_number_and_what_can_be_read(folder):
+    cut = TEXT.index('"status": "error"')
+    (folder / "store.json").write_text(TEXT[:cut])
+
+    with pytest.warns(StoreWarning, match=r"Of the run 'broken_1.*could be read"):
+        store = ManagerStore(folder)
+
+    expected = {key: BLOCKS[2][key] for key in list(BLOCKS[2])[:9]}
+    assert store.runs[2] == expected
+    assert store.add_run(Manager("broken"))["run_number"] == 2
+
+
+def test_damaged_file_is_made_anew_from_the_database(folder):
+    store = ManagerStore(folder)
+    store.add_run(Manager())
+    expected = blocks_of(folder)
+    (folder / "store.json").write_text(TEXT[:100])
+
+    with pytest.warns(StoreWarning, match=r"kept as store\.json\.damaged-"):
+        again = ManagerStore(folder)
+
+    assert again.runs == expected == blocks_of(folder)
+
+
+def test_two_damages_in_one_second_are_both_kept(folder):
+    ManagerStore(folder)
+    for text in ("[{", "[[["):
+        (folder / "store.json").write_text(text)
+        with pytest.warns(StoreWarning):
+            ManagerStore(folder)
+
+    kept = sorted(one.read_text() for one in folder.glob("store.json.damaged-*"))
+    assert kept == ["[[[", "[{"]
+
+
+def test_empty_file_is_no_empty_history(folder):
+    store = ManagerStore(folder)
+    (folder / "store.json").write_text("")
+
+    with pytest.warns(StoreWarning, match="empty"):
+        assert ManagerStore(folder).runs == store.runs
+
+
+def test_file_that_vanished_is_made_anew(folder):
+    ManagerStore(folder)
+    (folder / "store.json").unlink()
+
+    assert ManagerStore(folder).runs == BLOCKS == blocks_of(folder)
+
+
+def test_edits_of_an_editor_are_taken_in_and_said(folder):
+    ManagerStore(folder)
+    edited = json.loads(TEXT)
+    edited[0]["notes"] = "by an editor"
+    edited[1]["team"] = ["new key"]
+    del edited[3]["workdir_dirty"]
+    write(folder, edited)
+
+    with pytest.warns(StoreWarning, match=r"taken in: 3 runs changed \(mnist_1"):
+        store = ManagerStore(folder)
+
+    assert store.runs == edited == blocks_of(folder)
+    event = Store.open(folder).events("mnist#1")[0]
+    assert (event.author, event.old, event.new) == ("store.json", "first run", "by an editor")
+
+
+def test_change_of_another_while_the_store_is_open_is_taken_in_by_the_next_call(folder):
+    store = ManagerStore(folder)
+    assert len(store.runs) == 4
+    write(folder, [*BLOCKS, {**BLOCKS[0], "reference": "other_1_x", "experiment_name": "other"}])
+
+    with pytest.warns(StoreWarning, match=r"1 run added \(other_1_x\)"):
+        store.add_run(Manager())
+
+    assert [one["reference"][:7] for one in store.runs[-2:]] == ["other_1", "mnist_4"]
+    assert blocks_of(folder) == store.runs
+
+
+def test_same_content_written_anew_is_no_news(folder):
+    ManagerStore(folder)
+    for text in (json.dumps(BLOCKS), TEXT):
+        (folder / "store.json").write_text(text)
+
+        assert ManagerStore(folder).runs == BLOCKS
+        assert (folder / "store.json").read_text() == text
+
+
+def test_checkout_of_an_older_file_loses_nothing(folder):
+    store = ManagerStore(folder)
+    store.add_run(manager := Manager(notes="new"))
+    manager.status = "complete"
+    store.update_run(manager)
+    expected = blocks_of(folder)
+    older = json.loads(TEXT)
+    older[0]["status"] = "incomplete"
+    write(folder, older)
+
+    assert ManagerStore(folder).runs == expected == blocks_of(folder)
+
+
+def test_run_that_was_deleted_or_moved_does_not_come_back_with_an_older_file(folder):
+    store = ManagerStore(folder)
+    del store.runs[0]
+    store.save()
+    Store.open(folder).edit("broken#1", experiment_name="fixed")
+    expected = ManagerStore(folder).runs
+    assert expected[1]["reference"] == "fixed_1_2026-11-23-T085301"
+    write(folder, BLOCKS)
+
+    assert ManagerStore(folder).runs == expected == blocks_of(folder)
+
+
+def test_end_that_another_tool_reports_is_taken(folder):
+    blocks = [dict(BLOCKS[0], status="incomplete"), *BLOCKS[1:]]
+    write(folder, blocks)
+    ManagerStore(folder)
+    assert not Store.open(folder).get("mnist#1").status.is_final
+    write(folder, [dict(blocks[0], status="error", error="E - e"), *BLOCKS[1:]])
+
+    with pytest.warns(StoreWarning, match="1 run changed"):
+        ManagerStore(folder)
+
+    run = Store.open(folder).get("mnist#1")
+    assert (run.status, run.error) == (Status.ERROR, "E - e")
+
+
+def test_numbers_and_references_that_stand_twice_are_all_kept(folder):
+    write(folder, [BLOCKS[0], BLOCKS[0], dict(BLOCKS[0], notes="third"), BLOCKS[1]])
+
+    store = ManagerStore(folder)
+
+    assert [one["run_number"] for one in store.runs] == [1, 1, 1, 2]
+    store.runs[2]["notes"] = "edited"
+    store.save()
+    again = ManagerStore(folder)
+    assert [one["notes"] for one in again.runs] == ["first run", "first run", "edited", ""]
+    assert again.add_run(Manager())["run_number"] == 3
+
+
+def test_blocks_that_say_little_or_nonsense_are_kept_verbatim(folder):
+    odd = [
+        {"reference": "just_a_name"},
+        {"experiment_name": "x", "run_number": "seven"},
+        {"unknown": {"deep": [1.5, None]}},
+        {"reference": 5, "params": [], "args": 3, "status": None, "notes": ["a"]},
+        {"reference": "half \ud83d", "experiment_name": "\0", "notes": "\ud83d\0"},
+    ]
+    write(folder, odd)
+
+    assert ManagerStore(folder).runs == odd
+    assert ManagerStore(folder).runs == odd == blocks_of(folder)
+    assert len(Store.open(folder).list()) == len(odd)
+
+
+def test_permissions_and_a_link_of_the_file_are_kept(folder, tmp_path):
+    shutil.move(folder / "store.json", tmp_path / "real.json")
+    (tmp_path / "real.json").chmod(0o640)
+    (folder / "store.json").symlink_to(tmp_path / "real.json")
+
+    ManagerStore(folder).add_run(Manager())
+
+    assert (folder / "store.json").is_symlink()
+    assert stat.S_IMODE((tmp_path / "real.json").stat().st_mode) == 0o640
+    assert len(json.loads((tmp_path / "real.json").read_text())) == 5
+
+
+def test_failed_write_leaves_the_old_file_and_nothing_beside_it(folder):
+    def chunks():
+        yield b"["
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write_block_file(folder / "store.json", chunks())
+
+    assert (folder / "store.json").read_text() == TEXT
+    assert names_in(folder) == ["params_registry.json", "store.json"]
+
+
+def test_file_that_cannot_be_written_costs_a_warning_and_not_the_run(folder):
+    store = ManagerStore(folder)
+    (folder / ".store.json.new").mkdir()
+
+    with pytest.warns(StoreWarning, match="kept in the database"):
+        block = store.add_run(Manager())
+
+    (folder / ".store.json.new").rmdir()
+    assert ManagerStore(folder).runs[-1] == block
+    assert blocks_of(folder)[-1] == block
+
+
+def test_folder_that_is_a_file_is_a_clear_error(tmp_path):
+    (tmp_path / "data").write_text("x")
+
+    with pytest.raises(StoreUnavailableError, match="data"):
+        ManagerStore(tmp_path / "data")
+
+
+READ_ONLY = """
+import os, sys
+import runstore.capture, runstore.capture.process, runstore.storage.database
+from runstore import ManagerStore
+from runstore.errors import StoreReadOnlyError
+os.setgid(65534); os.setuid(65534)
+class Manager: experiment_name = "mnist"
+store = ManagerStore(sys.argv[1])
+print(len(store.runs), store.get_run(store.runs[0]["reference"])[1])
+for call in (lambda: store.add_run(Manager()), store.save):
+    try: call()
+    except StoreReadOnlyError as error: print("cannot be written" in str(error))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="changes the user")
+@pytest.mark.parametrize("has_database", [True, False])
+def test_read_only_folder_can_be_read(folder, tmp_path, has_database):
+    if has_database:
+        program = "import sys, runstore; runstore.ManagerStore(sys.argv[1])"
+        subprocess.run([sys.executable, "-c", program, str(folder)], check=True)
+    for path in (folder, *folder.iterdir()):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    for parent in (tmp_path, *tmp_path.parents):
+        if parent.owner() == "root" and "pytest" in parent.name:
+            parent.chmod(parent.stat().st_mode | 0o055)
+    tmp_path.chmod(0o755)
+    before = names_in(folder)
+
+    done = subprocess.run(
+        [sys.executable, "-c", READ_ONLY, str(folder)], capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout.split() == ["4", "0", "True", "True"], done.stderr
+    assert names_in(folder) == before
+
+
+def test_lock_of_a_killed_holder_is_free(folder):
+    program = (
+        "import os, sys, signal\n"
+        "from pathlib import Path\n"
+        "from runstore.store_json import FileLock\n"
+        "FileLock(Path(sys.argv[1])).__enter__()\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(folder / "store.json")], check=False)
+
+    with FileLock(folder / "store.json") as lock:
+        lock.remember({"a": 1})
+
+    assert lock.state() == {"a": 1}
+
+
+ADDER = """
+import sys
+from runstore import ManagerStore
+class Manager:
+    experiment_run_number = 0
+    param_file_param_sets = {}
+    def __init__(self): self.experiment_name = "mnist"
+    def get_str_timestamp(self): return "2026-11-24-T000000"
+    def get_reference_name(self): return f"mnist_{self.experiment_run_number}_2026-11-24-T000000"
+for _ in range(int(sys.argv[2])):
+    manager = Manager()
+    ManagerStore(sys.argv[1]).add_run(manager)
+    print(manager.experiment_run_number, flush=True)
+    manager.status = "complete"
+    assert ManagerStore(sys.argv[1]).update_run(manager)["status"] == "complete"
+"""
+
+
+def test_many_processes_give_every_number_once_and_readers_always_see_a_whole_file(tmp_path):
+    writers, each = 16, 50
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", ADDER, str(tmp_path), str(each)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(writers)
+    ]
+    looks = 0
+    while any(process.poll() is None for process in processes):
+        try:
+            blocks = blocks_of(tmp_path)
+        except FileNotFoundError:
+            continue
+        assert isinstance(blocks, list)
+        looks += 1
+
+    outputs = [process.communicate() for process in processes]
+    assert [errors for _, errors in outputs] == [""] * writers
+    numbers = sorted(int(line) for output, _ in outputs for line in output.split())
+    assert numbers == list(range(1, writers * each + 1))
+    blocks = blocks_of(tmp_path)
+    assert sorted(one["run_number"] for one in blocks) == numbers
+    assert {one["status"] for one in blocks} == {"complete"}
+    assert looks > 0
