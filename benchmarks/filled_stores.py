@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sqlite3
 import time
 from pathlib import Path
@@ -75,12 +77,27 @@ BARE_TABLES = """
     CREATE TABLE experiments (id INTEGER PRIMARY KEY, name TEXT UNIQUE, last INTEGER);
     CREATE TABLE runs (
         id INTEGER PRIMARY KEY, uid TEXT UNIQUE, experiment_id INTEGER, run_number INTEGER,
-        reference TEXT UNIQUE, status TEXT, started_at INTEGER, ended_at INTEGER, notes TEXT,
-        cli TEXT, hostname TEXT, pid INTEGER, UNIQUE (experiment_id, run_number)
+        reference TEXT, timestamp TEXT, status TEXT, started_at INTEGER, last_seen_at INTEGER,
+        ended_at INTEGER, notes TEXT, cli TEXT, hostname TEXT, boot_id TEXT, pid INTEGER,
+        process_started TEXT, changed INTEGER, UNIQUE (experiment_id, run_number)
     );
-    CREATE TABLE params (
-        run_id INTEGER, key TEXT, number REAL, text TEXT, PRIMARY KEY (run_id, key)
+    CREATE INDEX by_reference ON runs (reference);
+    CREATE INDEX by_start ON runs (started_at, id);
+    CREATE INDEX by_change ON runs (changed);
+    CREATE TABLE sets (
+        run_id INTEGER, set_index INTEGER, name TEXT, hash TEXT, PRIMARY KEY (run_id, set_index)
     ) WITHOUT ROWID;
+    CREATE TABLE param_values (hash TEXT PRIMARY KEY, tree TEXT) WITHOUT ROWID;
+    CREATE TABLE params (
+        run_id INTEGER, set_index INTEGER, key TEXT, number REAL, text TEXT,
+        PRIMARY KEY (run_id, set_index, key)
+    ) WITHOUT ROWID;
+"""
+_INSERT_RUN = """
+    INSERT INTO runs (uid, experiment_id, run_number, reference, timestamp, status, started_at,
+        last_seen_at, cli, hostname, boot_id, pid, process_started, changed)
+    VALUES (?, ?, ?, ?, ?, 'running', ?, ?, 'bench', 'host', 'boot', 1, '1',
+        (SELECT coalesce(max(changed), 0) + 1 FROM runs))
 """
 
 
@@ -96,20 +113,29 @@ class Bare:
 
     def fill(self, runs: int) -> None:
         """Write as many runs as the store beside it holds."""
+        many = self.connection.executemany
         self.connection.execute("BEGIN")
-        self.connection.executemany(
+        many(
             "INSERT INTO experiments VALUES (?, ?, ?)",
             [(n + 1, f"bench_{n}", runs) for n in range(EXPERIMENTS)],
         )
-        self.connection.executemany(
-            "INSERT INTO runs VALUES (?, ?, ?, ?, ?, 'complete', ?, ?, NULL, 'bench', 'host', 1)",
+        many(
+            "INSERT INTO runs VALUES (?, ?, ?, ?, ?, '2026', 'complete', ?, ?, ?, NULL, 'bench',"
+            " 'host', 'boot', 1, '1', ?)",
             (
-                (n, new_uid(), n % EXPERIMENTS + 1, n, f"bench_{n}_2026", n, n)
+                (n, new_uid(), n % EXPERIMENTS + 1, n, f"bench_{n}_2026", n, n, n, n)
                 for n in range(1, runs + 1)
             ),
         )
-        self.connection.executemany(
-            "INSERT INTO params VALUES (?, ?, ?, NULL)",
+        hashes = [hashlib.sha256(str(n).encode()).hexdigest()[:32] for n in range(1, runs + 1)]
+        tree = json.dumps(PARAMS)
+        many("INSERT INTO param_values VALUES (?, ?)", ((text, tree) for text in hashes))
+        many(
+            "INSERT INTO sets VALUES (?, 0, 'default', ?)",
+            ((n, text) for n, text in enumerate(hashes, 1)),
+        )
+        many(
+            "INSERT INTO params VALUES (?, 0, ?, ?, NULL)",
             ((n, f"param_{k}", k * 0.1) for n in range(1, runs + 1) for k in range(10)),
         )
         self.connection.execute("COMMIT")
@@ -117,20 +143,22 @@ class Bare:
     def start(self, experiment: str, params: dict[str, object]) -> int:
         """Commit one run with its parameters, synced to disk."""
         run = self.connection.execute
+        tree = json.dumps(params, sort_keys=True)
+        digest = hashlib.sha256(tree.encode()).hexdigest()[:32]
+        now, timestamp = time.time_ns() // 1000, time.strftime("%Y-%m-%d-T%H%M%S")
         run("BEGIN IMMEDIATE")
         experiment_id, number = run(
             "INSERT INTO experiments (name, last) VALUES (?, 1)"
             " ON CONFLICT (name) DO UPDATE SET last = last + 1 RETURNING id, last",
             (experiment,),
         ).fetchone()
-        reference = f"{experiment}_{number}_{time.strftime('%Y-%m-%d-T%H%M%S')}"
-        run_id = run(
-            "INSERT INTO runs (uid, experiment_id, run_number, reference, status, started_at, cli,"
-            " hostname, pid) VALUES (?, ?, ?, ?, 'running', ?, 'bench', 'host', 1)",
-            (new_uid(), experiment_id, number, reference, time.time_ns() // 1000),
-        ).lastrowid
+        reference = f"{experiment}_{number}_{timestamp}"
+        row = (new_uid(), experiment_id, number, reference, timestamp, now, now)
+        run_id = run(_INSERT_RUN, row).lastrowid
+        run("INSERT INTO sets VALUES (?, 0, 'default', ?)", (run_id, digest))
+        run("INSERT INTO param_values VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, tree))
         self.connection.executemany(
-            "INSERT INTO params VALUES (?, ?, ?, ?)",
+            "INSERT INTO params VALUES (?, 0, ?, ?, ?)",
             [
                 (run_id, k, v if isinstance(v, (int, float)) else None, str(v))
                 for k, v in params.items()
@@ -142,6 +170,7 @@ class Bare:
     def finish(self, run_id: int) -> None:
         """Commit the end of a run."""
         self.connection.execute(
-            "UPDATE runs SET status = 'complete', ended_at = ? WHERE id = ?",
+            "UPDATE runs SET status = 'complete', ended_at = ?,"
+            " changed = (SELECT max(changed) + 1 FROM runs) WHERE id = ?",
             (time.time_ns() // 1000, run_id),
         )

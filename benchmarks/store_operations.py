@@ -31,7 +31,7 @@ which, folder = sys.argv[1], Path(sys.argv[2])
 begin = time.perf_counter()
 if which == "ours":
     store = Store.open(folder)
-    store.start("bench_1", params=params_of(1), capture=False).finish
+    store.start("bench_1", params=params_of(1), capture=False)
 else:
     Bare(folder / "bare.db").start("bench_1", params_of(1))
 print(time.perf_counter() - begin)

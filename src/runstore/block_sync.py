@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from runstore.active import warn
 from runstore.errors import StoreError, StoreReadOnlyError
 from runstore.model.block import block_from_run
-from runstore.model.block_list import Change, patched_list, whole_list
+from runstore.model.block_list import Change, Piece, patched_list, whole_list
 from runstore.model.params import parameter_set
 from runstore.storage.blocks import BlockRow, BlockTable
 from runstore.store_json import (
@@ -78,7 +77,7 @@ class BlockSync:
                 state = self._take_in(state)
                 is_same = state.pop("is_same", False)
                 if is_same and stamp == stamp_of(self.path):
-                    state = {**state, **asdict(stamp)}
+                    state = {**state, **stamp.as_state()}
             self._write(state, file_is_wanted=file_is_wanted)
 
     def write_or_warn(self, *, file_is_wanted: bool = False) -> None:
@@ -123,7 +122,7 @@ class BlockSync:
             self.lock.remember(state)
             return
         last_id = state.get("last_id")
-        pieces = None
+        pieces: Iterable[Piece] | None = None
         if isinstance(known, int) and known > 0 and isinstance(last_id, int):
             rows = self.table.rows(after=known)
             pieces = self._patched(rows, last_id)
@@ -139,9 +138,9 @@ class BlockSync:
             if not rows and stamp is None and not file_is_wanted:
                 return  # nothing was ever recorded: leave no file behind
         written = write_block_file(self.path, pieces)
-        self.lock.remember({**asdict(written), "changed": changed, "last_id": last_id})
+        self.lock.remember({**written.as_state(), "changed": changed, "last_id": last_id})
 
-    def _patched(self, rows: Sequence[BlockRow], last_id: int) -> list[bytes] | None:
+    def _patched(self, rows: Sequence[BlockRow], last_id: int) -> list[Piece] | None:
         if len(rows) > _PATCHES_AT_MOST or any(row.is_deleted for row in rows):
             return None
         changes = [Change(block_from_run(row.run), is_new=row.id > last_id) for row in rows]
@@ -153,7 +152,7 @@ class BlockSync:
 
 def _is_ours(state: Mapping[str, Any], stamp: Stamp | None) -> bool:
     return stamp is not None and all(
-        state.get(name) == value for name, value in asdict(stamp).items()
+        state.get(name) == value for name, value in stamp.as_state().items()
     )
 
 

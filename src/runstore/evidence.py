@@ -28,11 +28,13 @@ class Evidence:
             return tuple(runs)
         from runstore.capture.process import is_gone
 
-        gone = {
-            run.uid: run
-            for run in runs
-            if not run.status.is_final and run.process is not None and is_gone(run.process)
-        }
+        gone = {}
+        for run in runs:
+            silence = run.silent_for()
+            if silence is None or run.process is None:
+                continue
+            if is_gone(run.process, silent_s=silence.total_seconds()):
+                gone[run.uid] = run
         if gone:
             # What a run said last counts more than what its silence says.
             self._listen()

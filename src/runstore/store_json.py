@@ -29,6 +29,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+_STATE_BYTES = 256
 _LOCKED_BYTE = 1 << 30  # beyond the content: Windows forbids others to read what is locked
 # Curifactory rewrites the file in place; who looks meanwhile finds the beginning of it. It writes
 # 8 kB at a time, milliseconds apart.
@@ -44,6 +45,10 @@ class Stamp:
     size: int
     mtime_ns: int
     inode: int
+
+    def as_state(self) -> dict[str, int]:
+        """Return the stamp as part of a lock's state."""
+        return {"size": self.size, "mtime_ns": self.mtime_ns, "inode": self.inode}
 
 
 def stamp_of(path: Path) -> Stamp | None:
@@ -105,10 +110,11 @@ def decode(data: bytes) -> tuple[str, str | None]:
     return text, None
 
 
-def write_block_file(path: Path, chunks: Iterable[bytes]) -> Stamp:
+def write_block_file(path: Path, chunks: Iterable[bytes | memoryview]) -> Stamp:
     """Replace a file by these bytes: at every instant there is the old one or the new one.
 
-    Written aside in the same folder, synced, renamed, and the folder synced. An existing file's
+    Written aside in the same folder, synced, renamed. The folder is not synced: after a power cut
+    the old file may be there, and the database knows what it lacks. An existing file's
     permissions are kept. When it fails, the old file stays, and nothing is left beside it.
 
     Raises:
@@ -129,7 +135,6 @@ def write_block_file(path: Path, chunks: Iterable[bytes]) -> Stamp:
         with suppress(OSError):
             aside.unlink()
         raise
-    _sync_folder(path.parent)
     return Stamp(written.st_size, written.st_mtime_ns, written.st_ino)
 
 
@@ -151,18 +156,6 @@ def _replace(aside: Path, path: Path) -> None:
             time.sleep(0.01)
         else:
             return
-
-
-def _sync_folder(folder: Path) -> None:
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        # Some network disks cannot sync a folder; the file itself is synced in any case.
-        with suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def set_aside(path: Path) -> Path:
@@ -236,10 +229,9 @@ class FileLock:
         """Write the state, as holder of the lock."""
         if self._descriptor is None:
             raise RuntimeError("the lock is not held")
-        data = json.dumps(state).encode()
+        data = json.dumps(state).encode().ljust(_STATE_BYTES)
         # A disk that is full loses the state, which costs a comparison, and not the run.
         with suppress(OSError):
-            os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)
             os.write(self._descriptor, data)
 

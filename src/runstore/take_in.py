@@ -82,24 +82,24 @@ class TakeIn:
         taken = Taken(is_first=not rows and newest == 0, newest=newest)
         pairs = _matched(blocks, kept)
         news = [(block, pair) for block, pair in pairs if pair is None or pair[1] != block]
-        if news:
-            whole = _whole_commits([block for block, _ in news], folder)
-            with self._table.write() as writer:
-                for block, pair in news:
-                    if pair is None:
-                        self._add(writer, _with_whole_commit(block, whole), trees, taken)
-                    else:
-                        self._merge(writer, pair[0], pair[1], block, taken)
-            taken.newest = self._table.newest_change()
-            rows = self._table.rows()
-        self._finish(taken, rows, blocks)
+        if not news:
+            _compare(taken, kept, blocks)
+            return taken
+        whole = _whole_commits([block for block, _ in news], folder)
+        with self._table.write() as writer:
+            for block, pair in news:
+                if pair is None:
+                    self._add(writer, _with_whole_commit(block, whole), trees, taken)
+                else:
+                    self._merge(writer, pair[0], pair[1], block, taken)
+        taken.newest = self._table.newest_change()
+        if taken.is_first:
+            # Every block made a row, in order: there is nothing to compare.
+            taken.is_same = not whole
+            return taken
+        rows = self._table.rows()
+        _compare(taken, [(row, block_from_run(row.run)) for row in rows], blocks)
         return taken
-
-    def _finish(self, taken: Taken, rows: Sequence[BlockRow], blocks: Sequence[Block]) -> None:
-        taken.last_id = rows[-1].id if rows else 0
-        taken.is_same = len(rows) == len(blocks) and all(
-            block_from_run(row.run) == block for row, block in zip(rows, blocks, strict=True)
-        )
 
     def _add(
         self, writer: BlockWriter, block: Block, trees: Mapping[str, str], taken: Taken
@@ -111,7 +111,7 @@ class TakeIn:
         # was moved to another experiment is not there twice because a file has its old name.
         if any(row.is_deleted or row.run.reference != reference for row in known):
             return
-        writer.add(block, seen_at=self._seen_at, trees=trees)
+        taken.last_id = writer.add(block, seen_at=self._seen_at, trees=trees)
         taken.added.append(reference or "a run without a reference")
 
     def _merge(
@@ -167,6 +167,16 @@ def _is_forward(ours: Status, theirs: Status, is_base_known: bool) -> bool:  # n
     if ours.is_final:
         return is_base_known and theirs.is_final and theirs is not ours
     return theirs is not ours
+
+
+def _compare(
+    taken: Taken, kept: Sequence[tuple[BlockRow, Block]], blocks: Sequence[Block]
+) -> None:
+    """Note whether the file shows the database as it is."""
+    taken.last_id = kept[-1][0].id if kept else 0
+    taken.is_same = len(kept) == len(blocks) and all(
+        ours == theirs for (_, ours), theirs in zip(kept, blocks, strict=True)
+    )
 
 
 def _matched(

@@ -10,8 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Union
 
 from runstore.model.block import Block, encode_block
+
+# Long stretches of a list are handed on without copying them.
+Piece = Union[bytes, memoryview]
 
 _EMPTY = b"[]"
 _BEGIN = b"[\n    {"
@@ -42,7 +46,7 @@ def whole_list(blocks: Iterable[Block]) -> Iterator[bytes]:
     yield _EMPTY if before.startswith("[") else b"\n]"
 
 
-def patched_list(text: bytes, changes: Sequence[Change]) -> list[bytes] | None:
+def patched_list(text: bytes, changes: Sequence[Change]) -> list[Piece] | None:
     """Return a list's text with some blocks changed and some added, in pieces to be joined.
 
     None where a place cannot be told for certain: another layout, a reference that several blocks
@@ -62,15 +66,15 @@ def patched_list(text: bytes, changes: Sequence[Change]) -> list[bytes] | None:
 
 def _joined(
     text: bytes, edits: Sequence[tuple[int, int, bytes]], added: Sequence[bytes]
-) -> list[bytes] | None:
+) -> list[Piece] | None:
     if text != _EMPTY and not (text.startswith(_BEGIN) and text.endswith(_END)):
         return None
-    view, pieces, at = memoryview(text), list[bytes](), 0
+    view, pieces, at = memoryview(text), list[Piece](), 0
     for begin, end, block in edits:
-        pieces += [bytes(view[at:begin]), block]
+        pieces += [view[at:begin], block]
         at = end
     last = len(text) if not added else 1 if text == _EMPTY else len(text) - len(b"\n]")
-    pieces.append(bytes(view[at:last]))
+    pieces.append(view[at:last])
     for index, block in enumerate(added):
         is_first = text == _EMPTY and index == 0
         pieces += [b"\n    " if is_first else b",\n    ", block]

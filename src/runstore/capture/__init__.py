@@ -1,0 +1,74 @@
+"""Facts about the world when a run starts: what could be seen, and why the rest could not.
+
+One of the three homes of the broad handler: whatever goes wrong here is an unknown fact, never
+the end of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from runstore.model.facts import Facts
+
+
+def quick_facts(cwd: Path | None = None, *, argv: Sequence[str] | None = None) -> Facts:
+    """Return what is read before a run is written down: git's head, the command, the host.
+
+    Args:
+        cwd: Where to look; None is the working directory.
+        argv: The exact arguments, where they are not those of this process.
+    """
+    from runstore.capture.command import command_facts
+    from runstore.capture.environment import scheduler_facts
+    from runstore.capture.git import read_head
+    from runstore.capture.host import host_basics
+
+    return _together(
+        ("command", lambda: command_facts(argv)),
+        ("git", lambda: read_head(cwd or Path.cwd())),
+        ("host", host_basics),
+        ("scheduler", scheduler_facts),
+    )
+
+
+def slow_facts(quick: Facts, cwd: Path | None = None) -> Facts:
+    """Return what takes longer: changes against the commit, packages, hardware.
+
+    Safe in a background thread; leaves no process behind.
+    """
+    from runstore.capture.environment import environment_facts
+    from runstore.capture.host import host_details
+
+    return _together(
+        ("git", lambda: _repository(quick, cwd)),
+        ("python", environment_facts),
+        ("host", host_details),
+    )
+
+
+def _repository(quick: Facts, cwd: Path | None) -> Facts:
+    """Return remote, and the patch and new files where the work tree has changes."""
+    from runstore.capture.git import read_remote, run_git
+    from runstore.capture.snapshot import snapshot
+
+    if "git.dirty" not in quick.values:
+        return Facts()
+    where = read_remote(cwd or Path.cwd())
+    root = where.values.get("git.root")
+    has_changes = quick.values["git.dirty"] or quick.values.get("git.has_untracked")
+    if not has_changes or not isinstance(root, str):
+        return where
+    return where.merged(snapshot(Path(root), run_git))
+
+
+def _together(*groups: tuple[str, Callable[[], Facts]]) -> Facts:
+    """Read each group by itself: one that fails leaves the others."""
+    facts = Facts()
+    for name, read in groups:
+        try:
+            found = read()
+        except Exception as error:  # noqa: BLE001 - an unknown fact, with its reason
+            found = Facts(unknown={name: f"{type(error).__name__}: {error}"})
+        facts = facts.merged(found)
+    return facts

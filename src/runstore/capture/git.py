@@ -1,0 +1,169 @@
+"""What git knows of the working directory: commit, branch, changes, remote."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runstore.capture.secrets import mask_text
+from runstore.model.facts import Facts, FactValue
+
+if TYPE_CHECKING:
+    import subprocess
+
+QUICK_TIMEOUT_S = 2.0
+SLOW_TIMEOUT_S = 10.0
+_STATUS_LIMIT_BYTES = 1 << 20
+_SMALL_LIMIT_BYTES = 1 << 16
+
+# No pager, no prompt, no lock taken, no watcher or diff program of the user's configuration.
+_GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "--no-pager")
+_ENVIRONMENT = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "true",
+    "LC_ALL": "C",
+}
+_HEAD_FACTS = ("git.commit", "git.branch", "git.dirty", "git.has_untracked")
+_NAMES = {"branch.oid": "git.commit", "branch.head": "git.branch"}
+
+
+class GitError(Exception):
+    """git did not answer; the text says why."""
+
+
+def run_git(args: Sequence[str], cwd: Path, *, limit_bytes: int, timeout_s: float) -> bytes:
+    """Return what git prints, up to one byte more than the limit.
+
+    Raises:
+        GitError: git is missing, refused, or took too long; it was ended with all its children.
+    """
+    import subprocess
+
+    environment = {**os.environ, **_ENVIRONMENT}
+    environment.pop("GIT_EXTERNAL_DIFF", None)
+    try:
+        process = subprocess.Popen(
+            [*_GIT, *args],
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError) and cwd.is_dir()
+        raise GitError("git is not installed" if missing else f"{cwd}: {error.strerror}") from None
+    return _answer(process, limit_bytes, timeout_s)
+
+
+def _answer(process: subprocess.Popen[bytes], limit_bytes: int, timeout_s: float) -> bytes:
+    timed_out = threading.Event()
+
+    def end_it() -> None:
+        timed_out.set()
+        _end_group(process)
+
+    timer = threading.Timer(timeout_s, end_it)
+    timer.daemon = True
+    timer.start()
+    try:
+        with process:
+            stdout, stderr = process.stdout, process.stderr
+            answer = stdout.read(limit_bytes + 1) if stdout else b""
+            if len(answer) > limit_bytes:
+                _end_group(process)
+                return answer
+            complaint = stderr.read(4096) if stderr else b""
+    finally:
+        timer.cancel()
+    if timed_out.is_set():
+        raise GitError(f"git did not answer within {timeout_s:g} s")
+    if process.returncode != 0:
+        raise GitError(_reason(complaint.decode("utf-8", "replace")))
+    return answer
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    with suppress(OSError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+
+
+def _reason(complaint: str) -> str:
+    if "not a git repository" in complaint:
+        return "not in a git repository"
+    if "dubious ownership" in complaint:
+        return "the repository belongs to another user (git's safe.directory)"
+    lines = complaint.strip().splitlines()
+    return lines[0][:200] if lines else "git failed without a word"
+
+
+def read_head(cwd: Path, *, timeout_s: float = QUICK_TIMEOUT_S) -> Facts:
+    """Return `git.commit` (40 characters), `git.branch`, `git.dirty` and `git.has_untracked`.
+
+    One call of git. Dirty means that files git tracks have changed, staged or not; files it does
+    not track are told apart, since results often lie among them.
+    Source: git-status(1), porcelain format version 2.
+    """
+    try:
+        # The head comes first; a list of changes longer than the limit is dirty enough.
+        answer = run_git(
+            ["status", "--porcelain=v2", "--branch", "-z"],
+            cwd,
+            limit_bytes=_STATUS_LIMIT_BYTES,
+            timeout_s=timeout_s,
+        )
+    except GitError as error:
+        return Facts(unknown=dict.fromkeys(_HEAD_FACTS, str(error)))
+    values: dict[str, FactValue] = {"git.dirty": False, "git.has_untracked": False}
+    unknown: dict[str, str] = {}
+    for line in answer.decode("utf-8", "replace").split("\0"):
+        kind, _, rest = line.partition(" ")
+        if kind == "#":
+            name, _, value = rest.partition(" ")
+            if (name, value) == ("branch.oid", "(initial)"):
+                unknown["git.commit"] = "the repository has no commit yet"
+            elif name in _NAMES:
+                values[_NAMES[name]] = value
+        elif kind in {"1", "2", "u"}:
+            values["git.dirty"] = True
+        elif kind == "?":
+            values["git.has_untracked"] = True
+    return Facts(values=values, unknown=unknown)
+
+
+def read_remote(cwd: Path, *, timeout_s: float = QUICK_TIMEOUT_S) -> Facts:
+    """Return `git.remote`, without credentials, and `git.root`."""
+    try:
+        root = run_git(
+            ["rev-parse", "--show-toplevel"],
+            cwd,
+            limit_bytes=_SMALL_LIMIT_BYTES,
+            timeout_s=timeout_s,
+        )
+    except GitError as error:
+        return Facts(unknown={"git.root": str(error), "git.remote": str(error)})
+    values: dict[str, FactValue] = {"git.root": os.fsdecode(root).rstrip("\n")}
+    try:
+        listed = run_git(
+            ["config", "--get-regexp", r"^remote\..*\.url$"],
+            cwd,
+            limit_bytes=_SMALL_LIMIT_BYTES,
+            timeout_s=timeout_s,
+        )
+    except GitError:
+        return Facts(values=values, unknown={"git.remote": "the repository has no remote"})
+    urls = dict(
+        line.partition(" ")[::2] for line in listed.decode("utf-8", "replace").splitlines()
+    )
+    values["git.remote"] = mask_text(urls.get("remote.origin.url") or next(iter(urls.values())))
+    return Facts(values=values)

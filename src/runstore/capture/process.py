@@ -1,0 +1,162 @@
+"""Which process this is, and whether another one is provably gone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from runstore.model.facts import ProcessIdentity
+
+# The namespace that the kernel itself starts in. Source: Linux, include/linux/proc_ns.h.
+_INITIAL_NAMESPACE = "4026531836"
+# A machine that lives writes a sign of life every ten seconds; a clone of it would as well.
+REBOOT_SILENCE_S = 120.0
+_DEAD_STATES = frozenset("ZXx")
+
+_known: dict[int, ProcessIdentity] = {}
+
+
+def current_process() -> ProcessIdentity:
+    """Return the identity of this process; read once, also after a fork."""
+    pid = os.getpid()
+    identity = _known.get(pid)
+    if identity is None:
+        _known.clear()
+        started = _start_and_state(pid)
+        identity = _known[pid] = ProcessIdentity(
+            hostname=_hostname(),
+            boot_id=_boot_id(),
+            pid=pid,
+            started_ticks=started[0] if started else None,
+        )
+    return identity
+
+
+def is_gone(identity: ProcessIdentity, *, silent_s: float = float("inf")) -> bool | None:
+    """Tell whether a process has ended.
+
+    True only when it is provable here: on the same boot and in the same process namespace, when
+    nobody has its process id, when somebody else has it, or when it is a zombie; on the same
+    machine, when the machine was booted anew. Machines are told apart by host name and machine id
+    together; within a container neither says which machine it is, so another boot proves nothing
+    there. None means: cannot tell from here.
+
+    Args:
+        identity: The process in question.
+        silent_s: Seconds since its last sign of life. After a reboot it must have been silent for
+            a while: a machine cloned with its machine id may be the one that lives.
+    """
+    if identity.boot_id is None or identity.pid is None:
+        return None
+    here = current_process()
+    if here.boot_id is None:
+        return None
+    machine, boot, namespace = _parts(identity.boot_id)
+    my_machine, my_boot, my_namespace = _parts(here.boot_id)
+    if boot == my_boot:
+        return _is_gone_here(identity) if namespace == my_namespace else None
+    is_same_machine = (
+        bool(machine)
+        and (machine, identity.hostname) == (my_machine, here.hostname)
+        and namespace == my_namespace == _INITIAL_NAMESPACE
+    )
+    return True if is_same_machine and silent_s > REBOOT_SILENCE_S else None
+
+
+def _is_gone_here(identity: ProcessIdentity) -> bool | None:
+    """Look at a process id of this very boot and namespace."""
+    pid = identity.pid
+    if sys.platform == "win32" or pid is None:
+        return None  # there, os.kill would end the process
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass  # it exists, and belongs to somebody else
+    except OSError:
+        return None
+    return _is_another(identity, _start_and_state(pid))
+
+
+def _is_another(identity: ProcessIdentity, seen: tuple[str, str] | None) -> bool | None:
+    """Judge the process that has this id now by its start time and state."""
+    if seen is None:
+        return None  # it exists, but /proc hides it
+    started, state = seen
+    if state in _DEAD_STATES:
+        return True
+    return None if identity.started_ticks is None else started != identity.started_ticks
+
+
+def _parts(boot_id: str) -> tuple[str, str, str]:
+    """Split a boot id into machine, boot and process namespace."""
+    machine, _, rest = boot_id.partition("/")
+    boot, _, namespace = rest.partition("/")
+    return machine, boot, namespace
+
+
+def _hostname() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import platform
+
+    return platform.node()
+
+
+def _boot_id() -> str | None:
+    """Return `<machine>/<boot>/<process namespace>`; None where the system does not tell.
+
+    Source: random(4), namespaces(7), machine-id(5); sysctl(3) of macOS.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):
+            boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+            namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")  # noqa: PTH115 - not a path
+            return f"{_machine()}/{boot}/{namespace}"
+    if sys.platform == "darwin":
+        boot = _output("sysctl", "-n", "kern.bootsessionuuid")
+        return (
+            f"{_output('sysctl', '-n', 'kern.uuid')}/{boot}/{_INITIAL_NAMESPACE}" if boot else None
+        )
+    return None
+
+
+def _machine() -> str:
+    """Return a digest of the machine id: it should not leave the machine as it is."""
+    with suppress(OSError):
+        text = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+        return hashlib.sha256(text.encode()).hexdigest()[:12] if text else ""
+    return ""
+
+
+def _start_and_state(pid: int) -> tuple[str, str] | None:
+    """Return the start time of a process in the system's unit, and its state; None if unseen.
+
+    Source: proc_pid_stat(5), fields 22 and 3; the name in field 2 may hold spaces and brackets.
+    """
+    if sys.platform == "darwin":
+        text = _output("ps", "-o", "lstart=,state=", "-p", str(pid))
+        started, _, state = text.rpartition(" ") if text else ("", "", "")
+        return (started.strip(), state[:1]) if started else None
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - read at every look
+            text = file.read().decode("ascii", "replace")
+        fields = text[text.rindex(")") + 2 :].split()
+        return fields[19], fields[0]
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _output(*command: str) -> str:
+    """Return what a small system tool prints; empty when it does not answer."""
+    import subprocess
+
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=2, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return result.stdout.strip()

@@ -1,0 +1,141 @@
+"""What git tells, in real repositories, and what happens when it does not."""
+
+import os
+import stat
+import subprocess
+import time
+
+import pytest
+
+from runstore.capture.git import GitError, read_head, read_remote, run_git
+
+
+def git(folder, *args):
+    who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    subprocess.run(["git", *who, *args], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path):
+    folder = tmp_path / "repo"
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "work")
+    (folder / "train.py").write_text("print(1)\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "first")
+    return folder
+
+
+def test_a_clean_work_tree(repository):
+    facts = read_head(repository)
+
+    assert len(facts.values["git.commit"]) == 40
+    assert facts.values["git.branch"] == "work"
+    assert facts.values["git.dirty"] is False
+    assert facts.values["git.has_untracked"] is False
+    assert facts.unknown == {}
+
+
+def test_changes_are_dirty_and_new_files_are_told_apart(repository):
+    (repository / "new.py").write_text("x")
+    untracked = read_head(repository).values
+    (repository / "train.py").write_text("print(2)\n")
+    changed = read_head(repository).values
+    git(repository, "add", "train.py")
+    staged = read_head(repository).values
+
+    assert (untracked["git.dirty"], untracked["git.has_untracked"]) == (False, True)
+    assert changed["git.dirty"] is True
+    assert staged["git.dirty"] is True
+
+
+def test_a_repository_without_a_commit(tmp_path):
+    git(tmp_path, "init", "-q")
+
+    assert "no commit yet" in read_head(tmp_path).unknown["git.commit"]
+
+
+def test_a_folder_without_git(tmp_path):
+    facts = read_head(tmp_path)
+
+    assert facts.values == {}
+    assert facts.unknown["git.commit"] == "not in a git repository"
+
+
+def test_a_missing_git(repository, monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+
+    assert read_head(repository).unknown["git.commit"] == "git is not installed"
+
+
+def test_a_deleted_folder(tmp_path):
+    assert "git.commit" in read_head(tmp_path / "gone").unknown
+
+
+def test_a_hanging_git_is_ended_with_its_children(repository, tmp_path, monkeypatch):
+    fake = tmp_path / "bin"
+    fake.mkdir()
+    tool = fake / "git"
+    tool.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {tmp_path}/child\nwait\n")
+    tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{fake}:{os.environ['PATH']}")
+
+    facts = read_head(repository, timeout_s=0.3)
+
+    assert "did not answer" in facts.unknown["git.commit"]
+    child = int((tmp_path / "child").read_text())
+    for _ in range(100):
+        try:
+            os.kill(child, 0)
+        except ProcessLookupError:
+            break
+        with open(f"/proc/{child}/stat") as file:  # noqa: PTH123 - a short look
+            if file.read().rpartition(")")[2].split()[0] == "Z":
+                break
+        time.sleep(0.02)
+    else:
+        pytest.fail("the child of git is still there")
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://ada:s3cret@example.org/a.git", "s3cret"),
+        ("https://ghp_abcdefghijklmnopqrstuvwxyz0123456789@example.org/a.git", "ghp_"),
+    ],
+)
+def test_credentials_leave_the_remote(repository, url, kept):
+    git(repository, "remote", "add", "origin", url)
+
+    remote = read_remote(repository).values["git.remote"]
+
+    assert kept not in remote
+    assert "example.org/a.git" in remote
+
+
+def test_programs_of_the_configuration_are_not_run(repository, tmp_path):
+    marker = tmp_path / "ran"
+    for key in ("core.fsmonitor", "diff.external", "core.pager"):
+        git(repository, "config", key, f"touch {marker}; true")
+    (repository / "train.py").write_text("print(3)\n")
+
+    read_head(repository)
+    run_git(
+        ["diff", "HEAD", "--no-ext-diff", "--no-textconv"],
+        repository,
+        limit_bytes=10_000,
+        timeout_s=5,
+    )
+
+    assert not marker.exists()
+
+
+def test_an_answer_over_the_limit_is_cut(repository):
+    (repository / "train.py").write_text("x = 1\n" * 10_000)
+
+    assert len(run_git(["diff", "HEAD"], repository, limit_bytes=1000, timeout_s=5)) == 1001
+
+
+def test_a_refusal_is_told(repository):
+    with pytest.raises(GitError):
+        run_git(["no-such-command"], repository, limit_bytes=100, timeout_s=5)
