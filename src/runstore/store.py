@@ -485,9 +485,12 @@ def _ambiguous(name: str, found: Sequence[Run]) -> AmbiguousReferenceError:
 
 
 def _command_line(cli: str | None, argv: Sequence[str] | None) -> str:
+    from runstore.capture.secrets import mask_arguments, mask_text
+
     if cli is not None:
-        return clean_text(cli)
-    return clean_text(shlex.join(argv if argv is not None else sys.argv))
+        return mask_text(clean_text(cli))
+    given = argv if argv is not None else sys.argv
+    return shlex.join(mask_arguments([clean_text(one) for one in given]))
 
 
 def current_author() -> str:

@@ -1,0 +1,45 @@
+"""What every test shares: a clean environment, the length of campaigns, Hypothesis profiles."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+_SHORT_ROUNDS = 8
+_LONG_ROUNDS = 100
+
+# A slow machine is not a failure; a timing is never asserted.
+settings.register_profile("fast", max_examples=50, deadline=None)
+settings.register_profile(
+    "thorough",
+    max_examples=500,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--campaign", action="store_true", help="run fault campaigns in their full length"
+    )
+
+
+@pytest.fixture
+def campaign_rounds(request):
+    """How often a campaign repeats what it does."""
+    return _LONG_ROUNDS if request.config.getoption("--campaign") else _SHORT_ROUNDS
+
+
+@pytest.fixture(scope="session")
+def is_full_campaign(request):
+    """Whether campaigns run in their full length."""
+    return request.config.getoption("--campaign")
+
+
+@pytest.fixture(autouse=True)
+def _own_surroundings(tmp_path_factory, monkeypatch):
+    """No test sees or touches the stores and settings of the person who runs it."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    for name in ("RUNSTORE_URL", "RUNSTORE_PARENT", "NO_COLOR", "FORCE_COLOR", "EDITOR", "VISUAL"):
+        monkeypatch.delenv(name, raising=False)

@@ -1,0 +1,162 @@
+"""The code beyond the commit: what is kept of it, and what never is."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from runstore.capture import quick_facts, slow_facts
+from runstore.capture.git import GitError, run_git
+from runstore.capture.snapshot import snapshot
+
+
+def git(folder, *args):
+    who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    subprocess.run(["git", *who, *args], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path):
+    folder = tmp_path / "repo"
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "work")
+    (folder / "train.py").write_text("print(1)\n")
+    (folder / ".gitignore").write_text("ignored/\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "first")
+    return folder
+
+
+def untracked(facts):
+    return json.loads(facts.documents["untracked"])
+
+
+def test_the_patch_applies_to_the_commit(repository, tmp_path):
+    (repository / "train.py").write_text("print(2)\n")
+    (repository / "staged.py").write_text("print(3)\n")
+    git(repository, "add", "staged.py")
+
+    patch = snapshot(repository, run_git).documents["patch"]
+
+    git(tmp_path, "clone", "-q", "repo", "fresh")
+    (tmp_path / "changes.patch").write_text(patch)
+    git(tmp_path / "fresh", "apply", "../changes.patch")
+    assert (tmp_path / "fresh" / "train.py").read_text() == "print(2)\n"
+    assert (tmp_path / "fresh" / "staged.py").read_text() == "print(3)\n"
+
+
+def test_new_source_files_are_kept_with_their_text(repository):
+    (repository / "sub").mkdir()
+    (repository / "sub" / "änderung.py").write_text("# ä\n")
+
+    assert untracked(snapshot(repository, run_git)) == {"sub/änderung.py": "# ä\n"}
+
+
+def test_what_git_ignores_is_never_kept(repository):
+    (repository / "ignored").mkdir()
+    (repository / "ignored" / "data.txt").write_text("private")
+
+    facts = snapshot(repository, run_git)
+
+    assert facts.documents == {}
+    assert facts.unknown == {}
+
+
+def test_what_is_no_short_text_is_named_and_left_out(repository):
+    (repository / "weights.bin").write_bytes(b"\0\1\2")
+    (repository / "latin.txt").write_bytes(b"caf\xe9")
+    (repository / "big.csv").write_text("1,2\n" * 100_000)
+    (repository / "link.py").symlink_to("/etc/hostname")
+    os.mkfifo(repository / "pipe.py")
+
+    facts = snapshot(repository, run_git)
+
+    assert facts.documents == {}
+    for name, why in (
+        ("weights.bin", "not text"),
+        ("latin.txt", "not text"),
+        ("big.csv", "larger than 256 KiB"),
+        ("link.py", "not a plain file"),
+    ):
+        assert f"{name} ({why})" in facts.unknown["untracked.rest"]
+
+
+def test_secrets_are_not_kept(repository):
+    token = "hf_" + "a" * 30
+    (repository / "train.py").write_text(f"login({token!r})\n")
+    (repository / "new.py").write_text("API_KEY = 'abcdef'\n")
+    (repository / ".env").write_text("X=1\n")
+    (repository / "server.pem").write_text("x\n")
+
+    facts = snapshot(repository, run_git)
+
+    assert token not in facts.documents["patch"]
+    assert "masked" in facts.unknown["patch.masked"]
+    assert untracked(facts) == {"new.py": "API_KEY = '***'\n"}
+    assert ".env (may hold secrets)" in facts.unknown["untracked.rest"]
+
+
+def test_a_change_too_large_keeps_the_first_files_whole(repository):
+    (repository / "a.py").write_text("first\n")
+    (repository / "b.csv").write_text("1,2,3\n" * 400_000)
+    git(repository, "add", ".")
+
+    facts = snapshot(repository, run_git)
+
+    assert "first" in facts.documents["patch"]
+    assert "b.csv" not in facts.documents["patch"]
+    assert "larger than 1 MiB" in facts.unknown["patch.rest"]
+
+
+def test_a_git_that_does_not_answer_is_a_reason(tmp_path):
+    def silent(args, cwd, *, limit_bytes, timeout_s):
+        raise GitError("git did not answer within 10 s")
+
+    assert snapshot(tmp_path, silent).unknown == {
+        "patch": "git did not answer within 10 s",
+        "untracked": "git did not answer within 10 s",
+    }
+
+
+def test_everything_together(repository, monkeypatch):
+    (repository / "train.py").write_text("print(2)\n")
+    monkeypatch.chdir(repository)
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "70")
+    monkeypatch.setenv("SLURM_JOB_ID", "71")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
+
+    quick = quick_facts()
+    facts = quick.merged(slow_facts(quick))
+
+    assert len(facts.values["git.commit"]) == 40
+    assert facts.values["git.root"] == str(repository)
+    assert facts.values["scheduler.kind"] == "slurm"
+    assert facts.values["scheduler.job"] == "71"
+    assert facts.values["scheduler.array_index"] == "3"
+    assert facts.values["host.cpu_count"] >= 1
+    assert facts.values["host.memory_bytes"] > 1 << 20
+    assert "pytest==" in facts.documents["packages"]
+    assert "print(2)" in facts.documents["patch"]
+    assert facts.values["gpu.names"] if "gpu.names" in facts.values else facts.unknown["gpu.names"]
+
+
+def test_a_gpu_tool_that_fails_is_a_reason(tmp_path, monkeypatch):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\nexit 9\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    assert "failed" in slow_facts(quick_facts()).unknown["gpu.names"]
+
+
+def test_gpus_are_named(tmp_path, monkeypatch):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'NVIDIA A100, 550.54, 40960 MiB'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    values = slow_facts(quick_facts()).values
+
+    assert values["gpu.names"] == ("NVIDIA A100",)
+    assert values["gpu.driver"] == "550.54"
