@@ -13,6 +13,7 @@ from runstore.errors import StoreUnavailableError, UsageError
 
 FOLDER = ".runstore"
 DATABASE = "runstore.db"
+RUNS = "runs"
 _PROJECT_FILE = "pyproject.toml"
 
 

@@ -6,7 +6,8 @@ RunstoreError
 │  └─ InvalidValueError
 ├─ NotFoundError (LookupError)
 │  ├─ RunNotFoundError
-│  └─ AmbiguousReferenceError
+│  ├─ AmbiguousReferenceError
+│  └─ CommandNotFoundError
 ├─ ConflictError                    true, but not now
 │  ├─ RunActiveError
 │  ├─ RunFinishedError
@@ -17,6 +18,7 @@ RunstoreError
 │  ├─ StoreReadOnlyError
 │  ├─ StoreCorruptError
 │  └─ SchemaTooOldError, SchemaTooNewError
+├─ UserCodeError                    the user's own code raised before a run began
 └─ MissingExtraError (ImportError)
 
 StoreWarning is what a store says when it goes on by itself: what happened, and where the data is.
@@ -90,6 +92,20 @@ class AmbiguousReferenceError(NotFoundError):
         self.candidates = candidates
 
 
+class CommandNotFoundError(NotFoundError):
+    """There is no program of this name, or it cannot be executed.
+
+    Attributes:
+        exit_code: 127 when it is missing, 126 when it is no program; as shells have it.
+    """
+
+    code = "command-not-found"
+
+    def __init__(self, what: str, *, exit_code: int, kept: str = "", hint: str = "") -> None:
+        super().__init__(what, kept=kept, hint=hint)
+        self.exit_code = exit_code
+
+
 class ConflictError(RunstoreError):
     """The request makes sense, but not in the state things are in."""
 
@@ -154,6 +170,20 @@ class SchemaTooNewError(StoreError):
     """A newer runstore made the tables; they can be read, not written."""
 
     code = "schema-too-new"
+
+
+class UserCodeError(RunstoreError):
+    """The user's own code raised before a run began.
+
+    Attributes:
+        traceback: Where, without the frames of this package.
+    """
+
+    code = "user-code"
+
+    def __init__(self, what: str, *, traceback: str, kept: str = "", hint: str = "") -> None:
+        super().__init__(what, kept=kept, hint=hint)
+        self.traceback = traceback
 
 
 class MissingExtraError(RunstoreError, ImportError):

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from runstore import lifetime
 from runstore.active import PARENT_VARIABLE, ActiveRun, current_run, warn
-from runstore.config import DATABASE, FOLDER, find_store
+from runstore.config import DATABASE, FOLDER, RUNS, find_store
 from runstore.errors import (
     AmbiguousReferenceError,
     InvalidValueError,
@@ -226,6 +226,14 @@ class Store:
         self.database.resume_run(run.uid, Status.RUNNING, current_process(), current_author())
         return ActiveRun(self, self.get(run.uid))
 
+    def folder_of(self, reference: str) -> Path:
+        """Return where the plain files of a run belong; the folder may not exist."""
+        return self.path / RUNS / names.folder_name(reference)
+
+    def set_reproduce(self, uid: str, command: str) -> None:
+        """Note the command that repeats a full store's run; durable on return."""
+        self.database.set_reproduce(uid, command)
+
     def withdraw(self, uid: str) -> None:
         """Undo a start that nobody has seen yet."""
         self.database.withdraw_run(uid)
@@ -407,7 +415,7 @@ class Store:
         return Page(self.evidence.settled([run for _, run in found]), last)
 
     def _check_experiment(self, name: str) -> None:
-        known = [one.name for one in self.database.experiments()]
+        known = self.database.experiment_names()
         if name not in known:
             import difflib
 
@@ -434,7 +442,7 @@ class Store:
         return tuple(self.database.document_names(self.get(name).uid))
 
     def complete(self, prefix: str, *, limit: int = 50) -> tuple[str, ...]:
-        """Return references that begin so, newest first: what a shell offers."""
+        """Return references that begin so, recent ones first: what a shell offers."""
         return tuple(self.database.references_with_prefix(prefix, limit))
 
 

@@ -165,7 +165,8 @@ def test_a_folder_that_may_not_be_made(tmp_path):
 def test_a_deleted_working_directory(tmp_path):
     code = """
         import os, sys
-        os.mkdir(sys.argv[1] + "/gone"); os.chdir(sys.argv[1] + "/gone"); os.rmdir(sys.argv[1] + "/gone")
+        gone = sys.argv[1] + "/gone"
+        os.mkdir(gone); os.chdir(gone); os.rmdir(gone)
         import runstore
         from runstore.errors import StoreUnavailableError
         try:

@@ -155,7 +155,9 @@ class TestScripts:
         assert "nobody ended" in err
         assert only_run(tmp_path).status is Status.LOST
 
-    @pytest.mark.parametrize("form", ["with runstore.start_run('m') as run:", "if run := runstore.start_run('m'):"])
+    @pytest.mark.parametrize(
+        "form", ["with runstore.start_run('m') as run:", "if run := runstore.start_run('m'):"]
+    )
     @pytest.mark.parametrize(
         ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, None)], ids=["term", "int"]
     )
@@ -201,7 +203,9 @@ class TestScripts:
     def test_a_killed_run_is_lost_at_the_next_read(self, tmp_path):
         process = script(
             tmp_path,
-            "with runstore.start_run('m') as run:\n    print('up', flush=True)\n    time.sleep(60)\n",
+            "with runstore.start_run('m') as run:\n"
+            "    print('up', flush=True)\n"
+            "    time.sleep(60)\n",
             wait=False,
         )
         process.stdout.readline()

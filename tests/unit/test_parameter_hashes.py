@@ -174,7 +174,7 @@ def test_values_that_look_alike_have_hashes_of_their_own():
         (np.float64(0.1), 0.1),
         (np.float32(0.5), 0.5),
         (np.int8(3), 3),
-        (np.bool_(True), True),  # noqa: FBT003
+        (np.bool_(True), True),
         (np.str_("a"), "a"),
         (np.float64("nan"), float("nan")),
         (np.complex64(1j), 1j),

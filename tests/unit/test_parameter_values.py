@@ -79,7 +79,7 @@ def test_values_come_back_with_their_types(values):
         (types.SimpleNamespace(a=1), {"a": 1}),
         (np.float32(0.5), 0.5),
         (np.int64(3), 3),
-        (np.bool_(True), True),  # noqa: FBT003
+        (np.bool_(True), True),
         (np.str_("a"), "a"),
         (np.datetime64("2026-01-02T03:04:05.000000007"), "2026-01-02T03:04:05.000000007"),
         (np.array([[1, 2], [3, 4]]), [[1, 2], [3, 4]]),

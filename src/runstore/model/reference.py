@@ -25,6 +25,11 @@ _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 # They turn the reading direction of whatever stands beside them on a terminal or a page.
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
+# What separates, ends or means something else in a path, on one system or another.
+_UNSAFE_IN_PATHS = frozenset('/\\:*?"<>|%')
+_FOLDER_BYTES = 200  # disks take 255; a name may get a suffix while it is written
+_FOLDER_CUT = 160
+
 
 def new_uid() -> str:
     """Return a UUIDv7: 48 bits of Unix milliseconds, then random bits.
@@ -66,6 +71,28 @@ def parse_reference(reference: str) -> tuple[str, int, str] | None:
     if match is None or int(match[2]) > _LARGEST_NUMBER:
         return None
     return match[1], int(match[2]), match[3]
+
+
+def folder_name(reference: str) -> str:
+    """Return the name of a run's folder: the reference, with what a path cannot hold escaped.
+
+    A long one is cut, with a digest of the whole.
+    """
+    shown = "".join(map(_escaped, reference))
+    if shown.startswith("."):
+        shown = "%2E" + shown[1:]
+    if len(shown.encode()) <= _FOLDER_BYTES:
+        return shown
+    import hashlib
+
+    digest = hashlib.blake2b(reference.encode(), digest_size=8).hexdigest()
+    return f"{shown.encode()[:_FOLDER_CUT].decode(errors='ignore')}~{digest}"
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable() and character not in _UNSAFE_IN_PATHS:
+        return character
+    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
 
 
 def check_experiment_name(name: object) -> str:

@@ -291,6 +291,11 @@ class Database:
                     sql.LINK_DOCUMENT, {"run_id": row[0], "name": name, "hash": digest}
                 )
 
+    def set_reproduce(self, uid: str, command: str) -> None:
+        """Note the command that repeats a full store's run."""
+        with self.driver.write() as connection:
+            connection.execute(sql.SET_REPRODUCE, {"uid": uid, "reproduce": command})
+
     # Editing
 
     def edit_notes(self, uid: str, notes: str | None, author: str) -> None:
@@ -439,12 +444,19 @@ class Database:
             for name, last, count, started in found
         ]
 
+    def experiment_names(self) -> list[str]:
+        """Return the name of every experiment, in alphabetical order."""
+        with self.driver.read() as connection:
+            return [row[0] for row in connection.execute(sql.EXPERIMENT_NAMES).fetchall()]
+
     def references_with_prefix(self, prefix: str, limit: int) -> list[str]:
-        """Return references that begin so, newest first."""
+        """Return references that begin so: recent ones, newest first, then others by name."""
         bounds = {"begin": prefix, "end": prefix + _AFTER_ANY_TEXT, "limit": limit}
         with self.driver.read() as connection:
-            found = connection.execute(sql.REFERENCES_WITH_PREFIX, bounds).fetchall()
-        return [row[0] for row in found]
+            found = connection.execute(sql.RECENT_REFERENCES, bounds).fetchall()
+            if len(found) < limit:
+                found += connection.execute(sql.REFERENCES_WITH_PREFIX, bounds).fetchall()
+        return list(dict.fromkeys(row[0] for row in found))[:limit]
 
     def events(self, uid: str) -> list[Event]:
         """Return the edits of a run, oldest first."""

@@ -64,6 +64,10 @@ START_RUN = f"""
     RETURNING id
 """
 
+SET_REPRODUCE = f"""
+    UPDATE runs SET reproduce = :reproduce, changed = {_NEXT_CHANGE} WHERE uid = :uid
+"""
+
 INSERT_VALUES = """
     INSERT INTO param_values (tree_key, tree) VALUES (:tree_key, :tree)
     ON CONFLICT (tree_key) DO NOTHING
@@ -123,10 +127,21 @@ EXPERIMENTS = """
     ORDER BY max(r.started_at) DESC, e.name
 """
 
+EXPERIMENT_NAMES = "SELECT name FROM experiments ORDER BY name"
+
+# Among the newest thousand first: sorting all that begin so would cost more with every run.
+RECENT_REFERENCES = f"""
+    SELECT n.reference FROM (
+        SELECT r.reference, r.started_at, r.id FROM runs r WHERE {_KEPT}
+        ORDER BY r.started_at DESC, r.id DESC LIMIT 1000
+    ) n
+    WHERE n.reference >= :begin AND n.reference < :end
+    ORDER BY n.started_at DESC, n.id DESC LIMIT :limit
+"""
 REFERENCES_WITH_PREFIX = f"""
     SELECT r.reference FROM runs r
     WHERE r.reference >= :begin AND r.reference < :end AND {_KEPT}
-    ORDER BY r.started_at DESC, r.id DESC LIMIT :limit
+    ORDER BY r.reference LIMIT :limit
 """
 
 FINISH_RUN = f"""

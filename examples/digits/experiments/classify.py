@@ -1,0 +1,33 @@
+"""Train a classifier on 1,797 handwritten digits, and say how many it reads right."""
+
+import json
+
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from sklearn.utils import all_estimators
+
+
+def run(params, manager):
+    """Train and test one classifier; its result is kept with the run."""
+    images, labels = load_digits(return_X_y=True)
+    split = train_test_split(
+        images, labels, test_size=params.test_share, random_state=params.seed, stratify=labels
+    )
+    train_images, test_images, train_labels, test_labels = split
+
+    def train(path):
+        model = classifier(params).fit(train_images, train_labels)
+        accuracy = model.score(test_images, test_labels)
+        path.write_text(json.dumps({"accuracy": accuracy, "images": len(test_labels)}))
+
+    # A later run with the same values finds the result, and does not train again.
+    result = json.loads(manager.cached("result.json", train).read_text())
+    print(f"{params.name:10} {result['accuracy']:.1%} of {result['images']} digits read right")
+
+
+def classifier(params):
+    """Return the classifier that the parameter set asks for."""
+    known = dict(all_estimators(type_filter="classifier"))
+    kind = known[params.model]
+    seeded = {"random_state": params.seed} if "random_state" in kind().get_params() else {}
+    return kind(**seeded, **params.options)

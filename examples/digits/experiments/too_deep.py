@@ -1,0 +1,12 @@
+"""The same, with a set that fails on purpose: a tree cannot have a depth of zero."""
+
+from experiments.classify import run  # noqa: F401 - what this experiment runs
+from digits_settings import Settings
+
+
+def get_params():
+    """Return one set that works and one that scikit-learn refuses."""
+    return [
+        Settings("shallow", model="DecisionTreeClassifier", options={"max_depth": 3}),
+        Settings("impossible", model="DecisionTreeClassifier", options={"max_depth": 0}),
+    ]

@@ -1,0 +1,1 @@
+"""Runs things as runs: experiment modules over parameter files, and any command."""

@@ -1,0 +1,167 @@
+"""Running any command, of any language, as a run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runstore.active import PARENT_VARIABLE
+from runstore.errors import CommandNotFoundError, UsageError
+from runstore.model.status import Status
+from runstore.runner.signals import pass_on_until_ended
+from runstore.runner.streams import Streams, flush_own
+from runstore.store import Store
+
+LOG = "output.log"
+EXIT_NOT_EXECUTABLE = 126
+EXIT_NOT_FOUND = 127
+_EXIT_SIGNAL = 128
+# Programs that run another file: the experiment is named after that file.
+_INTERPRETERS = (
+    "python", "pypy", "bash", "sh", "zsh", "dash", "ksh", "Rscript", "julia", "node", "perl",
+    "ruby", "octave", "deno", "lua", "php",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended.
+
+    Attributes:
+        reference: Its run.
+        status: As recorded.
+        exit_code: Its own, or 128 + the number of the signal that ended it, as shells have it.
+        error: What went wrong, in a line; None for success.
+    """
+
+    reference: str
+    status: Status
+    exit_code: int
+    error: str | None
+
+
+def experiment_of(command: Sequence[str]) -> str:
+    """Return the experiment name of a command: its script, module or program, without suffix."""
+    program = Path(command[0]).name
+    words = iter(command[1:])
+    if program.rstrip("0123456789.") in _INTERPRETERS:
+        for word in words:
+            if word == "-m":
+                return next(words, program)
+            if word in {"-c", "-e"}:
+                break
+            if not word.startswith("-"):
+                return Path(word).stem or program
+    return Path(program).stem or program
+
+
+def check_command(command: Sequence[str]) -> None:
+    """Refuse a command that cannot be started, before anything is recorded.
+
+    Raises:
+        UsageError: There is no command.
+        CommandNotFoundError: The program is missing, or may not be executed.
+    """
+    if not command or not command[0]:
+        raise UsageError(
+            "There is no command to run.",
+            kept="Nothing was recorded.",
+            hint="Write for example: runstore exec -- python train.py",
+        )
+    program = command[0]
+    if shutil.which(program) is None:
+        exists = os.sep in program and Path(program).exists()
+        raise CommandNotFoundError(
+            f"{program} cannot be executed." if exists else f"There is no command {program!r}.",
+            exit_code=EXIT_NOT_EXECUTABLE if exists else EXIT_NOT_FOUND,
+            kept="Nothing was recorded.",
+            hint="Make it executable with chmod +x, or name its interpreter." if exists else "",
+        )
+
+
+def run_command(
+    store: Store,
+    command: Sequence[str],
+    *,
+    experiment: str | None = None,
+    params: Any = None,
+    notes: str | None = None,
+) -> Ended:
+    """Run a command as a run: its output is shown and kept, signals are passed on.
+
+    Call it in the main thread, inside `signals.held_back`.
+
+    Args:
+        store: Where the run is recorded.
+        command: Program and arguments.
+        experiment: Experiment name; by default that of the command.
+        params: As in `Store.start`.
+        notes: Prose.
+
+    Raises:
+        UsageError: There is no command.
+        CommandNotFoundError: It cannot be started.
+        StoreError: The run could not be recorded; the command was not started.
+    """
+    check_command(command)
+    run = store.start(
+        experiment or experiment_of(command), params=params, notes=notes, argv=command
+    )
+    streams = Streams(store.folder_of(run.reference) / LOG)
+    environment = {
+        **os.environ,
+        PARENT_VARIABLE: run.uid,
+        "RUNSTORE_URL": str(store.path.absolute()),
+    }
+    flush_own()
+    try:
+        pid = _spawn(command, environment, streams.write_ends)
+    except OSError as error:
+        streams.begin()
+        streams.end()
+        told = f"{command[0]} could not be started: {error.strerror}"
+        run.finish(Status.ERROR, error=told, exit_code=EXIT_NOT_EXECUTABLE)
+        return Ended(run.reference, Status.ERROR, EXIT_NOT_EXECUTABLE, told)
+    streams.begin()
+    wait_status, asked = pass_on_until_ended(pid, streams.resized)
+    streams.end()
+    ended = _how_it_ended(run.reference, wait_status, asked)
+    run.finish(ended.status, error=ended.error, exit_code=ended.exit_code)
+    return ended
+
+
+def _spawn(command: Sequence[str], environment: dict[str, str], ends: tuple[int, int]) -> int:
+    """Start the command with every signal as this process found it; a spawn, not a fork."""
+    return os.posix_spawnp(
+        command[0],
+        list(command),
+        environment,
+        file_actions=[(os.POSIX_SPAWN_DUP2, ends[0], 1), (os.POSIX_SPAWN_DUP2, ends[1], 2)],
+        setsigmask=(),
+        # What Python itself ignores, and a command does not expect.
+        setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
+    )
+
+
+def _how_it_ended(reference: str, wait_status: int, asked: int | None) -> Ended:
+    code = os.waitstatus_to_exitcode(wait_status)
+    if code == 0:
+        return Ended(reference, Status.COMPLETE, 0, None)
+    exit_code = _EXIT_SIGNAL - code if code < 0 else code
+    if asked is not None:
+        name = signal.Signals(asked).name
+        return Ended(reference, Status.INTERRUPTED, exit_code, f"asked to end by {name}")
+    told = f"ended by {_signal_name(-code)}" if code < 0 else f"exit status {code}"
+    return Ended(reference, Status.ERROR, exit_code, told)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

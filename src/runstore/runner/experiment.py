@@ -1,0 +1,309 @@
+"""Running an experiment module over parameter sets, as one run."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from runstore import lifetime
+from runstore.active import PARENT_VARIABLE, ActiveRun
+from runstore.errors import StoreUnavailableError, UsageError, UserCodeError
+from runstore.model.params import ParameterSet, parameter_set
+from runstore.runner import modules, overrides, run_folder
+from runstore.runner.experiment_manager import CacheOptions, ExperimentManager
+from runstore.runner.printed import kept_in
+from runstore.runner.project import Module, Project
+from runstore.runner.selection import Candidate, check_names, named_sets, select
+from runstore.store import Store
+
+# An experiment whose first argument is called so gets all its sets in one call.
+_ALL_SETS = frozenset({"param_sets", "params_list", "parameter_sets", "argsets", "all_params"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a person asked to be run; see the options of `runstore run`."""
+
+    experiment: str
+    files: Sequence[str] = ()
+    names: Sequence[str] = ()
+    indices: Sequence[str] = ()
+    settings: Sequence[str] = ()
+    notes: str | None = None
+    store_full: bool = False
+    cache: Path | None = None
+    dry_cache: bool = False
+    overwrite: bool = False
+    keep_going: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is about to run.
+
+    Attributes:
+        experiment: The experiment's dotted name.
+        function: Its `run`.
+        sets: The chosen parameter sets, in order.
+        takes_all: Whether one call gets all sets, as a list.
+    """
+
+    experiment: str
+    function: Callable[..., Any]
+    sets: Sequence[Candidate]
+    takes_all: bool
+
+    @property
+    def steps(self) -> list[tuple[ParameterSet | None, Any]]:
+        """The calls: what each works on, and its first argument."""
+        if self.takes_all:
+            return [(None, [one.values for one in self.sets])]
+        return [(one.recorded, one.values) for one in self.sets]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One call that raised: of which parameter set, the error in a line, the user's traceback."""
+
+    name: str
+    error: str
+    traceback: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a run went.
+
+    Attributes:
+        reference: The run.
+        done: Calls that returned.
+        total: Calls that were to be made.
+        failures: Calls that raised.
+        folder: The full store's folder, where there is one.
+    """
+
+    reference: str
+    total: int
+    done: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    folder: Path | None = None
+
+    @property
+    def error(self) -> str | None:
+        """What went wrong, in a few lines; None when nothing did."""
+        if not self.failures:
+            return None
+        first = self.failures[0].error
+        if self.total == 1:
+            return first
+        names = ", ".join(one.name for one in self.failures)
+        return f"{first}\n{len(self.failures)} of {self.total} parameter sets failed: {names}"
+
+
+class Progress(Protocol):
+    """Who is told how far a run is."""
+
+    def begin(self, name: str) -> None:
+        """Be told that a set begins."""
+
+    def advance(self) -> None:
+        """Be told that a set is done."""
+
+
+def prepare(project: Project, request: Request) -> Plan:
+    """Load what is to be run, and choose its parameter sets. Nothing is recorded yet.
+
+    Raises:
+        UsageError: A module, function or set is missing or does not fit; one clear message.
+        InvalidValueError: A value cannot be recorded.
+    """
+    module = project.experiment(request.experiment)
+    loaded = modules.load(project, module)
+    function = modules.function_of(loaded, "run", module, project)
+    sets = _gathered(project, module, loaded, request.files)
+    chosen = select(sets, request.names, request.indices)
+    if request.settings:
+        chosen = [_changed(one, request.settings) for one in chosen]
+    return Plan(module.name, function, chosen, _takes_all(function, module))
+
+
+def _gathered(
+    project: Project, module: Module, loaded: Any, files: Sequence[str]
+) -> list[Candidate]:
+    if not files:
+        if not callable(getattr(loaded, "get_params", None)):
+            raise UsageError(
+                f"{module.name} has no parameters of its own.",
+                kept="Nothing was recorded.",
+                hint="Name a parameter file: -p PARAMS",
+            )
+        return _sets_of(project, module)
+    repeated = next((one for one in files if list(files).count(one) > 1), None)
+    if repeated is not None:
+        raise UsageError(f"-p {repeated} is given twice.", kept="Nothing was recorded.")
+    sets = [one for name in files for one in _sets_of(project, project.parameters(name))]
+    check_names(sets)
+    return sets
+
+
+def _sets_of(project: Project, module: Module) -> list[Candidate]:
+    loaded = modules.load(project, module)
+    sets = named_sets(
+        _called(modules.function_of(loaded, "get_params", module, project)), module.name
+    )
+    check_names(sets)
+    return sets
+
+
+def _called(get_params: Callable[..., Any]) -> Any:
+    """Return what the user's function gives, a generator worked off."""
+    try:
+        given = get_params()
+        return list(given) if isinstance(given, Iterator) else given
+    except Exception as error:
+        trace = modules.user_traceback(error)
+        raise UserCodeError(
+            f"get_params failed: {trace.strip().splitlines()[-1]}",
+            traceback=trace,
+            kept="Nothing was recorded.",
+        ) from error
+
+
+def _changed(one: Candidate, settings: Sequence[str]) -> Candidate:
+    values = overrides.apply(one.values, settings)
+    recorded = parameter_set(values, name=one.recorded.name, file=one.recorded.file)
+    return Candidate(values, recorded)
+
+
+def _takes_all(function: Callable[..., Any], module: Module) -> bool:
+    try:
+        signature = inspect.signature(function)
+        signature.bind(None, None)
+    except TypeError:
+        raise UsageError(
+            f"run in {module.name} does not take two arguments.",
+            kept="Nothing was recorded.",
+            hint="Define run(params, manager).",
+        ) from None
+    return next(iter(signature.parameters)) in _ALL_SETS
+
+
+def execute(
+    plan: Plan, store: Store, request: Request, *, argv: Sequence[str], progress: Progress
+) -> Outcome:
+    """Run a plan as one run, and return how it went.
+
+    The run is complete when every call returned, an error when one raised, and interrupted on
+    Ctrl-C and SIGTERM, which go on their way.
+
+    Args:
+        plan: What to run.
+        store: Where it is recorded.
+        request: Notes, full store, cache.
+        argv: The exact command, to be kept.
+        progress: Is told of each set.
+
+    Raises:
+        StoreError: The run could not be recorded; it did not begin.
+    """
+    run = store.start(
+        plan.experiment,
+        params=[one.recorded for one in plan.sets],
+        notes=request.notes,
+        argv=argv,
+        full_store=request.store_full,
+    )
+    outcome = Outcome(run.reference, len(plan.steps))
+    with ExitStack() as stack:
+        if request.store_full:
+            outcome.folder = store.folder_of(run.reference)
+            _begin_folder(outcome.folder, store, run)
+            stack.callback(_end_folder, outcome.folder, store, run)
+            stack.enter_context(kept_in(outcome.folder / run_folder.LOG))
+        stack.enter_context(run)
+        stack.enter_context(_told_to_children(run))
+        manager = _manager(store, run, request, outcome.folder)
+        _work_through(plan, manager, request, outcome, progress)
+        if outcome.failures:
+            trace = "\n".join(one.traceback for one in outcome.failures)
+            run.finish("error", error=outcome.error, traceback=trace)
+        else:
+            run.finish()
+    return outcome
+
+
+def _work_through(
+    plan: Plan,
+    manager: ExperimentManager,
+    request: Request,
+    outcome: Outcome,
+    progress: Progress,
+) -> None:
+    for one, values in plan.steps:
+        name = one.name if one else plan.experiment
+        progress.begin(name)
+        manager.begin_set(one)
+        try:
+            plan.function(values, manager)
+        except Exception as error:  # noqa: BLE001 - whatever the user's code raises is recorded
+            trace = modules.user_traceback(error)
+            outcome.failures.append(Failure(name, trace.strip().splitlines()[-1], trace))
+            if not request.keep_going:
+                return
+        else:
+            outcome.done += 1
+        progress.advance()
+
+
+def _manager(
+    store: Store, run: ActiveRun, request: Request, folder: Path | None
+) -> ExperimentManager:
+    manager = ExperimentManager.of_run(run)
+    manager.cache = CacheOptions(
+        folder=request.cache.absolute() if request.cache else store.path / "cache",
+        is_dry=request.dry_cache,
+        overwrite=request.overwrite,
+    )
+    if folder is not None:
+        manager.artifacts_path = folder / run_folder.ARTIFACTS
+    return manager
+
+
+def _begin_folder(folder: Path, store: Store, run: ActiveRun) -> None:
+    """Make the folder of a full store; without it there is no run."""
+    record = run.record
+    try:
+        run_folder.write_beginning(folder, record)
+    except OSError as error:
+        run.finish("error", error=f"The run's folder could not be made: {error}")
+        raise StoreUnavailableError(
+            f"The run's folder {folder} could not be made: {error.strerror}.",
+            kept=f"{run.reference} is recorded as an error; the experiment was not begun.",
+        ) from error
+    store.set_reproduce(run.uid, run_folder.reproduction(record.cli or "", folder))
+
+
+def _end_folder(folder: Path, store: Store, run: ActiveRun) -> None:
+    lifetime.wait_for_background()
+    run_folder.write_end(folder, store, run.record)
+
+
+@contextmanager
+def _told_to_children(run: ActiveRun) -> Iterator[None]:
+    """Let programs that the experiment starts record their runs below this one."""
+    told = {PARENT_VARIABLE: run.uid, "RUNSTORE_URL": str(run.store.path.absolute())}
+    before = {name: os.environ.get(name) for name in told}
+    os.environ.update(told)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,107 @@
+"""What an experiment's `run(params, manager)` gets: its run, and files kept between runs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from runstore.errors import UsageError
+from runstore.manager import ArtifactManager
+from runstore.model.params import ParameterSet
+from runstore.runner.run_folder import ARTIFACTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheOptions:
+    """Where files are kept between runs.
+
+    Attributes:
+        folder: Where they are looked up.
+        is_dry: Read from it, write nothing into it.
+        overwrite: Make everything anew.
+    """
+
+    folder: Path
+    is_dry: bool = False
+    overwrite: bool = False
+
+
+class ExperimentManager(ArtifactManager):
+    """A run with the attributes a manager has, and with files that later runs can reuse.
+
+    Attributes:
+        cache: Where files are kept between runs.
+        artifacts_path: Where this run puts files of its own; None without `--store-full`.
+    """
+
+    cache: CacheOptions
+    artifacts_path: Path | None = None
+    _current_set: ParameterSet | None = None
+
+    def begin_set(self, one: ParameterSet | None) -> None:
+        """Say which parameter set is being worked through; None for all together."""
+        self._current_set = one
+
+    def cached(self, name: str, make: Callable[[Path], object]) -> Path:
+        """Return a file that takes long to make: an earlier run's, or a new one.
+
+        It is told apart by the hash of the current parameter set, so other values make another
+        file. `make` is called with the path to write. A full store gets a copy of each.
+
+        Args:
+            name: File name, e.g. `model.json`.
+            make: Writes the file.
+
+        Raises:
+            UsageError: The name leads out of the folder, or `make` wrote no file.
+        """
+        place = self._place(name)
+        kept = self.cache.folder / place
+        if kept.is_file() and not self.cache.overwrite:
+            return self._copied(kept, place)
+        target = self._target(place)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = target.with_name(f".{os.getpid()}-{target.name}")
+        try:
+            make(aside)
+            if not aside.is_file():
+                raise UsageError(f"Nothing was written for {name!r}.", hint="Write to the path.")
+            aside.replace(target)
+        finally:
+            aside.unlink(missing_ok=True)
+        return self._copied(target, place)
+
+    def _place(self, name: str) -> Path:
+        given = Path(name)
+        if not name or given.is_absolute() or ".." in given.parts or "\0" in name:
+            raise UsageError(
+                f"{name!r} leads out of the run's folder.", hint="Give a relative file name."
+            )
+        return Path(self._current_set.hash if self._current_set else "all") / given
+
+    def _target(self, place: Path) -> Path:
+        if not self.cache.is_dry:
+            return self.cache.folder / place
+        if self.artifacts_path is not None:
+            return self.artifacts_path / place
+        return Path(tempfile.mkdtemp(prefix="runstore-")) / place
+
+    def _copied(self, file: Path, place: Path) -> Path:
+        """Return the file in the run's own folder, where it has one."""
+        import shutil
+
+        if self.artifacts_path is None:
+            return file
+        copy = self.artifacts_path / place
+        if file != copy:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, copy)
+        return copy
+
+
+def artifacts_in(folder: Path) -> Path:
+    """Return where a full store keeps what its run wrote."""
+    return folder / ARTIFACTS

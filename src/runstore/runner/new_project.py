@@ -1,0 +1,40 @@
+"""Making a small project that runs at once."""
+
+from __future__ import annotations
+
+import importlib.resources
+from pathlib import Path
+
+from runstore.errors import ConflictError, UsageError
+
+_TEMPLATE = "project_template"
+_FILES = ("experiments/pi.py", "params/darts.py")
+COMMAND = "runstore run pi -p darts"
+
+
+def make_project(folder: Path) -> list[Path]:
+    """Write the files of a small project; what is there already is not touched.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ConflictError: One of the files is there already; nothing was written.
+        UsageError: The folder cannot be made or written.
+    """
+    template = importlib.resources.files("runstore.runner") / _TEMPLATE
+    targets = {folder / name: template.joinpath(name) for name in _FILES}
+    there = [str(path) for path in targets if path.exists()]
+    if there:
+        raise ConflictError(
+            f"{', '.join(there)} is there already.",
+            kept="Nothing was written.",
+            hint="Name another folder: runstore init FOLDER",
+        )
+    try:
+        for path, source in targets.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror}.") from error
+    return list(targets)

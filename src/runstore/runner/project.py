@@ -1,0 +1,185 @@
+"""Project: where experiments and parameter files lie, and what is there."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runstore.config import project_settings, working_directory
+from runstore.errors import UsageError
+
+_DEFAULTS = {"experiments": "experiments", "params": "params"}
+_SETTINGS = (*_DEFAULTS, "store")
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A Python file that can be run, or that gives parameters.
+
+    Attributes:
+        name: Dotted name within its folder: `vision.digits` for `vision/digits.py`.
+        file: The file.
+        folder: The folder that the name counts from.
+    """
+
+    name: str
+    file: Path
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a file says of itself, read without running it.
+
+    Attributes:
+        summary: First line of its docstring; empty without one.
+        functions: Names of the functions it defines.
+        problem: Why it could not be read; empty when it could.
+    """
+
+    summary: str = ""
+    functions: frozenset[str] = frozenset()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A folder with experiments and parameter files.
+
+    Attributes:
+        root: The folder that user modules are imported from.
+        experiments: Where experiment modules lie.
+        params: Where parameter modules lie.
+    """
+
+    root: Path
+    experiments: Path
+    params: Path
+
+    @classmethod
+    def find(cls) -> Project:
+        """Return the project of the working directory.
+
+        Its folder is the one whose `pyproject.toml` has `[tool.runstore]`, else the nearest one
+        above that has an experiments folder, else the working directory.
+
+        Raises:
+            UsageError: `[tool.runstore]` has an unknown setting, or one of a wrong type.
+        """
+        here = working_directory()
+        settings, root = project_settings(here)
+        folders = {**_DEFAULTS, **_checked(settings, root)}
+        if not settings:
+            above = (here, *here.parents)
+            root = next((one for one in above if (one / folders["experiments"]).is_dir()), here)
+        return cls(root, root / folders["experiments"], root / folders["params"])
+
+    def experiment(self, name: str) -> Module:
+        """Return the experiment module of this name, or of this file.
+
+        Raises:
+            UsageError: There is none.
+        """
+        return self._found("experiment", name, (self.experiments,))
+
+    def parameters(self, name: str) -> Module:
+        """Return the parameter module of this name; an experiment may bring its own parameters.
+
+        Raises:
+            UsageError: There is none.
+        """
+        return self._found("parameter file", name, (self.params, self.experiments))
+
+    def _found(self, kind: str, given: str, folders: tuple[Path, ...]) -> Module:
+        for folder in folders:
+            name = _dotted(given, folder, self.root)
+            file = folder.joinpath(*name.split(".")).with_suffix(".py")
+            if name and all(part.isidentifier() for part in name.split(".")) and file.is_file():
+                return Module(name, file, folder)
+        known = [one.name for folder in folders for one in modules_in(folder)]
+        close = difflib.get_close_matches(given, known, n=1)
+        hint = f"Did you mean {close[0]!r}? " if close else ""
+        listed = "List what can be run with: runstore experiments"
+        raise UsageError(
+            f"There is no {kind} {given!r} in {_shown(folders[0])}.",
+            kept="Nothing was recorded.",
+            hint=hint + (listed if known else "Make a small project with: runstore init"),
+        )
+
+    def import_name(self, module: Module) -> str:
+        """Return the name under which Python code imports the module."""
+        try:
+            folder = ".".join(module.folder.relative_to(self.root).parts)
+        except ValueError:  # a folder outside of the project
+            folder = module.folder.name
+        return f"{folder}.{module.name}" if folder else module.name
+
+
+def _checked(settings: Mapping[str, Any], root: Path) -> dict[str, str]:
+    for name, value in settings.items():
+        if name not in _SETTINGS:
+            close = difflib.get_close_matches(name, _SETTINGS, n=1)
+            raise UsageError(
+                f"[tool.runstore] in {root / 'pyproject.toml'} has an unknown setting {name!r}.",
+                hint=f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(_SETTINGS)}.",
+            )
+        if not isinstance(value, str) or not value:
+            raise UsageError(
+                f"{name} in [tool.runstore] of {root / 'pyproject.toml'} is {value!r}.",
+                hint="Give a folder, as text.",
+            )
+    return {name: value for name, value in settings.items() if name in _DEFAULTS}
+
+
+def _dotted(given: str, folder: Path, root: Path) -> str:
+    """Read `vision.digits`, `vision/digits`, `experiments/vision/digits.py` or a whole path."""
+    if not given.endswith(".py") and "/" not in given and os.sep not in given:
+        return given
+    path = Path(given)
+    for base in (folder, root.joinpath(folder.name)):
+        for candidate in (path, root / path, Path.cwd() / path):
+            if candidate.is_absolute() and candidate.is_relative_to(base):
+                path = candidate.relative_to(base)
+                return ".".join(path.with_suffix("").parts)
+    return ".".join(path.with_suffix("").parts)
+
+
+def modules_in(folder: Path) -> Iterator[Module]:
+    """Yield every module of a folder and its sub-folders, by name; none for a missing folder."""
+    for file in sorted(folder.rglob("*.py")):
+        parts = file.relative_to(folder).with_suffix("").parts
+        if all(part.isidentifier() and not part.startswith("_") for part in parts):
+            yield Module(".".join(parts), file, folder)
+
+
+def outline(file: Path) -> Outline:
+    """Return what a file says of itself; its code is read, not run."""
+    try:
+        tree = ast.parse(file.read_bytes(), str(file))
+    except SyntaxError as error:
+        return Outline(problem=f"line {error.lineno}: {error.msg}")
+    except (OSError, ValueError) as error:
+        return Outline(problem=str(error))
+    summary = (ast.get_docstring(tree) or "").partition("\n")[0]
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    functions = frozenset(node.name for node in tree.body if isinstance(node, kinds))
+    # A function taken over from another module counts as well.
+    imported = frozenset(
+        alias.asname or alias.name
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    )
+    return Outline(summary, functions | imported)
+
+
+def _shown(folder: Path) -> str:
+    try:
+        return f"{folder.relative_to(Path.cwd())}{os.sep}"
+    except ValueError:
+        return f"{folder}{os.sep}"

@@ -1,0 +1,142 @@
+"""Which parameter sets a run works through: gathered from files, chosen by name or place."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runstore.errors import UsageError
+from runstore.model.params import ParameterSet, parameter_set
+
+_NOTHING_RECORDED = "Nothing was recorded."
+_INDICES = re.compile(r"(\d+)(?:-(\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A parameter set as the user's module made it, and as it is recorded.
+
+    Attributes:
+        values: The user's own object: a dataclass instance, a mapping, an object.
+        recorded: Its name, values and hash.
+    """
+
+    values: Any
+    recorded: ParameterSet
+
+
+def named_sets(returned: Any, file: str) -> list[Candidate]:
+    """Return what a `get_params` gave as named sets.
+
+    Raises:
+        UsageError: It is no set and no list of sets, or one has no name.
+        InvalidValueError: A value cannot be recorded; it is named.
+    """
+    given = _listed(returned, file)
+    sets = []
+    for position, values in enumerate(given, 1):
+        if len(given) > 1 and not _has_name(values):
+            raise UsageError(
+                f"{file}: parameter set {position} of {len(given)} has no name.",
+                kept=_NOTHING_RECORDED,
+                hint="Give it a field or key `name`.",
+            )
+        sets.append(Candidate(values, parameter_set(values, file=file)))
+    return sets
+
+
+def _listed(returned: Any, file: str) -> list[Any]:
+    if isinstance(returned, Mapping) or not isinstance(returned, Iterable):
+        if returned is None:
+            raise UsageError(
+                f"{file}: get_params returned None.",
+                kept=_NOTHING_RECORDED,
+                hint="Return a list of named parameter sets.",
+            )
+        return [returned]
+    if isinstance(returned, (str, bytes)):
+        raise UsageError(
+            f"{file}: get_params returned text, not parameter sets.", kept=_NOTHING_RECORDED
+        )
+    given = list(returned)
+    if not given:
+        raise UsageError(f"{file}: get_params returned no set.", kept=_NOTHING_RECORDED)
+    return given
+
+
+def _has_name(values: Any) -> bool:
+    found = values.get("name") if isinstance(values, Mapping) else getattr(values, "name", None)
+    return isinstance(found, str) and bool(found)
+
+
+def check_names(sets: Sequence[Candidate]) -> None:
+    """Refuse two sets of one name: results and selections could not tell them apart.
+
+    Raises:
+        UsageError: Two sets have one name; their files are named.
+    """
+    seen: dict[str, str | None] = {}
+    for one in sets:
+        name, file = one.recorded.name, one.recorded.file
+        if name in seen:
+            place = file if seen[name] == file else f"{seen[name]} and in {file}"
+            raise UsageError(
+                f"Two parameter sets are called {name!r}, in {place}.",
+                kept=_NOTHING_RECORDED,
+                hint="Give each set a name of its own.",
+            )
+        seen[name] = file
+
+
+def select(
+    sets: Sequence[Candidate], names: Sequence[str], indices: Sequence[str]
+) -> list[Candidate]:
+    """Return the sets chosen by name or by place, in their own order; all when nothing is chosen.
+
+    Args:
+        sets: What there is.
+        names: Names of sets.
+        indices: Places from 0, and ranges such as `2-4` with both ends.
+
+    Raises:
+        UsageError: A name or a place is not there.
+    """
+    if not names and not indices:
+        return list(sets)
+    chosen = {_place(name, sets) for name in names}
+    for text in indices:
+        chosen.update(_places(text, len(sets)))
+    return [one for place, one in enumerate(sets) if place in chosen]
+
+
+def _place(name: str, sets: Sequence[Candidate]) -> int:
+    known = [one.recorded.name for one in sets]
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        raise UsageError(
+            f"There is no parameter set {name!r} among: {', '.join(known)}.",
+            kept=_NOTHING_RECORDED,
+            hint=f"Did you mean {close[0]!r}?" if close else "",
+        )
+    return known.index(name)
+
+
+def _places(text: str, count: int) -> range:
+    match = _INDICES.fullmatch(text)
+    if match is None:
+        raise UsageError(
+            f"{text!r} is neither an index nor a range of them.",
+            kept=_NOTHING_RECORDED,
+            hint="Write for example: --indices 0 2-4",
+        )
+    first = int(match[1])
+    last = first if match[2] is None else int(match[2])
+    if last < first or last >= count:
+        raise UsageError(
+            f"--indices {text} is out of range: there are {count} sets, 0 to {count - 1}.",
+            kept=_NOTHING_RECORDED,
+        )
+    return range(first, last + 1)

@@ -1,0 +1,82 @@
+"""Passing on the signals that this process gets to the command that it runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+# What people and batch systems send to a command. Ctrl-Z and what cannot be caught stay as they
+# are: a terminal stops this process together with the command.
+_PASSED_ON = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+    if hasattr(signal, name)
+)
+ENDING = frozenset(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+    if hasattr(signal, name)
+)
+_NEWS = (signal.SIGCHLD, signal.SIGWINCH)
+# Source: Linux, include/uapi/asm-generic/siginfo.h; sent by the kernel, as a terminal's Ctrl-C is.
+_SENT_BY_KERNEL = 0x80
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Keep signals waiting for `pass_on_until_ended`; begin before any thread does.
+
+    A signal goes to any thread that does not block it, and threads inherit what is blocked.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*_PASSED_ON, *_NEWS})
+    # Some systems drop a signal that is ignored by default, though it is waited for.
+    handlers = {number: signal.signal(number, _arrived) for number in _NEWS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _arrived(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing: the signal is waited for."""
+
+
+def pass_on_until_ended(pid: int, resized: Callable[[], None]) -> tuple[int, int | None]:
+    """Wait for a child process, and pass on to it what this process is sent.
+
+    Args:
+        pid: The child.
+        resized: Called when the terminal's window changed its size.
+
+    Returns:
+        The child's wait status, and the last signal that asked it to end; None without one.
+    """
+    asked: int | None = None
+    while True:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended == pid:
+            return status, asked
+        number, from_terminal = _next_signal()
+        if number == signal.SIGWINCH:
+            resized()
+        elif number != signal.SIGCHLD:
+            asked = number if number in ENDING else asked
+            # A terminal has told the command already: it is in the same group of processes.
+            if not from_terminal:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+
+
+def _next_signal() -> tuple[int, bool]:
+    """Wait for a signal; return it, and whether the terminal sent it to the command as well."""
+    waited_for = {*_PASSED_ON, *_NEWS}
+    if hasattr(signal, "sigwaitinfo"):
+        info = signal.sigwaitinfo(waited_for)
+        return info.si_signo, info.si_code == _SENT_BY_KERNEL
+    number = signal.sigwait(waited_for)  # macOS does not tell who sent it
+    return number, number in {signal.SIGINT, signal.SIGQUIT} and os.isatty(0)

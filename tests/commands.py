@@ -1,0 +1,28 @@
+"""Running the command line as a user does: a process of its own."""
+
+import os
+import subprocess
+import sys
+
+
+def runstore(*arguments, cwd, **more):
+    """Run `runstore` with these arguments; return what it printed and how it ended."""
+    environment = {**os.environ, "PYTHONWARNINGS": "", **more.pop("env", {})}
+    return subprocess.run(
+        [sys.executable, "-m", "runstore", *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+        **more,
+    )
+
+
+def messages(ended):
+    """Return the lines on stderr; a traceback of ours is never among them."""
+    assert "site-packages/runstore" not in ended.stderr
+    assert "src/runstore" not in ended.stderr, ended.stderr
+    return ended.stderr.strip().splitlines()

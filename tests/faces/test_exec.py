@@ -1,0 +1,271 @@
+"""runstore exec: any command as a run; output, signals and exit code are the command's own."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from commands import messages, runstore
+from runstore import Status, Store
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / ".runstore").mkdir()
+    return tmp_path
+
+
+def newest(folder):
+    with Store.open(folder / ".runstore") as store:
+        return store.get("latest")
+
+
+def kept_output(folder):
+    with Store.open(folder / ".runstore") as store:
+        return (store.folder_of(store.get("latest").reference) / "output.log").read_bytes()
+
+
+def started(folder, *command):
+    """Start `runstore exec` and wait until the command says that it is ready."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runstore", "exec", "--", *command],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def test_output_is_shown_and_kept(folder):
+    ended = runstore("exec", "--", "sh", "-c", "echo out; echo err >&2; exit 0", cwd=folder)
+
+    run = newest(folder)
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("out\n", "err\n", 0)
+    assert sorted(kept_output(folder).split()) == [b"err", b"out"]
+    assert (run.status, run.exit_code, run.experiment_name) == (Status.COMPLETE, 0, "sh")
+
+
+def test_any_bytes_pass(folder):
+    code = "import sys; sys.stdout.buffer.write(bytes(range(256)) * 1000)"
+
+    process = subprocess.run(
+        [sys.executable, "-m", "runstore", "exec", "--", sys.executable, "-c", code],
+        cwd=folder,
+        capture_output=True,
+        check=True,
+    )
+
+    assert process.stdout == bytes(range(256)) * 1000
+    assert kept_output(folder) == process.stdout
+
+
+def test_the_exit_code_is_the_commands_own(folder):
+    ended = runstore("exec", "--experiment", "fails", "--", "sh", "-c", "exit 7", cwd=folder)
+
+    run = newest(folder)
+    assert ended.returncode == 7
+    assert (run.experiment_name, run.status, run.exit_code) == ("fails", Status.ERROR, 7)
+    assert run.error == "exit status 7"
+
+
+def test_a_command_that_a_signal_ends(folder):
+    ended = runstore("exec", "--", "sh", "-c", "kill -SEGV $$", cwd=folder)
+
+    assert ended.returncode == 128 + signal.SIGSEGV
+    assert newest(folder).status is Status.ERROR
+    assert newest(folder).error == "ended by SIGSEGV"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_are_passed_on(folder, number):
+    process = started(folder, "sh", "-c", "echo ready; exec sleep 60")
+
+    process.send_signal(number)
+    process.communicate(timeout=20)
+
+    assert process.returncode == 128 + number
+    assert newest(folder).status is Status.INTERRUPTED
+
+
+def test_a_command_may_handle_a_signal_and_go_on(folder):
+    script = "trap 'echo got it' USR1; echo ready; sleep 1 & wait; wait; echo end"
+    process = started(folder, "sh", "-c", script)
+
+    process.send_signal(signal.SIGUSR1)
+    output, _ = process.communicate(timeout=20)
+
+    assert output.split("\n") == ["got it", "end", ""]
+    assert newest(folder).status is Status.COMPLETE
+
+
+def test_a_command_that_ends_well_when_asked_is_complete(folder):
+    process = started(folder, "sh", "-c", "trap 'exit 0' TERM; echo ready; sleep 60 & wait")
+
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+
+    assert process.returncode == 0
+    assert newest(folder).status is Status.COMPLETE
+
+
+def test_who_runs_the_command_is_killed(folder):
+    process = started(folder, "sh", "-c", "echo ready; exec sleep 60")
+    run = newest(folder)
+    assert run.status is Status.RUNNING
+
+    process.kill()
+    process.communicate(timeout=20)
+
+    assert newest(folder).status is Status.LOST
+
+
+def test_a_command_that_is_not_there(folder):
+    missing = runstore("exec", "--", "no-such-program", cwd=folder)
+    (folder / "data.txt").write_text("1")
+    forbidden = runstore("exec", "--", "./data.txt", cwd=folder)
+    none = runstore("exec", cwd=folder)
+
+    assert (missing.returncode, forbidden.returncode) == (127, 126)
+    assert "There is no command 'no-such-program'" in missing.stderr
+    assert "runstore exec -- python train.py" in none.stderr
+    assert none.returncode == 2
+    assert not (folder / ".runstore" / "runstore.db").exists()
+
+
+def test_a_file_that_is_no_program(folder):
+    file = folder / "data"
+    file.write_bytes(b"\0\1\2")
+    file.chmod(0o755)
+
+    ended = runstore("exec", "--", "./data", cwd=folder)
+
+    assert ended.returncode == 126
+    assert newest(folder).status is Status.ERROR
+    assert "could not be started" in messages(ended)[0]
+
+
+def test_what_is_left_in_the_background_is_not_waited_for(folder):
+    begin = time.monotonic()
+
+    ended = runstore("exec", "--", "sh", "-c", "sleep 30 & echo done", cwd=folder)
+
+    assert ended.stdout == "done\n"
+    assert time.monotonic() - begin < 20  # the thirty seconds of what stays in the background
+
+
+def test_a_reader_that_goes_away_ends_the_command(folder):
+    ended = subprocess.run(
+        f"{sys.executable} -m runstore exec -- yes | head -n 1",
+        shell=True,
+        cwd=folder,
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert ended.stdout == b"y\n"
+    assert newest(folder).error == "ended by SIGPIPE"
+
+
+def test_runs_of_the_command_belong_to_it(folder, tmp_path):
+    code = "import runstore; runstore.start_run('inner').finish()"
+
+    runstore("exec", "--experiment", "outer", "--", sys.executable, "-c", code, cwd=folder)
+
+    with Store.open(folder / ".runstore") as store:
+        assert [one.experiment_name for one in store.children("outer#1")] == ["inner"]
+
+
+def test_arguments_reach_the_command_as_they_are(folder):
+    hostile = ["a b", "", "--json", "$HOME", "'\"", "ä\n\t", "--", "-p"]
+    code = "import sys; print(sys.argv[1:])"
+
+    ended = runstore("exec", "--", sys.executable, "-c", code, *hostile, cwd=folder)
+
+    assert ended.stdout == f"{hostile}\n"
+    assert list(newest(folder).facts.values["command.argv"][3:]) == hostile
+
+
+def test_secrets_in_arguments_are_masked(folder):
+    runstore("exec", "--", "true", "--token", "abcdef12345", cwd=folder)
+
+    run = newest(folder)
+    assert run.cli == "true --token '***'"
+    assert "abcdef12345" not in str(run.facts.values)
+    assert b"abcdef12345" not in (folder / ".runstore" / "runstore.db").read_bytes()
+
+
+def test_parameters_can_be_told(folder):
+    runstore("exec", "--set", "lr=0.5", "--set", "deep=true", "--", "true", cwd=folder)
+
+    assert newest(folder).params == {"lr": 0.5, "deep": True}
+
+
+def test_a_full_disk_for_the_output_ends_nothing(folder):
+    (folder / ".runstore" / "runs").write_text("a file where the folder should be")
+
+    ended = runstore("exec", "--", "echo", "shown", cwd=folder)
+
+    assert (ended.stdout, ended.returncode) == ("shown\n", 0)
+    assert "not kept" in messages(ended)[0]
+
+
+def test_on_a_terminal_the_command_has_one(folder):
+    code = "import sys, os; print(sys.stdout.isatty(), *os.get_terminal_size())"
+    main, side = pty.openpty()
+    os.set_inheritable(side, True)
+    import fcntl
+    import struct
+    import termios
+
+    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 77, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runstore", "exec", "--", sys.executable, "-c", code],
+        cwd=folder,
+        stdin=side,
+        stdout=side,
+        stderr=side,
+    )
+    os.close(side)
+    process.wait(timeout=30)
+
+    assert os.read(main, 1000) == b"True 77 33\r\n"
+    assert kept_output(folder) == b"True 77 33\n"
+    os.close(main)
+
+
+def test_ctrl_c_on_a_terminal_reaches_the_command_once(folder):
+    code = (
+        "import signal, time\n"
+        "seen = []\n"
+        "signal.signal(signal.SIGINT, lambda *_: seen.append(1))\n"
+        "print('ready', flush=True)\n"
+        "end = time.monotonic() + 1\n"
+        "while time.monotonic() < end: time.sleep(0.05)\n"
+        "print('seen', len(seen))\n"
+    )
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        os.execv(
+            sys.executable,
+            [sys.executable, "-m", "runstore", "exec", "--", sys.executable, "-c", code],
+        )
+    output = b""
+    while b"ready" not in output:
+        output += os.read(terminal, 1000)
+
+    os.write(terminal, b"\x03")
+    while b"seen" not in output:
+        output += os.read(terminal, 1000)
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+
+    assert b"seen 1" in output
+    assert os.waitstatus_to_exitcode(status) == 0

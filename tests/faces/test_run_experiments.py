@@ -1,0 +1,338 @@
+"""runstore run: experiment modules over parameter files, as one run."""
+
+import json
+import subprocess
+
+import pytest
+
+from commands import messages, runstore
+from runstore import Status, Store
+
+EXPERIMENT = '''
+"""Print what it is given."""
+def run(params, manager):
+    print("ran", params["name"], params["lr"], manager.get_reference_name())
+    if params["name"] == "bad":
+        raise ValueError("on purpose")
+'''
+SETS = """
+def get_params():
+    return [{"name": "a", "lr": 0.1}, {"name": "b", "lr": 0.2}, {"name": "c", "lr": 0.3}]
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "experiments" / "vision").mkdir(parents=True)
+    (tmp_path / "params").mkdir()
+    (tmp_path / ".runstore").mkdir()
+    (tmp_path / "experiments" / "train.py").write_text(EXPERIMENT)
+    (tmp_path / "params" / "small.py").write_text(SETS)
+    return tmp_path
+
+
+def newest(project):
+    with Store.open(project / ".runstore") as store:
+        return store.get("latest")
+
+
+def is_empty(project):
+    return not (project / ".runstore" / "runstore.db").exists()
+
+
+def test_every_set_is_run_and_recorded(project):
+    ended = runstore("run", "train", "-p", "small", "--notes", "first", cwd=project)
+
+    assert ended.returncode == 0, ended.stderr
+    run = newest(project)
+    assert [line.split()[1] for line in ended.stdout.splitlines()] == ["a", "b", "c"]
+    assert ended.stdout.splitlines()[0].split()[3] == run.reference
+    assert (run.experiment_name, run.run_number, run.status) == ("train", 1, Status.COMPLETE)
+    assert [(one.file, one.name) for one in run.parameter_sets] == [
+        ("small", "a"),
+        ("small", "b"),
+        ("small", "c"),
+    ]
+    assert run.parameter_sets[1].values["lr"] == 0.2
+    assert run.notes == "first"
+    assert run.cli == "runstore run train -p small --notes first"
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (["--names", "a", "c"], ["a", "c"]),
+        (["--indices", "0", "1-2"], ["a", "b", "c"]),
+        (["--indices", "2", "--names", "a"], ["a", "c"]),
+        (["--names", "b", "--set", "lr=5"], ["b"]),
+    ],
+)
+def test_sets_are_chosen_by_name_and_by_place(project, options, names):
+    ended = runstore("run", "train", "-p", "small", *options, cwd=project)
+
+    assert ended.returncode == 0, ended.stderr
+    assert [one.name for one in newest(project).parameter_sets] == names
+
+
+def test_a_value_is_set_with_its_type(project):
+    runstore("run", "train", "-p", "small", "--set", "lr=1e-3", "--set", "new=[1, 2]", cwd=project)
+
+    values = newest(project).parameter_sets[0].values
+    assert values == {"name": "a", "lr": 0.001, "new": [1, 2]}
+
+
+def test_an_error_in_user_code_is_recorded_and_shown(project):
+    (project / "params" / "mixed.py").write_text(
+        "def get_params():\n    return [{'name': 'bad', 'lr': 1}, {'name': 'after', 'lr': 1}]\n"
+    )
+
+    ended = runstore("run", "train", "-p", "mixed", cwd=project)
+
+    run = newest(project)
+    assert ended.returncode == 1
+    assert "ran after" not in ended.stdout
+    assert 'experiments/train.py", line 6' in ended.stderr
+    messages(ended)
+    assert run.status is Status.ERROR
+    assert run.error.startswith("ValueError: on purpose")
+    assert "experiments/train.py" in run.traceback
+
+
+def test_keep_going_runs_the_rest(project):
+    (project / "params" / "mixed.py").write_text(
+        "def get_params():\n    return [{'name': 'bad', 'lr': 1}, {'name': 'after', 'lr': 1}]\n"
+    )
+
+    ended = runstore("run", "train", "-p", "mixed", "--keep-going", cwd=project)
+
+    assert ended.returncode == 1
+    assert "ran after" in ended.stdout
+    assert "1 of 2 parameter sets failed: bad" in newest(project).error
+
+
+def test_modules_in_sub_folders_have_dots(project):
+    (project / "experiments" / "vision" / "deep.py").write_text(
+        "import helper\n"
+        "from params.small import get_params\n"
+        "def run(params, manager): print(helper.WORD)\n"
+    )
+    (project / "helper.py").write_text("WORD = 'imported'\n")
+
+    ended = runstore("run", "vision.deep", "--names", "a", cwd=project)
+
+    assert ended.stdout == "imported\n", ended.stderr
+    assert newest(project).reference.startswith("vision.deep_1_")
+
+
+def test_all_sets_can_be_had_in_one_call(project):
+    (project / "experiments" / "train.py").write_text(
+        "def run(param_sets, manager):\n    print([one['lr'] for one in param_sets])\n"
+    )
+
+    ended = runstore("run", "train", "-p", "small", cwd=project)
+
+    assert ended.stdout == "[0.1, 0.2, 0.3]\n", ended.stderr
+
+
+def test_folders_are_configurable_and_found_from_below(project):
+    (project / "pyproject.toml").write_text(
+        "[tool.runstore]\nexperiments = 'src/exp'\nparams = 'conf'\nstore = 'kept'\n"
+    )
+    (project / "src").mkdir()
+    (project / "experiments").rename(project / "src" / "exp")
+    (project / "params").rename(project / "conf")
+
+    ended = runstore("run", "train", "-p", "small", cwd=project / "conf")
+
+    assert ended.returncode == 0, ended.stderr
+    with Store.open(project / "kept") as store:
+        assert store.get("latest").experiment_name == "train"
+
+
+def test_a_dry_run_records_nothing_and_says_so(project):
+    ended = runstore("run", "train", "-p", "small", "--dry", cwd=project)
+
+    assert ended.returncode == 0
+    assert "ran a" in ended.stdout
+    assert "nothing is recorded" in ended.stderr
+    assert is_empty(project)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["trian", "-p", "small"], "Did you mean 'train'?"),
+        (["train", "-p", "smal"], "Did you mean 'small'?"),
+        (["train"], "Name a parameter file: -p PARAMS"),
+        (["train", "-p", "small", "--names", "x"], "There is no parameter set 'x'"),
+        (["train", "-p", "small", "--indices", "7"], "out of range"),
+        (["train", "-p", "small", "--set", "lr"], "key=value"),
+        (["train", "-p", "small", "--set", "lr=quick"], "is no float"),
+        (["train", "-p", "small", "--set", "deep.lr=1"], "has no 'deep'"),
+        (["train", "-p", "small", "-p", "small"], "given twice"),
+        (["train", "-p", "small", "--nmaes", "a"], "No such option"),
+        (["train", "-p", "broken"], "params/broken.py does not import: ModuleNotFoundError"),
+        (["train", "-p", "typo"], "SyntaxError"),
+        (["train", "-p", "empty"], "Define get_params() in it."),
+        (["train", "-p", "twice"], "Two parameter sets are called 'a'"),
+        (["train", "-p", "small", "-p", "again"], "Two parameter sets are called 'a'"),
+        (["train", "-p", "unstorable"], "sock"),
+        (["norun", "-p", "small"], "Define run(params, manager) in it."),
+        (["../train", "-p", "small"], "There is no experiment"),
+        (["", "-p", "small"], "There is no experiment"),
+    ],
+)
+def test_mistakes_get_one_clear_message(project, arguments, said):
+    params = project / "params"
+    (params / "broken.py").write_text("import not_installed\n")
+    (params / "typo.py").write_text("def get_params(:\n")
+    (params / "empty.py").write_text("")
+    (params / "twice.py").write_text("def get_params(): return [{'name': 'a'}, {'name': 'a'}]\n")
+    (params / "again.py").write_text("def get_params(): return [{'name': 'a'}]\n")
+    (params / "unstorable.py").write_text(
+        "import socket\ndef get_params(): return {'name': 'a', 'sock': socket.socket()}\n"
+    )
+    (project / "experiments" / "norun.py").write_text("")
+
+    ended = runstore("run", *arguments, cwd=project)
+
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert len(messages(ended)) <= 4
+    assert ended.returncode not in {0, 70}
+    assert is_empty(project)
+
+
+def test_a_get_params_that_fails_shows_the_users_traceback(project):
+    (project / "params" / "fails.py").write_text("def get_params():\n    return 1 / 0\n")
+
+    ended = runstore("run", "train", "-p", "fails", cwd=project)
+
+    assert 'params/fails.py", line 2' in ended.stderr
+    assert "get_params failed: ZeroDivisionError" in ended.stderr
+    messages(ended)
+    assert is_empty(project)
+
+
+def test_notes_come_from_the_editor(project):
+    editor = project / "editor"
+    editor.write_text('#!/bin/sh\nprintf "two\\nlines\\n# not this\\n" > "$1"\n')
+    editor.chmod(0o755)
+
+    runstore("run", "train", "-p", "small", "--notes", cwd=project, env={"EDITOR": str(editor)})
+
+    assert newest(project).notes == "two\nlines"
+
+
+def test_a_full_store_is_a_folder_that_repeats_the_run(project):
+    (project / "experiments" / "train.py").write_text(
+        "def run(params, manager):\n"
+        "    def make(path):\n"
+        "        print('training', params['name'])\n"
+        "        path.write_text(str(params['lr'] * 2))\n"
+        "    print(params['name'], manager.cached('model.txt', make).read_text())\n"
+    )
+
+    ended = runstore("run", "train", "-p", "small", "--store-full", cwd=project)
+
+    run = newest(project)
+    folder = project / ".runstore" / "runs" / run.reference
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads((folder / "block.json").read_text())["status"] == "complete"
+    params = json.loads((folder / "params.json").read_text())
+    assert params["small"]["b"]["values"]["lr"] == 0.2
+    assert "pytest==" in (folder / "packages.txt").read_text()
+    assert "python.version" in (folder / "environment.json").read_text()
+    assert (folder / "log.txt").read_text() == ended.stdout
+    assert len(list((folder / "artifacts").rglob("model.txt"))) == 3
+    assert run.full_store
+    assert run.reproduce == (
+        f"runstore run train -p small --cache .runstore/runs/{run.reference}/artifacts --dry-cache"
+    )
+
+    before = sorted(folder.rglob("*"))
+    again = subprocess.run(
+        f"export PATH=$PATH_WITH_US:$PATH; {run.reproduce}",
+        shell=True,
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=with_us(project),
+    )
+
+    assert again.returncode == 0, again.stderr
+    assert "training" not in again.stdout
+    assert again.stdout.splitlines() == ["a 0.2", "b 0.4", "c 0.6"]
+    assert sorted(folder.rglob("*")) == before
+
+
+def with_us(project):
+    """A path with a `runstore` that is this one, installed or not."""
+    import os
+    import sys
+
+    command = project / "bin" / "runstore"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m runstore "$@"\n')
+    command.chmod(0o755)
+    return {**os.environ, "PATH_WITH_US": str(command.parent)}
+
+
+def test_ctrl_c_is_recorded_as_interrupted(project):
+    (project / "experiments" / "train.py").write_text(
+        "import os, signal\n"
+        "def run(params, manager):\n    os.kill(os.getpid(), signal.SIGINT)\n    input()\n"
+    )
+
+    ended = runstore("run", "train", "-p", "small", cwd=project)
+
+    assert ended.returncode == 130
+    assert newest(project).status is Status.INTERRUPTED
+    messages(ended)
+
+
+def test_runs_recorded_by_an_experiment_belong_to_it(project):
+    (project / "experiments" / "train.py").write_text(
+        "import subprocess, sys, runstore\n"
+        "CODE = \"import runstore; runstore.start_run('inner_process').finish()\"\n"
+        "def run(params, manager):\n"
+        "    with runstore.start_run('inner'):\n        pass\n"
+        "    subprocess.run([sys.executable, '-c', CODE], check=True)\n"
+    )
+
+    ended = runstore("run", "train", "-p", "small", "--names", "a", cwd=project)
+
+    assert ended.returncode == 0, ended.stderr
+    with Store.open(project / ".runstore") as store:
+        children = store.children("train#1")
+    assert [one.experiment_name for one in children] == ["inner", "inner_process"]
+
+
+def test_what_can_be_run_is_listed_without_running_it(project):
+    (project / "experiments" / "danger.py").write_text("raise SystemExit('ran')\n")
+    (project / "experiments" / "broken.py").write_text("def run(:\n")
+    (project / "experiments" / "_private.py").write_text("def run(params, manager): ...\n")
+
+    ended = runstore("experiments", "--json", cwd=project)
+
+    entries = json.loads(ended.stdout)
+    assert [(one["kind"], one["name"]) for one in entries] == [
+        ("broken", "broken"),
+        ("experiment", "train"),
+        ("params", "small"),
+    ]
+    assert entries[1]["summary"] == "Print what it is given."
+    assert "train" in runstore("experiments", cwd=project).stdout
+
+
+def test_a_new_project_runs_at_once(tmp_path):
+    made = runstore("init", "first", cwd=tmp_path)
+    ran = runstore("run", "pi", "-p", "darts", cwd=tmp_path / "first")
+    again = runstore("init", "first", cwd=tmp_path)
+
+    assert "runstore run pi -p darts" in made.stdout
+    assert ran.returncode == 0, ran.stderr
+    assert "pi is about 3.1" in ran.stdout
+    assert again.returncode != 0
+    assert "Nothing was written" in again.stderr

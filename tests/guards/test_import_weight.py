@@ -1,0 +1,90 @@
+"""What `import runstore` and `runstore ls` may load: a fact, where a timing would be noise."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from runstore import Store
+
+# What Python itself has loaded by then does not count.
+LOADED = (
+    "import sys; before = set(sys.modules); {code}; import json;"
+    "print('\\n' + json.dumps(sorted(set(sys.modules) - before)))"
+)
+HEAVY = {
+    "asyncio",
+    "click",
+    "concurrent",
+    "ctypes",
+    "curses",
+    "difflib",
+    "email",
+    "http",
+    "importlib.metadata",
+    "logging",
+    "multiprocessing",
+    "numpy",
+    "pandas",
+    "platform",
+    "rich",
+    "ssl",
+    "subprocess",
+    "tomllib",
+    "unittest",
+    "urllib.request",
+    "uuid",
+    "xml",
+}
+
+
+def loaded_by(code, *arguments):
+    ended = subprocess.run(
+        [sys.executable, "-c", LOADED.format(code=code), *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(json.loads(ended.stdout.splitlines()[-1]))
+
+
+def test_import_runstore_loads_nothing_but_itself():
+    ours = {one for one in loaded_by("import runstore") if one.startswith("runstore")}
+
+    assert ours == {"runstore"}
+
+
+def test_recording_needs_the_standard_library_alone(tmp_path):
+    code = (
+        "import runstore; run = runstore.start_run("
+        f"'light', params={{'lr': 0.1}}, store={str(tmp_path / 'store')!r}, capture=False);"
+        "run.finish(); run.record"
+    )
+
+    loaded = {one.split(".")[0] for one in loaded_by(code)}
+
+    assert loaded - sys.stdlib_module_names <= {"runstore"}
+    assert loaded & HEAVY == set()
+
+
+def test_ls_in_a_pipe_draws_nothing(tmp_path):
+    with Store.open(tmp_path) as store:
+        store.start("light", params={"lr": 0.1}, capture=False).finish()
+    code = (
+        "import sys; sys.argv = ['runstore', '--store', sys.argv[1], 'ls'];"
+        "from runstore.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "import json"
+    )
+
+    loaded = loaded_by(code, str(tmp_path))
+
+    assert loaded & (HEAVY - {"click"}) == set()
+    assert not any(one.startswith("runstore.runner") for one in loaded)
+
+
+@pytest.mark.parametrize("name", ["Store", "ManagerStore", "start_run", "Run"])
+def test_a_public_name_is_loaded_on_first_use(name):
+    assert f"runstore.{name}" not in loaded_by(f"import runstore; runstore.{name}")

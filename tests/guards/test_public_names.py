@@ -1,0 +1,48 @@
+"""The public names are pinned: a change of this list is a change that users see."""
+
+import inspect
+
+import runstore
+
+PUBLIC = [
+    "ActiveRun",
+    "ArtifactManager",
+    "Event",
+    "Experiment",
+    "ManagerStore",
+    "Page",
+    "ParameterSet",
+    "Run",
+    "RunstoreError",
+    "Status",
+    "Store",
+    "StoreWarning",
+    "current_run",
+    "parameter_set",
+    "start_run",
+]
+
+
+def test_the_list_is_pinned_and_sorted():
+    assert runstore.__all__ == PUBLIC == sorted(PUBLIC)
+
+
+def test_every_name_is_there_with_a_docstring():
+    for name in PUBLIC:
+        assert inspect.getdoc(getattr(runstore, name)), name
+
+
+def test_public_methods_have_docstrings():
+    bare = [
+        f"{name}.{member}"
+        for name in PUBLIC
+        if inspect.isclass(getattr(runstore, name))
+        for member, value in vars(getattr(runstore, name)).items()
+        if not member.startswith("_") and inspect.isfunction(value) and not inspect.getdoc(value)
+    ]
+
+    assert bare == []
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    assert not hasattr(runstore, "no_such_name")

@@ -1,0 +1,69 @@
+"""Cost is flat: no statement walks through all runs, whatever the store holds."""
+
+import sqlite3
+
+import pytest
+
+from runstore import Store
+from runstore.config import DATABASE
+from runstore.storage import blocks, statements
+
+# One row per experiment: a list of experiments is as long as what it shows.
+LISTS_EXPERIMENTS = {"EXPERIMENTS", "EXPERIMENT_COUNTS"}
+# ManagerStore shows every run as a list of dictionaries: that is its promise.
+SHOWS_ALL_RUNS = {"_ALL", "_IDS"}
+# They put what they found by an index in order: runs of one number or one alias, the newest
+# thousand, a page's parameter sets.
+SORTS_A_FEW = {
+    "RUNS_BY_ALIAS",
+    "RUNS_BY_NUMBER",
+    "NEWEST_RUNS_OF_EXPERIMENT",
+    "RECENT_REFERENCES",
+    "ROWS_BY_ALIAS",
+    "SETS_OF_RUNS",
+}
+
+
+class AnyValue(dict):
+    """A value for whatever parameter a statement has."""
+
+    def __missing__(self, key):
+        return 1
+
+
+def statements_of(module):
+    for name, text in vars(module).items():
+        words = text.split(None, 1) if isinstance(text, str) and "\n" in text else []
+        if words and words[0] in {"SELECT", "UPDATE", "DELETE", "WITH"}:
+            yield pytest.param(name, text, id=name)
+
+
+@pytest.fixture(scope="module")
+def connection(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plans")
+    with Store.open(folder) as store:
+        store.start("plans", params={"lr": 0.1}, capture=False).finish()
+    opened = sqlite3.connect(folder / DATABASE)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize(("name", "text"), [*statements_of(statements), *statements_of(blocks)])
+def test_no_statement_walks_through_all_runs(connection, name, text):
+    text = text.replace("{ids}", "1, 2")
+    positional = (1,) * text.count("?")
+
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {text}", positional or AnyValue()).fetchall()
+
+    # An index used in the order of a list ends after LIMIT rows; a table or a sort does not.
+    walks = [
+        step
+        for *_, step in plan
+        if step.startswith("SCAN") and not ("USING" in step and "LIMIT" in text)
+        if step not in {"SCAN CONSTANT ROW", "SCAN n"} and "SUBQUERY" not in step
+    ]
+    sorts = [step for *_, step in plan if "TEMP B-TREE" in step]
+    if name in LISTS_EXPERIMENTS | SHOWS_ALL_RUNS:
+        return
+    assert walks == [], plan
+    assert name in SORTS_A_FEW or sorts == [], plan
