@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runstore.active import warn
 from runstore.errors import StoreError, StoreReadOnlyError
@@ -28,6 +28,9 @@ from runstore.store_json import (
     write_block_file,
 )
 from runstore.take_in import TakeIn
+
+if TYPE_CHECKING:
+    from runstore.store import Store
 
 # Beyond that, making the whole list is quicker than looking for each place in it.
 _PATCHES_AT_MOST = 200
@@ -148,6 +151,16 @@ class BlockSync:
             return patched_list(self.path.read_bytes(), changes)
         except FileNotFoundError:
             return None
+
+
+def refresh_store_json(store: Store) -> None:
+    """Show what was recorded in the `store.json` of a folder that has one; else one look."""
+    if not (store.path / STORE_JSON).exists():
+        return
+    try:
+        BlockSync(store.path, BlockTable(store.database)).write_or_warn()
+    except StoreReadOnlyError as error:
+        warn(f"{store.path / STORE_JSON} was not made current: {error}")
 
 
 def _is_ours(state: Mapping[str, Any], stamp: Stamp | None) -> bool:

@@ -3,65 +3,53 @@
 from __future__ import annotations
 
 import os
-import time
 
 from runstore import lifetime
+from runstore.active import ActiveRun
 from runstore.block_sync import BlockSync
 from runstore.model.run import Run
 from runstore.model.status import Status
-from runstore.model.values import clean_text
-from runstore.storage.spool import Ending
 from runstore.store import Store
 
 _watched: dict[str, ManagedRun] = {}
 
 
-class ManagedRun:
-    """A run begun with `ManagerStore.add_run`, as `lifetime` sees it.
+class ManagedRun(ActiveRun):
+    """A run begun with `ManagerStore.add_run`; its end is written into `store.json` as well.
 
     Its manager reports the end. Where it cannot, because Ctrl-C or an error ends the process, the
     end is written at exit.
-
-    Attributes:
-        status: As last written by this process.
     """
 
     def __init__(self, store: Store, run: Run, sync: BlockSync) -> None:
-        self.uid = run.uid
-        self.reference = run.reference
-        self.status = run.status
-        self._store = store
+        super().__init__(store, run)
         self._sync = sync
-        self._pid = os.getpid()
 
-    def beat(self) -> None:
-        """Write a sign of life."""
-        self._store.mark_seen([self.uid])
-
-    def end(self, status: Status, error: BaseException | None) -> None:
-        """Write the end, because the process ends."""
+    def _write_end(
+        self, status: Status, error: str | None, traceback: str | None, exit_code: int | None
+    ) -> None:
         forget(self)
-        if self._pid != os.getpid():
-            return
-        text = None
-        if status is Status.ERROR and error is not None:
-            text = clean_text(f"{type(error).__name__} - {error}")
-        ending = Ending(
-            uid=self.uid, status=status.value, ended_at=time.time_ns() // 1000, error=text
-        )
-        self._store.write_ending(ending, self.reference)
-        self._sync.write_or_warn()
+        super()._write_end(status, error, traceback, exit_code)
+        if self._pid == os.getpid():
+            self._sync.write_or_warn()
 
 
 def watch(run: ManagedRun) -> None:
     """Watch over a run that has begun."""
     _watched[run.uid] = run
-    lifetime.begin(run)
 
 
 def watched(uid: str) -> ManagedRun | None:
     """Return the run with this uid if this process watches over it."""
     return _watched.get(uid)
+
+
+def watched_as(reference: str, store: Store) -> ManagedRun | None:
+    """Return the newest run of this reference in a store, if this process watches over it."""
+    for run in reversed(_watched.values()):
+        if run.reference == reference and run.store is store:
+            return run
+    return None
 
 
 def forget(run: ManagedRun) -> None:

@@ -190,10 +190,11 @@ class ManagerStore:
 
     def _watch_or_forget(self, row: BlockRow) -> None:
         mine = watched(row.run.uid)
-        if mine is not None and row.run.status.is_final:
+        if mine is None:
+            return
+        mine.status = row.run.status
+        if mine.status.is_final:
             forget(mine)
-        elif mine is not None:
-            mine.status = row.run.status
 
     # Reading
 

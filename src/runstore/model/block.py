@@ -157,14 +157,15 @@ def encode_block(block: Mapping[str, Any]) -> str:
 
 
 def _new_block(run: Run) -> Block:
-    block = {
+    files, sets = sets_of_files(run.experiment_name, run.parameter_sets)
+    block: Block = {
         "reference": run.reference,
         "experiment_name": run.experiment_name,
         "run_number": run.run_number,
         "timestamp": run.timestamp,
         "commit": run.commit or "",
-        PAGE.files_key: sets_of_files(run)[0],
-        PAGE.sets_key: sets_of_files(run)[1],
+        PAGE.files_key: files,
+        PAGE.sets_key: sets,
         "full_store": run.full_store,
         "status": WORD_OF_STATUS[run.status],
         "cli": run.cli or "",
@@ -178,15 +179,17 @@ def _new_block(run: Run) -> Block:
     return block
 
 
-def sets_of_files(run: Run) -> tuple[list[str], dict[str, list[list[str]]]]:
+def sets_of_files(
+    experiment_name: str, parameter_sets: Iterable[ParameterSet]
+) -> tuple[list[str], dict[str, list[list[str]]]]:
     """Return the parameter files of a run, and the name and hash of each set by its file.
 
     Sets that came from no file stand under the experiment's name: a block has no other place
     for them, and Curifactory calls the parameters of an experiment by its name as well.
     """
     sets: dict[str, list[list[str]]] = {}
-    for one in run.parameter_sets:
-        file = one.file if one.file is not None else run.experiment_name
+    for one in parameter_sets:
+        file = one.file if one.file is not None else experiment_name
         sets.setdefault(file, []).append([one.name, one.hash])
     return list(sets), sets
 
@@ -207,19 +210,21 @@ def _overlaid(block: Block, run: Run) -> Block:
         # What a block does not say was made up for the row, and is not news to the block.
         if before is not None and before != now:
             block[key] = now
-    for key, before, now in (
+    texts: tuple[tuple[str, str | None, str | None], ...] = (
         ("commit", said.commit, run.commit),
         ("notes", said.notes, run.notes),
         ("error", said.error, run.error),
         ("reproduce", said.reproduce, run.reproduce),
-    ):
-        if before != now:
-            block[key] = now
+    )
+    for key, old, new in texts:
+        if old != new:
+            block[key] = new
     if said.full_store != run.full_store:
         block["full_store"] = run.full_store
     if list(map(_identity, said.parameter_sets)) != list(map(_identity, run.parameter_sets)):
         dialect = RECENT if "params" in block else PAGE
-        block[dialect.files_key], block[dialect.sets_key] = sets_of_files(run)
+        files, sets = sets_of_files(run.experiment_name, run.parameter_sets)
+        block[dialect.files_key], block[dialect.sets_key] = files, sets
     return block
 
 
