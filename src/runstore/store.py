@@ -95,7 +95,11 @@ class Store:
         return store
 
     def close(self) -> None:
-        """Give back the connections. Nothing more is written of runs that are still executed."""
+        """Give back the connections, once facts that are being captured are written.
+
+        Nothing more is written of runs that are still executed.
+        """
+        lifetime.wait_for_background()
         lifetime.forget(lambda run: isinstance(run, ActiveRun) and run.store is self)
         self.database.close()
 

@@ -20,7 +20,13 @@ ALLOWED = {
     "root": DOOR | {"cli"},
 }
 # What is not of the standard library, and where it may be imported.
-THIRD_PARTY = {"click": {"cli"}, "rich": {"cli"}, "tomli": {"door"}}
+# typing_extensions is for type checkers, which bring it along.
+THIRD_PARTY = {
+    "click": {"cli"},
+    "rich": {"cli"},
+    "tomli": {"door"},
+    "typing_extensions": {"door"},
+}
 
 
 def room_of(module):

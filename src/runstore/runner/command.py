@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from runstore.active import PARENT_VARIABLE
+from runstore.block_sync import refresh_store_json
 from runstore.errors import CommandNotFoundError, UsageError
 from runstore.model.status import Status
 from runstore.runner.signals import pass_on_until_ended
@@ -112,6 +113,7 @@ def run_command(
     run = store.start(
         experiment or experiment_of(command), params=params, notes=notes, argv=command
     )
+    refresh_store_json(store)
     streams = Streams(store.folder_of(run.reference) / LOG)
     environment = {
         **os.environ,
@@ -132,6 +134,7 @@ def run_command(
     streams.end()
     ended = _how_it_ended(run.reference, wait_status, asked)
     run.finish(ended.status, error=ended.error, exit_code=ended.exit_code)
+    refresh_store_json(store)
     return ended
 
 

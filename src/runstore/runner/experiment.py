@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from runstore import lifetime
 from runstore.active import PARENT_VARIABLE, ActiveRun
+from runstore.block_sync import refresh_store_json
 from runstore.errors import StoreUnavailableError, UsageError, UserCodeError
 from runstore.model.params import ParameterSet, parameter_set
 from runstore.runner import modules, overrides, run_folder
@@ -218,8 +219,10 @@ def execute(
         argv=argv,
         full_store=request.store_full,
     )
+    refresh_store_json(store)
     outcome = Outcome(run.reference, len(plan.steps))
     with ExitStack() as stack:
+        stack.callback(refresh_store_json, store)
         if request.store_full:
             outcome.folder = store.folder_of(run.reference)
             _begin_folder(outcome.folder, store, run)

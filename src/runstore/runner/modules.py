@@ -67,7 +67,7 @@ def function_of(
     Raises:
         UsageError: The module has none of this name.
     """
-    found = getattr(loaded, name, None)
+    found: Callable[..., Any] | None = getattr(loaded, name, None)
     if not callable(found):
         call = {"run": "run(params, manager)", "get_params": "get_params()"}.get(name, name)
         raise UsageError(

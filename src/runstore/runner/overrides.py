@@ -123,9 +123,9 @@ def read_value(text: str, old: Any, key: str) -> Any:
         ((list, tuple, dict, set, frozenset), lambda word: _container(old, word)),
     )
     for kind, reader in readers:
-        if isinstance(old, kind):  # type: ignore[arg-type]
+        if isinstance(old, kind):
             try:
-                return reader(text)  # type: ignore[operator]
+                return reader(text)
             except (ValueError, SyntaxError, KeyError, TypeError):
                 word = type(old).__name__
                 raise _wrong(f"{key}: {text!r} is no {word}, as {old!r:.60} is") from None

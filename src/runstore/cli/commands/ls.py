@@ -1,0 +1,66 @@
+"""runstore ls: list runs, newest first."""
+
+from __future__ import annotations
+
+import click
+
+from runstore.cli import output
+from runstore.cli.completions import complete_experiments
+from runstore.cli.context import open_store
+from runstore.model.run import Run
+from runstore.store import PAGE_LIMIT
+
+_HEADERS = ("run", "status", "started", "took", "parameters", "notes")
+_STYLES = {1: {status.value: style for status, style in output.STATUS_STYLES.items()}}
+_SETS_SHOWN = 3
+
+
+@click.command(short_help="List runs, newest first.")
+@click.argument("experiment", required=False, shell_complete=complete_experiments)
+@click.option(
+    "-n",
+    "--limit",
+    default=20,
+    show_default=True,
+    type=click.IntRange(1, PAGE_LIMIT),
+    help="Runs per page.",
+)
+@click.option("--after", metavar="CURSOR", help="Go on where a page ended.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(experiment: str | None, limit: int, after: str | None, *, as_json: bool) -> None:
+    """List runs, newest first; all of them, or those of EXPERIMENT.
+
+    In a pipe there is one line per run with tabs between the columns.
+    """  # fmt: skip
+    with open_store() as store:
+        page = store.list(experiment, limit=limit, after=after)
+    if as_json:
+        output.print_json({"runs": [output.run_as_json(run) for run in page], "next": page.next})
+        return
+    if not page.items:
+        click.echo("runstore: there are no runs.", err=True)
+        return
+    output.print_table(_HEADERS, [_row(run) for run in page], styles=_STYLES, widest=4)
+    if page.next is not None and output.is_terminal():
+        click.echo(f"There are more: add --after {page.next}", err=True)
+
+
+def _row(run: Run) -> tuple[str, ...]:
+    return (
+        run.reference,
+        run.status.value,
+        output.local_time(run.started_at),
+        output.lifetime_text(run),
+        _parameters(run),
+        run.notes or "",
+    )
+
+
+def _parameters(run: Run) -> str:
+    """Return the values of a single set, or the names of several."""
+    sets = run.parameter_sets
+    if len(sets) == 1:
+        return sets[0].preview()
+    shown = ", ".join(one.name for one in sets[:_SETS_SHOWN])
+    more = f" and {len(sets) - _SETS_SHOWN} more" if len(sets) > _SETS_SHOWN else ""
+    return shown + more

@@ -1,0 +1,209 @@
+"""runstore show: everything about one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from runstore.cli import output
+from runstore.cli.completions import complete_runs
+from runstore.cli.context import open_store
+from runstore.errors import NotFoundError
+from runstore.model.run import Event, Run
+from runstore.store import Store
+
+_SHORT_COMMIT = 12
+_LEFT_OUT = ("command.", "git.commit", "git.branch", "git.dirty", "git.has_untracked")
+
+
+@click.command(short_help="Show one run.")
+@click.argument("run", default="latest", shell_complete=complete_runs)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--document", metavar="NAME", help="Print a captured text: patch, packages, untracked."
+)
+def command(run: str, document: str | None, *, as_json: bool) -> None:
+    """Show everything about RUN; without it, about the newest.
+
+    RUN is a reference, a unique beginning of one, mnist#7, mnist#-1 (the newest of mnist), a uid,
+    or latest.
+    """
+    with open_store() as store:
+        found = store.get(run)
+        if document is not None:
+            click.echo(_document(store, found, document), nl=False)
+        elif as_json:
+            output.print_json(_as_json(store, found))
+        else:
+            _print_sections(_sections(store, found))
+
+
+def _document(store: Store, run: Run, name: str) -> str:
+    text = store.document(run.uid, name)
+    if text is None:
+        known = ", ".join(store.documents(run.uid)) or "none"
+        raise NotFoundError(f"{run.reference} has no document {name!r}.", hint=f"It has: {known}.")
+    return text
+
+
+def _as_json(store: Store, run: Run) -> dict[str, Any]:
+    return {
+        **output.run_as_json(run),
+        "documents": list(store.documents(run.uid)),
+        "children": [child.reference for child in store.children(run.uid)],
+        "events": [
+            {
+                "at": output.as_utc(event.at),
+                "author": event.author,
+                "field": event.field,
+                "old": event.old,
+                "new": event.new,
+            }
+            for event in store.events(run.uid)
+        ],
+    }
+
+
+Section = tuple[str, list[tuple[str, str]]]
+
+
+def _sections(store: Store, run: Run) -> Iterator[Section]:
+    """Yield the title and the lines of each part; parts without lines are left out."""
+    yield "", list(_head(store, run))
+    for one in run.parameter_sets:
+        place = f"{one.file}: " if one.file else ""
+        title = f"parameters {place}{one.name}  {one.hash}"
+        yield title, list(_flattened(one.values)) or [("", "no values are known")]
+    yield "code", list(_code(store, run))
+    yield (
+        "environment",
+        [
+            (name, _fact(value))
+            for name, value in sorted(run.facts.values.items())
+            if not name.startswith(_LEFT_OUT)
+        ],
+    )
+    yield "unknown", sorted(run.facts.unknown.items())
+    yield (
+        "runs inside",
+        [(child.reference, child.status.value) for child in store.children(run.uid)],
+    )
+    yield "edits", [(output.local_time(event.at), _edit(event)) for event in store.events(run.uid)]
+    if run.traceback:
+        yield "traceback", [("", line) for line in run.traceback.rstrip().splitlines()]
+
+
+def _head(store: Store, run: Run) -> Iterator[tuple[str, str]]:
+    yield "run", run.reference
+    yield "status", run.status.value
+    yield "started", output.local_time(run.started_at)
+    if run.ended_at is not None:
+        word = "last known alive" if run.status.value == "lost" else "ended"
+        yield word, output.local_time(run.ended_at)
+    yield "took", output.lifetime_text(run)
+    for label, text in (
+        ("exit code", None if run.exit_code is None else str(run.exit_code)),
+        ("error", run.error),
+        ("notes", run.notes),
+        ("command", run.cli),
+        ("folder", run.facts.values.get("command.cwd")),
+        ("user", run.facts.values.get("command.user")),
+        ("host", run.hostname),
+        ("parent", _parent(store, run)),
+        ("files", str(store.folder_of(run.reference)) if run.full_store else None),
+        ("reproduce", run.reproduce),
+        ("uid", run.uid),
+    ):
+        if text:
+            yield label, str(text)
+
+
+def _parent(store: Store, run: Run) -> str | None:
+    if run.parent_uid is None:
+        return None
+    try:
+        return store.get(run.parent_uid).reference
+    except NotFoundError:
+        return f"{run.parent_uid} (not in this store)"
+
+
+def _code(store: Store, run: Run) -> Iterator[tuple[str, str]]:
+    known = run.facts.values
+    if run.commit:
+        branch = known.get("git.branch")
+        dirty = {True: ", with changes", False: ""}.get(bool(run.workdir_dirty), "")
+        new = ", with new files" if known.get("git.has_untracked") else ""
+        yield "commit", f"{run.commit}{f' on {branch}' if branch else ''}{dirty}{new}"
+    for name in store.documents(run.uid):
+        text = store.document(run.uid, name) or ""
+        lines = text.count("\n")
+        yield name, f"{lines} lines; print with: runstore show {run.reference} --document {name}"
+
+
+def _flattened(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            yield from _flattened(value, f"{name}.")
+        else:
+            yield name, repr(value)
+
+
+def _fact(value: object) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _edit(event: Event) -> str:
+    return f"{event.author}: {event.field}: {event.old or '(none)'} → {event.new or '(none)'}"
+
+
+def _print_sections(sections: Iterator[Section]) -> None:
+    """Print label and text side by side; on a terminal long texts go on below themselves."""
+    is_first = True
+    for title, lines in sections:
+        if not lines:
+            continue
+        if not is_first:
+            click.echo()
+        is_first = False
+        if title:
+            _print_title(title)
+        _print_lines(lines)
+
+
+def _print_title(title: str) -> None:
+    safe = output.terminal_safe(title)
+    if not output.is_terminal():
+        click.echo(safe)
+        return
+    from rich.text import Text
+
+    output.console().print(Text(safe, style="bold"))
+
+
+def _print_lines(lines: list[tuple[str, str]]) -> None:
+    width = min(24, max(len(label) for label, _ in lines))
+    if not output.is_terminal():
+        for label, text in lines:
+            shown = output.terminal_safe(text, keep_lines=True).replace(
+                "\n", "\n" + " " * (width + 4)
+            )
+            click.echo(f"  {output.terminal_safe(label):{width}}  {shown}".rstrip())
+        return
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(max_width=24, overflow="fold", style="dim" if width else None)
+    table.add_column(overflow="fold", ratio=1)
+    styles = {one.value: style for one, style in output.STATUS_STYLES.items()}
+    for label, text in lines:
+        style = styles.get(text, "") if label == "status" else ""
+        table.add_row(
+            Text(output.terminal_safe(label)),
+            Text(output.terminal_safe(text, keep_lines=True), style=style),
+        )
+    output.console().print(Padding(table, (0, 0, 0, 2)))

@@ -1,0 +1,60 @@
+"""What a shell offers: runs, experiments, modules of the project. It has no place for messages."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+
+import click
+
+from runstore.errors import RunstoreError
+from runstore.store import Store
+
+
+def complete_runs(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Return references that begin so, recent ones first."""
+    return _asked(context, lambda store: list(store.complete(begun)))
+
+
+def complete_experiments(
+    context: click.Context, _parameter: click.Parameter, begun: str
+) -> list[str]:
+    """Return experiments that begin so, the most recently run first."""
+    return _asked(
+        context,
+        lambda store: [one.name for one in store.experiments() if one.name.startswith(begun)],
+    )
+
+
+def _asked(context: click.Context, ask: Callable[[Store], list[str]]) -> list[str]:
+    location = context.find_root().params.get("store")
+    with warnings.catch_warnings(), suppress(RunstoreError):
+        warnings.simplefilter("ignore")
+        with Store.open(location, create=False) as store:
+            return ask(store)
+    return []
+
+
+def complete_experiment_modules(
+    _context: click.Context, _parameter: click.Parameter, begun: str
+) -> list[str]:
+    """Return experiment modules that begin so."""
+    from runstore.runner.project import Project, modules_in
+
+    with suppress(RunstoreError):
+        folder = Project.find().experiments
+        return [one.name for one in modules_in(folder) if one.name.startswith(begun)]
+    return []
+
+
+def complete_parameter_modules(
+    _context: click.Context, _parameter: click.Parameter, begun: str
+) -> list[str]:
+    """Return parameter modules that begin so."""
+    from runstore.runner.project import Project, modules_in
+
+    with suppress(RunstoreError):
+        folder = Project.find().params
+        return [one.name for one in modules_in(folder) if one.name.startswith(begun)]
+    return []

@@ -1,0 +1,46 @@
+"""What each kind of error means to the shell that called."""
+
+from __future__ import annotations
+
+from runstore import errors
+
+FAILED = 1  # what was run failed; the command itself did its work
+USAGE = 2
+NOT_FOUND = 3
+CONFLICT = 4
+STORE = 5
+MISSING_EXTRA = 6
+BUG = 70  # EX_SOFTWARE of sysexits.h
+INTERRUPTED = 130
+
+# A class without a row would take its parent's; a test asks for a row of each.
+EXIT_CODES: dict[type[errors.RunstoreError], int] = {
+    errors.RunstoreError: FAILED,
+    errors.UsageError: USAGE,
+    errors.FilterError: USAGE,
+    errors.InvalidValueError: USAGE,
+    errors.NotFoundError: NOT_FOUND,
+    errors.RunNotFoundError: NOT_FOUND,
+    errors.AmbiguousReferenceError: NOT_FOUND,
+    errors.CommandNotFoundError: 127,
+    errors.ConflictError: CONFLICT,
+    errors.RunActiveError: CONFLICT,
+    errors.RunFinishedError: CONFLICT,
+    errors.DuplicateReferenceError: CONFLICT,
+    errors.StoreError: STORE,
+    errors.StoreLockedError: STORE,
+    errors.StoreUnavailableError: STORE,
+    errors.StoreReadOnlyError: STORE,
+    errors.StoreCorruptError: STORE,
+    errors.SchemaTooOldError: STORE,
+    errors.SchemaTooNewError: STORE,
+    errors.UserCodeError: FAILED,
+    errors.MissingExtraError: MISSING_EXTRA,
+}
+
+
+def exit_code_of(error: errors.RunstoreError) -> int:
+    """Return the exit code of an error; a command that cannot be started tells its own."""
+    if isinstance(error, errors.CommandNotFoundError):
+        return error.exit_code
+    return EXIT_CODES[type(error)]

@@ -1,0 +1,141 @@
+"""The command `runstore`: finds a command by its name, and says what went wrong in plain words."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import sys
+import warnings
+from collections.abc import Sequence
+
+import click
+
+import runstore
+from runstore.cli.exit_codes import BUG, INTERRUPTED, exit_code_of
+from runstore.cli.output import terminal_safe
+from runstore.errors import RunstoreError, StoreWarning, UserCodeError
+
+
+class _Commands(click.Group):
+    """Commands by the name of their file; `exec` is a word of Python's, so its file is `exec_`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        from runstore.cli import commands
+
+        return sorted(one.name.rstrip("_") for one in pkgutil.iter_modules(commands.__path__))
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's
+        cmd_name: str,
+    ) -> click.Command | None:
+        for module in (cmd_name, f"{cmd_name}_"):
+            if cmd_name.isidentifier() and self._is_file(module):
+                found = importlib.import_module(f"runstore.cli.commands.{module}")
+                command: click.Command = found.command
+                return command
+        return None
+
+    @staticmethod
+    def _is_file(module: str) -> bool:
+        from runstore.cli import commands
+
+        return any(
+            os.path.exists(os.path.join(folder, f"{module}.py"))  # noqa: PTH110, PTH118 - each command pays for pathlib
+            for folder in commands.__path__
+        )
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        command = self.get_command(ctx, name)
+        if command is None and not ctx.resilient_parsing:
+            import difflib
+
+            close = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            ctx.fail(f"There is no command {name!r}.{hint}")
+        return name, command, args[1:]
+
+
+@click.command(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option("--store", metavar="LOCATION", help="Folder or URL of the store.")
+@click.version_option(runstore.__version__, "-V", "--version", prog_name="runstore")
+def group(store: str | None) -> None:
+    """Every run of an experiment numbered, described, searchable and repeatable."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and end the process with its exit code."""
+    warnings.showwarning = _show_warning
+    sys.exit(_exit_code(arguments))
+
+
+def _exit_code(arguments: Sequence[str] | None) -> int:  # noqa: PLR0911 - one row per kind
+    try:
+        ended = group.main(arguments, prog_name="runstore", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _reader_went_away()
+    except RunstoreError as error:
+        _tell(error)
+        return exit_code_of(error)
+    except Exception as error:  # noqa: BLE001 - the outermost layer: nothing else would tell it
+        return _bug(error)
+    return ended if isinstance(ended, int) else 0
+
+
+def _tell(error: RunstoreError) -> None:
+    if isinstance(error, UserCodeError):
+        click.echo(error.traceback, err=True, nl=False)
+    for part in (f"runstore: {error.what}", error.kept, error.hint):
+        if part:
+            click.echo(terminal_safe(part, keep_lines=True), err=True)
+
+
+def _reader_went_away() -> int:
+    """End quietly, as other programs in a pipe do; nothing is left to be flushed at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _bug(error: Exception) -> int:
+    """Say that it is our fault, and keep what is needed to mend it."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="runstore-bug-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as file:
+        file.write(f"runstore {runstore.__version__}, Python {sys.version}\n")
+        traceback.print_exception(error, file=file)
+    click.echo(f"runstore: This is a bug in runstore: {type(error).__name__}: {error}", err=True)
+    click.echo(f"The details are in {file.name}; please report them.", err=True)
+    return BUG
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: object = None,  # noqa: ARG001 - the signature is the warnings module's
+    line: str | None = None,
+) -> None:
+    """Show what a store worked around as one line; other warnings as Python does."""
+    if issubclass(category, StoreWarning):
+        click.echo(f"runstore: {terminal_safe(str(message))}", err=True)
+    else:
+        click.echo(warnings.formatwarning(message, category, filename, lineno, line), err=True)

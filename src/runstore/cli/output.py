@@ -1,0 +1,191 @@
+"""Printing for people and for programs: tables, JSON, and text that cannot harm a terminal."""
+
+from __future__ import annotations
+
+import math
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runstore.model.run import Run
+from runstore.model.status import Status
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Never by colour alone: the word stands beside it.
+STATUS_STYLES = {
+    Status.COMPLETE: "green",
+    Status.ERROR: "bold red",
+    Status.INTERRUPTED: "yellow",
+    Status.LOST: "magenta",
+    Status.RUNNING: "cyan",
+    Status.LIVE: "cyan",
+    Status.QUEUED: "blue",
+}
+_HARMFUL = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_SILENCE_S = 60  # a sign of life comes every ten seconds
+_RUNNING_FIRST_UNITS = (("d", 86400), ("h", 3600), ("min", 60))
+
+
+def terminal_safe(text: str, *, keep_lines: bool = False) -> str:
+    """Return text with what a terminal would obey made visible: escapes, controls, directions."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        one
+        if one.isprintable() or one == "\t" or (keep_lines and one == "\n")
+        else " "
+        if one in "\n\r\u2028\u2029"
+        else _visible(one)
+        for one in text
+    )
+
+
+def _visible(character: str) -> str:
+    if unicodedata.category(character) in _HARMFUL or not character.isprintable():
+        return character.encode("unicode_escape").decode("ascii")
+    return character
+
+
+def is_terminal() -> bool:
+    """Tell whether stdout is looked at by a person."""
+    return sys.stdout.isatty()
+
+
+def console() -> Console:
+    """Return a console for stdout; it honours NO_COLOR and the width of the terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=False)
+
+
+def print_table(
+    headers: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    styles: Mapping[int, Mapping[str, str]] | None = None,
+    widest: int | None = None,
+) -> None:
+    """Print rows: drawn to fit on a terminal, one per line with tabs between in a pipe.
+
+    Args:
+        headers: Name of each column.
+        rows: Texts; whatever they hold, each stays on its line.
+        styles: By column, the style of a text that stands in it.
+        widest: The column that gets the room that is left.
+    """
+    if not is_terminal():
+        click.echo("\t".join(headers))
+        for row in rows:
+            click.echo("\t".join(terminal_safe(cell).replace("\t", " ") for cell in row))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = console()
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column, header in enumerate(headers):
+        table.add_column(
+            header,
+            no_wrap=True,
+            overflow="ellipsis",
+            ratio=1 if column == widest else None,
+        )
+    for row in rows:
+        table.add_row(
+            *(
+                Text(terminal_safe(cell).replace("\t", " "), style=_style(styles, column, cell))
+                for column, cell in enumerate(row)
+            )
+        )
+    drawn.print(table)
+
+
+def _style(styles: Mapping[int, Mapping[str, str]] | None, column: int, cell: str) -> str:
+    return (styles or {}).get(column, {}).get(cell, "")
+
+
+def print_json(value: object) -> None:
+    """Print strict JSON, indented; what JSON cannot say is text."""
+    import json
+
+    click.echo(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def plain(value: Any) -> Any:
+    """Return a value made of what strict JSON knows: NaN and other types become text."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or type(value) in {str, int, float, bool}:
+        return value
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def as_utc(at: datetime) -> str:
+    """Return a time as ISO 8601 with Z."""
+    return at.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+
+
+def run_as_json(run: Run) -> dict[str, Any]:
+    """Return a run for `--json`: the attributes of `Run`, times in UTC, durations in seconds."""
+    times = {
+        name: None if at is None else as_utc(at)
+        for name in ("started_at", "ended_at", "last_seen_at")
+        for at in (getattr(run, name),)
+    }
+    same = (
+        "uid", "experiment_name", "run_number", "reference", "timestamp", "notes", "error",
+        "traceback", "exit_code", "parent_uid", "commit", "workdir_dirty", "cli", "hostname",
+        "full_store", "reproduce",
+    )  # fmt: skip
+    return {
+        **{name: getattr(run, name) for name in same},
+        **times,
+        "status": run.status.value,
+        "duration_s": run.duration.total_seconds() if run.duration is not None else None,
+        "parameter_sets": [
+            {"name": one.name, "file": one.file, "hash": one.hash, "values": one.values}
+            for one in run.parameter_sets
+        ],
+        "facts": dict(run.facts.values),
+        "unknown_facts": dict(run.facts.unknown),
+    }
+
+
+def lifetime_text(run: Run, now: datetime | None = None) -> str:
+    """Return how long a run took, or takes; silence is shown as silence."""
+    if run.duration is not None:
+        return duration_text(run.duration)
+    silence = run.silent_for(now)
+    if silence is not None and silence.total_seconds() > _SILENCE_S:
+        return f"no sign for {duration_text(silence)}"
+    return duration_text((now or datetime.now(timezone.utc)) - run.started_at)
+
+
+def duration_text(duration: timedelta) -> str:
+    """Return a duration as a person says it: `0.3 s`, `42 s`, `5 min`, `2 h 10 min`, `3 d 4 h`."""
+    seconds = max(0.0, duration.total_seconds())
+    if seconds < 10:  # noqa: PLR2004 - below, tenths matter
+        return f"{seconds:.1f} s"
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.0f} s"
+    parts = []
+    for unit, size in _RUNNING_FIRST_UNITS:
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count:.0f} {unit}")
+    return " ".join(parts[:2])
+
+
+def local_time(at: datetime) -> str:
+    """Return a time as this machine's clock shows it."""
+    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"

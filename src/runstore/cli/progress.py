@@ -1,0 +1,64 @@
+"""A progress bar over parameter sets, where there is a terminal and more than one set."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class _Silent:
+    """Shows nothing."""
+
+    def begin(self, name: str) -> None:
+        """Be told that a set begins."""
+
+    def advance(self) -> None:
+        """Be told that a set is done."""
+
+
+class _Bar:
+    """Shows the set at work, and how many are done."""
+
+    def __init__(self, bar: Any, total: int) -> None:
+        self._bar = bar
+        self._task = bar.add_task("", total=total)
+
+    def begin(self, name: str) -> None:
+        """Show the name of the set."""
+        from rich.text import Text
+
+        self._bar.update(self._task, description=Text(name[:40]).plain.replace("[", r"\["))
+
+    def advance(self) -> None:
+        """Show one more as done."""
+        self._bar.advance(self._task)
+
+
+@contextmanager
+def shown_on_terminal(total: int) -> Iterator[_Silent | _Bar]:
+    """Give a progress bar on stderr; what is printed meanwhile stands above it."""
+    if total < 2 or not sys.stderr.isatty():  # noqa: PLR2004 - one set is no progress
+        yield _Silent()
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    # Output that goes to a file or a pipe stays there; only a terminal's is drawn above the bar.
+    is_shared = sys.stdout.isatty()
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, redirect_stdout=is_shared) as bar:
+        yield _Bar(bar, total)
