@@ -7,7 +7,7 @@ block with what the file held before; the result goes into the database, and fro
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +82,23 @@ class BlockSync:
                 if is_same and stamp == stamp_of(self.path):
                     state = {**state, **stamp.as_state()}
             self._write(state, file_is_wanted=file_is_wanted)
+
+    def take_in_or_warn(self) -> None:
+        """Take in what another program wrote, before a change of our own.
+
+        A file that cannot be read (a folder in its place, no permission) costs no run.
+
+        Raises:
+            StoreError: The database cannot be written, or is locked.
+        """
+        if not self.is_foreign():
+            return
+        try:
+            self.bring_together()
+        except StoreError:
+            raise
+        except OSError as error:
+            warn(f"{self.path} could not be read: {error}. Runs are kept in the database only.")
 
     def write_or_warn(self, *, file_is_wanted: bool = False) -> None:
         """Bring file and database together after a change; the change itself is safe already."""
@@ -174,10 +191,17 @@ def _changed_at(path: Path) -> int:
     return stamp.mtime_ns // 1000 if stamp else time.time_ns() // 1000
 
 
-def trees_of(folder: Path) -> dict[str, str]:
-    """Return the values of parameter sets that the registry beside the file explains."""
+def trees_of(folder: Path, hashes: Collection[str] | None = None) -> dict[str, str]:
+    """Return the values of parameter sets that the registry beside the file explains.
+
+    Args:
+        folder: Where the registry is.
+        hashes: Only these sets; None for all.
+    """
     trees: dict[str, str] = {}
     for digest, (name, values) in read_registry(folder).items():
+        if hashes is not None and digest not in hashes:
+            continue
         tree = parameter_set(values, name=name or "").tree
         if tree is not None:
             trees[digest] = tree

@@ -25,6 +25,10 @@ class ManagedRun(ActiveRun):
         super().__init__(store, run)
         self._sync = sync
 
+    def capture_the_rest(self) -> None:
+        """Read in the background what takes long: changes of code, packages, hardware."""
+        self.store._capture_the_rest(self.uid, self.record.facts)  # noqa: SLF001 - the same room
+
     def _write_end(
         self, status: Status, error: str | None, traceback: str | None, exit_code: int | None
     ) -> None:

@@ -103,7 +103,10 @@ class ArtifactManager:
         self.runs_path = os.fspath(runs_path or os.path.join(self.manager_cache_path, RUNS))  # noqa: PTH118 - a relative path stays as it was given
         self.run: ActiveRun | None = None
         self.run_info: Block | None = None
-        self._is_ours_to_end = True
+        # Experiments change the working directory; folders stay where they were meant.
+        self._folder = Path(self.manager_cache_path).absolute()
+        self._runs_folder = Path(self.runs_path).absolute()
+        self._manager_store: ManagerStore | None = None
         self._is_entered = False
         self._written_notes = notes
         self.set_params(params)
@@ -135,7 +138,6 @@ class ArtifactManager:
         manager.git_workdir_dirty = record.workdir_dirty
         manager.reproduction_line = record.reproduce or ""
         manager.run = run
-        manager._is_ours_to_end = False  # noqa: SLF001 - its own class
         return manager
 
     def __repr__(self) -> str:
@@ -157,15 +159,19 @@ class ArtifactManager:
     @property
     def run_output_path(self) -> Path:
         """The folder of plain files of this run; it exists for a full store."""
-        return Path(self.runs_path) / folder_name(self.get_reference_name())
+        return self._runs_folder / folder_name(self.get_reference_name())
 
     def get_run_output_path(self, obj_name: str | None = None) -> str:
-        """Return the folder of this run, or a path in it; the folders are made."""
+        """Return the folder of this run, or a path in it; the folders are made.
+
+        It is relative where it lies below the working directory.
+        """
         path = self.run_output_path
         if obj_name is not None:
             path /= obj_name
         (path if obj_name is None else path.parent).mkdir(parents=True, exist_ok=True)
-        return str(path)
+        here = Path.cwd()
+        return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
     # Parameters
 
@@ -192,20 +198,22 @@ class ArtifactManager:
         """
         if self.run is None:
             self._add()
-        elif self._is_ours_to_end:
+        elif self._manager_store is not None:
             self._write_notes(self.run)
-            self.run_info = ManagerStore(self.manager_cache_path).update_run(self)
+            self.run_info = self._manager_store.update_run(self)
         else:
             self._write_notes(self.run)
             refresh_store_json(self.run.store)
         self._write_block_file()
 
     def _add(self) -> None:
-        self.run_info = ManagerStore(self.manager_cache_path).add_run(self)
-        store = open_shared(self.manager_cache_path)
-        self.run = watched_as(self.run_info["reference"], store)
+        kept = self._manager_store = ManagerStore(self._folder)
+        self.run_info = kept.add_run(self)
+        run = self.run = watched_as(self.run_info["reference"], open_shared(self._folder))
+        if run is not None:
+            run.capture_the_rest()
         if self.status != INCOMPLETE:
-            self.run_info = ManagerStore(self.manager_cache_path).update_run(self)
+            self.run_info = kept.update_run(self)
 
     def _write_notes(self, run: ActiveRun) -> None:
         if self.notes != self._written_notes:
@@ -214,7 +222,7 @@ class ArtifactManager:
 
     def _write_block_file(self) -> None:
         """Show the block of a full store in its folder too; without it the run goes on."""
-        if not (self.store_full and self.run_info and self._is_ours_to_end):
+        if not (self.store_full and self.run_info and self._manager_store):
             return
         try:
             path = Path(self.get_run_output_path(BLOCK_FILE))

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from runstore.errors import InvalidValueError
 from runstore.model.block import MIDDLE, PAGE, RECENT, Block, Dialect
+from runstore.model.params import ParameterSet
 from runstore.model.reference import TIMESTAMP_FORMAT, build_reference
 
 # Set on a manager whose dialect would read differently once we have told it the dirty flag.
@@ -121,7 +123,7 @@ def new_block(manager: Any, number: int, dialect: Dialect, runs_folder: Path) ->
         dialect.sets_key: {} if sets is _NOTHING else sets,
         "full_store": is_full_store(manager),
         "status": "incomplete",
-        "cli": _first(manager, "run_line", default=""),
+        "cli": _masked(_first(manager, "run_line", default="")),
         "hostname": _first(manager, "hostname", default="") or socket.gethostname(),
         "notes": _first(manager, "notes"),
     }
@@ -159,6 +161,27 @@ def _parameters(manager: Any) -> tuple[Any, Any]:
     return files, sets
 
 
+def trees_said_by(manager: Any) -> dict[str, str]:
+    """Return the values of parameter sets that the manager itself knows, by hash."""
+    sets = getattr(manager, "parameter_sets", ())
+    if not isinstance(sets, (tuple, list)):
+        return {}
+    return {
+        one.hash: one.tree
+        for one in sets
+        if isinstance(one, ParameterSet) and one.tree is not None
+    }
+
+
+def hashes_said_by(manager: Any) -> set[str]:
+    """Return the hash of each parameter set that the manager names."""
+    _, sets = _parameters(manager)
+    if not isinstance(sets, Mapping):
+        return set()
+    pairs = [pair for listed in sets.values() if isinstance(listed, list) for pair in listed]
+    return {str(pair[1]) for pair in pairs if isinstance(pair, (list, tuple)) and len(pair) > 1}
+
+
 def is_full_store(manager: Any) -> bool:
     """Tell whether the run is to have a folder of plain files."""
     return bool(_first(manager, "store_full", "store_entire_run", default=False))
@@ -166,12 +189,25 @@ def is_full_store(manager: Any) -> bool:
 
 def tell_reproduction(manager: Any, runs_folder: Path) -> str:
     """Set the command that repeats a full store's run on the manager, and return it."""
-    line = _OPTION_WITHIN.sub("", str(_first(manager, "run_line", default="")))
+    line = _OPTION_WITHIN.sub("", str(_masked(_first(manager, "run_line", default=""))))
     line = _OPTION_AT_END.sub("", line)
-    manager.reproduction_line = (
-        f"{line} --cache {_run_folder(manager, runs_folder)}/artifacts --dry-cache"
-    )
+    artifacts = shlex.quote(f"{_run_folder(manager, runs_folder)}/artifacts")
+    manager.reproduction_line = f"{line} --cache {artifacts} --dry-cache"
     return str(manager.reproduction_line)
+
+
+def _masked(line: object) -> object:
+    """Return a command line without secrets; one that has none stays as it was typed."""
+    from runstore.capture.secrets import mask_arguments, mask_text
+
+    if not isinstance(line, str):
+        return line
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        words = line.split(" ")
+    masked = mask_arguments(words)
+    return mask_text(line) if list(masked) == words else shlex.join(masked)
 
 
 def _run_folder(manager: Any, runs_folder: Path) -> str:

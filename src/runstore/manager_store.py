@@ -19,10 +19,12 @@ from runstore.errors import StoreError, StoreReadOnlyError, StoreUnavailableErro
 from runstore.managed_run import ManagedRun, forget, watch, watched
 from runstore.manager_block import (
     experiment_of,
+    hashes_said_by,
     new_block,
     reference_of,
     renewed_block,
     tell_commit,
+    trees_said_by,
 )
 from runstore.model.block import NO_REPOSITORY, Block, block_from_run
 from runstore.model.reference import check_experiment_name
@@ -160,8 +162,10 @@ class ManagerStore:
         def made(number: int) -> Block:
             return plain(new_block(mngr, number, dialect, self._folder / "runs"), lenient=True)
 
+        trees = self._trees_for(mngr)
+        process = current_process()
         with self._guard, self._changing() as writer:
-            row_id = writer.start(experiment, made, process=current_process(), facts=facts)
+            row_id = writer.start(experiment, made, process=process, facts=facts, trees=trees)
             row = _present(writer, row_id)
         with self._guard:
             watch(ManagedRun(self._open_store(), row.run, self._sync))
@@ -181,12 +185,18 @@ class ManagerStore:
             old = block_from_run(row.run)
             new = plain(renewed_block(old, mngr, self._folder / "runs"), lenient=True)
             if new != old:
-                trees = trees_of(self._folder) if _has_new_sets(old, new) else {}
+                trees = self._trees_for(mngr) if _has_new_sets(old, new) else {}
                 writer.change(row, new, author=current_author(), trees=trees)
                 row = _present(writer, row.id)
         with self._guard:
             self._watch_or_forget(row)
             return self._mirror.adopt(row.id, block_from_run(row.run))
+
+    def _trees_for(self, mngr: Any) -> dict[str, str]:
+        """Return the values of a manager's parameter sets, as it or the registry knows them."""
+        said = trees_said_by(mngr)
+        wanted = hashes_said_by(mngr) - said.keys()
+        return {**trees_of(self._folder, wanted), **said} if wanted else said
 
     def _watch_or_forget(self, row: BlockRow) -> None:
         mine = watched(row.run.uid)
@@ -264,8 +274,7 @@ class ManagerStore:
     def _changing(self) -> Iterator[BlockWriter]:
         """Take in the file, write the owner's edits and the caller's change, write the file."""
         self._open_store()
-        if self._sync.is_foreign():
-            self._sync.bring_together()
+        self._sync.take_in_or_warn()
         edits = self._mirror.edits() if self._mirror.is_in_use else Edits()
         with self._table.write() as writer:
             settled = self._apply(writer, edits)

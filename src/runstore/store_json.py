@@ -52,11 +52,21 @@ class Stamp:
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """Return the stamp of a file; None when there is none."""
+    """Return the stamp of a file; None when there is none.
+
+    Raises:
+        StoreUnavailableError: The disk does not tell.
+    """
     try:
         found = path.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return None  # links in a circle lead to no file
+        raise StoreUnavailableError(
+            f"{path} cannot be looked at: {error.strerror}.", kept="Nothing was changed."
+        ) from error
     return Stamp(found.st_size, found.st_mtime_ns, found.st_ino)
 
 

@@ -20,8 +20,10 @@ pytest.importorskip("curifactory")
 
 # Runs a command line of Curifactory, or a script, with our class or with its own.
 LAUNCHER = """
-import sys, warnings
+import signal, sys, warnings
 warnings.simplefilter("ignore")
+# A test run in the background of a shell inherits that Ctrl-C is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import curifactory.store, curifactory.manager
 if sys.argv[1] == "ours":
     from runstore import ManagerStore

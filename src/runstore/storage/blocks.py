@@ -163,6 +163,7 @@ class BlockWriter:
         *,
         process: ProcessIdentity,
         facts: Facts,
+        trees: Mapping[str, str],
     ) -> int:
         """Take the next number, let the caller make the block with it, and write the run."""
         experiment_id, number = self._database._next_number(  # noqa: SLF001 - the same room
@@ -186,8 +187,10 @@ class BlockWriter:
                 "pid": process.pid,
                 "process_started": process.started_ticks,
                 "facts": rows.facts_to_text(facts),
+                # A block of the page has no place for this.
+                "workdir_dirty": facts.values.get("git.dirty", fields.workdir_dirty),
             },
-            fields.parameter_sets,
+            with_values(fields.parameter_sets, trees),
         )
 
     def add(self, block: Block, *, seen_at: int, trees: Mapping[str, str]) -> int:
@@ -285,6 +288,9 @@ class BlockWriter:
             ended_at = now_micros() if status.is_final else None
         values = {
             **_said(said),
+            "workdir_dirty": (
+                run.workdir_dirty if said.workdir_dirty is None else said.workdir_dirty
+            ),
             **place,
             "id": row.id,
             "reference": reference,
@@ -350,4 +356,6 @@ def _status_after(run: Run, said: Status) -> Status:
     """Return the status of a run whose block says this; a block has one word for several."""
     if said is Status.LIVE and run.status is Status.LOST:
         return run.status
+    if said is Status.INTERRUPTED and run.status is Status.RUNNING:
+        return said
     return run.status if WORD_OF_STATUS[said] == WORD_OF_STATUS[run.status] else said
