@@ -41,5 +41,7 @@ def is_full_campaign(request):
 def _own_surroundings(tmp_path_factory, monkeypatch):
     """No test sees or touches the stores and settings of the person who runs it."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-    for name in ("RUNSTORE_URL", "RUNSTORE_PARENT", "NO_COLOR", "FORCE_COLOR", "EDITOR", "VISUAL"):
+    ours = ("RUNSTORE_URL", "RUNSTORE_PARENT")
+    terminal = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "EDITOR", "VISUAL")
+    for name in (*ours, *terminal):
         monkeypatch.delenv(name, raising=False)

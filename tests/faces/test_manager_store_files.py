@@ -1,4 +1,4 @@
-"""`store.json` in the hands of others: damage, editors, git, read-only disks, other tools."""
+"""`store.json` in the hands of others: editors, git, read-only disks, other tools."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import pytest
@@ -57,77 +56,6 @@ def folder(tmp_path):
     """A folder that Curifactory wrote."""
     shutil.copytree(STORES / "0.20.5", tmp_path / "data")
     return tmp_path / "data"
-
-
-@pytest.mark.parametrize("begin", range(8))
-def test_file_cut_at_any_byte_opens_with_what_is_there(tmp_path, begin):
-    # Each eighth of the lengths is a test of its own, so that they can run side by side.
-    for length in range(begin, len(TEXT), 8 * 7):
-        folder = tmp_path / str(length)
-        folder.mkdir()
-        (folder / "store.json").write_text(TEXT[:length])
-        whole = TEXT[:length].count("\n    }")
-
-        with pytest.warns(StoreWarning, match="is damaged"):
-            store = ManagerStore(folder)
-
-        assert store.runs[:whole] == BLOCKS[:whole], length
-        assert blocks_of(folder) == store.runs
-        (aside,) = folder.glob("store.json.damaged-*")
-        assert aside.read_text() == TEXT[:length]
-        assert store.add_run(Manager())["run_number"] >= 1
-        warnings.simplefilter("error")
-        assert ManagerStore(folder).runs == store.runs
-
-
-def test_half_written_last_run_keeps_its_number_and_what_can_be_read(folder):
-    cut = TEXT.index('"status": "error"')
-    (folder / "store.json").write_text(TEXT[:cut])
-
-    with pytest.warns(StoreWarning, match=r"Of the run 'broken_1.*could be read"):
-        store = ManagerStore(folder)
-
-    expected = {key: BLOCKS[2][key] for key in list(BLOCKS[2])[:9]}
-    assert store.runs[2] == expected
-    assert store.add_run(Manager("broken"))["run_number"] == 2
-
-
-def test_damaged_file_is_made_anew_from_the_database(folder):
-    store = ManagerStore(folder)
-    store.add_run(Manager())
-    expected = blocks_of(folder)
-    (folder / "store.json").write_text(TEXT[:100])
-
-    with pytest.warns(StoreWarning, match=r"kept as store\.json\.damaged-"):
-        again = ManagerStore(folder)
-
-    assert again.runs == expected == blocks_of(folder)
-
-
-def test_two_damages_in_one_second_are_both_kept(folder):
-    ManagerStore(folder)
-    for text in ("[{", "[[["):
-        (folder / "store.json").write_text(text)
-        with pytest.warns(StoreWarning):
-            ManagerStore(folder)
-
-    kept = sorted(one.read_text() for one in folder.glob("store.json.damaged-*"))
-    assert kept == ["[[[", "[{"]
-
-
-def test_empty_file_is_no_empty_history(folder):
-    store = ManagerStore(folder)
-    (folder / "store.json").write_text("")
-
-    with pytest.warns(StoreWarning, match="empty"):
-        assert ManagerStore(folder).runs == store.runs
-
-
-def test_file_that_vanished_is_made_anew(folder):
-    ManagerStore(folder)
-    (folder / "store.json").unlink()
-
-    assert ManagerStore(folder).runs == BLOCKS == blocks_of(folder)
 
 
 def test_edits_of_an_editor_are_taken_in_and_said(folder):
@@ -328,51 +256,3 @@ def test_lock_of_a_killed_holder_is_free(folder):
         lock.remember({"a": 1})
 
     assert lock.state() == {"a": 1}
-
-
-ADDER = """
-import sys
-from runstore import ManagerStore
-class Manager:
-    experiment_run_number = 0
-    param_file_param_sets = {}
-    def __init__(self): self.experiment_name = "mnist"
-    def get_str_timestamp(self): return "2026-11-24-T000000"
-    def get_reference_name(self): return f"mnist_{self.experiment_run_number}_2026-11-24-T000000"
-for _ in range(int(sys.argv[2])):
-    manager = Manager()
-    ManagerStore(sys.argv[1]).add_run(manager)
-    print(manager.experiment_run_number, flush=True)
-    manager.status = "complete"
-    assert ManagerStore(sys.argv[1]).update_run(manager)["status"] == "complete"
-"""
-
-
-def test_many_processes_give_every_number_once_and_readers_always_see_a_whole_file(tmp_path):
-    writers, each = 16, 50
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", ADDER, str(tmp_path), str(each)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(writers)
-    ]
-    looks = 0
-    while any(process.poll() is None for process in processes):
-        try:
-            blocks = blocks_of(tmp_path)
-        except FileNotFoundError:
-            continue
-        assert isinstance(blocks, list)
-        looks += 1
-
-    outputs = [process.communicate() for process in processes]
-    assert [errors for _, errors in outputs] == [""] * writers
-    numbers = sorted(int(line) for output, _ in outputs for line in output.split())
-    assert numbers == list(range(1, writers * each + 1))
-    blocks = blocks_of(tmp_path)
-    assert sorted(one["run_number"] for one in blocks) == numbers
-    assert {one["status"] for one in blocks} == {"complete"}
-    assert looks > 0

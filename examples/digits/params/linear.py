@@ -7,6 +7,6 @@ def get_params():
     """Return the parameter sets of this file."""
     return [
         Settings("ridge", model="RidgeClassifier", options={"alpha": 1.0}),
-        Settings("logistic", model="LogisticRegression", options={"C": 0.05, "max_iter": 500}),
+        Settings("logistic", model="LogisticRegression", options={"C": 1.0, "max_iter": 300}),
         Settings("svm", model="SVC", options={"kernel": "linear", "C": 0.1}),
     ]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 # Never by colour alone: the word stands beside it.
-STATUS_STYLES = {
+STATUS_STYLES: Mapping[str, str] = {
     Status.COMPLETE: "green",
     Status.ERROR: "bold red",
     Status.INTERRUPTED: "yellow",
@@ -28,6 +30,7 @@ STATUS_STYLES = {
     Status.QUEUED: "blue",
 }
 _HARMFUL = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_GAP = 2  # between columns
 _SILENCE_S = 60  # a sign of life comes every ten seconds
 _RUNNING_FIRST_UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 
@@ -61,53 +64,79 @@ def console() -> Console:
     """Return a console for stdout; it honours NO_COLOR and the width of the terminal."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=False)
+    # Without colours there is no bold either: who asks for plain text gets plain text.
+    if os.environ.get("NO_COLOR"):
+        return Console(highlight=False, color_system=None)
+    return Console(highlight=False)
 
 
-def print_table(
-    headers: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    *,
-    styles: Mapping[int, Mapping[str, str]] | None = None,
-    widest: int | None = None,
-) -> None:
-    """Print rows: drawn to fit on a terminal, one per line with tabs between in a pipe.
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table.
 
-    Args:
-        headers: Name of each column.
-        rows: Texts; whatever they hold, each stays on its line.
-        styles: By column, the style of a text that stands in it.
-        widest: The column that gets the room that is left.
+    Attributes:
+        header: Its name.
+        narrowest: Characters that it needs at least; a table too wide for the terminal loses
+            whole columns, the last ones first by `rank`.
+        rank: Which columns get room first, from 0.
+        styles: The style of a text that stands in it.
     """
+
+    header: str
+    narrowest: int = 8
+    rank: int = 0
+    styles: Mapping[str, str] = field(default_factory=dict)
+
+
+def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows: fitted to a terminal, or one per line with tabs between in a pipe.
+
+    Whatever the texts hold, each row stays on its line.
+    """
+    safe = [[terminal_safe(cell).replace("\t", " ") for cell in row] for row in rows]
     if not is_terminal():
-        click.echo("\t".join(headers))
-        for row in rows:
-            click.echo("\t".join(terminal_safe(cell).replace("\t", " ") for cell in row))
+        click.echo("\t".join(column.header for column in columns))
+        for row in safe:
+            click.echo("\t".join(row))
         return
     from rich.table import Table
     from rich.text import Text
 
     drawn = console()
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column, header in enumerate(headers):
+    widths = _widths(columns, safe, drawn.width)
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    for place in widths:
         table.add_column(
-            header,
-            no_wrap=True,
-            overflow="ellipsis",
-            ratio=1 if column == widest else None,
+            columns[place].header, width=widths[place], no_wrap=True, overflow="ellipsis"
         )
-    for row in rows:
-        table.add_row(
-            *(
-                Text(terminal_safe(cell).replace("\t", " "), style=_style(styles, column, cell))
-                for column, cell in enumerate(row)
-            )
-        )
-    drawn.print(table)
+    for row in safe:
+        cells = ((row[place], columns[place].styles.get(row[place], "")) for place in widths)
+        table.add_row(*(Text(text, style=style) for text, style in cells))
+    drawn.print(table, crop=False)
 
 
-def _style(styles: Mapping[int, Mapping[str, str]] | None, column: int, cell: str) -> str:
-    return (styles or {}).get(column, {}).get(cell, "")
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int) -> dict[int, int]:
+    """Return the width of each column that fits, by its place."""
+    from rich.cells import cell_len
+
+    natural = [
+        max([cell_len(column.header), *(cell_len(row[place]) for row in rows)])
+        for place, column in enumerate(columns)
+    ]
+    widths: dict[int, int] = {}
+    ranked = sorted(range(len(columns)), key=lambda place: columns[place].rank)
+    for place in ranked:
+        needed = min(natural[place], columns[place].narrowest)
+        if widths and needed + _GAP > room:
+            break
+        widths[place] = min(needed, room)
+        room -= widths[place] + _GAP
+    for place in ranked:
+        if place in widths:
+            more = min(natural[place] - widths[place], max(0, room + _GAP))
+            widths[place] += more
+            room -= more
+    return dict(sorted(widths.items()))
 
 
 def print_json(value: object) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from runstore.errors import UsageError
 from runstore.runner.project import Module, Project
 
+_OWN = str(Path(__file__).parent.parent)
 _NOTHING_RECORDED = "Nothing was recorded."
 
 
@@ -95,11 +96,17 @@ def _reason(error: BaseException, project: Project) -> str:
 
 def user_traceback(error: BaseException) -> str:
     """Return the traceback of an error in user code, without the frames of this package."""
-    own = str(Path(__file__).parent.parent)
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(own):
-        trace = trace.tb_next
-    return "".join(traceback.format_exception(type(error), error, trace))
+    told = traceback.TracebackException.from_exception(error)
+    waiting, seen = [told], set()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        frames = [frame for frame in one.stack if not frame.filename.startswith(_OWN)]
+        one.stack = traceback.StackSummary.from_list(frames)
+        waiting += [inner for inner in (one.__cause__, one.__context__) if inner is not None]
+    return "".join(told.format())
 
 
 def _shown(file: Path, project: Project) -> str:

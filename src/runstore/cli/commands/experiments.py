@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from runstore.cli.output import print_json, print_table
+from runstore.cli.output import Column, print_json, print_table
 
 
 @click.command(short_help="List experiments and parameter files.")
@@ -30,6 +30,10 @@ def command(*, as_json: bool) -> None:
         )
         return
     print_table(
-        ("kind", "name", "what it is"),
+        (
+            Column("kind", narrowest=10, rank=1),
+            Column("name", narrowest=16, rank=0),
+            Column("what it is", narrowest=10, rank=2),
+        ),
         [(entry.kind, entry.name, entry.told) for entry in entries],
     )

@@ -10,8 +10,14 @@ from runstore.cli.context import open_store
 from runstore.model.run import Run
 from runstore.store import PAGE_LIMIT
 
-_HEADERS = ("run", "status", "started", "took", "parameters", "notes")
-_STYLES = {1: {status.value: style for status, style in output.STATUS_STYLES.items()}}
+_COLUMNS = (
+    output.Column("run", narrowest=30, rank=0),
+    output.Column("status", narrowest=11, rank=1, styles=output.STATUS_STYLES),
+    output.Column("started", narrowest=19, rank=3),
+    output.Column("took", narrowest=20, rank=2),
+    output.Column("parameters", narrowest=12, rank=4),
+    output.Column("notes", narrowest=12, rank=5),
+)
 _SETS_SHOWN = 3
 
 
@@ -40,7 +46,7 @@ def command(experiment: str | None, limit: int, after: str | None, *, as_json: b
     if not page.items:
         click.echo("runstore: there are no runs.", err=True)
         return
-    output.print_table(_HEADERS, [_row(run) for run in page], styles=_STYLES, widest=4)
+    output.print_table(_COLUMNS, [_row(run) for run in page])
     if page.next is not None and output.is_terminal():
         click.echo(f"There are more: add --after {page.next}", err=True)
 

@@ -199,9 +199,8 @@ def _print_lines(lines: list[tuple[str, str]]) -> None:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(max_width=24, overflow="fold", style="dim" if width else None)
     table.add_column(overflow="fold", ratio=1)
-    styles = {one.value: style for one, style in output.STATUS_STYLES.items()}
     for label, text in lines:
-        style = styles.get(text, "") if label == "status" else ""
+        style = output.STATUS_STYLES.get(text, "") if label == "status" else ""
         table.add_row(
             Text(output.terminal_safe(label)),
             Text(output.terminal_safe(text, keep_lines=True), style=style),

@@ -1,0 +1,266 @@
+"""runstore ls and show, as people and as programs see them."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from commands import messages, runstore
+from runstore import Store
+
+HOSTILE = (
+    "tab\there \x1b[31mred\x1b[0m \x1b]0;title\x07\nsecond line [bold]markup[/bold] \u202eevil"
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with Store.open(tmp_path / ".runstore") as store:
+        for lr in (0.1, 0.2, 0.3):
+            store.start("mnist", params={"lr": lr, "net": {"depth": 3}}, capture=False).finish()
+        store.start("bert", notes=HOSTILE, capture=False).finish(
+            "error", error="ValueError: \x1b[2Jgone", traceback="Traceback …\nValueError"
+        )
+    return tmp_path
+
+
+def on_terminal(folder, *arguments, columns, rows=40, **environment):
+    """Return what the command draws on a terminal of this size."""
+    main, side = pty.openpty()
+    import fcntl
+    import struct
+    import termios
+
+    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    seen = []
+
+    def read():
+        while True:
+            try:
+                data = os.read(main, 4096)
+            except OSError:
+                return
+            if not data:
+                return
+            seen.append(data)
+
+    reader = threading.Thread(target=read)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runstore", *arguments],
+        cwd=folder,
+        stdin=side,
+        stdout=side,
+        stderr=side,
+        env={**os.environ, "TERM": "xterm-256color", **environment},
+    )
+    os.close(side)
+    reader.start()
+    assert process.wait(timeout=30) == 0
+    reader.join()
+    os.close(main)
+    return b"".join(seen).decode()
+
+
+def test_newest_first_one_line_each_in_a_pipe(folder):
+    ended = runstore("ls", cwd=folder)
+
+    lines = [line.split("\t") for line in ended.stdout.splitlines()]
+    assert lines[0] == ["run", "status", "started", "took", "parameters", "notes"]
+    assert [line[0].rsplit("_", 1)[0] for line in lines[1:]] == [
+        "bert_1",
+        "mnist_3",
+        "mnist_2",
+        "mnist_1",
+    ]
+    assert {len(line) for line in lines} == {6}
+    assert lines[2][4] == 'lr=0.3 net={"depth":3}'
+    assert "\x1b" not in ended.stdout
+    assert "\u202e" not in ended.stdout
+
+
+def test_pages_and_experiments_as_json(folder):
+    first = json.loads(runstore("ls", "mnist", "--limit", "2", "--json", cwd=folder).stdout)
+    rest = json.loads(
+        runstore("ls", "mnist", "--json", "--after", first["next"], cwd=folder).stdout
+    )
+
+    assert [one["run_number"] for one in first["runs"]] == [3, 2]
+    assert [one["run_number"] for one in rest["runs"]] == [1]
+    assert rest["next"] is None
+    assert first["runs"][0]["parameter_sets"][0]["values"] == {"lr": 0.3, "net": {"depth": 3}}
+    assert first["runs"][0]["started_at"].endswith("Z")
+
+
+def test_json_is_strict(tmp_path):
+    with Store.open(tmp_path / ".runstore") as store:
+        store.start("odd", params={"x": float("nan"), "y": float("inf")}, capture=False).finish()
+
+    text = runstore("show", "--json", cwd=tmp_path).stdout
+
+    def refuse(word):
+        raise AssertionError(word)
+
+    values = json.loads(text, parse_constant=refuse)["parameter_sets"][0]["values"]
+    assert values == {"x": "nan", "y": "inf"}
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120, 200])
+def test_no_line_is_wider_than_the_terminal(folder, columns):
+    drawn = on_terminal(folder, "ls", columns=columns, NO_COLOR="1")
+
+    lines = drawn.replace("\r", "").split("\n")
+    assert max(map(len, lines)) <= columns
+    assert len(lines) == 6  # header, four runs, the end of the last line
+    assert "\x1b" not in drawn
+    assert "\x07" not in drawn
+    assert "[bold]" in drawn or columns < 150
+
+
+def test_colour_only_where_it_is_wanted(folder):
+    assert "\x1b[" in on_terminal(folder, "ls", columns=120)
+    assert "\x1b[" not in on_terminal(folder, "ls", columns=120, NO_COLOR="1")
+
+
+def test_hostile_text_reaches_no_terminal(folder):
+    for arguments in (("ls",), ("show", "bert#1")):
+        drawn = on_terminal(folder, *arguments, columns=120, NO_COLOR="1")
+        assert "\x1b" not in drawn
+        assert "\u202e" not in drawn
+        assert "\\x1b" in drawn
+
+
+def test_show_tells_everything(folder):
+    with Store.open(folder / ".runstore") as store:
+        store.edit("mnist#2", notes="edited", author="ada")
+        inner = store.start("inner", parent="mnist#2", capture=False)
+        inner.finish()
+
+    shown = runstore("show", "mnist#2", cwd=folder).stdout
+
+    for text in (
+        "mnist_2_",
+        "complete",
+        "net.depth",
+        "ada: notes: (none) → edited",
+        inner.reference,
+    ):
+        assert text in shown
+    assert "mnist_2_" in runstore("show", "inner#1", cwd=folder).stdout
+
+
+def test_without_a_name_the_newest_is_shown(folder):
+    assert "bert_1_" in runstore("show", cwd=folder).stdout
+
+
+def test_a_captured_document_is_printed_as_it_is(folder):
+    code = "import runstore; runstore.start_run('captured').finish()"
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
+
+    packages = runstore("show", "--document", "packages", cwd=folder).stdout
+    missing = runstore("show", "--document", "nothing", cwd=folder)
+
+    assert "pytest==" in packages
+    assert "It has: packages" in missing.stderr
+    assert missing.returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["show", "mnits#1"], 3, "There is no run 'mnits#1'"),
+        (["show", "mnist"], 3, "may mean several runs"),
+        (["ls", "mnits"], 3, "Did you mean 'mnist'?"),
+        (["ls", "--limit", "0"], 2, "0 is not in the range"),
+        (["ls", "--after", "x"], 2, "is not the `next` of a page"),
+        (["lss"], 2, "Did you mean 'ls'?"),
+        (["--store", "nowhere", "ls"], 5, "There is no store at nowhere"),
+        (["--store", "ftp://x", "ls"], 2, "does not know stores of the kind ftp://"),
+        (["--store", "file.txt", "ls"], 5, "file.txt"),
+    ],
+)
+def test_mistakes_get_a_clear_message_and_an_exit_code(folder, arguments, code, said):
+    (folder / "file.txt").write_text("x")
+
+    ended = runstore(*arguments, cwd=folder)
+
+    assert ended.returncode == code, ended.stderr
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert len(messages(ended)) <= 4
+    assert ended.stdout == ""
+    assert not (folder / "nowhere").exists()
+
+
+def test_a_damaged_store_is_said_and_left_alone(folder):
+    database = folder / ".runstore" / "runstore.db"
+    for extra in (folder / ".runstore").glob("runstore.db-*"):
+        extra.unlink()
+    database.write_bytes(b"not a database" * 1000)
+
+    ended = runstore("ls", cwd=folder)
+
+    assert ended.returncode == 5
+    assert len(messages(ended)) <= 3
+    assert database.read_bytes() == b"not a database" * 1000
+
+
+def test_a_reader_that_goes_away_is_no_error(folder):
+    ended = subprocess.run(
+        f"{sys.executable} -m runstore ls | head -n 1",
+        shell=True,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.stdout.startswith("run\t")
+    assert ended.stderr == ""
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_printed(folder, shell):
+    assert "_RUNSTORE_COMPLETE" in runstore("completion", shell, cwd=folder).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("runstore show mni", {"mnist_1", "mnist_2", "mnist_3"}),
+        ("runstore ls b", {"bert"}),
+        ("runstore sh", {"show"}),
+    ],
+)
+def test_the_shell_completes(folder, words, offered):
+    ended = runstore(
+        cwd=folder,
+        env={
+            "_RUNSTORE_COMPLETE": "bash_complete",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split()) - 1),
+        },
+    )
+
+    found = {line.partition(",")[2] for line in ended.stdout.splitlines()}
+    assert {one.partition("_2026")[0].partition("_202")[0] for one in found} == offered
+    assert ended.stderr == ""
+
+
+def test_completion_is_silent_without_a_store(tmp_path):
+    words = {"_RUNSTORE_COMPLETE": "bash_complete", "COMP_WORDS": "runstore show x"}
+
+    ended = runstore(cwd=tmp_path, env={**words, "COMP_CWORD": "2"})
+
+    assert (ended.stdout.strip(), ended.stderr) == ("", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_names_every_command(tmp_path):
+    shown = runstore("--help", cwd=tmp_path).stdout
+
+    for name in ("completion", "exec", "experiments", "init", "ls", "run", "show"):
+        assert f"\n  {name} " in shown
