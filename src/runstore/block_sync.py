@@ -52,7 +52,7 @@ class BlockSync:
 
     def is_current(self) -> bool:
         """Tell whether the file is the one we wrote, and the database the one it shows."""
-        state = self.lock.state()
+        state = self._state()
         return state.get("changed") == self.table.newest_change() and _is_ours(
             state, stamp_of(self.path)
         )
@@ -60,7 +60,12 @@ class BlockSync:
     def is_foreign(self) -> bool:
         """Tell whether somebody else wrote the file."""
         stamp = stamp_of(self.path)
-        return stamp is not None and not _is_ours(self.lock.state(), stamp)
+        return stamp is not None and not _is_ours(self._state(), stamp)
+
+    def _state(self) -> dict[str, Any]:
+        """Return what is known of the file; nothing, when it showed another database."""
+        state = self.lock.state()
+        return state if state.get("database") == self.table.born_at() else {}
 
     def bring_together(self, *, file_is_wanted: bool = False) -> None:
         """Take in what others wrote into the file, and write the file if it is not current.
@@ -74,7 +79,9 @@ class BlockSync:
         if not self.table.is_writable or self.is_current():
             return
         with self.lock:
-            state = self.lock.state()
+            state = self._state()
+            if state.get("changed", 0) > self.table.newest_change():
+                state = {}  # the database is an older one, put back
             stamp = stamp_of(self.path)
             if stamp is not None and not _is_ours(state, stamp):
                 state = self._take_in(state)
@@ -139,7 +146,7 @@ class BlockSync:
         stamp = stamp_of(self.path)
         known = state.get("changed") if _is_ours(state, stamp) else None
         if isinstance(known, int) and known == self.table.newest_change():
-            self.lock.remember(state)
+            self._remember(state)
             return
         last_id = state.get("last_id")
         pieces: Iterable[Piece] | None = None
@@ -158,7 +165,10 @@ class BlockSync:
             if not rows and stamp is None and not file_is_wanted:
                 return  # nothing was ever recorded: leave no file behind
         written = write_block_file(self.path, pieces)
-        self.lock.remember({**written.as_state(), "changed": changed, "last_id": last_id})
+        self._remember({**written.as_state(), "changed": changed, "last_id": last_id})
+
+    def _remember(self, state: Mapping[str, Any]) -> None:
+        self.lock.remember({**state, "database": self.table.born_at()})
 
     def _patched(self, rows: Sequence[BlockRow], last_id: int) -> list[Piece] | None:
         if len(rows) > _PATCHES_AT_MOST or any(row.is_deleted for row in rows):

@@ -107,7 +107,7 @@ class ArtifactManager:
         self._folder = Path(self.manager_cache_path).absolute()
         self._runs_folder = Path(self.runs_path).absolute()
         self._manager_store: ManagerStore | None = None
-        self._is_entered = False
+        self._entered_in: int | None = None
         self._written_notes = notes
         self.set_params(params)
 
@@ -237,7 +237,7 @@ class ArtifactManager:
             self.store()
         if self.run is not None and current_run() is not self.run:
             self.run.__enter__()
-            self._is_entered = True
+            self._entered_in = os.getpid()
         return self
 
     def __exit__(
@@ -247,9 +247,10 @@ class ArtifactManager:
         trace: TracebackType | None,
     ) -> None:
         run = self.run
-        if run is None or not self._is_entered:
+        # A forked child leaves its copy of the block too; the run is its parent's.
+        if run is None or self._entered_in != os.getpid():
             return
-        self._is_entered = False
+        self._entered_in = None
         if error is not None:
             self.status = INCOMPLETE  # the exception tells the end
         try:

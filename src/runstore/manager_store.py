@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from runstore.active import warn
 from runstore.block_mirror import Edits, Mirror, merged, plain
 from runstore.block_sync import BlockSync, trees_of
 from runstore.errors import StoreError, StoreReadOnlyError, StoreUnavailableError, UsageError
@@ -61,16 +62,11 @@ class ManagerStore:
         self._mirror = Mirror()
         self._seen = 0
         self._refusal: StoreError | None = None
+        self._store: Store | None = None
         try:
-            self._store: Store | None = open_shared(self._folder)
+            self._open()
         except (StoreUnavailableError, StoreReadOnlyError) as error:
-            self._store = None
             self._read_without_database(error)
-            return
-        self._table = BlockTable(self._store.database)
-        self._sync = BlockSync(self._folder, self._table)
-        self._bring_together()
-        self._seen = self._table.newest_change()
 
     def __repr__(self) -> str:
         return f"<ManagerStore {self.path!r}>"
@@ -163,8 +159,8 @@ class ManagerStore:
             return plain(new_block(mngr, number, dialect, self._folder / "runs"), lenient=True)
 
         trees = self._trees_for(mngr)
-        process = current_process()
         with self._guard, self._changing() as writer:
+            process = current_process()
             row_id = writer.start(experiment, made, process=process, facts=facts, trees=trees)
             row = _present(writer, row_id)
         with self._guard:
@@ -265,9 +261,21 @@ class ManagerStore:
 
     # Writing
 
+    def _open(self) -> None:
+        self._store = open_shared(self._folder)
+        self._table = BlockTable(self._store.database)
+        self._sync = BlockSync(self._folder, self._table)
+        self._bring_together()
+        self._seen = self._table.newest_change()
+
     def _open_store(self) -> Store:
         if self._store is None:
             raise self._refusal or StoreReadOnlyError(f"{self.path} cannot be written.")
+        if not self._store.is_in_place:
+            # SQLite would go on writing into the file that has no name any more.
+            warn(f"The database in {self._folder} was deleted; what is there now is used.")
+            self._mirror = Mirror()
+            self._open()
         return self._store
 
     @contextmanager

@@ -61,6 +61,7 @@ class Store:
     def __init__(self, path: Path, database: Database) -> None:
         self.path = path
         self.database = database
+        self._file = _file_identity(path / DATABASE)
         self.spool = Spool(path)
         self.evidence = Evidence(database, self.absorb_spool)
 
@@ -116,6 +117,11 @@ class Store:
 
     def __repr__(self) -> str:
         return f"<Store {str(self.path)!r}>"
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the database is still the file that was opened, and not deleted or another."""
+        return self._file == _file_identity(self.path / DATABASE)
 
     # Starting
 
@@ -453,11 +459,19 @@ class Store:
 _shared: dict[Path, Store] = {}
 
 
+def _file_identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def open_shared(location: str | os.PathLike[str] | None = None) -> Store:
     """Return this process's store of a location, opened once."""
     path = find_store(location).absolute()
     store = _shared.get(path)
-    if store is None or not (path / DATABASE).exists():
+    if store is None or not store.is_in_place:
         store = _shared[path] = Store.open(path)
     return store
 

@@ -114,7 +114,7 @@ def _boot_id() -> str | None:
     """
     if sys.platform == "linux":
         with suppress(OSError):
-            boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+            boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
             namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")  # noqa: PTH115 - not a path
             return f"{_machine()}/{boot}/{namespace}"
     if sys.platform == "darwin":

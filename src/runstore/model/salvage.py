@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from json import JSONDecoder
 from typing import Any
 
-from runstore.model.block import Block
+from runstore.model.block import Block, status_of_word
 
 _STRICT = JSONDecoder()
 _LENIENT = JSONDecoder(strict=False)  # takes control characters within strings
@@ -19,6 +19,11 @@ _BORDER = re.compile(r'(?<=\n    )\{(?=\s*\n)|\{(?=\s*"(?:reference|experiment_n
 _BORDERS_WITHIN = 4
 _AFTER_KEY = re.compile(r"\s*:\s*")
 _BETWEEN = re.compile(r"[\s,]*")
+# Source: git-merge, "How conflicts are presented"; the middle part is that of the diff3 style.
+_CONFLICT = re.compile(
+    r"^<{7}[^\n]*\n(?P<ours>.*?)(?:^\|{7}[^\n]*\n.*?)?^={7}\r?\n(?P<theirs>.*?)^>{7}[^\n]*(?:\n|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
 # What stands around blocks without saying anything.
 _PUNCTUATION = re.compile(r"[\s,\[\]\ufeff]*")
 
@@ -42,6 +47,10 @@ def read_blocks(text: str) -> Salvaged:
     The keys of a half-written block count when they name its run. A value that may be cut off is
     left out, never guessed.
     """
+    return _both_sides(text) if "<<<<<<<" in text and _CONFLICT.search(text) else _read(text)
+
+
+def _read(text: str) -> Salvaged:
     try:
         whole = json.loads(text)
     except (ValueError, RecursionError):
@@ -55,6 +64,29 @@ def read_blocks(text: str) -> Salvaged:
     if not found.problems:
         found.problems.append("The brackets around the list are not in order.")
     return found
+
+
+def _both_sides(text: str) -> Salvaged:
+    """Read a file with unresolved conflicts of git: every run that either side has.
+
+    Of a run that both sides have, the side counts that tells its end; else the first.
+    """
+    found = _read(_CONFLICT.sub(r"\g<ours>", text))
+    other = _read(_CONFLICT.sub(r"\g<theirs>", text))
+    place = {str(one.get("reference", one)): at for at, one in enumerate(found.blocks)}
+    for block in other.blocks:
+        at = place.get(str(block.get("reference", block)))
+        if at is None:
+            found.blocks.append(block)
+        elif not _tells_end(found.blocks[at]) and _tells_end(block):
+            found.blocks[at] = block
+    problems = [*found.problems, *(one for one in other.problems if one not in found.problems)]
+    found.problems = ["It has unresolved conflicts of git; both sides were read.", *problems]
+    return found
+
+
+def _tells_end(block: Block) -> bool:
+    return status_of_word(block.get("status")).is_final
 
 
 def _scan(text: str, found: Salvaged) -> None:

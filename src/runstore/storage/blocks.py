@@ -31,6 +31,7 @@ _BLOCK_ROWS = f"SELECT {sql.RUN_COLUMNS}, r.changed, r.deleted_at {_FROM_RUNS}"
 _NEXT_CHANGE = "(SELECT coalesce(max(changed), 0) + 1 FROM runs)"
 
 NEWEST_CHANGE = "SELECT coalesce(max(changed), 0) FROM runs"
+BORN_AT = "SELECT applied_at FROM schema_migrations WHERE version = 1"
 KEPT_ROWS = f"{_BLOCK_ROWS} WHERE r.deleted_at IS NULL ORDER BY r.id"
 CHANGED_ROWS = f"{_BLOCK_ROWS} WHERE r.changed > :after ORDER BY r.id"
 ROW_BY_ID = f"{_BLOCK_ROWS} WHERE r.id = :id"
@@ -83,6 +84,7 @@ class BlockTable:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._born_at: int | None = None
 
     @property
     def is_writable(self) -> bool:
@@ -93,6 +95,13 @@ class BlockTable:
         """Return the number of the store's last change of any run; 0 when it is empty."""
         with self._database.driver.read() as connection:
             return int(connection.execute(NEWEST_CHANGE).fetchone()[0])
+
+    def born_at(self) -> int:
+        """Return when the database was made, in microseconds: tells it from one made anew."""
+        if self._born_at is None:
+            with self._database.driver.read() as connection:
+                self._born_at = int(connection.execute(BORN_AT).fetchone()[0])
+        return self._born_at
 
     def rows(self, after: int = 0) -> list[BlockRow]:
         """Return runs that changed after this change number; for 0, all that are kept.
