@@ -43,6 +43,22 @@ def apply(values: Any, settings: Sequence[str]) -> Any:
     return values
 
 
+def built(settings: Sequence[str]) -> dict[str, Any]:
+    """Return a parameter set made of these settings alone; dots make mappings.
+
+    Raises:
+        UsageError: A setting is not of the form key=value, or a key is a value and a mapping.
+    """
+    values: dict[str, Any] = {}
+    for setting in settings:
+        *path, _ = setting.partition("=")[0].strip().split(".")
+        inner: Any = values
+        for name in path:
+            inner = inner.setdefault(name, {}) if isinstance(inner, dict) else inner
+        values = apply(values, [setting])
+    return values
+
+
 def _replaced(values: Any, path: Sequence[str], text: str, key: str) -> Any:
     first, rest = path[0], path[1:]
     children = _children(values)

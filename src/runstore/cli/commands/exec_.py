@@ -24,7 +24,7 @@ from runstore.cli.context import open_store
 def command(
     experiment: str | None, settings: Sequence[str], notes: str | None, command: Sequence[str]
 ) -> None:
-    r"""Run COMMAND and record it: its output, its exit code, how it ended.
+    """Run COMMAND and record it: its output, its exit code, how it ended.
 
     Its output is shown as ever and kept beside the store, signals are passed on, and its exit
     code is the one of this command. Runs that it records itself belong to this one.
@@ -32,13 +32,13 @@ def command(
     \b
     runstore exec -- python train.py --lr 0.1
     runstore exec --experiment fit -- Rscript fit.R data.csv
-    """
+    """  # noqa: D301 - click keeps lines after the mark as they are
     from runstore.runner import overrides
     from runstore.runner.command import check_command, run_command
     from runstore.runner.signals import held_back
 
     check_command(command)
-    params = overrides.apply({}, settings) if settings else None
+    params = overrides.built(settings) if settings else None
     with held_back(), open_store(create=True) as store:
         ended = run_command(store, command, experiment=experiment, params=params, notes=notes)
     if ended.error is not None:

@@ -87,7 +87,7 @@ def _one_word_each(args: Sequence[str]) -> list[str]:
 @click.option("--overwrite", is_flag=True, help="Make cached files anew.")
 @click.option("--keep-going", is_flag=True, help="Go on with the next set after one failed.")
 def command(*, notes: str | None, dry: bool, **options: Any) -> None:
-    r"""Run EXPERIMENT over parameter sets and record it as one run.
+    """Run EXPERIMENT over parameter sets and record it as one run.
 
     EXPERIMENT is a module in experiments/ with a function run(params, manager). PARAMS are
     modules in params/ with a function get_params() that returns named parameter sets; without
@@ -96,7 +96,7 @@ def command(*, notes: str | None, dry: bool, **options: Any) -> None:
     \b
     runstore run digits -p small
     runstore run digits -p small -p large --names svm forest --set seed=7
-    """  # fmt: skip
+    """  # noqa: D301 - click keeps lines after the mark as they are
     from runstore.runner.experiment import Request, execute, prepare
     from runstore.runner.project import Project
     from runstore.testing import temporary_store
