@@ -128,7 +128,7 @@ def _boot_id() -> str | None:
 def _machine() -> str:
     """Return a digest of the machine id: it should not leave the machine as it is."""
     with suppress(OSError):
-        text = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+        text = Path("/etc/machine-id").read_text(encoding="utf-8").strip()
         return hashlib.sha256(text.encode()).hexdigest()[:12] if text else ""
     return ""
 
@@ -144,7 +144,7 @@ def _start_and_state(pid: int) -> tuple[str, str] | None:
         return (started.strip(), state[:1]) if started else None
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - read at every look
-            text = file.read().decode("ascii", "replace")
+            text = file.read().decode("utf-8", "replace")
         fields = text[text.rindex(")") + 2 :].split()
         return fields[19], fields[0]
     except (OSError, ValueError, IndexError):
