@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextvars import ContextVar, Token
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from runstore import lifetime
 from runstore.errors import ConflictError, RunFinishedError, StoreWarning, UsageError
@@ -36,6 +36,20 @@ def current_run() -> ActiveRun | None:
     return _current.get()
 
 
+class Begun(NamedTuple):
+    """What is known of a run that has just begun; a whole `Run` takes longer to make."""
+
+    uid: str
+    reference: str
+    experiment_name: str
+    run_number: int
+    timestamp: str
+    started_at: datetime
+    parameter_sets: tuple[ParameterSet, ...]
+    notes: str | None
+    status: Status
+
+
 class ActiveRun:
     """A run that has started and is being executed here.
 
@@ -56,7 +70,7 @@ class ActiveRun:
         status: As last written through this object.
     """
 
-    def __init__(self, store: Store, run: Run) -> None:
+    def __init__(self, store: Store, run: Run | Begun) -> None:
         self.store = store
         self.uid = run.uid
         self.reference = run.reference

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
 import os
 import shlex
@@ -13,7 +14,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from runstore import lifetime
-from runstore.active import PARENT_VARIABLE, ActiveRun, current_run, warn
+from runstore.active import PARENT_VARIABLE, ActiveRun, Begun, current_run, warn
 from runstore.config import DATABASE, FOLDER, RUNS, find_store
 from runstore.errors import (
     AmbiguousReferenceError,
@@ -187,21 +188,18 @@ class Store:
         number, reference = self.database.start_run(new)
         if capture:
             self._capture_the_rest(new.uid, facts)
-        return self._activate(new, number, reference)
-
-    def _activate(self, new: NewRun, number: int, reference: str) -> ActiveRun:
-        run = Run(
-            uid=new.uid,
-            experiment_name=new.experiment_name,
-            run_number=number,
-            reference=reference,
-            timestamp=new.timestamp,
-            status=new.status,
-            started_at=from_micros(new.started_at),
-            parameter_sets=new.parameter_sets,
-            notes=new.notes,
+        begun = Begun(
+            new.uid,
+            reference,
+            name,
+            number,
+            new.timestamp,
+            from_micros(started_at),
+            sets,
+            notes,
+            new.status,
         )
-        return ActiveRun(self, run)
+        return ActiveRun(self, begun)
 
     def _capture_the_rest(self, uid: str, quick: Facts) -> None:
         def capture_and_attach() -> None:
@@ -511,12 +509,19 @@ def _ambiguous(name: str, found: Sequence[Run]) -> AmbiguousReferenceError:
 
 
 def _command_line(cli: str | None, argv: Sequence[str] | None) -> str:
-    from runstore.capture.secrets import mask_arguments, mask_text
-
     if cli is not None:
+        from runstore.capture.secrets import mask_text
+
         return mask_text(clean_text(cli))
-    given = argv if argv is not None else sys.argv
-    return shlex.join(mask_arguments([clean_text(one) for one in given]))
+    return _shown_line(tuple(sys.argv if argv is None else argv))
+
+
+@functools.lru_cache(maxsize=8)
+def _shown_line(argv: tuple[str, ...]) -> str:
+    """Return arguments as a shell reads them back; those of a process stay the same."""
+    from runstore.capture.secrets import mask_arguments
+
+    return shlex.join(mask_arguments([clean_text(one) for one in argv]))
 
 
 def current_author() -> str:

@@ -6,6 +6,7 @@ database that is handed around is a breach. Every pattern reads its text once; n
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 
@@ -19,11 +20,8 @@ _WORD = (
     r"|credentials?|client[_-]?secret|connection[_-]?string|authorization|cookie|auth|sas)"
 )
 _NAME_BOUND = 64
-_NAME = re.compile(rf"(?:^|[^a-z0-9]){_WORD}$", re.IGNORECASE)
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-
 # Texts that are secrets wherever they stand, by the prefixes their issuers gave them.
-_KNOWN_TOKENS = re.compile(
+_TOKENS = (
     r"(?<![A-Za-z0-9])(?:"
     r"gh[pousr]_[A-Za-z0-9]{20,255}"  # GitHub
     r"|github_pat_[A-Za-z0-9_]{20,255}"
@@ -41,25 +39,54 @@ _KNOWN_TOKENS = re.compile(
     r"|eyJ[A-Za-z0-9_-]{10,2000}\.[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{10,1000}"  # JSON web token
     r")"
 )
-# scheme://user:secret@host, and scheme://token@host where the only word before @ is long.
-_URL_LOGIN = re.compile(r"\b([a-z][a-z0-9+.-]{0,30}://)([^\s/?#@'\"<>]{1,512})@", re.IGNORECASE)
-_NAME_AND_VALUE = re.compile(
-    rf"(?<![A-Za-z0-9])((?:[A-Za-z0-9]{{1,32}}[_.-]){{0,4}}{_WORD}[\"']?\]?\s{{0,4}}"
-    r"(?:=|:(?!:)|=>)\s{0,4})"
-    r"(\"[^\"\n]{1,1000}\"|'[^'\n]{1,1000}'|[^\s,;&\"'()\[\]{}<>]{3,1000})",
-    re.IGNORECASE,
-)
-_BEARER = re.compile(r"\b(Bearer|Basic)(\s{1,4})([A-Za-z0-9+/=._~-]{8,2000})", re.IGNORECASE)
-_KEY_BLOCK = re.compile(
-    r"(-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----)[^-]{1,20000}"
-    r"(-----END [A-Z ]{0,40}PRIVATE KEY-----)"
-)
+# A text without any of these holds nothing that the patterns know. Most command lines are such,
+# and compiling the patterns takes longer than starting a run.
+_HINTS = (
+    "pass", "pwd", "secret", "token", "key", "cred", "connection", "auth", "cookie", "sas",
+    "://", "bearer", "basic", "gho_", "ghp_", "ghu_", "ghs_", "ghr_", "_pat_", "glpat", "glptt",
+    "glrt", "gldt", "glcbt", "glft", "glsoat", "hf_", "sk-", "k_live", "k_test", "xox", "akia",
+    "asia", "agpa", "aida", "aroa", "aiza", "ya29", "npm_", "pypi-", "dop_", "eyj",
+)  # fmt: skip
 # What stands for a value in code is no secret: `password = os.environ[...]`, `token: str`.
-_CODE_VALUE = re.compile(
-    r"^(?:None|null|true|false|str|int|bytes|bool|self[.\w]*|os\.\w[\w.]*|\$\w+|\$\{\w+\}?|\w+\.\w[\w.]*)$",
-    re.IGNORECASE,
+_CODE = (
+    r"^(?:None|null|true|false|str|int|bytes|bool|self[.\w]*|os\.\w[\w.]*|\$\w+|\$\{\w+\}?"
+    r"|\w+\.\w[\w.]*)$"
 )
-_HINTS = ("://", "-----BEGIN ")
+
+
+class _Patterns:
+    """The compiled patterns; made when a text asks for them."""
+
+    def __init__(self) -> None:
+        self.name = re.compile(rf"(?:^|[^a-z0-9]){_WORD}$", re.IGNORECASE)
+        self.camel = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+        self.token = re.compile(_TOKENS)
+        # scheme://user:secret@host, and scheme://token@host.
+        self.login = re.compile(
+            r"\b([a-z][a-z0-9+.-]{0,30}://)([^\s/?#@'\"<>]{1,512})@", re.IGNORECASE
+        )
+        self.value = re.compile(
+            rf"(?<![A-Za-z0-9])((?:[A-Za-z0-9]{{1,32}}[_.-]){{0,4}}{_WORD}[\"']?\]?\s{{0,4}}"
+            r"(?:=|:(?!:)|=>)\s{0,4})"
+            r"(\"[^\"\n]{1,1000}\"|'[^'\n]{1,1000}'|[^\s,;&\"'()\[\]{}<>]{3,1000})",
+            re.IGNORECASE,
+        )
+        self.bearer = re.compile(
+            r"\b(Bearer|Basic)(\s{1,4})([A-Za-z0-9+/=._~-]{8,2000})", re.IGNORECASE
+        )
+        self.key_block = re.compile(
+            r"(-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----)[^-]{1,20000}"
+            r"(-----END [A-Z ]{0,40}PRIVATE KEY-----)"
+        )
+        self.code = re.compile(_CODE, re.IGNORECASE)
+
+
+_patterns = functools.cache(_Patterns)
+
+
+def _has_hint(text: str) -> bool:
+    lowered = text.lower()
+    return any(hint in lowered for hint in _HINTS)
 
 
 def mask_text(text: str) -> str:
@@ -68,12 +95,15 @@ def mask_text(text: str) -> str:
     Known token formats, logins in URLs, `name=value` and `name: value` where the name says that
     it is secret, authorization headers and private keys. Cost grows with the length of the text.
     """
-    masked = _KEY_BLOCK.sub(rf"\1{MASK}\2", text) if _HINTS[1] in text else text
-    if _HINTS[0] in masked:
-        masked = _URL_LOGIN.sub(_masked_login, masked)
-    masked = _KNOWN_TOKENS.sub(MASK, masked)
-    masked = _BEARER.sub(rf"\1\2{MASK}", masked)
-    return _NAME_AND_VALUE.sub(_masked_value, masked)
+    if not _has_hint(text):
+        return text
+    known = _patterns()
+    masked = known.key_block.sub(rf"\1{MASK}\2", text) if "-----BEGIN " in text else text
+    if "://" in masked:
+        masked = known.login.sub(_masked_login, masked)
+    masked = known.token.sub(MASK, masked)
+    masked = known.bearer.sub(rf"\1\2{MASK}", masked)
+    return known.value.sub(_masked_value, masked)
 
 
 def _masked_login(match: re.Match[str]) -> str:
@@ -86,13 +116,13 @@ def _masked_login(match: re.Match[str]) -> str:
 
 
 def _shown_user(user: str) -> str:
-    return user if len(user) <= 16 and not _KNOWN_TOKENS.search(user) else MASK  # noqa: PLR2004 - tokens are longer
+    return user if len(user) <= 16 and not _patterns().token.search(user) else MASK  # noqa: PLR2004 - tokens are longer
 
 
 def _masked_value(match: re.Match[str]) -> str:
     name, value = match.groups()
     is_call = match.string[match.end() : match.end() + 1] == "("
-    if is_call or _CODE_VALUE.match(value):
+    if is_call or _patterns().code.match(value):
         return match.group()
     quote = value[0] if value[0] in "\"'" else ""
     return f"{name}{quote}{MASK}{quote}"
@@ -100,8 +130,10 @@ def _masked_value(match: re.Match[str]) -> str:
 
 def is_secret_name(name: str) -> bool:
     """Tell whether a name says that its value is secret: `API_KEY`, `--db.password`."""
-    words = _CAMEL.sub("_", name[-_NAME_BOUND:])
-    return _NAME.search("." + words.strip("-_ ")) is not None
+    if not _has_hint(name):
+        return False
+    words = _patterns().camel.sub("_", name[-_NAME_BOUND:])
+    return _patterns().name.search("." + words.strip("-_ ")) is not None
 
 
 def mask_arguments(arguments: Sequence[str]) -> tuple[str, ...]:

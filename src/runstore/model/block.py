@@ -48,7 +48,7 @@ STATUS_OF_WORD = {
 NO_REPOSITORY = "No git repository found"
 
 _LARGEST_NUMBER = 2**63 - 1
-_HEX = frozenset("0123456789abcdef")
+HEX_DIGITS = frozenset("0123456789abcdef")
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - texts without a zone are compared with it
 
 
@@ -114,7 +114,7 @@ def fields_from_block(block: Mapping[str, Any]) -> BlockFields:
         run_number=run_number,
         timestamp=timestamp or None,
         status=status_of_word(block.get("status")),
-        commit=commit if commit and set(commit.lower()) <= _HEX else None,
+        commit=commit if commit and set(commit.lower()) <= HEX_DIGITS else None,
         workdir_dirty=dirty if isinstance(dirty, bool) else None,
         parameter_sets=_parameter_sets(block.get("params"), block.get("args")),
         full_store=block.get("full_store") is True,

@@ -36,6 +36,7 @@ FlatValue = tuple[str, Union[float, None], Union[str, None]]
 Cell = tuple[Union[float, None], Union[str, None]]
 
 _EXACT_INT = 2**53
+_SCALARS = frozenset({float, int, str, bool})
 # A value cut off to less than this says nothing.
 _WORTH_CUTTING = 12
 _SPECIAL = re.compile(r'[.\[\]"\\\s]')
@@ -46,7 +47,8 @@ def flatten(tree: str) -> tuple[FlatValue, ...]:
     """Return the rows of a tree text, in the order of its keys; up to `ROWS_LIMIT` rows."""
     rows: dict[str, Cell] = {}
     _add(rows, "", json.loads(tree))
-    return tuple([(key, number, text) for key, (number, text) in rows.items()])
+    flat = [(key, number, text) for key, (number, text) in rows.items()]
+    return tuple(flat[:ROWS_LIMIT])
 
 
 def _add(rows: dict[str, Cell], key: str, tree: Any) -> None:
@@ -74,7 +76,11 @@ def _add_object(rows: dict[str, Cell], key: str, tree: dict[str, Any]) -> None:
             rows[_storable_key(rows, key)] = None, "{}"
     else:
         for name, one in tree.items():
-            _add(rows, _joined(key, name), one)
+            # Most sets are plain values under plain names, which nothing can make equal.
+            if not key and type(one) in _SCALARS and name.isidentifier() and len(name) < KEY_LIMIT:
+                rows[name] = _scalar(one)
+            else:
+                _add(rows, _joined(key, name), one)
 
 
 def _add_list(rows: dict[str, Cell], key: str, trees: list[Any]) -> None:
