@@ -44,6 +44,7 @@ def _exit_codes():
         5: "the store cannot be reached, read or written",
         6: "an extra is not installed",
         70: "a bug in runstore",
+        74: "the output could not be written",
         126: "`exec`: the command cannot be executed",
         127: "`exec`: there is no such command",
         130: "Ctrl-C",

@@ -105,7 +105,7 @@ def test_json_is_strict(tmp_path):
         raise AssertionError(word)
 
     values = json.loads(text, parse_constant=refuse)["parameter_sets"][0]["values"]
-    assert values == {"x": "nan", "y": "inf"}
+    assert values == {"x": "NaN", "y": "Infinity"}
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 120, 200])

@@ -11,9 +11,10 @@ CONFLICT = 4
 STORE = 5
 MISSING_EXTRA = 6
 BUG = 70  # EX_SOFTWARE of sysexits.h
+NOT_PRINTED = 74  # EX_IOERR of the same
 INTERRUPTED = 130
 
-# A class without a row would take its parent's; a test asks for a row of each.
+# A class of someone else's takes its parent's row; a test asks for a row of each of ours.
 EXIT_CODES: dict[type[errors.RunstoreError], int] = {
     errors.RunstoreError: FAILED,
     errors.UsageError: USAGE,
@@ -43,4 +44,4 @@ def exit_code_of(error: errors.RunstoreError) -> int:
     """Return the exit code of an error; a command that cannot be started tells its own."""
     if isinstance(error, errors.CommandNotFoundError):
         return error.exit_code
-    return EXIT_CODES[type(error)]
+    return next(EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES)

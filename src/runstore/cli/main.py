@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
-import pkgutil
 import sys
 import warnings
 from collections.abc import Sequence
@@ -12,15 +12,23 @@ from collections.abc import Sequence
 import click
 
 import runstore
-from runstore.cli.exit_codes import BUG, INTERRUPTED, exit_code_of
+from runstore.cli.exit_codes import BUG, INTERRUPTED, NOT_PRINTED, exit_code_of
 from runstore.cli.output import terminal_safe
 from runstore.errors import RunstoreError, StoreWarning, UserCodeError
+
+_COMPLETING = "_RUNSTORE_COMPLETE"  # set by the scripts of `runstore completion`
+
+
+class _ReaderWentAwayError(Exception):
+    """Nobody reads stdout any more; said in a way that click does not end the process for."""
 
 
 class _Commands(click.Group):
     """Commands by the name of their file; `exec` is a word of Python's, so its file is `exec_`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        import pkgutil
+
         from runstore.cli import commands
 
         return sorted(one.name.rstrip("_") for one in pkgutil.iter_modules(commands.__path__))
@@ -30,8 +38,10 @@ class _Commands(click.Group):
         ctx: click.Context,  # noqa: ARG002 - click's
         cmd_name: str,
     ) -> click.Command | None:
+        if not cmd_name.isalpha():
+            return None
         for module in (cmd_name, f"{cmd_name}_"):
-            if cmd_name.isidentifier() and self._is_file(module):
+            if self._is_file(module):
                 found = importlib.import_module(f"runstore.cli.commands.{module}")
                 command: click.Command = found.command
                 return command
@@ -45,6 +55,12 @@ class _Commands(click.Group):
             os.path.exists(os.path.join(folder, f"{module}.py"))  # noqa: PTH110, PTH118 - each command pays for pathlib
             for folder in commands.__path__
         )
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _ReaderWentAwayError from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -73,13 +89,18 @@ def group(store: str | None) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and end the process with its exit code."""
     warnings.showwarning = _show_warning
+    # Where data went is no matter of taste: PYTHONWARNINGS may neither hide it nor make it fatal.
+    warnings.simplefilter("always", StoreWarning)
+    if isinstance(sys.stdout, io.TextIOWrapper) and "utf" not in sys.stdout.encoding.lower():
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name it cannot say is still told
     sys.exit(_exit_code(arguments))
 
 
 def _exit_code(arguments: Sequence[str] | None) -> int:  # noqa: PLR0911 - one row per kind
     try:
         ended = group.main(arguments, prog_name="runstore", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # Python's word for a stdout that is closed
+            sys.stdout.flush()
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
@@ -87,17 +108,19 @@ def _exit_code(arguments: Sequence[str] | None) -> int:  # noqa: PLR0911 - one r
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, _ReaderWentAwayError):
         return _reader_went_away()
     except RunstoreError as error:
         _tell(error)
         return exit_code_of(error)
     except Exception as error:  # noqa: BLE001 - the outermost layer: nothing else would tell it
-        return _bug(error)
+        return _not_printed(error) if _is_from_printing(error) else _bug(error)
     return ended if isinstance(ended, int) else 0
 
 
 def _tell(error: RunstoreError) -> None:
+    if _COMPLETING in os.environ:
+        return
     if isinstance(error, UserCodeError):
         click.echo(error.traceback, err=True, nl=False)
     for part in (f"runstore: {error.what}", error.kept, error.hint):
@@ -107,23 +130,62 @@ def _tell(error: RunstoreError) -> None:
 
 def _reader_went_away() -> int:
     """End quietly, as other programs in a pipe do; nothing is left to be flushed at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _print_no_more()
     return 0
+
+
+def _print_no_more() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _is_from_printing(error: Exception) -> bool:
+    """Tell whether it was stdout that refused: a full disk behind it, a terminal that is gone."""
+    if not isinstance(error, OSError):
+        return False
+    import traceback
+
+    last = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][-1]
+    module = str(last.f_globals.get("__name__"))
+    return module in {"click.utils", __name__} or module.startswith("rich.")
+
+
+def _not_printed(error: Exception) -> int:
+    reason = getattr(error, "strerror", None) or error
+    click.echo(f"runstore: The output could not be written: {reason}.", err=True)
+    _print_no_more()
+    return NOT_PRINTED
 
 
 def _bug(error: Exception) -> int:
     """Say that it is our fault, and keep what is needed to mend it."""
-    import tempfile
+    if _COMPLETING in os.environ:
+        return BUG
     import traceback
 
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="runstore-bug-", suffix=".txt", delete=False, encoding="utf-8"
-    ) as file:
-        file.write(f"runstore {runstore.__version__}, Python {sys.version}\n")
-        traceback.print_exception(error, file=file)
-    click.echo(f"runstore: This is a bug in runstore: {type(error).__name__}: {error}", err=True)
-    click.echo(f"The details are in {file.name}; please report them.", err=True)
+    details = f"runstore {runstore.__version__}, Python {sys.version}\n"
+    details += "".join(traceback.format_exception(error))
+    what = terminal_safe(f"{type(error).__name__}: {error}")
+    click.echo(f"runstore: This is a bug in runstore: {what}", err=True)
+    place = _kept_in_file(details)
+    if place is None:
+        click.echo(terminal_safe(details, keep_lines=True), err=True, nl=False)
+        click.echo("Please report these lines; no temporary file could keep them.", err=True)
+    else:
+        click.echo(f"The details are in {place}; please report them.", err=True)
     return BUG
+
+
+def _kept_in_file(details: str) -> str | None:
+    import tempfile
+
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="runstore-bug-", suffix=".txt", delete=False, encoding="utf-8"
+        ) as file:
+            file.write(details)
+    except OSError:
+        return None
+    return file.name
 
 
 def _show_warning(
@@ -135,7 +197,10 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """Show what a store worked around as one line; other warnings as Python does."""
+    if _COMPLETING in os.environ:
+        return
     if issubclass(category, StoreWarning):
         click.echo(f"runstore: {terminal_safe(str(message))}", err=True)
     else:
-        click.echo(warnings.formatwarning(message, category, filename, lineno, line), err=True)
+        text = warnings.formatwarning(message, category, filename, lineno, line)
+        click.echo(text, err=True, nl=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import sys
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
@@ -29,7 +28,8 @@ STATUS_STYLES: Mapping[str, str] = {
     Status.LIVE: "cyan",
     Status.QUEUED: "blue",
 }
-_HARMFUL = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_LINE_ENDS = "\n\r\u2028\u2029"
+_JOINERS = "\u200c\u200d"  # within words of Persian or Hindi, and within emoji
 _GAP = 2  # between columns
 _SILENCE_S = 60  # a sign of life comes every ten seconds
 _RUNNING_FIRST_UNITS = (("d", 86400), ("h", 3600), ("min", 60))
@@ -39,25 +39,23 @@ def terminal_safe(text: str, *, keep_lines: bool = False) -> str:
     """Return text with what a terminal would obey made visible: escapes, controls, directions."""
     if text.isascii() and text.isprintable():
         return text
+    kept = f"\t{_JOINERS}\n" if keep_lines else f"\t{_JOINERS}"
     return "".join(
-        one
-        if one.isprintable() or one == "\t" or (keep_lines and one == "\n")
-        else " "
-        if one in "\n\r\u2028\u2029"
-        else _visible(one)
-        for one in text
+        one if one.isprintable() or one in kept else _harmless(one)
+        for one in text.replace("\r\n", "\n")
     )
 
 
-def _visible(character: str) -> str:
-    if unicodedata.category(character) in _HARMFUL or not character.isprintable():
-        return character.encode("unicode_escape").decode("ascii")
-    return character
+def _harmless(character: str) -> str:
+    import unicodedata
+
+    is_space = character in _LINE_ENDS or unicodedata.category(character) == "Zs"
+    return " " if is_space else character.encode("unicode_escape").decode("ascii")
 
 
 def is_terminal() -> bool:
     """Tell whether stdout is looked at by a person."""
-    return sys.stdout.isatty()
+    return sys.stdout is not None and sys.stdout.isatty()  # None: it is closed
 
 
 def console() -> Console:
@@ -143,7 +141,25 @@ def print_json(value: object) -> None:
     """Print strict JSON, indented; what JSON cannot say is text."""
     import json
 
-    click.echo(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+    is_plain = sys.stdout is None or "utf" not in sys.stdout.encoding.lower()
+    text = json.dumps(plain(value), indent=2, ensure_ascii=is_plain, allow_nan=False)
+    # All that JSON leaves unescaped here is within its texts, where an escape means the same.
+    lines = (line if line.isprintable() else _escaped(line) for line in text.split("\n"))
+    click.echo("\n".join(lines))
+
+
+def _escaped(line: str) -> str:
+    """Escape in JSON what a terminal would obey."""
+    import json
+
+    return "".join(
+        one
+        if one.isprintable() or one in _JOINERS
+        else "\\u007f"
+        if one == "\x7f"
+        else json.dumps(one)[1:-1]
+        for one in line
+    )
 
 
 def plain(value: Any) -> Any:
@@ -153,7 +169,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(one) for one in value]
     if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if value is None or type(value) in {str, int, float, bool}:
         return value
     return value.isoformat() if isinstance(value, date) else str(value)

@@ -47,7 +47,7 @@ def command(experiment: str | None, limit: int, after: str | None, *, as_json: b
         click.echo("runstore: there are no runs.", err=True)
         return
     output.print_table(_COLUMNS, [_row(run) for run in page])
-    if page.next is not None and output.is_terminal():
+    if page.next is not None:
         click.echo(f"There are more: add --after {page.next}", err=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,7 +15,6 @@ from runstore.errors import NotFoundError
 from runstore.model.run import Event, Run
 from runstore.store import Store
 
-_SHORT_COMMIT = 12
 _LEFT_OUT = ("command.", "git.commit", "git.branch", "git.dirty", "git.has_untracked")
 
 
@@ -23,6 +23,10 @@ _LEFT_OUT = ("command.", "git.commit", "git.branch", "git.dirty", "git.has_untra
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--document", metavar="NAME", help="Print a captured text: patch, packages, untracked."
+)
+@click.option("--patch", "document", flag_value="patch", help="The same as --document patch.")
+@click.option(
+    "--packages", "document", flag_value="packages", help="The same as --document packages."
 )
 def command(run: str, document: str | None, *, as_json: bool) -> None:
     """Show everything about RUN; without it, about the newest.
@@ -33,7 +37,11 @@ def command(run: str, document: str | None, *, as_json: bool) -> None:
     with open_store() as store:
         found = store.get(run)
         if document is not None:
-            click.echo(_document(store, found, document), nl=False)
+            text = _document(store, found, document)
+            is_looked_at = output.is_terminal()  # a file or `git apply` gets it as it is
+            click.echo(
+                output.terminal_safe(text, keep_lines=True) if is_looked_at else text, nl=False
+            )
         elif as_json:
             output.print_json(_as_json(store, found))
         else:
@@ -139,7 +147,8 @@ def _code(store: Store, run: Run) -> Iterator[tuple[str, str]]:
     for name in store.documents(run.uid):
         text = store.document(run.uid, name) or ""
         lines = text.count("\n")
-        yield name, f"{lines} lines; print with: runstore show {run.reference} --document {name}"
+        shown = shlex.quote(run.reference)
+        yield name, f"{lines} lines; print with: runstore show {shown} --document {name}"
 
 
 def _flattened(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

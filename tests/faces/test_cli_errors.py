@@ -1,0 +1,227 @@
+"""What the command line says, and to whom, when something is wrong."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from commands import messages, runstore
+from runstore import Store
+
+# Commands are bound to the store when they open it, so a broken store is a broken command.
+WITH_A_BUG = """
+import sys, tempfile
+from runstore.cli.main import main
+from runstore.store import Store
+
+class Odd(RuntimeError): pass
+
+def broken(*_, **__):
+    raise Odd("very \\x1b[31modd")
+
+Store.open = broken
+if sys.argv[1] == "nowhere":
+    tempfile.tempdir = "/proc/nowhere"
+main(sys.argv[2:])
+"""
+
+WITH_A_WARNING = """
+import sys, warnings
+from runstore.cli.main import main
+from runstore.errors import StoreWarning
+from runstore.store import Store
+
+opened = Store.open
+
+def warning(*arguments, **options):
+    warnings.warn("The data is in\\n\\x1b[31m/spool.", StoreWarning)
+    return opened(*arguments, **options)
+
+Store.open = warning
+main(sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with Store.open(tmp_path / ".runstore") as store:
+        for number in range(30):
+            store.start("mnist", notes=f"日本 {number}", capture=False).finish()
+    return tmp_path
+
+
+def python(code, *arguments, cwd, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def shell(line, cwd, **environment):
+    """Run a line of bash in which `$RUNSTORE` is the command."""
+    return subprocess.run(
+        ["bash", "-c", line],
+        cwd=cwd,
+        env={**os.environ, "RUNSTORE": f"{sys.executable} -m runstore", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_a_bug_of_ours_is_said_and_its_traceback_kept(folder):
+    ended = python(WITH_A_BUG, "-", "ls", cwd=folder, TMPDIR=str(folder))
+
+    lines = messages(ended)
+    (kept,) = folder.glob("runstore-bug-*.txt")
+    assert ended.returncode == 70
+    assert lines[0] == "runstore: This is a bug in runstore: Odd: very \\x1b[31modd"
+    assert str(kept) in lines[1]
+    assert "Traceback" in kept.read_text()
+
+
+def test_a_bug_is_told_where_no_file_can_keep_it(folder):
+    ended = python(WITH_A_BUG, "nowhere", "ls", cwd=folder)
+
+    assert ended.returncode == 70
+    assert "Traceback" in ended.stderr
+    assert "\x1b" not in ended.stderr
+    assert "During handling" not in ended.stderr
+
+
+@pytest.mark.parametrize("setting", ["default", "ignore", "error"])
+def test_a_warning_of_the_store_is_one_line_that_no_setting_hides(folder, setting):
+    ended = python(WITH_A_WARNING, "ls", "--limit", "30", cwd=folder, PYTHONWARNINGS=setting)
+
+    assert ended.returncode == 0
+    assert messages(ended) == ["runstore: The data is in \\x1b[31m/spool."]
+
+
+@pytest.mark.parametrize("name", ["__init__", "exec_", "ls_", "..", "context", "", "commands.ls"])
+def test_only_commands_are_commands(folder, name):
+    ended = runstore(name, cwd=folder)
+
+    assert ended.returncode == 2
+    assert f"There is no command {name!r}" in ended.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")  # noqa: PTH110
+@pytest.mark.parametrize("command", ["ls", "ls --json", "show", "--help", "completion zsh"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_behind_stdout_is_no_bug(folder, command, unbuffered):
+    ended = shell(f"$RUNSTORE {command} > /dev/full", folder, PYTHONUNBUFFERED=unbuffered)
+
+    assert ended.returncode == 74
+    assert ended.stderr == (
+        "runstore: The output could not be written: No space left on device.\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["ls --limit 30", "ls --json --limit 30", "show"])
+def test_a_closed_stdout_is_no_bug(folder, command):
+    ended = shell(f"$RUNSTORE {command} >&-", folder)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_goes_away_before_the_first_line_is_no_error(folder, unbuffered):
+    line = "$RUNSTORE ls --limit 30 | true; echo ${PIPESTATUS[0]}"
+
+    ended = shell(line, folder, PYTHONUNBUFFERED=unbuffered)
+
+    assert (ended.stdout, ended.stderr) == ("0\n", "")
+
+
+def test_an_encoding_without_the_characters_still_gets_them(folder):
+    latin = {"PYTHONIOENCODING": "latin-1"}
+
+    shown = runstore("show", cwd=folder, env=latin)
+    told = runstore("show", "--json", cwd=folder, env=latin)
+
+    assert "\\u65e5\\u672c 29" in shown.stdout
+    assert json.loads(told.stdout)["notes"] == "日本 29"
+
+
+def test_all_parts_of_a_message_stand_on_lines_of_their_own(folder):
+    ended = runstore("show", "mnist#99", cwd=folder)
+
+    assert messages(ended) == [
+        f"runstore: There is no run 'mnist#99' in {folder / '.runstore'}.",
+        "List the runs with: runstore ls",
+    ]
+
+
+def test_what_comes_after_the_page_is_said_on_stderr(folder):
+    first = runstore("ls", "--limit", "25", cwd=folder)
+    (said,) = messages(first)
+    rest = runstore("ls", *said.partition("add ")[2].split(), cwd=folder)
+
+    assert len(first.stdout.splitlines()) == 26
+    assert len(rest.stdout.splitlines()) == 6
+    assert rest.stderr == ""
+
+
+def test_reading_makes_no_store(tmp_path):
+    for arguments in (["ls"], ["show"], ["ls", "--json"], ["show", "x", "--json"]):
+        ended = runstore("--store", "none", *arguments, cwd=tmp_path)
+        assert ended.returncode == 5
+        assert "There is no store at none." in ended.stderr
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_store_says_so(tmp_path):
+    Store.open(tmp_path / ".runstore").close()
+
+    assert messages(runstore("ls", cwd=tmp_path)) == ["runstore: there are no runs."]
+    assert json.loads(runstore("ls", "--json", cwd=tmp_path).stdout) == {"runs": [], "next": None}
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_bash_itself_completes_a_reference(folder):
+    command = folder / "runstore"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m runstore "$@"\n')
+    command.chmod(0o755)
+    line = """PATH="$PWD:$PATH"; eval "$(runstore completion bash)"
+        COMP_WORDS=(runstore show mnist_30) COMP_CWORD=2
+        _runstore_completion runstore; echo "${COMPREPLY[@]}" """
+
+    ended = shell(line, folder)
+
+    assert ended.stdout.startswith("mnist_30_2")
+    assert ended.stderr == ""
+
+
+@pytest.mark.parametrize("broken", ["[tool.runstore\n", "[tool.runstore]\nstore = 7\n"])
+def test_completion_is_silent_whatever_is_broken(tmp_path, broken):
+    (tmp_path / "pyproject.toml").write_text(broken)
+    words = {"_RUNSTORE_COMPLETE": "bash_complete", "COMP_WORDS": "runstore show m"}
+
+    ended = runstore(cwd=tmp_path, env={**words, "COMP_CWORD": "2"})
+    bug = python(WITH_A_BUG, "-", cwd=tmp_path, **words, COMP_CWORD="2")
+
+    assert (ended.stdout.strip(), ended.stderr) == ("", "")
+    assert (bug.stdout.strip(), bug.stderr) == ("", "")
+    assert [one.name for one in tmp_path.iterdir()] == ["pyproject.toml"]
+
+
+def test_json_has_nothing_that_a_terminal_obeys(tmp_path):
+    notes = "\x1b[2J \x7f \x9b31m \u202e \u00a0 \U000e0041 \r\n 日本 👨\u200d👩"
+    with Store.open(tmp_path / ".runstore") as store:
+        store.start("odd", notes=notes, capture=False).finish()
+
+    told = runstore("show", "--json", cwd=tmp_path).stdout
+
+    assert json.loads(told)["notes"] == notes
+    assert all(one.isprintable() or one in "\n\u200d" for one in told)
+    assert "日本" in told
