@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runstore.active import warn
 from runstore.errors import StoreError, StoreReadOnlyError
@@ -36,6 +36,14 @@ if TYPE_CHECKING:
 _PATCHES_AT_MOST = 200
 
 
+class _Written(NamedTuple):
+    """The runs that changed between two change numbers, as they were written into the file."""
+
+    after: int
+    newest: int
+    rows: Sequence[BlockRow]
+
+
 class BlockSync:
     """Keeps one `store.json` in step with its database.
 
@@ -49,6 +57,7 @@ class BlockSync:
         self.path = folder / STORE_JSON
         self.table = table
         self.lock = FileLock(self.path)
+        self._written = _Written(0, 0, ())
 
     def is_current(self) -> bool:
         """Tell whether the file is the one we wrote, and the database the one it shows."""
@@ -156,6 +165,7 @@ class BlockSync:
             changed = max((row.changed for row in rows), default=known)
             newest_id = max((row.id for row in rows), default=0)
             last_id = max(last_id, newest_id)
+            self._written = _Written(known, changed, rows)
         if pieces is None:
             # Read before the rows: what changes in between is written once more, not left out.
             changed = self.table.newest_change()
@@ -169,6 +179,18 @@ class BlockSync:
 
     def _remember(self, state: Mapping[str, Any]) -> None:
         self.lock.remember({**state, "database": self.table.born_at()})
+
+    def changes(self, after: int, newest: int) -> Sequence[BlockRow]:
+        """Return the runs that changed after this change number; cheap for what was just written.
+
+        Args:
+            after: The change number known to the caller.
+            newest: The newest one.
+        """
+        last = self._written
+        if last.after <= after and last.newest == newest:
+            return [row for row in last.rows if row.changed > after]
+        return self.table.rows(after=after)
 
     def _patched(self, rows: Sequence[BlockRow], last_id: int) -> list[Piece] | None:
         if len(rows) > _PATCHES_AT_MOST or any(row.is_deleted for row in rows):

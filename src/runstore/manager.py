@@ -115,6 +115,9 @@ class ArtifactManager:
     def of_run(cls, run: ActiveRun, *, runs_folder: str | os.PathLike[str] | None = None) -> Self:
         """Present a run that has begun; who began it ends it.
 
+        `store()` then writes notes only. As a context manager it ends the run, unless the run's
+        own block is being executed.
+
         Args:
             run: The run.
             runs_folder: Where folders of full stores are; None is `runs` in the store.

@@ -165,7 +165,8 @@ class ManagerStore:
             row = _present(writer, row_id)
         with self._guard:
             watch(ManagedRun(self._open_store(), row.run, self._sync))
-            return self._mirror.adopt(row_id, block_from_run(row.run))
+            shown = self._mirror.block_of(row_id)
+            return shown or self._mirror.adopt(row_id, block_from_run(row.run))
 
     def update_run(self, mngr: Any) -> Block | None:
         """Record how a run stands: status, error, parameter files and sets; durable on return.
@@ -250,7 +251,7 @@ class ManagerStore:
             self._bring_together()
         newest = self._table.newest_change()
         if newest != self._seen and self._mirror.is_in_use:
-            self._mirror.refresh(self._table.rows(after=self._seen))
+            self._mirror.refresh(self._sync.changes(self._seen, newest))
         self._seen = newest
 
     def _bring_together(self) -> None:

@@ -29,7 +29,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-_STATE_BYTES = 256
+_STATE_BYTES = 512
 _LOCKED_BYTE = 1 << 30  # beyond the content: Windows forbids others to read what is locked
 # Curifactory rewrites the file in place; who looks meanwhile finds the beginning of it. It writes
 # 8 kB at a time, milliseconds apart.
@@ -248,7 +248,12 @@ class FileLock:
     def state(self) -> dict[str, Any]:
         """Return the state last remembered; empty when there is none. Needs no lock."""
         try:
-            value = json.loads(self.path.read_bytes())
+            # Asked four times for each run: a file object would cost as much as the rest.
+            descriptor = os.open(self.path, os.O_RDONLY)
+            try:
+                value = json.loads(os.read(descriptor, 4 * _STATE_BYTES))
+            finally:
+                os.close(descriptor)
         except (OSError, ValueError):
             return {}
         return value if isinstance(value, dict) else {}

@@ -12,7 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runstore.model.block import Block, block_from_run, fields_from_block, status_of_word
+from runstore.model.block import (
+    HEX_DIGITS,
+    Block,
+    block_from_run,
+    fields_from_block,
+    status_of_word,
+)
 from runstore.model.status import Status
 from runstore.storage.blocks import BlockRow, BlockTable, BlockWriter
 
@@ -105,14 +111,15 @@ class TakeIn:
         self, writer: BlockWriter, block: Block, trees: Mapping[str, str], taken: Taken
     ) -> None:
         """Add a block that stands for no run of the list."""
-        reference = fields_from_block(block).reference
-        known = writer.rows_by_reference(reference) if reference and not taken.is_first else []
         # A deleted run stays in the trash, though an older file still shows it; and a run that
         # was moved to another experiment is not there twice because a file has its old name.
-        if any(row.is_deleted or row.run.reference != reference for row in known):
-            return
+        if not taken.is_first:
+            reference = fields_from_block(block).reference
+            known = writer.rows_by_reference(reference) if reference else []
+            if any(row.is_deleted or row.run.reference != reference for row in known):
+                return
         taken.last_id = writer.add(block, seen_at=self._seen_at, trees=trees)
-        taken.added.append(reference or "a run without a reference")
+        taken.added.append(str(block.get("reference", "a run without a reference")))
 
     def _merge(
         self, writer: BlockWriter, row: BlockRow, ours: Block, theirs: Block, taken: Taken
@@ -209,7 +216,9 @@ def _whole_commits(blocks: Sequence[Block], folder: Path) -> dict[str, str]:
     short = {
         commit
         for block in blocks
-        if (commit := fields_from_block(block).commit) and _SHORTEST <= len(commit) < _HEX_LENGTH
+        if isinstance(commit := block.get("commit"), str)
+        and _SHORTEST <= len(commit) < _HEX_LENGTH
+        and set(commit.lower()) <= HEX_DIGITS
     }
     if not short:
         return {}

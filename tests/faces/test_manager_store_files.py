@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from runstore import ManagerStore, Store, StoreWarning
 from runstore.errors import StoreUnavailableError
 from runstore.model.status import Status
+from runstore.storage.blocks import CHANGED_ROWS
 from runstore.store_json import FileLock, write_block_file
 
 STORES = Path(__file__).parent.parent / "data" / "curifactory"
@@ -256,3 +258,14 @@ def test_lock_of_a_killed_holder_is_free(folder):
         lock.remember({"a": 1})
 
     assert lock.state() == {"a": 1}
+
+
+def test_changed_runs_are_found_by_an_index(folder):
+    """Each add_run asks for them; a walk through all runs would make it slow in a long list."""
+    ManagerStore(folder)
+    with sqlite3.connect(folder / "runstore.db") as connection:
+        steps = connection.execute(f"EXPLAIN QUERY PLAN {CHANGED_ROWS}", {"after": 1}).fetchall()
+    connection.close()
+
+    assert any("runs_by_change (changed>?)" in step[-1] for step in steps)
+    assert not any("SCAN r" in step[-1] for step in steps)
