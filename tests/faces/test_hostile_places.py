@@ -226,6 +226,47 @@ def test_a_full_disk_loses_nothing(small_disk, tmp_path, monkeypatch):
         assert number == store.experiments()[0].run_count
 
 
+def fill(disk):
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):
+        while True:
+            file.write(b"x" * 512)
+    return filler
+
+
+def test_a_full_disk_can_be_read(small_disk):
+    with Store.open(small_disk / "store") as store:
+        store.start("m", params={"lr": 1}, capture=False).finish()
+    filler = fill(small_disk)
+
+    with Store.open(small_disk / "store") as store:
+        assert store.get("m#1").params == {"lr": 1}
+        with pytest.raises(StoreUnavailableError, match="did not take the data"):
+            store.start("m", capture=False)
+
+    filler.unlink()
+    with Store.open(small_disk / "store") as store:
+        assert store.start("m", capture=False).run_number == 2
+
+
+def test_a_full_disk_after_a_kill_shows_the_newest_runs(small_disk):
+    """What is in the write-ahead log alone is shown as well."""
+    code = (
+        "import os, sys, runstore\n"
+        "store = runstore.Store.open(sys.argv[1])\n"
+        "store.start('m', capture=False).finish()\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    folder = small_disk / "store"
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=False)
+    (folder / "runstore.db-shm").unlink()
+    assert (folder / "runstore.db-wal").stat().st_size > 0
+    fill(small_disk)
+
+    with Store.open(folder) as store:
+        assert store.get("m#1").status is Status.COMPLETE
+
+
 def test_a_store_that_vanishes_keeps_the_end_aside(kept, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     store = Store.open(kept)

@@ -111,7 +111,10 @@ def run_command(
     """
     check_command(command)
     run = store.start(
-        experiment or experiment_of(command), params=params, notes=notes, argv=command
+        experiment_of(command) if experiment is None else experiment,
+        params=params,
+        notes=notes,
+        argv=command,
     )
     refresh_store_json(store)
     streams = Streams(store.folder_of(run.reference) / LOG)

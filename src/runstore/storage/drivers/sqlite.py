@@ -23,6 +23,7 @@ from runstore.errors import (
 )
 from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.drivers.forks import inside_the_engine
+from runstore.storage.drivers.unwritable import Readable, remove_copy, ways_to_read
 
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 BUSY_TIMEOUT_S = 60.0
@@ -86,7 +87,7 @@ class SQLiteDriver:
         self.create = create
         self.busy_timeout_s = busy_timeout_s
         self._refusal: StoreError | None = None
-        self._query = ""
+        self._readable: Readable | None = None
         self._network_disk: bool | None = None
         self._local = threading.local()
         self._handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
@@ -181,44 +182,51 @@ class SQLiteDriver:
         deadline = time.monotonic() + self.busy_timeout_s
         while True:
             try:
-                return self._prepared(self._query)
+                return self._prepared(self._readable)
             except sqlite3.OperationalError as error:
                 if _is_busy(error) and time.monotonic() < deadline:
                     time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - only spreads retries
                     continue
-                if self._query or not _is_refused(error):
+                if self._readable or not (_is_refused(error) or _is_full(error)):
                     raise self._translated(error) from error
                 return self._connect_read_only(error)
             except sqlite3.Error as error:
                 raise self._translated(error) from error
 
     def _connect_read_only(self, reason: sqlite3.OperationalError) -> sqlite3.Connection:
-        """Open without write access; `immutable` where even the shared memory is refused."""
-        for query in ("mode=ro", "immutable=1"):
-            try:
-                connection = self._prepared(query)
-            except sqlite3.Error:
-                continue
-            self._query = query
-            self._refusal = StoreReadOnlyError(
-                f"The store at {self.path.parent} cannot be written: {reason}.",
-                kept="Nothing was changed; reading still works.",
-                hint="Check the permissions of the folder, or choose another store.",
-            )
-            return connection
+        """Open where nothing can be written; every later write is answered with the reason."""
+        with suppress(OSError):
+            for way in ways_to_read(self.path):
+                if way.copy is not None:
+                    weakref.finalize(self, remove_copy, way.copy, os.getpid())
+                try:
+                    connection = self._prepared(way)
+                except sqlite3.Error:
+                    continue
+                self._readable = way
+                self._refusal = self._refused(reason)
+                return connection
         raise self._translated(reason) from reason
 
-    def _prepared(self, query: str) -> sqlite3.Connection:
-        target = f"{self.path.absolute().as_uri()}?{query}" if query else str(self.path)
+    def _refused(self, reason: sqlite3.OperationalError) -> StoreError:
+        if _is_full(reason):
+            return self._translated(reason)
+        return StoreReadOnlyError(
+            f"The store at {self.path.parent} cannot be written: {reason}.",
+            kept="Nothing was changed; reading still works.",
+            hint="Check the permissions of the folder, or choose another store.",
+        )
+
+    def _prepared(self, readable: Readable | None) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            target,
+            readable.uri if readable else str(self.path),
             timeout=min(5.0, self.busy_timeout_s),
             isolation_level=None,
             check_same_thread=False,
-            uri=bool(query),
+            uri=readable is not None,
         )
         try:
-            self._configure(connection, writable=not query)
+            self._configure(connection, writable=readable is None)
         except BaseException:
             connection.close()
             raise
@@ -273,7 +281,7 @@ class SQLiteDriver:
                 hint="End the program that holds the lock, then try again.",
             )
         text = str(error)
-        if "full" in text or "disk I/O" in text:
+        if _is_full(error):
             return StoreUnavailableError(
                 f"The disk of {self.path} did not take the data: {text}.",
                 kept="Runs recorded before are safe; this change was not written.",
@@ -304,6 +312,11 @@ class SQLiteDriver:
 
 def _is_busy(error: sqlite3.Error) -> bool:
     return "locked" in str(error) or "busy" in str(error)
+
+
+def _is_full(error: sqlite3.Error) -> bool:
+    """Tell whether the disk did not take the data; SQLite says so in two ways."""
+    return "full" in str(error) or "disk I/O" in str(error)
 
 
 def _is_refused(error: sqlite3.Error) -> bool:
