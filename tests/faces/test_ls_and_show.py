@@ -1,8 +1,10 @@
 """runstore ls and show, as people and as programs see them."""
 
+import contextlib
 import json
 import os
 import pty
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -118,6 +120,93 @@ def test_no_line_is_wider_than_the_terminal(folder, columns):
     assert "\x1b" not in drawn
     assert "\x07" not in drawn
     assert "[bold]" in drawn or columns < 150
+
+
+def test_a_narrow_terminal_shows_run_and_status(folder):
+    with Store.open(folder / ".runstore") as store:
+        store.start("a name that goes on and on", capture=False).finish("interrupted")
+
+    drawn = on_terminal(folder, "ls", columns=40, NO_COLOR="1").splitlines()
+
+    assert drawn[0].split() == ["run", "status"]
+    assert drawn[1].startswith("a nam…_1_20")
+    assert drawn[1].endswith("  interrupted")
+    assert drawn[2].endswith("  error      ")
+
+
+def test_long_names_leave_room_for_the_rest(folder):
+    with Store.open(folder / ".runstore") as store:
+        store.start("long " * 20, params={"lr": 0.1}, notes="said", capture=False).finish()
+
+    drawn = on_terminal(folder, "ls", columns=120, NO_COLOR="1")
+
+    assert all(text in drawn for text in ("lr=0.1", "said", "complete", "net={"))
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80])
+def test_show_fits_every_terminal(folder, columns):
+    subprocess.run(
+        [sys.executable, "-c", "import runstore; runstore.start_run('x' * 60).finish()"],
+        cwd=folder,
+        check=True,
+    )
+
+    drawn = on_terminal(folder, "show", columns=columns, rows=100, NO_COLOR="1")
+
+    assert max(map(len, drawn.splitlines())) <= columns
+    assert "\x1b" not in drawn
+
+
+def test_a_live_run_is_shown_with_its_time_so_far(folder):
+    with Store.open(folder / ".runstore") as store:
+        store.start("here", capture=False)
+
+        listed = runstore("ls", cwd=folder).stdout.splitlines()[1].split("\t")
+        shown = runstore("show", "here#1", cwd=folder).stdout
+
+    assert listed[1] == "running"
+    assert listed[3].endswith(" s")
+    assert "  so far   " in shown
+
+
+def test_silence_of_another_host_is_shown_as_silence(folder):
+    code = "import os, runstore; print(runstore.start_run('far').uid, flush=True); os._exit(0)"
+    uid = subprocess.check_output([sys.executable, "-c", code], cwd=folder, text=True).strip()
+    with contextlib.closing(sqlite3.connect(folder / ".runstore" / "runstore.db")) as database:
+        database.execute(
+            "UPDATE runs SET hostname = 'node7', boot_id = 'a/b/c', "
+            "last_seen_at = last_seen_at - 7800000000 WHERE uid = ?",
+            [uid],
+        )
+        database.commit()
+
+    listed = runstore("ls", cwd=folder).stdout.splitlines()[1].split("\t")
+
+    assert listed[1:4:2] == ["running", "no sign for 2 h 10 min"]
+    assert "no sign for 2 h 10 min" in runstore("show", cwd=folder).stdout
+
+
+def test_a_patch_is_raw_in_a_pipe_and_harmless_on_a_terminal(tmp_path):
+    code = "import runstore; runstore.start_run('patched').finish()"
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b.example")
+    (tmp_path / "code.py").write_text("x = 1\n")
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "add", "code.py"], cwd=tmp_path, check=True)
+    subprocess.run(["git", *identity, "commit", "-qm", "one"], cwd=tmp_path, check=True)
+    (tmp_path / "code.py").write_text("x = '\x1b[31m'\n")
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+
+    raw = runstore("show", "--patch", cwd=tmp_path).stdout
+    drawn = on_terminal(tmp_path, "show", "--patch", columns=80)
+
+    assert "+x = '\x1b[31m'\n" in raw
+    assert "+x = '\\x1b[31m'" in drawn
+    assert "\x1b" not in drawn
+    applied = subprocess.run(
+        ["git", "apply", "-R", "-"], input=raw, text=True, cwd=tmp_path, check=False
+    )
+    assert applied.returncode == 0
+    assert (tmp_path / "code.py").read_text() == "x = 1\n"
 
 
 def test_colour_only_where_it_is_wanted(folder):

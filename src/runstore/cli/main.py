@@ -146,7 +146,7 @@ def _is_from_printing(error: Exception) -> bool:
 
     last = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][-1]
     module = str(last.f_globals.get("__name__"))
-    return module in {"click.utils", __name__} or module.startswith("rich.")
+    return module in {"click.utils", "runstore.cli.output", __name__} or module.startswith("rich.")
 
 
 def _not_printed(error: Exception) -> int:

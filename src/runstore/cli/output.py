@@ -31,6 +31,7 @@ STATUS_STYLES: Mapping[str, str] = {
 _LINE_ENDS = "\n\r\u2028\u2029"
 _JOINERS = "\u200c\u200d"  # within words of Persian or Hindi, and within emoji
 _GAP = 2  # between columns
+_END_KEPT = 21  # of a reference: its number and its time
 _SILENCE_S = 60  # a sign of life comes every ten seconds
 _RUNNING_FIRST_UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 
@@ -77,13 +78,19 @@ class Column:
         narrowest: Characters that it needs at least; a table too wide for the terminal loses
             whole columns, the last ones first by `rank`.
         rank: Which columns get room first, from 0.
+        keeps_end: Whether a text that is too long is cropped before its end, not at it.
         styles: The style of a text that stands in it.
     """
 
     header: str
     narrowest: int = 8
     rank: int = 0
+    keeps_end: bool = False
     styles: Mapping[str, str] = field(default_factory=dict)
+
+    def style(self, text: str) -> str:
+        """Return the style of a text."""
+        return self.styles.get(text, "")
 
 
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
@@ -108,9 +115,23 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Non
             columns[place].header, width=widths[place], no_wrap=True, overflow="ellipsis"
         )
     for row in safe:
-        cells = ((row[place], columns[place].styles.get(row[place], "")) for place in widths)
-        table.add_row(*(Text(text, style=style) for text, style in cells))
+        table.add_row(
+            *(
+                Text(_cropped(row[place], columns[place], width), columns[place].style(row[place]))
+                for place, width in widths.items()
+            )
+        )
     drawn.print(table, crop=False)
+
+
+def _cropped(text: str, column: Column, width: int) -> str:
+    """Return the beginning and the end of a text, where the column asks for both."""
+    from rich.cells import cell_len, set_cell_size
+
+    if not column.keeps_end or cell_len(text) <= width or width <= _END_KEPT:
+        return text
+    end = text[-_END_KEPT:]
+    return set_cell_size(text, max(0, width - 1 - cell_len(end))) + "…" + end
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int) -> dict[int, int]:
@@ -122,19 +143,39 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int)
         for place, column in enumerate(columns)
     ]
     widths: dict[int, int] = {}
+    third = room // 3
     ranked = sorted(range(len(columns)), key=lambda place: columns[place].rank)
     for place in ranked:
         needed = min(natural[place], columns[place].narrowest)
-        if widths and needed + _GAP > room:
+        gap = _GAP if widths else 0
+        if widths and gap + needed > room:
             break
         widths[place] = min(needed, room)
-        room -= widths[place] + _GAP
-    for place in ranked:
-        if place in widths:
-            more = min(natural[place] - widths[place], max(0, room + _GAP))
-            widths[place] += more
-            room -= more
+        room -= gap + widths[place]
+
+    def grow(place: int, most: int) -> None:
+        nonlocal room
+        more = max(0, min(natural[place] - widths[place], most, room))
+        widths[place] += more
+        room -= more
+
+    grow(ranked[0], third - widths[ranked[0]])
+    # What is left is shared; who needs little leaves more to the others.
+    wanting = sorted(widths, key=lambda place: natural[place] - widths[place])
+    for served, place in enumerate(wanting):
+        grow(place, room // (len(wanting) - served))
     return dict(sorted(widths.items()))
+
+
+def print_raw(text: str) -> None:
+    """Print a text as it is, byte for byte; only a terminal gets it harmless."""
+    if is_terminal():
+        click.echo(terminal_safe(text, keep_lines=True), nl=False)
+    elif sys.stdout is not None:
+        # click.echo would leave out escape sequences, and a patch without them is another patch.
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode(errors="surrogatepass"))
+        sys.stdout.buffer.flush()
 
 
 def print_json(value: object) -> None:

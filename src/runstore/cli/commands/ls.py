@@ -11,12 +11,12 @@ from runstore.model.run import Run
 from runstore.store import PAGE_LIMIT
 
 _COLUMNS = (
-    output.Column("run", narrowest=30, rank=0),
+    output.Column("run", narrowest=26, rank=0, keeps_end=True),
     output.Column("status", narrowest=11, rank=1, styles=output.STATUS_STYLES),
     output.Column("started", narrowest=19, rank=3),
     output.Column("took", narrowest=20, rank=2),
-    output.Column("parameters", narrowest=12, rank=4),
-    output.Column("notes", narrowest=12, rank=5),
+    output.Column("parameters", narrowest=10, rank=4),
+    output.Column("notes", narrowest=10, rank=5),
 )
 _SETS_SHOWN = 3
 

@@ -15,6 +15,7 @@ from runstore.errors import NotFoundError
 from runstore.model.run import Event, Run
 from runstore.store import Store
 
+_LABEL_WIDTH = 24
 _LEFT_OUT = ("command.", "git.commit", "git.branch", "git.dirty", "git.has_untracked")
 
 
@@ -37,11 +38,7 @@ def command(run: str, document: str | None, *, as_json: bool) -> None:
     with open_store() as store:
         found = store.get(run)
         if document is not None:
-            text = _document(store, found, document)
-            is_looked_at = output.is_terminal()  # a file or `git apply` gets it as it is
-            click.echo(
-                output.terminal_safe(text, keep_lines=True) if is_looked_at else text, nl=False
-            )
+            output.print_raw(_document(store, found, document))
         elif as_json:
             output.print_json(_as_json(store, found))
         else:
@@ -110,7 +107,7 @@ def _head(store: Store, run: Run) -> Iterator[tuple[str, str]]:
     if run.ended_at is not None:
         word = "last known alive" if run.status.value == "lost" else "ended"
         yield word, output.local_time(run.ended_at)
-    yield "took", output.lifetime_text(run)
+    yield "so far" if run.ended_at is None else "took", output.lifetime_text(run)
     for label, text in (
         ("exit code", None if run.exit_code is None else str(run.exit_code)),
         ("error", run.error),
@@ -193,8 +190,9 @@ def _print_title(title: str) -> None:
 
 
 def _print_lines(lines: list[tuple[str, str]]) -> None:
-    width = min(24, max(len(label) for label, _ in lines))
-    if not output.is_terminal():
+    width = min(_LABEL_WIDTH, max(len(label) for label, _ in lines))
+    # Lines without labels stay whole: a terminal wraps them such that they can be copied.
+    if not width or not output.is_terminal():
         for label, text in lines:
             shown = output.terminal_safe(text, keep_lines=True).replace(
                 "\n", "\n" + " " * (width + 4)
@@ -206,7 +204,8 @@ def _print_lines(lines: list[tuple[str, str]]) -> None:
     from rich.text import Text
 
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(max_width=24, overflow="fold", style="dim" if width else None)
+    drawn = output.console()
+    table.add_column(width=min(width, drawn.width // 2), overflow="fold", style="dim")
     table.add_column(overflow="fold", ratio=1)
     for label, text in lines:
         style = output.STATUS_STYLES.get(text, "") if label == "status" else ""
@@ -214,4 +213,4 @@ def _print_lines(lines: list[tuple[str, str]]) -> None:
             Text(output.terminal_safe(label)),
             Text(output.terminal_safe(text, keep_lines=True), style=style),
         )
-    output.console().print(Padding(table, (0, 0, 0, 2)))
+    drawn.print(Padding(table, (0, 0, 0, 2)))
