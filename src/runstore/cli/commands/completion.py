@@ -18,13 +18,13 @@ _HOW = {
 @click.argument("shell", type=click.Choice(sorted(_HOW)))
 @click.pass_context
 def command(context: click.Context, shell: str) -> None:
-    r"""Print what makes SHELL complete commands, experiments and run references.
+    """Print what makes SHELL complete commands, experiments and run references.
 
     \b
     bash, in ~/.bashrc:                   eval "$(runstore completion bash)"
     zsh, in ~/.zshrc:                     eval "$(runstore completion zsh)"
     fish, in ~/.config/fish/config.fish:  runstore completion fish | source
-    """
+    """  # noqa: D301 - click keeps lines after the mark as they are
     completion = get_completion_class(shell)
     if completion is None:
         raise UsageError(f"There is no completion for {shell}.")
