@@ -99,6 +99,14 @@ def test_a_bug_is_told_where_no_file_can_keep_it(folder):
     assert "During handling" not in ended.stderr
 
 
+def test_ctrl_c_is_no_error_of_ours(folder):
+    code = WITH_A_BUG.replace('Odd("very \\x1b[31modd")', "KeyboardInterrupt")
+
+    ended = python(code, "-", "ls", cwd=folder)
+
+    assert (ended.returncode, ended.stderr.strip()) == (130, "")
+
+
 @pytest.mark.parametrize("setting", ["default", "ignore", "error"])
 def test_a_warning_of_the_store_is_one_line_that_no_setting_hides(folder, setting):
     ended = python(WITH_A_WARNING, "ls", "--limit", "30", cwd=folder, PYTHONWARNINGS=setting)

@@ -110,6 +110,27 @@ def test_json_is_strict(tmp_path):
     assert values == {"x": "NaN", "y": "Infinity"}
 
 
+def test_values_that_are_hard_to_say_are_said(tmp_path):
+    values = {
+        "keys": {1: "a", "1": "b", None: "c"},
+        "long": [10**5000, {"inner": -(10**5000)}],
+        "set": {"b", "a", "c"},
+    }
+    with Store.open(tmp_path / ".runstore") as store:
+        store.start("odd", params=values, capture=False).finish()
+
+    (told,) = json.loads(runstore("ls", "--json", cwd=tmp_path).stdout)["runs"]
+    shown = runstore("show", cwd=tmp_path).stdout
+
+    assert told["parameter_sets"][0]["values"] == {
+        "keys": {"1 (int)": "a", "1 (str)": "b", "None": "c"},
+        "long": [hex(10**5000), {"inner": hex(-(10**5000))}],
+        "set": ["a", "b", "c"],
+    }
+    assert "set        {'a', 'b', 'c'}" in shown
+    assert "0x" in shown
+
+
 @pytest.mark.parametrize("columns", [40, 60, 80, 120, 200])
 def test_no_line_is_wider_than_the_terminal(folder, columns):
     drawn = on_terminal(folder, "ls", columns=columns, NO_COLOR="1")

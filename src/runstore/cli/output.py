@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from runstore.cli.plain import plain
 from runstore.model.run import Run
 from runstore.model.status import Status
 
@@ -201,19 +201,6 @@ def _escaped(line: str) -> str:
         else json.dumps(one)[1:-1]
         for one in line
     )
-
-
-def plain(value: Any) -> Any:
-    """Return a value made of what strict JSON knows: NaN and other types become text."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(one) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if value is None or type(value) in {str, int, float, bool}:
-        return value
-    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def as_utc(at: datetime) -> str:

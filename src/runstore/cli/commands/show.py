@@ -11,6 +11,7 @@ import click
 from runstore.cli import output
 from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
+from runstore.cli.plain import as_text
 from runstore.errors import NotFoundError
 from runstore.model.run import Event, Run
 from runstore.store import Store
@@ -154,7 +155,15 @@ def _flattened(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[st
         if isinstance(value, Mapping) and value:
             yield from _flattened(value, f"{name}.")
         else:
-            yield name, repr(value)
+            yield name, _shown(value)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, (set, frozenset)) and value:
+        return f"{{{', '.join(sorted(map(_shown, value)))}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
+    return as_text(value, repr)
 
 
 def _fact(value: object) -> str:
