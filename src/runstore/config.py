@@ -38,9 +38,9 @@ def find_store(location: str | os.PathLike[str] | None = None) -> Path:
         return project / _folder_of(str(store))
     above = (here, *here.parents)
     for folder in above:
-        if (folder / FOLDER).is_dir():
+        if is_folder(folder / FOLDER):
             return folder / FOLDER
-    root = next((folder for folder in above if (folder / ".git").exists()), here)
+    root = next((folder for folder in above if is_there(folder / ".git")), here)
     return root / FOLDER
 
 
@@ -56,11 +56,21 @@ def _folder_of(location: str) -> Path:
                 hint="Use a folder, or sqlite:///path/to/folder.",
             )
         path = Path(unquote(parts.netloc + parts.path))
-    if path.name == DATABASE and not path.is_dir():
+    if path.name == DATABASE and not is_folder(path):
         return path.parent
     if not str(location).strip():
         raise UsageError("The location of the store is empty.", hint="Name a folder.")
     return path
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether a folder is there; False also where this user may not look."""
+    return os.path.isdir(path)  # noqa: PTH112 - pathlib raises before Python 3.14
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether something is there; False also where this user may not look."""
+    return os.path.exists(path)  # noqa: PTH110 - pathlib raises before Python 3.14
 
 
 def working_directory() -> Path:

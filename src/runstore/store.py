@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from runstore import lifetime
 from runstore.active import PARENT_VARIABLE, ActiveRun, Begun, current_run, warn
-from runstore.config import DATABASE, FOLDER, RUNS, find_store
+from runstore.config import DATABASE, FOLDER, RUNS, find_store, is_folder, is_there
 from runstore.errors import (
     AmbiguousReferenceError,
     InvalidValueError,
@@ -82,7 +82,7 @@ class Store:
         path = find_store(location)
         if create:
             _make_folder(path)
-        elif not (path / DATABASE).exists():
+        elif not is_there(path / DATABASE):
             raise StoreUnavailableError(
                 f"There is no store at {path}.",
                 hint="Record a run first, or name another folder.",
@@ -477,10 +477,10 @@ def open_shared(location: str | os.PathLike[str] | None = None) -> Store:
 def _make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
-        if path.name == FOLDER and not (path / ".gitignore").exists():
+        if path.name == FOLDER and not is_there(path / ".gitignore"):
             (path / ".gitignore").write_text("*\n", encoding="utf-8")
     except OSError as error:
-        if path.is_dir():
+        if is_folder(path):
             return  # a read-only store; the database says what can be done with it
         raise _unreachable(path, error) from error
     except ValueError as error:

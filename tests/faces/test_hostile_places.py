@@ -9,6 +9,7 @@ import textwrap
 
 import pytest
 
+from commands import open_to_all
 from runstore import Status, Store, StoreWarning
 from runstore.errors import (
     SchemaTooNewError,
@@ -113,11 +114,24 @@ def as_nobody(code, *arguments):
     )
 
 
-def open_to_all(folder):
-    """Let every user pass through the temporary folders above."""
-    for parent in [folder, *folder.parents][:4]:
-        if parent.stat().st_uid == os.getuid():
-            parent.chmod(0o755)
+def test_a_folder_that_nobody_may_look_into_is_said(kept):
+    """A path through a locked folder is an error of ours, not of pathlib."""
+    open_to_all(kept)
+    kept.parent.chmod(0o700)
+    code = """
+        import sys
+        from runstore import Store
+        from runstore.errors import StoreUnavailableError
+        for create in (True, False):
+            try:
+                Store.open(sys.argv[1], create=create)
+            except StoreUnavailableError as error:
+                print(error.code)
+    """
+
+    result = as_nobody(code, kept)
+
+    assert (result.stdout.split(), result.stderr) == (["store-unavailable"] * 2, "")
 
 
 def test_a_read_only_folder_is_read(kept):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from commands import open_to_all
 from runstore import ManagerStore, Store, StoreWarning
 from runstore.errors import StoreUnavailableError
 from runstore.model.status import Status
@@ -230,10 +231,7 @@ def test_read_only_folder_can_be_read(folder, tmp_path, has_database):
         subprocess.run([sys.executable, "-c", program, str(folder)], check=True)
     for path in (folder, *folder.iterdir()):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    for parent in (tmp_path, *tmp_path.parents):
-        if parent.owner() == "root" and "pytest" in parent.name:
-            parent.chmod(parent.stat().st_mode | 0o055)
-    tmp_path.chmod(0o755)
+    open_to_all(tmp_path)
     before = names_in(folder)
 
     done = subprocess.run(
