@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime, timezone
 
 from runstore.model.run import Run
 from runstore.model.status import Status
@@ -28,9 +29,9 @@ class Evidence:
             return tuple(runs)
         from runstore.capture.process import is_gone
 
-        gone = {}
+        now, gone = datetime.now(timezone.utc), {}
         for run in runs:
-            silence = run.silent_for()
+            silence = run.silent_for(now)
             if silence is None or run.process is None:
                 continue
             if is_gone(run.process, silent_s=silence.total_seconds()):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from runstore.errors import UsageError
+from runstore.model.legible import duration_text, local_time
 from runstore.model.run import Run
 
 T = TypeVar("T")
+_HEADERS = ("run", "status", "started", "took", "parameters", "notes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +41,31 @@ class Page(Generic[T]):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows; it calls this by itself."""
-        rows = "".join(f"<tr>{_html_cells(one)}</tr>" for one in self.items)
-        return f"<table>{rows}</table>"
+        head = _html_row("th", _HEADERS) if any(isinstance(one, Run) for one in self.items) else ""
+        return (
+            f"<table>{head}{''.join(_html_row('td', _cells(one)) for one in self.items)}</table>"
+        )
 
 
-def _html_cells(item: object) -> str:
-    texts = [text for _, text in item.summary()] if isinstance(item, Run) else [repr(item)]
-    return "".join(f"<td style='text-align:left'>{html.escape(text)}</td>" for text in texts[:5])
+def _cells(item: object) -> Sequence[str]:
+    if not isinstance(item, Run):
+        return (repr(item),)
+    sets = item.parameter_sets
+    return (
+        item.reference,
+        item.status.value,
+        local_time(item.started_at),
+        "" if item.duration is None else duration_text(item.duration),
+        sets[0].preview() if len(sets) == 1 else ", ".join(one.name for one in sets),
+        item.notes or "",
+    )
+
+
+def _html_row(tag: str, texts: Sequence[str]) -> str:
+    import html
+
+    cells = (f"<{tag} style='text-align:left'>{html.escape(text)}</{tag}>" for text in texts)
+    return f"<tr>{''.join(cells)}</tr>"
 
 
 def read_cursor(after: str) -> tuple[int, int]:

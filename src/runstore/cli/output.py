@@ -6,12 +6,13 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from runstore.cli.plain import plain
+from runstore.model.legible import duration_text
 from runstore.model.run import Run
 from runstore.model.status import Status
 
@@ -33,7 +34,6 @@ _JOINERS = "\u200c\u200d"  # within words of Persian or Hindi, and within emoji
 _GAP = 2  # between columns
 _END_KEPT = 21  # of a reference: its number and its time
 _SILENCE_S = 60  # a sign of life comes every ten seconds
-_RUNNING_FIRST_UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 
 
 def terminal_safe(text: str, *, keep_lines: bool = False) -> str:
@@ -238,27 +238,8 @@ def lifetime_text(run: Run, now: datetime | None = None) -> str:
     """Return how long a run took, or takes; silence is shown as silence."""
     if run.duration is not None:
         return duration_text(run.duration)
+    now = now or datetime.now(timezone.utc)
     silence = run.silent_for(now)
     if silence is not None and silence.total_seconds() > _SILENCE_S:
         return f"no sign for {duration_text(silence)}"
-    return duration_text((now or datetime.now(timezone.utc)) - run.started_at)
-
-
-def duration_text(duration: timedelta) -> str:
-    """Return a duration as a person says it: `0.3 s`, `42 s`, `5 min`, `2 h 10 min`, `3 d 4 h`."""
-    seconds = max(0.0, duration.total_seconds())
-    if seconds < 10:  # noqa: PLR2004 - below, tenths matter
-        return f"{seconds:.1f} s"
-    if seconds < 60:  # noqa: PLR2004 - a minute
-        return f"{seconds:.0f} s"
-    parts = []
-    for unit, size in _RUNNING_FIRST_UNITS:
-        count, seconds = divmod(seconds, size)
-        if count:
-            parts.append(f"{count:.0f} {unit}")
-    return " ".join(parts[:2])
-
-
-def local_time(at: datetime) -> str:
-    """Return a time as this machine's clock shows it."""
-    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
+    return duration_text(now - run.started_at)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
 from runstore.model.facts import Facts, ProcessIdentity
+from runstore.model.legible import duration_text, local_time
 from runstore.model.params import ParameterSet
 from runstore.model.status import Status
 
@@ -122,12 +122,11 @@ class Run:
         """From start to end; None while the run is not final."""
         return self.ended_at - self.started_at if self.ended_at else None
 
-    def silent_for(self, now: datetime | None = None) -> timedelta | None:
+    def silent_for(self, now: datetime) -> timedelta | None:
         """Return how long there was no sign of life; None for a run that has ended."""
         if self.status.is_final:
             return None
-        seen = self.last_seen_at or self.started_at
-        return (now or datetime.now(timezone.utc)) - seen
+        return now - (self.last_seen_at or self.started_at)
 
     def __repr__(self) -> str:
         return f"<Run {self.reference!r} {self.status.value}>"
@@ -136,9 +135,9 @@ class Run:
         """Yield the label and text of what a person looks at first, unknown facts left out."""
         yield "reference", self.reference
         yield "status", self.status.value
-        yield "started", f"{self.started_at.astimezone():%Y-%m-%d %H:%M:%S}"
+        yield "started", local_time(self.started_at)
         if self.duration is not None:
-            yield "duration", str(self.duration)
+            yield "took", duration_text(self.duration)
         for one in self.parameter_sets:
             yield f"params {one.name}", f"{one.hash[:8]} {one.preview()}"
         for label in ("notes", "error", "commit", "cli", "hostname"):
@@ -151,6 +150,8 @@ class Run:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows; it calls this by itself."""
+        import html
+
         rows = "".join(
             f"<tr><th style='text-align:left'>{html.escape(label)}</th>"
             f"<td style='text-align:left'>{html.escape(text)}</td></tr>"

@@ -7,6 +7,7 @@ import click
 from runstore.cli import output
 from runstore.cli.completions import complete_experiments
 from runstore.cli.context import open_store
+from runstore.model.legible import local_time
 from runstore.model.run import Run
 from runstore.store import PAGE_LIMIT
 
@@ -55,7 +56,7 @@ def _row(run: Run) -> tuple[str, ...]:
     return (
         run.reference,
         run.status.value,
-        output.local_time(run.started_at),
+        local_time(run.started_at),
         output.lifetime_text(run),
         _parameters(run),
         run.notes or "",

@@ -13,6 +13,7 @@ from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
 from runstore.cli.plain import as_text
 from runstore.errors import NotFoundError
+from runstore.model.legible import local_time
 from runstore.model.run import Event, Run
 from runstore.store import Store
 
@@ -96,7 +97,7 @@ def _sections(store: Store, run: Run) -> Iterator[Section]:
         "runs inside",
         [(child.reference, child.status.value) for child in store.children(run.uid)],
     )
-    yield "edits", [(output.local_time(event.at), _edit(event)) for event in store.events(run.uid)]
+    yield "edits", [(local_time(event.at), _edit(event)) for event in store.events(run.uid)]
     if run.traceback:
         yield "traceback", [("", line) for line in run.traceback.rstrip().splitlines()]
 
@@ -104,10 +105,10 @@ def _sections(store: Store, run: Run) -> Iterator[Section]:
 def _head(store: Store, run: Run) -> Iterator[tuple[str, str]]:
     yield "run", run.reference
     yield "status", run.status.value
-    yield "started", output.local_time(run.started_at)
+    yield "started", local_time(run.started_at)
     if run.ended_at is not None:
         word = "last known alive" if run.status.value == "lost" else "ended"
-        yield word, output.local_time(run.ended_at)
+        yield word, local_time(run.ended_at)
     yield "so far" if run.ended_at is None else "took", output.lifetime_text(run)
     for label, text in (
         ("exit code", None if run.exit_code is None else str(run.exit_code)),

@@ -1,0 +1,66 @@
+"""Draw what commands look like on a terminal, as SVG: python docs/pictures/draw.py FOLDER.
+
+FOLDER is where the commands run: examples/digits after its tour.
+"""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.console import Console
+from rich.text import Text
+
+HERE = Path(__file__).parent
+COLUMNS = 110
+PICTURES = {
+    "ls": ("ls",),
+    "show": ("show", "too_deep#1"),
+    "experiments": ("experiments",),
+}
+_LINES_AT_MOST = 34
+
+
+def printed(folder, arguments):
+    """Return what the command prints on a terminal of this width, colours included."""
+    main, side = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runstore", *arguments],
+        cwd=folder,
+        stdin=side,
+        stdout=side,
+        stderr=side,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS)},
+    )
+    os.close(side)
+    data = b""
+    while True:
+        try:
+            some = os.read(main, 65536)
+        except OSError:
+            break
+        data += some
+    process.wait()
+    return data.decode().replace("\r\n", "\n")
+
+
+def draw(name, arguments, folder):
+    """Write one picture."""
+    lines = printed(folder, arguments).rstrip("\n").split("\n")
+    shown = lines if len(lines) <= _LINES_AT_MOST else [*lines[:_LINES_AT_MOST], "…"]
+    with Path(os.devnull).open("w") as nowhere:
+        console = Console(record=True, width=COLUMNS, file=nowhere)
+        command = "runstore " + " ".join(arguments)
+        console.print(Text.from_ansi(f"$ {command}\n" + "\n".join(shown)))
+        # The reader's own fixed font: a picture asks no other place for anything.
+        style = re.sub(r"@font-face \{\{.*?\}\}\n", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+        svg = console.export_svg(title=command, code_format=style)
+    (HERE / f"{name}.svg").write_text(svg, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    for name, arguments in PICTURES.items():
+        draw(name, arguments, sys.argv[1])

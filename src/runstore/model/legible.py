@@ -1,0 +1,29 @@
+"""Times and durations as people read them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
+_TENTHS_BELOW_S = 10
+_MINUTE_S = 60
+
+
+def duration_text(duration: timedelta) -> str:
+    """Return a duration as a person says it: `0.3 s`, `42 s`, `5 min`, `2 h 10 min`, `3 d 4 h`."""
+    seconds = max(0.0, duration.total_seconds())
+    if seconds < _TENTHS_BELOW_S:
+        return f"{seconds:.1f} s"
+    if seconds < _MINUTE_S:
+        return f"{seconds:.0f} s"
+    parts = []
+    for unit, size in _UNITS:
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count:.0f} {unit}")
+    return " ".join(parts[:2])
+
+
+def local_time(at: datetime) -> str:
+    """Return a time as this machine's clock shows it."""
+    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"

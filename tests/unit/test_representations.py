@@ -1,0 +1,63 @@
+"""How runs show themselves: plain, in notebooks, and on terminals with rich."""
+
+from datetime import timedelta
+
+import pytest
+from rich.pretty import pretty_repr
+
+from runstore.model.legible import duration_text
+from runstore.testing import temporary_store
+
+
+@pytest.fixture
+def run():
+    with temporary_store() as store:
+        started = store.start("mnist", params={"lr": 0.1}, notes="<b>&", capture=False)
+        started.finish("error", error="ValueError: no")
+        yield started.record
+
+
+def test_plain(run):
+    assert repr(run) == f"<Run {run.reference!r} error>"
+
+
+def test_in_a_notebook_nothing_of_the_user_is_markup(run):
+    shown = run._repr_html_()
+
+    assert run.reference in shown
+    assert "&lt;b&gt;&amp;" in shown
+    assert "<b>" not in shown
+
+
+def test_with_rich_the_summary_is_shown(run):
+    shown = pretty_repr(run)
+
+    assert "lr=0.1" in shown
+    assert "ValueError: no" in shown
+
+
+def test_a_page_is_a_table_in_a_notebook():
+    with temporary_store() as store:
+        for lr in (0.1, 0.2):
+            store.start("mnist", params={"lr": lr}, capture=False).finish()
+        page = store.list()
+
+        assert page._repr_html_().count("<tr>") == 3
+        assert "lr=0.2" in page._repr_html_()
+        assert pretty_repr(page).count("mnist_") >= 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.04, "0.0 s"),
+        (9.96, "10.0 s"),
+        (42, "42 s"),
+        (60, "1 min"),
+        (3600 * 2 + 600, "2 h 10 min"),
+        (86400 * 3 + 4 * 3600 + 59, "3 d 4 h"),
+        (-1, "0.0 s"),
+    ],
+)
+def test_durations_read_as_people_say_them(seconds, text):
+    assert duration_text(timedelta(seconds=seconds)) == text
