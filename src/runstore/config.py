@@ -7,7 +7,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from runstore.errors import StoreUnavailableError, UsageError
 
@@ -49,6 +48,8 @@ def _folder_of(location: str) -> Path:
     scheme, separator, _ = location.partition("://")
     path = Path(location)
     if separator and len(scheme) > 1:
+        from urllib.parse import unquote, urlsplit
+
         parts = urlsplit(location)
         if scheme not in {"sqlite", "file"}:
             raise UsageError(

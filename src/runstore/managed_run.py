@@ -27,7 +27,7 @@ class ManagedRun(ActiveRun):
 
     def capture_the_rest(self) -> None:
         """Read in the background what takes long: changes of code, packages, hardware."""
-        self.store._capture_the_rest(self.uid, self.record.facts)  # noqa: SLF001 - the same room
+        self.store.capture_in_background(self.uid, self.record.facts)
 
     def _write_end(
         self, status: Status, error: str | None, traceback: str | None, exit_code: int | None

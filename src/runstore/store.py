@@ -187,7 +187,7 @@ class Store:
         )
         number, reference = self.database.start_run(new)
         if capture:
-            self._capture_the_rest(new.uid, facts)
+            self.capture_in_background(new.uid, facts)
         begun = Begun(
             new.uid,
             reference,
@@ -201,7 +201,9 @@ class Store:
         )
         return ActiveRun(self, begun)
 
-    def _capture_the_rest(self, uid: str, quick: Facts) -> None:
+    def capture_in_background(self, uid: str, quick: Facts) -> None:
+        """Read what takes long, changes of code, packages and hardware, and add it to the run."""
+
         def capture_and_attach() -> None:
             from runstore import capture as room
 

@@ -223,6 +223,14 @@ class TestNaming:
 
         assert set(caught.value.candidates) == {run.reference for run in runs}
 
+    def test_of_many_that_begin_so_the_newest_are_told(self, store):
+        runs = [start(store) for _ in range(30)]
+
+        with pytest.raises(AmbiguousReferenceError) as caught:
+            store.get("ber")
+
+        assert caught.value.candidates[0] == runs[-1].reference
+
     def test_a_number_is_whole(self, store):
         """`mnist_1` is run 1, even when there is a run 10."""
         runs = [start(store, "mnist") for _ in range(11)]

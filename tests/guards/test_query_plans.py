@@ -9,9 +9,9 @@ from runstore.config import DATABASE
 from runstore.storage import blocks, statements
 
 # One row per experiment: a list of experiments is as long as what it shows.
-LISTS_EXPERIMENTS = {"EXPERIMENTS", "EXPERIMENT_COUNTS"}
+LISTS_EXPERIMENTS = {"EXPERIMENTS", "EXPERIMENT_NAMES"}
 # ManagerStore shows every run as a list of dictionaries: that is its promise.
-SHOWS_ALL_RUNS = {"_ALL", "_IDS"}
+SHOWS_ALL_RUNS = {"KEPT_ROWS", "KEPT_IDS"}
 # They put what they found by an index in order: runs of one number or one alias, the newest
 # thousand, a page's parameter sets.
 SORTS_A_FEW = {
@@ -19,6 +19,7 @@ SORTS_A_FEW = {
     "RUNS_BY_NUMBER",
     "NEWEST_RUNS_OF_EXPERIMENT",
     "RECENT_REFERENCES",
+    "RECENT_RUNS_BY_PREFIX",
     "ROWS_BY_ALIAS",
     "SETS_OF_RUNS",
 }
@@ -33,8 +34,10 @@ class AnyValue(dict):
 
 def statements_of(module):
     for name, text in vars(module).items():
-        words = text.split(None, 1) if isinstance(text, str) and "\n" in text else []
-        if words and words[0] in {"SELECT", "UPDATE", "DELETE", "WITH"}:
+        words = text.split(None, 2) if isinstance(text, str) else []
+        # A name with an underscore is a part of other statements.
+        is_whole = len(words) > 1 and not name.startswith("_")
+        if is_whole and words[0] in {"SELECT", "UPDATE", "DELETE", "WITH"}:
             yield pytest.param(name, text, id=name)
 
 

@@ -33,6 +33,9 @@ _HEAD_FACTS = ("git.commit", "git.branch", "git.dirty", "git.has_untracked")
 _NAMES = {"branch.oid": "git.commit", "branch.head": "git.branch"}
 
 
+_NO_REPOSITORY = "not in a git repository"
+
+
 class GitError(Exception):
     """git did not answer; the text says why."""
 
@@ -100,11 +103,24 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
 
 def _reason(complaint: str) -> str:
     if "not a git repository" in complaint:
-        return "not in a git repository"
+        return _NO_REPOSITORY
     if "dubious ownership" in complaint:
         return "the repository belongs to another user (git's safe.directory)"
     lines = complaint.strip().splitlines()
     return lines[0][:200] if lines else "git failed without a word"
+
+
+def _may_be_in_a_repository(cwd: Path) -> bool:
+    """Tell whether starting git is worth its milliseconds: it looks for `.git` in the same way."""
+    if "GIT_DIR" in os.environ:
+        return True
+    folder = os.path.abspath(cwd)  # noqa: PTH100 - text is quicker, and this is before every run
+    while not os.path.lexists(os.path.join(folder, ".git")):  # noqa: PTH118 - the same
+        above = os.path.dirname(folder)  # noqa: PTH120 - the same
+        if above == folder:
+            return False
+        folder = above
+    return True
 
 
 def read_head(cwd: Path, *, timeout_s: float = QUICK_TIMEOUT_S) -> Facts:
@@ -114,6 +130,8 @@ def read_head(cwd: Path, *, timeout_s: float = QUICK_TIMEOUT_S) -> Facts:
     not track are told apart, since results often lie among them.
     Source: git-status(1), porcelain format version 2.
     """
+    if not _may_be_in_a_repository(cwd):
+        return Facts(unknown=dict.fromkeys(_HEAD_FACTS, _NO_REPOSITORY))
     try:
         # The head comes first; a list of changes longer than the limit is dirty enough.
         answer = run_git(

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import json
 import re
-from hashlib import blake2b
 from typing import Any, Union
 
 from runstore.model.plain import decode, decode_key, tag_of
@@ -144,6 +143,8 @@ def _storable_key(rows: dict[str, Cell], key: str) -> str:
     clean = clean_text(key)
     if len(clean) > KEY_LIMIT:
         # An index entry has its limit too: about 2,700 bytes in PostgreSQL.
+        from hashlib import blake2b
+
         digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
         clean = f"{clean[:KEY_LIMIT]}…{digest}"
     unique, count = clean, 1

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from typing import Any
 
 from runstore.errors import InvalidValueError
@@ -80,6 +79,8 @@ class ParameterSet:
 
 def tree_hash(tree: str) -> str:
     """Return the hash of a canonical tree text: 32 hexadecimal digits."""
+    from hashlib import blake2b  # reading runs does without it
+
     return blake2b(tree.encode(), digest_size=16).hexdigest()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,6 +29,7 @@ from runstore.storage.migrations import CURRENT_VERSION, SCHEMA_VERSION
 
 # The first key of a newest-first page: later than any run.
 BEYOND_NEWEST = (2**62, 2**62)
+_MANY = 20  # matches of a prefix, beyond which only some are told
 _AFTER_ANY_TEXT = "\U0010ffff"
 
 
@@ -275,6 +275,8 @@ class Database:
 
     def attach_facts(self, uid: str, facts: Facts) -> None:
         """Add what was captured after the start."""
+        import hashlib
+
         bodies = {
             name: (hashlib.sha256(body.encode()).hexdigest(), body)
             for name, body in facts.documents.items()
@@ -399,11 +401,13 @@ class Database:
         return self.select_runs(sql.RUNS_BY_NUMBER, parameters)
 
     def runs_by_prefix(self, prefix: str) -> list[Run]:
-        """Return runs whose reference or uid begins so; 21 of each at most."""
+        """Return runs whose reference or uid begins so, the newest where there are many."""
         bounds = {"begin": prefix, "end": prefix + _AFTER_ANY_TEXT}
-        return self.select_runs(sql.RUNS_BY_REFERENCE_PREFIX, bounds) or self.select_runs(
-            sql.RUNS_BY_UID_PREFIX, bounds
-        )
+        found = self.select_runs(sql.RUNS_BY_REFERENCE_PREFIX, bounds)
+        if len(found) > _MANY:
+            recent = self.select_runs(sql.RECENT_RUNS_BY_PREFIX, bounds)
+            found = recent if len(recent) > 1 else found
+        return found or self.select_runs(sql.RUNS_BY_UID_PREFIX, bounds)
 
     def latest_run(self) -> Run | None:
         """Return the newest run of the store, or None."""

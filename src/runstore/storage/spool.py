@@ -7,10 +7,8 @@ itself refuses, the file goes to the user's state folder, under a name made from
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -99,10 +97,14 @@ def _state_folder() -> Path:
     try:
         home = Path.home()
     except RuntimeError:  # a user without a home
+        import tempfile
+
         home = Path(tempfile.gettempdir())
     state = os.environ.get("XDG_STATE_HOME") or home / ".local" / "state"
     return Path(state) / "runstore" / "spool"
 
 
 def _name_of(folder: Path) -> str:
+    import hashlib
+
     return hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]

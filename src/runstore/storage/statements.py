@@ -98,6 +98,17 @@ RUNS_BY_REFERENCE_PREFIX = f"""
     {_RUNS} WHERE r.reference >= :begin AND r.reference < :end AND {_KEPT}
     ORDER BY r.reference LIMIT 21
 """
+# Of many that begin so, the newest are the likely ones.
+RECENT_RUNS_BY_PREFIX = f"""
+    {_RUNS} WHERE {_KEPT} AND r.id IN (
+        SELECT n.id FROM (
+            SELECT r.id, r.reference, r.started_at FROM runs r WHERE {_KEPT}
+            ORDER BY r.started_at DESC, r.id DESC LIMIT 1000
+        ) n
+        WHERE n.reference >= :begin AND n.reference < :end
+        ORDER BY n.started_at DESC, n.id DESC LIMIT 21
+    )
+"""
 RUNS_BY_UID_PREFIX = f"""
     {_RUNS} WHERE r.uid >= :begin AND r.uid < :end AND {_KEPT} ORDER BY r.uid LIMIT 21
 """

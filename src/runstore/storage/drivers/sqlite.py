@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import sqlite3
 import sys
 import threading
@@ -185,7 +184,7 @@ class SQLiteDriver:
                 return self._prepared(self._readable)
             except sqlite3.OperationalError as error:
                 if _is_busy(error) and time.monotonic() < deadline:
-                    time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - only spreads retries
+                    _pause(0.02)
                     continue
                 if self._readable or not (_is_refused(error) or _is_full(error)):
                     raise self._translated(error) from error
@@ -268,7 +267,7 @@ class SQLiteDriver:
             except sqlite3.OperationalError as error:
                 if not _is_busy(error) or time.monotonic() > deadline:
                     raise
-                time.sleep(random.uniform(0.001, 0.05))  # noqa: S311 - only spreads retries
+                _pause(0.05)
             else:
                 return
 
@@ -308,6 +307,13 @@ class SQLiteDriver:
                 hint="Move the file aside to begin anew; keep it, for what can be saved from it.",
             )
         return StoreError(f"{self.path}: {text}.", kept="This change was not written.")
+
+
+def _pause(longest_s: float) -> None:
+    """Wait a little, and not as long as others who wait."""
+    import random
+
+    time.sleep(random.uniform(0.001, longest_s))  # noqa: S311 - only spreads retries
 
 
 def _is_busy(error: sqlite3.Error) -> bool:

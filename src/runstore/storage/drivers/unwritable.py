@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +34,9 @@ def ways_to_read(path: Path) -> Iterator[Readable]:
         return
     # The newest runs may be in the write-ahead log, which `immutable` would leave out; to read it
     # SQLite needs a file of its own beside it.
+    import shutil
+    import tempfile
+
     folder = Path(tempfile.mkdtemp(prefix="runstore-"))
     copy = folder / path.name
     shutil.copyfile(path, copy)
@@ -46,6 +47,8 @@ def ways_to_read(path: Path) -> Iterator[Readable]:
 def remove_copy(folder: Path, pid: int) -> None:
     """Remove a copy, in the process that made it: a forked child leaves it alone."""
     if os.getpid() == pid:
+        import shutil
+
         shutil.rmtree(folder, ignore_errors=True)
 
 
