@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
-import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ QUICK_TIMEOUT_S = 2.0
 SLOW_TIMEOUT_S = 10.0
 _STATUS_LIMIT_BYTES = 1 << 20
 _SMALL_LIMIT_BYTES = 1 << 16
+_CHUNK_BYTES = 1 << 16
 
 # No pager, no prompt, no lock taken, no watcher or diff program of the user's configuration.
 _GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "--no-pager")
@@ -67,30 +69,43 @@ def run_git(args: Sequence[str], cwd: Path, *, limit_bytes: int, timeout_s: floa
 
 
 def _answer(process: subprocess.Popen[bytes], limit_bytes: int, timeout_s: float) -> bytes:
-    timed_out = threading.Event()
-
-    def end_it() -> None:
-        timed_out.set()
-        _end_group(process)
-
-    timer = threading.Timer(timeout_s, end_it)
-    timer.daemon = True
-    timer.start()
-    try:
-        with process:
-            stdout, stderr = process.stdout, process.stderr
-            answer = stdout.read(limit_bytes + 1) if stdout else b""
-            if len(answer) > limit_bytes:
-                _end_group(process)
-                return answer
-            complaint = stderr.read(4096) if stderr else b""
-    finally:
-        timer.cancel()
-    if timed_out.is_set():
-        raise GitError(f"git did not answer within {timeout_s:g} s")
+    with process:
+        read = _read(process, limit_bytes, time.monotonic() + timeout_s)
+        if read is None:
+            _end_group(process)
+            raise GitError(f"git did not answer within {timeout_s:g} s")
+        answer, complaint = read
+        if len(answer) > limit_bytes:
+            _end_group(process)
+            return answer[: limit_bytes + 1]
     if process.returncode != 0:
         raise GitError(_reason(complaint.decode("utf-8", "replace")))
     return answer
+
+
+def _read(
+    process: subprocess.Popen[bytes], limit_bytes: int, deadline: float
+) -> tuple[bytes, bytes] | None:
+    """Read both outputs until they end or the limit is passed; None when the time is over.
+
+    Without a thread for the time limit, which would take as long to start as git to answer.
+    """
+    outputs: dict[int, bytearray] = {}
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            outputs[stream.fileno()] = bytearray()
+    answer, complaint = outputs.values()
+    waiting = set(outputs)
+    while waiting and len(answer) <= limit_bytes:
+        ready = select.select(waiting, (), (), max(0.0, deadline - time.monotonic()))[0]
+        if not ready:
+            return None
+        for descriptor in ready:
+            data = os.read(descriptor, _CHUNK_BYTES)
+            outputs[descriptor] += data
+            if not data:
+                waiting.discard(descriptor)
+    return bytes(answer), bytes(complaint)
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
