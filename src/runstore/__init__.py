@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+# As in `typing`, whose import takes ten times as long as all of this one.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from runstore.active import ActiveRun, current_run
     from runstore.errors import RunstoreError, StoreWarning
     from runstore.manager import ArtifactManager
     from runstore.manager_store import ManagerStore
-    from runstore.model.params import ParameterSet, parameter_set
+    from runstore.model.parameter_sets import parameter_set
+    from runstore.model.params import ParameterSet
     from runstore.model.run import Event, Experiment, Run
     from runstore.model.status import Status
     from runstore.pages import Page
@@ -33,7 +37,7 @@ _HOMES = {
     "Store": "runstore.store",
     "StoreWarning": "runstore.errors",
     "current_run": "runstore.active",
-    "parameter_set": "runstore.model.params",
+    "parameter_set": "runstore.model.parameter_sets",
     "start_run": "runstore.start",
 }
 

@@ -6,7 +6,6 @@ import functools
 import os
 import sys
 import time
-import traceback as tracebacks
 import warnings
 from collections.abc import Callable
 from contextvars import ContextVar, Token
@@ -250,6 +249,8 @@ def _told_by(error: BaseException | None) -> tuple[str | None, str | None, int |
             )
             return told, None, code
         return f"SystemExit: {error.code}", None, 1
+    import traceback as tracebacks
+
     text = "".join(tracebacks.format_exception_only(type(error), error)).strip()
     trace = "".join(tracebacks.format_exception(type(error), error, error.__traceback__))
     return text, trace, 1

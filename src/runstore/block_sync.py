@@ -15,7 +15,7 @@ from runstore.active import warn
 from runstore.errors import StoreError, StoreReadOnlyError
 from runstore.model.block import block_from_run
 from runstore.model.block_list import Change, Piece, patched_list, whole_list
-from runstore.model.params import parameter_set
+from runstore.model.parameter_sets import parameter_set
 from runstore.storage.blocks import BlockRow, BlockTable
 from runstore.store_json import (
     STORE_JSON,

@@ -31,7 +31,8 @@ from runstore.model.block import (
     block_from_run,
     sets_of_files,
 )
-from runstore.model.params import ParameterSet, parameter_sets
+from runstore.model.parameter_sets import parameter_sets
+from runstore.model.params import ParameterSet
 from runstore.model.reference import TIMESTAMP_FORMAT, build_reference, folder_name
 from runstore.store import open_shared
 

@@ -29,7 +29,6 @@ from runstore.errors import (
 from runstore.evidence import Evidence
 from runstore.model import reference as names
 from runstore.model.facts import Facts
-from runstore.model.params import parameter_sets
 from runstore.model.run import Event, Experiment, Run
 from runstore.model.status import Status
 from runstore.model.values import check_text, clean_text
@@ -158,6 +157,8 @@ class Store:
             InvalidValueError: The name or a value cannot be stored; it is named.
             StoreError: The store did not take the run.
         """
+        from runstore.model.parameter_sets import parameter_sets
+
         name = names.check_experiment_name(experiment_name)
         sets = parameter_sets(params)
         notes = check_text(notes, "notes")

@@ -1,4 +1,4 @@
-"""Parameter sets: a name, a hash, and typed, nested values.
+"""ParameterSet: a name, a hash, and typed, nested values; `parameter_sets.py` makes them.
 
 The hash is BLAKE2b with 128 bits over the canonical text of the typed tree (`trees.py`), so it is
 the same on every machine, Python version and key order. 1, 1.0 and True are different values; a
@@ -7,21 +7,15 @@ list and a tuple of the same values are the same; a numpy scalar is the number i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from runstore.errors import InvalidValueError
 from runstore.model.flat import FlatValue, flatten, shown_in_line
-from runstore.model.holders import attributes_of, fields_of
 from runstore.model.plain import plain_values
-from runstore.model.trees import TreeBuilder, is_name, plain_text
-from runstore.model.values import canonical_json, clean_text
+from runstore.model.values import clean_text
 
 DEFAULT_NAME = "default"
-TREE_LIMIT_CHARACTERS = 16 << 20
-
-_HINT = "Pass a mapping, a dataclass, an object with attributes, or a list of these."
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +68,7 @@ class ParameterSet:
 
     def with_name(self, name: str) -> ParameterSet:
         """Return the same set under another name."""
-        return replace(self, name=_checked_name(name))
+        return replace(self, name=checked_name(name))
 
 
 def tree_hash(tree: str) -> str:
@@ -84,132 +78,12 @@ def tree_hash(tree: str) -> str:
     return blake2b(tree.encode(), digest_size=16).hexdigest()
 
 
-def parameter_set(
-    values: Any, *, name: str | None = None, file: str | None = None
-) -> ParameterSet:
-    """Make a parameter set.
-
-    Args:
-        values: A mapping, a dataclass instance, or an object with attributes. Its
-            `hash_representations` (field name to None, or to a function of the object and the
-            value) say what stands for a field in the hash; None leaves it out of the hash, not
-            out of the values.
-        name: Its name; None takes the object's `name`, or a mapping's value of that key where
-            it is text, else `default`. A name is not part of the hash. A mapping's stays among
-            the values.
-        file: The parameter file it came from.
+def checked_name(name: object) -> str:
+    """Return a name that a parameter set may have.
 
     Raises:
-        InvalidValueError: A value cannot be represented; the message names its key.
+        InvalidValueError: It is empty, or no text.
     """
-    if isinstance(values, ParameterSet):
-        return _renamed(values, name, file)
-    tree, digest = (type(values) is dict and _plain(values)) or _built(values)
-    if len(tree) > TREE_LIMIT_CHARACTERS:
-        raise InvalidValueError(
-            f"params: {len(tree):,} characters; the limit is {TREE_LIMIT_CHARACTERS:,}.",
-            hint="Keep large data in a file, and store its path.",
-        )
-    chosen = _own_name(values) or DEFAULT_NAME if name is None else _checked_name(name)
-    return ParameterSet(chosen, digest, tree, file)
-
-
-def parameter_sets(params: Any) -> tuple[ParameterSet, ...]:
-    """Return what `start(params=...)` was given as parameter sets.
-
-    Args:
-        params: None for none; a mapping, dataclass instance, object with attributes, or
-            `ParameterSet` for one; or an iterable of these. In an iterable of several, one
-            without a name is called `set1`, `set2` … by its position.
-
-    Raises:
-        InvalidValueError: A value cannot be represented, or two sets of one file have one name.
-    """
-    if params is None:
-        return ()
-    if type(params) is dict or _is_one(params):
-        return (parameter_set(params),)
-    if isinstance(params, (str, bytes, type)) or not isinstance(params, Iterable):
-        raise InvalidValueError(f"params: {params!r:.60} is not a set of values.", hint=_HINT)
-    given = list(params)
-    sets = []
-    for position, one in enumerate(given, 1):
-        unnamed = len(given) > 1 and not isinstance(one, ParameterSet) and not _own_name(one)
-        sets.append(parameter_set(one, name=f"set{position}" if unnamed else None))
-    seen = set()
-    for one in sets:
-        if (one.file, one.name) in seen:
-            place = f" in {one.file}" if one.file else ""
-            raise InvalidValueError(
-                f"params: two parameter sets{place} are called {one.name!r}.",
-                hint="Give each set a name of its own.",
-            )
-        seen.add((one.file, one.name))
-    return tuple(sets)
-
-
-def _is_one(params: Any) -> bool:
-    return isinstance(params, (ParameterSet, Mapping)) or _held(params) is not None
-
-
-def _held(values: Any) -> dict[str, Any] | None:
-    """Return the attributes of an object that is a parameter set, not a list of them."""
-    held = fields_of(values)
-    if held is None and not isinstance(values, Iterable):
-        return attributes_of(values)
-    return held
-
-
-def _plain(values: dict[Any, Any]) -> tuple[str, str] | None:
-    """Return tree and hash of values that are their own tree; None for all others."""
-    tree = plain_text(values)
-    if tree is None:
-        return None
-    if not is_name(values.get("name")):
-        return tree, tree_hash(tree)
-    return tree, tree_hash(canonical_json(_without_name(values)))
-
-
-def _built(values: Any) -> tuple[str, str]:
-    """Return tree and hash of values of any type."""
-    whole, differs = _tree(values, for_hash=False)
-    if not differs:
-        return whole, tree_hash(whole)
-    return whole, tree_hash(_tree(values, for_hash=True)[0])
-
-
-def _tree(values: Any, *, for_hash: bool) -> tuple[str, bool]:
-    """Return the text of the tree, and whether the one for the hash may differ."""
-    builder = TreeBuilder(for_hash=for_hash)
-    place = ("params",)
-    if isinstance(values, Mapping):
-        named = is_name(values.get("name"))
-        tree = builder.mapping(_without_name(values) if named and for_hash else values, place)
-        return canonical_json(tree), named or builder.differs
-    held = _held(values)
-    if held is None:
-        raise InvalidValueError(f"params: {values!r:.60} is not a set of values.", hint=_HINT)
-    tree = builder.holder(values, held, place, is_set=True)
-    return canonical_json(tree), builder.differs
-
-
-def _without_name(values: Mapping[Any, Any]) -> dict[Any, Any]:
-    return {key: one for key, one in values.items() if key != "name"}
-
-
-def _own_name(values: Any) -> str | None:
-    """Return the name that values bring along."""
-    found = values.get("name") if isinstance(values, Mapping) else getattr(values, "name", None)
-    return clean_text(str.__str__(found)) if isinstance(found, str) and found else None
-
-
-def _checked_name(name: object) -> str:
     if not isinstance(name, str) or not name:
         raise InvalidValueError(f"{name!r:.60} cannot be the name of a parameter set.")
     return clean_text(name)
-
-
-def _renamed(one: ParameterSet, name: str | None, file: str | None) -> ParameterSet:
-    if name is not None:
-        one = one.with_name(name)
-    return one if file is None else one.with_file(file)

@@ -6,19 +6,19 @@ import os
 import re
 import time
 import unicodedata
-from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Union
+from typing import NamedTuple, Union
 
 from runstore.errors import InvalidValueError, UsageError
 
 TIMESTAMP_FORMAT = "%Y-%m-%d-T%H%M%S"
 NAME_LIMIT_BYTES = 255
 
+# Compiled at the first use, since most processes do without.
 # (?a): other scripts have digits too, which would be read as numbers and written back as 0 to 9.
-_REFERENCE = re.compile(r"(?as)(.+)_(\d{1,19})_(\d{4}-\d{2}-\d{2}-T\d{6})")
-_NUMBERED = re.compile(r"(?as)(.+)#(-?\d{1,18})")
-_SHORT = re.compile(r"(?as)(.+)_(\d{1,18})")
+_REFERENCE = r"(?as)(.+)_(\d{1,19})_(\d{4}-\d{2}-\d{2}-T\d{6})"
+_NUMBERED = r"(?as)(.+)#(-?\d{1,18})"
+_SHORT = r"(?as)(.+)_(\d{1,18})"
 _LARGEST_NUMBER = 2**63 - 1  # what both engines take
 # Control characters, lone surrogates, line and paragraph separators: nothing a line can show.
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -67,7 +67,7 @@ def build_reference(experiment_name: str, run_number: int, timestamp: str) -> st
 
 def parse_reference(reference: str) -> tuple[str, int, str] | None:
     """Split a reference into experiment, run number and timestamp; None when it is not one."""
-    match = _REFERENCE.fullmatch(reference)
+    match = re.fullmatch(_REFERENCE, reference)
     if match is None or int(match[2]) > _LARGEST_NUMBER:
         return None
     return match[1], int(match[2]), match[3]
@@ -127,21 +127,18 @@ def check_experiment_name(name: object) -> str:
     return name
 
 
-@dataclass(frozen=True, slots=True)
-class Latest:
+class Latest(NamedTuple):
     """`latest`: the newest run of the store."""
 
 
-@dataclass(frozen=True, slots=True)
-class Numbered:
+class Numbered(NamedTuple):
     """`mnist#7` by its number, or `mnist#-1` counted from the newest."""
 
     experiment_name: str
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(NamedTuple):
     """A reference, a uid, `<experiment>_<run number>`, or a prefix of a reference or uid."""
 
     text: str
@@ -161,12 +158,12 @@ def parse_run_name(text: str) -> RunName:
         raise UsageError("A run name cannot be empty.", hint="Try `latest` or `mnist#-1`.")
     if text == "latest":
         return Latest()
-    if match := _NUMBERED.fullmatch(text):
+    if match := re.fullmatch(_NUMBERED, text):
         number = int(match[2])
         if number == 0:
             raise UsageError(
                 f"{text!r} names no run: numbers begin with 1, and -1 is the newest run.",
             )
         return Numbered(match[1], number)
-    short = _SHORT.fullmatch(text)
+    short = re.fullmatch(_SHORT, text)
     return Named(text, (short[1], int(short[2])) if short else None)

@@ -41,7 +41,7 @@ class Event:
     new: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Run:
     """One execution and its record.
 

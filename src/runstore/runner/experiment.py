@@ -14,7 +14,8 @@ from runstore import lifetime
 from runstore.active import PARENT_VARIABLE, ActiveRun
 from runstore.block_sync import refresh_store_json
 from runstore.errors import StoreUnavailableError, UsageError, UserCodeError
-from runstore.model.params import ParameterSet, parameter_set
+from runstore.model.parameter_sets import parameter_set
+from runstore.model.params import ParameterSet
 from runstore.runner import modules, overrides, run_folder
 from runstore.runner.experiment_manager import CacheOptions, ExperimentManager
 from runstore.runner.printed import kept_in

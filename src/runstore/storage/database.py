@@ -5,9 +5,8 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from runstore.errors import (
     RunActiveError,
@@ -33,8 +32,7 @@ _MANY = 20  # matches of a prefix, beyond which only some are told
 _AFTER_ANY_TEXT = "\U0010ffff"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRun:
+class NewRun(NamedTuple):
     """What is needed to start a run; the database adds number and reference."""
 
     uid: str
@@ -48,7 +46,7 @@ class NewRun:
     cli: str | None = None
     full_store: bool = False
     process: ProcessIdentity | None = None
-    facts: Facts = field(default_factory=Facts)
+    facts: Facts = Facts()
 
 
 def _started_row(new: NewRun, experiment_id: int, number: int, reference: str) -> tuple[Any, ...]:

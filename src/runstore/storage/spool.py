@@ -11,14 +11,13 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 _SUFFIX = ".end.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Ending(NamedTuple):
     """The end of a run, as `Database.finish_run` takes it; `ended_at` in microseconds."""
 
     uid: str
@@ -82,7 +81,7 @@ def _write(place: Path, ending: Ending) -> Path:
     aside = path.with_suffix(".tmp")
     try:
         with aside.open("w", encoding="utf-8") as file:
-            json.dump(asdict(ending), file)
+            json.dump(ending._asdict(), file)
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from runstore.errors import (
     StoreCorruptError,
@@ -22,7 +22,9 @@ from runstore.errors import (
 )
 from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.drivers.forks import inside_the_engine
-from runstore.storage.drivers.unwritable import Readable, remove_copy, ways_to_read
+
+if TYPE_CHECKING:
+    from runstore.storage.drivers.unwritable import Readable
 
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 BUSY_TIMEOUT_S = 60.0
@@ -194,6 +196,8 @@ class SQLiteDriver:
 
     def _connect_read_only(self, reason: sqlite3.OperationalError) -> sqlite3.Connection:
         """Open where nothing can be written; every later write is answered with the reason."""
+        from runstore.storage.drivers.unwritable import remove_copy, ways_to_read
+
         with suppress(OSError):
             for way in ways_to_read(self.path):
                 if way.copy is not None:
