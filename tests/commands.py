@@ -28,6 +28,12 @@ def messages(ended):
     return ended.stderr.strip().splitlines()
 
 
+def git(folder, *arguments):
+    """Run git in a folder, as somebody with a name."""
+    who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
+
+
 def open_to_all(folder):
     """Let every user pass through the temporary folders above."""
     for parent in (folder, *folder.parents):

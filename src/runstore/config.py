@@ -1,4 +1,4 @@
-"""Which store: the argument, RUNSTORE_URL, the project file, the nearest `.runstore`."""
+"""Which store, and its folder: argument, RUNSTORE_URL, project file, nearest `.runstore`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runstore.errors import StoreUnavailableError, UsageError
+from runstore.errors import InvalidValueError, StoreUnavailableError, UsageError
 
 FOLDER = ".runstore"
 DATABASE = "runstore.db"
@@ -117,3 +117,31 @@ def _parse(text: str, file: Path) -> Mapping[str, Any] | None:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{file} is not valid TOML: {error}.") from error
     return settings if isinstance(settings, dict) else None
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder of a store; `.runstore` ignores itself in git.
+
+    Raises:
+        StoreUnavailableError: It cannot be made, or is a file.
+        InvalidValueError: It cannot be the name of a folder.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if path.name == FOLDER and not is_there(path / ".gitignore"):
+            (path / ".gitignore").write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        if is_folder(path):
+            return  # a read-only store; the database says what can be done with it
+        raise unreachable(path, error) from error
+    except ValueError as error:
+        raise InvalidValueError(f"{str(path)!r} cannot be a folder: {error}.") from error
+
+
+def unreachable(path: Path, error: OSError) -> StoreUnavailableError:
+    """Return the error for a store whose folder refuses."""
+    return StoreUnavailableError(
+        f"The store at {path} cannot be opened: {error.strerror or error}.",
+        kept="Nothing was changed.",
+        hint="Name a folder that exists or can be made.",
+    )

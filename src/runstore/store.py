@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import getpass
 import os
-import shlex
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,10 +12,9 @@ from typing import Any, TypeVar
 
 from runstore import lifetime
 from runstore.active import PARENT_VARIABLE, ActiveRun, Begun, current_run, warn
-from runstore.config import DATABASE, FOLDER, RUNS, find_store, is_folder, is_there
+from runstore.config import DATABASE, RUNS, find_store, is_there, make_folder, unreachable
 from runstore.errors import (
     AmbiguousReferenceError,
-    InvalidValueError,
     NotFoundError,
     RunFinishedError,
     RunNotFoundError,
@@ -80,7 +76,7 @@ class Store:
         """
         path = find_store(location)
         if create:
-            _make_folder(path)
+            make_folder(path)
         elif not is_there(path / DATABASE):
             raise StoreUnavailableError(
                 f"There is no store at {path}.",
@@ -91,7 +87,7 @@ class Store:
         except StoreError:
             raise
         except OSError as error:
-            raise _unreachable(path, error) from error
+            raise unreachable(path, error) from error
         store.absorb_spool()
         return store
 
@@ -167,6 +163,7 @@ class Store:
             from runstore import capture as room
 
             facts = room.quick_facts(argv=argv)
+        from runstore.capture.command import command_line
         from runstore.capture.process import current_process
 
         started_at = now_micros()
@@ -181,7 +178,7 @@ class Store:
             parameter_sets=sets,
             parent_uid=self._parent_uid(parent),
             notes=notes,
-            cli=_command_line(cli, argv),
+            cli=command_line(cli, argv),
             full_store=full_store,
             process=current_process(),
             facts=facts,
@@ -189,18 +186,7 @@ class Store:
         number, reference = self.database.start_run(new)
         if capture:
             self.capture_in_background(new.uid, facts)
-        begun = Begun(
-            new.uid,
-            reference,
-            name,
-            number,
-            new.timestamp,
-            from_micros(started_at),
-            sets,
-            notes,
-            new.status,
-        )
-        return ActiveRun(self, begun)
+        return ActiveRun(self, _begun(new, number, reference))
 
     def capture_in_background(self, uid: str, quick: Facts) -> None:
         """Read what takes long, changes of code, packages and hardware, and add it to the run."""
@@ -477,24 +463,17 @@ def open_shared(location: str | os.PathLike[str] | None = None) -> Store:
     return store
 
 
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        if path.name == FOLDER and not is_there(path / ".gitignore"):
-            (path / ".gitignore").write_text("*\n", encoding="utf-8")
-    except OSError as error:
-        if is_folder(path):
-            return  # a read-only store; the database says what can be done with it
-        raise _unreachable(path, error) from error
-    except ValueError as error:
-        raise InvalidValueError(f"{str(path)!r} cannot be a folder: {error}.") from error
-
-
-def _unreachable(path: Path, error: OSError) -> StoreUnavailableError:
-    return StoreUnavailableError(
-        f"The store at {path} cannot be opened: {error.strerror or error}.",
-        kept="Nothing was changed.",
-        hint="Name a folder that exists or can be made.",
+def _begun(new: NewRun, number: int, reference: str) -> Begun:
+    return Begun(
+        uid=new.uid,
+        reference=reference,
+        experiment_name=new.experiment_name,
+        run_number=number,
+        timestamp=new.timestamp,
+        started_at=from_micros(new.started_at),
+        parameter_sets=new.parameter_sets,
+        notes=new.notes,
+        status=new.status,
     )
 
 
@@ -509,22 +488,6 @@ def _ambiguous(name: str, found: Sequence[Run]) -> AmbiguousReferenceError:
         candidates=shown,
         hint="Type more of the one you mean.",
     )
-
-
-def _command_line(cli: str | None, argv: Sequence[str] | None) -> str:
-    if cli is not None:
-        from runstore.capture.secrets import mask_text
-
-        return mask_text(clean_text(cli))
-    return _shown_line(tuple(sys.argv if argv is None else argv))
-
-
-@functools.lru_cache(maxsize=8)
-def _shown_line(argv: tuple[str, ...]) -> str:
-    """Return arguments as a shell reads them back; those of a process stay the same."""
-    from runstore.capture.secrets import mask_arguments
-
-    return shlex.join(mask_arguments([clean_text(one) for one in argv]))
 
 
 def current_author() -> str:

@@ -102,7 +102,8 @@ def as_nobody(code, *arguments):
     # Everything is imported before the rights are dropped: Python itself may be out of reach.
     drop = (
         "import os, runstore.store, runstore.capture.process\n"
-        "import runstore.storage.migrations.m0001_runs\n"
+        "import runstore.storage.migrations.m0001_runs, runstore.model.parameter_sets\n"
+        "import runstore.capture.command, runstore.storage.drivers.unwritable\n"
         "os.getuid() or os.setuid(65534)\n"
     )
     return subprocess.run(

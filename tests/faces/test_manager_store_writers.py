@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -10,29 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from managers import Manager, blocks_of
 from runstore import ManagerStore
-
-
-class Manager:
-    """The least of a manager."""
-
-    experiment_run_number = 0
-    status = "incomplete"
-    param_file_param_sets: dict = {}  # noqa: RUF012 - a manager of another tool
-
-    def __init__(self, experiment_name="mnist", notes=None):
-        self.experiment_name, self.notes = experiment_name, notes
-
-    def get_str_timestamp(self):
-        return "2026-11-24-T000000"
-
-    def get_reference_name(self):
-        return f"{self.experiment_name}_{self.experiment_run_number}_2026-11-24-T000000"
-
-
-def blocks_of(folder):
-    return json.loads((folder / "store.json").read_text())
-
 
 ADDER = """
 import sys

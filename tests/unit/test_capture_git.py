@@ -2,28 +2,12 @@
 
 import os
 import stat
-import subprocess
 import time
 
 import pytest
 
+from commands import git
 from runstore.capture.git import GitError, read_head, read_remote, run_git
-
-
-def git(folder, *args):
-    who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
-    subprocess.run(["git", *who, *args], cwd=folder, check=True, capture_output=True)
-
-
-@pytest.fixture
-def repository(tmp_path):
-    folder = tmp_path / "repo"
-    folder.mkdir()
-    git(folder, "init", "-q", "-b", "work")
-    (folder / "train.py").write_text("print(1)\n")
-    git(folder, "add", ".")
-    git(folder, "commit", "-qm", "first")
-    return folder
 
 
 def test_a_clean_work_tree(repository):

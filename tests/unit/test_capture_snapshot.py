@@ -2,30 +2,11 @@
 
 import json
 import os
-import subprocess
 
-import pytest
-
+from commands import git
 from runstore.capture import quick_facts, slow_facts
 from runstore.capture.git import GitError, run_git
 from runstore.capture.snapshot import snapshot
-
-
-def git(folder, *args):
-    who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
-    subprocess.run(["git", *who, *args], cwd=folder, check=True, capture_output=True)
-
-
-@pytest.fixture
-def repository(tmp_path):
-    folder = tmp_path / "repo"
-    folder.mkdir()
-    git(folder, "init", "-q", "-b", "work")
-    (folder / "train.py").write_text("print(1)\n")
-    (folder / ".gitignore").write_text("ignored/\n")
-    git(folder, "add", ".")
-    git(folder, "commit", "-qm", "first")
-    return folder
 
 
 def untracked(facts):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
 import os
 import shlex
 import sys
 from collections.abc import Sequence
 
-from runstore.capture.secrets import mask_arguments
+from runstore.capture.secrets import mask_arguments, mask_text
 from runstore.model.facts import Facts, FactValue
+from runstore.model.values import clean_text
 
 # Of a command line longer than this only the beginning is kept.
 _ARGUMENTS_AT_MOST = 1000
@@ -50,3 +52,16 @@ def _own_arguments() -> list[str]:
 def _clean(text: str) -> str:
     """Return text that UTF-8 can say: file names may hold any bytes."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def command_line(cli: str | None, argv: Sequence[str] | None) -> str:
+    """Return the command line to show of a run, masked: as given, or from its arguments."""
+    if cli is not None:
+        return mask_text(clean_text(cli))
+    return _shown_line(tuple(sys.argv if argv is None else argv))
+
+
+@functools.lru_cache(maxsize=8)
+def _shown_line(argv: tuple[str, ...]) -> str:
+    """Return arguments as a shell reads them back; those of a process stay the same."""
+    return shlex.join(mask_arguments([clean_text(one) for one in argv]))
