@@ -289,7 +289,7 @@ def test_ctrl_c_is_recorded_as_interrupted(project):
 
     assert ended.returncode == 130
     assert newest(project).status is Status.INTERRUPTED
-    messages(ended)
+    assert messages(ended)[-1].endswith(f"{newest(project).reference}: interrupted")
 
 
 def test_runs_recorded_by_an_experiment_belong_to_it(project):

@@ -9,7 +9,17 @@ from typing import Any
 
 
 class _Silent:
-    """Shows nothing."""
+    """Shows nothing.
+
+    Attributes:
+        reference: The run; empty until it is recorded.
+    """
+
+    reference = ""
+
+    def started(self, reference: str) -> None:
+        """Keep the reference."""
+        self.reference = reference
 
     def begin(self, name: str) -> None:
         """Be told that a set begins."""
@@ -18,7 +28,7 @@ class _Silent:
         """Be told that a set is done."""
 
 
-class _Bar:
+class _Bar(_Silent):
     """Shows the set at work, and how many are done."""
 
     def __init__(self, bar: Any, total: int) -> None:
@@ -37,7 +47,7 @@ class _Bar:
 
 
 @contextmanager
-def shown_on_terminal(total: int) -> Iterator[_Silent | _Bar]:
+def shown_on_terminal(total: int) -> Iterator[_Silent]:
     """Give a progress bar on stderr; what is printed meanwhile stands above it."""
     if total < 2 or not sys.stderr.isatty():  # noqa: PLR2004 - one set is no progress
         yield _Silent()

@@ -110,6 +110,9 @@ class Outcome:
 class Progress(Protocol):
     """Who is told how far a run is."""
 
+    def started(self, reference: str) -> None:
+        """Be told that the run is recorded."""
+
     def begin(self, name: str) -> None:
         """Be told that a set begins."""
 
@@ -221,6 +224,7 @@ def execute(
         full_store=request.store_full,
     )
     refresh_store_json(store)
+    progress.started(run.reference)
     outcome = Outcome(run.reference, len(plan.steps))
     with ExitStack() as stack:
         stack.callback(refresh_store_json, store)

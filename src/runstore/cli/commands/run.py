@@ -97,6 +97,7 @@ def command(*, notes: str | None, dry: bool, **options: Any) -> None:
     runstore run digits -p small
     runstore run digits -p small -p large --names svm forest --set seed=7
     """  # noqa: D301 - click keeps lines after the mark as they are
+    from runstore.lifetime import Terminated
     from runstore.runner.experiment import Request, execute, prepare
     from runstore.runner.project import Project
     from runstore.testing import temporary_store
@@ -110,7 +111,13 @@ def command(*, notes: str | None, dry: bool, **options: Any) -> None:
         temporary_store() if dry else open_store(create=True) as store,
         _progress(len(plan.steps)) as progress,
     ):
-        outcome = execute(plan, store, request, argv=argv, progress=progress)
+        try:
+            outcome = execute(plan, store, request, argv=argv, progress=progress)
+        except (KeyboardInterrupt, Terminated):
+            click.echo(
+                f"runstore: {_recorded(progress.reference, is_dry=dry)}: interrupted", err=True
+            )
+            raise
     _tell(outcome, is_dry=dry)
     sys.exit(1 if outcome.failures else 0)
 
@@ -131,10 +138,14 @@ def _progress(total: int) -> Any:
     return shown_on_terminal(total)
 
 
+def _recorded(reference: str, *, is_dry: bool) -> str:
+    return "not recorded (dry run)" if is_dry else f"recorded as {reference}"
+
+
 def _tell(outcome: Any, *, is_dry: bool) -> None:
     for failure in outcome.failures:
         click.echo(failure.traceback, err=True, nl=False)
-    what = "not recorded (dry run)" if is_dry else "recorded as " + outcome.reference
+    what = _recorded(outcome.reference, is_dry=is_dry)
     status = "error" if outcome.failures else "complete"
     sets = f", {outcome.done} of {outcome.total} parameter sets" if outcome.total > 1 else ""
     click.echo(f"runstore: {what}: {status}{sets}", err=True)
