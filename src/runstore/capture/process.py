@@ -6,7 +6,6 @@ import hashlib
 import os
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 from runstore.model.facts import ProcessIdentity
 
@@ -114,7 +113,7 @@ def _boot_id() -> str | None:
     """
     if sys.platform == "linux":
         with suppress(OSError):
-            boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+            boot = _small_text("/proc/sys/kernel/random/boot_id").strip()
             namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")  # noqa: PTH115 - not a path
             return f"{_machine()}/{boot}/{namespace}"
     if sys.platform == "darwin":
@@ -128,7 +127,7 @@ def _boot_id() -> str | None:
 def _machine() -> str:
     """Return a digest of the machine id: it should not leave the machine as it is."""
     with suppress(OSError):
-        text = Path("/etc/machine-id").read_text(encoding="utf-8").strip()
+        text = _small_text("/etc/machine-id").strip()
         return hashlib.sha256(text.encode()).hexdigest()[:12] if text else ""
     return ""
 
@@ -143,12 +142,20 @@ def _start_and_state(pid: int) -> tuple[str, str] | None:
         started, _, state = text.rpartition(" ") if text else ("", "", "")
         return (started.strip(), state[:1]) if started else None
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - read at every look
-            text = file.read().decode("utf-8", "replace")
+        text = _small_text(f"/proc/{pid}/stat")
         fields = text[text.rindex(")") + 2 :].split()
         return fields[19], fields[0]
     except (OSError, ValueError, IndexError):
         return None
+
+
+def _small_text(path: str) -> str:
+    """Return what a file of the kernel's says; read at every look, so without a file object."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, 4096).decode("utf-8", "replace")
+    finally:
+        os.close(descriptor)
 
 
 def _output(*command: str) -> str:

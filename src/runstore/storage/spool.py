@@ -41,7 +41,7 @@ class Spool:
     @property
     def _places(self) -> tuple[Path, ...]:
         state = _state_folder()
-        return self._folder / "spool", state / _name_of(self._folder)
+        return self._folder / "spool", Path(state) / _name_of(self._folder)
 
     def keep(self, ending: Ending) -> Path:
         """Write an ending to the first place that takes it, and return its path.
@@ -61,16 +61,16 @@ class Spool:
 
     def endings(self) -> Iterator[tuple[Path, Ending]]:
         """Yield what is kept aside; a file that does not parse stays where it is."""
-        places = [self._folder / "spool"]
-        if (state := _state_folder()).is_dir():
-            places.append(state / _name_of(self._folder))
+        places = [os.path.join(self._folder, "spool")]  # noqa: PTH118 - at every opening
+        state = _state_folder()
+        if os.path.isdir(state):  # noqa: PTH112 - the same
+            places.append(os.path.join(state, _name_of(self._folder)))  # noqa: PTH118 - the same
         for place in places:
             try:
-                with os.scandir(place) as entries:
-                    paths = [Path(e.path) for e in entries if e.name.endswith(_SUFFIX)]
+                names = os.listdir(place)  # noqa: PTH208 - the same
             except OSError:
                 continue
-            for path in paths:
+            for path in [Path(place, name) for name in names if name.endswith(_SUFFIX)]:
                 with suppress(OSError, ValueError, TypeError):
                     yield path, Ending(**json.loads(path.read_text(encoding="utf-8")))
 
@@ -91,16 +91,14 @@ def _write(place: Path, ending: Ending) -> Path:
     return path
 
 
-def _state_folder() -> Path:
+def _state_folder() -> str:
     """Return the user's place for all spools. Source: XDG Base Directory 0.8."""
-    try:
-        home = Path.home()
-    except RuntimeError:  # a user without a home
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111 - at every opening
+    if state.startswith("~"):  # a user without a home
         import tempfile
 
-        home = Path(tempfile.gettempdir())
-    state = os.environ.get("XDG_STATE_HOME") or home / ".local" / "state"
-    return Path(state) / "runstore" / "spool"
+        state = tempfile.gettempdir()
+    return f"{state}/runstore/spool"
 
 
 def _name_of(folder: Path) -> str:
