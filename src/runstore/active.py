@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar, Token
 from datetime import datetime
 from types import TracebackType
@@ -21,6 +21,7 @@ from runstore.model.status import REPORTED, Status
 from runstore.model.values import clean_text
 
 if TYPE_CHECKING:
+    from runstore.logging_points import Channel, PointLog
     from runstore.store import Store
 
 PARENT_VARIABLE = "RUNSTORE_PARENT"
@@ -83,6 +84,8 @@ class ActiveRun:
         self._again: Callable[[], ActiveRun] | None = None
         self._pid = os.getpid()
         self._token: Token[ActiveRun | None] | None = None
+        self._points: PointLog | None = None
+        self._is_strict = False
         lifetime.begin(self)
 
     def __repr__(self) -> str:
@@ -96,6 +99,93 @@ class ActiveRun:
     def edit(self, *, notes: str | None) -> None:
         """Replace the notes; leaves an event. Durable on return."""
         self.notes = self.store.edit(self.uid, notes=notes).notes
+
+    # Metrics
+
+    def log(
+        self,
+        metrics: Mapping[str, Any] | None = None,
+        /,
+        *,
+        step: int | None = None,
+        time: Any = None,
+        **more: Any,
+    ) -> None:
+        """Log one value of each of these metrics; safe from `kill -9` on return.
+
+        `run.log(loss=0.3)` or `run.log({"val/loss": 0.4}, step=10)`.
+
+        Args:
+            metrics: Values by key: numbers, also scalars of numpy, torch and the like.
+            step: The step; by default each key counts its own, from 0.
+            time: Seconds since 1970, or an aware datetime; by default now.
+            more: Values whose keys are names.
+
+        What cannot be logged (no number, a key of 10 MB, after the end) is a `StoreWarning` and
+        the program goes on; where `is_strict` is set, it is an `InvalidValueError` or a
+        `RunFinishedError`.
+        """
+        self._channel(-1).log(metrics, step=step, time=time, **more)
+
+    def log_points(
+        self,
+        key: str,
+        values: Iterable[Any],
+        *,
+        steps: Iterable[int] | None = None,
+        times: Iterable[Any] | None = None,
+    ) -> None:
+        """Log many points of one metric at once.
+
+        Args:
+            key: The metric's key.
+            values: Numbers, one per point: a list, an array, a numpy array.
+            steps: One per point; by default counted on.
+            times: One per point; by default now, for all.
+
+        Raises:
+            InvalidValueError: The columns differ in length; nothing was logged.
+        """
+        self._channel(-1).log_points(key, values, steps=steps, times=times)
+
+    def of_set(self, name: str) -> Channel:
+        """Return what logs metrics of one parameter set: `run.of_set("wide").log(loss=0.3)`.
+
+        Raises:
+            UsageError: The run has no set of this name.
+        """
+        names = [one.name for one in self.parameter_sets]
+        if name not in names:
+            raise UsageError(
+                f"{self.reference} has no parameter set {name!r}.",
+                hint=f"It has: {', '.join(names) or 'none'}.",
+            )
+        return self._channel(names.index(name))
+
+    def _channel(self, set_index: int) -> Channel:
+        if self._points is None:
+            from runstore.logging_points import PointLog
+
+            self._points = PointLog(self.store, self.uid, self.reference)
+            self._points.is_strict = self._is_strict
+            if self.status.is_final:
+                self._points.finish()
+            # From here on a call goes there without a stop here; loops notice the difference.
+            self.__dict__["log"] = self._points.channel(-1).log
+        return self._points.channel(set_index)
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether a metric that cannot be logged is an error; else it is a warning."""
+        return self._is_strict
+
+    @is_strict.setter
+    def is_strict(self, is_strict: bool) -> None:
+        self._is_strict = is_strict
+        if self._points is not None:
+            self._points.is_strict = is_strict
+
+    # Ending
 
     def finish(
         self,
@@ -136,6 +226,8 @@ class ActiveRun:
         # A forked child has a copy of this object; the run belongs to the process that began it.
         if self._pid != os.getpid():
             return
+        if self._points is not None:
+            self._points.finish()
         self.status = status
         lifetime.end(self)
         from runstore.storage.spool import Ending

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
 import os
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runstore import lifetime
 from runstore.active import PARENT_VARIABLE, ActiveRun, Begun, current_run, warn
@@ -31,7 +33,11 @@ from runstore.model.values import check_text, clean_text
 from runstore.pages import Page, read_cursor, write_cursor
 from runstore.storage.database import BEYOND_NEWEST, Database, NewRun, now_micros
 from runstore.storage.rows import from_micros
-from runstore.storage.spool import Ending, Spool
+from runstore.storage.spool import Ending, Spool, uid_of
+
+if TYPE_CHECKING:
+    from runstore.model.metrics import MetricSummary, Series
+    from runstore.storage.metrics import MetricTable
 
 T = TypeVar("T")
 PAGE_LIMIT = 1000
@@ -303,6 +309,16 @@ class Store:
             except (StoreError, NotFoundError):
                 continue
             path.unlink(missing_ok=True)
+        self._absorb_points()
+
+    def _absorb_points(self) -> None:
+        """Take in points of runs that have ended, or whose process is gone."""
+        for path in self.spool.point_files():
+            run = self.database.run_by_uid(uid_of(path))
+            if run is None or not _is_over(run):
+                continue
+            with suppress(StoreError, OSError):
+                self.metrics_table.absorb(path, is_over=True)
 
     def mark_seen(self, uids: Iterable[str]) -> None:
         """Note that these runs are alive now."""
@@ -364,7 +380,11 @@ class Store:
             )
         if len(found) > 1:
             raise _ambiguous(name, found)
-        return found[0]
+        return self._with_metrics(found)[0]
+
+    def _with_metrics(self, runs: Sequence[Run]) -> tuple[Run, ...]:
+        """Let runs that were built for this caller read their metrics from here."""
+        return tuple(run.reading_from(self) for run in runs)
 
     def _find(self, name: names.RunName) -> Sequence[Run]:
         if isinstance(name, names.Latest):
@@ -409,7 +429,8 @@ class Store:
         more = len(found) > limit
         found = found[:limit]
         last = write_cursor(found[-1][0]) if more else None
-        return Page(self.evidence.settled([run for _, run in found]), last)
+        settled = self.evidence.settled([run for _, run in found])
+        return Page(self._with_metrics(settled), last)
 
     def _check_experiment(self, name: str) -> None:
         known = self.database.experiment_names()
@@ -428,7 +449,33 @@ class Store:
 
     def children(self, name: str) -> tuple[Run, ...]:
         """Return the runs that were started inside this one, oldest first."""
-        return self.evidence.settled(self.database.children(self.get(name).uid))
+        children = self.database.children(self.get(name).uid)
+        return self._with_metrics(self.evidence.settled(children))
+
+    # Metrics
+
+    @functools.cached_property
+    def metrics_table(self) -> MetricTable:
+        """Where the points of metrics are kept."""
+        from runstore.storage.metrics import MetricTable
+
+        return MetricTable(self.database)
+
+    def metrics_of(self, run: Run) -> tuple[MetricSummary, ...]:
+        """Return a summary of each series of a run, without touching its points."""
+        from runstore.reading_metrics import summaries
+
+        return summaries(self.metrics_table, self.spool, run)
+
+    def series_of(self, run: Run, key: str, set_name: str | None = None) -> Series:
+        """Return the points of one metric of a run, up to what it logged last.
+
+        Raises:
+            NotFoundError: The run has no such metric.
+        """
+        from runstore.reading_metrics import series
+
+        return series(self.metrics_table, self.spool, run, key, set_name)
 
     def document(self, name: str, document: str) -> str | None:
         """Return a captured text of a run: `patch`, `packages`, `untracked`; None without it."""
@@ -461,6 +508,14 @@ def open_shared(location: str | os.PathLike[str] | None = None) -> Store:
     if store is None or not store.is_in_place:
         store = _shared[path] = Store.open(path)
     return store
+
+
+def _is_over(run: Run) -> bool:
+    if run.status.is_final or run.process is None:
+        return True
+    from runstore.capture.process import is_gone
+
+    return bool(is_gone(run.process, silent_s=0.0))
 
 
 def _begun(new: NewRun, number: int, reference: str) -> Begun:

@@ -6,7 +6,7 @@ import pytest
 
 from runstore import Store
 from runstore.config import DATABASE
-from runstore.storage import blocks, statements
+from runstore.storage import blocks, metrics, statements
 
 # One row per experiment: a list of experiments is as long as what it shows.
 LISTS_EXPERIMENTS = {"EXPERIMENTS", "EXPERIMENT_NAMES"}
@@ -51,7 +51,14 @@ def connection(tmp_path_factory):
     opened.close()
 
 
-@pytest.mark.parametrize(("name", "text"), [*statements_of(statements), *statements_of(blocks)])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *statements_of(statements),
+        *statements_of(blocks),
+        *statements_of(metrics),
+    ],
+)
 def test_no_statement_walks_through_all_runs(connection, name, text):
     text = text.replace("{ids}", "1, 2")
     positional = (1,) * text.count("?")

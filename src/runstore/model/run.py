@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from runstore.errors import NotFoundError
 from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.legible import duration_text, local_time
 from runstore.model.params import ParameterSet
 from runstore.model.status import Status
+
+if TYPE_CHECKING:
+    from runstore.model.metrics import MetricSummary, Series
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,16 @@ class Event:
     field: str
     old: str | None
     new: str | None
+
+
+class MetricSource(Protocol):
+    """What reads the metrics of a run."""
+
+    def metrics_of(self, run: Run) -> tuple[MetricSummary, ...]:
+        """Return a summary of each series."""
+
+    def series_of(self, run: Run, key: str, set_name: str | None = None) -> Series:
+        """Return the points of one metric."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -70,6 +84,7 @@ class Run:
         process: Which process executes it; None for a run that was imported.
         facts: What was captured at the start.
         block: The metadata block as another tool wrote it, JSON text; None for our own runs.
+        source: What reads its metrics; the store it came from.
     """
 
     uid: str
@@ -95,6 +110,34 @@ class Run:
     process: ProcessIdentity | None = None
     facts: Facts = field(default_factory=Facts)
     block: str | None = None
+    source: MetricSource | None = field(default=None, repr=False, compare=False)
+
+    def reading_from(self, source: MetricSource) -> Run:
+        """Return this run, which now reads its metrics from there; for who has just made it."""
+        object.__setattr__(self, "source", source)
+        return self
+
+    @property
+    def metrics(self) -> dict[str, MetricSummary]:
+        """Summaries by key; those of a parameter set by `<set>/<key>`."""
+        found = self.source.metrics_of(self) if self.source else ()
+        return {
+            one.key if one.set_name is None else f"{one.set_name}/{one.key}": one for one in found
+        }
+
+    def metric(self, key: str, set_name: str | None = None) -> Series:
+        """Return the points of one metric, up to what was logged last.
+
+        Args:
+            key: Its key; `<set>/<key>` finds that of a parameter set.
+            set_name: The parameter set it belongs to; None for the run itself.
+
+        Raises:
+            NotFoundError: The run has no such metric.
+        """
+        if self.source is None:
+            raise NotFoundError(f"{self.reference} did not come from a store.")
+        return self.source.series_of(self, key, set_name)
 
     @property
     def hostname(self) -> str | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from runstore.errors import UsageError
 from runstore.manager import ArtifactManager
@@ -44,6 +45,21 @@ class ExperimentManager(ArtifactManager):
     def begin_set(self, one: ParameterSet | None) -> None:
         """Say which parameter set is being worked through; None for all together."""
         self._current_set = one
+
+    def log(self, metrics: Mapping[str, Any] | None = None, /, **more: Any) -> None:
+        """Log metrics of the current parameter set, or of the run where it works on all at once.
+
+        Args:
+            metrics: See `ActiveRun.log`.
+            more: See `ActiveRun.log`.
+
+        Raises:
+            UsageError: There is no run to log for.
+        """
+        if self.run is None:
+            raise UsageError("There is no run to log for.")
+        one = self._current_set
+        (self.run.log if one is None else self.run.of_set(one.name).log)(metrics, **more)
 
     def cached(self, name: str, make: Callable[[Path], object]) -> Path:
         """Return a file that takes long to make: an earlier run's, or a new one.

@@ -1,6 +1,6 @@
-"""What is in flight: ends of runs that the database did not take, kept aside until it does.
+"""What is in flight: points of metrics, and ends of runs that the database did not take.
 
-One file per run, `spool/<uid>.end.json`, written whole and synced before it gets its name. It
+An end is one file, `spool/<uid>.end.json`, written whole and synced before it gets its name. It
 is absorbed once, in any order, by the next one who opens the store. When the store's folder
 itself refuses, the file goes to the user's state folder, under a name made from the store's path.
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _SUFFIX = ".end.json"
+POINTS_SUFFIX = ".points"
 
 
 class Ending(NamedTuple):
@@ -39,9 +40,32 @@ class Spool:
         self._folder = folder
 
     @property
-    def _places(self) -> tuple[Path, ...]:
+    def places(self) -> tuple[Path, ...]:
+        """The folders where something may be in flight: the store's, and the user's own."""
         state = _state_folder()
         return self._folder / "spool", Path(state) / _name_of(self._folder)
+
+    def usable_place(self) -> Path:
+        """Return the first place that there is or that can be made.
+
+        Raises:
+            OSError: There is none.
+        """
+        refused: OSError | None = None
+        for place in self._offered():
+            try:
+                place.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                refused = error
+            else:
+                return place
+        raise refused or OSError("no place for what is in flight")
+
+    def _offered(self) -> Iterator[Path]:
+        for place in self.places:
+            # Moved away: a new folder of that name would only hide it.
+            if place.parent != self._folder or self._folder.is_dir():
+                yield place
 
     def keep(self, ending: Ending) -> Path:
         """Write an ending to the first place that takes it, and return its path.
@@ -50,9 +74,7 @@ class Spool:
             OSError: No place took it.
         """
         refused: OSError | None = None
-        for place in self._places:
-            if place.parent == self._folder and not self._folder.is_dir():
-                continue  # moved away: a new folder of that name would only hide it
+        for place in self._offered():
             try:
                 return _write(place, ending)
             except OSError as error:
@@ -61,18 +83,42 @@ class Spool:
 
     def endings(self) -> Iterator[tuple[Path, Ending]]:
         """Yield what is kept aside; a file that does not parse stays where it is."""
-        places = [os.path.join(self._folder, "spool")]  # noqa: PTH118 - at every opening
-        state = _state_folder()
-        if os.path.isdir(state):  # noqa: PTH112 - the same
-            places.append(os.path.join(state, _name_of(self._folder)))  # noqa: PTH118 - the same
-        for place in places:
+        for place in self._place_names():
             try:
-                names = os.listdir(place)  # noqa: PTH208 - the same
+                names = os.listdir(place)  # noqa: PTH208 - at every opening
             except OSError:
                 continue
             for path in [Path(place, name) for name in names if name.endswith(_SUFFIX)]:
                 with suppress(OSError, ValueError, TypeError):
                     yield path, Ending(**json.loads(path.read_text(encoding="utf-8")))
+
+    def point_files(self, uid: str = "") -> list[Path]:
+        """Return the files of metric points of a run, or of all, the oldest first."""
+        found: list[tuple[str, str]] = []
+        for place in self._place_names():
+            try:
+                names = os.listdir(place)  # noqa: PTH208 - at every opening
+            except OSError:
+                continue
+            found += [
+                (name, place)
+                for name in names
+                if name.endswith(POINTS_SUFFIX) and name.startswith(uid)
+            ]
+        return [Path(place, name) for name, place in sorted(found)]
+
+    def _place_names(self) -> list[str]:
+        """Return the places that there are, as text, which is quicker."""
+        places = [os.path.join(self._folder, "spool")]  # noqa: PTH118 - at every opening
+        state = _state_folder()
+        if os.path.isdir(state):  # noqa: PTH112 - the same
+            places.append(os.path.join(state, _name_of(self._folder)))  # noqa: PTH118 - the same
+        return places
+
+
+def uid_of(path: Path) -> str:
+    """Return the uid of the run that a file belongs to."""
+    return path.name.partition(".")[0]
 
 
 def _write(place: Path, ending: Ending) -> Path:

@@ -34,6 +34,7 @@ TYPES: Mapping[str, str] = {
     "identity": "INTEGER PRIMARY KEY",
     "integer": "INTEGER",
     "real": "REAL",
+    "bytes": "BLOB",
     "text": "TEXT",
     "without_rowid": "WITHOUT ROWID",
 }

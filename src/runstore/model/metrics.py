@@ -1,0 +1,108 @@
+"""What metrics are to those who read them: summaries and series."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Union
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Column = Union["np.ndarray[Any, Any]", array[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSummary:
+    """What is known of a series without touching its points.
+
+    Attributes:
+        key: The metric's key.
+        set_name: The parameter set it belongs to; None for the run itself.
+        count: Points logged.
+        first: The value logged first.
+        last: The value logged last.
+        min: The smallest value, NaN left out; NaN when there is no other.
+        max: The largest value, as `min`.
+        mean: Mean of all values that are not NaN.
+        last_step: The step logged last.
+    """
+
+    key: str
+    set_name: str | None
+    count: int
+    first: float
+    last: float
+    min: float
+    max: float
+    mean: float
+    last_step: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """The points of one metric, in the order of their logging.
+
+    Attributes:
+        key: The metric's key.
+        steps: Steps (whole numbers), one per point.
+        times: Times of logging, in seconds since 1970 (UTC).
+        values: Values, one per point.
+
+    The columns are numpy arrays where numpy is installed, `array.array` otherwise.
+    """
+
+    key: str
+    steps: Column
+    times: Column
+    values: Column
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[tuple[int, float, float]]:
+        """Yield step, time and value of each point."""
+        for step, time, value in zip(self.steps, self.times, self.values, strict=True):
+            yield int(step), float(time), float(value)
+
+    def __repr__(self) -> str:
+        return f"<Series {self.key!r} of {len(self)} points>"
+
+    def sampled(self, limit: int) -> Series:
+        """Return at most `limit` points that look the same on a plot: extremes are kept.
+
+        Each stretch of points gives its smallest and its largest value, in their order; the first
+        and the last point stay.
+
+        Args:
+            limit: At least 4.
+        """
+        if limit < 4:  # noqa: PLR2004 - both ends, and both extremes of a stretch
+            raise ValueError("a sample has at least 4 points")
+        if len(self) <= limit:
+            return self
+        places = _extremes(self.values, limit)
+        columns = (self.steps, self.times, self.values)
+        return Series(self.key, *(_taken(column, places) for column in columns))
+
+
+def _taken(column: Column, places: list[int]) -> Column:
+    if isinstance(column, array):
+        return array(column.typecode, [column[place] for place in places])
+    return column[places]
+
+
+def _extremes(values: Column, limit: int) -> list[int]:
+    count, stretches = len(values), (limit - 2) // 2
+    chosen = {0, count - 1}
+    for stretch in range(stretches):
+        begin, end = stretch * count // stretches, (stretch + 1) * count // stretches
+        known = [place for place in range(begin, end) if not math.isnan(values[place])]
+        if known:
+            chosen.add(min(known, key=values.__getitem__))
+            chosen.add(max(known, key=values.__getitem__))
+        else:
+            chosen.add(begin)
+    return sorted(chosen)

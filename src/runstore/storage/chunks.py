@@ -1,0 +1,160 @@
+"""Metric points packed in columns: some thousand of one series in one row of the database.
+
+A private format with a version byte, little-endian, decodable with the standard library; see
+`docs/reference/chunks.md`.
+
+```
+byte  0      version (1)
+      1      layout of steps: 0 first and difference (not 0), 1 each as 64 bits
+      2      layout of times: 0 offsets of 32 bits from the first, 1 each as 64 bits
+      3      zero
+      4-7    count, unsigned
+      8-     steps: int64 first, int64 difference; or int64 each
+             times: int64 first, then uint32 each; or int64 each
+             values: float64 each
+```
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from array import array
+from collections.abc import MutableSequence, Sequence
+from typing import Any, NamedTuple
+
+VERSION = 1
+POINTS_AT_MOST = 4096
+_HEAD = struct.Struct("<BBBxI")
+_TWO = struct.Struct("<qq")
+_ONE = struct.Struct("<q")
+_SHORT_TIMES = 2**32
+
+
+class Columns(NamedTuple):
+    """Points in columns of equal length: steps, times in microseconds, values."""
+
+    steps: MutableSequence[int]
+    times: MutableSequence[int]
+    values: MutableSequence[float]
+
+
+class Layout(NamedTuple):
+    """A chunk taken apart, its columns still as bytes.
+
+    Attributes:
+        points: How many.
+        first_step: The first step; with `difference`, all of them.
+        difference: Between a step and the next; None where `steps` holds each.
+        steps: Steps as int64.
+        first_time: What `offsets` count from.
+        offsets: Times as uint32; None where `times` holds each.
+        times: Times as int64.
+        values: Values as float64.
+    """
+
+    points: int
+    first_step: int
+    difference: int | None
+    steps: bytes
+    first_time: int
+    offsets: bytes | None
+    times: bytes
+    values: bytes
+
+
+def pack(columns: Columns) -> bytes:
+    """Return points as a chunk, in their order; at least one, at most `POINTS_AT_MOST`."""
+    step_layout, steps = _packed_steps(columns.steps)
+    time_layout, times = _packed_times(columns.times)
+    head = _HEAD.pack(VERSION, step_layout, time_layout, len(columns.values))
+    return head + steps + times + _bytes(array("d", columns.values))
+
+
+def _packed_steps(steps: Sequence[int]) -> tuple[int, bytes]:
+    first = steps[0]
+    difference = steps[1] - first if len(steps) > 1 else 1
+    if difference and -(2**63) <= difference < 2**63:
+        counted = range(first, first + len(steps) * difference, difference)
+        if list(steps) == list(counted):
+            return 0, _TWO.pack(first, difference)
+    return 1, _bytes(array("q", steps))
+
+
+def _packed_times(times: Sequence[int]) -> tuple[int, bytes]:
+    first = times[0]
+    if min(times) == first and max(times) - first < _SHORT_TIMES:
+        return 0, _ONE.pack(first) + _bytes(array("I", [time - first for time in times]))
+    return 1, _bytes(array("q", times))
+
+
+def taken_apart(chunk: bytes) -> Layout:
+    """Return the parts of a chunk.
+
+    Raises:
+        ValueError: It is of a version that this library does not know, or cut off.
+    """
+    try:
+        version, step_layout, time_layout, count = _HEAD.unpack_from(chunk)
+        if version != VERSION:
+            raise ValueError(f"chunk version {version} is not known")
+        at, first, difference, steps = _HEAD.size, 0, None, b""
+        if step_layout == 0:
+            first, difference = _TWO.unpack_from(chunk, at)
+            at += _TWO.size
+        else:
+            steps, at = chunk[at : at + 8 * count], at + 8 * count
+        first_time, offsets, times = 0, None, b""
+        if time_layout == 0:
+            (first_time,) = _ONE.unpack_from(chunk, at)
+            at += _ONE.size
+            offsets, at = chunk[at : at + 4 * count], at + 4 * count
+        else:
+            times, at = chunk[at : at + 8 * count], at + 8 * count
+    except struct.error as error:
+        raise ValueError(f"a chunk is cut off: {error}") from error
+    values = chunk[at : at + 8 * count]
+    if len(values) != 8 * count:
+        raise ValueError("a chunk is cut off")
+    return Layout(count, first, difference, steps, first_time, offsets, times, values)
+
+
+def unpack(chunk: bytes) -> Columns:
+    """Return the columns of a chunk.
+
+    Raises:
+        ValueError: It is of a version that this library does not know, or cut off.
+    """
+    parts = taken_apart(chunk)
+    if parts.difference is None:
+        steps = _array("q", parts.steps)
+    else:
+        end = parts.first_step + parts.points * parts.difference
+        steps = array("q", range(parts.first_step, end, parts.difference))
+    if parts.offsets is None:
+        times = _array("q", parts.times)
+    else:
+        offsets = _array("I", parts.offsets)
+        times = array("q", [parts.first_time + one for one in offsets])
+    return Columns(steps, times, _array("d", parts.values))
+
+
+def extend(columns: Columns, more: Columns) -> None:
+    """Add points behind others."""
+    columns.steps.extend(more.steps)
+    columns.times.extend(more.times)
+    columns.values.extend(more.values)
+
+
+def _array(kind: str, data: bytes) -> array[Any]:
+    column: array[Any] = array(kind)
+    column.frombytes(data)
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column
+
+
+def _bytes(column: array[Any]) -> bytes:
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column.tobytes()

@@ -1,0 +1,439 @@
+"""What a run logs: kept from the moment the call returns, once, in order, and read back."""
+
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import datetime, timezone
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from commands import runstore
+from runstore import Status, Store, StoreWarning
+from runstore.errors import InvalidValueError, NotFoundError, RunFinishedError, UsageError
+from runstore.storage.chunks import Columns, pack, unpack
+from runstore.testing import temporary_store
+
+
+def begun(store, **more):
+    return store.start("logged", capture=False, **more)
+
+
+def values(run, key="loss"):
+    return list(run.record.metric(key).values)
+
+
+class TestLogging:
+    def test_values_come_back_in_order_with_counted_steps(self, store):
+        with begun(store) as run:
+            for value in (0.5, 0.25, 0.125):
+                run.log(loss=value)
+            run.log({"val/loss": 1, "loss": 0.0})
+
+        series = store.get("logged#1").metric("loss")
+        assert list(series.values) == [0.5, 0.25, 0.125, 0.0]
+        assert list(series.steps) == [0, 1, 2, 3]
+        assert list(store.get("logged#1").metric("val/loss").values) == [1.0]
+
+    def test_steps_may_be_given_repeated_and_out_of_order(self, store):
+        run = begun(store)
+        for step in (10, 5, 5):
+            run.log(loss=float(step), step=step)
+        run.log(loss=0.0)
+        run.finish()
+
+        assert list(run.record.metric("loss").steps) == [10, 5, 5, 6]
+
+    def test_times_are_now_or_given(self, store):
+        run = begun(store)
+        before = time.time()
+        run.log(loss=1.0)
+        run.log(loss=2.0, time=1000.5)
+        run.log(loss=3.0, time=datetime(2026, 1, 1, tzinfo=timezone.utc))
+        run.finish()
+
+        times = run.record.metric("loss").times
+        assert before - 1 <= times[0] <= time.time() + 1
+        assert list(times[1:]) == [1000.5, 1767225600.0]
+
+    def test_nan_and_infinities_are_kept_as_such(self, store):
+        run = begun(store)
+        for value in (math.nan, math.inf, -math.inf, 1.0):
+            run.log(loss=value)
+        run.finish()
+
+        found = values(run)
+        assert math.isnan(found[0])
+        assert found[1:] == [math.inf, -math.inf, 1.0]
+        summary = run.record.metrics["loss"]
+        assert math.isnan(summary.first)
+        assert (summary.min, summary.max, summary.count) == (-math.inf, math.inf, 4)
+
+    def test_scalars_of_other_libraries_are_numbers(self, store):
+        run = begun(store)
+        for value in (np.float32(0.5), np.int64(3), np.array(2.0), True, 10**400):
+            run.log(loss=value)
+        run.finish()
+
+        assert values(run) == [0.5, 3.0, 2.0, 1.0, math.inf]
+
+    def test_metrics_of_a_set_stand_beside_those_of_the_run(self, store):
+        run = begun(store, params=[{"name": "a", "lr": 1}, {"name": "b", "lr": 2}])
+        run.log(loss=0.0)
+        run.of_set("b").log(loss=2.0)
+        run.finish()
+
+        record = run.record
+        assert set(record.metrics) == {"loss", "b/loss"}
+        assert list(record.metric("loss", "b").values) == [2.0]
+        assert list(record.metric("b/loss").values) == [2.0]
+        with pytest.raises(UsageError, match="It has: a, b"):
+            run.of_set("c")
+
+    def test_many_points_at_once(self, store):
+        run = begun(store)
+        run.log_points("loss", np.arange(10_000) / 2)
+        run.log_points("acc", [1, 2], steps=[7, 9], times=[1.0, 2.0])
+        with pytest.raises(InvalidValueError, match="Nothing was logged"):
+            run.log_points("acc", [1, 2], steps=[7])
+        run.finish()
+
+        assert np.array_equal(run.record.metric("loss").values, np.arange(10_000) / 2)
+        assert list(run.record.metric("acc").steps) == [7, 9]
+
+    def test_a_live_run_is_read_up_to_its_last_point(self, store):
+        run = begun(store)
+        for place in range(5000):
+            run.log(loss=float(place))
+            if place == 3000:
+                store.metrics_table.absorb(store.spool.point_files(run.uid)[0])
+
+        assert values(run) == list(map(float, range(5000)))
+        assert run.record.metrics["loss"].last == 4999.0
+        run.finish()
+        assert values(run) == list(map(float, range(5000)))
+        assert store.spool.point_files() == []
+
+    def test_a_resumed_run_counts_on(self, store):
+        with begun(store) as run:
+            run.log(loss=1.0)
+            run.log(loss=2.0)
+        with store.resume(run.uid) as again:
+            again.log(loss=3.0)
+
+        assert list(run.record.metric("loss").steps) == [0, 1, 2]
+
+    def test_summaries_say_what_the_points_say(self, store):
+        run = begun(store)
+        for value in (3.0, 1.0, 2.0):
+            run.log(loss=value, step=int(value))
+        run.finish()
+
+        one = run.record.metrics["loss"]
+        assert (one.count, one.first, one.last, one.min, one.max) == (3, 3.0, 2.0, 1.0, 3.0)
+        assert (one.mean, one.last_step) == (2.0, 2)
+
+    def test_an_unknown_metric_names_the_nearest(self, store):
+        run = begun(store)
+        run.log(loss=1.0)
+        run.finish()
+
+        with pytest.raises(NotFoundError, match="Did you mean 'loss'"):
+            run.record.metric("los")
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("metrics", "said"),
+        [
+            ({"loss": "text"}, "is no number"),
+            ({"loss": None}, "is no number"),
+            ({"loss": np.zeros(3)}, "is no number"),
+            ({"x" * 10_000_000: 1.0}, "the limit is 1000"),
+            ({"": 1.0}, "is a text"),
+            ({"a\nb": 1.0}, "unprintable"),
+            ({7: 1.0}, "is a text"),
+        ],
+    )
+    def test_they_warn_once_and_the_program_goes_on(self, store, metrics, said):
+        run = begun(store)
+        with pytest.warns(StoreWarning, match=said) as seen:
+            for _ in range(3):
+                run.log(metrics)
+        run.log(loss=1.0)
+        run.finish()
+
+        assert len(seen) == 1
+        assert values(run) == [1.0]
+
+    def test_they_are_errors_for_who_asks_for_it(self, store):
+        run = begun(store)
+        run.is_strict = True
+
+        with pytest.raises(InvalidValueError):
+            run.log(loss="text")
+        run.finish()
+        with pytest.raises(RunFinishedError):
+            run.log(loss=1.0)
+
+    def test_after_the_end_nothing_is_logged(self, store):
+        run = begun(store)
+        run.log(loss=1.0)
+        run.finish()
+
+        with pytest.warns(StoreWarning, match="has ended"):
+            run.log(loss=2.0)
+        assert values(run) == [1.0]
+
+
+class TestManyWriters:
+    def test_threads_lose_nothing(self, store):
+        run = begun(store)
+
+        def work(number):
+            for place in range(2000):
+                run.log({f"series {number}": float(place), "shared": 1.0})
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        run.finish()
+
+        assert run.record.metrics["shared"].count == 8000
+        for number in range(4):
+            assert values(run, f"series {number}") == list(map(float, range(2000)))
+
+    @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+    def test_forked_children_log_into_files_of_their_own(self, store):
+        run = begun(store)
+        run.log(loss=1.0)
+        for number in range(3):
+            pid = os.fork()
+            if pid == 0:
+                for _ in range(100):
+                    run.log({"loss": 2.0, f"child {number}": 1.0})
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+        run.log(loss=3.0)
+        run.finish()
+
+        assert sorted(values(run)) == [1.0] + [2.0] * 300 + [3.0]
+        assert run.record.metrics["child 2"].count == 100
+        assert store.spool.point_files() == []
+
+
+WORKER = """
+import sys
+from runstore import Store
+store = Store.open(sys.argv[1])
+run = store.start("killed", capture=False)
+print(run.run_number, flush=True)
+for place in range(10**9):
+    run.log(loss=float(place), acc=1.0)
+    if place % 97 == 0:
+        run.log_points("many", [float(place)] * 50)
+    print(place, flush=True)
+"""
+
+
+@pytest.mark.campaign
+def test_each_point_whose_call_returned_survives_a_kill(location, campaign_rounds):
+    rng = random.Random(campaign_rounds)
+    for number in range(1, campaign_rounds + 1):
+        worker = subprocess.Popen(
+            [sys.executable, "-c", WORKER, str(location)], stdout=subprocess.PIPE, text=True
+        )
+        assert worker.stdout.readline() == f"{number}\n"
+        time.sleep(rng.uniform(0, 0.15 if number % 10 else 1.5))
+        worker.send_signal(signal.SIGKILL)
+        lines, _ = worker.communicate()
+        acknowledged = len([line for line in lines.splitlines(keepends=True) if line[-1] == "\n"])
+
+        with Store.open(location) as store:
+            run = store.get(f"killed#{number}")
+            assert run.status is Status.LOST
+            if acknowledged:
+                kept = list(run.metric("loss").values)
+                assert kept == list(map(float, range(len(kept))))
+                assert len(kept) in {acknowledged, acknowledged + 1}
+                assert run.metrics["many"].count >= (acknowledged - 1) // 97 * 50
+            assert store.spool.point_files() == []
+
+
+def test_absorbing_twice_or_after_a_crash_in_the_middle_changes_nothing(store, monkeypatch):
+    run = begun(store)
+    for place in range(3000):
+        run.log(loss=float(place))
+    (path,) = store.spool.point_files(run.uid)[:1]
+    from runstore.storage import metrics
+
+    def crash(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(metrics, "summed", crash)
+        store.metrics_table.absorb(path)
+    data = path.read_bytes()
+    for _ in range(3):
+        store.metrics_table.absorb(path)
+    path.write_bytes(data)
+    store.metrics_table.absorb(path)
+    run.finish()
+
+    assert values(run) == list(map(float, range(3000)))
+    assert run.record.metrics["loss"].count == 3000
+
+
+def test_a_torn_last_record_is_dropped_and_the_file_is_read(store):
+    run = begun(store)
+    for place in range(10):
+        run.log(loss=float(place))
+    (path,) = store.spool.point_files(run.uid)
+    data = bytearray(path.read_bytes())
+    end = data.index(bytes(64), 256)
+    end -= end % 32
+    data[end : end + 16] = b"\x01" * 16  # a step and a time, and no mark
+    from runstore.storage.points import read_points
+
+    path.with_name("copy").write_bytes(data)
+    read = read_points(path.with_name("copy"))
+    path.with_name("copy").unlink()
+    run.finish()
+
+    assert read.torn == 1
+    assert sum(len(one.values) for one in read.points.values()) == 10
+
+
+@given(st.data())
+def test_any_interleaving_reads_back_what_was_acknowledged(data):
+    """Log, absorb, crash, reopen in any order: the points, once, in order."""
+    with temporary_store() as store:
+        expected = []
+        run = store.start("logged", capture=False)
+        for _ in range(data.draw(st.integers(1, 8))):
+            action = data.draw(st.sampled_from(["log", "batch", "absorb", "crash", "reopen"]))
+            if action == "log":
+                for value in data.draw(st.lists(st.floats(allow_nan=False), max_size=5)):
+                    run.log(loss=value)
+                    expected.append(value)
+            elif action == "batch":
+                many = [float(n) for n in range(data.draw(st.integers(1, 3000)))]
+                run.log_points("loss", many)
+                expected += many
+            elif action == "absorb":
+                for path in store.spool.point_files():
+                    store.metrics_table.absorb(path)
+            elif action == "crash" and run._points is not None:
+                run._points.after_fork()  # the file is left as a killed process leaves it
+            elif action == "reopen":
+                with Store.open(store.path) as other:
+                    assert _read(other, run) == expected
+        assert _read(store, run) == expected
+        run.finish()
+        assert _read(store, run) == expected
+
+
+def _read(store, run):
+    record = store.get(run.uid)
+    return list(record.metric("loss").values) if record.metrics else []
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(-(2**63), 2**63 - 1), st.integers(-(2**50), 2**50), st.floats()),
+        min_size=1,
+        max_size=50,
+    )
+)
+def test_chunks_round_trip(points):
+    steps, times, numbers = map(list, zip(*points, strict=True))
+
+    found = unpack(pack(Columns(steps, times, numbers)))
+
+    assert (list(found.steps), list(found.times)) == (steps, times)
+    assert [x.hex() for x in found.values] == [x.hex() for x in numbers]
+
+
+def test_points_take_few_bytes(store):
+    run = begun(store)
+    for place in range(4):
+        run.log_points("loss", np.random.default_rng(place).random(4096))
+    run.finish()
+
+    with store.database.driver.read() as connection:
+        stored = connection.execute("SELECT sum(length(chunk)), sum(count) FROM metric_chunks")
+        size, count = stored.fetchone()
+    assert size / count < 16
+
+
+def test_a_disk_that_takes_nothing_costs_a_warning(store, monkeypatch):
+    run = begun(store)
+    from runstore.storage.spool import Spool
+
+    def refuse(_self):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.warns(StoreWarning, match="held in memory"):
+        patched.setattr(Spool, "usable_place", refuse)
+        for place in range(100):
+            run.log(loss=float(place))
+    run.log(loss=100.0)
+    run.finish()
+
+    assert sorted(values(run)) == list(map(float, range(101)))
+
+
+def test_a_folder_that_moves_away_costs_nothing_that_was_logged(location, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with Store.open(location) as store:
+        run = store.start("logged", capture=False)
+        run.log(loss=0.0)
+        location.rename(tmp_path / "elsewhere")
+        for place in range(1, 5000):
+            run.log(loss=float(place))
+        with pytest.warns(StoreWarning, match="kept in"):
+            run.finish()
+    if location.exists():
+        location.rename(tmp_path / "empty")
+    (tmp_path / "elsewhere").rename(location)
+
+    with Store.open(location) as store:
+        assert list(store.get("logged#1").metric("loss").values) == list(map(float, range(5000)))
+
+
+def test_a_sample_keeps_extremes(store):
+    run = begun(store)
+    numbers = np.zeros(100_000)
+    numbers[[777, 55_555]] = [9.0, -9.0]
+    run.log_points("loss", numbers)
+    run.finish()
+
+    sample = run.record.metric("loss").sampled(100)
+    assert len(sample) <= 100
+    assert (max(sample.values), min(sample.values)) == (9.0, -9.0)
+    assert (sample.steps[0], sample.steps[-1]) == (0, 99_999)
+
+
+def test_an_experiment_of_the_runner_logs_for_its_set(tmp_path):
+    (tmp_path / ".runstore").mkdir()
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "fit.py").write_text(
+        "def get_params(): return [{'name': 'a', 'x': 1.0}, {'name': 'b', 'x': 2.0}]\n"
+        "def run(params, manager): manager.log(loss=params['x'])\n"
+    )
+
+    ended = runstore("run", "fit", cwd=tmp_path)
+
+    assert ended.returncode == 0, ended.stderr
+    with Store.open(tmp_path / ".runstore") as store:
+        metrics = store.get("fit#1").metrics
+    assert {key: one.last for key, one in metrics.items()} == {"a/loss": 1.0, "b/loss": 2.0}
