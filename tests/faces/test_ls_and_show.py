@@ -374,3 +374,17 @@ def test_help_names_every_command(tmp_path):
 
     for name in ("completion", "exec", "experiments", "init", "ls", "run", "show"):
         assert f"\n  {name} " in shown
+
+
+def test_show_tells_metrics(folder):
+    with Store.open(folder / ".runstore") as store:
+        run = store.start("logged", capture=False)
+        for value in (0.5, 0.25, float("nan")):
+            run.log(loss=value)
+        run.finish()
+
+    shown = runstore("show", "logged#1", cwd=folder).stdout
+    (one,) = json.loads(runstore("show", "logged#1", "--json", cwd=folder).stdout)["metrics"]
+
+    assert "nan  (min 0.25, max 0.5, mean 0.375; 3 points)" in shown
+    assert (one["key"], one["last"], one["count"]) == ("loss", "NaN", 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ from runstore.cli.context import open_store
 from runstore.cli.plain import as_text
 from runstore.errors import NotFoundError
 from runstore.model.legible import local_time
+from runstore.model.metrics import MetricSummary
 from runstore.model.run import Event, Run
 from runstore.store import Store
 
@@ -58,6 +60,7 @@ def _document(store: Store, run: Run, name: str) -> str:
 def _as_json(store: Store, run: Run) -> dict[str, Any]:
     return {
         **output.run_as_json(run),
+        "metrics": [asdict(one) for one in run.metrics.values()],
         "documents": list(store.documents(run.uid)),
         "children": [child.reference for child in store.children(run.uid)],
         "events": [
@@ -83,6 +86,7 @@ def _sections(store: Store, run: Run) -> Iterator[Section]:
         place = f"{one.file}: " if one.file else ""
         title = f"parameters {place}{one.name}  {one.hash}"
         yield title, list(_flattened(one.values)) or [("", "no values are known")]
+    yield "metrics", [(key, _metric(one)) for key, one in run.metrics.items()]
     yield "code", list(_code(store, run))
     yield (
         "environment",
@@ -169,6 +173,12 @@ def _shown(value: object) -> str:
 
 def _fact(value: object) -> str:
     return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _metric(one: MetricSummary) -> str:
+    numbers = (one.last, one.min, one.max, one.mean)
+    last, low, high, mean = (f"{number:.6g}" for number in numbers)
+    return f"{last}  (min {low}, max {high}, mean {mean}; {one.count:,} points)"
 
 
 def _edit(event: Event) -> str:
