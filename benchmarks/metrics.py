@@ -1,0 +1,75 @@
+"""Logging, reading and size of metrics, beside a bare unbuffered append in the same run."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from runstore import Store
+
+POINTS = 200_000
+MANY = 1_000_000
+ROUNDS = 5
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return how long a call took."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def append_bare(path: Path) -> None:
+    """Write a line of JSON a point, unbuffered, as the simplest safe way."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for step in range(POINTS):
+        os.write(descriptor, b'{"key":"loss","step":%d,"value":0.5}\n' % step)
+    os.close(descriptor)
+
+
+def main() -> None:
+    """Print medians."""
+    calls, bare, batch, ends, reads, live, sizes = ([] for _ in range(7))
+    for place in range(ROUNDS):
+        with tempfile.TemporaryDirectory(dir=".") as name, Store.open(name) as store:
+            run = store.start("bench", capture=False)
+            log = run.log
+
+            def each(log: Callable[..., None] = log) -> None:
+                for _ in range(POINTS):
+                    log(loss=0.5)
+
+            calls.append(POINTS / seconds(each))
+            bare.append(POINTS / seconds(lambda: append_bare(Path(name) / "bare")))
+            run.finish()
+            many = store.start("bench", capture=False)
+            values = [0.1 * step for step in range(MANY)]
+            batch.append(seconds(lambda: many.log_points("big", values)))  # noqa: B023 - called at once
+            live.append(seconds(lambda: many.record.metric("big")))  # noqa: B023 - called at once
+            ends.append(seconds(many.finish))
+            record = many.record
+            record.metric("big")  # numpy is imported by then
+            reads.append(seconds(lambda: record.metric("big")))  # noqa: B023 - called at once
+            with store.database.driver.read() as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            sizes.append((Path(name) / "runstore.db").stat().st_size / (POINTS + MANY))
+        if place == 0:
+            calls.clear()  # the first round imports and compiles
+    middle = statistics.median
+    print("| metrics | median |")
+    print("|---|---|")
+    print(f"| one call a point, safe from kill -9 | {middle(calls):,.0f} points a second |")
+    print(f"| a bare unbuffered append of a line | {middle(bare):,.0f} points a second |")
+    print(f"| {MANY:,} points in one call | {middle(batch) * 1e3:,.0f} ms |")
+    print(f"| reading them while they are in flight | {middle(live) * 1e3:,.0f} ms |")
+    print(f"| finish, which packs them | {middle(ends) * 1e3:,.0f} ms |")
+    print(f"| reading them from the database | {middle(reads) * 1e3:,.0f} ms |")
+    print(f"| on disk, the whole store | {middle(sizes):.1f} bytes a point |")
+
+
+if __name__ == "__main__":
+    main()
