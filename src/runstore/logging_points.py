@@ -6,8 +6,9 @@ import os
 import threading
 import time as clock
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,7 @@ from runstore.storage.points import (
     RECORD,
     KeyOf,
     PointFile,
-    next_size,
-    records_of_text,
+    next_room,
 )
 from runstore.storage.spool import POINTS_SUFFIX
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 OF_RUN = -1
 pack_into = RECORD.pack_into
-RECORD_BYTES = RECORD.size
-_UNNUMBERED = -1
 # Every log of this process: a forked child goes on in files of its own.
 _logs: weakref.WeakSet[PointLog] = weakref.WeakSet()
 _TEND_EVERY_S = 1.0
@@ -74,7 +72,7 @@ class PointLog:
         self.held: list[tuple[KeyOf, int, int, float]] = []
         self._numbers: dict[KeyOf, int] = {}
         self._written: list[Path] = []
-        self._size = 0
+        self._room = 0
         self._dropped = 0
         self._thread: threading.Thread | None = None
         self._absorbed_at = clock.monotonic()
@@ -103,12 +101,21 @@ class PointLog:
         number = self._numbers.get(series)
         if number is None:
             number = self._numbers[series] = len(self._numbers)
-            if self.file is not None:
-                if self.file.room > records_of_text(series.key.encode()):
-                    self.file.append_key(number, series)
-                else:
-                    self.next_file()  # says every series that has a number
+            if self.file is not None and not self.file.say_series(series, number):
+                self.next_file()  # says every series that has a number
         return number
+
+    def append(self, number: int, series: KeyOf, step: int, time: int, value: float) -> None:
+        """Write a point, into the next file where this one is full."""
+        file = self.file or self.next_file()
+        place = None if file is None else next(file.places, None)
+        if file is not None and place is None:
+            file = self.next_file()
+            place = None if file is None else next(file.places, None)
+        if file is None or place is None:
+            self._hold(series, step, time, value)
+        else:
+            file.write(place, step, time, value, number)
 
     def append_many(
         self, series: KeyOf, steps: Sequence[int], times: Sequence[int], values: Sequence[float]
@@ -116,13 +123,17 @@ class PointLog:
         """Write many points of one series, in as many files as they need."""
         number, begin = self.number_of(series), 0
         while begin < len(values):
-            file = self.file if self.file is not None and self.file.room else self.next_file()
+            file = self.file or self.next_file()
+            places = [] if file is None else list(islice(file.places, len(values) - begin))
+            if file is not None and not places:
+                file = self.next_file()
+                places = [] if file is None else list(islice(file.places, len(values) - begin))
             if file is None:
                 for step, time, value in zip(steps[begin:], times[begin:], values[begin:]):  # noqa: B905 - checked before
-                    self.hold(series, step, time, value)
+                    self._hold(series, step, time, value)
                 return
-            end = begin + min(file.room, len(values) - begin)
-            file.append_points(number, steps[begin:end], times[begin:end], values[begin:end])
+            end = begin + len(places)
+            file.write_many(places, number, steps[begin:end], times[begin:end], values[begin:end])
             begin = end
 
     def next_file(self) -> PointFile | None:
@@ -132,30 +143,24 @@ class PointLog:
                 f"The run {self._reference} has ended; nothing more is logged.",
                 kept="What was logged before is kept.",
             )
-        if self.file is not None:
-            self.file.seal()
-            self.file = None
-        self._size = next_size(self._size)
-        names = sum(1 + records_of_text(series.key.encode()) for series in self._numbers)
-        size = self._size + names * RECORD.size
-        name = f"{self._uid}.{clock.time_ns():020d}{POINTS_SUFFIX}"
+        old, self.file = self.file, None
+        if old is not None:
+            old.seal()
+        self._room = next_room(self._room)
         try:
             folder = self._store.spool.usable_place()
+            path = folder / f"{self._uid}.{clock.time_ns():020d}{POINTS_SUFFIX}"
             mapped = not is_network_disk(folder)
-            file = PointFile(folder / name, size, mapped=mapped)
+            self.file = PointFile(path, self._numbers, self._room, mapped=mapped)
         except OSError as error:
-            self._size = 0
+            self._room = 0
             self.say(f"Points of {self._reference} are held in memory: {error.strerror}.")
-            self._begin_thread()
-            return None
-        for series, number in self._numbers.items():
-            file.append_key(number, series)
-        self.file = file
-        self._written.append(file.path)
+        else:
+            self._written.append(path)
         self._begin_thread()
-        return file
+        return self.file
 
-    def hold(self, series: KeyOf, step: int, time: int, value: float) -> None:
+    def _hold(self, series: KeyOf, step: int, time: int, value: float) -> None:
         """Keep a point in memory until a disk takes it."""
         if len(self.held) < _HELD_AT_MOST:
             self.held.append((series, step, time, value))
@@ -197,13 +202,8 @@ class PointLog:
     def _release_held(self) -> None:
         with self.lock:
             held, self.held = self.held, []
-            for place, (series, step, time, value) in enumerate(held):
-                number = self.number_of(series)
-                file = self.file if self.file is not None and self.file.room else self.next_file()
-                if file is None:
-                    self.held = held[place:]
-                    return
-                file.append(step, time, value, number)
+            for series, step, time, value in held:
+                self.append(self.number_of(series), series, step, time, value)
 
     def _absorb_some(self, current: PointFile | None) -> None:
         """Take in files that are full, and the current one where its points come slowly."""
@@ -261,21 +261,43 @@ class PointLog:
             )
 
 
+class _Known:
+    """A series of this process: its number in the files, and what counts its steps.
+
+    Attributes:
+        number: Its number.
+        steps: Gives the next step; each is given once, whatever thread asks.
+        given: The step that was given last, where counting is to go on behind it.
+    """
+
+    __slots__ = ("given", "number", "steps")
+
+    def __init__(self, number: int, steps: Iterator[int]) -> None:
+        self.number = number
+        self.steps = steps
+        self.given: int | None = None
+
+    def next_step(self) -> int:
+        """Return the next step."""
+        if self.given is not None:
+            self.steps, self.given = count(self.given + 1), None
+        return next(self.steps)
+
+
 class Channel:
     """Logs for a run, or for one of its parameter sets."""
 
     def __init__(self, log: PointLog, set_index: int) -> None:
         self._log = log
         self._set_index = set_index
-        # By key: number of the series in this process's files, and the next step.
-        self._series: dict[str, list[int]] = {}
+        self._series: dict[str, _Known] = {}
+        self._before: dict[str, _Known] = {}
 
     def forget_numbers(self) -> None:
         """Number the series anew, as a forked child does; their steps go on."""
-        for known in self._series.values():
-            known[0] = _UNNUMBERED
+        self._before, self._series = {**self._before, **self._series}, {}
 
-    def log(
+    def log(  # noqa: C901 - an experiment's inner loop, without calls
         self,
         metrics: Mapping[str, Any] | None = None,
         /,
@@ -295,7 +317,7 @@ class Channel:
         What cannot be logged is a `StoreWarning`, and the program goes on; with `strict=True`
         it is an `InvalidValueError`, or a `RunFinishedError` after the end.
         """
-        log, known_series = self._log, self._series
+        log, series = self._log, self._series
         if metrics is None:
             metrics = more
         elif more:
@@ -304,46 +326,50 @@ class Channel:
             at = clock.time_ns() // 1000 if time is None else metric_time(time)
             if step is not None:
                 step = metric_step(step)
-            with log.lock:
-                for key, value in metrics.items():
-                    number = value if type(value) is float else metric_value(value, key)
-                    known, file = known_series.get(key), log.file
-                    if (
-                        known is None
-                        or file is None
-                        or file.memory is None
-                        or file.offset >= file.size_bytes
-                        or known[0] == _UNNUMBERED
-                    ):
-                        self._log_one(key, step, at, number)
+            for key, value in metrics.items():
+                number = value if type(value) is float else metric_value(value, key)
+                known, file = series.get(key), log.file
+                if known is None or file is None or file.memory is None:
+                    self._log_one(key, step, at, number)
+                    continue
+                # What `_log_one` does, without its lock: each place and each step is given once,
+                # and a file that is full or was let go of is noticed.
+                if step is not None:
+                    at_step = known.given = step
+                elif known.given is None:
+                    at_step = next(known.steps)
+                else:
+                    at_step = known.next_step()
+                place = next(file.places, 0)
+                try:
+                    if place:
+                        pack_into(
+                            file.memory, place, at_step, at, number, known.number, POINT, MARK
+                        )
                         continue
-                    # What `_log_one` does, without its calls: this is an experiment's inner loop.
-                    at_step = known[1] if step is None else step
-                    pack_into(file.memory, file.offset, at_step, at, number, known[0], POINT, MARK)
-                    file.offset += RECORD_BYTES
-                    known[1] = at_step + 1
+                except ValueError:
+                    pass
+                self._log_one(key, at_step, at, number, is_counted=True)
         except (InvalidValueError, RunFinishedError) as error:
             log.complain(error)
 
-    def _log_one(self, key: str, step: int | None, at: int, value: float) -> None:
-        known = self._series.get(key)
-        if known is None or known[0] == _UNNUMBERED:
-            known = self._numbered(key)
-        if step is None:
-            step = known[1]
-        known[1] = step + 1
-        file = self._log.file
-        if file is None or file.offset >= file.size_bytes:
-            file = self._log.next_file()
-            if file is None:
-                self._log.hold(KeyOf(self._set_index, key), step, at, value)
-                return
-        file.append(step, at, value, known[0])
+    def _log_one(
+        self, key: str, step: int | None, at: int, value: float, *, is_counted: bool = False
+    ) -> None:
+        with self._log.lock:
+            known = self._series.get(key) or self._numbered(key)
+            if step is None:
+                step = known.next_step()
+            elif not is_counted:
+                known.given = step
+            series = KeyOf(self._set_index, key)
+            self._log.append(known.number, series, step, at, value)
 
-    def _numbered(self, key: str) -> list[int]:
+    def _numbered(self, key: str) -> _Known:
         series = KeyOf(self._set_index, metric_key(key))
-        known = self._series.setdefault(key, [_UNNUMBERED, self._log.first_steps.get(series, 0)])
-        known[0] = self._log.number_of(series)
+        known = self._before.get(key) or _Known(0, count(self._log.first_steps.get(series, 0)))
+        known.number = self._log.number_of(series)
+        self._series[key] = known
         return known
 
     def log_points(
@@ -366,24 +392,24 @@ class Channel:
             InvalidValueError: The columns differ in length; nothing was logged.
         """
         column = [one if type(one) is float else metric_value(one, key) for one in _listed(values)]
-        count = len(column)
+        length = len(column)
         now = clock.time_ns() // 1000
-        at = [now] * count if times is None else [metric_time(one) for one in _listed(times)]
+        at = [now] * length if times is None else [metric_time(one) for one in _listed(times)]
         given = None if steps is None else [metric_step(one) for one in _listed(steps)]
-        if len(at) != count or (given is not None and len(given) != count):
+        if len(at) != length or (given is not None and len(given) != length):
             raise InvalidValueError(
-                f"The metric {key!r} got {count} values, {len(at)} times and"
-                f" {count if given is None else len(given)} steps.",
+                f"The metric {key!r} got {length} values, {len(at)} times and"
+                f" {length if given is None else len(given)} steps.",
                 kept="Nothing was logged.",
             )
         log = self._log
         try:
             with log.lock:
-                known = self._numbered(key)
+                known = self._series.get(key) or self._numbered(key)
                 if given is None:
-                    given = list(range(known[1], known[1] + count))
-                if given:
-                    known[1] = given[-1] + 1
+                    given = [known.next_step() for _ in range(length)]
+                elif given:
+                    known.given = given[-1]
                 log.append_many(KeyOf(self._set_index, key), given, at, column)
         except (InvalidValueError, RunFinishedError) as error:
             log.complain(error)

@@ -81,7 +81,7 @@ def _in_flight(files: list[Path], marks: dict[str, int]) -> dict[KeyOf, Columns]
     """
     found: dict[KeyOf, Columns] = {}
     for path in files:
-        for one, points in read_points(path, marks.get(path.name, 0)).points.items():
+        for one, points in read_points(path, marks.get(path.name, 0), is_over=True).points.items():
             extend(found.setdefault(one, Columns([], [], [])), points)
     return found
 

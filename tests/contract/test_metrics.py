@@ -299,18 +299,36 @@ def test_a_torn_last_record_is_dropped_and_the_file_is_read(store):
         run.log(loss=float(place))
     (path,) = store.spool.point_files(run.uid)
     data = bytearray(path.read_bytes())
-    end = data.index(bytes(64), 256)
-    end -= end % 32
-    data[end : end + 16] = b"\x01" * 16  # a step and a time, and no mark
-    from runstore.storage.points import read_points
+    from runstore.storage.points import RECORD, read_points
 
+    end = int(RECORD.unpack_from(data)[2]) + 10 * RECORD.size
+    data[end : end + 16] = b"\x01" * 16  # a step and a time, and no mark
     path.with_name("copy").write_bytes(data)
-    read = read_points(path.with_name("copy"))
+    while_it_lives = read_points(path.with_name("copy"))
+    read = read_points(path.with_name("copy"), is_over=True)
     path.with_name("copy").unlink()
     run.finish()
 
+    assert (while_it_lives.torn, while_it_lives.position) == (0, end)
     assert read.torn == 1
     assert sum(len(one.values) for one in read.points.values()) == 10
+
+
+def test_a_place_that_a_thread_has_not_filled_yet_is_waited_for(store):
+    """While the writer lives, what stands behind such a place is read, and taken in later."""
+    run = begun(store)
+    run.log(loss=0.0)
+    place = next(run._points.file.places)
+    run.log(loss=2.0)
+    (path,) = store.spool.point_files(run.uid)
+
+    store.metrics_table.absorb(path)
+    assert values(run) == [0.0, 2.0]
+    run._points.file.write(place, 5, 0, 1.0, 0)
+    store.metrics_table.absorb(path)
+    run.finish()
+
+    assert values(run) == [0.0, 1.0, 2.0]
 
 
 @given(st.data())

@@ -166,6 +166,8 @@ class TestScripts:
             tmp_path, f"{form}\n    print('up', flush=True)\n    time.sleep(60)\n", wait=False
         )
         process.stdout.readline()
+        # Python itself sleeps on when a signal comes in the moment before its system call.
+        time.sleep(0.2)
         process.send_signal(number)
         process.communicate(timeout=30)
 

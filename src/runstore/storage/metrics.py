@@ -120,7 +120,7 @@ class MetricTable:
             mark = connection.execute(MARK_OF, {"name": path.name}).fetchone()
             position = 0 if mark is None else mark[0]
             try:
-                read = read_points(path, position)
+                read = read_points(path, position, is_over=is_over)
             except FileNotFoundError:
                 return 0
             for series, points in read.points.items():

@@ -1,18 +1,19 @@
-"""Metric points in flight: append-only files of fixed records, one writer each.
+"""Metric points in flight: files of fixed records, one writer each.
 
 A file is `spool/<uid>.<n>.points`, preallocated and mapped into memory. Writing a point is one
-copy of 32 bytes into it, which the kernel has from then on: it survives `kill -9` when the call
-returns. The format, little-endian, is documented in `docs/reference/spool.md`.
+copy of 32 bytes into a place of its own, which the kernel has from then on: it survives `kill -9`
+when the call returns. The format, little-endian, is documented in `docs/reference/spool.md`.
 
-| record | step | time | value | key | kind | mark |
+| record | step | time | value | number | kind | mark |
 |---|---|---|---|---|---|---|
-| file head | version | process id | 0 | 0 | 0 | MARK |
-| point | step | microseconds | value | index of its key | 1 | MARK |
-| key | length of its text | set index, -1 for none | 0 | its index | 2 | MARK |
+| head | version | process id | where the points begin | 0 | 0 | MARK |
+| point | step | microseconds | value | of its series | 1 | MARK |
+| series | length of its key | set index, -1 for none | 0 | its own | 2 | MARK |
 | end | 0 | 0 | 0 | 0 | 3 | MARK |
 
-The text of a key, UTF-8, fills as many records as it needs behind its own. The mark is written
-last and a record never crosses a disk sector, so one without it was never finished.
+The head is followed by the series, each with the text of its key in as many records as it needs,
+then by the points. The mark is written last and a record never crosses a disk sector, so one
+without it was never finished.
 """
 
 from __future__ import annotations
@@ -21,8 +22,7 @@ import mmap
 import os
 import struct
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,10 +31,13 @@ from runstore.storage.chunks import Columns
 RECORD = struct.Struct("<qqdIHH")
 MARK = 0x5AFE
 FORMAT_VERSION = 1
-_HEAD, POINT, _KEY, _END = range(4)
+_HEAD, POINT, _SERIES, _END = range(4)
 # A short run takes little disk; a long one grows in larger steps.
-_FIRST_BYTES = 1 << 16
-_LARGEST_BYTES = 1 << 22
+_FIRST_POINTS = 2_000
+_MOST_POINTS = 128_000
+# Room for series that are new while a file is in use; one with more begins the next file.
+_SERIES_RECORDS = 64
+_NUMBER = 0xFFFFFFFF
 
 
 class KeyOf(NamedTuple):
@@ -51,7 +54,7 @@ class Read(NamedTuple):
         points: By series, in the order of their writing.
         position: Where to read on.
         is_sealed: Whether its writer said that nothing follows.
-        torn: Records that were never finished.
+        torn: Records that were begun and never finished.
     """
 
     points: dict[KeyOf, Columns]
@@ -61,82 +64,101 @@ class Read(NamedTuple):
 
 
 class PointFile:
-    """The file that a process appends its points to.
+    """The file that a process writes its points into.
 
     Args:
         path: Where; it must not exist.
-        size_bytes: Room for records, a multiple of their size.
+        series: What has a number already, and is said in the file.
+        points: Room for so many points.
         mapped: Whether to map it into memory, as `memory`. A hole in a mapped file on a full
             disk would end the program, so the space is allocated first; a network disk gets
             `write` calls.
+
+    Attributes:
+        places: Gives the place of the next point. Taking one needs no lock: each is given once.
 
     Raises:
         OSError: The disk does not take it; nothing is left behind.
     """
 
-    __slots__ = ("_descriptor", "memory", "offset", "path", "size_bytes")
+    __slots__ = ("_descriptor", "_key_place", "_points_begin", "memory", "path", "places")
 
-    def __init__(self, path: Path, size_bytes: int, *, mapped: bool = True) -> None:
+    def __init__(
+        self, path: Path, series: Mapping[KeyOf, int], points: int, *, mapped: bool = True
+    ) -> None:
         self.path = path
-        self.size_bytes = size_bytes
-        self.offset = 0
+        said = sum(_records_of(one) for one in series)
+        begin = (1 + said + _SERIES_RECORDS) * RECORD.size
+        end = begin + points * RECORD.size
+        self._points_begin, self._key_place = begin, RECORD.size
+        self.places = iter(range(begin, end, RECORD.size))
         # One record more, for the end.
-        allocated = size_bytes + RECORD.size
+        allocated = end + RECORD.size
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         try:
-            if mapped:
-                if hasattr(os, "posix_fallocate"):
-                    os.posix_fallocate(self._descriptor, 0, allocated)
-                else:  # macOS: written, so that it is there
-                    os.write(self._descriptor, bytes(allocated))
+            if hasattr(os, "posix_fallocate") and mapped:
+                os.posix_fallocate(self._descriptor, 0, allocated)
+            elif mapped:  # macOS: written, so that it is there
+                os.write(self._descriptor, bytes(allocated))
             self.memory = mmap.mmap(self._descriptor, allocated) if mapped else None
-            self.append(FORMAT_VERSION, os.getpid(), 0.0, 0, _HEAD)
+            self.write(0, FORMAT_VERSION, os.getpid(), float(begin), 0, _HEAD)
         except BaseException:
             os.close(self._descriptor)
             path.unlink(missing_ok=True)
             raise
+        for one, number in series.items():
+            self.say_series(one, number)
 
-    @property
-    def room(self) -> int:
-        """How many records fit."""
-        return (self.size_bytes - self.offset) // RECORD.size
-
-    def append(self, step: int, time: int, value: float, index: int, kind: int = POINT) -> None:
-        """Write one record; there must be room."""
-        if self.memory is not None:
-            RECORD.pack_into(self.memory, self.offset, step, time, value, index, kind, MARK)
-        else:
-            os.write(self._descriptor, RECORD.pack(step, time, value, index, kind, MARK))
-        self.offset += RECORD.size
-
-    def append_points(
-        self, index: int, steps: Sequence[int], times: Sequence[int], values: Sequence[float]
+    def write(
+        self, place: int, step: int, time: int, value: float, number: int, kind: int = POINT
     ) -> None:
-        """Write many points of one series; there must be room."""
-        data = b"".join(
-            [
-                RECORD.pack(step, time, value, index, POINT, MARK)
-                for step, time, value in zip(steps, times, values)  # noqa: B905 - checked before
-            ]
-        )
-        if self.memory is not None:
-            self.memory[self.offset : self.offset + len(data)] = data
-        else:
-            os.write(self._descriptor, data)
-        self.offset += len(data)
+        """Write one record.
 
-    def append_key(self, index: int, series: KeyOf) -> None:
-        """Say which series an index stands for; there must be room for its text."""
-        text = series.key.encode()
-        padded = text.ljust(records_of_text(text) * RECORD.size, b"\0")
+        Raises:
+            ValueError: The file was let go of.
+        """
         if self.memory is not None:
-            begin = self.offset + RECORD.size
-            self.memory[begin : begin + len(padded)] = padded
-            self.append(len(text), series.set_index, 0.0, index, _KEY)
+            RECORD.pack_into(self.memory, place, step, time, value, number, kind, MARK)
         else:
-            self.append(len(text), series.set_index, 0.0, index, _KEY)
-            os.write(self._descriptor, padded)
-        self.offset += len(padded)
+            data = RECORD.pack(step, time, value, number, kind, MARK)
+            os.pwrite(self._descriptor, data, place)
+
+    def write_many(
+        self,
+        places: Sequence[int],
+        number: int,
+        steps: Sequence[int],
+        times: Sequence[int],
+        values: Sequence[float],
+    ) -> None:
+        """Write points of one series into these places."""
+        rows = zip(steps, times, values, strict=True)
+        data = [RECORD.pack(step, time, value, number, POINT, MARK) for step, time, value in rows]
+        is_one_piece = places[-1] - places[0] == (len(places) - 1) * RECORD.size
+        if self.memory is not None and is_one_piece:
+            self.memory[places[0] : places[-1] + RECORD.size] = b"".join(data)
+            return
+        for place, record in zip(places, data, strict=True):
+            if self.memory is not None:
+                self.memory[place : place + RECORD.size] = record
+            else:
+                os.pwrite(self._descriptor, record, place)
+
+    def say_series(self, series: KeyOf, number: int) -> bool:
+        """Say which series a number stands for; False where there is no room for its key."""
+        text = series.key.encode()
+        place = self._key_place
+        if place + _records_of(series) * RECORD.size > self._points_begin:
+            return False
+        padded = text.ljust((_records_of(series) - 1) * RECORD.size, b"\0")
+        begin = place + RECORD.size
+        if self.memory is not None:
+            self.memory[begin : begin + len(padded)] = padded
+        else:
+            os.pwrite(self._descriptor, padded, begin)
+        self.write(place, len(text), series.set_index, 0.0, number, _SERIES)
+        self._key_place = begin + len(padded)
+        return True
 
     def sync(self) -> None:
         """Bring what was written to the disk."""
@@ -146,26 +168,31 @@ class PointFile:
         os.fsync(self._descriptor)
 
     def seal(self) -> None:
-        """Say that nothing follows, and let go of the file."""
-        with suppress(OSError):
-            self.append(0, 0, 0.0, 0, _END)
-        self.close()
+        """Say that nothing follows, and let go of the file.
 
-    def close(self) -> None:
-        """Let go of the file; what is in it stays."""
-        if self.memory is not None:
-            self.memory.close()
-        os.close(self._descriptor)
+        The map goes first: who has taken a place and not written yet gets an error and writes
+        elsewhere, where a point behind the end would be lost.
+        """
+        try:
+            if self.memory is not None:
+                self.memory.close()
+            last = next(self.places, None)
+            end = os.fstat(self._descriptor).st_size - RECORD.size if last is None else last
+            if self.memory is None:
+                end = max(end, self._points_begin)
+            os.pwrite(self._descriptor, RECORD.pack(0, 0, 0.0, 0, _END, MARK), end)
+        finally:
+            os.close(self._descriptor)
 
 
-def records_of_text(text: bytes) -> int:
-    """Return how many records a key's text fills."""
-    return -(-len(text) // RECORD.size)
+def _records_of(series: KeyOf) -> int:
+    """Return how many records it takes to say a series."""
+    return 1 + -(-len(series.key.encode()) // RECORD.size)
 
 
-def next_size(size_bytes: int) -> int:
-    """Return the size of the file that follows one of this size; 0 for the first."""
-    return min(_LARGEST_BYTES, size_bytes * 4) if size_bytes else _FIRST_BYTES
+def next_room(points: int) -> int:
+    """Return the room of the file that follows one of this room; 0 for the first."""
+    return min(_MOST_POINTS, points * 4) if points else _FIRST_POINTS
 
 
 def writer_of(path: Path) -> int | None:
@@ -181,54 +208,63 @@ def writer_of(path: Path) -> int | None:
     return int(pid) if (kind, mark) == (_HEAD, MARK) else None
 
 
-def read_points(path: Path, position: int = 0) -> Read:
+def read_points(path: Path, position: int = 0, *, is_over: bool = False) -> Read:
     """Return what a file holds from a position on; 0 is its beginning.
+
+    Args:
+        path: The file.
+        position: `position` of the reading before.
+        is_over: Whether its writer is gone. While it lives, a record that is not finished yet
+            may be so soon, and `position` stays before it.
 
     Raises:
         FileNotFoundError: It was taken in meanwhile.
         OSError: It cannot be read.
     """
-    data = path.read_bytes()
-    rows = len(data) // RECORD.size
-    kinds = _kinds(data, rows)
-    keys: dict[int, KeyOf] = {}
-    # By kind and number together, as they stand in the last eight bytes: rows of its points.
-    found: dict[int, list[int]] = {}
-    row, sealed = 0, False
-    first = position // RECORD.size
-    while row < rows:
-        kind = kinds[row]
+    whole = path.read_bytes()
+    # Most of a file may be room that was never used.
+    rows = -(-len(whole.rstrip(b"\0")) // RECORD.size)
+    data = whole[: rows * RECORD.size]
+    if len(data) != rows * RECORD.size or not rows:
+        return Read({}, position, is_sealed=False, torn=0)
+    begin = int(RECORD.unpack_from(data)[2])
+    keys = _series_in(data, begin)
+    found: dict[int, list[int]] = {_kind_of(number): [] for number in keys}
+    kinds = _column("Q", data, rows, 3)
+    is_sealed = kinds[-1] == _kind_of(0, _END)
+    first = row = max(position, begin) // RECORD.size
+    torn = 0
+    for row, kind in enumerate(kinds[first:], first):
         places = found.get(kind)
         if places is not None:
-            if row >= first:
-                places.append(row)
-        elif kind >> 48 != MARK:
+            places.append(row)
+        elif kind != _kind_of(0, _END):
+            if not (is_sealed or is_over):
+                break
+            torn += 1
+    else:
+        row = rows
+    points = {keys[kind & _NUMBER]: _columns(data, at) for kind, at in found.items() if at}
+    return Read(points, max(row * RECORD.size, position), is_sealed, torn)
+
+
+def _series_in(data: bytes, begin: int) -> dict[int, KeyOf]:
+    """Return the series that a file says, by their numbers."""
+    keys: dict[int, KeyOf] = {}
+    at = RECORD.size
+    while at < min(begin, len(data)):
+        length, set_index, _, number, kind, mark = RECORD.unpack_from(data, at)
+        if (kind, mark) != (_SERIES, MARK):
             break
-        elif (kind >> 32) & 0xFFFF == _KEY:
-            length, set_index, *_ = RECORD.unpack_from(data, row * RECORD.size)
-            begin = (row + 1) * RECORD.size
-            text = data[begin : begin + length].decode("utf-8", "replace")
-            number = kind & 0xFFFFFFFF
-            keys[number] = KeyOf(set_index, text)
-            found.setdefault(_point_kind(number), [])
-            row += records_of_text(data[begin : begin + length])
-        elif (kind >> 32) & 0xFFFF == _END:
-            sealed = True
-        row += 1
-    torn = int(row < rows and any(data[row * RECORD.size : (row + 1) * RECORD.size]))
-    points = {
-        keys[kind & 0xFFFFFFFF]: _columns(data, places) for kind, places in found.items() if places
-    }
-    return Read(points, row * RECORD.size, sealed, torn)
+        at += RECORD.size
+        keys[number] = KeyOf(set_index, data[at : at + length].decode("utf-8", "replace"))
+        at += -(-length // RECORD.size) * RECORD.size
+    return keys
 
 
-def _point_kind(number: int) -> int:
-    return number | POINT << 32 | MARK << 48
-
-
-def _kinds(data: bytes, rows: int) -> list[int]:
-    """Return the last eight bytes of each record as one number: number, kind and mark."""
-    return _column("Q", data, rows, 3)
+def _kind_of(number: int, kind: int = POINT) -> int:
+    """Return the last eight bytes of a record as one number."""
+    return number | kind << 32 | MARK << 48
 
 
 def _columns(data: bytes, places: list[int]) -> Columns:
@@ -236,15 +272,13 @@ def _columns(data: bytes, places: list[int]) -> Columns:
     first, last = places[0], places[-1] + 1
     part = memoryview(data)[first * RECORD.size : last * RECORD.size]
     count = last - first
-    whole = (
-        _column("q", part, count, 0),
-        _column("q", part, count, 1),
-        _column("d", part, count, 2),
+    steps, times, values = (
+        _column(kind, part, count, place) for place, kind in enumerate(("q", "q", "d"))
     )
     if len(places) == count:
-        return Columns(*whole)
-    steps, times, values = ([column[place - first] for place in places] for column in whole)
-    return Columns(steps, times, values)
+        return Columns(steps, times, values)
+    rows = [place - first for place in places]
+    return Columns(*([column[row] for row in rows] for column in (steps, times, values)))
 
 
 def _column(kind: str, data: bytes | memoryview, rows: int, place: int) -> list[Any]:
