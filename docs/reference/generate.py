@@ -3,6 +3,7 @@
 Run it after a change of commands, public names or errors: python docs/reference/generate.py
 """
 
+import functools
 import inspect
 from pathlib import Path
 
@@ -75,7 +76,9 @@ def _members(kind):
             continue
         is_bound = isinstance(value, (classmethod, staticmethod))
         function = value.__func__ if is_bound else value
-        if inspect.isfunction(function) or isinstance(function, property):
+        if inspect.isfunction(function) or isinstance(
+            function, (property, functools.cached_property)
+        ):
             yield name, function
 
 

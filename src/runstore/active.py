@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar, Token
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 from runstore import lifetime
 from runstore.errors import ConflictError, RunFinishedError, StoreWarning, UsageError
@@ -34,6 +34,21 @@ _current: ContextVar[ActiveRun | None] = ContextVar("runstore_current_run", defa
 def current_run() -> ActiveRun | None:
     """Return the run whose `with` block or decorated function is being executed, or None."""
     return _current.get()
+
+
+class LogMetrics(Protocol):
+    """How metrics are logged; see `ActiveRun.log`."""
+
+    def __call__(
+        self,
+        metrics: Mapping[str, Any] | None = None,
+        /,
+        *,
+        step: int | None = None,
+        time: Any = None,
+        **more: Any,
+    ) -> None:
+        """Log one value of each of these metrics."""
 
 
 class Begun(NamedTuple):
@@ -102,15 +117,8 @@ class ActiveRun:
 
     # Metrics
 
-    def log(
-        self,
-        metrics: Mapping[str, Any] | None = None,
-        /,
-        *,
-        step: int | None = None,
-        time: Any = None,
-        **more: Any,
-    ) -> None:
+    @functools.cached_property
+    def log(self) -> LogMetrics:
         """Log one value of each of these metrics; safe from `kill -9` on return.
 
         `run.log(loss=0.3)` or `run.log({"val/loss": 0.4}, step=10)`.
@@ -125,7 +133,8 @@ class ActiveRun:
         the program goes on; where `is_strict` is set, it is an `InvalidValueError` or a
         `RunFinishedError`.
         """
-        self._channel(-1).log(metrics, step=step, time=time, **more)
+        # Kept at the first use: loops notice each call in between.
+        return self._channel(-1).log
 
     def log_points(
         self,
@@ -170,8 +179,6 @@ class ActiveRun:
             self._points.is_strict = self._is_strict
             if self.status.is_final:
                 self._points.finish()
-            # From here on a call goes there without a stop here; loops notice the difference.
-            self.__dict__["log"] = self._points.channel(-1).log
         return self._points.channel(set_index)
 
     @property

@@ -17,6 +17,8 @@ def train(folder: Path) -> str:
     """Record a run as a block."""
     with runstore.start_run("mnist", params={"lr": 0.1}, notes="first", store=folder) as run:
         run.edit(notes="better")
+        run.log(loss=0.5)
+        run.log({"val/loss": 0.25}, step=3)
     return run.reference
 
 
