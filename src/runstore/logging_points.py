@@ -174,6 +174,14 @@ class PointLog:
             raise error
         self.say(str(error))
 
+    def number(self, value: Any, key: str) -> float | None:
+        """Return a value as a number; None for one that was complained of."""
+        try:
+            return metric_value(value, key)
+        except InvalidValueError as error:
+            self.complain(error)
+            return None
+
     def say(self, message: str) -> None:
         """Warn once of each trouble; an experiment logs in a loop."""
         if message not in self._said:
@@ -327,7 +335,9 @@ class Channel:
             if step is not None:
                 step = metric_step(step)
             for key, value in metrics.items():
-                number = value if type(value) is float else metric_value(value, key)
+                number = value if type(value) is float else log.number(value, key)
+                if number is None:
+                    continue
                 known, file = series.get(key), log.file
                 if known is None or file is None or file.memory is None:
                     self._log_one(key, step, at, number)
@@ -357,7 +367,13 @@ class Channel:
         self, key: str, step: int | None, at: int, value: float, *, is_counted: bool = False
     ) -> None:
         with self._log.lock:
-            known = self._series.get(key) or self._numbered(key)
+            known = self._series.get(key)
+            if known is None:
+                try:
+                    known = self._numbered(key)
+                except InvalidValueError as error:
+                    self._log.complain(error)
+                    return
             if step is None:
                 step = known.next_step()
             elif not is_counted:

@@ -173,6 +173,14 @@ class TestMistakes:
         assert len(seen) == 1
         assert values(run) == [1.0]
 
+    def test_what_stands_beside_a_mistake_is_logged(self, store):
+        run = begun(store)
+        with pytest.warns(StoreWarning):
+            run.log({"a": 1.0, "b": "text", "": 2.0, "c": 3.0})
+        run.finish()
+
+        assert set(run.record.metrics) == {"a", "c"}
+
     def test_they_are_errors_for_who_asks_for_it(self, store):
         run = begun(store)
         run.is_strict = True
@@ -455,3 +463,37 @@ def test_an_experiment_of_the_runner_logs_for_its_set(tmp_path):
     with Store.open(tmp_path / ".runstore") as store:
         metrics = store.get("fit#1").metrics
     assert {key: one.last for key, one in metrics.items()} == {"a/loss": 1.0, "b/loss": 2.0}
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_file_that_is_full_keeps_its_last_point(tmp_path, mapped):
+    """Also where a network disk gets writes, and the file is only as long as they are."""
+    from runstore.storage.points import KeyOf, PointFile, read_points
+
+    series = KeyOf(-1, "loss")
+    file = PointFile(tmp_path / "full", {series: 0}, 5, mapped=mapped)
+    for value, place in enumerate(list(file.places)):
+        file.write(place, value, 0, float(value), 0)
+    file.seal()
+
+    read = read_points(tmp_path / "full")
+    assert read.is_sealed
+    assert read.points[series].values == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+@given(st.binary(max_size=400), st.integers(0, 12), st.integers(-(2**63), 2**63 - 1))
+def test_a_file_that_is_not_ours_is_left_alone(garbage, place, number):
+    """Whatever lies in the spool, the store opens, other points are read, and it stays."""
+    with temporary_store() as store:
+        run = store.start("logged", capture=False)
+        run.log(loss=1.0)
+        whole = bytearray(store.spool.point_files()[0].read_bytes()[:4000])
+        run.finish()
+        whole[place * 8 : place * 8 + 8] = number.to_bytes(8, "little", signed=True)
+        broken = [store.path / "spool" / f"{run.uid}.{n}.points" for n in range(2)]
+        broken[0].write_bytes(b"x" + garbage)
+        broken[1].write_bytes(bytes(whole))
+
+        with Store.open(store.path) as again:
+            assert again.get(run.uid).metrics["loss"].count >= 1
+        assert broken[0].exists()

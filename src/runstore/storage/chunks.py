@@ -23,6 +23,8 @@ from array import array
 from collections.abc import MutableSequence, Sequence
 from typing import Any, NamedTuple
 
+from runstore.errors import StoreCorruptError
+
 VERSION = 1
 POINTS_AT_MOST = 4096
 _HEAD = struct.Struct("<BBBxI")
@@ -92,12 +94,12 @@ def taken_apart(chunk: bytes) -> Layout:
     """Return the parts of a chunk.
 
     Raises:
-        ValueError: It is of a version that this library does not know, or cut off.
+        StoreCorruptError: It is of a version that this library does not know, or cut off.
     """
     try:
         version, step_layout, time_layout, count = _HEAD.unpack_from(chunk)
         if version != VERSION:
-            raise ValueError(f"chunk version {version} is not known")
+            raise _damaged(f"version {version} is not known")
         at, first, difference, steps = _HEAD.size, 0, None, b""
         if step_layout == 0:
             first, difference = _TWO.unpack_from(chunk, at)
@@ -112,18 +114,24 @@ def taken_apart(chunk: bytes) -> Layout:
         else:
             times, at = chunk[at : at + 8 * count], at + 8 * count
     except struct.error as error:
-        raise ValueError(f"a chunk is cut off: {error}") from error
+        raise _damaged("it is cut off") from error
     values = chunk[at : at + 8 * count]
     if len(values) != 8 * count:
-        raise ValueError("a chunk is cut off")
+        raise _damaged("it is cut off")
     return Layout(count, first, difference, steps, first_time, offsets, times, values)
+
+
+def _damaged(why: str) -> StoreCorruptError:
+    return StoreCorruptError(
+        f"A chunk of metric points cannot be read: {why}.", kept="It was not changed."
+    )
 
 
 def unpack(chunk: bytes) -> Columns:
     """Return the columns of a chunk.
 
     Raises:
-        ValueError: It is of a version that this library does not know, or cut off.
+        StoreCorruptError: It is of a version that this library does not know, or cut off.
     """
     parts = taken_apart(chunk)
     if parts.difference is None:

@@ -196,8 +196,11 @@ def _one_moment(connection: Connection) -> Iterator[None]:
 def _is_abandoned(path: Path) -> bool:
     """Tell whether nobody will write to a file any more, though nobody said so."""
     pid = writer_of(path)
-    if pid is None or pid == os.getpid():
-        return pid is None
+    if pid is None:
+        # Killed before its head was written; what holds anything else is not ours to remove.
+        return path.exists() and not any(path.read_bytes())
+    if pid == os.getpid():
+        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -38,6 +38,7 @@ _MOST_POINTS = 128_000
 # Room for series that are new while a file is in use; one with more begins the next file.
 _SERIES_RECORDS = 64
 _NUMBER = 0xFFFFFFFF
+_LARGEST_FILE = 1 << 40
 
 
 class KeyOf(NamedTuple):
@@ -81,7 +82,7 @@ class PointFile:
         OSError: The disk does not take it; nothing is left behind.
     """
 
-    __slots__ = ("_descriptor", "_key_place", "_points_begin", "memory", "path", "places")
+    __slots__ = ("_descriptor", "_end", "_key_place", "_points_begin", "memory", "path", "places")
 
     def __init__(
         self, path: Path, series: Mapping[KeyOf, int], points: int, *, mapped: bool = True
@@ -91,6 +92,7 @@ class PointFile:
         begin = (1 + said + _SERIES_RECORDS) * RECORD.size
         end = begin + points * RECORD.size
         self._points_begin, self._key_place = begin, RECORD.size
+        self._end = end
         self.places = iter(range(begin, end, RECORD.size))
         # One record more, for the end.
         allocated = end + RECORD.size
@@ -176,11 +178,8 @@ class PointFile:
         try:
             if self.memory is not None:
                 self.memory.close()
-            last = next(self.places, None)
-            end = os.fstat(self._descriptor).st_size - RECORD.size if last is None else last
-            if self.memory is None:
-                end = max(end, self._points_begin)
-            os.pwrite(self._descriptor, RECORD.pack(0, 0, 0.0, 0, _END, MARK), end)
+            place = next(self.places, self._end)
+            os.pwrite(self._descriptor, RECORD.pack(0, 0, 0.0, 0, _END, MARK), place)
         finally:
             os.close(self._descriptor)
 
@@ -225,9 +224,9 @@ def read_points(path: Path, position: int = 0, *, is_over: bool = False) -> Read
     # Most of a file may be room that was never used.
     rows = -(-len(whole.rstrip(b"\0")) // RECORD.size)
     data = whole[: rows * RECORD.size]
-    if len(data) != rows * RECORD.size or not rows:
+    begin = _points_begin(data)
+    if begin is None or len(data) != rows * RECORD.size:
         return Read({}, position, is_sealed=False, torn=0)
-    begin = int(RECORD.unpack_from(data)[2])
     keys = _series_in(data, begin)
     found: dict[int, list[int]] = {_kind_of(number): [] for number in keys}
     kinds = _column("Q", data, rows, 3)
@@ -248,13 +247,25 @@ def read_points(path: Path, position: int = 0, *, is_over: bool = False) -> Read
     return Read(points, max(row * RECORD.size, position), is_sealed, torn)
 
 
+def _points_begin(data: bytes) -> int | None:
+    """Return where the head says that the points begin; None where it is no head of ours."""
+    if len(data) < RECORD.size:
+        return None
+    version, _, begin, _, kind, mark = RECORD.unpack_from(data)
+    if (version, kind, mark) != (FORMAT_VERSION, _HEAD, MARK):
+        return None
+    return (
+        int(begin) if RECORD.size <= begin < _LARGEST_FILE and begin % RECORD.size == 0 else None
+    )
+
+
 def _series_in(data: bytes, begin: int) -> dict[int, KeyOf]:
     """Return the series that a file says, by their numbers."""
     keys: dict[int, KeyOf] = {}
     at = RECORD.size
     while at < min(begin, len(data)):
         length, set_index, _, number, kind, mark = RECORD.unpack_from(data, at)
-        if (kind, mark) != (_SERIES, MARK):
+        if (kind, mark) != (_SERIES, MARK) or not 0 <= length <= begin:
             break
         at += RECORD.size
         keys[number] = KeyOf(set_index, data[at : at + length].decode("utf-8", "replace"))
