@@ -396,13 +396,7 @@ class Channel:
         steps: Iterable[int] | None = None,
         times: Iterable[Any] | None = None,
     ) -> None:
-        """Log many points of one metric at once.
-
-        Args:
-            key: The metric's key.
-            values: Numbers, one per point; a list, an array, a numpy array.
-            steps: One per point; by default counted on.
-            times: One per point; by default now, for all.
+        """Log many points of one metric at once; see `ActiveRun.log_points`.
 
         Raises:
             InvalidValueError: The columns differ in length; nothing was logged.

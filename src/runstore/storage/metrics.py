@@ -205,7 +205,7 @@ def _is_abandoned(path: Path) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    except OSError:
+    except (OSError, OverflowError):  # another user's, or no process id at all
         return False
     return False
 
