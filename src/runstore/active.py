@@ -14,15 +14,26 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 from runstore import lifetime
-from runstore.errors import ConflictError, RunFinishedError, StoreWarning, UsageError
+from runstore.errors import (
+    ConflictError,
+    RunFinishedError,
+    RunstoreError,
+    StoreWarning,
+    UsageError,
+)
 from runstore.model.params import ParameterSet
 from runstore.model.run import Run
 from runstore.model.status import REPORTED, Status
-from runstore.model.values import clean_text
+from runstore.model.values import check_text, clean_text
 
 if TYPE_CHECKING:
+    import logging
+
     from runstore.logging_points import Channel, PointLog
+    from runstore.model.artifacts import Artifact, Input
+    from runstore.output import KeptOutput
     from runstore.store import Store
+    from runstore.tags import Tags
 
 PARENT_VARIABLE = "RUNSTORE_PARENT"
 _EXIT_INTERRUPTED = 130
@@ -100,6 +111,8 @@ class ActiveRun:
         self._pid = os.getpid()
         self._token: Token[ActiveRun | None] | None = None
         self._points: PointLog | None = None
+        self._output: KeptOutput | None = None
+        self._has_output = False
         self._is_strict = False
         lifetime.begin(self)
 
@@ -112,8 +125,110 @@ class ActiveRun:
         return self.store.get(self.uid)
 
     def edit(self, *, notes: str | None) -> None:
-        """Replace the notes; leaves an event. Durable on return."""
-        self.notes = self.store.edit(self.uid, notes=notes).notes
+        """Replace the notes; leaves an event. Durable on return.
+
+        Where the database does not take them, they are kept in the spool, a `StoreWarning` says
+        where, and the program goes on.
+
+        Raises:
+            InvalidValueError: They are no text, or too long.
+        """
+        self.notes = check_text(notes, "notes")
+        self.store.note_active(self.uid, self.notes)
+
+    @functools.cached_property
+    def tags(self) -> Tags:
+        """Its tags, a mapping that writes through: `run.tags["phase"] = "pilot"`."""
+        from runstore.tags import Tags
+
+        return Tags(self, self.record.tags)
+
+    # Artifacts
+
+    def save(
+        self, name: Any, source: Any = None, *, media_type: str | None = None
+    ) -> tuple[Artifact, ...]:
+        """Keep a file or an object with the run; durable on return.
+
+        `run.save("model.pt", "out/model.pt")`, `run.save("out/model.pt")`,
+        `run.save("loss.png", figure)`. Saving under the same name again replaces it.
+
+        Args:
+            name: What it is called in the run: a relative path with `/`.
+            source: A path (text or `Path`) of a file or a folder; bytes; a binary stream; a
+                figure (matplotlib, plotly), table (pandas, polars, pyarrow), image (Pillow) or
+                array (numpy), written as the name's suffix says; or any object whose name ends
+                with `.json`, `.pkl`, `.joblib`, `.pt` or `.npz`. Left out, the name is the path.
+            media_type: What it is; by default told by the name's suffix.
+
+        Returns:
+            What was saved, one for each file of a folder. A disk that does not take it is a
+            `StoreWarning`, and the program goes on.
+
+        Raises:
+            InvalidValueError: The name leads out of the run, or nothing can write such a thing.
+            NotFoundError: There is no such file.
+        """
+        return self.store.artifacts.save(self.uid, name, source, media_type=media_type)
+
+    def use(self, source: Any, name: str | None = None, *, digest: bool | str = True) -> Input:
+        """Note data that the run reads and that stays where it is: a file, a folder, a URL.
+
+        Args:
+            source: A path, a URL, or an artifact of another run.
+            name: What the run calls it; by default as it was given.
+            digest: Whether to read a file for its SHA-256, which is done once as long as the
+                file stays the same; or the digest itself, where it is known.
+
+        Returns:
+            What is known of it; `source_uid` tells which run had saved it.
+
+        Raises:
+            NotFoundError: There is no such file.
+        """
+        return self.store.artifacts.use(self.uid, source, name, digest=digest)
+
+    # Output
+
+    def keep_output(self) -> None:
+        """Keep from here on what Python code of this process prints, until the run ends."""
+        self._kept_output().keep_streams()
+
+    def attach_logging(
+        self, logger: logging.Logger | str | None = None, *, level: int = 0
+    ) -> None:
+        """Keep records of the `logging` module with the run's output, until the run ends.
+
+        Args:
+            logger: The logger, or its name; by default the root of all.
+            level: Keep records from this level on; the logger's own level counts as well.
+        """
+        import logging
+
+        if not isinstance(logger, logging.Logger):
+            logger = logging.getLogger(logger)
+        self._kept_output().keep_logging(logger, level)
+
+    def _kept_output(self) -> KeptOutput:
+        if self._output is None:
+            from runstore.output import KeptOutput
+
+            self._output = KeptOutput(self.store.spool, self.uid)
+            self._has_output = True
+        return self._output
+
+    def has_output(self) -> None:
+        """Take in what another process keeps of the output, when the run ends."""
+        self._has_output = True
+
+    def _take_output(self) -> None:
+        try:
+            self.store.put_aside.take_output_of(self.uid)
+        except (RunstoreError, OSError) as error:
+            warn(
+                f"{error} The output of {self.reference} is kept in the spool of the store;"
+                " it is taken in when it is opened next."
+            )
 
     # Metrics
 
@@ -235,25 +350,30 @@ class ActiveRun:
             return
         if self._points is not None:
             self._points.finish()
+        if self._output is not None:
+            self._output.close()
         self.status = status
         lifetime.end(self)
-        from runstore.storage.spool import Ending
-
-        ending = Ending(
-            uid=self.uid,
-            status=status.value,
-            ended_at=time.time_ns() // 1000,
-            error=None if error is None else clean_text(error),
-            traceback=None if traceback is None else clean_text(traceback),
-            exit_code=exit_code,
-        )
-        self.store.write_ending(ending, self.reference)
+        ending = {
+            "status": status.value,
+            "ended_at": time.time_ns() // 1000,
+            "error": None if error is None else clean_text(error),
+            "traceback": None if traceback is None else clean_text(traceback),
+            "exit_code": exit_code,
+        }
+        self.store.write_ending(self.uid, self.reference, ending)
+        if self._has_output:
+            self._take_output()
+        if self.store.spool.has_kept:
+            self.store.absorb_spool()
 
     # What the end of the process needs (lifetime.Living)
 
     def beat(self) -> None:
-        """Write a sign of life."""
+        """Write a sign of life, and what was kept aside while nothing could be written."""
         self.store.mark_seen([self.uid])
+        if self.store.spool.has_kept:
+            self.store.absorb_spool()
 
     def end(self, status: Status, error: BaseException | None) -> None:
         """Write the end, because the process ends."""

@@ -29,9 +29,10 @@ from runstore.manager_block import (
 )
 from runstore.model.block import NO_REPOSITORY, Block, block_from_run
 from runstore.model.reference import check_experiment_name
+from runstore.naming import current_author
 from runstore.storage.blocks import BlockRow, BlockTable, BlockWriter
 from runstore.storage.database import now_micros
-from runstore.store import Store, current_author, open_shared
+from runstore.store import Store, open_shared
 from runstore.store_json import STORE_JSON, read_block_file
 
 

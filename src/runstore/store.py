@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-import getpass
 import os
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +14,6 @@ from runstore import lifetime
 from runstore.active import PARENT_VARIABLE, ActiveRun, Begun, current_run, warn
 from runstore.config import DATABASE, RUNS, find_store, is_there, make_folder, unreachable
 from runstore.errors import (
-    AmbiguousReferenceError,
     NotFoundError,
     RunFinishedError,
     RunNotFoundError,
@@ -30,18 +27,28 @@ from runstore.model.facts import Facts
 from runstore.model.run import Event, Experiment, Run
 from runstore.model.status import Status
 from runstore.model.values import check_text, clean_text
+from runstore.naming import check_experiment, current_author, runs_named, the_one
 from runstore.pages import Page, read_cursor, write_cursor
 from runstore.storage.database import BEYOND_NEWEST, Database, NewRun, now_micros
 from runstore.storage.rows import from_micros
-from runstore.storage.spool import Ending, Spool, uid_of
+from runstore.storage.spool import Spool
 
 if TYPE_CHECKING:
+    from typing import IO
+
+    from runstore.artifacts import Artifacts
+    from runstore.model.artifacts import Artifact, Input
     from runstore.model.metrics import MetricSummary, Series
+    from runstore.model.output import OutputLine
+    from runstore.put_aside import PutAside
+    from runstore.storage.edits import EditTable, Undone
     from runstore.storage.metrics import MetricTable
 
 T = TypeVar("T")
 PAGE_LIMIT = 1000
-_CANDIDATES_SHOWN = 10
+# What the end of a program waits for a database that another one holds; then the spool takes it.
+_END_PATIENCE_S = 20.0
+_EDIT_PATIENCE_S = 5.0
 
 
 class _Unchanged:
@@ -270,61 +277,49 @@ class Store:
         )
         return self._kept(run.uid)
 
-    def write_ending(self, ending: Ending, reference: str) -> None:
-        """Write the end of a run of this process; where that fails, keep it aside and say so."""
-        try:
-            self._take(ending)
-        except RunFinishedError as error:
-            warn(f"{error} The end reported now, {ending.status}, was not written.")
-        except (StoreError, NotFoundError) as refused:
-            try:
-                path = self.spool.keep(ending)
-            except OSError as error:
-                warn(f"The end of {reference} ({ending.status}) could not be kept: {error}.")
-            else:
-                warn(
-                    f"{refused} The end of {reference} ({ending.status}) is kept in {path};"
-                    " it is taken in when the store is opened next."
-                )
+    def write_ending(self, uid: str, reference: str, ending: Mapping[str, Any]) -> None:
+        """Write the end of a run of this process; where that fails, keep it aside and say so.
 
-    def _take(self, ending: Ending) -> None:
-        self.database.finish_run(
-            ending.uid,
-            Status(ending.status),
-            ended_at=ending.ended_at,
-            error=ending.error,
-            traceback=ending.traceback,
-            exit_code=ending.exit_code,
-        )
+        Args:
+            uid: The run.
+            reference: Its name, for messages.
+            ending: As `Database.finish_run` takes it.
+        """
+        try:
+            self.database.finish_run(
+                uid,
+                **{**ending, "status": Status(ending["status"])},
+                patience_s=_END_PATIENCE_S,
+            )
+        except RunFinishedError as error:
+            warn(f"{error} The end reported now, {ending['status']}, was not written.")
+        except (StoreError, NotFoundError) as refused:
+            self.put_aside.end(uid, reference, ending, refused)
+
+    @functools.cached_property
+    def put_aside(self) -> PutAside:
+        """What keeps aside what the database refuses, and takes it in later."""
+        from runstore.put_aside import PutAside
+
+        return PutAside(self)
 
     def absorb_spool(self) -> None:
-        """Take in the ends that were kept aside while the database could not be written."""
-        if not self.database.is_writable:
-            return
-        for path, ending in self.spool.endings():
-            try:
-                self._take(ending)
-            except RunFinishedError:
-                pass
-            except (StoreError, NotFoundError):
-                continue
-            path.unlink(missing_ok=True)
-        self._absorb_points()
-
-    def _absorb_points(self) -> None:
-        """Take in points of runs that have ended, or whose process is gone."""
-        for path in self.spool.point_files():
-            run = self.database.run_by_uid(uid_of(path))
-            if run is None or not _is_over(run):
-                continue
-            with suppress(StoreError, OSError):
-                self.metrics_table.absorb(path, is_over=True)
+        """Take in what was kept aside while the database could not be written."""
+        if self.database.is_writable and self.spool.has_anything():
+            self.put_aside.take_in()
 
     def mark_seen(self, uids: Iterable[str]) -> None:
         """Note that these runs are alive now."""
         self.database.mark_seen(uids)
 
     # Editing
+
+    @functools.cached_property
+    def edits(self) -> EditTable:
+        """What people wrote about runs."""
+        from runstore.storage.edits import EditTable
+
+        return EditTable(self.database)
 
     def edit(
         self,
@@ -349,15 +344,87 @@ class Store:
         run = self.get(name)
         who = author or current_author()
         if not isinstance(notes, _Unchanged):
-            self.database.edit_notes(run.uid, check_text(notes, "notes"), who)
+            self.edits.set_notes([run.uid], check_text(notes, "notes"), who)
         if not isinstance(experiment_name, _Unchanged):
             target = names.check_experiment_name(experiment_name)
-            self.database.move_run(run.uid, target, who)
+            self.edits.move(run.uid, target, who)
         return self._kept(run.uid)
+
+    def tag(
+        self,
+        wanted: str | Iterable[str],
+        changes: Mapping[str, Any],
+        *,
+        author: str | None = None,
+    ) -> tuple[Run, ...]:
+        """Set and remove tags of runs, all at once; each change leaves an event.
+
+        Args:
+            wanted: Any name of a run, or several.
+            changes: Values by key: text, numbers, truth values, the empty text for a tag alone;
+                None removes the tag.
+            author: Who made the edit; by default the user of this process.
+
+        Returns:
+            The runs as they are now.
+
+        Raises:
+            InvalidValueError: A key or a value cannot be a tag; nothing was changed.
+            RunNotFoundError: There is no such run; nothing was changed.
+        """
+        from runstore.model.tags import tag_key, tag_value
+
+        checked = {
+            tag_key(key): None if value is None else tag_value(value)
+            for key, value in changes.items()
+        }
+        runs = [self.get(name) for name in ([wanted] if isinstance(wanted, str) else wanted)]
+        self.edits.set_tags([run.uid for run in runs], checked, author or current_author())
+        return tuple(self._kept(run.uid) for run in runs)
+
+    def tag_active(self, uid: str, changes: Mapping[str, str | None]) -> None:
+        """Change tags of a run that this process executes; where that fails, keep them aside."""
+        who = current_author()
+        try:
+            self.edits.set_tags([uid], changes, who, patience_s=_EDIT_PATIENCE_S)
+        except StoreError as error:
+            self.put_aside.tags(uid, changes, who, because=error)
+
+    def note_active(self, uid: str, notes: str | None) -> None:
+        """Replace the notes of a run that this process executes; where that fails, keep aside."""
+        who = current_author()
+        try:
+            self.edits.set_notes([uid], notes, who, patience_s=_EDIT_PATIENCE_S)
+        except StoreError as error:
+            self.put_aside.notes(uid, notes, who, because=error)
+
+    def undo(
+        self, name: str | None = None, *, author: str | None = None, dry: bool = False
+    ) -> tuple[Undone, ...]:
+        """Take the last edit back: notes, tags, a move; everything that was done at once.
+
+        Asking again takes the edit before it back. It leaves events too.
+
+        Args:
+            name: The last edit of this run, whoever made it; None for the last one of the author.
+            author: By default the user of this process.
+            dry: Only say what would be taken back.
+
+        Returns:
+            For each edit the run's uid and its event.
+
+        Raises:
+            NotFoundError: There is nothing to take back.
+            ConflictError: Somebody changed the same since; nothing was changed.
+        """
+        uid = None if name is None else self.get(name).uid
+        who = author or current_author()
+        work = self.edits.last_operation if dry else self.edits.undo
+        return tuple(work(who, uid))
 
     def events(self, name: str) -> tuple[Event, ...]:
         """Return the edits of a run, oldest first."""
-        return tuple(self.database.events(self.get(name).uid))
+        return tuple(self.edits.events(self.get(name).uid))
 
     # Reading
 
@@ -372,37 +439,18 @@ class Store:
             RunNotFoundError: No run answers to it.
             AmbiguousReferenceError: Several do; the error lists them.
         """
-        found = self.evidence.settled(self._find(names.parse_run_name(name)))
-        if not found:
-            raise RunNotFoundError(
-                f"There is no run {name!r} in {self.path}.",
-                hint="List the runs with: runstore ls",
-            )
-        if len(found) > 1:
-            raise _ambiguous(name, found)
-        return self._with_metrics(found)[0]
+        found = self.evidence.settled(runs_named(self.database, name))
+        return the_one(found, name, self.path).reading_from(self)
 
-    def _with_metrics(self, runs: Sequence[Run]) -> tuple[Run, ...]:
-        """Let runs that were built for this caller read their metrics from here."""
+    def _with_source(self, runs: Sequence[Run]) -> tuple[Run, ...]:
+        """Let runs that were built for this caller read their products from here."""
         return tuple(run.reading_from(self) for run in runs)
-
-    def _find(self, name: names.RunName) -> Sequence[Run]:
-        if isinstance(name, names.Latest):
-            newest = self.database.latest_run()
-            return [newest] if newest else []
-        if isinstance(name, names.Numbered):
-            return self.database.runs_by_number(name.experiment_name, name.number)
-        by_uid = self.database.run_by_uid(name.text)
-        found = [by_uid] if by_uid else self.database.runs_by_reference(name.text)
-        if not found and name.short is not None:
-            found = self.database.runs_by_number(*name.short)
-        return found or self.database.runs_by_prefix(name.text)
 
     def _kept(self, uid: str) -> Run:
         run = self.database.run_by_uid(uid)
         if run is None:
             raise RunNotFoundError(f"The run {uid} was deleted meanwhile.")
-        return run
+        return run.reading_from(self)
 
     def list(
         self, experiment_name: str | None = None, *, limit: int = 50, after: str | None = None
@@ -425,23 +473,12 @@ class Store:
         before = BEYOND_NEWEST if after is None else read_cursor(after)
         found = self.database.newest_runs(experiment_name, limit=limit + 1, before=before)
         if not found and experiment_name is not None and after is None:
-            self._check_experiment(experiment_name)
+            check_experiment(self.database, experiment_name, self.path)
         more = len(found) > limit
         found = found[:limit]
         last = write_cursor(found[-1][0]) if more else None
         settled = self.evidence.settled([run for _, run in found])
-        return Page(self._with_metrics(settled), last)
-
-    def _check_experiment(self, name: str) -> None:
-        known = self.database.experiment_names()
-        if name not in known:
-            import difflib
-
-            close = difflib.get_close_matches(name, known, n=1)
-            raise NotFoundError(
-                f"There is no experiment {name!r} in {self.path}.",
-                hint=f"Did you mean {close[0]!r}?" if close else "",
-            )
+        return Page(self._with_source(settled), last)
 
     def experiments(self) -> tuple[Experiment, ...]:
         """Return every experiment, the most recently run first."""
@@ -450,7 +487,7 @@ class Store:
     def children(self, name: str) -> tuple[Run, ...]:
         """Return the runs that were started inside this one, oldest first."""
         children = self.database.children(self.get(name).uid)
-        return self._with_metrics(self.evidence.settled(children))
+        return self._with_source(self.evidence.settled(children))
 
     # Metrics
 
@@ -476,6 +513,45 @@ class Store:
         from runstore.reading_metrics import series
 
         return series(self.metrics_table, self.spool, run, key, set_name)
+
+    # Artifacts and output
+
+    @functools.cached_property
+    def artifacts(self) -> Artifacts:
+        """What runs saved and what they read."""
+        from runstore.artifacts import Artifacts
+
+        return Artifacts(self)
+
+    def artifacts_of(self, run: Run) -> dict[str, Artifact]:
+        """Return the artifacts of a run by path."""
+        return self.artifacts.of_run(run)
+
+    def inputs_of(self, run: Run) -> tuple[Input, ...]:
+        """Return what a run said it read."""
+        return self.artifacts.table.inputs_of(run.uid)
+
+    def readers_of(self, name: str) -> tuple[Run, ...]:
+        """Return the runs that read what this one saved, oldest first."""
+        uids = self.artifacts.table.readers_of(self.get(name).uid)
+        found = [self.database.run_by_uid(uid) for uid in uids]
+        return self._with_source(self.evidence.settled([run for run in found if run]))
+
+    def open_artifact(self, run: Run, path: str, mode: str, encoding: str | None) -> IO[Any]:
+        """Open the contents of an artifact; see `Run.open`."""
+        return self.artifacts.open(run, path, mode, encoding)
+
+    def download(
+        self, run: Run, path: str | None, to: str | os.PathLike[str], *, link: bool
+    ) -> tuple[Path, ...]:
+        """Write artifacts into a folder; see `Run.download`."""
+        return self.artifacts.download(run, path, to, link=link)
+
+    def output_of(self, run: Run) -> Iterator[OutputLine]:
+        """Yield what a run printed, as far as it was kept."""
+        from runstore.output import lines_of
+
+        return lines_of(self, run)
 
     def document(self, name: str, document: str) -> str | None:
         """Return a captured text of a run: `patch`, `packages`, `untracked`; None without it."""
@@ -510,14 +586,6 @@ def open_shared(location: str | os.PathLike[str] | None = None) -> Store:
     return store
 
 
-def _is_over(run: Run) -> bool:
-    if run.status.is_final or run.process is None:
-        return True
-    from runstore.capture.process import is_gone
-
-    return bool(is_gone(run.process, silent_s=0.0))
-
-
 def _begun(new: NewRun, number: int, reference: str) -> Begun:
     return Begun(
         uid=new.uid,
@@ -530,24 +598,3 @@ def _begun(new: NewRun, number: int, reference: str) -> Begun:
         notes=new.notes,
         status=new.status,
     )
-
-
-def _ambiguous(name: str, found: Sequence[Run]) -> AmbiguousReferenceError:
-    newest = sorted(found, key=lambda run: run.started_at, reverse=True)
-    same = len({run.reference for run in newest}) < len(newest)
-    shown = tuple(f"{run.reference} ({run.uid})" if same else run.reference for run in newest)
-    listed = ", ".join(shown[:_CANDIDATES_SHOWN])
-    more = "" if len(shown) <= _CANDIDATES_SHOWN else ", …"
-    return AmbiguousReferenceError(
-        f"{name!r} may mean several runs: {listed}{more}.",
-        candidates=shown,
-        hint="Type more of the one you mean.",
-    )
-
-
-def current_author() -> str:
-    """Return the user that edits are signed with."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return "unknown"

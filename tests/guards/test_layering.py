@@ -27,6 +27,11 @@ THIRD_PARTY = {
     "tomli": {"door"},
     "typing_extensions": {"door"},
     "numpy": {"door", "model"},  # arrays of metrics, where it is installed anyway
+    # Saving what a program made with them: it has imported them itself.
+    "PIL": {"door"},
+    "joblib": {"door"},
+    "pyarrow": {"door"},
+    "torch": {"door"},
 }
 
 

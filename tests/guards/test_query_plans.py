@@ -6,7 +6,7 @@ import pytest
 
 from runstore import Store
 from runstore.config import DATABASE
-from runstore.storage import blocks, metrics, statements
+from runstore.storage import artifacts, blocks, edits, metrics, statements
 
 # One row per experiment: a list of experiments is as long as what it shows.
 LISTS_EXPERIMENTS = {"EXPERIMENTS", "EXPERIMENT_NAMES"}
@@ -21,6 +21,8 @@ SORTS_A_FEW = {
     "RECENT_REFERENCES",
     "RECENT_RUNS_BY_PREFIX",
     "ROWS_BY_ALIAS",
+    "READERS_OF_RUN",
+    "SAVED_BY",
     "SETS_OF_RUNS",
 }
 
@@ -57,6 +59,8 @@ def connection(tmp_path_factory):
         *statements_of(statements),
         *statements_of(blocks),
         *statements_of(metrics),
+        *statements_of(artifacts),
+        *statements_of(edits),
     ],
 )
 def test_no_statement_walks_through_all_runs(connection, name, text):

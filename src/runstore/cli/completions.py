@@ -27,6 +27,19 @@ def complete_experiments(
     )
 
 
+def complete_artifacts(
+    context: click.Context, _parameter: click.Parameter, begun: str
+) -> list[str]:
+    """Return artifacts of the run named before that begin so."""
+    run = context.params.get("run")
+    if run is None:
+        return []
+    return _asked(
+        context,
+        lambda store: [path for path in store.get(run).artifacts if path.startswith(begun)],
+    )
+
+
 def _asked(context: click.Context, ask: Callable[[Store], list[str]]) -> list[str]:
     location = context.find_root().params.get("store")
     with warnings.catch_warnings(), suppress(RunstoreError):

@@ -178,12 +178,17 @@ def print_raw(text: str) -> None:
         sys.stdout.buffer.flush()
 
 
-def print_json(value: object) -> None:
+def print_json_line(value: object) -> None:
+    """Print strict JSON in one line."""
+    print_json(value, indent=None)
+
+
+def print_json(value: object, *, indent: int | None = 2) -> None:
     """Print strict JSON, indented; what JSON cannot say is text."""
     import json
 
     is_plain = sys.stdout is None or "utf" not in sys.stdout.encoding.lower()
-    text = json.dumps(plain(value), indent=2, ensure_ascii=is_plain, allow_nan=False)
+    text = json.dumps(plain(value), indent=indent, ensure_ascii=is_plain, allow_nan=False)
     # All that JSON leaves unescaped here is within its texts, where an escape means the same.
     lines = (line if line.isprintable() else _escaped(line) for line in text.split("\n"))
     click.echo("\n".join(lines))
@@ -229,9 +234,21 @@ def run_as_json(run: Run) -> dict[str, Any]:
             {"name": one.name, "file": one.file, "hash": one.hash, "values": one.values}
             for one in run.parameter_sets
         ],
+        "tags": dict(run.tags),
         "facts": dict(run.facts.values),
         "unknown_facts": dict(run.facts.unknown),
     }
+
+
+def tags_text(tags: Mapping[str, str]) -> str:
+    """Return tags as they are typed: `keep phase=pilot`."""
+    return " ".join(f"{key}={value}" if value else key for key, value in tags.items())
+
+
+def edit_text(field: str, old: str | None, new: str | None) -> str:
+    """Return an edit as people read it: `tags.phase: (none) → pilot`."""
+    before, after = ("(none)" if one is None else one or "(set)" for one in (old, new))
+    return f"{field}: {before} → {after}"
 
 
 def lifetime_text(run: Run, now: datetime | None = None) -> str:

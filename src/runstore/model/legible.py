@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 _TENTHS_BELOW_S = 10
 _MINUTE_S = 60
+_KILO = 1000
 
 
 def duration_text(duration: timedelta) -> str:
@@ -27,3 +28,15 @@ def duration_text(duration: timedelta) -> str:
 def local_time(at: datetime) -> str:
     """Return a time as this machine's clock shows it."""
     return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def size_text(size_bytes: int) -> str:
+    """Return a size as a person says it: `12 bytes`, `3.4 kB`, `1.2 GB`; a kB is 1000 bytes."""
+    if size_bytes < _KILO:
+        return f"{size_bytes} bytes"
+    size = float(size_bytes)
+    for unit in ("kB", "MB", "GB", "TB"):
+        size /= _KILO
+        if size < _KILO - 0.05:
+            return f"{size:.1f} {unit}"
+    return f"{size / _KILO:,.1f} PB"

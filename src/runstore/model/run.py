@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from runstore.errors import NotFoundError
 from runstore.model.facts import Facts, ProcessIdentity
@@ -14,7 +14,12 @@ from runstore.model.params import ParameterSet
 from runstore.model.status import Status
 
 if TYPE_CHECKING:
+    from os import PathLike
+    from pathlib import Path
+
+    from runstore.model.artifacts import Artifact, Input
     from runstore.model.metrics import MetricSummary, Series
+    from runstore.model.output import OutputLine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,23 +41,52 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One edit of a run: who changed which field when, and from what to what."""
+    """One edit of a run.
+
+    Attributes:
+        at: When (UTC).
+        author: Who.
+        field: What was changed: `notes`, `tags.<key>`, `experiment_name`, `reference` …
+        old: Its value before; None for none.
+        new: Its value since; None for none.
+        operation: The same for everything that was done at once; None for what cannot be undone.
+        undoes: The operation that this one took back; None for an edit of its own.
+    """
 
     at: datetime
     author: str
     field: str
     old: str | None
     new: str | None
+    operation: str | None = None
+    undoes: str | None = None
 
 
-class MetricSource(Protocol):
-    """What reads the metrics of a run."""
+class RunSource(Protocol):
+    """What reads the products of a run: the store that it came from."""
 
     def metrics_of(self, run: Run) -> tuple[MetricSummary, ...]:
         """Return a summary of each series."""
 
     def series_of(self, run: Run, key: str, set_name: str | None = None) -> Series:
         """Return the points of one metric."""
+
+    def artifacts_of(self, run: Run) -> dict[str, Artifact]:
+        """Return the artifacts by path."""
+
+    def inputs_of(self, run: Run) -> tuple[Input, ...]:
+        """Return what it read."""
+
+    def open_artifact(self, run: Run, path: str, mode: str, encoding: str | None) -> IO[Any]:
+        """Open the contents of an artifact."""
+
+    def download(
+        self, run: Run, path: str | None, to: str | PathLike[str], *, link: bool
+    ) -> tuple[Path, ...]:
+        """Write artifacts to a folder."""
+
+    def output_of(self, run: Run) -> Iterator[OutputLine]:
+        """Yield what it printed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -84,6 +118,7 @@ class Run:
         process: Which process executes it; None for a run that was imported.
         facts: What was captured at the start.
         block: The metadata block as another tool wrote it, JSON text; None for our own runs.
+        tags: Labels with their values; the empty text for a label alone.
         source: What reads its metrics; the store it came from.
     """
 
@@ -110,10 +145,11 @@ class Run:
     process: ProcessIdentity | None = None
     facts: Facts = field(default_factory=Facts)
     block: str | None = None
-    source: MetricSource | None = field(default=None, repr=False, compare=False)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    source: RunSource | None = field(default=None, repr=False, compare=False)
 
-    def reading_from(self, source: MetricSource) -> Run:
-        """Return this run, which now reads its metrics from there; for who has just made it."""
+    def reading_from(self, source: RunSource) -> Run:
+        """Return this run, which now reads its products from there; for who has just made it."""
         object.__setattr__(self, "source", source)
         return self
 
@@ -135,9 +171,70 @@ class Run:
         Raises:
             NotFoundError: The run has no such metric.
         """
+        return self._source.series_of(self, key, set_name)
+
+    @property
+    def artifacts(self) -> dict[str, Artifact]:
+        """The files it saved, by path."""
+        return self._source.artifacts_of(self)
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The data it said it read, artifacts of other runs among them."""
+        return self._source.inputs_of(self)
+
+    @property
+    def output(self) -> Iterator[OutputLine]:
+        """The lines it printed, as far as they were kept, in the order of their printing."""
+        return self._source.output_of(self)
+
+    def open(self, path: str, mode: str = "rb", *, encoding: str | None = None) -> IO[Any]:
+        """Open an artifact for reading, once its contents are found unchanged.
+
+        Inside another run this is noted there as an input.
+
+        Args:
+            path: The artifact's path.
+            mode: `rb` for bytes, `r` for text.
+            encoding: Of text; UTF-8 by default.
+
+        Raises:
+            NotFoundError: It has no such artifact, or the contents are gone.
+            StoreCorruptError: The contents were changed or damaged.
+        """
+        return self._source.open_artifact(self, path, mode, encoding)
+
+    def read_bytes(self, path: str) -> bytes:
+        """Return the contents of an artifact, once they are found unchanged; see `open`."""
+        with self.open(path) as file:
+            return bytes(file.read())
+
+    def download(
+        self, path: str | None = None, to: str | PathLike[str] = ".", *, link: bool = False
+    ) -> tuple[Path, ...]:
+        """Write artifacts into a folder, each whole or not at all, over files of that name.
+
+        Inside another run this is noted there as an input.
+
+        Args:
+            path: An artifact or a folder of them; None for all.
+            to: The folder to write to; made when missing.
+            link: Share the store's own files where the disk allows it, which are read-only.
+
+        Returns:
+            The files written.
+
+        Raises:
+            NotFoundError: It has no such artifact, or the contents are gone.
+            StoreCorruptError: The contents were changed or damaged; nothing of them was written.
+        """
+        return self._source.download(self, path, to, link=link)
+
+    @property
+    def _source(self) -> RunSource:
         if self.source is None:
             raise NotFoundError(f"{self.reference} did not come from a store.")
-        return self.source.series_of(self, key, set_name)
+        return self.source
 
     @property
     def hostname(self) -> str | None:

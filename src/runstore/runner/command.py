@@ -14,11 +14,11 @@ from runstore.active import PARENT_VARIABLE
 from runstore.block_sync import refresh_store_json
 from runstore.errors import CommandNotFoundError, UsageError
 from runstore.model.status import Status
+from runstore.output import OutputKeeper
 from runstore.runner.signals import pass_on_until_ended
 from runstore.runner.streams import Streams, flush_own
 from runstore.store import Store
 
-LOG = "output.log"
 EXIT_NOT_EXECUTABLE = 126
 EXIT_NOT_FOUND = 127
 _EXIT_SIGNAL = 128
@@ -117,7 +117,8 @@ def run_command(
         argv=command,
     )
     refresh_store_json(store)
-    streams = Streams(store.folder_of(run.reference) / LOG)
+    keeper = OutputKeeper(store.spool, run.uid)
+    streams = Streams(keeper)
     environment = {
         **os.environ,
         PARENT_VARIABLE: run.uid,
@@ -129,12 +130,15 @@ def run_command(
     except OSError as error:
         streams.begin()
         streams.end()
+        keeper.close()
         told = f"{command[0]} could not be started: {error.strerror}"
         run.finish(Status.ERROR, error=told, exit_code=EXIT_NOT_EXECUTABLE)
         return Ended(run.reference, Status.ERROR, EXIT_NOT_EXECUTABLE, told)
     streams.begin()
     wait_status, asked = pass_on_until_ended(pid, streams.resized)
     streams.end()
+    keeper.close()
+    run.has_output()
     ended = _how_it_ended(run.reference, wait_status, asked)
     run.finish(ended.status, error=ended.error, exit_code=ended.exit_code)
     refresh_store_json(store)

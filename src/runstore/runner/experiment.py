@@ -16,9 +16,8 @@ from runstore.block_sync import refresh_store_json
 from runstore.errors import StoreUnavailableError, UsageError, UserCodeError
 from runstore.model.parameter_sets import parameter_set
 from runstore.model.params import ParameterSet
-from runstore.runner import modules, overrides, run_folder
+from runstore.runner import modules, overrides, own_output, run_folder
 from runstore.runner.experiment_manager import CacheOptions, ExperimentManager
-from runstore.runner.printed import kept_in
 from runstore.runner.project import Module, Project
 from runstore.runner.selection import Candidate, check_names, named_sets, select
 from runstore.store import Store
@@ -232,11 +231,12 @@ def execute(
             outcome.folder = store.folder_of(run.reference)
             _begin_folder(outcome.folder, store, run)
             stack.callback(_end_folder, outcome.folder, store, run)
-            stack.enter_context(kept_in(outcome.folder / run_folder.LOG))
         stack.enter_context(run)
         stack.enter_context(_told_to_children(run))
         manager = _manager(store, run, request, outcome.folder)
-        _work_through(plan, manager, request, outcome, progress)
+        run.has_output()
+        with own_output.kept(store.path, run.uid):
+            _work_through(plan, manager, request, outcome, progress)
         if outcome.failures:
             trace = "\n".join(one.traceback for one in outcome.failures)
             run.finish("error", error=outcome.error, traceback=trace)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from runstore.active import warn
+from runstore.errors import NotFoundError
 from runstore.model.block import block_from_run
 from runstore.model.run import Run
 from runstore.store import Store
@@ -48,11 +49,12 @@ def write_end(folder: Path, store: Store, run: Run) -> None:
     try:
         _write(folder / "block.json", _json(block_from_run(run)))
         _write(folder / "environment.json", _json(facts))
+        _write(folder / LOG, "".join(f"{line.text}\n" for line in run.output))
         for name in store.documents(run.uid):
             text = store.document(run.uid, name)
             if name in _DOCUMENTS and text is not None:
                 _write(folder / _DOCUMENTS[name], text)
-    except OSError as error:
+    except (OSError, NotFoundError) as error:
         warn(f"The folder {folder} is not complete: {error}. The run itself is in the store.")
 
 

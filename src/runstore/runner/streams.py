@@ -9,9 +9,9 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-from runstore.active import warn
+from runstore.model.output import STDERR, STDOUT
+from runstore.output import OutputKeeper
 
 _CHUNK_BYTES = 1 << 16
 # How long to listen on after the command has ended, to what it left in the background.
@@ -19,42 +19,112 @@ _AFTER_END_S = 0.2
 
 
 @dataclass(slots=True)
-class _Channel:
-    """One stream of the command.
+class Channel:
+    """One stream of a command.
 
     Attributes:
+        name: `stdout` or `stderr`.
         read_end: Where its output arrives; -1 when nobody listens any more.
         shown_on: Descriptor that it is shown on.
-        write_end: What the command writes to.
+        write_end: What the command writes to; -1 when it is closed here.
         is_terminal: Whether it is a pseudo-terminal.
     """
 
+    name: str
     read_end: int
     shown_on: int
     write_end: int
     is_terminal: bool
 
 
-class Streams:
-    """stdout and stderr of a command, on their way to ours and into a file.
+def open_channels(shown_on: tuple[int, int] = (1, 2)) -> tuple[Channel, Channel]:
+    """Return new channels for stdout and stderr.
 
     Where ours is a terminal, the command gets one as well: programs colour and buffer by it.
+    """
+    return _open_channel(STDOUT, shown_on[0]), _open_channel(STDERR, shown_on[1])
+
+
+class Carrier:
+    """Carries output from channels to where it is shown, and keeps it.
 
     Args:
-        kept_in: The file; made new. What arrives is kept as it is, both streams in one.
+        channels: Where it arrives.
+        keeper: What keeps it.
+        ended: A descriptor that is readable, or at its end, once the command has ended.
     """
 
-    def __init__(self, kept_in: Path) -> None:
-        self._path = kept_in
-        self._file = -1
+    def __init__(self, channels: tuple[Channel, ...], keeper: OutputKeeper, ended: int) -> None:
+        self._channels = channels
+        self._keeper = keeper
+        self._ended = ended
+
+    def resized(self) -> None:
+        """Tell the command's terminal the size of ours."""
+        for channel in self._channels:
+            if channel.is_terminal and channel.read_end >= 0:
+                _copy_size(channel.shown_on, channel.read_end)
+
+    def carry(self) -> None:
+        """Carry until all ends are closed, or the command has ended and its channels are quiet.
+
+        What a process in the background still holds open is let go then.
+        """
+        has_ended, was_quiet = False, False
+        while True:
+            waiting = {one.read_end: one for one in self._channels if one.read_end >= 0}
+            if not waiting:
+                return
+            watched = [*waiting, *([] if has_ended else [self._ended])]
+            ready = select.select(watched, [], [], _AFTER_END_S if has_ended else None)[0]
+            if self._ended in ready:
+                has_ended = True
+                ready.remove(self._ended)
+            elif not ready:
+                if was_quiet:
+                    return
+                was_quiet = True
+            for descriptor in ready:
+                self._carry_some(waiting[descriptor])
+
+    def close(self) -> None:
+        """Let go of the channels."""
+        for channel in self._channels:
+            _close(channel)
+
+    def _carry_some(self, channel: Channel) -> None:
         try:
-            kept_in.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(kept_in, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+            data = os.read(channel.read_end, _CHUNK_BYTES)
         except OSError as error:
-            self._cannot_keep(error)
-        self._channels = [_open_channel(1), _open_channel(2)]
-        self._ended = threading.Event()
-        self._pump = threading.Thread(target=self._carry, name="runstore-output", daemon=True)
+            if error.errno != errno.EIO:  # a pseudo-terminal's way to say that it is over
+                raise
+            data = b""
+        if not data:
+            _close(channel)
+            return
+        self._keeper.feed(channel.name, data)
+        try:
+            _write_all(channel.shown_on, data)
+        except OSError:
+            # Nobody looks any more (`| head`): the command learns it as it would without us.
+            _close(channel)
+
+
+class Streams:
+    """stdout and stderr of a command, carried by a thread of this process.
+
+    Args:
+        keeper: What keeps them.
+    """
+
+    def __init__(self, keeper: OutputKeeper) -> None:
+        self._channels = open_channels()
+        self._ended, self._end = os.pipe()
+        self._carrier = Carrier(self._channels, keeper, self._ended)
+        self._thread = threading.Thread(
+            target=self._carrier.carry, name="runstore-output", daemon=True
+        )
+        self.resized = self._carrier.resized
 
     @property
     def write_ends(self) -> tuple[int, int]:
@@ -65,80 +135,20 @@ class Streams:
         """Begin to carry; the command has its ends by now."""
         for channel in self._channels:
             os.close(channel.write_end)
-        self._pump.start()
+        self._thread.start()
 
     def end(self) -> None:
-        """Carry the rest; what a process in the background still holds open is let go."""
-        self._ended.set()
-        self._pump.join()
-        for channel in self._channels:
-            if channel.read_end >= 0:
-                os.close(channel.read_end)
-        if self._file >= 0:
-            os.close(self._file)
-
-    def resized(self) -> None:
-        """Tell the command's terminal the size of ours."""
-        for channel in self._channels:
-            if channel.is_terminal and channel.read_end >= 0:
-                _copy_size(channel.shown_on, channel.read_end)
-
-    def _carry(self) -> None:
-        quiet_since_end = False
-        while True:
-            waiting = {one.read_end: one for one in self._channels if one.read_end >= 0}
-            if not waiting:
-                return
-            patience = _AFTER_END_S if self._ended.is_set() else 1.0
-            ready = select.select(list(waiting), [], [], patience)[0]
-            for descriptor in ready:
-                self._carry_some(waiting[descriptor])
-            if not ready and self._ended.is_set():
-                if quiet_since_end:
-                    return
-                quiet_since_end = True
-
-    def _carry_some(self, channel: _Channel) -> None:
-        try:
-            data = os.read(channel.read_end, _CHUNK_BYTES)
-        except OSError as error:
-            if error.errno != errno.EIO:  # a pseudo-terminal's way to say that it is over
-                raise
-            data = b""
-        if not data:
-            self._close(channel)
-            return
-        self._keep(data)
-        try:
-            _write_all(channel.shown_on, data)
-        except OSError:
-            # Nobody looks any more (`| head`): the command learns it as it would without us.
-            self._close(channel)
-
-    def _keep(self, data: bytes) -> None:
-        if self._file < 0:
-            return
-        try:
-            _write_all(self._file, data)
-        except OSError as error:
-            with suppress(OSError):
-                os.close(self._file)
-            self._file = -1
-            self._cannot_keep(error)
-
-    def _cannot_keep(self, error: OSError) -> None:
-        warn(f"From here on the output is shown but not kept in {self._path}: {error.strerror}.")
-
-    @staticmethod
-    def _close(channel: _Channel) -> None:
-        os.close(channel.read_end)
-        channel.read_end = -1
+        """Carry the rest."""
+        os.close(self._end)
+        self._thread.join()
+        os.close(self._ended)
+        self._carrier.close()
 
 
-def _open_channel(shown_on: int) -> _Channel:
+def _open_channel(name: str, shown_on: int) -> Channel:
     if not os.isatty(shown_on):
         read_end, write_end = os.pipe()
-        return _Channel(read_end, shown_on, write_end, is_terminal=False)
+        return Channel(name, read_end, shown_on, write_end, is_terminal=False)
     import pty
     import tty
 
@@ -146,7 +156,13 @@ def _open_channel(shown_on: int) -> _Channel:
     # Bytes arrive as they were written; the real terminal does what terminals do to them.
     tty.setraw(write_end)
     _copy_size(shown_on, write_end)
-    return _Channel(read_end, shown_on, write_end, is_terminal=True)
+    return Channel(name, read_end, shown_on, write_end, is_terminal=True)
+
+
+def _close(channel: Channel) -> None:
+    if channel.read_end >= 0:
+        os.close(channel.read_end)
+        channel.read_end = -1
 
 
 def _copy_size(source: int, target: int) -> None:

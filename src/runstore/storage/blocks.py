@@ -24,12 +24,11 @@ from runstore.model.run import Run
 from runstore.model.status import Status
 from runstore.storage import rows
 from runstore.storage import statements as sql
-from runstore.storage.database import Database, now_micros
+from runstore.storage.database import Database, Edit, add_event, now_micros
 from runstore.storage.drivers import Connection
 
 _FROM_RUNS = "FROM runs r JOIN experiments e ON e.id = r.experiment_id"
 _BLOCK_ROWS = f"SELECT {sql.RUN_COLUMNS}, r.changed, r.deleted_at {_FROM_RUNS}"
-_NEXT_CHANGE = "(SELECT coalesce(max(changed), 0) + 1 FROM runs)"
 
 NEWEST_CHANGE = "SELECT coalesce(max(changed), 0) FROM runs"
 BORN_AT = "SELECT applied_at FROM schema_migrations WHERE version = 1"
@@ -60,10 +59,10 @@ CHANGE_ROW = f"""
         duplicate = :duplicate, reference = :reference, timestamp = :timestamp, status = :status,
         ended_at = :ended_at, notes = :notes, error = :error, commit_hash = :commit_hash,
         workdir_dirty = :workdir_dirty, cli = :cli, full_store = :full_store,
-        reproduce = :reproduce, block = :block, changed = {_NEXT_CHANGE}
+        reproduce = :reproduce, block = :block, changed = {sql.NEXT_CHANGE}
     WHERE id = :id
 """  # noqa: S608 - constants
-PUT_AWAY = f"UPDATE runs SET deleted_at = :now, changed = {_NEXT_CHANGE} WHERE id = :id"  # noqa: S608 - constants
+PUT_AWAY = f"UPDATE runs SET deleted_at = :now, changed = {sql.NEXT_CHANGE} WHERE id = :id"  # noqa: S608 - constants
 REMOVE_SETS = "DELETE FROM run_params WHERE run_id = :id"
 REMOVE_FLAT = "DELETE FROM params WHERE run_id = :id"
 EVENTS_OF_FIELD = "SELECT old FROM events WHERE run_id = :id AND field = :field"
@@ -131,7 +130,7 @@ class BlockTable:
                 id=row[0],
                 changed=row[26],
                 is_deleted=row[27] is not None,
-                run=rows.run_from_row(row, tuple(sets.get(row[0], ()))),
+                run=rows.run_from_row(row, tuple(sets.get(row[0], ())), {}),
             )
             for row in found
         ]
@@ -178,9 +177,7 @@ class BlockWriter:
         trees: Mapping[str, str],
     ) -> int:
         """Take the next number, let the caller make the block with it, and write the run."""
-        experiment_id, number = self._database._next_number(  # noqa: SLF001 - the same room
-            self._connection, experiment_name
-        )
+        experiment_id, number = self._database.next_number(self._connection, experiment_name)
         block = make_block(number)
         fields = fields_from_block(block)
         now = now_micros()
@@ -326,7 +323,8 @@ class BlockWriter:
             ),
         ):
             if old != new:
-                self._database._add_event(self._connection, row.id, author, field, old, new)  # noqa: SLF001 - the same room
+                # Whoever changed the file takes it back there.
+                add_event(self._connection, row.id, Edit(field, old, new, author, None))
 
     def _present_place(self, row_id: int) -> dict[str, Any]:
         statement = "SELECT experiment_id, run_number, duplicate FROM runs WHERE id = :id"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from runstore.errors import (
 from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.params import ParameterSet
 from runstore.model.reference import build_reference
-from runstore.model.run import Event, Experiment, Run
+from runstore.model.run import Experiment, Run
 from runstore.model.status import Status
 from runstore.storage import rows
 from runstore.storage import statements as sql
@@ -73,6 +73,54 @@ def _started_row(new: NewRun, experiment_id: int, number: int, reference: str) -
         process.started_ticks if process else None,
         rows.facts_to_text(new.facts),
     )
+
+
+class Edit(NamedTuple):
+    """An edit of a run, to be noted.
+
+    Attributes:
+        field: What was changed.
+        old: Its value before.
+        new: Its value now.
+        author: Who did it.
+        operation: Stands for everything that was done at once; None for what `undo` leaves alone.
+        undoes: The operation that this one takes back, if any.
+    """
+
+    field: str
+    old: str | None
+    new: str | None
+    author: str
+    operation: str | None
+    undoes: str | None = None
+
+
+def add_event(connection: Connection, run_id: int, edit: Edit) -> None:
+    """Note an edit, within the caller's transaction."""
+    event = {"run_id": run_id, "at": now_micros(), **edit._asdict()}
+    connection.execute(sql.ADD_EVENT, event)
+
+
+def run_row(connection: Connection, uid: str) -> Any:
+    """Return the row of a run, in the order of `statements.RUN_COLUMNS`.
+
+    Raises:
+        RunNotFoundError: There is no such run.
+    """
+    row = connection.execute(sql.RUN_BY_UID, {"uid": uid}).fetchone()
+    if row is None:
+        raise RunNotFoundError(f"There is no run {uid} in this store.")
+    return row
+
+
+def _for_each(connection: Connection, statement: str, run_ids: Sequence[int]) -> Iterator[Any]:
+    """Yield what a statement gives for these rows, some at a time."""
+    # Engines limit the number of parameters of a statement: 999 in SQLite before 3.32.
+    for begin in range(0, len(run_ids), 500):
+        some = run_ids[begin : begin + 500]
+        marks = ", ".join(f":i{n}" for n in range(len(some)))
+        parameters = {f"i{n}": run_id for n, run_id in enumerate(some)}
+        yield from connection.execute(statement.format(ids=marks), parameters).fetchall()
 
 
 def now_micros() -> int:
@@ -139,14 +187,21 @@ class Database:
             The run number and the reference.
         """
         with self.driver.write() as connection:
-            experiment_id, number = self._next_number(connection, new.experiment_name)
+            experiment_id, number = self.next_number(connection, new.experiment_name)
             reference = build_reference(new.experiment_name, number, new.timestamp)
             started = _started_row(new, experiment_id, number, reference)
             run_id = connection.execute(sql.START_RUN, started).fetchone()[0]
             self.insert_sets(connection, run_id, new.parameter_sets)
         return number, reference
 
-    def _next_number(self, connection: Connection, experiment_name: str) -> tuple[int, int]:
+    def next_number(self, connection: Connection, experiment_name: str) -> tuple[int, int]:
+        """Take the next run number of an experiment, which is made when it is new.
+
+        Within the caller's transaction.
+
+        Returns:
+            The experiment's row id, and the number.
+        """
         experiment_id, number = connection.execute(
             sql.NEXT_RUN_NUMBER, {"name": experiment_name, "now": now_micros()}
         ).fetchone()
@@ -196,6 +251,7 @@ class Database:
         error: str | None = None,
         traceback: str | None = None,
         exit_code: int | None = None,
+        patience_s: float | None = None,
     ) -> None:
         """Write the end of a run; durable on return.
 
@@ -203,7 +259,7 @@ class Database:
             RunNotFoundError: No such run is kept.
             RunFinishedError: Its end was reported before.
         """
-        with self.driver.write() as connection:
+        with self.driver.write(patience_s) as connection:
             changed = connection.execute(
                 sql.FINISH_RUN,
                 {
@@ -228,7 +284,7 @@ class Database:
     def resume_run(self, uid: str, status: Status, process: ProcessIdentity, author: str) -> None:
         """Begin a new life of a run that has ended; leaves an event with the old status."""
         with self.driver.write() as connection:
-            row = self._row(connection, uid)
+            row = run_row(connection, uid)
             if not Status(row[6]).is_final:
                 raise RunActiveError(
                     f"The run {row[4]} is still {row[6]}.",
@@ -248,14 +304,15 @@ class Database:
                     "process_started": process.started_ticks,
                 },
             )
-            self._add_event(connection, row[0], author, "status", row[6], status.value)
+            # What a run did since it was resumed cannot be taken back.
+            add_event(connection, row[0], Edit("status", row[6], status.value, author, None))
 
     def mark_lost(self, runs: Iterable[Run]) -> None:
         """Write `lost` for runs whose process is gone, each as long as it is still the same."""
         with self.driver.write() as connection:
             for run in runs:
                 process = run.process
-                run_id = self._row(connection, run.uid)[0]
+                run_id = run_row(connection, run.uid)[0]
                 connection.execute(
                     sql.MARK_LOST,
                     {
@@ -296,59 +353,6 @@ class Database:
         with self.driver.write() as connection:
             connection.execute(sql.SET_REPRODUCE, {"uid": uid, "reproduce": command})
 
-    # Editing
-
-    def edit_notes(self, uid: str, notes: str | None, author: str) -> None:
-        """Replace the notes and leave an event; the same notes again leave none."""
-        with self.driver.write() as connection:
-            row = self._row(connection, uid)
-            if row[11] == notes:
-                return
-            connection.execute(sql.EDIT_NOTES, {"id": row[0], "new": notes})
-            self._add_event(connection, row[0], author, "notes", row[11], notes)
-
-    def move_run(self, uid: str, experiment_name: str, author: str) -> None:
-        """Put a run under another experiment, with that one's next number.
-
-        The old reference keeps finding the run; its number is never given again.
-        """
-        with self.driver.write() as connection:
-            row = self._row(connection, uid)
-            if row[2] == experiment_name:
-                return
-            experiment_id, number = self._next_number(connection, experiment_name)
-            reference = build_reference(experiment_name, number, row[5])
-            connection.execute(
-                sql.MOVE_RUN,
-                {
-                    "id": row[0],
-                    "experiment_id": experiment_id,
-                    "run_number": number,
-                    "reference": reference,
-                },
-            )
-            connection.execute(sql.ADD_ALIAS, {"reference": row[4], "run_id": row[0]})
-            self._add_event(connection, row[0], author, "experiment_name", row[2], experiment_name)
-            self._add_event(connection, row[0], author, "reference", row[4], reference)
-
-    def _add_event(
-        self,
-        connection: Connection,
-        run_id: int,
-        author: str,
-        field: str,
-        old: str | None,
-        new: str | None,
-    ) -> None:
-        event = {"run_id": run_id, "at": now_micros(), "author": author, "field": field}
-        connection.execute(sql.ADD_EVENT, {**event, "old": old, "new": new})
-
-    def _row(self, connection: Connection, uid: str) -> Any:
-        row = connection.execute(sql.RUN_BY_UID, {"uid": uid}).fetchone()
-        if row is None:
-            raise RunNotFoundError(f"There is no run {uid} in this store.")
-        return row
-
     # Reading
 
     def select_runs(self, statement: str, parameters: Mapping[str, Any]) -> list[Run]:
@@ -361,22 +365,29 @@ class Database:
         """Return runs with their row ids, for paging."""
         with self.driver.read() as connection:
             found = connection.execute(statement, parameters).fetchall()
-            sets = self._sets_of(connection, [row[0] for row in found])
-        return [(row[0], rows.run_from_row(row, tuple(sets.get(row[0], ())))) for row in found]
+            ids = [row[0] for row in found]
+            sets = self._sets_of(connection, ids)
+            tags = self._tags_of(connection, ids)
+        return [
+            (row[0], rows.run_from_row(row, tuple(sets.get(row[0], ())), tags.get(row[0], {})))
+            for row in found
+        ]
 
     def _sets_of(
         self, connection: Connection, run_ids: Sequence[int]
     ) -> dict[int, list[ParameterSet]]:
         sets: dict[int, list[ParameterSet]] = {}
-        # Engines limit the number of parameters of a statement: 999 in SQLite before 3.32.
-        for begin in range(0, len(run_ids), 500):
-            some = run_ids[begin : begin + 500]
-            marks = ", ".join(f":i{n}" for n in range(len(some)))
-            statement = sql.SETS_OF_RUNS.format(ids=marks)
-            parameters = {f"i{n}": run_id for n, run_id in enumerate(some)}
-            for row in connection.execute(statement, parameters).fetchall():
-                sets.setdefault(row[0], []).append(rows.set_from_row(row))
+        for row in _for_each(connection, sql.SETS_OF_RUNS, run_ids):
+            sets.setdefault(row[0], []).append(rows.set_from_row(row))
         return sets
+
+    def _tags_of(
+        self, connection: Connection, run_ids: Sequence[int]
+    ) -> dict[int, dict[str, str]]:
+        tags: dict[int, dict[str, str]] = {}
+        for run_id, key, value in _for_each(connection, sql.TAGS_OF_RUNS, run_ids):
+            tags.setdefault(run_id, {})[key] = value
+        return tags
 
     def run_by_uid(self, uid: str) -> Run | None:
         """Return the run, or None."""
@@ -459,13 +470,6 @@ class Database:
             if len(found) < limit:
                 found += connection.execute(sql.REFERENCES_WITH_PREFIX, bounds).fetchall()
         return list(dict.fromkeys(row[0] for row in found))[:limit]
-
-    def events(self, uid: str) -> list[Event]:
-        """Return the edits of a run, oldest first."""
-        with self.driver.read() as connection:
-            run_id = self._row(connection, uid)[0]
-            found = connection.execute(sql.EVENTS_OF_RUN, {"run_id": run_id}).fetchall()
-        return [rows.event_from_row(row) for row in found]
 
     def document(self, uid: str, name: str) -> str | None:
         """Return a captured text of a run, or None."""

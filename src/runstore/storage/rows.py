@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -51,8 +51,10 @@ def facts_from_text(text: str | None) -> Facts:
     return Facts(values=values, unknown=kept["unknown"])
 
 
-def run_from_row(row: Sequence[Any], sets: tuple[ParameterSet, ...]) -> Run:
-    """Build a run from a row of `statements.RUN_COLUMNS` and its parameter sets."""
+def run_from_row(
+    row: Sequence[Any], sets: tuple[ParameterSet, ...], tags: Mapping[str, str]
+) -> Run:
+    """Build a run from a row of `statements.RUN_COLUMNS`, its parameter sets and its tags."""
     process = None
     if row[20] is not None:
         process = ProcessIdentity(
@@ -82,6 +84,7 @@ def run_from_row(row: Sequence[Any], sets: tuple[ParameterSet, ...]) -> Run:
         facts=facts_from_text(row[24]),
         block=row[25],
         parameter_sets=sets,
+        tags=tags,
     )
 
 
@@ -91,5 +94,13 @@ def set_from_row(row: Sequence[Any]) -> ParameterSet:
 
 
 def event_from_row(row: Sequence[Any]) -> Event:
-    """Build an event from a row of `statements.EVENTS_OF_RUN`."""
-    return Event(at=from_micros(row[0]), author=row[1], field=row[2], old=row[3], new=row[4])
+    """Build an event from a row of `edits.EVENTS_OF_RUN`."""
+    return Event(
+        at=from_micros(row[0]),
+        author=row[1],
+        field=row[2],
+        old=row[3],
+        new=row[4],
+        operation=row[5],
+        undoes=row[6],
+    )

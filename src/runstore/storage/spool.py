@@ -1,36 +1,46 @@
-"""What is in flight: points of metrics, and ends of runs that the database did not take.
+"""What is in flight: points and output of runs, and records that the database did not take.
 
-An end is one file, `spool/<uid>.end.json`, written whole and synced before it gets its name. It
-is absorbed once, in any order, by the next one who opens the store. When the store's folder
-itself refuses, the file goes to the user's state folder, under a name made from the store's path.
+A record is one file, `spool/<uid>.<time>.<kind>.json`, written whole and synced before it gets its
+name. It is absorbed once, in any order, by the next one who opens the store, or by the run itself
+when the obstacle is gone. When the store's folder itself refuses, the file goes to the user's
+state folder, under a name made from the store's path.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-_SUFFIX = ".end.json"
 POINTS_SUFFIX = ".points"
+OUTPUT_SUFFIX = ".output"
+OBJECTS = "objects"
+_RECORD_SUFFIX = ".json"
+T = TypeVar("T")
 
 
-class Ending(NamedTuple):
-    """The end of a run, as `Database.finish_run` takes it; `ended_at` in microseconds."""
+class Record(NamedTuple):
+    """Something that the database did not take when it happened.
 
+    Attributes:
+        path: Its file.
+        uid: The run it is about.
+        kind: `end`, `artifact`, `input`, `tags` or `notes`.
+        body: What happened.
+    """
+
+    path: Path
     uid: str
-    status: str
-    ended_at: int
-    error: str | None = None
-    traceback: str | None = None
-    exit_code: int | None = None
+    kind: str
+    body: Mapping[str, Any]
 
 
 class Spool:
-    """The endings kept aside for one store.
+    """What is in flight for one store.
 
     Args:
         folder: The store's folder.
@@ -38,12 +48,30 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        # Set when this process kept something aside, so that it asks again by and by.
+        self.has_kept = False
+
+    # In
 
     @property
     def places(self) -> tuple[Path, ...]:
-        """The folders where something may be in flight: the store's, and the user's own."""
-        state = _state_folder()
-        return self._folder / "spool", Path(state) / _name_of(self._folder)
+        """The folders where something may be put: the store's, and one of the user's own."""
+        return self._folder / "spool", Path(_state_folder()) / _name_of(self._folder)
+
+    def in_first_place(self, work: Callable[[Path], T]) -> T:
+        """Do something in the first place that takes it, and return what it gives.
+
+        Raises:
+            OSError: No place took it; that of the last one.
+        """
+        refused: OSError | None = None
+        for place in self._offered():
+            try:
+                place.mkdir(parents=True, exist_ok=True)
+                return work(place)
+            except OSError as error:
+                refused = error
+        raise refused or OSError("no place for what is in flight")
 
     def usable_place(self) -> Path:
         """Return the first place that there is or that can be made.
@@ -51,15 +79,7 @@ class Spool:
         Raises:
             OSError: There is none.
         """
-        refused: OSError | None = None
-        for place in self._offered():
-            try:
-                place.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                refused = error
-            else:
-                return place
-        raise refused or OSError("no place for what is in flight")
+        return self.in_first_place(lambda place: place)
 
     def _offered(self) -> Iterator[Path]:
         for place in self.places:
@@ -67,52 +87,66 @@ class Spool:
             if place.parent != self._folder or self._folder.is_dir():
                 yield place
 
-    def keep(self, ending: Ending) -> Path:
-        """Write an ending to the first place that takes it, and return its path.
+    def keep(self, uid: str, kind: str, body: Mapping[str, Any]) -> Path:
+        """Write a record to the first place that takes it, and return its path.
 
         Raises:
             OSError: No place took it.
         """
-        refused: OSError | None = None
-        for place in self._offered():
-            try:
-                return _write(place, ending)
-            except OSError as error:
-                refused = error
-        raise refused or OSError("no place to keep the end of a run")
+        self.has_kept = True
+        name = f"{uid}.{time.time_ns():020d}.{kind}{_RECORD_SUFFIX}"
+        text = json.dumps(body)
+        return self.in_first_place(lambda place: _write(place / name, text))
 
-    def endings(self) -> Iterator[tuple[Path, Ending]]:
-        """Yield what is kept aside; a file that does not parse stays where it is."""
-        for place in self._place_names():
-            try:
-                names = os.listdir(place)  # noqa: PTH208 - at every opening
-            except OSError:
-                continue
-            for path in [Path(place, name) for name in names if name.endswith(_SUFFIX)]:
-                with suppress(OSError, ValueError, TypeError):
-                    yield path, Ending(**json.loads(path.read_text(encoding="utf-8")))
+    # Out
+
+    def records(self) -> Iterator[Record]:
+        """Yield what is kept aside, in order; a file that does not parse stays where it is."""
+        for path in self._files(_RECORD_SUFFIX):
+            parts = path.name.split(".")
+            with suppress(OSError, ValueError, TypeError):
+                body = json.loads(path.read_text(encoding="utf-8"))
+                if len(parts) == 4 and isinstance(body, dict):  # noqa: PLR2004 - as `keep` names them
+                    yield Record(path, parts[0], parts[2], body)
+
+    def has_anything(self) -> bool:
+        """Tell whether anything is in flight; quick, for every opening."""
+        for place in self._places_to_read():
+            with suppress(OSError):
+                if os.listdir(place):  # noqa: PTH208 - at every opening
+                    return True
+        return False
 
     def point_files(self, uid: str = "") -> list[Path]:
         """Return the files of metric points of a run, or of all, the oldest first."""
+        return self._files(POINTS_SUFFIX, uid)
+
+    def output_files(self, uid: str = "") -> list[Path]:
+        """Return the files of printed lines of a run, or of all, the oldest first."""
+        return self._files(OUTPUT_SUFFIX, uid)
+
+    def _files(self, suffix: str, uid: str = "") -> list[Path]:
         found: list[tuple[str, str]] = []
-        for place in self._place_names():
+        for place in self._places_to_read():
             try:
                 names = os.listdir(place)  # noqa: PTH208 - at every opening
             except OSError:
                 continue
             found += [
-                (name, place)
-                for name in names
-                if name.endswith(POINTS_SUFFIX) and name.startswith(uid)
+                (name, place) for name in names if name.endswith(suffix) and name.startswith(uid)
             ]
         return [Path(place, name) for name, place in sorted(found)]
 
-    def _place_names(self) -> list[str]:
-        """Return the places that there are, as text, which is quicker."""
+    def _places_to_read(self) -> list[str]:
+        """Return the places where something of this store may be, as text, which is quicker.
+
+        Of the user's own, all are: a store that was moved has another name there, and a run is
+        known by its uid wherever it is.
+        """
         places = [os.path.join(self._folder, "spool")]  # noqa: PTH118 - at every opening
         state = _state_folder()
-        if os.path.isdir(state):  # noqa: PTH112 - the same
-            places.append(os.path.join(state, _name_of(self._folder)))  # noqa: PTH118 - the same
+        with suppress(OSError):
+            places += [os.path.join(state, name) for name in os.listdir(state)]  # noqa: PTH118, PTH208 - the same
         return places
 
 
@@ -121,13 +155,11 @@ def uid_of(path: Path) -> str:
     return path.name.partition(".")[0]
 
 
-def _write(place: Path, ending: Ending) -> Path:
-    place.mkdir(parents=True, exist_ok=True)
-    path = place / f"{ending.uid}{_SUFFIX}"
+def _write(path: Path, text: str) -> Path:
     aside = path.with_suffix(".tmp")
     try:
         with aside.open("w", encoding="utf-8") as file:
-            json.dump(ending._asdict(), file)
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)

@@ -16,7 +16,7 @@ _RUNS = f"SELECT {RUN_COLUMNS} FROM runs r JOIN experiments e ON e.id = r.experi
 _KEPT = "r.deleted_at IS NULL"
 _UNFINISHED = "('queued', 'running', 'live')"
 # Write transactions are serialised in SQLite, so nobody else takes the same change number.
-_NEXT_CHANGE = "(SELECT coalesce(max(changed), 0) + 1 FROM runs)"
+NEXT_CHANGE = "(SELECT coalesce(max(changed), 0) + 1 FROM runs)"
 
 NEXT_RUN_NUMBER = """
     INSERT INTO experiments (name, last_run_number, created_at) VALUES (:name, 1, :now)
@@ -49,7 +49,7 @@ INSERT_RUN = f"""
         :uid, :experiment_id, :run_number, :reference, :timestamp, :status, :started_at,
         :ended_at, :last_seen_at, :parent_uid, :notes, :error, :commit_hash, :workdir_dirty, :cli,
         :full_store, :reproduce, :hostname, :boot_id, :pid, :process_started, :facts, :block,
-        :duplicate, {_NEXT_CHANGE}
+        :duplicate, {NEXT_CHANGE}
     )
     RETURNING id
 """
@@ -60,12 +60,12 @@ START_RUN = f"""
         uid, experiment_id, run_number, reference, timestamp, status, started_at, last_seen_at,
         parent_uid, notes, commit_hash, workdir_dirty, cli, full_store, hostname, boot_id, pid,
         process_started, facts, changed
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {_NEXT_CHANGE})
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {NEXT_CHANGE})
     RETURNING id
 """
 
 SET_REPRODUCE = f"""
-    UPDATE runs SET reproduce = :reproduce, changed = {_NEXT_CHANGE} WHERE uid = :uid
+    UPDATE runs SET reproduce = :reproduce, changed = {NEXT_CHANGE} WHERE uid = :uid
 """
 
 INSERT_VALUES = """
@@ -131,6 +131,10 @@ SETS_OF_RUNS = """
     WHERE p.run_id IN ({ids}) ORDER BY p.run_id, p.set_index
 """
 
+TAGS_OF_RUNS = """
+    SELECT run_id, key, value FROM tags WHERE run_id IN ({ids}) ORDER BY run_id, key
+"""
+
 EXPERIMENTS = """
     SELECT e.name, e.last_run_number, count(r.id), max(r.started_at)
     FROM experiments e LEFT JOIN runs r ON r.experiment_id = e.id AND r.deleted_at IS NULL
@@ -158,14 +162,14 @@ REFERENCES_WITH_PREFIX = f"""
 FINISH_RUN = f"""
     UPDATE runs SET status = :status, ended_at = :ended_at, last_seen_at = :ended_at,
         error = coalesce(:error, error), traceback = coalesce(:traceback, traceback),
-        exit_code = coalesce(:exit_code, exit_code), changed = {_NEXT_CHANGE}
+        exit_code = coalesce(:exit_code, exit_code), changed = {NEXT_CHANGE}
     WHERE uid = :uid AND status IN ('queued', 'running', 'live', 'lost')
 """
 
 # The process is part of the condition: another one may have resumed the run meanwhile.
 MARK_LOST = f"""
     UPDATE runs SET status = 'lost', ended_at = coalesce(last_seen_at, started_at),
-        changed = {_NEXT_CHANGE}
+        changed = {NEXT_CHANGE}
     WHERE id = :id AND status IN {_UNFINISHED} AND coalesce(pid, -1) = :pid
       AND coalesce(process_started, '') = :process_started
 """
@@ -173,7 +177,7 @@ MARK_LOST = f"""
 RESUME_RUN = f"""
     UPDATE runs SET status = :status, ended_at = NULL, last_seen_at = :now, error = NULL,
         traceback = NULL, exit_code = NULL, hostname = :hostname, boot_id = :boot_id, pid = :pid,
-        process_started = :process_started, changed = {_NEXT_CHANGE}
+        process_started = :process_started, changed = {NEXT_CHANGE}
     WHERE id = :id
 """
 
@@ -182,22 +186,13 @@ SEEN_ALIVE = f"""
     WHERE uid = :uid AND status IN {_UNFINISHED} AND coalesce(last_seen_at, 0) < :now
 """
 
-EDIT_NOTES = f"UPDATE runs SET notes = :new, changed = {_NEXT_CHANGE} WHERE id = :id"
-MOVE_RUN = f"""
-    UPDATE runs SET experiment_id = :experiment_id, run_number = :run_number, duplicate = 0,
-        reference = :reference, changed = {_NEXT_CHANGE}
-    WHERE id = :id
-"""
 ADD_ALIAS = """
     INSERT INTO reference_aliases (reference, run_id) VALUES (:reference, :run_id)
     ON CONFLICT (reference, run_id) DO NOTHING
 """
 ADD_EVENT = """
-    INSERT INTO events (run_id, at, author, field, old, new)
-    VALUES (:run_id, :at, :author, :field, :old, :new)
-"""
-EVENTS_OF_RUN = """
-    SELECT at, author, field, old, new FROM events WHERE run_id = :run_id ORDER BY id
+    INSERT INTO events (run_id, at, author, field, old, new, operation, undoes)
+    VALUES (:run_id, :at, :author, :field, :old, :new, :operation, :undoes)
 """
 
 FACTS_OF_RUN = "SELECT id, facts FROM runs WHERE uid = :uid"

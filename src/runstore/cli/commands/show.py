@@ -10,22 +10,28 @@ from typing import Any
 import click
 
 from runstore.cli import output
+from runstore.cli.commands.artifacts import artifact_as_json
 from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
 from runstore.cli.plain import as_text
+from runstore.cli.sparkline import sparkline
 from runstore.errors import NotFoundError
-from runstore.model.legible import local_time
-from runstore.model.metrics import MetricSummary
+from runstore.model.artifacts import Artifact, Input
+from runstore.model.legible import local_time, size_text
 from runstore.model.run import Event, Run
 from runstore.store import Store
 
 _LABEL_WIDTH = 24
+_SPARK_WIDTH = 16
+_SPARK_POINTS = 200
+_DRAWN = 50  # metrics; of more, only the numbers
 _LEFT_OUT = ("command.", "git.commit", "git.branch", "git.dirty", "git.has_untracked")
 
 
 @click.command(short_help="Show one run.")
 @click.argument("run", default="latest", shell_complete=complete_runs)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--history", is_flag=True, help="Show the edits alone, each with its old value.")
 @click.option(
     "--document", metavar="NAME", help="Print a captured text: patch, packages, untracked."
 )
@@ -33,7 +39,7 @@ _LEFT_OUT = ("command.", "git.commit", "git.branch", "git.dirty", "git.has_untra
 @click.option(
     "--packages", "document", flag_value="packages", help="The same as --document packages."
 )
-def command(run: str, document: str | None, *, as_json: bool) -> None:
+def command(run: str, document: str | None, *, as_json: bool, history: bool) -> None:
     """Show everything about RUN; without it, about the newest.
 
     RUN is a reference, a unique beginning of one, mnist#7, mnist#-1 (the newest of mnist), a uid,
@@ -43,6 +49,8 @@ def command(run: str, document: str | None, *, as_json: bool) -> None:
         found = store.get(run)
         if document is not None:
             output.print_raw(_document(store, found, document))
+        elif history:
+            _print_history(store, found, as_json=as_json)
         elif as_json:
             output.print_json(_as_json(store, found))
         else:
@@ -57,23 +65,39 @@ def _document(store: Store, run: Run, name: str) -> str:
     return text
 
 
+def _print_history(store: Store, run: Run, *, as_json: bool) -> None:
+    events = store.events(run.uid)
+    if as_json:
+        output.print_json([_event_as_json(event) for event in events])
+    elif events:
+        _print_lines([(local_time(event.at), _edit(event)) for event in events])
+    else:
+        click.echo(f"runstore: nobody edited {run.reference}.", err=True)
+
+
+def _event_as_json(event: Event) -> dict[str, Any]:
+    return {**asdict(event), "at": output.as_utc(event.at)}
+
+
 def _as_json(store: Store, run: Run) -> dict[str, Any]:
     return {
         **output.run_as_json(run),
         "metrics": [asdict(one) for one in run.metrics.values()],
+        "artifacts": [artifact_as_json(one) for one in run.artifacts.values()],
+        "inputs": [_input_as_json(one) for one in run.inputs],
+        "read_by": [reader.reference for reader in store.readers_of(run.uid)],
         "documents": list(store.documents(run.uid)),
         "children": [child.reference for child in store.children(run.uid)],
-        "events": [
-            {
-                "at": output.as_utc(event.at),
-                "author": event.author,
-                "field": event.field,
-                "old": event.old,
-                "new": event.new,
-            }
-            for event in store.events(run.uid)
-        ],
+        "events": [_event_as_json(event) for event in store.events(run.uid)],
     }
+
+
+def _input_as_json(one: Input) -> dict[str, Any]:
+    times = {
+        name: None if at is None else output.as_utc(at)
+        for name, at in (("modified_at", one.modified_at), ("used_at", one.used_at))
+    }
+    return {**asdict(one), **times}
 
 
 Section = tuple[str, list[tuple[str, str]]]
@@ -86,7 +110,11 @@ def _sections(store: Store, run: Run) -> Iterator[Section]:
         place = f"{one.file}: " if one.file else ""
         title = f"parameters {place}{one.name}  {one.hash}"
         yield title, list(_flattened(one.values)) or [("", "no values are known")]
-    yield "metrics", [(key, _metric(one)) for key, one in run.metrics.items()]
+    yield "metrics", list(_metrics(run))
+    saved = run.artifacts
+    yield "artifacts", [(path, _artifact(one)) for path, one in saved.items()]
+    yield "reads", [(one.name, _input(store, one)) for one in run.inputs]
+    yield "read by", [(one.reference, one.status.value) for one in store.readers_of(run.uid)]
     yield "code", list(_code(store, run))
     yield (
         "environment",
@@ -117,6 +145,7 @@ def _head(store: Store, run: Run) -> Iterator[tuple[str, str]]:
     for label, text in (
         ("exit code", None if run.exit_code is None else str(run.exit_code)),
         ("error", run.error),
+        ("tags", output.tags_text(run.tags)),
         ("notes", run.notes),
         ("command", run.cli),
         ("folder", run.facts.values.get("command.cwd")),
@@ -175,14 +204,39 @@ def _fact(value: object) -> str:
     return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _metric(one: MetricSummary) -> str:
-    numbers = (one.last, one.min, one.max, one.mean)
-    last, low, high, mean = (f"{number:.6g}" for number in numbers)
-    return f"{last}  (min {low}, max {high}, mean {mean}; {one.count:,} points)"
+def _metrics(run: Run) -> Iterator[tuple[str, str]]:
+    """Yield each metric: a small picture of its course on a terminal, and its summary."""
+    draws = output.is_terminal()
+    for count, (key, one) in enumerate(run.metrics.items()):
+        numbers = (one.last, one.min, one.max, one.mean)
+        last, low, high, mean = (f"{number:.6g}" for number in numbers)
+        told = f"{last}  (min {low}, max {high}, mean {mean}; {one.count:,} points)"
+        if draws and count < _DRAWN and one.count > 1:
+            values = run.metric(one.key, one.set_name).sampled(_SPARK_POINTS).values
+            told = f"{sparkline(values, _SPARK_WIDTH):{_SPARK_WIDTH}}  {told}"
+        yield key, told
+
+
+def _artifact(one: Artifact) -> str:
+    return f"{size_text(one.size_bytes)}  {one.media_type}  {one.digest[:12]}"
+
+
+def _input(store: Store, one: Input) -> str:
+    size = "" if one.size_bytes is None else size_text(one.size_bytes)
+    digest = "" if one.digest is None else one.digest[:12]
+    told = "  ".join(part for part in (size, digest) if part)
+    if one.source_uid is None:
+        return told or "no digest"
+    try:
+        source = store.get(one.source_uid).reference
+    except NotFoundError:
+        source = f"{one.source_uid} (not in this store)"
+    return f"{told}  saved by {source}"
 
 
 def _edit(event: Event) -> str:
-    return f"{event.author}: {event.field}: {event.old or '(none)'} → {event.new or '(none)'}"
+    told = f"{event.author}: {output.edit_text(event.field, event.old, event.new)}"
+    return f"{told} (undo)" if event.undoes else told
 
 
 def _print_sections(sections: Iterator[Section]) -> None:

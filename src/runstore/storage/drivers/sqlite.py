@@ -114,14 +114,15 @@ class SQLiteDriver:
             raise self._translated(error) from error
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def write(self, patience_s: float | None = None) -> Iterator[sqlite3.Connection]:
         """Give this thread's connection inside a transaction that is on disk when left."""
+        patience_s = self.busy_timeout_s if patience_s is None else patience_s
         try:
             with inside_the_engine():
                 connection = self._connection()
                 if self._refusal is not None:
                     raise self._refusal
-                self._begin(connection)
+                self._begin(connection, patience_s)
                 yield from self._committed(connection)
         except sqlite3.Error as error:
             raise self._translated(error) from error
@@ -263,9 +264,9 @@ class SQLiteDriver:
             hint="Choose another folder for the store.",
         )
 
-    def _begin(self, connection: sqlite3.Connection) -> None:
+    def _begin(self, connection: sqlite3.Connection, patience_s: float) -> None:
         """Take the write lock, waiting for other writers with growing, uneven pauses."""
-        deadline = time.monotonic() + self.busy_timeout_s
+        deadline = time.monotonic() + patience_s
         while True:
             try:
                 connection.execute("BEGIN IMMEDIATE")

@@ -1,0 +1,422 @@
+"""Artifacts of a store: saving, reading, and what a run says it read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from runstore import previews
+from runstore.active import current_run, warn
+from runstore.errors import (
+    InvalidValueError,
+    NotFoundError,
+    StoreError,
+    StoreUnavailableError,
+)
+from runstore.model.artifacts import Artifact, Input, Preview, artifact_path, media_type_of
+from runstore.model.values import clean_text
+from runstore.saving import name_of_file, written_by
+from runstore.storage.artifacts import ArtifactTable, FileFacts
+from runstore.storage.objects import Contents, Objects, hashed
+from runstore.storage.rows import from_micros
+from runstore.storage.spool import OBJECTS
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
+    from runstore.store import Store
+
+# How long a program waits for a database that another one holds; then the spool takes it.
+PATIENCE_S = 5.0
+_READ_MODES = {"r", "rt", "rb"}
+# A file that was changed just now may change again and show the same time.
+_SETTLED_NS = 2_000_000_000
+_NAME_LIMIT = 1024
+
+Keep = Callable[[Objects], Contents]
+
+
+class Artifacts:
+    """What the runs of one store saved and read.
+
+    Args:
+        store: The store.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.table = ArtifactTable(store.database)
+        self.objects = Objects(store.path / OBJECTS)
+
+    # Saving
+
+    def save(
+        self, uid: str, name: Any, source: Any = None, *, media_type: str | None = None
+    ) -> tuple[Artifact, ...]:
+        """Keep a file, a folder, bytes, a stream or an object; see `ActiveRun.save`.
+
+        Returns:
+            What was kept; nothing where no disk took it, which a warning said.
+        """
+        if source is None:
+            source, name = name, name_of_file(name)
+        path = artifact_path(name)
+        if not isinstance(source, (str, os.PathLike)):
+            return self._save_one(uid, path, _kept_by(source, path), media_type, source)
+        found = _checked_source(Path(os.fspath(source)))
+        if not found.is_dir():
+            return self._save_one(uid, path, lambda objects: objects.keep_file(found), media_type)
+        saved: list[Artifact] = []
+        for inner, file in _files_in(found):
+            below = artifact_path(f"{path}/{inner}")
+            saved += self._save_one(uid, below, _keeping(file), None)
+        return tuple(saved)
+
+    def _save_one(
+        self, uid: str, path: str, keep: Keep, media_type: str | None, thing: Any = None
+    ) -> tuple[Artifact, ...]:
+        try:
+            objects, kept = self._kept(keep)
+        except OSError as error:
+            warn(f"The artifact {path!r} could not be kept: {error.strerror or error}.")
+            return ()
+        media_type = media_type or media_type_of(path)
+        saved = Artifact(
+            run_uid=uid,
+            path=path,
+            digest=kept.digest,
+            size_bytes=kept.size_bytes,
+            media_type=media_type,
+            saved_at=datetime.now(timezone.utc),
+        )
+        preview = previews.preview_of(objects.path_of(kept.digest), media_type, thing)
+        if objects is not self.objects:
+            self._store.put_aside.artifact(saved, preview, objects.folder)
+        else:
+            try:
+                self.table.put(saved, preview, patience_s=PATIENCE_S)
+            except StoreError as error:
+                self._store.put_aside.artifact(saved, preview, None, because=error)
+        return (saved,)
+
+    def _kept(self, keep: Keep) -> tuple[Objects, Contents]:
+        """Keep contents in the store; where it refuses, in the user's own folder."""
+        try:
+            return self.objects, keep(self.objects)
+        except StoreError:
+            raise
+        except OSError as refused:
+            place = self._store.spool.places[1]
+            aside = Objects(place / OBJECTS)
+            try:
+                place.mkdir(parents=True, exist_ok=True)
+                return aside, keep(aside)
+            except OSError:
+                raise refused from None
+
+    # Reading
+
+    def of_run(self, run: Run) -> dict[str, Artifact]:
+        """Return the artifacts of a run, by path."""
+        return {one.path: one for one in self.table.of_run(run.uid)}
+
+    def open(self, run: Run, path: str, mode: str, encoding: str | None) -> IO[Any]:
+        """Open the contents of an artifact; see `Run.open`."""
+        if mode not in _READ_MODES:
+            raise InvalidValueError(
+                f"An artifact cannot be opened as {mode!r}.",
+                kept="What was saved stays as it is.",
+                hint="Use 'rb' or 'r'; to change it, save it again.",
+            )
+        one = self._one(run, path)
+        place = self.objects.whole(one.digest, one.size_bytes)
+        self._note_use(run, [one])
+        if mode == "rb":
+            return place.open("rb")
+        return place.open("r", encoding=encoding or "utf-8")
+
+    def download(
+        self, run: Run, path: str | None, to: str | os.PathLike[str], *, link: bool
+    ) -> tuple[Path, ...]:
+        """Write artifacts into a folder; see `Run.download`."""
+        wanted = self._wanted(run, path)
+        folder = Path(to)
+        written: list[Path] = []
+        for one in wanted:
+            target = folder / one.path
+            _check_inside(target, folder)
+            try:
+                self.objects.copy_to(one.digest, one.size_bytes, target, link=link)
+            except StoreError:
+                raise
+            except OSError as error:
+                raise StoreUnavailableError(
+                    f"{target} could not be written: {error.strerror or error}.",
+                    kept=f"{len(written)} files were written; the store was not changed.",
+                ) from error
+            written.append(target)
+        self._note_use(run, wanted)
+        return tuple(written)
+
+    def _one(self, run: Run, path: str) -> Artifact:
+        known = self.of_run(run)
+        found = known.get(path) or known.get(artifact_path(path))
+        if found is None:
+            raise _no_artifact(run, path, known)
+        return found
+
+    def _wanted(self, run: Run, path: str | None) -> Sequence[Artifact]:
+        known = self.of_run(run)
+        if path is None:
+            return list(known.values())
+        name = artifact_path(path.rstrip("/") or path)
+        if name in known:
+            return [known[name]]
+        below = [one for one in known.values() if one.path.startswith(f"{name}/")]
+        if not below:
+            raise _no_artifact(run, path, known)
+        return below
+
+    # Lineage
+
+    def _note_use(self, run: Run, wanted: Sequence[Artifact]) -> None:
+        """Let the run that reads these artifacts know where they came from."""
+        reader = current_run()
+        if reader is None or reader.uid == run.uid or reader.store.path != self._store.path:
+            return
+        for one in wanted:
+            self.note_input(
+                reader.uid,
+                Input(
+                    name=f"{run.reference}/{one.path}",
+                    digest=one.digest,
+                    size_bytes=one.size_bytes,
+                    modified_at=one.saved_at,
+                    location=None,
+                    source_uid=run.uid,
+                    used_at=datetime.now(timezone.utc),
+                ),
+            )
+
+    def use(
+        self, uid: str, source: Any, name: str | None = None, *, digest: bool | str = True
+    ) -> Input:
+        """Note data that a run reads; see `ActiveRun.use`."""
+        if isinstance(source, Artifact):
+            owner = self._store.get(source.run_uid)
+            used = Input(
+                name=name or f"{owner.reference}/{source.path}",
+                digest=source.digest,
+                size_bytes=source.size_bytes,
+                modified_at=source.saved_at,
+                location=None,
+                source_uid=source.run_uid,
+                used_at=datetime.now(timezone.utc),
+            )
+        else:
+            used = self._used_file(uid, os.fspath(source), name, digest=digest)
+        self.note_input(uid, used)
+        return used
+
+    def _used_file(self, uid: str, given: str, name: str | None, *, digest: bool | str) -> Input:
+        given_digest = digest if isinstance(digest, str) else None
+        size, modified, location = None, None, given
+        if "://" not in given:
+            found = _checked_source(Path(given))
+            location = str(found.absolute())
+            size, modified_ns = _extent(found)
+            modified = from_micros(modified_ns // 1000)
+            if digest is True:
+                given_digest = self._digest_of(found)
+        source = self.table.saved_by(given_digest, but=uid) if given_digest else None
+        return Input(
+            name=clean_text(name or given)[:_NAME_LIMIT],
+            digest=given_digest,
+            size_bytes=size,
+            modified_at=modified,
+            location=clean_text(location),
+            source_uid=source,
+            used_at=datetime.now(timezone.utc),
+        )
+
+    def _digest_of(self, path: Path) -> str:
+        """Return the digest of a file, or of a folder's list of files."""
+        if not path.is_dir():
+            return self._digest_of_file(path)
+        listed = hashlib.sha256()
+        for inner, file in _files_in(path):
+            line = f"{self._digest_of_file(file)} {inner}\n"
+            listed.update(line.encode(errors="surrogateescape"))
+        return listed.hexdigest()
+
+    def _digest_of_file(self, path: Path) -> str:
+        """Return a file's digest; one that was read before and is the same is not read again."""
+        with path.open("rb") as file:
+            about = os.fstat(file.fileno())
+            facts = FileFacts(
+                about.st_size,
+                about.st_mtime_ns,
+                f"{about.st_dev}:{about.st_ino}:{about.st_ctime_ns}",
+            )
+            location = clean_text(str(path.absolute()))
+            with suppress(StoreError):
+                if known := self.table.digest_of_file(location, facts):
+                    return known
+            digest, _ = hashed(file)
+        is_settled = _now_ns() - max(about.st_mtime_ns, about.st_ctime_ns) > _SETTLED_NS
+        if is_settled:
+            with suppress(StoreError):
+                self.table.remember_file(location, facts, digest)
+        return digest
+
+    def note_input(self, uid: str, used: Input) -> None:
+        """Note what a run read; where the database refuses, it is kept aside."""
+        try:
+            self.table.put_input(uid, used, patience_s=PATIENCE_S)
+        except StoreError as error:
+            self._store.put_aside.input(uid, used, because=error)
+
+    def preview_of(self, digest: str) -> Preview | None:
+        """Return something small to look at instead of these contents, or None."""
+        return self.table.preview_of(digest)
+
+
+def _keeping(file: Path) -> Keep:
+    return lambda objects: objects.keep_file(file)
+
+
+def _kept_by(thing: Any, path: str) -> Keep:
+    """Return what keeps bytes, a stream or an object.
+
+    Raises:
+        InvalidValueError: Nothing is known that would make a file of it.
+    """
+    if isinstance(thing, (bytes, bytearray, memoryview)):
+        return lambda objects: objects.keep_bytes(thing)
+    write = written_by(thing, path)
+    if callable(getattr(thing, "read", None)):
+        return lambda objects: _keep_stream(objects, thing)
+    if write is None:
+        raise InvalidValueError(
+            f"A {type(thing).__name__} cannot be saved as {path!r}.",
+            kept="Nothing was saved.",
+            hint="Give bytes or a file, or a suffix that says how: .json, .pkl, .npz.",
+        )
+
+    def keep(objects: Objects) -> Contents:
+        with objects.aside(Path(path).suffix.lower()) as aside:
+            write(thing, aside)
+            return objects.adopt(aside)
+
+    return keep
+
+
+def _keep_stream(objects: Objects, stream: Any) -> Contents:
+    if isinstance(stream, io.TextIOBase):
+        return objects.keep_bytes(stream.read().encode())
+    begin = stream.tell() if stream.seekable() else None
+    try:
+        return objects.keep_stream(stream)
+    except OSError:
+        if begin is not None:
+            stream.seek(begin)  # the next place gets all of it
+        raise
+
+
+def _checked_source(path: Path) -> Path:
+    """Return a path that can be read.
+
+    Raises:
+        NotFoundError: There is nothing, or nothing that may be read.
+    """
+    try:
+        about = path.stat()
+        if stat.S_ISREG(about.st_mode):
+            path.open("rb").close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise NotFoundError(
+            f"{str(path)!r} cannot be read: {reason}.",
+            kept="Nothing was saved.",
+            hint="A text is a path here; to save the text itself: save(name, text.encode()).",
+        ) from error
+    if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):
+        raise InvalidValueError(
+            f"{str(path)!r} is neither a file nor a folder.", kept="Nothing was saved."
+        )
+    return path
+
+
+def _files_in(folder: Path) -> list[tuple[str, Path]]:
+    """Return the files of a folder by their relative names, in order.
+
+    Links within the folder are followed; empty folders are left out.
+
+    Raises:
+        InvalidValueError: A link leads out of the folder, or to a folder above itself.
+    """
+    root = folder.resolve()
+    found: list[tuple[str, Path]] = []
+    for place, folders, names in os.walk(folder, followlinks=False):
+        here = Path(place)
+        folders.sort()
+        links = [one for one in folders if (here / one).is_symlink()]
+        for name in sorted([*names, *links]):
+            file = here / name
+            if not file.is_symlink():
+                if file.is_file():
+                    found.append((file.relative_to(folder).as_posix(), file))
+                continue
+            target = file.resolve()
+            if not target.is_relative_to(root) or target.is_dir():
+                raise InvalidValueError(
+                    f"{str(file)!r} is a link to {str(target)!r}.",
+                    kept="Nothing was saved.",
+                    hint="Links out of it, and links to folders, are not followed; copy the data.",
+                )
+            if target.is_file():
+                found.append((file.relative_to(folder).as_posix(), file))
+    return found
+
+
+def _extent(path: Path) -> tuple[int, int]:
+    """Return the size of a file or of all files of a folder, and the last change in ns."""
+    if not path.is_dir():
+        about = path.stat()
+        return about.st_size, about.st_mtime_ns
+    found = [file.stat() for _, file in _files_in(path)]
+    latest = max((one.st_mtime_ns for one in found), default=path.stat().st_mtime_ns)
+    return sum(one.st_size for one in found), latest
+
+
+def _check_inside(target: Path, folder: Path) -> None:
+    """Refuse to write through a link that leads out of the folder."""
+    if not target.parent.resolve().is_relative_to(folder.resolve()):
+        raise InvalidValueError(
+            f"{str(target)!r} leads out of {str(folder)!r} through a link.",
+            kept="Nothing was written there.",
+            hint="Choose another folder.",
+        )
+
+
+def _no_artifact(run: Run, path: str, known: dict[str, Artifact]) -> NotFoundError:
+    import difflib
+
+    close = difflib.get_close_matches(path, known, n=1)
+    shown = ", ".join(list(known)[:10]) + (", …" if len(known) > 10 else "")  # noqa: PLR2004 - a line
+    return NotFoundError(
+        f"{run.reference} has no artifact {path!r}.",
+        hint=f"Did you mean {close[0]!r}?" if close else f"It has: {shown or 'none'}.",
+    )
+
+
+def _now_ns() -> int:
+    import time
+
+    return time.time_ns()

@@ -1,0 +1,49 @@
+"""runstore artifacts: the files that a run saved and the data it read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from runstore.cli import output
+from runstore.cli.completions import complete_runs
+from runstore.cli.context import open_store
+from runstore.model.artifacts import Artifact
+from runstore.model.legible import local_time, size_text
+
+_COLUMNS = (
+    output.Column("path", narrowest=20, rank=0),
+    output.Column("size", narrowest=10, rank=1),
+    output.Column("type", narrowest=10, rank=2),
+    output.Column("saved", narrowest=19, rank=3),
+    output.Column("sha256", narrowest=12, rank=4),
+)
+
+
+@click.command(short_help="List the files that a run saved.")
+@click.argument("run", default="latest", shell_complete=complete_runs)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(run: str, *, as_json: bool) -> None:
+    """List the artifacts of RUN; without it, those of the newest. `runstore get` fetches them."""
+    with open_store() as store:
+        found = store.get(run)
+        saved = list(found.artifacts.values())
+    if as_json:
+        output.print_json([artifact_as_json(one) for one in saved])
+        return
+    if not saved:
+        click.echo(f"runstore: {found.reference} saved nothing.", err=True)
+        return
+    output.print_table(_COLUMNS, [_row(one) for one in saved])
+
+
+def _row(one: Artifact) -> tuple[str, ...]:
+    size = size_text(one.size_bytes)
+    return one.path, size, one.media_type, local_time(one.saved_at), one.digest[:12]
+
+
+def artifact_as_json(one: Artifact) -> dict[str, Any]:
+    """Return an artifact for `--json`, times in UTC."""
+    return {**asdict(one), "saved_at": output.as_utc(one.saved_at)}

@@ -1,0 +1,137 @@
+"""runstore log: what a run printed."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+import click
+
+from runstore.cli import output
+from runstore.cli.completions import complete_runs
+from runstore.cli.context import open_store
+from runstore.model.output import LOGGING, STDERR, STDOUT, OutputLine
+from runstore.store import Store
+
+_POLL_S = 0.25
+# Escape sequences; of them only colours and the like (SGR) may reach a terminal.
+_SEQUENCE = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+
+
+@click.command(short_help="Show what a run printed.")
+@click.argument("run", default="latest", shell_complete=complete_runs)
+@click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
+@click.option("-n", "--lines", type=click.IntRange(0), metavar="N", help="Only the last N lines.")
+@click.option("-t", "--times", is_flag=True, help="With the time of each line.")
+@click.option(
+    "--stream",
+    type=click.Choice([STDOUT, STDERR, LOGGING]),
+    help="Only what came this way.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one line each.")
+def command(
+    run: str, lines: int | None, stream: str | None, *, follow: bool, times: bool, as_json: bool
+) -> None:
+    """Show what RUN printed; without it, what the newest did.
+
+    Lines of stdout, stderr and the logging module stand in the order of their printing; of a
+    progress bar there is the last state. In a pipe, colours are left out.
+    """
+    show = _Shown(with_times=times, as_json=as_json)
+    with open_store() as store:
+        found = store.get(run)
+        if follow:
+            _follow(store, found.uid, show, stream, lines)
+            return
+        chosen: Iterable[OutputLine] = _of(found.output, stream)
+        if lines is not None:
+            chosen = deque(chosen, maxlen=lines)
+        is_empty = True
+        for line in chosen:
+            show.line(line)
+            is_empty = False
+        if is_empty and not as_json:
+            click.echo(f"runstore: no output of {found.reference} was kept.", err=True)
+
+
+def _of(lines: Iterable[OutputLine], stream: str | None) -> Iterator[OutputLine]:
+    return (line for line in lines if stream is None or line.stream == stream)
+
+
+def _follow(store: Store, uid: str, show: _Shown, stream: str | None, lines: int | None) -> None:
+    from runstore.output import Follower
+
+    follower = Follower(store, uid)
+    is_first = True
+    while True:
+        whole, last, has_ended = follower.poll()
+        chosen = list(_of(whole, stream))
+        if is_first and lines is not None:
+            chosen = chosen[len(chosen) - lines :] if lines else []
+        is_first = False
+        for line in chosen:
+            show.line(line)
+        if has_ended:
+            if last is not None and last in _of([last], stream):
+                show.line(last)
+            follower.close()
+            return
+        if last is not None and (stream is None or last.stream == stream):
+            show.open_line(last)
+        time.sleep(_POLL_S)
+
+
+class _Shown:
+    """Prints lines, and on a terminal the line that is still being written."""
+
+    def __init__(self, *, with_times: bool, as_json: bool) -> None:
+        self._with_times = with_times
+        self._as_json = as_json
+        self._has_open = False
+
+    def line(self, line: OutputLine) -> None:
+        """Print a whole line."""
+        if self._has_open:
+            click.echo("\r\x1b[K", nl=False)
+            self._has_open = False
+        if self._as_json:
+            output.print_json_line(
+                {"at": output.as_utc(line.at), "stream": line.stream, "text": line.text}
+            )
+        else:
+            click.echo(self._text(line))
+
+    def open_line(self, line: OutputLine) -> None:
+        """Show how far a line goes by now; only where it can be written over."""
+        if self._as_json or not output.is_terminal():
+            return
+        import shutil
+
+        text = self._text(line)[: shutil.get_terminal_size().columns - 1]
+        click.echo(f"\r{text}\x1b[0m\x1b[K", nl=False)
+        self._has_open = True
+
+    def _text(self, line: OutputLine) -> str:
+        text = shown_text(line.text)
+        if not self._with_times:
+            return text
+        at = line.at.astimezone()
+        return f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d} {line.stream:7} {text}"
+
+
+def shown_text(text: str) -> str:
+    """Return a line for a person: colours on a terminal that wants them, nothing that obeys."""
+    parts: list[str] = []
+    begin, is_coloured = 0, False
+    keeps_colours = output.is_terminal() and output.console().color_system is not None
+    for found in _SEQUENCE.finditer(text):
+        parts.append(output.terminal_safe(text[begin : found.start()]))
+        begin = found.end()
+        if keeps_colours and _COLOUR.fullmatch(found[0]):
+            parts.append(found[0])
+            is_coloured = True
+    parts.append(output.terminal_safe(text[begin:]))
+    return "".join(parts) + ("\x1b[0m" if is_coloured else "")

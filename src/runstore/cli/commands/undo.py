@@ -1,0 +1,29 @@
+"""runstore undo: take the last edit back."""
+
+from __future__ import annotations
+
+import click
+
+from runstore.cli.completions import complete_runs
+from runstore.cli.context import open_store
+from runstore.cli.output import edit_text, terminal_safe
+from runstore.errors import NotFoundError
+
+
+@click.command(short_help="Take the last edit back.")
+@click.argument("run", required=False, shell_complete=complete_runs)
+@click.option("--dry-run", is_flag=True, help="Only say what would be taken back.")
+def command(run: str | None, *, dry_run: bool) -> None:
+    """Take back the last edit you made, or the last one of RUN, whoever made it.
+
+    Edits are notes, tags, and moves to another experiment. What one command did is taken back at
+    once; asking again takes back the edit before it.
+    """
+    with open_store() as store:
+        for uid, event in store.undo(run, dry=dry_run):
+            try:
+                reference = store.get(uid).reference
+            except NotFoundError:
+                reference = uid
+            what = edit_text(event.field, event.new, event.old)
+            click.echo(terminal_safe(f"{reference}\t{what}"))

@@ -1,0 +1,152 @@
+"""What runs keep and what they read: artifacts and inputs, and the names they may have."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from runstore.errors import InvalidValueError
+from runstore.model.values import check_text
+
+PATH_LIMIT_BYTES = 1024
+_DRIVE = re.compile(r"[A-Za-z]:($|/)")
+# What mimetypes does not know, or knows differently from one machine to the next.
+_MEDIA_TYPES = {
+    "arrow": "application/vnd.apache.arrow.file",
+    "feather": "application/vnd.apache.arrow.file",
+    "parquet": "application/vnd.apache.parquet",
+    "npy": "application/x-npy",
+    "npz": "application/x-npz",
+    "pkl": "application/x-python-pickle",
+    "pickle": "application/x-python-pickle",
+    "joblib": "application/x-joblib",
+    "pt": "application/x-pytorch",
+    "pth": "application/x-pytorch",
+    "safetensors": "application/x-safetensors",
+    "onnx": "application/x-onnx",
+    "h5": "application/x-hdf5",
+    "hdf5": "application/x-hdf5",
+    "ckpt": "application/octet-stream",
+    "csv": "text/csv",
+    "tsv": "text/tab-separated-values",
+    "json": "application/json",
+    "jsonl": "application/jsonl",
+    "ipynb": "application/x-ipynb+json",
+    "md": "text/markdown",
+    "toml": "application/toml",
+    "yaml": "application/yaml",
+    "yml": "application/yaml",
+    "txt": "text/plain",
+    "log": "text/plain",
+    "py": "text/x-python",
+    "svg": "image/svg+xml",
+    "webp": "image/webp",
+}
+UNKNOWN_TYPE = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A file that a run saved; its contents are kept once, whoever saved them.
+
+    Attributes:
+        run_uid: The run that saved it.
+        path: Its name within the run, with `/` between folders.
+        digest: SHA-256 of the contents, 64 hex digits.
+        size_bytes: Size of the contents.
+        media_type: What it is, e.g. `image/png`.
+        saved_at: When (UTC).
+    """
+
+    run_uid: str
+    path: str
+    digest: str
+    size_bytes: int
+    media_type: str
+    saved_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """Data that a run read and that stays where it is.
+
+    Attributes:
+        name: What the run calls it; for a file the path as it was given.
+        digest: SHA-256 of the contents; of a folder, of its list of files; None when unknown.
+        size_bytes: Size of the contents; None when unknown.
+        modified_at: When the file was changed last (UTC); None when unknown.
+        location: Where it was: an absolute path or a URL; None for an artifact of another run.
+        source_uid: The run that saved it; None when no run of this store did.
+        used_at: When the run said so (UTC).
+    """
+
+    name: str
+    digest: str | None
+    size_bytes: int | None
+    modified_at: datetime | None
+    location: str | None
+    source_uid: str | None
+    used_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """Something small to look at instead of the contents.
+
+    Attributes:
+        media_type: `image/png` and the like, `text/plain`, or `application/json` for the first
+            rows of a table: `{"columns": [...], "rows": [[...]], "row_count": n}`.
+        body: At most 64 KiB.
+    """
+
+    media_type: str
+    body: bytes
+
+
+def artifact_path(name: object) -> str:
+    """Return the one spelling of an artifact's name: relative, with `/` between folders.
+
+    Raises:
+        InvalidValueError: It is empty, absolute, leads out of the run's folder, or cannot be the
+            name of a file.
+    """
+    if not isinstance(name, str):
+        raise _refused(name, "is not text")
+    if check_text(name, "name") != name:
+        raise _refused(name, "holds what no file name can hold")
+    if "\\" in name:
+        raise _refused(name, "has a backslash; folders are divided by /")
+    if name.startswith("/") or _DRIVE.match(name):
+        raise _refused(name, "is absolute")
+    parts = [part for part in name.split("/") if part not in {"", "."}]
+    if ".." in parts:
+        raise _refused(name, "leads out of the run's folder")
+    if not parts or name.endswith("/"):
+        raise _refused(name, "names no file")
+    if any(len(part.encode()) > 255 for part in parts):  # noqa: PLR2004 - what file systems take
+        raise _refused(name, "has a part of more than 255 bytes")
+    path = "/".join(parts)
+    if len(path.encode()) > PATH_LIMIT_BYTES:
+        raise _refused(name, f"has more than {PATH_LIMIT_BYTES} bytes")
+    return path
+
+
+def _refused(name: object, why: str) -> InvalidValueError:
+    shown = repr(name) if len(repr(name)) <= 80 else repr(name)[:77] + "…"  # noqa: PLR2004 - a line
+    return InvalidValueError(
+        f"An artifact cannot be called {shown}: it {why}.",
+        kept="Nothing was saved.",
+        hint="Use a relative path, such as plots/loss.png.",
+    )
+
+
+def media_type_of(path: str) -> str:
+    """Return the media type that a name stands for, by its suffix."""
+    suffix = path.rpartition(".")[2].lower()
+    if found := _MEDIA_TYPES.get(suffix):
+        return found
+    import mimetypes
+
+    guessed, encoding = mimetypes.guess_type(path, strict=False)
+    return UNKNOWN_TYPE if guessed is None or encoding is not None else guessed

@@ -1,0 +1,226 @@
+"""What the database did not take: kept in the spool, and taken in when the obstacle is gone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runstore.active import warn
+from runstore.errors import (
+    ConflictError,
+    NotFoundError,
+    RunFinishedError,
+    RunstoreError,
+    StoreError,
+)
+from runstore.model.artifacts import Artifact, Input, Preview
+from runstore.model.run import Run
+from runstore.model.status import Status
+from runstore.storage.artifacts import OutputPart
+from runstore.storage.objects import Contents, Objects
+from runstore.storage.output import is_being_written
+from runstore.storage.rows import from_micros, to_micros
+from runstore.storage.spool import Record, uid_of
+
+if TYPE_CHECKING:
+    from runstore.store import Store
+
+
+class PutAside:
+    """Keeps aside what the database of a store refuses, and takes it in later.
+
+    Args:
+        store: The store.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._said: set[str] = set()
+
+    # Keeping aside
+
+    def end(self, uid: str, reference: str, ending: Mapping[str, Any], because: Exception) -> None:
+        """Keep the end of a run."""
+        self._keep(uid, "end", ending, f"The end of {reference} ({ending['status']})", because)
+
+    def artifact(
+        self,
+        saved: Artifact,
+        preview: Preview | None,
+        folder: Path | None,
+        *,
+        because: Exception | None = None,
+    ) -> None:
+        """Keep an artifact; its contents are in the store, or among the objects of a folder."""
+        import base64
+
+        body = {
+            "path": saved.path,
+            "digest": saved.digest,
+            "size_bytes": saved.size_bytes,
+            "media_type": saved.media_type,
+            "saved_at": to_micros(saved.saved_at),
+            "objects": None if folder is None else os.fspath(folder),
+            "preview": None
+            if preview is None
+            else [preview.media_type, base64.b64encode(preview.body).decode()],
+        }
+        self._keep(saved.run_uid, "artifact", body, f"The artifact {saved.path!r}", because)
+
+    def input(self, uid: str, used: Input, *, because: Exception) -> None:
+        """Keep what a run read."""
+        body = {
+            "name": used.name,
+            "digest": used.digest,
+            "size_bytes": used.size_bytes,
+            "modified_at": None if used.modified_at is None else to_micros(used.modified_at),
+            "location": used.location,
+            "source_uid": used.source_uid,
+            "used_at": to_micros(used.used_at),
+        }
+        self._keep(uid, "input", body, f"The input {used.name!r}", because)
+
+    def tags(
+        self, uid: str, changes: Mapping[str, str | None], author: str, *, because: Exception
+    ) -> None:
+        """Keep a change of tags."""
+        body = {"changes": dict(changes), "author": author}
+        self._keep(uid, "tags", body, f"The tag {next(iter(changes))!r}", because)
+
+    def notes(self, uid: str, notes: str | None, author: str, *, because: Exception) -> None:
+        """Keep a change of notes."""
+        self._keep(uid, "notes", {"notes": notes, "author": author}, "The notes", because)
+
+    def _keep(
+        self, uid: str, kind: str, body: Mapping[str, Any], what: str, because: Exception | None
+    ) -> None:
+        reason = "" if because is None else f"{because} "
+        try:
+            path = self._store.spool.keep(uid, kind, body)
+        except OSError as error:
+            warn(f"{reason}{what} could not be kept: {error}.")
+            return
+        # An experiment saves in a loop; of one trouble it hears once.
+        if str(path.parent) + kind in self._said:
+            return
+        self._said.add(str(path.parent) + kind)
+        warn(
+            f"{reason}{what} is kept in {path.parent};"
+            " it is taken in when the store can be written again."
+        )
+
+    # Taking in
+
+    def take_in(self) -> None:
+        """Take in whatever is in flight and can be taken: records, points, output."""
+        if not self._store.database.is_writable:
+            return
+        has_failed = False
+        for record in self._store.spool.records():
+            try:
+                self._take(record)
+            except (RunFinishedError, ConflictError):
+                pass  # it was told before, by whoever came first
+            except (NotFoundError, StoreError, OSError):
+                has_failed = True
+                continue
+            except (KeyError, TypeError, ValueError):
+                continue  # not as we write them: it stays where it is
+            record.path.unlink(missing_ok=True)
+        self._store.spool.has_kept = has_failed
+        self._take_points()
+        self._take_output()
+
+    def _take(self, record: Record) -> None:
+        body = record.body
+        store = self._store
+        if record.kind == "end":
+            store.database.finish_run(record.uid, **{**body, "status": Status(body["status"])})
+        elif record.kind == "artifact":
+            self._take_artifact(record.uid, body)
+        elif record.kind == "input":
+            modified = body["modified_at"]
+            times = {
+                "used_at": from_micros(body["used_at"]),
+                "modified_at": None if modified is None else from_micros(modified),
+            }
+            store.artifacts.table.put_input(record.uid, Input(**{**body, **times}))
+        elif record.kind == "tags":
+            store.edits.set_tags([record.uid], body["changes"], body["author"])
+        elif record.kind == "notes":
+            store.edits.set_notes([record.uid], body["notes"], body["author"])
+        else:
+            raise ValueError(record.kind)
+
+    def _take_artifact(self, uid: str, body: Mapping[str, Any]) -> None:
+        saved = Artifact(
+            run_uid=uid,
+            path=body["path"],
+            digest=body["digest"],
+            size_bytes=body["size_bytes"],
+            media_type=body["media_type"],
+            saved_at=from_micros(body["saved_at"]),
+        )
+        preview = None
+        if body["preview"] is not None:
+            import base64
+
+            kind, text = body["preview"]
+            preview = Preview(media_type=kind, body=base64.b64decode(text))
+        if self._store.database.run_by_uid(uid) is None:
+            raise NotFoundError(f"There is no run {uid} in this store.")
+        if body["objects"] is not None:
+            aside = Objects(Path(body["objects"]))
+            with suppress(NotFoundError):  # taken in before, up to the row
+                source = aside.whole(saved.digest, saved.size_bytes)
+                self._store.artifacts.objects.keep_file(source)
+        self._store.artifacts.table.put(saved, preview)
+        if body["objects"] is not None:
+            Objects(Path(body["objects"])).path_of(saved.digest).unlink(missing_ok=True)
+
+    def _take_points(self) -> None:
+        """Take in points of runs that have ended, or whose process is gone."""
+        for path in self._store.spool.point_files():
+            if self._is_over(uid_of(path)):
+                with suppress(StoreError, OSError):
+                    self._store.metrics_table.absorb(path, is_over=True)
+
+    def _take_output(self) -> None:
+        """Take in what runs printed that have ended, or whose process is gone."""
+        for path in self._store.spool.output_files():
+            if self._is_over(uid_of(path)) and not is_being_written(path):
+                with suppress(RunstoreError, OSError):
+                    self._take_output_file(path)
+
+    def take_output_of(self, uid: str) -> None:
+        """Take in what a run of this process printed; durable on return.
+
+        Raises:
+            StoreError: The database did not take it; the files stay.
+            OSError: The disk did not take it; the files stay.
+        """
+        for path in self._store.spool.output_files(uid):
+            if not is_being_written(path):
+                self._take_output_file(path)
+
+    def _take_output_file(self, path: Path) -> None:
+        artifacts = self._store.artifacts
+        kept: Contents = artifacts.objects.keep_file(path)
+        artifacts.table.put_output(uid_of(path), OutputPart(path.name, *kept))
+        path.unlink(missing_ok=True)
+
+    def _is_over(self, uid: str) -> bool:
+        run = self._store.database.run_by_uid(uid)
+        return run is not None and is_over(run)
+
+
+def is_over(run: Run) -> bool:
+    """Tell whether a run has ended, or its process is provably gone."""
+    if run.status.is_final or run.process is None:
+        return True
+    from runstore.capture.process import is_gone
+
+    return bool(is_gone(run.process, silent_s=0.0))

@@ -1,0 +1,143 @@
+"""The output of this process itself, of its C code and of what it starts: shown, and kept.
+
+Descriptors 1 and 2 lead to another process, which shows and keeps what comes. A thread would not
+do: code that prints while it holds Python's lock would wait for a thread that waits for the lock.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import runstore
+from runstore.active import warn
+from runstore.output import OutputKeeper
+from runstore.runner.streams import Carrier, Channel, flush_own, open_channels
+from runstore.storage.spool import Spool
+
+# The carrier needs this package and the standard library, whatever the user's setup adds.
+_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from runstore.runner import own_output; "
+_CALL = "own_output.carry_for_parent(sys.argv[2:])"
+# Signals that a terminal or a batch system sends to all processes of a group: the carrier ends
+# when the experiment has ended, with everything that it printed.
+_FOR_THE_EXPERIMENT = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+_PATIENCE_S = 10.0
+
+
+@contextmanager
+def kept(store_folder: Path, uid: str) -> Iterator[None]:
+    """Keep what this process and its children print within the block, for one run.
+
+    Where that cannot be, the output is shown as ever, and a warning says so.
+
+    Args:
+        store_folder: The store's folder.
+        uid: The run.
+    """
+    flush_own()
+    try:
+        carried = _Carried(store_folder, uid)
+    except OSError as error:
+        warn(f"The output is shown but not kept: {error}.")
+        yield
+        return
+    try:
+        yield
+    finally:
+        flush_own()
+        carried.end()
+
+
+class _Carried:
+    """Descriptors 1 and 2 on their way through a process of their own."""
+
+    def __init__(self, store_folder: Path, uid: str) -> None:
+        self._shown = os.dup(1), os.dup(2)
+        self._lock = threading.Lock()
+        self._has_ended = False
+        ended, self._end = os.pipe()
+        self._channels = open_channels(self._shown)
+        self._process = self._spawn(store_folder, uid, ended)
+        os.close(ended)
+        for place, channel in enumerate(self._channels, 1):
+            os.dup2(channel.write_end, place)
+            os.close(channel.write_end)
+        threading.Thread(target=self._watch, name="runstore-output", daemon=True).start()
+
+    def _spawn(self, store_folder: Path, uid: str, ended: int) -> subprocess.Popen[bytes]:
+        passed = [
+            f"{one.read_end}:{one.shown_on}:{int(one.is_terminal)}" for one in self._channels
+        ]
+        package = str(Path(runstore.__file__).parents[1])
+        program = [sys.executable, "-I", "-S", "-c", _PROGRAM + _CALL, package]
+        used = [ended, *self._shown, *(one.read_end for one in self._channels)]
+        return subprocess.Popen(
+            [*program, str(store_folder.absolute()), uid, str(ended), *passed],
+            stdin=subprocess.DEVNULL,
+            pass_fds=used,
+        )
+
+    def _watch(self) -> None:
+        """Show the output directly should the carrier be killed: a full pipe would stop all."""
+        self._process.wait()
+        with self._lock:
+            if self._has_ended:
+                return
+            self._restore()
+        for channel in self._channels:
+            os.set_blocking(channel.read_end, False)
+            with suppress(OSError):
+                while data := os.read(channel.read_end, 1 << 16):
+                    os.write(channel.shown_on, data)
+        warn("From here on the output is shown but not kept: what kept it was killed.")
+
+    def _restore(self) -> None:
+        self._has_ended = True
+        for place, shown in enumerate(self._shown, 1):
+            os.dup2(shown, place)
+
+    def end(self) -> None:
+        """Show the output directly again, once all that was printed is shown and kept."""
+        with self._lock:
+            if not self._has_ended:
+                self._restore()
+        os.close(self._end)
+        try:
+            self._process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            warn("The last output is still being kept; it is taken in when the store is opened.")
+            return
+        for descriptor in (*self._shown, *(one.read_end for one in self._channels)):
+            os.close(descriptor)
+
+
+def carry_for_parent(words: list[str]) -> None:
+    """Do the carrier's work; the process that began it passes on its descriptors.
+
+    Args:
+        words: Store folder, uid, the descriptor that tells the end, and for stdout and stderr
+            `<read end>:<shown on>:<is a terminal>`.
+    """
+    for name in _FOR_THE_EXPERIMENT:
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    warnings.showwarning = _say
+    channels = []
+    for name, word in zip(("stdout", "stderr"), words[3:], strict=True):
+        read_end, shown_on, is_terminal = map(int, word.split(":"))
+        channels.append(Channel(name, read_end, shown_on, -1, bool(is_terminal)))
+    keeper = OutputKeeper(Spool(Path(words[0])), words[1])
+    carrier = Carrier(tuple(channels), keeper, int(words[2]))
+    signal.signal(signal.SIGWINCH, lambda *_: carrier.resized())
+    carrier.carry()
+    keeper.close()
+
+
+def _say(message: Warning | str, *_: object, **__: object) -> None:
+    sys.stderr.write(f"runstore: {message}\n")

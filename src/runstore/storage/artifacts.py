@@ -1,0 +1,256 @@
+"""Rows of what runs produced and read: artifacts, previews, inputs, output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from runstore.errors import ConflictError, RunNotFoundError
+from runstore.model.artifacts import Artifact, Input, Preview
+from runstore.storage.database import Database
+from runstore.storage.drivers import Connection
+from runstore.storage.rows import from_micros, to_micros
+
+_OF_RUN = "run_id = (SELECT id FROM runs WHERE uid = :uid)"
+RUN_ID = "SELECT id FROM runs WHERE uid = :uid"
+PUT_ARTIFACT = """
+    INSERT INTO artifacts (run_id, path, digest, size_bytes, media_type, saved_at)
+    VALUES (:run_id, :path, :digest, :size_bytes, :media_type, :saved_at)
+    ON CONFLICT (run_id, path) DO UPDATE SET digest = excluded.digest,
+        size_bytes = excluded.size_bytes, media_type = excluded.media_type,
+        saved_at = excluded.saved_at
+"""
+PUT_PREVIEW = """
+    INSERT INTO previews (digest, media_type, body) VALUES (:digest, :media_type, :body)
+    ON CONFLICT (digest) DO NOTHING
+"""
+ARTIFACTS_OF_RUN = f"""
+    SELECT path, digest, size_bytes, media_type, saved_at FROM artifacts
+    WHERE {_OF_RUN} ORDER BY path
+"""  # noqa: S608 - a constant of this file
+PREVIEW = "SELECT media_type, body FROM previews WHERE digest = :digest"
+# A file and a folder of one name could not be written side by side.
+BELOW = """
+    SELECT path FROM artifacts WHERE run_id = :run_id AND path >= :begin AND path < :end LIMIT 1
+"""
+SAME_PATH = "SELECT path FROM artifacts WHERE run_id = :run_id AND path = :path"
+SAVED_BY = """
+    SELECT r.uid FROM artifacts a JOIN runs r ON r.id = a.run_id
+    WHERE a.digest = :digest AND r.uid <> :uid AND r.deleted_at IS NULL
+    ORDER BY a.saved_at DESC LIMIT 1
+"""
+PUT_INPUT = """
+    INSERT INTO inputs (run_id, name, digest, size_bytes, modified_at, location, source_uid,
+        used_at)
+    VALUES (:run_id, :name, :digest, :size_bytes, :modified_at, :location, :source_uid, :used_at)
+    ON CONFLICT (run_id, name) DO UPDATE SET digest = excluded.digest,
+        size_bytes = excluded.size_bytes, modified_at = excluded.modified_at,
+        location = excluded.location, source_uid = excluded.source_uid,
+        used_at = excluded.used_at
+"""
+INPUTS_OF_RUN = f"""
+    SELECT name, digest, size_bytes, modified_at, location, source_uid, used_at FROM inputs
+    WHERE {_OF_RUN} ORDER BY name
+"""  # noqa: S608 - a constant of this file
+READERS_OF_RUN = """
+    SELECT DISTINCT r.uid FROM inputs i JOIN runs r ON r.id = i.run_id
+    WHERE i.source_uid = :uid AND r.deleted_at IS NULL ORDER BY r.uid
+"""
+KNOWN_FILE = """
+    SELECT size_bytes, modified_ns, file_id, digest FROM known_files WHERE location = :location
+"""
+PUT_KNOWN_FILE = """
+    INSERT INTO known_files (location, size_bytes, modified_ns, file_id, digest)
+    VALUES (:location, :size_bytes, :modified_ns, :file_id, :digest)
+    ON CONFLICT (location) DO UPDATE SET size_bytes = excluded.size_bytes,
+        modified_ns = excluded.modified_ns, file_id = excluded.file_id, digest = excluded.digest
+"""
+PUT_OUTPUT = """
+    INSERT INTO outputs (run_id, part, digest, size_bytes)
+    VALUES (:run_id, :part, :digest, :size_bytes)
+    ON CONFLICT (run_id, part) DO UPDATE SET digest = excluded.digest,
+        size_bytes = excluded.size_bytes
+"""
+OUTPUTS_OF_RUN = f"""
+    SELECT part, digest, size_bytes FROM outputs WHERE {_OF_RUN} ORDER BY part
+"""  # noqa: S608 - a constant of this file
+
+
+class FileFacts(NamedTuple):
+    """What tells whether a file is still the one whose digest is known."""
+
+    size_bytes: int
+    modified_ns: int
+    file_id: str
+
+
+class OutputPart(NamedTuple):
+    """A file of printed lines among the objects."""
+
+    part: str
+    digest: str
+    size_bytes: int
+
+
+class ArtifactTable:
+    """What the runs of one store produced and read.
+
+    Args:
+        database: The open database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._driver = database.driver
+
+    # In
+
+    def put(
+        self,
+        artifact: Artifact,
+        preview: Preview | None = None,
+        *,
+        patience_s: float | None = None,
+    ) -> None:
+        """Note an artifact whose contents are kept; one of the same path is replaced.
+
+        Raises:
+            RunNotFoundError: There is no such run.
+            ConflictError: A file would be a folder as well.
+        """
+        with self._driver.write(patience_s) as connection:
+            run_id = _run_id(connection, artifact.run_uid)
+            _check_place(connection, run_id, artifact.path)
+            connection.execute(
+                PUT_ARTIFACT,
+                {
+                    "run_id": run_id,
+                    "path": artifact.path,
+                    "digest": artifact.digest,
+                    "size_bytes": artifact.size_bytes,
+                    "media_type": artifact.media_type,
+                    "saved_at": to_micros(artifact.saved_at),
+                },
+            )
+            if preview is not None:
+                seen = {"media_type": preview.media_type, "body": preview.body}
+                connection.execute(PUT_PREVIEW, {"digest": artifact.digest, **seen})
+
+    def put_input(self, uid: str, used: Input, *, patience_s: float | None = None) -> None:
+        """Note what a run read; one of the same name is replaced.
+
+        Raises:
+            RunNotFoundError: There is no such run.
+        """
+        modified = used.modified_at
+        with self._driver.write(patience_s) as connection:
+            connection.execute(
+                PUT_INPUT,
+                {
+                    "run_id": _run_id(connection, uid),
+                    "name": used.name,
+                    "digest": used.digest,
+                    "size_bytes": used.size_bytes,
+                    "modified_at": None if modified is None else to_micros(modified),
+                    "location": used.location,
+                    "source_uid": used.source_uid,
+                    "used_at": to_micros(used.used_at),
+                },
+            )
+
+    def put_output(self, uid: str, one: OutputPart) -> None:
+        """Note a file of printed lines whose contents are kept.
+
+        Raises:
+            RunNotFoundError: There is no such run.
+        """
+        with self._driver.write() as connection:
+            run_id = _run_id(connection, uid)
+            connection.execute(PUT_OUTPUT, {"run_id": run_id, **one._asdict()})
+
+    def remember_file(self, location: str, facts: FileFacts, digest: str) -> None:
+        """Keep the digest of a file, for as long as the file stays the same."""
+        row = {"location": location, **facts._asdict(), "digest": digest}
+        with self._driver.write() as connection:
+            connection.execute(PUT_KNOWN_FILE, row)
+
+    # Out
+
+    def of_run(self, uid: str) -> tuple[Artifact, ...]:
+        """Return the artifacts of a run, by path."""
+        return tuple(
+            Artifact(
+                run_uid=uid,
+                path=path,
+                digest=digest,
+                size_bytes=size,
+                media_type=media_type,
+                saved_at=from_micros(saved_at),
+            )
+            for path, digest, size, media_type, saved_at in self._rows(ARTIFACTS_OF_RUN, uid=uid)
+        )
+
+    def inputs_of(self, uid: str) -> tuple[Input, ...]:
+        """Return what a run read, by name."""
+        return tuple(
+            Input(
+                name=row[0],
+                digest=row[1],
+                size_bytes=row[2],
+                modified_at=None if row[3] is None else from_micros(row[3]),
+                location=row[4],
+                source_uid=row[5],
+                used_at=from_micros(row[6]),
+            )
+            for row in self._rows(INPUTS_OF_RUN, uid=uid)
+        )
+
+    def outputs_of(self, uid: str) -> tuple[OutputPart, ...]:
+        """Return the files of what a run printed, in the order of their making."""
+        return tuple(OutputPart(*row) for row in self._rows(OUTPUTS_OF_RUN, uid=uid))
+
+    def readers_of(self, uid: str) -> tuple[str, ...]:
+        """Return the uids of runs that read what this one saved."""
+        return tuple(row[0] for row in self._rows(READERS_OF_RUN, uid=uid))
+
+    def saved_by(self, digest: str, *, but: str) -> str | None:
+        """Return the uid of the run that saved these contents last, another than `but`."""
+        found = self._rows(SAVED_BY, digest=digest, uid=but)
+        return str(found[0][0]) if found else None
+
+    def preview_of(self, digest: str) -> Preview | None:
+        """Return something small to look at, or None."""
+        found = self._rows(PREVIEW, digest=digest)
+        return Preview(media_type=found[0][0], body=found[0][1]) if found else None
+
+    def digest_of_file(self, location: str, facts: FileFacts) -> str | None:
+        """Return the digest of a file that was read before and is the same."""
+        found = self._rows(KNOWN_FILE, location=location)
+        same = found and FileFacts(*found[0][:3]) == facts
+        return str(found[0][3]) if same else None
+
+    def _rows(self, statement: str, **parameters: Any) -> Sequence[Any]:
+        with self._driver.read() as connection:
+            return connection.execute(statement, parameters).fetchall()
+
+
+def _run_id(connection: Connection, uid: str) -> int:
+    row = connection.execute(RUN_ID, {"uid": uid}).fetchone()
+    if row is None:
+        raise RunNotFoundError(f"There is no run {uid} in this store.")
+    return int(row[0])
+
+
+def _check_place(connection: Connection, run_id: int, path: str) -> None:
+    """Refuse a file where a folder is, and a folder where a file is."""
+    bounds = {"run_id": run_id, "begin": f"{path}/", "end": f"{path}0"}  # 0 follows /
+    taken = connection.execute(BELOW, bounds).fetchone()
+    parts = path.split("/")
+    for count in range(1, len(parts)):
+        above = {"run_id": run_id, "path": "/".join(parts[:count])}
+        taken = taken or connection.execute(SAME_PATH, above).fetchone()
+    if taken is not None:
+        raise ConflictError(
+            f"{path!r} cannot be saved beside {taken[0]!r}: one would be a file and a folder.",
+            kept="Nothing was changed.",
+            hint="Choose another name.",
+        )

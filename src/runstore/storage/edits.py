@@ -1,0 +1,258 @@
+"""What people write about runs: notes, tags, names; each edit leaves an event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from runstore.errors import ConflictError, NotFoundError
+from runstore.model.reference import build_reference, new_uid
+from runstore.model.run import Event
+from runstore.storage import statements as sql
+from runstore.storage.database import Database, Edit, add_event, run_row
+from runstore.storage.drivers import Connection
+from runstore.storage.rows import event_from_row
+
+TAG = "tags."
+
+EDIT_NOTES = f"UPDATE runs SET notes = :new, changed = {sql.NEXT_CHANGE} WHERE id = :id"  # noqa: S608 - a constant
+TAG_OF_RUN = "SELECT value FROM tags WHERE run_id = :run_id AND key = :key"
+PUT_TAG = """
+    INSERT INTO tags (run_id, key, value) VALUES (:run_id, :key, :value)
+    ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value
+"""
+REMOVE_TAG = "DELETE FROM tags WHERE run_id = :run_id AND key = :key"
+MARK_CHANGED = f"UPDATE runs SET changed = {sql.NEXT_CHANGE} WHERE id = :id"  # noqa: S608 - a constant
+# Imported runs may share a number; a run that comes back takes a free place beside them.
+MOVE_RUN = f"""
+    UPDATE runs SET experiment_id = :experiment_id, run_number = :run_number,
+        duplicate = (
+            SELECT coalesce(max(o.duplicate) + 1, 0) FROM runs o
+            WHERE o.experiment_id = :experiment_id AND o.run_number = :run_number
+        ),
+        reference = :reference, changed = {sql.NEXT_CHANGE}
+    WHERE id = :id
+"""  # noqa: S608 - a constant
+EXPERIMENT_ID = "SELECT id FROM experiments WHERE name = :name"
+ADD_ALIAS = """
+    INSERT INTO reference_aliases (reference, run_id) VALUES (:reference, :run_id)
+    ON CONFLICT (reference, run_id) DO NOTHING
+"""
+REMOVE_ALIAS = """
+    DELETE FROM reference_aliases WHERE reference = :reference AND run_id = :run_id
+"""
+EVENTS_OF_RUN = """
+    SELECT at, author, field, old, new, operation, undoes FROM events
+    WHERE run_id = :run_id ORDER BY id
+"""
+_CAN_BE_UNDONE = """
+    e.operation IS NOT NULL AND e.undoes IS NULL
+    AND NOT EXISTS (SELECT 1 FROM events u WHERE u.undoes = e.operation)
+"""
+LAST_OPERATION = f"""
+    SELECT e.operation FROM events e WHERE e.author = :author AND {_CAN_BE_UNDONE}
+    ORDER BY e.id DESC LIMIT 1
+"""  # noqa: S608 - a constant
+LAST_OPERATION_OF_RUN = f"""
+    SELECT e.operation FROM events e WHERE e.run_id = :run_id AND {_CAN_BE_UNDONE}
+    ORDER BY e.id DESC LIMIT 1
+"""  # noqa: S608 - a constant
+EVENTS_OF_OPERATION = """
+    SELECT e.at, e.author, e.field, e.old, e.new, e.operation, e.undoes, r.uid
+    FROM events e JOIN runs r ON r.id = e.run_id
+    WHERE e.operation = :operation ORDER BY e.id DESC
+"""
+
+
+class Undone(NamedTuple):
+    """An edit that was taken back: the run, and the event of the edit."""
+
+    uid: str
+    event: Event
+
+
+class EditTable:
+    """What people write about the runs of one store.
+
+    Args:
+        database: The open database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._driver = database.driver
+        self._next_number = database.next_number
+
+    def set_notes(
+        self,
+        uids: Iterable[str],
+        notes: str | None,
+        author: str,
+        *,
+        patience_s: float | None = None,
+    ) -> None:
+        """Replace the notes of runs; the same notes again leave no event."""
+        operation = new_uid()
+        with self._driver.write(patience_s) as connection:
+            for uid in uids:
+                row = run_row(connection, uid)
+                if row[11] != notes:
+                    connection.execute(EDIT_NOTES, {"id": row[0], "new": notes})
+                    edit = Edit("notes", row[11], notes, author, operation)
+                    add_event(connection, row[0], edit)
+
+    def set_tags(
+        self,
+        uids: Iterable[str],
+        changes: Mapping[str, str | None],
+        author: str,
+        *,
+        patience_s: float | None = None,
+    ) -> None:
+        """Set tags of runs, and take away those whose value is None; all of it or nothing."""
+        operation = new_uid()
+        with self._driver.write(patience_s) as connection:
+            for uid in uids:
+                run_id = run_row(connection, uid)[0]
+                for key, value in changes.items():
+                    old = _put_tag(connection, run_id, key, value)
+                    if old != value:
+                        edit = Edit(TAG + key, old, value, author, operation)
+                        add_event(connection, run_id, edit)
+
+    def move(self, uid: str, experiment_name: str, author: str) -> None:
+        """Put a run under another experiment, with that one's next number.
+
+        The old reference keeps finding the run; its number is never given again.
+        """
+        operation = new_uid()
+        with self._driver.write() as connection:
+            row = run_row(connection, uid)
+            if row[2] == experiment_name:
+                return
+            experiment_id, number = self._next_number(connection, experiment_name)
+            reference = build_reference(experiment_name, number, row[5])
+            _move(connection, row[0], experiment_id, number, row[4], reference)
+            for field, old, new in (
+                ("experiment_name", row[2], experiment_name),
+                ("reference", row[4], reference),
+            ):
+                add_event(connection, row[0], Edit(field, old, new, author, operation))
+
+    def events(self, uid: str) -> list[Event]:
+        """Return the edits of a run, oldest first."""
+        with self._driver.read() as connection:
+            run_id = run_row(connection, uid)[0]
+            found = connection.execute(EVENTS_OF_RUN, {"run_id": run_id}).fetchall()
+        return [event_from_row(row) for row in found]
+
+    # Taking back
+
+    def last_operation(self, author: str, uid: str | None = None) -> list[Undone]:
+        """Return what `undo` would take back: the last edit of this author, or of one run.
+
+        Raises:
+            NotFoundError: There is nothing to take back.
+        """
+        with self._driver.read() as connection:
+            return self._last(connection, author, uid)
+
+    def undo(self, author: str, uid: str | None = None) -> list[Undone]:
+        """Take the last edit back, of this author or of one run; this leaves events too.
+
+        Raises:
+            NotFoundError: There is nothing to take back.
+            ConflictError: Somebody changed the same since.
+        """
+        operation = new_uid()
+        with self._driver.write() as connection:
+            last = self._last(connection, author, uid)
+            for run_uid, event in last:
+                row = run_row(connection, run_uid)
+                _apply_old(connection, row, event)
+                back = Edit(event.field, event.new, event.old, author, operation, event.operation)
+                add_event(connection, row[0], back)
+        return last
+
+    def _last(self, connection: Connection, author: str, uid: str | None) -> list[Undone]:
+        if uid is None:
+            found = connection.execute(LAST_OPERATION, {"author": author}).fetchone()
+        else:
+            run_id = run_row(connection, uid)[0]
+            found = connection.execute(LAST_OPERATION_OF_RUN, {"run_id": run_id}).fetchone()
+        if found is None:
+            raise NotFoundError("There is no edit to take back.", kept="Nothing was changed.")
+        rows = connection.execute(EVENTS_OF_OPERATION, {"operation": found[0]}).fetchall()
+        return [Undone(row[7], event_from_row(row[:7])) for row in rows]
+
+
+def _put_tag(connection: Connection, run_id: int, key: str, value: str | None) -> str | None:
+    """Set or remove a tag, and return its old value."""
+    where = {"run_id": run_id, "key": key}
+    row = connection.execute(TAG_OF_RUN, where).fetchone()
+    old = None if row is None else str(row[0])
+    if old == value:
+        return old
+    if value is None:
+        connection.execute(REMOVE_TAG, where)
+    else:
+        connection.execute(PUT_TAG, {**where, "value": value})
+    connection.execute(MARK_CHANGED, {"id": run_id})
+    return old
+
+
+def _move(
+    connection: Connection, run_id: int, experiment_id: int, number: int, old: str, new: str
+) -> None:
+    place = {"experiment_id": experiment_id, "run_number": number, "reference": new}
+    connection.execute(MOVE_RUN, {"id": run_id, **place})
+    connection.execute(REMOVE_ALIAS, {"reference": new, "run_id": run_id})
+    connection.execute(ADD_ALIAS, {"reference": old, "run_id": run_id})
+
+
+def _undo_notes(connection: Connection, row: Sequence[Any], event: Event) -> None:
+    _check_same(event, row[11])
+    connection.execute(EDIT_NOTES, {"id": row[0], "new": event.old})
+
+
+def _undo_tag(connection: Connection, row: Sequence[Any], event: Event) -> None:
+    now = _put_tag(connection, row[0], event.field.removeprefix(TAG), event.old)
+    _check_same(event, now)
+
+
+def _undo_reference(connection: Connection, row: Sequence[Any], event: Event) -> None:
+    """Give a moved run its old number back, which nobody else ever gets."""
+    _check_same(event, row[4])
+    old = event.old or ""
+    timestamp = row[5]
+    name, _, number = old.removesuffix(f"_{timestamp}").rpartition("_")
+    found = connection.execute(EXPERIMENT_ID, {"name": name}).fetchone()
+    if found is None:
+        raise NotFoundError(f"There is no experiment {name!r} any more.")
+    _move(connection, row[0], found[0], int(number), row[4], old)
+
+
+def _undo_nothing(_connection: Connection, row: Sequence[Any], event: Event) -> None:
+    """The experiment's name comes back with the reference."""
+
+
+_UNDO: Mapping[str, Callable[[Connection, Sequence[Any], Event], None]] = {
+    "notes": _undo_notes,
+    "reference": _undo_reference,
+    "experiment_name": _undo_nothing,
+}
+
+
+def _apply_old(connection: Connection, row: Sequence[Any], event: Event) -> None:
+    if event.field.startswith(TAG):
+        _undo_tag(connection, row, event)
+    else:
+        _UNDO[event.field](connection, row, event)
+
+
+def _check_same(event: Event, now: str | None) -> None:
+    if now != event.new:
+        raise ConflictError(
+            f"{event.field} was changed since: it is {now!r} now, not {event.new!r}.",
+            kept="Nothing was changed.",
+            hint="Edit it by hand.",
+        )

@@ -1,0 +1,256 @@
+"""Contents of artifacts, by their SHA-256, once each: `objects/ab/cdef…`.
+
+A file gets its name when it is whole and on the disk, so a name that is there stands for all of
+its contents. Files are read-only: nobody should change contents that several runs share.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from runstore.errors import NotFoundError, StoreCorruptError
+
+_CHUNK_BYTES = 1 << 20
+_READ_ONLY = 0o444
+# Source: Linux, include/uapi/linux/fs.h: FICLONE; ioctl_ficlone(2).
+_FICLONE = 0x40049409
+_ASIDE = "incoming"
+
+
+class Contents(NamedTuple):
+    """What was kept: its digest in hex, and its size in bytes."""
+
+    digest: str
+    size_bytes: int
+
+
+class Objects:
+    """The contents kept below one folder.
+
+    Args:
+        folder: `objects` of a store; made when something is kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        # Contents that were found whole, by identity and time of their file.
+        self._verified: dict[str, tuple[int, int, int]] = {}
+
+    def path_of(self, digest: str) -> Path:
+        """Return where contents of this digest belong."""
+        return self.folder / digest[:2] / digest[2:]
+
+    # In
+
+    @contextmanager
+    def aside(self, suffix: str = "") -> Iterator[Path]:
+        """Give a path to write to, on the same disk; removed in the end if it is still there."""
+        place = self.folder / _ASIDE
+        place.mkdir(parents=True, exist_ok=True)
+        path = place / f"{os.getpid()}-{secrets.token_hex(8)}{suffix}"
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def keep_file(self, source: Path) -> Contents:
+        """Keep the contents of a file, which may be of any size; durable on return.
+
+        Where the file system can, blocks are shared instead of copied (reflink); a later change
+        of either file does not touch the other.
+
+        Raises:
+            OSError: The file cannot be read, or the disk does not take it.
+        """
+        with source.open("rb") as file, self.aside() as path:
+            if _cloned(file, path):
+                return self.adopt(path)
+            return self._keep_stream(file, path)
+
+    def keep_stream(self, file: BinaryIO) -> Contents:
+        """Keep what a binary file object gives, to its end; durable on return."""
+        with self.aside() as path:
+            return self._keep_stream(file, path)
+
+    def keep_bytes(self, contents: bytes | bytearray | memoryview) -> Contents:
+        """Keep bytes; durable on return."""
+        view = memoryview(contents).cast("B")
+        kept = Contents(hashlib.sha256(view).hexdigest(), len(view))
+        if self._has(kept):
+            return kept
+        with self.aside() as path:
+            with path.open("xb") as target:
+                target.write(view)
+                _sync(target)
+            self._name(path, kept)
+        return kept
+
+    def _keep_stream(self, file: BinaryIO, path: Path) -> Contents:
+        hashed, size = hashlib.sha256(), 0
+        with path.open("xb") as target:
+            while some := file.read(_CHUNK_BYTES):
+                hashed.update(some)
+                target.write(some)
+                size += len(some)
+            _sync(target)
+        kept = Contents(hashed.hexdigest(), size)
+        self._name(path, kept)
+        return kept
+
+    def adopt(self, path: Path) -> Contents:
+        """Keep a file that lies aside, or elsewhere on this disk, by giving it its name.
+
+        The path is gone on return; contents are durable.
+        """
+        with path.open("rb+") as file:
+            kept = Contents(*hashed(file))
+            _sync(file)
+        self._name(path, kept)
+        return kept
+
+    def _name(self, path: Path, kept: Contents) -> None:
+        if self._has(kept):
+            path.unlink()
+            return
+        target = self.path_of(kept.digest)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.chmod(_READ_ONLY)
+        path.replace(target)
+        _sync_folder(target.parent)
+        _sync_folder(self.folder)
+
+    def _has(self, kept: Contents) -> bool:
+        """Tell whether contents are there and whole; a damaged file is to be replaced."""
+        try:
+            path = self.whole(*kept)
+        except (NotFoundError, StoreCorruptError):
+            return False
+        # Who cleans up tells by the time whether a file was wanted just now.
+        with suppress(OSError):
+            os.utime(path)
+            self._verified[kept.digest] = _identity(path.stat())
+        return True
+
+    # Out
+
+    def whole(self, digest: str, size_bytes: int) -> Path:
+        """Return the file of these contents, once it is certain that they are the same as ever.
+
+        The first look at a file in a process reads all of it.
+
+        Raises:
+            NotFoundError: The contents are not there.
+            StoreCorruptError: The file was changed or damaged.
+        """
+        path = self.path_of(digest)
+        try:
+            with path.open("rb") as file:
+                now = _identity(os.fstat(file.fileno()))
+                if self._verified.get(digest) == now:
+                    return path
+                found = Contents(*hashed(file))
+        except FileNotFoundError:
+            raise NotFoundError(
+                f"The contents {digest[:12]}… are not in {self.folder}.",
+                hint="Were the objects of the store copied as well?",
+            ) from None
+        except OSError as error:
+            raise StoreCorruptError(
+                f"{path} cannot be read: {error.strerror}.", kept="It was left as it is."
+            ) from error
+        if found != (digest, size_bytes):
+            raise StoreCorruptError(
+                f"{path} was changed or damaged: its contents have another digest.",
+                kept="It was left as it is; other contents are not touched.",
+                hint="Save the same contents again to mend it, or take them from a copy.",
+            )
+        self._verified[digest] = now
+        return path
+
+    def copy_to(self, digest: str, size_bytes: int, target: Path, *, link: bool = False) -> None:
+        """Write contents to a path, whole or not at all; a file that is there is replaced.
+
+        Args:
+            digest: The contents.
+            size_bytes: Their size.
+            target: Where to write; folders are made.
+            link: Share the file itself where the disk allows it; it is read-only then.
+
+        Raises:
+            NotFoundError: The contents are not there.
+            StoreCorruptError: They were damaged; nothing was written.
+            OSError: The disk does not take them.
+        """
+        source = self.whole(digest, size_bytes)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = target.with_name(f".{secrets.token_hex(8)}.part")
+        try:
+            if not (link and _linked(source, aside)):
+                with source.open("rb") as file:
+                    if not _cloned(file, aside):
+                        with aside.open("xb") as copy:
+                            shutil.copyfileobj(file, copy, _CHUNK_BYTES)
+            aside.replace(target)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def hashed(file: BinaryIO) -> tuple[str, int]:
+    """Return the SHA-256 of a file from here to its end, in hex, and the bytes read."""
+    digest, size = hashlib.sha256(), 0
+    while some := file.read(_CHUNK_BYTES):
+        digest.update(some)
+        size += len(some)
+    return digest.hexdigest(), size
+
+
+def _identity(about: os.stat_result) -> tuple[int, int, int]:
+    return about.st_ino, about.st_size, about.st_mtime_ns
+
+
+def _cloned(source: BinaryIO, target: Path) -> bool:
+    """Share the blocks of a file with a new one; False where the file system cannot."""
+    try:
+        import fcntl
+    except ImportError:
+        return False
+    try:
+        with target.open("xb") as clone:
+            fcntl.ioctl(clone.fileno(), _FICLONE, source.fileno())
+    except OSError as error:
+        target.unlink(missing_ok=True)
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        return False
+    return True
+
+
+def _linked(source: Path, target: Path) -> bool:
+    try:
+        os.link(source, target)
+    except OSError:
+        return False
+    return True
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk; some systems cannot, and need not."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,460 @@
+"""Artifacts: kept once by their contents, checked when they are read, traced to their readers."""
+
+import hashlib
+import io
+import os
+import pickle
+import stat
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runstore import Store
+from runstore.errors import (
+    ConflictError,
+    InvalidValueError,
+    NotFoundError,
+    StoreCorruptError,
+)
+from runstore.model.artifacts import artifact_path
+
+
+@pytest.fixture
+def run(store):
+    started = store.start("fit", capture=False)
+    yield started
+    if not started.status.is_final:
+        started.finish()
+
+
+def object_files(store):
+    return sorted(path for path in (store.path / "objects").rglob("*") if path.is_file())
+
+
+# Saving
+
+
+def test_a_file_is_kept_as_it_was(run, tmp_path):
+    path = tmp_path / "model.pt"
+    path.write_bytes(os.urandom(3_000_000))
+    contents = path.read_bytes()
+
+    (saved,) = run.save("models/best.pt", path)
+    path.write_bytes(b"changed since")
+
+    assert run.record.read_bytes("models/best.pt") == contents
+    assert saved.size_bytes == 3_000_000
+    assert saved.digest == hashlib.sha256(contents).hexdigest()
+    assert run.record.artifacts == {"models/best.pt": saved}
+
+
+def test_the_same_contents_are_kept_once(store, run, tmp_path):
+    (tmp_path / "a").write_bytes(b"the same" * 1000)
+
+    run.save("a.bin", tmp_path / "a")
+    run.save("b.bin", b"the same" * 1000)
+    other = store.start("fit", capture=False)
+    other.save("c.bin", io.BytesIO(b"the same" * 1000))
+    other.finish()
+
+    assert len(object_files(store)) == 1
+
+
+def test_objects_cannot_be_written_to(store, run):
+    run.save("a.bin", b"1")
+
+    assert stat.S_IMODE(object_files(store)[0].stat().st_mode) == 0o444
+
+
+def test_saving_again_replaces(run):
+    run.save("a.bin", b"first")
+    run.save("a.bin", b"second")
+
+    assert run.record.read_bytes("a.bin") == b"second"
+    assert list(run.record.artifacts) == ["a.bin"]
+
+
+def test_a_folder_is_kept_with_its_files(run, tmp_path):
+    folder = tmp_path / "out"
+    (folder / "deep" / "er").mkdir(parents=True)
+    (folder / "deep" / "er" / "x.txt").write_text("x")
+    (folder / "y.csv").write_text("y")
+    (folder / "same.csv").symlink_to("y.csv")
+
+    run.save("results", folder)
+
+    names = ["results/deep/er/x.txt", "results/same.csv", "results/y.csv"]
+    assert list(run.record.artifacts) == names
+    assert run.record.artifacts["results/y.csv"].media_type == "text/csv"
+
+
+def test_a_file_can_be_named_by_its_own_path(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "m.txt").write_text("m")
+
+    run.save("out/m.txt")
+    run.save(tmp_path / "out" / "m.txt")
+
+    assert list(run.record.artifacts) == ["out/m.txt"]
+
+
+HOSTILE = [
+    "../x",
+    "a/../../x",
+    "/etc/passwd",
+    "",
+    ".",
+    "a/",
+    "C:/x",
+    "..",
+    "a\\..\\x",
+    "a\0b",
+    "\ud800",
+]
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "x" * 300, "a/" * 600 + "b", None, 3])
+def test_names_that_lead_elsewhere_are_refused(run, name):
+    with pytest.raises(InvalidValueError, match=r"cannot be called|needs a name"):
+        run.save(name, b"x") if name is not None else run.save(None, b"x")
+
+    assert run.record.artifacts == {}
+
+
+@given(st.text())
+def test_a_name_that_is_taken_stays_inside(text):
+    try:
+        path = artifact_path(text)
+    except InvalidValueError:
+        return
+
+    assert not path.startswith("/")
+    assert ".." not in path.split("/")
+    assert artifact_path(path) == path
+    assert os.path.normpath(f"/store/{path}").startswith("/store/")
+
+
+@pytest.mark.parametrize("target", ["../secret", "/etc/hostname", "."])
+def test_links_out_of_a_folder_are_refused(run, tmp_path, target):
+    (tmp_path / "secret").write_text("secret")
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "link").symlink_to(target)
+
+    with pytest.raises(InvalidValueError, match="is a link to"):
+        run.save("out", folder)
+
+    assert run.record.artifacts == {}
+
+
+def test_a_pipe_is_no_file(run, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(InvalidValueError, match="neither a file nor a folder"):
+        run.save("pipe", tmp_path / "pipe")
+
+
+def test_a_missing_file_is_said(run):
+    with pytest.raises(NotFoundError, match="No such file"):
+        run.save("x.txt", "no/such/file")
+
+
+def test_a_file_is_no_folder(run):
+    run.save("model", b"1")
+
+    with pytest.raises(ConflictError, match="a file and a folder"):
+        run.save("model/weights.bin", b"2")
+    run.save("deep/er/x", b"1")
+    with pytest.raises(ConflictError, match="a file and a folder"):
+        run.save("deep", b"2")
+
+    assert sorted(run.record.artifacts) == ["deep/er/x", "model"]
+
+
+# Objects of other libraries
+
+
+def test_objects_are_written_as_the_suffix_says(run):
+    run.save("config.json", {"lr": 0.1, "layers": [1, 2]})
+    run.save("model.pkl", {"weights": (1, 2)})
+
+    assert b'"lr": 0.1' in run.record.read_bytes("config.json")
+    with run.record.open("model.pkl") as file:
+        assert pickle.load(file) == {"weights": (1, 2)}  # noqa: S301 - just written
+
+
+def test_what_nobody_can_write_is_said(run):
+    with pytest.raises(InvalidValueError, match="a suffix that says how"):
+        run.save("thing.xyz", object())
+    with pytest.raises(InvalidValueError, match="cannot be said in JSON"):
+        run.save("thing.json", {"a": object()})
+
+
+def test_figures_are_kept_as_pictures_with_a_small_one(store, run):
+    figure = pytest.importorskip("matplotlib.figure").Figure()
+    figure.subplots().plot([1, 2, 3])
+
+    for name in ("f.png", "f.svg", "f.pdf"):
+        run.save(name, figure)
+
+    saved = run.record.artifacts
+    assert run.record.read_bytes("f.png")[:8] == b"\x89PNG\r\n\x1a\n"
+    assert run.record.read_bytes("f.pdf")[:5] == b"%PDF-"
+    assert b"<svg" in run.record.read_bytes("f.svg")
+    for one in saved.values():
+        preview = store.artifacts.preview_of(one.digest)
+        assert (preview.media_type, preview.body[:4]) == ("image/png", b"\x89PNG")
+    with pytest.raises(InvalidValueError, match=r"\.png, \.svg"):
+        run.save("f.xyz", figure)
+
+
+def test_plotly_figures_need_no_network(run):
+    graph = pytest.importorskip("plotly.graph_objects")
+    figure = graph.Figure(graph.Scatter(y=[1, 2, 3]))
+
+    run.save("f.html", figure)
+    run.save("f.json", figure)
+
+    assert b"cdn.plot.ly/plotly" not in run.record.read_bytes("f.html")[:4000]
+
+
+def test_tables_are_kept_with_their_first_rows(store, run):
+    import json
+
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"a": range(100), "b": [0.5] * 100})
+
+    for name in ("t.csv", "t.parquet", "t.json", "t.jsonl"):
+        run.save(name, table)
+
+    with run.record.open("t.csv") as file:
+        assert pandas.read_csv(file).equals(table)
+    with run.record.open("t.parquet") as file:
+        assert pandas.read_parquet(file).equals(table)
+    for one in run.record.artifacts.values():
+        body = json.loads(store.artifacts.preview_of(one.digest).body)
+        assert (body["columns"], body["row_count"], len(body["rows"])) == (["a", "b"], 100, 20)
+
+
+def test_polars_and_arrow_tables(run):
+    polars = pytest.importorskip("polars")
+    pytest.importorskip("pyarrow")
+    table = polars.DataFrame({"a": [1, 2]})
+
+    run.save("p.parquet", table)
+    run.save("a.parquet", table.to_arrow())
+    run.save("a.arrow", table.to_arrow())
+
+    with run.record.open("a.parquet") as file:
+        assert polars.read_parquet(file).equals(table)
+
+
+def test_arrays_and_images(store, run):
+    np = pytest.importorskip("numpy")
+    image = pytest.importorskip("PIL.Image")
+
+    run.save("x.npy", np.eye(3))
+    run.save("both.npz", {"a": np.eye(2), "b": np.zeros(3)})
+    run.save("grey.png", np.linspace(0, 1, 10_000).reshape(100, 100))
+    run.save("big.png", image.new("RGB", (2000, 1000), "red"))
+
+    with run.record.open("x.npy") as file:
+        assert (np.load(file) == np.eye(3)).all()
+    with run.record.open("grey.png") as file:
+        assert image.open(file).size == (100, 100)
+    small = store.artifacts.preview_of(run.record.artifacts["big.png"].digest)
+    assert image.open(io.BytesIO(small.body)).size == (320, 160)
+
+
+def test_broken_files_have_no_preview_and_are_kept(store, run, tmp_path):
+    for name in ("x.png", "x.csv", "x.json", "x.svg"):
+        (tmp_path / name).write_bytes(b"\xff\x00\xfe" * 50_000)
+        run.save(name, tmp_path / name)
+
+    assert len(run.record.artifacts) == 4
+    assert run.record.read_bytes("x.png") == b"\xff\x00\xfe" * 50_000
+
+
+# Reading
+
+
+def test_text_is_read_as_text(run):
+    run.save("a.txt", "grün\n".encode())
+
+    with run.record.open("a.txt", "r") as file:
+        assert file.read() == "grün\n"
+    with pytest.raises(InvalidValueError, match="cannot be opened as 'w'"):
+        run.record.open("a.txt", "w")
+
+
+def test_damaged_contents_are_never_given(store, run, tmp_path):
+    run.save("a.bin", b"right")
+    (path,) = object_files(store)
+    path.chmod(0o644)
+    path.write_bytes(b"wrong")
+
+    with pytest.raises(StoreCorruptError, match="changed or damaged"):
+        run.record.open("a.bin")
+    with pytest.raises(StoreCorruptError):
+        run.record.download(to=tmp_path / "out")
+    assert list((tmp_path / "out").glob("*")) == []
+
+    run.save("b.bin", b"right")  # mends it
+    assert run.record.read_bytes("a.bin") == b"right"
+
+
+def test_damage_after_the_first_look_is_seen(store, run):
+    run.save("a.bin", b"right")
+    assert run.record.read_bytes("a.bin") == b"right"
+    (path,) = object_files(store)
+    path.chmod(0o644)
+    path.write_bytes(b"wrong")
+
+    with pytest.raises(StoreCorruptError):
+        run.record.open("a.bin")
+
+
+def test_missing_contents_are_said(store, run):
+    run.save("a.bin", b"x")
+    object_files(store)[0].unlink()
+
+    with pytest.raises(NotFoundError, match="are not in"):
+        run.record.open("a.bin")
+
+
+def test_a_wrong_name_tells_the_nearest(run):
+    run.save("model.pt", b"x")
+
+    with pytest.raises(NotFoundError, match=r"Did you mean 'model\.pt'"):
+        run.record.open("modle.pt")
+
+
+def test_download_writes_files_or_folders(run, tmp_path):
+    run.save("m/a.txt", b"a")
+    run.save("m/b/c.txt", b"c")
+    run.save("d.txt", b"d")
+
+    written = run.record.download("m", tmp_path / "some")
+    run.record.download(to=tmp_path / "all")
+    linked = run.record.download("d.txt", tmp_path / "linked", link=True)
+
+    assert written == (tmp_path / "some/m/a.txt", tmp_path / "some/m/b/c.txt")
+    assert (tmp_path / "all/d.txt").read_text() == "d"
+    assert (tmp_path / "all/d.txt").stat().st_nlink == 1
+    (tmp_path / "all/d.txt").write_text("mine")  # a copy is one's own
+    assert linked[0].stat().st_nlink == 2
+
+
+def test_download_does_not_write_through_links(run, tmp_path):
+    run.save("m/a.txt", b"a")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "to").mkdir()
+    (tmp_path / "to" / "m").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(InvalidValueError, match="through a link"):
+        run.record.download(to=tmp_path / "to")
+
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_moved_store_still_has_them(run, tmp_path):
+    run.save("a.bin", b"x")
+    run.finish()
+    run.store.close()
+    run.store.path.rename(tmp_path / "moved")
+
+    with Store.open(tmp_path / "moved") as moved:
+        assert moved.get("fit#1").read_bytes("a.bin") == b"x"
+
+
+# Inputs and lineage
+
+
+def test_a_run_knows_what_it_read(run, tmp_path):
+    data = tmp_path / "train.csv"
+    data.write_text("x\n1\n")
+
+    used = run.use(data, "data")
+
+    (kept,) = run.record.inputs
+    assert kept == used
+    assert kept.digest == hashlib.sha256(b"x\n1\n").hexdigest()
+    assert (kept.name, kept.size_bytes, kept.location) == ("data", 4, str(data))
+    assert kept.modified_at is not None
+
+
+def test_a_run_that_reads_what_another_saved_knows_it(store, run, tmp_path):
+    run.save("model.pt", b"weights")
+    run.finish()
+
+    with store.start("eval", capture=False) as reader:
+        run.record.open("model.pt").close()
+        (tmp_path / "copy.pt").write_bytes(b"weights")
+        reader.use(tmp_path / "copy.pt")
+
+    assert [one.source_uid for one in reader.record.inputs] == [run.uid, run.uid]
+    assert [one.uid for one in store.readers_of(run.uid)] == [reader.uid]
+
+
+def test_reading_outside_a_run_leaves_no_trace(store, run):
+    run.save("model.pt", b"weights")
+
+    run.record.open("model.pt").close()
+    with run:
+        run.record.open("model.pt").close()
+
+    assert store.readers_of(run.uid) == ()
+
+
+def test_folders_and_urls_can_be_inputs(run, tmp_path):
+    (tmp_path / "data" / "a").mkdir(parents=True)
+    (tmp_path / "data" / "a" / "1").write_text("1")
+    first = run.use(tmp_path / "data")
+    (tmp_path / "data" / "a" / "1").write_text("2")
+
+    second = run.use(tmp_path / "data")
+    remote = run.use("s3://bucket/data", digest="ab" * 32)
+
+    assert first.digest != second.digest
+    assert (remote.location, remote.size_bytes) == ("s3://bucket/data", None)
+
+
+def test_a_large_file_is_read_once_while_it_stays_the_same(store, run, tmp_path):
+    data = tmp_path / "data.bin"
+    data.write_bytes(b"x" * 1000)
+    os.utime(data, (1, 1))
+    long_ago = data.stat()
+
+    first = run.use(data)
+    known = store.artifacts.table
+    data.write_bytes(b"y" * 1000)
+    os.utime(data, ns=(long_ago.st_atime_ns, long_ago.st_mtime_ns))  # as some copiers do
+    second = run.use(data)
+
+    assert first.digest != second.digest
+    assert known is store.artifacts.table
+
+
+def test_sixteen_processes_save_the_same_at_once(store, tmp_path):
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, runstore\n"
+        "for n in range(10):\n"
+        "    with runstore.start_run('many', store=sys.argv[1], capture=False) as run:\n"
+        "        run.save('same.bin', b'same' * 100_000)\n"
+        "        run.save('own.txt', run.uid.encode())\n"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, str(store.path)]) for _ in range(16)
+    ]
+
+    assert [process.wait() for process in processes] == [0] * 16
+    runs = store.list("many", limit=1000).items
+    assert len(runs) == 160
+    assert {one.read_bytes("same.bin") for one in runs} == {b"same" * 100_000}
+    assert all(one.read_bytes("own.txt").decode() == one.uid for one in runs)
+    assert len(object_files(store)) == 161

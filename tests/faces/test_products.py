@@ -1,0 +1,319 @@
+"""What a run produces, as people on the command line see it: files, output, tags, notes."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from commands import messages, runstore
+from runstore import Store
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / ".runstore").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def saved(folder):
+    """A folder with a run that saved three files and printed two lines."""
+    with Store.open(folder / ".runstore") as store, store.start("fit", capture=False) as run:
+        run.save("m/a.txt", b"a\n")
+        run.save("m/b.txt", b"b\n")
+        run.save("loss.csv", b"step,loss\n0,1\n")
+        for step in range(100):
+            run.log(loss=1 / (step + 1))
+    return folder
+
+
+def newest(folder):
+    with Store.open(folder / ".runstore") as store:
+        return store.get("latest")
+
+
+def printed(folder):
+    """Return stream and text of each line that the newest run printed."""
+    with Store.open(folder / ".runstore") as store:
+        return [(line.stream, line.text) for line in store.get("latest").output]
+
+
+# Files
+
+
+def test_artifacts_are_listed(saved):
+    shown = runstore("artifacts", cwd=saved).stdout.splitlines()
+    told = json.loads(runstore("artifacts", "--json", cwd=saved).stdout)
+
+    assert [line.split("\t")[:3] for line in shown[1:]] == [
+        ["loss.csv", "14 bytes", "text/csv"],
+        ["m/a.txt", "2 bytes", "text/plain"],
+        ["m/b.txt", "2 bytes", "text/plain"],
+    ]
+    assert [one["path"] for one in told] == ["loss.csv", "m/a.txt", "m/b.txt"]
+
+
+def test_files_are_fetched_and_nothing_is_written_over(saved):
+    first = runstore("get", "fit#1", "m", "-o", "out", cwd=saved)
+    (saved / "out" / "m" / "a.txt").write_text("mine")
+
+    refused = runstore("get", "fit#1", "-o", "out", cwd=saved)
+
+    assert first.stdout.split() == ["out/m/a.txt", "out/m/b.txt"]
+    assert refused.returncode == 2
+    assert "is there already" in messages(refused)[0]
+    assert not (saved / "out" / "loss.csv").exists()
+    assert (saved / "out" / "m" / "a.txt").read_text() == "mine"
+
+    runstore("get", "fit#1", "-o", "out", "--overwrite", cwd=saved)
+    assert (saved / "out" / "m" / "a.txt").read_text() == "a\n"
+
+
+def test_a_file_can_be_printed(saved):
+    assert runstore("get", "fit#1", "loss.csv", "-o", "-", cwd=saved).stdout == "step,loss\n0,1\n"
+
+
+def test_a_wrong_file_is_one_clear_message(saved):
+    ended = runstore("get", "fit#1", "los.csv", cwd=saved)
+
+    assert ended.returncode == 3
+    assert messages(ended)[1] == "Did you mean 'loss.csv'?"
+
+
+def test_show_tells_files_tags_and_readers(saved):
+    with Store.open(saved / ".runstore") as store, store.start("eval", capture=False) as run:
+        store.get("fit#1").read_bytes("m/a.txt")
+        run.tags["phase"] = "pilot"
+
+    first = runstore("show", "fit#1", cwd=saved).stdout
+    second = json.loads(runstore("show", "eval#1", "--json", cwd=saved).stdout)
+
+    assert "  m/a.txt   2 bytes  text/plain" in first
+    assert "read by\n  eval_1_" in first
+    assert second["tags"] == {"phase": "pilot"}
+    assert second["inputs"][0]["name"].endswith("/m/a.txt")
+
+
+# Output
+
+
+def test_what_a_run_and_its_children_print_is_kept(folder):
+    experiments = folder / "experiments"
+    experiments.mkdir()
+    (experiments / "talk.py").write_text(
+        "import os, subprocess, sys\n"
+        "def get_params():\n"
+        "    return [{'name': 'a'}, {'name': 'b'}]\n"
+        "def run(params, manager):\n"
+        "    print('python', params['name'])\n"
+        "    subprocess.run(['echo', 'child'])\n"
+        "    os.write(1, b'c code\\n')\n"
+        "    print('warning', file=sys.stderr)\n"
+    )
+
+    ended = runstore("run", "talk", cwd=folder)
+
+    lines = printed(folder)
+    assert ended.stdout == "python a\nchild\nc code\npython b\nchild\nc code\n"
+    assert [text for stream, text in lines if stream == "stdout"] == ended.stdout.splitlines()
+    assert [text for stream, text in lines if stream == "stderr"] == ["warning"] * 2
+
+
+def test_output_of_a_killed_run_is_there(folder):
+    experiments = folder / "experiments"
+    experiments.mkdir()
+    (experiments / "die.py").write_text(
+        "import os, signal\n"
+        "def get_params():\n"
+        "    return {'lr': 1}\n"
+        "def run(params, manager):\n"
+        "    for n in range(1000):\n"
+        "        print('line', n, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+
+    ended = runstore("run", "die", cwd=folder)
+
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and len(printed(folder)) < 1000:
+        time.sleep(0.05)  # what carries the output ends a moment later
+    assert ended.returncode == -9
+    assert newest(folder).status == "lost"
+    assert [text for _, text in printed(folder)] == [f"line {n}" for n in range(1000)]
+
+
+def test_a_killed_carrier_does_not_stop_the_experiment(folder):
+    """Whoever kills the process that keeps the output must not lose the experiment."""
+    experiments = folder / "experiments"
+    experiments.mkdir()
+    (experiments / "go_on.py").write_text(
+        "import os, signal, subprocess, sys, time\n"
+        "def get_params():\n"
+        "    return {'lr': 1}\n"
+        "def run(params, manager):\n"
+        "    print('before', flush=True)\n"
+        "    me = str(os.getpid())\n"
+        "    found = subprocess.run(['ps', '-o', 'pid=,args=', '--ppid', me],\n"
+        "                           capture_output=True, text=True).stdout\n"
+        "    carrier = [line for line in found.splitlines() if 'own_output' in line]\n"
+        "    os.kill(int(carrier[0].split()[0]), signal.SIGKILL)\n"
+        "    time.sleep(0.5)\n"
+        "    print('after' * 50_000, flush=True)\n"
+    )
+
+    ended = runstore("run", "go_on", cwd=folder)
+
+    assert ended.returncode == 0, ended.stderr
+    assert "after" in ended.stdout
+    assert any("was killed" in line for line in messages(ended))
+    assert newest(folder).status == "complete"
+
+
+def test_log_prints_streams_times_and_the_last_lines(folder):
+    code = "import sys; print('out'); print('err', file=sys.stderr)\nfor n in range(5): print(n)"
+    runstore("exec", "--", sys.executable, "-u", "-c", code, cwd=folder)
+
+    assert sorted(runstore("log", cwd=folder).stdout.split()) == sorted(
+        ["out", "err", "0", "1", "2", "3", "4"]
+    )
+    assert runstore("log", "--stream", "stderr", cwd=folder).stdout == "err\n"
+    assert runstore("log", "-n", "2", "--stream", "stdout", cwd=folder).stdout == "3\n4\n"
+    assert " stdout  out\n" in runstore("log", "-t", cwd=folder).stdout
+    lines = runstore("log", "--json", cwd=folder).stdout.splitlines()
+    assert {json.loads(line)["stream"] for line in lines} == {"stdout", "stderr"}
+
+
+def test_log_follows_a_run_to_its_end(folder):
+    code = "import time\nfor n in range(20): print(n, flush=True); time.sleep(0.05)"
+    running = subprocess.Popen(
+        [sys.executable, "-m", "runstore", "exec", "--", sys.executable, "-c", code],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    running.stdout.readline()
+
+    followed = runstore("log", "-f", cwd=folder)
+
+    assert followed.stdout.split() == [str(n) for n in range(20)]
+    running.communicate()
+
+
+def test_colours_of_the_output_are_left_out_of_a_pipe(folder):
+    runstore("exec", "--", "printf", "\\033[31mred\\033[0m \\033]0;title\\007x\\n", cwd=folder)
+
+    assert runstore("log", cwd=folder).stdout == "red x\n"
+
+
+def test_a_run_without_output_says_so(saved):
+    ended = runstore("log", cwd=saved)
+
+    assert (ended.stdout, ended.returncode) == ("", 0)
+    assert "no output" in messages(ended)[0]
+
+
+# Tags and notes
+
+
+def test_tags_are_changed_shown_and_taken_back(saved):
+    runstore("tag", "fit#1", "+keep", "phase=pilot", cwd=saved)
+    runstore("tag", "fit#1", "-keep", "phase=final", "-missing", cwd=saved)
+    assert newest(saved).tags == {"phase": "final"}
+
+    undone = runstore("undo", cwd=saved)
+
+    assert newest(saved).tags == {"keep": "", "phase": "pilot"}
+    assert undone.stdout.splitlines()[0].endswith("\ttags.phase: final → pilot")
+    assert runstore("tag", "latest", cwd=saved).stdout.endswith("\tkeep phase=pilot\n")
+    history = runstore("show", "--history", cwd=saved).stdout.splitlines()
+    assert len(history) == 6
+    assert history[-1].endswith("(undo)")
+
+
+def test_a_tag_that_cannot_be_changes_nothing(saved):
+    ended = runstore("tag", "fit#1", "+good", "+", cwd=saved)
+
+    assert ended.returncode == 2
+    assert "cannot be a tag" in messages(ended)[0]
+    assert newest(saved).tags == {}
+    assert runstore("tag", "+keep", cwd=saved).returncode == 2
+
+
+def test_notes_are_written_in_an_editor(saved):
+    editor = saved / "editor"
+    editor.write_text(
+        '#!/bin/sh\nsleep 1.1\nprintf "one\\n# two\\n" > "$1.new"; mv "$1.new" "$1"\n'
+    )
+    editor.chmod(0o755)
+
+    runstore("note", "fit#1", cwd=saved, env={"EDITOR": str(editor), "VISUAL": ""})
+
+    assert newest(saved).notes == "one\n# two"
+
+
+def test_notes_are_replaced_added_to_and_removed(saved):
+    runstore("note", "fit#1", "some", "words", cwd=saved)
+    runstore("note", "fit#1", "-a", "more", cwd=saved)
+    assert newest(saved).notes == "some words\nmore"
+
+    runstore("note", "fit#1", "--remove", cwd=saved)
+    assert newest(saved).notes is None
+    runstore("undo", "fit#1", cwd=saved)
+    assert newest(saved).notes == "some words\nmore"
+
+
+def test_undo_with_nothing_to_undo(saved):
+    ended = runstore("undo", cwd=saved)
+
+    assert ended.returncode == 3
+    assert "no edit to take back" in messages(ended)[0]
+
+
+# Scripts
+
+
+def test_a_script_keeps_its_output_and_gives_the_streams_back(folder):
+    code = (
+        "import logging, sys, runstore\n"
+        "before = sys.stdout, sys.stderr\n"
+        "with runstore.start_run('talk', store='.runstore', capture=False) as run:\n"
+        "    run.keep_output(); run.attach_logging('mine')\n"
+        "    print('shown'); logging.getLogger('mine.deep').error('broken')\n"
+        "    logging.getLogger('other').error('not mine')\n"
+        "print('later')\n"
+        "assert before == (sys.stdout, sys.stderr)\n"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
+    )
+
+    assert ended.stdout == "shown\nlater\n"
+    # logging prints what no handler takes; the root logger has none, "mine" has the run's.
+    assert printed(folder) == [
+        ("stdout", "shown"),
+        ("logging", "ERROR mine.deep: broken"),
+        ("stderr", "not mine"),
+    ]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_forked_children_keep_their_output_too(folder):
+    code = (
+        "import os, runstore\n"
+        "with runstore.start_run('fork', store='.runstore', capture=False) as run:\n"
+        "    run.keep_output()\n"
+        "    print('parent', flush=True)\n"
+        "    pid = os.fork()\n"
+        "    if pid == 0:\n"
+        "        print('child', flush=True); os._exit(0)\n"
+        "    os.waitpid(pid, 0)\n"
+        "    print('end')\n"
+    )
+
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, capture_output=True)
+
+    assert [text for _, text in printed(folder)] == ["parent", "child", "end"]
