@@ -362,10 +362,10 @@ class ActiveRun:
             "exit_code": exit_code,
         }
         self.store.write_ending(self.uid, self.reference, ending)
-        if self._has_output:
-            self._take_output()
         if self.store.spool.has_kept:
             self.store.absorb_spool()
+        elif self._has_output:
+            self._take_output()
 
     # What the end of the process needs (lifetime.Living)
 

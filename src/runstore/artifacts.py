@@ -22,6 +22,7 @@ from runstore.errors import (
 )
 from runstore.model.artifacts import Artifact, Input, Preview, artifact_path, media_type_of
 from runstore.model.values import clean_text
+from runstore.put_aside import PATIENCE_S
 from runstore.saving import name_of_file, written_by
 from runstore.storage.artifacts import ArtifactTable, FileFacts
 from runstore.storage.objects import Contents, Objects, hashed
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
     from runstore.store import Store
 
-# How long a program waits for a database that another one holds; then the spool takes it.
-PATIENCE_S = 5.0
 _READ_MODES = {"r", "rt", "rb"}
 # A file that was changed just now may change again and show the same time.
 _SETTLED_NS = 2_000_000_000
@@ -96,13 +95,14 @@ class Artifacts:
             saved_at=datetime.now(timezone.utc),
         )
         preview = previews.preview_of(objects.path_of(kept.digest), media_type, thing)
-        if objects is not self.objects:
-            self._store.put_aside.artifact(saved, preview, objects.folder)
-        else:
-            try:
-                self.table.put(saved, preview, patience_s=PATIENCE_S)
-            except StoreError as error:
-                self._store.put_aside.artifact(saved, preview, None, because=error)
+        is_here = objects is self.objects
+        self._store.put_aside.unless(
+            lambda: self.table.put(saved, preview),
+            lambda error: self._store.put_aside.artifact(
+                saved, preview, None if is_here else objects.folder, error
+            ),
+            is_refused=not is_here,
+        )
         return (saved,)
 
     def _kept(self, keep: Keep) -> tuple[Objects, Contents]:
@@ -270,17 +270,17 @@ class Artifacts:
                     return known
             digest, _ = hashed(file)
         is_settled = _now_ns() - max(about.st_mtime_ns, about.st_ctime_ns) > _SETTLED_NS
-        if is_settled:
-            with suppress(StoreError):
+        if is_settled and not self._store.spool.has_kept:
+            with suppress(StoreError), self._store.database.driver.hurried(PATIENCE_S):
                 self.table.remember_file(location, facts, digest)
         return digest
 
     def note_input(self, uid: str, used: Input) -> None:
         """Note what a run read; where the database refuses, it is kept aside."""
-        try:
-            self.table.put_input(uid, used, patience_s=PATIENCE_S)
-        except StoreError as error:
-            self._store.put_aside.input(uid, used, because=error)
+        self._store.put_aside.unless(
+            lambda: self.table.put_input(uid, used),
+            lambda error: self._store.put_aside.input(uid, used, error),
+        )
 
     def preview_of(self, digest: str) -> Preview | None:
         """Return something small to look at instead of these contents, or None."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from runstore.active import warn
 from runstore.errors import InvalidValueError, RunFinishedError, RunstoreError, StoreError
 from runstore.model.numbers import metric_key, metric_step, metric_time, metric_value
+from runstore.put_aside import PATIENCE_S
 from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.points import (
     MARK,
@@ -205,7 +206,8 @@ class PointLog:
                     file = self.file
                 if file is not None:
                     file.sync()
-                self._absorb_some(file)
+                with self._store.database.driver.hurried(PATIENCE_S):
+                    self._absorb_some(file)
 
     def _release_held(self) -> None:
         with self.lock:
@@ -258,14 +260,19 @@ class PointLog:
     def _absorb_all(self) -> None:
         """Take every file in, forked children's too, in the order of their making."""
         files = {*self._written, *self._store.spool.point_files(self._uid)}
+        if not files:
+            return
         try:
-            for path in sorted(files, key=lambda one: one.name):
-                if not self._absorbed(path, is_over=True):
-                    raise FileNotFoundError(f"{path} was moved away.")
-        except (StoreError, OSError) as error:
+            with self._store.database.driver.hurried(PATIENCE_S):
+                for path in sorted(files, key=lambda one: one.name):
+                    if not self._absorbed(path, is_over=True):
+                        raise FileNotFoundError(f"{path} was moved away.")
+        except OSError as error:  # every StoreError is one
+            for path in files:
+                self._store.spool.remember(path)
             warn(
-                f"{error} The last points of {self._reference} are kept in the spool of the store;"
-                " they are taken in when it is opened next."
+                f"{getattr(error, 'what', error)} The last points of {self._reference} are kept in"
+                " the spool of the store; they are taken in when it is opened next."
             )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from runstore.errors import (
     RunFinishedError,
     RunstoreError,
     StoreError,
+    StoreLockedError,
 )
 from runstore.model.artifacts import Artifact, Input, Preview
 from runstore.model.run import Run
@@ -28,6 +29,9 @@ from runstore.storage.spool import Record, uid_of
 if TYPE_CHECKING:
     from runstore.store import Store
 
+# How long a program waits for a database that another one holds; then the spool takes it.
+PATIENCE_S = 5.0
+
 
 class PutAside:
     """Keeps aside what the database of a store refuses, and takes it in later.
@@ -38,21 +42,52 @@ class PutAside:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._said: set[str] = set()
+        self._said: set[Path] = set()
 
     # Keeping aside
 
-    def end(self, uid: str, reference: str, ending: Mapping[str, Any], because: Exception) -> None:
+    def unless(
+        self,
+        write: Callable[[], None],
+        keep: Callable[[StoreError | None], None],
+        *,
+        is_refused: bool = False,
+    ) -> None:
+        """Write something; what the database refuses is kept aside.
+
+        What comes after something that was kept aside is kept aside as well: it would be written
+        over by what is older.
+
+        Args:
+            write: Writes it.
+            keep: Keeps it aside; gets the reason.
+            is_refused: Whether it cannot be written yet.
+        """
+        if is_refused or self._store.spool.has_kept:
+            keep(None)
+            return
+        try:
+            with self._store.database.driver.hurried(PATIENCE_S):
+                write()
+        except StoreError as error:
+            keep(error)
+
+    def end(
+        self,
+        uid: str,
+        reference: str,
+        ending: Mapping[str, Any],
+        because: RunstoreError | None,
+    ) -> None:
         """Keep the end of a run."""
-        self._keep(uid, "end", ending, f"The end of {reference} ({ending['status']})", because)
+        self._keep(uid, "end", ending, f"the end of {reference} ({ending['status']})", because)
 
     def artifact(
         self,
         saved: Artifact,
         preview: Preview | None,
         folder: Path | None,
-        *,
-        because: Exception | None = None,
+        because: StoreError | None,
     ) -> None:
         """Keep an artifact; its contents are in the store, or among the objects of a folder."""
         import base64
@@ -68,9 +103,9 @@ class PutAside:
             if preview is None
             else [preview.media_type, base64.b64encode(preview.body).decode()],
         }
-        self._keep(saved.run_uid, "artifact", body, f"The artifact {saved.path!r}", because)
+        self._keep(saved.run_uid, "artifact", body, f"the artifact {saved.path!r}", because)
 
-    def input(self, uid: str, used: Input, *, because: Exception) -> None:
+    def input(self, uid: str, used: Input, because: StoreError | None) -> None:
         """Keep what a run read."""
         body = {
             "name": used.name,
@@ -81,36 +116,44 @@ class PutAside:
             "source_uid": used.source_uid,
             "used_at": to_micros(used.used_at),
         }
-        self._keep(uid, "input", body, f"The input {used.name!r}", because)
+        self._keep(uid, "input", body, f"the input {used.name!r}", because)
 
     def tags(
-        self, uid: str, changes: Mapping[str, str | None], author: str, *, because: Exception
+        self,
+        uid: str,
+        changes: Mapping[str, str | None],
+        author: str,
+        because: StoreError | None,
     ) -> None:
         """Keep a change of tags."""
         body = {"changes": dict(changes), "author": author}
-        self._keep(uid, "tags", body, f"The tag {next(iter(changes))!r}", because)
+        self._keep(uid, "tags", body, f"the tag {next(iter(changes))!r}", because)
 
-    def notes(self, uid: str, notes: str | None, author: str, *, because: Exception) -> None:
+    def notes(self, uid: str, notes: str | None, author: str, because: StoreError | None) -> None:
         """Keep a change of notes."""
-        self._keep(uid, "notes", {"notes": notes, "author": author}, "The notes", because)
+        self._keep(uid, "notes", {"notes": notes, "author": author}, "notes", because)
 
     def _keep(
-        self, uid: str, kind: str, body: Mapping[str, Any], what: str, because: Exception | None
+        self,
+        uid: str,
+        kind: str,
+        body: Mapping[str, Any],
+        what: str,
+        because: RunstoreError | None,
     ) -> None:
-        reason = "" if because is None else f"{because} "
+        reason = "" if because is None else f"{because.what} "
         try:
-            path = self._store.spool.keep(uid, kind, body)
+            place = self._store.spool.keep(uid, kind, body).parent
         except OSError as error:
-            warn(f"{reason}{what} could not be kept: {error}.")
+            warn(f"{reason}This could not be kept: {what}; {error}.")
             return
         # An experiment saves in a loop; of one trouble it hears once.
-        if str(path.parent) + kind in self._said:
-            return
-        self._said.add(str(path.parent) + kind)
-        warn(
-            f"{reason}{what} is kept in {path.parent};"
-            " it is taken in when the store can be written again."
-        )
+        if place not in self._said:
+            self._said.add(place)
+            warn(
+                f"{reason}Kept in {place} until the store can be written again:"
+                f" {what}, and what follows."
+            )
 
     # Taking in
 
@@ -118,21 +161,29 @@ class PutAside:
         """Take in whatever is in flight and can be taken: records, points, output."""
         if not self._store.database.is_writable:
             return
-        has_failed = False
+        with self._store.database.driver.hurried(PATIENCE_S):
+            if self._take_records():
+                self._take_points()
+                self._take_output()
+        self._store.spool.forget_taken()
+        if not self._store.spool.has_kept:
+            self._said.clear()
+
+    def _take_records(self) -> bool:
+        """Take in records; tell whether the database answers."""
         for record in self._store.spool.records():
             try:
                 self._take(record)
             except (RunFinishedError, ConflictError):
                 pass  # it was told before, by whoever came first
-            except (NotFoundError, StoreError, OSError):
-                has_failed = True
+            except StoreLockedError:
+                return False
+            except (NotFoundError, OSError):  # of another store; or refused, as StoreError says
                 continue
-            except (KeyError, TypeError, ValueError):
+            except (AttributeError, KeyError, TypeError, ValueError):
                 continue  # not as we write them: it stays where it is
             record.path.unlink(missing_ok=True)
-        self._store.spool.has_kept = has_failed
-        self._take_points()
-        self._take_output()
+        return True
 
     def _take(self, record: Record) -> None:
         body = record.body

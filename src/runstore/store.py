@@ -48,7 +48,6 @@ T = TypeVar("T")
 PAGE_LIMIT = 1000
 # What the end of a program waits for a database that another one holds; then the spool takes it.
 _END_PATIENCE_S = 20.0
-_EDIT_PATIENCE_S = 5.0
 
 
 class _Unchanged:
@@ -285,12 +284,12 @@ class Store:
             reference: Its name, for messages.
             ending: As `Database.finish_run` takes it.
         """
+        if self.spool.has_kept:
+            self.put_aside.end(uid, reference, ending, None)
+            return
         try:
-            self.database.finish_run(
-                uid,
-                **{**ending, "status": Status(ending["status"])},
-                patience_s=_END_PATIENCE_S,
-            )
+            with self.database.driver.hurried(_END_PATIENCE_S):
+                self.database.finish_run(uid, **{**ending, "status": Status(ending["status"])})
         except RunFinishedError as error:
             warn(f"{error} The end reported now, {ending['status']}, was not written.")
         except (StoreError, NotFoundError) as refused:
@@ -385,18 +384,18 @@ class Store:
     def tag_active(self, uid: str, changes: Mapping[str, str | None]) -> None:
         """Change tags of a run that this process executes; where that fails, keep them aside."""
         who = current_author()
-        try:
-            self.edits.set_tags([uid], changes, who, patience_s=_EDIT_PATIENCE_S)
-        except StoreError as error:
-            self.put_aside.tags(uid, changes, who, because=error)
+        self.put_aside.unless(
+            lambda: self.edits.set_tags([uid], changes, who),
+            lambda error: self.put_aside.tags(uid, changes, who, error),
+        )
 
     def note_active(self, uid: str, notes: str | None) -> None:
         """Replace the notes of a run that this process executes; where that fails, keep aside."""
         who = current_author()
-        try:
-            self.edits.set_notes([uid], notes, who, patience_s=_EDIT_PATIENCE_S)
-        except StoreError as error:
-            self.put_aside.notes(uid, notes, who, because=error)
+        self.put_aside.unless(
+            lambda: self.edits.set_notes([uid], notes, who),
+            lambda error: self.put_aside.notes(uid, notes, who, error),
+        )
 
     def undo(
         self, name: str | None = None, *, author: str | None = None, dry: bool = False

@@ -40,6 +40,17 @@ def complete_artifacts(
     )
 
 
+def complete_metrics(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Return metrics of the runs named before that begin so."""
+    runs = context.params.get("runs") or ("latest",)
+
+    def ask(store: Store) -> list[str]:
+        found = dict.fromkeys(key for run in runs for key in store.get(run).metrics)
+        return [key for key in found if key.startswith(begun)]
+
+    return _asked(context, ask)
+
+
 def _asked(context: click.Context, ask: Callable[[Store], list[str]]) -> list[str]:
     location = context.find_root().params.get("store")
     with warnings.catch_warnings(), suppress(RunstoreError):

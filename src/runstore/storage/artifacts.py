@@ -104,20 +104,14 @@ class ArtifactTable:
 
     # In
 
-    def put(
-        self,
-        artifact: Artifact,
-        preview: Preview | None = None,
-        *,
-        patience_s: float | None = None,
-    ) -> None:
+    def put(self, artifact: Artifact, preview: Preview | None = None) -> None:
         """Note an artifact whose contents are kept; one of the same path is replaced.
 
         Raises:
             RunNotFoundError: There is no such run.
             ConflictError: A file would be a folder as well.
         """
-        with self._driver.write(patience_s) as connection:
+        with self._driver.write() as connection:
             run_id = _run_id(connection, artifact.run_uid)
             _check_place(connection, run_id, artifact.path)
             connection.execute(
@@ -135,14 +129,14 @@ class ArtifactTable:
                 seen = {"media_type": preview.media_type, "body": preview.body}
                 connection.execute(PUT_PREVIEW, {"digest": artifact.digest, **seen})
 
-    def put_input(self, uid: str, used: Input, *, patience_s: float | None = None) -> None:
+    def put_input(self, uid: str, used: Input) -> None:
         """Note what a run read; one of the same name is replaced.
 
         Raises:
             RunNotFoundError: There is no such run.
         """
         modified = used.modified_at
-        with self._driver.write(patience_s) as connection:
+        with self._driver.write() as connection:
             connection.execute(
                 PUT_INPUT,
                 {

@@ -251,7 +251,6 @@ class Database:
         error: str | None = None,
         traceback: str | None = None,
         exit_code: int | None = None,
-        patience_s: float | None = None,
     ) -> None:
         """Write the end of a run; durable on return.
 
@@ -259,7 +258,7 @@ class Database:
             RunNotFoundError: No such run is kept.
             RunFinishedError: Its end was reported before.
         """
-        with self.driver.write(patience_s) as connection:
+        with self.driver.write() as connection:
             changed = connection.execute(
                 sql.FINISH_RUN,
                 {

@@ -82,17 +82,10 @@ class EditTable:
         self._driver = database.driver
         self._next_number = database.next_number
 
-    def set_notes(
-        self,
-        uids: Iterable[str],
-        notes: str | None,
-        author: str,
-        *,
-        patience_s: float | None = None,
-    ) -> None:
+    def set_notes(self, uids: Iterable[str], notes: str | None, author: str) -> None:
         """Replace the notes of runs; the same notes again leave no event."""
         operation = new_uid()
-        with self._driver.write(patience_s) as connection:
+        with self._driver.write() as connection:
             for uid in uids:
                 row = run_row(connection, uid)
                 if row[11] != notes:
@@ -101,16 +94,11 @@ class EditTable:
                     add_event(connection, row[0], edit)
 
     def set_tags(
-        self,
-        uids: Iterable[str],
-        changes: Mapping[str, str | None],
-        author: str,
-        *,
-        patience_s: float | None = None,
+        self, uids: Iterable[str], changes: Mapping[str, str | None], author: str
     ) -> None:
         """Set tags of runs, and take away those whose value is None; all of it or nothing."""
         operation = new_uid()
-        with self._driver.write(patience_s) as connection:
+        with self._driver.write() as connection:
             for uid in uids:
                 run_id = run_row(connection, uid)[0]
                 for key, value in changes.items():

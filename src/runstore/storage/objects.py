@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ _READ_ONLY = 0o444
 # Source: Linux, include/uapi/linux/fs.h: FICLONE; ioctl_ficlone(2).
 _FICLONE = 0x40049409
 _ASIDE = "incoming"
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 class Contents(NamedTuple):
@@ -45,7 +47,13 @@ class Objects:
         self._verified: dict[str, tuple[int, int, int]] = {}
 
     def path_of(self, digest: str) -> Path:
-        """Return where contents of this digest belong."""
+        """Return where contents of this digest belong.
+
+        Raises:
+            ValueError: It is no digest.
+        """
+        if not _DIGEST.fullmatch(digest):
+            raise ValueError(f"{digest!r} is no SHA-256 in hex")
         return self.folder / digest[:2] / digest[2:]
 
     # In
@@ -53,8 +61,10 @@ class Objects:
     @contextmanager
     def aside(self, suffix: str = "") -> Iterator[Path]:
         """Give a path to write to, on the same disk; removed in the end if it is still there."""
+        # Not its parents: a store that was moved away would be hidden by a new one.
+        self.folder.mkdir(exist_ok=True)
         place = self.folder / _ASIDE
-        place.mkdir(parents=True, exist_ok=True)
+        place.mkdir(exist_ok=True)
         path = place / f"{os.getpid()}-{secrets.token_hex(8)}{suffix}"
         try:
             yield path
@@ -121,7 +131,7 @@ class Objects:
             path.unlink()
             return
         target = self.path_of(kept.digest)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(exist_ok=True)
         path.chmod(_READ_ONLY)
         path.replace(target)
         _sync_folder(target.parent)

@@ -48,8 +48,8 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        # Set when this process kept something aside, so that it asks again by and by.
-        self.has_kept = False
+        # What this process kept aside, so that it asks again by and by.
+        self._kept: set[Path] = set()
 
     # In
 
@@ -93,10 +93,24 @@ class Spool:
         Raises:
             OSError: No place took it.
         """
-        self.has_kept = True
         name = f"{uid}.{time.time_ns():020d}.{kind}{_RECORD_SUFFIX}"
         text = json.dumps(body)
-        return self.in_first_place(lambda place: _write(place / name, text))
+        path = self.in_first_place(lambda place: _write(place / name, text))
+        self.remember(path)
+        return path
+
+    @property
+    def has_kept(self) -> bool:
+        """Whether something that this process kept aside is still waiting."""
+        return bool(self._kept)
+
+    def remember(self, path: Path) -> None:
+        """Remember that a file of this process is waiting to be taken in."""
+        self._kept.add(path)
+
+    def forget_taken(self) -> None:
+        """Forget what was taken in, by whomever."""
+        self._kept = {path for path in self._kept if path.exists()}
 
     # Out
 

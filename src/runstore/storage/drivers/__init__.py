@@ -45,12 +45,11 @@ class Driver(Protocol):
     def read(self) -> AbstractContextManager[Connection]:
         """Give a connection to read from; errors leave translated."""
 
-    def write(self, patience_s: float | None = None) -> AbstractContextManager[Connection]:
-        """Give a connection inside a write transaction: durable on leaving, undone on an error.
+    def write(self) -> AbstractContextManager[Connection]:
+        """Give a connection inside a write transaction: durable on leaving, undone on an error."""
 
-        Args:
-            patience_s: How long to wait for other writers; by default as long as is usual.
-        """
+    def hurried(self, patience_s: float) -> AbstractContextManager[None]:
+        """Let this thread wait for other writers no longer than this, within the block."""
 
     def change_mark(self) -> object:
         """Return a value that differs once another connection changed the database."""

@@ -50,6 +50,8 @@ class _Handle:
     def __init__(self, raw: sqlite3.Connection) -> None:
         self.raw = raw
         self.pid = os.getpid()
+        # Held while a thread works with it: closing a connection under its hands is a crash.
+        self.in_use = threading.RLock()
 
     def __del__(
         self,
@@ -108,21 +110,19 @@ class SQLiteDriver:
     def read(self) -> Iterator[sqlite3.Connection]:
         """Give this thread's connection."""
         try:
-            with inside_the_engine():
-                yield self._connection()
+            with inside_the_engine(), self._in_hand() as connection:
+                yield connection
         except sqlite3.Error as error:
             raise self._translated(error) from error
 
     @contextmanager
-    def write(self, patience_s: float | None = None) -> Iterator[sqlite3.Connection]:
+    def write(self) -> Iterator[sqlite3.Connection]:
         """Give this thread's connection inside a transaction that is on disk when left."""
-        patience_s = self.busy_timeout_s if patience_s is None else patience_s
         try:
-            with inside_the_engine():
-                connection = self._connection()
+            with inside_the_engine(), self._in_hand() as connection:
                 if self._refusal is not None:
                     raise self._refusal
-                self._begin(connection, patience_s)
+                self._begin(connection)
                 yield from self._committed(connection)
         except sqlite3.Error as error:
             raise self._translated(error) from error
@@ -158,17 +158,30 @@ class SQLiteDriver:
                 aside.close()
 
     def close(self) -> None:
-        """Close every thread's connection."""
+        """Close every thread's connection; one that is being used, when its thread is done."""
         self._closed = True
         for handle in list(self._handles):
-            if handle.pid == os.getpid():
+            if handle.pid == os.getpid() and handle.in_use.acquire(blocking=False):
                 handle.raw.close()
-        self._local = threading.local()
+                handle.in_use.release()
 
-    def _connection(self) -> sqlite3.Connection:
+    @contextmanager
+    def _in_hand(self) -> Iterator[sqlite3.Connection]:
+        """Give this thread's connection, which nobody closes within the block."""
+        handle = self._handle()
+        with handle.in_use:
+            if self._closed:
+                raise StoreUnavailableError(f"The store {self.path} was closed.")
+            try:
+                yield handle.raw
+            finally:
+                if self._closed:
+                    handle.raw.close()
+
+    def _handle(self) -> _Handle:
         handle: _Handle | None = getattr(self._local, "handle", None)
         if handle is not None and handle.pid == os.getpid():
-            return handle.raw
+            return handle
         if self._closed:
             raise StoreUnavailableError(f"The store {self.path} was closed.")
         if handle is not None:
@@ -176,7 +189,7 @@ class SQLiteDriver:
         handle = _Handle(self._connect())
         self._local.handle = handle
         self._handles.add(handle)
-        return handle.raw
+        return handle
 
     def _connect(self) -> sqlite3.Connection:
         """Open the file for writing; where that is refused, for reading."""
@@ -264,9 +277,23 @@ class SQLiteDriver:
             hint="Choose another folder for the store.",
         )
 
-    def _begin(self, connection: sqlite3.Connection, patience_s: float) -> None:
+    @contextmanager
+    def hurried(self, patience_s: float) -> Iterator[None]:
+        """Let this thread wait for other writers no longer than this, within the block.
+
+        SQLite itself waits some seconds at least.
+        """
+        before = getattr(self._local, "patience_s", None)
+        self._local.patience_s = patience_s
+        try:
+            yield
+        finally:
+            self._local.patience_s = before
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
         """Take the write lock, waiting for other writers with growing, uneven pauses."""
-        deadline = time.monotonic() + patience_s
+        patience_s = getattr(self._local, "patience_s", None)
+        deadline = time.monotonic() + (self.busy_timeout_s if patience_s is None else patience_s)
         while True:
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -281,7 +308,7 @@ class SQLiteDriver:
         """Return the error of our family that says what this one means for the user."""
         if _is_busy(error):
             return StoreLockedError(
-                f"Another program kept {self.path} locked for {self.busy_timeout_s:g} s.",
+                f"Another program keeps {self.path} locked.",
                 kept="Runs recorded before are safe; this change was not written.",
                 hint="End the program that holds the lock, then try again.",
             )
