@@ -11,8 +11,11 @@ from typing import Any
 
 from runstore.errors import UsageError
 from runstore.manager import ArtifactManager
+from runstore.model.artifacts import artifact_path
 from runstore.model.params import ParameterSet
+from runstore.model.reference import folder_name
 from runstore.runner.run_folder import ARTIFACTS
+from runstore.saving import name_of_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,25 @@ class ExperimentManager(ArtifactManager):
             raise UsageError("There is no run to log for.")
         one = self._current_set
         (self.run.log if one is None else self.run.of_set(one.name).log)(metrics, **more)
+
+    def save(self, name: str, source: Any = None, *, media_type: str | None = None) -> None:
+        """Keep a file or an object with the run; that of a parameter set below the set's name.
+
+        Args:
+            name: See `ActiveRun.save`.
+            source: See `ActiveRun.save`.
+            media_type: See `ActiveRun.save`.
+
+        Raises:
+            UsageError: There is no run to keep it with.
+        """
+        if self.run is None:
+            raise UsageError("There is no run to keep it with.")
+        path = name_of_file(name) if source is None else name
+        source = name if source is None else source
+        if self._current_set is not None and len(self.parameter_sets) > 1:
+            path = f"{folder_name(self._current_set.name)}/{artifact_path(path)}"
+        self.run.save(path, source, media_type=media_type)
 
     def cached(self, name: str, make: Callable[[Path], object]) -> Path:
         """Return a file that takes long to make: an earlier run's, or a new one.

@@ -1,0 +1,37 @@
+"""The examples do what their texts say."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runstore import Store
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def test_a_network_is_trained_kept_and_loaded_again(tmp_path):
+    pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    folder = tmp_path / "digits"
+    shutil.copytree(EXAMPLES / "digits", folder, ignore=shutil.ignore_patterns(".runstore"))
+
+    ended = subprocess.run(
+        [sys.executable, "train_network.py"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[-1].startswith("reloaded from network_1_")
+    with Store.open(folder / ".runstore") as store:
+        run = store.get("network#1")
+        assert run.metrics["test/accuracy"].last > 0.95
+        assert run.metrics["loss"].count == 30 * 43
+        assert list(run.artifacts) == ["network.npz", "training.png"]
+        assert run.read_bytes("training.png").startswith(b"\x89PNG")
+        assert len(list(run.output)) == 30
