@@ -8,6 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from datetime import datetime
 from types import TracebackType
@@ -374,6 +375,21 @@ class ActiveRun:
         self.store.mark_seen([self.uid])
         if self.store.spool.has_kept:
             self.store.absorb_spool()
+
+    @functools.cached_property
+    def wants_samples(self) -> bool:
+        """Whether what this machine does is logged, as metrics below `system/`."""
+        # Asked for the first time after some seconds: starts stay quick.
+        from runstore.config import wants_system_samples
+
+        with suppress(RunstoreError):
+            return wants_system_samples()
+        return False
+
+    def log_sample(self, values: Mapping[str, float]) -> None:
+        """Log what this machine did."""
+        if not self.status.is_final:
+            self._channel(-1).log(values)
 
     def end(self, status: Status, error: BaseException | None) -> None:
         """Write the end, because the process ends."""

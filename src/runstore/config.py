@@ -119,6 +119,25 @@ def _parse(text: str, file: Path) -> Mapping[str, Any] | None:
     return settings if isinstance(settings, dict) else None
 
 
+def wants_system_samples() -> bool:
+    """Tell whether runs keep what their machine does.
+
+    `RUNSTORE_SYSTEM_SAMPLES` counts most, then `system-samples` of the project's settings; the
+    default is yes.
+
+    Raises:
+        UsageError: The setting is neither true nor false.
+        StoreUnavailableError: There is no working directory to begin from.
+    """
+    said = os.environ.get("RUNSTORE_SYSTEM_SAMPLES")
+    if said:
+        return said.strip().lower() not in {"0", "false", "no", "off"}
+    wanted = project_settings(working_directory())[0].get("system-samples", True)
+    if not isinstance(wanted, bool):
+        raise UsageError(f"system-samples is true or false, not {wanted!r}.")
+    return wanted
+
+
 def make_folder(path: Path) -> None:
     """Make the folder of a store; `.runstore` ignores itself in git.
 

@@ -9,13 +9,16 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from runstore.errors import RunstoreError
 from runstore.model.status import Status
+
+if TYPE_CHECKING:
+    from runstore.capture.system import SystemProbe
 
 HEARTBEAT_S = 10.0
 # What a signal that ends the process by default does to a run: it is recorded as interrupted.
@@ -45,6 +48,13 @@ class Living(Protocol):
     def end(self, status: Status, error: BaseException | None) -> None:
         """Write the end, because the process ends."""
 
+    @property
+    def wants_samples(self) -> bool:
+        """Whether what the machine does is kept with it."""
+
+    def log_sample(self, values: Mapping[str, float]) -> None:
+        """Keep what the machine did."""
+
 
 class _Registry:
     """Every unfinished run of this process."""
@@ -56,6 +66,7 @@ class _Registry:
         self.terminated_by: int | None = None
         self._beating = False
         self._handled: list[int] = []
+        self._probe: SystemProbe | None = None
 
     def add(self, run: Living) -> None:
         self.runs[run.uid] = run
@@ -77,6 +88,21 @@ class _Registry:
                 # A missed sign of life harms nothing: the process itself is the evidence.
                 with suppress(RunstoreError):
                     run.beat()
+            self._sample()
+
+    def _sample(self) -> None:
+        """Let the runs know what this process and its children use."""
+        wanting = [run for run in list(self.runs.values()) if run.wants_samples]
+        if not wanting:
+            return
+        if self._probe is None:
+            from runstore.capture.system import SystemProbe
+
+            self._probe = SystemProbe()
+        values = self._probe.sample()
+        for run in wanting if values else ():
+            with suppress(RunstoreError):
+                run.log_sample(values)
 
     def _take_signals(self) -> None:
         """Handle signals that nobody else handles; only the main thread may ask for them."""

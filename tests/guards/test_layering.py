@@ -32,6 +32,11 @@ THIRD_PARTY = {
     "joblib": {"door"},
     "pyarrow": {"door"},
     "torch": {"door"},
+    "pandas": {"door"},
+    "polars": {"door"},
+    "plotext": {"cli"},
+    "plotly": {"cli"},
+    "matplotlib": {"cli"},
 }
 
 

@@ -14,7 +14,7 @@ from runstore.config import project_settings, working_directory
 from runstore.errors import UsageError
 
 _DEFAULTS = {"experiments": "experiments", "params": "params"}
-_SETTINGS = (*_DEFAULTS, "store")
+_SETTINGS = (*_DEFAULTS, "store", "system-samples")
 
 
 @dataclass(frozen=True, slots=True)
