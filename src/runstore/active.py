@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -114,6 +115,7 @@ class ActiveRun:
         self._points: PointLog | None = None
         self._output: KeptOutput | None = None
         self._has_output = False
+        self._ending = threading.Lock()  # nothing is logged of the machine once the end has begun
         self._is_strict = False
         lifetime.begin(self)
 
@@ -349,11 +351,11 @@ class ActiveRun:
         # A forked child has a copy of this object; the run belongs to the process that began it.
         if self._pid != os.getpid():
             return
-        if self._points is not None:
-            self._points.finish()
+        with self._ending:
+            self.status = status
+        answers = self._points is None or self._points.finish()
         if self._output is not None:
             self._output.close()
-        self.status = status
         lifetime.end(self)
         ending = {
             "status": status.value,
@@ -362,19 +364,18 @@ class ActiveRun:
             "traceback": None if traceback is None else clean_text(traceback),
             "exit_code": exit_code,
         }
-        self.store.write_ending(self.uid, self.reference, ending)
-        if self.store.spool.has_kept:
-            self.store.absorb_spool()
-        elif self._has_output:
+        if not self.store.write_ending(self.uid, self.reference, ending, answers=answers):
+            return
+        if self._has_output:
             self._take_output()
+        self.store.take_back()
 
     # What the end of the process needs (lifetime.Living)
 
     def beat(self) -> None:
         """Write a sign of life, and what was kept aside while nothing could be written."""
         self.store.mark_seen([self.uid])
-        if self.store.spool.has_kept:
-            self.store.absorb_spool()
+        self.store.take_back()
 
     @functools.cached_property
     def wants_samples(self) -> bool:
@@ -388,8 +389,9 @@ class ActiveRun:
 
     def log_sample(self, values: Mapping[str, float]) -> None:
         """Log what this machine did."""
-        if not self.status.is_final:
-            self._channel(-1).log(values)
+        with self._ending:
+            if not self.status.is_final:
+                self._channel(-1).log(values)
 
     def end(self, status: Status, error: BaseException | None) -> None:
         """Write the end, because the process ends."""

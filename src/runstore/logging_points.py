@@ -61,6 +61,7 @@ class PointLog:
         self._reference = reference
         self._channels: dict[int, Channel] = {}
         self._ended = threading.Event()
+        self._was_refused = False
         self._said: set[str] = set()
         # A run that was resumed counts its steps on.
         self.first_steps = self._steps_to_go_on_with()
@@ -239,10 +240,14 @@ class PointLog:
             self._written.remove(path)
         return True
 
-    def finish(self) -> None:
-        """Take the rest in; where that fails, say where it is kept. Nothing is logged after."""
+    def finish(self) -> bool:
+        """Take the rest in; where that fails, say where it is kept. Nothing is logged after.
+
+        Returns:
+            Whether the database took it.
+        """
         if self.pid != os.getpid():
-            return
+            return True
         with suppress(RunstoreError, OSError, ValueError):
             self._release_held()
         self._ended.set()
@@ -256,6 +261,7 @@ class PointLog:
         lost = len(self.held) + self._dropped
         if lost:
             warn(f"{lost:,} points of {self._reference} could not be kept: no disk took them.")
+        return not self._was_refused
 
     def _absorb_all(self) -> None:
         """Take every file in, forked children's too, in the order of their making."""
@@ -268,8 +274,7 @@ class PointLog:
                     if not self._absorbed(path, is_over=True):
                         raise FileNotFoundError(f"{path} was moved away.")
         except OSError as error:  # every StoreError is one
-            for path in files:
-                self._store.spool.remember(path)
+            self._was_refused = True
             warn(
                 f"{getattr(error, 'what', error)} The last points of {self._reference} are kept in"
                 " the spool of the store; they are taken in when it is opened next."

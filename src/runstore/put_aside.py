@@ -159,18 +159,21 @@ class PutAside:
 
     def take_in(self) -> None:
         """Take in whatever is in flight and can be taken: records, points, output."""
-        if not self._store.database.is_writable:
-            return
         with self._store.database.driver.hurried(PATIENCE_S):
-            if self._take_records():
+            if self.take_records():
                 self._take_points()
                 self._take_output()
+
+    def take_records(self) -> bool:
+        """Take in records; tell whether the database answers."""
+        with self._store.database.driver.hurried(PATIENCE_S):
+            answers = self._take_each_record()
         self._store.spool.forget_taken()
         if not self._store.spool.has_kept:
             self._said.clear()
+        return answers
 
-    def _take_records(self) -> bool:
-        """Take in records; tell whether the database answers."""
+    def _take_each_record(self) -> bool:
         for record in self._store.spool.records():
             try:
                 self._take(record)

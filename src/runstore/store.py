@@ -276,24 +276,30 @@ class Store:
         )
         return self._kept(run.uid)
 
-    def write_ending(self, uid: str, reference: str, ending: Mapping[str, Any]) -> None:
+    def write_ending(
+        self, uid: str, reference: str, ending: Mapping[str, Any], *, answers: bool
+    ) -> bool:
         """Write the end of a run of this process; where that fails, keep it aside and say so.
 
         Args:
             uid: The run.
             reference: Its name, for messages.
             ending: As `Database.finish_run` takes it.
+            answers: Whether the database answered just now; who was refused has waited enough.
+
+        Returns:
+            Whether the database can be written.
         """
-        if self.spool.has_kept:
-            self.put_aside.end(uid, reference, ending, None)
-            return
+        patience_s = _END_PATIENCE_S if answers and not self.spool.has_kept else 0.0
         try:
-            with self.database.driver.hurried(_END_PATIENCE_S):
+            with self.database.driver.hurried(patience_s):
                 self.database.finish_run(uid, **{**ending, "status": Status(ending["status"])})
         except RunFinishedError as error:
             warn(f"{error} The end reported now, {ending['status']}, was not written.")
         except (StoreError, NotFoundError) as refused:
             self.put_aside.end(uid, reference, ending, refused)
+            return isinstance(refused, NotFoundError)
+        return True
 
     @functools.cached_property
     def put_aside(self) -> PutAside:
@@ -306,6 +312,11 @@ class Store:
         """Take in what was kept aside while the database could not be written."""
         if self.database.is_writable and self.spool.has_anything():
             self.put_aside.take_in()
+
+    def take_back(self) -> None:
+        """Take in what this process kept aside, as far as that is possible now."""
+        if self.spool.has_kept and self.database.is_writable:
+            self.put_aside.take_records()
 
     def mark_seen(self, uids: Iterable[str]) -> None:
         """Note that these runs are alive now."""

@@ -230,7 +230,7 @@ def test_a_full_disk_loses_nothing(small_disk, tmp_path, monkeypatch):
         with pytest.raises(StoreUnavailableError, match="disk"):
             for _ in range(100):
                 store.start("m", params={"text": "x" * 5000}, capture=False)
-        with pytest.warns(StoreWarning, match="is kept in"):
+        with pytest.warns(StoreWarning, match="Kept in"):
             run.finish()
 
         assert store.get(run.uid).params == {"lr": 1}
@@ -289,7 +289,7 @@ def test_a_store_that_vanishes_keeps_the_end_aside(kept, tmp_path, monkeypatch):
     store.close()
     shutil.move(kept, tmp_path / "elsewhere")
 
-    with pytest.warns(StoreWarning, match="is kept in"):
+    with pytest.warns(StoreWarning, match="Kept in"):
         run.finish()
 
     shutil.rmtree(kept, ignore_errors=True)

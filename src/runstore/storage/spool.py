@@ -96,17 +96,13 @@ class Spool:
         name = f"{uid}.{time.time_ns():020d}.{kind}{_RECORD_SUFFIX}"
         text = json.dumps(body)
         path = self.in_first_place(lambda place: _write(place / name, text))
-        self.remember(path)
+        self._kept.add(path)
         return path
 
     @property
     def has_kept(self) -> bool:
         """Whether something that this process kept aside is still waiting."""
         return bool(self._kept)
-
-    def remember(self, path: Path) -> None:
-        """Remember that a file of this process is waiting to be taken in."""
-        self._kept.add(path)
 
     def forget_taken(self) -> None:
         """Forget what was taken in, by whomever."""

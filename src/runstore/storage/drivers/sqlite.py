@@ -175,8 +175,11 @@ class SQLiteDriver:
             try:
                 yield handle.raw
             finally:
-                if self._closed:
-                    handle.raw.close()
+                self._close_if_asked(handle)
+
+    def _close_if_asked(self, handle: _Handle) -> None:
+        if self._closed:
+            handle.raw.close()
 
     def _handle(self) -> _Handle:
         handle: _Handle | None = getattr(self._local, "handle", None)
