@@ -22,9 +22,9 @@ from runstore.errors import (
 )
 from runstore.model.artifacts import Artifact, Input, Preview, artifact_path, media_type_of
 from runstore.model.values import clean_text
-from runstore.put_aside import PATIENCE_S
 from runstore.saving import name_of_file, written_by
 from runstore.storage.artifacts import ArtifactTable, FileFacts
+from runstore.storage.database import PATIENCE_S
 from runstore.storage.objects import Contents, Objects, hashed
 from runstore.storage.rows import from_micros
 from runstore.storage.spool import OBJECTS

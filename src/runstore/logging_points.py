@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from runstore.active import warn
 from runstore.errors import InvalidValueError, RunFinishedError, RunstoreError, StoreError
 from runstore.model.numbers import metric_key, metric_step, metric_time, metric_value
-from runstore.put_aside import PATIENCE_S
+from runstore.storage.database import END_PATIENCE_S, PATIENCE_S
 from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.points import (
     MARK,
@@ -269,7 +269,7 @@ class PointLog:
         if not files:
             return
         try:
-            with self._store.database.driver.hurried(PATIENCE_S):
+            with self._store.database.driver.hurried(END_PATIENCE_S):
                 for path in sorted(files, key=lambda one: one.name):
                     if not self._absorbed(path, is_over=True):
                         raise FileNotFoundError(f"{path} was moved away.")

@@ -21,6 +21,7 @@ from runstore.model.artifacts import Artifact, Input, Preview
 from runstore.model.run import Run
 from runstore.model.status import Status
 from runstore.storage.artifacts import OutputPart
+from runstore.storage.database import PATIENCE_S
 from runstore.storage.objects import Contents, Objects
 from runstore.storage.output import is_being_written
 from runstore.storage.rows import from_micros, to_micros
@@ -28,9 +29,6 @@ from runstore.storage.spool import Record, uid_of
 
 if TYPE_CHECKING:
     from runstore.store import Store
-
-# How long a program waits for a database that another one holds; then the spool takes it.
-PATIENCE_S = 5.0
 
 
 class PutAside:

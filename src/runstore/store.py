@@ -29,7 +29,13 @@ from runstore.model.status import Status
 from runstore.model.values import check_text, clean_text
 from runstore.naming import check_experiment, current_author, runs_named, the_one
 from runstore.pages import Page, read_cursor, write_cursor
-from runstore.storage.database import BEYOND_NEWEST, Database, NewRun, now_micros
+from runstore.storage.database import (
+    BEYOND_NEWEST,
+    END_PATIENCE_S,
+    Database,
+    NewRun,
+    now_micros,
+)
 from runstore.storage.rows import from_micros
 from runstore.storage.spool import Spool
 
@@ -46,8 +52,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PAGE_LIMIT = 1000
-# What the end of a program waits for a database that another one holds; then the spool takes it.
-_END_PATIENCE_S = 20.0
 
 
 class _Unchanged:
@@ -290,7 +294,7 @@ class Store:
         Returns:
             Whether the database can be written.
         """
-        patience_s = _END_PATIENCE_S if answers and not self.spool.has_kept else 0.0
+        patience_s = END_PATIENCE_S if answers and not self.spool.has_kept else 0.0
         try:
             with self.database.driver.hurried(patience_s):
                 self.database.finish_run(uid, **{**ending, "status": Status(ending["status"])})

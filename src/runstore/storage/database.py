@@ -29,6 +29,10 @@ from runstore.storage.migrations import CURRENT_VERSION, SCHEMA_VERSION
 # The first key of a newest-first page: later than any run.
 BEYOND_NEWEST = (2**62, 2**62)
 _MANY = 20  # matches of a prefix, beyond which only some are told
+# How long a program waits for a database that another one holds; then the spool takes it.
+PATIENCE_S = 5.0
+# The same at the end of a run, when many may end at once and nothing waits for them.
+END_PATIENCE_S = 20.0
 _AFTER_ANY_TEXT = "\U0010ffff"
 
 
