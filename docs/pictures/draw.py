@@ -1,6 +1,7 @@
 """Draw what commands look like on a terminal, as SVG: python docs/pictures/draw.py FOLDER.
 
-FOLDER is where the commands run: examples/digits after its tour.
+FOLDER is where the commands run: examples/digits after its tour, and a second training of the
+network with another rate.
 """
 
 import os
@@ -18,8 +19,9 @@ HERE = Path(__file__).parent
 COLUMNS = 110
 PICTURES = {
     "ls": ("ls",),
-    "show": ("show", "too_deep#1"),
+    "show": ("show", "network#1"),
     "experiments": ("experiments",),
+    "plot": ("plot", "network#1", "network#2", "-m", "test/accuracy"),
 }
 _LINES_AT_MOST = 34
 
@@ -61,6 +63,14 @@ def draw(name, arguments, folder):
     (HERE / f"{name}.svg").write_text(svg, encoding="utf-8")
 
 
+def draw_files(folder):
+    """Let runstore draw its own picture."""
+    loss = ("network#1", "network#2", "-m", "loss", "--log-y", "--smooth", "0.9")
+    to = ("-o", HERE / "plot.png", "--width", "900", "--height", "420")
+    subprocess.run([sys.executable, "-m", "runstore", "plot", *loss, *to], cwd=folder, check=True)
+
+
 if __name__ == "__main__":
     for name, arguments in PICTURES.items():
         draw(name, arguments, sys.argv[1])
+    draw_files(sys.argv[1])

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 OF_RUN = -1
 # A file may be taken in between two looks; then both are taken anew.
-_LOOKS = 20
+LOOKS = 20
 
 
 def summaries(table: MetricTable, spool: Spool, run: Run) -> tuple[MetricSummary, ...]:
     """Return a summary of each series of a run, those of the run itself first."""
-    for _ in range(_LOOKS):
+    for _ in range(LOOKS):
         files = spool.point_files(run.uid)
         totals, marks = table.totals(run.uid)
         try:
-            waiting = _in_flight(files, marks)
+            waiting = in_flight(files, marks)
         except FileNotFoundError:
             continue
         for series, points in waiting.items():
@@ -63,17 +63,17 @@ def series(table: MetricTable, spool: Spool, run: Run, key: str, set_name: str |
 
 
 def _read(table: MetricTable, spool: Spool, run: Run, wanted: KeyOf) -> tuple[Stored, Columns]:
-    for _ in range(_LOOKS):
+    for _ in range(LOOKS):
         files = spool.point_files(run.uid)
         stored = table.stored(run.uid, wanted)
         try:
-            return stored, _in_flight(files, stored.marks).get(wanted, Columns([], [], []))
+            return stored, in_flight(files, stored.marks).get(wanted, Columns([], [], []))
         except FileNotFoundError:
             continue
     raise _restless(run)
 
 
-def _in_flight(files: list[Path], marks: dict[str, int]) -> dict[KeyOf, Columns]:
+def in_flight(files: list[Path], marks: dict[str, int]) -> dict[KeyOf, Columns]:
     """Return the points beyond the marks.
 
     Raises:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from runstore.model.artifacts import Artifact, Input
     from runstore.model.metrics import MetricSummary, Series
     from runstore.model.output import OutputLine
+    from runstore.points_table import PointsTable
     from runstore.put_aside import PutAside
     from runstore.storage.edits import EditTable, Undone
     from runstore.storage.metrics import MetricTable
@@ -527,6 +528,30 @@ class Store:
         from runstore.reading_metrics import series
 
         return series(self.metrics_table, self.spool, run, key, set_name)
+
+    def points(
+        self,
+        runs: Iterable[Run | ActiveRun | str] | Run | ActiveRun | str,
+        keys: str | Iterable[str] | None = None,
+        *,
+        limit: int | None = None,
+    ) -> PointsTable:
+        """Return the points of many runs as one table, up to what they logged last.
+
+        Args:
+            runs: Runs or any names of runs, or one of them; a page of runs.
+            keys: Keys of metrics, or one; `*` and `?` stand for any text and any character. None
+                for all.
+            limit: At most so many points of each series, extremes kept; 4 or more.
+
+        Raises:
+            NotFoundError: None of the runs has a metric of one of the keys.
+            RunNotFoundError: There is no such run.
+            UsageError: The limit is too small.
+        """
+        from runstore.reading_many import read_points_of
+
+        return read_points_of(self, runs, keys, limit)
 
     # Artifacts and output
 

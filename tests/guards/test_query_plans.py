@@ -6,7 +6,7 @@ import pytest
 
 from runstore import Store
 from runstore.config import DATABASE
-from runstore.storage import artifacts, blocks, edits, metrics, statements
+from runstore.storage import artifacts, blocks, edits, many_series, metrics, statements
 
 # One row per experiment: a list of experiments is as long as what it shows.
 LISTS_EXPERIMENTS = {"EXPERIMENTS", "EXPERIMENT_NAMES"}
@@ -61,6 +61,7 @@ def connection(tmp_path_factory):
         *statements_of(metrics),
         *statements_of(artifacts),
         *statements_of(edits),
+        *statements_of(many_series),
     ],
 )
 def test_no_statement_walks_through_all_runs(connection, name, text):

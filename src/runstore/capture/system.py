@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -96,15 +97,17 @@ class SystemProbe:
         values: dict[str, float] = {}
         if self._nvml is None:
             return values
-        for number, card in enumerate(_visible_cards(self._nvml)):
+        nvml = self._nvml
+        asked: dict[str, Callable[[Any], float]] = {
+            "utilization_percent": lambda card: nvml.nvmlDeviceGetUtilizationRates(card).gpu,
+            "memory_bytes": lambda card: nvml.nvmlDeviceGetMemoryInfo(card).used,
+            "power_w": lambda card: nvml.nvmlDeviceGetPowerUsage(card) / 1000,
+            "temperature_c": lambda card: nvml.nvmlDeviceGetTemperature(card, 0),
+        }
+        for number, card in enumerate(_visible_cards(nvml)):
             place = f"system/gpu{number}"
-            for key, ask in (
-                ("utilization_percent", lambda c: self._nvml.nvmlDeviceGetUtilizationRates(c).gpu),
-                ("memory_bytes", lambda c: self._nvml.nvmlDeviceGetMemoryInfo(c).used),
-                ("power_w", lambda c: self._nvml.nvmlDeviceGetPowerUsage(c) / 1000),
-                ("temperature_c", lambda c: self._nvml.nvmlDeviceGetTemperature(c, 0)),
-            ):
-                with suppress(self._nvml.NVMLError):  # not every card tells everything
+            for key, ask in asked.items():
+                with suppress(nvml.NVMLError):  # not every card tells everything
                     values[f"{place}/{key}"] = float(ask(card))
         return values
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     Column = Union["np.ndarray[Any, Any]", array[Any]]
 
+# Both ends, and both extremes of a stretch.
+FEWEST_SAMPLED = 4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricSummary:
@@ -79,11 +82,11 @@ class Series:
         Args:
             limit: At least 4.
         """
-        if limit < 4:  # noqa: PLR2004 - both ends, and both extremes of a stretch
-            raise ValueError("a sample has at least 4 points")
+        if limit < FEWEST_SAMPLED:
+            raise ValueError(f"a sample has at least {FEWEST_SAMPLED} points")
         if len(self) <= limit:
             return self
-        places = _extremes(self.values, limit)
+        places = extremes(self.values, limit)
         columns = (self.steps, self.times, self.values)
         return Series(self.key, *(_taken(column, places) for column in columns))
 
@@ -94,15 +97,31 @@ def _taken(column: Column, places: list[int]) -> Column:
     return column[places]
 
 
-def _extremes(values: Column, limit: int) -> list[int]:
+def extremes(values: Column, limit: int) -> list[int]:
+    """Return the places of what `Series.sampled` keeps of these values."""
     count, stretches = len(values), (limit - 2) // 2
+    ends_of_stretch = _ends_of_array if isinstance(values, array) else _ends_with_numpy
     chosen = {0, count - 1}
     for stretch in range(stretches):
         begin, end = stretch * count // stretches, (stretch + 1) * count // stretches
-        known = [place for place in range(begin, end) if not math.isnan(values[place])]
-        if known:
-            chosen.add(min(known, key=values.__getitem__))
-            chosen.add(max(known, key=values.__getitem__))
-        else:
-            chosen.add(begin)
+        chosen.update(begin + place for place in ends_of_stretch(values[begin:end]))
     return sorted(chosen)
+
+
+def _ends_of_array(values: Any) -> tuple[int, ...]:
+    """Return where the smallest and the largest value are, the first of equal ones."""
+    known = [place for place, value in enumerate(values) if not math.isnan(value)]
+    if not known:
+        return (0,)
+    return min(known, key=values.__getitem__), max(known, key=values.__getitem__)
+
+
+def _ends_with_numpy(values: Any) -> tuple[int, ...]:
+    """Do the same in a fraction of the time."""
+    low, high = int(values.argmin()), int(values.argmax())
+    if not math.isnan(values[low]):
+        return low, high
+    known = (values == values).nonzero()[0]  # noqa: PLR0124 - all but NaN
+    if not len(known):
+        return (0,)
+    return int(known[values[known].argmin()]), int(known[values[known].argmax()])

@@ -1,0 +1,81 @@
+"""Reading the points of many runs into one table, and handing it to each library."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from runstore import Store
+from runstore.reading_many import read_points_of
+
+ROUNDS = 5
+KINDS = ((1000, 10, 100), (10, 1, 1_000_000))
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return how long a call took."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def median_ms(work: Callable[[], object]) -> float:
+    """Return the middle of some rounds, in milliseconds, after one that imports and compiles."""
+    work()
+    return statistics.median(seconds(work) for _ in range(ROUNDS)) * 1e3
+
+
+def fill(store: Store, runs: int, keys: int, points: int) -> None:
+    """Record runs with so many points of each key."""
+    values = [0.1 * step for step in range(points)]
+    for _ in range(runs):
+        with store.start("bench", capture=False) as run:
+            for key in range(keys):
+                run.log_points(f"train/k{key}", values)
+
+
+def measure(runs: int, keys: int, points: int) -> None:
+    """Print the medians of one kind of store."""
+    with tempfile.TemporaryDirectory(dir=".") as name, Store.open(Path(name)) as store:
+        fill(store, runs, keys, points)
+        page = store.list(limit=1000)
+        table = read_points_of(store, page)
+        works = {
+            "one run after the other, `metric`": lambda: [
+                run.metric(f"train/k{key}") for run in page for key in range(keys)
+            ],
+            "`points`": lambda: read_points_of(store, page),
+            "`points` of one key": lambda: read_points_of(store, page, "train/k0"),
+            "`points`, 500 of a series": lambda: read_points_of(store, page, limit=500),
+            "`to_pandas`": table.to_pandas,
+            "`to_pandas(wide=True)`": lambda: table.to_pandas(wide=True),
+            "`to_polars`": table.to_polars,
+            "`to_arrow`": table.to_arrow,
+        }
+        print(f"| {runs:,} runs, {keys} keys, {points:,} points each | median |")
+        print("|---|---|")
+        for label, work in works.items():
+            print(f"| {label} | {median_ms(work):,.0f} ms |", flush=True)
+        sizes = {
+            "pandas": table.to_pandas().memory_usage(deep=True).sum(),
+            "polars": table.to_polars().estimated_size(),
+            "arrow": table.to_arrow().nbytes,
+        }
+        for label, size in sizes.items():
+            print(f"| {label}, in memory | {size / len(table):.1f} bytes a point |")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"| peak of the process | {peak:,.0f} MB |\n")
+
+
+def main() -> None:
+    """Print medians."""
+    for kind in KINDS:
+        measure(*kind)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Drawing metrics: in a terminal, into picture files, as a page."""

@@ -1,0 +1,138 @@
+"""Plots as a page of their own, by plotly: it needs no network."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from runstore.cli.output import terminal_safe
+from runstore.cli.plots.files import written_aside
+from runstore.cli.plots.panels import Line, Panel, Plot, x_label
+from runstore.errors import MissingExtraError
+
+_HEIGHT = 420
+_FRAME = 140  # pixels of a page besides its panels
+_FAINT = 0.25
+_GAP = 0.2  # between panels, in heights of a panel
+_DASHES = ("solid", "dash", "dot", "dashdot")
+_SYMBOLS = ("circle", "x", "square", "triangle-up", "diamond", "triangle-down", "star", "cross")
+_COLOURS = (
+    "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd",
+    "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf",
+)  # fmt: skip
+_FEW = 50  # points that are marked one by one
+
+
+def write_page(plot: Plot, file: Path, width: int | None, height: int | None) -> None:
+    """Write a plot as one HTML file that works by itself; a file that is there is replaced.
+
+    Args:
+        plot: What is drawn.
+        file: Ends with `.html`.
+        width: Pixels; None follows the window.
+        height: Pixels of each panel.
+
+    Raises:
+        MissingExtraError: plotly is missing.
+        UsageError: The file cannot be written.
+    """
+    figure = _figure(plot)
+    figure.update_layout(
+        height=(height or _HEIGHT) * len(plot.panels) + _FRAME,
+        width=width,
+        template="plotly_white",
+        title=_escaped(plot.title),
+        hovermode="x unified",
+    )
+    if plot.remarks:
+        figure.add_annotation(
+            text=_escaped(" ".join(plot.remarks)),
+            xref="paper",
+            yref="paper",
+            x=0,
+            y=-0.12,
+            showarrow=False,
+        )
+    with written_aside(file) as aside:
+        page = figure.to_html(full_html=True, include_plotlyjs=True)
+        title = f"<head><title>{html.escape(terminal_safe(plot.title))}</title>"
+        aside.write_text(page.replace("<head>", title, 1), encoding="utf-8")
+
+
+def _figure(plot: Plot) -> Any:
+    try:
+        from plotly.subplots import make_subplots
+    except ImportError as error:
+        raise MissingExtraError(
+            "plotly is not installed.",
+            kept="Nothing was written.",
+            hint="Install it with: pip install 'runstore[plot]'; or draw a picture: -o plot.svg",
+        ) from error
+    # Steps of different metrics have little to do with each other; moments are the same for all.
+    is_shared = plot.view.x != "step"
+    figure = make_subplots(
+        rows=len(plot.panels),
+        cols=1,
+        shared_xaxes=is_shared,
+        vertical_spacing=_GAP / len(plot.panels),
+    )
+    shown: set[int] = set()
+    for row, panel in enumerate(plot.panels, 1):
+        _draw_panel(figure, panel, plot, row, shown)
+    last = len(plot.panels)
+    for row in range(last if is_shared else 1, last + 1):
+        figure.update_xaxes(title_text=x_label(plot)[0], row=row, col=1)
+    return figure
+
+
+def _draw_panel(figure: Any, panel: Panel, plot: Plot, row: int, shown: set[int]) -> None:
+    figure.update_yaxes(title_text=_escaped(panel.key), row=row, col=1)
+    if plot.view.is_log:
+        figure.update_yaxes(type="log", row=row, col=1)
+    for line in panel.lines:
+        if line.smooth is not None:
+            faint = {**_style(line), "opacity": _FAINT, "showlegend": False, "hoverinfo": "skip"}
+            _draw(figure, line, line.raw, plot, row, faint)
+        # Each run is explained once, whatever panels it is in.
+        style = {**_style(line), "showlegend": line.place not in shown and len(plot.lines) > 1}
+        shown.add(line.place)
+        _draw(figure, line, line.shown, plot, row, style)
+
+
+def _style(line: Line) -> dict[str, Any]:
+    place = line.place
+    return {
+        "name": _escaped(line.name),
+        "legendgroup": str(place),
+        "mode": "lines+markers" if len(line.shown) <= _FEW else "lines",
+        "line": {
+            "color": _COLOURS[place % len(_COLOURS)],
+            "dash": _DASHES[place // 2 % len(_DASHES)],
+        },
+        "marker": {"symbol": _SYMBOLS[place % len(_SYMBOLS)], "size": 6},
+    }
+
+
+def _draw(
+    figure: Any, line: Line, points: Any, plot: Plot, row: int, style: dict[str, Any]
+) -> None:
+    from plotly.graph_objects import Scatter
+
+    xs, ys = _places(line, points, plot), list(points.values)
+    figure.add_trace(Scatter(x=xs, y=ys, **style), row=row, col=1)
+
+
+def _places(line: Line, points: Any, plot: Plot) -> Sequence[Any]:
+    _, unit = x_label(plot)
+    xs = [x / unit for x in line.xs(points, plot.view.x)]
+    if plot.view.x == "time":
+        return [datetime.fromtimestamp(x).astimezone().replace(tzinfo=None) for x in xs]
+    return xs
+
+
+def _escaped(text: str) -> str:
+    """Return a text that is shown as it is: plotly obeys some tags, and $ begins TeX."""
+    return html.escape(terminal_safe(text)).replace("$", "&#36;")

@@ -1,0 +1,113 @@
+"""Plots as picture files, by matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from runstore.cli.output import terminal_safe
+from runstore.cli.plots.files import written_aside
+from runstore.cli.plots.panels import Line, Panel, Plot, x_label
+from runstore.errors import MissingExtraError
+
+_DPI = 150
+_WIDTH, _HEIGHT = 1200, 500  # pixels; the height is that of a panel
+_DASHES = ("-", "--", "-.", ":")
+_MARKERS = "oxs^Dv*P"
+_MARKED = 12  # signs on a line, so that colour is not all that tells lines apart
+_FAINT = 0.25
+
+
+def write_picture(plot: Plot, file: Path, width: int | None, height: int | None) -> None:
+    """Write a plot into a file; the suffix says which kind. A file that is there is replaced.
+
+    Args:
+        plot: What is drawn.
+        file: Ends with `.png`, `.svg` or `.pdf`.
+        width: Pixels.
+        height: Pixels of each panel.
+
+    Raises:
+        MissingExtraError: matplotlib is missing.
+        StoreUnavailableError: The file cannot be written.
+    """
+    figure = _figure(plot, (width or _WIDTH) / _DPI, (height or _HEIGHT) / _DPI)
+    kind = file.suffix.lower()[1:]
+    with written_aside(file) as aside:
+        # Without the time of its making, the same plot is the same file.
+        about = (
+            {"Date": None} if kind == "svg" else {"CreationDate": None} if kind == "pdf" else {}
+        )
+        figure.savefig(aside, format=kind, dpi=_DPI, metadata=about)
+
+
+def _figure(plot: Plot, width: float, height: float) -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError(
+            "matplotlib is not installed.",
+            kept="Nothing was written.",
+            hint="Install it with: pip install 'runstore[plot]'",
+        ) from error
+    figure = Figure(figsize=(width, height * len(plot.panels)), layout="constrained")
+    figure.suptitle(_plain(plot.title))
+    every = figure.subplots(len(plot.panels), 1, squeeze=False)[:, 0]
+    for axes, panel in zip(every, plot.panels, strict=True):
+        _draw_panel(axes, panel, plot)
+    _label_below(every[-1], plot)
+    if plot.remarks:
+        figure.text(0.01, 0.0, _plain(" ".join(plot.remarks)), fontsize="small", va="bottom")
+    return figure
+
+
+def _draw_panel(axes: Any, panel: Panel, plot: Plot) -> None:
+    axes.set_ylabel(_plain(panel.key))
+    axes.grid(alpha=_FAINT)
+    if plot.view.is_log:
+        axes.set_yscale("log")
+    for line in panel.lines:
+        _draw_line(axes, line, plot)
+    if len(panel.lines) > 1 or len(plot.lines) > 1:
+        axes.legend(fontsize="small")
+
+
+def _draw_line(axes: Any, line: Line, plot: Plot) -> None:
+    colour = f"C{line.place % 10}"
+    xs, ys = _places(line, line.shown, plot), list(line.shown.values)
+    if line.smooth is not None:
+        raw = _places(line, line.raw, plot)
+        axes.plot(raw, list(line.raw.values), color=colour, alpha=_FAINT, linewidth=1)
+    axes.plot(
+        xs,
+        ys,
+        color=colour,
+        linewidth=1.2,
+        linestyle=_DASHES[line.place // 10 % len(_DASHES)],
+        marker=_MARKERS[line.place % len(_MARKERS)] if len(plot.lines) > 1 else None,
+        markersize=4,
+        markevery=max(1, len(xs) // _MARKED),
+        # matplotlib leaves out of the legend what begins so.
+        label=_plain(line.name).replace("_", "\u200b_", 1)
+        if line.name.startswith("_")
+        else _plain(line.name),
+    )
+
+
+def _places(line: Line, points: Any, plot: Plot) -> Sequence[Any]:
+    _, unit = x_label(plot)
+    xs = [x / unit for x in line.xs(points, plot.view.x)]
+    if plot.view.x == "time":
+        return [datetime.fromtimestamp(x, timezone.utc).astimezone() for x in xs]
+    return xs
+
+
+def _label_below(axes: Any, plot: Plot) -> None:
+    axes.set_xlabel(x_label(plot)[0])
+
+
+def _plain(text: str) -> str:
+    """Return a text that is drawn as it is: matplotlib takes what stands between $ for TeX."""
+    return terminal_safe(text).replace("$", r"\$")
