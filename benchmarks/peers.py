@@ -102,11 +102,18 @@ def size_of(folder: str) -> int:
 
 def timed(tool: Tool, python: Path) -> tuple[float, float, float]:
     """Return points a second until the calls returned, until the end, and bytes a point."""
-    with tempfile.TemporaryDirectory(dir=".") as folder:
-        calls, whole = map(
-            float, last_word(worker(tool, python, str(Path(folder).absolute()), "time"))
-        )
+    with tempfile.TemporaryDirectory(dir=".") as name:
+        folder = str(Path(name).absolute())
+        calls, whole = map(float, last_word(worker(tool, python, folder, "time")))
         return tool.points / calls, tool.points / whole, size_of(folder) / tool.points
+
+
+def can_be_counted(tool: Tool, python: Path) -> bool:
+    """Tell whether all points are found after a proper end: else a kill tells nothing."""
+    with tempfile.TemporaryDirectory(dir=".") as name:
+        folder = str(Path(name).absolute())
+        last_word(worker(tool, python, folder, "time"))
+        return last_word(worker(tool, python, folder, "count")) == [str(tool.points)]
 
 
 def left_by_a_kill(tool: Tool, python: Path) -> float:
@@ -147,12 +154,12 @@ def main() -> None:
         calls, whole, size = (
             statistics.median(column) for column in zip(*found[tool], strict=True)
         )
-        left = left_by_a_kill(tool, python)
+        left = "not measured"
+        if can_be_counted(tool, python):
+            left = f"{left_by_a_kill(tool, python):.0%}"
         name = f"{tool.name} {version_of(tool, python)}".strip()
         ratio = calls / bare
-        print(
-            f"| {name} | {calls:,.0f} | {whole:,.0f} | {ratio:.3g} x | {size:.0f} | {left:.0%} |"
-        )
+        print(f"| {name} | {calls:,.0f} | {whole:,.0f} | {ratio:.3g} x | {size:.0f} | {left} |")
 
 
 if __name__ == "__main__":

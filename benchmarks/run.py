@@ -10,7 +10,14 @@ import sys
 import time
 from pathlib import Path
 
-SCRIPTS = ("store_operations.py", "metrics.py", "manager_store.py", "processes.py")
+SCRIPTS = (
+    "store_operations.py",
+    "metrics.py",
+    "points_table.py",
+    "many_loggers.py",
+    "manager_store.py",
+    "processes.py",
+)
 
 if __name__ == "__main__":
     print(
