@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from datetime import datetime
 from pathlib import Path
@@ -162,6 +163,8 @@ def test_run_that_is_stopped_is_interrupted(project, begin, number):
         [sys.executable, "-c", script], cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert process.stdout.readline() == b"begun\n"
+    # Python itself sleeps on when a signal comes in the moment before its system call.
+    time.sleep(0.2)
     os.kill(process.pid, number)
     process.communicate(timeout=30)
 
