@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from runstore.model.artifacts import Artifact, Input
     from runstore.model.metrics import MetricSummary, Series
     from runstore.model.output import OutputLine
+    from runstore.model.query import Query
     from runstore.points_table import PointsTable
     from runstore.put_aside import PutAside
     from runstore.storage.edits import EditTable, Undone
@@ -494,6 +495,32 @@ class Store:
         last = write_cursor(found[-1][0]) if more else None
         settled = self.evidence.settled([run for _, run in found])
         return Page(self._with_source(settled), last)
+
+    def find(
+        self,
+        where: str | Query = "",
+        *,
+        experiment: str | None = None,
+        limit: int | None = 50,
+        after: str | None = None,
+    ) -> Page[Run]:
+        """Return one page of the runs that a filter accepts, newest first or as it says.
+
+        Args:
+            where: A filter, such as `params.lr > 0.01 and status = 'error' order by
+                metrics.loss.last`; see the guide on finding runs.
+            experiment: Only runs of this experiment.
+            limit: Runs per page, 1 to 1000; None for all.
+            after: `next` of the page before; None begins anew.
+
+        Raises:
+            FilterError: The text is no filter; the message shows the place.
+            NotFoundError: There is no such experiment.
+            UsageError: The limit is out of range, or `after` is not from a page.
+        """
+        from runstore.search import found_page, query_of
+
+        return found_page(self, query_of(self, where, experiment), limit, after)
 
     def experiments(self) -> tuple[Experiment, ...]:
         """Return every experiment, the most recently run first."""

@@ -27,6 +27,10 @@ THIRD_PARTY = {
     "tomli": {"door"},
     "typing_extensions": {"door"},
     "numpy": {"door", "model"},  # arrays of metrics, where it is installed anyway
+    # The filter language, when a filter is read.
+    "lark": {"model"},
+    "packaging": {"model"},
+    "regex": {"model"},
     # Saving what a program made with them: it has imported them itself.
     "PIL": {"door"},
     "joblib": {"door"},

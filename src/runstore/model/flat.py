@@ -79,7 +79,7 @@ def _add_object(rows: dict[str, Cell], key: str, tree: dict[str, Any]) -> None:
             if not key and type(one) in _SCALARS and name.isidentifier() and len(name) < KEY_LIMIT:
                 rows[name] = _scalar(one)
             else:
-                _add(rows, _joined(key, name), one)
+                _add(rows, joined(key, name), one)
 
 
 def _add_list(rows: dict[str, Cell], key: str, trees: list[Any]) -> None:
@@ -125,7 +125,7 @@ def _nearest(value: Any) -> float | None:
         return None
 
 
-def _joined(key: str, name: str) -> str:
+def joined(key: str, name: str) -> str:
     """Return the dotted key of a mapping's entry, from the key's text in the tree."""
     if name.isidentifier():
         return f"{key}.{name}" if key else name
@@ -159,7 +159,7 @@ def shown_in_line(tree: str, width: int) -> str:
     values = json.loads(tree)
     line = ""
     for position, (key, one) in enumerate(values.items(), 1):
-        part = _CONTROL.sub(" ", clean_text(f"{_joined('', key)}={_shown(one)}"))
+        part = _CONTROL.sub(" ", clean_text(f"{joined('', key)}={_shown(one)}"))
         longer = f"{line} {part}" if line else part
         # What is not the last leaves room for the sign that more follows.
         if len(longer) > (width if position == len(values) else width - 2):

@@ -368,9 +368,19 @@ class Database:
         """Return runs with their row ids, for paging."""
         with self.driver.read() as connection:
             found = connection.execute(statement, parameters).fetchall()
-            ids = [row[0] for row in found]
-            sets = self._sets_of(connection, ids)
-            tags = self._tags_of(connection, ids)
+            return self._built(connection, found)
+
+    def runs_by_id(self, row_ids: Sequence[int]) -> dict[int, Run]:
+        """Return runs by row id, in the order asked for; those that are gone are left out."""
+        with self.driver.read() as connection:
+            found = {row[0]: row for row in _for_each(connection, sql.RUNS_BY_ID, row_ids)}
+            runs = dict(self._built(connection, list(found.values())))
+        return {run_id: runs[run_id] for run_id in row_ids if run_id in runs}
+
+    def _built(self, connection: Connection, found: Sequence[Any]) -> list[tuple[int, Run]]:
+        ids = [row[0] for row in found]
+        sets = self._sets_of(connection, ids)
+        tags = self._tags_of(connection, ids)
         return [
             (row[0], rows.run_from_row(row, tuple(sets.get(row[0], ())), tags.get(row[0], {})))
             for row in found

@@ -13,7 +13,7 @@ RUN_COLUMNS = (
     " r.pid, r.process_started, r.facts, r.block"
 )
 _RUNS = f"SELECT {RUN_COLUMNS} FROM runs r JOIN experiments e ON e.id = r.experiment_id"
-_KEPT = "r.deleted_at IS NULL"
+KEPT = "r.deleted_at IS NULL"
 _UNFINISHED = "('queued', 'running', 'live')"
 # Write transactions are serialised in SQLite, so nobody else takes the same change number.
 NEXT_CHANGE = "(SELECT coalesce(max(changed), 0) + 1 FROM runs)"
@@ -80,29 +80,29 @@ INSERT_PARAM = """
     INSERT INTO params (run_id, set_index, key, number, text) VALUES (?, ?, ?, ?, ?)
 """
 
-RUN_BY_UID = f"{_RUNS} WHERE r.uid = :uid AND {_KEPT}"
-RUNS_BY_REFERENCE = f"{_RUNS} WHERE r.reference = :reference AND {_KEPT} ORDER BY r.id LIMIT 21"
+RUN_BY_UID = f"{_RUNS} WHERE r.uid = :uid AND {KEPT}"
+RUNS_BY_REFERENCE = f"{_RUNS} WHERE r.reference = :reference AND {KEPT} ORDER BY r.id LIMIT 21"
 RUNS_BY_ALIAS = f"""
     {_RUNS} JOIN reference_aliases a ON a.run_id = r.id
-    WHERE a.reference = :reference AND {_KEPT} ORDER BY r.id LIMIT 21
+    WHERE a.reference = :reference AND {KEPT} ORDER BY r.id LIMIT 21
 """
 RUNS_BY_NUMBER = f"""
-    {_RUNS} WHERE e.name = :experiment AND r.run_number = :number AND {_KEPT}
+    {_RUNS} WHERE e.name = :experiment AND r.run_number = :number AND {KEPT}
     ORDER BY r.id LIMIT 21
 """
 RUN_FROM_END = f"""
-    {_RUNS} WHERE e.name = :experiment AND {_KEPT}
+    {_RUNS} WHERE e.name = :experiment AND {KEPT}
     ORDER BY r.run_number DESC, r.duplicate DESC LIMIT 1 OFFSET :back
 """
 RUNS_BY_REFERENCE_PREFIX = f"""
-    {_RUNS} WHERE r.reference >= :begin AND r.reference < :end AND {_KEPT}
+    {_RUNS} WHERE r.reference >= :begin AND r.reference < :end AND {KEPT}
     ORDER BY r.reference LIMIT 21
 """
 # Of many that begin so, the newest are the likely ones.
 RECENT_RUNS_BY_PREFIX = f"""
-    {_RUNS} WHERE {_KEPT} AND r.id IN (
+    {_RUNS} WHERE {KEPT} AND r.id IN (
         SELECT n.id FROM (
-            SELECT r.id, r.reference, r.started_at FROM runs r WHERE {_KEPT}
+            SELECT r.id, r.reference, r.started_at FROM runs r WHERE {KEPT}
             ORDER BY r.started_at DESC, r.id DESC LIMIT 1000
         ) n
         WHERE n.reference >= :begin AND n.reference < :end
@@ -110,20 +110,26 @@ RECENT_RUNS_BY_PREFIX = f"""
     )
 """
 RUNS_BY_UID_PREFIX = f"""
-    {_RUNS} WHERE r.uid >= :begin AND r.uid < :end AND {_KEPT} ORDER BY r.uid LIMIT 21
+    {_RUNS} WHERE r.uid >= :begin AND r.uid < :end AND {KEPT} ORDER BY r.uid LIMIT 21
 """
-LATEST_RUN = f"{_RUNS} WHERE {_KEPT} ORDER BY r.started_at DESC, r.id DESC LIMIT 1"
+LATEST_RUN = f"{_RUNS} WHERE {KEPT} ORDER BY r.started_at DESC, r.id DESC LIMIT 1"
 
 NEWEST_RUNS = f"""
-    {_RUNS} WHERE {_KEPT} AND (r.started_at, r.id) < (:first, :id)
+    {_RUNS} WHERE {KEPT} AND (r.started_at, r.id) < (:first, :id)
     ORDER BY r.started_at DESC, r.id DESC LIMIT :limit
 """
 NEWEST_RUNS_OF_EXPERIMENT = f"""
-    {_RUNS} WHERE {_KEPT} AND (r.run_number, r.id) < (:first, :id)
+    {_RUNS} WHERE {KEPT} AND (r.run_number, r.id) < (:first, :id)
       AND r.experiment_id = (SELECT id FROM experiments WHERE name = :experiment)
     ORDER BY r.run_number DESC, r.id DESC LIMIT :limit
 """
-CHILDREN = f"{_RUNS} WHERE r.parent_uid = :uid AND {_KEPT} ORDER BY r.id"
+CHILDREN = f"{_RUNS} WHERE r.parent_uid = :uid AND {KEPT} ORDER BY r.id"
+
+RUNS_BY_ID = f"{_RUNS} WHERE {KEPT} AND r.id IN ({{ids}})"
+# The first condition lets the engine use the short list of what is not complete.
+UNFINISHED_RUNS = f"""
+    {_RUNS} WHERE {KEPT} AND r.status <> 'complete' AND r.status IN {_UNFINISHED}
+"""
 
 SETS_OF_RUNS = """
     SELECT p.run_id, p.name, p.hash, v.tree, p.file
@@ -147,7 +153,7 @@ EXPERIMENT_NAMES = "SELECT name FROM experiments ORDER BY name"
 # Among the newest thousand first: sorting all that begin so would cost more with every run.
 RECENT_REFERENCES = f"""
     SELECT n.reference FROM (
-        SELECT r.reference, r.started_at, r.id FROM runs r WHERE {_KEPT}
+        SELECT r.reference, r.started_at, r.id FROM runs r WHERE {KEPT}
         ORDER BY r.started_at DESC, r.id DESC LIMIT 1000
     ) n
     WHERE n.reference >= :begin AND n.reference < :end
@@ -155,7 +161,7 @@ RECENT_REFERENCES = f"""
 """
 REFERENCES_WITH_PREFIX = f"""
     SELECT r.reference FROM runs r
-    WHERE r.reference >= :begin AND r.reference < :end AND {_KEPT}
+    WHERE r.reference >= :begin AND r.reference < :end AND {KEPT}
     ORDER BY r.reference LIMIT :limit
 """
 

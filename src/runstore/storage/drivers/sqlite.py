@@ -22,6 +22,7 @@ from runstore.errors import (
 )
 from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.drivers.forks import inside_the_engine
+from runstore.storage.drivers.functions import add_functions
 
 if TYPE_CHECKING:
     from runstore.storage.drivers.unwritable import Readable
@@ -255,6 +256,7 @@ class SQLiteDriver:
 
     def _configure(self, connection: sqlite3.Connection, *, writable: bool) -> None:
         connection.execute("PRAGMA synchronous=FULL")
+        add_functions(connection)
         if not writable:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             return

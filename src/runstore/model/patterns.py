@@ -1,0 +1,123 @@
+"""Texts compared with patterns, bounded in time whatever the pattern."""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+from typing import Any
+
+from runstore.errors import FilterError, MissingExtraError
+
+PATTERN_LIMIT = 1_000
+REGEX_TIME_S = 5.0
+_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+_QUANTIFIERS = "*+{?"
+_AT_ONCE_LIMIT = 4_000  # characters that a simple pattern takes in no time
+
+
+def lower_ascii(text: str) -> str:
+    """Return a text with A to Z in lower case, as databases without a locale do."""
+    return text.translate(_ASCII_LOWER)
+
+
+@lru_cache(maxsize=256)
+def like_parts(pattern: str) -> tuple[tuple[str, bool], ...]:
+    r"""Return the characters of a `like` pattern, each with whether it is a wildcard.
+
+    `%` is any text, `_` any character; a backslash makes the next character an ordinary one.
+    """
+    parts, escaped = [], False
+    for one in pattern:
+        if escaped or one not in "%_\\":
+            parts.append((one, False))
+            escaped = False
+        elif one == "\\":
+            escaped = True
+        else:
+            parts.append((one, True))
+    if escaped:
+        parts.append(("\\", False))
+    return tuple(parts)
+
+
+def is_like(text: str, pattern: str, *, ignores_case: bool = False) -> bool:
+    """Tell whether a text is like a pattern, in time that grows with the product of both."""
+    if ignores_case:
+        text, pattern = lower_ascii(text), lower_ascii(pattern)
+    parts = like_parts(pattern)
+    at = place = 0
+    retry: tuple[int, int] | None = None
+    while at < len(text):
+        if place < len(parts) and parts[place] == ("%", True):
+            retry = (place, at)
+            place += 1
+        elif place < len(parts) and parts[place] in {("_", True), (text[at], False)}:
+            at, place = at + 1, place + 1
+        elif retry is not None:  # let the last % take one character more
+            place, at = retry[0] + 1, retry[1] + 1
+            retry = (retry[0], at)
+        else:
+            return False
+    return all(part == ("%", True) for part in parts[place:])
+
+
+class Regex:
+    """A regular expression that ends, if need be with an error.
+
+    Attributes:
+        refusal: The error, once all searches together took too long.
+
+    Args:
+        pattern: The expression, in the syntax of the `regex` library, a superset of `re`.
+
+    Raises:
+        FilterError: It is too long, or none.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        self.pattern = pattern
+        self._compiled = _compiled(pattern)
+        # Without a limit a call takes a quarter of the time; one quantifier cannot blow up.
+        self._is_simple = sum(map(pattern.count, _QUANTIFIERS)) <= 1 and "(" not in pattern
+        self._left_s = REGEX_TIME_S
+        self.refusal: FilterError | None = None
+
+    def is_found_in(self, text: str) -> bool:
+        """Tell whether the expression matches anywhere in a text.
+
+        Raises:
+            FilterError: All searches of this expression together took too long.
+        """
+        if self._is_simple and len(text) < _AT_ONCE_LIMIT:
+            return self._compiled.search(text) is not None
+        begin = time.perf_counter()
+        try:
+            found = self._compiled.search(text, timeout=self._left_s) is not None
+        except TimeoutError:
+            self._left_s = 0.0
+        else:
+            self._left_s -= time.perf_counter() - begin
+        if self._left_s <= 0:
+            self.refusal = FilterError(
+                f"The regular expression {self.pattern!r:.60} takes more than"
+                f" {REGEX_TIME_S:.0f} seconds.",
+                hint="Repetitions within repetitions are slow: write it more simply.",
+            )
+            raise self.refusal
+        return found
+
+
+def _compiled(pattern: str) -> Any:
+    if len(pattern) > PATTERN_LIMIT:
+        raise FilterError(f"A regular expression has at most {PATTERN_LIMIT:,} characters.")
+    try:
+        import regex
+    except ImportError as error:
+        raise MissingExtraError(
+            "regex is not installed; a filter with ~ needs it.",
+            hint="Install it with: pip install regex; or use like or contains.",
+        ) from error
+    try:
+        return regex.compile(pattern)
+    except (regex.error, RecursionError, OverflowError, MemoryError) as error:
+        raise FilterError(f"{pattern!r:.60} is no regular expression: {error}.") from error

@@ -1,0 +1,168 @@
+"""Finding runs by a filter: the page of a query, and a run as a query sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from runstore.errors import UsageError
+from runstore.model.query import All, Compare, Field, Op, Query, Room
+from runstore.model.query_fields import Word, field_of, keys_of
+from runstore.model.query_match import Value, tag_cell
+from runstore.naming import check_experiment
+from runstore.pages import Page, read_cursor, write_cursor
+from runstore.storage.finding import Finder, package_version
+from runstore.storage.rows import to_micros
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
+    from runstore.store import Store
+
+PAGE_LIMIT = 1000
+# What evidence may change, and so has to be settled before it is asked for.
+_SETTLED = frozenset({"status", "ended_at", "duration"})
+
+
+def found_page(store: Store, query: Query, limit: int | None, after: str | None) -> Page[Run]:
+    """Return one page of a query; see `Store.find`."""
+    if limit is not None and not 1 <= limit <= PAGE_LIMIT:
+        raise UsageError(f"A page has 1 to {PAGE_LIMIT} runs, not {limit}.")
+    finder = Finder(store.database)
+    if any(one.room is Room.RUN and one.key in _SETTLED for one in query.fields()):
+        store.evidence.settled(finder.unfinished())
+    before = None if after is None else read_cursor(after)
+    wanted = 2**62 if limit is None else limit + 1
+    found = finder.find(query, limit=wanted, after=before)
+    more = limit is not None and len(found) > limit
+    found = found[:limit]
+    settled = store.evidence.settled([one.run for one in found])
+    runs = tuple(run.reading_from(store) for run in settled)
+    return Page(runs, write_cursor(found[-1].cursor) if more else None)
+
+
+def query_of(store: Store, where: str | Query, experiment: str | None) -> Query:
+    """Return the query of a text, for the runs of one experiment where one is named."""
+    if isinstance(where, str):
+        from runstore.model.query_text import parse_query
+
+        where = parse_query(where)
+    if experiment is None:
+        return where
+    check_experiment(store.database, experiment, store.path)
+    is_of_it = Compare(field_of([Word("experiment")]), Op.EQUAL, experiment)
+    return replace(where, where=All((is_of_it, where.where)))
+
+
+class RunSubject:
+    """A run as a query sees it, for `query_match.matches`.
+
+    Args:
+        run: A run that came from a store.
+        set_name: Only this parameter set of it; None for all.
+    """
+
+    def __init__(self, run: Run, set_name: str | None = None) -> None:
+        self.run = run
+        self.set_name = set_name
+
+    def values(self, field: Field) -> Iterable[Value]:
+        """Return the values of a field."""
+        return _IN_ROOM[field.room](self, field)
+
+    def of_run(self, field: Field) -> Iterator[Value]:
+        """Yield a field of the run itself."""
+        value: Any = getattr(self.run, field.key)
+        if field.key == "status":
+            value = value.value
+        elif field.key == "duration" and value is not None:
+            value = value.total_seconds()
+        elif isinstance(value, datetime):
+            value = to_micros(value)
+        elif isinstance(value, bool):
+            value = int(value)
+        if value is not None:
+            yield value
+
+    def of_sets(self, field: Field) -> Iterator[Value]:
+        """Yield what parameter sets are called."""
+        for one in self._sets(field):
+            value = getattr(one, field.key)
+            if value is not None:
+                yield value
+
+    def params(self, field: Field) -> Iterator[Value]:
+        """Yield the cells of a parameter."""
+        keys = keys_of(field)
+        for one in self._sets(field):
+            yield from ((number, text) for key, number, text in one.flat() if key in keys)
+
+    def _sets(self, field: Field) -> Iterator[Any]:
+        for one in self.run.parameter_sets:
+            if field.set_name in {None, one.name} and self.set_name in {None, one.name}:
+                yield one
+
+    def metrics(self, field: Field) -> Iterator[Value]:
+        """Yield a metric of the run, and of its sets."""
+        for one in self.run.metrics.values():
+            is_asked = field.set_name is None or one.set_name == field.set_name
+            is_shown = self.set_name is None or one.set_name in {None, self.set_name}
+            if one.key == field.key and is_asked and is_shown:
+                value = float(getattr(one, field.part))
+                yield None if value != value else value  # noqa: PLR0124 - NaN
+
+    def tags(self, field: Field) -> Iterator[Value]:
+        """Yield the cell of a tag."""
+        if field.key in self.run.tags:
+            yield tag_cell(self.run.tags[field.key])
+
+    def facts(self, field: Field) -> Iterator[Value]:
+        """Yield the cells of a fact."""
+        value = self.run.facts.values.get(field.key)
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, bool):
+                yield float(one), str(one).lower()
+            elif isinstance(one, str):
+                yield None, one
+            elif one is not None:
+                yield float(one), None
+
+    def packages(self, field: Field) -> Iterator[Value]:
+        """Yield the version of a package."""
+        source: Any = self.run.source
+        body = source.document(self.run.uid, "packages") if source else None
+        version = package_version(body or "", field.key)
+        if version is not None:
+            yield version
+
+    def artifacts(self, field: Field) -> Iterator[Value]:
+        """Yield what is asked of artifacts."""
+        words = {"path": "path", "size": "size_bytes", "type": "media_type", "digest": "digest"}
+        yield from _told(self.run.artifacts.values(), "path", words[field.part], field)
+
+    def inputs(self, field: Field) -> Iterator[Value]:
+        """Yield what is asked of inputs."""
+        words = {"path": "name", "size": "size_bytes", "source": "source_uid"}
+        word = words.get(field.part, field.part)
+        yield from _told(self.run.inputs, "name", word, field)
+
+
+def _told(items: Iterable[Any], name: str, word: str, field: Field) -> Iterator[Value]:
+    for one in items:
+        value = getattr(one, word)
+        if value is not None and field.key in {"", getattr(one, name)}:
+            yield value
+
+
+_IN_ROOM: dict[Room, Callable[[RunSubject, Field], Iterable[Value]]] = {
+    Room.RUN: RunSubject.of_run,
+    Room.SET: RunSubject.of_sets,
+    Room.PARAM: RunSubject.params,
+    Room.METRIC: RunSubject.metrics,
+    Room.TAG: RunSubject.tags,
+    Room.FACT: RunSubject.facts,
+    Room.PACKAGE: RunSubject.packages,
+    Room.ARTIFACT: RunSubject.artifacts,
+    Room.INPUT: RunSubject.inputs,
+}

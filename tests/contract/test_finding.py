@@ -1,0 +1,278 @@
+"""Finding runs: a filter means the same in SQL, whatever the plan, and in plain Python."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runstore import Store
+from runstore.errors import FilterError, UsageError
+from runstore.model.query_match import matches
+from runstore.model.query_text import parse_query
+from runstore.search import RunSubject
+from runstore.storage import finding
+
+PARAMS = [
+    {"lr": 0.1, "layers": [64, 10], "model": "SVC", "deep": True},
+    {"lr": 1e-5, "model": "svm%", "options": {"C": 10, "kernel": "rbf"}},
+    {"lr": "0.1", "a.b": 1, "seed": None},
+    {"lr": math.nan, "big": 2**60, "deep": False},
+    {"lr": math.inf, "model": "Ünï_1", "deep": "true"},
+    [{"name": "a", "lr": 1}, {"name": "b", "lr": 2, "model": "x*y"}],
+    {},
+]
+TAGS = [{"phase": "pilot"}, {"n": 3, "keep": ""}, {"phase": "0.5", "n": "10"}, {"keep": True}, {}]
+LOSSES = [[1.0, 0.5], [math.nan], [0.5, math.nan, 0.25], [math.inf, -math.inf], [3.0], []]
+KEYS = [
+    "params.lr", "params.model", "params.layers[0]", "params.options.C", "params.a.b",
+    "params.deep", "params.big", "params.seed", "params[a].lr", "params[b].lr", "params.none",
+    "metrics.loss", "metrics.loss.min", "metrics.loss.max", "metrics.loss.first",
+    "metrics.loss.mean", "metrics.loss.count", "metrics[b].acc", "metrics.acc", "metrics.none",
+    "tags.phase", "tags.n", "tags.keep", "tags.none", "notes", "error", "experiment", "status",
+    "run_number", "exit_code", "duration", "started", "set", "artifacts", "artifacts.'m/a.txt'",
+    "artifacts.'m/a.txt'.size", "artifacts.size", "host.name", "command.argv", "git.commit",
+    "packages.click", "packages.none", "parent", "dirty", "inputs.digest", "host.cpu_count",
+]  # fmt: skip
+VALUES = [
+    "0.1", "'0.1'", "1", "2", "10", "64", "-1", "0.5", "'0.5'", "nan", "inf", "1e-5", "true",
+    "false", "'True'", "'None'", "''", "'pilot'", "'SVC'", "'svm%'", "'Ünï_1'", "'x*y'", "'a'",
+    "'b'", "'one'", "'complete'", "'error'", "'1 h'", "'2026-01-01'", "'today'", "3", "'3'",
+    "'8.0'", "1152921504606846976", "'1e999'",
+]  # fmt: skip
+PATTERNS = ["'%'", "'S%'", "'s_m%'", r"'svm\%'", "'%1%'", "'x*%'", "'[a-z]'", "'.'", "'^$'", "''"]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    with Store.open(tmp_path_factory.mktemp("finding")) as store:
+        for number in range(42):
+            params = PARAMS[number % len(PARAMS)]
+            name = ("one", "two", "dré_3")[number % 3]
+            run = store.start(
+                name, params=params, notes=(None, "first try", "Ünï")[number % 3 - 1]
+            )
+            for value in LOSSES[number % len(LOSSES)]:
+                run.log(loss=value)
+            if isinstance(params, list):
+                run.of_set("b").log(acc=0.5)
+            if number % 4 == 0:
+                run.save("m/a.txt", b"x" * number)
+            run.tags.update(TAGS[number % len(TAGS)])
+            error = None if number % 5 else "ValueError: nan"
+            run.finish("error" if error else "complete", error=error, exit_code=1)
+        yield store
+
+
+def comparisons():
+    compared = st.builds(
+        "{} {} {}".format,
+        st.sampled_from(KEYS),
+        st.sampled_from(["=", "!=", "<", "<=", ">", ">="]),
+        st.sampled_from(VALUES),
+    )
+    patterned = st.builds(
+        "{} {} {}".format,
+        st.sampled_from(KEYS),
+        st.sampled_from(["like", "not like", "ilike", "contains", "not contains", "~", "!~"]),
+        st.sampled_from(PATTERNS + VALUES),
+    )
+    listed = st.builds(
+        "{} {} ({}, {})".format,
+        st.sampled_from(KEYS),
+        st.sampled_from(["in", "not in"]),
+        st.sampled_from(VALUES),
+        st.sampled_from(VALUES),
+    )
+    missing = st.builds(
+        "{} {}".format, st.sampled_from(KEYS), st.sampled_from(["is missing", "is not null"])
+    )
+    return st.one_of(compared, patterned, listed, missing)
+
+
+FILTERS = st.recursive(
+    comparisons(),
+    lambda inner: st.one_of(
+        st.builds("({} and {})".format, inner, inner),
+        st.builds("({} or {})".format, inner, inner),
+        st.builds("not ({})".format, inner),
+    ),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(text=FILTERS, window=st.sampled_from([3, 1000]))
+def test_a_filter_means_the_same_in_sql_and_in_python(store, text, window):
+    try:
+        query = parse_query(text)
+    except FilterError:
+        return  # a comparison that does not fit its field, in every meaning
+    every = store.find(limit=None).items
+
+    before, finding.WINDOW = finding.WINDOW, window
+    try:
+        found = [run.uid for run in store.find(query, limit=None)]
+    finally:
+        finding.WINDOW = before
+
+    assert found == [run.uid for run in every if matches(query.where, RunSubject(run))]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    keys=st.lists(st.sampled_from([k for k in KEYS if "pack" not in k]), min_size=1, max_size=3),
+    directions=st.lists(st.sampled_from(["", " desc", " asc"]), min_size=3, max_size=3),
+    limit=st.integers(1, 9),
+)
+def test_pages_of_any_order_make_the_whole(store, keys, directions, limit):
+    text = "order by " + ", ".join(map("".join, zip(keys, directions, strict=False)))
+    try:
+        whole = [run.uid for run in store.find(text, limit=None)]
+    except FilterError:
+        return  # what runs have no order by
+    pages, after = [], None
+    while True:
+        page = store.find(text, limit=limit, after=after)
+        pages += [run.uid for run in page]
+        after = page.next
+        if after is None:
+            break
+
+    assert pages == whole
+    assert len(set(whole)) == 42
+
+
+def test_an_order_puts_values_first_and_newest_of_equal_ones(store):
+    found = store.find("metrics.loss.count > 0 order by metrics.loss.min, started", limit=None)
+
+    least = [run.metrics["loss"].min for run in found]
+    known = [value for value in least if not math.isnan(value)]
+    assert known == sorted(known)
+    assert all(math.isnan(value) for value in least[len(known) :])
+
+
+def test_pages_of_a_filter_make_the_whole(store):
+    whole = [run.uid for run in store.find("params.lr > 0", limit=None)]
+    first = store.find("params.lr > 0", limit=5)
+    second = store.find("params.lr > 0", limit=1000, after=first.next)
+
+    assert [run.uid for run in [*first, *second]] == whole
+    assert second.next is None
+
+
+# MLflow's own filter strings
+
+
+@pytest.mark.parametrize(
+    ("mlflow", "ours"),
+    [
+        ("attributes.status = 'FINISHED'", "status = 'complete'"),
+        ("attribute.status IN ('FAILED', 'KILLED')", "status in ('error', 'lost', 'interrupted')"),
+        ("metrics.loss < 1 AND params.lr = '0.1'", "metrics.loss.last < 1 and params.lr = 0.1"),
+        ('metrics."loss" <= 0.5', "metrics.loss <= 0.5"),
+        ("metrics.`loss` <= 0.5", "metrics.loss <= 0.5"),
+        ("tags.phase LIKE 'pil%'", "tags.phase = 'pilot'"),
+        ("parameter.model ILIKE 'svc'", "params.model = 'SVC'"),
+        ("attributes.start_time > 1664067852747", ""),
+        ("run_name LIKE 'one%'", "experiment = one"),
+        ("tags.`phase` IS NULL", "tags.phase is missing"),
+    ],
+)
+def test_mlflow_filters_work_as_they_are(store, mlflow, ours):
+    found = [run.uid for run in store.find(mlflow, limit=None)]
+
+    wanted = [run.uid for run in store.find(ours, limit=None)]
+    if mlflow.startswith("metrics.loss < 1 AND"):  # a quoted number is a text as well
+        wanted = [
+            run.uid
+            for run in store.find("metrics.loss < 1 and params.lr in (0.1, '0.1')", limit=None)
+        ]
+    assert found == wanted
+    assert found
+
+
+# Mistakes and malice
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "hint"),
+    [
+        ("statu = 'error'", 0, "Did you mean 'status'?"),
+        ("status = 'eror'", 9, "Did you mean 'error'?"),
+        ("params.lr > 0.1 an status = error", 16, "and, or"),
+        ("params.lr >", 11, "a number"),
+        ("notes ~ '('", 8, ""),
+        ("started > 'foo'", 10, "3 days ago"),
+        ("duration > 'foo'", 11, "2 h"),
+        ("metrics.loss > 'low'", 15, ""),
+        ("lr > 0.1", 0, "params.lr"),
+        ("params.lr = null", 12, "is missing"),
+        ("status > error", 9, "in"),
+        ("metrics.loss like '%'", 0, ""),
+        ("dirty = 3", 8, "dirty = true"),
+        ("order by packages.click", 9, ""),
+        ("notes = 'a", 8, ""),
+        ("\n\nstatus =\t'eror'", 9, "error"),
+    ],
+)
+def test_a_mistake_is_shown_with_a_caret(store, text, at, hint):
+    with pytest.raises(FilterError) as caught:
+        store.find(text)
+
+    _, line, caret = caught.value.what.split("\n")
+    assert caret.index("^") - 2 == at
+    assert line.strip() in text.replace("\t", " ")
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "notes = ''' ; drop table runs; --'",
+        "params.`x' or 1=1 --` = 1",
+        "metrics.`) or (1=1` > 0",
+        'facts.`$."x"` = 1',
+        'facts.`a"b` is missing',
+        "tags.`%s{}?:x` = 1",
+        "notes like '%_%_%_%_%_%_%_%_%_%_%_%_%_%_%_%_%_%x'",
+        "notes ~ '(a+)+$' or notes ~ '(.*)*x'",
+        " or ".join(["params.lr > 0"] * 200),
+        "params.lr in (" + ",".join(map(str, range(1000))) + ")",
+        "notes = '\x00'",
+    ],
+)
+def test_hostile_filters_are_filters(store, text):
+    store.find(text)
+
+    assert len(store.find(limit=None)) == 42
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x" * 20_000,
+        " or ".join(["params.lr > 0"] * 201),
+        "not " * 60 + "params.lr > 0",
+        "not " * 2000 + "params.lr > 0",
+        "params.lr in (" + ",".join(map(str, range(1001))) + ")",
+        "notes ~ '" + "(" * 600 + ")" * 600 + "'",
+    ],
+)
+def test_what_is_too_large_is_refused(store, text):
+    with pytest.raises(FilterError):
+        store.find(text)
+
+
+def test_a_regular_expression_ends_in_time(tmp_path):
+    with Store.open(tmp_path) as store:
+        store.start("m", notes="a" * 5000 + "b", capture=False).finish()
+
+        with pytest.raises(FilterError, match="takes more than"):
+            store.find(r"notes ~ '^(a|aa|a?a)+(a|aa)+\b\Z(?<=c)|(a*)*(a*)*(a*)*(a*)*c$'")
+
+
+def test_limits_are_checked(store):
+    for limit in (0, 1001):
+        with pytest.raises(UsageError):
+            store.find(limit=limit)
