@@ -370,6 +370,11 @@ class ActiveRun:
             self._take_output()
         self.store.take_back()
 
+    def take_status(self, status: Status) -> None:
+        """Have the status that the run was given elsewhere."""
+        with self._ending:
+            self.status = status
+
     # What the end of the process needs (lifetime.Living)
 
     def beat(self) -> None:

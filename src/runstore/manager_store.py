@@ -200,7 +200,7 @@ class ManagerStore:
         mine = watched(row.run.uid)
         if mine is None:
             return
-        mine.status = row.run.status
+        mine.take_status(row.run.status)
         if mine.status.is_final:
             forget(mine)
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from runstore.errors import UsageError
 from runstore.model.legible import duration_text, local_time
 from runstore.model.run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+    from runstore.runs_table import RunsTable
 
 T = TypeVar("T")
 _HEADERS = ("run", "status", "started", "took", "parameters", "notes")
@@ -34,6 +41,34 @@ class Page(Generic[T]):
 
     def __getitem__(self, index: int) -> T:
         return self.items[index]
+
+    def to_pandas(self, *, sets: bool = False) -> pd.DataFrame:
+        """Return the runs as a `pandas.DataFrame`: fields, `params.…`, `metrics.…`, `tags.…`.
+
+        Args:
+            sets: A row for each parameter set of a run, instead of one for each run.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        return self.table(sets=sets).to_pandas()
+
+    def to_polars(self, *, sets: bool = False) -> pl.DataFrame:
+        """Return the runs as a `polars.DataFrame`; see `to_pandas`."""
+        return self.table(sets=sets).to_polars()
+
+    def to_arrow(self, *, sets: bool = False) -> pa.Table:
+        """Return the runs as a `pyarrow.Table`; see `to_pandas`."""
+        return self.table(sets=sets).to_arrow()
+
+    def table(self, *, sets: bool = False) -> RunsTable:
+        """Return the runs as columns; see `to_pandas`."""
+        from runstore.runs_table import RunsTable
+
+        runs = [one for one in self.items if isinstance(one, Run)]
+        source: Any = next((run.source for run in runs if run.source is not None), None)
+        metrics = source.last_values(runs) if source is not None else {}
+        return RunsTable(runs, metrics, sets=sets)
 
     def __rich_repr__(self) -> Iterator[Any]:
         """Yield what `rich` prints; it calls this by itself. Source: rich 13, Repr protocol."""

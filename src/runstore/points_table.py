@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runstore.errors import MissingExtraError
+from runstore.extras import library
 from runstore.storage.rows import from_micros
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class PointsTable:
         Raises:
             MissingExtraError: pandas is not installed.
         """
-        pandas = _library("pandas", "pandas")
+        pandas = library("pandas", "pandas")
         if wide:
             whole: pd.DataFrame = self._wide(pandas)
             return whole
@@ -178,7 +178,7 @@ class PointsTable:
         Raises:
             MissingExtraError: polars is not installed.
         """
-        polars = _library("polars", "polars")
+        polars = library("polars", "polars")
 
         def coded(column: str) -> Any:
             labels, codes = self._coded(column)
@@ -206,7 +206,7 @@ class PointsTable:
         Raises:
             MissingExtraError: pyarrow is not installed.
         """
-        arrow = _library("pyarrow", "arrow")
+        arrow = library("pyarrow", "arrow")
 
         def numbers(kind: Any, column: array[Any]) -> Any:
             return arrow.Array.from_buffers(kind, len(column), [None, arrow.py_buffer(column)])
@@ -261,14 +261,3 @@ def _united(parts: Sequence[Any]) -> Any:
         if not any(np.array_equal(part, known) for known in different[-1:]):
             different.append(part)
     return np.unique(np.concatenate([*different, np.empty(0, np.int64)]))
-
-
-def _library(name: str, extra: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        raise MissingExtraError(
-            f"{name} is not installed.", hint=f"Install it with: pip install 'runstore[{extra}]'"
-        ) from error

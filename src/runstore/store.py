@@ -522,6 +522,43 @@ class Store:
 
         return found_page(self, query_of(self, where, experiment), limit, after)
 
+    def save_query(self, name: str, text: str) -> None:
+        """Keep a filter under a name; one of that name is replaced.
+
+        Raises:
+            FilterError: The text is no filter.
+            InvalidValueError: The name is not made of letters, digits, `-`, `_` and `.`.
+        """
+        from runstore.saved_queries import save
+
+        save(self, name, text)
+
+    def query(self, name: str) -> str:
+        """Return the filter that is kept under a name.
+
+        Raises:
+            NotFoundError: There is none; the nearest name is told.
+        """
+        from runstore.saved_queries import load
+
+        return load(self, name)
+
+    def queries(self) -> dict[str, str]:
+        """Return the filters that are kept, by name."""
+        from runstore.saved_queries import every
+
+        return every(self)
+
+    def remove_query(self, name: str) -> None:
+        """Forget the filter of a name.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        from runstore.saved_queries import remove
+
+        remove(self, name)
+
     def experiments(self) -> tuple[Experiment, ...]:
         """Return every experiment, the most recently run first."""
         return tuple(self.database.experiments())
@@ -555,6 +592,16 @@ class Store:
         from runstore.reading_metrics import series
 
         return series(self.metrics_table, self.spool, run, key, set_name)
+
+    def last_values(self, runs: Iterable[Run]) -> dict[str, dict[tuple[str | None, str], float]]:
+        """Return the last value of every metric of many runs, as the database has them.
+
+        Returns:
+            By uid, and there by (set name or None for the run itself, key).
+        """
+        from runstore.storage.finding import Finder
+
+        return Finder(self.database).last_values([run.uid for run in runs])
 
     def points(
         self,

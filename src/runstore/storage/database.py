@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -503,6 +503,13 @@ class Database:
         with self.driver.read() as connection:
             row = connection.execute(sql.GET_STATE, {"name": name}).fetchone()
         return None if row is None else str(row[0])
+
+    def change_state(self, name: str, changed: Callable[[str | None], str]) -> None:
+        """Replace a value by what becomes of it; nobody else changes it meanwhile."""
+        with self.driver.write() as connection:
+            row = connection.execute(sql.GET_STATE, {"name": name}).fetchone()
+            value = changed(None if row is None else str(row[0]))
+            connection.execute(sql.SET_STATE, {"name": name, "value": value})
 
     def set_state(self, name: str, value: str) -> None:
         """Keep a value under this name."""

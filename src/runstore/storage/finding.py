@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -42,6 +43,16 @@ SORTED = """
     WHERE {after} ORDER BY {order}, q.id DESC LIMIT ?
 """
 SORT_KEYS_OF_RUN = "SELECT {keys} FROM runs r WHERE r.id = ?"
+
+
+LAST_VALUES = """
+    SELECT r.uid, s.name, k.key, v.last
+    FROM runs r CROSS JOIN metric_summaries v ON v.run_id = r.id
+    JOIN metric_keys k ON k.id = v.key_id
+    LEFT JOIN run_params s ON s.run_id = v.run_id AND s.set_index = v.set_index
+    WHERE r.uid IN ({uids}) ORDER BY v.run_id, v.set_index, v.key_id
+"""
+_AT_ONCE = 500
 
 
 class Found(NamedTuple):
@@ -89,6 +100,18 @@ class Finder:
         runs = self._database.runs_by_id(ids)
         keys = ((0, run_id) for run_id in runs) if query.order else map(_newest_key, runs.items())
         return [Found(key, run) for key, run in zip(keys, runs.values(), strict=True)]
+
+    def last_values(self, uids: Sequence[str]) -> dict[str, dict[tuple[str | None, str], float]]:
+        """Return the last value of every metric of runs; see `Store.last_values`."""
+        found: dict[str, dict[tuple[str | None, str], float]] = {}
+        with self._database.driver.read() as connection:
+            for begin in range(0, len(uids), _AT_ONCE):
+                some = uids[begin : begin + _AT_ONCE]
+                text = LAST_VALUES.format(uids=", ".join("?" * len(some)))
+                for uid, name, key, last in connection.execute(text, some).fetchall():
+                    values = found.setdefault(uid, {})
+                    values[name, key] = math.nan if last is None else last
+        return found
 
 
 class _Work:

@@ -38,19 +38,50 @@ _SETS_SHOWN = 3
     help="Runs per page.",
 )
 @click.option("--after", metavar="CURSOR", help="Go on where a page ended.")
+@click.option("--sort", metavar="KEY", help="As order by: metrics.loss.min, 'started desc'.")
+@click.option(
+    "--columns", metavar="NAMES", help="Columns, such as run,params.lr,metrics,tags.phase."
+)
+@click.option("--sets", is_flag=True, help="A row for each parameter set of a run.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("table", "json", "jsonl", "csv", "markdown", "parquet")),
+    default="table",
+    show_default=True,
+    help="How to print.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(words: Sequence[str], limit: int, after: str | None, *, as_json: bool) -> None:
+def command(
+    words: Sequence[str],
+    limit: int,
+    after: str | None,
+    sort: str | None,
+    columns: str | None,
+    form: str,
+    *,
+    sets: bool,
+    as_json: bool,
+) -> None:
     """List runs, newest first; all of them, those of EXPERIMENT, or those that FILTER accepts.
 
     \b
     runstore ls mnist
     runstore ls "params.lr > 0.01 and status = error"
-    runstore ls mnist "order by metrics.loss.min"
+    runstore ls mnist --sort metrics.loss.min --columns run,params,metrics.loss
+    runstore ls @good
 
+    @good is a filter kept with `runstore query save good "…"`.
     In a pipe there is one line per run with tabs between the columns.
     """  # noqa: D301 - click keeps lines after the mark as they are
     with open_store() as store:
-        page = _found(store, words, limit, after)
+        page = _found(store, words, sort, limit, after)
+        if form != "table" or columns or sets:
+            from runstore.cli.run_formats import print_runs
+
+            print_runs(page.table(sets=sets), _names(columns), "json" if as_json else form)
+            _tell_more(page)
+            return
     if as_json:
         output.print_json({"runs": [output.run_as_json(run) for run in page], "next": page.next})
         return
@@ -58,22 +89,36 @@ def command(words: Sequence[str], limit: int, after: str | None, *, as_json: boo
         click.echo("runstore: there are no runs.", err=True)
         return
     output.print_table(_COLUMNS, [_row(run) for run in page])
+    _tell_more(page)
+
+
+def _tell_more(page: Page[Run]) -> None:
     if page.next is not None:
         click.echo(f"There are more: add --after {page.next}", err=True)
 
 
-def _found(store: Store, words: Sequence[str], limit: int, after: str | None) -> Page[Run]:
+def _names(columns: str | None) -> list[str]:
+    return [one.strip() for one in (columns or "").split(",") if one.strip()]
+
+
+def _found(
+    store: Store, words: Sequence[str], sort: str | None, limit: int, after: str | None
+) -> Page[Run]:
     """Return the page that was asked for; what has no sign of a filter is an experiment."""
-    if not words:
-        return store.list(limit=limit, after=after)
-    if len(words) == 1 and not _is_filter(words[0]):
-        return store.list(words[0], limit=limit, after=after)
-    experiment, filters = (None, words) if _is_filter(words[0]) else (words[0], words[1:])
-    return store.find(" ".join(filters), experiment=experiment, limit=limit, after=after)
+    experiment = words[0] if words and not _is_filter(words[0]) else None
+    filters = [_kept(store, word) for word in words[experiment is not None :]]
+    if not filters and sort is None:
+        return store.list(experiment, limit=limit, after=after)
+    text = " ".join([*filters, *([f"order by {sort}"] if sort else [])])
+    return store.find(text, experiment=experiment, limit=limit, after=after)
+
+
+def _kept(store: Store, word: str) -> str:
+    return store.query(word[1:]) if word.startswith("@") else word
 
 
 def _is_filter(word: str) -> bool:
-    return any(sign in word for sign in " =<>~")
+    return word.startswith("@") or any(sign in word for sign in " =<>~")
 
 
 def _row(run: Run) -> tuple[str, ...]:

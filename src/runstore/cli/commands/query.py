@@ -1,0 +1,43 @@
+"""runstore query: filters with a name, for `runstore ls @name`."""
+
+from __future__ import annotations
+
+import click
+
+from runstore.cli import output
+from runstore.cli.context import open_store
+
+
+@click.group(short_help="Keep filters under a name.")
+def command() -> None:
+    """Keep filters under a name, in the store; `runstore ls @name` lists what they find."""
+
+
+@command.command()
+@click.argument("name")
+@click.argument("text", metavar="FILTER")
+def save(name: str, text: str) -> None:
+    """Keep FILTER as NAME; a filter of that name is replaced."""
+    with open_store() as store:
+        store.save_query(name, text)
+
+
+@command.command("ls")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_all(*, as_json: bool) -> None:
+    """List the filters that are kept."""
+    with open_store() as store:
+        kept = store.queries()
+    if as_json:
+        output.print_json(kept)
+        return
+    for name, text in kept.items():
+        click.echo(f"@{name}\t{output.terminal_safe(text)}")
+
+
+@command.command()
+@click.argument("name")
+def rm(name: str) -> None:
+    """Forget the filter NAME."""
+    with open_store() as store:
+        store.remove_query(name)

@@ -1,0 +1,57 @@
+"""Filters that are kept in the store under a name."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from runstore.errors import InvalidValueError, NotFoundError
+from runstore.model.query_fields import nearest
+from runstore.model.query_text import parse_query
+
+if TYPE_CHECKING:
+    from runstore.store import Store
+
+_STATE = "queries"
+_NAME = re.compile(r"\w[\w.-]{0,99}")
+
+
+def every(store: Store) -> dict[str, str]:
+    """Return the filters by name, in alphabetical order."""
+    kept: dict[str, str] = json.loads(store.database.get_state(_STATE) or "{}")
+    return dict(sorted(kept.items()))
+
+
+def load(store: Store, name: str) -> str:
+    """Return the filter of a name; see `Store.query`."""
+    kept = every(store)
+    if name not in kept:
+        near = nearest(name, list(kept))
+        raise NotFoundError(
+            f"There is no filter @{name}.",
+            hint=f"Did you mean @{near}?" if near else "List them with: runstore query ls",
+        )
+    return kept[name]
+
+
+def save(store: Store, name: str, text: str) -> None:
+    """Keep a filter; see `Store.save_query`."""
+    if not _NAME.fullmatch(name):
+        raise InvalidValueError(
+            f"{name!r:.60} cannot be the name of a filter.",
+            hint="Use letters, digits, - _ and dots.",
+        )
+    parse_query(text)
+    store.database.change_state(_STATE, lambda kept: _with(kept, name, text))
+
+
+def remove(store: Store, name: str) -> None:
+    """Forget a filter; see `Store.remove_query`."""
+    load(store, name)
+    store.database.change_state(_STATE, lambda kept: _with(kept, name, None))
+
+
+def _with(kept: str | None, name: str, text: str | None) -> str:
+    filters = {one: value for one, value in json.loads(kept or "{}").items() if one != name}
+    return json.dumps(filters if text is None else {**filters, name: text})
