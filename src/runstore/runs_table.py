@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -158,6 +159,17 @@ class RunsTable:
                 for name, column in self.columns.items()
             }
         )
+
+    def to_parquet(self, columns: Sequence[str]) -> bytes:
+        """Return a Parquet file of these columns.
+
+        Raises:
+            MissingExtraError: pyarrow is not installed.
+        """
+        table = self.to_arrow().select(list(columns))
+        file = io.BytesIO()
+        library("pyarrow.parquet", "arrow").write_table(table, file)
+        return file.getvalue()
 
 
 def _rows(runs: Iterable[Run], *, sets: bool) -> Iterator[tuple[Run, int | None]]:

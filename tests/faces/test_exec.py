@@ -267,7 +267,7 @@ def test_ctrl_c_on_a_terminal_reaches_the_command_once(folder):
         output += os.read(terminal, 1000)
 
     os.write(terminal, b"\x03")
-    while b"seen" not in output:
+    while not output.endswith(b"\n") or b"seen" not in output:
         output += os.read(terminal, 1000)
     _, status = os.waitpid(pid, 0)
     os.close(terminal)

@@ -146,12 +146,8 @@ def _print_parquet(table: RunsTable, names: Sequence[str]) -> None:
         raise UsageError(
             "Parquet is no text for a terminal.", hint="Write: runstore ls --format parquet > FILE"
         )
-    arrow = table.to_arrow()
-    from pyarrow import parquet
-
-    whole = io.BytesIO()
-    parquet.write_table(arrow.select(list(chosen(table, names))) if names else arrow, whole)
-    sys.stdout.buffer.write(whole.getvalue())
+    wanted = list(chosen(table, names)) if names else list(table.columns)
+    sys.stdout.buffer.write(table.to_parquet(wanted))
     sys.stdout.buffer.flush()
 
 
