@@ -39,6 +39,7 @@ THIRD_PARTY = {
     "pandas": {"door"},
     "polars": {"door"},
     "plotext": {"cli"},
+    "textual": {"cli"},
     "plotly": {"cli"},
     "matplotlib": {"cli"},
 }

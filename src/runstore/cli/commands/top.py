@@ -1,0 +1,85 @@
+"""runstore top: running and recent runs on a full screen."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from runstore.cli.context import open_store
+from runstore.cli.exit_codes import BUG
+from runstore.cli.top import app_class
+from runstore.errors import UsageError
+from runstore.store import PAGE_LIMIT
+
+_BY_SIGNAL = 128
+
+
+@click.command(short_help="Watch runs on a full screen.")
+@click.argument("filter_text", metavar="[FILTER]", default="")
+@click.option(
+    "-n",
+    "--limit",
+    default=100,
+    show_default=True,
+    type=click.IntRange(1, PAGE_LIMIT),
+    help="Runs to read, the newest ones.",
+)
+@click.option(
+    "--refresh",
+    "refresh_s",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0.1, 3600),
+    metavar="SECONDS",
+    help="How often to read; less often where reading takes long.",
+)
+def command(filter_text: str, limit: int, refresh_s: float) -> int:
+    """Watch running and recent runs on a full screen, those that FILTER chooses.
+
+    FILTER is a text in name, status, notes or parameters. The keys are shown at the bottom; q
+    leaves.
+    """
+    kind = app_class()
+    _check_terminal()
+    with open_store() as store:
+        app = kind(store, limit=limit, refresh_s=refresh_s, filter_text=filter_text)
+        with _warnings_told_afterwards():
+            try:
+                app.run()
+            finally:
+                app.close()
+    ended = app.return_code or 0
+    return ended if ended == 0 or ended > _BY_SIGNAL else BUG
+
+
+def _check_terminal() -> None:
+    # Textual draws on stderr, and reads keys from stdin.
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    if not all(stream is not None and stream.isatty() for stream in streams):
+        raise UsageError(
+            "runstore top fills the screen of a terminal; here is none.",
+            hint="For a list in a pipe or a file: runstore ls",
+        )
+
+
+@contextmanager
+def _warnings_told_afterwards() -> Iterator[None]:
+    """Keep warnings until the screen is free again; each is told once."""
+    kept: dict[str, tuple[Any, ...]] = {}
+    show = warnings.showwarning
+
+    def keep(message: Any, category: Any, *rest: Any, **more: Any) -> None:  # noqa: ARG001 - as called
+        kept.setdefault(str(message), (message, category, *rest))
+
+    warnings.showwarning = keep
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
+        for one in kept.values():
+            show(*one)

@@ -1,0 +1,27 @@
+"""runstore top: runs on a full screen, read again and again. Textual is imported here alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runstore.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from runstore.cli.top.app import TopApp
+
+
+def app_class() -> type[TopApp]:
+    """Return the program, with what it needs.
+
+    Raises:
+        MissingExtraError: textual is not installed.
+    """
+    try:
+        import textual  # noqa: F401 - only whether it is there
+    except ImportError as error:
+        raise MissingExtraError(
+            "textual is not installed.", hint="Install it with: pip install 'runstore[top]'"
+        ) from error
+    from runstore.cli.top.app import TopApp
+
+    return TopApp

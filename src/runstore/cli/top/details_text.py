@@ -1,0 +1,175 @@
+"""What the details of a run say: sections of labels and texts, read in a thread."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rich.text import Text
+
+from runstore.cli.commands.log import shown_text
+from runstore.cli.output import STATUS_STYLES, lifetime_text, tags_text, terminal_safe
+from runstore.cli.top.texts import curve, number_text, parameter_texts
+from runstore.errors import NotFoundError, StoreCorruptError
+from runstore.model.artifacts import Artifact
+from runstore.model.legible import local_time, size_text
+from runstore.model.output import OutputLine
+from runstore.model.run import Run
+from runstore.output import Follower
+from runstore.store import Store
+
+_CURVE_WIDTH = 16
+_CURVE_POINTS = 200
+_DRAWN = 50  # metrics; of more, only the numbers
+_SHOWN = 500  # entries of a section
+_LINES_SHOWN = 30
+_TRACEBACK_LINES = 20
+_LONGEST = 2000  # characters of one text
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the details.
+
+    Attributes:
+        title: What stands above it; empty for the first part.
+        lines: A label and a text each; lines without labels stand alone.
+    """
+
+    title: str
+    lines: tuple[tuple[str, Text], ...] = field(default=())
+
+
+class Details:
+    """Reads the details of one run, again and again; one thread at a time.
+
+    Args:
+        uid: The run.
+    """
+
+    def __init__(self, uid: str) -> None:
+        self._uid = uid
+        self._printed = _Printed(uid)
+
+    def read(self, store: Store) -> tuple[Run, tuple[Section, ...]]:
+        """Return the run and its sections; those with nothing in them are left out.
+
+        Raises:
+            RunNotFoundError: It was deleted.
+            StoreError: The store cannot be read now.
+        """
+        run = store.get(self._uid)
+        found = tuple(_sections(run))
+        printed = Section("last lines of output", self._printed.lines(store, run))
+        return run, tuple(one for one in (*found, printed) if one.lines)
+
+    def close(self) -> None:
+        """Let go of what is followed."""
+        self._printed.close()
+
+
+class _Printed:
+    """The last lines that a run printed; followed while it goes on."""
+
+    def __init__(self, uid: str) -> None:
+        self._uid = uid
+        self._last: deque[OutputLine] = deque(maxlen=_LINES_SHOWN)
+        self._open: OutputLine | None = None
+        self._follower: Follower | None = None
+        self._store: Store | None = None
+        self._has_ended = False
+
+    def lines(self, store: Store, run: Run) -> tuple[tuple[str, Text], ...]:
+        """Return them, the last one as far as it goes."""
+        try:
+            self._read(store, run)
+        except (NotFoundError, StoreCorruptError) as error:
+            return (("", _text(str(error))),)
+        whole = [*self._last, *([self._open] if self._open else [])]
+        return tuple(("", Text.from_ansi(shown_text(line.text[:_LONGEST]))) for line in whole)
+
+    def _read(self, store: Store, run: Run) -> None:
+        if self._has_ended and run.status.is_final:
+            return
+        if self._follower is None and run.status.is_final:
+            self._last.clear()
+            self._last.extend(run.output)
+            self._has_ended = True
+            return
+        if self._follower is None or self._store is not store:
+            self.close()
+            self._last.clear()
+            self._follower, self._store = Follower(store, self._uid), store
+        whole, self._open, self._has_ended = self._follower.poll()
+        self._last.extend(whole)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        if self._follower is not None:
+            self._follower.close()
+            self._follower = None
+
+
+def _text(text: str, style: str = "") -> Text:
+    cut = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return Text(terminal_safe(cut, keep_lines=True).expandtabs(4), style=style)
+
+
+def _sections(run: Run) -> Iterator[Section]:
+    yield Section("", tuple(_head(run)))
+    for one in run.parameter_sets:
+        place = f"{one.file}: " if one.file else ""
+        values = parameter_texts([one]).items()
+        lines = _some((key, _text(text)) for key, text in values)
+        yield Section(
+            f"parameters {place}{one.name}", lines or (("", _text("no values are known")),)
+        )
+    yield Section("metrics", _some(_metrics(run)))
+    yield Section(
+        "artifacts", _some((path, _artifact(one)) for path, one in run.artifacts.items())
+    )
+    if run.traceback:
+        last = run.traceback.rstrip().splitlines()[-_TRACEBACK_LINES:]
+        yield Section("end of the traceback", tuple(("", _text(line)) for line in last))
+
+
+def _some(lines: Iterator[tuple[str, Text]]) -> tuple[tuple[str, Text], ...]:
+    found = list(lines)
+    more = len(found) - _SHOWN
+    return tuple(found if more <= 0 else [*found[:_SHOWN], ("", Text(f"and {more:,} more"))])
+
+
+def _head(run: Run) -> Iterator[tuple[str, Text]]:
+    yield "run", _text(run.reference)
+    yield "status", _text(run.status.value, STATUS_STYLES.get(run.status.value, ""))
+    yield "started", _text(local_time(run.started_at))
+    yield "so far" if run.ended_at is None else "took", _text(lifetime_text(run))
+    changes = ", with changes" if run.workdir_dirty else ""
+    for label, text in (
+        ("exit code", None if run.exit_code is None else str(run.exit_code)),
+        ("error", run.error),
+        ("tags", tags_text(run.tags)),
+        ("notes", run.notes),
+        ("commit", f"{run.commit}{changes}" if run.commit else None),
+        ("command", run.cli),
+        ("host", run.hostname),
+        ("uid", run.uid),
+    ):
+        if text:
+            yield label, _text(text, "bold red" if label == "error" else "")
+
+
+def _metrics(run: Run) -> Iterator[tuple[str, Text]]:
+    for place, (key, one) in enumerate(run.metrics.items()):
+        shown = Text()
+        if place < _DRAWN and one.count > 1:
+            values = run.metric(one.key, one.set_name).sampled(_CURVE_POINTS).values
+            shown.append(f"{curve(values, _CURVE_WIDTH):{_CURVE_WIDTH}}  ", style="cyan")
+        last, low, high = (number_text(number) for number in (one.last, one.min, one.max))
+        shown.append(f"{last}  (min {low}, max {high}; {one.count:,} points)")
+        yield key, shown
+
+
+def _artifact(one: Artifact) -> Text:
+    return _text(f"{size_text(one.size_bytes)}  {one.media_type}")

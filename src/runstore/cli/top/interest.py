@@ -1,0 +1,64 @@
+"""What is worth a column: metrics that many runs have and that change, parameters that differ."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from runstore.model.metrics import MetricSummary
+
+METRICS_SHOWN = 4
+_SYSTEM = "system/"
+
+
+def interesting_metrics(runs: Iterable[Mapping[str, MetricSummary]]) -> tuple[str, ...]:
+    """Return the keys that are shown, the most telling ones first.
+
+    Args:
+        runs: Summaries of each run by key.
+    """
+    found: dict[str, list[MetricSummary]] = defaultdict(list)
+    for metrics in runs:
+        for key, one in metrics.items():
+            found[key].append(one)
+
+    def rank(key: str) -> tuple[bool, int, str]:
+        return not _changes(found[key]), -len(found[key]), key
+
+    # What the machine did is for those who have nothing else to look at.
+    keys = [key for key in found if not is_of_machine(key)] or list(found)
+    return tuple(sorted(keys, key=rank)[:METRICS_SHOWN])
+
+
+def is_of_machine(key: str) -> bool:
+    """Tell whether a metric is a sample of the machine, not of the experiment."""
+    return key.startswith(_SYSTEM)
+
+
+def _changes(series: Sequence[MetricSummary]) -> bool:
+    # As text: NaN is not equal to itself, and yet no change.
+    is_moving = any(one.count > 1 and str(one.min) != str(one.max) for one in series)
+    return is_moving or len({str(one.last) for one in series}) > 1
+
+
+def differing_keys(runs: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
+    """Return the keys that not all of these have with the same text, in their order."""
+    keys = dict.fromkeys(key for run in runs for key in run)
+    return tuple(key for key in keys if len({run.get(key) for run in runs}) > 1)
+
+
+def telling_parameters(
+    runs: Sequence[tuple[str, Mapping[str, str]]],
+) -> dict[str, tuple[str, ...]]:
+    """Return the parameters to show of each experiment; of a run without a second one, all.
+
+    Args:
+        runs: Experiment name and parameters of each run.
+    """
+    by_experiment: dict[str, list[Mapping[str, str]]] = defaultdict(list)
+    for name, parameters in runs:
+        by_experiment[name].append(parameters)
+    return {
+        name: differing_keys(found) if len(found) > 1 else tuple(found[0])
+        for name, found in by_experiment.items()
+    }

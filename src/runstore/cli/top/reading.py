@@ -1,0 +1,175 @@
+"""Reading what the screen shows, from a store that may come and go; made for a thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from runstore.cli.top.interest import interesting_metrics
+from runstore.cli.top.runs import runs_shown
+from runstore.cli.top.texts import curve, parameter_texts
+from runstore.model.metrics import MetricSummary
+from runstore.model.run import Run
+from runstore.model.status import Status
+from runstore.store import Store
+
+CURVE_WIDTH = 8
+_CURVE_POINTS = 200
+_CURVES_S = 0.25  # what drawing curves may take of a refresh; the others come with the next one
+_GROWTH = 1.02  # of a series that is worth another picture
+_REMEMBERED = 5000
+
+# What a run that has ended is known by; a run that goes on again has another one.
+Life = tuple[Status, "datetime | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is shown of one run.
+
+    Attributes:
+        run: The run.
+        metrics: A summary of each series by key.
+        curves: Small pictures of the series that have a column.
+        parameters: Values as text by dotted key.
+    """
+
+    run: Run
+    metrics: Mapping[str, MetricSummary]
+    curves: Mapping[str, str]
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was read at one moment.
+
+    Attributes:
+        rows: A row for each run, newest first.
+        metric_keys: Metrics that have a column.
+        at: When it was read (UTC).
+    """
+
+    rows: tuple[Row, ...]
+    metric_keys: tuple[str, ...]
+    at: datetime
+
+
+class Source:
+    """The store that is read; opened again when its file is another one.
+
+    Args:
+        store: The store, open.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.path = store.path
+        self._store = store
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def opened(self) -> Iterator[Store]:
+        """Give the store as it is now.
+
+        Raises:
+            StoreError: It cannot be read; next time it may.
+        """
+        with self._lock:
+            if not self._store.is_in_place:
+                fresh = Store.open(self.path, create=False)
+                self._store.close()
+                self._store = fresh
+            store = self._store
+        # What reading concludes, that a run is lost, may wait for the next time.
+        with store.database.driver.hurried(0):
+            yield store
+
+    def close(self) -> None:
+        """Give back the store."""
+        self._store.close()
+
+
+class Reader:
+    """Reads the runs to show; of those that have ended, everything once.
+
+    One thread at a time.
+
+    Args:
+        source: The store.
+        limit: Runs that are read at most.
+    """
+
+    def __init__(self, source: Source, limit: int) -> None:
+        self.source = source
+        self.limit = limit
+        self._metrics: dict[str, tuple[Life, Mapping[str, MetricSummary]]] = {}
+        self._parameters: dict[str, Mapping[str, str]] = {}
+        self._curves: dict[tuple[str, str], tuple[Life, int, str]] = {}
+
+    def read(self, filter_text: str) -> Snapshot:
+        """Return what is to be shown.
+
+        Raises:
+            UsageError: The filter makes no sense.
+            StoreError: The store cannot be read now.
+        """
+        for known in (self._metrics, self._parameters, self._curves):
+            if len(known) > _REMEMBERED:
+                known.clear()
+        with self.source.opened() as store:
+            runs = runs_shown(store, filter_text, self.limit)
+            metrics = [self._metrics_of(run) for run in runs]
+            keys = interesting_metrics(metrics)
+            self._draw_curves(runs, metrics, keys)
+        rows = tuple(
+            Row(run, summaries, self._curves_of(run, keys), self._parameters_of(run))
+            for run, summaries in zip(runs, metrics, strict=True)
+        )
+        return Snapshot(rows, keys, datetime.now(timezone.utc))
+
+    def _metrics_of(self, run: Run) -> Mapping[str, MetricSummary]:
+        life = (run.status, run.ended_at)
+        known = self._metrics.get(run.uid)
+        if known is not None and known[0] == life and run.status.is_final:
+            return known[1]
+        found = run.metrics
+        self._metrics[run.uid] = life, found
+        return found
+
+    def _parameters_of(self, run: Run) -> Mapping[str, str]:
+        if run.uid not in self._parameters:
+            self._parameters[run.uid] = parameter_texts(run.parameter_sets)
+        return self._parameters[run.uid]
+
+    def _draw_curves(
+        self,
+        runs: Sequence[Run],
+        metrics: Sequence[Mapping[str, MetricSummary]],
+        keys: Sequence[str],
+    ) -> None:
+        deadline = time.monotonic() + _CURVES_S
+        for run, summaries in zip(runs, metrics, strict=True):
+            for key in keys:
+                if time.monotonic() > deadline:
+                    return
+                if key in summaries:
+                    self._draw_curve(run, key, summaries[key])
+
+    def _draw_curve(self, run: Run, key: str, one: MetricSummary) -> None:
+        life = (run.status, run.ended_at)
+        known = self._curves.get((run.uid, key))
+        if known is not None and known[0] == life and one.count < known[1] * _GROWTH:
+            return
+        text = ""
+        if one.count > 1:
+            values = run.metric(one.key, one.set_name).sampled(_CURVE_POINTS).values
+            text = curve(values, CURVE_WIDTH)
+        self._curves[run.uid, key] = life, max(1, one.count), text
+
+    def _curves_of(self, run: Run, keys: Sequence[str]) -> dict[str, str]:
+        found = ((key, self._curves.get((run.uid, key))) for key in keys)
+        return {key: known[2] for key, known in found if known is not None}

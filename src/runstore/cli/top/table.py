@@ -1,0 +1,203 @@
+"""The table of runs: a cursor, marks, and as many columns as there is room for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from runstore.cli.top.columns import MARK, Column, columns_of, line_of, widths_of
+from runstore.cli.top.order import Order, ordered
+from runstore.cli.top.reading import Snapshot
+from runstore.cli.top.texts import fitted
+from runstore.model.run import Run
+
+_MARKED = "●"
+_HEADER_LINES = 1
+
+
+class RunsTable(ScrollView, can_focus=True, inherit_bindings=False):
+    """Runs, one in each line; cursor and marks stay with their runs."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"runs--header", "runs--cursor"}
+    DEFAULT_CSS = """
+    RunsTable { height: 1fr; overflow-x: hidden; overflow-y: auto; padding: 0; }
+    RunsTable > .runs--header { text-style: bold; background: $panel; }
+    RunsTable > .runs--cursor { background: $primary 40%; text-style: bold; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", show=False),
+        Binding("down,j", "move(1)", show=False),
+        Binding("pageup", "move_page(-1)", show=False),
+        Binding("pagedown", "move_page(1)", show=False),
+        Binding("home", "first", show=False),
+        Binding("end", "last", show=False),
+    ]
+
+    @dataclass
+    class Opened(Message):
+        """The run under the cursor was clicked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.order = Order()
+        self.marked: dict[str, None] = {}
+        self._snapshot: Snapshot | None = None
+        self._columns: tuple[Column, ...] = ()
+        self._widths: dict[int, int] = {}
+        self._runs: dict[str, Run] = {}
+        self._uids: list[str] = []
+        self._cursor = 0
+
+    @property
+    def current(self) -> Run | None:
+        """The run under the cursor; None where there are no runs."""
+        return self._runs[self._uids[self._cursor]] if self._uids else None
+
+    @property
+    def metric_keys(self) -> Sequence[str]:
+        """Metrics that have a column, where there is room."""
+        return self._snapshot.metric_keys if self._snapshot else ()
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Show what was read; what is looked at stays where it is."""
+        self._snapshot = snapshot
+        self._columns = columns_of(snapshot)
+        self._runs = {row.run.uid: row.run for row in snapshot.rows}
+        self._place()
+
+    def sort(self, order: Order) -> None:
+        """Show the runs in another order."""
+        self.order = order
+        self._place()
+
+    def mark(self) -> None:
+        """Mark the run under the cursor, or take its mark away, and go to the next."""
+        if (run := self.current) is None:
+            return
+        if run.uid in self.marked:
+            del self.marked[run.uid]
+        else:
+            self.marked[run.uid] = None
+        self.action_move(1)
+        self.refresh()
+
+    def _place(self) -> None:
+        """Put the rows in order, and the cursor and the view where they were."""
+        if self._snapshot is None:
+            return
+        top = self.scroll_offset.y
+        before, cursor_before = self._uids, self._cursor
+        self._uids = [row.run.uid for row in ordered(self._snapshot, self.order)]
+        places = {uid: place for place, uid in enumerate(self._uids)}
+        was_seen = not before or self._is_seen(cursor_before, top)
+        if before:
+            last = max(0, len(self._uids) - 1)
+            self._cursor = places.get(before[cursor_before], min(cursor_before, last))
+        self.virtual_size = Size(1, len(self._uids) + _HEADER_LINES)
+        if top and before:
+            # What is looked at: the cursor, or else what stands in the uppermost line.
+            held = before[cursor_before] if was_seen else before[min(top, len(before) - 1)]
+            if held in places:
+                self._scroll(top + places[held] - before.index(held))
+        if was_seen:
+            self._scroll_to_cursor()
+        self._fit()
+
+    def _fit(self) -> None:
+        self._widths = widths_of(self._columns, self.size.width)
+        self.refresh()
+
+    def on_resize(self) -> None:
+        """Choose the columns anew."""
+        self._fit()
+        self._scroll_to_cursor()
+
+    # Moving
+
+    @property
+    def _page(self) -> int:
+        return max(1, self.size.height - _HEADER_LINES)
+
+    def _is_seen(self, place: int, top: int) -> bool:
+        return top <= place < top + self._page
+
+    def _scroll(self, top: int) -> None:
+        self.scroll_to(y=max(0, top), animate=False, force=True, immediate=True)
+
+    def _scroll_to_cursor(self) -> None:
+        top = self.scroll_offset.y
+        if self._cursor < top:
+            self._scroll(self._cursor)
+        elif self._cursor >= top + self._page:
+            self._scroll(self._cursor - self._page + 1)
+
+    def _move_to(self, place: int) -> None:
+        self._cursor = max(0, min(place, len(self._uids) - 1))
+        self._scroll_to_cursor()
+        self.refresh()
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor by so many runs."""
+        self._move_to(self._cursor + by)
+
+    def action_move_page(self, by: int) -> None:
+        """Move the cursor by so many pages."""
+        self._move_to(self._cursor + by * self._page)
+
+    def action_first(self) -> None:
+        """Move the cursor to the first run."""
+        self._move_to(0)
+
+    def action_last(self) -> None:
+        """Move the cursor to the last run."""
+        self._move_to(len(self._uids) - 1)
+
+    def on_click(self, event: events.Click) -> None:
+        """Move the cursor to a run; a click on the run under the cursor opens it."""
+        place = event.y - _HEADER_LINES + self.scroll_offset.y
+        if event.y < _HEADER_LINES or place >= len(self._uids):
+            return
+        if place == self._cursor:
+            self.post_message(self.Opened())
+        self._move_to(place)
+
+    # Drawing
+
+    def render_line(self, y: int) -> Strip:
+        """Return one line of the screen."""
+        if y < _HEADER_LINES:
+            style = self.get_component_rich_style("runs--header")
+            return self._strip([self._header(place) for place in self._widths], style)
+        place = y - _HEADER_LINES + self.scroll_offset.y
+        if place >= len(self._uids):
+            return Strip.blank(self.size.width, self.rich_style)
+        uid = self._uids[place]
+        cells = [self._cell(self._columns[at], uid, width) for at, width in self._widths.items()]
+        is_here = place == self._cursor
+        style = self.get_component_rich_style("runs--cursor") if is_here else self.rich_style
+        return self._strip(cells, style)
+
+    def _header(self, place: int) -> Text:
+        column, width = self._columns[place], self._widths[place]
+        is_sorted = column.name == self.order.by
+        sign = ("▲" if self.order.is_reversed else "▼") if is_sorted else ""
+        return Text(fitted(sign + column.header, width))
+
+    def _cell(self, column: Column, uid: str, width: int) -> Text:
+        if column.name == MARK:
+            return Text(_MARKED if uid in self.marked else " ")
+        return column.cell(uid, width)
+
+    def _strip(self, cells: Sequence[Text], style: Style) -> Strip:
+        segments = line_of(cells).render(self.app.console)
+        return Strip(segments).apply_style(style).adjust_cell_length(self.size.width, style)

@@ -1,0 +1,80 @@
+"""Texts of runs as they stand on the screen: harmless, in one line, no wider than their place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.cells import cell_len, set_cell_size
+
+from runstore.cli.output import terminal_safe
+from runstore.cli.plain import as_text
+from runstore.cli.sparkline import sparkline
+from runstore.model.flat import joined
+from runstore.model.params import ParameterSet
+
+NOTHING = "–"  # noqa: RUF001 - the sign for a value that is not there
+_LONGEST = 300  # characters of a line that are looked at
+_END_KEPT = 6  # of a name: its number
+# Textual stands in for stdout, and does not tell an encoding; what it writes is UTF-8.
+_BARS = str.maketrans("_.-=+*#@", "▁▂▃▄▅▆▇█")
+
+
+def clean(text: str) -> str:
+    """Return the beginning of a text in one line that no terminal obeys."""
+    cut = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return terminal_safe(cut).replace("\t", " ")
+
+
+def fitted(text: str, width: int, *, keeps_end: bool = False) -> str:
+    """Return a text of exactly this many columns; what is left out is shown by `…`."""
+    if cell_len(text) <= width:
+        return set_cell_size(text, width)
+    end = text[-_END_KEPT:] if keeps_end and width > 2 * _END_KEPT else ""
+    return set_cell_size(text, max(0, width - 1 - cell_len(end))) + ("…" + end if width else "")
+
+
+def curve(values: Iterable[float], width: int) -> str:
+    """Return a series as a line of small bars."""
+    return sparkline(values, width).translate(_BARS)
+
+
+def number_text(value: float) -> str:
+    """Return the value of a metric, short."""
+    return f"{value:.4g}"
+
+
+def started_text(at: datetime, now: datetime) -> str:
+    """Return a time as this machine's clock shows it: today's hour, or else the date."""
+    local, today = at.astimezone(), now.astimezone()
+    if local.date() == today.date():
+        return f"{local:%H:%M:%S}"
+    return f"{local:%m-%d %H:%M}" if local.year == today.year else f"{local:%Y-%m-%d}"
+
+
+def parameter_texts(sets: Sequence[ParameterSet]) -> dict[str, str]:
+    """Return the values of a run by dotted key; of several sets, with the set's name before."""
+    is_single = len(sets) == 1
+    return {
+        key: text
+        for one in sets
+        for key, text in _flattened(one.values, "" if is_single else joined("", one.name))
+    }
+
+
+def _flattened(values: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        name = joined(prefix, as_text(key))
+        if isinstance(value, Mapping) and value:
+            yield from _flattened(value, name)
+        else:
+            yield name, _shown(value)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, (set, frozenset)) and value:
+        return f"{{{', '.join(sorted(map(_shown, value)))}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
+    return as_text(value, repr)

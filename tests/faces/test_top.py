@@ -1,0 +1,648 @@
+"""runstore top: runs on a full screen, read again and again."""
+
+import asyncio
+import fcntl
+import os
+import pty
+import re
+import select
+import sqlite3
+import struct
+import subprocess
+import sys
+import termios
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+from textual.widgets import DataTable, Input
+
+from commands import messages, runstore
+from runstore import Store
+from runstore.cli.top.app import TopApp
+from runstore.cli.top.filter_line import FilterLine
+from runstore.cli.top.reading import Reader, Source
+from runstore.cli.top.table import RunsTable
+from runstore.cli.top.texts import NOTHING
+
+PATIENCE_S = 30
+# A run whose process is gone without a word.
+KILLED = """
+import os, sys, runstore
+runstore.Store.open(sys.argv[1]).start("killed", capture=False)
+os._exit(1)
+"""
+# A run that prints what it is told.
+ECHO = """
+import sys, runstore
+with runstore.Store.open(sys.argv[1]).start("fit", capture=False) as run:
+    run.keep_output()
+    for line in sys.stdin:
+        print(line, end="", flush=True)
+"""
+HOSTILE = "[red]a[/red] [@click=app.quit]b[/] \x1b[2J\x07 \u202ec\tд 字"
+HOSTILE_NAME = "[red]a[/red] [@click=app.quit]b[/] 字"
+
+
+@pytest.fixture
+def store(tmp_path):
+    """An empty store."""
+    with Store.open(tmp_path / ".runstore") as opened:
+        yield opened
+
+
+def record(store, name="fit", *, loss=(1.0, 0.5), ended=True, **more):
+    """Record a run with a metric; return it."""
+    run = store.start(name, capture=False, **more)
+    for value in loss:
+        run.log(loss=value)
+    if ended:
+        run.finish()
+    return run
+
+
+@asynccontextmanager
+async def shown(store, *, size=(120, 40), **more):
+    """Show a store as the command does, with a connection of its own; wait for its first rows."""
+    app = TopApp(Store.open(store.path), **{"refresh_s": 0.1, **more})
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: re.search(r"\d runs,|A page", screen(app)))
+        yield app, pilot
+    app.close()
+
+
+async def until(pilot, holds):
+    """Wait until something holds."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline, screen(pilot.app)
+        await pilot.pause(0.05)
+
+
+def screen(app):
+    """Return what stands on the screen."""
+    return "\n".join(strip.text.rstrip() for strip in app.screen._compositor.render_strips())
+
+
+def rows(app):
+    """Return the lines of the table, without its header and what is empty."""
+    table = app.screen.query_one(RunsTable)
+    lines = [table.render_line(y).text.rstrip() for y in range(1, table.size.height)]
+    return [line for line in lines if line]
+
+
+def names(app):
+    """Return the runs on the screen, from the top."""
+    return [re.search(r"\w+_\d+", row)[0] for row in rows(app)]
+
+
+def header(app):
+    return app.screen.query_one(RunsTable).render_line(0).text
+
+
+# The table
+
+
+def test_running_runs_stand_on_top_and_then_the_newest(store):
+    async def look():
+        async with shown(store) as (app, _):
+            assert names(app) == ["old_1", "fit_2", "fit_1"]
+            assert "running" in rows(app)[0]
+            assert "complete" in rows(app)[1]
+
+    with store.start("old", capture=False):
+        record(store)
+        record(store)
+        asyncio.run(look())
+
+
+def test_a_run_shows_what_is_known_of_it(store):
+    async def look():
+        async with shown(store, size=(160, 40)) as (app, _):
+            told = rows(app)[0]
+            for part in ("fit_2", "complete", "0.25", "█▁", "lr=0.2", "keep", "second try"):
+                assert part in told
+            assert "layers" not in told  # both runs have as many
+
+    record(store, params={"lr": 0.1, "layers": 2})
+    run = record(store, params={"lr": 0.2, "layers": 2}, loss=(1.0, 0.25), notes="second try")
+    store.tag(run.reference, {"keep": ""})
+    asyncio.run(look())
+
+
+def test_metrics_that_say_nothing_have_no_column(store):
+    async def look():
+        async with shown(store, size=(200, 40)) as (app, _):
+            found = [key for key in keys if key in header(app)]
+            assert found == ["acc", "loss", "val/loss", "rare"]
+
+    keys = ["acc", "loss", "val/loss", "rare", "same", "system/memory"]
+    for number in range(2):
+        run = record(store, ended=False)
+        run.log({"acc": number, "val/loss": number, "same": 7, "system/memory": number})
+        if number:
+            run.log(rare=1)
+            run.log(rare=2)
+        run.finish()
+    asyncio.run(look())
+
+
+@pytest.mark.parametrize(
+    ("columns", "there", "gone"),
+    [
+        (120, ["run", "status", "started", "took", "loss", "parameters", "tags", "notes"], []),
+        (80, ["run", "status", "started", "took", "loss", "parameters"], []),
+        (40, ["run", "status", "took", "loss"], ["started", "parameters", "tags", "notes"]),
+        (20, ["run"], ["took", "loss", "started", "parameters", "tags", "notes"]),
+    ],
+)
+def test_columns_drop_out_where_there_is_no_room(store, columns, there, gone):
+    async def look():
+        async with shown(store, size=(columns, 20)) as (app, pilot):
+            assert [name for name in there if name not in header(app)] == []
+            assert [name for name in gone if name in header(app)] == []
+            assert max(map(len, screen(app).splitlines())) <= columns
+            words = ("details", "mark", "differences", "filter", "sort", "help", "quit")
+            await until(pilot, lambda: [one for one in words if one not in screen(app)] == [])
+
+    for lr in (0.1, 0.2):
+        run = record(store, params={"lr": lr}, notes="a try")
+        store.tag(run.reference, {"keep": ""})
+    asyncio.run(look())
+
+
+def test_an_empty_store_says_so(store):
+    async def look():
+        async with shown(store) as (app, pilot):
+            await pilot.press("enter", "space", "y", "end", "s", "r", "d")
+            assert "0 runs" in screen(app)
+
+    asyncio.run(look())
+
+
+def test_a_run_that_ends_meanwhile_is_shown_as_ended(store):
+    async def look():
+        async with shown(store) as (app, pilot):
+            assert "running" in rows(app)[0]
+            run.log(loss=0.125)
+            await until(pilot, lambda: "0.125" in rows(app)[0])
+            run.finish("error", error="it broke")
+            await until(pilot, lambda: "error" in rows(app)[0])
+            assert "1 runs, 0 going on" in screen(app)
+
+    run = record(store, ended=False)
+    asyncio.run(look())
+
+
+def test_cursor_marks_and_view_stay_with_their_runs(store):
+    async def look():
+        async with shown(store, size=(100, 20)) as (app, pilot):
+            table = app.screen.query_one(RunsTable)
+            await pilot.press("end", "up", "up", "space")
+            before, current = rows(app), table.current.uid
+            top = table.scroll_offset.y
+            assert top > 0
+            record(store)
+            record(store)
+            await until(pilot, lambda: "62 runs" in screen(app))
+            assert [row[:9] for row in rows(app)] == [row[:9] for row in before]
+            assert table.current.uid == current
+            assert table.scroll_offset.y == top + 2
+            assert [row[3:8] for row in rows(app) if row[0] == "●"] == ["fit_3"]
+
+    for _ in range(60):
+        record(store, loss=())
+    asyncio.run(look())
+
+
+def test_keys_move_the_cursor(store):
+    async def look():
+        async with shown(store, size=(100, 20)) as (app, pilot):
+            table, found = app.screen.query_one(RunsTable), []
+            for key in ("down", "pagedown", "pageup", "end", "up", "home"):
+                await pilot.press(key)
+                found.append(table.current.run_number)
+            page = table.size.height - 1
+            assert found == [39, 39 - page, 39, 1, 2, 40]
+
+    for _ in range(40):
+        record(store, loss=())
+    asyncio.run(look())
+
+
+def test_a_click_chooses_a_run_and_a_second_one_opens_it(store):
+    async def look():
+        async with shown(store) as (app, pilot):
+            await pilot.click(RunsTable, offset=(5, 2))
+            assert app.screen.query_one(RunsTable).current.run_number == 1
+            await pilot.click(RunsTable, offset=(5, 2))
+            await until(pilot, lambda: first.reference in screen(app))
+
+    first = record(store)
+    record(store)
+    asyncio.run(look())
+
+
+def test_sorting_goes_through_all_columns_and_turns_round(store):
+    async def look():
+        async with shown(store) as (app, pilot):
+            found = []
+            for key in ("r", "s", "s", "s", "r", "s"):
+                await pilot.press(key)
+                found.append((header(app).split("▼")[-1].split("▲")[-1].split()[0], names(app)))
+            assert found[0] == ("started", ["none_1", "b_1", "a_1"][::-1])
+            assert [name for name, _ in found] == [
+                *("started", "took", "status", "loss", "loss", "started"),
+            ]
+            assert found[2][1] == ["none_1", "a_1", "b_1"]
+            assert found[3][1] == ["a_1", "b_1", "none_1"]
+            assert found[4][1] == ["b_1", "a_1", "none_1"]
+
+    record(store, "a", loss=(3.0, 2.0))
+    run = record(store, "b", loss=(1.0, 0.5), ended=False)
+    run.finish("error", error="it broke")
+    record(store, "none", loss=())
+    asyncio.run(look())
+
+
+def test_a_pause_shows_what_was_read_last(store):
+    async def look():
+        async with shown(store) as (app, pilot):
+            await pilot.press("p")
+            await pilot.pause(0.3)
+            record(store)
+            await pilot.pause(0.5)
+            assert names(app) == ["fit_1"]
+            assert "paused" in screen(app)
+            await pilot.press("p")
+            await until(pilot, lambda: names(app) == ["fit_2", "fit_1"])
+
+    record(store)
+    asyncio.run(look())
+
+
+def test_the_reference_is_copied_and_shown(store):
+    async def look():
+        async with shown(store, size=(40, 20)) as (app, pilot):
+            await pilot.press("y")
+            assert app._clipboard == run.reference
+            assert run.reference in screen(app).replace("\n", "").replace(" ", "")
+
+    run = record(store, "a_long_name_of_an_experiment")
+    asyncio.run(look())
+
+
+def test_all_keys_are_told(store):
+    async def look():
+        async with shown(store) as (app, pilot):
+            await pilot.press("question_mark")
+            await until(pilot, lambda: "Show this page." in screen(app))
+            await pilot.press("escape")
+            assert names(app) == ["fit_1"]
+
+    record(store)
+    asyncio.run(look())
+
+
+def test_a_click_on_a_key_does_what_the_key_does(store):
+    async def look():
+        async with shown(store) as (app, pilot):
+            await until(pilot, lambda: "p pause" in screen(app))
+            for word, found in (("p pause", "paused"), ("? help", "Show this page.")):
+                lines = screen(app).splitlines()
+                y = next(y for y, line in enumerate(lines) if word in line)
+                await pilot.click(offset=(lines[y].index(word) + 3, y))
+                await until(pilot, lambda found=found: found in screen(app))
+
+    record(store)
+    asyncio.run(look())
+
+
+# The filter
+
+
+def test_a_filter_chooses_while_it_is_typed(store):
+    async def look():
+        async with shown(store) as (app, pilot):
+            await pilot.press("slash", *"WARM")
+            await until(pilot, lambda: names(app) == ["fit_1"])
+            await pilot.press("enter")
+            assert "filter: WARM" in screen(app)
+            assert not app.screen.query_one(FilterLine).is_open
+            await pilot.press("slash", *"er")
+            await until(pilot, lambda: names(app) == [])
+            await pilot.press("escape")
+            await until(pilot, lambda: names(app) == ["fit_1"])
+            await pilot.press("slash", *["backspace"] * 4, "enter")
+            await until(pilot, lambda: len(names(app)) == 3)
+
+    record(store, notes="first warmup")
+    record(store, "other", params={"lr": 0.1})
+    record(store)
+    asyncio.run(look())
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("other", ["other_1"]),
+        ("_2_", ["fit_2"]),
+        ("error", ["fit_1"]),
+        ("LR", ["other_1"]),
+        ("params.lr = 0.1", ["other_1"]),
+    ],
+)
+def test_a_filter_looks_at_name_status_notes_and_parameters(store, text, found):
+    async def look():
+        async with shown(store, filter_text=text) as (app, _):
+            assert names(app) == found
+
+    record(store, ended=False).finish("error", error="it broke")
+    record(store, "other", params={"lr": 0.1})
+    record(store)
+    asyncio.run(look())
+
+
+def test_a_mistake_in_a_filter_is_told_beneath_it(store):
+    async def look():
+        async with shown(store) as (app, pilot):
+            line = app.screen.query_one(FilterLine)
+            await pilot.press("slash", *"statu=error")
+            await until(pilot, lambda: "There is no field" in str(line.problem))
+
+    record(store)
+    asyncio.run(look())
+
+
+def test_keys_are_letters_while_a_filter_is_typed(store):
+    async def look():
+        async with shown(store) as (app, pilot):
+            await pilot.press("slash", *"qdsrpy", "space", "question_mark")
+            assert app.screen.query_one(Input).value == "qdsrpy ?"
+            assert app.is_running
+
+    record(store)
+    asyncio.run(look())
+
+
+def test_what_makes_no_sense_is_told_beneath_the_filter(store):
+    async def look():
+        async with shown(store, limit=5000) as (app, pilot):  # more than a page may have
+            line = app.screen.query_one(FilterLine)
+            await until(pilot, lambda: line.problem)
+            assert "A page has 1 to 1000 runs" in screen(app)
+            await pilot.press("enter")
+            assert line.is_open
+
+    asyncio.run(look())
+
+
+# Details and differences
+
+
+def test_details_show_everything_about_a_run(store):
+    async def look():
+        async with shown(store, size=(120, 80)) as (app, pilot):
+            await pilot.press("enter")
+            await until(pilot, lambda: "last lines of output" in screen(app))
+            for part in (
+                *(run.reference, "error", "ValueError: it broke", "parameters a", "lr", "0.125"),
+                *("acc", "▁█", "2 points", "phase=pilot", "a try", "model.bin", "5 bytes"),
+                *("end of the traceback", "raise ValueError", "hello from the run"),
+            ):
+                assert part in screen(app), part
+            await pilot.press("escape")
+            assert names(app) == ["fit_1"]
+
+    def fail():
+        nonlocal run
+        sets = [{"name": "a", "lr": 0.125}]
+        with store.start("fit", params=sets, notes="a try", capture=False) as run:
+            run.keep_output()
+            print("hello from the run")
+            run.log(acc=1)
+            run.log(acc=2)
+            run.save("model.bin", b"12345")
+            run.tags["phase"] = "pilot"
+            raise ValueError("it broke")
+
+    run = None
+    with pytest.raises(ValueError, match="it broke"):
+        fail()
+    asyncio.run(look())
+
+
+def test_details_follow_a_run_until_it_ends(store):
+    def say(line):
+        process.stdin.write(f"{line}\n")
+        process.stdin.flush()
+
+    async def look():
+        async with shown(store, size=(100, 30)) as (app, pilot):
+            await until(pilot, lambda: names(app) == ["fit_1"])
+            await pilot.press("enter")
+            await until(pilot, lambda: "so far" in screen(app))
+            await pilot.press("end")
+            await until(pilot, lambda: "line 39" in screen(app))
+            say("and one more")
+            await until(pilot, lambda: "and one more" in screen(app))
+            process.stdin.close()
+            await pilot.press("home")
+            await until(pilot, lambda: "complete" in screen(app))
+
+    process = subprocess.Popen(
+        [sys.executable, "-c", ECHO, store.path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        say("\n".join(f"line {number}" for number in range(40)))
+        asyncio.run(look())
+    finally:
+        process.stdin.close()
+        assert process.wait(timeout=PATIENCE_S) == 0
+
+
+def test_differences_of_marked_runs_are_shown(store):
+    async def look():
+        async with shown(store) as (app, pilot):
+            await pilot.press("space", "d")
+            assert "Mark two runs or more" in screen(app)
+            await pilot.press("space", "d")
+            await until(pilot, lambda: "What differs between 2 runs" in screen(app))
+            table = app.screen.query_one(DataTable)
+            cells = [[cell.plain for cell in table.get_row_at(y)] for y in range(table.row_count)]
+            assert [column.label.plain for column in table.columns.values()] == [
+                *("", "fit_2", "fit_1"),
+            ]
+            assert cells == [
+                ["params.lr", "0.2", "0.1"],
+                ["params.model", NOTHING, "'big'"],
+                ["metrics.loss", "0.25", "0.5"],
+                ["tags.phase", "pilot", NOTHING],
+            ]
+
+    record(store, params={"lr": 0.1, "layers": 2, "model": "big"})
+    run = record(store, params={"lr": 0.2, "layers": 2}, loss=(1, 0.25))
+    store.tag(run.reference, {"phase": "pilot"})
+    asyncio.run(look())
+
+
+def test_runs_without_a_difference_are_said_to_be_the_same(store):
+    async def look():
+        async with shown(store) as (app, pilot):
+            await pilot.press("space", "space", "d")
+            await until(pilot, lambda: "are the same" in screen(app))
+
+    record(store)
+    record(store)
+    asyncio.run(look())
+
+
+# What may go wrong
+
+
+def test_a_store_that_goes_away_and_comes_back_is_read_again(store, tmp_path):
+    async def look():
+        async with shown(store) as (app, pilot):
+            store.path.rename(tmp_path / "away")
+            await until(pilot, lambda: "There is no store at" in screen(app))
+            assert names(app) == ["fit_1"]
+            await pilot.press("enter")
+            await until(pilot, lambda: "There is no store at" in screen(app))
+            await pilot.press("escape")
+            with Store.open(tmp_path / "away") as moved:
+                record(moved)
+            (tmp_path / "away").rename(store.path)
+            await until(pilot, lambda: names(app) == ["fit_2", "fit_1"])
+            assert "There is no store" not in screen(app)
+
+    record(store)
+    asyncio.run(look())
+
+
+def test_a_locked_store_is_told_and_tried_again(store):
+    subprocess.run([sys.executable, "-c", KILLED, store.path], check=False)
+
+    async def look():
+        other = sqlite3.connect(store.path / "runstore.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")  # so nobody can write down that the run is lost
+        app = TopApp(Store.open(store.path), refresh_s=0.1)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await until(pilot, lambda: " locked." in screen(app))
+            other.execute("ROLLBACK")
+            await until(pilot, lambda: len(rows(app)) == 1 and "lost" in rows(app)[0])
+        other.close()
+        app.close()
+
+    asyncio.run(look())
+
+
+def test_hostile_texts_are_shown_as_they_are(store):
+    async def look():
+        async with shown(store, size=(200, 50)) as (app, pilot):
+            for keys in ((), ("enter",), ("escape", "space", "space", "d")):
+                await pilot.press(*keys)
+                await until(pilot, lambda: "reading …" not in screen(app))
+                await pilot.pause(0.2)
+                text = screen(app)
+                assert "[red]a[/red]" in text
+                assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
+                await pilot.click(offset=(60, 2))
+                assert app.is_running
+
+    for lr in (1, 2):
+        run = record(store, HOSTILE_NAME, params={HOSTILE: lr, "x": HOSTILE}, notes=HOSTILE)
+        store.tag(run.reference, {"t": HOSTILE})
+    with store.start(HOSTILE_NAME, capture=False) as run:
+        run.log({"[red]a[/red]": 1})
+        run.log({"[red]a[/red]": 2})
+    asyncio.run(look())
+
+
+def test_the_newest_runs_alone_are_read_and_ended_ones_once(store):
+    for _ in range(20):
+        record(store)
+    asked = []
+    reader = Reader(Source(store), limit=5)
+
+    with store.database.driver.read() as connection:
+        connection.set_trace_callback(asked.append)
+    first = reader.read("")
+    at_first = sum("metric_" in statement for statement in asked)
+    asked.clear()
+    second = reader.read("")
+
+    assert len(first.rows) == 5
+    assert at_first > 0
+    assert [statement for statement in asked if "metric_" in statement] == []
+    assert [row.metrics["loss"].last for row in second.rows] == [0.5] * 5
+    assert [row.curves["loss"] for row in second.rows] == ["█▁"] * 5
+
+
+# In a terminal
+
+
+def in_terminal(folder, keys, *arguments):
+    """Start the command in a terminal, wait for the table, press keys; return how it ended."""
+    main, side = pty.openpty()
+    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    before = termios.tcgetattr(side)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runstore", "top", *arguments],
+        cwd=folder,
+        stdin=side,
+        stdout=side,
+        stderr=side,
+        env={**os.environ, "TERM": "xterm-256color"},
+        start_new_session=True,
+    )
+    data, is_pressed, deadline = b"", False, time.monotonic() + PATIENCE_S
+    try:
+        while process.poll() is None or select.select([main], [], [], 0)[0]:
+            assert time.monotonic() < deadline, data
+            if select.select([main], [], [], 0.05)[0]:
+                data += os.read(main, 65536)
+            if b"fit_1" in data and not is_pressed:
+                os.write(main, keys)
+                is_pressed = True
+        return process.returncode, data.decode(), before == termios.tcgetattr(side)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(side)
+        os.close(main)
+
+
+@pytest.mark.parametrize("keys", [b"q", b"\x03", b"/abc\x03"])
+def test_leaving_restores_the_terminal(store, tmp_path, keys):
+    record(store)
+    store.close()
+
+    code, printed, is_restored = in_terminal(tmp_path, keys)
+
+    assert code == 0, printed
+    assert is_restored
+    for on, off in (("\x1b[?1049h", "\x1b[?1049l"), ("\x1b[?1000h", "\x1b[?1000l")):
+        assert 0 <= printed.rfind(on) < printed.rfind(off)
+    assert printed.rfind("\x1b[?25l") < printed.rfind("\x1b[?25h")
+
+
+def test_without_a_terminal_there_is_a_hint(store, tmp_path):
+    ended = runstore("top", cwd=tmp_path)
+
+    assert ended.returncode == 2
+    assert messages(ended)[0].startswith("runstore: runstore top fills the screen")
+    assert "runstore ls" in ended.stderr
+
+
+def test_without_textual_there_is_a_hint(store, tmp_path):
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / "textual.py").write_text("raise ImportError('not here')\n")
+
+    ended = runstore("top", cwd=tmp_path, env={"PYTHONPATH": "without"})
+
+    assert ended.returncode == 6
+    assert messages(ended)[0] == "runstore: textual is not installed."
+    assert "runstore[top]" in ended.stderr
