@@ -15,6 +15,7 @@ import time
 from contextlib import asynccontextmanager
 
 import pytest
+from textual import events
 from textual.widgets import DataTable, Input
 
 from commands import messages, runstore
@@ -26,6 +27,7 @@ from runstore.cli.top.table import RunsTable
 from runstore.cli.top.texts import NOTHING
 
 PATIENCE_S = 30
+NAMES = {"/": "slash"}  # of keys, as Textual calls them
 # A run whose process is gone without a word.
 KILLED = """
 import os, sys, runstore
@@ -380,6 +382,17 @@ def test_keys_are_letters_while_a_filter_is_typed(store):
             await pilot.press("slash", *"qdsrpy", "space", "question_mark")
             assert app.screen.query_one(Input).value == "qdsrpy ?"
             assert app.is_running
+
+    record(store)
+    asyncio.run(look())
+
+
+def test_what_is_typed_in_haste_after_the_slash_belongs_to_the_filter(store):
+    async def look():
+        async with shown(store) as (app, pilot):
+            for letter in "/val/q":
+                app.post_message(events.Key(NAMES.get(letter, letter), letter))
+            await until(pilot, lambda: app.screen.query_one(Input).value == "val/q")
 
     record(store)
     asyncio.run(look())

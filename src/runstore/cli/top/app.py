@@ -31,7 +31,11 @@ _KEYS = (
     Key("enter", "details", "enter", "details", "Show everything about the run."),
     Key("space", "mark", "space", "mark", "Mark the run, or take the mark away."),
     Key("d", "differences", "d", "differences", "Show what differs between the marked runs."),
-    Key("slash", "filter", "/", "filter", "Type a filter; enter keeps it, esc goes back."),
+    # First of all: what is typed in haste after it belongs to the filter.
+    Key(
+        *("slash", "filter", "/", "filter", "Type a filter; enter keeps it, esc goes back."),
+        is_first=True,
+    ),
     Key("s", "sort", "s", "sort", "Sort by start, duration, status, or one of the metrics."),
     Key("r", "reverse", "r", "reverse", "Sort from the other end."),
     Key("p", "pause", "p", "pause", "Stop reading the store, or go on."),
@@ -71,6 +75,7 @@ class RunsScreen(Screen[None]):
         self._place = clean(_place(source.path))
         self._pace = pace
         self._filter = filter_text
+        self._filter_line = FilterLine(filter_text)
         self._snapshot: Snapshot | None = None
         self._is_paused = False
         self._is_reading = False
@@ -81,7 +86,7 @@ class RunsScreen(Screen[None]):
         """Build the screen."""
         yield Static(id="head")
         yield RunsTable()
-        yield FilterLine(self._filter)
+        yield self._filter_line
         yield Static(id="told")
         yield KeysLine(_KEYS)
 
@@ -127,7 +132,7 @@ class RunsScreen(Screen[None]):
             self._timer = self.set_timer(self._pace.pause_s(found.took_s), self._read)
 
     def _show(self, found: Attempt[Snapshot]) -> None:
-        self.query_one(FilterLine).tell(found.problem if found.is_usage else "")
+        self._filter_line.tell(found.problem if found.is_usage else "")
         if found.value is not None:
             self._snapshot = found.value
             self._table.show(found.value)
@@ -189,9 +194,13 @@ class RunsScreen(Screen[None]):
             return
         self.app.push_screen(DifferencesScreen(self._source, marked))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual's
+        """Let the slash be a letter while a filter is typed."""
+        return action != "filter" or not self._filter_line.is_open
+
     def action_filter(self) -> None:
         """Let the user type a filter."""
-        self.query_one(FilterLine).open()
+        self._filter_line.open()
         self.query_one(KeysLine).show(_FILTER_KEYS)
 
     def on_filter_line_changed(self, event: FilterLine.Changed) -> None:

@@ -24,7 +24,7 @@ class FilterLine(Vertical):
     """
 
     DEFAULT_CSS = """
-    FilterLine { height: auto; display: none; }
+    FilterLine { height: auto; }
     FilterLine Input { height: 1; border: none; padding: 0 1; background: $boost; }
     FilterLine Input:focus { border: none; }
     FilterLine Static { height: auto; max-height: 6; padding: 0 1; color: $text-error; }
@@ -49,12 +49,13 @@ class FilterLine(Vertical):
         super().__init__()
         self._text = self._before = text
         self._problem = ""
+        self.display = False
 
     def compose(self) -> ComposeResult:
         """Build the line and what stands beneath."""
         yield Input(
             self._text,
-            placeholder="text in names, status, notes or parameters",
+            placeholder="a filter, or text in names, status, notes, parameters",
             select_on_focus=False,
         )
         yield Static()
@@ -72,7 +73,6 @@ class FilterLine(Vertical):
     def open(self) -> None:
         """Let the user type."""
         self._before = self._text
-        # At once: what is typed after the slash belongs to this line.
         self.display = True
         line = self.query_one(Input)
         self.screen.set_focus(line)

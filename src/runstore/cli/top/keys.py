@@ -30,6 +30,7 @@ class Key:
         sign: What stands on it.
         does: What it does, in a word.
         told: What it does, in a sentence for the page of keys; empty leaves it out there.
+        is_first: Whether it is done before the next key is looked at.
     """
 
     key: str
@@ -37,10 +38,11 @@ class Key:
     sign: str
     does: str
     told: str = ""
+    is_first: bool = False
 
     def binding(self) -> Binding:
         """Return what makes Textual listen to it."""
-        return Binding(self.key, self.action, self.does, show=False)
+        return Binding(self.key, self.action, self.does, show=False, priority=self.is_first)
 
 
 QUIT = Key("q", "app.quit", "q", "quit", "Leave; so does Ctrl-C.")
