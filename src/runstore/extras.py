@@ -12,7 +12,7 @@ def library(name: str, extra: str) -> Any:
     """Return a library.
 
     Args:
-        name: As it is imported.
+        name: As it is imported, such as `pandas` or `scipy.special`.
         extra: Which extra of this package installs it.
 
     Raises:
@@ -21,8 +21,10 @@ def library(name: str, extra: str) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name != name:
+        package = name.partition(".")[0]
+        if error.name not in {name, package}:
             raise
         raise MissingExtraError(
-            f"{name} is not installed.", hint=f"Install it with: pip install 'runstore[{extra}]'"
+            f"{package} is not installed.",
+            hint=f"Install it with: pip install 'runstore[{extra}]'",
         ) from error

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+    from runstore.repeats.ranking import Ranking, RepeatsTable
+    from runstore.repeats.statistics import Direction
     from runstore.runs_table import RunsTable
 
 T = TypeVar("T")
@@ -65,10 +67,64 @@ class Page(Generic[T]):
         """Return the runs as columns; see `to_pandas`."""
         from runstore.runs_table import RunsTable
 
-        runs = [one for one in self.items if isinstance(one, Run)]
+        runs = self._runs()
         source: Any = next((run.source for run in runs if run.source is not None), None)
         metrics = source.last_values(runs) if source is not None else {}
         return RunsTable(runs, metrics, sets=sets)
+
+    def best(
+        self,
+        metric: str,
+        *,
+        over: Sequence[str] | None = None,
+        direction: Direction | None = None,
+        level: float = 0.95,
+        by_code: bool = False,
+    ) -> Ranking:
+        """Return which settings are best, and which cannot be told apart from them.
+
+        Runs that differ only in a seed are repeats of one setting. Take all runs of an experiment
+        with `store.find(experiment="mnist", limit=None)`.
+
+        Args:
+            metric: `acc`, or one value of its series: `acc.max`, `.min`, `.first`, `.mean`,
+                `.count`; the last value by default.
+            over: Keys in which repeats may differ, at any depth; None for what is called like a
+                seed.
+            direction: `max` or `min`, whether large or small values are good; None goes by the
+                metric's name.
+            level: With which the decision holds, from 0.5 to 0.999.
+            by_code: Whether runs of different commits are kept apart.
+
+        Raises:
+            NotFoundError: No run is complete, or none has the metric.
+            UsageError: The level is out of range, or no run has a key of `over`.
+            MissingExtraError: SciPy is not installed.
+        """
+        from runstore.repeats.ranking import best
+
+        return best(
+            self._runs(), metric, over=over, direction=direction, level=level, by_code=by_code
+        )
+
+    def compare_over(
+        self,
+        metric: str,
+        over: Sequence[str] | None = None,
+        *,
+        level: float = 0.95,
+        by_code: bool = False,
+    ) -> RepeatsTable:
+        """Return the mean of each setting's repeats, and a test between each two of them.
+
+        Args and errors are those of `best`.
+        """
+        from runstore.repeats.ranking import compare_over
+
+        return compare_over(self._runs(), metric, over=over, level=level, by_code=by_code)
+
+    def _runs(self) -> list[Run]:
+        return [one for one in self.items if isinstance(one, Run)]
 
     def __rich_repr__(self) -> Iterator[Any]:
         """Yield what `rich` prints; it calls this by itself. Source: rich 13, Repr protocol."""
@@ -76,10 +132,10 @@ class Page(Generic[T]):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows; it calls this by itself."""
-        head = _html_row("th", _HEADERS) if any(isinstance(one, Run) for one in self.items) else ""
-        return (
-            f"<table>{head}{''.join(_html_row('td', _cells(one)) for one in self.items)}</table>"
-        )
+        from runstore.model.html import html_table
+
+        has_runs = any(isinstance(one, Run) for one in self.items)
+        return html_table(_HEADERS if has_runs else (), map(_cells, self.items))
 
 
 def _cells(item: object) -> Sequence[str]:
@@ -94,13 +150,6 @@ def _cells(item: object) -> Sequence[str]:
         sets[0].preview() if len(sets) == 1 else ", ".join(one.name for one in sets),
         item.notes or "",
     )
-
-
-def _html_row(tag: str, texts: Sequence[str]) -> str:
-    import html
-
-    cells = (f"<{tag} style='text-align:left'>{html.escape(text)}</{tag}>" for text in texts)
-    return f"<tr>{''.join(cells)}</tr>"
 
 
 def read_cursor(after: str) -> tuple[int, int]:

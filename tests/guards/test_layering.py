@@ -30,6 +30,7 @@ THIRD_PARTY = {
     # The filter language, when a filter is read.
     "lark": {"model"},
     "packaging": {"model"},
+    "scipy": {"door"},
     "regex": {"model"},
     # Saving what a program made with them: it has imported them itself.
     "PIL": {"door"},

@@ -1,0 +1,205 @@
+"""Samples, what is known of the spread of one, and the gap between two, in units of its error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from runstore.errors import UsageError
+from runstore.extras import library
+
+PAIR = 2  # values from which there is a spread
+_ROUNDING = 8 * 2.0**-52  # relative; differences below are those of rounded numbers
+
+Kind = Literal["paired", "unpaired"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The values of one group.
+
+    Attributes:
+        name: Its label.
+        values: One per repeat.
+        repeats: What tells the repeats apart, such as the seed, one per value; empty where that
+            is unknown. Values of the same repeat in two samples are a pair.
+    """
+
+    name: str
+    values: tuple[float, ...]
+    repeats: tuple[Hashable | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A range that covers the true value with some probability.
+
+    Attributes:
+        low: Its lower end.
+        high: Its upper end.
+        level: The probability, such as 0.95.
+    """
+
+    low: float
+    high: float
+    level: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Count, mean and standard deviation (n - 1) of finite values."""
+
+    n: int
+    mean: float
+    spread: float
+
+    @property
+    def error(self) -> float:
+        """Standard error of the mean."""
+        return self.spread / math.sqrt(self.n)
+
+
+@dataclass(frozen=True, slots=True)
+class MeanGap:
+    """A difference and its standard error.
+
+    Attributes:
+        kind: How the samples were compared.
+        n: Pairs, or values of the smaller sample.
+        difference: The first mean minus the second.
+        error: Its standard error; 0 without any spread.
+        freedom: Degrees of freedom; Welch's where unpaired.
+    """
+
+    kind: Kind
+    n: int
+    difference: float
+    error: float
+    freedom: float
+
+    @property
+    def least_freedom(self) -> float:
+        """Degrees of freedom with which an unpaired test is never too generous."""
+        return self.n - 1
+
+    @property
+    def can_be_tested(self) -> bool:
+        """Whether there is some spread, or nothing to tell apart."""
+        return 0 < self.error < math.inf or self.difference == 0
+
+    def p_two_sided(self, freedom: float) -> float:
+        """Return the probability of such a difference where there is none."""
+        return min(1.0, 2 * self._beyond(abs(self.difference), freedom))
+
+    def p_below(self, freedom: float, sign: int) -> float:
+        """Return the same for a difference towards the worse only."""
+        return self._beyond(-sign * self.difference, freedom)
+
+    def _beyond(self, distance: float, freedom: float) -> float:
+        if self.error == 0:
+            return 1.0
+        return float(_special().stdtr(freedom, -distance / self.error))
+
+    def interval(self, freedom: float, level: float) -> Interval:
+        """Return its two-sided interval."""
+        half = t_quantile(freedom, (1 + level) / 2) * self.error if self.error else 0.0
+        return Interval(self.difference - half, self.difference + half, level)
+
+
+def gap_between(first: Sample, second: Sample) -> MeanGap:
+    """Return the first mean minus the second: paired where both have the same repeats.
+
+    Raises:
+        UsageError: A sample has fewer than two finite values.
+    """
+    for sample in (first, second):
+        if len(finite(sample.values)) < PAIR:
+            raise UsageError(f"{sample.name!r} has fewer than two finite values to be compared.")
+    pairs = _pairs(first, second)
+    if pairs is not None:
+        return _paired_gap(pairs)
+    one, other = moments_of(finite(first.values)), moments_of(finite(second.values))
+    error = math.hypot(one.error, other.error)
+    largest = max(abs(one.mean), abs(other.mean))
+    difference = one.mean - other.mean
+    if abs(difference) <= _ROUNDING * largest:
+        difference = 0.0
+    freedom = float(min(one.n, other.n) - 1)
+    if 0 < error < math.inf:
+        share = (one.error / error) ** 2
+        freedom = 1 / (share**2 / (one.n - 1) + (1 - share) ** 2 / (other.n - 1))
+    return MeanGap("unpaired", min(one.n, other.n), difference, error, freedom)
+
+
+def _paired_gap(pairs: Sequence[tuple[float, float]]) -> MeanGap:
+    differences = [first - second for first, second in pairs]
+    largest = max(max(abs(first), abs(second)) for first, second in pairs)
+    moments = moments_of(differences, rounding=_ROUNDING * largest)
+    mean = 0.0 if abs(moments.mean) <= _ROUNDING * largest else moments.mean
+    return MeanGap("paired", moments.n, mean, moments.error, float(moments.n - 1))
+
+
+def _pairs(first: Sample, second: Sample) -> list[tuple[float, float]] | None:
+    """Return the values of the same repeats; None where the samples do not have the same ones."""
+    one, other = _by_repeat(first), _by_repeat(second)
+    if one is None or other is None or one.keys() != other.keys() or len(one) < PAIR:
+        return None
+    return [(value, other[repeat]) for repeat, value in one.items()]
+
+
+def _by_repeat(sample: Sample) -> dict[Hashable, float] | None:
+    """Return the finite values by repeat; None where that does not tell them apart."""
+    if len(sample.repeats) != len(sample.values):
+        return None
+    found = {
+        repeat: value
+        for repeat, value in zip(sample.repeats, sample.values, strict=True)
+        if repeat is not None and math.isfinite(value)
+    }
+    return found if len(found) == len(finite(sample.values)) else None
+
+
+def finite(values: Sequence[float]) -> list[float]:
+    """Return the values that count."""
+    return [float(one) for one in values if math.isfinite(one)]
+
+
+def moments_of(values: Sequence[float], *, rounding: float = 0.0) -> Moments:
+    """Return mean and standard deviation of finite values.
+
+    Args:
+        values: Any count.
+        rounding: Values that differ by less are equal.
+    """
+    n = len(values)
+    if not n:
+        return Moments(0, math.nan, math.nan)
+    largest = max(map(abs, values))
+    if not math.isfinite(largest):  # differences of the largest numbers there are
+        return Moments(n, math.nan, math.inf)
+    # A power of two changes no digit, and keeps squares of very large and small values in range.
+    scale = math.frexp(largest)[1] - 1
+    scaled = [math.ldexp(one, -scale) for one in values]
+    mean = math.fsum(scaled) / n
+    if n == 1:
+        return Moments(n, values[0], math.nan)
+    if max(values) - min(values) <= max(rounding, _ROUNDING * largest):
+        return Moments(n, math.ldexp(mean, scale), 0.0)
+    spread = math.sqrt(math.fsum((one - mean) ** 2 for one in scaled) / (n - 1))
+    # Half first: the whole may be beyond the largest number, which is then infinity.
+    return Moments(n, math.ldexp(mean, scale), 2 * math.ldexp(spread / 2, scale))
+
+
+def t_quantile(freedom: float, share: float) -> float:
+    """Return the value below which that share of Student's distribution is.
+
+    Raises:
+        MissingExtraError: SciPy is not installed.
+    """
+    return float(_special().stdtrit(freedom, share))
+
+
+def _special() -> Any:
+    return library("scipy.special", "stats")
