@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from typing import IO
 
     from runstore.artifacts import Artifacts
+    from runstore.comparing.comparison import Comparison
+    from runstore.comparing.explanation import Explanation
     from runstore.model.artifacts import Artifact, Input
     from runstore.model.metrics import MetricSummary, Series
     from runstore.model.output import OutputLine
@@ -521,6 +523,48 @@ class Store:
         from runstore.search import found_page, query_of
 
         return found_page(self, query_of(self, where, experiment), limit, after)
+
+    def compare(
+        self,
+        *runs: str | Run,
+        sections: Sequence[str] | None = None,
+        everything: bool = False,
+        metrics: Sequence[str] = (),
+    ) -> Comparison:
+        """Return what differs between runs; see `runstore.comparing.comparison`.
+
+        Args:
+            runs: Any names of runs, or runs; two or more.
+            sections: Such as `params`, `code`, `packages`, `metrics`; None for all.
+            everything: Whether to return what is the same as well.
+            metrics: Of the metrics only these, also where they are the same; empty for all.
+
+        Raises:
+            NotFoundError: None of the runs has such a metric; the nearest key is told.
+            RunNotFoundError: There is no such run.
+            UsageError: There are fewer than two runs, or there is no such section.
+        """
+        from runstore.comparing.comparison import compare_runs
+
+        return compare_runs(self, runs, sections=sections, everything=everything, metrics=metrics)
+
+    def explain(self, a: str | Run, b: str | Run, metric: str | None = None) -> Explanation:
+        """Return why two runs may have different results, the likeliest cause first.
+
+        git is asked for the code of both.
+
+        Args:
+            a: Any name of a run, or a run.
+            b: The same.
+            metric: Key of the metric that is to be explained; None for the one that differs most.
+
+        Raises:
+            NotFoundError: Neither has the metric; the nearest key is told.
+            RunNotFoundError: There is no such run.
+        """
+        from runstore.comparing.explanation import explain
+
+        return explain(self, a, b, metric)
 
     def save_query(self, name: str, text: str) -> None:
         """Keep a filter under a name; one of that name is replaced.

@@ -9,6 +9,7 @@ import click
 from runstore.cli import output
 from runstore.cli.completions import complete_experiments
 from runstore.cli.context import open_store
+from runstore.cli.words import filter_text, is_filter
 from runstore.model.legible import local_time
 from runstore.model.run import Run
 from runstore.pages import Page
@@ -105,20 +106,12 @@ def _found(
     store: Store, words: Sequence[str], sort: str | None, limit: int, after: str | None
 ) -> Page[Run]:
     """Return the page that was asked for; what has no sign of a filter is an experiment."""
-    experiment = words[0] if words and not _is_filter(words[0]) else None
-    filters = [_kept(store, word) for word in words[experiment is not None :]]
+    experiment = words[0] if words and not is_filter(words[0]) else None
+    filters = [filter_text(store, word) for word in words[experiment is not None :]]
     if not filters and sort is None:
         return store.list(experiment, limit=limit, after=after)
     text = " ".join([*filters, *([f"order by {sort}"] if sort else [])])
     return store.find(text, experiment=experiment, limit=limit, after=after)
-
-
-def _kept(store: Store, word: str) -> str:
-    return store.query(word[1:]) if word.startswith("@") else word
-
-
-def _is_filter(word: str) -> bool:
-    return word.startswith("@") or any(sign in word for sign in " =<>~")
 
 
 def _row(run: Run) -> tuple[str, ...]:

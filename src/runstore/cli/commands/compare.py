@@ -1,0 +1,118 @@
+"""runstore compare: what differs between several runs, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from runstore.cli import output
+from runstore.cli.comparisons.options import (
+    all_option,
+    json_option,
+    level_option,
+    metrics_option,
+    only_option,
+    over_option,
+)
+from runstore.cli.comparisons.over_table import print_over, the_metric
+from runstore.cli.completions import complete_runs
+from runstore.cli.context import open_store
+from runstore.cli.words import runs_meant
+
+if TYPE_CHECKING:
+    from runstore.comparing.comparison import Comparison
+
+
+@click.command(short_help="Show what differs between several runs, side by side.")
+@click.argument(
+    "words",
+    metavar="[RUN | EXPERIMENT]... [FILTER]",
+    nargs=-1,
+    required=True,
+    shell_complete=complete_runs,
+)
+@all_option
+@only_option
+@metrics_option
+@click.option("--transpose", is_flag=True, help="One line for each run.")
+@click.option(
+    "-n",
+    "--limit",
+    default=20,
+    show_default=True,
+    type=click.IntRange(2, 1000),
+    help="Runs of an experiment or a filter, the newest.",
+)
+@over_option
+@level_option
+@json_option
+def command(
+    words: Sequence[str],
+    sections: Sequence[str],
+    metrics: Sequence[str],
+    limit: int,
+    over: Sequence[str],
+    level: float,
+    *,
+    everything: bool,
+    transpose: bool,
+    as_json: bool,
+) -> None:
+    """Show what differs between RUNs: a column for each, and a line for each difference.
+
+    \b
+    runstore compare mnist_1 mnist_2 mnist_5
+    runstore compare mnist "status = complete order by metrics.acc.max desc" -n 4
+    runstore compare mnist --over seed -m acc.max
+
+    What does not fit beside each other on a terminal goes on below. `runstore diff` also shows the
+    code of two runs line by line. With --over there is a line for each group of runs that differ
+    only in that parameter, and the differences between groups; see also `runstore best`.
+    """  # noqa: D301 - click keeps lines after the mark as they are
+    with open_store() as store:
+        if over:
+            metric = the_metric(metrics)
+            print_over(runs_meant(store, words), over, metric, level, as_json=as_json)
+            return
+        from runstore.comparing.comparison import compare_runs
+
+        runs = runs_meant(store, words, limit=limit)
+        found = compare_runs(
+            store, runs, sections=sections, everything=everything, metrics=metrics
+        )
+    if as_json:
+        _print_json(found)
+    else:
+        _print(found, transpose=transpose)
+
+
+def _print_json(found: Comparison) -> None:
+    from runstore.cli.comparisons.as_json import (
+        difference_as_json,
+        gaps_as_json,
+        run_name_as_json,
+    )
+
+    output.print_json(
+        {
+            "runs": [run_name_as_json(run) for run in found.runs],
+            "differences": [difference_as_json(one) for one in found],
+            "unknown": gaps_as_json(found.gaps, found.runs),
+        }
+    )
+
+
+def _print(found: Comparison, *, transpose: bool) -> None:
+    from runstore.cli.comparisons.lines import tell, tell_gaps
+    from runstore.cli.comparisons.tables import print_in_blocks
+    from runstore.model.difference_texts import texts_of
+
+    if found.differences:
+        names = found.names if output.is_terminal() else [run.reference for run in found.runs]
+        columns = [(one.name, texts_of(one)) for one in found]
+        print_in_blocks(names, columns, transpose=transpose)
+    else:
+        tell("Nothing that was recorded differs.")
+    tell_gaps(found.gaps, found.runs, found.names)

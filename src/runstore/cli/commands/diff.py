@@ -1,0 +1,152 @@
+"""runstore diff: what differs between two runs, their code line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from runstore.cli import output
+from runstore.cli.comparisons.options import (
+    all_option,
+    json_option,
+    metrics_option,
+    only_option,
+)
+from runstore.cli.completions import complete_runs
+from runstore.cli.context import open_store
+from runstore.errors import UsageError
+
+if TYPE_CHECKING:
+    from runstore.comparing.comparison import Comparison
+    from runstore.model.code_changes import CodeChanges
+
+
+@click.command(short_help="Show what differs between two runs.")
+@click.argument("a", shell_complete=complete_runs)
+@click.argument("b", shell_complete=complete_runs)
+@all_option
+@only_option
+@metrics_option
+@click.option("--stat", "is_stat", is_flag=True, help="Only count the changed lines of each file.")
+@click.option("--no-code", "without_code", is_flag=True, help="Do not ask git for the code.")
+@json_option
+def command(
+    a: str,
+    b: str,
+    sections: Sequence[str],
+    metrics: Sequence[str],
+    *,
+    everything: bool,
+    is_stat: bool,
+    without_code: bool,
+    as_json: bool,
+) -> None:
+    """Show what differs from run A to run B, section by section, and the code as a patch.
+
+    The code of a run is its commit, its uncommitted changes and its new files, as they were when
+    it started. In a pipe there are tabs between the columns, and the patch is one for `git apply`.
+    """
+    if is_stat and without_code:
+        raise UsageError("--stat counts code.", hint="Leave out --no-code.")
+    from runstore.comparing.code_of_run import code_changes
+    from runstore.comparing.comparison import compare_runs
+
+    with open_store() as store:
+        found = compare_runs(
+            store, (a, b), sections=sections, everything=everything, metrics=metrics
+        )
+        is_wanted = "code" in sections and not without_code
+        code = code_changes(store, *found.runs) if is_wanted or is_stat else None
+    if as_json:
+        output.print_json(_as_json(found, code, is_stat=is_stat))
+    elif is_stat and code is not None:
+        _print_counts(code)
+    else:
+        _print(found, code)
+
+
+def _as_json(found: Comparison, code: CodeChanges | None, *, is_stat: bool) -> dict[str, object]:
+    from runstore.cli.comparisons.as_json import (
+        code_as_json,
+        difference_as_json,
+        gaps_as_json,
+        run_name_as_json,
+    )
+
+    told = None if code is None else code_as_json(code)
+    if is_stat and told is not None:
+        told["files"] = [{**one, "diff": None} for one in told["files"]]
+        return {"runs": [run_name_as_json(run) for run in found.runs], "code": told}
+    return {
+        "runs": [run_name_as_json(run) for run in found.runs],
+        "differences": [difference_as_json(one) for one in found],
+        "unknown": gaps_as_json(found.gaps, found.runs),
+        "code": told,
+    }
+
+
+def _print_counts(code: CodeChanges) -> None:
+    from runstore.cli.comparisons.lines import tell
+
+    rows = [
+        (one.name, str(one.added), str(one.removed), one.kind, one.remark) for one in code.files
+    ]
+    columns = [
+        output.Column("file", narrowest=16),
+        output.Column("added", narrowest=5, rank=1),
+        output.Column("removed", narrowest=7, rank=1),
+        output.Column("kind", rank=2),
+        output.Column("remark", rank=3),
+    ]
+    if rows:
+        output.print_table(columns, rows)
+    elif code.is_known:
+        tell("The code is the same.")
+    for remark in code.remarks:
+        tell(remark)
+
+
+def _print(found: Comparison, code: CodeChanges | None) -> None:
+    from runstore.cli.comparisons.lines import print_patch, tell, tell_gaps
+
+    is_same_run = found.runs[0].uid == found.runs[1].uid
+    if found.differences or (code and code.files):
+        (_print_sections if output.is_terminal() else _print_columns)(found, code)
+        if code is not None:
+            print_patch(code)
+    elif is_same_run:
+        tell(f"Both names mean the run {found.runs[0].reference}.")
+    else:
+        tell("Nothing that was recorded differs.")
+    for remark in code.remarks if code else ():
+        tell(remark)
+    tell_gaps(found.gaps, found.runs, found.names)
+
+
+def _print_columns(found: Comparison, code: CodeChanges | None) -> None:
+    """Print a line for each difference, with tabs between; the patch follows after a blank one."""
+    from runstore.model.difference_texts import change_of, texts_of
+
+    if found.differences:
+        columns = ("section", "key", *(run.reference for run in found.runs), "change")
+        rows = [(one.section, one.key, *texts_of(one), str(change_of(one) or "")) for one in found]
+        output.print_table([output.Column(name) for name in columns], rows)
+    if found.differences and code is not None and code.files:
+        click.echo()
+
+
+def _print_sections(found: Comparison, code: CodeChanges | None) -> None:
+    from runstore.cli.comparisons.lines import counts_text, print_indented, print_pairs, title_line
+
+    old, new = found.names
+    title_line(f"{old} → {new}")
+    if found.differences:
+        click.echo()
+        print_pairs(found.differences)
+    if code is not None and code.files:
+        click.echo()
+        title_line("files")
+        for one in code.files:
+            print_indented(f"{one.name}  {counts_text(one)}", 2)

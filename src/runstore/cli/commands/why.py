@@ -1,0 +1,143 @@
+"""runstore why: what may explain that two runs have different results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from runstore.cli import output
+from runstore.cli.comparisons.options import json_option
+from runstore.cli.completions import complete_runs
+from runstore.cli.context import open_store
+
+if TYPE_CHECKING:
+    from runstore.comparing.explanation import Explanation
+    from runstore.model.explaining import Cause
+
+_SHOWN = 20
+
+
+@click.command(short_help="Say what may explain that two runs differ in a result.")
+@click.argument("a", shell_complete=complete_runs)
+@click.argument("b", shell_complete=complete_runs)
+@click.option(
+    "-m", "--metric", metavar="KEY", help="The result; by default the metric that differs most."
+)
+@click.option("--all", "everything", is_flag=True, help=f"Show more than {_SHOWN} causes.")
+@click.option("--no-code", "without_code", is_flag=True, help="Do not ask git for the code.")
+@json_option
+def command(
+    a: str, b: str, metric: str | None, *, everything: bool, without_code: bool, as_json: bool
+) -> None:
+    """Rank what differs from run A to run B by how likely it explains another result.
+
+    Each difference has a weight from 0 to 100 and the reason for it. The weights are rules of
+    thumb; other runs of the experiment that differ in one parameter alone count more than these.
+    """
+    from runstore.comparing.explanation import explain
+
+    with open_store() as store:
+        found = explain(store, a, b, metric, with_code=not without_code)
+    if as_json:
+        output.print_json(_as_json(found))
+        return
+    shown = found.causes if everything else found.causes[:_SHOWN]
+    if output.is_terminal():
+        _print(found, shown)
+    else:
+        _print_columns(found, shown)
+
+
+def _as_json(found: Explanation) -> dict[str, object]:
+    from runstore.cli.comparisons.as_json import (
+        change_as_json,
+        difference_as_json,
+        gaps_as_json,
+        run_name_as_json,
+    )
+
+    change = found.change
+    return {
+        "runs": [run_name_as_json(run) for run in found.runs],
+        "metric": found.metric,
+        "values": list(found.values),
+        "change": None if change is None else change_as_json(change),
+        "causes": [
+            {"weight": one.weight, "reason": one.reason, **difference_as_json(one.difference)}
+            for one in found.causes
+        ],
+        "unknown": gaps_as_json(found.gaps, found.runs),
+        "remarks": list(found.remarks),
+        "runs_seen": found.runs_seen,
+    }
+
+
+def _texts(one: Cause) -> tuple[str, ...]:
+    from runstore.model.difference_texts import texts_of
+
+    return texts_of(one.difference) if one.difference.values else ("", "")
+
+
+def _print_columns(found: Explanation, shown: tuple[Cause, ...]) -> None:
+    if shown:
+        columns = ("weight", "what", *(run.reference for run in found.runs), "why")
+        rows = [(str(one.weight), one.difference.name, *_texts(one), one.reason) for one in shown]
+        output.print_table([output.Column(name) for name in columns], rows)
+    _tell(found, shown)
+
+
+def _print(found: Explanation, shown: tuple[Cause, ...]) -> None:
+    from runstore.cli.comparisons.lines import print_change, print_indented, title_line
+    from runstore.model.difference_texts import change_between
+
+    old, new = found.names
+    title_line(f"{old} → {new}")
+    if found.metric is not None:
+        texts = [f"{value:.6g}" for value in found.values]
+        print_change(
+            output.terminal_safe(found.metric), texts, f"  ({change_between(*found.values)})"
+        )
+    for one in shown:
+        click.echo()
+        name = f"{one.weight:>3}  {output.terminal_safe(one.difference.name)}"
+        if one.difference.values:
+            print_change(name, _texts(one), indent=7)
+        else:
+            print_indented(name, 2)
+        print_indented(one.reason, 7)
+    if shown:
+        click.echo()
+    _tell(found, shown)
+
+
+def _tell(found: Explanation, shown: tuple[Cause, ...]) -> None:
+    """Say what the lines do not."""
+    from runstore.cli.comparisons.lines import tell
+
+    hidden = len(found.causes) - len(shown)
+    if hidden:
+        tell(f"{hidden} more with a weight of at most {shown[-1].weight}; --all shows them.")
+    if not found.causes:
+        tell("Nothing differs that was recorded and may explain a result.")
+    if found.metric is None:
+        tell("They have no metric in common, so nothing says how much the result differs.")
+    elif found.change is not None and found.change.absolute == 0:
+        tell(f"The metric {found.metric} is the same in both.")
+    elif found.runs_seen:
+        count = f"{found.runs_seen} run{'' if found.runs_seen == 1 else 's'}"
+        tell(f"Looked for evidence among {count} with {found.metric}.")
+    for remark in found.remarks:
+        tell(remark)
+    for what, reason, names in _merged(found):
+        tell(f"{what} of {names} could not be compared: {reason}.")
+
+
+def _merged(found: Explanation) -> list[tuple[str, str, str]]:
+    """Return each gap once, with the runs that have it."""
+    together: dict[tuple[str, str], list[str]] = {}
+    for gap in found.gaps:
+        names = together.setdefault((gap.name, gap.reason), [])
+        if found.names[gap.place] not in names:
+            names.append(found.names[gap.place])
+    return [(what, reason, " and ".join(names)) for (what, reason), names in together.items()]

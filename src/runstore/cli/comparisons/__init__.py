@@ -1,0 +1,1 @@
+"""What `diff`, `compare` and `why` share: their options, their lines, their JSON."""

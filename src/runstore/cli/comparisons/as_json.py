@@ -1,0 +1,78 @@
+"""Comparisons as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from runstore.model.code_changes import CodeChanges
+from runstore.model.difference_texts import Change, change_of
+from runstore.model.differences import MISSING, Difference, FileContents, Gap, Unknown
+from runstore.model.run import Run
+
+
+def run_name_as_json(run: Run) -> dict[str, Any]:
+    """Return what names a run."""
+    return {"reference": run.reference, "uid": run.uid}
+
+
+def difference_as_json(one: Difference) -> dict[str, Any]:
+    """Return a difference: a value for each run, null where it is missing or unknown.
+
+    `missing` and `unknown` are the places of such runs, from 0; a change of a metric between two
+    runs is added.
+    """
+    is_duration = (one.section, one.key) == ("status", "duration")
+    change = change_of(one)
+    places = list(enumerate(one.values))
+    return {
+        "section": one.section,
+        "key": "duration_s" if is_duration else one.key,
+        "values": [_value(value, is_duration=is_duration) for value in one.values],
+        "missing": [place for place, value in places if value is MISSING],
+        "unknown": [place for place, value in places if isinstance(value, Unknown)],
+        **({} if change is None else {"change": change_as_json(change)}),
+    }
+
+
+def _value(value: Any, *, is_duration: bool) -> Any:
+    if value is MISSING or isinstance(value, Unknown):
+        return None
+    if isinstance(value, FileContents):
+        return {"digest": value.digest, "size_bytes": value.size_bytes}
+    if is_duration and isinstance(value, timedelta):
+        return value.total_seconds()
+    return value
+
+
+def change_as_json(change: Change) -> dict[str, float | None]:
+    """Return how much a number changed; `relative` is a share, null where there is none."""
+    return {"absolute": change.absolute, "relative": change.relative}
+
+
+def gaps_as_json(gaps: Sequence[Gap], runs: Sequence[Run]) -> list[dict[str, str]]:
+    """Return what is not known of runs."""
+    return [
+        {"what": gap.name, "run": runs[gap.place].reference, "reason": gap.reason} for gap in gaps
+    ]
+
+
+def code_as_json(code: CodeChanges) -> dict[str, Any]:
+    """Return what differs in the code."""
+    return {
+        "is_known": code.is_known,
+        "remarks": list(code.remarks),
+        "files": [
+            {
+                "kind": one.kind,
+                "old_path": one.old,
+                "new_path": one.new,
+                "added": one.added,
+                "removed": one.removed,
+                "remark": one.remark,
+                "diff": one.diff,
+            }
+            for one in code.files
+        ],
+    }

@@ -1,0 +1,205 @@
+"""Lines of comparisons: titles, old and new values, patches; for people and for pipes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import click
+
+from runstore.cli import output
+from runstore.model.difference_texts import change_of, texts_of
+from runstore.model.differences import Difference, Gap
+
+if TYPE_CHECKING:
+    from runstore.model.code_changes import CodeChanges, FileChange
+    from runstore.model.run import Run
+
+_KEY_WIDTH = 24
+_MARK_WIDTH = 6  # of `…#3f2a`
+_LONGEST = 2_000  # characters of a value that are shown
+_PATCH_STYLES = (
+    ("diff --git ", "bold"), ("--- ", "bold"), ("+++ ", "bold"), ("@@", "cyan"), ("+", "green"),
+    ("-", "red"),
+)  # fmt: skip
+
+
+def tell(sentence: str) -> None:
+    """Say something beside the data."""
+    click.echo(f"runstore: {output.terminal_safe(sentence)}", err=True)
+
+
+def tell_gaps(gaps: Sequence[Gap], runs: Sequence[Run], names: Sequence[str]) -> None:
+    """Say what is known of some runs and not of others, and so was not compared."""
+    for what, some in _by_name(gaps):
+        unknown = {gap.place for gap in some}
+        if len(unknown) < len({run.uid for run in runs}):
+            for gap in some:
+                tell(f"{what} of {names[gap.place]} cannot be compared: {gap.reason}.")
+
+
+def _by_name(gaps: Sequence[Gap]) -> Iterator[tuple[str, list[Gap]]]:
+    for name, some in groupby(sorted(gaps, key=lambda gap: gap.name), lambda gap: gap.name):
+        yield name, list(some)
+
+
+def told_apart(texts: Sequence[str], width: int) -> tuple[str, ...]:
+    """Return texts such that they still differ where only so many characters are seen.
+
+    Of those that would look the same, what they begin with in common is cut off; where that does
+    not help, a fingerprint `#3f2a` stands at the end.
+    """
+    shown = {text: text for text in texts}
+    for group in _alike(shown, width):
+        same = _common(group)
+        # A little of what is in common says where in the text it is.
+        shown |= {text: "…" + text[max(0, same - width // 3) :] for text in group}
+    for group in _alike(shown, width):
+        room = max(0, width - _MARK_WIDTH)
+        shown |= {text: f"{shown[text][:room]}…#{_fingerprint(text)}" for text in group}
+    return tuple(shown[text] for text in texts)
+
+
+def _alike(shown: Mapping[str, str], width: int) -> list[list[str]]:
+    """Return the texts that look the same, in groups."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for text, now in shown.items():
+        groups[now if len(now) <= width else f"{now[: width - 1]}…"].append(text)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _fingerprint(text: str) -> str:
+    from hashlib import blake2b
+
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=2).hexdigest()
+
+
+def _common(texts: Sequence[str]) -> int:
+    """Return how many characters texts begin with in common."""
+    shortest = min(map(len, texts))
+    return next(
+        (place for place in range(shortest) if len({text[place] for text in texts}) > 1), shortest
+    )
+
+
+def title_line(text: str) -> None:
+    """Print the title of a section."""
+    if not output.is_terminal():
+        click.echo(output.terminal_safe(text))
+        return
+    from rich.text import Text
+
+    output.console().print(Text(output.terminal_safe(text), style="bold"))
+
+
+def print_pairs(found: Sequence[Difference]) -> None:
+    """Print what differs between two runs on a terminal, section by section."""
+    for place, (section, some) in enumerate(groupby(found, lambda one: one.section)):
+        if place:
+            click.echo()
+        title_line(section)
+        print_values(list(some))
+
+
+def print_values(found: Sequence[Difference]) -> None:
+    """Print a line `key  old → new` for each, or three where one is too narrow."""
+    width = output.console().width
+    keys = [output.terminal_safe(one.key) for one in found]
+    room = min(_KEY_WIDTH, width // 3, max(map(len, keys)))
+    for key, one in zip(keys, found, strict=True):
+        change = change_of(one)
+        print_change(key, texts_of(one), "" if change is None else f"  ({change})", room=room)
+
+
+def print_change(
+    key: str, texts: Sequence[str], more: str = "", *, room: int = 0, indent: int = 2
+) -> None:
+    """Print an old and a new value under a key; what is too long goes on below.
+
+    Args:
+        key: What they are called.
+        texts: The old and the new value.
+        more: What follows them.
+        room: Width of the keys.
+        indent: Blanks before the values, where they stand below the key.
+    """
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    drawn = output.console()
+    is_same = texts[0] == texts[1]
+    old, new = (
+        output.terminal_safe(one[:_LONGEST], keep_lines=True)
+        for one in told_apart(texts, _LONGEST)
+    )
+    values = old if is_same else f"{old} → {new}{more}"
+    line = Text(f"  {key:{room}}  ", style="dim").append(values, style="not dim")
+    if "\n" not in values and cell_len(line.plain) <= drawn.width:
+        drawn.print(line)
+        return
+    drawn.print(Text(f"  {key}", style="dim", overflow="fold"))
+    if is_same:
+        print_indented(old, indent + 2)
+        return
+    _print_signed("-", old, "red", indent)
+    _print_signed("+", new, "green", indent)
+    if more:
+        print_indented(more.strip(), indent + 2)
+
+
+def _print_signed(sign: str, text: str, style: str, indent: int) -> None:
+    """Print a value after its sign; its lines stand below each other."""
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column(width=1)
+    table.add_column(overflow="fold")
+    table.add_row(Text(sign, style=style), Text(text, style=style))
+    output.console().print(Padding(table, (0, 0, 0, indent), expand=False))
+
+
+def print_indented(text: str, indent: int) -> None:
+    """Print a text that goes on below itself."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    shown = Text(output.terminal_safe(text, keep_lines=True), overflow="fold")
+    output.console().print(Padding(shown, (0, 0, 0, indent), expand=False))
+
+
+def counts_text(one: FileChange) -> str:
+    """Return how many lines a file gained and lost: `+3 -1`; what else there is to say."""
+    counts = (
+        "" if one.remark and not (one.added or one.removed) else f"+{one.added} -{one.removed}"
+    )
+    kind = "" if one.kind == "changed" else one.kind
+    return "  ".join(part for part in (counts, kind, one.remark) if part)
+
+
+def print_patch(code: CodeChanges) -> None:
+    """Print every file as a patch: byte for byte in a pipe, harmless and coloured for people."""
+    if not output.is_terminal():
+        output.print_raw("".join(one.diff for one in code.files))
+        return
+    from rich.text import Text
+
+    drawn = output.console()
+    for one in code.files:
+        click.echo()
+        in_header = True
+        for line in one.diff.split("\n")[:-1]:
+            in_header = in_header and not line.startswith("@@")
+            style = _patch_style(line, in_header=in_header)
+            drawn.print(Text(output.terminal_safe(line), style=style), soft_wrap=True)
+        if one.remark:
+            drawn.print(Text(output.terminal_safe(f"({one.remark})")), soft_wrap=True)
+
+
+def _patch_style(line: str, *, in_header: bool) -> str:
+    if in_header:
+        return "bold"
+    return next((style for begin, style in _PATCH_STYLES if line.startswith(begin)), "")

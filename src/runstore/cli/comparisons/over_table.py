@@ -1,0 +1,154 @@
+"""Groups of repeats on the terminal: their means, and the differences between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runstore.cli import output
+from runstore.errors import UsageError
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
+    from runstore.repeats.ranking import Ranking, RepeatsTable
+    from runstore.repeats.values import RankedGroup
+
+_PAIRS_SHOWN = 20
+
+_MEANS = (
+    output.Column("group", narrowest=12, rank=0),
+    output.Column("n", narrowest=2, rank=2),
+    output.Column("mean", narrowest=8, rank=1),
+    output.Column("interval", narrowest=12, rank=3),
+)
+_DIFFERENCES = (
+    output.Column("difference", narrowest=16, rank=0),
+    output.Column("by", narrowest=8, rank=1),
+    output.Column("interval", narrowest=12, rank=3),
+    output.Column("test", narrowest=9, rank=4),
+    output.Column("p", narrowest=7, rank=5),
+    output.Column("corrected p", narrowest=11, rank=2),
+)
+
+
+def print_over(
+    runs: Iterable[Run],
+    over: Sequence[str],
+    metric: str,
+    level: float,
+    *,
+    as_json: bool,
+) -> None:
+    """Print the mean of each group of repeats, and the differences between the groups.
+
+    Args:
+        runs: In any order.
+        over: Keys in which repeats may differ.
+        metric: Such as `acc.max`.
+        level: Of the intervals.
+        as_json: Whether JSON is printed.
+
+    Raises:
+        NotFoundError: No run is complete, or none has the metric.
+        UsageError: The level is out of range, or no run has a key of `over`.
+        MissingExtraError: SciPy is not installed.
+    """
+    from runstore.repeats.ranking import compare_over
+
+    table = compare_over(runs, metric, over=over, level=level)
+    if as_json:
+        output.print_json(_as_json(table))
+        return
+    output.print_table(_MEANS, list(table.rows()))
+    rows = list(table.difference_rows())
+    if rows:
+        # What tells most comes first; Python sorts without changing the order of equals.
+        by_p = sorted(range(len(rows)), key=lambda place: _certainty(table, place))
+        click.echo()
+        output.print_table(_DIFFERENCES, [rows[place] for place in by_p[:_PAIRS_SHOWN]])
+    tell(_remarks(table, len(rows)))
+
+
+def the_metric(metrics: Sequence[str]) -> str:
+    """Return the one metric that was asked for.
+
+    Raises:
+        UsageError: There is none, or several.
+    """
+    if len(metrics) != 1:
+        raise UsageError(
+            "Groups are compared by one metric.", hint="Name it: --over seed -m acc.max"
+        )
+    return metrics[0]
+
+
+def _certainty(table: RepeatsTable, place: int) -> float:
+    p = table.differences[place].p_corrected
+    return 1.0 if p is None else p
+
+
+def _remarks(table: RepeatsTable, pairs: int) -> Iterator[str]:
+    from runstore.repeats.texts import level_text
+
+    yield f"{over_text(table)} Intervals hold with {level_text(table.level)}, each by itself."
+    if pairs > _PAIRS_SHOWN:
+        yield f"{pairs - _PAIRS_SHOWN} more differences are not shown; --json has them all."
+    yield from table.remarks
+
+
+def over_text(table: RepeatsTable | Ranking) -> str:
+    """Return in what the runs of a group differ."""
+    if not table.over:
+        return f"{table.metric}; no run has a parameter such as seed."
+    return f"{table.metric}; repeats differ in {', '.join(table.over)}."
+
+
+def tell(remarks: Iterable[str]) -> None:
+    """Print sentences beside the data."""
+    for remark in remarks:
+        click.echo(f"runstore: {output.terminal_safe(remark)}", err=True)
+
+
+def _as_json(table: RepeatsTable) -> dict[str, Any]:
+    from runstore.repeats.texts import mean_as_plain
+
+    return {
+        **about(table),
+        "groups": [
+            {**group_as_json(one), **mean_as_plain(mean)}
+            for one, mean in zip(table.groups, table.means, strict=True)
+        ],
+        "differences": list(table.difference_records()),
+        "remarks": list(table.remarks),
+    }
+
+
+def about(table: RepeatsTable | Ranking) -> dict[str, Any]:
+    """Return what a table and a ranking tell of themselves in JSON."""
+    return {
+        "metric": table.metric.key,
+        "statistic": table.metric.statistic,
+        "level": table.level,
+        "over": list(table.over),
+        "left_out": [{"run": one.name, "reason": one.reason} for one in table.left_out],
+    }
+
+
+def group_as_json(one: RankedGroup) -> dict[str, Any]:
+    """Return a group and the value of each of its repeats."""
+    return {
+        "group": one.group.label,
+        "experiment": one.group.experiment_name,
+        "commit": one.group.commit,
+        "values": [
+            {
+                "run": member.run.reference,
+                "set_name": member.set_name,
+                "over": dict(member.left_out),
+                "value": value,
+            }
+            for member, value in zip(one.group.members, one.sample.values, strict=True)
+        ],
+    }

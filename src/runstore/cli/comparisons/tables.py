@@ -1,0 +1,85 @@
+"""Tables that may have more columns than a terminal: what does not fit goes on below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import click
+
+from runstore.cli.comparisons.lines import told_apart
+from runstore.cli.output import Column, console, is_terminal, print_table, terminal_safe
+
+_GAP = 2
+_NARROWEST, _WIDEST = 8, 24
+
+Row = tuple[str, Sequence[str]]
+
+
+def print_in_blocks(names: Sequence[str], rows: Sequence[Row], *, transpose: bool) -> None:
+    """Print a table with a column for each name, in as many blocks as a terminal needs.
+
+    Args:
+        names: What the columns are called.
+        rows: The name of each row, and its texts, one per column.
+        transpose: Whether to print a line for each name instead.
+    """
+    if not is_terminal():
+        _print_block(*_turned(names, rows, transpose=transpose), width=None)
+        return
+    room = console().width
+    turned_names, turned = _turned(names, rows, transpose=transpose)
+    first = min(max(len(name) for name, _ in turned), max(room // 3, _NARROWEST))
+    widest = _widest(len(turned_names), room - first)
+    # Where texts are cut, what is left of them still has to differ.
+    apart = [(name, told_apart(texts, widest)) for name, texts in rows]
+    turned_names, turned = _turned(names, apart, transpose=transpose)
+    labels = told_apart([name for name, _ in turned], first)
+    turned = [(label, texts) for label, (_, texts) in zip(labels, turned, strict=True)]
+    heads = told_apart(turned_names, widest)
+    for place, block in enumerate(_blocks(heads, turned, room - first, widest)):
+        if place:
+            click.echo()
+        some = [(name, [texts[at] for at in block]) for name, texts in turned]
+        _print_block([heads[at] for at in block], some, width=first, most=widest)
+
+
+def _widest(columns: int, room: int) -> int:
+    """Return how wide a column may be, such that several stand beside each other."""
+    together = min(columns, max(2, room // _WIDEST + 1))
+    return max(_NARROWEST, min(_WIDEST, room // together - _GAP))
+
+
+def _turned(
+    names: Sequence[str], rows: Sequence[Row], *, transpose: bool
+) -> tuple[Sequence[str], Sequence[Row]]:
+    if not transpose:
+        return names, rows
+    turned = [(name, [texts[at] for _, texts in rows]) for at, name in enumerate(names)]
+    return [name for name, _ in rows], turned
+
+
+def _blocks(
+    names: Sequence[str], rows: Sequence[Row], room: int, most: int
+) -> Iterator[list[int]]:
+    """Yield the places of columns that fit beside each other."""
+    block: list[int] = []
+    taken = 0
+    for place, name in enumerate(names):
+        widest = max([len(name), *(len(terminal_safe(texts[place])) for _, texts in rows)])
+        needed = _GAP + max(_NARROWEST, min(widest, most))
+        if block and taken + needed > room:
+            yield block
+            block, taken = [], 0
+        block.append(place)
+        taken += needed
+    if block:
+        yield block
+
+
+def _print_block(
+    names: Sequence[str], rows: Sequence[Row], *, width: int | None, most: int = _WIDEST
+) -> None:
+    columns = [Column("", narrowest=width or _NARROWEST)]
+    # None of them may be left out: each fits at this width.
+    columns += [Column(terminal_safe(name), narrowest=most, rank=1) for name in names]
+    print_table(columns, [(name, *texts) for name, texts in rows])

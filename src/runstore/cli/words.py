@@ -1,0 +1,67 @@
+"""What people type to say which runs they mean: experiments, filters, kept filters, names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from runstore.errors import UsageError
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
+    from runstore.store import Store
+
+
+def is_filter(word: str) -> bool:
+    """Tell whether a word is a filter, or the name of one: neither experiment nor run."""
+    return word.startswith("@") or any(sign in word for sign in " =<>~")
+
+
+def filter_text(store: Store, word: str) -> str:
+    """Return a filter; that of a name for `@name`.
+
+    Raises:
+        NotFoundError: No filter is kept under the name.
+    """
+    return store.query(word[1:]) if word.startswith("@") else word
+
+
+def runs_meant(store: Store, words: Sequence[str], *, limit: int | None = None) -> list[Run]:
+    """Return the runs of experiments and of names, or those of them that a filter accepts.
+
+    Args:
+        store: Where they are kept.
+        words: `EXPERIMENT`, `RUN`, and at most one filter; without any, all runs are meant.
+        limit: At most so many of each experiment; None for all.
+
+    Raises:
+        FilterError: A filter cannot be read.
+        NotFoundError: There is no such experiment or run.
+        UsageError: There are several filters, or one beside names of runs.
+    """
+    filters = [filter_text(store, word) for word in words if is_filter(word)]
+    if len(filters) > 1:
+        raise UsageError("There are two filters.", hint="Join them: '(…) and (…)'.")
+    where = "".join(filters)
+    known = {one.name for one in store.experiments()}
+    names = [word for word in words if not is_filter(word)]
+    if where and (named := [name for name in names if name not in known]):
+        raise UsageError(
+            f"A filter looks through experiments, and {named[0]!r} is none.",
+            hint="Leave out the filter, or the names of runs.",
+        )
+    every = chain.from_iterable(
+        _of_name(store, name, where, limit, is_experiment=name in known) for name in names
+    )
+    found = every if names else store.find(where, limit=limit)
+    return list({run.uid: run for run in found}.values())
+
+
+def _of_name(
+    store: Store, name: str, where: str, limit: int | None, *, is_experiment: bool
+) -> Iterator[Run]:
+    if is_experiment:
+        yield from store.find(where, experiment=name, limit=limit)
+    else:
+        yield store.get(name)

@@ -1,0 +1,1 @@
+"""Comparing runs: what differs, in parameters, code, surroundings, results; and why."""

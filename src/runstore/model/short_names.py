@@ -1,0 +1,33 @@
+"""The shortest names by which a few runs are told apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from runstore.model.reference import parse_reference
+from runstore.model.run import Run
+
+_UID_SHOWN = 13  # of a UUIDv7: its milliseconds, and some more
+
+
+def short_names(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Return `mnist_7` for each run; its whole reference, or more, where others have the same."""
+    distinct = {run.uid: run for run in runs}
+    short = {uid: _short(run.reference) for uid, run in distinct.items()}
+    times_short = Counter(short.values())
+    times_whole = Counter(run.reference for run in distinct.values())
+
+    def name(run: Run) -> str:
+        if times_short[short[run.uid]] == 1:
+            return short[run.uid]
+        # A reference may stand for several runs that were imported.
+        is_unique = times_whole[run.reference] == 1
+        return run.reference if is_unique else f"{run.reference} ({run.uid[:_UID_SHOWN]})"
+
+    return tuple(map(name, runs))
+
+
+def _short(reference: str) -> str:
+    parsed = parse_reference(reference)
+    return reference if parsed is None else f"{parsed[0]}_{parsed[1]}"

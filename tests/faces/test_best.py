@@ -1,0 +1,431 @@
+"""runstore best, and groups of repeats in Python: real runs, their tables, JSON and mistakes."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+
+from commands import messages, runstore
+from runstore import Store
+from runstore.errors import NotFoundError, UsageError
+from runstore.repeats.ranking import best, compare_over
+from runstore.repeats.values import read_metric
+
+ACCURACIES = {
+    0.1: (0.80, 0.82, 0.79, 0.81, 0.78),
+    0.3: (0.83, 0.79, 0.82, 0.80, 0.81),
+    1.0: (0.51, 0.50, 0.52, 0.48, 0.49),
+}
+
+
+def record(store, experiment="fit", *, params=None, **series):
+    """Record a complete run with these metrics."""
+    with store.start(experiment, params=params, capture=False) as run:
+        for key, values in series.items():
+            for value in values:
+                run.log({key.replace("__", "/"): value})
+    return run.record.reference
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three learning rates with five seeds each: one clearly worse, two hard to tell apart."""
+    with Store.open(tmp_path / ".runstore") as store:
+        for lr, accs in ACCURACIES.items():
+            for seed, acc in enumerate(accs):
+                params = {"lr": lr, "layers": 2, "options": {"seed": seed}}
+                record(store, params=params, acc=[0.1, acc, acc - 0.05], val__loss=[1 - acc])
+    return tmp_path
+
+
+def rows(ended):
+    return [line.split("\t") for line in ended.stdout.splitlines()]
+
+
+def asked(folder, *arguments):
+    return json.loads(runstore("best", *arguments, "--json", cwd=folder).stdout)
+
+
+# The command
+
+
+def test_the_winner_and_what_cannot_be_told_apart_from_it(folder):
+    ended = runstore("best", "-m", "acc.max", cwd=folder)
+
+    header, *groups = rows(ended)
+    assert header == ["rank", "group", "n", "mean", "interval", "verdict"]
+    assert [(one[0], one[1], one[2]) for one in groups] == [
+        ("1", "lr=0.3", "5"),
+        ("2", "lr=0.1", "5"),
+        ("3", "lr=1", "5"),
+    ]
+    assert [one[5] for one in groups] == ["best mean", "cannot be told apart", "worse (p < 0.001)"]
+    told = messages(ended)
+    assert told[0].startswith(
+        "runstore: lr=0.3 has the largest mean of acc.max; 1 group cannot be told apart from it."
+    )
+    assert "options.seed" in told[1]
+    assert "--min turns it around" in told[2]
+
+
+def test_an_experiment_or_runs_may_be_chosen(folder):
+    with Store.open(folder / ".runstore") as store:
+        for seed in (1, 2):
+            record(store, "other", params={"lr": 9, "seed": seed}, acc=[seed])
+
+    assert [one["group"] for one in asked(folder, "other", "-m", "acc")["groups"]] == ["other"]
+    runs = ("fit#1", "fit#2", "other#1", "other")
+    chosen = asked(folder, *runs, "-m", "acc")["groups"]
+    assert [one["n"] for one in chosen] == [2, 2]
+    assert [one["experiment"] for one in chosen] == ["other", "fit"]
+
+
+def test_json_says_the_same_with_all_digits(folder):
+    found = asked(folder, "fit", "-m", "acc.max", "--level", "0.9")
+
+    assert (found["metric"], found["statistic"], found["level"]) == ("acc", "max", 0.9)
+    assert (found["direction"], found["winner"], found["is_decided"]) == ("max", "lr=0.3", False)
+    assert found["over"] == ["options.seed"]
+    assert found["cannot_be_told_apart"] == ["lr=0.1"]
+    winner, second, last = found["groups"]
+    values = [one["value"] for one in winner["values"]]
+    assert winner["mean"] == pytest.approx(sum(values) / 5)
+    assert winner["low"] < winner["mean"] < winner["high"]
+    assert [one["over"] for one in winner["values"]][:2] == [
+        {"options.seed": "0"},
+        {"options.seed": "1"},
+    ]
+    assert (second["kind"], last["verdict"]) == ("paired", "worse")
+    assert last["p"] < 0.001
+    assert last["gap_high"] < 0
+
+
+def test_small_losses_are_good_by_themselves_and_by_wish(folder):
+    assert asked(folder, "-m", "val/loss")["direction"] == "min"
+    assert asked(folder, "-m", "val/loss")["winner"] == "lr=0.3"
+    assert asked(folder, "-m", "val/loss", "--max")["winner"] == "lr=1"
+    assert asked(folder, "-m", "acc", "--min")["winner"] == "lr=1"
+
+
+def test_what_is_over_may_be_chosen(folder):
+    found = asked(folder, "-m", "acc", "--over", "lr", "--over", "seed")
+
+    assert [(one["group"], one["n"]) for one in found["groups"]] == [("fit", 15)]
+    assert found["over"] == ["lr", "options.seed"]
+
+
+def test_a_filter_chooses_among_them(folder):
+    found = asked(folder, "fit", "params.lr < 0.5", "-m", "acc")
+    runstore("query", "save", "slow", "params.lr < 0.2", cwd=folder)
+    kept = asked(folder, "@slow", "-m", "acc")
+
+    assert [one["group"] for one in found["groups"]] == ["lr=0.3", "lr=0.1"]
+    assert [one["n"] for one in kept["groups"]] == [5]
+
+
+def test_a_filter_and_names_of_runs_do_not_go_together(folder):
+    ended = runstore("best", "fit#1", "params.lr < 0.5", "-m", "acc", cwd=folder)
+
+    assert ended.returncode
+    assert "'fit#1' is none" in messages(ended)[0]
+
+
+# Mistakes
+
+
+def test_a_metric_that_nobody_has(folder):
+    ended = runstore("best", "-m", "acx.max", cwd=folder)
+
+    assert ended.returncode
+    assert messages(ended) == [
+        "runstore: None of the 15 runs has a metric 'acx'.",
+        "Did you mean 'acc'?",
+    ]
+
+
+def test_a_parameter_that_nobody_has(folder):
+    ended = runstore("best", "-m", "acc", "--over", "option.seed", cwd=folder)
+
+    assert ended.returncode
+    assert "No complete run has a parameter 'option.seed'." in messages(ended)[0]
+    assert "Did you mean 'options.seed'?" in ended.stderr
+
+
+def test_one_run_only(folder):
+    ended = runstore("best", "fit#1", "-m", "acc", cwd=folder)
+
+    assert rows(ended)[1][0] == "-"
+    assert rows(ended)[1][4:] == ["-", "not judged (one value)"]
+    assert "No group has two values, so none can be called best." in messages(ended)[0]
+
+
+def test_all_seeds_the_same(tmp_path):
+    """Three runs of one seed are one draw."""
+    with Store.open(tmp_path / ".runstore") as store:
+        names = [record(store, params={"seed": 1, "lr": lr}, acc=[lr]) for lr in (1, 1, 2, 2)]
+
+    ended = runstore("best", "-m", "acc", cwd=tmp_path)
+
+    assert [row[2] for row in rows(ended)[1:]] == ["1", "1"]
+    assert f"Left out: {names[0]}: has seed=1, as {names[1]} has, which is newer." in ended.stderr
+
+
+def test_values_without_spread_decide_nothing(tmp_path):
+    with Store.open(tmp_path / ".runstore") as store:
+        for lr in (1, 2):
+            for seed in (1, 2, 3):
+                record(store, params={"seed": seed, "lr": lr}, acc=[lr])
+
+    ended = runstore("best", "-m", "acc", cwd=tmp_path)
+
+    assert rows(ended)[2][5] == "cannot be told apart (no spread: cannot be tested)"
+
+
+def test_runs_that_did_not_complete_are_told(folder):
+    with Store.open(folder / ".runstore") as store:
+        failed = store.start("fit", params={"lr": 0.1}, capture=False)
+        failed.log(acc=1.0)
+        failed.finish("error", error="no")
+        name = failed.record.reference
+        bare = record(store, params={"lr": 0.1, "layers": 2, "options": {"seed": 9}}, other=[1])
+
+    ended = runstore("best", "-m", "acc", cwd=folder)
+
+    assert f"Left out: {name}: is error, not complete." in ended.stderr
+    assert f"Left out: {bare}: has no metric 'acc'." in ended.stderr
+
+
+def test_no_complete_run_at_all(tmp_path):
+    with Store.open(tmp_path / ".runstore") as store:
+        store.start("fit", capture=False).finish("error", error="no")
+
+    ended = runstore("best", "-m", "acc", cwd=tmp_path)
+
+    assert ended.returncode
+    assert messages(ended)[0] == "runstore: No run is complete."
+    assert "is error, not complete" in ended.stderr
+
+
+def test_an_unknown_run(folder):
+    ended = runstore("best", "fot", "-m", "acc", cwd=folder)
+
+    assert ended.returncode
+    assert "fot" in messages(ended)[0]
+
+
+@pytest.mark.parametrize("level", ["95", "0.4", "nan"])
+def test_a_level_out_of_range(folder, level):
+    ended = runstore("best", "-m", "acc", "--level", level, cwd=folder)
+
+    assert ended.returncode
+    assert "between 0.5 and 0.999" in messages(ended)[0]
+
+
+def test_nan_values_are_counted_and_left_out(folder):
+    with Store.open(folder / ".runstore") as store:
+        params = {"lr": 0.3, "layers": 2, "options": {"seed": 8}}
+        record(store, params=params, acc=[math.nan])
+
+    found = asked(folder, "-m", "acc")
+
+    (group,) = [one for one in found["groups"] if one["group"] == "lr=0.3"]
+    assert (group["n"], group["left_out"]) == (5, 1)
+    assert "lr=0.3: 1 value is NaN or infinite and left out." in found["remarks"]
+
+
+def test_names_that_would_harm_a_terminal_or_a_page(tmp_path):
+    with Store.open(tmp_path / ".runstore") as store:
+        for name in ("\x1b[31mred\x1b[0m\nnew", "<b>bold</b>\u202e"):
+            for seed in (1, 2, 3):
+                record(store, params={"net": name, "seed": seed}, acc=[seed])
+
+    ended = runstore("best", "-m", "acc", cwd=tmp_path)
+
+    assert len(rows(ended)) == 3
+    assert "\x1b" not in ended.stdout + ended.stderr
+    assert "\u202e" not in ended.stdout + ended.stderr
+    with Store.open(tmp_path / ".runstore") as store:
+        for found in (best(store.list(), "acc"), compare_over(store.list(), "acc")):
+            assert "<b>" not in found._repr_html_()
+            assert "&lt;b&gt;" in found._repr_html_()
+
+
+def test_without_scipy_the_extra_is_named(folder):
+    (folder / "without").mkdir()
+    (folder / "without" / "scipy.py").write_text(
+        "raise ModuleNotFoundError('not here', name='scipy')\n"
+    )
+
+    ended = runstore("best", "-m", "acc", cwd=folder, env={"PYTHONPATH": "without"})
+
+    assert ended.returncode
+    assert messages(ended)[0] == "runstore: scipy is not installed."
+    assert "runstore[stats]" in ended.stderr
+
+
+# In Python
+
+
+@pytest.fixture
+def store(folder):
+    with Store.open(folder / ".runstore") as opened:
+        yield opened
+
+
+def test_a_ranking_answers_questions(store):
+    ranking = best(store.list(), "acc.max")
+
+    assert ranking.winner.label == "lr=0.3"
+    assert [one.label for one in ranking.contenders] == ["lr=0.1"]
+    assert (len(ranking), ranking.is_decided) == (3, False)
+    assert {run.params["lr"] for run in ranking.winner.runs} == {0.3}
+    assert repr(ranking).startswith("<Ranking of 'acc.max': lr=0.3 has the largest mean")
+    assert [name for name, *_ in ranking.__rich_repr__()] == ["metric", "lr=0.3", "lr=0.1", "lr=1"]
+    frame = ranking.to_pandas()
+    assert frame["verdict"].tolist() == ["best mean", "cannot be told apart", "worse"]
+    assert frame["n"].tolist() == [5, 5, 5]
+
+
+def test_a_winner_alone_is_best(store):
+    runs = [run for run in store.list() if run.params["lr"] != 0.1]
+
+    ranking = best(runs, "acc.max")
+
+    assert (ranking.is_decided, ranking.contenders) == (True, ())
+    assert ranking.conclusion.startswith("lr=0.3 is best")
+    assert [row[5] for row in ranking.rows()] == ["best", "worse (p < 0.001)"]
+
+
+def test_a_table_of_repeats_has_means_and_differences(store):
+    table = compare_over(store.list(), "acc.max")
+
+    assert [row[0] for row in table.rows()] == ["lr=0.1", "lr=0.3", "lr=1"]
+    assert [one.kind for one in table.differences] == ["paired"] * 3
+    frame = table.to_pandas()
+    assert frame["mean"].tolist() == [one.mean for one in table.means]
+    pairs = table.differences_to_pandas()
+    assert list(zip(pairs["first"], pairs["second"], strict=True)) == [
+        ("lr=0.1", "lr=0.3"),
+        ("lr=0.1", "lr=1"),
+        ("lr=0.3", "lr=1"),
+    ]
+    assert (pairs["p_corrected"] >= pairs["p"]).all()
+    assert [name for name, *_ in table.__rich_repr__()][1:] == ["lr=0.1", "lr=0.3", "lr=1"]
+
+
+@pytest.mark.parametrize("statistic", ["last", "first", "min", "max", "mean", "count"])
+def test_each_value_of_a_series_may_be_compared(store, statistic):
+    table = compare_over(store.list(), f"acc.{statistic}")
+
+    for one in table.groups:
+        for member, value in zip(one.group.members, one.sample.values, strict=True):
+            assert value == getattr(member.run.metrics["acc"], statistic)
+
+
+def test_the_last_value_is_meant_where_none_is_named():
+    assert str(read_metric("acc")) == "acc.last"
+    assert str(read_metric("val/acc.min")) == "val/acc.min"
+    assert str(read_metric("a.b")) == "a.b.last"
+    assert str(read_metric("acc.max", known=["acc.max"])) == "acc.max.last"
+    with pytest.raises(UsageError):
+        read_metric(".max")
+
+
+@pytest.mark.parametrize(
+    ("key", "direction"),
+    [
+        ("loss", "min"),
+        ("val/Loss", "min"),
+        ("logloss", "min"),
+        ("top1_err", "min"),
+        ("nRMSE", "min"),
+        ("train_time", "min"),
+        ("runtime", "min"),
+        ("perplexity", "min"),
+        ("acc", "max"),
+        ("timesteps", "max"),
+        ("transferred", "max"),
+        ("f1", "max"),
+    ],
+)
+def test_the_name_says_which_way_is_better(key, direction):
+    assert read_metric(key).default_direction == direction
+
+
+def test_each_set_of_a_run_counts_by_itself(store):
+    sets = [{"lr": lr, "seed": seed} for lr in (1, 2) for seed in (1, 2, 3)]
+    with store.start("sets", params=sets, capture=False) as run:
+        run.log(acc=0.5)
+        for place, one in enumerate(sets, 1):
+            run.of_set(f"set{place}").log(acc=one["lr"] + one["seed"] / 10)
+
+    ranking = best(store.list("sets"), "acc")
+
+    assert [one.sample.values for one in ranking.groups] == [(1.1, 1.2, 1.3), (2.1, 2.2, 2.3)]
+    assert [one.set_name for one in ranking.winner.members] == ["set4", "set5", "set6"]
+
+
+def test_commits_that_differ_are_told(store):
+    runs = [run for run in store.list() if run.params["lr"] == 0.3]
+    mixed = [
+        replace(run, commit=letter * 40).reading_from(store)
+        for run, letter in zip(runs, "aabbb", strict=True)
+    ]
+
+    together, apart = compare_over(mixed, "acc"), compare_over(mixed, "acc", by_code=True)
+
+    assert "fit: the runs are of different commits; by code they can be split." in together.remarks
+    assert [row[:2] for row in apart.rows()] == [("code=bbbbbbb", "3"), ("code=aaaaaaa", "2")]
+
+
+def test_runs_from_anywhere_are_refused_when_there_are_none():
+    with pytest.raises(NotFoundError, match="There are no runs"):
+        best([], "acc")
+
+
+# compare --over
+
+
+def test_the_table_of_means_and_of_differences(folder):
+    ended = runstore("compare", "fit", "--over", "seed", "-m", "acc.max", cwd=folder)
+
+    means, differences = ended.stdout.split("\n\n")
+    assert [line.split("\t")[0] for line in means.splitlines()] == [
+        "group",
+        "lr=0.1",
+        "lr=0.3",
+        "lr=1",
+    ]
+    header, *lines = [line.split("\t") for line in differences.splitlines()]
+    assert header == ["difference", "by", "interval", "test", "p", "corrected p"]
+    assert lines[-1][0] == "lr=0.1 - lr=0.3"
+    assert {line[3] for line in lines} == {"paired, 5 pairs"}
+    assert "Intervals hold with 95 %, each by itself." in ended.stderr
+
+
+def test_the_same_as_json(folder):
+    arguments = ("compare", "fit", "--over", "options.seed", "-m", "acc.max", "--json")
+
+    found = json.loads(runstore(*arguments, cwd=folder).stdout)
+
+    assert [one["group"] for one in found["groups"]] == ["lr=0.1", "lr=0.3", "lr=1"]
+    assert len(found["differences"]) == 3
+    assert found["over"] == ["options.seed"]
+
+
+@pytest.mark.parametrize("metrics", [(), ("-m", "acc", "-m", "loss")])
+def test_groups_are_compared_by_one_metric(folder, metrics):
+    ended = runstore("compare", "fit", "--over", "seed", *metrics, cwd=folder)
+
+    assert messages(ended)[0] == "runstore: Groups are compared by one metric."
+
+
+def test_the_page_of_runs_says_the_same(store):
+    page = store.find("params.lr < 0.5", experiment="fit", limit=None)
+
+    assert page.best("acc.max").winner.label == "lr=0.3"
+    assert [row[0] for row in page.compare_over("acc.max", ["seed"]).rows()] == [
+        "lr=0.1",
+        "lr=0.3",
+    ]

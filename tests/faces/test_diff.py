@@ -1,0 +1,562 @@
+"""runstore diff and compare: what differs between runs, their code as git had it."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+
+import pytest
+
+from commands import git, messages, runstore
+from runstore import Store
+from runstore.comparing.code_of_run import code_changes
+from runstore.comparing.comparison import compare_runs
+
+BODY = "".join(f"line {number}\n" for number in range(20))
+SETS = [{"name": "a", "lr": 1}, {"name": "b", "lr": 1}]
+OTHER_SETS = [{"name": "a", "lr": 1}, {"name": "b", "lr": 1.0}]
+HOSTILE = ['say "hi".py', "tab\there.py", "\x1b[31mred.py", "new\nline.py", "-rf", "ünï .py"]
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A repository with a store, and this process in it."""
+    folder = tmp_path / "repo"
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+    (folder / "train.py").write_text(BODY)
+    (folder / "keep.py").write_text("same\n")
+    commit(folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def commit(folder):
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "more")
+
+
+def record(folder, experiment="fit", **more):
+    """Record one run of the code as it is now, and what it logs."""
+    logged = more.pop("logged", {})
+    with Store.open(folder / ".runstore") as store:
+        with store.start(experiment, **more) as run:
+            run.log(logged)
+        return run.reference
+
+
+def told(*arguments, cwd):
+    ended = runstore(*arguments, "--json", cwd=cwd)
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+def files(cwd, *more):
+    return {
+        one["new_path"] or one["old_path"]: one
+        for one in told("diff", "fit#1", "fit#2", *more, cwd=cwd)["code"]["files"]
+    }
+
+
+def names(found):
+    return [f"{one['section']}.{one['key']}" for one in found["differences"]]
+
+
+def on_terminal(*arguments, cwd, columns):
+    """Return what the command prints on a terminal of this width, without colours."""
+    main, side = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "40"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runstore", *arguments],
+        cwd=cwd, stdin=side, stdout=side, stderr=subprocess.DEVNULL, env=environment,
+    )  # fmt: skip
+    os.close(side)
+    data = b""
+    while True:
+        try:
+            some = os.read(main, 65536)
+        except OSError:  # nobody holds the other side any more
+            break
+        data += some
+    os.close(main)
+    assert process.wait(timeout=30) == 0, data
+    return re.sub(r"\x1b\[[0-9;]*m", "", data.decode())
+
+
+# Parameters and the rest
+
+
+def test_types_and_nesting_count(repository):
+    record(repository, params={"lr": 1, "layers": [1, 2], "options": {"C": 1, "same": 0}})
+    record(repository, params={"lr": 1.0, "layers": [1, 3], "options": {"C": True, "same": 0}})
+
+    shown = runstore("diff", "fit#1", "fit#2", "--only", "params", cwd=repository).stdout
+    everything = runstore("diff", "fit#1", "fit#2", "--only", "params", "--all", cwd=repository)
+
+    assert [line.split("\t")[1:4] for line in shown.splitlines()[1:]] == [
+        ["layers[1]", "2", "3"],
+        ["lr", "1", "1.0"],
+        ["options.C", "1", "True"],
+    ]
+    assert "options.same\t0\t0" in everything.stdout
+
+
+def test_sets_are_told_by_their_names(repository):
+    record(repository, params=SETS)
+    record(repository, params=OTHER_SETS)
+
+    found = told("diff", "fit#1", "fit#2", "--only", "params", cwd=repository)
+
+    assert found["differences"] == [
+        {"section": "params", "key": "b/lr", "values": [1, 1.0], "missing": [], "unknown": []}
+    ]
+    assert type(found["differences"][0]["values"][1]) is float
+
+
+def test_single_sets_are_compared_whatever_they_are_called(repository):
+    record(repository, params={"name": "small", "lr": 1})
+    record(repository, params={"name": "large", "lr": 1})
+
+    found = told("diff", "fit#1", "fit#2", "--only", "params", cwd=repository)
+
+    assert names(found) == ["params.(set)", "params.name"]
+
+
+def test_metrics_tell_the_size_of_a_change(repository):
+    record(repository, logged={"loss": 2.0, "same": 1.0, "system/cpu": 1.0})
+    record(repository, logged={"loss": 1.0, "same": 1.0, "system/cpu": 2.0})
+
+    found = told("diff", "fit#1", "fit#2", "--only", "metrics", cwd=repository)
+    whole = told("diff", "fit#1", "fit#2", "--only", "metrics", "--all", cwd=repository)
+    chosen = told("diff", "fit#1", "fit#2", "--only", "metrics", "-m", "same", cwd=repository)
+
+    assert names(found) == ["metrics.loss"]
+    assert found["differences"][0]["change"] == {"absolute": -1.0, "relative": -0.5}
+    assert {"metrics.loss.min", "metrics.loss.max", "metrics.system/cpu"} <= set(names(whole))
+    assert names(chosen) == ["metrics.same"]
+
+
+def test_every_section_is_compared(repository):
+    data = repository / "data.csv"
+    for number in (1, 2):
+        data.write_text("1\n" * number)
+        with Store.open(".runstore") as store:
+            with store.start(
+                f"fit{number}", params={"a": number}, notes=f"n{number}", cli=f"t {number}"
+            ) as run:
+                run.use("data.csv")
+                run.save("out.txt", str(number).encode())
+                run.log(loss=number)
+            store.tag(run.reference, {"phase": str(number)})
+        (repository / "train.py").write_text(f"{number}\n")
+
+    found = told("diff", "fit1#1", "fit2#1", cwd=repository)
+
+    assert {"status.experiment", "params.a", "code.changes", "inputs.data.csv"} <= set(
+        names(found)
+    )
+    assert {"command.command", "metrics.loss", "artifacts.out.txt"} <= set(names(found))
+    assert {"tags.phase", "notes.notes"} <= set(names(found))
+    sizes = [one["values"] for one in found["differences"] if one["section"] == "inputs"]
+    assert [one["size_bytes"] for one in sizes[0]] == [2, 4]
+
+
+def test_packages_and_facts_are_compared(repository):
+    first, second = record(repository), record(repository)
+    packages = "Scikit_Learn==1.3.0\nsame==1\n"
+    change_facts(repository, first, packages, {"gpu.names": ["A100"]})
+    change_facts(repository, second, packages.replace("1.3.0", "1.4.0"), {"gpu.names": ["H100"]})
+
+    found = told("diff", first, second, "--only", "packages,environment", cwd=repository)
+
+    assert [(one["key"], one["values"]) for one in found["differences"]] == [
+        ("scikit-learn", ["1.3.0", "1.4.0"]),
+        ("gpu.names", [["A100"], ["H100"]]),
+    ]
+
+
+def change_facts(folder, reference, packages, values):
+    """Replace what was captured: another machine is not at hand."""
+    from runstore.model.facts import Facts
+
+    with Store.open(folder / ".runstore") as store:
+        facts = Facts(
+            values={name: tuple(value) for name, value in values.items()},
+            documents={"packages": packages},
+        )
+        store.database.attach_facts(store.get(reference).uid, facts)
+
+
+# Code
+
+
+def test_commits_changes_and_new_files_are_one_patch(repository, tmp_path):
+    """Git is the judge: the patch turns the code of the first run into that of the second."""
+    (repository / "train.py").write_text(BODY.replace("line 3\n", "first change\n"))
+    (repository / "new.py").write_text("untracked then\n")
+    (repository / "keep.py").chmod(0o755)
+    record(repository)
+    shutil_copy(repository, tmp_path / "first")
+    commit(repository)
+    (repository / "train.py").unlink()
+    (repository / "moved.py").write_text(BODY.replace("line 15\n", "second change\n"))
+    (repository / "link").symlink_to("train.py")
+    commit(repository)
+    (repository / "moved.py").write_text(BODY.replace("line 15\n", "third change") + "no end")
+    (repository / "sub").mkdir()
+    (repository / "sub" / "späť.py").write_text("untracked now")
+    record(repository)
+
+    patch = runstore("diff", "fit#1", "fit#2", "--only", "code", cwd=repository).stdout
+    (tmp_path / "p.patch").write_text(patch)
+    subprocess.run(["git", "apply", "../p.patch"], cwd=tmp_path / "first", check=True)
+
+    assert content_of(tmp_path / "first") == content_of(repository)
+    found = files(repository)
+    assert {path: one["kind"] for path, one in found.items()} == {
+        "moved.py": "renamed",
+        "link": "added",
+        "sub/späť.py": "added",
+    }
+
+
+def shutil_copy(source, to):
+    import shutil
+
+    shutil.copytree(source, to, symlinks=True, ignore=shutil.ignore_patterns(".git", ".runstore"))
+
+
+def content_of(folder):
+    """Return mode and contents of each file, links as they are."""
+    return {
+        str(file.relative_to(folder)): (
+            file.lstat().st_mode & 0o111,
+            file.readlink() if file.is_symlink() else file.read_bytes(),
+        )
+        for file in folder.rglob("*")
+        if (file.is_file() or file.is_symlink())
+        and not {".git", ".runstore"} & set(file.relative_to(folder).parts)
+    }
+
+
+def test_nothing_of_the_checkout_is_touched(repository):
+    record(repository)
+    (repository / "train.py").write_text("other\n")
+    (repository / "staged.py").write_text("staged\n")
+    git(repository, "add", "staged.py")
+    record(repository)
+    before = {
+        file: (file.stat().st_mtime_ns, file.read_bytes())
+        for file in repository.rglob("*")
+        if file.is_file() and ".runstore" not in file.parts
+    }
+
+    assert set(files(repository)) == {"train.py", "staged.py"}
+
+    after = {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in before}
+    present = {
+        file for file in repository.rglob("*") if file.is_file() and ".runstore" not in file.parts
+    }
+    assert after == before
+    assert present == set(before)
+
+
+def test_a_file_that_was_committed_meanwhile_is_no_difference(repository):
+    (repository / "new.py").write_text("x\n")
+    (repository / "train.py").write_text("y\n")
+    record(repository)
+    commit(repository)
+    record(repository)
+
+    found = told("diff", "fit#1", "fit#2", cwd=repository)
+
+    assert found["code"]["files"] == []
+    assert {"code.commit", "code.changes", "code.new files"} <= set(names(found))
+
+
+def test_what_is_no_text_is_only_named(repository):
+    (repository / "net.bin").write_bytes(b"\0\1")
+    (repository / "big.txt").write_text("x\n" * 600_000)
+    (repository / "latin.txt").write_bytes(b"caf\xe9\n")
+    commit(repository)
+    record(repository)
+    (repository / "net.bin").write_bytes(b"\0\2")
+    (repository / "big.txt").write_text("y\n" * 600_000)
+    (repository / "latin.txt").write_bytes(b"caf\xe8\n")
+    commit(repository)
+    record(repository)
+
+    found = files(repository)
+
+    assert [one["remark"] for one in found.values()] == [
+        "over 1 MB; 1,200,000 bytes",
+        "other bytes that are not UTF-8",
+        "binary; 2 bytes",
+    ]
+    assert [one["added"] for one in found.values()] == [0, 0, 0]
+
+
+def test_changes_of_binary_files_are_named(repository):
+    (repository / "net.bin").write_bytes(b"\0\1")
+    commit(repository)
+    record(repository)
+    (repository / "net.bin").write_bytes(b"\0\2")
+    (repository / "train.py").write_text("beside\n")
+    record(repository)
+
+    found = files(repository)
+
+    assert "binary" in found["net.bin"]["remark"]
+    assert found["train.py"]["added"] == 1
+
+
+def test_hostile_names_are_harmless_and_exact(repository, tmp_path):
+    record(repository)
+    for name in HOSTILE:
+        (repository / name).write_text("\x1b[2J\n")
+    commit(repository)
+    record(repository)
+
+    shown = on_terminal("diff", "fit#1", "fit#2", cwd=repository, columns=80)
+    patch = runstore("diff", "fit#1", "fit#2", "--only", "code", cwd=repository).stdout
+    clean = tmp_path / "clean"
+    clean.mkdir()
+    subprocess.run(["git", "apply"], cwd=clean, input=patch, text=True, check=True)
+
+    assert set(files(repository)) == set(HOSTILE)
+    assert sorted(one.name for one in clean.iterdir()) == sorted(HOSTILE)
+    assert "\x1b" not in shown
+    assert "\\x1b[2J" in shown
+
+
+def test_a_commit_that_is_an_option_is_not_given_to_git(repository):
+    block = {"commit": "--output=owned", "status": "complete"}
+    with Store.open(".runstore") as store:
+        for number in (1, 2):
+            with store.start("fit", capture=False) as run:
+                pass
+            change_commit(store, run.uid, f"{block['commit']}{number}")
+        found = code_changes(store, store.get("fit#1"), store.get("fit#2"))
+
+    assert not found.is_known
+    assert "is not one of git" in found.remarks[0]
+    assert not list(repository.glob("owned*"))
+
+
+def change_commit(store, uid, commit):
+    """Write a commit into the database as only another program would."""
+    import sqlite3
+
+    with sqlite3.connect(store.path / "runstore.db") as connection:
+        connection.execute("UPDATE runs SET commit_hash = ? WHERE uid = ?", (commit, uid))
+    connection.close()
+
+
+def test_commits_that_are_gone_are_said_and_the_changes_compared(repository):
+    record(repository)
+    (repository / "train.py").write_text("changed\n")
+    (repository / "new.py").write_text("new\n")
+    record(repository)
+    subprocess.run(["rm", "-rf", ".git"], cwd=repository, check=True)
+    git(repository, "init", "-q")
+
+    found = told("diff", "fit#1", "fit#2", cwd=repository)["code"]
+    ended = runstore("diff", "fit#1", "fit#2", cwd=repository)
+
+    assert not found["is_known"]
+    assert [one["new_path"] for one in found["files"]] == ["new.py", "train.py.patch"]
+    assert "in no repository that is known here" in ended.stderr
+    assert "instead" in messages(ended)[0]
+
+
+def test_the_repository_is_found_from_anywhere(repository, tmp_path):
+    record(repository)
+    (repository / "train.py").write_text("changed\n")
+    record(repository)
+
+    store = str(repository / ".runstore")
+    ended = runstore("--store", store, "diff", "fit#1", "fit#2", "--stat", cwd=tmp_path)
+
+    assert ended.stdout.splitlines()[1].split("\t")[:3] == ["train.py", "1", "20"]
+
+
+def test_without_git_there_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    record(tmp_path)
+    record(tmp_path)
+
+    ended = runstore("diff", "fit#1", "fit#2", "--only", "code", cwd=tmp_path)
+
+    assert ended.returncode == 0
+    assert ended.stdout == ""
+    assert "not in a git repository" in ended.stderr
+
+
+def test_without_capture_nothing_is_made_up(tmp_path):
+    record(tmp_path, capture=False, params={"lr": 1})
+    record(tmp_path, capture=False, params={"lr": 2})
+
+    found = told("diff", "fit#1", "fit#2", cwd=tmp_path)
+
+    assert set(names(found)) - {"status.duration_s"} == {"params.lr"}
+    assert {one["what"] for one in found["unknown"]} >= {"code", "packages"}
+
+
+def test_what_one_run_does_not_know_is_said(repository):
+    record(repository)
+    record(repository, capture=False)
+
+    ended = runstore("diff", "fit#1", "fit#2", cwd=repository)
+
+    assert "packages of fit_2 cannot be compared: they were not captured." in ended.stderr
+    assert "packages" not in ended.stdout
+
+
+def test_masked_secrets_are_said_and_no_difference(repository):
+    (repository / "train.py").write_text('password = "hunter2hunter2"\na\nb\nc\n')
+    commit(repository)
+    record(repository)
+    (repository / "train.py").write_text('password = "hunter2hunter2"\na\nb\nchanged\n')
+    record(repository)
+
+    found = told("diff", "fit#1", "fit#2", cwd=repository)["code"]
+
+    assert [one["diff"].splitlines()[-2:] for one in found["files"]] == [["-c", "+changed"]]
+    assert "secrets in its changes were masked" in found["remarks"][0]
+
+
+def test_no_code_asks_nothing(repository):
+    record(repository)
+    (repository / "train.py").write_text("changed\n")
+    record(repository)
+
+    found = told("diff", "fit#1", "fit#2", "--no-code", cwd=repository)
+
+    assert found["code"] is None
+    assert "code.changes" in names(found)
+
+
+# Runs of all kinds
+
+
+def test_a_run_is_the_same_as_itself(repository):
+    record(repository)
+
+    ended = runstore("diff", "fit#1", "latest", cwd=repository)
+
+    assert ended.stdout == ""
+    assert "mean the run fit_1" in ended.stderr
+
+
+def test_a_live_run_can_be_compared(repository):
+    record(repository, params={"lr": 1})
+    with (
+        Store.open(".runstore") as store,
+        store.start("fit", params={"lr": 2}, live=True) as run,
+    ):
+        run.log(loss=1.0)
+        found = told("compare", "fit#1", "fit#2", "--only", "params,status", cwd=repository)
+        rows = {one["key"]: one for one in found["differences"]}
+
+    assert rows["lr"]["values"] == [1, 2]
+    assert rows["status"]["values"] == ["complete", "live"]
+
+
+def test_compare_has_a_column_for_each_run(repository):
+    for lr in (1, 2, 2):
+        record(repository, params={"lr": lr, "same": 0}, logged={"loss": 1.0 / lr})
+
+    lines = runstore("compare", "fit#1", "fit#2", "fit#3", "--only", "params", cwd=repository)
+    turned = runstore(
+        "compare", "fit#1", "fit#2", "fit#3", "--only", "params,metrics", "--transpose",
+        cwd=repository,
+    )  # fmt: skip
+
+    rows = [line.split("\t") for line in lines.stdout.splitlines()]
+    assert rows[1:] == [["params.lr", "1", "2", "2"]]
+    assert [name[:6] for name in rows[0]] == ["", "fit_1_", "fit_2_", "fit_3_"]
+    rows = [line.split("\t") for line in turned.stdout.splitlines()]
+    assert rows[0] == ["", "params.lr", "metrics.loss"]
+    assert [row[1:] for row in rows[1:]] == [["1", "1"], ["2", "0.5"], ["2", "0.5"]]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+@pytest.mark.parametrize("more", [(), ("--transpose",)])
+def test_no_run_is_left_out_on_a_narrow_terminal(repository, columns, more):
+    for lr in range(9):
+        record(repository, params={"lr": lr, "a_long_parameter_name": "x" * 70 + str(lr)})
+    runs = [f"fit#{number}" for number in range(1, 10)]
+
+    shown = on_terminal(
+        "compare", *runs, "--only", "params", *more, cwd=repository, columns=columns
+    )
+
+    for number in range(1, 10):
+        assert re.search(rf"\bfit_{number}\b", shown), shown
+    assert max(map(len, shown.splitlines())) <= columns
+    # Long values are cut such that they still differ.
+    assert [f"xx{lr}'" in shown for lr in range(9)] == [True] * 9
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_diff_shows_both_values_whole_on_any_terminal(repository, columns):
+    record(repository, params={"text": "a" * 100}, logged={"loss": 2.0}, notes="one\ntwo")
+    record(repository, params={"text": "b" * 100}, logged={"loss": 1.0})
+
+    shown = on_terminal("diff", "fit#1", "fit#2", cwd=repository, columns=columns)
+
+    assert shown.count("a") >= 100
+    assert shown.count("b") >= 100
+    assert "2 → 1  (-1, -50 %)" in shown
+    assert max(map(len, shown.splitlines())) <= columns
+
+
+# From Python
+
+
+def test_a_comparison_is_a_table(repository):
+    pandas = pytest.importorskip("pandas")
+    record(repository, params={"lr": 1, "kind": "a"}, logged={"loss": 1.0})
+    record(repository, params={"lr": 1.0, "kind": "<b>"})
+
+    with Store.open(".runstore") as store:
+        found = compare_runs(store, ["fit#1", "fit#2"], sections=("params", "metrics"))
+        frame = found.to_pandas()
+        references = [run.reference for run in found.runs]
+
+    assert list(frame.index) == references
+    assert list(frame.columns) == [("params", "kind"), ("params", "lr"), ("metrics", "loss")]
+    assert [type(value) for value in frame["params", "lr"]] == [int, float]
+    assert frame["metrics", "loss"].dtype == float
+    assert pandas.isna(frame["metrics", "loss"].iloc[1])
+    assert "&lt;b&gt;" in found._repr_html_()
+    assert "<b>" not in found._repr_html_()
+    assert dict(found.__rich_repr__())["params.lr"] == ("1", "1.0")
+    assert repr(found) == "<Comparison of 2 runs: 3 differences>"
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["diff", "fit#1", "fit#9"], 3, "fit#9"),
+        (["diff", "fit#1"], 2, "B"),
+        (["diff", "fit#1", "fit#2", "--only", "param"], 2, "Did you mean 'params'?"),
+        (["diff", "fit#1", "fit#2", "-m", "los"], 3, "Did you mean 'loss'?"),
+        (["diff", "fit#1", "fit#2", "--stat", "--no-code"], 2, "--no-code"),
+        (["compare", "fit#1"], 2, "two runs"),
+        (["compare"], 2, "RUN"),
+    ],
+)
+def test_mistakes_are_told(tmp_path, arguments, code, said):
+    record(tmp_path, capture=False, logged={"loss": 1})
+    record(tmp_path, capture=False, logged={"loss": 2})
+
+    ended = runstore(*arguments, cwd=tmp_path)
+
+    assert ended.returncode == code
+    assert said in "\n".join(messages(ended))

@@ -1,0 +1,257 @@
+"""runstore why: what may explain another result, and how it is told."""
+
+import json
+import math
+
+import pytest
+
+from commands import git, messages, runstore
+from runstore import Store
+from runstore.comparing.explanation import explain
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def record(folder, params=None, result=None, *, capture=False, **more):
+    metric = more.pop("metric", "acc")
+    experiment = more.pop("experiment", "fit")
+    with Store.open(folder / ".runstore") as store:
+        with store.start(experiment, params=params, capture=capture, **more) as run:
+            if result is not None:
+                run.log({metric: result})
+        return run.reference
+
+
+def causes(folder, a="fit#1", b="fit#2", *more):
+    ended = runstore("why", a, b, *more, "--json", cwd=folder)
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    return {one["key"]: (one["weight"], one["reason"]) for one in found["causes"]}
+
+
+def test_a_parameter_that_moved_the_metric_elsewhere_comes_first(folder):
+    record(folder, {"lr": 0.1, "width": 1, "depth": 3}, 0.5)
+    record(folder, {"lr": 0.2, "width": 2, "depth": 3}, 0.9)
+    # Elsewhere lr moves the result, width does not.
+    for depth in (4, 5):
+        record(folder, {"lr": 0.1, "width": 1, "depth": depth}, 0.5)
+        record(folder, {"lr": 0.2, "width": 1, "depth": depth}, 0.88)
+        record(folder, {"lr": 0.1, "width": 2, "depth": depth}, 0.501)
+
+    found = causes(folder)
+
+    assert list(found) == ["lr", "width"]
+    assert found["lr"] == (
+        95,
+        (
+            "2 other pairs of runs differ in no other parameter, and acc moved by 0.38 there: "
+            "as much as here or more"
+        ),
+    )
+    assert found["width"][0] == 20
+
+
+def test_a_parameter_that_moved_it_the_other_way_weighs_less(folder):
+    record(folder, {"lr": 1, "x": 0}, 0.5)
+    record(folder, {"lr": 2, "x": 1}, 0.9)
+    record(folder, {"lr": 1, "x": 7}, 0.9)
+    record(folder, {"lr": 2, "x": 7}, 0.5)
+
+    weight, reason = causes(folder)["lr"]
+
+    assert weight == 70
+    assert reason.endswith("the other way")
+
+
+def test_the_pair_itself_is_no_evidence(folder):
+    record(folder, {"lr": 1}, 0.5)
+    record(folder, {"lr": 2}, 0.9)
+
+    assert causes(folder) == {
+        "lr": (55, "a parameter; no other runs differ in this parameter only")
+    }
+
+
+def test_only_runs_that_are_complete_are_evidence(folder):
+    record(folder, {"lr": 1, "x": 0}, 0.5)
+    record(folder, {"lr": 2, "x": 1}, 0.9)
+    record(folder, {"lr": 1, "x": 7}, 0.5)
+    with Store.open(".runstore") as store:
+        run = store.start("fit", params={"lr": 2, "x": 7}, capture=False)
+        run.log(acc=0.9)
+        run.finish("error")
+
+    assert causes(folder)["lr"][0] == 55
+
+
+def test_runs_of_another_experiment_are_no_evidence(folder):
+    record(folder, {"lr": 1, "x": 0}, 0.5)
+    record(folder, {"lr": 2, "x": 1}, 0.9)
+    record(folder, {"lr": 1, "x": 7}, 0.5, experiment="other")
+    record(folder, {"lr": 2, "x": 7}, 0.9, experiment="other")
+
+    assert causes(folder)["lr"][0] == 55
+
+
+def test_at_most_the_newest_200_runs_are_looked_at(folder):
+    with Store.open(".runstore") as store:
+        for number in range(230):
+            with store.start("fit", params={"lr": number}, capture=False) as run:
+                run.log(acc=number)
+        found = explain(store, "fit#1", "fit#230")
+
+    assert found.runs_seen == 200
+
+
+def test_a_seed_alone_is_told(folder):
+    record(folder, {"lr": 1, "seed": 0}, 0.5, cli="train --seed 0")
+    record(folder, {"lr": 1, "seed": 1}, 0.6, cli="train --seed 1")
+
+    found = causes(folder)
+
+    assert list(found) == ["seed", "command"]
+    assert found["seed"][1].startswith("seed only: ")
+
+
+def test_chance_is_a_cause_where_equal_runs_differ_as_much(folder):
+    record(folder, {"lr": 1, "seed": 0}, 0.5)
+    record(folder, {"lr": 2, "seed": 0}, 0.6)
+    for seed, result in ((1, 0.3), (2, 0.5), (3, 0.7)):
+        record(folder, {"lr": 1, "seed": seed}, result)
+
+    weight, reason = causes(folder)["chance"]
+
+    assert weight == 70
+    assert "differ by 0.2 in acc (6 pairs)" in reason
+
+
+def test_code_counts_by_what_differs(folder):
+    git(folder, "init", "-q", "-b", "main")
+    (folder / ".gitignore").write_text(".runstore\n")
+    for name in ("train.py", "help.py", "README.md"):
+        (folder / name).write_text("1\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "a")
+    record(folder, None, 1.0, capture=True, cli="train.py --fast")
+    (folder / "README.md").write_text("2\n")
+    record(folder, None, 2.0, capture=True, cli="train.py --fast")
+    (folder / "help.py").write_text("2\n")
+    record(folder, None, 2.0, capture=True, cli="train.py --fast")
+    (folder / "train.py").write_text("2\n")
+    record(folder, None, 2.0, capture=True, cli="train.py --fast")
+
+    assert causes(folder, "fit#1", "fit#2")["changes"] == (
+        5, "1 file differs, tests or documents: README.md",
+    )  # fmt: skip
+    assert causes(folder, "fit#1", "fit#3")["changes"] == (
+        60, "2 files differ: help.py, README.md",
+    )  # fmt: skip
+    assert causes(folder, "fit#1", "fit#4")["changes"] == (
+        80, "3 files differ, one of them is on the command line: train.py",
+    )  # fmt: skip
+    assert "changes" not in causes(folder, "fit#1", "fit#4", "--no-code")
+
+
+def test_a_run_that_failed_is_told(folder):
+    record(folder, {"lr": 1}, 0.5)
+    with Store.open(".runstore") as store:
+        store.start("fit", params={"lr": 2}, capture=False).finish("error", error="Oops")
+
+    ended = runstore("why", "fit#1", "fit#2", cwd=folder)
+
+    assert causes(folder)["status"][0] == 85
+    assert "They have no metric in common" in ended.stderr
+
+
+def test_the_result_can_be_chosen(folder):
+    with Store.open(".runstore") as store:
+        for number in (1, 2):
+            with store.start("fit", params={"lr": number}, capture=False) as run:
+                run.log(loss=1.0 * number, acc=100.0 + number, same=1.0)
+
+    def metric(*more):
+        return json.loads(runstore("why", "fit#1", "fit#2", "--json", *more, cwd=folder).stdout)
+
+    assert metric()["metric"] == "loss"
+    assert metric("-m", "acc")["change"] == {"absolute": 1.0, "relative": 1 / 101}
+    assert metric("-m", "same")["change"]["absolute"] == 0.0
+    wrong = runstore("why", "fit#1", "fit#2", "-m", "los", cwd=folder)
+    assert wrong.returncode == 3
+    assert "Did you mean 'loss'?" in messages(wrong)[1]
+
+
+def test_nothing_that_differs_is_said_with_what_is_not_known(folder):
+    record(folder, {"lr": 1}, 0.5, cli="t")
+    record(folder, {"lr": 1}, 0.6, cli="t")
+
+    ended = runstore("why", "fit#1", "fit#2", cwd=folder)
+
+    assert ended.stdout == ""
+    said = "\n".join(messages(ended))
+    assert "Nothing differs that was recorded and may explain a result." in said
+    assert "packages of fit_1 and fit_2 could not be compared: they were not captured." in said
+    assert "code of fit_1 and fit_2 could not be compared" in said
+    assert "Neither run noted what data it read" in said
+
+
+def test_values_that_are_no_numbers_are_no_evidence(folder):
+    record(folder, {"lr": 1, "x": 0}, 0.5)
+    record(folder, {"lr": 2, "x": 1}, math.nan)
+    record(folder, {"lr": 1, "x": 5}, math.inf)
+
+    ended = runstore("why", "fit#1", "fit#2", cwd=folder)
+
+    assert ended.returncode == 0
+    assert causes(folder)["lr"][0] == 55
+
+
+def test_the_same_run_twice_has_no_causes(folder):
+    record(folder, {"lr": 1}, 0.5)
+
+    ended = runstore("why", "fit#1", "latest", cwd=folder)
+
+    assert ended.stdout == ""
+    assert "Both names mean the same run." in ended.stderr
+
+
+def test_the_same_question_has_the_same_answer(folder):
+    for number in range(12):
+        record(folder, {"lr": number % 3, "x": number % 4, "y": number % 2}, number / 7)
+
+    answers = {
+        runstore(
+            "why", "fit#1", "fit#12", "--json", cwd=folder, env={"PYTHONHASHSEED": seed}
+        ).stdout
+        for seed in ("0", "1", "2")
+    }
+
+    assert len(answers) == 1
+
+
+def test_data_counts_by_its_contents(folder):
+    for number, name in enumerate(("a.csv", "a.csv", "b.csv")):
+        (folder / name).write_text(f"{min(number, 1)}\n")
+        with Store.open(".runstore") as store, store.start("fit", capture=False) as run:
+            run.use(name)
+
+    assert causes(folder, "fit#1", "fit#2")["a.csv"][0] == 75
+    renamed = causes(folder, "fit#2", "fit#3")
+    assert [renamed[name][1] for name in ("a.csv", "b.csv")] == [
+        "the same data under another name"
+    ] * 2
+
+
+def test_a_notebook_shows_the_ranking(folder):
+    record(folder, {"lr": "<b>"}, 0.5)
+    record(folder, {"lr": 2}, 0.9)
+
+    with Store.open(".runstore") as store:
+        found = explain(store, "fit#1", "fit#2", "acc")
+
+    assert "&lt;b&gt;" in found._repr_html_()
+    assert repr(found) == "<Explanation of acc: 1 cause>"
+    assert dict(found.__rich_repr__())["params.lr"][0] == 55
