@@ -80,6 +80,12 @@ class Artifacts:
     def _save_one(
         self, uid: str, path: str, keep: Keep, media_type: str | None, thing: Any = None
     ) -> tuple[Artifact, ...]:
+        with self.objects.in_use():
+            return self._save_in_use(uid, path, keep, media_type, thing)
+
+    def _save_in_use(
+        self, uid: str, path: str, keep: Keep, media_type: str | None, thing: Any
+    ) -> tuple[Artifact, ...]:
         try:
             objects, kept = self._kept(keep)
         except OSError as error:

@@ -10,11 +10,12 @@ from runstore.errors import AmbiguousReferenceError, NotFoundError, RunNotFoundE
 from runstore.model import reference as names
 from runstore.model.run import Run
 from runstore.storage.database import Database
+from runstore.storage.lookups import Lookups
 
 _CANDIDATES_SHOWN = 10
 
 
-def runs_named(database: Database, text: str) -> Sequence[Run]:
+def runs_named(database: Lookups, text: str) -> Sequence[Run]:
     """Return the runs that a name may mean; see `Store.get` for the kinds of names."""
     name = names.parse_run_name(text)
     if isinstance(name, names.Latest):
@@ -29,7 +30,7 @@ def runs_named(database: Database, text: str) -> Sequence[Run]:
     return found or database.runs_by_prefix(name.text)
 
 
-def the_one(found: Sequence[Run], name: str, place: Path) -> Run:
+def the_one(found: Sequence[Run], name: str, place: Path | str) -> Run:
     """Return the only run found.
 
     Raises:

@@ -224,12 +224,13 @@ class PutAside:
             preview = Preview(media_type=kind, body=base64.b64decode(text))
         if self._store.database.run_by_uid(uid) is None:
             raise NotFoundError(f"There is no run {uid} in this store.")
-        if body["objects"] is not None:
-            aside = Objects(Path(body["objects"]))
-            with suppress(NotFoundError):  # taken in before, up to the row
-                source = aside.whole(saved.digest, saved.size_bytes)
-                self._store.artifacts.objects.keep_file(source)
-        self._store.artifacts.table.put(saved, preview)
+        with self._store.artifacts.objects.in_use():
+            if body["objects"] is not None:
+                aside = Objects(Path(body["objects"]))
+                with suppress(NotFoundError):  # taken in before, up to the row
+                    source = aside.whole(saved.digest, saved.size_bytes)
+                    self._store.artifacts.objects.keep_file(source)
+            self._store.artifacts.table.put(saved, preview)
         if body["objects"] is not None:
             Objects(Path(body["objects"])).path_of(saved.digest).unlink(missing_ok=True)
 
@@ -260,8 +261,9 @@ class PutAside:
 
     def _take_output_file(self, path: Path) -> None:
         artifacts = self._store.artifacts
-        kept: Contents = artifacts.objects.keep_file(path)
-        artifacts.table.put_output(uid_of(path), OutputPart(path.name, *kept))
+        with artifacts.objects.in_use():
+            kept: Contents = artifacts.objects.keep_file(path)
+            artifacts.table.put_output(uid_of(path), OutputPart(path.name, *kept))
         path.unlink(missing_ok=True)
 
     def _is_over(self, uid: str) -> bool:

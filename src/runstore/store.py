@@ -6,6 +6,7 @@ import functools
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from runstore.comparing.comparison import Comparison
     from runstore.comparing.explanation import Explanation
     from runstore.model.artifacts import Artifact, Input
+    from runstore.model.deletion import Collected, Deletion
+    from runstore.model.findings import Finding
     from runstore.model.metrics import MetricSummary, Series
     from runstore.model.output import OutputLine
     from runstore.model.query import Query
@@ -53,9 +56,12 @@ if TYPE_CHECKING:
     from runstore.put_aside import PutAside
     from runstore.storage.edits import EditTable, Undone
     from runstore.storage.metrics import MetricTable
+    from runstore.storage.moves import Moves
+    from runstore.storage.trash import Trash
 
 T = TypeVar("T")
 PAGE_LIMIT = 1000
+TRASH_KEPT = timedelta(days=30)
 
 
 class _Unchanged:
@@ -244,8 +250,16 @@ class Store:
         return ActiveRun(self, self.get(run.uid))
 
     def folder_of(self, reference: str) -> Path:
-        """Return where the plain files of a run belong; the folder may not exist."""
-        return self.path / RUNS / names.folder_name(reference)
+        """Return where the plain files of a run belong; the folder may not exist.
+
+        A run that was moved keeps the folder of its first name.
+        """
+        from runstore.deleting import folders_named
+
+        run = self.database.runs_by_reference(reference)
+        former = self.moves.former_references(run[0].uid) if len(run) == 1 else []
+        there = folders_named(self, [reference, *former])
+        return there[0] if there else self.path / RUNS / names.folder_name(reference)
 
     def set_reproduce(self, uid: str, command: str) -> None:
         """Note the command that repeats a full store's run; durable on return."""
@@ -364,8 +378,7 @@ class Store:
         if not isinstance(notes, _Unchanged):
             self.edits.set_notes([run.uid], check_text(notes, "notes"), who)
         if not isinstance(experiment_name, _Unchanged):
-            target = names.check_experiment_name(experiment_name)
-            self.edits.move(run.uid, target, who)
+            self.move(run, experiment_name, author=who)
         return self._kept(run.uid)
 
     def tag(
@@ -416,29 +429,198 @@ class Store:
             lambda error: self.put_aside.notes(uid, notes, who, error),
         )
 
+    # Moving
+
+    @functools.cached_property
+    def moves(self) -> Moves:
+        """What moves runs between experiments."""
+        from runstore.storage.moves import Moves
+
+        return Moves(self.database)
+
+    def move(
+        self,
+        wanted: str | Run | Iterable[str | Run],
+        experiment_name: str,
+        *,
+        author: str | None = None,
+    ) -> tuple[Run, ...]:
+        """Put runs under another experiment, all at once; durable on return.
+
+        Each gets the next number there, or the one that it had there before. Its old reference
+        and its old number keep finding it.
+
+        Args:
+            wanted: Any names of runs, or runs.
+            experiment_name: The experiment; made when it is new.
+            author: Who moves them; by default the user of this process.
+
+        Returns:
+            The runs as they are now.
+
+        Raises:
+            RunNotFoundError: There is no such run; nothing was moved.
+            InvalidValueError: No experiment can have this name.
+        """
+        from runstore.deleting import moved
+
+        return moved(self, wanted, experiment_name, author or current_author())
+
+    def rename_experiment(
+        self, old: str, new: str, *, merge: bool = False, author: str | None = None
+    ) -> int:
+        """Give an experiment another name; its runs keep their numbers. Durable on return.
+
+        Deleted runs get it as well. Old references keep finding their runs, and no number of the
+        old name is used again.
+
+        Args:
+            old: The experiment.
+            new: Its new name.
+            merge: Whether that may be another experiment, where the runs get new numbers.
+            author: Who does it; by default the user of this process.
+
+        Returns:
+            How many runs have the new name now.
+
+        Raises:
+            ConflictError: There is an experiment of the new name.
+            InvalidValueError: No experiment can have this name.
+            NotFoundError: There is no such experiment; the nearest name is told.
+        """
+        from runstore.deleting import renamed
+
+        return renamed(self, old, new, author or current_author(), is_merge=merge)
+
+    # Deleting
+
+    @functools.cached_property
+    def trash_table(self) -> Trash:
+        """The deleted runs."""
+        from runstore.storage.trash import Trash
+
+        return Trash(self.database)
+
+    def delete(
+        self,
+        wanted: str | Run | Iterable[str | Run],
+        *,
+        dry: bool = False,
+        force: bool = False,
+        author: str | None = None,
+    ) -> Deletion:
+        """Put runs into the trash, all at once; durable on return.
+
+        They can be restored until they are removed for good: see `collect_garbage`. Their numbers
+        are never used again.
+
+        Args:
+            wanted: Any names of runs, or runs, such as `store.find("status = 'error'")`.
+            dry: Only say what would be deleted.
+            force: Also runs that seem to be executed.
+            author: Who deletes them; by default the user of this process.
+
+        Returns:
+            The runs, the bytes that go with them for good, and the runs that depend on them.
+
+        Raises:
+            RunActiveError: One of them is being executed; nothing was deleted.
+            RunNotFoundError: There is no such run; nothing was deleted.
+        """
+        from runstore.deleting import delete
+
+        who = author or current_author()
+        return delete(self, wanted, author=who, is_dry=dry, is_forced=force)
+
+    def restore(
+        self, wanted: str | Run | Iterable[str | Run], *, author: str | None = None
+    ) -> tuple[Run, ...]:
+        """Take runs out of the trash, all at once; durable on return.
+
+        Args:
+            wanted: Any names of deleted runs; `latest` is the one that was deleted last.
+            author: Who restores them; by default the user of this process.
+
+        Returns:
+            The runs as they are now, which is as they were.
+
+        Raises:
+            RunNotFoundError: There is no such run in the trash; nothing was restored.
+        """
+        from runstore.deleting import restore
+
+        return restore(self, wanted, author=author or current_author())
+
+    def trash(self, *, limit: int = PAGE_LIMIT) -> tuple[Run, ...]:
+        """Return runs that were deleted and can be restored, the last deleted one first."""
+        return self._with_source(self.trash_table.newest(limit))
+
+    def collect_garbage(
+        self,
+        *,
+        older_than: timedelta = TRASH_KEPT,
+        dry: bool = False,
+        shrink: bool = False,
+    ) -> Collected:
+        """Remove for good what nobody needs; doing it twice changes nothing.
+
+        Runs that were in the trash for long enough go, all but their names; then contents that
+        no run refers to, kept or in the trash, and what crashed programs left. Nothing that is
+        being saved meanwhile is lost.
+
+        Args:
+            older_than: How long a run has been in the trash; zero empties it. 30 days by default.
+            dry: Only say what would be removed.
+            shrink: Whether to give free room within the database to the disk as well; all who
+                write wait meanwhile.
+
+        Returns:
+            What was removed, and what is left in the trash.
+
+        Raises:
+            StoreError: The store cannot be written, or somebody saves for longer than a minute.
+                What was removed by then was not needed; the next time goes on.
+        """
+        from runstore.collecting import collect
+
+        return collect(self, older_than=older_than, is_dry=dry, shrink=shrink)
+
+    def check(self, *, deep: bool = False) -> tuple[Finding, ...]:
+        """Look the store over, changing nothing: what is damaged, dangling, orphaned, unused.
+
+        Args:
+            deep: Whether to read all contents, and all of the database, for damage.
+
+        Returns:
+            What was found; nothing where all is well.
+        """
+        from runstore.checking import check
+
+        return check(self, is_deep=deep)
+
     def undo(
         self, name: str | None = None, *, author: str | None = None, dry: bool = False
     ) -> tuple[Undone, ...]:
-        """Take the last edit back: notes, tags, a move; everything that was done at once.
+        """Take the last edit back: notes, tags, a move, a deletion; all that was done at once.
 
         Asking again takes the edit before it back. It leaves events too.
 
         Args:
-            name: The last edit of this run, whoever made it; None for the last one of the author.
+            name: The last edit of this run, kept or in the trash, whoever made it; None for the
+                last one of the author.
             author: By default the user of this process.
             dry: Only say what would be taken back.
 
         Returns:
-            For each edit the run's uid and its event.
+            For each edit the run's uid, its reference before that, and the event of the edit.
 
         Raises:
             NotFoundError: There is nothing to take back.
             ConflictError: Somebody changed the same since; nothing was changed.
         """
-        uid = None if name is None else self.get(name).uid
-        who = author or current_author()
-        work = self.edits.last_operation if dry else self.edits.undo
-        return tuple(work(who, uid))
+        from runstore.deleting import undone
+
+        return undone(self, name, author or current_author(), is_dry=dry)
 
     def events(self, name: str) -> tuple[Event, ...]:
         """Return the edits of a run, oldest first."""
@@ -458,6 +640,11 @@ class Store:
             AmbiguousReferenceError: Several do; the error lists them.
         """
         found = self.evidence.settled(runs_named(self.database, name))
+        if not found:
+            from runstore.deleting import what_became_of
+
+            if error := what_became_of(self, name):
+                raise error
         return the_one(found, name, self.path).reading_from(self)
 
     def _with_source(self, runs: Sequence[Run]) -> tuple[Run, ...]:

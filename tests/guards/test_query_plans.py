@@ -16,6 +16,7 @@ SHOWS_ALL_RUNS = {"KEPT_ROWS", "KEPT_IDS"}
 # thousand, a page's parameter sets.
 SORTS_A_FEW = {
     "RUNS_BY_ALIAS",
+    "RUNS_BY_ALIAS_PREFIX",
     "RUNS_BY_NUMBER",
     "NEWEST_RUNS_OF_EXPERIMENT",
     "RECENT_REFERENCES",

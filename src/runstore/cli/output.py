@@ -13,7 +13,7 @@ import click
 
 from runstore.cli.plain import plain
 from runstore.model.legible import duration_text
-from runstore.model.run import Run
+from runstore.model.run import DELETED, Run
 from runstore.model.status import Status
 
 if TYPE_CHECKING:
@@ -247,6 +247,8 @@ def tags_text(tags: Mapping[str, str]) -> str:
 
 def edit_text(field: str, old: str | None, new: str | None) -> str:
     """Return an edit as people read it: `tags.phase: (none) → pilot`."""
+    if field == DELETED:
+        old, new = ("kept" if one is None else "in the trash" for one in (old, new))
     before, after = ("(none)" if one is None else one or "(set)" for one in (old, new))
     return f"{field}: {before} → {after}"
 

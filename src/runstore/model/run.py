@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from runstore.model.output import OutputLine
 
 
+DELETED = "deleted"  # the field of an event that put a run into the trash, or took it out
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
     """A name that runs are grouped under.
@@ -46,8 +49,8 @@ class Event:
     Attributes:
         at: When (UTC).
         author: Who.
-        field: What was changed: `notes`, `tags.<key>`, `experiment_name`, `reference` …
-        old: Its value before; None for none.
+        field: What was changed: `notes`, `tags.<key>`, `experiment_name`, `reference`, `deleted`.
+        old: Its value before; None for none. Of `deleted`, when it was put into the trash.
         new: Its value since; None for none.
         operation: The same for everything that was done at once; None for what cannot be undone.
         undoes: The operation that this one took back; None for an edit of its own.
@@ -118,6 +121,7 @@ class Run:
         process: Which process executes it; None for a run that was imported.
         facts: What was captured at the start.
         block: The metadata block as another tool wrote it, JSON text; None for our own runs.
+        deleted_at: When it was put into the trash (UTC); None for a run that is kept.
         tags: Labels with their values; the empty text for a label alone.
         source: What reads its metrics; the store it came from.
     """
@@ -145,6 +149,7 @@ class Run:
     process: ProcessIdentity | None = None
     facts: Facts = field(default_factory=Facts)
     block: str | None = None
+    deleted_at: datetime | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     source: RunSource | None = field(default=None, repr=False, compare=False)
 

@@ -12,7 +12,7 @@ from runstore.storage.drivers import Connection
 from runstore.storage.rows import from_micros, to_micros
 
 _OF_RUN = "run_id = (SELECT id FROM runs WHERE uid = :uid)"
-RUN_ID = "SELECT id FROM runs WHERE uid = :uid"
+RUN_ID = "SELECT id FROM runs WHERE uid = :uid AND purged_at IS NULL"
 PUT_ARTIFACT = """
     INSERT INTO artifacts (run_id, path, digest, size_bytes, media_type, saved_at)
     VALUES (:run_id, :path, :digest, :size_bytes, :media_type, :saved_at)

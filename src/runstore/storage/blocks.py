@@ -28,7 +28,7 @@ from runstore.storage.database import Database, Edit, add_event, now_micros
 from runstore.storage.drivers import Connection
 
 _FROM_RUNS = "FROM runs r JOIN experiments e ON e.id = r.experiment_id"
-_BLOCK_ROWS = f"SELECT {sql.RUN_COLUMNS}, r.changed, r.deleted_at {_FROM_RUNS}"
+_BLOCK_ROWS = f"SELECT {sql.RUN_COLUMNS}, r.changed {_FROM_RUNS}"
 
 NEWEST_CHANGE = "SELECT coalesce(max(changed), 0) FROM runs"
 BORN_AT = "SELECT applied_at FROM schema_migrations WHERE version = 1"
@@ -128,8 +128,8 @@ class BlockTable:
         return [
             BlockRow(
                 id=row[0],
-                changed=row[26],
-                is_deleted=row[27] is not None,
+                changed=row[27],
+                is_deleted=row[26] is not None,
                 run=rows.run_from_row(row, tuple(sets.get(row[0], ())), {}),
             )
             for row in found

@@ -24,16 +24,15 @@ from runstore.storage import rows
 from runstore.storage import statements as sql
 from runstore.storage.drivers import Connection
 from runstore.storage.drivers.sqlite import SQLiteDriver
+from runstore.storage.lookups import AFTER_ANY_TEXT, Lookups
 from runstore.storage.migrations import CURRENT_VERSION, SCHEMA_VERSION
 
 # The first key of a newest-first page: later than any run.
 BEYOND_NEWEST = (2**62, 2**62)
-_MANY = 20  # matches of a prefix, beyond which only some are told
 # How long a program waits for a database that another one holds; then the spool takes it.
 PATIENCE_S = 5.0
 # The same at the end of a run, when many may end at once and nothing waits for them.
 END_PATIENCE_S = 20.0
-_AFTER_ANY_TEXT = "\U0010ffff"
 
 
 class NewRun(NamedTuple):
@@ -105,13 +104,19 @@ def add_event(connection: Connection, run_id: int, edit: Edit) -> None:
     connection.execute(sql.ADD_EVENT, event)
 
 
-def run_row(connection: Connection, uid: str) -> Any:
+def run_row(connection: Connection, uid: str, *, or_trashed: bool = False) -> Any:
     """Return the row of a run, in the order of `statements.RUN_COLUMNS`.
+
+    Args:
+        connection: Within a transaction of the caller.
+        uid: The run.
+        or_trashed: Whether a run in the trash will do.
 
     Raises:
         RunNotFoundError: There is no such run.
     """
-    row = connection.execute(sql.RUN_BY_UID, {"uid": uid}).fetchone()
+    statement = sql.RUN_OR_TRASHED_BY_UID if or_trashed else sql.RUN_BY_UID
+    row = connection.execute(statement, {"uid": uid}).fetchone()
     if row is None:
         raise RunNotFoundError(f"There is no run {uid} in this store.")
     return row
@@ -132,7 +137,7 @@ def now_micros() -> int:
     return time.time_ns() // 1000
 
 
-class Database:
+class Database(Lookups):
     """The runs of one store.
 
     Args:
@@ -402,40 +407,6 @@ class Database:
             tags.setdefault(run_id, {})[key] = value
         return tags
 
-    def run_by_uid(self, uid: str) -> Run | None:
-        """Return the run, or None."""
-        found = self.select_runs(sql.RUN_BY_UID, {"uid": uid})
-        return found[0] if found else None
-
-    def runs_by_reference(self, reference: str) -> list[Run]:
-        """Return runs of this reference, of today or from before a move; 21 at most."""
-        parameters = {"reference": reference}
-        return self.select_runs(sql.RUNS_BY_REFERENCE, parameters) or self.select_runs(
-            sql.RUNS_BY_ALIAS, parameters
-        )
-
-    def runs_by_number(self, experiment_name: str, number: int) -> list[Run]:
-        """Return runs of this number; a negative one counts from the newest, -1."""
-        if number < 0:
-            parameters = {"experiment": experiment_name, "back": -number - 1}
-            return self.select_runs(sql.RUN_FROM_END, parameters)
-        parameters = {"experiment": experiment_name, "number": number}
-        return self.select_runs(sql.RUNS_BY_NUMBER, parameters)
-
-    def runs_by_prefix(self, prefix: str) -> list[Run]:
-        """Return runs whose reference or uid begins so, the newest where there are many."""
-        bounds = {"begin": prefix, "end": prefix + _AFTER_ANY_TEXT}
-        found = self.select_runs(sql.RUNS_BY_REFERENCE_PREFIX, bounds)
-        if len(found) > _MANY:
-            recent = self.select_runs(sql.RECENT_RUNS_BY_PREFIX, bounds)
-            found = recent if len(recent) > 1 else found
-        return found or self.select_runs(sql.RUNS_BY_UID_PREFIX, bounds)
-
-    def latest_run(self) -> Run | None:
-        """Return the newest run of the store, or None."""
-        found = self.select_runs(sql.LATEST_RUN, {})
-        return found[0] if found else None
-
     def newest_runs(
         self, experiment_name: str | None, *, limit: int, before: tuple[int, int]
     ) -> list[tuple[tuple[int, int], Run]]:
@@ -477,7 +448,7 @@ class Database:
 
     def references_with_prefix(self, prefix: str, limit: int) -> list[str]:
         """Return references that begin so: recent ones, newest first, then others by name."""
-        bounds = {"begin": prefix, "end": prefix + _AFTER_ANY_TEXT, "limit": limit}
+        bounds = {"begin": prefix, "end": prefix + AFTER_ANY_TEXT, "limit": limit}
         with self.driver.read() as connection:
             found = connection.execute(sql.RECENT_REFERENCES, bounds).fetchall()
             if len(found) < limit:

@@ -1,4 +1,4 @@
-"""What people write about runs: notes, tags, names; each edit leaves an event."""
+"""What people write about runs: notes and tags; each edit leaves an event, and can be undone."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from runstore.errors import ConflictError, NotFoundError
-from runstore.model.reference import build_reference, new_uid
-from runstore.model.run import Event
+from runstore.model.reference import new_uid
+from runstore.model.run import DELETED, Event
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, add_event, run_row
 from runstore.storage.drivers import Connection
-from runstore.storage.rows import event_from_row
+from runstore.storage.moves import move_back
+from runstore.storage.rows import event_from_row, moment_of, moment_text
+from runstore.storage.trash import set_deleted
 
 TAG = "tags."
 
@@ -23,24 +25,6 @@ PUT_TAG = """
 """
 REMOVE_TAG = "DELETE FROM tags WHERE run_id = :run_id AND key = :key"
 MARK_CHANGED = f"UPDATE runs SET changed = {sql.NEXT_CHANGE} WHERE id = :id"  # noqa: S608 - a constant
-# Imported runs may share a number; a run that comes back takes a free place beside them.
-MOVE_RUN = f"""
-    UPDATE runs SET experiment_id = :experiment_id, run_number = :run_number,
-        duplicate = (
-            SELECT coalesce(max(o.duplicate) + 1, 0) FROM runs o
-            WHERE o.experiment_id = :experiment_id AND o.run_number = :run_number
-        ),
-        reference = :reference, changed = {sql.NEXT_CHANGE}
-    WHERE id = :id
-"""  # noqa: S608 - a constant
-EXPERIMENT_ID = "SELECT id FROM experiments WHERE name = :name"
-ADD_ALIAS = """
-    INSERT INTO reference_aliases (reference, run_id) VALUES (:reference, :run_id)
-    ON CONFLICT (reference, run_id) DO NOTHING
-"""
-REMOVE_ALIAS = """
-    DELETE FROM reference_aliases WHERE reference = :reference AND run_id = :run_id
-"""
 EVENTS_OF_RUN = """
     SELECT at, author, field, old, new, operation, undoes FROM events
     WHERE run_id = :run_id ORDER BY id
@@ -58,16 +42,18 @@ LAST_OPERATION_OF_RUN = f"""
     ORDER BY e.id DESC LIMIT 1
 """  # noqa: S608 - a constant
 EVENTS_OF_OPERATION = """
-    SELECT e.at, e.author, e.field, e.old, e.new, e.operation, e.undoes, r.uid
+    SELECT e.at, e.author, e.field, e.old, e.new, e.operation, e.undoes, r.uid,
+        r.reference
     FROM events e JOIN runs r ON r.id = e.run_id
     WHERE e.operation = :operation ORDER BY e.id DESC
 """
 
 
 class Undone(NamedTuple):
-    """An edit that was taken back: the run, and the event of the edit."""
+    """An edit that was taken back: the run, its reference before that, the event of the edit."""
 
     uid: str
+    reference: str
     event: Event
 
 
@@ -80,7 +66,6 @@ class EditTable:
 
     def __init__(self, database: Database) -> None:
         self._driver = database.driver
-        self._next_number = database.next_number
 
     def set_notes(self, uids: Iterable[str], notes: str | None, author: str) -> None:
         """Replace the notes of runs; the same notes again leave no event."""
@@ -107,29 +92,10 @@ class EditTable:
                         edit = Edit(TAG + key, old, value, author, operation)
                         add_event(connection, run_id, edit)
 
-    def move(self, uid: str, experiment_name: str, author: str) -> None:
-        """Put a run under another experiment, with that one's next number.
-
-        The old reference keeps finding the run; its number is never given again.
-        """
-        operation = new_uid()
-        with self._driver.write() as connection:
-            row = run_row(connection, uid)
-            if row[2] == experiment_name:
-                return
-            experiment_id, number = self._next_number(connection, experiment_name)
-            reference = build_reference(experiment_name, number, row[5])
-            _move(connection, row[0], experiment_id, number, row[4], reference)
-            for field, old, new in (
-                ("experiment_name", row[2], experiment_name),
-                ("reference", row[4], reference),
-            ):
-                add_event(connection, row[0], Edit(field, old, new, author, operation))
-
     def events(self, uid: str) -> list[Event]:
-        """Return the edits of a run, oldest first."""
+        """Return the edits of a run, oldest first; of one in the trash as well."""
         with self._driver.read() as connection:
-            run_id = run_row(connection, uid)[0]
+            run_id = run_row(connection, uid, or_trashed=True)[0]
             found = connection.execute(EVENTS_OF_RUN, {"run_id": run_id}).fetchall()
         return [event_from_row(row) for row in found]
 
@@ -154,8 +120,8 @@ class EditTable:
         operation = new_uid()
         with self._driver.write() as connection:
             last = self._last(connection, author, uid)
-            for run_uid, event in last:
-                row = run_row(connection, run_uid)
+            for run_uid, _, event in last:
+                row = run_row(connection, run_uid, or_trashed=True)
                 _apply_old(connection, row, event)
                 back = Edit(event.field, event.new, event.old, author, operation, event.operation)
                 add_event(connection, row[0], back)
@@ -165,12 +131,12 @@ class EditTable:
         if uid is None:
             found = connection.execute(LAST_OPERATION, {"author": author}).fetchone()
         else:
-            run_id = run_row(connection, uid)[0]
+            run_id = run_row(connection, uid, or_trashed=True)[0]
             found = connection.execute(LAST_OPERATION_OF_RUN, {"run_id": run_id}).fetchone()
         if found is None:
             raise NotFoundError("There is no edit to take back.", kept="Nothing was changed.")
         rows = connection.execute(EVENTS_OF_OPERATION, {"operation": found[0]}).fetchall()
-        return [Undone(row[7], event_from_row(row[:7])) for row in rows]
+        return [Undone(row[7], row[8], event_from_row(row[:7])) for row in rows]
 
 
 def _put_tag(connection: Connection, run_id: int, key: str, value: str | None) -> str | None:
@@ -188,15 +154,6 @@ def _put_tag(connection: Connection, run_id: int, key: str, value: str | None) -
     return old
 
 
-def _move(
-    connection: Connection, run_id: int, experiment_id: int, number: int, old: str, new: str
-) -> None:
-    place = {"experiment_id": experiment_id, "run_number": number, "reference": new}
-    connection.execute(MOVE_RUN, {"id": run_id, **place})
-    connection.execute(REMOVE_ALIAS, {"reference": new, "run_id": run_id})
-    connection.execute(ADD_ALIAS, {"reference": old, "run_id": run_id})
-
-
 def _undo_notes(connection: Connection, row: Sequence[Any], event: Event) -> None:
     _check_same(event, row[11])
     connection.execute(EDIT_NOTES, {"id": row[0], "new": event.old})
@@ -208,15 +165,13 @@ def _undo_tag(connection: Connection, row: Sequence[Any], event: Event) -> None:
 
 
 def _undo_reference(connection: Connection, row: Sequence[Any], event: Event) -> None:
-    """Give a moved run its old number back, which nobody else ever gets."""
     _check_same(event, row[4])
-    old = event.old or ""
-    timestamp = row[5]
-    name, _, number = old.removesuffix(f"_{timestamp}").rpartition("_")
-    found = connection.execute(EXPERIMENT_ID, {"name": name}).fetchone()
-    if found is None:
-        raise NotFoundError(f"There is no experiment {name!r} any more.")
-    _move(connection, row[0], found[0], int(number), row[4], old)
+    move_back(connection, row, event.old or "")
+
+
+def _undo_deleted(connection: Connection, row: Sequence[Any], event: Event) -> None:
+    _check_same(event, None if row[26] is None else moment_text(row[26]))
+    set_deleted(connection, row[0], None if event.old is None else moment_of(event.old))
 
 
 def _undo_nothing(_connection: Connection, row: Sequence[Any], event: Event) -> None:
@@ -227,6 +182,7 @@ _UNDO: Mapping[str, Callable[[Connection, Sequence[Any], Event], None]] = {
     "notes": _undo_notes,
     "reference": _undo_reference,
     "experiment_name": _undo_nothing,
+    DELETED: _undo_deleted,
 }
 
 

@@ -17,7 +17,7 @@ from runstore.storage.drivers import Connection
 from runstore.storage.points import KeyOf, read_points, writer_of
 from runstore.storage.spool import uid_of
 
-RUN_OF_UID = "SELECT id, status FROM runs WHERE uid = :uid"
+RUN_OF_UID = "SELECT id, status FROM runs WHERE uid = :uid AND purged_at IS NULL"
 MARK_OF = "SELECT position FROM spool_marks WHERE name = :name"
 SET_MARK = """
     INSERT INTO spool_marks (name, position) VALUES (:name, :position)

@@ -13,17 +13,20 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from runstore.errors import NotFoundError, StoreCorruptError
+from runstore.storage.file_locks import locked
 
 _CHUNK_BYTES = 1 << 20
 _READ_ONLY = 0o444
 # Source: Linux, include/uapi/linux/fs.h: FICLONE; ioctl_ficlone(2).
 _FICLONE = 0x40049409
 _ASIDE = "incoming"
+_LOCK = "lock"
+_SAVING_PATIENCE_S, _CLEANING_PATIENCE_S = 20.0, 60.0
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 
@@ -56,12 +59,51 @@ class Objects:
             raise ValueError(f"{digest!r} is no SHA-256 in hex")
         return self.folder / digest[:2] / digest[2:]
 
+    # Saving and cleaning up at the same time
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Let nobody clean up within the block: what is kept in it gets its reference there."""
+        with ExitStack() as stack:
+            # Where there is no lock to be had, who cleans up spares what is new.
+            with suppress(OSError):
+                # Not its parents: a store that was moved away would be hidden by a new one.
+                self.folder.mkdir(exist_ok=True)
+                lock = locked(self.folder / _LOCK, is_shared=True, patience_s=_SAVING_PATIENCE_S)
+                stack.enter_context(lock)
+            yield
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Let nobody save within the block; yields False where that cannot be had.
+
+        Raises:
+            StoreLockedError: Somebody saves for longer than a minute.
+        """
+        with locked(self.folder / _LOCK, is_shared=False, patience_s=_CLEANING_PATIENCE_S) as held:
+            yield held
+
+    def files(self) -> Iterator[Path]:
+        """Yield every file below the folder, whatever it is; the lock is left out."""
+        for place, folders, names in os.walk(self.folder):
+            folders.sort()
+            yield from (Path(place, name) for name in sorted(names) if name != _LOCK)
+
+    def digest_at(self, path: Path) -> str | None:
+        """Return the digest that a file below the folder is named by; None for any other file."""
+        digest = path.parent.name + path.name
+        is_place = _DIGEST.fullmatch(digest) is not None and path == self.path_of(digest)
+        return digest if is_place else None
+
+    def is_leftover(self, path: Path) -> bool:
+        """Tell whether a file was on its way in."""
+        return path.parent == self.folder / _ASIDE
+
     # In
 
     @contextmanager
     def aside(self, suffix: str = "") -> Iterator[Path]:
         """Give a path to write to, on the same disk; removed in the end if it is still there."""
-        # Not its parents: a store that was moved away would be hidden by a new one.
         self.folder.mkdir(exist_ok=True)
         place = self.folder / _ASIDE
         place.mkdir(exist_ok=True)

@@ -18,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 
 from runstore.model.output import LOGGING, STDERR, STDOUT, OutputLine
+from runstore.storage.file_locks import lock_now
 
 LETTERS = {STDOUT: b"o", STDERR: b"e", LOGGING: b"l"}
 _STREAMS = {letter: name for name, letter in LETTERS.items()}
@@ -82,7 +83,7 @@ class OutputFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        _lock(self._file)
+        lock_now(self._file)
         self._rows: deque[_Row] = deque()
         self._end = 0
         self._cursors: dict[bytes, _Cursor] = {}
@@ -254,22 +255,9 @@ def is_being_written(path: Path) -> bool:
     except OSError:
         return False
     try:
-        return not _lock(file)
+        return lock_now(file) is False
     finally:
         os.close(file)
-
-
-def _lock(file: int) -> bool:
-    """Lock a file; False where another process has it. Where there are no locks, it is ours."""
-    try:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except (ImportError, OSError):
-        return True
-    return True
 
 
 def _write_all(file: int, data: bytes, position: int) -> None:

@@ -26,6 +26,16 @@ def from_micros(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
+def moment_text(micros: int) -> str:
+    """Return microseconds since 1970 as ISO 8601 with Z; `moment_of` reads it back."""
+    return from_micros(micros).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def moment_of(text: str) -> int:
+    """Return the microseconds since 1970 of a `moment_text`."""
+    return to_micros(datetime.fromisoformat(text.replace("Z", "+00:00")))
+
+
 def _optional_time(micros: int | None) -> datetime | None:
     return None if micros is None else from_micros(micros)
 
@@ -83,6 +93,7 @@ def run_from_row(
         process=process,
         facts=facts_from_text(row[24]),
         block=row[25],
+        deleted_at=_optional_time(row[26]),
         parameter_sets=sets,
         tags=tags,
     )

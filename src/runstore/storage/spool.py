@@ -135,6 +135,10 @@ class Spool:
         """Return the files of printed lines of a run, or of all, the oldest first."""
         return self._files(OUTPUT_SUFFIX, uid)
 
+    def every_file(self) -> list[Path]:
+        """Return all files of all places, whatever they are."""
+        return self._files("")
+
     def _files(self, suffix: str, uid: str = "") -> list[Path]:
         found: list[tuple[str, str]] = []
         for place in self._places_to_read():

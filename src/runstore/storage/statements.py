@@ -10,10 +10,13 @@ RUN_COLUMNS = (
     "r.id, r.uid, e.name, r.run_number, r.reference, r.timestamp, r.status, r.started_at,"
     " r.ended_at, r.last_seen_at, r.parent_uid, r.notes, r.error, r.traceback, r.exit_code,"
     " r.commit_hash, r.workdir_dirty, r.cli, r.full_store, r.reproduce, r.hostname, r.boot_id,"
-    " r.pid, r.process_started, r.facts, r.block"
+    " r.pid, r.process_started, r.facts, r.block, r.deleted_at"
 )
 _RUNS = f"SELECT {RUN_COLUMNS} FROM runs r JOIN experiments e ON e.id = r.experiment_id"
+# Runs that are kept, those in the trash, and those of which only the name is left.
 KEPT = "r.deleted_at IS NULL"
+TRASHED = "r.deleted_at IS NOT NULL AND r.purged_at IS NULL"
+PURGED = "r.purged_at IS NOT NULL"
 _UNFINISHED = "('queued', 'running', 'live')"
 # Write transactions are serialised in SQLite, so nobody else takes the same change number.
 NEXT_CHANGE = "(SELECT coalesce(max(changed), 0) + 1 FROM runs)"
@@ -65,7 +68,8 @@ START_RUN = f"""
 """
 
 SET_REPRODUCE = f"""
-    UPDATE runs SET reproduce = :reproduce, changed = {NEXT_CHANGE} WHERE uid = :uid
+    UPDATE runs SET reproduce = :reproduce, changed = {NEXT_CHANGE}
+    WHERE uid = :uid AND purged_at IS NULL
 """
 
 INSERT_VALUES = """
@@ -81,10 +85,16 @@ INSERT_PARAM = """
 """
 
 RUN_BY_UID = f"{_RUNS} WHERE r.uid = :uid AND {KEPT}"
+RUN_OR_TRASHED_BY_UID = f"{_RUNS} WHERE r.uid = :uid AND r.purged_at IS NULL"
 RUNS_BY_REFERENCE = f"{_RUNS} WHERE r.reference = :reference AND {KEPT} ORDER BY r.id LIMIT 21"
 RUNS_BY_ALIAS = f"""
     {_RUNS} JOIN reference_aliases a ON a.run_id = r.id
     WHERE a.reference = :reference AND {KEPT} ORDER BY r.id LIMIT 21
+"""
+# The number that a run had in an experiment it was moved from: `mnist_7_` begins the old name.
+RUNS_BY_ALIAS_PREFIX = f"""
+    {_RUNS} JOIN reference_aliases a ON a.run_id = r.id
+    WHERE a.reference >= :begin AND a.reference < :end AND {KEPT} ORDER BY r.id LIMIT 21
 """
 RUNS_BY_NUMBER = f"""
     {_RUNS} WHERE e.name = :experiment AND r.run_number = :number AND {KEPT}
@@ -143,7 +153,7 @@ TAGS_OF_RUNS = """
 
 EXPERIMENTS = """
     SELECT e.name, e.last_run_number, count(r.id), max(r.started_at)
-    FROM experiments e LEFT JOIN runs r ON r.experiment_id = e.id AND r.deleted_at IS NULL
+    FROM experiments e JOIN runs r ON r.experiment_id = e.id AND r.deleted_at IS NULL
     GROUP BY e.id, e.name, e.last_run_number
     ORDER BY max(r.started_at) DESC, e.name
 """
@@ -169,7 +179,7 @@ FINISH_RUN = f"""
     UPDATE runs SET status = :status, ended_at = :ended_at, last_seen_at = :ended_at,
         error = coalesce(:error, error), traceback = coalesce(:traceback, traceback),
         exit_code = coalesce(:exit_code, exit_code), changed = {NEXT_CHANGE}
-    WHERE uid = :uid AND status IN ('queued', 'running', 'live', 'lost')
+    WHERE uid = :uid AND status IN ('queued', 'running', 'live', 'lost') AND purged_at IS NULL
 """
 
 # The process is part of the condition: another one may have resumed the run meanwhile.
@@ -201,7 +211,7 @@ ADD_EVENT = """
     VALUES (:run_id, :at, :author, :field, :old, :new, :operation, :undoes)
 """
 
-FACTS_OF_RUN = "SELECT id, facts FROM runs WHERE uid = :uid"
+FACTS_OF_RUN = "SELECT id, facts FROM runs WHERE uid = :uid AND purged_at IS NULL"
 SET_FACTS = "UPDATE runs SET facts = :facts WHERE id = :id"
 ADD_DOCUMENT = """
     INSERT INTO documents (hash, body) VALUES (:hash, :body) ON CONFLICT (hash) DO NOTHING

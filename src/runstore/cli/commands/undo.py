@@ -7,7 +7,8 @@ import click
 from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
 from runstore.cli.output import edit_text, terminal_safe
-from runstore.errors import NotFoundError
+
+_SHOWN = 50
 
 
 @click.command(short_help="Take the last edit back.")
@@ -16,14 +17,13 @@ from runstore.errors import NotFoundError
 def command(run: str | None, *, dry_run: bool) -> None:
     """Take back the last edit you made, or the last one of RUN, whoever made it.
 
-    Edits are notes, tags, and moves to another experiment. What one command did is taken back at
-    once; asking again takes back the edit before it.
+    Edits are notes, tags, deletions, and moves to another experiment. What one command did is
+    taken back at once; asking again takes back the edit before it.
     """
     with open_store() as store:
-        for uid, event in store.undo(run, dry=dry_run):
-            try:
-                reference = store.get(uid).reference
-            except NotFoundError:
-                reference = uid
-            what = edit_text(event.field, event.new, event.old)
-            click.echo(terminal_safe(f"{reference}\t{what}"))
+        undone = store.undo(run, dry=dry_run)
+    for _, reference, event in undone[:_SHOWN]:
+        what = edit_text(event.field, event.new, event.old)
+        click.echo(terminal_safe(f"{reference}\t{what}"))
+    if len(undone) > _SHOWN:
+        click.echo(f"runstore: and {len(undone) - _SHOWN:,} more edits.", err=True)

@@ -57,5 +57,14 @@ class Driver(Protocol):
     def copy_aside(self, suffix: str) -> None:
         """Keep a copy of the database before its tables change."""
 
+    def reusable_bytes(self) -> int:
+        """Return the room within the database that is free for new rows."""
+
+    def shrink(self) -> None:
+        """Give the room that is free within the database to the disk; others wait meanwhile."""
+
+    def problems(self, *, is_deep: bool) -> list[str]:
+        """Return what the engine finds wrong with the database; reads all of it."""
+
     def close(self) -> None:
         """Give back every connection."""

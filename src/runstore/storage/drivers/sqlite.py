@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 BUSY_TIMEOUT_S = 60.0
+_PROBLEMS_TOLD = 100
 APPLICATION_ID = 0x72756E73  # "runs"; marks the file as ours (PRAGMA application_id)
 
 TYPES: Mapping[str, str] = {
@@ -157,6 +158,36 @@ class SQLiteDriver:
                 connection.backup(aside)
             finally:
                 aside.close()
+
+    def reusable_bytes(self) -> int:
+        """Return the bytes of the file's pages that hold nothing."""
+        with self.read() as connection:
+            pages, size = (
+                connection.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("freelist_count", "page_size")
+            )
+        return int(pages * size)
+
+    def shrink(self) -> None:
+        """Write the file anew without empty pages; it takes as much room again meanwhile.
+
+        Raises:
+            StoreLockedError: Another program uses the database.
+            StoreUnavailableError: The disk has no room for it.
+        """
+        with self.read() as connection:
+            if self._refusal is not None:
+                raise self._refusal
+            connection.execute("VACUUM")
+            # In WAL mode the file itself shrinks when the log is taken in.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    def problems(self, *, is_deep: bool) -> list[str]:
+        """Return what SQLite's own checks find, 100 of each at most."""
+        kind = "integrity_check" if is_deep else "quick_check"
+        with self.read() as connection:
+            found = connection.execute(f"PRAGMA {kind}({_PROBLEMS_TOLD})").fetchall()
+        return [str(row[0]) for row in found if row[0] != "ok"]
 
     def close(self) -> None:
         """Close every thread's connection; one that is being used, when its thread is done."""

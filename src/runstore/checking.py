@@ -1,0 +1,162 @@
+"""Looking a store over: what is damaged, what refers to nothing, what nobody refers to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runstore.collecting import gone_folders, gone_in_flight
+from runstore.config import RUNS
+from runstore.deleting import digests_in_flight, folders_named, names_of
+from runstore.errors import NotFoundError, StoreCorruptError
+from runstore.model.findings import DAMAGED, DANGLING, ORPHANED, UNUSED, Finding
+from runstore.model.legible import size_text
+from runstore.model.reference import folder_name
+from runstore.storage.checks import Checks
+from runstore.storage.leftovers import Leftovers
+from runstore.storage.references import References
+from runstore.storage.spool import uid_of
+
+if TYPE_CHECKING:
+    from runstore.store import Store
+
+_NAMES_TOLD = 100
+_CLEAN_UP = "To remove them: runstore gc"
+_RECOVER = "Copy the folder aside first. What sqlite3's .recover saves can be opened again."
+_MEND = "Save the same contents again, or copy the file from a backup into objects/."
+
+
+def check(store: Store, *, is_deep: bool) -> tuple[Finding, ...]:
+    """Look a store over; see `Store.check`."""
+    parts: tuple[Callable[[], Iterator[Finding]], ...] = (
+        lambda: _engine(store, is_deep=is_deep),
+        lambda: _rows(store),
+        lambda: _contents(store, is_deep=is_deep),
+        lambda: _files(store),
+        lambda: _folders(store),
+        lambda: _in_flight(store),
+    )
+    return tuple(finding for part in parts for finding in _unless_unreadable(part))
+
+
+def _unless_unreadable(part: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Yield what a part finds; a database that cannot be read is a finding too."""
+    try:
+        yield from part()
+    except StoreCorruptError as error:
+        yield Finding(DAMAGED, error.what, (), _RECOVER)
+
+
+def _engine(store: Store, *, is_deep: bool) -> Iterator[Finding]:
+    problems = store.database.driver.problems(is_deep=is_deep)
+    if problems:
+        yield _finding(DAMAGED, "the database file", problems, _RECOVER)
+
+
+def _rows(store: Store) -> Iterator[Finding]:
+    for what, names in Checks(store.database).wrong():
+        yield _finding(DANGLING, what, names, "Please report it: runstore writes no such rows.")
+    counts = Leftovers(store.database).counted()
+    if counts:
+        told = [f"{table}: {count:,}" for table, count in counts.items()]
+        yield _finding(UNUSED, "rows that nothing refers to", told, _CLEAN_UP)
+
+
+def _contents(store: Store, *, is_deep: bool) -> Iterator[Finding]:
+    """Yield contents that runs refer to and that are not there, or not the same."""
+    objects = store.artifacts.objects
+    missing, changed = [], []
+    for _, reference, kind, name, digest, size in References(store.database).every():
+        told = f"{reference}: {kind} {name} ({digest[:12]}…)"
+        path = objects.path_of(digest)
+        try:
+            if path.stat().st_size != size:
+                changed.append(told)
+            elif is_deep:
+                objects.whole(digest, size)
+        except (FileNotFoundError, NotFoundError):
+            missing.append(told)
+        except (OSError, StoreCorruptError):
+            changed.append(told)
+    if missing:
+        yield _finding(DANGLING, "contents are missing", missing, _MEND)
+    if changed:
+        yield _finding(DAMAGED, "contents were changed or cannot be read", changed, _MEND)
+
+
+def _files(store: Store) -> Iterator[Finding]:
+    """Yield files below `objects` that no run refers to."""
+    objects = store.artifacts.objects
+    needed = References(store.database).needed() | digests_in_flight(store)
+    unused, coming, strange = [], [], []
+    for path in objects.files():
+        digest = objects.digest_at(path)
+        if objects.is_leftover(path):
+            coming.append(path)
+        elif digest is None:
+            strange.append(path)
+        elif digest not in needed:
+            unused.append(path)
+    for paths, what in (
+        (unused, "contents that no run refers to"),
+        (coming, "files on their way in, or left by a crash"),
+    ):
+        if paths:
+            told = f"{what}: {len(paths):,}, {size_text(sum(map(_size, paths)))}"
+            yield _finding(UNUSED, told, map(str, paths), _CLEAN_UP)
+    if strange:
+        yield _finding(ORPHANED, "files in objects/ that runstore did not make", map(str, strange))
+
+
+def _folders(store: Store) -> Iterator[Finding]:
+    """Yield run folders without a run, and runs without their folder."""
+    checks = Checks(store.database)
+    missing = [
+        reference
+        for uid, reference in checks.full_stores()
+        if not folders_named(store, names_of(store, uid, reference))
+    ]
+    if missing:
+        yield _finding(DANGLING, "the folder of plain files is missing", missing)
+    runs = store.path / RUNS
+    if not runs.is_dir():
+        return
+    gone = set(gone_folders(store))
+    if gone:
+        told = "folders of runs that were removed for good"
+        yield _finding(ORPHANED, told, map(str, sorted(gone)), _CLEAN_UP)
+    known = {folder_name(name) for name in store.trash_table.every_reference()}
+    strange = [one for one in sorted(runs.iterdir()) if one.name not in known]
+    if strange:
+        yield _finding(ORPHANED, "in runs/, but of no run", map(str, strange))
+
+
+def _in_flight(store: Store) -> Iterator[Finding]:
+    """Yield files of the store's spool that belong to no run."""
+    gone = set(gone_in_flight(store))
+    if gone:
+        told = "in flight of runs that were removed for good"
+        yield _finding(ORPHANED, told, map(str, sorted(gone)), _CLEAN_UP)
+    known = Checks(store.database).uids()
+    # The user's own place is for all stores: what is of no run here may be of another store.
+    place = store.spool.places[0]
+    strange = [
+        path
+        for path in store.spool.every_file()
+        if path.parent == place and path not in gone and uid_of(path) not in known
+    ]
+    if strange:
+        yield _finding(ORPHANED, "in flight, but of no run of this store", map(str, strange))
+
+
+def _finding(kind: str, what: str, names: Iterable[str], hint: str = "") -> Finding:
+    told = list(names)
+    return Finding(kind, what, tuple(told[:_NAMES_TOLD]), hint)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -1,0 +1,69 @@
+"""runstore doctor: look the store over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from runstore.cli import output
+from runstore.cli.context import open_store
+from runstore.cli.exit_codes import FAILED
+from runstore.cli.output import terminal_safe
+
+if TYPE_CHECKING:
+    from runstore.model.findings import Finding
+
+_NAMES_SHOWN = 10
+_STYLES = {"damaged": "bold red", "dangling": "red", "orphaned": "yellow", "unused": "green"}
+
+
+@click.command(short_help="Look the store over for damage and leftovers.")
+@click.option("--deep", is_flag=True, help="Read all contents and all of the database as well.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def command(context: click.Context, *, deep: bool, as_json: bool) -> None:
+    """Say what is damaged, what refers to nothing, and what belongs to no run; change nothing.
+
+    \b
+    damaged    was changed, or cannot be read
+    dangling   refers to something that is not there
+    orphaned   is there without its run
+    unused     is in order, and `runstore gc` frees it
+
+    The exit code is 1 where something is wrong; what is only unused is not.
+    """  # noqa: D301 - click keeps lines after the mark as they are
+    with open_store() as store:
+        found = store.check(deep=deep)
+        place = store.path
+    if as_json:
+        output.print_json({"findings": [_as_json(one) for one in found]})
+    else:
+        for one in found:
+            _print(one)
+        if not found:
+            click.echo(f"runstore: {terminal_safe(str(place))} is in order.", err=True)
+    if any(one.is_trouble for one in found):
+        context.exit(FAILED)
+
+
+def _print(one: Finding) -> None:
+    if output.is_terminal():
+        from rich.text import Text
+
+        line = Text(one.kind, style=_STYLES.get(one.kind, "")).append(
+            f"  {terminal_safe(one.what)}", style="default"
+        )
+        output.console().print(line, soft_wrap=True)
+    else:
+        click.echo(f"{one.kind}\t{terminal_safe(one.what)}")
+    for name in one.names[:_NAMES_SHOWN]:
+        click.echo(f"  {terminal_safe(name)}")
+    if len(one.names) > _NAMES_SHOWN:
+        click.echo(f"  and {len(one.names) - _NAMES_SHOWN:,} more")
+    if one.hint:
+        click.echo(f"  {terminal_safe(one.hint)}")
+
+
+def _as_json(one: Finding) -> dict[str, object]:
+    return {"kind": one.kind, "what": one.what, "names": list(one.names), "hint": one.hint}

@@ -1,0 +1,42 @@
+"""runstore mv: rename an experiment, or move runs to another one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from runstore.cli.completions import complete_runs
+from runstore.cli.context import open_store
+from runstore.cli.output import terminal_safe
+from runstore.cli.words import runs_meant
+from runstore.errors import UsageError
+
+
+@click.command(short_help="Rename an experiment, or move runs to another one.")
+@click.argument("words", metavar="EXPERIMENT | RUN...", nargs=-1, shell_complete=complete_runs)
+@click.argument("target")
+@click.option("--merge", is_flag=True, help="Rename to the name of another experiment.")
+def command(words: Sequence[str], target: str, *, merge: bool) -> None:
+    """Give EXPERIMENT the name TARGET, or move RUNs to the experiment TARGET.
+
+    \b
+    runstore mv mnist digits
+    runstore mv mnist#3 mnist#4 pilots
+    runstore mv mnist "tags.phase = pilot" pilots
+
+    A renamed experiment keeps its numbers; runs that move get the next ones of TARGET. Old
+    references and numbers keep finding them, and `runstore undo` takes it back.
+    """  # noqa: D301 - click keeps lines after the mark as they are
+    if not words:
+        raise UsageError("Say what to move, and where.", hint="runstore mv mnist digits")
+    with open_store() as store:
+        if len(words) == 1 and words[0] in {one.name for one in store.experiments()}:
+            count = store.rename_experiment(words[0], target, merge=merge)
+            runs = f"{count:,} run{'' if count == 1 else 's'}"
+            click.echo(f"runstore: {runs} in {terminal_safe(target)} now.", err=True)
+            return
+        before = runs_meant(store, words)
+        moved = store.move(before, target)
+    for old, run in zip(before, moved, strict=True):
+        click.echo(terminal_safe(f"{old.reference}\t{run.reference}"))

@@ -1,0 +1,216 @@
+"""Cleaning up: what was long enough in the trash, and files that no run needs any more.
+
+Nothing that a run needs is ever removed: while contents are looked at and removed, nobody saves,
+and runs in the trash count as runs. Whatever ends it in the middle, the next time goes on.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from runstore.config import RUNS
+from runstore.deleting import amount_in, digests_in_flight, freed_by, names_of
+from runstore.errors import StoreReadOnlyError
+from runstore.model.deletion import Amount, Collected, Freed
+from runstore.model.reference import folder_name
+from runstore.storage.database import now_micros
+from runstore.storage.leftovers import Leftovers
+from runstore.storage.references import References
+from runstore.storage.spool import uid_of
+from runstore.storage.trash import Expired, InTrash
+
+if TYPE_CHECKING:
+    from runstore.store import Store
+
+T = TypeVar("T")
+RUNS_AT_ONCE = 100
+_FILES_AT_ONCE = 500
+_ANY_TIME = 2**62  # later than any deletion
+# Where locks cannot keep programs from saving meanwhile, what is younger than this is left.
+_DAY_S = 86_400
+
+
+def collect(store: Store, *, older_than: timedelta, is_dry: bool, shrink: bool) -> Collected:
+    """Clean up; see `Store.collect_garbage`."""
+    if not is_dry and not store.database.is_writable:
+        raise StoreReadOnlyError(
+            f"The store at {store.path} cannot be written.", kept="Nothing was removed."
+        )
+    before = now_micros() - older_than // timedelta(microseconds=1)
+    expired = store.trash_table.expired(before)
+    if not is_dry:
+        store.absorb_spool()
+        expired = [
+            one
+            for some in _batches(expired, RUNS_AT_ONCE)
+            for one in store.trash_table.purge(some, before)
+        ]
+    sweep = _Sweep(store, expired if is_dry else [], is_dry=is_dry)
+    freed = Freed(
+        folders=sweep.folders(),
+        leftovers=sweep.spool() + sweep.incoming(),
+        contents=sweep.contents(),
+    )
+    rows = Leftovers(store.database)
+    orphans = rows.counted() if is_dry else rows.remove()
+    if shrink and not is_dry:
+        store.database.driver.shrink()
+    going = _uids(expired)
+    left = {
+        one.uid: names_of(store, one.uid, one.reference)
+        for one in store.trash_table.expired(_ANY_TIME)
+        if one.uid not in going
+    }
+    return Collected(
+        runs=tuple(one.reference for one in expired),
+        freed=freed,
+        rows=orphans,
+        trashed=len(left),
+        trash_frees=freed_by(store, left)[0],
+        reusable_bytes=store.database.driver.reusable_bytes(),
+        is_dry=is_dry,
+    )
+
+
+class _Sweep:
+    """Removes files that nobody needs, or only counts them.
+
+    Args:
+        store: The store.
+        expired: Runs that count as if they were removed for good.
+        is_dry: Whether to count only.
+    """
+
+    def __init__(self, store: Store, expired: Sequence[Expired], *, is_dry: bool) -> None:
+        self._store = store
+        self._expired = expired
+        self._is_dry = is_dry
+        self._objects = store.artifacts.objects
+        self._references = References(store.database)
+
+    def contents(self) -> Amount:
+        """Remove contents that no run refers to."""
+        needed = self._references.needed(without={one.run_id for one in self._expired})
+        candidates = (
+            path
+            for path in self._objects.files()
+            if (digest := self._objects.digest_at(path)) is not None and digest not in needed
+        )
+        total = Amount()
+        for some in _batches(candidates, _FILES_AT_ONCE):
+            total += self._with_nobody_saving(some)
+        return total
+
+    def _with_nobody_saving(self, paths: Sequence[Path]) -> Amount:
+        if self._is_dry:
+            awaited = digests_in_flight(self._store)
+            return self._removed(path for path in paths if self._digest(path) not in awaited)
+        with self._objects.alone() as is_alone:
+            # Somebody may have saved the same since; nobody does from here on.
+            free = set(self._references.unneeded(map(self._digest, paths)))
+            free -= digests_in_flight(self._store)
+            old = paths if is_alone else [path for path in paths if _is_old(path)]
+            return self._removed(path for path in old if self._digest(path) in free)
+
+    def _digest(self, path: Path) -> str:
+        return self._objects.digest_at(path) or ""
+
+    def incoming(self) -> Amount:
+        """Remove files on their way in that nobody is writing any more."""
+        found = [path for path in self._objects.files() if self._objects.is_leftover(path)]
+        if not found:
+            return Amount()
+        if self._is_dry:
+            return self._removed(found)
+        with self._objects.alone() as is_alone:
+            return self._removed(path for path in found if is_alone or _is_old(path))
+
+    def folders(self) -> Amount:
+        """Remove folders of plain files whose run is gone for good."""
+        total = Amount()
+        for folder in gone_folders(self._store, self._expired):
+            total += amount_in(folder)
+            if not self._is_dry:
+                shutil.rmtree(folder)
+        return total
+
+    def spool(self) -> Amount:
+        """Remove what is in flight of runs that are gone for good."""
+        return self._removed(gone_in_flight(self._store, self._expired))
+
+    def _removed(self, paths: Iterable[Path]) -> Amount:
+        total = Amount()
+        for path in paths:
+            with suppress(FileNotFoundError):
+                total += Amount(1, path.stat().st_size)
+                if not self._is_dry:
+                    path.unlink()
+        return total
+
+
+def gone_folders(store: Store, expired: Collection[Expired] = ()) -> Iterator[Path]:
+    """Yield the folders of plain files whose run is gone for good.
+
+    Args:
+        store: The store.
+        expired: Runs that count as if they were.
+    """
+    runs = store.path / RUNS
+    if not runs.is_dir():
+        return
+    gone = {reference for _, reference in store.trash_table.purged_names()}
+    going = _uids(expired)
+    for one in expired:
+        gone.update(names_of(store, one.uid, one.reference))
+    by_name = {folder_name(reference): reference for reference in gone}
+    for folder in sorted(runs.iterdir()):
+        reference = by_name.get(folder.name)
+        if reference is None or folder.is_symlink() or not folder.is_dir():
+            continue
+        # Runs that another tool wrote may share a reference, and so a folder.
+        sharing = store.database.runs_by_reference(reference)
+        sharing += InTrash(store.database).runs_by_reference(reference)
+        if all(run.uid in going for run in sharing):
+            yield folder
+
+
+def gone_in_flight(store: Store, expired: Collection[Expired] = ()) -> Iterator[Path]:
+    """Yield files in the spool whose run is gone for good, and those that a crash cut off.
+
+    Args:
+        store: The store.
+        expired: Runs that count as if they were gone.
+    """
+    going = _uids(expired)
+    for path in store.spool.every_file():
+        is_cut_off = path.suffix == ".tmp" and path.parent == store.spool.places[0]
+        if (
+            uid_of(path) in going
+            or store.trash_table.is_purged(uid_of(path))
+            or (is_cut_off and _is_old(path))
+        ):
+            yield path
+
+
+def _uids(expired: Iterable[Expired]) -> set[str]:
+    return {one.uid for one in expired}
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime > _DAY_S
+    except OSError:
+        return False
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    left = iter(items)
+    while some := list(islice(left, size)):
+        yield some

@@ -1,0 +1,184 @@
+"""Deleting, restoring and moving runs: what it frees, who will miss them, and taking it back."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runstore.block_sync import refresh_store_json
+from runstore.config import RUNS
+from runstore.errors import RunNotFoundError
+from runstore.model.deletion import Amount, Deletion, Dependent, Freed
+from runstore.model.legible import local_time
+from runstore.model.reference import check_experiment_name, folder_name
+from runstore.model.run import Run
+from runstore.naming import check_experiment, runs_named, the_one
+from runstore.storage import statements as sql
+from runstore.storage.references import References
+from runstore.storage.trash import InTrash
+
+if TYPE_CHECKING:
+    from runstore.storage.edits import Undone
+    from runstore.store import Store
+
+
+def delete(
+    store: Store,
+    wanted: str | Run | Iterable[str | Run],
+    *,
+    author: str,
+    is_dry: bool,
+    is_forced: bool,
+) -> Deletion:
+    """Put runs into the trash; see `Store.delete`."""
+    runs = _runs_of(store, wanted)
+    uids = [run.uid for run in runs]
+    names = {run.uid: names_of(store, run.uid, run.reference) for run in runs}
+    frees, shared = freed_by(store, names)
+    dependents = tuple(_dependents(store, runs))
+    if not is_dry:
+        store.trash_table.put(uids, author, is_forced=is_forced)
+        refresh_store_json(store)
+    return Deletion(runs=runs, frees=frees, shared=shared, dependents=dependents, is_dry=is_dry)
+
+
+def restore(
+    store: Store, wanted: str | Run | Iterable[str | Run], *, author: str
+) -> tuple[Run, ...]:
+    """Take runs out of the trash; see `Store.restore`."""
+    lookups = InTrash(store.database)
+    names = [wanted] if isinstance(wanted, (str, Run)) else list(wanted)
+    runs = {}
+    for one in names:
+        name = one.uid if isinstance(one, Run) else one
+        found = the_one(runs_named(lookups, name), name, f"the trash of {store.path}")
+        runs[found.uid] = found
+    store.trash_table.take_out(runs, author)
+    refresh_store_json(store)
+    return tuple(store.get(uid) for uid in runs)
+
+
+def undone(store: Store, name: str | None, author: str, *, is_dry: bool) -> tuple[Undone, ...]:
+    """Take the last edit back; see `Store.undo`."""
+    uid = None
+    if name is not None:
+        found = runs_named(store.database, name) or runs_named(InTrash(store.database), name)
+        uid = the_one(found, name, store.path).uid
+    if is_dry:
+        return tuple(store.edits.last_operation(author, uid))
+    last = store.edits.undo(author, uid)
+    refresh_store_json(store)
+    return tuple(last)
+
+
+def moved(
+    store: Store, wanted: str | Run | Iterable[str | Run], experiment_name: str, author: str
+) -> tuple[Run, ...]:
+    """Put runs under another experiment; see `Store.move`."""
+    target = check_experiment_name(experiment_name)
+    uids = [run.uid for run in _runs_of(store, wanted)]
+    store.moves.move(uids, target, author)
+    refresh_store_json(store)
+    return tuple(store.get(uid) for uid in uids)
+
+
+def renamed(store: Store, old: str, new: str, author: str, *, is_merge: bool) -> int:
+    """Give an experiment another name; see `Store.rename_experiment`."""
+    check_experiment(store.database, old, store.path)
+    count = store.moves.rename(old, check_experiment_name(new), author, is_merge=is_merge)
+    refresh_store_json(store)
+    return count
+
+
+def what_became_of(store: Store, name: str) -> RunNotFoundError | None:
+    """Return the error that tells what became of a run that is not kept; None if nothing did."""
+    if name == "latest":
+        return None
+    for among, kept, hint in (
+        (sql.TRASHED, "It is in the trash.", "To have it back: runstore restore {}"),
+        (sql.PURGED, "It was removed for good: only its name is left.", ""),
+    ):
+        for run in runs_named(InTrash(store.database, among), name)[:1]:
+            at = "" if run.deleted_at is None else f" on {local_time(run.deleted_at)}"
+            return RunNotFoundError(
+                f"The run {run.reference} was deleted{at}.",
+                kept=kept,
+                hint=hint.format(shlex.quote(run.reference)),
+            )
+    return None
+
+
+def _runs_of(store: Store, wanted: str | Run | Iterable[str | Run]) -> tuple[Run, ...]:
+    names = [wanted] if isinstance(wanted, (str, Run)) else wanted
+    found = (one if isinstance(one, Run) else store.get(one) for one in names)
+    return tuple({run.uid: run for run in found}.values())
+
+
+def _dependents(store: Store, runs: Iterable[Run]) -> Iterator[Dependent]:
+    """Yield the runs that are kept and need one of those that are deleted."""
+    deleted = {run.uid: run for run in runs}
+    for run in deleted.values():
+        for how, others in (
+            ("read", store.readers_of(run.uid)),
+            ("inside", store.children(run.uid)),
+        ):
+            yield from (Dependent(one, how, run) for one in others if one.uid not in deleted)
+
+
+# What it frees
+
+
+def freed_by(store: Store, runs: Mapping[str, Sequence[str]]) -> tuple[Freed, Amount]:
+    """Return the files that only these runs need, and contents that others need as well.
+
+    Args:
+        store: Where they are.
+        runs: The references that each of them has or had, by uid.
+    """
+    references = References(store.database)
+    awaited = digests_in_flight(store)
+    going, staying = Amount(), Amount()
+    for digest in references.of_runs(runs):
+        size = _size_of(store.artifacts.objects.path_of(digest))
+        if digest in awaited or not references.users_of(digest) <= runs.keys():
+            staying += size
+        else:
+            going += size
+    folders = {folder for names in runs.values() for folder in folders_named(store, names)}
+    return Freed(contents=going, folders=sum(map(amount_in, folders), Amount())), staying
+
+
+def names_of(store: Store, uid: str, reference: str) -> list[str]:
+    """Return the references that a run has or had."""
+    return [reference, *store.moves.former_references(uid)]
+
+
+def digests_in_flight(store: Store) -> set[str]:
+    """Return the contents of artifacts that the database did not take yet."""
+    return {
+        str(record.body.get("digest"))
+        for record in store.spool.records()
+        if record.kind == "artifact"
+    }
+
+
+def folders_named(store: Store, references: Iterable[str]) -> list[Path]:
+    """Return the folders of plain files that there are for references."""
+    folders = (store.path / RUNS / folder_name(name) for name in references)
+    return [folder for folder in folders if folder.is_dir() and not folder.is_symlink()]
+
+
+def amount_in(folder: Path) -> Amount:
+    """Return how many files a folder holds, and their size; links count as themselves."""
+    files = [os.lstat(Path(place, name)) for place, _, names in os.walk(folder) for name in names]
+    return Amount(len(files), sum(one.st_size for one in files))
+
+
+def _size_of(path: Path) -> Amount:
+    try:
+        return Amount(1, path.stat().st_size)
+    except OSError:
+        return Amount()

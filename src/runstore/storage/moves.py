@@ -1,0 +1,203 @@
+"""Runs that go to another experiment, and experiments that get another name.
+
+A run that is moved has the next number of its new experiment; one that comes back has the number
+that it had there, which nobody else ever gets. Its old reference keeps finding it.
+"""
+# ruff: noqa: S608 - nothing but constants of this room is put into a text
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from runstore.errors import ConflictError, NotFoundError
+from runstore.model.reference import build_reference, new_uid
+from runstore.storage import statements as sql
+from runstore.storage.database import Database, Edit, add_event, now_micros, run_row
+from runstore.storage.drivers import Connection
+
+# Imported runs may share a number; a run that comes back takes a free place beside them.
+MOVE_RUN = f"""
+    UPDATE runs SET experiment_id = :experiment_id, run_number = :run_number,
+        duplicate = (
+            SELECT coalesce(max(o.duplicate) + 1, 0) FROM runs o
+            WHERE o.experiment_id = :experiment_id AND o.run_number = :run_number
+        ),
+        reference = :reference, changed = {sql.NEXT_CHANGE}
+    WHERE id = :id
+"""
+EXPERIMENT = "SELECT id, last_run_number FROM experiments WHERE name = :name"
+HAS_RUNS = "SELECT 1 FROM runs WHERE experiment_id = :id LIMIT 1"
+NEW_EXPERIMENT = """
+    INSERT INTO experiments (name, last_run_number, created_at) VALUES (:name, :last, :now)
+    RETURNING id
+"""
+# With the deleted ones: they come back under the new name too.
+ALL_OF_EXPERIMENT = f"""
+    SELECT {sql.RUN_COLUMNS}, r.purged_at FROM runs r JOIN experiments e ON e.id = r.experiment_id
+    WHERE r.experiment_id = :id ORDER BY r.run_number, r.duplicate
+"""
+ALIASES_OF_RUN = "SELECT reference FROM reference_aliases WHERE run_id = :id"
+ALIASES_OF_UID = """
+    SELECT reference FROM reference_aliases WHERE run_id = (SELECT id FROM runs WHERE uid = :uid)
+"""
+REMOVE_ALIAS = """
+    DELETE FROM reference_aliases WHERE reference = :reference AND run_id = :run_id
+"""
+
+
+_Place = tuple[int, str, int]  # experiment's row id and name, run number
+
+
+class _Move(NamedTuple):
+    """Who moves a run, and within what; whether only its name is left."""
+
+    author: str
+    operation: str
+    is_gone: bool = False
+
+
+class Moves:
+    """Moves runs of one store.
+
+    Args:
+        database: The open database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def move(self, uids: Iterable[str], experiment_name: str, author: str) -> None:
+        """Put runs under another experiment, all or none; each gets events. Durable on return.
+
+        Raises:
+            RunNotFoundError: One of them is not kept.
+        """
+        operation = new_uid()
+        with self._database.driver.write() as connection:
+            for uid in uids:
+                row = run_row(connection, uid)
+                if row[2] != experiment_name:
+                    place = self._place_in(connection, row, experiment_name)
+                    _move_noted(connection, row, place, _Move(author, operation))
+
+    def rename(self, old: str, new: str, author: str, *, is_merge: bool) -> int:
+        """Give all runs of an experiment to another name; durable on return.
+
+        Under a name that no run has, they keep their numbers. The old name keeps its counter, so
+        that none of its numbers is used again.
+
+        Args:
+            old: The experiment.
+            new: Its new name.
+            author: Who does it.
+            is_merge: Whether the new name may be that of another experiment.
+
+        Returns:
+            How many runs there are under the new name now that were under the old one.
+
+        Raises:
+            NotFoundError: There is no such experiment.
+            ConflictError: The new name is taken.
+        """
+        operation = new_uid()
+        with self._database.driver.write() as connection:
+            found = connection.execute(EXPERIMENT, {"name": old}).fetchone()
+            if found is None:
+                raise NotFoundError(f"There is no experiment {old!r}.", kept="Nothing was moved.")
+            target_id = _free_target(connection, new, found[1], is_merge=is_merge)
+            every = connection.execute(ALL_OF_EXPERIMENT, {"id": found[0]}).fetchall()
+            for row in every:
+                place = (
+                    self._place_in(connection, row, new)
+                    if target_id is None
+                    else (target_id, new, row[3])
+                )
+                edit = _Move(author, operation, is_gone=row[27] is not None)
+                _move_noted(connection, row, place, edit)
+        return sum(row[26] is None for row in every)
+
+    def _place_in(
+        self, connection: Connection, row: Sequence[Any], experiment_name: str
+    ) -> _Place:
+        """Return the place of a run in an experiment: its old one, or the next."""
+        number = _number_before(connection, row, experiment_name)
+        if number is None:
+            experiment_id, number = self._database.next_number(connection, experiment_name)
+            return experiment_id, experiment_name, number
+        found = connection.execute(EXPERIMENT, {"name": experiment_name}).fetchone()
+        return found[0], experiment_name, number
+
+    def former_references(self, uid: str) -> list[str]:
+        """Return the references that a run, kept or deleted, had before it was moved."""
+        with self._database.driver.read() as connection:
+            found = connection.execute(ALIASES_OF_UID, {"uid": uid}).fetchall()
+        return [row[0] for row in found]
+
+
+def _free_target(connection: Connection, new: str, last: int, *, is_merge: bool) -> int | None:
+    """Make the experiment that a name stands for; None where there is one already."""
+    target = connection.execute(EXPERIMENT, {"name": new}).fetchone()
+    if target is None:
+        made = {"name": new, "last": last, "now": now_micros()}
+        return int(connection.execute(NEW_EXPERIMENT, made).fetchone()[0])
+    if not is_merge and connection.execute(HAS_RUNS, {"id": target[0]}).fetchone():
+        raise ConflictError(
+            f"There is an experiment {new!r} already.",
+            kept="Nothing was moved.",
+            hint="Choose another name, or merge the two: the runs get new numbers then.",
+        )
+    return None
+
+
+def _move_noted(connection: Connection, row: Sequence[Any], place: _Place, edit: _Move) -> None:
+    """Move a run and note it; of a run that is gone for good only the name is moved."""
+    experiment_id, experiment_name, number = place
+    reference = build_reference(experiment_name, number, row[5])
+    _move(connection, row, experiment_id, number, reference)
+    if edit.is_gone:
+        return
+    for field, before, after in (
+        ("experiment_name", row[2], experiment_name),
+        ("reference", row[4], reference),
+    ):
+        add_event(connection, row[0], Edit(field, before, after, edit.author, edit.operation))
+
+
+def _move(
+    connection: Connection, row: Sequence[Any], experiment_id: int, number: int, reference: str
+) -> None:
+    place = {"experiment_id": experiment_id, "run_number": number, "reference": reference}
+    connection.execute(MOVE_RUN, {"id": row[0], **place})
+    connection.execute(REMOVE_ALIAS, {"reference": reference, "run_id": row[0]})
+    connection.execute(sql.ADD_ALIAS, {"reference": row[4], "run_id": row[0]})
+
+
+def move_back(connection: Connection, row: Sequence[Any], reference: str) -> None:
+    """Give a run the place back that a former reference tells, in the caller's transaction.
+
+    Raises:
+        NotFoundError: There is no such experiment any more.
+    """
+    place = _place_of(reference, row[5])
+    found = place and connection.execute(EXPERIMENT, {"name": place[0]}).fetchone()
+    if place is None or not found:
+        raise NotFoundError(f"There is no experiment for {reference!r} any more.")
+    _move(connection, row, found[0], place[1], reference)
+
+
+def _number_before(connection: Connection, row: Sequence[Any], experiment_name: str) -> int | None:
+    """Return the number that a run had in an experiment before; None if it was never there."""
+    for (reference,) in connection.execute(ALIASES_OF_RUN, {"id": row[0]}).fetchall():
+        place = _place_of(reference, row[5])
+        if place is not None and place[0] == experiment_name:
+            return place[1]
+    return None
+
+
+def _place_of(reference: str, timestamp: str) -> tuple[str, int] | None:
+    """Return experiment and run number of a reference with a known timestamp."""
+    if not reference.endswith(f"_{timestamp}"):
+        return None
+    name, _, number = reference.removesuffix(f"_{timestamp}").rpartition("_")
+    return (name, int(number)) if number.isascii() and number.isdigit() else None

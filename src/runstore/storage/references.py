@@ -1,0 +1,78 @@
+"""Who refers to contents: which of the files below `objects/` are needed, and by which runs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from runstore.storage.database import Database
+
+REFERENCES = """
+    SELECT digest, run_id FROM artifacts UNION ALL SELECT digest, run_id FROM outputs
+"""
+SIZED_REFERENCES = """
+    SELECT r.uid, r.reference, 'artifact', a.path, a.digest, a.size_bytes
+    FROM artifacts a JOIN runs r ON r.id = a.run_id
+    UNION ALL
+    SELECT r.uid, r.reference, 'output', o.part, o.digest, o.size_bytes
+    FROM outputs o JOIN runs r ON r.id = o.run_id
+"""
+CONTENTS_OF_RUN = """
+    SELECT digest, size_bytes FROM artifacts WHERE run_id = (SELECT id FROM runs WHERE uid = :uid)
+    UNION
+    SELECT digest, size_bytes FROM outputs WHERE run_id = (SELECT id FROM runs WHERE uid = :uid)
+"""
+USERS_OF_CONTENTS = """
+    SELECT r.uid FROM artifacts a JOIN runs r ON r.id = a.run_id WHERE a.digest = :digest
+    UNION
+    SELECT r.uid FROM outputs o JOIN runs r ON r.id = o.run_id WHERE o.digest = :digest
+"""
+
+
+class References:
+    """Which contents the runs of one store need; deleted runs need theirs until they are purged.
+
+    Args:
+        database: The open database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._driver = database.driver
+
+    def needed(self, *, without: Collection[int] = ()) -> set[str]:
+        """Return the digests that runs refer to.
+
+        Args:
+            without: Row ids of runs that do not count.
+        """
+        with self._driver.read() as connection:
+            found = connection.execute(REFERENCES).fetchall()
+        return {digest for digest, run_id in found if run_id not in without}
+
+    def unneeded(self, digests: Iterable[str]) -> list[str]:
+        """Return those of some digests that no run refers to."""
+        with self._driver.read() as connection:
+            return [
+                digest
+                for digest in digests
+                if connection.execute(USERS_OF_CONTENTS, {"digest": digest}).fetchone() is None
+            ]
+
+    def of_runs(self, uids: Iterable[str]) -> dict[str, int]:
+        """Return the contents of runs: size in bytes by digest."""
+        with self._driver.read() as connection:
+            return {
+                digest: size
+                for uid in uids
+                for digest, size in connection.execute(CONTENTS_OF_RUN, {"uid": uid}).fetchall()
+            }
+
+    def users_of(self, digest: str) -> set[str]:
+        """Return the uids of the runs that refer to contents."""
+        with self._driver.read() as connection:
+            found = connection.execute(USERS_OF_CONTENTS, {"digest": digest}).fetchall()
+        return {row[0] for row in found}
+
+    def every(self) -> list[tuple[str, str, str, str, str, int]]:
+        """Return each reference: uid, reference of the run, kind, name, digest, size in bytes."""
+        with self._driver.read() as connection:
+            return [tuple(row) for row in connection.execute(SIZED_REFERENCES).fetchall()]

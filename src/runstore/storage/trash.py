@@ -1,0 +1,199 @@
+"""The trash: runs are put into it, taken out of it, and removed from it for good."""
+# ruff: noqa: S608 - nothing but constants of this room is put into a text
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from runstore.errors import RunActiveError
+from runstore.model.reference import new_uid
+from runstore.model.run import DELETED, Run
+from runstore.model.status import Status
+from runstore.storage import statements as sql
+from runstore.storage.database import Database, Edit, add_event, now_micros, run_row
+from runstore.storage.drivers import Connection
+from runstore.storage.lookups import AFTER_ANY_TEXT, Lookups
+from runstore.storage.rows import moment_text
+
+SET_DELETED = f"""
+    UPDATE runs SET deleted_at = :deleted_at, changed = {sql.NEXT_CHANGE} WHERE id = :id
+"""
+NEWEST_IN_TRASH = f"""
+    SELECT {sql.RUN_COLUMNS} FROM runs r JOIN experiments e ON e.id = r.experiment_id
+    WHERE {sql.TRASHED} ORDER BY r.deleted_at DESC, r.id DESC LIMIT :limit
+"""
+EXPIRED = f"""
+    SELECT r.id, r.uid, r.reference FROM runs r
+    WHERE {sql.TRASHED} AND r.deleted_at <= :before ORDER BY r.deleted_at, r.id
+"""
+STILL_EXPIRED = f"""
+    SELECT r.id FROM runs r WHERE {sql.TRASHED} AND r.deleted_at <= :before AND r.id = :id
+"""
+PURGED_NAMES = f"""
+    SELECT r.uid, r.reference FROM runs r WHERE r.deleted_at IS NOT NULL AND {sql.PURGED}
+    UNION ALL
+    SELECT r.uid, a.reference FROM runs r JOIN reference_aliases a ON a.run_id = r.id
+    WHERE r.deleted_at IS NOT NULL AND {sql.PURGED}
+"""
+EVERY_REFERENCE = "SELECT reference FROM runs UNION SELECT reference FROM reference_aliases"
+PURGED_UID = f"SELECT r.id FROM runs r WHERE r.uid = :uid AND {sql.PURGED}"
+# The name, the number and the times stay: see the migration.
+EMPTY_RUN = f"""
+    UPDATE runs SET purged_at = :now, last_seen_at = NULL, parent_uid = NULL, notes = NULL,
+        error = NULL, traceback = NULL, exit_code = NULL, commit_hash = NULL,
+        workdir_dirty = NULL, cli = NULL, full_store = 0, reproduce = NULL, hostname = NULL,
+        boot_id = NULL, pid = NULL, process_started = NULL, facts = NULL, block = NULL,
+        changed = {sql.NEXT_CHANGE}
+    WHERE id = :id
+"""
+# Every table that says something about a run by its row id; aliases stay with the name.
+TABLES_OF_RUNS = (
+    "run_params", "params", "run_documents", "events", "metric_chunks", "metric_summaries",
+    "artifacts", "inputs", "outputs", "tags",
+)  # fmt: skip
+REMOVE_MARKS = "DELETE FROM spool_marks WHERE name >= :begin AND name < :end"
+
+
+class Expired(NamedTuple):
+    """A run that is to be removed for good."""
+
+    run_id: int
+    uid: str
+    reference: str
+
+
+class InTrash(Lookups):
+    """Finds runs by name among those that were deleted.
+
+    Args:
+        database: The open database.
+        among: `statements.TRASHED` or `statements.PURGED`.
+    """
+
+    def __init__(self, database: Database, among: str = sql.TRASHED) -> None:
+        self._database = database
+        self.among = among
+
+    def select_runs(self, statement: str, parameters: Mapping[str, Any]) -> list[Run]:
+        """Return the runs of a statement."""
+        return self._database.select_runs(statement, parameters)
+
+    def latest_run(self) -> Run | None:
+        """Return the run that was deleted last, or None."""
+        found = self.select_runs(NEWEST_IN_TRASH, {"limit": 1})
+        return found[0] if found else None
+
+
+class Trash:
+    """The deleted runs of one store.
+
+    Args:
+        database: The open database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._driver = database.driver
+
+    def put(self, uids: Iterable[str], author: str, *, is_forced: bool = False) -> None:
+        """Delete runs: all of them or none; each gets an event. Durable on return.
+
+        Args:
+            uids: The runs.
+            author: Who deletes them.
+            is_forced: Whether also those that may be executed.
+
+        Raises:
+            RunNotFoundError: One of them is not kept.
+            RunActiveError: One of them is being executed.
+        """
+        operation, now = new_uid(), now_micros()
+        with self._driver.write() as connection:
+            for uid in uids:
+                row = run_row(connection, uid)
+                if not is_forced:
+                    _check_has_ended(row)
+                set_deleted(connection, row[0], now)
+                edit = Edit(DELETED, None, moment_text(now), author, operation)
+                add_event(connection, row[0], edit)
+
+    def take_out(self, uids: Iterable[str], author: str) -> None:
+        """Restore runs: all of them or none; each gets an event. Durable on return.
+
+        Raises:
+            RunNotFoundError: One of them is not in the store any more.
+        """
+        operation = new_uid()
+        with self._driver.write() as connection:
+            for uid in uids:
+                row = run_row(connection, uid, or_trashed=True)
+                if row[26] is not None:
+                    set_deleted(connection, row[0], None)
+                    edit = Edit(DELETED, moment_text(row[26]), None, author, operation)
+                    add_event(connection, row[0], edit)
+
+    def newest(self, limit: int) -> list[Run]:
+        """Return runs in the trash, the one that was deleted last first."""
+        return self._database.select_runs(NEWEST_IN_TRASH, {"limit": limit})
+
+    # For good
+
+    def expired(self, before: int) -> list[Expired]:
+        """Return the runs in the trash that were deleted at this time or earlier."""
+        with self._driver.read() as connection:
+            found = connection.execute(EXPIRED, {"before": before}).fetchall()
+        return [Expired(*row) for row in found]
+
+    def purge(self, runs: Sequence[Expired], before: int) -> list[Expired]:
+        """Remove all that is known of runs but their names; durable on return.
+
+        Args:
+            runs: Runs in the trash.
+            before: Those that were restored meanwhile, or deleted later, are left alone.
+
+        Returns:
+            Those that were removed.
+        """
+        purged = []
+        with self._driver.write() as connection:
+            for run in runs:
+                row_id, where = run.run_id, {"id": run.run_id, "before": before}
+                if connection.execute(STILL_EXPIRED, where).fetchone() is None:
+                    continue
+                for table in TABLES_OF_RUNS:
+                    connection.execute(f"DELETE FROM {table} WHERE run_id = :id", {"id": row_id})
+                bounds = {"begin": run.uid, "end": run.uid + AFTER_ANY_TEXT}
+                connection.execute(REMOVE_MARKS, bounds)
+                connection.execute(EMPTY_RUN, {"id": row_id, "now": now_micros()})
+                purged.append(run)
+        return purged
+
+    def purged_names(self) -> list[tuple[str, str]]:
+        """Return uid and reference of every run that is gone for good; former ones as well."""
+        with self._driver.read() as connection:
+            return [(row[0], row[1]) for row in connection.execute(PURGED_NAMES).fetchall()]
+
+    def every_reference(self) -> set[str]:
+        """Return every reference that a run has or had, whether it is kept or not."""
+        with self._driver.read() as connection:
+            return {row[0] for row in connection.execute(EVERY_REFERENCE).fetchall()}
+
+    def is_purged(self, uid: str) -> bool:
+        """Tell whether a run was removed for good."""
+        with self._driver.read() as connection:
+            return connection.execute(PURGED_UID, {"uid": uid}).fetchone() is not None
+
+
+def set_deleted(connection: Connection, run_id: int, deleted_at: int | None) -> None:
+    """Put a run into the trash or take it out, within the caller's transaction."""
+    connection.execute(SET_DELETED, {"id": run_id, "deleted_at": deleted_at})
+
+
+def _check_has_ended(row: Sequence[Any]) -> None:
+    if Status(row[6]) in {Status.RUNNING, Status.LIVE}:
+        raise RunActiveError(
+            f"The run {row[4]} is being executed.",
+            kept="Nothing was deleted.",
+            hint="End it first, or leave it out; if it is surely dead: --force.",
+        )

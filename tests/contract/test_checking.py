@@ -1,0 +1,155 @@
+"""Looking a store over: each kind of damage is found and named."""
+
+from datetime import timedelta
+
+import pytest
+
+from runstore import Store
+
+
+@pytest.fixture
+def run(store):
+    with store.start("fit", params={"lr": 0.1}, capture=False, full_store=True) as started:
+        started.log(loss=0.5)
+        started.save("model.bin", b"weights")
+        started.tags["a"] = "b"
+        store.folder_of(started.reference).mkdir(parents=True)
+    return store.get(started.uid)
+
+
+def found(store, **options):
+    return [(one.kind, one.what.partition(":")[0]) for one in store.check(**options)]
+
+
+def path_of(store, run):
+    return store.artifacts.objects.path_of(run.artifacts["model.bin"].digest)
+
+
+def change(store, statement):
+    with store.database.driver.write() as connection:
+        connection.execute(statement)
+
+
+def test_a_healthy_store_has_nothing_to_tell(store, run):
+    assert store.check(deep=True) == ()
+
+
+def test_missing_contents_are_named(store, run):
+    path_of(store, run).unlink()
+
+    (one,) = store.check()
+
+    assert (one.kind, one.is_trouble) == ("dangling", True)
+    assert run.reference in one.names[0]
+    assert "model.bin" in one.names[0]
+
+
+def test_contents_of_another_size_are_damage(store, run):
+    path_of(store, run).chmod(0o644)
+    path_of(store, run).write_bytes(b"longer than it was")
+
+    assert found(store) == [("damaged", "contents were changed or cannot be read")]
+
+
+def test_other_contents_of_the_same_size_are_found_by_a_deep_look(store, run):
+    path_of(store, run).chmod(0o644)
+    path_of(store, run).write_bytes(b"weighty")
+
+    assert found(store) == []
+    assert found(store, deep=True) == [("damaged", "contents were changed or cannot be read")]
+
+
+def test_what_only_takes_room_is_no_trouble(store, run):
+    store.artifacts.objects.keep_bytes(b"nobody needs this")
+    (store.path / "objects" / "incoming" / "1-x").write_bytes(b"half")
+
+    findings = store.check()
+
+    assert {one.kind for one in findings} == {"unused"}
+    assert not any(one.is_trouble for one in findings)
+    store.collect_garbage()
+    assert store.check() == ()
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind", "what"),
+    [
+        ("DELETE FROM documents", None, ""),
+        ("DELETE FROM param_values", "dangling", "the values of a parameter set are missing"),
+        ("DELETE FROM run_params", "dangling", "parameters are of no parameter set"),
+        (
+            "DELETE FROM metric_chunks",
+            "dangling",
+            "the summary of a metric does not fit its points",
+        ),
+        ("DELETE FROM metric_summaries", "dangling", "points are of no metric"),
+        (
+            "UPDATE experiments SET last_run_number = 0",
+            "dangling",
+            "a run number is higher than its experiment ever gave",
+        ),
+        ("UPDATE tags SET run_id = 99", "dangling", "rows of tags are of no run"),
+        (
+            "UPDATE runs SET deleted_at = 1, purged_at = 1",
+            "dangling",
+            "rows of tags are left of a run that was removed for good",
+        ),
+        ("DELETE FROM experiments", "dangling", "runs are of no experiment"),
+    ],
+)
+def test_rows_that_refer_to_nothing_are_found(store, run, statement, kind, what):
+    change(store, statement)
+
+    assert kind is None or (kind, what) in found(store)
+
+
+def test_an_input_whose_source_is_unknown_is_found(store, run):
+    with store.start("use", capture=False):
+        run.read_bytes("model.bin")
+    change(store, "UPDATE inputs SET source_uid = 'nobody'")
+
+    assert found(store) == [("dangling", "the run that saved an input is not known")]
+
+
+def test_a_source_that_is_gone_for_good_still_has_its_name(store, run):
+    with store.start("use", capture=False):
+        run.read_bytes("model.bin")
+
+    store.delete(run)
+    store.collect_garbage(older_than=timedelta(0))
+
+    assert store.check() == ()
+
+
+def test_run_folders_are_compared_with_runs(store, run):
+    store.folder_of(run.reference).rmdir()
+    (store.path / "runs" / "mine").mkdir()
+
+    assert found(store) == [
+        ("dangling", "the folder of plain files is missing"),
+        ("orphaned", "in runs/, but of no run"),
+    ]
+
+
+def test_files_in_flight_of_no_run_are_found(store, run):
+    place = store.spool.places[0]
+    place.mkdir(exist_ok=True)
+    (place / f"{'0' * 36}.1.points").write_bytes(b"x")
+
+    assert found(store) == [("orphaned", "in flight, but of no run of this store")]
+
+
+@pytest.mark.parametrize("table", ["events", "metric_summaries", "documents"])
+def test_a_damaged_database_is_told(store, run, table):
+    with store.database.driver.read() as connection:
+        page = connection.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)
+        ).fetchone()[0]
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    store.close()
+    with (store.path / "runstore.db").open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 4096)
+
+    with Store.open(store.path) as opened:
+        assert "damaged" in {one.kind for one in opened.check()}

@@ -1,0 +1,261 @@
+"""Cleaning up: what is predicted is what is freed, and nothing that a run needs ever goes."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from runstore import Store
+from runstore.errors import StoreReadOnlyError
+from runstore.model.deletion import Amount
+
+AT_ONCE = timedelta(0)
+
+
+def ended(store, contents=b"", experiment="fit", **options):
+    run = store.start(experiment, capture=False, **options)
+    if contents:
+        run.save("model.bin", contents)
+    run.finish()
+    return store.get(run.uid)
+
+
+def on_disk(store):
+    """Return how many bytes there are in contents and run folders."""
+    places = (store.path / "objects", store.path / "runs")
+    return sum(
+        one.lstat().st_size for place in places for one in place.rglob("*") if not one.is_dir()
+    )
+
+
+def test_what_is_predicted_is_what_is_freed(store):
+    runs = [ended(store, bytes([n]) * 1000 * n) for n in range(1, 5)]
+    ended(store, bytes([2]) * 2000)
+    told = store.delete(runs[:3]).frees
+    before = on_disk(store)
+
+    predicted = store.collect_garbage(older_than=AT_ONCE, dry=True).freed
+    assert on_disk(store) == before
+    freed = store.collect_garbage(older_than=AT_ONCE).freed
+
+    assert told.contents == predicted.contents == freed.contents == Amount(2, 4000)
+    assert before - on_disk(store) == freed.total.size_bytes == predicted.total.size_bytes
+    assert store.get("fit#4").read_bytes("model.bin") == bytes([4]) * 4000
+    assert store.get("fit#5").read_bytes("model.bin") == bytes([2]) * 2000
+
+
+def test_doing_it_twice_frees_nothing_more(store):
+    store.delete(ended(store, b"x" * 10))
+
+    first, second = (store.collect_garbage(older_than=AT_ONCE) for _ in range(2))
+
+    assert first.freed.total.files == 1
+    assert not second.freed.total
+    assert second.runs == ()
+
+
+def test_files_that_are_gone_already_are_fine(store):
+    run = ended(store, b"x" * 10)
+    store.artifacts.objects.path_of(run.artifacts["model.bin"].digest).unlink()
+    store.delete(run)
+
+    collected = store.collect_garbage(older_than=AT_ONCE)
+
+    assert collected.runs == (run.reference,)
+    assert not collected.freed.total
+    assert store.check() == ()
+
+
+def test_a_run_stays_in_the_trash_for_its_time(store):
+    run = ended(store, b"x" * 10)
+    store.delete(run)
+
+    kept = store.collect_garbage(older_than=timedelta(days=30))
+
+    assert (kept.runs, kept.trashed, kept.trash_frees.total) == ((), 1, Amount(1, 10))
+    assert store.restore(run.uid)[0].read_bytes("model.bin") == b"x" * 10
+
+
+def test_replaced_contents_are_freed(store):
+    with store.start("fit", capture=False) as run:
+        run.save("model.bin", b"old")
+        run.save("model.bin", b"newer")
+
+    assert store.collect_garbage().freed.contents == Amount(1, 3)
+    assert store.get(run.uid).read_bytes("model.bin") == b"newer"
+
+
+def test_nothing_of_a_run_is_left_in_the_database(store):
+    with store.start("fit", params={"lr": 1.5}, capture=False) as run:
+        run.log(loss=0.5)
+        run.tags["a"] = "b"
+        run.use("https://example.org/data", digest=False)
+        run.save("picture.txt", b"text with a preview")
+    store.delete(run.uid)
+    store.collect_garbage(older_than=AT_ONCE)
+
+    with store.database.driver.read() as connection:
+        counts = {
+            table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - its own names
+            for (table,) in connection.execute(
+                "SELECT name FROM sqlite_schema WHERE type = 'table'"
+            ).fetchall()
+        }
+    left = {table for table, count in counts.items() if count}
+    assert left <= {"experiments", "runs", "schema_migrations", "store_state"}
+
+
+def test_the_folder_of_a_full_store_goes_with_its_run(store):
+    run = store.start("fit", capture=False, full_store=True)
+    folder = store.folder_of(run.reference)
+    folder.mkdir(parents=True)
+    (folder / "log.txt").write_text("12345")
+    run.finish()
+    store.move(run.uid, "train")
+    assert store.folder_of(store.get("train#1").reference) == folder
+
+    told = store.delete("train#1")
+    freed = store.collect_garbage(older_than=AT_ONCE).freed
+
+    assert told.frees.folders == freed.folders == Amount(1, 5)
+    assert not folder.exists()
+
+
+def test_folders_of_other_people_stay(store):
+    store.delete(ended(store))
+    strange = store.path / "runs" / "mine"
+    strange.mkdir(parents=True)
+
+    store.collect_garbage(older_than=AT_ONCE)
+
+    assert strange.is_dir()
+
+
+def test_what_a_crash_left_on_its_way_in_goes(store):
+    ended(store, b"x")
+    left = store.path / "objects" / "incoming" / "1-abc"
+    left.write_bytes(b"half")
+
+    assert store.collect_garbage(dry=True).freed.leftovers == Amount(1, 4)
+    assert store.collect_garbage().freed.leftovers == Amount(1, 4)
+    assert not left.exists()
+
+
+def test_contents_that_the_database_did_not_take_yet_are_needed(store):
+    """An artifact whose row waits in the spool keeps its contents."""
+    run = ended(store)
+    saved = store.artifacts.objects.keep_bytes(b"waiting")
+    body = {"path": "a", "digest": saved.digest, "objects": None}
+    store.spool.keep(run.uid, "artifact", {**body, "size_bytes": "not a number"})
+
+    store.collect_garbage()
+
+    assert store.artifacts.objects.path_of(saved.digest).exists()
+
+
+def test_a_store_that_cannot_be_written_is_left_alone(store, monkeypatch):
+    run = ended(store, b"x")
+    store.delete(run)
+    store.database.driver.refuse_writes(StoreReadOnlyError("It is read only."))
+
+    with pytest.raises(StoreReadOnlyError):
+        store.collect_garbage(older_than=AT_ONCE)
+
+    assert store.collect_garbage(older_than=AT_ONCE, dry=True).freed.total == Amount(1, 1)
+
+
+def test_the_database_file_shrinks_on_request(store):
+    run = store.start("fit", capture=False)
+    run.log_points("loss", [n * 0.37 for n in range(200_000)])
+    run.finish()
+    store.delete(run.uid)
+    reusable = store.collect_garbage(older_than=AT_ONCE).reusable_bytes
+    size = (store.path / "runstore.db").stat().st_size
+
+    after = store.collect_garbage(shrink=True)
+
+    assert reusable > 500_000
+    assert after.reusable_bytes == 0
+    assert size - (store.path / "runstore.db").stat().st_size >= reusable
+
+
+# At the same time
+
+
+def save_again_and_again(folder, number, until):
+    with Store.open(folder) as store:
+        count = 0
+        while time.monotonic() < until or count < 5:
+            run = store.start("busy", capture=False)
+            # The same contents as others, so that they are released and wanted all the time.
+            run.save("model.bin", b"contents %d" % (count % 3))
+            run.finish()
+            if count % 2:
+                store.delete(run.uid)
+            count += 1
+
+
+def clean_up_again_and_again(folder, number, until):
+    with Store.open(folder) as store:
+        while time.monotonic() < until:
+            store.collect_garbage(older_than=AT_ONCE)
+
+
+def test_saving_and_cleaning_up_at_once_lose_nothing(location, campaign_rounds):
+    Store.open(location).close()
+    context = multiprocessing.get_context("spawn")
+    until = time.monotonic() + campaign_rounds / 3
+    work = [save_again_and_again] * 3 + [clean_up_again_and_again] * 2
+    processes = [
+        context.Process(target=one, args=(location, number, until))
+        for number, one in enumerate(work)
+    ]
+    for one in processes:
+        one.start()
+    for one in processes:
+        one.join()
+
+    assert [one.exitcode for one in processes] == [0] * len(work)
+    with Store.open(location) as store:
+        store.collect_garbage(older_than=AT_ONCE)
+        for run in store.find(limit=None):
+            assert run.read_bytes("model.bin").startswith(b"contents ")
+        assert store.check(deep=True) == ()
+
+
+KILLED = """
+import sys
+from datetime import timedelta
+from runstore import Store
+with Store.open(sys.argv[1]) as store:
+    print("go", flush=True)
+    store.collect_garbage(older_than=timedelta(0))
+"""
+
+
+def test_whatever_ends_it_in_the_middle_the_next_one_goes_on(location, campaign_rounds):
+    with Store.open(location) as store:
+        for n in range(campaign_rounds):
+            kept = ended(store, b"kept %d" % n)
+            store.delete([ended(store, b"%d %d" % (n, k) * 100) for k in range(30)])
+            process = subprocess.Popen(
+                [sys.executable, "-c", KILLED, str(location)], stdout=subprocess.PIPE
+            )
+            process.stdout.readline()
+            time.sleep(0.002 * (n % 10))
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            process.stdout.close()
+
+            assert kept.read_bytes("model.bin") == b"kept %d" % n
+            troubles = [one for one in store.check() if one.is_trouble]
+            assert [one.kind for one in troubles if one.kind != "orphaned"] == []
+            store.collect_garbage(older_than=AT_ONCE)
+            assert store.check(deep=True) == ()
+            assert Path(location).is_dir()

@@ -1,0 +1,150 @@
+"""rm, restore, gc, doctor, mv on the command line."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from commands import messages, runstore
+from runstore import Store
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with Store.open(tmp_path / ".runstore") as store:
+        for n in range(4):
+            with store.start("fit", params={"lr": n / 10}, capture=False) as run:
+                run.save("model.bin", bytes([n]) * 100)
+    return tmp_path
+
+
+def references(folder, *words):
+    ended = runstore("ls", *words, "--json", cwd=folder)
+    return [run["reference"] for run in json.loads(ended.stdout)["runs"]]
+
+
+def test_rm_prints_what_it_deleted_and_how_to_have_it_back(folder):
+    ended = runstore("rm", "fit#2", "fit#3", cwd=folder)
+
+    assert ended.returncode == 0
+    assert [line[:5] for line in ended.stdout.splitlines()] == ["fit_2", "fit_3"]
+    assert "2 runs in the trash. Removing for good would free 200 bytes" in ended.stderr
+    assert "runstore undo" in ended.stderr
+    assert [one[:5] for one in references(folder)] == ["fit_4", "fit_1"]
+
+
+def test_rm_takes_filters_and_experiments(folder):
+    assert runstore("rm", "params.lr > 0.15", cwd=folder).returncode == 0
+    assert [one[:5] for one in references(folder)] == ["fit_2", "fit_1"]
+
+    assert runstore("rm", "fit", cwd=folder).returncode == 0
+    assert runstore("ls", cwd=folder).stdout == ""
+
+
+def test_rm_without_words_deletes_nothing(folder):
+    ended = runstore("rm", cwd=folder)
+
+    assert ended.returncode == 2
+    assert len(references(folder)) == 4
+
+
+def test_a_filter_that_nothing_fulfils_is_said(folder):
+    ended = runstore("rm", "params.lr > 99", cwd=folder)
+
+    assert messages(ended) == ["There is no such run: nothing was deleted."]
+
+
+def test_json_has_exact_bytes(folder):
+    told = json.loads(runstore("rm", "fit#1", "--dry-run", "--json", cwd=folder).stdout)
+
+    assert told["frees"]["total"] == {"files": 1, "size_bytes": 100}
+    assert told["is_dry"] is True
+    assert len(references(folder)) == 4
+
+
+def test_with_inner_runs(folder):
+    with Store.open(folder / ".runstore") as store, store.start("sweep", capture=False):
+        store.start("part", capture=False).finish()
+
+    alone = runstore("rm", "sweep#1", "--dry-run", cwd=folder)
+    both = runstore("rm", "sweep#1", "--inside", cwd=folder)
+
+    assert "was started in sweep_1" in alone.stdout
+    assert sorted(line[:5] for line in both.stdout.splitlines()) == ["part_", "sweep"]
+
+
+def test_a_trash_can_be_listed_restored_and_emptied(folder):
+    runstore("rm", "fit#1", "fit#2", "fit#3", cwd=folder)
+
+    listed = runstore("restore", cwd=folder).stdout.splitlines()
+    assert [line[:5] for line in listed] == ["run\ts", "fit_3", "fit_2", "fit_1"]
+    assert runstore("restore", "fit#1", cwd=folder).stdout.startswith("fit_1")
+    told = json.loads(runstore("gc", "--trash", "--dry-run", "--json", cwd=folder).stdout)
+    freed = json.loads(runstore("gc", "--trash", "--json", cwd=folder).stdout)
+
+    assert told["freed"]["total"] == freed["freed"]["total"] == {"files": 2, "size_bytes": 200}
+    assert len(references(folder)) == 2
+    gone = runstore("restore", "fit#2", cwd=folder)
+    assert gone.returncode == 3
+    assert "There is no run 'fit#2' in the trash" in gone.stderr
+    assert runstore("doctor", "--deep", cwd=folder).returncode == 0
+
+
+@pytest.mark.parametrize("age", ["nonsense", "-1", "1e99 days"])
+def test_an_age_that_is_none_is_said(folder, age):
+    ended = runstore("gc", f"--older-than={age}", cwd=folder)
+
+    assert ended.returncode == 2
+    assert "is no duration" in ended.stderr
+
+
+def test_mv_renames_and_moves(folder):
+    assert runstore("mv", "fit", "train", cwd=folder).returncode == 0
+    assert {one[:5] for one in references(folder)} == {"train"}
+
+    moved = runstore("mv", "fit#2", "pilots", cwd=folder)
+    assert moved.stdout.startswith("train_2")
+    assert runstore("show", "fit#2", cwd=folder).stdout.count("pilots_1") >= 1
+    taken = runstore("mv", "train", "pilots", cwd=folder)
+    assert taken.returncode == 4
+    assert "merge" in taken.stderr
+    runstore("undo", cwd=folder)
+    runstore("undo", cwd=folder)
+    assert {one[:4] for one in references(folder)} == {"fit_"}
+
+
+def test_doctor_names_what_is_wrong_and_ends_with_1(folder):
+    healthy = runstore("doctor", cwd=folder)
+    next((folder / ".runstore" / "objects").glob("??/*")).unlink()
+    ill = runstore("doctor", cwd=folder)
+
+    assert (healthy.returncode, healthy.stdout) == (0, "")
+    assert "is in order" in healthy.stderr
+    assert ill.returncode == 1
+    assert ill.stdout.startswith("dangling\tcontents are missing")
+    assert "model.bin" in ill.stdout
+    told = json.loads(runstore("doctor", "--json", cwd=folder).stdout)
+    assert told["findings"][0]["kind"] == "dangling"
+
+
+def test_on_a_terminal_rm_asks_and_no_means_no(folder):
+    for answer, left in ((b"n\n", 4), (b"y\n", 0)):
+        outside, inside = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "runstore", "rm", "fit"],
+            cwd=folder,
+            stdin=inside,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        os.close(inside)
+        os.write(outside, answer)
+        _, told = process.communicate(timeout=60)
+        os.close(outside)
+
+        assert b"Put them into the trash?" in told
+        listed = runstore("ls", "--json", cwd=folder)
+        assert len(json.loads(listed.stdout)["runs"]) == left
