@@ -84,6 +84,8 @@ class Mirror:
 
     def refresh(self, rows: Sequence[BlockRow]) -> None:
         """Take in runs that changed in the store; the owner's unsaved edits stay."""
+        newest = max(self._known, default=0)
+        is_late = False
         for row in rows:
             known = self._known.get(row.id)
             if row.is_deleted:
@@ -95,6 +97,9 @@ class Mirror:
                 _merge_into(known, block)
             elif self.runs is not None:
                 self.adopt(row.id, block)
+                is_late = is_late or row.id < newest
+        if is_late:  # one that was restored stands where it stood
+            self._sort()
 
     def adopt(self, row_id: int, block: Block) -> Block:
         """Let a block stand for a run; return the dictionary that is in the list."""
@@ -126,6 +131,12 @@ class Mirror:
         """Sort the list as the store has it, the list staying the same object."""
         if self.runs is not None:
             self.runs[:] = [self._known[row_id].block for row_id in sorted(self._known)]
+
+    def _sort(self) -> None:
+        """Sort the list as the store has it; blocks that stand for no run yet come last."""
+        row_of = {id(one.block): row_id for row_id, one in self._known.items()}
+        last = max(self._known, default=0) + 1
+        (self.runs or []).sort(key=lambda block: row_of.get(id(block), last))
 
     def edits(self) -> Edits:
         """Return what the owner did."""

@@ -28,7 +28,7 @@ from runstore.manager_block import (
     trees_said_by,
 )
 from runstore.model.block import NO_REPOSITORY, Block, block_from_run
-from runstore.model.reference import check_experiment_name
+from runstore.model.reference import check_experiment_name, new_uid
 from runstore.naming import current_author
 from runstore.storage.blocks import BlockRow, BlockTable, BlockWriter
 from runstore.storage.database import now_micros
@@ -113,15 +113,26 @@ class ManagerStore:
     def get_run(self, ref_name: str) -> tuple[Block | None, int]:
         """Return the block of the run with this reference, and its index in `runs`.
 
+        A reference that a run had before it was moved finds it as well.
+
         Returns:
             `(None, -1)` for a reference that is not known.
         """
         with self._guard:
             self._refresh()
-            for index, block in enumerate(self.runs):
-                if block.get("reference") == ref_name:
-                    return block, index
+            names = [block.get("reference") for block in self.runs]
+            for name in (ref_name, self._reference_now(ref_name)):
+                if name in names:
+                    index = names.index(name)
+                    return self.runs[index], index
             return None, -1
+
+    def _reference_now(self, former: str) -> str | None:
+        """Return the reference of the run that had this one before it was moved."""
+        if self._store is None or not isinstance(former, str):
+            return None
+        found = self._store.database.runs_by_reference(former)
+        return found[0].reference if found else None
 
     def get_experiment_runs(self, experiment_name: str) -> list[Block]:
         """Return the blocks of every run of an experiment, oldest first."""
@@ -314,11 +325,12 @@ class ManagerStore:
         for block in edits.added:
             row_id = writer.add(plain(block), seen_at=seen_at, trees=trees)
             settled.append((row_id, block, block_from_run(_present(writer, row_id).run)))
+        operation = new_uid()
         for row_id, before in edits.removed:
             row = writer.row(row_id)
             # What another changed meanwhile, its owner has not seen; it comes back into the list.
             if row is not None and not row.is_deleted and block_from_run(row.run) == before:
-                writer.put_away(row_id)
+                writer.put_away(row_id, author, operation)
         return settled
 
 

@@ -20,12 +20,13 @@ from runstore.model.block import (
 from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.params import ParameterSet
 from runstore.model.reference import build_reference, new_uid, parse_timestamp
-from runstore.model.run import Run
+from runstore.model.run import DELETED, Run
 from runstore.model.status import Status
 from runstore.storage import rows
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, add_event, now_micros
 from runstore.storage.drivers import Connection
+from runstore.storage.trash import set_deleted
 
 _FROM_RUNS = "FROM runs r JOIN experiments e ON e.id = r.experiment_id"
 _BLOCK_ROWS = f"SELECT {sql.RUN_COLUMNS}, r.changed {_FROM_RUNS}"
@@ -62,7 +63,6 @@ CHANGE_ROW = f"""
         reproduce = :reproduce, block = :block, changed = {sql.NEXT_CHANGE}
     WHERE id = :id
 """  # noqa: S608 - constants
-PUT_AWAY = f"UPDATE runs SET deleted_at = :now, changed = {sql.NEXT_CHANGE} WHERE id = :id"  # noqa: S608 - constants
 REMOVE_SETS = "DELETE FROM run_params WHERE run_id = :id"
 REMOVE_FLAT = "DELETE FROM params WHERE run_id = :id"
 EVENTS_OF_FIELD = "SELECT old FROM events WHERE run_id = :id AND field = :field"
@@ -345,9 +345,12 @@ class BlockWriter:
         self._connection.execute(REMOVE_SETS, {"id": row.id})
         self._database.insert_sets(self._connection, row.id, now)
 
-    def put_away(self, row_id: int) -> None:
+    def put_away(self, row_id: int, author: str, operation: str) -> None:
         """Delete a run; it is in the trash from now on."""
-        self._connection.execute(PUT_AWAY, {"id": row_id, "now": now_micros()})
+        now = now_micros()
+        set_deleted(self._connection, row_id, now)
+        edit = Edit(DELETED, None, rows.moment_text(now), author, operation)
+        add_event(self._connection, row_id, edit)
 
 
 def _said(fields: BlockFields) -> dict[str, Any]:

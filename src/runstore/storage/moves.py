@@ -7,7 +7,7 @@ that it had there, which nobody else ever gets. Its old reference keeps finding 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from runstore.errors import ConflictError, NotFoundError
@@ -159,6 +159,7 @@ def _move_noted(connection: Connection, row: Sequence[Any], place: _Place, edit:
         return
     for field, before, after in (
         ("experiment_name", row[2], experiment_name),
+        ("run_number", str(row[3]), str(number)),
         ("reference", row[4], reference),
     ):
         add_event(connection, row[0], Edit(field, before, after, edit.author, edit.operation))
@@ -173,17 +174,27 @@ def _move(
     connection.execute(sql.ADD_ALIAS, {"reference": row[4], "run_id": row[0]})
 
 
-def move_back(connection: Connection, row: Sequence[Any], reference: str) -> None:
-    """Give a run the place back that a former reference tells, in the caller's transaction.
+def move_back(connection: Connection, row: Sequence[Any], old: Mapping[str, str | None]) -> None:
+    """Give a run its old place back, in the caller's transaction.
+
+    Args:
+        connection: The caller's.
+        row: The run.
+        old: What the events of the move tell by field.
 
     Raises:
         NotFoundError: There is no such experiment any more.
     """
-    place = _place_of(reference, row[5])
-    found = place and connection.execute(EXPERIMENT, {"name": place[0]}).fetchone()
-    if place is None or not found:
-        raise NotFoundError(f"There is no experiment for {reference!r} any more.")
-    _move(connection, row, found[0], place[1], reference)
+    name, reference = old.get("experiment_name") or "", old.get("reference") or ""
+    number, before = old.get("run_number"), _place_of(reference, row[5])
+    found = connection.execute(EXPERIMENT, {"name": name}).fetchone()
+    if found is None or (number is None and before is None):
+        raise NotFoundError(
+            f"There is no experiment {name!r} any more.", kept="Nothing was changed."
+        )
+    # Moves of earlier versions told the number within the reference alone.
+    place = int(number) if number is not None else before[1] if before else 0
+    _move(connection, row, found[0], place, reference)
 
 
 def _number_before(connection: Connection, row: Sequence[Any], experiment_name: str) -> int | None:
