@@ -45,29 +45,23 @@ def collect(store: Store, *, older_than: timedelta, is_dry: bool, shrink: bool) 
         )
     before = now_micros() - older_than // timedelta(microseconds=1)
     expired = store.trash_table.expired(before)
+    sweep = _Sweep(store, expired if is_dry else [], is_dry=is_dry)
+    first = Amount()
     if not is_dry:
         store.absorb_spool()
-        expired = [
-            one
-            for some in _batches(expired, RUNS_AT_ONCE)
-            for one in store.trash_table.purge(some, before)
-        ]
-    sweep = _Sweep(store, expired if is_dry else [], is_dry=is_dry)
+        # A full disk needs this room to remove the rows of a run.
+        first = sweep.contents()
+        expired = _purged(store, expired, before)
     freed = Freed(
         folders=sweep.folders(),
         leftovers=sweep.spool() + sweep.incoming(),
-        contents=sweep.contents(),
+        contents=first + sweep.contents(),
     )
     rows = Leftovers(store.database)
     orphans = rows.counted() if is_dry else rows.remove()
     if shrink and not is_dry:
         store.database.driver.shrink()
-    going = _uids(expired)
-    left = {
-        one.uid: names_of(store, one.uid, one.reference)
-        for one in store.trash_table.expired(_ANY_TIME)
-        if one.uid not in going
-    }
+    left = _in_trash_but(store, expired)
     return Collected(
         runs=tuple(one.reference for one in expired),
         freed=freed,
@@ -77,6 +71,25 @@ def collect(store: Store, *, older_than: timedelta, is_dry: bool, shrink: bool) 
         reusable_bytes=store.database.driver.reusable_bytes(),
         is_dry=is_dry,
     )
+
+
+def _purged(store: Store, expired: Sequence[Expired], before: int) -> list[Expired]:
+    """Remove what is known of runs, and return those that were removed."""
+    return [
+        one
+        for some in _batches(expired, RUNS_AT_ONCE)
+        for one in store.trash_table.purge(some, before)
+    ]
+
+
+def _in_trash_but(store: Store, expired: Sequence[Expired]) -> dict[str, list[str]]:
+    """Return the names of other runs in the trash, by uid."""
+    going = _uids(expired)
+    return {
+        one.uid: names_of(store, one.uid, one.reference)
+        for one in store.trash_table.expired(_ANY_TIME)
+        if one.uid not in going
+    }
 
 
 class _Sweep:

@@ -555,6 +555,13 @@ class Store:
         """Return runs that were deleted and can be restored, the last deleted one first."""
         return self._with_source(self.trash_table.newest(limit))
 
+    def name_of(self, uid: str) -> str | None:
+        """Return the reference of a run, with what became of it; None for one never kept here.
+
+        It is for people: `mnist_2_2026-11-23-T101500 (in the trash)`.
+        """
+        return self.trash_table.name_of(uid)
+
     def collect_garbage(
         self,
         *,

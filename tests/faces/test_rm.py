@@ -148,3 +148,16 @@ def test_on_a_terminal_rm_asks_and_no_means_no(folder):
         assert b"Put them into the trash?" in told
         listed = runstore("ls", "--json", cwd=folder)
         assert len(json.loads(listed.stdout)["runs"]) == left
+
+
+def test_what_became_of_a_source_is_shown(folder):
+    with Store.open(folder / ".runstore") as store, store.start("use", capture=False):
+        store.get("fit#1").read_bytes("model.bin")
+
+    runstore("rm", "fit#1", cwd=folder)
+    trashed = runstore("show", "use#1", cwd=folder).stdout
+    runstore("gc", "--trash", cwd=folder)
+    gone = runstore("show", "use#1", cwd=folder).stdout
+
+    assert "(in the trash)" in trashed
+    assert "(deleted)" in gone

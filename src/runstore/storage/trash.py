@@ -37,6 +37,7 @@ PURGED_NAMES = f"""
     WHERE r.deleted_at IS NOT NULL AND {sql.PURGED}
 """
 EVERY_REFERENCE = "SELECT reference FROM runs UNION SELECT reference FROM reference_aliases"
+NAME_OF_UID = "SELECT reference, deleted_at, purged_at FROM runs WHERE uid = :uid"
 PURGED_UID = f"SELECT r.id FROM runs r WHERE r.uid = :uid AND {sql.PURGED}"
 # The name, the number and the times stay: see the migration.
 EMPTY_RUN = f"""
@@ -178,6 +179,16 @@ class Trash:
         """Return every reference that a run has or had, whether it is kept or not."""
         with self._driver.read() as connection:
             return {row[0] for row in connection.execute(EVERY_REFERENCE).fetchall()}
+
+    def name_of(self, uid: str) -> str | None:
+        """Return the reference of a run, with what became of it; None for one never kept here."""
+        with self._driver.read() as connection:
+            row = connection.execute(NAME_OF_UID, {"uid": uid}).fetchone()
+        if row is None:
+            return None
+        reference, deleted_at, purged_at = row
+        became = "" if deleted_at is None else "in the trash" if purged_at is None else "deleted"
+        return f"{reference} ({became})" if became else str(reference)
 
     def is_purged(self, uid: str) -> bool:
         """Tell whether a run was removed for good."""

@@ -163,10 +163,7 @@ def _head(store: Store, run: Run) -> Iterator[tuple[str, str]]:
 def _parent(store: Store, run: Run) -> str | None:
     if run.parent_uid is None:
         return None
-    try:
-        return store.get(run.parent_uid).reference
-    except NotFoundError:
-        return f"{run.parent_uid} (not in this store)"
+    return store.name_of(run.parent_uid) or f"{run.parent_uid} (not in this store)"
 
 
 def _code(store: Store, run: Run) -> Iterator[tuple[str, str]]:
@@ -227,10 +224,7 @@ def _input(store: Store, one: Input) -> str:
     told = "  ".join(part for part in (size, digest) if part)
     if one.source_uid is None:
         return told or "no digest"
-    try:
-        source = store.get(one.source_uid).reference
-    except NotFoundError:
-        source = f"{one.source_uid} (not in this store)"
+    source = store.name_of(one.source_uid) or f"{one.source_uid} (not in this store)"
     return f"{told}  saved by {source}"
 
 
