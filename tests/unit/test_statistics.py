@@ -469,5 +469,5 @@ def test_without_scipy_the_extra_is_named():
     )
 
     assert ended.stdout.strip() == (
-        "SciPy is not installed. Install it with: pip install 'runstore[stats]'"
+        "scipy is not installed. Install it with: pip install 'runstore[stats]'"
     )

@@ -1,4 +1,4 @@
-"""What other runs of an experiment show of a parameter: pairs that differ in nothing else."""
+"""What other runs of an experiment show of a parameter: pairs that differ in no other one."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ _ENVIRONMENT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moves:
-    """What other runs show of a parameter: pairs that differ in nothing recorded but in it.
+    """What other runs show of a parameter: pairs that differ in no other one.
 
     Attributes:
         pairs: How many pairs of runs; at least one.
@@ -307,12 +307,10 @@ def _is_same_number(values: Sequence[Any]) -> bool:
 
 def _by_evidence(one: Difference, moves: Moves, change: float, metric: str) -> Cause:
     share = moves.typical / abs(change)
-    who = (
-        "1 other pair of runs differs"
-        if moves.pairs == 1
-        else (f"{moves.pairs} other pairs of runs differ")
-    )
-    told = f"{who} in it alone, and {metric} moved by {moves.typical:.3g} there"
+    who = "1 other pair of runs differs"
+    if moves.pairs > 1:
+        who = f"{moves.pairs} other pairs of runs differ"
+    told = f"{who} in no other parameter, and {metric} moved by {moves.typical:.3g} there"
     if share < _HARDLY:
         return Cause(20, one, f"{told}: hardly, compared with here")
     if share < _SAME_AS_HERE:
