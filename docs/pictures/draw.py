@@ -1,7 +1,8 @@
-"""Draw what commands look like on a terminal, as SVG: python docs/pictures/draw.py FOLDER.
+"""Draw what commands look like on a terminal: python docs/pictures/draw.py FOLDER [PICTURE…].
 
-FOLDER is where the commands run: examples/digits after its tour, and a second training of the
-network with another rate.
+FOLDER is where the commands run: a copy of examples/digits in a git repository of its own, after
+its tour, and trainings of the network with other rates and seeds. The last, of number 5, has
+another rate and a changed line in `Network.fresh`.
 """
 
 import os
@@ -22,8 +23,10 @@ PICTURES = {
     "show": ("show", "network#1"),
     "experiments": ("experiments",),
     "plot": ("plot", "network#1", "network#2", "-m", "test/accuracy"),
+    "diff": ("diff", "network#1", "network#5"),
+    "why": ("why", "network#1", "network#5"),
 }
-_LINES_AT_MOST = 34
+_LINES_AT_MOST = 46
 
 
 def printed(folder, arguments):
@@ -71,6 +74,9 @@ def draw_files(folder):
 
 
 if __name__ == "__main__":
+    place, *wanted = sys.argv[1:]
     for name, arguments in PICTURES.items():
-        draw(name, arguments, sys.argv[1])
-    draw_files(sys.argv[1])
+        if not wanted or name in wanted:
+            draw(name, arguments, place)
+    if not wanted:
+        draw_files(place)

@@ -9,6 +9,11 @@ from commands import git, messages, runstore
 from runstore import Store
 from runstore.comparing.explanation import explain
 
+SEED_MOVED_NOTHING = (
+    "1 other pair of runs differs in no other parameter, and acc moved by 0 there: "
+    "hardly, compared with here"
+)
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
@@ -49,7 +54,7 @@ def test_a_parameter_that_moved_the_metric_elsewhere_comes_first(folder):
         95,
         (
             "2 other pairs of runs differ in no other parameter, and acc moved by 0.38 there: "
-            "as much as here or more"
+            "at least half as much as here"
         ),
     )
     assert found["width"][0] == 20
@@ -86,6 +91,50 @@ def test_only_runs_that_are_complete_are_evidence(folder):
         run.finish("error")
 
     assert causes(folder)["lr"][0] == 55
+
+
+def test_runs_of_other_code_are_no_evidence(folder):
+    """What the code moved is not put down to a parameter."""
+    git(folder, "init", "-q", "-b", "main")
+    (folder / ".gitignore").write_text(".runstore\n")
+    (folder / "train.py").write_text("1\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "a")
+    record(folder, {"lr": 1, "seed": 0}, 0.5, capture=True)
+    record(folder, {"lr": 2, "seed": 1}, 0.9, capture=True)
+    record(folder, {"lr": 1, "seed": 2}, 0.5, capture=True)
+    (folder / "train.py").write_text("2\n")
+    record(folder, {"lr": 1, "seed": 3}, 0.9, capture=True)
+
+    assert causes(folder)["seed"] == (20, SEED_MOVED_NOTHING)
+
+
+def test_where_parameters_stand_in_the_code_other_code_is_told(folder):
+    git(folder, "init", "-q", "-b", "main")
+    (folder / ".gitignore").write_text(".runstore\n")
+    (folder / "train.py").write_text("lr = 0\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "a")
+    for lr, width, result in ((1, 1, 0.5), (2, 2, 0.9), (1, 3, 0.5), (2, 3, 0.9)):
+        (folder / "train.py").write_text(f"lr = {lr}\n")
+        record(folder, {"lr": lr, "width": width}, result, capture=True)
+
+    weight, reason = causes(folder)["lr"]
+
+    assert weight == 95
+    assert "differs in no other parameter, though in code, and acc moved by 0.4" in reason
+
+
+def test_pairs_that_are_the_same_leave_room_for_those_that_differ(folder):
+    with Store.open(".runstore") as store:
+        for lr, x, result in ((1, 0, 0.5), (2, 1, 0.9), (2, 0, 0.9)):
+            record(folder, {"lr": lr, "x": x}, result)
+        for _ in range(110):
+            with store.start("fit", params={"lr": 1, "x": 0}, capture=False) as run:
+                run.log(acc=0.5)
+        found = explain(store, "fit#1", "fit#2")
+
+    assert found.causes[0].reason.startswith("111 other pairs")
 
 
 def test_runs_of_another_experiment_are_no_evidence(folder):

@@ -72,7 +72,13 @@ def surroundings(tmp_path):
     folder = tmp_path / "work"
     folder.mkdir()
     path = f"{commands}{os.pathsep}{os.environ['PATH']}"
-    return folder, {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT / "src")}
+    # Whoever commits has a name.
+    ada = {
+        f"GIT_{who}_{what}": value
+        for who in ("AUTHOR", "COMMITTER")
+        for what, value in (("NAME", "Ada"), ("EMAIL", "ada@example.org"))
+    }
+    return folder, {**os.environ, **ada, "PATH": path, "PYTHONPATH": str(ROOT / "src")}
 
 
 @pytest.mark.parametrize("page", list(runnable()))
@@ -150,6 +156,18 @@ def test_every_setting_is_documented():
     page = (DOCS / "reference" / "settings.md").read_text(encoding="utf-8")
 
     assert [name for name in _SETTINGS if f"| `{name}` |" not in page] == []
+
+
+def test_every_name_that_why_goes_by_is_documented():
+    from runstore.model import known_names
+
+    page = (DOCS / "concepts" / "why-ranking.md").read_text(encoding="utf-8")
+    lists = (
+        known_names.SEEDS, known_names.COSMETIC, known_names.COMPUTING,
+        known_names.COMPUTING_PREFIXES, known_names.SOURCES, known_names.SETTINGS,
+    )  # fmt: skip
+
+    assert [name for names in lists for name in names if f"`{name}`" not in page] == []
 
 
 def test_every_column_is_documented(tmp_path):

@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from commands import git
+from runstore.model.causes import Moves, Setting
 from runstore.model.code_changes import FileState, changes_between, unified
 from runstore.model.difference_texts import change_between, texts_of
 from runstore.model.differences import (
@@ -23,7 +24,7 @@ from runstore.model.differences import (
     gaps,
     identity,
 )
-from runstore.model.explaining import Moves, Setting, most_changed, ranked
+from runstore.model.explaining import most_changed, ranked
 from runstore.model.leaves import leaves
 from runstore.model.parameter_sets import parameter_set
 from runstore.model.patches import (
@@ -161,6 +162,8 @@ def test_types_are_seen_in_texts():
         (1.0, math.inf, "+inf"),
         (5e-324, 1e300, "+1e+300"),
         (100_000.0, 100_001.0, "+1, +0.001 %"),
+        (0.5, 13.7, "+13.2, +2,640 %"),
+        (1e-9, 1.0, "+1, +1e+11 %"),
     ],
 )
 def test_a_change_is_absolute_and_relative(old, new, told):

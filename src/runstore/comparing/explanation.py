@@ -11,10 +11,11 @@ from runstore.comparing.code_of_run import code_changes
 from runstore.comparing.describing import describe
 from runstore.comparing.precedents import precedents
 from runstore.errors import NotFoundError
+from runstore.model.causes import Cause, Setting
 from runstore.model.code_changes import CodeChanges
 from runstore.model.difference_texts import Change, change_between, texts_of
 from runstore.model.differences import Difference, Gap, Unknown, differences, gaps
-from runstore.model.explaining import Cause, Setting, most_changed, ranked
+from runstore.model.explaining import most_changed, ranked
 from runstore.model.html import html_table
 from runstore.model.short_names import short_names
 
@@ -94,7 +95,7 @@ def explain(
     with_code: bool = True,
     folder: Path | None = None,
 ) -> Explanation:
-    """Return why two runs may have different results; see `runstore.model.explaining`.
+    """Return why two runs may have different results, the likeliest cause first.
 
     Args:
         store: Where they are kept.

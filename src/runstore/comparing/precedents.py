@@ -1,4 +1,4 @@
-"""What other runs of an experiment show of a parameter: pairs that differ in no other one."""
+"""What other runs show of a parameter: pairs that differ in no other one."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from runstore.comparing.describing import parameters
+from runstore.model.causes import Moves
 from runstore.model.differences import MISSING, Difference, identity
-from runstore.model.explaining import Moves, is_seed
+from runstore.model.known_names import is_seed
 from runstore.model.status import Status
+from runstore.storage.documents import document_hashes
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
@@ -22,19 +24,44 @@ if TYPE_CHECKING:
 RUNS_AT_MOST = 200
 _KEYS_AT_MOST = 50
 _PAIRS_AT_MOST = 5_000  # of one parameter, the newest runs first
+_CODE_TEXTS = ("patch", "untracked")
+_NOTHING = identity(MISSING)
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """One run as evidence: its parameters by key, each as (key, identity), and the result."""
+    """One run as evidence.
+
+    Attributes:
+        uid: The run.
+        code: Its commit, and the hashes of its uncommitted changes and of its new files.
+        values: Its parameters by key.
+        identities: What equal values share, by key.
+        whole: A number that runs share if all their parameters are the same.
+        result: The value of the metric.
+    """
 
     uid: str
+    code: tuple[str | None, ...]
     values: Mapping[str, Any]
-    items: frozenset[tuple[str, str]]
+    identities: Mapping[str, str]
+    whole: int
     result: float
 
-    def without(self, keys: Collection[str]) -> frozenset[tuple[str, str]]:
-        return frozenset(item for item in self.items if item[0] not in keys)
+    def of(self, key: str) -> str:
+        """Return the identity of a parameter."""
+        return self.identities.get(key, _NOTHING)
+
+    def without(self, keys: Collection[str]) -> int:
+        """Return a number that runs share if all parameters but these are the same."""
+        rest = self.whole
+        for key in keys:
+            if key in self.identities:
+                rest ^= hash((key, self.identities[key]))
+        return rest
+
+
+Pair = tuple[_Known, _Known]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +71,8 @@ class Precedents:
     Attributes:
         runs: How many runs were looked at.
         moves: By key of the parameter; one for which there is no pair is left out.
-        chance: How much runs of the same parameters differ, their seeds aside; None without any.
+        chance: How much runs of the same parameters and code differ, their seeds aside; None
+            without any.
     """
 
     runs: int
@@ -68,15 +96,13 @@ def precedents(
     """
     has_labels = any(len(run.parameter_sets) > 1 for run in (a, b))
     known = list(_known(store, (a, b), metric, has_labels=has_labels))
-    pair = frozenset({a.uid, b.uid})
+    here = frozenset({a.uid, b.uid})
     moves = {}
     for one in params[:_KEYS_AT_MOST]:
-        pairs = _pairs(known, frozenset({one.key}), pair)
-        found = _moves(one, [(x, y) for x, y in pairs if not _is_same(x, y, one.key)])
+        found = _moves(one, known, here)
         if found is not None:
             moves[one.key] = found
-    seeds = frozenset(key for run in known for key in run.values if is_seed(key))
-    return Precedents(len(known), moves, _plain_moves(_pairs(known, seeds, pair)))
+    return Precedents(len(known), moves, _chance(known, here))
 
 
 def _known(
@@ -90,6 +116,7 @@ def _known(
         for run in store.list(name, limit=RUNS_AT_MOST // len(names))
         if run.status is Status.COMPLETE
     ]
+    documents = document_hashes(store.database, [run.uid for run in newest])
     for run in newest:
         if len(run.parameter_sets) > 1 and not has_labels:
             continue
@@ -99,68 +126,88 @@ def _known(
         if summary is None or not math.isfinite(summary.last):
             continue
         values = parameters(run, has_labels=has_labels)
-        items = frozenset((key, identity(value)) for key, value in values.items())
-        yield _Known(run.uid, values, items, summary.last)
+        identities = {key: identity(value) for key, value in values.items()}
+        whole = 0
+        for item in identities.items():
+            whole ^= hash(item)
+        texts = documents.get(run.uid, {})
+        code = (run.commit, *(texts.get(name) for name in _CODE_TEXTS))
+        yield _Known(run.uid, code, values, identities, whole, summary.last)
 
 
-def _pairs(
-    known: Sequence[_Known], keys: frozenset[str], excluded: frozenset[str]
-) -> list[tuple[_Known, _Known]]:
-    """Return pairs of runs that differ in these keys at most."""
-    groups: dict[frozenset[tuple[str, str]], list[_Known]] = defaultdict(list)
+def _pairs(known: Sequence[_Known], keys: Collection[str], but: frozenset[str]) -> Iterator[Pair]:
+    """Yield pairs of runs that differ in these keys at most."""
+    groups: dict[int, list[_Known]] = defaultdict(list)
     for run in known:
         groups[run.without(keys)].append(run)
-    found: list[tuple[_Known, _Known]] = []
     for group in groups.values():
-        for x, y in combinations(group, 2):
-            if {x.uid, y.uid} == excluded:
-                continue
-            if len(found) >= _PAIRS_AT_MOST:
-                return found
-            found.append((x, y))
-    return found
+        yield from (pair for pair in combinations(group, 2) if {one.uid for one in pair} != but)
 
 
-def _is_same(x: _Known, y: _Known, key: str) -> bool:
-    return identity(x.values.get(key, MISSING)) == identity(y.values.get(key, MISSING))
+def _chance(known: Sequence[_Known], here: frozenset[str]) -> Moves | None:
+    seeds = {key for run in known for key in run.values if is_seed(key)}
+    pairs = (pair for pair in _pairs(known, seeds, here) if _is_same_code(pair))
+    return _typical(list(islice(pairs, _PAIRS_AT_MOST)))
 
 
-def _plain_moves(pairs: Sequence[tuple[_Known, _Known]]) -> Moves | None:
+def _is_same_code(pair: Pair) -> bool:
+    return pair[0].code == pair[1].code
+
+
+def _moves(one: Difference, known: Sequence[_Known], here: frozenset[str]) -> Moves | None:
+    """Return how much the metric moved; with its direction, where the values have one."""
+    pairs = [
+        pair
+        for pair in _pairs(known, (one.key,), here)
+        if pair[0].of(one.key) != pair[1].of(one.key)
+    ]
+    # Where parameters stand in the code, each of their values is other code.
+    same_code = list(islice(filter(_is_same_code, pairs), _PAIRS_AT_MOST))
+    return _moves_of(one, same_code or pairs[:_PAIRS_AT_MOST], is_same_code=bool(same_code))
+
+
+def _moves_of(one: Difference, pairs: Sequence[Pair], *, is_same_code: bool) -> Moves | None:
+    # Runs of the very same values tell more than any others.
+    exact = [(sign, pair) for pair in pairs if (sign := _same_step(one, pair))]
+    if exact:
+        signed = median(sign * _moved(pair) for sign, pair in exact)
+        return _typical([pair for _, pair in exact], signed, is_same_code=is_same_code)
+    along = [sign * _moved(pair) for pair in pairs if (sign := _same_way(one, pair))]
+    return _typical(pairs, median(along) if along else None, is_same_code=is_same_code)
+
+
+def _typical(
+    pairs: Sequence[Pair], signed: float | None = None, *, is_same_code: bool = True
+) -> Moves | None:
     if not pairs:
         return None
-    return Moves(pairs=len(pairs), typical=median(abs(y.result - x.result) for x, y in pairs))
+    typical = median(abs(_moved(pair)) for pair in pairs)
+    return Moves(pairs=len(pairs), typical=typical, signed=signed, is_same_code=is_same_code)
 
 
-def _moves(one: Difference, pairs: Sequence[tuple[_Known, _Known]]) -> Moves | None:
-    """Return how much the metric moved; with its direction, where the values have one."""
-    whole = _plain_moves(pairs)
-    if whole is None:
-        return None
-    # Runs of the very same values tell more than any others.
-    exact = [sign * (y.result - x.result) for x, y in pairs if (sign := _same_step(one, x, y))]
-    if exact:
-        typical = median(map(abs, exact))
-        return Moves(pairs=len(exact), typical=typical, signed=median(exact))
-    along = [sign * (y.result - x.result) for x, y in pairs if (sign := _same_way(one, x, y))]
-    return Moves(pairs=whole.pairs, typical=whole.typical, signed=median(along) if along else None)
+def _moved(pair: Pair) -> float:
+    return pair[1].result - pair[0].result
 
 
-def _same_step(one: Difference, x: _Known, y: _Known) -> int:
+def _same_step(one: Difference, pair: Pair) -> int:
     """Return 1 where a pair has the values of the two runs, -1 the other way round, 0 if not."""
     step = tuple(map(identity, one.values))
-    theirs = tuple(identity(run.values.get(one.key, MISSING)) for run in (x, y))
+    theirs = tuple(run.of(one.key) for run in pair)
     return 1 if theirs == step else -1 if theirs == step[::-1] else 0
 
 
-def _same_way(one: Difference, x: _Known, y: _Known) -> int:
-    """Return 1 where the number of a pair moves up or down as that of the two runs, else -1."""
-    here, there = _step(one.values), _step([run.values.get(one.key) for run in (x, y)])
-    return 0 if here is None or there is None else 1 if here * there > 0 else -1
+def _same_way(one: Difference, pair: Pair) -> int:
+    """Return 1 where the number of a pair moves up or down as that of the two runs, else -1.
+
+    Of what has no direction it is 0.
+    """
+    here = _direction(one.values)
+    return here * _direction([run.values.get(one.key) for run in pair])
 
 
-def _step(values: Sequence[Any]) -> float | None:
+def _direction(values: Sequence[Any]) -> int:
+    """Return 1 where a number grows, -1 where it falls, else 0; NaN does neither."""
     if not all(type(value) in {int, float} for value in values):
-        return None
-    # Whole numbers may be larger than any float.
+        return 0
     old, new = values
-    return None if old == new or old != old or new != new else 1.0 if new > old else -1.0  # noqa: PLR0124 - NaN
+    return int(new > old) - int(new < old)

@@ -16,6 +16,7 @@ UNKNOWN = "?"
 _DIGEST_SHOWN = 12
 _COMMIT_LENGTHS = (40, 64)
 _MINUTE_S, _HOUR_S = 60, 3600
+_MANY_PERCENT, _TOO_MANY_PERCENT = 1e3, 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,9 @@ class Change:
             return "NaN"
         if self.relative is None:
             return f"{self.absolute:+.4g}"
-        return f"{self.absolute:+.4g}, {100 * self.relative:+.3g} %"
+        percent = 100 * self.relative
+        digits = "+,.0f" if _MANY_PERCENT <= abs(percent) < _TOO_MANY_PERCENT else "+.3g"
+        return f"{self.absolute:+.4g}, {percent:{digits}} %"
 
 
 def change_of(one: Difference) -> Change | None:

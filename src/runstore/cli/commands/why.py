@@ -13,9 +13,20 @@ from runstore.cli.context import open_store
 
 if TYPE_CHECKING:
     from runstore.comparing.explanation import Explanation
-    from runstore.model.explaining import Cause
+    from runstore.model.causes import Cause
 
 _SHOWN = 20
+
+
+def _print_rules(context: click.Context, _parameter: click.Parameter, is_wanted: bool) -> None:  # noqa: FBT001 - click calls it so
+    """Print the table of weights, and leave."""
+    if not is_wanted or context.resilient_parsing:
+        return
+    from runstore.model.causes import Rule
+
+    columns = [output.Column("weight", narrowest=6), output.Column("what differs", rank=1)]
+    output.print_table(columns, [(str(rule.weight), rule.what) for rule in Rule])
+    context.exit()
 
 
 @click.command(short_help="Say what may explain that two runs differ in a result.")
@@ -26,6 +37,14 @@ _SHOWN = 20
 )
 @click.option("--all", "everything", is_flag=True, help=f"Show more than {_SHOWN} causes.")
 @click.option("--no-code", "without_code", is_flag=True, help="Do not ask git for the code.")
+@click.option(
+    "--rules",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_rules,
+    help="Print the weight of each kind of difference, and leave.",
+)
 @json_option
 def command(
     a: str, b: str, metric: str | None, *, everything: bool, without_code: bool, as_json: bool
@@ -33,7 +52,8 @@ def command(
     """Rank what differs from run A to run B by how likely it explains another result.
 
     Each difference has a weight from 0 to 100 and the reason for it. The weights are rules of
-    thumb; other runs of the experiment that differ in one parameter alone count more than these.
+    thumb, which --rules prints; other runs of the experiment that differ in one parameter alone
+    count more than these.
     """
     from runstore.comparing.explanation import explain
 

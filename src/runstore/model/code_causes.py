@@ -1,0 +1,86 @@
+"""How likely what differs in the code explains another result: by the files that differ."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Collection, Iterator, Sequence
+
+from runstore.model.causes import Cause, Rule, Setting
+from runstore.model.code_changes import CodeChanges
+from runstore.model.differences import Difference
+from runstore.model.known_names import is_aside, is_settings, is_source
+
+_FILES_NAMED = 3
+_LONGEST_EXTENSION = 2  # letters of a word that is too short to be the name of a file
+
+
+def code_cause(found: Sequence[Difference], setting: Setting) -> Cause | None:
+    """Return all of the code as one cause; None where it is the same, or was not asked for."""
+    about = [one for one in found if one.section == "code" and one.key not in {"branch", "remote"}]
+    changes = setting.code
+    if changes is None or not (about or changes.files):
+        return None
+    commits = next((one for one in about if one.key == "commit"), None)
+    shown = commits or (about[0] if about else Difference("code", "files", ("", "")))
+    paths = _paths(changes)
+    if not paths:
+        if changes.is_known:
+            return Cause(Rule.SAME_FILES, shown, "the commits differ, the files in them do not")
+        return Cause(Rule.UNREAD_CODE, shown, "what differs in the code cannot be read here")
+    rule, reason = _of_files(paths, setting.commands)
+    if not changes.is_known and commits is not None:
+        reason = f"{reason}; what the commits differ in is not known"
+        rule = max(rule, Rule.UNREAD_CODE, key=lambda one: one.weight)
+    return Cause(rule, shown, reason)
+
+
+def _paths(changes: CodeChanges) -> list[str]:
+    """Return the files that differ; where the commits could not be read, each is a patch."""
+    paths = (one.path for one in changes.files)
+    return [path if changes.is_known else path.removesuffix(".patch") for path in paths]
+
+
+def _of_files(paths: Sequence[str], commands: Sequence[str]) -> tuple[Rule, str]:
+    count = "1 file differs" if len(paths) == 1 else f"{len(paths)} files differ"
+    words = {word for line in commands for word in _words(line)}
+    called = [path for path in paths if _is_called(path, words)]
+    if called:
+        who = "one of them is" if len(called) == 1 else f"{len(called)} of them are"
+        if len(paths) == 1:
+            who = "it is"
+        return Rule.CALLED_FILE, f"{count}, {who} on the command line: {_listed(called)}"
+    for rule, is_such in ((Rule.SOURCE_FILE, is_source), (Rule.SETTINGS_FILE, is_settings)):
+        such = [path for path in paths if is_such(path)]
+        if such:
+            others = [path for path in paths if path not in such]
+            return rule, f"{count}: {_listed([*such, *others])}"
+    what = "tests or documents" if all(map(is_aside, paths)) else "no source"
+    return Rule.OTHER_FILE, f"{count}, {what}: {_listed(paths)}"
+
+
+def _listed(paths: Sequence[str]) -> str:
+    more = len(paths) - _FILES_NAMED
+    return ", ".join(paths[:_FILES_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _words(line: str) -> Iterator[str]:
+    """Yield the words of a command line that may name a file, modules as paths."""
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        words = line.split()
+    for word in words:
+        yield word.removeprefix("./")
+        if re.fullmatch(r"[\w.]+", word):
+            yield word.replace(".", "/") + ".py"
+
+
+def _is_called(path: str, words: Collection[str]) -> bool:
+    stem = path.rpartition("/")[2].rpartition(".")[0]
+    is_module = path.endswith(".py") and len(stem) > _LONGEST_EXTENSION and stem in words
+    return is_module or any(
+        word == path or word.endswith(f"/{path}") or path.endswith(f"/{word}")
+        for word in words
+        if word
+    )

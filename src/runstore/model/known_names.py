@@ -1,0 +1,74 @@
+"""Names that tell what something is about: parameters, packages, files of code."""
+
+from __future__ import annotations
+
+import re
+
+SEEDS = frozenset({"seed", "seeds", "rng", "random_state", "randomstate"})
+COSMETIC = frozenset(
+    {
+        # what a run is called, and what is said of it
+        "name", "run_name", "notes", "comment", "description", "tags", "project",
+        # what it prints
+        "verbose", "verbosity", "debug", "progress", "log_level", "loglevel", "log_every",
+        "log_interval", "print_every",
+        # where it writes
+        "output", "output_dir", "out_dir", "outdir", "save_dir", "log_dir", "checkpoint_dir",
+        # how fast it is
+        "num_workers", "workers", "n_jobs",
+    }
+)  # fmt: skip
+# What computes the numbers of most experiments.
+COMPUTING = frozenset(
+    {
+        "torch", "torchvision", "torchaudio", "tensorflow", "keras", "jax", "jaxlib", "flax",
+        "optax", "numpy", "scipy", "pandas", "polars", "numba", "cupy", "triton", "scikit-learn",
+        "xgboost", "lightgbm", "catboost", "statsmodels", "transformers", "datasets",
+        "tokenizers", "accelerate", "diffusers", "lightning", "pytorch-lightning", "timm",
+    }
+)  # fmt: skip
+COMPUTING_PREFIXES = ("nvidia-", "cuda")
+SOURCES = (
+    ".py", ".pyx", ".ipynb", ".c", ".cc", ".cpp", ".cu", ".h", ".hpp", ".rs", ".go", ".jl", ".r",
+    ".m", ".sh", ".f90", ".java", ".scala", ".js", ".ts", ".sql", ".lua",
+)  # fmt: skip
+SETTINGS = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg", ".conf", ".env", ".gin")
+
+_ASIDE = re.compile(
+    r"(^|/)(tests?|docs?)/|(^|/)test_[^/]*$|\.(md|rst|txt|gitignore)$", re.IGNORECASE
+)
+
+
+def is_seed(key: str) -> bool:
+    """Tell whether the name of a parameter says that it only moves chance."""
+    name = _last_name(key)
+    return name in SEEDS or bool({"seed", "rng"} & set(name.split("_")))
+
+
+def is_cosmetic(key: str) -> bool:
+    """Tell whether the name of a parameter says that it moves no result."""
+    return _last_name(key) in COSMETIC
+
+
+def _last_name(key: str) -> str:
+    return re.split(r"[./\[]", key)[-1].rstrip("]").lower()
+
+
+def is_computing(package: str) -> bool:
+    """Tell whether the numbers of an experiment may come from a package."""
+    return package in COMPUTING or package.startswith(COMPUTING_PREFIXES)
+
+
+def is_aside(path: str) -> bool:
+    """Tell whether a file is a test or a document."""
+    return _ASIDE.search(path) is not None
+
+
+def is_source(path: str) -> bool:
+    """Tell whether a file is code that a run may execute."""
+    return path.lower().endswith(SOURCES) and not is_aside(path)
+
+
+def is_settings(path: str) -> bool:
+    """Tell whether a file holds settings that a run may read."""
+    return path.lower().endswith(SETTINGS) and not is_aside(path)
