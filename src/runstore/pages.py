@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from runstore.repeats.ranking import Ranking, RepeatsTable
-    from runstore.repeats.statistics import Direction
+    from runstore.repeats.ranking import Ranking
+    from runstore.repeats.selection import Direction
+    from runstore.repeats.table import RepeatsTable
     from runstore.runs_table import RunsTable
 
 T = TypeVar("T")
@@ -119,7 +120,7 @@ class Page(Generic[T]):
 
         Args and errors are those of `best`.
         """
-        from runstore.repeats.ranking import compare_over
+        from runstore.repeats.table import compare_over
 
         return compare_over(self._runs(), metric, over=over, level=level, by_code=by_code)
 

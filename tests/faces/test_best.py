@@ -9,7 +9,8 @@ import pytest
 from commands import messages, runstore
 from runstore import Store
 from runstore.errors import NotFoundError, UsageError
-from runstore.repeats.ranking import best, compare_over
+from runstore.repeats.ranking import best
+from runstore.repeats.table import compare_over
 from runstore.repeats.values import read_metric
 
 ACCURACIES = {

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from commands import git
 from runstore.model.causes import Moves, Setting
-from runstore.model.code_changes import FileState, changes_between, unified
+from runstore.model.code_changes import changes_between
 from runstore.model.difference_texts import change_between, texts_of
 from runstore.model.differences import (
     MISSING,
@@ -25,6 +25,7 @@ from runstore.model.differences import (
     identity,
 )
 from runstore.model.explaining import most_changed, ranked
+from runstore.model.file_states import FileState
 from runstore.model.leaves import leaves
 from runstore.model.parameter_sets import parameter_set
 from runstore.model.patches import (
@@ -34,6 +35,7 @@ from runstore.model.patches import (
     quoted,
     unquoted,
 )
+from runstore.model.unified import unified
 from strategies import parameter_mappings, parameter_values
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from runstore.errors import UsageError
 from runstore.repeats.samples import Sample, gap_between
+from runstore.repeats.selection import best_of
 from runstore.repeats.statistics import (
     NO_SPREAD,
-    best_of,
     difference_of,
     differences_of,
     holm,

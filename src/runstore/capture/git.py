@@ -27,6 +27,7 @@ _CHUNK_BYTES = 1 << 16
 _GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "--no-pager")
 _ENVIRONMENT = {
     "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_LAZY_FETCH": "1",  # nor is the network asked for what a partial clone lacks
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ASKPASS": "true",
     "LC_ALL": "C",
@@ -40,6 +41,10 @@ _NO_REPOSITORY = "not in a git repository"
 
 class GitError(Exception):
     """git did not answer; the text says why."""
+
+
+class GitUnavailableError(GitError):
+    """git could not be started, or took too long: it said neither yes nor no."""
 
 
 def run_git(args: Sequence[str], cwd: Path, *, limit_bytes: int, timeout_s: float) -> bytes:
@@ -64,7 +69,8 @@ def run_git(args: Sequence[str], cwd: Path, *, limit_bytes: int, timeout_s: floa
         )
     except OSError as error:
         missing = isinstance(error, FileNotFoundError) and cwd.is_dir()
-        raise GitError("git is not installed" if missing else f"{cwd}: {error.strerror}") from None
+        reason = "git is not installed" if missing else f"{cwd}: {error.strerror}"
+        raise GitUnavailableError(reason) from None
     return _answer(process, limit_bytes, timeout_s)
 
 
@@ -73,7 +79,7 @@ def _answer(process: subprocess.Popen[bytes], limit_bytes: int, timeout_s: float
         read = _read(process, limit_bytes, time.monotonic() + timeout_s)
         if read is None:
             _end_group(process)
-            raise GitError(f"git did not answer within {timeout_s:g} s")
+            raise GitUnavailableError(f"git did not answer within {timeout_s:g} s")
         answer, complaint = read
         if len(answer) > limit_bytes:
             _end_group(process)

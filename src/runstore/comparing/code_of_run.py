@@ -1,50 +1,26 @@
-"""The code of runs as files: their commits, uncommitted changes and new files, compared.
-
-git is only asked to read objects: neither a work tree nor an index is looked at or written.
-"""
+"""The code of runs as files: their commits, uncommitted changes and new files, compared."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from runstore.capture.git import QUICK_TIMEOUT_S, SLOW_TIMEOUT_S, GitError, run_git
-from runstore.model.code_changes import (
-    BYTES,
-    CodeChanges,
-    FileChange,
-    FileState,
-    changes_between,
-)
+from runstore.capture.git import GitError
+from runstore.comparing.commits import Commit, has_commit
+from runstore.model.code_changes import CodeChanges, FileChange, changes_between
+from runstore.model.file_states import PLAIN_FILE, FileState, Version
 from runstore.model.patches import FilePatch, PatchError, apply_patch, parse_patch
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
     from runstore.store import Store
 
-FILE_LIMIT_BYTES = 1 << 20
-_ALL_LIMIT_BYTES = 1 << 26  # of all files that differ
-_TREE_LIMIT_BYTES = 1 << 27
-_SMALL_LIMIT_BYTES = 1 << 12
-_AT_ONCE = 200  # files in one call of git
-_BINARY_LOOK_BYTES = 8000  # as git looks for a NUL
-_PLAIN_FILE = "100644"
-_SUBMODULE = "160000"
 # What a store says goes onto a command line; a commit is digits, never an option.
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_LARGE = f"over {FILE_LIMIT_BYTES >> 20} MB"
-
-
-class _Entry(NamedTuple):
-    """A file of a commit: mode and object, as git has them."""
-
-    mode: str
-    oid: str
 
 
 class _CodeError(Exception):
@@ -93,14 +69,27 @@ def code_changes(store: Store, a: Run, b: Run, *, folder: Path | None = None) ->
     try:
         files = _compared(old, new, folder or Path.cwd())
     except (_CodeError, GitError) as error:
-        files = _captured_changes(old, new)
+        reason = (
+            str(error) if isinstance(error, _CodeError) else f"The code is not known: {error}."
+        )
+        files = changes_between(_as_version(old), _as_version(new))
         instead = " The captured changes are compared instead, as patches." if files else ""
-        return CodeChanges(files, (f"{error}{instead}", *remarks), is_known=False)
+        return CodeChanges(files, (f"{reason}{instead}", *remarks), is_known=False)
     return CodeChanges(files, remarks)
 
 
 def _has_same_changes(old: _Code, new: _Code) -> bool:
     return old.patch == new.patch and old.untracked == new.untracked
+
+
+def _as_version(code: _Code) -> Version:
+    """Return what was captured as files: the patch of a file as if it were the file."""
+    patches = {f"{one.path}.patch": one.text for one in code.patches.values()}
+    texts = {**patches, **code.untracked}
+    return {path: FileState.of_text(text, PLAIN_FILE) for path, text in texts.items()}
+
+
+# What was captured
 
 
 def _code_of(store: Store, run: Run) -> _Code:
@@ -139,19 +128,22 @@ def _remarks(run: Run, patch: str, untracked: Mapping[str, str]) -> Iterator[str
         yield f"{run.reference}: its new files are not known ({reason})."
 
 
-# Reading git
+# With the commits
 
 
 def _compared(old: _Code, new: _Code, folder: Path) -> tuple[FileChange, ...]:
     places = [_repository(one.run, (old.run, new.run), folder) for one in (old, new)]
-    trees = [_Tree(one, place) for one, place in zip((old, new), places, strict=True)]
-    first, second = trees
+    commits = [
+        Commit(place, one.run.commit or "") for one, place in zip((old, new), places, strict=True)
+    ]
+    entries = [one.entries for one in commits]
+    own = {path for one in (old, new) for path in (*one.patches, *one.untracked)}
     paths = {
         path
-        for path in first.entries.keys() | second.entries.keys() | first.own | second.own
-        if first.entries.get(path) != second.entries.get(path) or old.own(path) != new.own(path)
+        for path in entries[0].keys() | entries[1].keys() | own
+        if entries[0].get(path) != entries[1].get(path) or old.own(path) != new.own(path)
     }
-    return changes_between(first.states(paths), second.states(paths))
+    return changes_between(_version(old, commits[0], paths), _version(new, commits[1], paths))
 
 
 def _repository(run: Run, runs: Sequence[Run], folder: Path) -> Path:
@@ -159,6 +151,7 @@ def _repository(run: Run, runs: Sequence[Run], folder: Path) -> Path:
 
     Raises:
         _CodeError: No such repository is known here.
+        GitUnavailableError: git is missing, or did not answer.
     """
     if run.commit is None:
         reason = run.facts.unknown.get("git.commit", "no commit was recorded")
@@ -168,186 +161,36 @@ def _repository(run: Run, runs: Sequence[Run], folder: Path) -> Path:
     roots = (one.facts.values.get("git.root") for one in (run, *runs))
     places = dict.fromkeys([folder, *(Path(root) for root in roots if isinstance(root, str))])
     for place in places:
-        if place.is_dir() and _has_commit(place, run.commit):
+        if place.is_dir() and has_commit(place, run.commit):
             return place
     raise _CodeError(
         f"The commit {run.commit[:12]} of {run.reference} is in no repository that is known here."
     )
 
 
-def _has_commit(place: Path, commit: str) -> bool:
+def _version(code: _Code, commit: Commit, paths: set[str]) -> Version:
+    """Return the files of these paths that a run had, as it had them."""
+    before = {one.old for path in paths if (one := code.patches.get(path)) and one.old}
+    committed = commit.read(paths | before)
+    found = {path: _state(code, committed, path) for path in sorted(paths)}
+    return {path: one for path, one in found.items() if one is not None}
+
+
+def _state(code: _Code, committed: Version, path: str) -> FileState | None:
+    """Return a file as the run had it; None where it had none there."""
+    if path in code.untracked:
+        return FileState.of_text(code.untracked[path], None)
+    patch = code.patches.get(path)
+    if patch is None:
+        return committed.get(path)
+    if patch.new != path:
+        return None
+    before = committed.get(patch.old) if patch.old is not None else None
+    mode = patch.mode or (before.mode if before else None)
+    if before is not None and before.text is None:
+        return FileState(None, None, mode, before.remark)
     try:
-        run_git(
-            ["rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}"],
-            place,
-            limit_bytes=_SMALL_LIMIT_BYTES,
-            timeout_s=QUICK_TIMEOUT_S,
-        )
-    except GitError:
-        return False
-    return True
-
-
-class _Tree:
-    """The files of a run: its commit, and what it had beyond.
-
-    Args:
-        code: What is kept of its code.
-        place: A folder of the repository with its commit.
-    """
-
-    def __init__(self, code: _Code, place: Path) -> None:
-        self._code = code
-        self._place = place
-        self.entries = dict(self._listed())
-        self.own = code.patches.keys() | code.untracked.keys()
-
-    def _listed(self) -> Iterator[tuple[str, _Entry]]:
-        """Yield every file of the commit. Source: git-ls-tree(1), 2.39."""
-        for head, path in self._ls_tree([]):
-            mode, _, oid = head.split()[:3]
-            yield path, _Entry(mode, oid)
-
-    def _ls_tree(self, more: Sequence[str]) -> Iterator[tuple[str, str]]:
-        answer = run_git(
-            [
-                "ls-tree",
-                "-r",
-                "-z",
-                "--full-tree",
-                *more[:1],
-                self._code.run.commit or "",
-                *more[1:],
-            ],
-            self._place,
-            limit_bytes=_TREE_LIMIT_BYTES,
-            timeout_s=SLOW_TIMEOUT_S,
-        )
-        if len(answer) > _TREE_LIMIT_BYTES:
-            raise GitError("the commit has too many files to be compared.")
-        for line in answer.split(b"\0"):
-            if line:
-                head, _, path = line.partition(b"\t")
-                yield head.decode("ascii"), path.decode("utf-8", "backslashreplace")
-
-    def states(self, paths: set[str]) -> dict[str, FileState]:
-        """Return the files of these paths that the run had, as it had them."""
-        needed = {path for path in paths if path in self.entries}
-        needed |= {
-            one.old for path in paths if (one := self._code.patches.get(path)) and one.old
-        } & self.entries.keys()
-        committed = self._committed(sorted(needed))
-        found = {path: self._state(path, committed) for path in sorted(paths)}
-        return {path: state for path, state in found.items() if state is not None}
-
-    def _state(self, path: str, committed: Mapping[str, FileState]) -> FileState | None:
-        if path in self._code.untracked:
-            return _state_of_text(self._code.untracked[path], None)
-        patch = self._code.patches.get(path)
-        if patch is None:
-            return committed.get(path)
-        if patch.new != path:
-            return None
-        before = committed.get(patch.old) if patch.old is not None else None
-        mode = patch.mode or (before.mode if before else None)
-        if before is not None and before.text is None:
-            return FileState(None, None, mode, before.remark)
-        try:
-            text = apply_patch(before.text if before else None, patch)
-        except PatchError as error:
-            return FileState(None, None, mode, f"{self._code.run.reference}: {error}")
-        return None if text is None else _state_of_text(text, mode)
-
-    def _committed(self, paths: Sequence[str]) -> dict[str, FileState]:
-        """Return the files of these paths as the commit has them."""
-        found = {
-            path: _state_of_submodule(self.entries[path])
-            for path in paths
-            if self.entries[path].mode == _SUBMODULE
-        }
-        sizes = dict(self._sizes([path for path in paths if path not in found]))
-        room = _ALL_LIMIT_BYTES
-        read = []
-        for path, size in sizes.items():
-            if size <= min(FILE_LIMIT_BYTES, room):
-                room -= size
-                read.append(path)
-            else:
-                mode, oid = self.entries[path]
-                why = _LARGE if size > FILE_LIMIT_BYTES else "not read: too much differs"
-                found[path] = FileState(None, oid, mode, f"{why}; {size:,} bytes")
-        for begin in range(0, len(read), _AT_ONCE):
-            found.update(self._read(read[begin : begin + _AT_ONCE], sizes))
-        return found
-
-    def _sizes(self, paths: Sequence[str]) -> Iterator[tuple[str, int]]:
-        wanted = set(paths)
-        for begin in range(0, len(paths), _AT_ONCE):
-            for head, path in self._ls_tree(["-l", "--", *paths[begin : begin + _AT_ONCE]]):
-                if path in wanted:
-                    yield path, int(head.split()[3])
-
-    def _read(
-        self, paths: Sequence[str], sizes: Mapping[str, int]
-    ) -> Iterator[tuple[str, FileState]]:
-        """Read many objects in one call: git prints one right after the other."""
-        whole = sum(sizes[path] for path in paths)
-        data = run_git(
-            [
-                "show",
-                "--no-textconv",
-                "--no-ext-diff",
-                *(self.entries[path].oid for path in paths),
-            ],
-            self._place,
-            limit_bytes=whole,
-            timeout_s=SLOW_TIMEOUT_S,
-        )
-        if len(data) != whole:
-            raise GitError("git did not print the files as they are.")
-        begin = 0
-        for path in paths:
-            mode, oid = self.entries[path]
-            part = data[begin : begin + sizes[path]]
-            begin += sizes[path]
-            yield path, _state_of_bytes(part, oid, mode)
-
-
-def _state_of_submodule(entry: _Entry) -> FileState:
-    return FileState(f"Subproject commit {entry.oid}\n", entry.oid, entry.mode)
-
-
-def _state_of_bytes(data: bytes, oid: str, mode: str) -> FileState:
-    if b"\0" in data[:_BINARY_LOOK_BYTES]:
-        return FileState(None, oid, mode, f"binary; {len(data):,} bytes")
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        # As in a captured patch, such that both can be compared.
-        return FileState(data.decode("utf-8", "replace"), f"{BYTES}{oid}", mode)
-    return _state_of_text(text, mode)
-
-
-def _state_of_text(text: str, mode: str | None) -> FileState:
-    data = text.encode("utf-8", "surrogatepass")
-    digest = hashlib.sha256(data).hexdigest()
-    if len(data) > FILE_LIMIT_BYTES:
-        return FileState(None, digest, mode, f"{_LARGE}; {len(data):,} bytes")
-    return FileState(text, digest, mode)
-
-
-# Without the commits
-
-
-def _captured_changes(old: _Code, new: _Code) -> tuple[FileChange, ...]:
-    """Return how the captured changes differ: the patch of a file as if it were the file."""
-    return changes_between(_as_version(old), _as_version(new))
-
-
-def _as_version(code: _Code) -> dict[str, FileState]:
-    states = {
-        f"{one.path}.patch": _state_of_text(one.text, _PLAIN_FILE) for one in code.patches.values()
-    }
-    return states | {
-        path: _state_of_text(text, _PLAIN_FILE) for path, text in code.untracked.items()
-    }
+        text = apply_patch(before.text if before else None, patch)
+    except PatchError as error:
+        return FileState(None, None, mode, f"{code.run.reference}: {error}")
+    return None if text is None else FileState.of_text(text, mode)

@@ -21,6 +21,7 @@ from runstore.model.differences import (
     gaps,
 )
 from runstore.model.html import html_table
+from runstore.model.nearest import hint_of
 from runstore.model.short_names import short_names
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
     from runstore.model.run import Run
     from runstore.store import Store
-
-_KEYS_LISTED = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,14 +163,8 @@ def check_sections(names: Iterable[str]) -> tuple[str, ...]:
     wanted = tuple(dict.fromkeys(names))
     for name in wanted:
         if name not in SECTIONS:
-            import difflib
-
-            close = difflib.get_close_matches(name, SECTIONS, n=1)
-            listed = f"There are: {', '.join(SECTIONS)}."
-            raise UsageError(
-                f"There is no section {name!r}.",
-                hint=f"Did you mean {close[0]!r}?" if close else listed,
-            )
+            hint = hint_of(name, SECTIONS, who="There are")
+            raise UsageError(f"There is no section {name!r}.", hint=hint)
     return wanted
 
 
@@ -184,11 +177,7 @@ def check_metrics(runs: Sequence[Run], keys: Collection[str]) -> None:
     known = sorted({key for run in runs for key in run.metrics})
     for key in keys:
         if key not in known:
-            import difflib
-
-            close = difflib.get_close_matches(key, known, n=1)
-            listed = ", ".join(known[:_KEYS_LISTED]) + (", …" if len(known) > _KEYS_LISTED else "")
             raise NotFoundError(
                 f"None of these runs has a metric {key!r}.",
-                hint=f"Did you mean {close[0]!r}?" if close else f"They have: {listed or 'none'}.",
+                hint=hint_of(key, known, who="They have"),
             )

@@ -17,6 +17,7 @@ from runstore.model.difference_texts import Change, change_between, texts_of
 from runstore.model.differences import Difference, Gap, Unknown, differences, gaps
 from runstore.model.explaining import most_changed, ranked
 from runstore.model.html import html_table
+from runstore.model.nearest import hint_of, listed
 from runstore.model.short_names import short_names
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 _RANKED = (
     "status", "params", "code", "packages", "environment", "inputs", "command", "metrics",
 )  # fmt: skip
-_KEYS_LISTED = 40
 _EDITABLE = " (editable)"
 
 
@@ -147,18 +147,17 @@ def _result(runs: tuple[Run, Run], metric: str) -> Difference | None:
     known = [run.metrics for run in runs]
     if all(metric in one for one in known):
         return Difference("metrics", metric, tuple(one[metric].last for one in known))
-    import difflib
-
+    for run, one in zip(runs, known, strict=True):
+        if metric in one:
+            common = sorted(known[0].keys() & known[1].keys())
+            raise NotFoundError(
+                f"Only {run.reference} has a metric {metric!r}.",
+                hint=listed(common, who="Both have"),
+            )
     keys = sorted({key for one in known for key in one})
-    close = difflib.get_close_matches(metric, keys, n=1)
-    more = ", …" if len(keys) > _KEYS_LISTED else ""
-    listed = f"They have: {', '.join(keys[:_KEYS_LISTED]) or 'none'}{more}."
-    has_one = next((run for run, one in zip(runs, known, strict=True) if metric in one), None)
     raise NotFoundError(
-        f"Neither of these runs has a metric {metric!r}."
-        if has_one is None
-        else f"Only {has_one.reference} has a metric {metric!r}.",
-        hint=f"Did you mean {close[0]!r}?" if close and has_one is None else listed,
+        f"Neither of these runs has a metric {metric!r}.",
+        hint=hint_of(metric, keys, who="They have"),
     )
 
 

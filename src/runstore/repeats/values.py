@@ -9,10 +9,11 @@ from typing import Literal
 
 from runstore.errors import NotFoundError, UsageError
 from runstore.model.metrics import MetricSummary
+from runstore.model.nearest import hint_of
 from runstore.model.repeats import Group, LeftOut, Member, Repeats, group_repeats
 from runstore.model.run import Run
 from runstore.repeats.samples import Sample
-from runstore.repeats.statistics import Direction
+from runstore.repeats.selection import Direction
 from runstore.repeats.texts import remarks_on_left_out
 
 Statistic = Literal["last", "first", "min", "max", "mean", "count"]
@@ -23,7 +24,6 @@ _SMALL_WORDS = ("loss", "error", "perplexity", "duration")
 # … and what is only where a word ends with it: `runtime`, but not `timestep`; `nrmse`.
 _SMALL_ENDINGS = ("err", "mae", "mse", "time")
 _WORD = re.compile(r"[^\W_]+")
-_KEYS_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +143,7 @@ def read_metric(text: str, known: Iterable[str] = ()) -> Metric:
 def _no_such_metric(key: str, known: Mapping[str, Mapping[str, MetricSummary]]) -> NotFoundError:
     keys = list(dict.fromkeys(one for summaries in known.values() for one in summaries))
     who = "The run has no" if len(known) == 1 else f"None of the {len(known)} runs has a"
-    return NotFoundError(f"{who} metric {key!r}.", hint=_nearest(key, keys))
+    return NotFoundError(f"{who} metric {key!r}.", hint=hint_of(key, keys))
 
 
 def _check_over(repeats: Repeats) -> None:
@@ -151,16 +151,5 @@ def _check_over(repeats: Repeats) -> None:
     for key in repeats.over:
         if not any(one == key or one.endswith(f".{key}") for one in repeats.found):
             raise UsageError(
-                f"No complete run has a parameter {key!r}.", hint=_nearest(key, repeats.keys)
+                f"No complete run has a parameter {key!r}.", hint=hint_of(key, repeats.keys)
             )
-
-
-def _nearest(name: str, names: Sequence[str]) -> str:
-    import difflib
-
-    if not names:
-        return ""
-    if close := difflib.get_close_matches(name, names, n=1):
-        return f"Did you mean {close[0]!r}?"
-    more = f" and {len(names) - _KEYS_LISTED} more" if len(names) > _KEYS_LISTED else ""
-    return f"There is: {', '.join(names[:_KEYS_LISTED])}{more}."

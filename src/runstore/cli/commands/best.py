@@ -87,10 +87,11 @@ def command(
     if as_json:
         output.print_json(_as_json(ranking))
         return
-    from runstore.cli.comparisons.over_table import tell
+    from runstore.cli.comparisons.lines import tell
 
     output.print_table(_COLUMNS, list(ranking.rows()))
-    tell(_remarks(ranking, is_chosen=is_max is not None))
+    for remark in _remarks(ranking, is_chosen=is_max is not None):
+        tell(remark)
 
 
 def _remarks(ranking: Ranking, *, is_chosen: bool) -> Iterator[str]:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runstore.cli import output
+from runstore.cli.comparisons.lines import tell
 from runstore.errors import UsageError
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
-    from runstore.repeats.ranking import Ranking, RepeatsTable
+    from runstore.repeats.ranking import Ranking
+    from runstore.repeats.table import RepeatsTable
     from runstore.repeats.values import RankedGroup
 
 _PAIRS_SHOWN = 20
@@ -55,7 +57,7 @@ def print_over(
         UsageError: The level is out of range, or no run has a key of `over`.
         MissingExtraError: SciPy is not installed.
     """
-    from runstore.repeats.ranking import compare_over
+    from runstore.repeats.table import compare_over
 
     table = compare_over(runs, metric, over=over, level=level)
     if as_json:
@@ -68,7 +70,8 @@ def print_over(
         by_p = sorted(range(len(rows)), key=lambda place: _certainty(table, place))
         click.echo()
         output.print_table(_DIFFERENCES, [rows[place] for place in by_p[:_PAIRS_SHOWN]])
-    tell(_remarks(table, len(rows)))
+    for remark in _remarks(table, len(rows)):
+        tell(remark)
 
 
 def the_metric(metrics: Sequence[str]) -> str:
@@ -103,12 +106,6 @@ def over_text(table: RepeatsTable | Ranking) -> str:
     if not table.over:
         return f"{table.metric}; no run has a parameter such as seed."
     return f"{table.metric}; repeats differ in {', '.join(table.over)}."
-
-
-def tell(remarks: Iterable[str]) -> None:
-    """Print sentences beside the data."""
-    for remark in remarks:
-        click.echo(f"runstore: {output.terminal_safe(remark)}", err=True)
 
 
 def _as_json(table: RepeatsTable) -> dict[str, Any]:

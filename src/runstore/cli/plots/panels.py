@@ -10,8 +10,8 @@ from typing import Any
 
 from runstore.errors import NotFoundError, UsageError
 from runstore.model.metrics import MetricSummary, Series
-from runstore.model.reference import parse_reference
 from runstore.model.run import Run
+from runstore.model.short_names import short_names
 
 X_AXES = ("step", "time", "relative")
 DEFAULT_PANELS = 6  # of a run with more metrics, somebody has to choose
@@ -161,7 +161,8 @@ def gather(runs: Sequence[Run], keys: Sequence[str], view: View) -> Plot:
     """
     known = [(run, list(run.metrics.values())) for run in runs]
     chosen = _chosen(known, keys or _defaults(known))
-    names, places = short_names(runs), dict[tuple[str, str | None], int]()
+    places = dict[tuple[str, str | None], int]()
+    names = {run.uid: name for run, name in zip(runs, short_names(runs), strict=True)}
 
     def line(run: Run, one: MetricSummary) -> Line:
         name = names[run.uid]
@@ -243,19 +244,6 @@ def _missing(runs: Sequence[Run], chosen: Chosen) -> list[str]:
         for run in runs
         if run.uid not in {one.uid for one, _ in found}
     ]
-
-
-def short_names(runs: Sequence[Run]) -> dict[str, str]:
-    """Return the shortest reference of each run that no other of them has, by uid."""
-    short = {
-        run.uid: f"{parsed[0]}_{parsed[1]}" if (parsed := parse_reference(run.reference)) else ""
-        for run in runs
-    }
-    taken = list(short.values())
-    return {
-        run.uid: run.reference if taken.count(short[run.uid]) > 1 else short[run.uid]
-        for run in runs
-    }
 
 
 def _line(run: Run, one: MetricSummary, name: str, place: int, view: View) -> Line:

@@ -9,11 +9,11 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from runstore.cli.output import STATUS_STYLES, lifetime_text, tags_text
-from runstore.cli.plots.panels import short_names
 from runstore.cli.top.interest import telling_parameters
 from runstore.cli.top.order import METRIC, STARTED, STATUS, TOOK
 from runstore.cli.top.reading import CURVE_WIDTH, Row, Snapshot
 from runstore.cli.top.texts import clean, fitted, number_text, started_text
+from runstore.model.short_names import short_names
 
 MARK = "mark"
 _GAP = 2
@@ -108,17 +108,13 @@ def _ranked(keys: Sequence[str]) -> Iterator[tuple[str, int]]:
 def _about_runs(snapshot: Snapshot) -> Iterator[Column]:
     rows, now = snapshot.rows, snapshot.at
     names = short_names([row.run for row in rows])
-    runs = {uid: Text(clean(name or _reference(rows, uid))) for uid, name in names.items()}
+    runs = {row.run.uid: Text(clean(name)) for row, name in zip(rows, names, strict=True)}
     yield _column("run", "run", runs, narrowest=14, rank=1, keeps_end=True)
     yield _column(STATUS, "status", {row.run.uid: _status(row) for row in rows}, 11, rank=2)
     began = {row.run.uid: Text(started_text(row.run.started_at, now)) for row in rows}
     yield _column(STARTED, "started", began, narrowest=11, rank=6)
     took = {row.run.uid: Text(lifetime_text(row.run, now)) for row in rows}
     yield _column(TOOK, "took", took, narrowest=9, rank=3)
-
-
-def _reference(rows: Sequence[Row], uid: str) -> str:
-    return next(row.run.reference for row in rows if row.run.uid == uid)
 
 
 def _status(row: Row) -> Text:

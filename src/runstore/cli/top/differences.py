@@ -1,8 +1,8 @@
-"""What differs between runs, and the screen that shows it with a column for each."""
+"""The screen that shows what differs between runs, with a column for each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -12,50 +12,23 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Static
 from textual.worker import Worker
 
-from runstore.cli.plots.panels import short_names
-from runstore.cli.top.interest import differing_keys, is_of_machine
 from runstore.cli.top.keys import BACK, QUIT, KeysLine, bindings
 from runstore.cli.top.pace import Attempt, attempted
 from runstore.cli.top.reading import Source
-from runstore.cli.top.texts import NOTHING, clean, fitted, parameter_texts
+from runstore.cli.top.texts import NOTHING, clean, fitted
+from runstore.comparing.comparison import compare_runs
 from runstore.errors import NotFoundError
-from runstore.model.run import Run
+from runstore.model.difference_texts import value_text
+from runstore.model.differences import MISSING, Difference
 from runstore.store import Store
 
 _WIDEST, _NARROWEST = 40, 14
-_COMMIT_SHOWN = 12
+_FEWEST = 2
+_SECTIONS = ("params", "code", "metrics", "tags")
 _TRIED_AGAIN_S = 1.0
 
 Line = tuple[str, tuple[str, ...]]
 Found = Attempt["tuple[tuple[str, ...], tuple[Line, ...]]"]
-
-
-def differences(runs: Sequence[Run]) -> tuple[Line, ...]:
-    """Return what differs: its name, and what each run has there."""
-    kinds = (
-        ("params", [parameter_texts(run.parameter_sets) for run in runs]),
-        ("metrics", [_metrics(run) for run in runs]),
-        ("tags", [{key: value or "(set)" for key, value in run.tags.items()} for run in runs]),
-        ("", [_code(run) for run in runs]),
-    )
-    return tuple(
-        (f"{kind}.{key}" if kind else key, tuple(one.get(key, NOTHING) for one in found))
-        for kind, found in kinds
-        for key in differing_keys(found)
-    )
-
-
-def _metrics(run: Run) -> Mapping[str, str]:
-    """Return the last values; what the machine did comes after the rest."""
-    keys = sorted(run.metrics.items(), key=lambda pair: is_of_machine(pair[0]))
-    return {key: f"{one.last:.6g}" for key, one in keys}
-
-
-def _code(run: Run) -> Mapping[str, str]:
-    if run.commit is None:
-        return {}
-    changes = " with changes" if run.workdir_dirty else ""
-    return {"commit": f"{run.commit[:_COMMIT_SHOWN]}{changes}"}
 
 
 def _read(store: Store, uids: Sequence[str]) -> tuple[tuple[str, ...], tuple[Line, ...]]:
@@ -66,8 +39,14 @@ def _read(store: Store, uids: Sequence[str]) -> tuple[tuple[str, ...], tuple[Lin
             runs.append(store.get(uid))
         except NotFoundError:  # deleted since it was marked
             continue
-    names = short_names(runs)
-    return tuple(names[run.uid] or run.reference for run in runs), differences(runs)
+    if len(runs) < _FEWEST:
+        return tuple(run.reference for run in runs), ()
+    found = compare_runs(store, runs, sections=_SECTIONS)
+    return found.names, tuple((one.name, _texts(one)) for one in found)
+
+
+def _texts(one: Difference) -> tuple[str, ...]:
+    return tuple(NOTHING if value is MISSING else value_text(one, value) for value in one.values)
 
 
 class DifferencesScreen(Screen[None]):
@@ -123,7 +102,7 @@ class DifferencesScreen(Screen[None]):
             return
         names, lines = found.value
         self._show(names, lines)
-        same = "Parameters, metrics, tags and commit are the same."
+        same = "Parameters, code, metrics and tags are the same."
         told.update(Text(f"What differs between {len(names)} runs" if lines else same))
 
     def _show(self, names: Sequence[str], lines: Sequence[Line]) -> None:

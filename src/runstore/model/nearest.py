@@ -1,0 +1,26 @@
+"""Hints about a name that is not there: the nearest one, or those there are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+
+def hint_of(name: str, known: Collection[str], *, who: str = "There is", most: int = 40) -> str:
+    """Return `Did you mean 'acc'?`, or the names that there are.
+
+    Args:
+        name: What was asked for.
+        known: What there is.
+        who: What the list begins with: `They have`.
+        most: How many names are listed.
+    """
+    import difflib
+
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean {close[0]!r}?" if close else listed(known, who=who, most=most)
+
+
+def listed(known: Collection[str], *, who: str = "There is", most: int = 40) -> str:
+    """Return the names that there are, as a sentence."""
+    more = f" and {len(known) - most} more" if len(known) > most else ""
+    return f"{who}: {', '.join(list(known)[:most]) or 'none'}{more}."
