@@ -17,6 +17,7 @@ SCRIPTS = (
     "many_loggers.py",
     "manager_store.py",
     "processes.py",
+    "comparing.py",
 )
 
 if __name__ == "__main__":

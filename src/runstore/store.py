@@ -798,8 +798,12 @@ class Store:
         remove(self, name)
 
     def experiments(self) -> tuple[Experiment, ...]:
-        """Return every experiment, the most recently run first."""
+        """Return every experiment that has runs, the most recently run first; counts all runs."""
         return tuple(self.database.experiments())
+
+    def has_experiment(self, name: str) -> bool:
+        """Tell whether there are runs of an experiment, without counting them."""
+        return self.database.has_experiment(name)
 
     def children(self, name: str) -> tuple[Run, ...]:
         """Return the runs that were started inside this one, oldest first."""

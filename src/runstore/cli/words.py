@@ -44,8 +44,8 @@ def runs_meant(store: Store, words: Sequence[str], *, limit: int | None = None) 
     if len(filters) > 1:
         raise UsageError("There are two filters.", hint="Join them: '(…) and (…)'.")
     where = "".join(filters)
-    known = {one.name for one in store.experiments()}
     names = [word for word in words if not is_filter(word)]
+    known = {name for name in names if store.has_experiment(name)}
     if where and (named := [name for name in names if name not in known]):
         raise UsageError(
             f"A filter looks through experiments, and {named[0]!r} is none.",

@@ -441,6 +441,11 @@ class Database(Lookups):
             for name, last, count, started in found
         ]
 
+    def has_experiment(self, name: str) -> bool:
+        """Tell whether an experiment of this name has runs that are kept."""
+        with self.driver.read() as connection:
+            return connection.execute(sql.HAS_EXPERIMENT, {"name": name}).fetchone() is not None
+
     def experiment_names(self) -> list[str]:
         """Return the name of every experiment, in alphabetical order."""
         with self.driver.read() as connection:

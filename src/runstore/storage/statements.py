@@ -158,6 +158,10 @@ EXPERIMENTS = """
     ORDER BY max(r.started_at) DESC, e.name
 """
 
+HAS_EXPERIMENT = """
+    SELECT 1 FROM runs r JOIN experiments e ON e.id = r.experiment_id
+    WHERE e.name = :name AND r.deleted_at IS NULL LIMIT 1
+"""
 EXPERIMENT_NAMES = "SELECT name FROM experiments ORDER BY name"
 
 # Among the newest thousand first: sorting all that begin so would cost more with every run.

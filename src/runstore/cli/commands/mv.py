@@ -31,7 +31,7 @@ def command(words: Sequence[str], target: str, *, merge: bool) -> None:
     if not words:
         raise UsageError("Say what to move, and where.", hint="runstore mv mnist digits")
     with open_store() as store:
-        if len(words) == 1 and words[0] in {one.name for one in store.experiments()}:
+        if len(words) == 1 and store.has_experiment(words[0]):
             count = store.rename_experiment(words[0], target, merge=merge)
             runs = f"{count:,} run{'' if count == 1 else 's'}"
             click.echo(f"runstore: {runs} in {terminal_safe(target)} now.", err=True)
