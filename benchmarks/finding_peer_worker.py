@@ -1,0 +1,176 @@
+"""What one tool does in `finding_peers.py`: fill a place with runs, and search it.
+
+finding_peer_worker.py TOOL RUNS FOLDER, within the environment of the tool. Prints JSON: the
+milliseconds and the number of runs found for each question the tool can be asked.
+"""
+
+import itertools
+import json
+import random
+import sqlite3
+import statistics
+import sys
+import time
+import uuid
+import warnings
+
+TOOL, RUNS, FOLDER = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+WANTED, ROUNDS, EXPERIMENTS = 20, 5, 10
+BEGIN_MS = 1_767_225_600_000  # 2026-01-01
+
+
+def runs():
+    """Yield number, parameters and metrics of each run: the same for every tool."""
+    chance = random.Random(7)
+    for n in range(1, RUNS + 1):
+        model = "rare" if n % 10_000 == 1 else "tree" if n % 4 == 0 else "svm"
+        params = {"lr": chance.random(), "model": model, "C": n % 10}
+        params |= {f"p{k}": chance.random() for k in range(17)}
+        yield n, params, {f"m{k}": chance.random() for k in range(10)}
+
+
+class Runstore:
+    questions = {
+        "a parameter, 1 in 4": "params.model = 'tree'",
+        "a parameter, 1 in 10,000": "params.model = 'rare'",
+        "a number, 1 in 2": "params.lr > 0.5",
+        "a metric, 1 in 2": "metrics.m1 > 0.5",
+        "a metric, 1 in 10,000": "metrics.m1 > 0.9999",
+        "a tag, 1 in 4": "tags.phase = 'pilot'",
+        "status, 1 in 50": "status = 'error'",
+        "two, 1 in 8": "params.model = 'tree' and metrics.m1 > 0.5",
+        "the largest of a metric": "order by metrics.m1 desc",
+    }
+
+    def __init__(self):
+        from pathlib import Path
+
+        from finding import fill
+
+        from runstore import Store
+
+        fill(Path(FOLDER), RUNS)
+        self.store = Store.open(FOLDER)
+
+    def search(self, question):
+        return len(self.store.find(question, limit=WANTED))
+
+
+class Mlflow:
+    questions = {
+        "a parameter, 1 in 4": ("params.model = 'tree'", None),
+        "a parameter, 1 in 10,000": ("params.model = 'rare'", None),
+        "a metric, 1 in 2": ("metrics.m1 > 0.5", None),
+        "a metric, 1 in 10,000": ("metrics.m1 > 0.9999", None),
+        "a tag, 1 in 4": ("tags.phase = 'pilot'", None),
+        "status, 1 in 50": ("attributes.status = 'FAILED'", None),
+        "two, 1 in 8": ("params.model = 'tree' and metrics.m1 > 0.5", None),
+        "the largest of a metric": ("", ["metrics.m1 DESC"]),
+    }
+
+    def __init__(self):
+        from mlflow import MlflowClient
+
+        self.client = MlflowClient(tracking_uri=f"sqlite:///{FOLDER}/mlflow.db")
+        self.experiments = [self.client.create_experiment(f"exp_{n}") for n in range(EXPERIMENTS)]
+        self._fill()
+        one = self.client.search_runs(self.experiments, "params.C = '3'", max_results=1)[0]
+        # Rows written past its own door have to be what it reads.
+        assert len(one.data.params) == len(one.data.metrics) + 10 == 20
+
+    def _fill(self):
+        """Write its rows in one transaction: through its API a run takes half a second."""
+        database = sqlite3.connect(f"{FOLDER}/mlflow.db", isolation_level=None)
+        database.execute("PRAGMA synchronous=OFF")
+        database.execute("BEGIN")
+        for n, params, metrics in runs():
+            uid, at = uuid.uuid4().hex, BEGIN_MS + n * 60_000
+            status = "FAILED" if n % 50 == 0 else "FINISHED"
+            database.execute(
+                "INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name,"
+                " user_id, status, start_time, end_time, source_version, lifecycle_stage,"
+                " artifact_uri, experiment_id)"
+                " VALUES (?, ?, 'UNKNOWN', '', '', 'u', ?, ?, ?, '', 'active', '', ?)",
+                (uid, f"run {n}", status, at, at + 60_000, self.experiments[n % EXPERIMENTS]),
+            )
+            database.executemany(
+                "INSERT INTO params (key, value, run_uuid) VALUES (?, ?, ?)",
+                [(key, str(value), uid) for key, value in params.items()],
+            )
+            for table in ("metrics", "latest_metrics"):
+                database.executemany(
+                    f"INSERT INTO {table} (key, value, timestamp, step, is_nan, run_uuid)"
+                    " VALUES (?, ?, ?, 0, 0, ?)",
+                    [(key, value, at, uid) for key, value in metrics.items()],
+                )
+            tags = [("mlflow.runName", f"run {n}", uid)]
+            tags += [("phase", "pilot", uid)] if n % 4 == 1 else []
+            database.executemany("INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?)", tags)
+        database.execute("COMMIT")
+        database.execute("ANALYZE")
+        database.close()
+
+    def search(self, question):
+        where, order = question
+        found = self.client.search_runs(
+            self.experiments, where, max_results=WANTED, order_by=order
+        )
+        return len(found)
+
+
+class Aim:
+    questions = {
+        "a parameter, 1 in 4": "run.hparams.model == 'tree'",
+        "a parameter, 1 in 10,000": "run.hparams.model == 'rare'",
+        "a number, 1 in 2": "run.hparams.lr > 0.5",
+        "a tag, 1 in 4": "run.hparams.phase == 'pilot'",
+        "two parameters, 1 in 8": "run.hparams.model == 'tree' and run.hparams.lr > 0.5",
+    }
+
+    def __init__(self):
+        import subprocess
+        from pathlib import Path
+
+        from aim import Repo, Run
+
+        Repo(FOLDER, init=True)
+        for n, params, metrics in runs():
+            run = Run(
+                repo=FOLDER, experiment=f"exp_{n % EXPERIMENTS}", log_system_params=False,
+                system_tracking_interval=None, capture_terminal_logs=False,
+            )  # fmt: skip
+            run["hparams"] = params | ({"phase": "pilot"} if n % 4 == 1 else {})
+            for key, value in metrics.items():
+                run.track(value, name=key)
+            run.close()
+        # Its search reads an index that is made in the background of its server.
+        command = [
+            str(Path(sys.executable).with_name("aim")),
+            "storage",
+            "--repo",
+            FOLDER,
+            "reindex",
+        ]
+        subprocess.run(command, input=b"y\n", check=True, capture_output=True)
+        self.repo = Repo(FOLDER)
+
+    def search(self, question):
+        found = self.repo.query_runs(question, report_mode=0).iter_runs()
+        return len(list(itertools.islice(found, WANTED)))
+
+
+def main():
+    warnings.simplefilter("ignore")
+    tool = {"runstore": Runstore, "mlflow": Mlflow, "aim": Aim}[TOOL]()
+    told = {}
+    for name, question in tool.questions.items():
+        times, found = [], 0
+        for _ in range(ROUNDS):
+            begin = time.perf_counter()
+            found = tool.search(question)
+            times.append((time.perf_counter() - begin) * 1e3)
+        told[name] = [statistics.median(times), found]
+    print("RESULT " + json.dumps(told))
+
+
+main()
