@@ -18,6 +18,7 @@ SCRIPTS = (
     "manager_store.py",
     "processes.py",
     "comparing.py",
+    "already_ran.py",
 )
 
 if __name__ == "__main__":

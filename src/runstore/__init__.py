@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runstore.active import ActiveRun, current_run
-    from runstore.errors import RunstoreError, StoreWarning
+    from runstore.errors import AlreadyRanError, RunstoreError, StoreWarning
     from runstore.manager import ArtifactManager
     from runstore.manager_store import ManagerStore
     from runstore.model.parameter_sets import parameter_set
@@ -25,6 +25,7 @@ __version__ = "0.1.0"
 # Where each public name is defined; a module is loaded when its name is used first.
 _HOMES = {
     "ActiveRun": "runstore.active",
+    "AlreadyRanError": "runstore.errors",
     "ArtifactManager": "runstore.manager",
     "Event": "runstore.model.run",
     "Experiment": "runstore.model.run",
@@ -43,6 +44,7 @@ _HOMES = {
 
 __all__ = [
     "ActiveRun",
+    "AlreadyRanError",
     "ArtifactManager",
     "Event",
     "Experiment",

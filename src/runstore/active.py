@@ -31,6 +31,7 @@ from runstore.model.values import check_text, clean_text
 if TYPE_CHECKING:
     import logging
 
+    from runstore.already_ran.lookup import Earlier
     from runstore.logging_points import Channel, PointLog
     from runstore.model.artifacts import Artifact, Input
     from runstore.output import KeptOutput
@@ -96,6 +97,7 @@ class ActiveRun:
         parameter_sets: The sets it runs.
         notes: Prose of the user, as last written through this object.
         status: As last written through this object.
+        earlier: What was run before, where `if_done` had it looked up; else None.
     """
 
     def __init__(self, store: Store, run: Run | Begun) -> None:
@@ -109,6 +111,7 @@ class ActiveRun:
         self.parameter_sets: tuple[ParameterSet, ...] = run.parameter_sets
         self.notes = run.notes
         self.status = run.status
+        self.earlier: Earlier | None = None
         self._again: Callable[[], ActiveRun] | None = None
         self._pid = os.getpid()
         self._token: Token[ActiveRun | None] | None = None
@@ -498,9 +501,9 @@ def _told_by(error: BaseException | None) -> tuple[str | None, str | None, int |
     return text, trace, 1
 
 
-def warn(message: str) -> None:
+def warn(message: str, category: type[Warning] = StoreWarning) -> None:
     """Say on the user's own line of code what runstore worked around."""
-    warnings.warn(message, StoreWarning, stacklevel=_user_frame())
+    warnings.warn(message, category, stacklevel=_user_frame())
 
 
 def _user_frame() -> int:

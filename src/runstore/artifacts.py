@@ -236,10 +236,10 @@ class Artifacts:
         if "://" not in given:
             found = _checked_source(Path(given))
             location = str(found.absolute())
-            size, modified_ns = _extent(found)
+            size, modified_ns = self.extent(found)
             modified = from_micros(modified_ns // 1000)
             if digest is True:
-                given_digest = self._digest_of(found)
+                given_digest = self.digest_of(found)
         source = self.table.saved_by(given_digest, but=uid) if given_digest else None
         return Input(
             name=clean_text(name or given)[:_NAME_LIMIT],
@@ -251,17 +251,42 @@ class Artifacts:
             used_at=datetime.now(timezone.utc),
         )
 
-    def _digest_of(self, path: Path) -> str:
-        """Return the digest of a file, or of a folder's list of files."""
+    @staticmethod
+    def extent(path: Path) -> tuple[int, int]:
+        """Return the size of a file or of all files of a folder, and the last change in ns.
+
+        Raises:
+            OSError: There is nothing, or nothing that may be read.
+            InvalidValueError: A link leads out of the folder.
+        """
         if not path.is_dir():
-            return self._digest_of_file(path)
+            about = path.stat()
+            return about.st_size, about.st_mtime_ns
+        found = [file.stat() for _, file in _files_in(path)]
+        latest = max((one.st_mtime_ns for one in found), default=path.stat().st_mtime_ns)
+        return sum(one.st_size for one in found), latest
+
+    def digest_of(
+        self, path: Path, may_read: Callable[[int], bool] = lambda _: True
+    ) -> str | None:
+        """Return the digest of a file, or of a folder's list of files.
+
+        Args:
+            path: The file or folder.
+            may_read: Is asked with its size before a file is read that was not read before, or
+                changed since; where it says no, there is no digest.
+        """
+        if not path.is_dir():
+            return self._digest_of_file(path, may_read)
         listed = hashlib.sha256()
         for inner, file in _files_in(path):
-            line = f"{self._digest_of_file(file)} {inner}\n"
-            listed.update(line.encode(errors="surrogateescape"))
+            digest = self._digest_of_file(file, may_read)
+            if digest is None:
+                return None
+            listed.update(f"{digest} {inner}\n".encode(errors="surrogateescape"))
         return listed.hexdigest()
 
-    def _digest_of_file(self, path: Path) -> str:
+    def _digest_of_file(self, path: Path, may_read: Callable[[int], bool]) -> str | None:
         """Return a file's digest; one that was read before and is the same is not read again."""
         with path.open("rb") as file:
             about = os.fstat(file.fileno())
@@ -274,6 +299,8 @@ class Artifacts:
             with suppress(StoreError):
                 if known := self.table.digest_of_file(location, facts):
                     return known
+            if not may_read(about.st_size):
+                return None
             digest, _ = hashed(file)
         is_settled = _now_ns() - max(about.st_mtime_ns, about.st_ctime_ns) > _SETTLED_NS
         if is_settled and not self._store.spool.has_kept:
@@ -389,16 +416,6 @@ def _files_in(folder: Path) -> list[tuple[str, Path]]:
             if target.is_file():
                 found.append((file.relative_to(folder).as_posix(), file))
     return found
-
-
-def _extent(path: Path) -> tuple[int, int]:
-    """Return the size of a file or of all files of a folder, and the last change in ns."""
-    if not path.is_dir():
-        about = path.stat()
-        return about.st_size, about.st_mtime_ns
-    found = [file.stat() for _, file in _files_in(path)]
-    latest = max((one.st_mtime_ns for one in found), default=path.stat().st_mtime_ns)
-    return sum(one.st_size for one in found), latest
 
 
 def _check_inside(target: Path, folder: Path) -> None:

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from runstore.errors import InvalidValueError, StoreUnavailableError, UsageError
 
@@ -14,6 +14,10 @@ FOLDER = ".runstore"
 DATABASE = "runstore.db"
 RUNS = "runs"
 _PROJECT_FILE = "pyproject.toml"
+
+# What to do where the same was run before.
+IfDone = Literal["run", "warn", "skip", "error"]
+IF_DONE: tuple[IfDone, ...] = get_args(IfDone)
 
 
 def find_store(location: str | os.PathLike[str] | None = None) -> Path:
@@ -136,6 +140,30 @@ def wants_system_samples() -> bool:
     if not isinstance(wanted, bool):
         raise UsageError(f"system-samples is true or false, not {wanted!r}.")
     return wanted
+
+
+def wanted_if_done() -> IfDone | None:
+    """Return `if-done` of the project's settings; None without it.
+
+    Raises:
+        UsageError: It is none of the choices.
+        StoreUnavailableError: There is no working directory to begin from.
+    """
+    wanted = project_settings(working_directory())[0].get("if-done")
+    return None if wanted is None else checked_if_done(wanted, "if-done")
+
+
+def checked_if_done(wanted: object, name: str = "if_done") -> IfDone:
+    """Return what to do where the same was run before.
+
+    Raises:
+        UsageError: It is none of the choices.
+    """
+    if wanted not in IF_DONE:
+        raise UsageError(
+            f"{name} cannot be {wanted!r}.", hint=f"Use one of: {', '.join(IF_DONE)}."
+        )
+    return next(one for one in IF_DONE if one == wanted)
 
 
 def make_folder(path: Path) -> None:

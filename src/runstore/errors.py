@@ -11,6 +11,7 @@ RunstoreError
 ├─ ConflictError                    true, but not now
 │  ├─ RunActiveError
 │  ├─ RunFinishedError
+│  ├─ AlreadyRanError
 │  └─ DuplicateReferenceError
 ├─ StoreError (OSError)             the place that keeps runs
 │  ├─ StoreLockedError
@@ -22,11 +23,12 @@ RunstoreError
 └─ MissingExtraError (ImportError)
 
 StoreWarning is what a store says when it goes on by itself: what happened, and where the data is.
+AlreadyRanWarning tells of an earlier run that did the same.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class RunstoreError(Exception):
@@ -124,6 +126,22 @@ class RunFinishedError(ConflictError):
     code = "run-finished"
 
 
+class AlreadyRanError(ConflictError):
+    """The same was run before, and was not to be run again.
+
+    Attributes:
+        run: The earlier `Run`.
+        reference: Its reference.
+    """
+
+    code = "already-ran"
+
+    def __init__(self, what: str, *, run: Any, kept: str = "", hint: str = "") -> None:
+        super().__init__(what, kept=kept, hint=hint)
+        self.run = run
+        self.reference: str = run.reference
+
+
 class DuplicateReferenceError(ConflictError):
     """Another run has this identity already."""
 
@@ -194,3 +212,7 @@ class MissingExtraError(RunstoreError, ImportError):
 
 class StoreWarning(UserWarning):
     """Something went wrong that runstore could work around; the text says where the data is."""
+
+
+class AlreadyRanWarning(UserWarning):
+    """The same was run before, or is being run now; the text says by which run."""

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from runstore.active import ActiveRun
+from runstore.config import IfDone
 from runstore.errors import UsageError
 from runstore.model.run import Run
 from runstore.store import Store, open_shared
@@ -21,6 +22,7 @@ def start_run(
     capture: bool = True,
     parent: str | ActiveRun | Run | None = None,
     live: bool = False,
+    if_done: IfDone = "run",
 ) -> ActiveRun:
     """Start a run in the store of this project, or in the one given.
 
@@ -35,8 +37,10 @@ def start_run(
         capture: See `Store.start`.
         parent: See `Store.start`.
         live: See `Store.start`.
+        if_done: See `Store.start`: `run`, `warn`, `skip` or `error`.
 
     Raises:
+        AlreadyRanError: The same was run before, and `if_done` is `skip` or `error`.
         UsageError: Neither an experiment name nor a run to resume was given, or both.
     """
     if (experiment_name is None) == (resume is None):
@@ -49,9 +53,16 @@ def start_run(
         if experiment_name is None:
             raise UsageError("start_run needs an experiment name.")
         return opened.start(
-            experiment_name, params=params, notes=notes, capture=capture, parent=parent, live=live
+            experiment_name,
+            params=params,
+            notes=notes,
+            capture=capture,
+            parent=parent,
+            live=live,
+            if_done=if_done,
         )
 
     run = begin()
-    run.repeat_with(begin)
+    if if_done in {"run", "warn"}:
+        run.repeat_with(begin)
     return run

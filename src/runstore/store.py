@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from runstore import lifetime
 from runstore.active import PARENT_VARIABLE, ActiveRun, Begun, current_run, warn
-from runstore.config import DATABASE, RUNS, find_store, is_there, make_folder, unreachable
+from runstore.config import (
+    DATABASE,
+    RUNS,
+    IfDone,
+    checked_if_done,
+    find_store,
+    is_there,
+    make_folder,
+    unreachable,
+)
 from runstore.errors import (
     NotFoundError,
     RunFinishedError,
@@ -43,6 +52,8 @@ from runstore.storage.spool import Spool
 if TYPE_CHECKING:
     from typing import IO
 
+    from runstore.already_ran.likeness import Similar
+    from runstore.already_ran.lookup import Earlier
     from runstore.artifacts import Artifacts
     from runstore.comparing.comparison import Comparison
     from runstore.comparing.explanation import Explanation
@@ -159,6 +170,7 @@ class Store:
         argv: Sequence[str] | None = None,
         full_store: bool = False,
         live: bool = False,
+        if_done: IfDone = "run",
     ) -> ActiveRun:
         """Start a run: take the next number and write it down; durable on return.
 
@@ -174,21 +186,31 @@ class Store:
             argv: The exact arguments, where they are not those of this process.
             full_store: Whether a folder of plain files belongs to the run.
             live: Whether it is an interactive session, which has no defined end.
+            if_done: What to do where a complete run had the same parameters, code and inputs:
+                `run` it again without looking; `warn` and run it again; `skip` it or take it for
+                an `error`, which both are an `AlreadyRanError`.
 
         Raises:
+            AlreadyRanError: The same was run before.
             InvalidValueError: The name or a value cannot be stored; it is named.
             StoreError: The store did not take the run.
+            UsageError: `if_done` is none of its choices, or there is no capture to go by.
         """
         from runstore.model.parameter_sets import parameter_sets
 
         name = names.check_experiment_name(experiment_name)
         sets = parameter_sets(params)
         notes = check_text(notes, "notes")
-        facts = Facts()
+        facts, earlier = Facts(), None
         if capture:
             from runstore import capture as room
 
             facts = room.quick_facts(argv=argv)
+        if checked_if_done(if_done) != "run":
+            from runstore.already_ran.lookup import look_up, stop_or_warn
+
+            earlier = look_up(self, name, sets, facts, is_own_call=argv is None)
+            stop_or_warn(earlier, if_done)
         from runstore.capture.command import command_line
         from runstore.capture.process import current_process
 
@@ -211,16 +233,24 @@ class Store:
         )
         number, reference = self.database.start_run(new)
         if capture:
-            self.capture_in_background(new.uid, facts)
-        return ActiveRun(self, _begun(new, number, reference))
+            self.capture_in_background(new.uid, facts, earlier.code if earlier else None)
+        run = ActiveRun(self, _begun(new, number, reference))
+        run.earlier = earlier
+        return run
 
-    def capture_in_background(self, uid: str, quick: Facts) -> None:
-        """Read what takes long, changes of code, packages and hardware, and add it to the run."""
+    def capture_in_background(self, uid: str, quick: Facts, code: Facts | None = None) -> None:
+        """Read what takes long, changes of code, packages and hardware, and add it to the run.
+
+        Args:
+            uid: The run.
+            quick: What was captured before its start.
+            code: Its changes of code, where they were read before its start.
+        """
 
         def capture_and_attach() -> None:
             from runstore import capture as room
 
-            facts = room.slow_facts(quick)
+            facts = room.slow_facts(quick, store=self.path, code=code)
             try:
                 self.database.attach_facts(uid, facts)
             except StoreError as error:
@@ -759,6 +789,47 @@ class Store:
         from runstore.comparing.explanation import explain
 
         return explain(self, a, b, metric)
+
+    def earlier(
+        self, experiment_name: str, *, params: Any = None, argv: Sequence[str] | None = None
+    ) -> Earlier:
+        """Return what was run before a run that could start now, without starting it.
+
+        git is asked for the code; it takes some milliseconds, whatever the number of runs.
+
+        Args:
+            experiment_name: The experiment.
+            params: As in `start`.
+            argv: As in `start`; where it is given, all of the command counts.
+
+        Raises:
+            InvalidValueError: The name or a value cannot be stored; it is named.
+        """
+        from runstore import capture as room
+        from runstore.already_ran.lookup import look_up
+        from runstore.model.parameter_sets import parameter_sets
+
+        name = names.check_experiment_name(experiment_name)
+        facts = room.quick_facts(argv=argv)
+        return look_up(self, name, parameter_sets(params), facts, is_own_call=argv is None)
+
+    def similar(self, name: str | Run, *, limit: int = 5) -> tuple[Similar, ...]:
+        """Return the runs of the same experiment that are nearest to a run, nearest first.
+
+        Near is whose parameters differ in few values. The newest 100 runs of the experiment are
+        looked at, and 100 of any age that share values which few runs have.
+
+        Args:
+            name: Any name of a run, or a run.
+            limit: Runs at most, 1 to 100.
+
+        Raises:
+            RunNotFoundError: There is no such run.
+            UsageError: The limit is out of range.
+        """
+        from runstore.already_ran.lookup import similar
+
+        return similar(self, self.get(name) if isinstance(name, str) else name, limit)
 
     def save_query(self, name: str, text: str) -> None:
         """Keep a filter under a name; one of that name is replaced.

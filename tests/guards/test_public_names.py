@@ -6,6 +6,7 @@ import runstore
 
 PUBLIC = [
     "ActiveRun",
+    "AlreadyRanError",
     "ArtifactManager",
     "Event",
     "Experiment",

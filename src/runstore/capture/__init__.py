@@ -32,23 +32,41 @@ def quick_facts(cwd: Path | None = None, *, argv: Sequence[str] | None = None) -
     )
 
 
-def slow_facts(quick: Facts, cwd: Path | None = None) -> Facts:
+def slow_facts(
+    quick: Facts, cwd: Path | None = None, *, store: Path | None = None, code: Facts | None = None
+) -> Facts:
     """Return what takes longer: changes against the commit, packages, hardware.
 
     Safe in a background thread; leaves no process behind.
+
+    Args:
+        quick: What `quick_facts` gave.
+        cwd: Where to look; None is the working directory.
+        store: The folder of the store, whose own files are no code.
+        code: What `code_facts` gave, where it was asked already.
     """
     from runstore.capture.environment import environment_facts
     from runstore.capture.host import host_details
 
     return _together(
-        ("git", lambda: _repository(quick, cwd)),
+        ("git", lambda: code_facts(quick, cwd, store=store) if code is None else code),
         ("python", environment_facts),
         ("host", host_details),
     )
 
 
-def _repository(quick: Facts, cwd: Path | None) -> Facts:
-    """Return remote, and the patch and new files where the work tree has changes."""
+def code_facts(quick: Facts, cwd: Path | None = None, *, store: Path | None = None) -> Facts:
+    """Return remote, and the patch and new files where the work tree has changes.
+
+    Args:
+        quick: What `quick_facts` gave.
+        cwd: Where to look; None is the working directory.
+        store: The folder of the store, whose own files are no code.
+    """
+    return _together(("git", lambda: _repository(quick, cwd, store)))
+
+
+def _repository(quick: Facts, cwd: Path | None, store: Path | None) -> Facts:
     from runstore.capture.git import read_remote, run_git
     from runstore.capture.snapshot import snapshot
 
@@ -57,9 +75,12 @@ def _repository(quick: Facts, cwd: Path | None) -> Facts:
     where = read_remote(cwd or Path.cwd())
     root = where.values.get("git.root")
     has_changes = quick.values["git.dirty"] or quick.values.get("git.has_untracked")
-    if not has_changes or not isinstance(root, str):
+    if not has_changes:
         return where
-    return where.merged(snapshot(Path(root), run_git))
+    if not isinstance(root, str):
+        why = where.unknown["git.root"]
+        return where.merged(Facts(unknown={"patch": why, "untracked": why}))
+    return where.merged(snapshot(Path(root), run_git, store=store))
 
 
 def _together(*groups: tuple[str, Callable[[], Facts]]) -> Facts:

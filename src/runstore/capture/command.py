@@ -33,6 +33,8 @@ def command_facts(argv: Sequence[str] | None = None) -> Facts:
     values["command.line"] = shlex.join(masked)
     if len(given) > _ARGUMENTS_AT_MOST:
         unknown["command.argv.rest"] = f"only {_ARGUMENTS_AT_MOST} of {len(given)} were kept"
+    elif any(len(one) > _ARGUMENT_LENGTH for one in given):
+        unknown["command.argv.rest"] = f"only {_ARGUMENT_LENGTH} characters of one were kept"
     try:
         values["command.cwd"] = _clean(os.getcwd())  # noqa: PTH109 - one call before every run
     except OSError as error:

@@ -131,27 +131,42 @@ def _reason(complaint: str) -> str:
     return lines[0][:200] if lines else "git failed without a word"
 
 
-def _may_be_in_a_repository(cwd: Path) -> bool:
-    """Tell whether starting git is worth its milliseconds: it looks for `.git` in the same way."""
-    if "GIT_DIR" in os.environ:
-        return True
+def _root_above(cwd: Path) -> str | None:
+    """Return the nearest folder with a `.git`, as git looks for it; None without one."""
     folder = os.path.abspath(cwd)  # noqa: PTH100 - text is quicker, and this is before every run
     while not os.path.lexists(os.path.join(folder, ".git")):  # noqa: PTH118 - the same
         above = os.path.dirname(folder)  # noqa: PTH120 - the same
         if above == folder:
-            return False
+            return None
         folder = above
-    return True
+    return folder
+
+
+def is_tracked(path: Path, cwd: Path) -> bool:
+    """Tell whether git keeps a file; False where it does not answer."""
+    try:
+        listed = run_git(
+            ["ls-files", "-z", "--", str(path)],
+            cwd,
+            limit_bytes=_SMALL_LIMIT_BYTES,
+            timeout_s=QUICK_TIMEOUT_S,
+        )
+    except GitError:
+        return False
+    return bool(listed)
 
 
 def read_head(cwd: Path, *, timeout_s: float = QUICK_TIMEOUT_S) -> Facts:
     """Return `git.commit` (40 characters), `git.branch`, `git.dirty` and `git.has_untracked`.
 
-    One call of git. Dirty means that files git tracks have changed, staged or not; files it does
-    not track are told apart, since results often lie among them.
+    And `git.root`, which git may tell better later. One call of git. Dirty means that files git
+    tracks have changed, staged or not; files it does not track are told apart, since results
+    often lie among them.
     Source: git-status(1), porcelain format version 2.
     """
-    if not _may_be_in_a_repository(cwd):
+    root = _root_above(cwd)
+    # Starting git is worth its milliseconds where it may find something.
+    if root is None and "GIT_DIR" not in os.environ:
         return Facts(unknown=dict.fromkeys(_HEAD_FACTS, _NO_REPOSITORY))
     try:
         # The head comes first; a list of changes longer than the limit is dirty enough.
@@ -164,6 +179,8 @@ def read_head(cwd: Path, *, timeout_s: float = QUICK_TIMEOUT_S) -> Facts:
     except GitError as error:
         return Facts(unknown=dict.fromkeys(_HEAD_FACTS, str(error)))
     values: dict[str, FactValue] = {"git.dirty": False, "git.has_untracked": False}
+    if root is not None:
+        values["git.root"] = root
     unknown: dict[str, str] = {}
     for line in answer.decode("utf-8", "replace").split("\0"):
         kind, _, rest = line.partition(" ")

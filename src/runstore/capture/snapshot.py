@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,10 @@ _FILES_AT_MOST = 1000
 # Files whose whole purpose is a secret are named, never read.
 _SECRET_FILES = (".env", ".netrc", ".npmrc", ".pypirc", "id_rsa", "id_ed25519", "credentials")
 _SECRET_SUFFIXES = (".pem", ".key", ".p12", ".pfx", ".keystore", ".jks", ".kdbx")
+_GLOB = re.compile(r"[*?\[\]\\]")
+_DIRTY_SUBMODULE = re.compile(r"^\+Subproject commit [0-9a-f]+-dirty$", re.MULTILINE)
+# What a store keeps in its folder changes with every run, and is no code.
+_OF_A_STORE = ("runstore.db*", "store.json*", "spool", "objects", "runs", "cache")
 
 
 class RunGit(Protocol):
@@ -33,24 +38,41 @@ class RunGit(Protocol):
         """Return what git prints, up to one byte more than the limit."""
 
 
-def snapshot(root: Path, run_git: RunGit) -> Facts:
+def snapshot(root: Path, run_git: RunGit, *, store: Path | None = None) -> Facts:
     """Return the documents `patch` and `untracked` of a work tree; each only where there is one.
+
+    What is missing in them is told among the unknown facts: `patch.rest`, `patch.masked`,
+    `patch.submodules`, `untracked.cut`, `untracked.masked`; and `untracked.rest`, new files that
+    are no source code as far as can be told.
 
     Args:
         root: The top folder of the work tree.
         run_git: Asks git.
+        store: The folder of the store, whose own files are left out.
     """
-    return _patch(root, run_git).merged(_untracked(root, run_git))
+    but = _files_of_a_store(root, store)
+    return _patch(root, run_git, but).merged(_untracked(root, run_git, but))
 
 
-def _patch(root: Path, run_git: RunGit) -> Facts:
+def _files_of_a_store(root: Path, store: Path | None) -> list[str]:
+    """Return the patterns that leave out what a store inside of the work tree keeps."""
+    if store is None:
+        return []
+    place = store.resolve()
+    if not place.is_relative_to(root):
+        return []
+    folder = _GLOB.sub(r"\\\g<0>", place.relative_to(root).as_posix())
+    return [f":(exclude,glob){folder}/{name}{end}" for name in _OF_A_STORE for end in ("", "/**")]
+
+
+def _patch(root: Path, run_git: RunGit, but: list[str]) -> Facts:
     """Return the changes against the commit, staged or not, as `git apply` takes them."""
     command = ["diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv"]
     secret = [f":(exclude,glob,icase)**/{name}" for name in _SECRET_FILES]
     secret += [f":(exclude,glob,icase)**/*{suffix}" for suffix in _SECRET_SUFFIXES]
     try:
         diff = run_git(
-            [*command, "--", ".", *secret],
+            [*command, "--", ".", *secret, *but],
             root,
             limit_bytes=PATCH_LIMIT_BYTES,
             timeout_s=SLOW_TIMEOUT_S,
@@ -74,14 +96,16 @@ def _masked_patch(diff: bytes) -> Facts:
     masked = mask_text(text)
     # A patch that no longer applies as it was is told apart from one that does.
     unknown = {"patch.masked": "secrets in it were masked"} if masked != text else {}
+    if _DIRTY_SUBMODULE.search(text):
+        unknown["patch.submodules"] = "a submodule has changes of its own"
     return Facts(documents={"patch": masked}, unknown=unknown)
 
 
-def _untracked(root: Path, run_git: RunGit) -> Facts:
+def _untracked(root: Path, run_git: RunGit, but: list[str]) -> Facts:
     """Return files that git neither tracks nor ignores: a JSON object from path to text."""
     try:
         listed = run_git(
-            ["ls-files", "--others", "--exclude-standard", "-z"],
+            ["ls-files", "--others", "--exclude-standard", "-z", "--", ".", *but],
             root,
             limit_bytes=_NAMES_LIMIT_BYTES,
             timeout_s=SLOW_TIMEOUT_S,
@@ -91,18 +115,27 @@ def _untracked(root: Path, run_git: RunGit) -> Facts:
     names = [os.fsdecode(name) for name in listed.split(b"\0") if name]
     files: dict[str, str] = {}
     left_out: list[str] = []
+    unknown: dict[str, str] = {}
     room = UNTRACKED_LIMIT_BYTES
     for name, text, why in _readable(root, names[:_FILES_AT_MOST]):
-        if text is not None and len(text) <= room:
-            files[_shown(name)] = mask_text(text)
-            room -= len(text)
+        if text is None:
+            left_out.append(f"{_shown(name)} ({why})")
+        elif len(text) > room:
+            left_out.append(f"{_shown(name)} (no room left)")
+            unknown["untracked.cut"] = f"they are larger than {UNTRACKED_LIMIT_BYTES >> 20} MiB"
         else:
-            left_out.append(f"{_shown(name)} ({why or 'no room left'})")
+            masked = files[_shown(name)] = mask_text(text)
+            room -= len(text)
+            if masked != text:
+                unknown["untracked.masked"] = f"secrets in {_shown(name)} were masked"
     if len(names) > _FILES_AT_MOST:
         left_out.append(f"{len(names) - _FILES_AT_MOST} more files")
+        unknown["untracked.cut"] = f"they are more than {_FILES_AT_MOST}"
+    if left_out:
+        unknown["untracked.rest"] = "; ".join(left_out[:50])
     return Facts(
         documents={"untracked": json.dumps(files, ensure_ascii=False, indent=1)} if files else {},
-        unknown={"untracked.rest": "; ".join(left_out[:50])} if left_out else {},
+        unknown=unknown,
     )
 
 

@@ -27,6 +27,7 @@ EXIT_CODES: dict[type[errors.RunstoreError], int] = {
     errors.ConflictError: CONFLICT,
     errors.RunActiveError: CONFLICT,
     errors.RunFinishedError: CONFLICT,
+    errors.AlreadyRanError: CONFLICT,
     errors.DuplicateReferenceError: CONFLICT,
     errors.StoreError: STORE,
     errors.StoreLockedError: STORE,

@@ -14,8 +14,9 @@ import click
 import runstore
 from runstore.cli.exit_codes import BUG, INTERRUPTED, NOT_PRINTED, exit_code_of
 from runstore.cli.output import terminal_safe
-from runstore.errors import RunstoreError, StoreWarning, UserCodeError
+from runstore.errors import AlreadyRanWarning, RunstoreError, StoreWarning, UserCodeError
 
+_OURS = (StoreWarning, AlreadyRanWarning)
 _COMPLETING = "_RUNSTORE_COMPLETE"  # set by the scripts of `runstore completion`
 
 
@@ -90,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and end the process with its exit code."""
     warnings.showwarning = _show_warning
     # Where data went is no matter of taste: PYTHONWARNINGS may neither hide it nor make it fatal.
-    warnings.simplefilter("always", StoreWarning)
+    for kind in _OURS:
+        warnings.simplefilter("always", kind)
     if isinstance(sys.stdout, io.TextIOWrapper) and "utf" not in sys.stdout.encoding.lower():
         sys.stdout.reconfigure(errors="backslashreplace")  # a name it cannot say is still told
     sys.exit(_exit_code(arguments))
@@ -199,7 +201,7 @@ def _show_warning(
     """Show what a store worked around as one line; other warnings as Python does."""
     if _COMPLETING in os.environ:
         return
-    if issubclass(category, StoreWarning):
+    if issubclass(category, _OURS):
         click.echo(f"runstore: {terminal_safe(str(message))}", err=True)
     else:
         text = warnings.formatwarning(message, category, filename, lineno, line)

@@ -7,19 +7,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import click
+
+from runstore.active import ActiveRun
+from runstore.cli.output import terminal_safe
+
 
 class _Silent:
     """Shows nothing.
 
     Attributes:
         reference: The run; empty until it is recorded.
+        tells_nearest: Whether the earlier run that differs least is told.
     """
 
     reference = ""
+    tells_nearest = False
 
-    def started(self, reference: str) -> None:
-        """Keep the reference."""
-        self.reference = reference
+    def started(self, run: ActiveRun) -> None:
+        """Keep the reference, and tell what is near where that is wanted."""
+        self.reference = run.reference
+        if self.tells_nearest and run.earlier is not None and run.earlier.same is None:
+            near = run.earlier.nearest
+            told = f"the nearest earlier run is {near}" if near else "no run was before it"
+            click.echo(terminal_safe(f"runstore: {told}."), err=True)
 
     def begin(self, name: str) -> None:
         """Be told that a set begins."""

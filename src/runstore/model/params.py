@@ -7,6 +7,7 @@ list and a tuple of the same values are the same; a numpy scalar is the number i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,6 +77,11 @@ def tree_hash(tree: str) -> str:
     from hashlib import blake2b  # reading runs does without it
 
     return blake2b(tree.encode(), digest_size=16).hexdigest()
+
+
+def lowest_hash(sets: Iterable[ParameterSet]) -> str:
+    """Return the lowest hash of a run's sets, by which runs of the same sets are looked up."""
+    return min((one.hash for one in sets), default="")
 
 
 def checked_name(name: object) -> str:

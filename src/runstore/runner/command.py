@@ -12,6 +12,7 @@ from typing import Any
 
 from runstore.active import PARENT_VARIABLE
 from runstore.block_sync import refresh_store_json
+from runstore.config import IfDone
 from runstore.errors import CommandNotFoundError, UsageError
 from runstore.model.status import Status
 from runstore.output import OutputKeeper
@@ -92,6 +93,7 @@ def run_command(
     experiment: str | None = None,
     params: Any = None,
     notes: str | None = None,
+    if_done: IfDone = "run",
 ) -> Ended:
     """Run a command as a run: its output is shown and kept, signals are passed on.
 
@@ -103,8 +105,10 @@ def run_command(
         experiment: Experiment name; by default that of the command.
         params: As in `Store.start`.
         notes: Prose.
+        if_done: As in `Store.start`; files among the arguments count as its inputs.
 
     Raises:
+        AlreadyRanError: The same was run before, and is not to be run again.
         UsageError: There is no command.
         CommandNotFoundError: It cannot be started.
         StoreError: The run could not be recorded; the command was not started.
@@ -115,6 +119,7 @@ def run_command(
         params=params,
         notes=notes,
         argv=command,
+        if_done=if_done,
     )
     refresh_store_json(store)
     keeper = OutputKeeper(store.spool, run.uid)

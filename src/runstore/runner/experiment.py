@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from runstore import lifetime
 from runstore.active import PARENT_VARIABLE, ActiveRun
 from runstore.block_sync import refresh_store_json
+from runstore.config import IfDone
 from runstore.errors import StoreUnavailableError, UsageError, UserCodeError
 from runstore.model.parameter_sets import parameter_set
 from runstore.model.params import ParameterSet
@@ -41,6 +42,7 @@ class Request:
     dry_cache: bool = False
     overwrite: bool = False
     keep_going: bool = False
+    if_done: IfDone = "run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class Outcome:
 class Progress(Protocol):
     """Who is told how far a run is."""
 
-    def started(self, reference: str) -> None:
+    def started(self, run: ActiveRun) -> None:
         """Be told that the run is recorded."""
 
     def begin(self, name: str) -> None:
@@ -213,6 +215,7 @@ def execute(
         progress: Is told of each set.
 
     Raises:
+        AlreadyRanError: The same was run before, and the request says not to run it again.
         StoreError: The run could not be recorded; it did not begin.
     """
     run = store.start(
@@ -221,9 +224,10 @@ def execute(
         notes=request.notes,
         argv=argv,
         full_store=request.store_full,
+        if_done=request.if_done,
     )
     refresh_store_json(store)
-    progress.started(run.reference)
+    progress.started(run)
     outcome = Outcome(run.reference, len(plan.steps))
     with ExitStack() as stack:
         stack.callback(refresh_store_json, store)

@@ -14,7 +14,8 @@ from runstore.config import project_settings, working_directory
 from runstore.errors import UsageError
 
 _DEFAULTS = {"experiments": "experiments", "params": "params"}
-_SETTINGS = (*_DEFAULTS, "store", "system-samples")
+_FOLDERS = (*_DEFAULTS, "store")
+_SETTINGS = (*_FOLDERS, "system-samples", "if-done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def _checked(settings: Mapping[str, Any], root: Path) -> dict[str, str]:
                 f"[tool.runstore] in {root / 'pyproject.toml'} has an unknown setting {name!r}.",
                 hint=f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(_SETTINGS)}.",
             )
-        if not isinstance(value, str) or not value:
+        if name in _FOLDERS and not (isinstance(value, str) and value):
             raise UsageError(
                 f"{name} in [tool.runstore] of {root / 'pyproject.toml'} is {value!r}.",
                 hint="Give a folder, as text.",

@@ -185,18 +185,7 @@ class ArtifactTable:
 
     def inputs_of(self, uid: str) -> tuple[Input, ...]:
         """Return what a run read, by name."""
-        return tuple(
-            Input(
-                name=row[0],
-                digest=row[1],
-                size_bytes=row[2],
-                modified_at=None if row[3] is None else from_micros(row[3]),
-                location=row[4],
-                source_uid=row[5],
-                used_at=from_micros(row[6]),
-            )
-            for row in self._rows(INPUTS_OF_RUN, uid=uid)
-        )
+        return tuple(map(input_from_row, self._rows(INPUTS_OF_RUN, uid=uid)))
 
     def outputs_of(self, uid: str) -> tuple[OutputPart, ...]:
         """Return the files of what a run printed, in the order of their making."""
@@ -225,6 +214,19 @@ class ArtifactTable:
     def _rows(self, statement: str, **parameters: Any) -> Sequence[Any]:
         with self._driver.read() as connection:
             return connection.execute(statement, parameters).fetchall()
+
+
+def input_from_row(row: Sequence[Any]) -> Input:
+    """Return an input from its columns: name to `used_at`, in the order of the table."""
+    return Input(
+        name=row[0],
+        digest=row[1],
+        size_bytes=row[2],
+        modified_at=None if row[3] is None else from_micros(row[3]),
+        location=row[4],
+        source_uid=row[5],
+        used_at=from_micros(row[6]),
+    )
 
 
 def _run_id(connection: Connection, uid: str) -> int:

@@ -18,7 +18,7 @@ from runstore.model.block import (
     with_values,
 )
 from runstore.model.facts import Facts, ProcessIdentity
-from runstore.model.params import ParameterSet
+from runstore.model.params import ParameterSet, lowest_hash
 from runstore.model.reference import build_reference, new_uid, parse_timestamp
 from runstore.model.run import DELETED, Run
 from runstore.model.status import Status
@@ -63,6 +63,7 @@ CHANGE_ROW = f"""
         reproduce = :reproduce, block = :block, changed = {sql.NEXT_CHANGE}
     WHERE id = :id
 """  # noqa: S608 - constants
+CHANGE_PARAMS_HASH = "UPDATE runs SET params_hash = :params_hash WHERE id = :id"
 REMOVE_SETS = "DELETE FROM run_params WHERE run_id = :id"
 REMOVE_FLAT = "DELETE FROM params WHERE run_id = :id"
 EVENTS_OF_FIELD = "SELECT old FROM events WHERE run_id = :id AND field = :field"
@@ -251,6 +252,7 @@ class BlockWriter:
             "ended_at": None,
             "parent_uid": None,
             "block": json.dumps(block),
+            "params_hash": lowest_hash(sets),
         }
         row_id = int(self._connection.execute(sql.INSERT_RUN, values).fetchone()[0])
         self._database.insert_sets(self._connection, row_id, sets)
@@ -344,6 +346,8 @@ class BlockWriter:
         self._connection.execute(REMOVE_FLAT, {"id": row.id})
         self._connection.execute(REMOVE_SETS, {"id": row.id})
         self._database.insert_sets(self._connection, row.id, now)
+        known = {"id": row.id, "params_hash": lowest_hash(now)}
+        self._connection.execute(CHANGE_PARAMS_HASH, known)
 
     def put_away(self, row_id: int, author: str, operation: str) -> None:
         """Delete a run; it is in the trash from now on."""

@@ -16,7 +16,7 @@ from runstore.errors import (
     StoreCorruptError,
 )
 from runstore.model.facts import Facts, ProcessIdentity
-from runstore.model.params import ParameterSet
+from runstore.model.params import ParameterSet, lowest_hash
 from runstore.model.reference import build_reference
 from runstore.model.run import Experiment, Run
 from runstore.model.status import Status
@@ -75,6 +75,7 @@ def _started_row(new: NewRun, experiment_id: int, number: int, reference: str) -
         process.pid if process else None,
         process.started_ticks if process else None,
         rows.facts_to_text(new.facts),
+        lowest_hash(new.parameter_sets),
     )
 
 

@@ -47,12 +47,13 @@ INSERT_RUN = f"""
     INSERT INTO runs (
         uid, experiment_id, run_number, reference, timestamp, status, started_at, ended_at,
         last_seen_at, parent_uid, notes, error, commit_hash, workdir_dirty, cli, full_store,
-        reproduce, hostname, boot_id, pid, process_started, facts, block, duplicate, changed
+        reproduce, hostname, boot_id, pid, process_started, facts, block, duplicate, params_hash,
+        changed
     ) VALUES (
         :uid, :experiment_id, :run_number, :reference, :timestamp, :status, :started_at,
         :ended_at, :last_seen_at, :parent_uid, :notes, :error, :commit_hash, :workdir_dirty, :cli,
         :full_store, :reproduce, :hostname, :boot_id, :pid, :process_started, :facts, :block,
-        :duplicate, {NEXT_CHANGE}
+        :duplicate, :params_hash, {NEXT_CHANGE}
     )
     RETURNING id
 """
@@ -62,8 +63,8 @@ START_RUN = f"""
     INSERT INTO runs (
         uid, experiment_id, run_number, reference, timestamp, status, started_at, last_seen_at,
         parent_uid, notes, commit_hash, workdir_dirty, cli, full_store, hostname, boot_id, pid,
-        process_started, facts, changed
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {NEXT_CHANGE})
+        process_started, facts, params_hash, changed
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {NEXT_CHANGE})
     RETURNING id
 """
 

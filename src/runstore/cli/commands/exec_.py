@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from runstore.cli.already_ran import chosen, if_done_option, skipping
 from runstore.cli.context import open_store
 
 
@@ -20,9 +21,14 @@ from runstore.cli.context import open_store
     "--set", "settings", metavar="KEY=VALUE", multiple=True, help="A parameter to record."
 )
 @click.option("--notes", metavar="TEXT", help="What the run is about.")
+@if_done_option
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def command(
-    experiment: str | None, settings: Sequence[str], notes: str | None, command: Sequence[str]
+    experiment: str | None,
+    settings: Sequence[str],
+    notes: str | None,
+    if_done: str | None,
+    command: Sequence[str],
 ) -> None:
     """Run COMMAND and record it: its output, its exit code, how it ended.
 
@@ -39,8 +45,11 @@ def command(
 
     check_command(command)
     params = overrides.built(settings) if settings else None
-    with held_back(), open_store(create=True) as store:
-        ended = run_command(store, command, experiment=experiment, params=params, notes=notes)
+    wanted = chosen(if_done, "run")
+    with held_back(), open_store(create=True) as store, skipping(wanted):
+        ended = run_command(
+            store, command, experiment=experiment, params=params, notes=notes, if_done=wanted
+        )
     if ended.error is not None:
         click.echo(f"runstore: {ended.reference}: {ended.status}: {ended.error}", err=True)
     sys.exit(ended.exit_code)

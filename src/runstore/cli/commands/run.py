@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from runstore.cli.already_ran import chosen, if_done_option, skipping
 from runstore.cli.completions import complete_experiment_modules, complete_parameter_modules
 from runstore.cli.context import open_store
 
@@ -86,7 +87,8 @@ def _one_word_each(args: Sequence[str]) -> list[str]:
 @click.option("--dry-cache", is_flag=True, help="Read from the cache, write nothing into it.")
 @click.option("--overwrite", is_flag=True, help="Make cached files anew.")
 @click.option("--keep-going", is_flag=True, help="Go on with the next set after one failed.")
-def command(*, notes: str | None, dry: bool, **options: Any) -> None:
+@if_done_option
+def command(*, notes: str | None, dry: bool, if_done: str | None, **options: Any) -> None:
     """Run EXPERIMENT over parameter sets and record it as one run.
 
     EXPERIMENT is a module in experiments/ with a function run(params, manager). PARAMS are
@@ -96,13 +98,17 @@ def command(*, notes: str | None, dry: bool, **options: Any) -> None:
     \b
     runstore run digits -p small
     runstore run digits -p small -p large --names svm forest --set seed=7
+    runstore run digits -p small --if-done skip
+
+    Where the same was run before, that is said, and it is run again; see --if-done.
     """  # noqa: D301 - click keeps lines after the mark as they are
     from runstore.lifetime import Terminated
     from runstore.runner.experiment import Request, execute, prepare
     from runstore.runner.project import Project
     from runstore.testing import temporary_store
 
-    request = Request(notes=_notes(notes), **options)
+    wanted = "run" if dry else chosen(if_done, "warn")
+    request = Request(notes=_notes(notes), if_done=wanted, **options)
     plan = prepare(Project.find(), request)
     argv = ["runstore", *sys.argv[1:]]
     if dry:
@@ -110,7 +116,9 @@ def command(*, notes: str | None, dry: bool, **options: Any) -> None:
     with (
         temporary_store() if dry else open_store(create=True) as store,
         _progress(len(plan.steps)) as progress,
+        skipping(wanted),
     ):
+        progress.tells_nearest = if_done == "warn"
         try:
             outcome = execute(plan, store, request, argv=argv, progress=progress)
         except (KeyboardInterrupt, Terminated):

@@ -14,8 +14,15 @@ from dataclasses import dataclass
 
 from runstore.storage.drivers import Connection, Driver
 
-SCHEMA_VERSION = 5
-_MODULES = ("m0001_runs", "m0002_metrics", "m0003_products", "m0004_finding", "m0005_trash")
+SCHEMA_VERSION = 6
+_MODULES = (
+    "m0001_runs",
+    "m0002_metrics",
+    "m0003_products",
+    "m0004_finding",
+    "m0005_trash",
+    "m0006_already_ran",
+)
 
 CREATE_NOTES = """
     CREATE TABLE IF NOT EXISTS schema_migrations (

@@ -1,0 +1,177 @@
+"""Likeness: what differs between an earlier run and another one, and whether that matters."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runstore.model.differences import MISSING, Difference, differences
+from runstore.model.patches import parse_patch
+from runstore.model.sameness import (
+    CODE_DOCUMENTS,
+    are_same_sets,
+    call_differences,
+    call_of,
+    code_of,
+)
+from runstore.storage.earlier import EarlierRuns
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
+    from runstore.store import Store
+
+_FINGERPRINT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A run that is compared, kept or about to start.
+
+    Attributes:
+        run: The run; of one that has not started, what is known of it.
+        documents: Hash of each captured text, by name.
+        text_of: Returns a captured text, by name.
+    """
+
+    run: Run
+    documents: Mapping[str, str]
+    text_of: Callable[[str], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """An earlier run, and what differs from it.
+
+    Attributes:
+        run: The earlier run.
+        differences: What differs, its own value first: parameters, code, the command, inputs.
+        unknown: What cannot be compared, and why; such a run is not the same.
+        unchecked: Inputs elsewhere, such as URLs, which nobody can tell of; they do not count.
+    """
+
+    run: Run
+    differences: tuple[Difference, ...]
+    unknown: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
+
+    @property
+    def is_same(self) -> bool:
+        """Whether nothing that counts differs, or is unknown."""
+        return not self.differences and not self.unknown
+
+    def __str__(self) -> str:
+        from runstore.already_ran.texts import near_text
+
+        return near_text(self)
+
+
+def kept(store: Store, run: Run) -> Subject:
+    """Return a kept run as a subject."""
+    hashes = EarlierRuns(store.database).document_hashes(run.uid)
+    return Subject(run, hashes, lambda name: store.document(run.uid, name))
+
+
+def likeness(store: Store, old: Subject, new: Subject, *, exactly: bool) -> Similar:
+    """Return what differs between an earlier run and one that is about to start.
+
+    Args:
+        store: Where the earlier run is kept.
+        old: The earlier run.
+        new: The other one.
+        exactly: Whether arguments and folder of the command count, or the program alone.
+    """
+    from runstore.already_ran.inputs import arguments_now, inputs_now
+
+    found, unknown = _recorded(store, old, new, exactly=exactly)
+    call = call_of(new.run.facts)
+    folder = Path(str(new.run.facts.values.get("command.cwd", ".")))
+    inputs = inputs_now(store, old.run, folder)
+    found += inputs.differences
+    if exactly and call.arguments is not None:
+        found += arguments_now(old.run, call.arguments[1:], folder)
+    unknown += inputs.unknown
+    return Similar(old.run, tuple(found), tuple(unknown), tuple(inputs.unchecked))
+
+
+def likeness_of_kept(store: Store, old: Subject, new: Subject) -> Similar:
+    """Return what differs between two kept runs; their inputs are as they were recorded."""
+    from runstore.comparing.describing import describe
+
+    found, unknown = _recorded(store, old, new, exactly=False)
+    described = describe(store, (old.run, new.run), sections=("inputs",))
+    found += differences(described, sections=("inputs",))
+    return Similar(old.run, tuple(found), tuple(unknown))
+
+
+def _recorded(
+    store: Store, old: Subject, new: Subject, *, exactly: bool
+) -> tuple[list[Difference], list[str]]:
+    found, unknown = _params(store, old.run, new.run)
+    for compared in (_code(old, new), _call(old.run, new.run, exactly=exactly)):
+        found += compared[0]
+        unknown += compared[1]
+    return found, unknown
+
+
+def _params(store: Store, old: Run, new: Run) -> tuple[list[Difference], list[str]]:
+    from runstore.comparing.describing import describe
+
+    sets = (*old.parameter_sets, *new.parameter_sets)
+    unknown = ["not all parameter values are known"] if any(s.tree is None for s in sets) else []
+    if are_same_sets(old.parameter_sets, new.parameter_sets):
+        return [], unknown
+    described = describe(store, (old, new), sections=("params",))
+    found = list(differences(described, sections=("params",)))
+    # Values may be equal, and what stands for them in the hash is not.
+    hashes = tuple(", ".join(s.hash for s in run.parameter_sets) for run in (old, new))
+    return found or [Difference("params", "(hash)", hashes)], unknown
+
+
+def _call(old: Run, new: Run, *, exactly: bool) -> tuple[list[Difference], list[str]]:
+    return call_differences(call_of(old.facts), call_of(new.facts), exactly=exactly)
+
+
+def _code(old: Subject, new: Subject) -> tuple[list[Difference], list[str]]:
+    before, now = (code_of(one.run.commit, one.run.facts, one.documents) for one in (old, new))
+    unknown = []
+    if before.problem or now.problem:
+        whose, why = ("its code", before.problem) if before.problem else ("the code", now.problem)
+        unknown.append(f"{whose} is not known: {why}")
+    if before.commit and now.commit and before.commit != now.commit:
+        return [Difference("code", "commit", (before.commit, now.commit))], unknown
+    if before.commit is None or now.commit is None or before.documents == now.documents:
+        return [], unknown
+    return _changed_files(old, new), unknown
+
+
+def _changed_files(old: Subject, new: Subject) -> list[Difference]:
+    """Return the files that differ between two states of the code beyond one commit."""
+    before, now = (
+        {path: text for name in CODE_DOCUMENTS for path, text in _files(name, one.text_of(name))}
+        for one in (old, new)
+    )
+    return [
+        Difference("code", path, (_state(before.get(path)), _state(now.get(path))))
+        for path in sorted(before.keys() | now.keys())
+        if before.get(path) != now.get(path)
+    ]
+
+
+def _files(document: str, text: str | None) -> list[tuple[str, str]]:
+    """Return the files of a captured text: path and text, or its part of the patch."""
+    if text is None:
+        return []
+    if document == "patch":
+        return [(one.path, one.text) for one in parse_patch(text)]
+    return [(path, str(body)) for path, body in json.loads(text).items()]
+
+
+def _state(text: str | None) -> object:
+    if text is None:
+        return MISSING
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"uncommitted {digest[:_FINGERPRINT]}"

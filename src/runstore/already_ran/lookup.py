@@ -1,0 +1,240 @@
+"""Looking up what was run before a run starts, and what to do where the same was."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from runstore import capture
+from runstore.active import warn
+from runstore.already_ran.likeness import Similar, Subject, kept, likeness, likeness_of_kept
+from runstore.already_ran.texts import done_text, running_text, unchecked_text
+from runstore.config import IfDone
+from runstore.errors import AlreadyRanError, AlreadyRanWarning, UsageError
+from runstore.model.facts import Facts
+from runstore.model.parameter_distance import Distance
+from runstore.model.params import ParameterSet, lowest_hash
+from runstore.model.run import Run
+from runstore.model.sameness import are_same_sets, call_of, code_of
+from runstore.model.status import Status
+from runstore.storage.earlier import Candidate, EarlierRuns, Sought
+from runstore.storage.rows import to_micros
+
+if TYPE_CHECKING:
+    from runstore.store import Store
+
+# Of earlier runs with the same parameters and code so many of the newest are looked at.
+_LOOKED_AT = 20
+# Runs of each kind among which the nearest is looked for.
+_NEAR_AT_MOST = 100
+
+
+class Earlier:
+    """What was run before a run that is about to start.
+
+    Looked up at the time it was asked for; `nearest` when it is used first.
+
+    Attributes:
+        code: What git told of the code beyond the commit; None where it was not asked.
+        running: A run that is doing the same now, elsewhere; None where `same` is known.
+    """
+
+    def __init__(
+        self, store: Store, planned: Subject, code: Facts | None, *, exactly: bool
+    ) -> None:
+        self._store = store
+        self._planned = planned
+        self._exactly = exactly
+        self._at = planned.run.started_at
+        self.code = code
+        self._sought = _sought(planned)
+        self.found = self._same()
+        self.running = None if self.found else self._running()
+
+    def __repr__(self) -> str:
+        return f"<Earlier same={self.same!r} running={self.running!r}>"
+
+    @property
+    def same(self) -> Run | None:
+        """The newest complete run with the same parameters, code and inputs."""
+        return self.found.run if self.found else None
+
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        """Inputs of that run which nobody can tell of, such as URLs."""
+        return self.found.unchecked if self.found else ()
+
+    def _same(self) -> Similar | None:
+        if self._sought is None:
+            return None
+        for row_id in EarlierRuns(self._store.database).done(self._sought, _LOOKED_AT):
+            for run in self._runs([row_id]):
+                if are_same_sets(run.parameter_sets, self._planned.run.parameter_sets):
+                    found = self._likeness(run)
+                    if found.is_same:
+                        return found
+        return None
+
+    def _running(self) -> Run | None:
+        if self._sought is None:
+            return None
+        from runstore.capture.process import current_process
+
+        ids = EarlierRuns(self._store.database).unfinished(self._sought, _LOOKED_AT)
+        for run in self._store.evidence.settled(self._runs(ids)):
+            # A run that this process executes is one that this code knows of.
+            if run.status.is_final or run.process == current_process():
+                continue
+            if self._likeness(run).is_same:
+                return run.reading_from(self._store)
+        return None
+
+    @functools.cached_property
+    def nearest(self) -> Similar | None:
+        """The earlier run that differs least, and in what; None where the experiment is new.
+
+        The one whose parameters differ in the fewest values; among equals one of the same commit,
+        then one that is complete, then the newest.
+        """
+        if self.found:
+            return self.found
+        runs = _nearest(self._store, self._planned.run, before=self._at, limit=1)
+        return self._likeness(runs[0]) if runs else None
+
+    def _likeness(self, run: Run) -> Similar:
+        return likeness(self._store, kept(self._store, run), self._planned, exactly=self._exactly)
+
+    def _runs(self, ids: Sequence[int]) -> list[Run]:
+        return _read(self._store, ids)
+
+
+def look_up(
+    store: Store,
+    experiment_name: str,
+    sets: tuple[ParameterSet, ...],
+    facts: Facts,
+    *,
+    is_own_call: bool,
+) -> Earlier:
+    """Return what was run before.
+
+    Args:
+        store: Where runs are kept.
+        experiment_name: Of the run that is about to start.
+        sets: Its parameter sets.
+        facts: What `capture.quick_facts` told.
+        is_own_call: Whether the command is that of this process, of which the program counts;
+            else all of it does.
+
+    Raises:
+        UsageError: Nothing was captured.
+    """
+    if not facts.values:
+        raise UsageError(
+            "With capture=False the code is not known: nothing tells whether it was run before.",
+            kept="Nothing was started.",
+            hint="Leave out capture=False, or if_done.",
+        )
+    code = None
+    if facts.values.get("git.dirty") or facts.values.get("git.has_untracked"):
+        code = capture.code_facts(facts, store=store.path)
+        facts = facts.merged(code)
+    planned = Run(
+        uid="",
+        experiment_name=experiment_name,
+        run_number=0,
+        reference=experiment_name,
+        timestamp="",
+        status=Status.QUEUED,
+        started_at=datetime.now(timezone.utc),
+        parameter_sets=sets,
+        commit=_text(facts.values.get("git.commit")),
+        workdir_dirty=bool(facts.values.get("git.dirty")),
+        facts=facts,
+    )
+    hashes = {
+        name: hashlib.sha256(text.encode()).hexdigest() for name, text in facts.documents.items()
+    }
+    call = call_of(planned.facts)
+    is_of_runner = call.program is not None and call.program.startswith("runstore run")
+    return Earlier(
+        store,
+        Subject(planned, hashes, facts.documents.get),
+        code,
+        exactly=not (is_own_call or is_of_runner),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _sought(planned: Subject) -> Sought | None:
+    """Return what to look for; None where the code is not known, so that nothing can be same."""
+    run = planned.run
+    code = code_of(run.commit, run.facts, planned.documents)
+    if code.problem or code.commit is None:
+        return None
+    return Sought(
+        run.experiment_name,
+        lowest_hash(run.parameter_sets),
+        code.commit,
+        *(code.documents.get(name, "") for name in ("patch", "untracked")),
+    )
+
+
+def stop_or_warn(earlier: Earlier, if_done: IfDone) -> None:
+    """Say what was run before, or refuse to run it again.
+
+    Raises:
+        AlreadyRanError: The same was run before, and is to be skipped, or is an error.
+    """
+    if earlier.same is None:
+        if earlier.running is not None:
+            warn(f"{running_text(earlier.running)} This one runs as well.", AlreadyRanWarning)
+        return
+    told = f"{done_text(earlier.same)} {unchecked_text(earlier.unchecked)}".strip()
+    if if_done == "warn":
+        warn(f"{told} It is run again.", AlreadyRanWarning)
+    else:
+        raise AlreadyRanError(
+            told,
+            run=earlier.same,
+            kept="Nothing was started.",
+            hint="To run it again: if_done='run', on the command line --if-done run.",
+        )
+
+
+def similar(store: Store, run: Run, limit: int) -> tuple[Similar, ...]:
+    """Return the runs of an experiment that are nearest to one of its runs, nearest first."""
+    new = kept(store, run)
+    found = _nearest(store, run, before=None, limit=limit)
+    return tuple(likeness_of_kept(store, kept(store, one), new) for one in found)
+
+
+def _nearest(store: Store, run: Run, *, before: datetime | None, limit: int) -> list[Run]:
+    distance = Distance(run.parameter_sets)
+    candidates = EarlierRuns(store.database).candidates(
+        run.experiment_name, run.parameter_sets, _NEAR_AT_MOST
+    )
+    latest = None if before is None else to_micros(before)
+
+    def rank(one: Candidate) -> tuple[int, bool, bool, int]:
+        is_other_commit = run.commit is None or one.commit != run.commit
+        is_done = one.status == Status.COMPLETE
+        return distance.to(one.sets), is_other_commit, not is_done, -one.started_at
+
+    ranked = sorted(
+        (one for one in candidates if latest is None or one.started_at < latest), key=rank
+    )
+    # One more, for the run itself is among its own neighbours.
+    runs = _read(store, [one.id for one in ranked[: limit + 1]])
+    return [one for one in runs if one.uid != run.uid][:limit]
+
+
+def _read(store: Store, ids: Iterable[int]) -> list[Run]:
+    found = store.evidence.settled(list(store.database.runs_by_id(list(ids)).values()))
+    return [run.reading_from(store) for run in found]

@@ -1,0 +1,40 @@
+"""`--if-done`: what commands that run things do where the same was run before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from runstore.cli.exit_codes import EXIT_CODES
+from runstore.cli.output import terminal_safe
+from runstore.config import IF_DONE, IfDone, wanted_if_done
+from runstore.errors import AlreadyRanError
+
+if_done_option = click.option(
+    "--if-done",
+    type=click.Choice(IF_DONE),
+    help="What to do where a complete run had the same parameters, code and inputs: run it again"
+    " without looking, warn and run it again, skip it, or end with an error"
+    f" (exit code {EXIT_CODES[AlreadyRanError]}).",
+)
+
+
+def chosen(given: str | None, default: IfDone) -> IfDone:
+    """Return what was asked for: by the option, else by the project, else the default."""
+    asked = next((one for one in IF_DONE if one == given), None)
+    return asked or wanted_if_done() or default
+
+
+@contextmanager
+def skipping(if_done: IfDone) -> Iterator[None]:
+    """Leave out what was run before, and print the run that did it; an error stays one."""
+    try:
+        yield
+    except AlreadyRanError as error:
+        if if_done != "skip":
+            raise
+        click.echo(terminal_safe(error.reference))
+        click.echo(f"runstore: skipped: {terminal_safe(error.what)}", err=True)
+        click.get_current_context().exit(0)

@@ -1,0 +1,332 @@
+"""What was run before: when two runs are the same, and what is near."""
+
+import os
+import shutil
+import warnings
+
+import pytest
+
+from commands import git
+from managers import STORES
+from runstore import AlreadyRanError, ManagerStore, Store, lifetime
+from runstore.errors import AlreadyRanWarning, UsageError
+from runstore.model.parameter_sets import parameter_set
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A repository with one commit, which is the working directory."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "train.py").write_text("print(1)\n")
+    (folder / ".gitignore").write_text("data/\n")
+    git(folder, "init", "-q")
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "first")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def store(place, location):
+    with Store.open(location) as opened:
+        yield opened
+
+
+def ran(store, params=None, *, experiment="fit", use=(), status="complete", **options):
+    run = store.start(experiment, params=params, **options)
+    for one in use:
+        run.use(one)
+    run.log(acc=0.9)
+    run.finish(status)
+    lifetime.wait_for_background()
+    return store.get(run.uid)
+
+
+def is_done(store, params=None, experiment="fit"):
+    return store.earlier(experiment, params=params).same is not None
+
+
+# Parameters
+
+
+@pytest.mark.parametrize(
+    ("other", "is_same"),
+    [
+        ({"lr": 0.1, "layers": [64, 10]}, True),
+        ({"layers": [64, 10], "lr": 0.1}, True),
+        ({"lr": 0.1, "layers": (64, 10)}, True),
+        ({"lr": 0.1, "layers": [64, 11]}, False),
+        ({"lr": 0.1}, False),
+        ({"lr": 0.1, "layers": [64, 10], "seed": 1}, False),
+        ({}, False),
+    ],
+)
+def test_parameters_have_to_be_the_same(store, other, is_same):
+    ran(store, {"lr": 0.1, "layers": [64, 10]})
+
+    assert is_done(store, other) is is_same
+
+
+@pytest.mark.parametrize("other", [1.0, True, "1"])
+def test_types_count(store, other):
+    ran(store, {"n": 1})
+
+    assert is_done(store, {"n": 1})
+    assert not is_done(store, {"n": other})
+
+
+def test_sets_are_the_same_in_any_order(store):
+    a, b = (parameter_set({"lr": n}, name=name) for n, name in ((1, "a"), (2, "b")))
+    ran(store, [a, b])
+
+    assert is_done(store, [b, a])
+    assert not is_done(store, [a])
+
+
+def test_another_experiment_is_another_run(store):
+    ran(store, {"lr": 1})
+
+    assert not is_done(store, {"lr": 1}, experiment="other")
+
+
+# Status
+
+
+@pytest.mark.parametrize("status", ["error", "interrupted"])
+def test_only_complete_runs_count(store, status):
+    ran(store, {"lr": 1}, status=status)
+
+    assert not is_done(store, {"lr": 1})
+
+
+def test_deleted_runs_do_not_count(store):
+    run = ran(store, {"lr": 1})
+    store.delete(run)
+    assert not is_done(store, {"lr": 1})
+
+    store.restore(run.uid)
+    assert is_done(store, {"lr": 1})
+
+
+def test_the_newest_of_several_is_told(store):
+    ran(store, {"lr": 1})
+    newest = ran(store, {"lr": 1})
+
+    assert store.earlier("fit", params={"lr": 1}).same.uid == newest.uid
+
+
+# Code
+
+
+def test_another_commit_is_other_code(store, place):
+    run = ran(store, {"lr": 1})
+    git(place, "commit", "--allow-empty", "-qm", "second")
+
+    earlier = store.earlier("fit", params={"lr": 1})
+
+    assert earlier.same is None
+    assert earlier.nearest.run.uid == run.uid
+    assert [one.name for one in earlier.nearest.differences] == ["code.commit"]
+
+
+def test_uncommitted_changes_are_code(store, place):
+    ran(store)
+    (place / "train.py").write_text("print(2)\n")
+    assert not is_done(store)
+
+    ran(store)
+    assert is_done(store)
+    (place / "train.py").write_text("print(3)\n")
+    assert not is_done(store)
+    (place / "train.py").write_text("print(1)\n")
+    assert is_done(store)
+
+
+def test_new_files_are_code(store, place):
+    ran(store)
+    (place / "new.py").write_text("print(1)\n")
+    earlier = store.earlier("fit")
+
+    assert earlier.same is None
+    assert [one.name for one in earlier.nearest.differences] == ["code.new.py"]
+    ran(store)
+    assert is_done(store)
+
+
+def test_code_that_is_not_known_is_never_the_same(store, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "no repository"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    ran(store)
+
+    earlier = store.earlier("fit")
+
+    assert earlier.same is None
+    assert "code is not known" in str(earlier.nearest)
+
+
+# Inputs
+
+
+def test_an_input_that_changed_makes_another_run(store, place):
+    data = place / "data"
+    data.mkdir()
+    (data / "train.csv").write_text("1,2\n")
+    ran(store, use=["data/train.csv"])
+    assert is_done(store)
+
+    (data / "train.csv").write_text("1,3\n")
+    earlier = store.earlier("fit")
+
+    assert earlier.same is None
+    assert [one.name for one in earlier.nearest.differences] == ["inputs.data/train.csv"]
+    (data / "train.csv").write_text("1,2\n")
+    assert is_done(store)
+
+
+def test_an_input_that_was_only_touched_is_the_same(store, place):
+    (place / "data").mkdir()
+    (place / "data" / "x").write_text("x")
+    ran(store, use=["data/x"])
+
+    os.utime(place / "data" / "x", (1, 1))
+
+    assert is_done(store)
+
+
+def test_an_input_that_is_gone_makes_another_run(store, place):
+    (place / "data").mkdir()
+    (place / "data" / "x").write_text("x")
+    ran(store, use=["data/x"])
+    (place / "data" / "x").unlink()
+
+    assert not is_done(store)
+
+
+def test_data_elsewhere_is_told_and_does_not_count(store):
+    ran(store, use=["https://example.org/data.csv"])
+
+    earlier = store.earlier("fit")
+
+    assert earlier.same is not None
+    assert earlier.unchecked == ("https://example.org/data.csv",)
+
+
+def test_an_artifact_whose_run_was_deleted_is_missing(store):
+    with store.start("make") as source:
+        source.save("model.bin", b"weights")
+    with store.start("fit") as run:
+        source.record.read_bytes("model.bin")
+    lifetime.wait_for_background()
+    assert store.get(run.uid).inputs
+    assert is_done(store)
+
+    store.delete(source.uid)
+
+    assert not is_done(store)
+
+
+# What is done about it
+
+
+def test_run_is_the_default_and_looks_at_nothing(store):
+    ran(store, {"lr": 1})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = ran(store, {"lr": 1})
+
+    assert again.run_number == 2
+
+
+def test_warn_says_which_run_did_the_same_and_runs(store):
+    first = ran(store, {"lr": 1})
+
+    with pytest.warns(AlreadyRanWarning, match=r"fit_1_.* did the same on .*acc=0\.9.*again"):
+        run = store.start("fit", params={"lr": 1}, if_done="warn")
+    run.finish()
+
+    assert run.earlier.same.uid == first.uid
+    assert run.run_number == 2
+
+
+@pytest.mark.parametrize("choice", ["skip", "error"])
+def test_skip_and_error_start_nothing_and_give_the_earlier_run(store, choice):
+    first = ran(store, {"lr": 1})
+
+    with (
+        pytest.raises(AlreadyRanError) as raised,
+        store.start("fit", params={"lr": 1}, if_done=choice),
+    ):
+        pytest.fail("the block was entered")
+
+    assert raised.value.run == first
+    assert raised.value.run.metrics["acc"].last == 0.9
+    assert raised.value.reference == first.reference
+    assert len(store.list()) == 1
+
+
+def test_what_was_not_run_is_started(store):
+    ran(store, {"lr": 1})
+
+    with store.start("fit", params={"lr": 2}, if_done="skip") as run:
+        pass
+
+    assert run.run_number == 2
+
+
+def test_a_choice_that_is_none_is_refused(store):
+    with pytest.raises(UsageError, match="if_done cannot be 'maybe'"):
+        store.start("fit", if_done="maybe")
+    with pytest.raises(UsageError, match="capture=False"):
+        store.start("fit", if_done="skip", capture=False)
+
+    assert len(store.list()) == 0
+
+
+# What is near
+
+
+def test_the_nearest_run_differs_in_the_fewest_values(store):
+    ran(store, {"lr": 0.1, "depth": 1, "width": 1})
+    near = ran(store, {"lr": 0.1, "depth": 2, "width": 3})
+    ran(store, {"lr": 0.5, "depth": 9, "width": 9})
+
+    earlier = store.earlier("fit", params={"lr": 0.1, "depth": 2, "width": 4})
+
+    assert earlier.nearest.run.uid == near.uid
+    assert str(earlier.nearest) == "fit_2 (complete); differs in width: 3 → 4"
+
+
+def test_in_a_new_experiment_nothing_is_near(store):
+    assert store.earlier("fit").nearest is None
+
+
+def test_runs_similar_to_a_run_come_nearest_first(store):
+    runs = [ran(store, {"lr": n, "same": 1}) for n in (1, 2, 3)]
+    far = ran(store, {"lr": 9, "same": 2})
+
+    found = store.similar(runs[0].uid, limit=3)
+
+    assert [one.run.uid for one in found] == [runs[2].uid, runs[1].uid, far.uid]
+
+
+def test_imported_runs_whose_values_are_unknown_are_never_the_same(store, tmp_path):
+    folder = tmp_path / "imported"
+    shutil.copytree(STORES / "0.20.5", folder)
+    ManagerStore(folder)
+
+    with Store.open(folder) as imported:
+        earlier = imported.earlier("mnist", params={"lr": 0.1})
+
+        assert earlier.same is None
+        assert earlier.nearest is not None
+
+
+def test_moved_and_renamed_runs_count_under_their_new_name(store):
+    ran(store, {"lr": 1})
+
+    store.rename_experiment("fit", "train")
+
+    assert is_done(store, {"lr": 1}, experiment="train")
+    assert not is_done(store, {"lr": 1}, experiment="fit")

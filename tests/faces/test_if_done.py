@@ -1,0 +1,157 @@
+"""--if-done on the command line, and sweeps that go on where they were killed."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from commands import git, messages, runstore
+from runstore import Store
+
+EXPERIMENT = """
+def get_params():
+    return {"lr": 0.1}
+
+def run(params, manager):
+    manager.log(acc=params["lr"] * 2)
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "fit.py").write_text(EXPERIMENT)
+    (tmp_path / "pyproject.toml").write_text("[tool.runstore]\n")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "first")
+    return tmp_path
+
+
+def test_the_same_again_is_said_and_run(project):
+    first = runstore("run", "fit", cwd=project)
+    again = runstore("run", "fit", cwd=project)
+
+    assert not any("did the same" in line for line in messages(first))
+    assert any("fit_1_" in line and "did the same" in line for line in messages(again))
+    assert again.returncode == 0
+    assert len(Store.open(project / ".runstore").list()) == 2
+
+
+def test_skip_prints_the_earlier_run_and_starts_nothing(project):
+    runstore("run", "fit", cwd=project)
+
+    skipped = runstore("run", "fit", "--if-done", "skip", cwd=project)
+    other = runstore("run", "fit", "--set", "lr=0.2", "--if-done", "skip", cwd=project)
+
+    assert skipped.returncode == 0
+    assert skipped.stdout.startswith("fit_1_")
+    assert "skipped" in skipped.stderr
+    assert other.returncode == 0
+    assert "recorded as fit_2_" in other.stderr
+
+
+def test_error_ends_with_its_own_exit_code(project):
+    runstore("run", "fit", cwd=project)
+
+    ended = runstore("run", "fit", "--if-done", "error", cwd=project)
+
+    assert ended.returncode == 4
+    assert "did the same" in ended.stderr
+    assert "--if-done run" in ended.stderr
+
+
+def test_the_nearest_is_told_with_what_differs(project):
+    runstore("run", "fit", cwd=project)
+
+    ended = runstore("run", "fit", "--set", "lr=0.3", "--if-done", "warn", cwd=project)
+
+    assert "the nearest earlier run is fit_1 (complete); differs in lr: 0.1 → 0.3" in ended.stderr
+
+
+def test_a_project_may_choose(project):
+    (project / "pyproject.toml").write_text('[tool.runstore]\nif-done = "error"\n')
+    runstore("run", "fit", cwd=project)
+
+    assert runstore("run", "fit", cwd=project).returncode == 4
+    assert runstore("run", "fit", "--if-done", "run", cwd=project).returncode == 0
+    (project / "pyproject.toml").write_text('[tool.runstore]\nif-done = "perhaps"\n')
+    wrong = runstore("run", "fit", cwd=project)
+    assert wrong.returncode == 2
+    assert "if-done cannot be 'perhaps'" in wrong.stderr
+
+
+def test_a_dry_run_looks_at_nothing(project):
+    runstore("run", "fit", cwd=project)
+
+    assert runstore("run", "fit", "--dry", "--if-done", "error", cwd=project).returncode == 0
+
+
+def test_of_a_command_all_arguments_count_and_files_among_them(project):
+    (project / ".gitignore").write_text("*.csv\n.runstore\n")
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "second")
+    (project / "data.csv").write_text("1")
+    command = ("exec", "--if-done", "skip", "--", "cat", "data.csv")
+
+    assert runstore(*command, cwd=project).stdout == "1"
+    assert runstore(*command, cwd=project).stdout.startswith("cat_1_")
+    assert runstore(*command[:-1], "/dev/null", cwd=project).stdout == ""
+    (project / "data.csv").write_text("2")
+    assert runstore(*command, cwd=project).stdout == "2"
+
+
+SWEEP = """
+import sys, time
+import runstore
+
+for n in range(50):
+    try:
+        with runstore.start_run("sweep", params={"n": n}, if_done="skip") as run:
+            run.log(n=n)
+            print("ran", n, flush=True)
+    except runstore.AlreadyRanError:
+        print("had", n, flush=True)
+"""
+
+
+def test_a_sweep_that_was_killed_goes_on_where_it_was(project):
+    (project / "sweep.py").write_text(SWEEP)
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "second")
+    environment = {**os.environ, "PYTHONWARNINGS": ""}
+    first = subprocess.Popen(
+        [sys.executable, "sweep.py"],
+        cwd=project,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    for line in first.stdout:
+        if line == "ran 20\n":
+            break
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    first.stdout.close()
+
+    with Store.open(project / ".runstore") as store:
+        done = {run.params["n"] for run in store.list() if run.status.value == "complete"}
+    again = subprocess.run(
+        [sys.executable, "sweep.py"],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    ran = {int(line.split()[1]) for line in again.stdout.splitlines() if line.startswith("ran")}
+
+    assert {*range(19)} <= done
+    # What ended in the moment of the kill may lack what is read in the background.
+    assert set(range(50)) - done <= ran <= set(range(50)) - done | {18, 19, 20}
+    with Store.open(project / ".runstore") as store:
+        complete = store.find("status = complete", limit=None)
+        assert {run.params["n"] for run in complete} == set(range(50))
