@@ -19,6 +19,7 @@ SCRIPTS = (
     "processes.py",
     "comparing.py",
     "already_ran.py",
+    "sql_views.py",
 )
 
 if __name__ == "__main__":

@@ -86,6 +86,10 @@ def test_the_blocks_of_a_page_run_and_print_what_it_says(page, surroundings):
     import json
 
     folder, environment = surroundings
+    if "duckdb" in page.read_text(encoding="utf-8"):
+        from duckdb_home import duckdb_home
+
+        environment |= duckdb_home(folder.parent / "home")
     steps, expected = [], []
     for language, text, output in blocks_of(page):
         named = FILE.match(text)
@@ -176,17 +180,32 @@ def test_every_column_is_documented(tmp_path):
     page = (DOCS / "reference" / "schema.md").read_text(encoding="utf-8")
     runstore.Store.open(tmp_path).close()
     connection = sqlite3.connect(tmp_path / "runstore.db")
-    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+    tables = connection.execute("SELECT name, type FROM sqlite_schema WHERE type <> 'index'")
 
-    missing = [
-        f"{table}.{column}"
-        for (table,) in tables
-        for (column,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
-        if table not in page or (f"`{column}`" not in page and f".{column}`" not in page)
-    ]
+    missing = []
+    for table, kind in tables.fetchall():
+        section = page if kind == "table" else section_of_view(page, table)
+        for (column,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,)):
+            told = f"`{column}`" in section or f".{column}`" in section
+            if table not in page or not told:
+                missing.append(f"{table}.{column}")
     connection.close()
 
     assert missing == []
+
+
+def section_of_view(page, view):
+    """Return what is said of a view, with what is said of all of them."""
+    of_all = page.partition("## Views\n")[2].partition("\n### ")[0]
+    return of_all + page.partition(f"### {view}\n")[2].partition("\n#")[0]
+
+
+def test_the_schema_version_is_told():
+    from runstore.storage.migrations import SCHEMA_VERSION
+
+    page = (DOCS / "reference" / "schema.md").read_text(encoding="utf-8")
+
+    assert f"Schema version: {SCHEMA_VERSION}." in page
 
 
 def test_every_link_leads_somewhere():

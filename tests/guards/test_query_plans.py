@@ -1,4 +1,5 @@
 """Cost is flat: no statement walks through all runs, whatever the store holds."""
+# ruff: noqa: S608 - statements are made of constants of this file
 
 import sqlite3
 
@@ -107,3 +108,25 @@ def test_no_statement_walks_through_all_runs(connection, name, text):
         return
     assert walks == [], plan
     assert name in SORTS_A_FEW or sorts == [], plan
+
+
+VIEWS = ("runs", "params", "metrics", "tags", "artifacts", "inputs", "events")
+
+
+@pytest.mark.parametrize("chosen", ["reference = 'a'", "experiment = 'a'", "run_id = 1"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_no_view_walks_through_all_runs_for_a_few(connection, view, chosen):
+    text = f"SELECT * FROM {view}_flat WHERE {chosen} LIMIT 20"
+
+    plan = [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {text}")]
+
+    assert [step for step in plan if step.startswith("SCAN") or "TEMP B-TREE" in step] == [], plan
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_first_rows_of_a_view_come_at_once(connection, view):
+    text = f"EXPLAIN QUERY PLAN SELECT * FROM {view}_flat LIMIT 20"
+
+    steps = [step for *_, step in connection.execute(text)]
+
+    assert not any("TEMP B-TREE" in one or "MATERIALIZE" in one for one in steps), steps

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from runstore.storage.drivers import Connection, Driver
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 _MODULES = (
     "m0001_runs",
     "m0002_metrics",
@@ -22,6 +22,7 @@ _MODULES = (
     "m0004_finding",
     "m0005_trash",
     "m0006_already_ran",
+    "m0007_views",
 )
 
 CREATE_NOTES = """
