@@ -28,7 +28,9 @@ _SECRET_SUFFIXES = (".pem", ".key", ".p12", ".pfx", ".keystore", ".jks", ".kdbx"
 _GLOB = re.compile(r"[*?\[\]\\]")
 _DIRTY_SUBMODULE = re.compile(r"^\+Subproject commit [0-9a-f]+-dirty$", re.MULTILINE)
 # What a store keeps in its folder changes with every run, and is no code.
-_OF_A_STORE = ("runstore.db*", "store.json*", "spool", "objects", "runs", "cache")
+_OF_A_STORE = (
+    "runstore.db*", "search.db*", "store.json*", "spool", "objects", "objects.lock", "runs", "cache",
+)  # fmt: skip
 
 
 class RunGit(Protocol):

@@ -292,8 +292,7 @@ class BlockWriter:
         else:
             place = self._place(name, number, row_id=row.id)
         if reference != run.reference:
-            alias = {"reference": run.reference, "run_id": row.id}
-            self._connection.execute(sql.ADD_ALIAS, alias)
+            self._connection.execute(sql.ADD_ALIAS, {"run_id": row.id})
         ended_at = None if run.ended_at is None else rows.to_micros(run.ended_at)
         if status is not run.status:
             ended_at = now_micros() if status.is_final else None

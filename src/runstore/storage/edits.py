@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 from runstore.errors import ConflictError, NotFoundError
 from runstore.model.reference import new_uid
@@ -120,12 +120,9 @@ class EditTable:
         operation = new_uid()
         with self._driver.write() as connection:
             last = self._last(connection, author, uid)
-            old: dict[str, dict[str, str | None]] = {}
-            for run_uid, _, event in last:
-                old.setdefault(run_uid, {})[event.field] = event.old
             for run_uid, _, event in last:
                 row = run_row(connection, run_uid, or_trashed=True)
-                _apply_old(connection, row, event, old[run_uid])
+                _apply_old(connection, row, event)
                 back = Edit(event.field, event.new, event.old, author, operation, event.operation)
                 add_event(connection, row[0], back)
         return last
@@ -157,7 +154,7 @@ def _put_tag(connection: Connection, run_id: int, key: str, value: str | None) -
     return old
 
 
-def _undo_notes(connection: Connection, row: Sequence[Any], event: Event, _: Old) -> None:
+def _undo_notes(connection: Connection, row: Sequence[Any], event: Event) -> None:
     _check_same(event, row[11])
     connection.execute(EDIT_NOTES, {"id": row[0], "new": event.old})
 
@@ -167,36 +164,33 @@ def _undo_tag(connection: Connection, row: Sequence[Any], event: Event) -> None:
     _check_same(event, now)
 
 
-def _undo_reference(connection: Connection, row: Sequence[Any], event: Event, old: Old) -> None:
+def _undo_reference(connection: Connection, row: Sequence[Any], event: Event) -> None:
     _check_same(event, row[4])
-    move_back(connection, row, old)
+    move_back(connection, row, event.old or "")
 
 
-def _undo_deleted(connection: Connection, row: Sequence[Any], event: Event, _: Old) -> None:
+def _undo_deleted(connection: Connection, row: Sequence[Any], event: Event) -> None:
     _check_same(event, None if row[26] is None else moment_text(row[26]))
     set_deleted(connection, row[0], None if event.old is None else moment_of(event.old))
 
 
-def _undo_nothing(_: Connection, __: Sequence[Any], ___: Event, ____: Old) -> None:
-    """The experiment's name and the number come back with the reference."""
+def _undo_nothing(_: Connection, __: Sequence[Any], ___: Event) -> None:
+    """The experiment's name comes back with the reference."""
 
 
-# What the fields of one run were before an operation.
-Old = Mapping[str, Union[str, None]]
-_UNDO: Mapping[str, Callable[[Connection, Sequence[Any], Event, Old], None]] = {
+_UNDO: Mapping[str, Callable[[Connection, Sequence[Any], Event], None]] = {
     "notes": _undo_notes,
     "reference": _undo_reference,
     "experiment_name": _undo_nothing,
-    "run_number": _undo_nothing,
     DELETED: _undo_deleted,
 }
 
 
-def _apply_old(connection: Connection, row: Sequence[Any], event: Event, old: Old) -> None:
+def _apply_old(connection: Connection, row: Sequence[Any], event: Event) -> None:
     if event.field.startswith(TAG):
         _undo_tag(connection, row, event)
     else:
-        _UNDO[event.field](connection, row, event, old)
+        _UNDO[event.field](connection, row, event)
 
 
 def _check_same(event: Event, now: str | None) -> None:

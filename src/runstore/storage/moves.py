@@ -7,7 +7,7 @@ that it had there, which nobody else ever gets. Its old reference keeps finding 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from runstore.errors import ConflictError, NotFoundError
@@ -37,7 +37,15 @@ ALL_OF_EXPERIMENT = f"""
     SELECT {sql.RUN_COLUMNS}, r.purged_at FROM runs r JOIN experiments e ON e.id = r.experiment_id
     WHERE r.experiment_id = :id ORDER BY r.run_number, r.duplicate
 """
-ALIASES_OF_RUN = "SELECT reference FROM reference_aliases WHERE run_id = :id"
+PLACE_OF_ALIAS = """
+    SELECT experiment_id, run_number FROM reference_aliases
+    WHERE reference = :reference AND run_id = :id
+"""
+PLACE_BEFORE = """
+    SELECT a.experiment_id, a.run_number FROM reference_aliases a
+    WHERE a.run_id = :id AND a.experiment_id = (SELECT id FROM experiments WHERE name = :name)
+    LIMIT 1
+"""
 ALIASES_OF_UID = """
     SELECT reference FROM reference_aliases WHERE run_id = (SELECT id FROM runs WHERE uid = :uid)
 """
@@ -121,12 +129,10 @@ class Moves:
         self, connection: Connection, row: Sequence[Any], experiment_name: str
     ) -> _Place:
         """Return the place of a run in an experiment: its old one, or the next."""
-        number = _number_before(connection, row, experiment_name)
-        if number is None:
-            experiment_id, number = self._database.next_number(connection, experiment_name)
-            return experiment_id, experiment_name, number
-        found = connection.execute(EXPERIMENT, {"name": experiment_name}).fetchone()
-        return found[0], experiment_name, number
+        there = {"id": row[0], "name": experiment_name}
+        found = connection.execute(PLACE_BEFORE, there).fetchone()
+        experiment_id, number = found or self._database.next_number(connection, experiment_name)
+        return experiment_id, experiment_name, number
 
     def former_references(self, uid: str) -> list[str]:
         """Return the references that a run, kept or deleted, had before it was moved."""
@@ -159,7 +165,6 @@ def _move_noted(connection: Connection, row: Sequence[Any], place: _Place, edit:
         return
     for field, before, after in (
         ("experiment_name", row[2], experiment_name),
-        ("run_number", str(row[3]), str(number)),
         ("reference", row[4], reference),
     ):
         add_event(connection, row[0], Edit(field, before, after, edit.author, edit.operation))
@@ -168,47 +173,33 @@ def _move_noted(connection: Connection, row: Sequence[Any], place: _Place, edit:
 def _move(
     connection: Connection, row: Sequence[Any], experiment_id: int, number: int, reference: str
 ) -> None:
+    connection.execute(sql.ADD_ALIAS, {"run_id": row[0]})
     place = {"experiment_id": experiment_id, "run_number": number, "reference": reference}
     connection.execute(MOVE_RUN, {"id": row[0], **place})
     connection.execute(REMOVE_ALIAS, {"reference": reference, "run_id": row[0]})
-    connection.execute(sql.ADD_ALIAS, {"reference": row[4], "run_id": row[0]})
 
 
-def move_back(connection: Connection, row: Sequence[Any], old: Mapping[str, str | None]) -> None:
-    """Give a run its old place back, in the caller's transaction.
-
-    Args:
-        connection: The caller's.
-        row: The run.
-        old: What the events of the move tell by field.
+def move_back(connection: Connection, row: Sequence[Any], reference: str) -> None:
+    """Give a run the place back that it had under a former reference, within a transaction.
 
     Raises:
-        NotFoundError: There is no such experiment any more.
+        NotFoundError: Nothing tells what place that was.
     """
-    name, reference = old.get("experiment_name") or "", old.get("reference") or ""
-    number, before = old.get("run_number"), _place_of(reference, row[5])
-    found = connection.execute(EXPERIMENT, {"name": name}).fetchone()
-    if found is None or (number is None and before is None):
+    former = {"id": row[0], "reference": reference}
+    place = connection.execute(PLACE_OF_ALIAS, former).fetchone()
+    if place is None or place[0] is None:
+        place = _place_in_name(connection, reference, row[5])
+    if place is None:
         raise NotFoundError(
-            f"There is no experiment {name!r} any more.", kept="Nothing was changed."
+            f"There is no experiment for {reference!r} any more.", kept="Nothing was changed."
         )
-    # Moves of earlier versions told the number within the reference alone.
-    place = int(number) if number is not None else before[1] if before else 0
-    _move(connection, row, found[0], place, reference)
+    _move(connection, row, place[0], place[1], reference)
 
 
-def _number_before(connection: Connection, row: Sequence[Any], experiment_name: str) -> int | None:
-    """Return the number that a run had in an experiment before; None if it was never there."""
-    for (reference,) in connection.execute(ALIASES_OF_RUN, {"id": row[0]}).fetchall():
-        place = _place_of(reference, row[5])
-        if place is not None and place[0] == experiment_name:
-            return place[1]
-    return None
-
-
-def _place_of(reference: str, timestamp: str) -> tuple[str, int] | None:
-    """Return experiment and run number of a reference with a known timestamp."""
-    if not reference.endswith(f"_{timestamp}"):
-        return None
+def _place_in_name(
+    connection: Connection, reference: str, timestamp: str
+) -> tuple[int, int] | None:
+    """Return the place that a reference tells: of moves before schema 5 nothing else does."""
     name, _, number = reference.removesuffix(f"_{timestamp}").rpartition("_")
-    return (name, int(number)) if number.isascii() and number.isdigit() else None
+    found = connection.execute(EXPERIMENT, {"name": name}).fetchone()
+    return (found[0], int(number)) if found and number.isascii() and number.isdigit() else None

@@ -25,7 +25,6 @@ _READ_ONLY = 0o444
 # Source: Linux, include/uapi/linux/fs.h: FICLONE; ioctl_ficlone(2).
 _FICLONE = 0x40049409
 _ASIDE = "incoming"
-_LOCK = "lock"
 _SAVING_PATIENCE_S, _CLEANING_PATIENCE_S = 20.0, 60.0
 _DIGEST = re.compile("[0-9a-f]{64}")
 
@@ -67,9 +66,7 @@ class Objects:
         with ExitStack() as stack:
             # Where there is no lock to be had, who cleans up spares what is new.
             with suppress(OSError):
-                # Not its parents: a store that was moved away would be hidden by a new one.
-                self.folder.mkdir(exist_ok=True)
-                lock = locked(self.folder / _LOCK, is_shared=True, patience_s=_SAVING_PATIENCE_S)
+                lock = locked(self._lock, is_shared=True, patience_s=_SAVING_PATIENCE_S)
                 stack.enter_context(lock)
             yield
 
@@ -80,14 +77,19 @@ class Objects:
         Raises:
             StoreLockedError: Somebody saves for longer than a minute.
         """
-        with locked(self.folder / _LOCK, is_shared=False, patience_s=_CLEANING_PATIENCE_S) as held:
+        with locked(self._lock, is_shared=False, patience_s=_CLEANING_PATIENCE_S) as held:
             yield held
 
+    @property
+    def _lock(self) -> Path:
+        """Beside the folder, in which there are contents alone."""
+        return self.folder.with_name(f"{self.folder.name}.lock")
+
     def files(self) -> Iterator[Path]:
-        """Yield every file below the folder, whatever it is; the lock is left out."""
+        """Yield every file below the folder, whatever it is."""
         for place, folders, names in os.walk(self.folder):
             folders.sort()
-            yield from (Path(place, name) for name in sorted(names) if name != _LOCK)
+            yield from (Path(place, name) for name in sorted(names))
 
     def digest_at(self, path: Path) -> str | None:
         """Return the digest that a file below the folder is named by; None for any other file."""
@@ -104,6 +106,7 @@ class Objects:
     @contextmanager
     def aside(self, suffix: str = "") -> Iterator[Path]:
         """Give a path to write to, on the same disk; removed in the end if it is still there."""
+        # Not its parents: a store that was moved away would be hidden by a new one.
         self.folder.mkdir(exist_ok=True)
         place = self.folder / _ASIDE
         place.mkdir(exist_ok=True)

@@ -207,9 +207,12 @@ SEEN_ALIVE = f"""
     WHERE uid = :uid AND status IN {_UNFINISHED} AND coalesce(last_seen_at, 0) < :now
 """
 
+# Before a run is moved: its reference and its place are to be former ones.
 ADD_ALIAS = """
-    INSERT INTO reference_aliases (reference, run_id) VALUES (:reference, :run_id)
-    ON CONFLICT (reference, run_id) DO NOTHING
+    INSERT INTO reference_aliases (reference, run_id, experiment_id, run_number)
+    SELECT r.reference, r.id, r.experiment_id, r.run_number FROM runs r WHERE r.id = :run_id
+    ON CONFLICT (reference, run_id) DO UPDATE
+        SET experiment_id = excluded.experiment_id, run_number = excluded.run_number
 """
 ADD_EVENT = """
     INSERT INTO events (run_id, at, author, field, old, new, operation, undoes)

@@ -9,7 +9,6 @@ from runstore.cli.context import open_store
 from runstore.cli.output import edit_text, terminal_safe
 
 _SHOWN = 50
-_PLACE = {"experiment_name", "run_number"}  # the reference tells both
 
 
 @click.command(short_help="Take the last edit back.")
@@ -22,7 +21,9 @@ def command(run: str | None, *, dry_run: bool) -> None:
     taken back at once; asking again takes back the edit before it.
     """
     with open_store() as store:
-        undone = [one for one in store.undo(run, dry=dry_run) if one.event.field not in _PLACE]
+        # The reference tells the name of the experiment as well.
+        found = store.undo(run, dry=dry_run)
+        undone = [one for one in found if one.event.field != "experiment_name"]
     for _, reference, event in undone[:_SHOWN]:
         what = edit_text(event.field, event.new, event.old)
         click.echo(terminal_safe(f"{reference}\t{what}"))
