@@ -29,7 +29,8 @@ _GLOB = re.compile(r"[*?\[\]\\]")
 _DIRTY_SUBMODULE = re.compile(r"^\+Subproject commit [0-9a-f]+-dirty$", re.MULTILINE)
 # What a store keeps in its folder changes with every run, and is no code.
 _OF_A_STORE = (
-    "runstore.db*", "search.db*", "store.json*", "spool", "objects", "objects.lock", "runs", "cache",
+    "runstore.db*", "search.db*", "store.json*", "spool", "objects", "objects.lock", "runs",
+    "cache",
 )  # fmt: skip
 
 
