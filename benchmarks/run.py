@@ -15,6 +15,7 @@ SCRIPTS = (
     "metrics.py",
     "points_table.py",
     "many_loggers.py",
+    "finding.py",
     "manager_store.py",
     "processes.py",
     "comparing.py",

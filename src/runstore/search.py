@@ -13,7 +13,9 @@ from runstore.model.query_fields import Word, field_of, keys_of
 from runstore.model.query_match import Value, tag_cell
 from runstore.naming import check_experiment
 from runstore.pages import Page, read_cursor, write_cursor
-from runstore.storage.finding import Finder, package_version
+from runstore.storage.fact_index import cells
+from runstore.storage.finding import Finder
+from runstore.storage.packages import package_version
 from runstore.storage.rows import to_micros
 
 if TYPE_CHECKING:
@@ -119,14 +121,7 @@ class RunSubject:
 
     def facts(self, field: Field) -> Iterator[Value]:
         """Yield the cells of a fact."""
-        value = self.run.facts.values.get(field.key)
-        for one in value if isinstance(value, tuple) else (value,):
-            if isinstance(one, bool):
-                yield float(one), str(one).lower()
-            elif isinstance(one, str):
-                yield None, one
-            elif one is not None:
-                yield float(one), None
+        yield from cells(self.run.facts.values.get(field.key))
 
     def packages(self, field: Field) -> Iterator[Value]:
         """Yield the version of a package."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runstore import Store
+from runstore import Store, lifetime
 from runstore.errors import StoreReadOnlyError
 from runstore.model.deletion import Amount
 
@@ -92,11 +92,13 @@ def test_replaced_contents_are_freed(store):
 
 
 def test_nothing_of_a_run_is_left_in_the_database(store):
-    with store.start("fit", params={"lr": 1.5}, capture=False) as run:
+    with store.start("fit", params={"lr": 1.5}) as run:
         run.log(loss=0.5)
         run.tags["a"] = "b"
         run.use("https://example.org/data", digest=False)
         run.save("picture.txt", b"text with a preview")
+    lifetime.wait_for_background()
+    assert len(store.find("python.version is not missing")) == 1
     store.delete(run.uid)
     store.collect_garbage(older_than=AT_ONCE)
 

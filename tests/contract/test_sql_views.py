@@ -6,6 +6,7 @@ import math
 import sqlite3
 import subprocess
 import sys
+from itertools import takewhile
 
 import pandas as pd
 import polars as pl
@@ -195,7 +196,7 @@ def test_an_older_database_gets_the_views(tmp_path):
     from runstore.storage.migrations import known_migrations, migrate
 
     driver = SQLiteDriver(tmp_path / DATABASE)
-    migrate(driver, [step for step in known_migrations() if step.name != "views"])
+    migrate(driver, list(takewhile(lambda step: step.name != "views", known_migrations())))
     driver.close()
     with Store.open(tmp_path) as store:
         store.start("old", capture=False).finish()

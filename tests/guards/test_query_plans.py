@@ -12,9 +12,11 @@ from runstore.storage import (
     blocks,
     earlier,
     edits,
+    fact_index,
     many_series,
     metrics,
     moves,
+    packages,
     references,
     statements,
     trash,
@@ -45,7 +47,7 @@ SORTS_A_FEW = {
     "USERS_OF_CONTENTS",
 }
 # Some rows that another part of the statement found by an index.
-FOUND_BEFORE = {"SCAN CONSTANT ROW", "SCAN n", "SCAN c", "SCAN i"}
+FOUND_BEFORE = {"SCAN CONSTANT ROW", "SCAN n", "SCAN c", "SCAN i", "SCAN lists"}
 
 
 class AnyValue(dict):
@@ -84,7 +86,9 @@ def connection(tmp_path_factory):
         *statements_of(edits),
         *statements_of(many_series),
         *statements_of(earlier),
+        *statements_of(fact_index),
         *statements_of(moves),
+        *statements_of(packages),
         *statements_of(references),
         *statements_of(trash),
     ],

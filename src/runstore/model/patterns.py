@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from functools import lru_cache
 from typing import Any
@@ -13,6 +14,16 @@ REGEX_TIME_S = 5.0
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 _QUANTIFIERS = "*+{?"
 _AT_ONCE_LIMIT = 4_000  # characters that a simple pattern takes in no time
+# Each choice within a group may double the ways to try.
+_CHOICES_LIMIT = 8
+# A piece of an expression: a sign that stands for itself, or what takes some sign or place, or a
+# group without groups in it; behind it how often.
+_PIECE = re.compile(
+    r"""(?: \\(?P<escaped>[\ -/:-@\[-`{-~]) | (?P<plain>[^][\\(){}|^$.*+?])
+        | \\[dDwWsSbB] | \[\^?[^][\\]+\] | [.^$] | \((?!\?)[^][\\()]*\) )
+        (?P<repeat>\{\d+(?:,\d*)?\}[+?]? | [*+?]*)""",
+    re.VERBOSE,
+)
 
 
 def lower_ascii(text: str) -> str:
@@ -61,6 +72,29 @@ def is_like(text: str, pattern: str, *, ignores_case: bool = False) -> bool:
     return all(part == ("%", True) for part in parts[place:])
 
 
+@lru_cache(maxsize=16)
+def needed_text(pattern: str) -> str:
+    """Return a text that is within every text in which an expression matches.
+
+    It is empty where there is none, or where that is not plain to see.
+    """
+    found, run, at = "", "", 0
+    while at < len(pattern):
+        piece = _PIECE.match(pattern, at)
+        if piece is None:
+            return ""
+        at = piece.end()
+        sign = piece["escaped"] or piece["plain"] or ""
+        repeat = piece["repeat"]
+        if sign and not repeat:
+            run += sign
+            continue
+        if sign and repeat[:1] == "+":
+            run += sign
+        found, run = max(found, run, key=len), ""
+    return max(found, run, key=len)
+
+
 class Regex:
     """A regular expression that ends, if need be with an error.
 
@@ -77,8 +111,10 @@ class Regex:
     def __init__(self, pattern: str) -> None:
         self.pattern = pattern
         self._compiled = _compiled(pattern)
-        # Without a limit a call takes a quarter of the time; one quantifier cannot blow up.
-        self._is_simple = sum(map(pattern.count, _QUANTIFIERS)) <= 1 and "(" not in pattern
+        # Without a limit a call takes a tenth of the time; one quantifier cannot blow up.
+        quantifiers = sum(map(pattern.count, _QUANTIFIERS))
+        has_few_choices = quantifiers == 0 and pattern.count("|") <= _CHOICES_LIMIT
+        self._is_simple = quantifiers <= 1 and ("(" not in pattern or has_few_choices)
         self._left_s = REGEX_TIME_S
         self.refusal: FilterError | None = None
 

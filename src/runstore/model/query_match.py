@@ -128,7 +128,12 @@ def number_in(text: str | None) -> float | None:
 
 def tag_cell(text: str) -> Cell:
     """Return the cell of a tag, whose value is a text: a number or a truth value if it is one."""
-    return (float(TRUTH.index(text)), text) if text in TRUTH else (number_in(text), text)
+    return tag_number(text), text
+
+
+def tag_number(text: str) -> float | None:
+    """Return the number that stands for a tag's text; None where there is none."""
+    return float(TRUTH.index(text)) if text in TRUTH else number_in(text)
 
 
 def number_text(number: float | None) -> str | None:

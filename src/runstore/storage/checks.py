@@ -22,7 +22,7 @@ CHECKS: tuple[tuple[str, str], ...] = (
             WHERE run_id NOT IN (SELECT id FROM runs)
             """,
         )
-        for table in (*TABLES_OF_RUNS, "reference_aliases")
+        for table in (*TABLES_OF_RUNS, "run_facts", "reference_aliases")
         if table != "params"  # the most rows by far; below they are compared with their sets
     ),
     *(
@@ -33,7 +33,7 @@ CHECKS: tuple[tuple[str, str], ...] = (
             WHERE run_id IN (SELECT id FROM runs WHERE purged_at IS NOT NULL)
             """,
         )
-        for table in TABLES_OF_RUNS
+        for table in (*TABLES_OF_RUNS, "run_facts")
     ),
     (
         "runs are of no experiment",

@@ -222,27 +222,23 @@ class Database(Lookups):
     ) -> None:
         """Write the parameter sets of a run, within the caller's transaction."""
         for index, one in enumerate(sets):
-            if one.tree is not None:
-                values = {"tree_key": one.tree_key, "tree": one.tree}
-                connection.execute(sql.INSERT_VALUES, values)
-            connection.execute(
-                sql.INSERT_SET,
-                {
-                    "run_id": run_id,
-                    "set_index": index,
-                    "file": one.file,
-                    "name": one.name,
-                    "hash": one.hash,
-                    "tree_key": one.tree_key if one.tree is not None else None,
-                },
-            )
+            tree_key = None if one.tree is None else one.tree_key
+            if tree_key is not None:
+                connection.execute(sql.INSERT_VALUES, (tree_key, one.tree))
+            place = (run_id, index, one.file, one.name, one.hash, tree_key)
+            connection.execute(sql.INSERT_SET, place)
             connection.executemany(
                 sql.INSERT_PARAM, [(run_id, index, *entry) for entry in one.flat()]
             )
 
     def withdraw_run(self, uid: str) -> None:
         """Undo a start that nobody has seen; the number goes back if it is still the last."""
+        from runstore.storage.fact_index import release_facts
+
         with self.driver.write() as connection:
+            row = connection.execute(sql.FACTS_OF_RUN, {"uid": uid}).fetchone()
+            if row is not None:
+                release_facts(connection, row[0])
             for statement in (
                 sql.TAKE_BACK_NUMBER,
                 sql.REMOVE_RUN_PARAMS,
@@ -341,6 +337,8 @@ class Database(Lookups):
         """Add what was captured after the start."""
         import hashlib
 
+        from runstore.storage.fact_index import file_facts
+
         bodies = {
             name: (hashlib.sha256(body.encode()).hexdigest(), body)
             for name, body in facts.documents.items()
@@ -349,8 +347,10 @@ class Database(Lookups):
             row = connection.execute(sql.FACTS_OF_RUN, {"uid": uid}).fetchone()
             if row is None:
                 return
-            merged = rows.facts_from_text(row[1]).merged(facts)
+            before = rows.facts_from_text(row[1])
+            merged = before.merged(facts)
             connection.execute(sql.SET_FACTS, {"id": row[0], "facts": rows.facts_to_text(merged)})
+            file_facts(connection, row[0], merged.values, before.values)
             for name, (digest, body) in bodies.items():
                 connection.execute(sql.ADD_DOCUMENT, {"hash": digest, "body": body})
                 connection.execute(

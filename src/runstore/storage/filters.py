@@ -7,27 +7,22 @@ in Python what this says in SQL.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any as AnyValue
+from collections.abc import Callable, Collection, Mapping, Sequence
 
-from runstore.model.patterns import like_parts
 from runstore.model.query import (
     All,
     Any,
     Compare,
     Field,
-    Kind,
     Missing,
     Node,
     Not,
     Op,
-    Order,
     Room,
 )
 from runstore.model.query_fields import keys_of
-from runstore.model.query_match import TRUTH, number_in
 from runstore.model.status import Status
+from runstore.storage.comparisons import BOOLS, FALSE, Comparison, joined
 
 _COLUMNS: Mapping[str, str] = {
     "cli": "r.cli",
@@ -73,38 +68,67 @@ _PARTS: Mapping[Room, Mapping[str, str]] = {
         "source": "v.source_uid",
     },
 }
-_BOOLS = "('false', 'true')"
-_FALSE = "(1 = 0)"
+# Most tags are words, or whole numbers that the engine reads as Python does: calling it takes ten
+# times as long.
+_TAG_NUMBER = (
+    "(CASE WHEN length(v.value) BETWEEN 1 AND 15 AND v.value NOT GLOB '*[^0-9]*'"
+    " THEN CAST(v.value AS REAL)"
+    f" WHEN v.value GLOB '*[0-9]*' OR v.value LIKE '%inf%' OR v.value IN {BOOLS}"
+    " THEN number_of(v.value) END)"
+)
 _FACT_NUMBER = "(CASE WHEN v.type = 'text' THEN NULL ELSE v.value END)"
 _FACT_TEXT = (
     "(CASE v.type WHEN 'text' THEN v.value WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' END)"
 )
+# Facts by their names; and those of runs that are not filed yet.
+_FILED = "fact_values v CROSS JOIN run_facts l ON l.set_id = v.set_id WHERE v.key = {key}"
+_LOOSE = (
+    "runs p CROSS JOIN json_each(p.facts, {path}) v"
+    " WHERE p.facts IS NOT NULL AND p.facts_filed IS NULL AND v.type <> 'null'"
+)
+_FACTS = f"""(
+    SELECT l.run_id AS run_id, v.number AS number, v.text AS text FROM {_FILED}
+    UNION ALL SELECT p.id, {_FACT_NUMBER}, {_FACT_TEXT} FROM {_LOOSE}
+) v WHERE (1 = 1)"""
+_CELL = ("v.number", "v.text")
 # An index holds these alone: most runs are complete.
 _INCOMPLETE = "r.status <> 'complete'"
+# Columns with an index of their own, which would put runs out of their order.
+_INDEXED = frozenset({"parent_uid", "reference", "status", "uid"})
+EVERY_ROOM = frozenset(Room)
 
 
-class Condition:
+class Condition(Comparison):
     """Builds the condition of one query.
 
     Args:
         versions: Returns the packages documents, by hash, in which a package has a version that
             a comparison accepts.
-        from_sets: Whether values are looked for in all runs at once, which is quicker where few
-            match, or in each run by itself, which is quicker where many do.
+        from_sets: Rooms whose values are looked for in all runs at once, which is quicker where
+            few match; those of the others in each run by itself, which is quicker where many do.
+        in_order: Whether runs are gone through in their order, from which no other index of
+            theirs may lead away.
     """
 
     def __init__(
-        self, versions: Callable[[Compare | Missing], Sequence[str]], *, from_sets: bool
+        self,
+        versions: Callable[[Compare | Missing], Sequence[str]],
+        *,
+        from_sets: Collection[Room] = (),
+        in_order: bool = False,
     ) -> None:
+        super().__init__()
         self._versions = versions
         self._from_sets = from_sets
-        self.parameters: list[AnyValue] = []
+        self._in_order = in_order
 
     def of(self, node: Node) -> str:
         """Return the condition of a tree; its parameters are added in the order of their marks."""
         if isinstance(node, (All, Any)):
             parts = [self.of(part) for part in node.parts]
-            return _joined("AND" if isinstance(node, All) else "OR", parts) if parts else "(1 = 1)"
+            if not parts:
+                return "(1 = 1)" if isinstance(node, All) else FALSE
+            return joined("AND" if isinstance(node, All) else "OR", parts)
         if isinstance(node, Not):
             return f"({self.of(node.inner)} IS NOT TRUE)"
         if isinstance(node, Missing):
@@ -115,62 +139,107 @@ class Condition:
         field = node.field
         if field.room is Room.RUN:
             return f"({self._column(field)} IS NULL)"
-        return f"(NOT {self._among(field, node, lambda: '(1 = 1)')})"
+        return f"(NOT {self._among(node)})"
 
     def _compare(self, node: Compare) -> str:
-        field = node.field
-        if field.room is Room.RUN:
+        if node.field.room is Room.RUN:
             return self._of_run(node)
-        return self._among(field, node, lambda: self._checked(node, *_cells(field)))
+        return self._among(node)
 
     def _of_run(self, node: Compare) -> str:
         column = self._column(node.field)
         if node.field.key == "experiment_name":
+            sign = "+" if self._in_order else ""
             inner = self._checked(node, "x.name", "x.name")
-            return f"(r.experiment_id IN (SELECT x.id FROM experiments x WHERE {inner}))"
+            return f"({sign}r.experiment_id IN (SELECT x.id FROM experiments x WHERE {inner}))"
         is_there = f"{column} IS NOT NULL AND "
-        if node.field.key == "status" and not _accepts(node, Status.COMPLETE.value):
+        if column == "r.status" and not _accepts(node, Status.COMPLETE.value):
             is_there = f"{_INCOMPLETE} AND "
         return f"({is_there}{self._checked(node, column, column)})"
 
-    @staticmethod
-    def _column(field: Field) -> str:
-        return _COLUMNS.get(field.key, "r.id")
+    def _column(self, field: Field) -> str:
+        column = column_of_run(field)
+        return f"+{column}" if self._in_order and field.key in _INDEXED else column
 
-    def _among(self, field: Field, node: Compare | Missing, condition: Callable[[], str]) -> str:
+    def _among(self, node: Compare | Missing) -> str:
         """Return that one of a field's values fulfils a condition."""
-        if field.room is Room.PACKAGE:
-            hashes = self._marks(self._versions(node))
-            tables = f"run_documents v WHERE v.name = 'packages' AND v.hash IN ({hashes})"
-            inner = "(1 = 1)"
-        else:
-            tables = self.tables(field)
-            inner = condition()
-        if self._from_sets:
-            return f"(r.id IN (SELECT v.run_id FROM {tables} AND {inner}))"
-        return f"(EXISTS (SELECT 1 FROM {tables} AND v.run_id = r.id AND {inner}))"
+        if node.field.room in self._from_sets:
+            # The sign keeps the engine from leaving the order of the runs.
+            sign = "+" if self._in_order else ""
+            return f"({sign}r.id IN ({self.runs_with(node)}))"
+        tables = self.values_of_run(node.field)
+        inner = self._inner(node, self.cells(node.field))
+        return f"(EXISTS (SELECT 1 FROM {tables} AND {inner}))"
 
-    def tables(self, field: Field) -> str:
-        """Return the table `v` of a room, narrowed down to the field."""
+    def runs_with(self, node: Compare | Missing, *, is_refused: bool = False) -> str:
+        """Return a statement for the ids of runs that have a value which a comparison accepts.
+
+        Args:
+            node: The comparison; of a `Missing`, any value will do.
+            is_refused: Whether the comparison has to refuse the value instead.
+        """
+        if node.field.room is Room.FACT:
+            # Two statements: the engine would put all facts together before it looks at them.
+            filed = f"SELECT l.run_id FROM {_FILED.format(key=self._mark(node.field.key))}"
+            filed += f" AND {self._inner(node, _CELL, is_refused=is_refused)}"
+            loose = f"SELECT p.id FROM {_LOOSE.format(path=self._mark(_fact_path(node.field)))}"
+            cells = (_FACT_NUMBER, _FACT_TEXT)
+            loose += f" AND {self._inner(node, cells, is_refused=is_refused)}"
+            return f"{filed} UNION ALL {loose}"
+        tables = self.values_of_all(node.field)
+        inner = self._inner(node, self.cells(node.field), is_refused=is_refused)
+        return f"SELECT v.run_id FROM {tables} AND {inner}"
+
+    def _inner(
+        self, node: Compare | Missing, cells: tuple[str, str], *, is_refused: bool = False
+    ) -> str:
+        if node.field.room is Room.PACKAGE:
+            inner = f"v.hash IN ({self._marks(self._versions(node))})"
+        else:
+            inner = "(1 = 1)" if isinstance(node, Missing) else self._checked(node, *cells)
+        return f"({inner} IS NOT TRUE)" if is_refused else inner
+
+    def cells(self, field: Field) -> tuple[str, str]:
+        """Return the SQL of a value's number and of its text; the same where it is no cell."""
+        if field.room is Room.FACT and Room.FACT not in self._from_sets:
+            return _FACT_NUMBER, _FACT_TEXT
+        if field.room in {Room.PARAM, Room.FACT}:
+            return _CELL
+        if field.room is Room.TAG:
+            return _TAG_NUMBER, "v.value"
         if field.room is Room.SET:
-            return "run_params v WHERE (1 = 1)"
+            return f"v.{field.key}", f"v.{field.key}"
+        column = _PARTS[field.room][field.part] if field.room in _PARTS else "NULL"
+        return column, column
+
+    def values_of_run(self, field: Field) -> str:
+        """Return the table `v` of a room, narrowed down to the field and to the run `r`."""
+        if field.room is Room.FACT:
+            path = self._mark(_fact_path(field))
+            return f"json_each(r.facts, {path}) v WHERE v.type <> 'null'"
+        # The sign keeps the engine from the parameters of all runs, where it is about one.
+        return f"{self._tables(field, '+')} AND v.run_id = r.id"
+
+    def values_of_all(self, field: Field) -> str:
+        """Return the table `v` of a room, narrowed down to the field."""
+        if field.room is Room.FACT:
+            key = self._mark(field.key)
+            return _FACTS.format(key=key, path=self._mark(_fact_path(field)))
+        return self._tables(field, "")
+
+    def _tables(self, field: Field, sign: str) -> str:
+        if field.room is Room.SET:
+            return f"run_params v WHERE v.{field.key} IS NOT NULL"
         if field.room is Room.PARAM:
-            # The sign keeps the engine from the parameters of all runs, where it is about one.
-            key = "v.key" if self._from_sets else "+v.key"
-            where = f"{key} IN ({self._marks(keys_of(field))})"
-            return f"params v WHERE {where}{self._set(field)}"
+            keys = self._marks(keys_of(field))
+            return f"params v WHERE {sign}v.key IN ({keys}){self._set(field)}"
         if field.room is Room.METRIC:
             key_id = f"(SELECT k.id FROM metric_keys k WHERE k.key = {self._mark(field.key)})"
             return f"metric_summaries v WHERE v.key_id = {key_id}{self._set(field)}"
         if field.room is Room.TAG:
             return f"tags v WHERE v.key = {self._mark(field.key)}"
-        if field.room is Room.FACT:
-            # A quote ends the name within a path, and no fact has one in its name.
-            path = '$.values."{}"'.format(field.key.replace('"', ""))
-            return (
-                "(SELECT f.id AS run_id, j.type AS type, j.value AS value FROM runs f,"
-                f" json_each(f.facts, {self._mark(path)}) j) v WHERE v.type <> 'null'"
-            )
+        if field.room is Room.PACKAGE:
+            return "run_documents v WHERE v.name = 'packages'"
         table = "artifacts" if field.room is Room.ARTIFACT else "inputs"
         name = _PARTS[field.room]["path"]
         where = f"{name} = {self._mark(field.key)}" if field.key else "(1 = 1)"
@@ -184,99 +253,15 @@ class Condition:
             f" AND s.set_index = v.set_index AND s.name = {self._mark(field.set_name)})"
         )
 
-    def _mark(self, value: AnyValue) -> str:
-        self.parameters.append(value)
-        return "?"
 
-    def _marks(self, values: Iterable[AnyValue]) -> str:
-        return ", ".join([self._mark(value) for value in values]) or "NULL"
-
-    # One value
-
-    def _checked(self, node: Compare, number: str, text: str) -> str:
-        """Return a comparison of one value, with its negation."""
-        options = node.value if isinstance(node.value, tuple) else (node.value,)
-        op = Op.EQUAL if node.op is Op.IN else node.op
-        kind = node.field.kind
-        ways = [
-            self._cell(op, one, number, text)
-            if kind is Kind.CELL
-            else self._plain(op, one, number)
-            for one in options
-        ]
-        held = _joined("OR", ways)
-        return f"(({held}) IS NOT TRUE)" if node.is_negated else f"({held})"
-
-    def _plain(self, op: Op, wanted: AnyValue, column: str) -> str:
-        if op in _TEXTUAL:
-            return self._text(op, str(wanted), column)
-        if _is_nan(wanted):
-            return f"({column} IS NULL)" if op is Op.EQUAL else _FALSE
-        return f"{column} {op.value} {self._mark(wanted)}"
-
-    def _cell(self, op: Op, wanted: AnyValue, number: str, text: str) -> str:
-        if op in _TEXTUAL:
-            return self._text(op, str(wanted), f"coalesce({text}, number_text({number}))")
-        if isinstance(wanted, bool):
-            if op is not Op.EQUAL:
-                return _FALSE
-            return f"({number} IS NOT NULL AND {text} = {self._mark(TRUTH[wanted])})"
-        if isinstance(wanted, str):
-            return self._quoted(op, wanted, number, text)
-        if _is_nan(wanted):
-            return f"({number} IS NULL AND {text} = 'nan')" if op is Op.EQUAL else _FALSE
-        return self._number(op, wanted, number, text)
-
-    def _number(self, op: Op, wanted: float, number: str, text: str) -> str:
-        is_number = f"({text} IS NULL OR {text} NOT IN {_BOOLS})"
-        return f"({number} {op.value} {self._mark(wanted)} AND {is_number})"
-
-    def _quoted(self, op: Op, wanted: str, number: str, text: str) -> str:
-        """Return a comparison with a text in quotes; numbers may be quoted."""
-        ways = [f"({number} IS NULL AND {text} {op.value} {self._mark(wanted)})"]
-        if op is Op.EQUAL:
-            if wanted == "None":
-                ways.append(f"({number} IS NULL AND {text} IS NULL)")
-            told = wanted.lower() if wanted.lower() in TRUTH else wanted
-            ways.append(f"({number} IS NOT NULL AND {text} = {self._mark(told)})")
-        as_number = number_in(wanted)
-        if as_number is not None:
-            ways.append(self._number(op, as_number, number, text))
-        return f"({' OR '.join(ways)})"
-
-    def _text(self, op: Op, wanted: str, text: str) -> str:
-        if op is Op.CONTAINS:
-            return f"instr({text}, {self._mark(wanted)}) > 0"
-        if op is Op.MATCHES:
-            return f"matches({self._mark(wanted)}, {text})"
-        if op is Op.ILIKE:
-            return f"{text} LIKE {self._mark(_escaped(wanted))} ESCAPE '\\'"
-        return f"{text} GLOB {self._mark(_globbed(wanted))}"
+def column_of_run(field: Field) -> str:
+    """Return the SQL of a field of the run itself, but for its experiment's name."""
+    return _COLUMNS.get(field.key, "r.id")
 
 
-def _joined(word: str, parts: Sequence[str]) -> str:
-    """Join conditions as a balanced tree: SQLite takes a chain of a thousand for too deep."""
-    if len(parts) == 1:
-        return parts[0]
-    middle = len(parts) // 2
-    return f"({_joined(word, parts[:middle])} {word} {_joined(word, parts[middle:])})"
-
-
-_TEXTUAL = frozenset({Op.CONTAINS, Op.MATCHES, Op.LIKE, Op.ILIKE})
-
-
-def _cells(field: Field) -> tuple[str, str]:
-    """Return the SQL of a value's number and of its text; the same where it is no cell."""
-    if field.room is Room.PARAM:
-        return "v.number", "v.text"
-    if field.room is Room.TAG:
-        return "number_of(v.value)", "v.value"
-    if field.room is Room.FACT:
-        return _FACT_NUMBER, _FACT_TEXT
-    if field.room is Room.SET:
-        return f"v.{field.key}", f"v.{field.key}"
-    column = _PARTS[field.room][field.part] if field.room in _PARTS else "NULL"
-    return column, column
+def _fact_path(field: Field) -> str:
+    # A quote ends the name within a path, and no fact has one in its name.
+    return '$.values."{}"'.format(field.key.replace('"', ""))
 
 
 def _accepts(node: Compare, status: str) -> bool:
@@ -284,34 +269,3 @@ def _accepts(node: Compare, status: str) -> bool:
     if node.op not in {Op.EQUAL, Op.IN}:
         return True
     return (status in options) is not node.is_negated
-
-
-def _is_nan(wanted: AnyValue) -> bool:
-    return isinstance(wanted, float) and math.isnan(wanted)
-
-
-def _globbed(pattern: str) -> str:
-    """Return a `like` pattern as GLOB has it, which tells capitals from small letters."""
-    signs = {("%", True): "*", ("_", True): "?"}
-    return "".join(
-        signs.get(part) or (f"[{part[0]}]" if part[0] in "*?[" else part[0])
-        for part in like_parts(pattern)
-    )
-
-
-def _escaped(pattern: str) -> str:
-    return "".join(
-        one if is_wild or one not in "%_\\" else f"\\{one}" for one, is_wild in like_parts(pattern)
-    )
-
-
-def sort_values(condition: Condition, order: Order) -> Iterator[str]:
-    """Yield the SQL of what a key sorts by: for cells the number, and then the text."""
-    field = order.field
-    if field.room is Room.RUN:
-        name = "(SELECT x.name FROM experiments x WHERE x.id = r.experiment_id)"
-        yield name if field.key == "experiment_name" else _COLUMNS[field.key]
-        return
-    first = "max" if order.is_descending else "min"
-    for column in dict.fromkeys(_cells(field)):
-        yield f"(SELECT {first}({column}) FROM {condition.tables(field)} AND v.run_id = r.id)"

@@ -12,6 +12,7 @@ ORPHANED_ROWS = {
     "param_values": """
         tree_key NOT IN (SELECT tree_key FROM run_params WHERE tree_key IS NOT NULL)
     """,
+    "fact_values": "NOT EXISTS (SELECT 1 FROM run_facts f WHERE f.set_id = fact_values.set_id)",
     "previews": "NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.digest = previews.digest)",
     "metric_keys": """
         NOT EXISTS (SELECT 1 FROM metric_summaries s WHERE s.key_id = metric_keys.id)

@@ -74,12 +74,12 @@ SET_REPRODUCE = f"""
 """
 
 INSERT_VALUES = """
-    INSERT INTO param_values (tree_key, tree) VALUES (:tree_key, :tree)
+    INSERT INTO param_values (tree_key, tree) VALUES (?, ?)
     ON CONFLICT (tree_key) DO NOTHING
 """
 INSERT_SET = """
     INSERT INTO run_params (run_id, set_index, file, name, hash, tree_key)
-    VALUES (:run_id, :set_index, :file, :name, :hash, :tree_key)
+    VALUES (?, ?, ?, ?, ?, ?)
 """
 INSERT_PARAM = """
     INSERT INTO params (run_id, set_index, key, number, text) VALUES (?, ?, ?, ?, ?)
@@ -220,7 +220,7 @@ ADD_EVENT = """
 """
 
 FACTS_OF_RUN = "SELECT id, facts FROM runs WHERE uid = :uid AND purged_at IS NULL"
-SET_FACTS = "UPDATE runs SET facts = :facts WHERE id = :id"
+SET_FACTS = "UPDATE runs SET facts = :facts, facts_filed = 1 WHERE id = :id"
 ADD_DOCUMENT = """
     INSERT INTO documents (hash, body) VALUES (:hash, :body) ON CONFLICT (hash) DO NOTHING
 """

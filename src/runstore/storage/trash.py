@@ -13,6 +13,7 @@ from runstore.model.status import Status
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, add_event, now_micros, run_row
 from runstore.storage.drivers import Connection
+from runstore.storage.fact_index import release_facts
 from runstore.storage.lookups import AFTER_ANY_TEXT, Lookups
 from runstore.storage.rows import moment_text
 
@@ -45,7 +46,7 @@ EMPTY_RUN = f"""
         error = NULL, traceback = NULL, exit_code = NULL, commit_hash = NULL,
         workdir_dirty = NULL, cli = NULL, full_store = 0, reproduce = NULL, hostname = NULL,
         boot_id = NULL, pid = NULL, process_started = NULL, facts = NULL, block = NULL,
-        changed = {sql.NEXT_CHANGE}
+        facts_filed = NULL, changed = {sql.NEXT_CHANGE}
     WHERE id = :id
 """
 # Every table that says something about a run by its row id; aliases stay with the name.
@@ -162,6 +163,7 @@ class Trash:
                 row_id, where = run.run_id, {"id": run.run_id, "before": before}
                 if connection.execute(STILL_EXPIRED, where).fetchone() is None:
                     continue
+                release_facts(connection, row_id)
                 for table in TABLES_OF_RUNS:
                     connection.execute(f"DELETE FROM {table} WHERE run_id = :id", {"id": row_id})
                 bounds = {"begin": run.uid, "end": run.uid + AFTER_ANY_TEXT}

@@ -1,11 +1,14 @@
 """Functions that SQLite does not have: regular expressions, and numbers as texts and back.
 
-Each is imported when a statement calls it first: recording runs needs none of them.
+What they need is imported when a statement calls them first: recording runs needs none of them.
+From then on they are called for up to every run of a store, and so look up next to nothing.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 
@@ -17,18 +20,33 @@ def add_functions(connection: sqlite3.Connection) -> None:
 
 
 def _matches(pattern: str, text: Any) -> bool | None:
-    from runstore.model.query_match import regex
-
-    return None if text is None else regex(pattern).is_found_in(str(text))
+    return None if text is None else _regex()(pattern).is_found_in(str(text))
 
 
 def _number_of(text: Any) -> float | None:
-    from runstore.model.query_match import tag_cell
-
-    return None if text is None else tag_cell(str(text))[0]
+    return None if text is None else _tag_number()(str(text))
 
 
 def _number_text(number: Any) -> str | None:
+    return None if number is None else _number_writer()(float(number))
+
+
+@cache
+def _regex() -> Callable[[str], Any]:
+    from runstore.model.query_match import regex
+
+    return regex
+
+
+@cache
+def _tag_number() -> Callable[[str], float | None]:
+    from runstore.model.query_match import tag_number
+
+    return tag_number
+
+
+@cache
+def _number_writer() -> Callable[[float], str | None]:
     from runstore.model.query_match import number_text
 
-    return None if number is None else number_text(float(number))
+    return number_text

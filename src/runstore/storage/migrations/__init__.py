@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from runstore.storage.drivers import Connection, Driver
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 _MODULES = (
     "m0001_runs",
     "m0002_metrics",
@@ -23,6 +23,7 @@ _MODULES = (
     "m0005_trash",
     "m0006_already_ran",
     "m0007_views",
+    "m0008_filters",
 )
 
 CREATE_NOTES = """
