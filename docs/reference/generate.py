@@ -38,7 +38,7 @@ def _help(command, context):
 def _exit_codes():
     told = {
         0: "success",
-        1: "what was run failed",
+        1: "what was run failed; `grep` found nothing",
         2: "the request makes no sense",
         3: "there is no such run, or several",
         4: "true, but not now",

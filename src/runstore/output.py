@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from runstore.active import warn
+from runstore.errors import NotFoundError, StoreCorruptError
 from runstore.model.output import LOGGING, STDERR, STDOUT, OutputLine
 from runstore.model.run import Run
 from runstore.storage.output import LETTERS, OutputFile, Tail, read_lines
@@ -241,6 +242,29 @@ def lines_of(store: Store, run: Run) -> Iterator[OutputLine]:
     seen = {one.part for one in parts}
     files += [path for path in store.spool.output_files(run.uid) if path.name not in seen]
     return read_lines(files)
+
+
+def text_of(store: Store, run: Run) -> str | None:
+    """Return all that a run printed as one text, without colours; None for nothing.
+
+    Files that are gone or damaged are left out.
+    """
+    from runstore.model.output import plain_text
+
+    parts = [one for one in store.artifacts.table.outputs_of(run.uid) if one.size_bytes]
+    seen = {one.part for one in parts}
+    files = [
+        path
+        for path in store.spool.output_files(run.uid)
+        if path.name not in seen and path.stat().st_size
+    ]
+    if not parts and not files:
+        return None
+    kept = []
+    for one in parts:
+        with suppress(NotFoundError, StoreCorruptError):
+            kept.append(store.artifacts.objects.whole(one.digest, one.size_bytes))
+    return "\n".join(plain_text(line.text) for line in read_lines([*kept, *files]))
 
 
 class Follower:

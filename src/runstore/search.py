@@ -14,12 +14,15 @@ from runstore.model.query_match import Value, tag_cell
 from runstore.naming import check_experiment
 from runstore.pages import Page, read_cursor, write_cursor
 from runstore.storage.fact_index import cells
-from runstore.storage.finding import Finder
+from runstore.storage.finding import Finder, Found
 from runstore.storage.packages import package_version
 from runstore.storage.rows import to_micros
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
+    from runstore.storage.run_texts import RunTexts
+    from runstore.storage.text_checks import Check
+    from runstore.storage.text_conditions import TextConditions
     from runstore.store import Store
 
 PAGE_LIMIT = 1000
@@ -29,19 +32,46 @@ _SETTLED = frozenset({"status", "ended_at", "duration"})
 
 def found_page(store: Store, query: Query, limit: int | None, after: str | None) -> Page[Run]:
     """Return one page of a query; see `Store.find`."""
-    if limit is not None and not 1 <= limit <= PAGE_LIMIT:
-        raise UsageError(f"A page has 1 to {PAGE_LIMIT} runs, not {limit}.")
-    finder = Finder(store.database)
-    if any(one.room is Room.RUN and one.key in _SETTLED for one in query.fields()):
-        store.evidence.settled(finder.unfinished())
-    before = None if after is None else read_cursor(after)
-    wanted = 2**62 if limit is None else limit + 1
-    found = finder.find(query, limit=wanted, after=before)
+    found = found_runs(store, query, limit, after)
     more = limit is not None and len(found) > limit
     found = found[:limit]
     settled = store.evidence.settled([one.run for one in found])
     runs = tuple(run.reading_from(store) for run in settled)
     return Page(runs, write_cursor(found[-1].cursor) if more else None)
+
+
+def found_runs(
+    store: Store,
+    query: Query,
+    limit: int | None,
+    after: str | None,
+    check_of: Callable[[RunTexts], Check] | None = None,
+) -> list[Found]:
+    """Return the runs of a page, and one more where there are more.
+
+    Args:
+        store: Where they are kept.
+        query: What is wanted.
+        limit: Runs per page; None for all.
+        after: `next` of the page before.
+        check_of: Makes one more condition, on texts.
+    """
+    if limit is not None and not 1 <= limit <= PAGE_LIMIT:
+        raise UsageError(f"A page has 1 to {PAGE_LIMIT} runs, not {limit}.")
+    finder = Finder(store.database)
+    fields = query.fields()
+    if any(one.room is Room.RUN and one.key in _SETTLED for one in fields):
+        store.evidence.settled(finder.unfinished())
+    before = None if after is None else read_cursor(after)
+    wanted = 2**62 if limit is None else limit + 1
+    if check_of is None and not any(one.room is Room.OUTPUT for one in fields):
+        return finder.find(query, limit=wanted, after=before)
+
+    def find(texts: TextConditions) -> list[Found]:
+        check = check_of(texts.texts) if check_of else None
+        return finder.find(query, limit=wanted, after=before, texts=texts, check=check)
+
+    return store.texts.run(find)
 
 
 def query_of(store: Store, where: str | Query, experiment: str | None) -> Query:
@@ -123,6 +153,15 @@ class RunSubject:
         """Yield the cells of a fact."""
         yield from cells(self.run.facts.values.get(field.key))
 
+    def output(self, _field: Field) -> Iterator[Value]:
+        """Yield what the run printed."""
+        from runstore.output import text_of
+
+        source: Any = self.run.source
+        text = text_of(source, self.run) if source else None
+        if text is not None:
+            yield text
+
     def packages(self, field: Field) -> Iterator[Value]:
         """Yield the version of a package."""
         source: Any = self.run.source
@@ -157,6 +196,7 @@ _IN_ROOM: dict[Room, Callable[[RunSubject, Field], Iterable[Value]]] = {
     Room.METRIC: RunSubject.metrics,
     Room.TAG: RunSubject.tags,
     Room.FACT: RunSubject.facts,
+    Room.OUTPUT: RunSubject.output,
     Room.PACKAGE: RunSubject.packages,
     Room.ARTIFACT: RunSubject.artifacts,
     Room.INPUT: RunSubject.inputs,

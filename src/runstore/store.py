@@ -47,7 +47,7 @@ from runstore.storage.database import (
     now_micros,
 )
 from runstore.storage.rows import from_micros
-from runstore.storage.spool import Spool
+from runstore.storage.spool import OBJECTS, Spool
 
 if TYPE_CHECKING:
     from typing import IO
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from runstore.model.artifacts import Artifact, Input
     from runstore.model.deletion import Collected, Deletion
     from runstore.model.findings import Finding
+    from runstore.model.found_texts import FoundTexts
     from runstore.model.metrics import MetricSummary, Series
     from runstore.model.output import OutputLine
     from runstore.model.query import Query
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from runstore.storage.edits import EditTable, Undone
     from runstore.storage.metrics import MetricTable
     from runstore.storage.moves import Moves
+    from runstore.storage.text_search import TextSearch
     from runstore.storage.trash import Trash
 
 T = TypeVar("T")
@@ -747,6 +749,68 @@ class Store:
         from runstore.search import found_page, query_of
 
         return found_page(self, query_of(self, where, experiment), limit, after)
+
+    def grep(
+        self,
+        text: str,
+        where: str | Query = "",
+        *,
+        experiment: str | None = None,
+        fields: Sequence[str] = ("notes", "error", "output"),
+        regexp: bool = False,
+        ignore_case: bool = False,
+        lines: int | None = 10,
+        context: int = 0,
+        limit: int | None = 20,
+        after: str | None = None,
+    ) -> Page[FoundTexts]:
+        """Return one page of runs whose texts hold something, with the lines that do.
+
+        An index beside the database tells which runs may; it is brought up to date first, which
+        takes longer where much was recorded since the last search.
+
+        Args:
+            text: A part of a line, taken as it is, or a regular expression.
+            where: Only runs that this filter accepts; its order counts, or else the newest first.
+            experiment: Only runs of this experiment.
+            fields: Where to look: `notes`, `error` with its traceback, `output` without colours.
+            regexp: Whether the text is a regular expression.
+            ignore_case: Whether capitals are small letters, of any alphabet.
+            lines: Lines of each run at most; None for all.
+            context: Lines above and below each.
+            limit: Runs per page, 1 to 1000; None for all.
+            after: `next` of the page before; None begins anew.
+
+        Raises:
+            FilterError: The filter or the regular expression cannot be read, or takes too long.
+            NotFoundError: There is no such experiment.
+            UsageError: The text is empty or of several lines, a number is out of range, or there
+                is no such field.
+        """
+        from runstore.grep import found_texts
+        from runstore.search import query_of
+
+        return found_texts(
+            self,
+            text,
+            query_of(self, where, experiment),
+            fields=fields,
+            regexp=regexp,
+            ignore_case=ignore_case,
+            lines=lines,
+            context=context,
+            limit=limit,
+            after=after,
+        )
+
+    @functools.cached_property
+    def texts(self) -> TextSearch:
+        """What searches in notes, errors and output."""
+        from runstore.storage.objects import Objects
+        from runstore.storage.text_search import TextSearch
+
+        objects = Objects(self.path / OBJECTS)
+        return TextSearch(self.database, objects, self.spool, folder=self.path, tell=warn)
 
     def compare(
         self,

@@ -15,6 +15,7 @@ from runstore.model.facts import Facts
 from runstore.model.query import Kind
 from runstore.model.query_match import matches
 from runstore.model.query_text import parse_query
+from runstore.output import OutputKeeper
 from runstore.search import RunSubject
 from runstore.storage import candidates, fact_index, newest, sorting
 
@@ -39,7 +40,15 @@ KEYS = [
     "artifacts.'m/a.txt'.size", "artifacts.size", "host.name", "command.argv", "git.commit",
     "packages.click", "packages.none", "parent", "dirty", "inputs.digest", "host.cpu_count",
     "git.branch", "facts.n", "facts.list", "reference", "started", "param_hash", "param_file",
+    "output", "output", "output",
 ]  # fmt: skip
+OUTPUTS = [
+    [],
+    [b"epoch 1 loss 0.5\nepoch 2 loss nan\n"],
+    [b"\x1b[31mSVC\x1b[0m failed: \xc3\x9cn\xc3\xaf_1\nepoch 10", b"x*y\nsvm%"],
+    [b"\n"],
+    [b"", b"broken \xff bytes and a NUL \0 sign\n64"],
+]
 FACTS = [
     {"git.branch": "main", "n": 1, "list": ("a", "b")},
     {"git.branch": "true", "n": 0.5, "list": ("10",)},
@@ -84,6 +93,30 @@ VALUES = [
     "'b'", "'one'", "'complete'", "'error'", "'1 h'", "'2026-01-01'", "'today'", "3", "'3'",
     "'8.0'", "1152921504606846976", "'1e999'",
 ]  # fmt: skip
+TEXTS = [
+    "'epoch'",
+    "'EPOCH'",
+    "'ep'",
+    "'ch 1'",
+    "'epoch%nan'",
+    "'%epoch%nan%'",
+    "'%loss 0._'",
+    "'^.*1$'",
+    "'epoch.*\n'",
+    "'loss (0|nan)'",
+    "'SVC failed'",
+    "'ün'",
+    "'Ünï'",
+    "'NUL'",
+    "'\ufffd'",
+    "'\n'",
+    "'5\nep'",
+    "'(?i)svc FAILED'",
+    "'[x*]{2}'",
+    "'%svm\\%'",
+    "'%SVC%'",
+    "'\\Aepoch'",
+]
 PATTERNS = ["'%'", "'S%'", "'s_m%'", r"'svm\%'", "'%1%'", "'x*%'", "'[a-z]'", "'.'", "'^$'", "''"]
 
 
@@ -122,6 +155,12 @@ def add_run(store, number):
     if number % 4 == 0:
         run.save("m/a.txt", b"x" * number)
     run.tags.update(TAGS[number % len(TAGS)])
+    for printed in OUTPUTS[number % len(OUTPUTS)]:
+        keeper = OutputKeeper(store.spool, run.uid)
+        keeper.feed("stdout", printed)
+        if number != 41:  # of which something stays in the spool
+            keeper.close()
+        run.has_output()
     error = None if number % 5 else "ValueError: nan"
     run.finish("error" if error else "complete", error=error, exit_code=1)
     return run.uid
@@ -147,6 +186,13 @@ def comparisons():
         st.sampled_from(["like", "not like", "ilike", "contains", "not contains", "~", "!~"]),
         st.sampled_from(PATTERNS + VALUES),
     )
+    printed = st.builds(
+        "output {} {}".format,
+        st.sampled_from(
+            ["=", "!=", "like", "not like", "ilike", "contains", "not contains", "~", "!~"]
+        ),
+        st.sampled_from(TEXTS),
+    )
     listed = st.builds(
         "{} {} ({}, {})".format,
         st.sampled_from(KEYS),
@@ -157,7 +203,7 @@ def comparisons():
     missing = st.builds(
         "{} {}".format, st.sampled_from(KEYS), st.sampled_from(["is missing", "is not null"])
     )
-    return st.one_of(compared, patterned, listed, missing)
+    return st.one_of(compared, patterned, printed, listed, missing)
 
 
 FILTERS = st.recursive(
@@ -189,7 +235,7 @@ def test_a_filter_means_the_same_in_sql_and_in_python(store, text, way):
 ORDERS = st.lists(
     st.builds(
         "{}{}".format,
-        st.sampled_from([key for key in KEYS if "pack" not in key]),
+        st.sampled_from([key for key in KEYS if "pack" not in key and key != "output"]),
         st.sampled_from(["", " desc", " asc"]),
     ),
     min_size=1,
@@ -330,6 +376,8 @@ def test_mlflow_filters_work_as_they_are(store, mlflow, ours):
         ("metrics.loss like '%'", 0, ""),
         ("dirty = 3", 8, "dirty = true"),
         ("order by packages.click", 9, ""),
+        ("order by output", 9, ""),
+        ("output > 'a'", 9, "contains"),
         ("notes = 'a", 8, ""),
         ("\n\nstatus =\t'eror'", 9, "error"),
     ],

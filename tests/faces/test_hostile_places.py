@@ -97,13 +97,14 @@ def test_a_missing_store_is_not_made_for_readers(tmp_path):
     assert not (tmp_path / "nothing").exists()
 
 
-def as_nobody(code, *arguments):
-    """Run code as a user without rights; return its output."""
+def as_nobody(code, *arguments, modules=""):
+    """Run code as a user without rights, which needs these modules; return its output."""
     # Everything is imported before the rights are dropped: Python itself may be out of reach.
     drop = (
         "import os, runstore.store, runstore.capture.process\n"
         "import runstore.storage.migrations.m0001_runs, runstore.model.parameter_sets\n"
         "import runstore.capture.command, runstore.storage.drivers.unwritable\n"
+        f"{modules}\n"
         "os.getuid() or os.setuid(65534)\n"
     )
     return subprocess.run(
@@ -280,6 +281,67 @@ def test_a_full_disk_after_a_kill_shows_the_newest_runs(small_disk):
 
     with Store.open(folder) as store:
         assert store.get("m#1").status is Status.COMPLETE
+
+
+def test_a_full_disk_can_be_searched(small_disk):
+    """With what is in the index, and by a look at what is not."""
+    with Store.open(small_disk / "store") as store:
+        store.start("m", notes="first words", capture=False).finish()
+        assert len(store.grep("words")) == 1
+        store.start("m", notes="second words", capture=False).finish()
+        filler = fill(small_disk)
+
+        with pytest.warns(StoreWarning, match="no search index for 1 runs"):
+            assert len(store.grep("words")) == 2
+        filler.unlink()
+        assert len(store.grep("words")) == 2
+
+
+def test_a_full_disk_without_an_index_can_be_searched(small_disk):
+    with Store.open(small_disk / "store") as store:
+        store.start("m", notes="some words", capture=False).finish()
+    filler = fill(small_disk)
+
+    with Store.open(small_disk / "store") as store:
+        with pytest.warns(StoreWarning, match="no search index for 1 runs"):
+            assert len(store.grep("words")) == 1
+        filler.unlink()
+        assert len(store.grep("words")) == 1
+
+
+@pytest.mark.parametrize("is_indexed", [True, False])
+def test_a_read_only_folder_is_searched(kept, is_indexed):
+    with Store.open(kept) as store:
+        store.edit("m#1", notes="first words")
+        if is_indexed:
+            assert len(store.grep("words")) == 1
+        store.start("m", notes="second words", capture=False).finish()
+    open_to_all(kept)
+    for path in kept.iterdir():
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    kept.chmod(0o555)
+    code = """
+        import sys, warnings
+        from runstore import Store
+        warnings.showwarning = lambda message, *_: print(message)
+        with Store.open(sys.argv[1]) as store:
+            print([one.run.run_number for one in store.grep("words")])
+            print([one.run.run_number for one in store.grep("first")])
+            print(len(store.find("output is missing")))
+    """
+
+    modules = """
+import random, fcntl, runstore.grep, runstore.storage.text_search, runstore.search, runstore.output
+from runstore.model.query_text import parse_query
+parse_query("output is missing")
+"""
+    result = as_nobody(code, kept, modules=modules)
+    kept.chmod(0o755)
+
+    assert result.stderr == ""
+    said, *told = result.stdout.splitlines()
+    assert told == ["[2, 1]", "[1]", "2"]
+    assert f"no search index for {1 if is_indexed else 2} runs" in said
 
 
 def test_a_store_that_vanishes_keeps_the_end_aside(kept, tmp_path, monkeypatch):

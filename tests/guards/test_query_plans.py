@@ -18,9 +18,13 @@ from runstore.storage import (
     moves,
     packages,
     references,
+    run_texts,
+    search_index,
     statements,
+    text_candidates,
     trash,
 )
+from runstore.storage.search_file import make_anew
 
 # One row per experiment: a list of experiments is as long as what it shows.
 LISTS_EXPERIMENTS = {"EXPERIMENTS", "EXPERIMENT_NAMES"}
@@ -134,3 +138,50 @@ def test_the_first_rows_of_a_view_come_at_once(connection, view):
     steps = [step for *_, step in connection.execute(text)]
 
     assert not any("TEMP B-TREE" in one or "MATERIALIZE" in one for one in steps), steps
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        search_index.NEWEST_CHANGE,
+        search_index.CHANGE_OF_RUN,
+        search_index.CHANGED_RUNS,
+        search_index.OUTPUTS_OF_RUNS,
+        search_index.RUNS_LEFT,
+        search_index.BYTES_LEFT,
+        run_texts.CHANGED_SINCE,
+        run_texts.RUNS_OF_UIDS,
+        run_texts.TEXTS_OF_RUN,
+        run_texts.OUTPUTS_OF_RUN_ID,
+    ],
+)
+def test_a_search_asks_the_runs_for_what_changed_alone(connection, text):
+    marks = ("[1]" if "json_each" in text else 1,) * text.count("?")
+
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {text}", marks).fetchall()
+
+    walks = [step for *_, step in plan if step.startswith("SCAN") and "json_each" not in step]
+    assert walks == [], plan
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(search_index.TEXTS_OF_RUNS, search_index.PARTS_OF_RUNS, search_index.MISSING_PARTS),
+        *(search_index.PART, search_index.REMOVE_DOCUMENTS_OF_PART, search_index.GET_FACT),
+        *(search_index.REMOVE_DOCUMENTS_OF_RUN, search_index.REMOVE_PARTS_OF_RUN),
+        *(run_texts.UNREAD_RUNS, run_texts.PIECE),
+        *(text_candidates.DOCUMENTS_OF_RUNS, text_candidates.RUNS_OF_DOCUMENTS),
+    ],
+)
+def test_the_search_index_is_asked_for_few_documents(text):
+    index = sqlite3.connect(":memory:")
+    make_anew(index)
+
+    plan = index.execute(
+        f"EXPLAIN QUERY PLAN {text.replace('{fields}', '0, 3')}", ("1",) * text.count("?")
+    ).fetchall()
+    index.close()
+
+    walks = [step for *_, step in plan if step.startswith("SCAN") and "json_each" not in step]
+    assert [step for step in walks if "USING COVERING INDEX parts_unread" not in step] == [], plan

@@ -5,6 +5,7 @@ from __future__ import annotations
 from runstore import errors
 
 FAILED = 1  # what was run failed; the command itself did its work
+NOTHING_FOUND = 1  # as grep has it
 USAGE = 2
 NOT_FOUND = 3
 CONFLICT = 4

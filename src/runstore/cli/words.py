@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from runstore.errors import UsageError
+from runstore.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
@@ -25,6 +25,34 @@ def filter_text(store: Store, word: str) -> str:
         NotFoundError: No filter is kept under the name.
     """
     return store.query(word[1:]) if word.startswith("@") else word
+
+
+def place_meant(store: Store, words: Sequence[str]) -> tuple[str | None, str]:
+    """Return the experiment and the filter of `[EXPERIMENT] [FILTER]`, or the filter of a run.
+
+    Raises:
+        FilterError: A filter cannot be read.
+        NotFoundError: There is no such experiment or run, or no filter of the name.
+        UsageError: There is a filter beside the name of a run.
+    """
+    name = words[0] if words and not is_filter(words[0]) else None
+    where = " ".join(filter_text(store, word) for word in words[name is not None :])
+    if name is None:
+        return None, where
+    try:
+        store.find(experiment=name, limit=1)
+    except NotFoundError as unknown:
+        try:
+            uid = store.get(name).uid
+        except NotFoundError:
+            raise unknown from None
+        if where:
+            raise UsageError(
+                f"A filter looks through experiments, and {name!r} is a run.",
+                hint="Leave out the filter, or the name of the run.",
+            ) from None
+        return None, f"uid = '{uid}'"
+    return name, where
 
 
 def runs_meant(store: Store, words: Sequence[str], *, limit: int | None = None) -> list[Run]:

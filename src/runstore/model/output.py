@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
 STDOUT, STDERR, LOGGING = "stdout", "stderr", "logging"
+# Escape sequences: colours, movements (ECMA-48 CSI), titles and links (OSC).
+SEQUENCE = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +24,8 @@ class OutputLine:
     at: datetime
     stream: str
     text: str
+
+
+def plain_text(text: str) -> str:
+    """Return what a line says, without colours and other escape sequences."""
+    return SEQUENCE.sub("", text) if "\x1b" in text else text

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from runstore.errors import FilterError, MissingExtraError
 
@@ -24,6 +25,7 @@ _PIECE = re.compile(
         (?P<repeat>\{\d+(?:,\d*)?\}[+?]? | [*+?]*)""",
     re.VERBOSE,
 )
+T = TypeVar("T")
 
 
 def lower_ascii(text: str) -> str:
@@ -55,21 +57,45 @@ def is_like(text: str, pattern: str, *, ignores_case: bool = False) -> bool:
     """Tell whether a text is like a pattern, in time that grows with the product of both."""
     if ignores_case:
         text, pattern = lower_ascii(text), lower_ascii(pattern)
-    parts = like_parts(pattern)
-    at = place = 0
-    retry: tuple[int, int] | None = None
-    while at < len(text):
-        if place < len(parts) and parts[place] == ("%", True):
-            retry = (place, at)
-            place += 1
-        elif place < len(parts) and parts[place] in {("_", True), (text[at], False)}:
-            at, place = at + 1, place + 1
-        elif retry is not None:  # let the last % take one character more
-            place, at = retry[0] + 1, retry[1] + 1
-            retry = (retry[0], at)
-        else:
+    first, *others = _like_pieces(pattern)
+    if not others:
+        return first.fullmatch(text) is not None
+    begin = first.match(text)
+    end = len(text) - others[-1].length
+    if begin is None or end < first.length or others[-1].match(text, end) is None:
+        return False
+    # Between the two ends, the first place of each piece leaves the most room for the next.
+    at = first.length
+    for piece in others[:-1]:
+        found = piece.search(text, at, end)
+        if found is None:
             return False
-    return all(part == ("%", True) for part in parts[place:])
+        at = found.end()
+    return True
+
+
+class _LikePiece(NamedTuple):
+    """What stands between two `%`: so many characters, of which some may be any."""
+
+    length: int
+    match: Callable[..., re.Match[str] | None]
+    search: Callable[..., re.Match[str] | None]
+    fullmatch: Callable[..., re.Match[str] | None]
+
+
+@lru_cache(maxsize=256)
+def _like_pieces(pattern: str) -> tuple[_LikePiece, ...]:
+    pieces: list[list[str]] = [[]]
+    for one, is_wild in like_parts(pattern):
+        if is_wild and one == "%":
+            pieces.append([])
+        else:
+            pieces[-1].append("." if is_wild else re.escape(one))
+    made = []
+    for piece in pieces:
+        compiled = re.compile("".join(piece), re.DOTALL)
+        made.append(_LikePiece(len(piece), compiled.match, compiled.search, compiled.fullmatch))
+    return tuple(made)
 
 
 @lru_cache(maxsize=16)
@@ -103,19 +129,23 @@ class Regex:
 
     Args:
         pattern: The expression, in the syntax of the `regex` library, a superset of `re`.
+        ignores_case: Whether capitals are small letters.
+        time_s: What all searches together may take, in seconds.
 
     Raises:
         FilterError: It is too long, or none.
     """
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(
+        self, pattern: str, *, ignores_case: bool = False, time_s: float = REGEX_TIME_S
+    ) -> None:
         self.pattern = pattern
-        self._compiled = _compiled(pattern)
+        self._compiled = _compiled(pattern, ignores_case=ignores_case)
         # Without a limit a call takes a tenth of the time; one quantifier cannot blow up.
         quantifiers = sum(map(pattern.count, _QUANTIFIERS))
         has_few_choices = quantifiers == 0 and pattern.count("|") <= _CHOICES_LIMIT
         self._is_simple = quantifiers <= 1 and ("(" not in pattern or has_few_choices)
-        self._left_s = REGEX_TIME_S
+        self._time_s = self._left_s = time_s
         self.refusal: FilterError | None = None
 
     def is_found_in(self, text: str) -> bool:
@@ -126,9 +156,22 @@ class Regex:
         """
         if self._is_simple and len(text) < _AT_ONCE_LIMIT:
             return self._compiled.search(text) is not None
+        found: object = self._timed(lambda left: self._compiled.search(text, timeout=left))
+        return found is not None
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Return where the expression matches in a text: begins and ends.
+
+        Raises:
+            FilterError: All searches of this expression together took too long.
+        """
+        find = self._compiled.finditer
+        return self._timed(lambda left: [one.span() for one in find(text, timeout=left)])
+
+    def _timed(self, work: Callable[[float], T]) -> T:
         begin = time.perf_counter()
         try:
-            found = self._compiled.search(text, timeout=self._left_s) is not None
+            found = work(self._left_s)
         except TimeoutError:
             self._left_s = 0.0
         else:
@@ -136,24 +179,24 @@ class Regex:
         if self._left_s <= 0:
             self.refusal = FilterError(
                 f"The regular expression {self.pattern!r:.60} takes more than"
-                f" {REGEX_TIME_S:.0f} seconds.",
+                f" {self._time_s:.0f} seconds.",
                 hint="Repetitions within repetitions are slow: write it more simply.",
             )
             raise self.refusal
         return found
 
 
-def _compiled(pattern: str) -> Any:
+def _compiled(pattern: str, *, ignores_case: bool) -> Any:
     if len(pattern) > PATTERN_LIMIT:
         raise FilterError(f"A regular expression has at most {PATTERN_LIMIT:,} characters.")
     try:
         import regex
     except ImportError as error:
         raise MissingExtraError(
-            "regex is not installed; a filter with ~ needs it.",
-            hint="Install it with: pip install regex; or use like or contains.",
+            "regex is not installed; a regular expression needs it.",
+            hint="Install it with: pip install regex; or look for a plain text.",
         ) from error
     try:
-        return regex.compile(pattern)
+        return regex.compile(pattern, regex.IGNORECASE if ignores_case else 0)
     except (regex.error, RecursionError, OverflowError, MemoryError) as error:
         raise FilterError(f"{pattern!r:.60} is no regular expression: {error}.") from error

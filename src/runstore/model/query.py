@@ -25,6 +25,7 @@ class Room(str, Enum):
     ARTIFACT = "artifacts"
     INPUT = "inputs"
     FACT = "facts"
+    OUTPUT = "output"
     PACKAGE = "packages"
 
 

@@ -22,6 +22,7 @@ from runstore.model.query import (
     Not,
     Op,
     Order,
+    Room,
 )
 from runstore.model.query_fields import (
     MLFLOW_STATUSES,
@@ -153,6 +154,8 @@ class Builder(Transformer[Token, AnyValue]):
         kind = named.field.kind
         if op not in _ORDERED:
             return _pattern(named, op, given)
+        if named.field.room is Room.OUTPUT and op is not Op.EQUAL:
+            raise Mistake(f"{named.text} has no order.", given.at, "Use contains, like, ~ or =.")
         if kind is Kind.MOMENT:
             return self._moment(op, given)
         return _OF_KIND[kind](named, op, given)
@@ -177,7 +180,8 @@ class Builder(Transformer[Token, AnyValue]):
 
     def key(self, named: Named, direction: Token | None) -> Order:
         """Return a key of the order."""
-        if named.field.kind is Kind.VERSION or named.field.part == "path":
+        has_order = named.field.kind is not Kind.VERSION and named.field.room is not Room.OUTPUT
+        if not has_order or named.field.part == "path":
             raise Mistake(f"Runs have no order by {named.text}.", named.at)
         return Order(named.field, direction is not None and direction.type == "DESC")
 

@@ -35,6 +35,7 @@ RUN_FIELDS: Mapping[str, tuple[str, Kind]] = {
     "traceback": ("traceback", Kind.TEXT),
     "uid": ("uid", Kind.TEXT),
 }
+OUTPUT = "output"  # what it printed
 # Of the parameter sets of a run.
 SET_FIELDS = {"set": "name", "param_file": "file", "param_hash": "hash"}
 # The same field by the name that the Python attribute or the command line has.
@@ -135,6 +136,8 @@ def _of_run(name: str) -> Field:
     if name in RUN_FIELDS:
         key, kind = RUN_FIELDS[name]
         return Field(Room.RUN, key, kind)
+    if name == OUTPUT:
+        return Field(Room.OUTPUT, "", Kind.TEXT)
     if name in SET_FIELDS:
         return Field(Room.SET, SET_FIELDS[name], Kind.TEXT)
     if name.partition(".")[0] in _FACT_GROUPS and "." in name:
@@ -145,7 +148,7 @@ def _of_run(name: str) -> Field:
 def known_names() -> list[str]:
     """Return the names that a first word may be."""
     rooms = [f"{room.value}." for room in dict.fromkeys(ROOM_WORDS.values())]
-    return sorted({*RUN_FIELDS, *SET_FIELDS, *SAME, *rooms})
+    return sorted({*RUN_FIELDS, OUTPUT, *SET_FIELDS, *SAME, *rooms})
 
 
 def nearest(name: str, names: Sequence[str]) -> str:

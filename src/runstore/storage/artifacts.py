@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from runstore.errors import ConflictError, RunNotFoundError
 from runstore.model.artifacts import Artifact, Input, Preview
+from runstore.storage import statements as sql
 from runstore.storage.database import Database
 from runstore.storage.drivers import Connection
 from runstore.storage.rows import from_micros, to_micros
@@ -160,6 +161,7 @@ class ArtifactTable:
         with self._driver.write() as connection:
             run_id = _run_id(connection, uid)
             connection.execute(PUT_OUTPUT, {"run_id": run_id, **one._asdict()})
+            connection.execute(sql.MARK_CHANGED, {"id": run_id})  # there is more to be found
 
     def remember_file(self, location: str, facts: FileFacts, digest: str) -> None:
         """Keep the digest of a file, for as long as the file stays the same."""

@@ -24,7 +24,6 @@ PUT_TAG = """
     ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value
 """
 REMOVE_TAG = "DELETE FROM tags WHERE run_id = :run_id AND key = :key"
-MARK_CHANGED = f"UPDATE runs SET changed = {sql.NEXT_CHANGE} WHERE id = :id"  # noqa: S608 - a constant
 EVENTS_OF_RUN = """
     SELECT at, author, field, old, new, operation, undoes FROM events
     WHERE run_id = :run_id ORDER BY id
@@ -150,7 +149,7 @@ def _put_tag(connection: Connection, run_id: int, key: str, value: str | None) -
         connection.execute(REMOVE_TAG, where)
     else:
         connection.execute(PUT_TAG, {**where, "value": value})
-    connection.execute(MARK_CHANGED, {"id": run_id})
+    connection.execute(sql.MARK_CHANGED, {"id": run_id})
     return old
 
 

@@ -8,6 +8,7 @@ in Python what this says in SQL.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from runstore.model.query import (
     All,
@@ -23,6 +24,9 @@ from runstore.model.query import (
 from runstore.model.query_fields import keys_of
 from runstore.model.status import Status
 from runstore.storage.comparisons import BOOLS, FALSE, Comparison, joined
+
+if TYPE_CHECKING:
+    from runstore.storage.text_conditions import TextConditions
 
 _COLUMNS: Mapping[str, str] = {
     "cli": "r.cli",
@@ -108,6 +112,7 @@ class Condition(Comparison):
             few match; those of the others in each run by itself, which is quicker where many do.
         in_order: Whether runs are gone through in their order, from which no other index of
             theirs may lead away.
+        texts: The conditions on texts, where the query has some.
     """
 
     def __init__(
@@ -116,9 +121,11 @@ class Condition(Comparison):
         *,
         from_sets: Collection[Room] = (),
         in_order: bool = False,
+        texts: TextConditions | None = None,
     ) -> None:
         super().__init__()
         self._versions = versions
+        self._texts = texts
         self._from_sets = from_sets
         self._in_order = in_order
 
@@ -131,6 +138,8 @@ class Condition(Comparison):
             return joined("AND" if isinstance(node, All) else "OR", parts)
         if isinstance(node, Not):
             return f"({self.of(node.inner)} IS NOT TRUE)"
+        if node.field.room is Room.OUTPUT and self._texts is not None:
+            return self._texts.of_output(node, self.mark)
         if isinstance(node, Missing):
             return self._missing(node)
         return self._compare(node)
@@ -180,9 +189,9 @@ class Condition(Comparison):
         """
         if node.field.room is Room.FACT:
             # Two statements: the engine would put all facts together before it looks at them.
-            filed = f"SELECT l.run_id FROM {_FILED.format(key=self._mark(node.field.key))}"
+            filed = f"SELECT l.run_id FROM {_FILED.format(key=self.mark(node.field.key))}"
             filed += f" AND {self._inner(node, _CELL, is_refused=is_refused)}"
-            loose = f"SELECT p.id FROM {_LOOSE.format(path=self._mark(_fact_path(node.field)))}"
+            loose = f"SELECT p.id FROM {_LOOSE.format(path=self.mark(_fact_path(node.field)))}"
             cells = (_FACT_NUMBER, _FACT_TEXT)
             loose += f" AND {self._inner(node, cells, is_refused=is_refused)}"
             return f"{filed} UNION ALL {loose}"
@@ -215,7 +224,7 @@ class Condition(Comparison):
     def values_of_run(self, field: Field) -> str:
         """Return the table `v` of a room, narrowed down to the field and to the run `r`."""
         if field.room is Room.FACT:
-            path = self._mark(_fact_path(field))
+            path = self.mark(_fact_path(field))
             return f"json_each(r.facts, {path}) v WHERE v.type <> 'null'"
         # The sign keeps the engine from the parameters of all runs, where it is about one.
         return f"{self._tables(field, '+')} AND v.run_id = r.id"
@@ -223,8 +232,8 @@ class Condition(Comparison):
     def values_of_all(self, field: Field) -> str:
         """Return the table `v` of a room, narrowed down to the field."""
         if field.room is Room.FACT:
-            key = self._mark(field.key)
-            return _FACTS.format(key=key, path=self._mark(_fact_path(field)))
+            key = self.mark(field.key)
+            return _FACTS.format(key=key, path=self.mark(_fact_path(field)))
         return self._tables(field, "")
 
     def _tables(self, field: Field, sign: str) -> str:
@@ -234,15 +243,15 @@ class Condition(Comparison):
             keys = self._marks(keys_of(field))
             return f"params v WHERE {sign}v.key IN ({keys}){self._set(field)}"
         if field.room is Room.METRIC:
-            key_id = f"(SELECT k.id FROM metric_keys k WHERE k.key = {self._mark(field.key)})"
+            key_id = f"(SELECT k.id FROM metric_keys k WHERE k.key = {self.mark(field.key)})"
             return f"metric_summaries v WHERE v.key_id = {key_id}{self._set(field)}"
         if field.room is Room.TAG:
-            return f"tags v WHERE v.key = {self._mark(field.key)}"
+            return f"tags v WHERE v.key = {self.mark(field.key)}"
         if field.room is Room.PACKAGE:
             return "run_documents v WHERE v.name = 'packages'"
         table = "artifacts" if field.room is Room.ARTIFACT else "inputs"
         name = _PARTS[field.room]["path"]
-        where = f"{name} = {self._mark(field.key)}" if field.key else "(1 = 1)"
+        where = f"{name} = {self.mark(field.key)}" if field.key else "(1 = 1)"
         return f"{table} v WHERE {where} AND {_PARTS[field.room][field.part]} IS NOT NULL"
 
     def _set(self, field: Field) -> str:
@@ -250,7 +259,7 @@ class Condition(Comparison):
             return ""
         return (
             " AND EXISTS (SELECT 1 FROM run_params s WHERE s.run_id = v.run_id"
-            f" AND s.set_index = v.set_index AND s.name = {self._mark(field.set_name)})"
+            f" AND s.set_index = v.set_index AND s.name = {self.mark(field.set_name)})"
         )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from runstore.errors import FilterError, StoreError
-from runstore.model.query import Compare, Op, Query, Room
+from runstore.model.query import EVERYTHING, Compare, Op, Query, Room
 from runstore.model.query_forms import leaves, pushed_down
 from runstore.model.query_match import regex
 from runstore.model.run import Run
@@ -18,6 +18,11 @@ from runstore.storage.newest import NewestRuns
 from runstore.storage.packages import PackageLists
 from runstore.storage.rows import run_from_row, to_micros
 from runstore.storage.sorting import SortedRuns
+from runstore.storage.text_runs import TextRuns
+
+if TYPE_CHECKING:
+    from runstore.storage.text_checks import Check
+    from runstore.storage.text_conditions import TextConditions
 
 LAST_VALUES = """
     SELECT r.uid, s.name, k.key, v.last
@@ -57,7 +62,13 @@ class Finder:
         return [run_from_row((*row[:_FACTS], None, None), (), {}) for row in found]
 
     def find(
-        self, query: Query, *, limit: int, after: tuple[int, int] | None = None
+        self,
+        query: Query,
+        *,
+        limit: int,
+        after: tuple[int, int] | None = None,
+        texts: TextConditions | None = None,
+        check: Check | None = None,
     ) -> list[Found]:
         """Return the first runs of a query, behind those of an earlier page.
 
@@ -65,6 +76,8 @@ class Finder:
             query: What is wanted.
             limit: Runs at most.
             after: The cursor of the run before.
+            texts: The conditions on texts, for a query that asks for output.
+            check: One more condition on texts.
 
         Raises:
             FilterError: A regular expression takes too long.
@@ -73,7 +86,7 @@ class Finder:
         if any(field.room is Room.FACT for field in query.fields()):
             file_loose_facts(self._database.driver)
         try:
-            ids = self._ids(query, limit, after)
+            ids = self._ids(query, limit, after, texts, check)
         except StoreError:
             _raise_slow_expression(query)
             raise
@@ -81,17 +94,31 @@ class Finder:
         keys = ((0, run_id) for run_id in runs) if query.order else map(_newest_key, runs.items())
         return [Found(key, run) for key, run in zip(keys, runs.values(), strict=True)]
 
-    def _ids(self, query: Query, limit: int, after: tuple[int, int] | None) -> list[int]:
+    def _ids(
+        self,
+        query: Query,
+        limit: int,
+        after: tuple[int, int] | None,
+        texts: TextConditions | None,
+        check: Check | None,
+    ) -> list[int]:
         where = pushed_down(query.where)
+        before = None if after is None else after[1]
         with self._database.driver.read() as connection:
             packages = PackageLists(connection)
+            if texts is not None:
+                found = TextRuns(connection, packages, where, texts, check)
+                if not query.order:
+                    return found.newest(limit, after)
+                ids, where = found.every(), EVERYTHING
+                return SortedRuns(
+                    connection, packages, where, query.order, limit=limit, after=before
+                ).among(ids)
             if not query.order:
                 return NewestRuns(connection, packages, where).ids(limit, after)
-            before = None if after is None else after[1]
-            search = SortedRuns(
+            return SortedRuns(
                 connection, packages, where, query.order, limit=limit, after=before
-            )
-            return search.ids()
+            ).ids()
 
     def last_values(self, uids: Sequence[str]) -> dict[str, dict[tuple[str | None, str], float]]:
         """Return the last value of every metric of runs; see `Store.last_values`."""

@@ -27,7 +27,8 @@ _OPEN_ROWS = 64
 _LONGEST_LINE_BYTES = 1 << 20
 # What moves a terminal's cursor: carriage return, backspace, and escape sequences (ECMA-48 CSI).
 _MOVES = re.compile(rb"[\r\x08]|\x1b\[([0-9;?]*)([A-HJKf])")
-_LINE = re.compile(rb"(\d+)\.(\d{6}) ([oel]) ?(.*)", re.DOTALL)
+# Eleven digits of seconds are the year 5138.
+_LINE = re.compile(rb"(\d{1,11})\.(\d{6}) ([oel]) ?(.*)", re.DOTALL)
 
 
 class _Row:
@@ -278,6 +279,23 @@ def _lines_of(path: Path) -> Iterator[OutputLine]:
             parsed = parse_line(line.removesuffix(b"\n"))
             if parsed is not None:
                 yield parsed
+
+
+def line_in(data: bytes, place: int, *, of: int) -> OutputLine:
+    """Return one line of a part of a file that begins with a line.
+
+    Args:
+        data: The part.
+        place: Which of its lines, from 0.
+        of: How many lines it has.
+    """
+    rows = data.removesuffix(b"\n").split(b"\n")
+    if len(rows) > of:  # some of them are none
+        rows = [row for row in rows if _LINE.fullmatch(row)]
+    line = parse_line(rows[place])
+    if line is None:
+        raise IndexError(place)
+    return line
 
 
 def parse_line(line: bytes) -> OutputLine | None:

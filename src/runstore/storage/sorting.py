@@ -86,6 +86,10 @@ class SortedRuns:
         found = None if self._limit > EQUAL_AT_MOST else self._first((), self._limit)
         return self._exact(None, (), self._limit) if found is None else found
 
+    def among(self, ids: Sequence[int]) -> list[int]:
+        """Return some runs in order, as many as are wanted."""
+        return self._exact(json.dumps(ids), (), self._limit)
+
     def _first(self, fixed: tuple[Any, ...], limit: int) -> list[int] | None:
         """Return the first runs whose first keys have these values; None where that is slow."""
         if len(fixed) == len(self._keys):

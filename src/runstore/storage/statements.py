@@ -68,6 +68,8 @@ START_RUN = f"""
     RETURNING id
 """
 
+MARK_CHANGED = f"UPDATE runs SET changed = {NEXT_CHANGE} WHERE id = :id"
+
 SET_REPRODUCE = f"""
     UPDATE runs SET reproduce = :reproduce, changed = {NEXT_CHANGE}
     WHERE uid = :uid AND purged_at IS NULL

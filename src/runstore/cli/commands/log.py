@@ -12,12 +12,11 @@ import click
 from runstore.cli import output
 from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
-from runstore.model.output import LOGGING, STDERR, STDOUT, OutputLine
+from runstore.model.output import LOGGING, SEQUENCE, STDERR, STDOUT, OutputLine
 from runstore.store import Store
 
 _POLL_S = 0.25
-# Escape sequences; of them only colours and the like (SGR) may reach a terminal.
-_SEQUENCE = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+# Of escape sequences only colours and the like (SGR) may reach a terminal.
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 
 
@@ -127,7 +126,7 @@ def shown_text(text: str) -> str:
     parts: list[str] = []
     begin, is_coloured = 0, False
     keeps_colours = output.is_terminal() and output.console().color_system is not None
-    for found in _SEQUENCE.finditer(text):
+    for found in SEQUENCE.finditer(text):
         parts.append(output.terminal_safe(text[begin : found.start()]))
         begin = found.end()
         if keeps_colours and _COLOUR.fullmatch(found[0]):

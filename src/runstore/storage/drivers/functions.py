@@ -1,4 +1,4 @@
-"""Functions that SQLite does not have: regular expressions, and numbers as texts and back.
+"""Functions that SQLite does not have: regular expressions, numbers as texts and back, checks.
 
 What they need is imported when a statement calls them first: recording runs needs none of them.
 From then on they are called for up to every run of a store, and so look up next to nothing.
@@ -6,17 +6,38 @@ From then on they are called for up to every run of a store, and so look up next
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+_tokens = itertools.count(1)
+_checks: dict[int, Callable[[int], bool]] = {}
+
 
 def add_functions(connection: sqlite3.Connection) -> None:
-    """Let a connection's statements call `matches`, `number_of` and `number_text`."""
+    """Let a connection's statements call these functions."""
     connection.create_function("matches", 2, _matches, deterministic=True)
     connection.create_function("number_of", 1, _number_of, deterministic=True)
     connection.create_function("number_text", 1, _number_text, deterministic=True)
+    connection.create_function("fulfils", 2, _fulfils)
+
+
+def lend(check: Callable[[int], bool]) -> int:
+    """Let statements ask something of a run: `fulfils(<what this returns>, run_id)`."""
+    token = next(_tokens)
+    _checks[token] = check
+    return token
+
+
+def take_back(token: int) -> None:
+    """Let statements ask this no more."""
+    del _checks[token]
+
+
+def _fulfils(token: int, run_id: int) -> bool:
+    return _checks[token](run_id)
 
 
 def _matches(pattern: str, text: Any) -> bool | None:

@@ -1,0 +1,171 @@
+"""runstore grep: look for a text in what runs noted, failed with and printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runstore.cli import output
+from runstore.cli.completions import complete_experiments
+from runstore.cli.context import open_store
+from runstore.cli.exit_codes import NOTHING_FOUND
+from runstore.cli.words import place_meant
+from runstore.store import PAGE_LIMIT
+
+if TYPE_CHECKING:
+    from runstore.model.found_texts import FoundTexts
+    from runstore.pages import Page
+
+_FIELDS = ("notes", "error", "output")
+
+
+def _fields(
+    _context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]
+) -> tuple[str, ...]:
+    return tuple(name.strip() for text in given for name in text.split(",")) or _FIELDS
+
+
+def _complete_fields(
+    _context: click.Context, _parameter: click.Parameter, begun: str
+) -> list[str]:
+    before, comma, last = begun.rpartition(",")
+    return [f"{before}{comma}{name}" for name in _FIELDS if name.startswith(last)]
+
+
+@click.command(short_help="Look for a text in notes, errors and output.")
+@click.argument("text")
+@click.argument(
+    "words", metavar="[EXPERIMENT] [FILTER]", nargs=-1, shell_complete=complete_experiments
+)
+@click.option("-i", "--ignore-case", is_flag=True, help="Take capitals for small letters.")
+@click.option("-E", "--regexp", is_flag=True, help="TEXT is a regular expression.")
+@click.option(
+    "--in",
+    "fields",
+    multiple=True,
+    metavar="FIELDS",
+    callback=_fields,
+    shell_complete=_complete_fields,
+    help="Where: notes, error (with its traceback), output; by default everywhere.",
+)
+@click.option("-l", "--runs", "only_runs", is_flag=True, help="Only the names of the runs.")
+@click.option(
+    "-n",
+    "--limit",
+    default=20,
+    show_default=True,
+    type=click.IntRange(1, PAGE_LIMIT),
+    help="Runs at most.",
+)
+@click.option(
+    "-m",
+    "--max-count",
+    default=10,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Lines of each run; 0 for all.",
+)
+@click.option(
+    "-C",
+    "--context",
+    default=0,
+    metavar="N",
+    type=click.IntRange(0, 1000),
+    help="Show N lines above and below.",
+)
+@click.option("-t", "--times", is_flag=True, help="With the time of each printed line.")
+@click.option("--after", metavar="CURSOR", help="Go on where a page ended.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(
+    text: str,
+    words: Sequence[str],
+    fields: Sequence[str],
+    limit: int,
+    max_count: int,
+    context: int,
+    after: str | None,
+    *,
+    ignore_case: bool,
+    regexp: bool,
+    only_runs: bool,
+    times: bool,
+    as_json: bool,
+) -> int:
+    """Show lines of notes, errors and output that hold TEXT, of the newest runs first.
+
+    \b
+    runstore grep "CUDA out of memory"
+    runstore grep -i warmup mnist
+    runstore grep -E "loss: (nan|inf)" "params.lr > 0.01" --in output
+    runstore grep -C 3 Traceback latest
+
+    TEXT is taken as it is, on one line; write -- before one that begins with a dash. All runs are
+    looked at, those of EXPERIMENT, a single run, or those that FILTER accepts.
+
+    In a pipe there is one line each: run, field, number, text, with tabs between. Around lines,
+    with -C, have a dash behind their number, and those found a colon. The exit code is 1 where
+    nothing is found.
+    """  # noqa: D301 - click keeps lines after the mark as they are
+    with open_store() as store:
+        experiment, where = place_meant(store, words)
+        page = store.grep(
+            text,
+            where,
+            experiment=experiment,
+            fields=fields,
+            regexp=regexp,
+            ignore_case=ignore_case,
+            lines=1 if only_runs and not as_json else max_count or None,
+            context=0 if only_runs else context,
+            limit=limit,
+            after=after,
+        )
+    if as_json:
+        output.print_json({"found": [_as_json(one) for one in page], "next": page.next})
+    elif only_runs:
+        for one in page:
+            click.echo(output.terminal_safe(one.run.reference))
+    elif page.items:
+        from runstore.cli.found_lines import print_found
+
+        print_found(page, has_context=context > 0, with_times=times)
+    if not as_json:
+        _tell(page, lines_matter=not only_runs)
+    return 0 if page.items else NOTHING_FOUND
+
+
+def _tell(page: Page[FoundTexts], *, lines_matter: bool) -> None:
+    """Say what the lines do not."""
+    if not page.items:
+        click.echo("runstore: nothing was found.", err=True)
+    if lines_matter and any(one.has_more for one in page):
+        click.echo("Some runs have more lines: add -m 0", err=True)
+    if page.next is not None:
+        click.echo(f"There are more runs: add --after {page.next}", err=True)
+
+
+def _as_json(found: FoundTexts) -> dict[str, Any]:
+    run = found.run
+    return {
+        "reference": run.reference,
+        "uid": run.uid,
+        "experiment_name": run.experiment_name,
+        "status": run.status.value,
+        "started_at": output.as_utc(run.started_at),
+        "lines": [
+            {
+                "field": line.field,
+                "number": line.number,
+                "text": line.text,
+                "spans": line.spans,
+                "before": line.before,
+                "after": line.after,
+                "at": None if line.at is None else output.as_utc(line.at),
+                "stream": line.stream,
+            }
+            for line in found.lines
+        ],
+        "has_more": found.has_more,
+    }

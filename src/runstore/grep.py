@@ -1,0 +1,76 @@
+"""Looking for a text in what runs noted, failed with and printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from runstore.errors import UsageError
+from runstore.model.found_texts import ERROR, NOTES, OUTPUT, TRACEBACK, FoundTexts
+from runstore.model.needle import Needle
+from runstore.pages import Page, write_cursor
+from runstore.search import found_runs
+from runstore.storage.run_texts import RunTexts
+from runstore.storage.text_checks import LineCheck
+
+if TYPE_CHECKING:
+    from runstore.model.query import Query
+    from runstore.store import Store
+
+# An error is the last line of its traceback: who asks for one asks for both.
+PLACES = {NOTES: (NOTES,), ERROR: (ERROR, TRACEBACK), OUTPUT: (OUTPUT,)}
+CONTEXT_LIMIT = 1000
+
+
+def found_texts(
+    store: Store,
+    text: str,
+    query: Query,
+    *,
+    fields: Sequence[str],
+    regexp: bool,
+    ignore_case: bool,
+    lines: int | None,
+    context: int,
+    limit: int | None,
+    after: str | None,
+) -> Page[FoundTexts]:
+    """Return one page of runs whose texts hold something; see `Store.grep`."""
+    needle = Needle(text, is_regexp=regexp, ignores_case=ignore_case)
+    places = _places(fields)
+    if (lines is not None and lines < 1) or not 0 <= context <= CONTEXT_LIMIT:
+        raise UsageError(
+            f"A run has one line at least, and a line 0 to {CONTEXT_LIMIT:,} lines around it."
+        )
+    checks: list[LineCheck] = []
+
+    def check_of(texts: RunTexts) -> LineCheck:
+        checks.append(LineCheck(needle, places, texts, lines=lines, context=context))
+        return checks[-1]
+
+    found = found_runs(store, query, limit, after, check_of)
+    more = limit is not None and len(found) > limit
+    found = found[:limit]
+    by_run = checks[-1].found
+    settled = store.evidence.settled([one.run for one in found])
+    items = tuple(
+        FoundTexts(
+            run.reading_from(store),
+            tuple(by_run[one.cursor[1]][:lines]),
+            has_more=lines is not None and len(by_run[one.cursor[1]]) > lines,
+        )
+        for run, one in zip(settled, found, strict=True)
+    )
+    return Page(items, write_cursor(found[-1].cursor) if more else None)
+
+
+def _places(fields: Sequence[str]) -> tuple[str, ...]:
+    unknown = [one for one in fields if one not in PLACES]
+    if unknown or not fields:
+        raise UsageError(
+            f"There are no texts called {unknown[0]!r}."
+            if unknown
+            else "There is no place named.",
+            hint=f"There are {', '.join(PLACES)}.",
+        )
+    return tuple(place for name, places in PLACES.items() if name in fields for place in places)

@@ -1,0 +1,601 @@
+"""Searching in notes, errors and output: what is there is found, whatever became of the index."""
+
+import sqlite3
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runstore import Store, StoreWarning
+from runstore.config import DATABASE
+from runstore.errors import FilterError, NotFoundError, UsageError
+from runstore.model.output import plain_text
+from runstore.output import OutputKeeper
+from runstore.storage import output_pieces, search_file, search_index
+from runstore.storage.search_file import SEARCH
+
+LETTERS = [
+    "CUDA", "out", "of", "memory", " ", ": ", "a", "ab", "nan", "ß", "ss", "SS", "İ", "i", "失败",
+    "训", "🚀", "e\u0301", "é", '"', "* AND NEAR(", "%", "_", "\\", "'", "\x1b[31m", "\x1b[0m",
+    "\t",
+]  # fmt: skip
+texts = st.lists(st.sampled_from(LETTERS), min_size=1, max_size=5).map("".join)
+
+
+def printed(store, run, *chunks, is_closed=True):
+    """Let a run print, as a process of its own would."""
+    keeper = OutputKeeper(store.spool, run.uid)
+    for chunk in chunks:
+        keeper.feed("stdout", chunk.encode(errors="surrogatepass"))
+    if is_closed:
+        keeper.close()
+    run.has_output()
+    return keeper
+
+
+def found(store, *arguments, **options):
+    """Return what a search finds: the run's number, the field and the number of each line."""
+    page = store.grep(*arguments, limit=None, lines=None, **options)
+    return [(one.run.run_number, line.field, line.number) for one in page for line in one.lines]
+
+
+@pytest.fixture
+def without_index(store):
+    """The same store, where there can be no index."""
+    with Store.open(store.path) as other:
+        folder = store.path / "in the way"
+        folder.mkdir()
+        other.texts._file.path = folder
+        other.texts._tell = lambda _message: None
+        yield other
+
+
+# What is found is what is there
+
+
+def texts_of(run):
+    """Yield field and lines of what a run said."""
+    yield "notes", (run.notes or "").split("\n")
+    yield "error", (run.error or "").split("\n")
+    yield "traceback", (run.traceback or "").split("\n")
+    yield "output", [plain_text(line.text) for line in run.output]
+
+
+def looked_up(store, holds):
+    """Return what a search has to find, by a look at everything."""
+    return [
+        (run.run_number, field, number)
+        for run in store.list(limit=100)
+        for field, lines in texts_of(run)
+        for number, line in enumerate(lines, 1)
+        if holds(line)
+    ]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    notes=st.lists(texts | st.none(), min_size=1, max_size=4),
+    outputs=st.lists(st.lists(texts, max_size=3), min_size=1, max_size=4),
+    needle=texts,
+    ignores_case=st.booleans(),
+)
+def test_it_is_found_what_is_there_and_nothing_else(
+    tmp_path_factory, notes, outputs, needle, ignores_case
+):
+    needle = plain_text(needle)
+    if not needle:
+        return
+    with Store.open(tmp_path_factory.mktemp("found") / "store") as store:
+        for number, note in enumerate(notes):
+            run = store.start("fit", notes=note, capture=False)
+            for lines in outputs[number::2]:
+                printed(store, run, "\n".join(lines))
+            run.finish(error="of memory" if number % 2 else None)
+
+        def holds(line):
+            if ignores_case:
+                return needle.casefold() in line.casefold()
+            return needle in line
+
+        assert found(store, needle, ignore_case=ignores_case) == looked_up(store, holds)
+
+
+HOSTILE = [
+    '"', '""', "* AND NEAR(", "a OR b", "x:y", "^a", "-a", "a\0b", "\0", "'; drop table runs; --",
+    "%s{}?:x", "é", "e\u0301", "ß", "SS", "İ", "🚀", "失败", "败", "\ufffd", "\uffff", "\\", "\t",
+    "\u202e", "a" * 900,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_hostile_texts_are_texts(store, without_index, text):
+    with store.start("fit", notes="nothing", capture=False) as other:
+        printed(store, other, "nothing\n")
+    with store.start("fit", notes=f"a {text} b", capture=False) as run:
+        printed(store, run, f"first\nx {text} y\n")
+    expected = [(2, "notes", 1), (2, "output", 2)]
+    if "\0" in text:
+        expected = expected[1:]  # notes have no NUL, which PostgreSQL refuses
+
+    for place in (store, without_index):
+        assert found(place, text) == expected
+        assert set(expected) <= set(found(place, text, ignore_case=True))
+    quoted = text.replace("'", "''")
+    assert [run.run_number for run in store.find(f"output contains '{quoted}'")] == [2]
+
+
+def test_half_a_surrogate_is_nowhere(store):
+    store.start("fit", notes="a\udcffb", capture=False).finish()
+
+    assert found(store, "\udcff") == []
+    assert found(store, "a\ufffdb") == [(1, "notes", 1)]
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"text": ""}, UsageError),
+        ({"text": "a\nb"}, UsageError),
+        ({"text": "a" * 1001}, UsageError),
+        ({"text": "(", "regexp": True}, FilterError),
+        ({"text": "a", "fields": ["note"]}, UsageError),
+        ({"text": "a", "fields": []}, UsageError),
+        ({"text": "a", "limit": 0}, UsageError),
+        ({"text": "a", "lines": 0}, UsageError),
+        ({"text": "a", "context": -1}, UsageError),
+        ({"text": "a", "experiment": "nope"}, NotFoundError),
+        ({"text": "a", "where": "nope = 1"}, FilterError),
+    ],
+)
+def test_what_makes_no_sense_is_refused(store, options, error):
+    store.start("fit", capture=False).finish()
+    text = options.pop("text")
+
+    with pytest.raises(error):
+        store.grep(text, **options)
+
+
+def test_a_slow_expression_ends_with_an_error(store, monkeypatch):
+    monkeypatch.setattr("runstore.model.needle.REGEX_TIME_S", 0.2)
+    store.start("fit", notes="a" * 5000 + "b", capture=False).finish()
+
+    with pytest.raises(FilterError, match="takes more than"):
+        store.grep(r"^(a|aa|a?a)+(a|aa)+\b\Z(?<=c)|(a*)*(a*)*(a*)*(a*)*c$", regexp=True)
+
+
+# Expressions, fields, lines, pages
+
+
+@pytest.fixture
+def filled(store):
+    for number in range(1, 8):
+        run = store.start("fit" if number % 2 else "eval", notes=f"try {number}", capture=False)
+        printed(store, run, *(f"epoch {n} loss {'nan' if n == 5 else n}\n" for n in range(9)))
+        error = "ValueError: loss is nan" if number == 3 else None
+        run.finish(error=error, traceback=f"Traceback:\n{error}" if error else None)
+    return store
+
+
+def test_an_expression_is_looked_for_in_each_line(filled):
+    assert len(found(filled, r"^epoch \d+ loss nan$", regexp=True)) == 7
+    assert found(filled, r"TRY [13]", regexp=True, ignore_case=True) == [
+        (2, "notes", 1),
+        (1, "notes", 1),
+    ]
+    assert found(filled, r"8\nepoch", regexp=True) == []
+
+
+def test_fields_runs_and_filters_narrow_it_down(filled):
+    assert found(filled, "nan", fields=["error"]) == [(2, "error", 1)]
+    assert found(filled, "try 3", "run_number > 0", experiment="fit") == [(2, "notes", 1)]
+    assert found(filled, "nan", "error is not missing", fields=["notes"]) == []
+    newest = filled.grep("nan", "order by started", limit=1, fields=["output"])
+    assert newest[0].run.notes == "try 1"
+
+
+def test_the_last_line_of_a_traceback_is_not_told_twice(filled):
+    assert found(filled, "is nan") == [(2, "error", 1)]
+    assert found(filled, "Traceback") == [(2, "traceback", 1)]
+
+
+def test_so_many_lines_as_are_asked_for(filled):
+    page = filled.grep("epoch", lines=2, limit=1)
+
+    assert [line.text for line in page[0].lines] == ["epoch 0 loss 0", "epoch 1 loss 1"]
+    assert page[0].has_more
+    assert not filled.grep("epoch 1", lines=2, limit=1)[0].has_more
+
+
+def test_pages_make_the_whole(filled):
+    whole = [one.run.uid for one in filled.grep("epoch", limit=None)]
+    pages, after = [], None
+    while True:
+        page = filled.grep("epoch", limit=2, after=after)
+        pages += [one.run.uid for one in page]
+        after = page.next
+        if after is None:
+            break
+
+    assert pages == whole
+    assert len(whole) == 7
+
+
+def test_lines_have_their_place_time_and_surroundings(filled):
+    run = filled.get("fit#-1")
+    line = filled.grep("loss nan", context=2, limit=1)[0].lines[0]
+
+    kept = list(run.output)[5]
+    assert (line.number, line.text, line.at, line.stream) == (6, kept.text, kept.at, "stdout")
+    assert line.spans == ((8, 16),)
+    assert line.before == ("epoch 3 loss 3", "epoch 4 loss 4")
+    assert line.after == ("epoch 6 loss 6", "epoch 7 loss 7")
+    first = filled.grep("epoch 0", context=9, limit=1)[0].lines[0]
+    assert (first.before, len(first.after)) == ((), 8)
+
+
+def test_output_of_several_processes_is_one_text(store):
+    with store.start("fit", capture=False) as run:
+        first = printed(store, run, "a 1\n", is_closed=False)
+        second = printed(store, run, "b 1\n", is_closed=False)
+        first.feed("stdout", b"a 2\n")
+        second.feed("stdout", b"b 2\n")
+        first.close()
+        second.close()
+
+    assert found(store, "a 2") == [(1, "output", 3)]
+    assert [run.run_number for run in store.find("output contains 'b 1\na 2'")] == [1]
+    assert not store.find("output contains 'a 1\na 2'")
+
+
+def test_colours_are_not_in_the_way(store):
+    with store.start("fit", capture=False) as run:
+        printed(store, run, "\x1b[1;31mERR\x1b[0mOR\x1b[0m: \x1b]0;title\x07nan\n")
+
+    assert store.grep("ERROR: nan")[0].lines[0].text == "ERROR: nan"
+    assert store.find("output = 'ERROR: nan'")
+    assert found(store, "title") == []
+
+
+# Large output is in many pieces
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    monkeypatch.setattr(output_pieces, "PIECE_BYTES", 200)
+
+
+def test_lines_of_many_pieces_have_their_numbers(store, without_index, small_pieces):
+    with store.start("fit", capture=False) as run:
+        printed(store, run, *(f"line {n} {'x' * (n % 70)}\n" for n in range(300)), "end")
+
+    for place in (store, without_index):
+        for number in (0, 17, 151, 299):
+            assert found(place, f"line {number} ") == [(1, "output", number + 1)]
+        assert found(place, "end") == [(1, "output", 301)]
+        assert place.find("output like 'line 0 %line 299 %end'")
+        assert place.find("output contains '69\n' or output contains 'line 150 '")
+        assert not place.find("output like '%line 299 %line 298 %'")
+
+
+def test_a_file_is_taken_in_step_by_step(store, small_pieces, monkeypatch):
+    """A long file does not keep the index locked: it goes on where it was."""
+    monkeypatch.setattr(search_index, "_STEP_S", 0.0)
+    for _ in range(3):
+        with store.start("fit", notes="short", capture=False) as run:
+            printed(store, run, *(f"line {n}\n" for n in range(200)))
+
+    assert found(store, "line 150") == [(n, "output", 151) for n in (3, 2, 1)]
+    assert found(store, "line 150") == [(n, "output", 151) for n in (3, 2, 1)]
+    assert len(found(store, "short")) == 3
+
+
+# Changes
+
+
+def test_old_notes_are_not_found_any_more(store):
+    run = store.start("fit", notes="the first words", capture=False)
+    run.finish()
+    assert found(store, "first words")
+
+    store.edit(run.uid, notes="other ones")
+
+    assert found(store, "first words") == []
+    assert found(store, "other ones") == [(1, "notes", 1)]
+    store.undo(run.uid)
+    assert found(store, "first words") == [(1, "notes", 1)]
+    assert found(store, "other ones") == []
+    store.edit(run.uid, notes=None)
+    assert found(store, "first words") == []
+
+
+def test_a_run_is_found_while_it_goes_on_and_afterwards(store):
+    run = store.start("fit", capture=False)
+    keeper = printed(store, run, "so far\nno", is_closed=False)
+    assert found(store, "so far") == [(1, "output", 1)]
+    assert found(store, "no") == [(1, "output", 2)]
+    assert store.find("output contains 'so far\nno'")
+
+    keeper.feed("stdout", b" further\n")
+    assert found(store, "no further") == [(1, "output", 2)]
+    keeper.close()
+    run.finish()
+
+    assert found(store, "no further") == [(1, "output", 2)]
+    assert list(store.spool.output_files()) == []
+    assert found(store, "so far") == [(1, "output", 1)]
+
+
+def test_output_that_is_taken_in_later_is_found(store):
+    """Its process was killed; whoever opens the store next takes it in."""
+    run = store.start("fit", capture=False)
+    keeper = printed(store, run, "last words\n", is_closed=False)
+    store.database.finish_run(run.uid, run.status.COMPLETE, ended_at=1)
+    assert found(store, "last words") == [(1, "output", 1)]
+    keeper.close()
+    assert found(store, "last words") == [(1, "output", 1)]
+
+    with Store.open(store.path) as again:
+        assert list(again.spool.output_files()) == []
+        assert found(again, "last words") == [(1, "output", 1)]
+    run.take_status(run.status.COMPLETE)
+
+
+def test_a_resumed_run_prints_more(store):
+    with store.start("fit", capture=False) as run:
+        printed(store, run, "first life\n")
+    assert found(store, "first life") == [(1, "output", 1)]
+
+    with store.resume(run.uid) as again:
+        printed(store, again, "second life\n")
+        assert found(store, "life") == [(1, "output", 1), (1, "output", 2)]
+
+    assert found(store, "life") == [(1, "output", 1), (1, "output", 2)]
+    assert store.find("output contains 'first life\nsecond life'")
+
+
+def deleted(store, uid, at):
+    with store.database.driver.write() as connection:
+        change = "(SELECT max(changed) + 1 FROM runs)"
+        connection.execute(
+            f"UPDATE runs SET deleted_at = ?, changed = {change} WHERE uid = ?",  # noqa: S608
+            (at, uid),
+        )
+
+
+def index_counts(store):
+    with store.texts._file.opened() as connection:
+        return [
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+            for table in ("documents", "parts")
+        ]
+
+
+def test_deleted_runs_vanish_and_come_back(store):
+    for number in (1, 2):
+        with store.start("fit", notes=f"note {number}", capture=False) as run:
+            printed(store, run, "words\n")
+    assert len(found(store, "words")) == 2
+    assert index_counts(store) == [4, 2]
+
+    deleted(store, run.uid, 1)
+
+    assert found(store, "words") == [(1, "output", 1)]
+    assert found(store, "note 2") == []
+    assert [run.run_number for run in store.find("output contains 'words'")] == [1]
+    assert index_counts(store) == [2, 1]
+    deleted(store, run.uid, None)
+    assert found(store, "note 2") == [(2, "notes", 1)]
+    assert len(found(store, "words")) == 2
+
+
+def test_a_run_whose_row_is_gone_leaves_no_trace_to_the_next(store):
+    """Its row id and the numbers of its changes are given again."""
+    store.start("fit", notes="stays", capture=False).finish()
+    gone = store.start("fit", notes="gone", capture=False)
+    assert found(store, "gone") == [(2, "notes", 1)]
+    store.withdraw(gone.uid)
+    gone.take_status(gone.status.COMPLETE)
+
+    store.start("fit", notes="comes instead", capture=False).finish()
+
+    assert found(store, "gone") == []
+    assert found(store, "comes") == [(2, "notes", 1)]
+    for _ in range(3):
+        gone = store.start("fit", notes="gone", capture=False)
+        found(store, "gone")
+        store.withdraw(gone.uid)
+        gone.take_status(gone.status.COMPLETE)
+        store.start("eval", notes="another", capture=False).finish()
+    assert found(store, "gone") == []
+    assert len(found(store, "another")) == 3
+
+
+def test_an_older_database_put_back_is_searched_as_it_is(store, tmp_path):
+    store.start("fit", notes="old words", capture=False).finish()
+    copy = sqlite3.connect(tmp_path / "copy.db")
+    with store.database.driver.read() as connection:
+        connection.backup(copy)
+    store.start("fit", notes="lost words", capture=False).finish()
+    store.edit("fit#1", notes="edited words")
+    assert len(found(store, "words")) == 2
+    store.close()
+
+    with sqlite3.connect(store.path / DATABASE) as target:
+        copy.backup(target)
+    target.close()
+    copy.close()
+
+    with Store.open(store.path) as again:
+        assert found(again, "words") == [(1, "notes", 1)]
+        assert found(again, "old words") == [(1, "notes", 1)]
+        again.start("fit", notes="new words", capture=False).finish()
+        assert found(again, "new words") == [(2, "notes", 1)]
+
+
+def test_the_index_of_another_store_is_made_anew(tmp_path):
+    for name in ("one", "two"):
+        with Store.open(tmp_path / name) as store:
+            store.start("fit", notes=f"words of {name}", capture=False).finish()
+            assert len(found(store, "words")) == 1
+
+    (tmp_path / "one" / SEARCH).replace(tmp_path / "two" / SEARCH)
+
+    with Store.open(tmp_path / "two") as store:
+        assert found(store, "words of two") == [(1, "notes", 1)]
+        assert found(store, "words of one") == []
+
+
+def test_an_index_of_stale_texts_is_made_anew(store, monkeypatch):
+    monkeypatch.setattr(search_index, "_STALE_AT_LEAST", 20)
+    run = store.start("fit", notes="start", capture=False)
+    for number in range(50):
+        store.edit(run.uid, notes=f"note {number}")
+        assert found(store, f"note {number}") == [(1, "notes", 1)]
+    run.finish()
+
+    with store.texts._file.opened() as connection:
+        assert connection.execute("SELECT max(id) FROM documents").fetchone()[0] < 40
+        assert (
+            connection.execute("SELECT value FROM facts WHERE name = 'stale'").fetchone()[0] < 21
+        )
+
+
+def test_contents_that_are_gone_are_left_out_until_they_are_back(store):
+    for number in (1, 2):
+        with store.start("fit", capture=False) as run:
+            printed(store, run, f"words {number}\n")
+    part = store.artifacts.table.outputs_of(run.uid)[0]
+    path = store.artifacts.objects.path_of(part.digest)
+    path.rename(store.path / "aside")
+
+    assert found(store, "words") == [(1, "output", 1)]
+    assert len(store.find("output is missing")) == 0
+    assert len(store.find("output = ''")) == 1
+    (store.path / "aside").rename(path)
+    assert len(found(store, "words")) == 2
+    assert index_counts(store) == [2, 2]
+
+
+def test_damaged_contents_are_never_shown(store):
+    with store.start("fit", capture=False) as run:
+        printed(store, run, "words one\nwords two\n")
+    assert len(found(store, "words")) == 2
+    part = store.artifacts.table.outputs_of(run.uid)[0]
+    path = store.artifacts.objects.path_of(part.digest)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes().replace(b"one", b"two"))
+
+    assert found(store, "words") == []
+    (store.path / SEARCH).unlink()
+    assert found(store, "words") == []
+
+
+# Without an index, or with one that is of no use
+
+
+def test_without_an_index_all_is_found_and_said(store, monkeypatch):
+    """SQLite before 3.34 has no index of this kind, and some are built without any."""
+    schema = tuple(text.replace("trigram case_sensitive 1", "nope") for text in search_file.SCHEMA)
+    monkeypatch.setattr(search_file, "SCHEMA", schema)
+    with store.start("fit", notes="some words", capture=False) as run:
+        printed(store, run, "more words\n")
+
+    with pytest.warns(StoreWarning, match="no search index for 1 runs .*tokenizer") as said:
+        assert found(store, "words") == [(1, "notes", 1), (1, "output", 1)]
+        assert store.find("output contains 'more' and output not contains 'less'")
+    assert len(said) == 1
+
+
+def damage(path, kind, store):
+    if kind == "garbage":
+        path.write_bytes(b"this is no database" * 1000)
+    elif kind == "truncated":
+        path.write_bytes(path.read_bytes()[:8000])
+    elif kind == "zeros in the middle":
+        data = bytearray(path.read_bytes())
+        data[4096:-4096] = bytes(len(data) - 8192)
+        path.write_bytes(data)
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "the run database":
+        path.write_bytes((store.path / DATABASE).read_bytes())
+    else:
+        database = sqlite3.connect(path)
+        database.executescript(kind)
+        database.close()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "garbage",
+        "truncated",
+        "zeros in the middle",
+        "empty",
+        "the run database",
+        "PRAGMA user_version=0",
+        "DROP TABLE trigrams",
+        "DROP TABLE documents",
+        "UPDATE facts SET value = 'nonsense' WHERE name = 'marks'",
+        "PRAGMA writable_schema=1; DELETE FROM sqlite_master WHERE name = 'trigrams_data'",
+    ],
+)
+@pytest.mark.filterwarnings("ignore::runstore.StoreWarning")
+def test_an_index_that_is_of_no_use_is_made_anew(store, kind):
+    with store.start("fit", notes="some words", capture=False) as run:
+        printed(store, run, "more words\n")
+    assert len(found(store, "words")) == 2
+    store.database.driver.close()
+    damage(store.path / SEARCH, kind, store)
+
+    with Store.open(store.path) as again:
+        for _ in range(2):
+            assert found(again, "words") == [(1, "notes", 1), (1, "output", 1)]
+            assert again.find("output contains 'more'")
+        assert index_counts(again) == [2, 1]
+
+
+def test_a_file_of_somebody_else_is_kept(store):
+    """A store may be any folder; a file that is not ours is never overwritten."""
+    store.start("fit", notes="some words", capture=False).finish()
+    theirs = sqlite3.connect(store.path / SEARCH)
+    theirs.execute("CREATE TABLE precious (x)")
+    theirs.close()
+
+    with pytest.warns(StoreWarning, match="no search index"):
+        assert found(store, "words") == [(1, "notes", 1)]
+
+    kept = [path for path in store.path.glob(f"{SEARCH}.*") if path.suffix[1:].isdigit()]
+    assert len(kept) == 1
+    again = sqlite3.connect(kept[0])
+    assert again.execute("SELECT count(*) FROM precious").fetchone() == (0,)
+    again.close()
+
+
+def test_the_index_of_a_newer_runstore_is_left_alone(store):
+    store.start("fit", notes="some words", capture=False).finish()
+    found(store, "words")
+    newer = sqlite3.connect(store.path / SEARCH)
+    newer.execute("PRAGMA user_version=99")
+    newer.close()
+
+    with pytest.warns(StoreWarning, match="newer runstore"):
+        assert found(store, "words") == [(1, "notes", 1)]
+
+    newer = sqlite3.connect(store.path / SEARCH)
+    assert newer.execute("PRAGMA user_version").fetchone() == (99,)
+    newer.close()
+
+
+def test_the_index_may_be_deleted_at_any_time(store):
+    store.start("fit", notes="some words", capture=False).finish()
+    for _ in range(3):
+        assert found(store, "words") == [(1, "notes", 1)]
+        (store.path / SEARCH).unlink()
+
+
+def test_recording_does_not_touch_the_index(store):
+    with store.start("fit", notes="some words", capture=False) as run:
+        printed(store, run, "words\n")
+
+    assert not (store.path / SEARCH).exists()
