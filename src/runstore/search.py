@@ -68,8 +68,11 @@ def found_runs(
         return finder.find(query, limit=wanted, after=before)
 
     def find(texts: TextConditions) -> list[Found]:
-        check = check_of(texts.texts) if check_of else None
-        return finder.find(query, limit=wanted, after=before, texts=texts, check=check)
+        where = query.where
+        if check_of is not None:
+            where = All((where, texts.node_of(check_of(texts.texts))))
+        asked = replace(query, where=where)
+        return finder.find(asked, limit=wanted, after=before, texts=texts)
 
     return store.texts.run(find)
 

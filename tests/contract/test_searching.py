@@ -594,6 +594,31 @@ def test_the_index_may_be_deleted_at_any_time(store):
         (store.path / SEARCH).unlink()
 
 
+def is_known(store, sequence):
+    """Tell whether the index knows a sequence of three characters."""
+    with store.texts._file.opened() as connection:
+        statement = "SELECT count(*) FROM words WHERE term = ?"
+        return connection.execute(statement, (sequence,)).fetchone()[0] > 0
+
+
+def test_the_index_can_be_forgotten(store):
+    """With all that it holds of texts that are gone."""
+    store.texts.forget()
+    run = store.start("fit", notes="some zyzzyva", capture=False)
+    run.finish()
+    found(store, "some")
+    store.edit(run.uid, notes="others")
+    assert found(store, "zyzzyva") == []
+    assert is_known(store, "zyz")
+
+    store.texts.forget()
+
+    assert not (store.path / SEARCH).exists()
+    assert found(store, "others") == [(1, "notes", 1)]
+    assert is_known(store, "oth")
+    assert not is_known(store, "zyz")
+
+
 def test_recording_does_not_touch_the_index(store):
     with store.start("fit", notes="some words", capture=False) as run:
         printed(store, run, "words\n")

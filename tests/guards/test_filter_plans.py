@@ -168,7 +168,8 @@ def test_every_documented_field_is_measured():
             (field,) = parse_query(f"{name.replace('…', 'x')} is missing").fields()
         except FilterError:
             continue  # another word of the table
-        if kind_of_place(field) not in measured:
+        is_of_texts = field.room is Room.OUTPUT  # measured by benchmarks/searching.py
+        if not is_of_texts and kind_of_place(field) not in measured:
             missing.append(name)
 
     assert missing == []

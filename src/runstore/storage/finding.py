@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from runstore.errors import FilterError, StoreError
@@ -21,7 +22,6 @@ from runstore.storage.sorting import SortedRuns
 from runstore.storage.text_runs import TextRuns
 
 if TYPE_CHECKING:
-    from runstore.storage.text_checks import Check
     from runstore.storage.text_conditions import TextConditions
 
 LAST_VALUES = """
@@ -31,7 +31,10 @@ LAST_VALUES = """
     LEFT JOIN run_params s ON s.run_id = v.run_id AND s.set_index = v.set_index
     WHERE r.uid IN ({uids}) ORDER BY v.run_id, v.set_index, v.key_id
 """
+START_OF_RUN = "SELECT started_at FROM runs WHERE id = ?"
 _AT_ONCE = 500
+# Where looks at texts refuse many runs, ever more of them are asked for at once.
+_GROWTH = 4
 _FACTS = 24  # the place of facts in `statements.RUN_COLUMNS`, and behind it of the block
 
 
@@ -68,7 +71,6 @@ class Finder:
         limit: int,
         after: tuple[int, int] | None = None,
         texts: TextConditions | None = None,
-        check: Check | None = None,
     ) -> list[Found]:
         """Return the first runs of a query, behind those of an earlier page.
 
@@ -76,8 +78,7 @@ class Finder:
             query: What is wanted.
             limit: Runs at most.
             after: The cursor of the run before.
-            texts: The conditions on texts, for a query that asks for output.
-            check: One more condition on texts.
+            texts: The conditions on texts, for a query that has some.
 
         Raises:
             FilterError: A regular expression takes too long.
@@ -86,7 +87,11 @@ class Finder:
         if any(field.room is Room.FACT for field in query.fields()):
             file_loose_facts(self._database.driver)
         try:
-            ids = self._ids(query, limit, after, texts, check)
+            wanted = replace(query, where=pushed_down(query.where))
+            if texts is None:
+                ids = self._ids(wanted, limit, after)
+            else:
+                ids = self._ids_by_texts(wanted, limit, after, texts)
         except StoreError:
             _raise_slow_expression(query)
             raise
@@ -99,26 +104,51 @@ class Finder:
         query: Query,
         limit: int,
         after: tuple[int, int] | None,
-        texts: TextConditions | None,
-        check: Check | None,
+        texts: TextConditions | None = None,
     ) -> list[int]:
-        where = pushed_down(query.where)
-        before = None if after is None else after[1]
+        where, among = query.where, None
         with self._database.driver.read() as connection:
             packages = PackageLists(connection)
             if texts is not None:
-                found = TextRuns(connection, packages, where, texts, check)
+                found = TextRuns(connection, packages, where, texts)
                 if not query.order:
                     return found.newest(limit, after)
-                ids, where = found.every(), EVERYTHING
-                return SortedRuns(
-                    connection, packages, where, query.order, limit=limit, after=before
-                ).among(ids)
+                where, among = EVERYTHING, found.every()
             if not query.order:
                 return NewestRuns(connection, packages, where).ids(limit, after)
-            return SortedRuns(
+            before = None if after is None else after[1]
+            search = SortedRuns(
                 connection, packages, where, query.order, limit=limit, after=before
-            ).ids()
+            )
+            return search.ids() if among is None else search.among(among)
+
+    def _ids_by_texts(
+        self, query: Query, limit: int, after: tuple[int, int] | None, texts: TextConditions
+    ) -> list[int]:
+        """Return the row ids of runs whose texts fulfil what only a look at them can tell.
+
+        Nothing takes as long, so it is looked at one run after the other, until there are enough.
+        """
+        checks = texts.left_to_look_at(query.where)
+        found: list[int] = []
+        some = limit
+        while True:
+            ids = self._ids(query, some, after, texts)
+            for run_id in ids:
+                if all(check(run_id) for check in checks):
+                    found.append(run_id)
+                    if len(found) == limit:
+                        return found
+            if len(ids) < some:
+                return found
+            after = self._place(ids[-1])
+            some *= _GROWTH
+
+    def _place(self, run_id: int) -> tuple[int, int]:
+        """Return the cursor of a run."""
+        with self._database.driver.read() as connection:
+            row = connection.execute(START_OF_RUN, (run_id,)).fetchone()
+        return (0 if row is None else row[0], run_id)
 
     def last_values(self, uids: Sequence[str]) -> dict[str, dict[tuple[str | None, str], float]]:
         """Return the last value of every metric of runs; see `Store.last_values`."""

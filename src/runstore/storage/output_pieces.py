@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -31,3 +32,8 @@ def texts_in(data: bytes) -> list[str]:
     """Return the texts of the lines of a piece, without colours."""
     found: list[str] = _TEXT.findall(data.decode(errors="replace"))
     return [plain_text(text) for text in found] if b"\x1b" in data else found
+
+
+def checksum_of(data: bytes) -> int:
+    """Return what tells contents apart: 64 bits of a digest, as SQLite takes them."""
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big", signed=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from runstore.storage.artifacts import OutputPart
 from runstore.storage.database import Database
 from runstore.storage.objects import Objects
 from runstore.storage.output import read_lines
-from runstore.storage.output_pieces import pieces_of
+from runstore.storage.output_pieces import checksum_of, pieces_of
 from runstore.storage.search_index import FIELD_NUMBERS
 from runstore.storage.spool import uid_of
 from runstore.storage.text_candidates import Candidates
@@ -123,7 +122,7 @@ class RunTexts:
                 data = file.read(size)
         except OSError:
             pass
-        return Piece(first_line, data if zlib.crc32(data) == checksum else b"")
+        return Piece(first_line, data if checksum_of(data) == checksum else b"")
 
     def output_files(self, run_id: int) -> list[Path]:
         """Return the files of what a run printed, those left out that are gone or damaged."""

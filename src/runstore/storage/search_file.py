@@ -144,7 +144,7 @@ class SearchFile:
         raise reason
 
     def remove(self) -> str:
-        """Take a damaged file away, once nobody works with it.
+        """Take the file away, once nobody works with it.
 
         Returns:
             Where a file is now that is none of ours; empty when there was none.
@@ -155,7 +155,7 @@ class SearchFile:
         seen, kept = _identity(self.path), ""
         try:
             with self._lock(exclusive=True):
-                if _identity(self.path) != seen:
+                if seen is None or _identity(self.path) != seen:
                     return ""  # another process has done it
                 if not _is_ours(self.path):
                     kept = f"{self.path}.{time.time_ns()}"
@@ -163,7 +163,7 @@ class SearchFile:
                 for suffix in _SIDE_FILES:
                     self.path.with_name(SEARCH + suffix).unlink(missing_ok=True)
         except OSError as error:
-            reason = f"{self.path} is damaged and cannot be removed: {error.strerror or error}"
+            reason = f"{self.path} cannot be removed: {error.strerror or error}"
             raise UnusableIndexError(reason) from error
         return kept
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -22,7 +21,7 @@ from runstore.model.found_texts import TEXT_FIELDS
 from runstore.model.needed import fold
 from runstore.storage.database import Database
 from runstore.storage.objects import Objects
-from runstore.storage.output_pieces import pieces_of, texts_in
+from runstore.storage.output_pieces import checksum_of, pieces_of, texts_in
 from runstore.storage.search_file import make_anew
 
 FIELD_NUMBERS: Mapping[str, int] = {name: number for number, name in enumerate(TEXT_FIELDS)}
@@ -249,7 +248,7 @@ class SearchIndex:
     def _take_texts(self, run_id: int, texts: Sequence[str | None], known: Sequence[Any]) -> None:
         old = {field: (document, checksum) for field, document, checksum in known}
         for field, text in enumerate(texts):
-            checksum = zlib.crc32((text or "").encode(errors="replace"))
+            checksum = checksum_of((text or "").encode(errors="replace"))
             document, old_checksum = old.get(field, (None, None))
             if document is not None and (not text or checksum != old_checksum):
                 self._connection.execute(REMOVE_DOCUMENT, (document,))
@@ -303,7 +302,7 @@ class SearchIndex:
             for begin, data in pieces_of(file, taken):
                 texts = texts_in(data)
                 place = (run_id, OUTPUT_FIELD, part_id, begin, len(data), lines + 1)
-                self._add((*place, zlib.crc32(data)), "\n".join(texts))
+                self._add((*place, checksum_of(data)), "\n".join(texts))
                 taken, lines = begin + len(data), lines + len(texts)
                 if self._is_late():
                     break

@@ -6,17 +6,16 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from runstore.errors import RunstoreError
-from runstore.model.query import Compare, Missing
+from runstore.model.query import All, Compare, Field, Kind, Missing, Node, Op, Room
 from runstore.storage.drivers.functions import lend, take_back
 from runstore.storage.run_texts import RunTexts
 from runstore.storage.text_checks import Check, OutputCheck
 
-# So few runs are looked up one by one; from more, those are chosen that come first.
-_FEW = 50
-# More are not told to SQL: it asks for each run.
+# More runs are not told to SQL, which goes through all of them then.
 _MANY = 5_000
 
 Mark = Callable[[Any], str]
@@ -25,22 +24,43 @@ Mark = Callable[[Any], str]
 class TextConditions:
     """The conditions on texts of one search.
 
+    A comparison that every run found has to fulfil only narrows down what SQL finds; who searches
+    has to look at these runs, see `left_to_look_at`. Others, within `or` and `not`, SQL asks for.
+
     Attributes:
+        texts: The texts of the runs.
         failure: What went wrong with the index or a text: within a statement about runs it would
             be taken for an error of these.
-
-    Args:
-        texts: The texts of the runs.
     """
 
     def __init__(self, texts: RunTexts) -> None:
         self.texts = texts
         self.failure: Exception | None = None
         self._checks: dict[Compare, Check] = {}
+        self._looked_at: set[Compare] = set()
         self._lent: dict[Check, int] = {}
 
+    def node_of(self, check: Check) -> Node:
+        """Return what stands for a check in the tree of a query."""
+        node = Compare(_CHECKED, Op.EQUAL, len(self._checks))
+        self._checks[node] = check
+        return node
+
+    def left_to_look_at(self, where: Node) -> list[Callable[[int], bool]]:
+        """Return what has to be asked about each run that SQL finds, by its row id."""
+        parts = [where]
+        looks: list[Callable[[int], bool]] = []
+        while parts:
+            node = parts.pop()
+            if isinstance(node, All):
+                parts.extend(node.parts)
+            elif isinstance(node, Compare) and node.field.room is Room.OUTPUT:
+                self._looked_at.add(node)
+                looks.append(_look(self._check_of(node), is_refused=node.is_negated))
+        return looks
+
     def of_output(self, node: Compare | Missing, mark: Mark) -> str:
-        """Return a comparison of what a run `r` printed.
+        """Return a comparison of what a run `r` printed, or what narrows it down.
 
         Args:
             node: The comparison.
@@ -48,31 +68,35 @@ class TextConditions:
         """
         if isinstance(node, Missing):
             return f"(NOT {self._is_there(mark)})"
-        check = self._checks.get(node)
+        with self._watched():
+            check = self._check_of(node)
+            runs = check.runs(_MANY)
+        is_looked_at = node in self._looked_at
+        if node.is_negated:
+            there = self._is_there(mark)
+            return there if is_looked_at else f"({there} AND NOT {self._asked(check, mark)})"
+        parts = [] if runs is None else [f"r.id IN {_among(runs, mark)}"]
+        if not is_looked_at:
+            parts.append(self._asked(check, mark))
+        return f"({' AND '.join(parts) or '1 = 1'})"
+
+    def _check_of(self, node: Compare) -> Check:
+        plain = replace(node, is_negated=False)
+        check = self._checks.get(plain)
         if check is None:
-            with self._watched():
-                check = self._checks[node] = OutputCheck(node, self.texts)
-        if not node.is_negated:
-            return self.of_check(check, mark)
-        return f"({self._is_there(mark)} AND {self.of_check(check, mark)} IS NOT TRUE)"
+            check = self._checks[plain] = OutputCheck(plain, self.texts)
+        return check
 
     def _is_there(self, mark: Mark) -> str:
-        live = _among(self.texts.live_runs, mark)
         kept = "SELECT 1 FROM outputs v WHERE v.run_id = r.id AND v.size_bytes > 0"
-        return f"(EXISTS ({kept}) OR r.id IN {live})"
+        return f"(EXISTS ({kept}) OR r.id IN {_among(self.texts.live_runs, mark)})"
 
-    def of_check(self, check: Check, mark: Mark) -> str:
-        """Return a check of the run `r`, made only where it may be fulfilled."""
+    def _asked(self, check: Check, mark: Mark) -> str:
         token = self._lent.get(check)
         if token is None:
             token = self._lent[check] = lend(self._guarded(check))
-        with self._watched():
-            runs = check.runs(_MANY)
-        if runs is None:
-            return f"({_asked(token, mark)})"
-        # The sign keeps the engine from looking at all of them before it puts them in order.
-        sign = "" if len(runs) <= _FEW else "+"
-        return f"({sign}r.id IN {_among(runs, mark)} AND {_asked(token, mark)})"
+        # As a subquery it is asked last: nothing else takes as long.
+        return f"(SELECT fulfils({mark(token)}, r.id))"
 
     def _guarded(self, check: Check) -> Callable[[int], bool]:
         def fulfils(run_id: int) -> bool:
@@ -95,9 +119,11 @@ class TextConditions:
             take_back(token)
 
 
-def _asked(token: int, mark: Mark) -> str:
-    # As a subquery it is asked last: nothing else takes as long.
-    return f"(SELECT fulfils({mark(token)}, r.id))"
+_CHECKED = Field(Room.OUTPUT, "checked", Kind.NUMBER)
+
+
+def _look(check: Check, *, is_refused: bool) -> Callable[[int], bool]:
+    return (lambda run_id: not check(run_id)) if is_refused else check
 
 
 def _among(runs: Iterable[int], mark: Mark) -> str:

@@ -1,4 +1,4 @@
-"""Runs whose texts fulfil a condition, looked at one by one and no further than needed."""
+"""Runs whose texts may fulfil a condition, one after the other."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from runstore.storage.database import BEYOND_NEWEST
 from runstore.storage.drivers import Connection
 from runstore.storage.filters import Condition
 from runstore.storage.packages import PackageLists
-from runstore.storage.text_checks import Check
 from runstore.storage.text_conditions import TextConditions
 
 NEWEST = """
@@ -26,7 +25,6 @@ class TextRuns:
         packages: The captured lists of packages.
         where: What else is wanted of the runs.
         texts: The conditions on texts.
-        check: One more condition on texts.
     """
 
     def __init__(
@@ -35,23 +33,16 @@ class TextRuns:
         packages: PackageLists,
         where: Node,
         texts: TextConditions,
-        check: Check | None,
     ) -> None:
         self._connection = connection
         self._packages = packages
         self._where = where
         self._texts = texts
-        self._check = check
 
     def newest(self, limit: int, after: tuple[int, int] | None) -> list[int]:
-        """Return the row ids of what matches, the newest first.
-
-        Nothing costs as much as a look at texts: the last one is at the run that fills the page.
-        """
+        """Return the row ids of what matches as far as SQL can tell, the newest first."""
         condition = Condition(self._packages.accepted, in_order=True, texts=self._texts)
         where = condition.of(self._where)
-        if self._check is not None:
-            where = f"({where} AND {self._texts.of_check(self._check, condition.mark)})"
         text = NEWEST.format(kept=sql.KEPT, where=where)
         parameters = [*(after or BEYOND_NEWEST), *condition.parameters, limit]
         return [row[0] for row in self._connection.execute(text, parameters).fetchall()]

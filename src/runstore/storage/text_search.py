@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from runstore.errors import StoreError
+from runstore.errors import StoreError, StoreUnavailableError
 from runstore.model.legible import size_text
 from runstore.storage.database import Database
 from runstore.storage.objects import Objects
@@ -78,6 +78,23 @@ class TextSearch:
             except FileNotFoundError:
                 continue  # output was taken in, in this moment, and is elsewhere now
         return self._run_on(RunTexts(self._database, self._objects, self._live()), reason, work)
+
+    def forget(self) -> None:
+        """Take the index away, and with it what it holds of texts that are gone.
+
+        The next search makes it anew.
+
+        Raises:
+            StoreUnavailableError: Somebody searches just now, or it cannot be removed.
+        """
+        try:
+            self._remove()
+        except UnusableIndexError as error:
+            raise StoreUnavailableError(
+                f"The search index was not removed: {error}.",
+                kept="It is as it was.",
+                hint="Try again when nobody searches.",
+            ) from error
 
     def _remove(self) -> None:
         kept = self._file.remove()
