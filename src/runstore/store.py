@@ -810,7 +810,7 @@ class Store:
         from runstore.storage.text_search import TextSearch
 
         objects = Objects(self.path / OBJECTS)
-        return TextSearch(self.database, objects, self.spool, folder=self.path, tell=warn)
+        return TextSearch(self.database, objects, self.spool, tell=warn)
 
     def compare(
         self,

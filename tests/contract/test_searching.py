@@ -594,6 +594,48 @@ def test_the_index_may_be_deleted_at_any_time(store):
         (store.path / SEARCH).unlink()
 
 
+def test_who_may_not_read_the_runs_may_not_read_the_index(store):
+    (store.path / DATABASE).chmod(0o600)
+    store.start("fit", notes="some words", capture=False).finish()
+
+    found(store, "words")
+
+    assert (store.path / SEARCH).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_search_that_takes_long_says_so_once(store, monkeypatch):
+    monkeypatch.setattr(search_index, "_STEP_S", 0.0)
+    monkeypatch.setattr("runstore.storage.text_search._SLOW_S", 0.0)
+    for _ in range(5):
+        with store.start("fit", notes="some words", capture=False) as run:
+            printed(store, run, "more words\n")
+
+    with pytest.warns(StoreWarning) as said:
+        assert len(found(store, "words")) == 10
+
+    assert len(said) == 1
+    assert "takes in 4 more runs with 124 bytes of output" in str(said[0].message)
+
+
+def test_an_interrupted_search_goes_on_where_it_was(store, monkeypatch):
+    monkeypatch.setattr(search_index, "_STEP_S", 0.0)
+    for number in range(5):
+        store.start("fit", notes=f"note {number}", capture=False).finish()
+    steps = iter([None, None, KeyboardInterrupt])
+
+    def interrupted():
+        if next(steps) is not None:
+            raise KeyboardInterrupt
+
+    with store.texts._file.opened() as connection:
+        index = search_index.SearchIndex(connection, store.database, None)
+        with pytest.raises(KeyboardInterrupt):
+            index.catch_up(interrupted)
+        assert connection.execute("SELECT count(*) FROM documents").fetchone() == (3,)
+
+    assert len(found(store, "note")) == 5
+
+
 def is_known(store, sequence):
     """Tell whether the index knows a sequence of three characters."""
     with store.texts._file.opened() as connection:

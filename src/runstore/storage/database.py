@@ -141,12 +141,16 @@ def now_micros() -> int:
 class Database(Lookups):
     """The runs of one store.
 
-    Args:
+    Attributes:
         path: The SQLite file.
+
+    Args:
+        path: The same.
         create: Make it when missing.
     """
 
     def __init__(self, path: Path, *, create: bool = True) -> None:
+        self.path = path
         self.driver = SQLiteDriver(path, create=create)
         self._check_schema(path)
 

@@ -83,12 +83,13 @@ class SearchFile:
     """The file of the index of one store.
 
     Args:
-        folder: The store's folder.
+        database: The database of the runs; the index is beside it, for the same people.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.path = folder / SEARCH
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._folder = database.parent
+        self.path = self._folder / SEARCH
 
     @contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
@@ -114,11 +115,22 @@ class SearchFile:
         deadline = time.monotonic() + _BUSY_S
         while True:
             try:
+                self._make_file()
                 return _prepared(str(self.path), self._prepare)
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     return self._connect_read_only(error)
             time.sleep(random.uniform(0.001, 0.05))  # noqa: S311 - only spreads retries
+
+    def _make_file(self) -> None:
+        """Make an empty file that nobody may read who may not read the runs."""
+        with suppress(OSError):  # it is there; or cannot be made, which SQLite will tell
+            mode = self._database.stat().st_mode & 0o666
+            descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            try:
+                os.fchmod(descriptor, mode)
+            finally:
+                os.close(descriptor)
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Check whose file it is, and make what is not there."""

@@ -36,7 +36,6 @@ class TextSearch:
         database: The runs.
         objects: Where output is once a run has ended.
         spool: Where it is until then.
-        folder: Where the index is.
         tell: Is told what a person has to know: that it takes long, or that there is no index.
     """
 
@@ -46,14 +45,13 @@ class TextSearch:
         objects: Objects,
         spool: Spool,
         *,
-        folder: Path,
         tell: Callable[[str], None],
     ) -> None:
         self._database = database
         self._objects = objects
         self._spool = spool
         self._tell = tell
-        self._file = SearchFile(folder)
+        self._file = SearchFile(database.path)
         self._said: set[str] = set()
 
     def run(self, work: Callable[[TextConditions], T]) -> T:
