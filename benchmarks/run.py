@@ -20,6 +20,7 @@ SCRIPTS = (
     "processes.py",
     "comparing.py",
     "already_ran.py",
+    "searching.py",
     "sql_views.py",
 )
 

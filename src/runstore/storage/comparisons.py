@@ -29,13 +29,12 @@ class Comparison:
     def __init__(self) -> None:
         self.parameters: list[AnyValue] = []
 
-    def mark(self, value: AnyValue) -> str:
-        """Take a value as a parameter, and return its mark."""
+    def _mark(self, value: AnyValue) -> str:
         self.parameters.append(value)
         return "?"
 
     def _marks(self, values: Iterable[AnyValue]) -> str:
-        return ", ".join([self.mark(value) for value in values]) or "NULL"
+        return ", ".join([self._mark(value) for value in values]) or "NULL"
 
     def _checked(self, node: Compare, number: str, text: str) -> str:
         """Return a comparison of one value, with its negation."""
@@ -57,7 +56,7 @@ class Comparison:
             return self._text(op, str(wanted), column)
         if _is_nan(wanted):
             return f"({column} IS NULL)" if op is Op.EQUAL else FALSE
-        return f"{column} {op.value} {self.mark(wanted)}"
+        return f"{column} {op.value} {self._mark(wanted)}"
 
     def _cell(self, op: Op, wanted: AnyValue, number: str, text: str) -> str:
         if op in _TEXTUAL:
@@ -67,7 +66,7 @@ class Comparison:
         if isinstance(wanted, bool):
             if op is not Op.EQUAL:
                 return FALSE
-            return f"({text} = {self.mark(TRUTH[wanted])} AND {number} IS NOT NULL)"
+            return f"({text} = {self._mark(TRUTH[wanted])} AND {number} IS NOT NULL)"
         if isinstance(wanted, str):
             return self._quoted(op, wanted, number, text)
         if _is_nan(wanted):
@@ -76,7 +75,7 @@ class Comparison:
 
     def _number(self, op: Op, wanted: float, number: str, text: str) -> str:
         is_number = f"({text} IS NULL OR {text} NOT IN {BOOLS})"
-        return f"({number} {op.value} {self.mark(wanted)} AND {is_number})"
+        return f"({number} {op.value} {self._mark(wanted)} AND {is_number})"
 
     def _quoted(self, op: Op, wanted: str, number: str, text: str) -> str:
         """Return a comparison with a text in quotes; numbers may be quoted."""
@@ -85,7 +84,7 @@ class Comparison:
             if wanted == "None":
                 ways.append(f"({number} IS NULL AND {text} IS NULL)")
         else:
-            ways = [f"({number} IS NULL AND {text} {op.value} {self.mark(wanted)})"]
+            ways = [f"({number} IS NULL AND {text} {op.value} {self._mark(wanted)})"]
         as_number = number_in(wanted)
         if as_number is not None:
             ways.append(self._number(op, as_number, number, text))
@@ -95,10 +94,10 @@ class Comparison:
         """Return that a value is told by this text; a truth value is in any letters."""
         told = wanted.lower()
         if told not in TRUTH or told == wanted:
-            return f"{text} = {self.mark(wanted)}"
+            return f"{text} = {self._mark(wanted)}"
         return (
-            f"(({number} IS NULL AND {text} = {self.mark(wanted)})"
-            f" OR ({number} IS NOT NULL AND {text} = {self.mark(told)}))"
+            f"(({number} IS NULL AND {text} = {self._mark(wanted)})"
+            f" OR ({number} IS NOT NULL AND {text} = {self._mark(told)}))"
         )
 
     def _tag(self, wanted: str, number: str, text: str) -> str:
@@ -112,17 +111,17 @@ class Comparison:
 
     def _text(self, op: Op, wanted: str, text: str) -> str:
         if op is Op.CONTAINS:
-            return f"instr({text}, {self.mark(wanted)}) > 0"
+            return f"instr({text}, {self._mark(wanted)}) > 0"
         if op is Op.ILIKE:
-            return f"{text} LIKE {self.mark(_escaped(wanted))} ESCAPE '\\'"
+            return f"{text} LIKE {self._mark(_escaped(wanted))} ESCAPE '\\'"
         if op is Op.LIKE:
-            return f"{text} GLOB {self.mark(_globbed(wanted))}"
+            return f"{text} GLOB {self._mark(_globbed(wanted))}"
         needed = needed_text(wanted)
         # Finding a word takes the engine a tenth of what an expression takes.
         if needed and needed == wanted:
             return self._text(Op.CONTAINS, wanted, text)
-        first = f"instr({text}, {self.mark(needed)}) > 0 AND " if needed else ""
-        return f"({first}matches({self.mark(wanted)}, {text}))"
+        first = f"instr({text}, {self._mark(needed)}) > 0 AND " if needed else ""
+        return f"({first}matches({self._mark(wanted)}, {text}))"
 
 
 def joined(word: str, parts: Sequence[str]) -> str:

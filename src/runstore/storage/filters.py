@@ -139,7 +139,7 @@ class Condition(Comparison):
         if isinstance(node, Not):
             return f"({self.of(node.inner)} IS NOT TRUE)"
         if node.field.room is Room.OUTPUT and self._texts is not None:
-            return self._texts.of_output(node, self.mark)
+            return self._texts.of_output(node, self._mark)
         if isinstance(node, Missing):
             return self._missing(node)
         return self._compare(node)
@@ -189,9 +189,9 @@ class Condition(Comparison):
         """
         if node.field.room is Room.FACT:
             # Two statements: the engine would put all facts together before it looks at them.
-            filed = f"SELECT l.run_id FROM {_FILED.format(key=self.mark(node.field.key))}"
+            filed = f"SELECT l.run_id FROM {_FILED.format(key=self._mark(node.field.key))}"
             filed += f" AND {self._inner(node, _CELL, is_refused=is_refused)}"
-            loose = f"SELECT p.id FROM {_LOOSE.format(path=self.mark(_fact_path(node.field)))}"
+            loose = f"SELECT p.id FROM {_LOOSE.format(path=self._mark(_fact_path(node.field)))}"
             cells = (_FACT_NUMBER, _FACT_TEXT)
             loose += f" AND {self._inner(node, cells, is_refused=is_refused)}"
             return f"{filed} UNION ALL {loose}"
@@ -224,7 +224,7 @@ class Condition(Comparison):
     def values_of_run(self, field: Field) -> str:
         """Return the table `v` of a room, narrowed down to the field and to the run `r`."""
         if field.room is Room.FACT:
-            path = self.mark(_fact_path(field))
+            path = self._mark(_fact_path(field))
             return f"json_each(r.facts, {path}) v WHERE v.type <> 'null'"
         # The sign keeps the engine from the parameters of all runs, where it is about one.
         return f"{self._tables(field, '+')} AND v.run_id = r.id"
@@ -232,8 +232,8 @@ class Condition(Comparison):
     def values_of_all(self, field: Field) -> str:
         """Return the table `v` of a room, narrowed down to the field."""
         if field.room is Room.FACT:
-            key = self.mark(field.key)
-            return _FACTS.format(key=key, path=self.mark(_fact_path(field)))
+            key = self._mark(field.key)
+            return _FACTS.format(key=key, path=self._mark(_fact_path(field)))
         return self._tables(field, "")
 
     def _tables(self, field: Field, sign: str) -> str:
@@ -243,15 +243,15 @@ class Condition(Comparison):
             keys = self._marks(keys_of(field))
             return f"params v WHERE {sign}v.key IN ({keys}){self._set(field)}"
         if field.room is Room.METRIC:
-            key_id = f"(SELECT k.id FROM metric_keys k WHERE k.key = {self.mark(field.key)})"
+            key_id = f"(SELECT k.id FROM metric_keys k WHERE k.key = {self._mark(field.key)})"
             return f"metric_summaries v WHERE v.key_id = {key_id}{self._set(field)}"
         if field.room is Room.TAG:
-            return f"tags v WHERE v.key = {self.mark(field.key)}"
+            return f"tags v WHERE v.key = {self._mark(field.key)}"
         if field.room is Room.PACKAGE:
             return "run_documents v WHERE v.name = 'packages'"
         table = "artifacts" if field.room is Room.ARTIFACT else "inputs"
         name = _PARTS[field.room]["path"]
-        where = f"{name} = {self.mark(field.key)}" if field.key else "(1 = 1)"
+        where = f"{name} = {self._mark(field.key)}" if field.key else "(1 = 1)"
         return f"{table} v WHERE {where} AND {_PARTS[field.room][field.part]} IS NOT NULL"
 
     def _set(self, field: Field) -> str:
@@ -259,7 +259,7 @@ class Condition(Comparison):
             return ""
         return (
             " AND EXISTS (SELECT 1 FROM run_params s WHERE s.run_id = v.run_id"
-            f" AND s.set_index = v.set_index AND s.name = {self.mark(field.set_name)})"
+            f" AND s.set_index = v.set_index AND s.name = {self._mark(field.set_name)})"
         )
 
 
