@@ -61,45 +61,17 @@ _FIELDS: tuple[tuple[str, Type, Callable[[Run], Any]], ...] = (
 )
 
 
-class RunsTable:
-    """Runs as columns: their fields, then parameters, metrics (the last value) and tags.
-
-    Args:
-        runs: In the order of the rows.
-        metrics: Of each run, by uid: last values by set name and key.
-        sets: Whether there is a row for each parameter set, instead of one for each run. A row of
-            a run with several sets has those parameters that all sets agree on.
+class Table:
+    """Columns of one length, for data frames and files.
 
     Attributes:
-        columns: By name, in order: `params.lr`, `metrics.loss`, `tags.phase` …
+        columns: By name, in order; at least one.
     """
 
-    def __init__(
-        self,
-        runs: Iterable[Run],
-        metrics: Mapping[str, Mapping[tuple[str | None, str], float]],
-        *,
-        sets: bool = False,
-    ) -> None:
-        rows = list(_rows(runs, sets=sets))
-        self.columns: dict[str, Column] = {
-            name: Column(kind, [read(run) for run, _ in rows]) for name, kind, read in _FIELDS
-        }
-        if sets:
-            names = [None if at is None else run.parameter_sets[at].name for run, at in rows]
-            self.columns["set"] = Column(Type.TEXT, names)
-        params = [_params_of(run, at) for run, at in rows]
-        for key in _keys(params):
-            self.columns[f"params.{key}"] = _column([cells.get(key) for cells in params])
-        values = [_metrics_of(run, at, metrics.get(run.uid, {})) for run, at in rows]
-        for key in _keys(values):
-            self.columns[f"metrics.{key}"] = Column(Type.NUMBER, [one.get(key) for one in values])
-        tags = [run.tags for run, _ in rows]
-        for key in _keys(tags):
-            self.columns[f"tags.{key}"] = Column(Type.TEXT, [one.get(key) for one in tags])
+    columns: dict[str, Column]
 
     def __len__(self) -> int:
-        return len(self.columns["uid"].values)
+        return len(next(iter(self.columns.values())).values)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a `pandas.DataFrame`; missing values are `NA`, `NaT` or NaN.
@@ -170,6 +142,44 @@ class RunsTable:
         file = io.BytesIO()
         library("pyarrow.parquet", "arrow").write_table(table, file)
         return file.getvalue()
+
+
+class RunsTable(Table):
+    """Runs as columns: their fields, then parameters, metrics (the last value) and tags.
+
+    Args:
+        runs: In the order of the rows.
+        metrics: Of each run, by uid: last values by set name and key.
+        sets: Whether there is a row for each parameter set, instead of one for each run. A row of
+            a run with several sets has those parameters that all sets agree on.
+
+    Attributes:
+        columns: By name, in order: `params.lr`, `metrics.loss`, `tags.phase` …
+    """
+
+    def __init__(
+        self,
+        runs: Iterable[Run],
+        metrics: Mapping[str, Mapping[tuple[str | None, str], float]],
+        *,
+        sets: bool = False,
+    ) -> None:
+        rows = list(_rows(runs, sets=sets))
+        self.columns: dict[str, Column] = {
+            name: Column(kind, [read(run) for run, _ in rows]) for name, kind, read in _FIELDS
+        }
+        if sets:
+            names = [None if at is None else run.parameter_sets[at].name for run, at in rows]
+            self.columns["set"] = Column(Type.TEXT, names)
+        params = [_params_of(run, at) for run, at in rows]
+        for key in _keys(params):
+            self.columns[f"params.{key}"] = _column([cells.get(key) for cells in params])
+        values = [_metrics_of(run, at, metrics.get(run.uid, {})) for run, at in rows]
+        for key in _keys(values):
+            self.columns[f"metrics.{key}"] = Column(Type.NUMBER, [one.get(key) for one in values])
+        tags = [run.tags for run, _ in rows]
+        for key in _keys(tags):
+            self.columns[f"tags.{key}"] = Column(Type.TEXT, [one.get(key) for one in tags])
 
 
 def _rows(runs: Iterable[Run], *, sets: bool) -> Iterator[tuple[Run, int | None]]:

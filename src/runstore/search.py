@@ -60,8 +60,7 @@ def found_runs(
         raise UsageError(f"A page has 1 to {PAGE_LIMIT} runs, not {limit}.")
     finder = Finder(store.database)
     fields = query.fields()
-    if any(one.room is Room.RUN and one.key in _SETTLED for one in fields):
-        store.evidence.settled(finder.unfinished())
+    settle(store, fields)
     before = None if after is None else read_cursor(after)
     wanted = 2**62 if limit is None else limit + 1
     if check_of is None and not any(one.room is Room.OUTPUT for one in fields):
@@ -75,6 +74,12 @@ def found_runs(
         return finder.find(asked, limit=wanted, after=before, texts=texts)
 
     return store.texts.run(find)
+
+
+def settle(store: Store, fields: Iterable[Field]) -> None:
+    """Look whether runs are still executed, where fields are asked for that it changes."""
+    if any(one.room is Room.RUN and one.key in _SETTLED for one in fields):
+        store.evidence.settled(Finder(store.database).unfinished())
 
 
 def query_of(store: Store, where: str | Query, experiment: str | None) -> Query:

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from runstore.model.deletion import Collected, Deletion
     from runstore.model.findings import Finding
     from runstore.model.found_texts import FoundTexts
+    from runstore.model.groups import RunGroup
     from runstore.model.metrics import MetricSummary, Series
     from runstore.model.output import OutputLine
     from runstore.model.query import Query
@@ -749,6 +750,34 @@ class Store:
         from runstore.search import found_page, query_of
 
         return found_page(self, query_of(self, where, experiment), limit, after)
+
+    def group(
+        self,
+        by: str,
+        where: str | Query = "",
+        *,
+        experiment: str | None = None,
+        metrics: Sequence[str] = (),
+    ) -> tuple[RunGroup, ...]:
+        """Return runs in groups by the value of a field, the group with the latest start first.
+
+        The database counts; runs themselves are not read.
+
+        Args:
+            by: A field of the filter language: `experiment`, `status`, `params.lr`, `tags.phase`.
+                A run of several sets is in the group of each of their values.
+            where: Only runs that this filter accepts.
+            experiment: Only runs of this experiment.
+            metrics: Keys of metrics whose last values are summed up.
+
+        Raises:
+            FilterError: The filter cannot be read, or there is no such field.
+            NotFoundError: There is no such experiment.
+            UsageError: Runs cannot be grouped by this field.
+        """
+        from runstore.grouped_runs import group_runs
+
+        return group_runs(self, by, where, experiment, metrics)
 
     def grep(
         self,

@@ -18,6 +18,7 @@ from runstore.model.status import Status
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 # Never by colour alone: the word stands beside it.
 STATUS_STYLES: Mapping[str, str] = {
@@ -104,10 +105,20 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Non
         for row in safe:
             click.echo("\t".join(row))
         return
+    drawn = console()
+    drawn.print(_drawn(columns, safe, drawn), crop=False)
+
+
+def drawn_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:
+    """Return what `print_table` draws on a terminal."""
+    safe = [[terminal_safe(cell).replace("\t", " ") for cell in row] for row in rows]
+    return _drawn(columns, safe, console())
+
+
+def _drawn(columns: Sequence[Column], safe: Sequence[Sequence[str]], drawn: Console) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    drawn = console()
     widths = _widths(columns, safe, drawn.width)
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
     for place in widths:
@@ -121,7 +132,7 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Non
                 for place, width in widths.items()
             )
         )
-    drawn.print(table, crop=False)
+    return table
 
 
 def _cropped(text: str, column: Column, width: int) -> str:

@@ -19,10 +19,11 @@ from runstore.model.legible import duration_text, local_time
 from runstore.model.query_fields import nearest
 
 if TYPE_CHECKING:
-    from runstore.runs_table import Column, RunsTable
+    from runstore.runs_table import Column, RunsTable, Table
 
 FORMATS = ("table", "json", "jsonl", "csv", "markdown", "parquet")
 _USUAL = ("run", "status", "started", "duration")
+_FOR_PEOPLE = frozenset({"table", "markdown"})
 _WIDEST = 1_000
 
 
@@ -53,13 +54,18 @@ def print_runs(table: RunsTable, names: Sequence[str], form: str) -> None:
         names: Columns; none for all, or for the usual ones where people look.
         form: The format.
     """
+    is_for_people = form in _FOR_PEOPLE
+    usual = [*_USUAL, "params", "metrics", "tags"] if is_for_people else list(table.columns)
+    print_table_of(table, list(chosen(table, names or usual)), form)
+
+
+def print_table_of(table: Table, names: Sequence[str], form: str) -> None:
+    """Print these columns of a table in one of `FORMATS`."""
     if form == "parquet":
         _print_parquet(table, names)
         return
-    is_for_people = form in {"table", "markdown"}
-    usual = [*_USUAL, "params", "metrics", "tags"] if is_for_people else list(table.columns)
-    columns = chosen(table, names or usual)
-    _PRINT[form](columns, _rows(columns, for_people=is_for_people))
+    columns = {name: table.columns[name] for name in names}
+    _PRINT[form](columns, _rows(columns, for_people=form in _FOR_PEOPLE))
 
 
 def _rows(columns: dict[str, Column], *, for_people: bool) -> Iterator[list[Any]]:
@@ -141,13 +147,12 @@ def _markdown(texts: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("<", "&lt;") for cell in cells) + " |"
 
 
-def _print_parquet(table: RunsTable, names: Sequence[str]) -> None:
+def _print_parquet(table: Table, names: Sequence[str]) -> None:
     if output.is_terminal():
         raise UsageError(
             "Parquet is no text for a terminal.", hint="Write: runstore ls --format parquet > FILE"
         )
-    wanted = list(chosen(table, names)) if names else list(table.columns)
-    sys.stdout.buffer.write(table.to_parquet(wanted))
+    sys.stdout.buffer.write(table.to_parquet(names))
     sys.stdout.buffer.flush()
 
 

@@ -35,7 +35,7 @@ START_OF_RUN = "SELECT started_at FROM runs WHERE id = ?"
 _AT_ONCE = 500
 # Where looks at texts refuse many runs, ever more of them are asked for at once.
 _GROWTH = 4
-_FACTS = 24  # the place of facts in `statements.RUN_COLUMNS`, and behind it of the block
+_FACTS = 24  # the place of facts in `statements.RUN_COLUMNS`; behind it block and deletion
 
 
 class Found(NamedTuple):
@@ -62,7 +62,7 @@ class Finder:
         """
         with self._database.driver.read() as connection:
             found = connection.execute(sql.UNFINISHED_RUNS).fetchall()
-        return [run_from_row((*row[:_FACTS], None, None), (), {}) for row in found]
+        return [run_from_row((*row[:_FACTS], None, None, None), (), {}) for row in found]
 
     def find(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
 
@@ -10,6 +10,7 @@ from runstore.cli import output
 from runstore.cli.completions import complete_experiments
 from runstore.cli.context import open_store
 from runstore.cli.words import filter_text, is_filter
+from runstore.errors import UsageError
 from runstore.model.legible import local_time
 from runstore.model.run import Run
 from runstore.pages import Page
@@ -45,6 +46,13 @@ _SETS_SHOWN = 3
 )
 @click.option("--sets", is_flag=True, help="A row for each parameter set of a run.")
 @click.option(
+    "--group-by",
+    metavar="FIELD",
+    help="A row for each value of a field, such as experiment, status, params.model; --columns"
+    " names metrics to sum up.",
+)
+@click.option("--watch", "is_watched", is_flag=True, help="Keep the list up to date until q.")
+@click.option(
     "--format",
     "form",
     type=click.Choice(("table", "json", "jsonl", "csv", "markdown", "parquet")),
@@ -60,8 +68,10 @@ def command(
     sort: str | None,
     columns: str | None,
     form: str,
+    group_by: str | None,
     *,
     sets: bool,
+    is_watched: bool,
     as_json: bool,
 ) -> None:
     """List runs, newest first; all of them, those of EXPERIMENT, or those that FILTER accepts.
@@ -71,16 +81,25 @@ def command(
     runstore ls "params.lr > 0.01 and status = error"
     runstore ls mnist --sort metrics.loss.min --columns run,params,metrics.loss
     runstore ls @good
+    runstore ls --group-by experiment --columns metrics.acc
+    runstore ls "status = running" --watch
 
     @good is a filter kept with `runstore query save good "…"`.
     In a pipe there is one line per run with tabs between the columns.
     """  # noqa: D301 - click keeps lines after the mark as they are
+    form = "json" if as_json and (group_by or columns or sets or form != "table") else form
     with open_store() as store:
+        if group_by is not None:
+            _print_groups(store, words, group_by, sort, columns, limit, form)
+            return
+        if is_watched:
+            _watch(store, lambda: _found(store, words, sort, limit, after), as_json=as_json)
+            return
         page = _found(store, words, sort, limit, after)
         if form != "table" or columns or sets:
             from runstore.cli.run_formats import print_runs
 
-            print_runs(page.table(sets=sets), _names(columns), "json" if as_json else form)
+            print_runs(page.table(sets=sets), _names(columns), form)
             _tell_more(page)
             return
     if as_json:
@@ -91,6 +110,38 @@ def command(
         return
     output.print_table(_COLUMNS, [_row(run) for run in page])
     _tell_more(page)
+
+
+def _print_groups(
+    store: Store,
+    words: Sequence[str],
+    by: str,
+    sort: str | None,
+    columns: str | None,
+    limit: int,
+    form: str,
+) -> None:
+    from runstore.cli.grouping import print_groups
+
+    experiment, where = _asked(store, words)
+    print_groups(
+        store,
+        by,
+        experiment,
+        where,
+        sort=sort,
+        columns=_names(columns),
+        limit=limit,
+        form=form,
+    )
+
+
+def _watch(store: Store, read: Callable[[], Page[Run]], *, as_json: bool) -> None:
+    from runstore.cli.watching import watch
+
+    if as_json:
+        raise UsageError("--watch is for people.", hint="Leave out --json, or --watch.")
+    watch(store, read, lambda page: output.drawn_table(_COLUMNS, [_row(run) for run in page]))
 
 
 def _tell_more(page: Page[Run]) -> None:
@@ -106,12 +157,17 @@ def _found(
     store: Store, words: Sequence[str], sort: str | None, limit: int, after: str | None
 ) -> Page[Run]:
     """Return the page that was asked for; what has no sign of a filter is an experiment."""
-    experiment = words[0] if words and not is_filter(words[0]) else None
-    filters = [filter_text(store, word) for word in words[experiment is not None :]]
-    if not filters and sort is None:
+    experiment, where = _asked(store, words)
+    if not where and sort is None:
         return store.list(experiment, limit=limit, after=after)
-    text = " ".join([*filters, *([f"order by {sort}"] if sort else [])])
+    text = f"{where} order by {sort}" if sort else where
     return store.find(text, experiment=experiment, limit=limit, after=after)
+
+
+def _asked(store: Store, words: Sequence[str]) -> tuple[str | None, str]:
+    """Return the experiment and the filter, where there is one."""
+    experiment = words[0] if words and not is_filter(words[0]) else None
+    return experiment, " ".join(filter_text(store, one) for one in words[experiment is not None :])
 
 
 def _row(run: Run) -> tuple[str, ...]:

@@ -1,0 +1,116 @@
+"""Runs in groups, as rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from runstore.errors import UsageError
+from runstore.model.groups import RunGroup
+from runstore.model.query import Field, Kind, Query, Room
+from runstore.model.status import Status
+from runstore.runs_table import Column, Table, Type
+from runstore.search import found_runs, query_of, settle
+from runstore.storage.grouping import Grouping
+
+if TYPE_CHECKING:
+    from runstore.store import Store
+
+_SPREAD = ("min", "mean", "max")
+
+
+def group_runs(
+    store: Store, by: str, where: str | Query, experiment: str | None, metrics: Sequence[str]
+) -> tuple[RunGroup, ...]:
+    """Return runs in groups; see `Store.group`."""
+    field = _field_of(by)
+    query = query_of(store, where, experiment)
+    settle(store, (*query.fields(), field))
+    if any(one.room is Room.OUTPUT for one in query.fields()):
+        ids = [one.cursor[1] for one in found_runs(store, query, None, None)]
+        return tuple(Grouping(store.database, field).groups(ids, metrics))
+    return tuple(Grouping(store.database, field).groups(query.where, metrics))
+
+
+def _field_of(by: str) -> Field:
+    """Return the field that runs are grouped by: what they have an order by, but for times."""
+    from runstore.model.query_text import parse_query
+
+    order = parse_query(f"order by {by}").order
+    if len(order) != 1 or order[0].is_descending or order[0].field.room is Room.METRIC:
+        raise UsageError(
+            f"Runs cannot be grouped by {by!r}.",
+            hint="Group by experiment, status, params.lr, tags.phase and the like.",
+        )
+    if order[0].field.kind in {Kind.MOMENT, Kind.DURATION}:
+        raise UsageError(f"Runs cannot be grouped by a time such as {by!r}.")
+    return order[0].field
+
+
+class GroupsTable(Table):
+    """Groups as columns: the value, counts by status, the last run, and spreads of metrics.
+
+    Args:
+        by: What the runs are grouped by.
+        groups: The groups, in the order of the rows.
+        metrics: Keys of the metrics.
+    """
+
+    def __init__(self, by: str, groups: Sequence[RunGroup], metrics: Sequence[str]) -> None:
+        self.columns = {
+            by: _values(groups),
+            "runs": Column(Type.WHOLE, [one.runs for one in groups]),
+            **{
+                status.value: Column(
+                    Type.WHOLE, [one.statuses.get(status.value, 0) for one in groups]
+                )
+                for status in Status
+                if any(status.value in one.statuses for one in groups)
+            },
+            "last run": Column(Type.TEXT, [one.last_reference for one in groups]),
+            "started": Column(Type.MOMENT, [one.last_started_at for one in groups]),
+        }
+        for key in metrics:
+            spreads = [one.metrics.get(key) for one in groups]
+            for name in _SPREAD:
+                values = [None if one is None else getattr(one, name) for one in spreads]
+                self.columns[f"metrics.{key}.{name}"] = Column(Type.NUMBER, values)
+
+
+def _values(groups: Sequence[RunGroup]) -> Column:
+    """Return the column of what tells groups apart: of one type, or else as texts."""
+    values: list[Any] = [one.value for one in groups]
+    kinds = {type(one) for one in values if one is not None}
+    if kinds == {bool}:
+        return Column(Type.FLAG, values)
+    if kinds and kinds <= {int, float}:
+        return Column(Type.NUMBER, [None if one is None else float(one) for one in values])
+    return Column(Type.TEXT, [_as_text(one) for one in values])
+
+
+def _as_text(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else value
+
+
+def sorted_by(groups: Sequence[RunGroup], by: str, text: str) -> list[RunGroup]:
+    """Return groups in the order of one of their columns: `runs desc`, `metrics.acc.max`.
+
+    Raises:
+        UsageError: There is no such column.
+    """
+    name, _, direction = text.strip().partition(" ")
+    metrics = list(dict.fromkeys(key for one in groups for key in one.metrics))
+    columns = GroupsTable(by, groups, metrics).columns
+    if name not in columns or direction.strip().lower() not in {"", "asc", "desc"}:
+        raise UsageError(
+            f"Groups cannot be sorted by {text!r}.",
+            hint=f"Sort by one of: {', '.join(columns)}; with desc for the largest first.",
+        )
+    values = dict(enumerate(columns[name].values))
+    known = [place for place, value in values.items() if value is not None]
+    is_down = direction.strip().lower() == "desc"
+    known.sort(key=values.__getitem__, reverse=is_down)
+    unknown = [place for place, value in values.items() if value is None]
+    return [groups[place] for place in known + unknown]

@@ -1,0 +1,135 @@
+"""Runs in groups by the value of a field: counted and summed up by the database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Union
+
+from runstore.model.groups import RunGroup, Spread
+from runstore.model.query import Field, Kind, Node, Room
+from runstore.model.query_match import TRUTH
+from runstore.model.status import Status
+from runstore.storage import statements as sql
+from runstore.storage.database import Database
+from runstore.storage.drivers import Connection
+from runstore.storage.filters import EVERY_ROOM, Condition, column_of_run
+from runstore.storage.packages import PackageLists
+from runstore.storage.rows import from_micros
+
+_STATUSES = tuple(Status)
+_COUNTS = ", ".join(
+    f"sum(CASE WHEN r.status = '{one.value}' THEN 1 ELSE 0 END)" for one in _STATUSES
+)
+# A run of several sets may have several values; it counts once for each.
+_VALUES = "(SELECT DISTINCT v.run_id AS run_id, {number} AS a, {text} AS b FROM {tables}) g"
+GROUPS = """
+    SELECT {key}, count(*), max(r.started_at), max(r.id), {counts}
+    FROM runs r {join} WHERE {kept} AND {where} GROUP BY {key}
+"""
+SPREADS = """
+    SELECT {key}, min(m.last), avg(m.last), max(m.last)
+    FROM runs r {join} JOIN metric_summaries m ON m.run_id = r.id
+        AND m.key_id = (SELECT k.id FROM metric_keys k WHERE k.key = ?)
+    WHERE {kept} AND {where} AND m.last IS NOT NULL GROUP BY {key}
+"""
+REFERENCES = "SELECT id, reference FROM runs WHERE id IN (SELECT value FROM json_each(?))"
+_AMONG = "r.id IN (SELECT value FROM json_each(?))"
+
+Key = tuple[Any, Any]
+Value = Union[str, float, bool, None]
+
+
+class Grouping:
+    """Puts the runs of one store into groups.
+
+    Args:
+        database: The open database.
+        field: What they are grouped by.
+    """
+
+    def __init__(self, database: Database, field: Field) -> None:
+        self._driver = database.driver
+        self._field = field
+
+    def groups(self, where: Node | Sequence[int], metrics: Sequence[str]) -> list[RunGroup]:
+        """Return the groups, the one with the latest start first.
+
+        Args:
+            where: Which runs: a condition without output, or row ids.
+            metrics: Keys of the metrics to sum up.
+        """
+        with self._driver.read() as connection:
+            rows = self._rows(connection, GROUPS, where)
+            spreads = {
+                key: {row[:2]: row[2:] for row in self._rows(connection, SPREADS, where, key)}
+                for key in metrics
+            }
+            ids = json.dumps([row[4] for row in rows])
+            names = dict(connection.execute(REFERENCES, (ids,)).fetchall())
+        made = [self._group(row, names, spreads) for row in rows]
+        return sorted(made, key=lambda one: one.last_started_at, reverse=True)
+
+    def _rows(
+        self, connection: Connection, statement: str, where: Node | Sequence[int], *marks: str
+    ) -> list[tuple[Any, ...]]:
+        condition = Condition(PackageLists(connection).accepted, from_sets=EVERY_ROOM)
+        key, join = self._key(condition)
+        before = len(condition.parameters)
+        if isinstance(where, (list, tuple)):
+            condition.parameters.append(json.dumps(where))
+            text = _AMONG
+        else:
+            text = condition.of(where)  # type: ignore[arg-type] # a node, which is no sequence
+        made = statement.format(key=key, join=join, kept=sql.KEPT, where=text, counts=_COUNTS)
+        parameters = [*condition.parameters[:before], *marks, *condition.parameters[before:]]
+        found = connection.execute(made, parameters).fetchall()
+        return [tuple(row) for row in found]
+
+    def _key(self, condition: Condition) -> tuple[str, str]:
+        """Return the two columns of the value, and what joins them to the run `r`."""
+        field = self._field
+        if field.room is Room.RUN:
+            if field.key == "experiment_name":
+                return "x.name, NULL", "JOIN experiments x ON x.id = r.experiment_id"
+            return f"{column_of_run(field)}, NULL", ""
+        number, text = condition.cells(field)
+        values = _VALUES.format(
+            number="NULL" if number == text else number,
+            text=text,
+            tables=condition.values_of_all(field),
+        )
+        return "g.a, g.b", f"LEFT JOIN {values} ON g.run_id = r.id"
+
+    def _group(
+        self,
+        row: tuple[Any, ...],
+        names: Mapping[int, str],
+        spreads: Mapping[str, Mapping[Key, tuple[Any, ...]]],
+    ) -> RunGroup:
+        key: Key = (row[0], row[1])
+        counts = zip(_STATUSES, row[5:], strict=True)
+        return RunGroup(
+            value=self._value(*key),
+            runs=row[2],
+            statuses={status.value: count for status, count in counts if count},
+            last_reference=names[row[4]],
+            last_started_at=from_micros(row[3]),
+            metrics=dict(_spreads_of(key, spreads)),
+        )
+
+    def _value(self, number: Any, text: Any) -> Value:
+        """Return a value as people know it: truth values are kept as numbers and texts."""
+        if self._field.room is Room.RUN:
+            return bool(number) if self._field.kind is Kind.FLAG and number is not None else number
+        if text in TRUTH and number is not None:
+            return bool(text == TRUTH[1])
+        return number if text is None else str(text)
+
+
+def _spreads_of(
+    key: Key, spreads: Mapping[str, Mapping[Key, tuple[Any, ...]]]
+) -> Iterator[tuple[str, Spread]]:
+    for name, by_key in spreads.items():
+        if key in by_key:
+            yield name, Spread(*by_key[key])

@@ -1,0 +1,180 @@
+"""ls --group-by and ls --watch, as their users see them."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+
+import pytest
+
+from commands import messages, runstore
+from runstore import Store
+from runstore.errors import FilterError, UsageError
+from runstore.model.query import Room
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with Store.open(tmp_path / ".runstore") as store:
+        for n in range(8):
+            name, model = ("fit", "train")[n % 2], ("tree", "svm", None)[n % 3]
+            params = {"lr": n % 2 / 10} | ({"model": model} if model else {})
+            run = store.start(name, params=params, capture=False)
+            run.log(acc=n / 10)
+            run.tags.update({"keep": ""} if n < 2 else {})
+            run.finish("error" if n == 3 else "complete")
+    return tmp_path
+
+
+def groups(folder, *words):
+    return json.loads(runstore("ls", *words, "--format", "json", cwd=folder).stdout)
+
+
+def test_a_row_for_each_experiment(folder):
+    found = groups(folder, "--group-by", "experiment")
+
+    assert [(one["experiment"], one["runs"], one["complete"], one["error"]) for one in found] == [
+        ("train", 4, 3, 1),
+        ("fit", 4, 4, 0),
+    ]
+    assert found[0]["last run"].startswith("train_4_")
+
+
+def test_parameters_and_tags_group_too_and_what_has_none_is_a_group(folder):
+    models = groups(folder, "--group-by", "params.model")
+    tags = groups(folder, "--group-by", "tags.keep")
+
+    assert {one["params.model"]: one["runs"] for one in models} == {"tree": 3, "svm": 3, None: 2}
+    assert {one["tags.keep"]: one["runs"] for one in tags} == {"": 2, None: 6}
+
+
+def test_metrics_are_summed_up(folder):
+    found = groups(folder, "--group-by", "experiment", "--columns", "metrics.acc")
+
+    assert [
+        (one["metrics.acc.min"], round(one["metrics.acc.mean"], 6), one["metrics.acc.max"])
+        for one in found
+    ] == [(0.1, 0.4, 0.7), (0.0, 0.3, 0.6)]
+
+
+def test_filters_experiments_and_orders_count(folder):
+    found = groups(folder, "fit", "params.model is not missing", "--group-by", "params.model")
+    by_best = groups(
+        folder, "--group-by", "params.model", "--columns", "metrics.acc", "--sort",
+        "metrics.acc.max desc",
+    )  # fmt: skip
+
+    assert sum(one["runs"] for one in found) == 3
+    assert [one["params.model"] for one in by_best] == ["svm", "tree", None]
+
+
+def test_a_table_for_people_and_for_pipes(folder):
+    ended = runstore("ls", "--group-by", "status", cwd=folder)
+
+    assert [line.split("\t")[:2] for line in ended.stdout.splitlines()] == [
+        ["status", "runs"],
+        ["complete", "7"],
+        ["error", "1"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["started"], "cannot be grouped by a time"),
+        (["metrics.acc"], "cannot be grouped by 'metrics.acc'"),
+        (["experiment", "--columns", "notes"], "have no column 'notes'"),
+        (["experiment", "--sort", "nothing"], "cannot be sorted by 'nothing'"),
+        (["statu"], "Did you mean 'status'"),
+    ],
+)
+def test_what_makes_no_sense_is_said(folder, words, told):
+    ended = runstore("ls", "--group-by", *words, cwd=folder)
+
+    assert ended.returncode == 2
+    assert any(told in line for line in messages(ended)), ended.stderr
+
+
+def test_groups_agree_with_the_runs_themselves(folder):
+    with Store.open(folder / ".runstore") as store:
+        run = store.start("sets", params=[{"lr": 0.1}], capture=False)
+        run.finish()
+        store.delete("fit#1")
+        for field in ("experiment", "status", "params.lr", "tags.keep", "dirty", "set"):
+            for where in ("", "params.lr = 0.1", "output is missing"):
+                found = store.group(field, where)
+
+                runs = store.find(where, limit=None)
+                assert sum(one.runs for one in found) == len(runs), (field, where)
+                assert sum(sum(one.statuses.values()) for one in found) == len(runs)
+
+
+def test_no_field_of_the_language_breaks_it(folder):
+    with Store.open(folder / ".runstore") as store:
+        for room in Room:
+            try:
+                store.group(f"{room.value}.x")
+            except (FilterError, UsageError):
+                continue
+
+
+def test_in_a_pipe_there_is_nothing_to_watch(folder):
+    ended = runstore("ls", "--watch", cwd=folder)
+
+    assert ended.returncode == 2
+    assert "--watch draws on a terminal" in ended.stderr
+
+
+def test_a_watched_list_shows_what_happens_until_it_is_left(folder):
+    outside, inside = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "40"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runstore", "ls", "fresh", "--watch"],
+        cwd=folder,
+        env=environment,
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        start_new_session=True,
+    )
+    os.close(inside)
+    seen = b""
+
+    def read_until(word, since=0):
+        nonlocal seen
+        end = time.monotonic() + 30
+        while word not in seen[since:] and time.monotonic() < end:
+            seen += os.read(outside, 65536)
+        assert word in seen[since:], seen
+
+    read_until(b"no experiment 'fresh'")
+    process.wait(timeout=30)
+    assert process.returncode == 3
+    os.close(outside)
+
+    outside, inside = pty.openpty()
+    seen = b""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runstore", "ls", "--watch"],
+        cwd=folder,
+        env=environment,
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        start_new_session=True,
+    )
+    os.close(inside)
+    read_until(b"train_4_")
+    with Store.open(folder / ".runstore") as store:
+        run = store.start("fresh", capture=False)
+        read_until(b"fresh_1_")
+        here = len(seen)
+        read_until(b"running", here)
+        run.finish()
+        here = len(seen)
+        read_until(b"complete", here)
+    os.write(outside, b"q")
+    assert process.wait(timeout=30) == 0
+    os.close(outside)
