@@ -262,7 +262,10 @@ class PutAside:
     def _take_output_file(self, path: Path) -> None:
         artifacts = self._store.artifacts
         with artifacts.objects.in_use():
-            kept: Contents = artifacts.objects.keep_file(path)
+            try:
+                kept: Contents = artifacts.objects.keep_file(path)
+            except FileNotFoundError:
+                return  # who opened the store meanwhile took it in
             artifacts.table.put_output(uid_of(path), OutputPart(path.name, *kept))
         path.unlink(missing_ok=True)
 
