@@ -1,5 +1,6 @@
 """--if-done on the command line, and sweeps that go on where they were killed."""
 
+import json
 import os
 import signal
 import subprocess
@@ -69,6 +70,18 @@ def test_the_nearest_is_told_with_what_differs(project):
     ended = runstore("run", "fit", "--set", "lr=0.3", "--if-done", "warn", cwd=project)
 
     assert "the nearest earlier run is fit_1 (complete); differs in lr: 0.1 → 0.3" in ended.stderr
+
+
+def test_similar_lists_the_nearest_runs_and_what_differs(project):
+    for lr in ("0.1", "0.2", "0.3"):
+        runstore("run", "fit", "--set", f"lr={lr}", cwd=project)
+
+    listed = runstore("similar", "fit#3", cwd=project).stdout.splitlines()
+    told = json.loads(runstore("similar", "fit#3", "-n", "1", "--json", cwd=project).stdout)
+
+    assert [line.split("\t")[0][:5] for line in listed] == ["run", "fit_2", "fit_1"]
+    assert listed[1].endswith("lr: 0.2 → 0.3")
+    assert [one["differences"][0]["key"] for one in told["similar"]] == ["lr"]
 
 
 def test_a_project_may_choose(project):

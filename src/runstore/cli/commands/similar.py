@@ -1,0 +1,76 @@
+"""runstore similar: the runs of an experiment that are nearest to one of its runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runstore.cli import output
+from runstore.cli.comparisons.options import json_option
+from runstore.cli.completions import complete_runs
+from runstore.cli.context import open_store
+
+if TYPE_CHECKING:
+    from runstore.already_ran.likeness import Similar
+    from runstore.model.run import Run
+
+_COLUMNS = (
+    output.Column("run", narrowest=26, rank=0, keeps_end=True),
+    output.Column("status", narrowest=11, rank=2, styles=output.STATUS_STYLES),
+    output.Column("differs in", narrowest=20, rank=1),
+)
+
+
+@click.command(short_help="List the runs that are nearest to a run.")
+@click.argument("run", shell_complete=complete_runs)
+@click.option(
+    "-n",
+    "--limit",
+    default=5,
+    show_default=True,
+    type=click.IntRange(1, 100),
+    help="Runs at most.",
+)
+@json_option
+def command(run: str, limit: int, *, as_json: bool) -> None:
+    """List runs of the same experiment whose parameters differ least from those of RUN.
+
+    Of each is told what differs: parameters, code, program, inputs; first its own value, then
+    that of RUN. The newest 100 runs are looked at, and 100 of any age that share values which few
+    runs have.
+    """
+    with open_store() as store:
+        meant = store.get(run)
+        found = store.similar(meant, limit=limit)
+        if as_json:
+            output.print_json(_as_json(meant, found))
+        elif found:
+            output.print_table(_COLUMNS, [_row(one) for one in found])
+        else:
+            told = output.terminal_safe(meant.experiment_name)
+            click.echo(f"runstore: there is no other run of {told}.", err=True)
+
+
+def _row(one: Similar) -> tuple[str, str, str]:
+    from runstore.already_ran.texts import differences_text
+
+    told = differences_text(one.differences) or "; ".join(one.unknown) or "nothing"
+    return one.run.reference, one.run.status.value, told
+
+
+def _as_json(meant: Run, found: tuple[Similar, ...]) -> dict[str, Any]:
+    from runstore.cli.comparisons.as_json import difference_as_json, run_name_as_json
+
+    return {
+        "run": run_name_as_json(meant),
+        "similar": [
+            {
+                **run_name_as_json(one.run),
+                "status": one.run.status.value,
+                "differences": [difference_as_json(each) for each in one.differences],
+                "unknown": list(one.unknown),
+            }
+            for one in found
+        ],
+    }
