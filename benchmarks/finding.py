@@ -13,7 +13,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from runs_to_find import fill
 
@@ -22,7 +24,7 @@ from runstore.config import DATABASE
 from runstore.model.query_text import parse_query
 
 SIZES = (10_000, 100_000)
-ROUNDS = 15
+ROUNDS = 21
 PROCESSES = 11
 LONGEST = (
     "params.lr > 0.01 and (status = 'error' or metrics.m1.max >= 0.9)"
@@ -109,6 +111,10 @@ FILTERS = (
     ("params.model = 'tree' order by metrics.m1.max desc", "1 in 4"),
     ("params.model = 'rare' order by git.branch, started", "1 in 10,000"),
 )
+NEWEST_20 = """
+    SELECT r.* FROM runs r WHERE r.deleted_at IS NULL AND {}
+    ORDER BY r.started_at DESC, r.id DESC LIMIT 20
+"""
 # What somebody would write by hand who knows the tables, for the same runs.
 BY_HAND = {
     "params.lr > 0.5": """
@@ -132,78 +138,92 @@ BY_HAND = {
 }
 
 
-def median_ms(work: Callable[[], object], rounds: int = ROUNDS) -> float:
-    """Return the median time of a call."""
-    times = []
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        work()
-        times.append((time.perf_counter() - begin) * 1e3)
-    return statistics.median(times)
+class Times(NamedTuple):
+    """Milliseconds of one filter."""
+
+    median: float
+    least: float
+    by_hand: float | None
 
 
-def measured(folder: str) -> dict[str, tuple[float, float | None]]:
-    """Return the medians of each filter for the newest 20, and of the same by hand."""
+def spent_ms(work: Callable[[], object]) -> float:
+    """Return how long a call takes."""
+    begin = time.perf_counter()
+    work()
+    return (time.perf_counter() - begin) * 1e3
+
+
+def measured(folder: str) -> dict[str, Times]:
+    """Return what each filter takes for the newest 20, and the same by hand; all in turns."""
     bare = sqlite3.connect(Path(folder) / DATABASE)
-    times: dict[str, tuple[float, float | None]] = {}
+    times: dict[str, list[float]] = {text: [] for text, _ in FILTERS}
+    hand: dict[str, list[float]] = {text: [] for text in BY_HAND}
     with Store.open(folder) as store:
-        for text, _ in FILTERS:
-            query, by_hand = parse_query(text), BY_HAND.get(text)
-            ours = median_ms(lambda: store.find(query, limit=20))  # noqa: B023 - called at once
-            times[text] = (ours, None)
-            if by_hand is not None:
-                statement = (
-                    f"SELECT r.* FROM runs r WHERE r.deleted_at IS NULL AND {by_hand}"  # noqa: S608 - a constant
-                    " ORDER BY r.started_at DESC, r.id DESC LIMIT 20"
-                )
-                hand = median_ms(lambda: bare.execute(statement).fetchall())  # noqa: B023 - called at once
-                times[text] = (ours, hand)
+        queries = {text: parse_query(text) for text, _ in FILTERS}
+        for _ in range(ROUNDS):
+            for text, query in queries.items():
+                times[text].append(spent_ms(partial(store.find, query, limit=20)))
+                if text in BY_HAND:
+                    statement = NEWEST_20.format(BY_HAND[text])
+                    hand[text].append(spent_ms(lambda: bare.execute(statement).fetchall()))  # noqa: B023 - called at once
     bare.close()
-    return times
+    return {
+        text: Times(
+            statistics.median(values),
+            min(values),
+            statistics.median(hand[text]) if text in hand else None,
+        )
+        for text, values in times.items()
+    }
+
+
+def run(words: list[str]) -> None:
+    """Run Python with these arguments, as after an installation with pip, which compiles."""
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    subprocess.run([sys.executable, *words], check=True, capture_output=True, env=environment)
 
 
 def processes(folder: str) -> None:
-    """Print what whole processes take, imports and all."""
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    """Print what whole processes take, imports and all, in turns."""
     arguments: dict[str, list[str]] = {
         "python -c pass": ["-c", "pass"],
         "runstore ls": ["-m", "runstore", "--store", folder, "ls"],
     }
     for text in ("params.lr > 0.5", "git.branch = topic", "order by metrics.m1.min"):
         arguments[f'runstore ls "{text}"'] = [*arguments["runstore ls"], text]
-    print("\n| process | median, ms |")
-    print("|---|---|")
-    for label, words in arguments.items():
-
-        def call() -> None:
-            command = [sys.executable, *words]  # noqa: B023 - called at once
-            subprocess.run(command, check=True, capture_output=True, env=environment)
-
-        call()  # compiles
-        print(f"| `{label}` | {median_ms(call, PROCESSES):.0f} |", flush=True)
+    times: dict[str, list[float]] = {label: [] for label in arguments}
+    for _ in range(PROCESSES + 1):
+        for label, words in arguments.items():
+            times[label].append(spent_ms(partial(run, words)))
+    print("\n| process | median, ms | least, ms |")
+    print("|---|---|---|")
+    for label, values in times.items():
+        # The first one compiles.
+        print(f"| `{label}` | {statistics.median(values[1:]):.0f} | {min(values[1:]):.0f} |")
 
 
 def main(arguments: list[str]) -> None:
     """Print a table of filters and one of processes."""
     half = "--deleted" in arguments
     sizes = [int(one) for one in arguments if one.isdigit()] or list(SIZES)
-    columns: list[dict[str, tuple[float, float | None]]] = []
+    columns: list[dict[str, Times]] = []
     for size in sizes:
         with tempfile.TemporaryDirectory(dir=".") as folder:
             fill(Path(folder), size, is_half_deleted=half)
             columns.append(measured(folder))
             if size == sizes[-1]:
                 processes(folder)
-    heads = "".join(f" {size:,} runs, ms | by hand |" for size in sizes)
+    heads = "".join(f" {size:,} runs, ms | least | by hand |" for size in sizes)
     print(f"\n| newest 20 of a filter | of the runs |{heads}")
-    print("|---" * (2 * len(sizes) + 2) + "|")
+    print("|---" * (3 * len(sizes) + 2) + "|")
     for text, share in FILTERS:
         cells = "".join(
-            f" {ours:.1f} | {'' if hand is None else f'{hand:.1f}'} |"
-            for ours, hand in (column[text] for column in columns)
+            f" {one.median:.1f} | {one.least:.1f} |"
+            f" {'' if one.by_hand is None else f'{one.by_hand:.1f}'} |"
+            for one in (column[text] for column in columns)
         )
         print(f"| `{text}` | {share} |{cells}")
-    reading = median_ms(lambda: parse_query(LONGEST))
+    reading = statistics.median(spent_ms(lambda: parse_query(LONGEST)) for _ in range(ROUNDS))
     print(f"\nReading the longest of them takes {reading:.1f} ms more.")
 
 
