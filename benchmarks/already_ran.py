@@ -145,9 +145,9 @@ def measure(store: Store, known: list[tuple[Params, str, str]]) -> list[float]:
         again = parameter_sets(params)
         new = parameter_sets({**params, "fixed_3": 0.25 + place})
         begin = time.perf_counter()
-        found = look_up(store, "bench", again, facts_of(commit), is_own_call=True)
+        found = look_up(store, "bench", again, facts_of(commit), exactly=False)
         middle = time.perf_counter()
-        other = look_up(store, "bench", new, facts_of(commit), is_own_call=True)
+        other = look_up(store, "bench", new, facts_of(commit), exactly=False)
         looked = time.perf_counter()
         nearest = other.nearest
         end = time.perf_counter()

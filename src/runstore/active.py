@@ -440,12 +440,17 @@ class ActiveRun:
         The run that `start_run(...)` began is withdrawn, as if it had never been: a decorator is
         evaluated when the module is imported, not when the function runs.
         """
-        if self._again is None or not callable(function):
-            raise UsageError("Only the result of start_run(...) can decorate a function.")
-        again = self._again
         lifetime.end(self)
         self.store.withdraw(self.uid)
         self.status = Status.INTERRUPTED
+        again = self._again
+        if again is None or not callable(function):
+            raise UsageError(
+                "Only the result of start_run(...) can decorate a function, and not with"
+                " if_done='skip' or 'error'.",
+                kept="No run was recorded.",
+                hint="Call start_run within the function.",
+            )
 
         @functools.wraps(function)
         def recorded(*args: Any, **kwargs: Any) -> Any:

@@ -174,6 +174,7 @@ class Store:
         full_store: bool = False,
         live: bool = False,
         if_done: IfDone = "run",
+        is_told_by_params: bool = False,
     ) -> ActiveRun:
         """Start a run: take the next number and write it down; durable on return.
 
@@ -192,6 +193,8 @@ class Store:
             if_done: What to do where a complete run had the same parameters, code and inputs:
                 `run` it again without looking; `warn` and run it again; `skip` it or take it for
                 an `error`, which both are an `AlreadyRanError`.
+            is_told_by_params: Whether experiment and parameters tell all that `argv` does, so that
+                of the command the program alone has to be the same.
 
         Raises:
             AlreadyRanError: The same was run before.
@@ -212,7 +215,8 @@ class Store:
         if checked_if_done(if_done) != "run":
             from runstore.already_ran.lookup import look_up, stop_or_warn
 
-            earlier = look_up(self, name, sets, facts, is_own_call=argv is None)
+            exactly = argv is not None and not is_told_by_params
+            earlier = look_up(self, name, sets, facts, exactly=exactly)
             stop_or_warn(earlier, if_done)
         from runstore.capture.command import command_line
         from runstore.capture.process import current_process
@@ -904,7 +908,7 @@ class Store:
 
         name = names.check_experiment_name(experiment_name)
         facts = room.quick_facts(argv=argv)
-        return look_up(self, name, parameter_sets(params), facts, is_own_call=argv is None)
+        return look_up(self, name, parameter_sets(params), facts, exactly=argv is not None)
 
     def similar(self, name: str | Run, *, limit: int = 5) -> tuple[Similar, ...]:
         """Return the runs of the same experiment that are nearest to a run, nearest first.

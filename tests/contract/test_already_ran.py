@@ -330,3 +330,24 @@ def test_moved_and_renamed_runs_count_under_their_new_name(store):
 
     assert is_done(store, {"lr": 1}, experiment="train")
     assert not is_done(store, {"lr": 1}, experiment="fit")
+
+
+def test_at_a_prompt_nothing_tells_the_program(store, monkeypatch):
+    from runstore.model.facts import Facts
+    from runstore.model.sameness import call_of
+
+    for argv in (("python", "-"), ("python",), ("python", "-i")):
+        facts = Facts(values={"command.argv": argv, "command.cwd": "/work", "git.root": "/work"})
+        assert call_of(facts).program is None
+
+
+def test_a_decorator_cannot_skip_and_leaves_no_run(store):
+    from runstore import start_run
+
+    with pytest.raises(UsageError, match=r"within the function"):
+
+        @start_run("fit", store=store, if_done="skip")
+        def train():
+            pass
+
+    assert len(store.list()) == 0

@@ -116,6 +116,25 @@ def test_of_a_command_all_arguments_count_and_files_among_them(project):
     assert runstore(*command, cwd=project).stdout == "2"
 
 
+def test_another_command_of_runstore_is_another_run(project):
+    """A command is compared as a whole, also where its program is runstore itself."""
+    first = runstore("exec", "--if-done", "skip", "--", "env", "echo", "a", cwd=project)
+    other = runstore("exec", "--if-done", "skip", "--", "env", "echo", "b", cwd=project)
+    script = project / "runstore"
+    script.write_text("#!/bin/sh\necho $1\n")
+    script.chmod(0o755)
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "second")
+    ran = [
+        runstore("exec", "--if-done", "skip", "--", "./runstore", word, cwd=project).stdout
+        for word in ("a", "b", "a")
+    ]
+
+    assert (first.stdout, other.stdout) == ("a\n", "b\n")
+    assert ran[:2] == ["a\n", "b\n"]
+    assert ran[2].startswith("runstore_1_")
+
+
 SWEEP = """
 import sys, time
 import runstore

@@ -18,7 +18,7 @@ from runstore.model.facts import Facts
 from runstore.model.parameter_distance import Distance
 from runstore.model.params import ParameterSet, lowest_hash
 from runstore.model.run import Run
-from runstore.model.sameness import are_same_sets, call_of, code_of
+from runstore.model.sameness import are_same_sets, code_of
 from runstore.model.status import Status
 from runstore.storage.earlier import Candidate, EarlierRuns, Sought
 from runstore.storage.rows import to_micros
@@ -117,7 +117,7 @@ def look_up(
     sets: tuple[ParameterSet, ...],
     facts: Facts,
     *,
-    is_own_call: bool,
+    exactly: bool,
 ) -> Earlier:
     """Return what was run before.
 
@@ -126,8 +126,7 @@ def look_up(
         experiment_name: Of the run that is about to start.
         sets: Its parameter sets.
         facts: What `capture.quick_facts` told.
-        is_own_call: Whether the command is that of this process, of which the program counts;
-            else all of it does.
+        exactly: Whether all of the command counts, or its program alone.
 
     Raises:
         UsageError: Nothing was captured.
@@ -158,13 +157,11 @@ def look_up(
     hashes = {
         name: hashlib.sha256(text.encode()).hexdigest() for name, text in facts.documents.items()
     }
-    call = call_of(planned.facts)
-    is_of_runner = call.program is not None and call.program.startswith("runstore run")
     return Earlier(
         store,
         Subject(planned, hashes, facts.documents.get),
         code,
-        exactly=not (is_own_call or is_of_runner),
+        exactly=exactly,
     )
 
 

@@ -147,9 +147,11 @@ def _program(words: Sequence[str], cwd: str, root: str, folder: str) -> str | No
     if not _PYTHON.fullmatch(name):
         return _below(str(PurePath(cwd, words[0])), root) if "/" in words[0] else words[0]
     kind, what = _of_python(words[1:])
+    if not what:
+        return None  # a prompt, or a script that came through a pipe
     if kind == "script":
         what = _below(str(PurePath(cwd, what)), root)
-    if not what or what.rpartition("/")[2].startswith(_INTERACTIVE):
+    if what.rpartition("/")[2].startswith(_INTERACTIVE):
         return None
     return what if kind == "script" else f"{kind} {what}"
 

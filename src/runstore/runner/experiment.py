@@ -225,6 +225,7 @@ def execute(
         argv=argv,
         full_store=request.store_full,
         if_done=request.if_done,
+        is_told_by_params=True,
     )
     refresh_store_json(store)
     progress.started(run)
