@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runstore.errors import UsageError
@@ -60,13 +60,7 @@ class GroupsTable(Table):
         self.columns = {
             by: _values(groups),
             "runs": Column(Type.WHOLE, [one.runs for one in groups]),
-            **{
-                status.value: Column(
-                    Type.WHOLE, [one.statuses.get(status.value, 0) for one in groups]
-                )
-                for status in Status
-                if any(status.value in one.statuses for one in groups)
-            },
+            **dict(_counts(by, groups)),
             "last run": Column(Type.TEXT, [one.last_reference for one in groups]),
             "started": Column(Type.MOMENT, [one.last_started_at for one in groups]),
         }
@@ -75,6 +69,15 @@ class GroupsTable(Table):
             for name in _SPREAD:
                 values = [None if one is None else getattr(one, name) for one in spreads]
                 self.columns[f"metrics.{key}.{name}"] = Column(Type.NUMBER, values)
+
+
+def _counts(by: str, groups: Sequence[RunGroup]) -> Iterator[tuple[str, Column]]:
+    """Yield a column for each status that occurs; `error` is a field as well."""
+    for status in Status:
+        counts = [one.statuses.get(status.value, 0) for one in groups]
+        if any(counts):
+            name = f"status.{status.value}" if status.value == by else status.value
+            yield name, Column(Type.WHOLE, counts)
 
 
 def _values(groups: Sequence[RunGroup]) -> Column:

@@ -97,6 +97,37 @@ def test_what_makes_no_sense_is_said(folder, words, told):
     assert any(told in line for line in messages(ended)), ended.stderr
 
 
+@pytest.mark.parametrize("more", [["--group-by", "status"], ["--json"], ["--columns", "run"]])
+def test_what_cannot_be_watched_is_said(folder, more):
+    ended = runstore("ls", "--watch", *more, cwd=folder)
+
+    assert ended.returncode == 2
+    assert "--watch shows the usual list" in ended.stderr
+
+
+def test_errors_are_groups_like_any_other(folder):
+    with Store.open(folder / ".runstore") as store:
+        run = store.start("fit", capture=False)
+        run.finish("error", error="ValueError: nan")
+
+    found = groups(folder, "--group-by", "error")
+
+    assert {one["error"]: (one["runs"], one["status.error"]) for one in found} == {
+        None: (8, 1),
+        "ValueError: nan": (1, 1),
+    }
+
+
+def test_hostile_keys_stay_in_their_heads(folder):
+    with Store.open(folder / ".runstore") as store:
+        store.start("fit", params={"\x1b[31m[red]\tx": 1}, capture=False).finish()
+
+    listed = runstore("ls", "-n", "1", "--columns", "params", cwd=folder).stdout
+
+    assert "\x1b" not in listed
+    assert len(listed.splitlines()[0].split("\t")) == 1
+
+
 def test_groups_agree_with_the_runs_themselves(folder):
     with Store.open(folder / ".runstore") as store:
         run = store.start("sets", params=[{"lr": 0.1}], capture=False)

@@ -101,7 +101,7 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Non
     """
     safe = [[terminal_safe(cell).replace("\t", " ") for cell in row] for row in rows]
     if not is_terminal():
-        click.echo("\t".join(column.header for column in columns))
+        click.echo("\t".join(terminal_safe(one.header).replace("\t", " ") for one in columns))
         for row in safe:
             click.echo("\t".join(row))
         return
@@ -123,7 +123,10 @@ def _drawn(columns: Sequence[Column], safe: Sequence[Sequence[str]], drawn: Cons
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
     for place in widths:
         table.add_column(
-            columns[place].header, width=widths[place], no_wrap=True, overflow="ellipsis"
+            Text(terminal_safe(columns[place].header), style="bold"),
+            width=widths[place],
+            no_wrap=True,
+            overflow="ellipsis",
         )
     for row in safe:
         table.add_row(

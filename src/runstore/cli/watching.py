@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import select
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from runstore.cli import output
@@ -20,18 +22,28 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _REFRESH_S = 1.0
+_EXIT_SIGNAL = 128  # as shells have it
 # Who was killed says nothing: lists are read again even when nothing changed.
 _READ_AT_LEAST_S = 5.0
-_LEAVE = frozenset("qQ\x1b\x03")
+_LEAVE = frozenset("qQ\x03")
+_ESCAPE = "\x1b"
+_KEYS_AT_ONCE = 1024
 
 
-def watch(store: Store, read: Callable[[], T], draw: Callable[[T], RenderableType]) -> None:
+def watch(
+    store: Store,
+    read: Callable[[], T],
+    draw: Callable[[T], RenderableType],
+    *,
+    is_moving: Callable[[T], bool],
+) -> None:
     """Show what is read until `q` or Ctrl-C, and leave the last state on the terminal.
 
     Args:
         store: Is asked whether anything changed; when nothing did, nothing is read.
         read: Reads what is shown.
         draw: Makes it visible; called every second, since durations go on.
+        is_moving: Whether it may change without a word, as runs that are executed may.
 
     Raises:
         UsageError: There is no terminal to draw on.
@@ -46,14 +58,19 @@ def watch(store: Store, read: Callable[[], T], draw: Callable[[T], RenderableTyp
 
     shown, mark, read_at = read(), _mark(store), time.monotonic()
     problem = ""
-    with Live(console=output.console(), auto_refresh=False) as live, _keys() as pressed:
+    with (
+        suppress(KeyboardInterrupt),
+        _ended_by_signals(),
+        Live(console=output.console(), auto_refresh=False) as live,
+        _keys() as pressed,
+    ):
         while True:
             told = problem or f"{time.strftime('%H:%M:%S')}  q leaves"
             live.update(Group(draw(shown), Text(told, style="dim")), refresh=True)
             if pressed(_REFRESH_S):
                 return
             is_old = time.monotonic() - read_at > _READ_AT_LEAST_S
-            if not is_old and mark == _mark(store):
+            if not (is_old and is_moving(shown)) and mark == _mark(store):
                 continue
             mark = _mark(store)
             attempt = attempted(read)
@@ -84,12 +101,28 @@ def _keys() -> Iterator[Callable[[float], bool]]:
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)
 
 
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let a signal that ends the program leave the terminal as it was."""
+
+    def leave(number: int, _frame: object) -> None:
+        sys.exit(_EXIT_SIGNAL + number)
+
+    before = {one: signal.signal(one, leave) for one in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
 def _pressed(timeout_s: float) -> bool:
     until = time.monotonic() + timeout_s
     while (left := until - time.monotonic()) > 0:
         if select.select([sys.stdin], [], [], left)[0]:
-            key = sys.stdin.read(1)
-            if not key or key in _LEAVE:
+            # All that waits: of an arrow key the escape alone would leave.
+            keys = os.read(sys.stdin.fileno(), _KEYS_AT_ONCE).decode(errors="ignore")
+            if not keys or keys == _ESCAPE or set(keys) & _LEAVE:
                 return True
     return False
 

@@ -89,11 +89,18 @@ def command(
     """  # noqa: D301 - click keeps lines after the mark as they are
     form = "json" if as_json and (group_by or columns or sets or form != "table") else form
     with open_store() as store:
+        if is_watched and (as_json or group_by or columns or sets or form != "table"):
+            raise UsageError(
+                "--watch shows the usual list.",
+                hint="Leave out --group-by, --columns, --sets and --format, or --watch.",
+            )
         if group_by is not None:
+            if after or sets:
+                raise UsageError("--group-by has neither pages nor sets.", hint="Add -n.")
             _print_groups(store, words, group_by, sort, columns, limit, form)
             return
         if is_watched:
-            _watch(store, lambda: _found(store, words, sort, limit, after), as_json=as_json)
+            _watch(store, lambda: _found(store, words, sort, limit, after))
             return
         page = _found(store, words, sort, limit, after)
         if form != "table" or columns or sets:
@@ -136,12 +143,15 @@ def _print_groups(
     )
 
 
-def _watch(store: Store, read: Callable[[], Page[Run]], *, as_json: bool) -> None:
+def _watch(store: Store, read: Callable[[], Page[Run]]) -> None:
     from runstore.cli.watching import watch
 
-    if as_json:
-        raise UsageError("--watch is for people.", hint="Leave out --json, or --watch.")
-    watch(store, read, lambda page: output.drawn_table(_COLUMNS, [_row(run) for run in page]))
+    watch(
+        store,
+        read,
+        lambda page: output.drawn_table(_COLUMNS, [_row(run) for run in page]),
+        is_moving=lambda page: not all(run.status.is_final for run in page),
+    )
 
 
 def _tell_more(page: Page[Run]) -> None:
