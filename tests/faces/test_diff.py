@@ -560,3 +560,27 @@ def test_mistakes_are_told(tmp_path, arguments, code, said):
 
     assert ended.returncode == code
     assert said in "\n".join(messages(ended))
+
+
+def test_a_patch_in_a_pipe_applies_beside_what_lines_cannot_say(repository):
+    """A binary file or one that is not UTF-8 is named, and the rest can be applied."""
+    (repository / "a.bin").write_bytes(b"\0\1binary")
+    (repository / "latin.txt").write_bytes(b"caf\xe9\n")
+    commit(repository)
+    record(repository)
+    (repository / "a.bin").write_bytes(b"\0\2binary")
+    (repository / "latin.txt").write_bytes(b"caf\xe9s\n")
+    (repository / "keep.py").write_text("other\n")
+    commit(repository)
+    record(repository)
+
+    ended = runstore("diff", "fit#1", "fit#2", cwd=repository)
+    patch = ended.stdout[ended.stdout.index("diff --git") :]
+    git(repository, "checkout", "-q", "HEAD~1")
+    subprocess.run(["git", "apply"], cwd=repository, input=patch, text=True, check=True)
+
+    assert (repository / "keep.py").read_text() == "other\n"
+    assert [line.split("(")[0] for line in messages(ended) if "Not in the patch" in line] == [
+        "runstore: Not in the patch: a.bin ",
+        "runstore: Not in the patch: latin.txt ",
+    ]

@@ -181,9 +181,15 @@ def counts_text(one: FileChange) -> str:
 
 
 def print_patch(code: CodeChanges) -> None:
-    """Print every file as a patch: byte for byte in a pipe, harmless and coloured for people."""
+    """Print files as a patch: byte for byte in a pipe, all of them and coloured for people.
+
+    In a pipe, what lines cannot say is left out and told: `git apply` would refuse all of it.
+    """
     if not output.is_terminal():
-        output.print_raw("".join(one.diff for one in code.files))
+        output.print_raw("".join(one.diff for one in code.files if one.is_exact))
+        for one in code.files:
+            if not one.is_exact:
+                tell(f"Not in the patch: {one.name} ({one.remark or 'not UTF-8'}).")
         return
     from rich.text import Text
 
