@@ -257,7 +257,13 @@ class PutAside:
         """
         for path in self._store.spool.output_files(uid):
             if not is_being_written(path):
-                self._take_output_file(path)
+                try:
+                    self._take_output_file(path)
+                except FileNotFoundError:
+                    # Whoever opened the store in this moment may have taken it in.
+                    taken = self._store.artifacts.table.outputs_of(uid)
+                    if path.name not in {one.part for one in taken}:
+                        raise
 
     def _take_output_file(self, path: Path) -> None:
         artifacts = self._store.artifacts

@@ -340,6 +340,22 @@ def test_output_that_is_taken_in_later_is_found(store):
     run.take_status(run.status.COMPLETE)
 
 
+def test_output_that_another_process_takes_in_meanwhile_is_no_trouble(store, monkeypatch):
+    """Who opens the store just when a run has ended takes in its output too."""
+    take = store.put_aside._take_output_file
+
+    def late(path):
+        with Store.open(store.path):
+            assert not path.exists()
+        take(path)
+
+    monkeypatch.setattr(store.put_aside, "_take_output_file", late)
+    with store.start("fit", capture=False) as run:
+        printed(store, run, "words\n")
+
+    assert found(store, "words") == [(1, "output", 1)]
+
+
 def test_a_resumed_run_prints_more(store):
     with store.start("fit", capture=False) as run:
         printed(store, run, "first life\n")
@@ -592,6 +608,20 @@ def test_the_index_may_be_deleted_at_any_time(store):
     for _ in range(3):
         assert found(store, "words") == [(1, "notes", 1)]
         (store.path / SEARCH).unlink()
+
+
+def test_an_index_that_tells_other_contents_is_made_anew(store):
+    """As a copy of another folder's would; the contents themselves are whole."""
+    with store.start("fit", capture=False) as run:
+        printed(store, run, "words\n")
+    assert len(found(store, "words")) == 1
+    with store.texts._file.opened() as connection:
+        connection.execute("UPDATE documents SET checksum = 1")
+
+    assert found(store, "words") == [(1, "output", 1)]
+    assert store.find("output contains 'words'")
+    with store.texts._file.opened() as connection:
+        assert connection.execute("SELECT checksum = 1 FROM documents").fetchone() == (0,)
 
 
 def test_who_may_not_read_the_runs_may_not_read_the_index(store):

@@ -77,7 +77,7 @@ class Candidates:
             node: A condition with `not` at its leaves alone.
         """
         if is_of_run(node):
-            condition = Condition(self._packages.accepted)
+            condition = Condition(self._packages.accepted, texts=self._packages.texts)
             runs = RUNS.format(kept=sql.KEPT, where=condition.of(node))
             return self._at_most(runs, condition)
         if isinstance(node, All):
@@ -92,11 +92,13 @@ class Candidates:
 
     def in_common(self, node: Node) -> Few | None:
         """Return the runs that fulfil every comparison of values by itself; None for many."""
-        condition = Condition(self._packages.accepted, from_sets=EVERY_ROOM)
+        condition = Condition(
+            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_ROOM
+        )
         sets = [
             condition.runs_with(part)
             for part in parts_of(node)
-            if isinstance(part, Compare) and part.field.room is not Room.RUN
+            if isinstance(part, Compare) and part.field.room not in {Room.RUN, Room.OUTPUT}
         ]
         if len(sets) < 2:  # noqa: PLR2004 - one has nothing in common with another
             return None
@@ -139,8 +141,18 @@ class Candidates:
         return None if refused is None or without is None else _both(refused, without)
 
     def _with_value(self, node: Compare | Missing, *, is_refused: bool = False) -> Few | None:
-        condition = Condition(self._packages.accepted, from_sets=EVERY_ROOM)
+        if node.field.room is Room.OUTPUT:
+            return None if is_refused else self._with_text(node)
+        condition = Condition(
+            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_ROOM
+        )
         return self._at_most(condition.runs_with(node, is_refused=is_refused), condition)
+
+    def _with_text(self, node: Compare | Missing) -> Few | None:
+        """Return the runs that may have printed what a comparison asks for."""
+        texts = self._packages.texts
+        runs = None if texts is None else texts.runs(node, FEW)
+        return None if runs is None else Few(len(runs), json.dumps(sorted(runs)))
 
     def _at_most(self, runs: str, condition: Condition) -> Few | None:
         text = AT_MOST.format(runs=runs)
@@ -149,6 +161,8 @@ class Candidates:
 
     def _without_value(self, field: Field) -> Few | None:
         """Return the runs without a value of a field."""
+        if field.room is Room.OUTPUT:
+            return None
         runs, last = self._connection.execute(ALL_RUNS).fetchone()
         statement = RUNS_WITH_VALUE.get(field.room)
         if statement is not None and field.set_name is None:
@@ -162,7 +176,9 @@ class Candidates:
                 return None
         if runs == 0 or last > LARGEST:
             return None
-        condition = Condition(self._packages.accepted, from_sets=EVERY_ROOM)
+        condition = Condition(
+            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_ROOM
+        )
         text = TOGETHER.format(runs=condition.runs_with(Missing(field)))
         ids = self._connection.execute(text, condition.parameters).fetchone()[0]
         # Python finds what is missing in half the time of an engine, which sorts first.

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from runstore.errors import FilterError, StoreError
-from runstore.model.query import EVERYTHING, Compare, Op, Query, Room
+from runstore.model.query import Compare, Op, Query, Room
 from runstore.model.query_forms import leaves, pushed_down
 from runstore.model.query_match import regex
 from runstore.model.run import Run
@@ -19,7 +19,6 @@ from runstore.storage.newest import NewestRuns
 from runstore.storage.packages import PackageLists
 from runstore.storage.rows import run_from_row, to_micros
 from runstore.storage.sorting import SortedRuns
-from runstore.storage.text_runs import TextRuns
 
 if TYPE_CHECKING:
     from runstore.storage.text_conditions import TextConditions
@@ -106,21 +105,15 @@ class Finder:
         after: tuple[int, int] | None,
         texts: TextConditions | None = None,
     ) -> list[int]:
-        where, among = query.where, None
         with self._database.driver.read() as connection:
-            packages = PackageLists(connection)
-            if texts is not None:
-                found = TextRuns(connection, packages, where, texts)
-                if not query.order:
-                    return found.newest(limit, after)
-                where, among = EVERYTHING, found.every()
+            packages = PackageLists(connection, texts)
             if not query.order:
-                return NewestRuns(connection, packages, where).ids(limit, after)
+                return NewestRuns(connection, packages, query.where).ids(limit, after)
             before = None if after is None else after[1]
             search = SortedRuns(
-                connection, packages, where, query.order, limit=limit, after=before
+                connection, packages, query.where, query.order, limit=limit, after=before
             )
-            return search.ids() if among is None else search.among(among)
+            return search.ids()
 
     def _ids_by_texts(
         self, query: Query, limit: int, after: tuple[int, int] | None, texts: TextConditions

@@ -118,7 +118,9 @@ class NewestRuns:
         if few is not None:
             return self._rows(AMONG_FEW, (few.ids, *end), self._condition(), limit)
         rooms = {Room.FACT} if self._few_pass(begin, end) else EVERY_ROOM
-        condition = Condition(self._packages.accepted, from_sets=rooms, in_order=True)
+        condition = Condition(
+            self._packages.accepted, texts=self._packages.texts, from_sets=rooms, in_order=True
+        )
         return self._rows(BEHIND, end, condition, limit)
 
     def _few_pass(self, begin: Key, end: Key) -> bool:
@@ -132,7 +134,7 @@ class NewestRuns:
         return bool(passing * _FEW_PASS <= seen)
 
     def _condition(self, *, in_order: bool = False) -> Condition:
-        return Condition(self._packages.accepted, in_order=in_order)
+        return Condition(self._packages.accepted, texts=self._packages.texts, in_order=in_order)
 
     def _end(self, begin: Key, size: int) -> Key | None:
         """Return the last of the next runs, of which there are that many; None where not."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from runstore.model.query import Compare, Missing
 from runstore.model.query_match import holds
 from runstore.storage.drivers import Connection
+
+if TYPE_CHECKING:
+    from runstore.storage.text_conditions import TextConditions
 
 # From one list to the next one: most runs share theirs with many others.
 PACKAGES_DOCUMENTS = """
@@ -26,11 +30,16 @@ PACKAGES_DOCUMENTS = """
 class PackageLists:
     """The captured lists of packages, as one search sees them.
 
+    Attributes:
+        texts: The conditions on texts of the same search, where it has some.
+
     Args:
         connection: Where they are.
+        texts: The same.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, texts: TextConditions | None = None) -> None:
+        self.texts = texts
         self._connection = connection
         self._known: dict[Compare | Missing, list[str]] = {}
 

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ RUNS_OF_UIDS = """
 CHANGED_SINCE = "SELECT id FROM runs WHERE changed > ?"
 UNREAD_RUNS = "SELECT run_id FROM parts WHERE taken_bytes < 0"
 PIECE = """
-    SELECT p.digest, d.begin, d.size_bytes, d.first_line, d.checksum
+    SELECT p.digest, p.size_bytes, d.begin, d.size_bytes, d.first_line, d.checksum
     FROM documents d JOIN parts p ON p.id = d.part_id WHERE d.id = ?
 """
 
@@ -109,12 +110,16 @@ class RunTexts:
         return run_id in self._live
 
     def piece(self, document: int) -> Piece:
-        """Return the lines of a document; none where the file is gone or was changed."""
+        """Return the lines of a document; none where the file is gone or was changed.
+
+        Raises:
+            sqlite3.DatabaseError: The file is whole, so the index is not.
+        """
         assert self._index is not None  # noqa: S101 - documents come from there
         row = self._index.execute(PIECE, (document,)).fetchone()
         if row is None:
             raise sqlite3.DatabaseError(f"document {document} belongs to no part")
-        digest, begin, size, first_line, checksum = row
+        digest, whole_size, begin, size, first_line, checksum = row
         data = b""
         try:
             with self._objects.path_of(digest).open("rb") as file:
@@ -122,7 +127,12 @@ class RunTexts:
                 data = file.read(size)
         except OSError:
             pass
-        return Piece(first_line, data if checksum_of(data) == checksum else b"")
+        if checksum_of(data) == checksum:
+            return Piece(first_line, data)
+        with suppress(NotFoundError, StoreCorruptError):
+            self._objects.whole(digest, whole_size)
+            raise sqlite3.DatabaseError(f"document {document} is not what was taken in")
+        return Piece(first_line, b"")
 
     def output_files(self, run_id: int) -> list[Path]:
         """Return the files of what a run printed, those left out that are gone or damaged."""

@@ -21,7 +21,7 @@ from runstore.storage.drivers.forks import inside_the_engine
 SEARCH = "search.db"
 APPLICATION_ID = 0x72756E66  # "runf"; marks the file as ours
 # What it holds and how; another number means that it is made anew.
-FORMAT = 1
+FORMAT = 2
 _BUSY_S = 30.0
 _ALONE_S = 5.0
 _SIDE_FILES = ("", "-wal", "-shm", "-journal")

@@ -74,7 +74,7 @@ class SortedRuns:
         self._packages = packages
         self._where = where
         self._limit = limit
-        self._keys = sort_keys(order, Condition(packages.accepted))
+        self._keys = sort_keys(order, Condition(packages.accepted, texts=packages.texts))
         self._after = None if after is None else self._keys_of(after)
 
     def ids(self) -> list[int]:
@@ -85,10 +85,6 @@ class SortedRuns:
                 return self._exact(few.ids, (), self._limit)
         found = None if self._limit > EQUAL_AT_MOST else self._first((), self._limit)
         return self._exact(None, (), self._limit) if found is None else found
-
-    def among(self, ids: Sequence[int]) -> list[int]:
-        """Return some runs in order, as many as are wanted."""
-        return self._exact(json.dumps(ids), (), self._limit)
 
     def _first(self, fixed: tuple[Any, ...], limit: int) -> list[int] | None:
         """Return the first runs whose first keys have these values; None where that is slow."""
@@ -136,7 +132,9 @@ class SortedRuns:
         found = self._exact(newest, fixed, limit)
         if len(found) == limit:
             return found
-        condition = Condition(self._packages.accepted, from_sets=EVERY_ROOM)
+        condition = Condition(
+            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_ROOM
+        )
         sets, parameters = [], list[Any]()
         for key, value in zip(self._keys, fixed, strict=True):
             if value is not None:
@@ -159,7 +157,9 @@ class SortedRuns:
     def _block(self, place: int, start: tuple[Any, bool] | None, size: int) -> _Block:
         """Return the next runs by one key, up to the last value that was seen."""
         key = self._keys[place]
-        condition = Condition(self._packages.accepted, from_sets=EVERY_ROOM)
+        condition = Condition(
+            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_ROOM
+        )
         rows = key.rows(condition)
         after, values = "", []
         if start is not None:
@@ -176,7 +176,9 @@ class SortedRuns:
 
     def _with_value(self, place: int, value: Any) -> list[int] | None:
         """Return the runs with a value of a key; None where they are many."""
-        condition = Condition(self._packages.accepted, from_sets=EVERY_ROOM)
+        condition = Condition(
+            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_ROOM
+        )
         text = WITH_VALUE.format(**self._keys[place].rows(condition))
         parameters = [*condition.parameters, value, EQUAL_AT_MOST + 1]
         found = self._connection.execute(text, parameters).fetchall()
@@ -184,10 +186,10 @@ class SortedRuns:
 
     def _exact(self, ids: str | None, fixed: tuple[Any, ...], limit: int) -> list[int]:
         """Return the first that match of some runs, or of all, by every key that is not fixed."""
-        keys = Condition(self._packages.accepted)
+        keys = Condition(self._packages.accepted, texts=self._packages.texts)
         listed = self._listed(keys)
         rooms = EVERY_ROOM if ids is None and not fixed else ()
-        condition = Condition(self._packages.accepted, from_sets=rooms)
+        condition = Condition(self._packages.accepted, texts=self._packages.texts, from_sets=rooms)
         where = condition.of(self._where)
         behind, values = self._behind(fixed)
         free = range(len(fixed), len(self._keys))
@@ -209,7 +211,7 @@ class SortedRuns:
 
     def _keys_of(self, row_id: int) -> tuple[Any, ...] | None:
         """Return what the run before the first one is sorted by, and its id; None without it."""
-        condition = Condition(self._packages.accepted)
+        condition = Condition(self._packages.accepted, texts=self._packages.texts)
         text = KEYS_OF_RUN.format(keys=self._listed(condition))
         row = self._connection.execute(text, [*condition.parameters, row_id]).fetchone()
         return None if row is None else (*row, row_id)

@@ -80,6 +80,13 @@ class TextConditions:
             parts.append(self._asked(check, mark))
         return f"({' AND '.join(parts) or '1 = 1'})"
 
+    def runs(self, node: Compare | Missing, at_most: int) -> set[int] | None:
+        """Return the runs that may fulfil a comparison; None where these may be many."""
+        if isinstance(node, Missing) or node.is_negated:
+            return None
+        with self._watched():
+            return self._check_of(node).runs(at_most)
+
     def _check_of(self, node: Compare) -> Check:
         plain = replace(node, is_negated=False)
         check = self._checks.get(plain)
