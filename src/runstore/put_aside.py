@@ -268,10 +268,7 @@ class PutAside:
     def _take_output_file(self, path: Path) -> None:
         artifacts = self._store.artifacts
         with artifacts.objects.in_use():
-            try:
-                kept: Contents = artifacts.objects.keep_file(path)
-            except FileNotFoundError:
-                return  # who opened the store meanwhile took it in
+            kept: Contents = artifacts.objects.keep_file(path)
             artifacts.table.put_output(uid_of(path), OutputPart(path.name, *kept))
         path.unlink(missing_ok=True)
 
