@@ -86,6 +86,7 @@ def test_a_table_for_people_and_for_pipes(folder):
         (["started"], "cannot be grouped by a time"),
         (["metrics.acc"], "cannot be grouped by 'metrics.acc'"),
         (["experiment", "--columns", "notes"], "have no column 'notes'"),
+        (["experiment", "--columns", "metrics.no"], "None of these runs has a metric 'no'"),
         (["experiment", "--sort", "nothing"], "cannot be sorted by 'nothing'"),
         (["statu"], "Did you mean 'status'"),
     ],

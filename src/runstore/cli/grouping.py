@@ -51,6 +51,9 @@ def print_groups(
         )
     metrics = [one.removeprefix(_METRICS) for one in columns]
     groups = list(store.group(by, where, experiment=experiment, metrics=metrics))
+    unknown = [key for key in metrics if groups and not any(key in one.metrics for one in groups)]
+    if unknown:
+        raise UsageError(f"None of these runs has a metric {unknown[0]!r}.")
     if sort is not None:
         groups = sorted_by(groups, by, sort)
     if not groups and form == "table":
