@@ -11,6 +11,7 @@ from managers import STORES
 from runstore import AlreadyRanError, ManagerStore, Store, lifetime
 from runstore.errors import AlreadyRanWarning, UsageError
 from runstore.model.parameter_sets import parameter_set
+from runstore.storage.objects import hashed
 
 
 @pytest.fixture
@@ -204,6 +205,42 @@ def test_an_input_that_is_gone_makes_another_run(store, place):
     assert not is_done(store)
 
 
+def test_an_input_of_many_runs_is_read_once(store, place, monkeypatch):
+    """Else what may be read is spent on one run after the other, and a start waits for it."""
+    (place / "data").mkdir()
+    data = place / "data" / "x"
+    data.write_bytes(b"x" * 1000)
+    for _ in range(5):
+        ran(store, use=["data/x"])
+    data.write_bytes(b"y" * 1000)
+    reads = []
+    monkeypatch.setattr(
+        "runstore.artifacts.hashed", lambda file: reads.append(file.name) or hashed(file)
+    )
+
+    earlier = store.earlier("fit")
+
+    assert earlier.same is None
+    assert earlier.nearest.differences
+    assert len(reads) == 1
+
+
+def test_inputs_too_large_to_be_read_again_are_not_taken_for_the_same(store, place, monkeypatch):
+    (place / "data").mkdir()
+    for name in "ab":
+        (place / "data" / name).write_bytes(b"x" * 1000)
+    for _ in range(3):
+        ran(store, use=["data/a", "data/b"])
+    monkeypatch.setattr("runstore.already_ran.inputs.READ_LIMIT_BYTES", 1500)
+    for name in "ab":
+        (place / "data" / name).write_bytes(b"x" * 1000)
+
+    earlier = store.earlier("fit")
+
+    assert earlier.same is None
+    assert "data/b was written since, and is too large to be read" in str(earlier.nearest)
+
+
 def test_data_elsewhere_is_told_and_does_not_count(store):
     ran(store, use=["https://example.org/data.csv"])
 
@@ -264,6 +301,33 @@ def test_skip_and_error_start_nothing_and_give_the_earlier_run(store, choice):
     assert raised.value.run.metrics["acc"].last == 0.9
     assert raised.value.reference == first.reference
     assert len(store.list()) == 1
+
+
+@pytest.mark.parametrize("choice", ["skip", "error"])
+def test_who_asks_to_skip_learns_that_nothing_tells(store, tmp_path, monkeypatch, choice):
+    elsewhere = tmp_path / "no repository"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+
+    with pytest.warns(
+        AlreadyRanWarning,
+        match="so it is run: the code is not known: not in a git repository",
+    ):
+        store.start("fit", if_done=choice).finish()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        store.start("fit", if_done="warn").finish()
+
+
+def test_without_a_program_nothing_tells(store, monkeypatch):
+    ran(store)
+    monkeypatch.setattr("sys.orig_argv", ["python", "-m", "ipykernel_launcher"])
+
+    earlier = store.earlier("fit")
+
+    assert earlier.same is None
+    assert earlier.unknown == "which program runs is not known"
 
 
 def test_what_was_not_run_is_started(store):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
     from runstore.store import Store
 
-# Of files that only look changed, so much is read to see whether they are.
+# Of files that only look changed, one look-up reads so much to see whether they are.
 READ_LIMIT_BYTES = 256 << 20
 _INPUTS_AT_MOST = 2_000
 
@@ -40,20 +41,48 @@ class InputsNow:
     unchecked: list[str] = field(default_factory=list)
 
 
-def inputs_now(store: Store, run: Run, folder: Path) -> InputsNow:
+class FilesNow:
+    """Files as one look-up finds them: each is read once, whatever number of runs read it.
+
+    What is read counts for all of them together: else the answer would depend on how many runs
+    are looked at.
+
+    Args:
+        store: Knows the digests of files that were read before.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._artifacts = store.artifacts
+        self._left_bytes = READ_LIMIT_BYTES
+        self.extent = functools.cache(self._artifacts.extent)
+        self.digest = functools.cache(self._digest)
+
+    def _digest(self, place: Path) -> str | None:
+        """Return the digest of a file or folder; None where it is too large to be read."""
+        return self._artifacts.digest_of(place, self._may_read)
+
+    def _may_read(self, size_bytes: int) -> bool:
+        if size_bytes > self._left_bytes:
+            return False
+        self._left_bytes -= size_bytes
+        return True
+
+
+def inputs_now(store: Store, run: Run, folder: Path, files: FilesNow) -> InputsNow:
     """Compare what a run and the runs inside of it read with what is there now.
 
     A file is the same where its size and its times are as they were when it was read last, or
-    else where its contents are. Files of up to `READ_LIMIT_BYTES` together are read to tell.
+    else where its contents are.
 
     Args:
         store: Where the run is kept.
         run: The earlier run.
         folder: The working directory, which relative paths count from.
+        files: The files as this look-up found them.
     """
     earlier = EarlierRuns(store.database)
     found = earlier.inputs_inside(run.uid, _INPUTS_AT_MOST + 1)
-    look = _Look(store, earlier, run, folder)
+    look = _Look(earlier, run, folder, files)
     if len(found) > _INPUTS_AT_MOST:
         look.now.unknown.append(f"it read more than {_INPUTS_AT_MOST:,} files")
     for one in found[:_INPUTS_AT_MOST]:
@@ -62,12 +91,11 @@ def inputs_now(store: Store, run: Run, folder: Path) -> InputsNow:
 
 
 class _Look:
-    def __init__(self, store: Store, earlier: EarlierRuns, run: Run, folder: Path) -> None:
-        self._store = store
+    def __init__(self, earlier: EarlierRuns, run: Run, folder: Path, files: FilesNow) -> None:
+        self._files = files
         self._earlier = earlier
         self._then = Path(str(run.facts.values.get("command.cwd", "")))
         self._folder = folder
-        self._left_bytes = READ_LIMIT_BYTES
         self.now = InputsNow()
 
     def at(self, one: Input) -> None:
@@ -92,11 +120,11 @@ class _Look:
 
     def _at_file(self, one: Input, place: Path) -> None:
         try:
-            size, modified_ns = self._store.artifacts.extent(place)
+            size, modified_ns = self._files.extent(place)
             if size != one.size_bytes:
                 self._differs(one, size_text(size))
                 return
-            digest = self._store.artifacts.digest_of(place, self._may_read) if one.digest else None
+            digest = self._files.digest(place) if one.digest else None
         except (OSError, ValueError, RunstoreError):
             self._differs(one, None)
             return
@@ -111,12 +139,6 @@ class _Look:
             self._differs(one, f"{size_text(size)}, written since")
         else:
             self.now.unknown.append(f"{one.name} was written since, and is too large to be read")
-
-    def _may_read(self, size_bytes: int) -> bool:
-        if size_bytes > self._left_bytes:
-            return False
-        self._left_bytes -= size_bytes
-        return True
 
     def _differs(self, one: Input, now: FileContents | str | None) -> None:
         before = FileContents(one.digest, one.size_bytes)

@@ -21,6 +21,7 @@ from runstore.model.sameness import (
 from runstore.storage.earlier import EarlierRuns
 
 if TYPE_CHECKING:
+    from runstore.already_ran.inputs import FilesNow
     from runstore.model.run import Run
     from runstore.store import Store
 
@@ -75,13 +76,16 @@ def kept(store: Store, run: Run) -> Subject:
     return Subject(run, hashes, lambda name: store.document(run.uid, name))
 
 
-def likeness(store: Store, old: Subject, new: Subject, *, exactly: bool) -> Similar:
+def likeness(
+    store: Store, old: Subject, new: Subject, files: FilesNow, *, exactly: bool
+) -> Similar:
     """Return what differs between an earlier run and one that is about to start.
 
     Args:
         store: Where the earlier run is kept.
         old: The earlier run.
         new: The other one.
+        files: The files as this look-up found them.
         exactly: Whether arguments and folder of the command count, or the program alone.
     """
     from runstore.already_ran.inputs import arguments_now, inputs_now
@@ -89,7 +93,7 @@ def likeness(store: Store, old: Subject, new: Subject, *, exactly: bool) -> Simi
     found, unknown = _recorded(store, old, new, exactly=exactly)
     call = call_of(new.run.facts)
     folder = Path(str(new.run.facts.values.get("command.cwd", ".")))
-    inputs = inputs_now(store, old.run, folder)
+    inputs = inputs_now(store, old.run, folder, files)
     found += inputs.differences
     if exactly and call.arguments is not None:
         found += arguments_now(old.run, call.arguments[1:], folder)

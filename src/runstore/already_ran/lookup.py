@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 from runstore import capture
 from runstore.active import warn
+from runstore.already_ran.inputs import FilesNow
 from runstore.already_ran.likeness import Similar, Subject, kept, likeness, likeness_of_kept
-from runstore.already_ran.texts import done_text, running_text, unchecked_text
+from runstore.already_ran.texts import done_text, running_text, unchecked_text, untold_text
 from runstore.config import IfDone
 from runstore.errors import AlreadyRanError, AlreadyRanWarning, UsageError
 from runstore.model.facts import Facts
 from runstore.model.parameter_distance import Distance
 from runstore.model.params import ParameterSet, lowest_hash
 from runstore.model.run import Run
-from runstore.model.sameness import are_same_sets, code_of
+from runstore.model.sameness import CODE_DOCUMENTS, are_same_sets, call_of, code_of
 from runstore.model.status import Status
 from runstore.storage.earlier import Candidate, EarlierRuns, Sought
 from runstore.storage.rows import to_micros
@@ -40,6 +41,7 @@ class Earlier:
     Attributes:
         code: What git told of the code beyond the commit; None where it was not asked.
         running: A run that is doing the same now, elsewhere; None where `same` is known.
+        unknown: Why no run can be told to be the same, as part of a sentence; empty where one can.
     """
 
     def __init__(
@@ -49,8 +51,10 @@ class Earlier:
         self._planned = planned
         self._exactly = exactly
         self._at = planned.run.started_at
+        self._files = FilesNow(store)
         self.code = code
-        self._sought = _sought(planned)
+        self.unknown = _unknown(planned, exactly=exactly)
+        self._sought = None if self.unknown else _sought(planned)
         self.found = self._same()
         self.running = None if self.found else self._running()
 
@@ -105,7 +109,8 @@ class Earlier:
         return self._likeness(runs[0]) if runs else None
 
     def _likeness(self, run: Run) -> Similar:
-        return likeness(self._store, kept(self._store, run), self._planned, exactly=self._exactly)
+        old = kept(self._store, run)
+        return likeness(self._store, old, self._planned, self._files, exactly=self._exactly)
 
     def _runs(self, ids: Sequence[int]) -> list[Run]:
         return _read(self._store, ids)
@@ -169,18 +174,24 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def _unknown(planned: Subject, *, exactly: bool) -> str:
+    """Return why no run can be the same as this one; empty where one can."""
+    code = code_of(planned.run.commit, planned.run.facts, planned.documents)
+    if code.problem:
+        return f"the code is not known: {code.problem}"
+    call = call_of(planned.run.facts)
+    if exactly:
+        return "" if call.arguments else "the arguments are not known"
+    return "" if call.program else "which program runs is not known"
+
+
 def _sought(planned: Subject) -> Sought | None:
-    """Return what to look for; None where the code is not known, so that nothing can be same."""
+    """Return what to look for; None without a commit."""
     run = planned.run
-    code = code_of(run.commit, run.facts, planned.documents)
-    if code.problem or code.commit is None:
+    if run.commit is None:
         return None
-    return Sought(
-        run.experiment_name,
-        lowest_hash(run.parameter_sets),
-        code.commit,
-        *(code.documents.get(name, "") for name in ("patch", "untracked")),
-    )
+    documents = (planned.documents.get(name, "") for name in CODE_DOCUMENTS)
+    return Sought(run.experiment_name, lowest_hash(run.parameter_sets), run.commit, *documents)
 
 
 def stop_or_warn(earlier: Earlier, if_done: IfDone) -> None:
@@ -192,6 +203,9 @@ def stop_or_warn(earlier: Earlier, if_done: IfDone) -> None:
     if earlier.same is None:
         if earlier.running is not None:
             warn(f"{running_text(earlier.running)} This one runs as well.", AlreadyRanWarning)
+        elif earlier.unknown and if_done != "warn":
+            # Who asked to leave out what is done would wait for it in vain.
+            warn(untold_text(earlier.unknown), AlreadyRanWarning)
         return
     told = f"{done_text(earlier.same)} {unchecked_text(earlier.unchecked)}".strip()
     if if_done == "warn":

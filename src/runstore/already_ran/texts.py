@@ -54,6 +54,11 @@ def unchecked_text(names: tuple[str, ...]) -> str:
     return f"Whether these changed is not known: {', '.join(names[:_NAMES_SHOWN])}{more}."
 
 
+def untold_text(why: str) -> str:
+    """Return that nothing tells whether the same was run before."""
+    return f"Nothing tells whether this was run before, so it is run: {why}."
+
+
 def near_text(one: Similar) -> str:
     """Return an earlier run in a line: `mnist_7 (complete), differs in lr: 0.1 → 0.01`."""
     (name,) = short_names([one.run])
