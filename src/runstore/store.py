@@ -81,6 +81,9 @@ TRASH_KEPT = timedelta(days=30)
 class _Unchanged:
     """The default of an edit: leave the field as it is."""
 
+    def __repr__(self) -> str:
+        return "UNCHANGED"
+
 
 _UNCHANGED = _Unchanged()
 
