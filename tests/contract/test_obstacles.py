@@ -8,7 +8,8 @@ import warnings
 
 import pytest
 
-from runstore import Store, StoreWarning
+import runstore.store
+from runstore import Store, StoreWarning, logging_points
 from runstore.config import DATABASE
 
 
@@ -47,7 +48,9 @@ def check_everything_is_there(run):
     assert list(run.source.spool.records()) == []
 
 
-def test_a_database_that_another_program_holds(location, data):
+def test_a_database_that_another_program_holds(location, data, monkeypatch):
+    for module in (logging_points, runstore.store):
+        monkeypatch.setattr(module, "END_PATIENCE_S", 1.0)
     store = Store.open(location)
     run = store.start("fit", capture=False)
     other = sqlite3.connect(location / DATABASE, isolation_level=None)
