@@ -185,3 +185,22 @@ def test_the_search_index_is_asked_for_few_documents(text):
 
     walks = [step for *_, step in plan if step.startswith("SCAN") and "json_each" not in step]
     assert [step for step in walks if "USING COVERING INDEX parts_unread" not in step] == [], plan
+
+
+@pytest.mark.parametrize("by", ["params.lr", "tags.phase", "git.commit", "set"])
+def test_groups_look_up_each_run_and_not_all_values_for_each(tmp_path, by):
+    asked = []
+    with Store.open(tmp_path) as store:
+        store.start("plans", params={"lr": 0.1}, capture=False).finish()
+        with store.database.driver.read() as connection:
+            connection.set_trace_callback(asked.append)
+            store.group(by, metrics=["loss"])
+            connection.set_trace_callback(None)
+            groups = [one for one in asked if "GROUP BY" in one]
+            plans = [connection.execute(f"EXPLAIN QUERY PLAN {one}").fetchall() for one in groups]
+
+    assert len(plans) == 2
+    for plan in plans:
+        steps = [step for *_, step in plan]
+        assert "SEARCH r USING INTEGER PRIMARY KEY (rowid=?)" in steps, steps
+        assert not any("LEFT-JOIN" in one for one in steps), steps

@@ -21,15 +21,21 @@ _STATUSES = tuple(Status)
 _COUNTS = ", ".join(
     f"sum(CASE WHEN r.status = '{one.value}' THEN 1 ELSE 0 END)" for one in _STATUSES
 )
-# A run of several sets may have several values; it counts once for each.
-_VALUES = "(SELECT DISTINCT v.run_id AS run_id, {number} AS a, {text} AS b FROM {tables}) g"
+# A run of several sets may have several values; it counts once for each. The values come first
+# and runs are looked up by id: SQLite expects few values of one key, and would go through all of
+# them again for each run.
+_VALUES = """(
+    WITH h AS (SELECT DISTINCT v.run_id AS run_id, {number} AS a, {text} AS b FROM {tables})
+    SELECT * FROM h
+    UNION ALL SELECT id, NULL, NULL FROM runs WHERE id NOT IN (SELECT run_id FROM h)
+) g"""
 GROUPS = """
     SELECT {key}, count(*), max(r.started_at), max(r.id), {counts}
-    FROM runs r {join} WHERE {kept} AND {where} GROUP BY {key}
+    FROM {runs} WHERE {kept} AND {where} GROUP BY {key}
 """
 SPREADS = """
     SELECT {key}, min(m.last), avg(m.last), max(m.last)
-    FROM runs r {join} JOIN metric_summaries m ON m.run_id = r.id
+    FROM {runs} CROSS JOIN metric_summaries m ON m.run_id = r.id
         AND m.key_id = (SELECT k.id FROM metric_keys k WHERE k.key = ?)
     WHERE {kept} AND {where} AND m.last IS NOT NULL GROUP BY {key}
 """
@@ -74,32 +80,32 @@ class Grouping:
         self, connection: Connection, statement: str, where: Node | Sequence[int], *marks: str
     ) -> list[tuple[Any, ...]]:
         condition = Condition(PackageLists(connection).accepted, from_sets=EVERY_ROOM)
-        key, join = self._key(condition)
+        key, runs = self._key(condition)
         before = len(condition.parameters)
         if isinstance(where, (list, tuple)):
             condition.parameters.append(json.dumps(where))
             text = _AMONG
         else:
             text = condition.of(where)  # type: ignore[arg-type] # a node, which is no sequence
-        made = statement.format(key=key, join=join, kept=sql.KEPT, where=text, counts=_COUNTS)
+        made = statement.format(key=key, runs=runs, kept=sql.KEPT, where=text, counts=_COUNTS)
         parameters = [*condition.parameters[:before], *marks, *condition.parameters[before:]]
         found = connection.execute(made, parameters).fetchall()
         return [tuple(row) for row in found]
 
     def _key(self, condition: Condition) -> tuple[str, str]:
-        """Return the two columns of the value, and what joins them to the run `r`."""
+        """Return the two columns of the value, and the tables that hold them and the run `r`."""
         field = self._field
         if field.room is Room.RUN:
             if field.key == "experiment_name":
-                return "x.name, NULL", "JOIN experiments x ON x.id = r.experiment_id"
-            return f"{column_of_run(field)}, NULL", ""
+                return "x.name, NULL", "runs r JOIN experiments x ON x.id = r.experiment_id"
+            return f"{column_of_run(field)}, NULL", "runs r"
         number, text = condition.cells(field)
         values = _VALUES.format(
             number="NULL" if number == text else number,
             text=text,
             tables=condition.values_of_all(field),
         )
-        return "g.a, g.b", f"LEFT JOIN {values} ON g.run_id = r.id"
+        return "g.a, g.b", f"{values} CROSS JOIN runs r ON r.id = g.run_id"
 
     def _group(
         self,
