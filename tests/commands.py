@@ -1,8 +1,13 @@
 """Running the command line as a user does: a process of its own."""
 
+import fcntl
 import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
+from functools import partial
 
 
 def runstore(*arguments, cwd, **more):
@@ -40,3 +45,30 @@ def open_to_all(folder):
         about = parent.stat()
         if about.st_uid == os.getuid() and not about.st_mode & 0o001:
             parent.chmod(about.st_mode | 0o055)
+
+
+def on_terminal(*arguments, cwd, columns=100, rows=40, **environment):
+    """Return what `runstore` draws on a terminal of this size, colours and errors with it."""
+    main, side = pty.openpty()
+    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    inherited = {name: os.environ[name] for name in os.environ.keys() - {"COLUMNS", "LINES"}}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runstore", *arguments],
+        cwd=cwd,
+        stdin=side,
+        stdout=side,
+        stderr=side,
+        env={**inherited, "TERM": "xterm-256color", **environment},
+    )
+    os.close(side)
+    drawn = b"".join(iter(partial(_read, main), b""))
+    os.close(main)
+    assert process.wait(timeout=30) == 0, drawn
+    return drawn.decode()
+
+
+def _read(terminal):
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # nobody holds the other side any more
+        return b""

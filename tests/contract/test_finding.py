@@ -18,6 +18,7 @@ from runstore.model.query_text import parse_query
 from runstore.output import OutputKeeper
 from runstore.search import RunSubject
 from runstore.storage import candidates, fact_index, newest, sorting
+from unusual_stores import opened_without_index
 
 PARAMS = [
     {"lr": 0.1, "layers": [64, 10], "model": "SVC", "deep": True},
@@ -176,11 +177,7 @@ def loosen_facts(connection, uid):
 @pytest.fixture(scope="module")
 def without_index(store):
     """The same store, where texts have to be looked through."""
-    with Store.open(store.path) as other:
-        folder = store.path / "in the way"
-        folder.mkdir()
-        other.texts._file.path = folder
-        other.texts._tell = lambda _message: None
+    with opened_without_index(store.path) as other:
         yield other
 
 
@@ -277,6 +274,16 @@ def in_order(query, runs):
     return runs
 
 
+def uids_page_by_page(store, query, limit):
+    uids, after = [], None
+    while True:
+        page = store.find(query, limit=limit, after=after)
+        uids += [run.uid for run in page]
+        after = page.next
+        if after is None:
+            return uids
+
+
 @settings(max_examples=300, deadline=None)
 @given(where=st.just("") | comparisons(), order=ORDERS, limit=st.integers(1, 12), way=ways)
 def test_pages_of_any_order_make_what_python_sorts(store, where, order, limit, way):
@@ -285,15 +292,9 @@ def test_pages_of_any_order_make_what_python_sorts(store, where, order, limit, w
     except FilterError:
         return  # what runs have no order by
     every = store.find(limit=None).items
-    pages, after = [], None
 
     with forced(way):
-        while True:
-            page = store.find(query, limit=limit, after=after)
-            pages += [run.uid for run in page]
-            after = page.next
-            if after is None:
-                break
+        pages = uids_page_by_page(store, query, limit)
 
     assert pages == [run.uid for run in in_order(query, every)]
 
@@ -306,15 +307,9 @@ def test_pages_of_any_filter_make_the_whole(store, text, limit, way):
     except FilterError:
         return
     whole = [run.uid for run in store.find(query, limit=None)]
-    pages, after = [], None
 
     with forced(way):
-        while True:
-            page = store.find(query, limit=limit, after=after)
-            pages += [run.uid for run in page]
-            after = page.next
-            if after is None:
-                break
+        pages = uids_page_by_page(store, query, limit)
 
     assert pages == whole
 

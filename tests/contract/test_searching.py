@@ -13,6 +13,7 @@ from runstore.model.output import plain_text
 from runstore.output import OutputKeeper
 from runstore.storage import output_pieces, search_file, search_index
 from runstore.storage.search_file import SEARCH
+from unusual_stores import opened_without_index
 
 LETTERS = [
     "CUDA", "out", "of", "memory", " ", ": ", "a", "ab", "nan", "ß", "ss", "SS", "İ", "i", "失败",
@@ -42,11 +43,7 @@ def found(store, *arguments, **options):
 @pytest.fixture
 def without_index(store):
     """The same store, where there can be no index."""
-    with Store.open(store.path) as other:
-        folder = store.path / "in the way"
-        folder.mkdir()
-        other.texts._file.path = folder
-        other.texts._tell = lambda _message: None
+    with opened_without_index(store.path) as other:
         yield other
 
 

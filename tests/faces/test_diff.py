@@ -1,15 +1,12 @@
 """runstore diff and compare: what differs between runs, their code as git had it."""
 
 import json
-import os
-import pty
 import re
 import subprocess
-import sys
 
 import pytest
 
-from commands import git, messages, runstore
+from commands import git, messages, on_terminal, runstore
 from runstore import Store
 from runstore.comparing.code_of_run import code_changes
 from runstore.comparing.comparison import compare_runs
@@ -64,25 +61,8 @@ def names(found):
     return [f"{one['section']}.{one['key']}" for one in found["differences"]]
 
 
-def on_terminal(*arguments, cwd, columns):
-    """Return what the command prints on a terminal of this width, without colours."""
-    main, side = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "40"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "runstore", *arguments],
-        cwd=cwd, stdin=side, stdout=side, stderr=subprocess.DEVNULL, env=environment,
-    )  # fmt: skip
-    os.close(side)
-    data = b""
-    while True:
-        try:
-            some = os.read(main, 65536)
-        except OSError:  # nobody holds the other side any more
-            break
-        data += some
-    os.close(main)
-    assert process.wait(timeout=30) == 0, data
-    return re.sub(r"\x1b\[[0-9;]*m", "", data.decode())
+def unstyled(drawn):
+    return re.sub(r"\x1b\[[0-9;]*m", "", drawn)
 
 
 # Parameters and the rest
@@ -319,7 +299,7 @@ def test_hostile_names_are_harmless_and_exact(repository, tmp_path):
     commit(repository)
     record(repository)
 
-    shown = on_terminal("diff", "fit#1", "fit#2", cwd=repository, columns=80)
+    shown = unstyled(on_terminal("diff", "fit#1", "fit#2", cwd=repository, columns=80))
     patch = runstore("diff", "fit#1", "fit#2", "--only", "code", cwd=repository).stdout
     clean = tmp_path / "clean"
     clean.mkdir()
@@ -489,8 +469,8 @@ def test_no_run_is_left_out_on_a_narrow_terminal(repository, columns, more):
         record(repository, params={"lr": lr, "a_long_parameter_name": "x" * 70 + str(lr)})
     runs = [f"fit#{number}" for number in range(1, 10)]
 
-    shown = on_terminal(
-        "compare", *runs, "--only", "params", *more, cwd=repository, columns=columns
+    shown = unstyled(
+        on_terminal("compare", *runs, "--only", "params", *more, cwd=repository, columns=columns)
     )
 
     for number in range(1, 10):
@@ -505,7 +485,7 @@ def test_diff_shows_both_values_whole_on_any_terminal(repository, columns):
     record(repository, params={"text": "a" * 100}, logged={"loss": 2.0}, notes="one\ntwo")
     record(repository, params={"text": "b" * 100}, logged={"loss": 1.0})
 
-    shown = on_terminal("diff", "fit#1", "fit#2", cwd=repository, columns=columns)
+    shown = unstyled(on_terminal("diff", "fit#1", "fit#2", cwd=repository, columns=columns))
 
     assert shown.count("a") >= 100
     assert shown.count("b") >= 100

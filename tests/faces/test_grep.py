@@ -1,14 +1,10 @@
 """runstore grep: finds a line among all that runs said, as grep does."""
 
 import json
-import os
-import pty
-import subprocess
-import sys
 
 import pytest
 
-from commands import messages, runstore
+from commands import messages, on_terminal, runstore
 from runstore import Store
 from runstore.output import OutputKeeper
 
@@ -143,31 +139,10 @@ def test_a_filter_asks_for_output(folder):
     assert ended.stdout.split() == ["run_number", "3", "2", "2", "1", "1"]
 
 
-def on_terminal(folder, *arguments, **environment):
-    """Return what a person sees on a terminal of 60 columns."""
-    parent, child = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "runstore", *arguments],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=child,
-        stderr=child,
-        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "60", **environment},
-    )
-    os.close(child)
-    seen = b""
-    try:
-        while data := os.read(parent, 1 << 16):
-            seen += data
-    except OSError:
-        pass  # the other end was closed
-    process.wait()
-    os.close(parent)
-    return seen.decode()
-
-
 def test_on_a_terminal_runs_have_their_lines_below_and_matches_are_marked(folder):
-    seen = on_terminal(folder, "grep", "nan", "fit#1", "-C", "1", "-m", "1", NO_COLOR="1")
+    seen = on_terminal(
+        "grep", "nan", "fit#1", "-C", "1", "-m", "1", cwd=folder, columns=60, NO_COLOR="1"
+    )
 
     assert [line.rstrip() for line in seen.splitlines()[1:5]] == [
         "  output 20- epoch 19",
@@ -175,11 +150,11 @@ def test_on_a_terminal_runs_have_their_lines_below_and_matches_are_marked(folder
         "  output 22- loss nan    of all",
         "  …",
     ]
-    assert "\x1b[" in on_terminal(folder, "grep", "nan", "fit#1", "-m", "1")
+    assert "\x1b[" in on_terminal("grep", "nan", "fit#1", "-m", "1", cwd=folder, columns=60)
 
 
 def test_what_was_printed_cannot_harm_a_terminal(folder):
-    seen = on_terminal(folder, "grep", "CUDA", NO_COLOR="1")
+    seen = on_terminal("grep", "CUDA", cwd=folder, columns=60, NO_COLOR="1")
 
     assert "\x1b[2J" not in seen
     assert "CUDA \\x1b[2Jout" in seen

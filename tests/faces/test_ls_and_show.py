@@ -2,16 +2,13 @@
 
 import contextlib
 import json
-import os
-import pty
 import sqlite3
 import subprocess
 import sys
-import threading
 
 import pytest
 
-from commands import messages, runstore
+from commands import messages, on_terminal, runstore
 from runstore import Store
 
 HOSTILE = (
@@ -28,43 +25,6 @@ def folder(tmp_path):
             "error", error="ValueError: \x1b[2Jgone", traceback="Traceback …\nValueError"
         )
     return tmp_path
-
-
-def on_terminal(folder, *arguments, columns, rows=40, **environment):
-    """Return what the command draws on a terminal of this size."""
-    main, side = pty.openpty()
-    import fcntl
-    import struct
-    import termios
-
-    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    seen = []
-
-    def read():
-        while True:
-            try:
-                data = os.read(main, 4096)
-            except OSError:
-                return
-            if not data:
-                return
-            seen.append(data)
-
-    reader = threading.Thread(target=read)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "runstore", *arguments],
-        cwd=folder,
-        stdin=side,
-        stdout=side,
-        stderr=side,
-        env={**os.environ, "TERM": "xterm-256color", **environment},
-    )
-    os.close(side)
-    reader.start()
-    assert process.wait(timeout=30) == 0
-    reader.join()
-    os.close(main)
-    return b"".join(seen).decode()
 
 
 def test_newest_first_one_line_each_in_a_pipe(folder):
@@ -133,7 +93,7 @@ def test_values_that_are_hard_to_say_are_said(tmp_path):
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 120, 200])
 def test_no_line_is_wider_than_the_terminal(folder, columns):
-    drawn = on_terminal(folder, "ls", columns=columns, NO_COLOR="1")
+    drawn = on_terminal("ls", cwd=folder, columns=columns, NO_COLOR="1")
 
     lines = drawn.replace("\r", "").split("\n")
     assert max(map(len, lines)) <= columns
@@ -147,7 +107,7 @@ def test_a_narrow_terminal_shows_run_and_status(folder):
     with Store.open(folder / ".runstore") as store:
         store.start("a name that goes on and on", capture=False).finish("interrupted")
 
-    drawn = on_terminal(folder, "ls", columns=40, NO_COLOR="1").splitlines()
+    drawn = on_terminal("ls", cwd=folder, columns=40, NO_COLOR="1").splitlines()
 
     assert drawn[0].split() == ["run", "status"]
     assert drawn[1].startswith("a nam…_1_20")
@@ -159,7 +119,7 @@ def test_long_names_leave_room_for_the_rest(folder):
     with Store.open(folder / ".runstore") as store:
         store.start("long " * 20, params={"lr": 0.1}, notes="said", capture=False).finish()
 
-    drawn = on_terminal(folder, "ls", columns=120, NO_COLOR="1")
+    drawn = on_terminal("ls", cwd=folder, columns=120, NO_COLOR="1")
 
     assert all(text in drawn for text in ("lr=0.1", "said", "complete", "net={"))
 
@@ -172,7 +132,7 @@ def test_show_fits_every_terminal(folder, columns):
         check=True,
     )
 
-    drawn = on_terminal(folder, "show", columns=columns, rows=100, NO_COLOR="1")
+    drawn = on_terminal("show", cwd=folder, columns=columns, rows=100, NO_COLOR="1")
 
     assert max(map(len, drawn.splitlines())) <= columns
     assert "\x1b" not in drawn
@@ -218,7 +178,7 @@ def test_a_patch_is_raw_in_a_pipe_and_harmless_on_a_terminal(tmp_path):
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 
     raw = runstore("show", "--patch", cwd=tmp_path).stdout
-    drawn = on_terminal(tmp_path, "show", "--patch", columns=80)
+    drawn = on_terminal("show", "--patch", cwd=tmp_path, columns=80)
 
     assert "+x = '\x1b[31m'\n" in raw
     assert "+x = '\\x1b[31m'" in drawn
@@ -231,13 +191,13 @@ def test_a_patch_is_raw_in_a_pipe_and_harmless_on_a_terminal(tmp_path):
 
 
 def test_colour_only_where_it_is_wanted(folder):
-    assert "\x1b[" in on_terminal(folder, "ls", columns=120)
-    assert "\x1b[" not in on_terminal(folder, "ls", columns=120, NO_COLOR="1")
+    assert "\x1b[" in on_terminal("ls", cwd=folder, columns=120)
+    assert "\x1b[" not in on_terminal("ls", cwd=folder, columns=120, NO_COLOR="1")
 
 
 def test_hostile_text_reaches_no_terminal(folder):
     for arguments in (("ls",), ("show", "bert#1")):
-        drawn = on_terminal(folder, *arguments, columns=120, NO_COLOR="1")
+        drawn = on_terminal(*arguments, cwd=folder, columns=120, NO_COLOR="1")
         assert "\x1b" not in drawn
         assert "\u202e" not in drawn
         assert "\\x1b" in drawn

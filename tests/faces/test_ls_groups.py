@@ -159,54 +159,53 @@ def test_in_a_pipe_there_is_nothing_to_watch(folder):
     assert "--watch draws on a terminal" in ended.stderr
 
 
-def test_a_watched_list_shows_what_happens_until_it_is_left(folder):
-    outside, inside = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "40"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "runstore", "ls", "fresh", "--watch"],
-        cwd=folder,
-        env=environment,
-        stdin=inside,
-        stdout=inside,
-        stderr=inside,
-        start_new_session=True,
-    )
-    os.close(inside)
-    seen = b""
+class Watch:
+    """`runstore ls --watch` on a terminal, read as it draws."""
 
-    def read_until(word, since=0):
-        nonlocal seen
+    def __init__(self, folder, *arguments):
+        self.terminal, inside = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "runstore", "ls", *arguments, "--watch"],
+            cwd=folder,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "40"},
+            stdin=inside,
+            stdout=inside,
+            stderr=inside,
+            start_new_session=True,
+        )
+        os.close(inside)
+        self.seen = b""
+
+    def read_until(self, word, since=0):
         end = time.monotonic() + 30
-        while word not in seen[since:] and time.monotonic() < end:
-            seen += os.read(outside, 65536)
-        assert word in seen[since:], seen
+        while word not in self.seen[since:] and time.monotonic() < end:
+            self.seen += os.read(self.terminal, 65536)
+        assert word in self.seen[since:], self.seen
 
-    read_until(b"no experiment 'fresh'")
-    process.wait(timeout=30)
-    assert process.returncode == 3
-    os.close(outside)
+    def exit_code(self):
+        code = self.process.wait(timeout=30)
+        os.close(self.terminal)
+        return code
 
-    outside, inside = pty.openpty()
-    seen = b""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "runstore", "ls", "--watch"],
-        cwd=folder,
-        env=environment,
-        stdin=inside,
-        stdout=inside,
-        stderr=inside,
-        start_new_session=True,
-    )
-    os.close(inside)
-    read_until(b"train_4_")
+
+def test_an_experiment_that_is_not_there_is_not_watched(folder):
+    watch = Watch(folder, "fresh")
+
+    watch.read_until(b"no experiment 'fresh'")
+    assert watch.exit_code() == 3
+
+
+def test_a_watched_list_shows_what_happens_until_it_is_left(folder):
+    watch = Watch(folder)
+
+    watch.read_until(b"train_4_")
     with Store.open(folder / ".runstore") as store:
         run = store.start("fresh", capture=False)
-        read_until(b"fresh_1_")
-        here = len(seen)
-        read_until(b"running", here)
+        watch.read_until(b"fresh_1_")
+        here = len(watch.seen)
+        watch.read_until(b"running", here)
         run.finish()
-        here = len(seen)
-        read_until(b"complete", here)
-    os.write(outside, b"q")
-    assert process.wait(timeout=30) == 0
-    os.close(outside)
+        here = len(watch.seen)
+        watch.read_until(b"complete", here)
+    os.write(watch.terminal, b"q")
+    assert watch.exit_code() == 0

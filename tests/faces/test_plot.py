@@ -2,16 +2,12 @@
 
 import json
 import math
-import os
-import pty
 import re
-import subprocess
-import sys
 from xml.dom import minidom
 
 import pytest
 
-from commands import messages, runstore
+from commands import messages, on_terminal, runstore
 from runstore import Store
 
 SETS = [{"name": "a", "lr": 1}, {"name": "b", "lr": 2}]
@@ -33,31 +29,6 @@ def folder(tmp_path):
                 run.of_set("a").log(acc=step / 200, step=step)
                 run.of_set("b").log(acc=step / 300, step=step)
     return tmp_path
-
-
-def on_terminal(*arguments, cwd):
-    """Return what the command prints where stdout is a terminal."""
-    main, side = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "runstore", *arguments],
-        cwd=cwd,
-        stdin=side,
-        stdout=side,
-        stderr=side,
-        env=environment,
-    )
-    os.close(side)
-    data = b""
-    while True:
-        try:
-            some = os.read(main, 65536)
-        except OSError:  # nobody holds the other side any more
-            break
-        data += some
-    os.close(main)
-    assert process.wait(timeout=30) == 0, data
-    return data.decode()
 
 
 # In the terminal and in a pipe

@@ -1,0 +1,16 @@
+"""Stores that something is wrong with."""
+
+from contextlib import contextmanager
+
+from runstore import Store
+
+
+@contextmanager
+def opened_without_index(path):
+    """Open a store where there can be no search index, so that texts have to be looked through."""
+    with Store.open(path) as store:
+        folder = path / "in the way"
+        folder.mkdir()
+        store.texts._file.path = folder
+        store.texts._tell = lambda _message: None
+        yield store
