@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from timing import median_ms
+
 from runstore import Store, parameter_set
 from runstore.already_ran.lookup import look_up
 from runstore.capture import code_facts, quick_facts
@@ -169,24 +171,14 @@ def print_git() -> None:
             (folder / f"module_{n}.py").write_text("print(1)\n" * 50)
         for command in ("init -q", "add .", "-c user.name=a -c user.email=a commit -qm x"):
             subprocess.run(["git", *command.split()], cwd=folder, check=True)
-        clean = median_of(lambda: quick_facts(folder))
+        clean = median_ms(lambda: quick_facts(folder), ROUNDS)
         (folder / "module_7.py").write_text("print(2)\n")
         (folder / "new.py").write_text("print(3)\n")
         quick = quick_facts(folder)
-        dirty = median_of(lambda: code_facts(quick, folder))
+        dirty = median_ms(lambda: code_facts(quick, folder), ROUNDS)
     print(
         f"\ngit, which every start asks: {clean:.1f} ms; changes of a dirty tree: {dirty:.1f} ms"
     )
-
-
-def median_of(work: Callable[[], object]) -> float:
-    """Return the median milliseconds of a call."""
-    times = []
-    for _ in range(ROUNDS):
-        begin = time.perf_counter()
-        work()
-        times.append((time.perf_counter() - begin) * 1e3)
-    return statistics.median(times)
 
 
 if __name__ == "__main__":

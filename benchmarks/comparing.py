@@ -7,25 +7,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from finding import SIZES, fill
+from timing import median_ms
 
 from runstore import Store
 
 ROUNDS = 9
 REPEATS = 200
-
-
-def median_ms(work: Callable[[], object]) -> float:
-    """Return the median time of a call."""
-    times = []
-    for _ in range(ROUNDS):
-        begin = time.perf_counter()
-        work()
-        times.append((time.perf_counter() - begin) * 1e3)
-    return statistics.median(times)
 
 
 def calls(store: Store) -> dict[str, float]:
@@ -34,11 +24,11 @@ def calls(store: Store) -> dict[str, float]:
     names = [run.uid for run in runs]
     repeats = store.find(experiment="exp_3", limit=REPEATS)
     return {
-        "`compare` of 2 runs": median_ms(lambda: store.compare(*names[:2])),
-        "`compare` of 20 runs": median_ms(lambda: store.compare(*names)),
-        "`explain` of 2 runs": median_ms(lambda: store.explain(*names[:2], "m1")),
+        "`compare` of 2 runs": median_ms(lambda: store.compare(*names[:2]), ROUNDS),
+        "`compare` of 20 runs": median_ms(lambda: store.compare(*names), ROUNDS),
+        "`explain` of 2 runs": median_ms(lambda: store.explain(*names[:2], "m1"), ROUNDS),
         f"`best` of {REPEATS} runs in {REPEATS // 10} groups": median_ms(
-            lambda: repeats.best("m1", over=OVER)
+            lambda: repeats.best("m1", over=OVER), ROUNDS
         ),
     }
 

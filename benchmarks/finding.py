@@ -11,13 +11,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from runs_to_find import fill
+from timing import spent_ms
 
 from runstore import Store
 from runstore.config import DATABASE
@@ -144,13 +143,6 @@ class Times(NamedTuple):
     median: float
     least: float
     by_hand: float | None
-
-
-def spent_ms(work: Callable[[], object]) -> float:
-    """Return how long a call takes."""
-    begin = time.perf_counter()
-    work()
-    return (time.perf_counter() - begin) * 1e3
 
 
 def measured(folder: str) -> dict[str, Times]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import random
 import sqlite3
-import statistics
 import string
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+
+from timing import median_ms
 
 from runstore import Store
 from runstore.config import DATABASE
@@ -100,16 +100,6 @@ def printed(chance: random.Random, words: list[str], n: int) -> bytes:
     return "".join(lines).encode()
 
 
-def median_ms(work: Callable[[], object]) -> float:
-    """Return the median time of some calls."""
-    times = []
-    for _ in range(ROUNDS):
-        begin = time.perf_counter()
-        work()
-        times.append((time.perf_counter() - begin) * 1e3)
-    return statistics.median(times)
-
-
 def index_size(folder: Path) -> float:
     """Return the size of the index in MB."""
     return sum(path.stat().st_size for path in folder.glob(f"{SEARCH}*")) / 1e6
@@ -127,13 +117,13 @@ def print_index(store: Store) -> None:
     def another() -> None:
         store.start("fit", notes="one more note", capture=False).finish()
 
-    recorded = median_ms(another)
+    recorded = median_ms(another, ROUNDS)
 
     def another_and_search() -> None:
         another()
         store.grep("absent from all of it")
 
-    more = median_ms(another_and_search) - recorded
+    more = median_ms(another_and_search, ROUNDS) - recorded
     print(f"| a search that takes in one new run | {more:.1f} ms |\n")
 
 
@@ -147,7 +137,7 @@ def print_searches(store: Store) -> None:
         (store.path / "runs").mkdir(exist_ok=True)
         for regexp, needles in ((False, NEEDLES), (True, REGEXES)):
             for text, place in needles:
-                ms = median_ms(partial(store.grep, text, regexp=regexp, lines=1))
+                ms = median_ms(partial(store.grep, text, regexp=regexp, lines=1), ROUNDS)
                 begin = time.perf_counter()
                 found = store.grep(text, regexp=regexp, lines=1, limit=None)
                 whole = (time.perf_counter() - begin) * 1e3
@@ -158,7 +148,8 @@ def print_searches(store: Store) -> None:
                 print(f"| {name} | {place} | {ms:.1f} | {whole:.0f} | {scan:.0f} |", flush=True)
     print("\n| newest 20 of a filter | of the runs | ms |\n|---|---|---|")
     for text, share in FILTERS:
-        print(f"| `{text}` | {share} | {median_ms(partial(store.find, text, limit=20)):.1f} |")
+        ms = median_ms(partial(store.find, text, limit=20), ROUNDS)
+        print(f"| `{text}` | {share} | {ms:.1f} |")
 
 
 def main() -> None:
