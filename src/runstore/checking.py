@@ -69,9 +69,8 @@ def _contents(store: Store, *, is_deep: bool) -> Iterator[Finding]:
     missing, changed = [], []
     for _, reference, kind, name, digest, size in References(store.database).every():
         told = f"{reference}: {kind} {name} ({digest[:12]}…)"
-        path = objects.path_of(digest)
         try:
-            if path.stat().st_size != size:
+            if objects.path_of(digest).stat().st_size != size:
                 changed.append(told)
             elif is_deep:
                 objects.whole(digest, size)

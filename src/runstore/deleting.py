@@ -142,7 +142,8 @@ def freed_by(store: Store, runs: Mapping[str, Sequence[str]]) -> tuple[Freed, Am
     awaited = digests_in_flight(store)
     going, staying = Amount(), Amount()
     for digest in references.of_runs(runs):
-        size = _size_of(store.artifacts.objects.path_of(digest))
+        size_bytes = store.artifacts.objects.size_of(digest)
+        size = Amount() if size_bytes is None else Amount(1, size_bytes)
         if digest in awaited or not references.users_of(digest) <= runs.keys():
             staying += size
         else:
@@ -175,10 +176,3 @@ def amount_in(folder: Path) -> Amount:
     """Return how many files a folder holds, and their size; links count as themselves."""
     files = [os.lstat(Path(place, name)) for place, _, names in os.walk(folder) for name in names]
     return Amount(len(files), sum(one.st_size for one in files))
-
-
-def _size_of(path: Path) -> Amount:
-    try:
-        return Amount(1, path.stat().st_size)
-    except OSError:
-        return Amount()

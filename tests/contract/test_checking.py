@@ -5,6 +5,8 @@ from datetime import timedelta
 import pytest
 
 from runstore import Store
+from runstore.errors import StoreCorruptError
+from runstore.output import OutputKeeper
 
 
 @pytest.fixture
@@ -57,6 +59,25 @@ def test_other_contents_of_the_same_size_are_found_by_a_deep_look(store, run):
 
     assert found(store) == []
     assert found(store, deep=True) == [("damaged", "contents were changed or cannot be read")]
+
+
+@pytest.mark.parametrize("digest", ["", "../../secret", "b" * 63, "ß"])
+def test_a_reference_that_is_no_digest_is_damage_and_in_nobodys_way(store, run, digest):
+    with store.start("fit", capture=False) as printing:
+        keeper = OutputKeeper(store.spool, printing.uid)
+        keeper.feed("stdout", b"epoch 1\n")
+        keeper.close()
+        printing.has_output()
+    for table in ("artifacts", "outputs"):
+        change(store, f"UPDATE {table} SET digest = '{digest}'")
+
+    assert ("damaged", "contents were changed or cannot be read") in found(store)
+    with pytest.raises(StoreCorruptError, match="no SHA-256"):
+        run.read_bytes("model.bin")
+    assert len(store.grep("epoch")) == 0
+    store.delete(store.list())
+    store.collect_garbage(older_than=timedelta(0))
+    assert store.check() == ()
 
 
 def test_what_only_takes_room_is_no_trouble(store, run):

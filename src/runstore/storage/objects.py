@@ -52,11 +52,18 @@ class Objects:
         """Return where contents of this digest belong.
 
         Raises:
-            ValueError: It is no digest.
+            StoreCorruptError: It is no digest.
         """
         if not _DIGEST.fullmatch(digest):
-            raise ValueError(f"{digest!r} is no SHA-256 in hex")
+            raise StoreCorruptError(f"The store names contents {digest!r}: no SHA-256 in hex.")
         return self.folder / digest[:2] / digest[2:]
+
+    def size_of(self, digest: str) -> int | None:
+        """Return the size of the file of these contents, whole or not; None without one."""
+        try:
+            return self.path_of(digest).stat().st_size
+        except OSError:
+            return None
 
     # Saving and cleaning up at the same time
 

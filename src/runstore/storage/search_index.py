@@ -172,7 +172,7 @@ class SearchIndex:
             self._transaction(self._step)
             tell()
         missing = self._connection.execute(MISSING_PARTS).fetchall()
-        back = [row for row in missing if self._objects.path_of(row[2]).exists()]
+        back = [row for row in missing if self._objects.size_of(row[2]) is not None]
         for row in back:
             self._transaction(partial(self._take_missing, *row))
 
