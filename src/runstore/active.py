@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar, Token
@@ -16,17 +14,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 from runstore import lifetime
+from runstore.endings import reported, status_of, told_by
 from runstore.errors import (
     ConflictError,
     RunFinishedError,
     RunstoreError,
-    StoreWarning,
     UsageError,
 )
 from runstore.model.params import ParameterSet
 from runstore.model.run import Run
-from runstore.model.status import REPORTED, Status
+from runstore.model.status import Status
 from runstore.model.values import check_text, clean_text
+from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
     import logging
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from runstore.tags import Tags
 
 PARENT_VARIABLE = "RUNSTORE_PARENT"
-_EXIT_INTERRUPTED = 130
 
 F = TypeVar("F", bound=Callable[..., Any])
 _current: ContextVar[ActiveRun | None] = ContextVar("runstore_current_run", default=None)
@@ -403,7 +401,7 @@ class ActiveRun:
 
     def end(self, status: Status, error: BaseException | None) -> None:
         """Write the end, because the process ends."""
-        text, trace, exit_code = _told_by(error)
+        text, trace, exit_code = told_by(error)
         self._write_end(status, text, trace, exit_code)
 
     # Context manager and decorator
@@ -428,7 +426,7 @@ class ActiveRun:
             self._token = None
         if self.status.is_final:
             return
-        self.end(_status_of(error), error)
+        self.end(status_of(error), error)
 
     def repeat_with(self, again: Callable[[], ActiveRun]) -> None:
         """Remember how to start such a run again, which decorating a function needs."""
@@ -458,65 +456,3 @@ class ActiveRun:
                 return function(*args, **kwargs)
 
         return cast("F", recorded)
-
-
-def reported(status: Status | str) -> Status:
-    """Return the status when a run may report it as its end."""
-    try:
-        ended = Status(status)
-    except ValueError:
-        ended = Status.RUNNING
-    if ended not in REPORTED:
-        names = ", ".join(sorted(one.value for one in REPORTED))
-        raise UsageError(f"A run cannot end as {str(status)!r}.", hint=f"Use one of: {names}.")
-    return ended
-
-
-def _status_of(error: BaseException | None) -> Status:
-    """Return how a run ends whose block was left with this exception."""
-    if error is None:
-        return Status.COMPLETE
-    if isinstance(error, (KeyboardInterrupt, lifetime.Terminated)):
-        return Status.INTERRUPTED
-    if isinstance(error, SystemExit) and not error.code:
-        return Status.COMPLETE
-    return Status.ERROR
-
-
-def _told_by(error: BaseException | None) -> tuple[str | None, str | None, int | None]:
-    """Return the error text, the traceback and the exit status that an exception stands for."""
-    if error is None:
-        return None, None, 0
-    if isinstance(error, KeyboardInterrupt):
-        return None, None, _EXIT_INTERRUPTED
-    if isinstance(error, SystemExit):
-        if error.code is None or isinstance(error.code, int):
-            code = error.code or 0
-            told = (
-                f"SystemExit: {code}"
-                if code and not isinstance(error, lifetime.Terminated)
-                else None
-            )
-            return told, None, code
-        return f"SystemExit: {error.code}", None, 1
-    import traceback as tracebacks
-
-    text = "".join(tracebacks.format_exception_only(type(error), error)).strip()
-    trace = "".join(tracebacks.format_exception(type(error), error, error.__traceback__))
-    return text, trace, 1
-
-
-def warn(message: str, category: type[Warning] = StoreWarning) -> None:
-    """Say on the user's own line of code what runstore worked around."""
-    warnings.warn(message, category, stacklevel=_user_frame())
-
-
-def _user_frame() -> int:
-    """Return the stack level of the nearest caller outside this package."""
-    level = 2
-    frame = sys._getframe(1)  # noqa: SLF001 - the documented way to look at callers cheaply
-    here = os.path.dirname(__file__)  # noqa: PTH120 - importing nothing more for a text test
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(here):
-        frame = frame.f_back
-        level += 1
-    return level - 1

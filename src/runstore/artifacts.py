@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from runstore import previews
-from runstore.active import current_run, warn
+from runstore.active import current_run
 from runstore.errors import (
     InvalidValueError,
     NotFoundError,
@@ -28,6 +28,7 @@ from runstore.storage.database import PATIENCE_S
 from runstore.storage.objects import Contents, Objects, hashed
 from runstore.storage.rows import from_micros
 from runstore.storage.spool import OBJECTS
+from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
     from runstore.model.run import Run

@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runstore.active import warn
 from runstore.errors import StoreError, StoreReadOnlyError
 from runstore.model.block import block_from_run
 from runstore.model.block_list import Change, Piece, patched_list, whole_list
@@ -28,6 +27,7 @@ from runstore.store_json import (
     write_block_file,
 )
 from runstore.take_in import TakeIn
+from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
     from runstore.store import Store

@@ -12,7 +12,6 @@ from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runstore.active import warn
 from runstore.errors import InvalidValueError, RunFinishedError, RunstoreError, StoreError
 from runstore.model.numbers import metric_key, metric_step, metric_time, metric_value
 from runstore.storage.database import END_PATIENCE_S, PATIENCE_S
@@ -26,6 +25,7 @@ from runstore.storage.points import (
     next_room,
 )
 from runstore.storage.spool import POINTS_SUFFIX
+from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
     from runstore.store import Store

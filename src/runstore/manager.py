@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from runstore.active import ActiveRun, current_run, warn
+from runstore.active import ActiveRun, current_run
 from runstore.block_sync import refresh_store_json
 from runstore.config import RUNS, find_store
 from runstore.errors import RunstoreError
@@ -35,6 +35,7 @@ from runstore.model.parameter_sets import parameter_sets
 from runstore.model.params import ParameterSet
 from runstore.model.reference import TIMESTAMP_FORMAT, build_reference, folder_name
 from runstore.store import open_shared
+from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
     from typing_extensions import Self

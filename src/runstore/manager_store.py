@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from runstore.active import warn
 from runstore.block_mirror import Edits, Mirror, merged, plain
 from runstore.block_sync import BlockSync, trees_of
 from runstore.errors import StoreError, StoreReadOnlyError, StoreUnavailableError, UsageError
@@ -34,6 +33,7 @@ from runstore.storage.blocks import BlockRow, BlockTable, BlockWriter
 from runstore.storage.database import now_micros
 from runstore.store import Store, open_shared
 from runstore.store_json import STORE_JSON, read_block_file
+from runstore.user_warnings import warn
 
 
 class ManagerStore:

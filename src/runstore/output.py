@@ -12,12 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from runstore.active import warn
 from runstore.errors import NotFoundError, StoreCorruptError
 from runstore.model.output import LOGGING, STDERR, STDOUT, OutputLine
 from runstore.model.run import Run
 from runstore.storage.output import LETTERS, OutputFile, Tail, read_lines
 from runstore.storage.spool import OUTPUT_SUFFIX, Spool
+from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
     import logging

@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runstore.active import warn
 from runstore.errors import (
     ConflictError,
     NotFoundError,
@@ -26,6 +25,7 @@ from runstore.storage.objects import Contents, Objects
 from runstore.storage.output import is_being_written
 from runstore.storage.rows import from_micros, to_micros
 from runstore.storage.spool import Record, uid_of
+from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
     from runstore.store import Store

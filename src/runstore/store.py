@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runstore import lifetime
-from runstore.active import PARENT_VARIABLE, ActiveRun, Begun, current_run, warn
+from runstore.active import PARENT_VARIABLE, ActiveRun, Begun, current_run
 from runstore.config import (
     DATABASE,
     RUNS,
@@ -48,6 +48,7 @@ from runstore.storage.database import (
 )
 from runstore.storage.rows import from_micros
 from runstore.storage.spool import OBJECTS, Spool
+from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
     from typing import IO
@@ -325,7 +326,7 @@ class Store:
         Raises:
             RunFinishedError: Its end was reported before.
         """
-        from runstore.active import reported
+        from runstore.endings import reported
 
         run = self.get(name)
         self.database.finish_run(

@@ -27,9 +27,9 @@ def path_of(store, run):
     return store.artifacts.objects.path_of(run.artifacts["model.bin"].digest)
 
 
-def change(store, statement):
+def change(store, statement, *values):
     with store.database.driver.write() as connection:
-        connection.execute(statement)
+        connection.execute(statement, values)
 
 
 def test_a_healthy_store_has_nothing_to_tell(store, run):
@@ -68,8 +68,8 @@ def test_a_reference_that_is_no_digest_is_damage_and_in_nobodys_way(store, run, 
         keeper.feed("stdout", b"epoch 1\n")
         keeper.close()
         printing.has_output()
-    for table in ("artifacts", "outputs"):
-        change(store, f"UPDATE {table} SET digest = '{digest}'")
+    change(store, "UPDATE artifacts SET digest = ?", digest)
+    change(store, "UPDATE outputs SET digest = ?", digest)
 
     assert ("damaged", "contents were changed or cannot be read") in found(store)
     with pytest.raises(StoreCorruptError, match="no SHA-256"):

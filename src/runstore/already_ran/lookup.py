@@ -9,7 +9,6 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from runstore import capture
-from runstore.active import warn
 from runstore.already_ran.inputs import FilesNow
 from runstore.already_ran.likeness import Similar, Subject, kept, likeness, likeness_of_kept
 from runstore.already_ran.texts import done_text, running_text, unchecked_text, untold_text
@@ -23,6 +22,7 @@ from runstore.model.sameness import CODE_DOCUMENTS, are_same_sets, call_of, code
 from runstore.model.status import Status
 from runstore.storage.earlier import Candidate, EarlierRuns, Sought
 from runstore.storage.rows import to_micros
+from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
     from runstore.store import Store

@@ -17,10 +17,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import runstore
-from runstore.active import warn
 from runstore.output import OutputKeeper
 from runstore.runner.streams import Carrier, Channel, flush_own, open_channels
 from runstore.storage.spool import Spool
+from runstore.user_warnings import warn
 
 # The carrier needs this package and the standard library, whatever the user's setup adds.
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from runstore.runner import own_output; "

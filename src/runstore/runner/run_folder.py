@@ -21,11 +21,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runstore.active import warn
 from runstore.errors import NotFoundError
 from runstore.model.block import block_from_run
 from runstore.model.run import Run
 from runstore.store import Store
+from runstore.user_warnings import warn
 
 ARTIFACTS = "artifacts"
 LOG = "log.txt"
