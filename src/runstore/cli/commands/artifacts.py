@@ -10,6 +10,7 @@ import click
 from runstore.cli import output
 from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
+from runstore.cli.options import json_option
 from runstore.model.artifacts import Artifact
 from runstore.model.legible import local_time, size_text
 
@@ -24,7 +25,7 @@ _COLUMNS = (
 
 @click.command(short_help="List the files that a run saved.")
 @click.argument("run", default="latest", shell_complete=complete_runs)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def command(run: str, *, as_json: bool) -> None:
     """List the artifacts of RUN; without it, those of the newest. `runstore get` fetches them."""
     with open_store() as store:

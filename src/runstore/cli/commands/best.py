@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runstore.cli import output
-from runstore.cli.comparisons.options import json_option, level_option, over_option
+from runstore.cli.comparisons.options import level_option, over_option
 from runstore.cli.completions import complete_experiments, complete_metrics
 from runstore.cli.context import open_store
+from runstore.cli.options import json_option
 from runstore.cli.words import runs_meant
 
 if TYPE_CHECKING:

@@ -10,15 +10,14 @@ import click
 from runstore.cli import output
 from runstore.cli.comparisons.options import (
     all_option,
-    json_option,
     level_option,
     metrics_option,
     only_option,
     over_option,
 )
 from runstore.cli.comparisons.over_table import print_over, the_metric
-from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
+from runstore.cli.options import json_option, limit_option, runs_argument
 from runstore.cli.words import runs_meant
 
 if TYPE_CHECKING:
@@ -26,25 +25,12 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Show what differs between several runs, side by side.")
-@click.argument(
-    "words",
-    metavar="[RUN | EXPERIMENT]... [FILTER]",
-    nargs=-1,
-    required=True,
-    shell_complete=complete_runs,
-)
+@runs_argument
 @all_option
 @only_option
 @metrics_option
 @click.option("--transpose", is_flag=True, help="One line for each run.")
-@click.option(
-    "-n",
-    "--limit",
-    default=20,
-    show_default=True,
-    type=click.IntRange(2, 1000),
-    help="Runs of an experiment or a filter, the newest.",
-)
+@limit_option("Runs of an experiment or a filter, the newest.", least=2, most=1000)
 @over_option
 @level_option
 @json_option

@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from runstore.cli import output
-from runstore.cli.comparisons.options import (
-    all_option,
-    json_option,
-    metrics_option,
-    only_option,
-)
+from runstore.cli.comparisons.options import all_option, metrics_option, only_option
 from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
+from runstore.cli.options import json_option
 from runstore.errors import UsageError
 
 if TYPE_CHECKING:

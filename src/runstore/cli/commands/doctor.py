@@ -9,6 +9,7 @@ import click
 from runstore.cli import output
 from runstore.cli.context import open_store
 from runstore.cli.exit_codes import FAILED
+from runstore.cli.options import json_option
 from runstore.cli.output import terminal_safe
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _STYLES = {"damaged": "bold red", "dangling": "red", "orphaned": "yellow", "unus
 
 @click.command(short_help="Look the store over for damage and leftovers.")
 @click.option("--deep", is_flag=True, help="Read all contents and all of the database as well.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_context
 def command(context: click.Context, *, deep: bool, as_json: bool) -> None:
     """Say what is damaged, what refers to nothing, and what belongs to no run; change nothing.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from runstore.cli.options import json_option
 from runstore.cli.output import Column, print_json, print_table
 
 
 @click.command(short_help="List experiments and parameter files.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def command(*, as_json: bool) -> None:
     """List what can be run: experiment modules and parameter files of this project.
 

@@ -13,6 +13,7 @@ import click
 from runstore.cli import output
 from runstore.cli.amounts import bytes_text, counted, freed_as_json, freed_text
 from runstore.cli.context import open_store
+from runstore.cli.options import json_option, yes_option
 from runstore.cli.output import terminal_safe
 from runstore.errors import UsageError
 from runstore.model.deletion import Amount
@@ -34,8 +35,8 @@ _WORTH_SHRINKING_BYTES = 1_000_000
 @click.option("--trash", is_flag=True, help="Empty the trash: as --older-than 0.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @click.option("--shrink", is_flag=True, help="Give free room within the database to the disk too.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@yes_option
+@json_option
 def command(
     older_than: str | None, *, trash: bool, dry_run: bool, shrink: bool, yes: bool, as_json: bool
 ) -> None:

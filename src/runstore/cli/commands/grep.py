@@ -11,6 +11,7 @@ from runstore.cli import output
 from runstore.cli.completions import complete_experiments
 from runstore.cli.context import open_store
 from runstore.cli.exit_codes import NOTHING_FOUND
+from runstore.cli.options import json_option, limit_option
 from runstore.cli.words import place_meant
 from runstore.store import PAGE_LIMIT
 
@@ -51,14 +52,7 @@ def _complete_fields(
     help="Where: notes, error (with its traceback), output; by default everywhere.",
 )
 @click.option("-l", "--runs", "only_runs", is_flag=True, help="Only the names of the runs.")
-@click.option(
-    "-n",
-    "--limit",
-    default=20,
-    show_default=True,
-    type=click.IntRange(1, PAGE_LIMIT),
-    help="Runs at most.",
-)
+@limit_option("Runs at most.", most=PAGE_LIMIT)
 @click.option(
     "-m",
     "--max-count",
@@ -77,7 +71,7 @@ def _complete_fields(
 )
 @click.option("-t", "--times", is_flag=True, help="With the time of each printed line.")
 @click.option("--after", metavar="CURSOR", help="Go on where a page ended.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def command(
     text: str,
     words: Sequence[str],

@@ -9,6 +9,7 @@ import click
 from runstore.cli import output
 from runstore.cli.completions import complete_experiments
 from runstore.cli.context import open_store
+from runstore.cli.options import json_option, limit_option
 from runstore.cli.words import filter_text, is_filter
 from runstore.errors import UsageError
 from runstore.model.legible import local_time
@@ -31,14 +32,7 @@ _SETS_SHOWN = 3
 @click.argument(
     "words", metavar="[EXPERIMENT] [FILTER]", nargs=-1, shell_complete=complete_experiments
 )
-@click.option(
-    "-n",
-    "--limit",
-    default=20,
-    show_default=True,
-    type=click.IntRange(1, PAGE_LIMIT),
-    help="Runs per page.",
-)
+@limit_option("Runs per page.", most=PAGE_LIMIT)
 @click.option("--after", metavar="CURSOR", help="Go on where a page ended.")
 @click.option("--sort", metavar="KEY", help="As order by: metrics.loss.min, 'started desc'.")
 @click.option(
@@ -60,7 +54,7 @@ _SETS_SHOWN = 3
     show_default=True,
     help="How to print.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def command(
     words: Sequence[str],
     limit: int,

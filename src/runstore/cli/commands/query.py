@@ -6,6 +6,7 @@ import click
 
 from runstore.cli import output
 from runstore.cli.context import open_store
+from runstore.cli.options import json_option
 
 
 @click.group(short_help="Keep filters under a name.")
@@ -23,7 +24,7 @@ def save(name: str, text: str) -> None:
 
 
 @command.command("ls")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def list_all(*, as_json: bool) -> None:
     """List the filters that are kept."""
     with open_store() as store:

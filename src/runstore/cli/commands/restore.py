@@ -8,6 +8,7 @@ import click
 
 from runstore.cli import output
 from runstore.cli.context import open_store
+from runstore.cli.options import json_option
 from runstore.cli.output import terminal_safe
 from runstore.errors import UsageError
 from runstore.model.legible import local_time
@@ -24,7 +25,7 @@ _COLUMNS = (
 @click.command(short_help="List the trash, or take runs out of it.")
 @click.argument("runs", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Restore all runs in the trash.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def command(runs: Sequence[str], *, everything: bool, as_json: bool) -> None:
     """Take RUNs out of the trash; without any, list what is in it, the last deleted first.
 

@@ -10,8 +10,8 @@ import click
 
 from runstore.cli import output
 from runstore.cli.amounts import amount_as_json, bytes_text, counted, freed_as_json, freed_text
-from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
+from runstore.cli.options import json_option, runs_argument, yes_option
 from runstore.cli.output import terminal_safe
 from runstore.cli.words import runs_meant
 
@@ -23,18 +23,12 @@ _DEPENDENTS_TOLD = 20
 
 
 @click.command(short_help="Put runs into the trash.")
-@click.argument(
-    "words",
-    metavar="[RUN | EXPERIMENT]... [FILTER]",
-    nargs=-1,
-    required=True,
-    shell_complete=complete_runs,
-)
+@runs_argument
 @click.option("--inside", is_flag=True, help="Also the runs that were started in them.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted, and what it frees.")
 @click.option("--force", is_flag=True, help="Also runs that seem to be executed.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@yes_option
+@json_option
 def command(
     words: Sequence[str], *, inside: bool, dry_run: bool, force: bool, yes: bool, as_json: bool
 ) -> None:

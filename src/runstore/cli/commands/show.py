@@ -13,6 +13,7 @@ from runstore.cli import output
 from runstore.cli.commands.artifacts import artifact_as_json
 from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
+from runstore.cli.options import json_option
 from runstore.cli.plain import as_text
 from runstore.cli.sparkline import sparkline
 from runstore.errors import NotFoundError
@@ -30,7 +31,7 @@ _LEFT_OUT = ("command.", "git.commit", "git.branch", "git.dirty", "git.has_untra
 
 @click.command(short_help="Show one run.")
 @click.argument("run", default="latest", shell_complete=complete_runs)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.option("--history", is_flag=True, help="Show the edits alone, each with its old value.")
 @click.option(
     "--document", metavar="NAME", help="Print a captured text: patch, packages, untracked."

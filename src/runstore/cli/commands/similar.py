@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runstore.cli import output
-from runstore.cli.comparisons.options import json_option
 from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
+from runstore.cli.options import json_option, limit_option
 
 if TYPE_CHECKING:
     from runstore.already_ran.likeness import Similar
@@ -24,14 +24,7 @@ _COLUMNS = (
 
 @click.command(short_help="List the runs that are nearest to a run.")
 @click.argument("run", shell_complete=complete_runs)
-@click.option(
-    "-n",
-    "--limit",
-    default=5,
-    show_default=True,
-    type=click.IntRange(1, 100),
-    help="Runs at most.",
-)
+@limit_option("Runs at most.", default=5, most=100)
 @json_option
 def command(run: str, limit: int, *, as_json: bool) -> None:
     """List runs of the same experiment whose parameters differ least from those of RUN.

@@ -12,6 +12,7 @@ import click
 
 from runstore.cli.context import open_store
 from runstore.cli.exit_codes import BUG
+from runstore.cli.options import limit_option
 from runstore.cli.top import app_class
 from runstore.errors import UsageError
 from runstore.store import PAGE_LIMIT
@@ -21,14 +22,7 @@ _BY_SIGNAL = 128
 
 @click.command(short_help="Watch runs on a full screen.")
 @click.argument("filter_text", metavar="[FILTER]", default="")
-@click.option(
-    "-n",
-    "--limit",
-    default=100,
-    show_default=True,
-    type=click.IntRange(1, PAGE_LIMIT),
-    help="Runs to read, the newest ones.",
-)
+@limit_option("Runs to read, the newest ones.", default=100, most=PAGE_LIMIT)
 @click.option(
     "--refresh",
     "refresh_s",

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from runstore.cli import output
-from runstore.cli.comparisons.options import json_option
 from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
+from runstore.cli.options import json_option
 
 if TYPE_CHECKING:
     from runstore.comparing.explanation import Explanation

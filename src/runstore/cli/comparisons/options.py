@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
 import click
 
 from runstore.cli.completions import complete_metrics
 from runstore.model.differences import SECTIONS
-
-Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 def _sections(
@@ -67,4 +62,3 @@ level_option = click.option(
     type=float,
     help="How sure intervals and verdicts shall be, from 0.5 to 0.999.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -1,0 +1,36 @@
+"""Arguments and options that several commands have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from runstore.cli.completions import complete_runs
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+runs_argument = click.argument(
+    "words",
+    metavar="[RUN | EXPERIMENT]... [FILTER]",
+    nargs=-1,
+    required=True,
+    shell_complete=complete_runs,
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+
+
+def limit_option(
+    text: str, *, default: int = 20, least: int = 1, most: int
+) -> Callable[[Decorated], Decorated]:
+    """Return the option that says how many runs there are at most."""
+    return click.option(
+        "-n",
+        "--limit",
+        default=default,
+        show_default=True,
+        type=click.IntRange(least, most),
+        help=text,
+    )
