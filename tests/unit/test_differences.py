@@ -7,11 +7,13 @@ from datetime import timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePosixPath
+from unittest import mock
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import runstore.model.unified
 from commands import git
 from runstore.model.causes import Moves, Setting
 from runstore.model.code_changes import changes_between
@@ -178,12 +180,14 @@ LINES = st.lists(st.sampled_from(["a", "b", "", "+c", "-d", "\\ e", "@@ -1 +1 @@
 TEXT = st.builds(lambda lines, end: "\n".join(lines) + end, LINES, st.sampled_from(["", "\n"]))
 
 
-@given(TEXT, TEXT)
+@pytest.mark.parametrize("steps", [10_000_000, 20, 0])
+@given(old=TEXT, new=TEXT)
 @example("", "a")
 @example("a", "")
 @example("a\n" * 20 + "b", "a\n" * 20 + "b\n")
-def test_what_is_written_is_read_and_applied(old, new):
-    lines, added, removed = unified(old, new)
+def test_what_is_written_is_read_and_applied(steps, old, new):
+    with mock.patch.object(runstore.model.unified, "_STEPS_AT_MOST", steps):
+        lines, added, removed = unified(old, new)
     patch = f"diff --git a/x b/x\n--- a/x\n+++ b/x\n{lines}"
 
     (read,) = parse_patch(patch)
@@ -272,6 +276,25 @@ def test_a_moved_file_is_one_change():
     assert (found.kind, found.old, found.new, found.added, found.removed) == (
         "renamed", "a", "b", 1, 0,
     )  # fmt: skip
+
+
+def test_of_a_large_file_each_changed_line_is_found():
+    """All lines of both times all that are equal would be 75 s of work."""
+    old = "".join(f"line {number}\n" for number in range(30_000))
+    new = "".join(f"line {number + number % 2 / 2}\n" for number in range(30_000))
+
+    _, added, removed = unified(old, new.replace(".0\n", "\n"))
+
+    assert (added, removed) == (15_000, 15_000)
+
+
+def test_of_a_large_file_with_few_changes_only_these_are_told():
+    lines = [f"line {number}\n" for number in range(20_000)]
+    fewer = [line for place, line in enumerate(lines) if place not in {3, 10_000, 19_990}]
+
+    _, added, removed = unified("".join(lines), "".join(fewer))
+
+    assert (added, removed) == (0, 3)
 
 
 def test_very_different_files_are_all_of_one_and_all_of_the_other():

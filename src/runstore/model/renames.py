@@ -10,6 +10,7 @@ from runstore.model.patches import split_lines
 
 _HALF = 0.5
 _TRIED = 200  # files on each side; beyond, only those that are the same are found
+_LINES_TRIED = 100_000  # of all files together
 
 
 def renames(gone: Version, come: Version) -> Iterator[tuple[str, str]]:
@@ -41,6 +42,8 @@ def _same(gone: Version, come: Version) -> Iterator[tuple[str, str]]:
 
 def _similar(gone: Version, come: Version) -> Iterator[tuple[str, str]]:
     counts = {path: _lines_of(one) for path, one in [*gone.items(), *come.items()]}
+    if sum(one.total() for one in counts.values()) > _LINES_TRIED:
+        return
     free = list(come)
     for path, one in gone.items():
         alike = {
@@ -60,5 +63,7 @@ def _lines_of(state: FileState) -> Counter[str]:
 
 def _likeness(old: Counter[str], new: Counter[str]) -> float:
     """Return the share of lines in common, 0 to 1."""
-    lines = max(old.total(), new.total())
-    return (old & new).total() / lines if lines else 0.0
+    fewer, lines = sorted((old.total(), new.total()))
+    if not lines or fewer / lines < _HALF:
+        return 0.0  # or less than half, which tells nothing
+    return (old & new).total() / lines

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from runstore.model.patches import split_lines
 
 CONTEXT_LINES = 3
-# Pairs of equal lines, which is what a comparison of lines costs.
-_PAIRS_AT_MOST = 2_000_000
+_STEPS_AT_MOST = 10_000_000  # below a second
+_DEPTH = 8  # of parts within parts
 
 Opcode = tuple[str, int, int, int, int]
 
@@ -26,6 +27,18 @@ def unified(old: str | None, new: str | None) -> tuple[str, int, int]:
 
 def _opcodes(before: Sequence[str], after: Sequence[str]) -> list[Opcode]:
     """Return what turns one into the other, in the words of `difflib`."""
+    found: list[Opcode] = []
+    for tag, a, b, c, d in _compared(before, after, 0, 0):
+        is_more = bool(found) and found[-1][0] == tag
+        _, i, _, k, _ = found.pop() if is_more else (tag, a, b, c, d)
+        found.append((tag, i, b, k, d))
+    return found
+
+
+def _compared(
+    before: Sequence[str], after: Sequence[str], a: int, c: int, depth: int = 0
+) -> Iterator[Opcode]:
+    """Yield the opcodes of a part of both, which begins at line `a` and line `c`."""
     first = 0
     shortest = min(len(before), len(after))
     while first < shortest and before[first] == after[first]:
@@ -34,27 +47,71 @@ def _opcodes(before: Sequence[str], after: Sequence[str]) -> list[Opcode]:
     while last < shortest - first and before[-1 - last] == after[-1 - last]:
         last += 1
     old, new = before[first : len(before) - last], after[first : len(after) - last]
-    found: list[Opcode] = [("equal", 0, first, 0, first)] if first else []
-    found += [
-        (tag, a + first, b + first, c + first, d + first) for tag, a, b, c, d in _inner(old, new)
-    ]
+    if first:
+        yield "equal", a, a + first, c, c + first
+    a, c = a + first, c + first
+    yield from _inner(old, new, a, c, depth)
+    a, c = a + len(old), c + len(new)
     if last:
-        found.append(("equal", len(before) - last, len(before), len(after) - last, len(after)))
-    return found
+        yield "equal", a, a + last, c, c + last
 
 
-def _inner(old: Sequence[str], new: Sequence[str]) -> list[Opcode]:
-    import difflib
-
+def _inner(old: Sequence[str], new: Sequence[str], a: int, c: int, depth: int) -> Iterator[Opcode]:
     if not old and not new:
-        return []
-    counts = Counter(new)
-    pairs = sum(counts[line] for line in old)
-    if not old or not new or pairs > _PAIRS_AT_MOST:
+        return
+    whole = (a, a + len(old), c, c + len(new))
+    if not old or not new:
+        yield ("delete" if old else "insert", *whole)
+    elif _steps(old, new) <= _STEPS_AT_MOST:
+        import difflib
+
+        matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+        for tag, i, j, k, m in matcher.get_opcodes():
+            yield tag, a + i, a + j, c + k, c + m
+    elif depth < _DEPTH and (anchors := _anchors(old, new)):
+        i = k = 0
+        for one, other in [*anchors, (len(old), len(new))]:
+            yield from _compared(old[i:one], new[k:other], a + i, c + k, depth + 1)
+            i, k = one, other
+    else:
         # Right, though not the shortest: all of one instead of all of the other.
-        tag = "insert" if not old else "delete" if not new else "replace"
-        return [(tag, 0, len(old), 0, len(new))]
-    return list(difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes())
+        yield ("replace", *whole)
+
+
+def _steps(old: Sequence[str], new: Sequence[str]) -> int:
+    """Return about what `difflib` needs: all lines once more for each two that are equal."""
+    counts = Counter(new)
+    return sum(counts[line] for line in old) * (len(old) + len(new))
+
+
+def _anchors(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
+    """Return places of lines that each has once, as many as are in the same order in both."""
+    counts, others = Counter(old), Counter(new)
+    places = {line: place for place, line in enumerate(new) if others[line] == 1}
+    pairs = [
+        (place, places[line])
+        for place, line in enumerate(old)
+        if counts[line] == 1 and line in places
+    ]
+    return _longest_rising(pairs)
+
+
+def _longest_rising(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the most pairs whose second numbers rise, as their first ones do."""
+    ends: list[int] = []  # the lowest second number that so many pairs can end with
+    places: list[int] = []  # and the place of its pair
+    previous: list[int] = []
+    for place, (_, number) in enumerate(pairs):
+        length = bisect_left(ends, number)
+        previous.append(places[length - 1] if length else -1)
+        ends[length : length + 1] = [number]
+        places[length : length + 1] = [place]
+    found = []
+    place = places[-1] if places else -1
+    while place >= 0:
+        found.append(pairs[place])
+        place = previous[place]
+    return found[::-1]
 
 
 def _grouped(opcodes: Sequence[Opcode]) -> Iterator[list[Opcode]]:
