@@ -7,7 +7,7 @@ import io
 import os
 import stat
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from runstore.errors import (
     InvalidValueError,
     NotFoundError,
     StoreError,
+    StoreLockedError,
     StoreUnavailableError,
 )
 from runstore.model.artifacts import Artifact, Input, Preview, artifact_path, media_type_of
@@ -81,14 +82,24 @@ class Artifacts:
     def _save_one(
         self, uid: str, path: str, keep: Keep, media_type: str | None, thing: Any = None
     ) -> tuple[Artifact, ...]:
-        with self.objects.in_use():
-            return self._save_in_use(uid, path, keep, media_type, thing)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self.objects.in_use())
+            except StoreLockedError:
+                return self._save_to(self._kept_aside, uid, path, keep, media_type, thing)
+            return self._save_to(self._kept, uid, path, keep, media_type, thing)
 
-    def _save_in_use(
-        self, uid: str, path: str, keep: Keep, media_type: str | None, thing: Any
+    def _save_to(
+        self,
+        place: Callable[[Keep], tuple[Objects, Contents]],
+        uid: str,
+        path: str,
+        keep: Keep,
+        media_type: str | None,
+        thing: Any,
     ) -> tuple[Artifact, ...]:
         try:
-            objects, kept = self._kept(keep)
+            objects, kept = place(keep)
         except OSError as error:
             warn(f"The artifact {path!r} could not be kept: {error.strerror or error}.")
             return ()
@@ -119,13 +130,17 @@ class Artifacts:
         except StoreError:
             raise
         except OSError as refused:
-            place = self._store.spool.places[1]
-            aside = Objects(place / OBJECTS)
             try:
-                place.mkdir(parents=True, exist_ok=True)
-                return aside, keep(aside)
+                return self._kept_aside(keep)
             except OSError:
                 raise refused from None
+
+    def _kept_aside(self, keep: Keep) -> tuple[Objects, Contents]:
+        """Keep contents in the user's own folder, until the store takes them."""
+        place = self._store.spool.places[1]
+        place.mkdir(parents=True, exist_ok=True)
+        aside = Objects(place / OBJECTS)
+        return aside, keep(aside)
 
     # Reading
 

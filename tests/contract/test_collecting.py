@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from runstore import Store, lifetime
-from runstore.errors import StoreReadOnlyError
+from runstore.errors import StoreReadOnlyError, StoreWarning
 from runstore.model.deletion import Amount
 
 AT_ONCE = timedelta(0)
@@ -229,6 +229,22 @@ def test_saving_and_cleaning_up_at_once_lose_nothing(location, campaign_rounds):
         for run in store.find(limit=None):
             assert run.read_bytes("model.bin").startswith(b"contents ")
         assert store.check(deep=True) == ()
+
+
+def test_a_save_during_a_long_clean_up_is_kept_aside_and_taken_in_later(store, monkeypatch):
+    """Contents saved without the lock could be collected before they are referenced."""
+    monkeypatch.setattr("runstore.storage.objects._SAVING_PATIENCE_S", 0.0)
+    run = store.start("fit", capture=False)
+
+    with store.artifacts.objects.alone() as is_alone:
+        assert is_alone
+        with pytest.warns(StoreWarning, match="artifact 'model.bin'"):
+            run.save("model.bin", b"kept")
+        assert list(store.artifacts.objects.files()) == []
+    run.finish()
+
+    with Store.open(store.path) as again:
+        assert again.get(run.uid).read_bytes("model.bin") == b"kept"
 
 
 KILLED = """

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from runstore.errors import NotFoundError, StoreCorruptError
+from runstore.errors import NotFoundError, StoreCorruptError, StoreLockedError
 from runstore.storage.file_locks import locked
 
 _CHUNK_BYTES = 1 << 20
@@ -69,12 +69,19 @@ class Objects:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Let nobody clean up within the block: what is kept in it gets its reference there."""
+        """Let nobody clean up within the block: what is kept in it gets its reference there.
+
+        Raises:
+            StoreLockedError: Somebody cleans up for longer than that.
+        """
         with ExitStack() as stack:
-            # Where there is no lock to be had, who cleans up spares what is new.
-            with suppress(OSError):
+            try:
                 lock = locked(self._lock, is_shared=True, patience_s=_SAVING_PATIENCE_S)
                 stack.enter_context(lock)
+            except StoreLockedError:
+                raise
+            except OSError:
+                pass  # where there is no lock to be had, who cleans up spares what is new
             yield
 
     @contextmanager
