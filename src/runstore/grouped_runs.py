@@ -28,8 +28,8 @@ def group_runs(
     settle(store, (*query.fields(), field))
     if any(one.room is Room.OUTPUT for one in query.fields()):
         ids = [one.cursor[1] for one in found_runs(store, query, None, None)]
-        return tuple(Grouping(store.database, field).groups(ids, metrics))
-    return tuple(Grouping(store.database, field).groups(query.where, metrics))
+        return tuple(Grouping(store.database, field).groups(query, metrics, among=ids))
+    return tuple(Grouping(store.database, field).groups(query, metrics))
 
 
 def _field_of(by: str) -> Field:

@@ -18,7 +18,7 @@ from runstore.model.sameness import (
     call_of,
     code_of,
 )
-from runstore.storage.earlier import EarlierRuns
+from runstore.storage.documents import document_hashes
 
 if TYPE_CHECKING:
     from runstore.already_ran.inputs import FilesNow
@@ -72,7 +72,7 @@ class Similar:
 
 def kept(store: Store, run: Run) -> Subject:
     """Return a kept run as a subject."""
-    hashes = EarlierRuns(store.database).document_hashes(run.uid)
+    hashes = document_hashes(store.database, [run.uid]).get(run.uid, {})
     return Subject(run, hashes, lambda name: store.document(run.uid, name))
 
 

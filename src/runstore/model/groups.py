@@ -30,8 +30,8 @@ class RunGroup:
         value: The value; None for runs without one.
         runs: How many runs.
         statuses: How many of each status; those without any are left out.
-        last_reference: The run that was recorded last.
-        last_started_at: The latest start (UTC).
+        last_reference: The run that was started last.
+        last_started_at: Its start (UTC).
         metrics: By key; a metric that no run of the group has is left out.
     """
 

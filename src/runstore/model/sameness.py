@@ -29,7 +29,6 @@ _GAPS = (
     "untracked.masked",
 )
 _PYTHON = re.compile(r"(?:python|pypy)[\d.]*w?(?:\.exe)?", re.IGNORECASE)
-_WITH_A_WORD = frozenset("WX")
 # Programs whose code comes from somewhere else: cells of a notebook.
 _INTERACTIVE = ("ipykernel", "colab_kernel")
 _RUNNER = "runstore"

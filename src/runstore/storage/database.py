@@ -491,8 +491,3 @@ class Database(Lookups):
             row = connection.execute(sql.GET_STATE, {"name": name}).fetchone()
             value = changed(None if row is None else str(row[0]))
             connection.execute(sql.SET_STATE, {"name": name, "value": value})
-
-    def set_state(self, name: str, value: str) -> None:
-        """Keep a value under this name."""
-        with self.driver.write() as connection:
-            connection.execute(sql.SET_STATE, {"name": name, "value": value})

@@ -54,7 +54,6 @@ NEWEST_IDS = """
     ORDER BY r.run_number DESC, r.duplicate DESC LIMIT :limit
 """
 HOLDERS = "SELECT p.run_id FROM params p WHERE {cell} LIMIT {limit}"
-HAS_MORE = "SELECT 1 FROM params p WHERE {cell} LIMIT 1 OFFSET {limit}"
 CANDIDATES = """
     SELECT r.id, r.commit_hash, r.status, r.started_at FROM runs r
     WHERE r.deleted_at IS NULL AND r.id IN ({ids})
@@ -64,10 +63,6 @@ SETS_OF_CANDIDATES = """
     SELECT p.run_id, p.name, p.hash, CASE WHEN length(v.tree) <= {size} THEN v.tree END, p.file
     FROM run_params p LEFT JOIN param_values v ON v.tree_key = p.tree_key
     WHERE p.run_id IN ({ids}) ORDER BY p.run_id, p.set_index
-"""
-DOCUMENT_HASHES = """
-    SELECT d.name, d.hash FROM run_documents d
-    WHERE d.run_id = (SELECT id FROM runs WHERE uid = :uid)
 """
 INPUTS_INSIDE = """
     WITH RECURSIVE inside (id, uid) AS (
@@ -182,10 +177,9 @@ class EarlierRuns:
         values = dict.fromkeys(value for one in sets for value in one.flat()[:_VALUES_AT_MOST])
         for value in list(values)[:_VALUES_AT_MOST]:
             cell, parameters = _cell(value)
-            has_more = HAS_MORE.format(cell=cell, limit=_RARE)
-            if connection.execute(has_more, parameters).fetchone() is None:
-                holders = HOLDERS.format(cell=cell, limit=_RARE)
-                found = connection.execute(holders, parameters).fetchall()
+            holders = HOLDERS.format(cell=cell, limit=_RARE + 1)
+            found = connection.execute(holders, parameters).fetchall()
+            if len(found) <= _RARE:
                 shared.update({row[0] for row in found})
         return sorted(shared, key=lambda row_id: (-shared[row_id], -row_id))[:limit]
 
@@ -197,11 +191,6 @@ class EarlierRuns:
             for row in connection.execute(statement, some).fetchall():
                 sets.setdefault(row[0], []).append(rows.set_from_row(row))
         return sets
-
-    def document_hashes(self, uid: str) -> dict[str, str]:
-        """Return the hash of each captured text of a run, by name."""
-        with self._driver.read() as connection:
-            return dict(connection.execute(DOCUMENT_HASHES, {"uid": uid}).fetchall())
 
     def inputs_inside(self, uid: str, limit: int) -> list[Input]:
         """Return what a run read, and what the runs inside of it read; `limit` of it at most."""

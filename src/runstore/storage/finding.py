@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from runstore.errors import FilterError, StoreError
-from runstore.model.query import Compare, Op, Query, Room
-from runstore.model.query_forms import leaves, pushed_down
-from runstore.model.query_match import regex
+from runstore.model.query import Query
+from runstore.model.query_forms import pushed_down
 from runstore.model.run import Run
 from runstore.storage import statements as sql
+from runstore.storage.asking import asking
 from runstore.storage.database import Database
-from runstore.storage.fact_index import file_loose_facts
 from runstore.storage.newest import NewestRuns
 from runstore.storage.packages import PackageLists
 from runstore.storage.rows import run_from_row, to_micros
@@ -82,18 +80,12 @@ class Finder:
         Raises:
             FilterError: A regular expression takes too long.
         """
-        regex.cache_clear()  # each query has its own time for expressions
-        if any(field.room is Room.FACT for field in query.fields()):
-            file_loose_facts(self._database.driver)
-        try:
+        with asking(self._database.driver, query):
             wanted = replace(query, where=pushed_down(query.where))
             if texts is None:
                 ids = self._ids(wanted, limit, after)
             else:
                 ids = self._ids_by_texts(wanted, limit, after, texts)
-        except StoreError:
-            _raise_slow_expression(query)
-            raise
         runs = self._database.runs_by_id(ids)
         keys = ((0, run_id) for run_id in runs) if query.order else map(_newest_key, runs.items())
         return [Found(key, run) for key, run in zip(keys, runs.values(), strict=True)]
@@ -158,12 +150,3 @@ class Finder:
 
 def _newest_key(found: tuple[int, Run]) -> tuple[int, int]:
     return to_micros(found[1].started_at), found[0]
-
-
-def _raise_slow_expression(query: Query) -> None:
-    """Tell the reason where it was an expression that took too long."""
-    for node in leaves(query.where):
-        if isinstance(node, Compare) and node.op is Op.MATCHES:
-            error: FilterError | None = regex(str(node.value)).refusal
-            if error is not None:
-                raise error

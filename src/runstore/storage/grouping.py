@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Union
+from typing import Any, NamedTuple, Union
 
 from runstore.model.groups import RunGroup, Spread
-from runstore.model.query import Field, Kind, Node, Room
+from runstore.model.query import Field, Kind, Node, Query, Room
 from runstore.model.query_match import TRUTH
 from runstore.model.status import Status
 from runstore.storage import statements as sql
+from runstore.storage.asking import asking
 from runstore.storage.database import Database
 from runstore.storage.drivers import Connection
 from runstore.storage.filters import EVERY_ROOM, Condition, column_of_run
@@ -29,8 +30,10 @@ _VALUES = """(
     SELECT * FROM h
     UNION ALL SELECT id, NULL, NULL FROM runs WHERE id NOT IN (SELECT run_id FROM h)
 ) g"""
+# Beside a single `max`, SQLite takes other columns from the row that has it: the run's id is that
+# of the latest start.
 GROUPS = """
-    SELECT {key}, count(*), max(r.started_at), max(r.id), {counts}
+    SELECT {key}, count(*), max(r.started_at), r.id, {counts}
     FROM {runs} WHERE {kept} AND {where} GROUP BY {key}
 """
 SPREADS = """
@@ -46,6 +49,21 @@ Key = tuple[Any, Any]
 Value = Union[str, float, bool, None]
 
 
+class _Wanted(NamedTuple):
+    """Which runs are put into groups."""
+
+    connection: Connection
+    where: Node
+    among: Sequence[int] | None
+
+    def condition(self, condition: Condition) -> str:
+        """Return it as SQL; what it asks for is added to the parameters."""
+        if self.among is None:
+            return condition.of(self.where)
+        condition.parameters.append(json.dumps(self.among))
+        return _AMONG
+
+
 class Grouping:
     """Puts the runs of one store into groups.
 
@@ -58,17 +76,25 @@ class Grouping:
         self._driver = database.driver
         self._field = field
 
-    def groups(self, where: Node | Sequence[int], metrics: Sequence[str]) -> list[RunGroup]:
+    def groups(
+        self, query: Query, metrics: Sequence[str], *, among: Sequence[int] | None = None
+    ) -> list[RunGroup]:
         """Return the groups, the one with the latest start first.
 
         Args:
-            where: Which runs: a condition without output, or row ids.
+            query: Which runs; its order does not count.
             metrics: Keys of the metrics to sum up.
+            among: The row ids of these runs, where they are known already; needed for a query
+                that asks for output.
+
+        Raises:
+            FilterError: A regular expression takes too long.
         """
-        with self._driver.read() as connection:
-            rows = self._rows(connection, GROUPS, where)
+        with asking(self._driver, query, self._field), self._driver.read() as connection:
+            wanted = _Wanted(connection, query.where, among)
+            rows = self._rows(wanted, GROUPS)
             spreads = {
-                key: {row[:2]: row[2:] for row in self._rows(connection, SPREADS, where, key)}
+                key: {row[:2]: row[2:] for row in self._rows(wanted, SPREADS, key)}
                 for key in metrics
             }
             ids = json.dumps([row[4] for row in rows])
@@ -76,20 +102,15 @@ class Grouping:
         made = [self._group(row, names, spreads) for row in rows]
         return sorted(made, key=lambda one: one.last_started_at, reverse=True)
 
-    def _rows(
-        self, connection: Connection, statement: str, where: Node | Sequence[int], *marks: str
-    ) -> list[tuple[Any, ...]]:
-        condition = Condition(PackageLists(connection).accepted, from_sets=EVERY_ROOM)
+    def _rows(self, wanted: _Wanted, statement: str, *marks: str) -> list[tuple[Any, ...]]:
+        packages = PackageLists(wanted.connection)
+        condition = Condition(packages.accepted, from_sets=EVERY_ROOM)
         key, runs = self._key(condition)
         before = len(condition.parameters)
-        if isinstance(where, (list, tuple)):
-            condition.parameters.append(json.dumps(where))
-            text = _AMONG
-        else:
-            text = condition.of(where)  # type: ignore[arg-type] # a node, which is no sequence
-        made = statement.format(key=key, runs=runs, kept=sql.KEPT, where=text, counts=_COUNTS)
+        where = wanted.condition(condition)
+        made = statement.format(key=key, runs=runs, kept=sql.KEPT, where=where, counts=_COUNTS)
         parameters = [*condition.parameters[:before], *marks, *condition.parameters[before:]]
-        found = connection.execute(made, parameters).fetchall()
+        found = wanted.connection.execute(made, parameters).fetchall()
         return [tuple(row) for row in found]
 
     def _key(self, condition: Condition) -> tuple[str, str]:
@@ -124,13 +145,13 @@ class Grouping:
             metrics=dict(_spreads_of(key, spreads)),
         )
 
-    def _value(self, number: Any, text: Any) -> Value:
+    def _value(self, number: float | None, text: Value) -> Value:
         """Return a value as people know it: truth values are kept as numbers and texts."""
         if self._field.room is Room.RUN:
             return bool(number) if self._field.kind is Kind.FLAG and number is not None else number
         if text in TRUTH and number is not None:
             return bool(text == TRUTH[1])
-        return number if text is None else str(text)
+        return number if text is None else text
 
 
 def _spreads_of(

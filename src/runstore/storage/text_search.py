@@ -63,19 +63,20 @@ class TextSearch:
             FilterError: A regular expression takes too long.
             StoreError: The runs cannot be read.
         """
-        reason = "it is damaged again and again"
+        reason = ""
         for _ in range(_TRIES):
             try:
+                if reason:
+                    return self._run_without_index(work, reason)
                 try:
                     return self._run_with_index(work)
                 except DamagedIndexError:
                     self._remove()
             except UnusableIndexError as error:
                 reason = str(error)
-                break
             except FileNotFoundError:
                 continue  # output was taken in, in this moment, and is elsewhere now
-        return self._run_on(RunTexts(self._database, self._objects, self._live()), reason, work)
+        return self._run_without_index(work, reason or "it is damaged again and again")
 
     def forget(self) -> None:
         """Take the index away, and with it what it holds of texts that are gone.
@@ -98,6 +99,9 @@ class TextSearch:
         kept = self._file.remove()
         if kept:
             self._tell(f"{self._file.path} is no search index; it is {kept} now.")
+
+    def _run_without_index(self, work: Callable[[TextConditions], T], reason: str) -> T:
+        return self._run_on(RunTexts(self._database, self._objects, self._live()), reason, work)
 
     def _run_with_index(self, work: Callable[[TextConditions], T]) -> T:
         with self._file.opened() as connection:

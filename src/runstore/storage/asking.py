@@ -1,0 +1,39 @@
+"""Asking the database a query: what comes before, and what a failure means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from runstore.errors import FilterError, StoreError
+from runstore.model.query import Compare, Field, Op, Query, Room
+from runstore.model.query_forms import leaves
+from runstore.model.query_match import regex
+from runstore.storage.drivers import Driver
+from runstore.storage.fact_index import file_loose_facts
+
+
+@contextmanager
+def asking(driver: Driver, query: Query, *more: Field) -> Iterator[None]:
+    """Ask a query within the block, and for these fields besides.
+
+    Raises:
+        FilterError: A regular expression of the query takes too long.
+    """
+    regex.cache_clear()  # each query has its own time for expressions
+    if any(field.room is Room.FACT for field in (*query.fields(), *more)):
+        file_loose_facts(driver)
+    try:
+        yield
+    except StoreError:
+        _raise_slow_expression(query)
+        raise
+
+
+def _raise_slow_expression(query: Query) -> None:
+    """Tell the reason where it was an expression that took too long."""
+    for node in leaves(query.where):
+        if isinstance(node, Compare) and node.op is Op.MATCHES:
+            error: FilterError | None = regex(str(node.value)).refusal
+            if error is not None:
+                raise error
