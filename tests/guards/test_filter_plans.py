@@ -1,5 +1,6 @@
 """Every documented filter is answered from indexes, whichever way a search goes."""
 
+import contextlib
 import importlib
 import re
 import sqlite3
@@ -122,7 +123,7 @@ def is_narrow(scan, statement):
 
 def test_every_field_of_a_run_stands_in_the_index_that_filters_go_through(store):
     """A column that is not in it makes a filter read whole rows, some times as wide."""
-    with sqlite3.connect(store.path / DATABASE) as connection:
+    with contextlib.closing(sqlite3.connect(store.path / DATABASE)) as connection:
         rows = connection.execute("PRAGMA index_xinfo(runs_by_start)").fetchall()
     indexed = {row[2] for row in rows}
     fields = [field for text in FILTERS for field in parse_query(text).fields()]

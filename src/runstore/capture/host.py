@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +20,7 @@ _CGROUP_LIMITS = (
 def host_basics() -> Facts:
     """Return `host.name`, `host.system` and `python.version`: what costs nothing to know."""
     values: dict[str, FactValue] = {
-        "host.name": socket.gethostname(),
+        "host.name": os.uname().nodename,
         "host.system": sys.platform,
         "python.version": ".".join(map(str, sys.version_info[:3])),
     }

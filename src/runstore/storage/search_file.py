@@ -17,6 +17,7 @@ from pathlib import Path
 
 from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.drivers.forks import inside_the_engine
+from runstore.storage.drivers.uri import file_uri
 
 SEARCH = "search.db"
 APPLICATION_ID = 0x72756E66  # "runf"; marks the file as ours
@@ -146,7 +147,7 @@ class SearchFile:
 
     def _connect_read_only(self, reason: sqlite3.OperationalError) -> sqlite3.Connection:
         """Open an index that is there and that this user or this disk cannot write."""
-        uri = f"{self.path.absolute().as_uri()}?mode=ro"
+        uri = file_uri(self.path, "mode=ro")
         uris = [uri]
         if not _has_content(self.path.with_name(f"{SEARCH}-wal")):  # nobody is writing it
             uris.append(f"{uri}&immutable=1")

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from runstore.errors import (
     StoreCorruptError,
@@ -42,18 +42,21 @@ TYPES: Mapping[str, str] = {
 }
 
 
-class _Handle:
-    """One thread's connection; closed with the thread."""
+class _Connection(sqlite3.Connection):
+    """A connection that closes itself, whatever collects it.
+
+    Python 3.13 warns of every connection that is collected open, and collects the members of a
+    circle in no certain order: only the connection itself is sure to be asked in time.
+    """
 
     # Connections that a fork left in the child. SQLite forbids using or closing them there, so
     # they are kept from the garbage collector, which would close them.
     left_by_fork: ClassVar[list[object]] = []
+    _pid: int | None = None  # of the process that opened it; None while it is not open
 
-    def __init__(self, raw: sqlite3.Connection) -> None:
-        self.raw = raw
-        self.pid = os.getpid()
-        # Held while a thread works with it: closing a connection under its hands is a crash.
-        self.in_use = threading.RLock()
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._pid = os.getpid()
 
     def __del__(
         self,
@@ -61,13 +64,25 @@ class _Handle:
         getpid: Callable[[], int] = os.getpid,
         is_finalizing: Callable[[], bool] = sys.is_finalizing,
     ) -> None:
-        if self.pid != getpid():
-            self.left_by_fork.append(self.raw)
+        if self._pid is None:
+            return
+        if self._pid != getpid():
+            self.left_by_fork.append(self)
         elif is_finalizing():
-            self.raw.close()
+            self.close()
         else:
             with inside_the_engine():
-                self.raw.close()
+                self.close()
+
+
+class _Handle:
+    """One thread's connection; closed with the thread."""
+
+    def __init__(self, raw: _Connection) -> None:
+        self.raw = raw
+        self.pid = os.getpid()
+        # Held while a thread works with it: closing a connection under its hands is a crash.
+        self.in_use = threading.RLock()
 
 
 class SQLiteDriver:
@@ -220,13 +235,13 @@ class SQLiteDriver:
         if self._closed:
             raise StoreUnavailableError(f"The store {self.path} was closed.")
         if handle is not None:
-            _Handle.left_by_fork.append(handle)
+            _Connection.left_by_fork.append(handle.raw)
         handle = _Handle(self._connect())
         self._local.handle = handle
         self._handles.add(handle)
         return handle
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> _Connection:
         """Open the file for writing; where that is refused, for reading."""
         if not self.create and not self.path.exists():
             raise StoreUnavailableError(f"There is no run database at {self.path}.")
@@ -244,7 +259,7 @@ class SQLiteDriver:
             except sqlite3.Error as error:
                 raise self._translated(error) from error
 
-    def _connect_read_only(self, reason: sqlite3.OperationalError) -> sqlite3.Connection:
+    def _connect_read_only(self, reason: sqlite3.OperationalError) -> _Connection:
         """Open where nothing can be written; every later write is answered with the reason."""
         from runstore.storage.drivers.unwritable import remove_copy, ways_to_read
 
@@ -270,13 +285,14 @@ class SQLiteDriver:
             hint="Check the permissions of the folder, or choose another store.",
         )
 
-    def _prepared(self, readable: Readable | None) -> sqlite3.Connection:
+    def _prepared(self, readable: Readable | None) -> _Connection:
         connection = sqlite3.connect(
             readable.uri if readable else str(self.path),
             timeout=min(5.0, self.busy_timeout_s),
             isolation_level=None,
             check_same_thread=False,
             uri=readable is not None,
+            factory=_Connection,
         )
         try:
             self._configure(connection, writable=readable is None)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from runstore.storage.drivers.uri import file_uri
+
 
 @dataclass(frozen=True, slots=True)
 class Readable:
@@ -28,9 +30,9 @@ def ways_to_read(path: Path) -> Iterator[Readable]:
     Raises:
         OSError: The last way, a copy in the folder for temporary files, is closed as well.
     """
-    yield Readable(f"{path.absolute().as_uri()}?mode=ro")
+    yield Readable(file_uri(path, "mode=ro"))
     if not _has_content(_beside(path, "-wal")):
-        yield Readable(f"{path.absolute().as_uri()}?immutable=1")
+        yield Readable(file_uri(path, "immutable=1"))
         return
     # The newest runs may be in the write-ahead log, which `immutable` would leave out; to read it
     # SQLite needs a file of its own beside it.
@@ -41,7 +43,7 @@ def ways_to_read(path: Path) -> Iterator[Readable]:
     copy = folder / path.name
     shutil.copyfile(path, copy)
     shutil.copyfile(_beside(path, "-wal"), _beside(copy, "-wal"))
-    yield Readable(f"{copy.as_uri()}?mode=rw", folder)
+    yield Readable(file_uri(copy, "mode=rw"), folder)
 
 
 def remove_copy(folder: Path, pid: int) -> None:
