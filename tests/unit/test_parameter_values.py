@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import enum
-import sys
 import types
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -172,17 +171,16 @@ def doubling(levels):
 @pytest.mark.parametrize(
     ("values", "place"),
     [
-        ({"model": {"layer": len}}, "params.model.layer: a function (len)"),
-        ({"a": [1, lambda: 2]}, "params.a[1]: a function"),
-        ({"a": Colour}, "params.a: the class Colour"),
+        ({"model": {"layer": object()}}, "params.model.layer: an object of type object"),
+        ({"a": [1, iter([])]}, "params.a[1]: an object of type list_iterator"),
+        ({"a": {object(): 1}}, "params.a.(key): an object of type object"),
+        ({"a": np.array([object()])}, "params.a[0]: an object of type object"),
+        ({"a": np.array([{}] * 10_001)}, "params.a: an array of 10,001 objects"),
         ({"a": object()}, "params.a: an object of type object"),
-        ({"a": {len: 1}}, "params.a.(key): a function"),
-        ({"a": sys}, "params.a: an object of type module"),
         ({"a": recursive()}, "params.a[0][0]: values nested deeper than 64"),
         (deep(70), "params.a.a.a: values nested deeper"),
         ({"a": doubling(40)}, "params: more than 100,000 values"),
         ({"a": list(range(100_001))}, "params: more than 100,000 values"),
-        ({"a": np.zeros(10_001)}, "params.a: an array of 10,001 elements"),
         ({"a": "x" * (17 << 20)}, "params: 17,825,"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 # The bookkeeping of `curifactory.params.ExperimentParameters`, Curifactory 0.5 to 0.20.
 CURIFACTORY_FIELDS = frozenset({"name", "hash", "overwrite", "hash_representations"})
 
+_WRAPPERS = frozenset({"collections.UserDict", "collections.UserList", "collections.UserString"})
 _NAMESPACES = frozenset({"types.SimpleNamespace", "argparse.Namespace"})
 
 
@@ -34,6 +35,51 @@ def fields_of(value: Any) -> dict[str, Any] | None:
     return {name: getattr(value, name) for name in names if hasattr(value, name)}
 
 
+def attributes_beyond(value: Any, declared: Container[str] = ()) -> dict[str, Any]:
+    """Return what a user's object holds beyond its fields, entries or elements.
+
+    These are public attributes and those of slots; for pydantic, extras as well. What a class
+    caches under the name of a property is no value of its own.
+    """
+    kind = type(value)
+    held = dict(getattr(value, "__dict__", None) or {})
+    if is_wrapper(value):
+        held.pop("data", None)
+    held.update(getattr(value, "__pydantic_extra__", None) or {})
+    for one in kind.__mro__:
+        # Only classes written in Python say which slots they have.
+        for name in _slots_of(one):
+            if hasattr(value, name):
+                held[name] = getattr(value, name)
+    return {
+        name: one
+        for name, one in held.items()
+        if name not in declared and not name.startswith("_") and not _is_cache(kind, name)
+    }
+
+
+def is_wrapper(value: Any) -> bool:
+    """Tell whether a value is a `UserDict` or the like, which holds another one."""
+    return any(type_name(one) in _WRAPPERS for one in type(value).__mro__)
+
+
+def _slots_of(kind: type) -> tuple[str, ...]:
+    slots = vars(kind).get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)
+
+
+def _is_cache(kind: type, name: str) -> bool:
+    for one in kind.__mro__:
+        if name in vars(one):
+            found = vars(one)[name]
+            own = type(found)
+            return hasattr(own, "__get__") and own.__name__ not in {
+                "member_descriptor",
+                "function",
+            }
+    return False
+
+
 def attributes_of(value: Any) -> dict[str, Any] | None:
     """Return what a user's object holds: its public attributes, and its class's plain ones.
 
@@ -54,6 +100,44 @@ def attributes_of(value: Any) -> dict[str, Any] | None:
                 held[name] = default
     held.update(getattr(value, "__dict__", {}))
     return {name: one for name, one in held.items() if not name.startswith("_")}
+
+
+def held_by(value: Any) -> dict[str, Any] | None:
+    """Return all that an object among the values holds, private attributes included.
+
+    None for what Python itself is made of, such as generators, and for objects that keep what
+    they hold out of sight.
+    """
+    if isinstance(value, BaseException):
+        return {"args": list(value.args), **vars(value)}
+    public = attributes_of(value)
+    is_open = hasattr(value, "__dict__") or any(
+        "__slots__" in vars(one) for one in type(value).__mro__
+    )
+    if public is None or not is_open:
+        return None
+    slots = {
+        name: getattr(value, name)
+        for one in type(value).__mro__
+        for name in _slots_of(one)
+        if name not in {"__dict__", "__weakref__"} and hasattr(value, name)
+    }
+    return {**public, **slots, **getattr(value, "__dict__", {})}
+
+
+def estimator_params(value: Any) -> dict[str, Any] | None:
+    """Return what an estimator was made with, as scikit-learn and its like tell; else None.
+
+    Source: developing scikit-learn estimators, `get_params`, scikit-learn 1.9.
+    """
+    ask = getattr(type(value), "get_params", None)
+    if not callable(ask) or isinstance(value, type):
+        return None
+    try:
+        found = ask(value, deep=False)
+    except (AttributeError, TypeError, ValueError, NotImplementedError):
+        return None  # another method of this name
+    return dict(found) if isinstance(found, Mapping) else None
 
 
 def representations_of(value: Any) -> Mapping[str, Any]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from runstore.errors import InvalidValueError
+from runstore.model.callables import public_name
 from runstore.model.holders import attributes_of, fields_of
 from runstore.model.params import DEFAULT_NAME, ParameterSet, checked_name, tree_hash
-from runstore.model.trees import TreeBuilder, is_name, plain_text
+from runstore.model.tagged import Place, place_of
+from runstore.model.trees import BY_TYPE, TreeBuilder, is_name, plain_text
 from runstore.model.values import canonical_json, clean_text
+from runstore.user_warnings import warn
 
 TREE_LIMIT_CHARACTERS = 16 << 20
+_NOTED = 5
 
 _HINT = "Pass a mapping, a dataclass, an object with attributes, or a list of these."
 
@@ -104,25 +109,48 @@ def _plain(values: dict[Any, Any]) -> tuple[str, str] | None:
 
 def _built(values: Any) -> tuple[str, str]:
     """Return tree and hash of values of any type."""
-    whole, differs = _tree(values, for_hash=False)
-    if not differs:
+    builder = TreeBuilder(for_hash=False)
+    whole = _tree(values, builder)
+    if builder.notes:
+        warn(_not_in_full(builder.notes))
+    if not builder.differs:
         return whole, tree_hash(whole)
-    return whole, tree_hash(_tree(values, for_hash=True)[0])
+    return whole, tree_hash(_tree(values, TreeBuilder(for_hash=True)))
 
 
-def _tree(values: Any, *, for_hash: bool) -> tuple[str, bool]:
-    """Return the text of the tree, and whether the one for the hash may differ."""
-    builder = TreeBuilder(for_hash=for_hash)
+def _tree(values: Any, builder: TreeBuilder) -> str:
     place = ("params",)
     if isinstance(values, Mapping):
-        named = is_name(values.get("name"))
-        tree = builder.mapping(_without_name(values) if named and for_hash else values, place)
-        return canonical_json(tree), named or builder.differs
+        tree = builder.build(values, place)
+        if is_name(_named(values)):
+            builder.differs = True
+            if builder.for_hash:
+                tree.pop("name", None)
+        return canonical_json(tree)
     held = _held(values)
     if held is None:
         raise InvalidValueError(f"params: {values!r:.60} is not a set of values.", hint=_HINT)
-    tree = builder.holder(values, held, place, is_set=True)
-    return canonical_json(tree), builder.differs
+    return canonical_json(builder.holder(values, held, place, is_set=True))
+
+
+def _not_in_full(notes: list[tuple[Place, Any, str]]) -> str:
+    """Return the warning about values of which only a part is kept."""
+    told = [
+        f"{place_of(place)} ({public_name(type(one))}) by {kept}" for place, one, kept in notes
+    ]
+    more = f", and {len(told) - _NOTED:,} more" if len(told) > _NOTED else ""
+    text = f"Not kept in full: {', '.join(told[:_NOTED])}{more}."
+    if any(kept == BY_TYPE for _, __, kept in notes):
+        text += " Runs that differ only in a value kept by its type count as equal."
+    return f"{text} Pass a name, a number or a path in its place to keep all that matters."
+
+
+def _named(values: Mapping[Any, Any]) -> Any:
+    """Return a mapping's value of the key `name`; None if it has none that can be read."""
+    # One that raises is refused, by its place, when the values are read.
+    with suppress(Exception):
+        return values["name"]
+    return None
 
 
 def _without_name(values: Mapping[Any, Any]) -> dict[Any, Any]:
@@ -131,7 +159,7 @@ def _without_name(values: Mapping[Any, Any]) -> dict[Any, Any]:
 
 def _own_name(values: Any) -> str | None:
     """Return the name that values bring along."""
-    found = values.get("name") if isinstance(values, Mapping) else getattr(values, "name", None)
+    found = _named(values) if isinstance(values, Mapping) else getattr(values, "name", None)
     return clean_text(str.__str__(found)) if isinstance(found, str) and found else None
 
 

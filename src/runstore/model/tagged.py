@@ -26,6 +26,12 @@ class Builder(Protocol):
     def build(self, value: Any, place: Place) -> Tree:
         """Return the tree of a value that stands at a place."""
 
+    def by_type(self, value: Any, place: Place) -> Tree:
+        """Return the name of a value's type in the place of the value, and note it."""
+
+    def note(self, place: Place, value: Any, kept: str) -> None:
+        """Note that only this is kept of a value."""
+
 
 Way = Callable[[Any, Any, Place], Tree]
 
@@ -65,12 +71,9 @@ def _numpy_scalar(builder: Builder, value: Any, place: Place) -> Tree:
     return builder.build(plain, place)
 
 
-def _numpy_array(builder: Builder, value: Any, place: Place) -> Tree:
+def numpy_array(builder: Builder, value: Any, place: Place) -> Tree:
     """Return kind, shape and nested lists; equal numbers of any precision are equal."""
     kind = value.dtype.kind
-    if value.size > ARRAY_LIMIT:
-        why = f"an array of {value.size:,} elements cannot be stored; the limit is {ARRAY_LIMIT:,}"
-        raise refusal(place, why, value)
     plain = value.astype(str) if kind in "mM" else value
     return {"$array": [kind, list(value.shape), builder.build(plain.tolist(), place)]}
 
@@ -106,6 +109,7 @@ WAYS: dict[type, Way] = {
     range: _tagged_parts("$range", "start", "stop", "step"),
     bytes: _tagged("$bytes", bytes.hex),
     bytearray: _tagged("$bytes", bytearray.hex),
+    memoryview: _tagged("$bytes", memoryview.hex),
 }
 # By name: who has such a value has loaded its module, and nobody else need.
 WAYS_BY_NAME: dict[str, Way] = {
@@ -120,7 +124,6 @@ WAYS_BY_NAME: dict[str, Way] = {
     "fractions.Fraction": _tagged_parts("$fraction", "numerator", "denominator"),
     "uuid.UUID": _tagged("$uuid", str),
     "numpy.generic": _numpy_scalar,
-    "numpy.ndarray": _numpy_array,
 }
 
 
@@ -146,8 +149,4 @@ def refusal(place: Place, why: str, value: Any = None) -> InvalidValueError:
 
 def described(value: Any) -> str:
     """Return what a value is, for an error."""
-    if isinstance(value, type):
-        return f"the class {value.__qualname__}"
-    if type(value).__name__ in {"function", "method", "builtin_function_or_method"}:
-        return f"a function ({value.__qualname__})"
     return f"an object of type {type_name(type(value))}"

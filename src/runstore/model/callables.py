@@ -1,0 +1,122 @@
+"""Functions, classes and modules as parameters: by their names, and by the values they hold."""
+
+from __future__ import annotations
+
+import sys
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any, NamedTuple
+
+from runstore.model.values import canonical_json
+
+# Unions and aliases such as `int | None`; in Python 3.10 `list[int]` calls itself a type.
+_TYPING_MODULES = frozenset({"types", "typing", "typing_extensions"})
+# Spawned processes import the script once more, under this name.
+_MAIN = {"__mp_main__": "__main__"}
+
+
+class Callable(NamedTuple):
+    """What tells a function, class or module from others.
+
+    Attributes:
+        name: Its full name.
+        code: Digest of the code of a function that its name does not lead to; else None.
+        held: The values that such a function holds: defaults, and variables around it.
+    """
+
+    name: str
+    code: str | None = None
+    held: dict[str, Any] = {}  # noqa: RUF012 - never written to
+
+
+def is_type_text(value: Any) -> bool:
+    """Tell whether a value is an annotation of types, such as `list[int]` or `int | None`."""
+    # `typing.Any` is a class since Python 3.11.
+    return type(value).__module__ in _TYPING_MODULES
+
+
+def callable_of(value: Any) -> Callable | None:
+    """Return what tells a function, class or module from others; None for anything else."""
+    if isinstance(value, ModuleType):
+        return Callable(_MAIN.get(value.__name__, value.__name__))
+    name = _full_name(value) if callable(value) else None
+    if name is None:
+        return None
+    if isinstance(value, MethodType):
+        return Callable(name, None, _owner(value))
+    # What a name leads to is the program's code; a lambda or an inner function is one of many.
+    if not isinstance(value, FunctionType) or _found(value.__module__, value.__qualname__, value):
+        return Callable(name)
+    return Callable(name, _code_digest(value.__code__), _held_by(value))
+
+
+def public_name(kind: type) -> str:
+    """Return the full name of a class; those of Python itself without their module."""
+    return _full_name(kind) or kind.__name__
+
+
+def _full_name(value: Any) -> str | None:
+    name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
+    if not isinstance(name, str):
+        return None
+    module = getattr(value, "__module__", None)
+    if not isinstance(module, str) or module == "builtins":
+        return name
+    return f"{_public_module(_MAIN.get(module, module), name, value)}.{name}"
+
+
+def _public_module(module: str, name: str, value: Any) -> str:
+    """Return `pathlib` for `pathlib._local`, if the value is found there under its name."""
+    first, *others = module.split(".")
+    public = ".".join([first.lstrip("_"), *(one for one in others if not one.startswith("_"))])
+    return public if module != "__main__" and _found(public, name, value) else module
+
+
+def _found(module: str | None, name: str, value: Any) -> bool:
+    """Tell whether a name leads to this very value in a module that is loaded."""
+    found: Any = sys.modules.get(module or "")
+    for part in name.split("."):
+        found = getattr(found, "__dict__", {}).get(part)
+    return found is value
+
+
+def _owner(method: MethodType) -> dict[str, Any]:
+    owner = method.__self__
+    return {} if isinstance(owner, (type, ModuleType)) else {"self": owner}
+
+
+def _held_by(function: FunctionType) -> dict[str, Any]:
+    """Return the defaults of a function, and its variables that belong to functions around it."""
+    code, defaults = function.__code__, function.__defaults__ or ()
+    names = code.co_varnames[: code.co_argcount]
+    held = dict(zip(names[len(names) - len(defaults) :], defaults, strict=True))
+    held.update(function.__kwdefaults__ or {})
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            inside = cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
+        if name != "__class__" and inside is not function:
+            held[name] = inside
+    return held
+
+
+def _code_digest(code: CodeType) -> str:
+    from hashlib import blake2b
+
+    parts = canonical_json(_code_parts(code)).encode("utf-8", "surrogatepass")
+    return blake2b(parts, digest_size=8).hexdigest()
+
+
+def _code_parts(code: CodeType) -> list[Any]:
+    """Return what a function does, without the place it stands at."""
+    names = [*code.co_names, *code.co_varnames, *code.co_freevars]
+    return [code.co_code.hex(), names, [_constant(one) for one in code.co_consts]]
+
+
+def _constant(value: Any) -> Any:
+    if isinstance(value, CodeType):
+        return _code_parts(value)
+    if isinstance(value, tuple):
+        return [_constant(one) for one in value]
+    # `x in {"a", "b"}` is a frozen set, whose order differs from process to process.
+    return sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)
