@@ -8,12 +8,13 @@ import runstore
 SOURCE = Path(runstore.__file__).parent
 
 # What each room may import, besides itself and the standard library.
-DOOR = {"model", "errors", "storage", "capture", "door"}
+DOOR = {"model", "errors", "user_warnings", "storage", "capture", "door"}
 ALLOWED = {
     "errors": set(),
-    "model": {"errors"},
-    "storage": {"model", "errors"},
-    "capture": {"model", "errors"},
+    "user_warnings": {"errors"},
+    "model": {"errors", "user_warnings"},
+    "storage": {"model", "errors", "user_warnings"},
+    "capture": {"model", "errors", "user_warnings"},
     "door": DOOR,
     "runner": DOOR,
     "cli": DOOR | {"runner"},
@@ -47,11 +48,11 @@ THIRD_PARTY = {
 
 
 def room_of(module):
-    """Return the room of a module of ours: a folder, `errors`, `root`, or else the one door."""
+    """Return the room of a module: a folder, `errors`, `user_warnings`, `root`, or the door."""
     parts = module.split(".")
     if len(parts) == 1 or parts[1] == "__main__":
         return "root"
-    if parts[1] in {"model", "storage", "capture", "runner", "cli", "errors"}:
+    if parts[1] in {"model", "storage", "capture", "runner", "cli", "errors", "user_warnings"}:
         return parts[1]
     return "door"
 
