@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from runstore import errors as errors
     from runstore.active import ActiveRun, current_run
     from runstore.errors import AlreadyRanError, RunstoreError, StoreWarning
     from runstore.manager import ArtifactManager
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from runstore.model.run import Event, Experiment, Run
     from runstore.model.status import Status
     from runstore.pages import Page
-    from runstore.start import start_run
+    from runstore.start import attach_run, start_run
     from runstore.store import Store
 
 __version__ = "0.1.0"
@@ -37,6 +38,7 @@ _HOMES = {
     "Status": "runstore.model.status",
     "Store": "runstore.store",
     "StoreWarning": "runstore.errors",
+    "attach_run": "runstore.start",
     "current_run": "runstore.active",
     "parameter_set": "runstore.model.parameter_sets",
     "start_run": "runstore.start",
@@ -56,22 +58,29 @@ __all__ = [
     "Status",
     "Store",
     "StoreWarning",
+    "attach_run",
     "current_run",
     "parameter_set",
     "start_run",
 ]
 
 
+# Modules of public names that are too many for this list: `except runstore.errors.NotFoundError`.
+_MODULES = ("errors", "testing")
+
+
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
-    if home is None:
+    if home is None and name not in _MODULES:
         raise AttributeError(f"module 'runstore' has no attribute {name!r}")
     import importlib
 
+    if home is None:
+        return importlib.import_module(f"runstore.{name}")
     value = getattr(importlib.import_module(home), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__, *_MODULES})

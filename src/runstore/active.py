@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     import logging
 
     from runstore.already_ran.lookup import Earlier
+    from runstore.kept_output import KeptOutput
     from runstore.logging_points import Channel, PointLog
     from runstore.model.artifacts import Artifact, Input
-    from runstore.output import KeptOutput
     from runstore.store import Store
     from runstore.tags import Tags
 
@@ -98,7 +98,7 @@ class ActiveRun:
         earlier: What was run before, where `if_done` had it looked up; else None.
     """
 
-    def __init__(self, store: Store, run: Run | Begun) -> None:
+    def __init__(self, store: Store, run: Run | Begun, *, is_owner: bool = True) -> None:
         self.store = store
         self.uid = run.uid
         self.reference = run.reference
@@ -111,17 +111,32 @@ class ActiveRun:
         self.status = run.status
         self.earlier: Earlier | None = None
         self._again: Callable[[], ActiveRun] | None = None
-        self._pid = os.getpid()
+        # Whose end is the run's; a copy in another process only logs to it.
+        self._pid = os.getpid() if is_owner else None
         self._token: Token[ActiveRun | None] | None = None
         self._points: PointLog | None = None
         self._output: KeptOutput | None = None
         self._has_output = False
         self._ending = threading.Lock()  # nothing is logged of the machine once the end has begun
         self._is_strict = False
-        lifetime.begin(self)
+        if is_owner:
+            lifetime.begin(self)
 
     def __repr__(self) -> str:
         return f"<ActiveRun {self.reference!r} {self.status.value}>"
+
+    # Copies: the same object in this process, and one that logs to the same run in another
+
+    def __copy__(self) -> ActiveRun:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> ActiveRun:
+        return self
+
+    def __reduce__(self) -> tuple[Callable[..., ActiveRun], tuple[Any, ...]]:
+        from runstore.joining import join
+
+        return join, (self.store, Begun(*(getattr(self, name) for name in Begun._fields)))
 
     @property
     def record(self) -> Run:
@@ -215,7 +230,7 @@ class ActiveRun:
 
     def _kept_output(self) -> KeptOutput:
         if self._output is None:
-            from runstore.output import KeptOutput
+            from runstore.kept_output import KeptOutput
 
             self._output = KeptOutput(self.store.spool, self.uid)
             self._has_output = True
@@ -253,7 +268,7 @@ class ActiveRun:
         `RunFinishedError`.
         """
         # Kept at the first use: loops notice each call in between.
-        return self._channel(-1).log
+        return self.channel(-1).log
 
     def log_points(
         self,
@@ -274,7 +289,7 @@ class ActiveRun:
         Raises:
             InvalidValueError: The columns differ in length; nothing was logged.
         """
-        self._channel(-1).log_points(key, values, steps=steps, times=times)
+        self.channel(-1).log_points(key, values, steps=steps, times=times)
 
     def of_set(self, name: str) -> Channel:
         """Return what logs metrics of one parameter set: `run.of_set("wide").log(loss=0.3)`.
@@ -288,13 +303,15 @@ class ActiveRun:
                 f"{self.reference} has no parameter set {name!r}.",
                 hint=f"It has: {', '.join(names) or 'none'}.",
             )
-        return self._channel(names.index(name))
+        return self.channel(names.index(name))
 
-    def _channel(self, set_index: int) -> Channel:
+    def channel(self, set_index: int) -> Channel:
+        """Return what logs for the run (-1) or for the parameter set at this place."""
         if self._points is None:
             from runstore.logging_points import PointLog
 
             self._points = PointLog(self.store, self.uid, self.reference)
+            self._points.run = self
             self._points.is_strict = self._is_strict
             if self.status.is_final:
                 self._points.finish()
@@ -397,7 +414,7 @@ class ActiveRun:
         """Log what this machine did."""
         with self._ending:
             if not self.status.is_final:
-                self._channel(-1).log(values)
+                self.channel(-1).log(values)
 
     def end(self, status: Status, error: BaseException | None) -> None:
         """Write the end, because the process ends."""

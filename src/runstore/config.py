@@ -111,6 +111,14 @@ def project_settings(here: Path) -> tuple[Mapping[str, Any], Path]:
     return {}, here
 
 
+def _settings_here() -> Mapping[str, Any]:
+    """Return the project's settings; none where the working directory was deleted."""
+    try:
+        return project_settings(working_directory())[0]
+    except StoreUnavailableError:
+        return {}
+
+
 def _parse(text: str, file: Path) -> Mapping[str, Any] | None:
     if sys.version_info >= (3, 11):
         import tomllib
@@ -131,12 +139,11 @@ def wants_system_samples() -> bool:
 
     Raises:
         UsageError: The setting is neither true nor false.
-        StoreUnavailableError: There is no working directory to begin from.
     """
     said = os.environ.get("RUNSTORE_SYSTEM_SAMPLES")
     if said:
         return said.strip().lower() not in {"0", "false", "no", "off"}
-    wanted = project_settings(working_directory())[0].get("system-samples", True)
+    wanted = _settings_here().get("system-samples", True)
     if not isinstance(wanted, bool):
         raise UsageError(f"system-samples is true or false, not {wanted!r}.")
     return wanted
@@ -147,9 +154,8 @@ def wanted_if_done() -> IfDone | None:
 
     Raises:
         UsageError: It is none of the choices.
-        StoreUnavailableError: There is no working directory to begin from.
     """
-    wanted = project_settings(working_directory())[0].get("if-done")
+    wanted = _settings_here().get("if-done")
     return None if wanted is None else checked_if_done(wanted, "if-done")
 
 

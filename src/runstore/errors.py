@@ -51,6 +51,18 @@ class RunstoreError(Exception):
     def __str__(self) -> str:
         return " ".join(part for part in (self.what, self.kept, self.hint) if part)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By default, exceptions are made anew from positional arguments alone. One that cannot be
+        # leaves the parent of a process pool waiting for ever.
+        return _copy_of_error, (type(self), self.args), self.__dict__
+
+
+def _copy_of_error(kind: type[RunstoreError], arguments: tuple[Any, ...]) -> RunstoreError:
+    """Return an error of this class whose attributes follow, as `pickle` and `copy` set them."""
+    error = kind.__new__(kind)
+    error.args = arguments
+    return error
+
 
 class UsageError(RunstoreError, ValueError):
     """The request makes no sense, whatever the store holds."""

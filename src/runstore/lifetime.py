@@ -34,6 +34,9 @@ class Terminated(SystemExit):
         super().__init__(128 + number)
         self.signal_number = number
 
+    def __reduce__(self) -> tuple[type[Terminated], tuple[int]]:
+        return type(self), (self.signal_number,)  # the exit status is no argument of ours
+
 
 class Living(Protocol):
     """A run that this process executes."""
@@ -72,9 +75,11 @@ class _Registry:
         self.runs[run.uid] = run
         self._take_signals()
         if not self._beating:
-            self._beating = True
-            # Unlike Thread.start, this does not wait until the thread runs: starts stay quick.
-            _thread.start_new_thread(self._beat, ())
+            # A container that allows no more threads costs the signs of life alone. Unlike
+            # Thread.start, this does not wait until the thread runs: starts stay quick.
+            with suppress(RuntimeError):
+                _thread.start_new_thread(self._beat, ())
+                self._beating = True
 
     def remove(self, run: Living) -> None:
         self.runs.pop(run.uid, None)
@@ -145,6 +150,11 @@ def end(run: Living) -> None:
     _current().remove(run)
 
 
+def running(uid: str) -> Living | None:
+    """Return the run with this uid if this process executes it."""
+    return _current().runs.get(uid)
+
+
 def forget(is_meant: Callable[[Living], bool]) -> None:
     """Stop watching over runs whose store was closed; evidence speaks for them."""
     registry = _current()
@@ -157,8 +167,12 @@ def in_background(work: Callable[[], None]) -> None:
     registry = _current()
     thread = threading.Thread(target=work, name="runstore-capture", daemon=True)
     registry.threads = [one for one in registry.threads if one.is_alive()]
-    registry.threads.append(thread)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # no more threads
+        work()
+    else:
+        registry.threads.append(thread)
 
 
 def wait_for_background(patience_s: float = _EXIT_PATIENCE_S) -> None:
@@ -203,10 +217,13 @@ def _at_exit() -> None:
 
 def _say_unended(runs: list[Living]) -> None:
     shown = ", ".join(run.reference for run in runs[:3]) + (", …" if len(runs) > 3 else "")  # noqa: PLR2004 - a line's worth
-    sys.stderr.write(
-        f"runstore: the process ends, but nobody ended {shown}; recorded as lost."
-        " Call run.finish(), or use `with`.\n"
-    )
+    if sys.stderr is None:  # Python's word for one that is closed
+        return
+    with suppress(OSError, ValueError):
+        sys.stderr.write(
+            f"runstore: the process ends, but nobody ended {shown}; recorded as lost."
+            " Call run.finish(), or use `with`.\n"
+        )
 
 
 atexit.register(_at_exit)

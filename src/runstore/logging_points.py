@@ -6,7 +6,7 @@ import os
 import threading
 import time as clock
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import count, islice
 from pathlib import Path
@@ -28,6 +28,7 @@ from runstore.storage.spool import POINTS_SUFFIX
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
+    from runstore.active import ActiveRun
     from runstore.store import Store
 
 OF_RUN = -1
@@ -60,6 +61,7 @@ class PointLog:
         self._uid = uid
         self._reference = reference
         self._channels: dict[int, Channel] = {}
+        self.run: ActiveRun | None = None  # whose it is, for copies in other processes
         self._ended = threading.Event()
         self._was_refused = False
         self._said: set[str] = set()
@@ -192,8 +194,10 @@ class PointLog:
 
     def _begin_thread(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._tend, name="runstore-points", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._tend, name="runstore-points", daemon=True)
+            with suppress(RuntimeError):  # no more threads: `finish` takes the points in
+                thread.start()
+                self._thread = thread
 
     # In the background
 
@@ -312,6 +316,9 @@ class Channel:
         self._set_index = set_index
         self._series: dict[str, _Known] = {}
         self._before: dict[str, _Known] = {}
+
+    def __reduce__(self) -> tuple[Callable[[ActiveRun, int], Channel], tuple[Any, int]]:
+        return _channel_of, (self._log.run, self._set_index)
 
     def forget_numbers(self) -> None:
         """Number the series anew, as a forked child does; their steps go on."""
@@ -435,6 +442,11 @@ class Channel:
                 log.append_many(KeyOf(self._set_index, key), given, at, column)
         except (InvalidValueError, RunFinishedError) as error:
             log.complain(error)
+
+
+def _channel_of(run: ActiveRun, set_index: int) -> Channel:
+    """Return a copy of a channel: `run.log` travels to other processes as the run does."""
+    return run.channel(set_index)
 
 
 def _after_fork_in_child() -> None:

@@ -10,7 +10,6 @@ import json
 import os
 import shlex
 import socket
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from runstore.active import ActiveRun, current_run
 from runstore.block_sync import refresh_store_json
+from runstore.capture.command import own_words
 from runstore.config import RUNS, find_store
 from runstore.errors import RunstoreError
 from runstore.managed_run import watched_as
@@ -94,7 +94,7 @@ class ArtifactManager:
         self.run_timestamp = datetime.now().astimezone()
         self.store_full = store_full
         self.notes = notes
-        self.run_line = shlex.join(sys.argv) if run_line is None else run_line
+        self.run_line = shlex.join(own_words()) if run_line is None else run_line
         self.hostname = socket.gethostname()
         self.status = INCOMPLETE
         self.error: str | None = None

@@ -72,6 +72,9 @@ class ManagerStore:
     def __repr__(self) -> str:
         return f"<ManagerStore {self.path!r}>"
 
+    def __reduce__(self) -> tuple[type[ManagerStore], tuple[str]]:
+        return type(self), (str(self._folder),)  # a copy has edits of its own
+
     @property
     def runs(self) -> list[Block]:
         """The metadata block of each run, oldest first: plain dictionaries, to edit and `save`."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from runstore.errors import AmbiguousReferenceError, NotFoundError, RunNotFoundError
 from runstore.model import reference as names
 from runstore.model.run import Run
+from runstore.model.values import clean_text
 from runstore.storage.database import Database
 from runstore.storage.lookups import Lookups
 
@@ -80,6 +81,6 @@ def check_experiment(database: Database, name: str, place: Path) -> None:
 def current_author() -> str:
     """Return the user that edits are signed with."""
     try:
-        return getpass.getuser()
+        return clean_text(getpass.getuser())  # of a variable, which may hold any bytes
     except (KeyError, OSError, ImportError):
         return "unknown"

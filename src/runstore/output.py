@@ -1,27 +1,23 @@
-"""What a run prints: kept while it is shown as ever, and read again."""
+"""What a run prints: kept on a disk that takes it, and read again."""
 
 from __future__ import annotations
 
-import io
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING
 
 from runstore.errors import NotFoundError, StoreCorruptError
-from runstore.model.output import LOGGING, STDERR, STDOUT, OutputLine
+from runstore.model.output import OutputLine
 from runstore.model.run import Run
 from runstore.storage.output import LETTERS, OutputFile, Tail, read_lines
 from runstore.storage.spool import OUTPUT_SUFFIX, Spool
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
-    import logging
-
     from runstore.store import Store
 
 # What waits in memory while no disk takes it.
@@ -124,110 +120,6 @@ class OutputKeeper:
                 with suppress(OSError):
                     file.close()
             return None if file is None else file.path
-
-
-class KeptStream(io.TextIOBase):
-    """A text stream that passes on what is written to it, and keeps a copy.
-
-    Args:
-        shown: The stream that was there before.
-        name: `stdout` or `stderr`.
-        keeper: What keeps the copy.
-    """
-
-    def __init__(self, shown: TextIO, name: str, keeper: OutputKeeper) -> None:
-        self.shown = shown
-        self._name = name
-        self._keeper = keeper
-
-    def write(self, text: str) -> int:
-        """Write to the stream that was there before, and keep it."""
-        # What is no text is refused there, as it would be without us.
-        written = self.shown.write(text)
-        self._keeper.feed(self._name, text.encode(errors="replace"))
-        return written
-
-    def flush(self) -> None:
-        """Flush the stream that was there before."""
-        self.shown.flush()
-
-    def __getattr__(self, name: str) -> Any:
-        # Programs ask for the encoding, the underlying buffer …
-        return getattr(self.shown, name)
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        """That of the stream that was there before."""
-        return self.shown.encoding
-
-    def isatty(self) -> bool:
-        """Tell whether it is shown on a terminal."""
-        return self.shown.isatty()
-
-    def fileno(self) -> int:
-        """Return the descriptor that it is shown on."""
-        return self.shown.fileno()
-
-    def writable(self) -> bool:
-        """Tell that it can be written to."""
-        return True
-
-
-class KeptOutput:
-    """What Python code of this process prints and logs, kept for one run from here on.
-
-    Args:
-        spool: Where it is kept while the run goes on.
-        uid: The run.
-    """
-
-    def __init__(self, spool: Spool, uid: str) -> None:
-        self._keeper = OutputKeeper(spool, uid)
-        self._streams: list[KeptStream] = []
-        self._handlers: list[tuple[logging.Logger, logging.Handler]] = []
-
-    def keep_streams(self) -> None:
-        """Keep what is printed to `sys.stdout` and `sys.stderr`; asking twice changes nothing."""
-        if self._streams:
-            return
-        for name in (STDOUT, STDERR):
-            shown = getattr(sys, name)
-            if shown is not None:  # Python's word for one that is closed
-                self._streams.append(KeptStream(shown, name, self._keeper))
-                setattr(sys, name, self._streams[-1])
-
-    def keep_logging(self, logger: logging.Logger, level: int) -> None:
-        """Keep the records of a logger and those below it."""
-        handler = _handler(self._keeper, level)
-        logger.addHandler(handler)
-        self._handlers.append((logger, handler))
-
-    def close(self) -> Path | None:
-        """Leave the streams as they were, and return the file; None where nothing came."""
-        for name, stream in zip((STDOUT, STDERR), self._streams, strict=False):
-            # Whoever put another one over ours goes on to write through it.
-            if getattr(sys, name) is stream:
-                setattr(sys, name, stream.shown)
-        for logger, handler in self._handlers:
-            logger.removeHandler(handler)
-        return self._keeper.close()
-
-
-def _handler(keeper: OutputKeeper, level: int) -> logging.Handler:
-    import logging
-
-    class _Kept(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            try:
-                text = self.format(record)
-            except (ArithmeticError, LookupError, TypeError, ValueError):
-                self.handleError(record)  # a record whose parts do not fit; said as ever
-                return
-            keeper.feed(LOGGING, (text + "\n").encode(errors="replace"))
-
-    handler = _Kept(level)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    return handler
 
 
 def lines_of(store: Store, run: Run) -> Iterator[OutputLine]:

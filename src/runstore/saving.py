@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -297,6 +298,7 @@ def name_of_file(source: Any) -> str:
             hint="Write for example: run.save('model.pkl', model).",
         )
     path = Path(os.fspath(source))
-    if path.is_absolute() and path.is_relative_to(Path.cwd()):
-        path = path.relative_to(Path.cwd())
+    if path.is_absolute():
+        with suppress(FileNotFoundError, ValueError):  # no working directory, or not below it
+            path = path.relative_to(Path.cwd())
     return artifact_path(path.as_posix())

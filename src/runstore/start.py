@@ -66,3 +66,26 @@ def start_run(
     if if_done in {"run", "warn"}:
         run.repeat_with(begin)
     return run
+
+
+def attach_run(
+    run: str | None = None, *, store: str | os.PathLike[str] | Store | None = None
+) -> ActiveRun:
+    """Return a run that another process executes, to log to it from this process as well.
+
+    Its end stays with the process that executes it; see `Store.attach`.
+
+    Args:
+        run: Any name of the run; None for the one that started this process, as
+            `runstore exec` does.
+        store: A folder, a URL or an open `Store`; None finds the project's store.
+
+    Raises:
+        RunFinishedError: It has ended.
+        RunNotFoundError: There is no such run.
+        UsageError: No run is named, and none started this process.
+    """
+    from runstore.joining import surrounding_run
+
+    opened = store if isinstance(store, Store) else open_shared(store)
+    return opened.attach(surrounding_run() if run is None else run)

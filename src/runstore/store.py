@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -158,6 +158,28 @@ class Store:
     def __repr__(self) -> str:
         return f"<Store {str(self.path)!r}>"
 
+    # Copies: the same store in this process, and one of the same place in another
+
+    def __copy__(self) -> Store:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Store:
+        return self
+
+    def __reduce__(self) -> tuple[Callable[[str], Store], tuple[str]]:
+        return _store_at, (str(self.path.absolute()),)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            # A copy that came from another process is opened when it is used first: a process pool
+            # waits for ever for arguments and results that cannot be unpickled.
+            if "database" in self.__dict__ or name not in _OPENED_LATER:
+                kind = type(self).__name__
+                raise AttributeError(f"{kind!r} object has no attribute {name!r}")
+            self.__dict__.update(_open_existing(self.path).__dict__)
+            return self.__dict__[name]
+
     @property
     def is_in_place(self) -> bool:
         """Whether the database is still the file that was opened, and not deleted or another."""
@@ -275,20 +297,41 @@ class Store:
         surrounding = parent or current_run()
         if surrounding is not None:
             return surrounding.uid
-        return os.environ.get(PARENT_VARIABLE) or None
+        return clean_text(os.environ.get(PARENT_VARIABLE, "")) or None
 
     def resume(self, name: str) -> ActiveRun:
         """Go on with a run that has ended: same number, same reference, running again.
 
+        A run that another process is executing is joined instead; see `attach`. A `StoreWarning`
+        says so, unless that process started this one.
+
         Raises:
-            RunActiveError: It is still being executed.
+            RunActiveError: This process executes it, or nobody knows whether another one still
+                does.
             RunNotFoundError: There is no such run.
         """
         from runstore.capture.process import current_process
+        from runstore.joining import is_executed_elsewhere, join
 
         run = self.get(name)
+        if is_executed_elsewhere(run):
+            return join(self, run)
         self.database.resume_run(run.uid, Status.RUNNING, current_process(), current_author())
         return ActiveRun(self, self.get(run.uid))
+
+    def attach(self, name: str) -> ActiveRun:
+        """Return a run that another process executes, so that this one can log to it as well.
+
+        What is logged, saved and tagged here belongs to that run. Its end stays with the process
+        that executes it: leaving a `with` block or `finish()` changes nothing here.
+
+        Raises:
+            RunFinishedError: It has ended.
+            RunNotFoundError: There is no such run.
+        """
+        from runstore.joining import attach
+
+        return attach(self, self.get(name))
 
     def folder_of(self, reference: str) -> Path:
         """Return where the plain files of a run belong; the folder may not exist.
@@ -1110,6 +1153,29 @@ def open_shared(location: str | os.PathLike[str] | None = None) -> Store:
     store = _shared.get(path)
     if store is None or not store.is_in_place:
         store = _shared[path] = Store.open(path)
+    return store
+
+
+# What a store gets when it is opened.
+_OPENED_LATER = ("database", "evidence", "spool", "_file")
+
+
+def _open_existing(path: Path) -> Store:
+    """Return this process's store of a folder, which is not made when it is missing."""
+    store = _shared.get(path)
+    if store is None or not store.is_in_place:
+        store = _shared[path] = Store.open(path, create=False)
+    return store
+
+
+def _store_at(location: str) -> Store:
+    """Return a copy of a store of another process; see `Store.__getattr__`."""
+    path = Path(location)
+    known = _shared.get(path)
+    if known is not None:
+        return known
+    store = Store.__new__(Store)
+    store.path = path
     return store
 
 

@@ -18,6 +18,7 @@ PUBLIC = [
     "Status",
     "Store",
     "StoreWarning",
+    "attach_run",
     "current_run",
     "parameter_set",
     "start_run",

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from runstore.model.facts import Facts
+from runstore.model.facts import Facts, FactValue
+from runstore.model.values import clean_text
 
 
 def quick_facts(cwd: Path | None = None, *, argv: Sequence[str] | None = None) -> Facts:
@@ -92,4 +93,19 @@ def _together(*groups: tuple[str, Callable[[], Facts]]) -> Facts:
         except Exception as error:  # noqa: BLE001 - an unknown fact, with its reason
             found = Facts(unknown={name: f"{type(error).__name__}: {error}"})
         facts = facts.merged(found)
-    return facts
+    return _storable(facts)
+
+
+def _storable(facts: Facts) -> Facts:
+    """Return the facts in text that can be stored: variables and file names may hold any bytes."""
+    return Facts(
+        values={name: _cleaned(value) for name, value in facts.values.items()},
+        documents={name: clean_text(text) for name, text in facts.documents.items()},
+        unknown={name: clean_text(why) for name, why in facts.unknown.items()},
+    )
+
+
+def _cleaned(value: FactValue) -> FactValue:
+    if isinstance(value, str):
+        return clean_text(value)
+    return tuple(map(clean_text, value)) if isinstance(value, tuple) else value

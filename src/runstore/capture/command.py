@@ -7,7 +7,7 @@ import getpass
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from runstore.capture.secrets import mask_arguments, mask_text
 from runstore.model.facts import Facts, FactValue
@@ -18,13 +18,37 @@ _ARGUMENTS_AT_MOST = 1000
 _ARGUMENT_LENGTH = 4000
 
 
+def argument_texts(argv: object) -> tuple[str, ...]:
+    """Return arguments as texts, whatever a program or an embedding application made of them.
+
+    Notebooks, tests and embedded interpreters set `sys.argv` to numbers, paths or nothing.
+    """
+    if isinstance(argv, (str, bytes)):
+        argv = (argv,)
+    return tuple(map(_text_of, argv)) if isinstance(argv, Iterable) else ()
+
+
+def _text_of(argument: object) -> str:
+    try:
+        if isinstance(argument, (str, bytes, os.PathLike)):
+            return str.__str__(os.fsdecode(argument))
+        return str.__str__(str(argument))
+    except Exception:  # noqa: BLE001 - an object's own code; its kind is what can be known
+        return f"<{type(argument).__name__}>"
+
+
+def own_words() -> tuple[str, ...]:
+    """Return `sys.argv` as texts; empty where there is none."""
+    return argument_texts(getattr(sys, "argv", None))
+
+
 def command_facts(argv: Sequence[str] | None = None) -> Facts:
     """Return `command.argv` (masked), `command.line`, `command.cwd` and `command.user`.
 
     Args:
         argv: The arguments to keep; None for those of this process, its interpreter first.
     """
-    given = list(argv) if argv is not None else _own_arguments()
+    given = argument_texts(argv) if argv is not None else _own_arguments()
     values: dict[str, FactValue] = {}
     unknown: dict[str, str] = {}
     arguments = tuple(_clean(one)[:_ARGUMENT_LENGTH] for one in given[:_ARGUMENTS_AT_MOST])
@@ -46,21 +70,24 @@ def command_facts(argv: Sequence[str] | None = None) -> Facts:
     return Facts(values=values, unknown=unknown)
 
 
-def _own_arguments() -> list[str]:
+def _own_arguments() -> tuple[str, ...]:
     """Return what repeats the call: interpreter options and `-m` are in `orig_argv` only."""
-    return list(getattr(sys, "orig_argv", None) or sys.argv)
+    return argument_texts(getattr(sys, "orig_argv", None)) or own_words()
 
 
 def _clean(text: str) -> str:
     """Return text that UTF-8 can say: file names may hold any bytes."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half of a surrogate pair that stands for no byte
+        return clean_text(text)
 
 
 def command_line(cli: str | None, argv: Sequence[str] | None) -> str:
     """Return the command line to show of a run, masked: as given, or from its arguments."""
     if cli is not None:
         return mask_text(clean_text(cli))
-    return _shown_line(tuple(sys.argv if argv is None else argv))
+    return _shown_line(own_words() if argv is None else argument_texts(argv))
 
 
 @functools.lru_cache(maxsize=8)

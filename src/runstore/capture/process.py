@@ -91,6 +91,32 @@ def _is_another(identity: ProcessIdentity, seen: tuple[str, str] | None) -> bool
     return None if identity.started_ticks is None else started != identity.started_ticks
 
 
+def descends_from(identity: ProcessIdentity) -> bool:
+    """Check whether a process of this boot is one that started this process, at any remove."""
+    here = current_process()
+    if identity.pid is None or here.boot_id is None or identity.boot_id != here.boot_id:
+        return False
+    pid: int | None = os.getppid()
+    seen: set[int] = set()
+    while pid and pid not in seen:
+        if pid == identity.pid:
+            return True
+        seen.add(pid)
+        pid = _parent_of(pid)
+    return False
+
+
+def _parent_of(pid: int) -> int | None:
+    """Return the parent of a process; None if unseen. Source: proc_pid_stat(5), field 4."""
+    try:
+        if sys.platform != "linux":
+            return int(_output("ps", "-o", "ppid=", "-p", str(pid)))
+        text = _small_text(f"/proc/{pid}/stat")
+        return int(text[text.rindex(")") + 2 :].split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def _parts(boot_id: str) -> tuple[str, str, str]:
     """Split a boot id into machine, boot and process namespace."""
     machine, _, rest = boot_id.partition("/")

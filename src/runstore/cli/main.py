@@ -17,6 +17,7 @@ from runstore.cli.output import terminal_safe
 from runstore.errors import AlreadyRanWarning, RunstoreError, StoreWarning, UserCodeError
 
 _OURS = (StoreWarning, AlreadyRanWarning)
+_STDERR = 2
 _COMPLETING = "_RUNSTORE_COMPLETE"  # set by the scripts of `runstore completion`
 
 
@@ -89,6 +90,7 @@ def group(store: str | None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and end the process with its exit code."""
+    _fill_closed_descriptors()
     warnings.showwarning = _show_warning
     # Where data went is no matter of taste: PYTHONWARNINGS may neither hide it nor make it fatal.
     for kind in _OURS:
@@ -96,6 +98,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper) and "utf" not in sys.stdout.encoding.lower():
         sys.stdout.reconfigure(errors="backslashreplace")  # a name it cannot say is still told
     sys.exit(_exit_code(arguments))
+
+
+def _fill_closed_descriptors() -> None:
+    """Lead closed standard streams (`>&-`, cron, daemons) to nowhere.
+
+    The next file that is opened would take their place, and get what is printed.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(descriptor, True)  # noqa: FBT003 - os's own
+    os.close(descriptor)
 
 
 def _exit_code(arguments: Sequence[str] | None) -> int:  # noqa: PLR0911 - one row per kind

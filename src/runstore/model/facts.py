@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Union
 
 FactValue = Union[str, int, float, bool, tuple[str, ...]]
@@ -21,9 +20,9 @@ class Facts:
         unknown: Facts that could not be read, by dotted name, each with its reason.
     """
 
-    values: Mapping[str, FactValue] = field(default_factory=lambda: MappingProxyType({}))
-    documents: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    unknown: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    values: Mapping[str, FactValue] = field(default_factory=dict)
+    documents: Mapping[str, str] = field(default_factory=dict)
+    unknown: Mapping[str, str] = field(default_factory=dict)
 
     def merged(self, other: Facts) -> Facts:
         """Return both together; where both know a fact, the other's is taken."""

@@ -153,6 +153,9 @@ class Run:
     tags: Mapping[str, str] = field(default_factory=dict)
     source: RunSource | None = field(default=None, repr=False, compare=False)
 
+    def __hash__(self) -> int:
+        return hash(self.uid)
+
     def reading_from(self, source: RunSource) -> Run:
         """Return this run, which now reads its products from there; for who has just made it."""
         object.__setattr__(self, "source", source)

@@ -19,6 +19,7 @@ from runstore.output import OutputKeeper
 from runstore.runner.signals import pass_on_until_ended
 from runstore.runner.streams import Streams, flush_own
 from runstore.store import Store
+from runstore.user_warnings import warn
 
 EXIT_NOT_EXECUTABLE = 126
 EXIT_NOT_FOUND = 127
@@ -123,7 +124,7 @@ def run_command(
     )
     refresh_store_json(store)
     keeper = OutputKeeper(store.spool, run.uid)
-    streams = Streams(keeper)
+    streams = _streams(keeper)
     environment = {
         **os.environ,
         PARENT_VARIABLE: run.uid,
@@ -131,23 +132,36 @@ def run_command(
     }
     flush_own()
     try:
-        pid = _spawn(command, environment, streams.write_ends)
+        pid = _spawn(command, environment, (1, 2) if streams is None else streams.write_ends)
     except OSError as error:
-        streams.begin()
-        streams.end()
+        if streams is not None:
+            streams.begin()
+            streams.end()
         keeper.close()
         told = f"{command[0]} could not be started: {error.strerror}"
         run.finish(Status.ERROR, error=told, exit_code=EXIT_NOT_EXECUTABLE)
         return Ended(run.reference, Status.ERROR, EXIT_NOT_EXECUTABLE, told)
-    streams.begin()
-    wait_status, asked = pass_on_until_ended(pid, streams.resized)
-    streams.end()
+    if streams is None:
+        wait_status, asked = pass_on_until_ended(pid, lambda: None)
+    else:
+        streams.begin()
+        wait_status, asked = pass_on_until_ended(pid, streams.resized)
+        streams.end()
     keeper.close()
     run.has_output()
     ended = _how_it_ended(run.reference, wait_status, asked)
     run.finish(ended.status, error=ended.error, exit_code=ended.exit_code)
     refresh_store_json(store)
     return ended
+
+
+def _streams(keeper: OutputKeeper) -> Streams | None:
+    """Return what shows and keeps the output; None, with a warning, if it is only shown."""
+    try:
+        return Streams(keeper)
+    except OSError as error:
+        warn(f"The output is shown but not kept: {error.strerror}.")
+        return None
 
 
 def _spawn(command: Sequence[str], environment: dict[str, str], ends: tuple[int, int]) -> int:

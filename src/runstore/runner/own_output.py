@@ -69,7 +69,8 @@ class _Carried:
         for place, channel in enumerate(self._channels, 1):
             os.dup2(channel.write_end, place)
             os.close(channel.write_end)
-        threading.Thread(target=self._watch, name="runstore-output", daemon=True).start()
+        with suppress(RuntimeError):  # no more threads: the carrier goes unwatched
+            threading.Thread(target=self._watch, name="runstore-output", daemon=True).start()
 
     def _spawn(self, store_folder: Path, uid: str, ended: int) -> subprocess.Popen[bytes]:
         passed = [
@@ -132,10 +133,14 @@ def carry_for_parent(words: list[str]) -> None:
     for name, word in zip(("stdout", "stderr"), words[3:], strict=True):
         read_end, shown_on, is_terminal = map(int, word.split(":"))
         channels.append(Channel(name, read_end, shown_on, -1, bool(is_terminal)))
+        for descriptor in (read_end, shown_on):
+            os.set_inheritable(descriptor, False)  # noqa: FBT003 - os's own
+    os.set_inheritable(int(words[2]), False)  # noqa: FBT003 - os's own
     keeper = OutputKeeper(Spool(Path(words[0])), words[1])
     carrier = Carrier(tuple(channels), keeper, int(words[2]))
     signal.signal(signal.SIGWINCH, lambda *_: carrier.resized())
     carrier.carry()
+    carrier.close()
     keeper.close()
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import select
+import stat
 import sys
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -66,33 +68,43 @@ class Carrier:
                 _copy_size(channel.shown_on, channel.read_end)
 
     def carry(self) -> None:
-        """Carry until all ends are closed, or the command has ended and its channels are quiet.
-
-        What a process in the background still holds open is let go then.
-        """
-        has_ended, was_quiet = False, False
-        while True:
-            waiting = {one.read_end: one for one in self._channels if one.read_end >= 0}
-            if not waiting:
-                return
-            watched = [*waiting, *([] if has_ended else [self._ended])]
-            ready = select.select(watched, [], [], _AFTER_END_S if has_ended else None)[0]
+        """Carry until all ends are closed, or the command has ended and its output is carried."""
+        while waiting := self._open_ends():
+            ready = select.select([*waiting, self._ended], [], [])[0]
             if self._ended in ready:
-                has_ended = True
-                ready.remove(self._ended)
-            elif not ready:
-                if was_quiet:
-                    return
-                was_quiet = True
+                self._carry_the_rest()
+                return
             for descriptor in ready:
                 self._carry_some(waiting[descriptor])
 
+    def _carry_the_rest(self) -> None:
+        """Carry what the command had printed when it ended, and what follows at once.
+
+        What it left in the background may print for ever, and is not waited for.
+        """
+        owed = {descriptor: _waiting_bytes(descriptor) for descriptor in self._open_ends()}
+        end_at = time.monotonic() + _AFTER_END_S
+        while waiting := self._open_ends():
+            left_s = max(0.0, end_at - time.monotonic())
+            ready = select.select(waiting, [], [], left_s)[0]
+            is_owed = any(owed[descriptor] > 0 for descriptor in waiting)
+            if not ready or (left_s == 0.0 and not is_owed):
+                return
+            for descriptor in ready:
+                owed[descriptor] -= self._carry_some(waiting[descriptor])
+
+    def _open_ends(self) -> dict[int, Channel]:
+        return {one.read_end: one for one in self._channels if one.read_end >= 0}
+
     def close(self) -> None:
-        """Let go of the channels."""
+        """Let go of the channels; what the command left in the background can print on."""
         for channel in self._channels:
+            if channel.read_end >= 0:
+                _hand_over(channel)
             _close(channel)
 
-    def _carry_some(self, channel: Channel) -> None:
+    def _carry_some(self, channel: Channel) -> int:
+        """Carry what a channel has, and return how many bytes that were."""
         try:
             data = os.read(channel.read_end, _CHUNK_BYTES)
         except OSError as error:
@@ -101,13 +113,14 @@ class Carrier:
             data = b""
         if not data:
             _close(channel)
-            return
+            return 0
         self._keeper.feed(channel.name, data)
         try:
             _write_all(channel.shown_on, data)
         except OSError:
             # Nobody looks any more (`| head`): the command learns it as it would without us.
             _close(channel)
+        return len(data)
 
 
 class Streams:
@@ -115,6 +128,9 @@ class Streams:
 
     Args:
         keeper: What keeps them.
+
+    Raises:
+        OSError: There can be no more pipes, terminals or threads.
     """
 
     def __init__(self, keeper: OutputKeeper) -> None:
@@ -124,6 +140,10 @@ class Streams:
         self._thread = threading.Thread(
             target=self._carrier.carry, name="runstore-output", daemon=True
         )
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise OSError(errno.EAGAIN, str(error)) from None
         self.resized = self._carrier.resized
 
     @property
@@ -132,10 +152,9 @@ class Streams:
         return self._channels[0].write_end, self._channels[1].write_end
 
     def begin(self) -> None:
-        """Begin to carry; the command has its ends by now."""
+        """Leave the ends to the command, which has them by now."""
         for channel in self._channels:
             os.close(channel.write_end)
-        self._thread.start()
 
     def end(self) -> None:
         """Carry the rest."""
@@ -157,6 +176,42 @@ def _open_channel(name: str, shown_on: int) -> Channel:
     tty.setraw(write_end)
     _copy_size(shown_on, write_end)
     return Channel(name, read_end, shown_on, write_end, is_terminal=True)
+
+
+def _hand_over(channel: Channel) -> None:
+    """Let another process read what still comes: whoever prints would be ended by SIGPIPE.
+
+    It is shown on a terminal or in a file, as it would be without us. A pipe is not kept open: its
+    reader waits until every writer has closed it.
+    """
+    can_show = channel.is_terminal or stat.S_ISREG(os.fstat(channel.shown_on).st_mode)
+    nowhere = (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)
+    shown = (os.POSIX_SPAWN_DUP2, channel.shown_on, 1) if can_show else nowhere
+    with suppress(OSError):
+        os.posix_spawnp(
+            "cat",
+            ["cat"],
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, channel.read_end, 0),
+                shown,
+                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+            ],
+            setpgroup=0,
+            setsigmask=(),
+        )
+
+
+def _waiting_bytes(descriptor: int) -> int:
+    """Return how many bytes can be read at once."""
+    import array
+    import fcntl
+    import termios
+
+    found = array.array("i", [0])
+    with suppress(OSError):
+        fcntl.ioctl(descriptor, termios.FIONREAD, found)
+    return found[0]
 
 
 def _close(channel: Channel) -> None:
@@ -185,5 +240,6 @@ def _write_all(descriptor: int, data: bytes) -> None:
 def flush_own() -> None:
     """Write out what this process has printed, so that it stands before the command's output."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
-            stream.flush()
+        if stream is not None:  # Python's word for one that is closed
+            with suppress(OSError, ValueError):
+                stream.flush()

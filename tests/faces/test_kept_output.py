@@ -1,0 +1,247 @@
+"""What programs do with their streams and with logging works while the output is kept."""
+
+import io
+import logging
+import logging.config
+import subprocess
+import sys
+
+import pytest
+
+from runstore import Store
+
+
+@pytest.fixture
+def run(tmp_path):
+    with Store.open(tmp_path / "store") as store:
+        run = store.start("talk", capture=False)
+        yield run
+        if not run.status.is_final:
+            run.finish()
+
+
+@pytest.fixture
+def take_streams(monkeypatch):
+    """Give streams of Python's own kind to the test, in its body: pytest sets its own before."""
+
+    def take():
+        arrived = {}
+        for name in ("stdout", "stderr"):
+            arrived[name] = io.BytesIO()
+            stream = io.TextIOWrapper(io.BufferedWriter(arrived[name]), encoding="utf-8")
+            monkeypatch.setattr(sys, name, stream)
+        return arrived
+
+    return take
+
+
+def kept(run):
+    return [(line.stream, line.text) for line in run.record.output]
+
+
+def shown(streams, name="stdout"):
+    getattr(sys, name).flush()
+    return streams[name].getvalue().decode()
+
+
+def test_bytes_below_the_text_are_kept(run, take_streams):
+    streams = take_streams()
+    run.keep_output()
+
+    print("text")
+    sys.stdout.buffer.write(b"bytes\n")
+    sys.stdout.flush()
+
+    assert shown(streams) == "text\nbytes\n"
+    run.finish()
+    assert kept(run) == [("stdout", "text"), ("stdout", "bytes")]
+
+
+def test_a_stream_that_is_wrapped_anew_is_kept(run, take_streams):
+    streams = take_streams()
+    before = sys.stdout
+    run.keep_output()
+
+    sys.stdout = io.TextIOWrapper(sys.stdout.detach(), encoding="latin-1", line_buffering=True)
+    print("caf\xe9")
+
+    assert streams["stdout"].getvalue() == b"caf\xe9\n"
+    run.finish()
+    print("later")
+    assert streams["stdout"].getvalue() == b"caf\xe9\nlater\n"
+    assert not before.closed
+
+
+def test_another_encoding_is_kept_as_text(run, take_streams):
+    streams = take_streams()
+    run.keep_output()
+
+    sys.stdout.reconfigure(encoding="latin-1", errors="replace")
+    print("caf\xe9 \u65e5")
+
+    sys.stdout.flush()
+    assert streams["stdout"].getvalue() == b"caf\xe9 ?\n"
+    run.finish()
+    assert kept(run) == [("stdout", "caf\xe9 ?")]
+
+
+def test_runs_within_runs_end_in_any_order(run, take_streams):
+    streams = take_streams()
+    before = sys.stdout, sys.stderr
+    inner = run.store.start("inner", capture=False)
+    run.keep_output()
+    inner.keep_output()
+    print("both")
+
+    run.finish()
+    print("inner alone")
+    inner.finish()
+    print("none")
+
+    assert (sys.stdout, sys.stderr) == before
+    assert shown(streams) == "both\ninner alone\nnone\n"
+    assert kept(run) == [("stdout", "both")]
+    assert kept(inner) == [("stdout", "both"), ("stdout", "inner alone")]
+
+
+def test_a_stream_that_the_program_closes_is_closed(run, take_streams):
+    take_streams()
+    shown_before = sys.stdout
+    run.keep_output()
+
+    print("last words")
+    sys.stdout.close()
+
+    assert shown_before.closed
+    run.finish()
+    assert kept(run) == [("stdout", "last words")]
+
+
+def test_streams_of_other_kinds_keep_what_they_can(run, monkeypatch):
+    class Console(io.StringIO):
+        colours = 256
+
+    console = Console()
+    monkeypatch.setattr(sys, "stdout", console)
+    monkeypatch.setattr(sys, "stderr", None)
+    run.keep_output()
+
+    print("shown")
+    assert (sys.stdout.colours, sys.stdout.errors) == (256, console.errors)
+    assert sys.stdout.getvalue() == "shown\n"
+    run.finish()
+
+    assert sys.stdout is console
+    assert kept(run) == [("stdout", "shown")]
+
+
+def test_a_lone_surrogate_is_refused_as_ever(run, take_streams):
+    streams = take_streams()
+    run.keep_output()
+
+    with pytest.raises(UnicodeEncodeError):
+        print("\udcff")
+    print("goes on")
+
+    assert shown(streams) == "goes on\n"
+
+
+@pytest.fixture
+def plain_root(monkeypatch):
+    """Leave the root logger without handlers, in the test's body: pytest adds its own before."""
+    return lambda: monkeypatch.setattr(logging.getLogger(), "handlers", [])
+
+
+CONFIGURED_ANEW = {
+    "basicConfig": lambda: logging.basicConfig(force=True, level=logging.INFO, stream=sys.stdout),
+    "dictConfig": lambda: logging.config.dictConfig(
+        {"version": 1, "disable_existing_loggers": False, "root": {"level": "INFO"}}
+    ),
+    "cleared": logging.getLogger().handlers.clear,
+    "another list": lambda: setattr(logging.getLogger(), "handlers", []),
+}
+
+
+@pytest.mark.parametrize("way", CONFIGURED_ANEW)
+def test_logging_that_is_configured_anew_is_kept(run, take_streams, plain_root, way):
+    plain_root()
+    take_streams()
+    run.attach_logging(level=logging.WARNING)
+
+    CONFIGURED_ANEW[way]()
+    logging.getLogger("data").warning("gaps")
+    logging.getLogger("data").info("not asked for")
+
+    run.finish()
+    assert kept(run) == [("logging", "WARNING data: gaps")]
+
+
+def test_attaching_leaves_the_configuration_to_the_program(run, take_streams, plain_root):
+    plain_root()
+    streams = take_streams()
+    run.attach_logging()
+
+    logging.basicConfig(format="mine: %(message)s", stream=sys.stdout)
+    logging.getLogger("data").error("broken")
+
+    assert shown(streams) == "mine: broken\n"
+
+
+def test_a_record_is_kept_once_and_by_its_own_run(run, plain_root):
+    plain_root()
+    method = logging.Logger.callHandlers
+    inner = run.store.start("inner", capture=False)
+    run.attach_logging()
+    run.attach_logging("data")
+    inner.attach_logging("data.inner")
+    logging.getLogger("data").error("one")
+    logging.getLogger("data.inner").error("two")
+
+    run.finish()
+    logging.getLogger("data.inner").error("three")
+    inner.finish()
+    logging.getLogger("data.inner").error("four")
+
+    assert [text for _, text in kept(run)] == ["ERROR data: one", "ERROR data.inner: two"]
+    assert [text for _, text in kept(inner)] == [
+        "ERROR data.inner: two",
+        "ERROR data.inner: three",
+    ]
+    assert logging.Logger.callHandlers is method
+
+
+def test_a_record_whose_parts_raise_ends_nothing(run, plain_root, monkeypatch):
+    plain_root()
+
+    class Broken:
+        def __str__(self):
+            raise RuntimeError("no text")
+
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    run.attach_logging()
+
+    logging.getLogger("data").error("%s", Broken())
+    logging.getLogger("data").error("goes on")
+
+    run.finish()
+    assert kept(run) == [("logging", "ERROR data: goes on")]
+
+
+def test_unbuffered_output_is_shown_and_kept_whole(tmp_path):
+    code = (
+        "import runstore\n"
+        "with runstore.start_run('x', store='store', capture=False) as run:\n"
+        "    run.keep_output()\n"
+        "    print('a' * 300_000)\n"
+        "print(len(next(run.record.output).text))\n"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-u", "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert ended.stdout == "a" * 300_000 + "\n300000\n"

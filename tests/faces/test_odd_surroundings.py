@@ -1,0 +1,266 @@
+"""Programs are recorded without threads, arguments, standard streams or a working directory."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+
+import pytest
+
+import runstore
+from commands import messages
+from runstore import Status, Store
+
+REFUSE = """
+import _thread, sys, threading, runstore
+def refuse(*_, **__): raise RuntimeError("can't start new thread")
+def refuse_threads():
+    _thread.start_new_thread = threading._start_new_thread = refuse
+    if hasattr(threading, "_start_joinable_thread"): threading._start_joinable_thread = refuse
+"""
+
+
+def python(code, folder, shell_end="", **environment):
+    (folder / "program.py").write_text(code)
+    return subprocess.run(
+        f"exec {sys.executable} -W error program.py {shell_end}",
+        shell=True,
+        cwd=folder,
+        env={**os.environ, "RUNSTORE_URL": str(folder / "store"), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def newest(tmp_path):
+    """Return the newest run, which can be read until the test ends."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(Store.open(tmp_path / "store")).get("latest")
+
+
+# Threads
+
+
+@pytest.mark.parametrize("when", ["start", "log", "finish"])
+def test_a_program_that_may_start_no_threads_is_recorded(tmp_path, newest, when):
+    off = {"start": "", "log": "", "finish": "", when: "refuse_threads()\n"}
+    code = (
+        REFUSE + off["start"] + "run = runstore.start_run('x')\n" + off["log"]
+        + "for n in range(3000): run.log(n=n)\n"
+        + "run.save('f', b'1'); run.tags['k'] = 'v'\n" + off["finish"] + "run.finish()"
+    )  # fmt: skip
+
+    ended = python(code, tmp_path)
+
+    run = newest()
+    assert ended.returncode == 0, ended.stderr
+    assert (run.status, run.metrics["n"].count) == (Status.COMPLETE, 3000)
+    assert "python.version" in run.facts.values
+
+
+def test_a_command_is_run_although_no_thread_can_carry_its_output(tmp_path, newest):
+    code = REFUSE + (
+        "import warnings; warnings.simplefilter('default')\n"
+        "from runstore.cli.main import main\n"
+        "refuse_threads(); main(['exec', '--experiment', 'x', '--', 'echo', 'shown'])"
+    )
+
+    ended = python(code, tmp_path)
+
+    assert (ended.stdout, ended.returncode) == ("shown\n", 0)
+    assert "shown but not kept" in messages(ended)[0]
+    assert newest().status is Status.COMPLETE
+
+
+# Arguments and variables
+
+
+class _Nameless:
+    def __str__(self):
+        raise ValueError("no name")
+
+
+ODD_ARGUMENTS = {
+    "numbers": (["train.py", "--lr", 0.1], "train.py --lr 0.1"),
+    "a path": ([pathlib.Path("train.py")], "train.py"),
+    "bytes": ([b"a\xff"], "'a\ufffd'"),
+    "none": ([None], "None"),
+    "empty": ([], ""),
+    "a text": ("train.py", "train.py"),
+    "no list": (5, ""),
+    "half a surrogate pair": (["\ud800"], "'\ufffd'"),
+    "an object without a name": ([_Nameless()], "'<_Nameless>'"),
+}
+
+
+@pytest.mark.parametrize("odd", ODD_ARGUMENTS)
+@pytest.mark.parametrize("capture", [True, False])
+def test_arguments_that_are_no_texts_are_recorded_as_such(tmp_path, monkeypatch, odd, capture):
+    arguments, line = ODD_ARGUMENTS[odd]
+    monkeypatch.setattr(sys, "argv", arguments)
+    monkeypatch.setattr(sys, "orig_argv", arguments, raising=False)
+
+    with (
+        runstore.testing.temporary_store() as store,
+        store.start("x", capture=capture, if_done="warn" if capture else "run") as run,
+    ):
+        assert run.record.cli == line
+        assert ("command.argv" in run.record.facts.values) is capture
+
+
+def test_missing_arguments_are_recorded_as_none(tmp_path, monkeypatch):
+    monkeypatch.delattr(sys, "argv")
+
+    with Store.open(tmp_path) as store, store.start("x", argv=[pathlib.Path("a"), 1]) as run:
+        assert run.record.cli == "a 1"
+    with Store.open(tmp_path) as store, store.start("x") as run:
+        assert run.record.cli == ""
+    manager = runstore.ArtifactManager("x", manager_cache_path=tmp_path / "runs")
+    assert manager.run_line == ""
+
+
+def test_variables_that_are_no_text_are_recorded_as_far_as_they_are(tmp_path, newest):
+    odd = os.fsdecode(b"a\xffb")
+    code = (
+        "import runstore\n"
+        "with runstore.start_run('x') as run: run.edit(notes='n')\n"
+        "store = runstore.Store.open(); store.edit('latest', notes='m')\n"
+    )
+    variables = ("USER", "LOGNAME", "SLURM_JOB_ID", "SLURM_JOB_NAME", "RUNSTORE_PARENT", "ODD")
+
+    ended = python(code, tmp_path, **dict.fromkeys(variables, odd))
+
+    assert ended.returncode == 0, ended.stderr
+    assert newest().facts.values["scheduler.name"] == "a\ufffdb"
+
+
+# Standard streams
+
+CLOSED = ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"]
+
+
+@pytest.mark.parametrize("closed", CLOSED)
+def test_commands_run_although_standard_streams_are_closed(tmp_path, newest, closed):
+    command = "sh -c 'echo out; echo err >&2; cat; exit 3'"
+
+    ended = subprocess.run(
+        f"{sys.executable} -m runstore --store store exec --experiment x -- {command} {closed}",
+        shell=True,
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+    )
+
+    run = newest()
+    assert (ended.returncode, run.exit_code) == (3, 3)
+    with Store.open(tmp_path / "store") as store:
+        assert sorted(line.text for line in store.get("latest").output) == ["err", "out"]
+
+
+@pytest.mark.parametrize("closed", CLOSED)
+@pytest.mark.parametrize("end", ["run.finish()", ""])
+def test_programs_are_recorded_although_standard_streams_are_closed(tmp_path, newest, closed, end):
+    code = (
+        "import os, runstore\n"
+        "run = runstore.start_run('x'); run.keep_output(); run.log(n=-1)\n"
+        "for number in range(3):\n"
+        "    try: os.write(number, b'from C code\\n')\n"
+        "    except OSError: pass\n"
+        "for n in range(3000): run.log(n=n)\n"
+    )
+
+    python(code + end, tmp_path, closed)
+
+    run = newest()
+    assert run.status.is_final
+    assert list(run.metric("n").values) == list(range(-1, 3000))
+    assert "python.version" in run.facts.values
+
+
+# The working directory
+
+
+def test_a_deleted_working_directory_is_no_matter_if_the_store_is_named(tmp_path, newest):
+    (tmp_path / "x").write_bytes(b"1")
+    code = (
+        "import os, runstore; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')\n"
+        "with runstore.start_run('x') as run:\n"
+        "    run.log(n=1)\n"
+        "    run.save('f', b'1'); run.keep_output(); run.wants_samples\n"
+        f"    run.save('g', {str(tmp_path / 'x')!r}); run.use({str(tmp_path / 'x')!r})\n"
+    )
+
+    ended = python(code, tmp_path)
+
+    assert ended.returncode == 0, ended.stderr
+    assert sorted(newest().artifacts) == ["f", "g"]
+
+
+@pytest.mark.parametrize("words", ["exec -- echo ran", "ls", "show latest"])
+def test_commands_work_in_a_deleted_working_directory(tmp_path, words):
+    with Store.open(tmp_path / "store") as store:
+        store.start("x", capture=False).finish()
+
+    ended = subprocess.run(
+        f"mkdir gone; cd gone; rmdir ../gone; {sys.executable} -m runstore"
+        f" --store {tmp_path}/store {words}",
+        shell=True,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+# What is left in the background
+
+CHATTER = "(i=0; while [ $i -lt 600 ]; do echo tick || exit; sleep 0.05; i=$((i+1)); done; ) &"
+
+
+def test_a_child_that_prints_on_is_neither_waited_for_nor_ended(tmp_path):
+    script = f"{CHATTER} echo $! > pid; echo done"
+    begin = time.monotonic()
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "runstore", "--store", "store", "exec", "--", "sh", "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=25,
+    )
+
+    pid = int((tmp_path / "pid").read_text())
+    time.sleep(0.3)  # it has printed more than once since
+    os.kill(pid, 9)  # it is still there: ProcessLookupError otherwise
+    assert time.monotonic() - begin < 25  # of the thirty seconds that it prints for
+    assert "done" in ended.stdout.split()
+
+
+def test_all_that_a_command_printed_before_its_end_is_carried(tmp_path):
+    (tmp_path / "prints.py").write_text("import os; os.write(1, b'x' * 60_000 + b'\\nlast\\n')")
+
+    ended = subprocess.run(
+        f"{sys.executable} -m runstore --store store exec -- sh -c"
+        f" '{CHATTER} exec {sys.executable} prints.py' | (sleep 1; cat)",
+        shell=True,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+    assert ended.stdout.count("x") == 60_000
+    with Store.open(tmp_path / "store") as store:
+        assert "last" in [line.text for line in store.get("latest").output]

@@ -1,0 +1,79 @@
+"""Errors travel: to the parent of a process pool, through copies, by the name in the guides."""
+
+import copy
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+from runstore import Store, errors, lifetime
+
+EVERY_KIND = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, errors.RunstoreError)
+]
+# What some kinds have besides the three parts of a message.
+MORE = {
+    errors.AmbiguousReferenceError: {"candidates": ("a", "b")},
+    errors.CommandNotFoundError: {"exit_code": 127},
+    errors.UserCodeError: {"traceback": "line 1"},
+}
+
+
+def _sent(error, protocol=None):
+    """Return an error as it arrives by pickle."""
+    return pickle.loads(pickle.dumps(error, protocol))  # noqa: S301 - our own
+
+
+def every_error(folder):
+    with Store.open(folder) as store, store.start("e", capture=False) as run:
+        more = {**MORE, errors.AlreadyRanError: {"run": run.record}}
+        return [
+            kind("what", kept="kept", hint="hint", **more.get(kind, {})) for kind in EVERY_KIND
+        ]
+
+
+@pytest.mark.parametrize("copied", [_sent, copy.deepcopy])
+def test_every_error_can_be_copied(tmp_path, copied):
+    for error in every_error(tmp_path):
+        error.add_note = "an attribute of the user's"
+
+        again = copied(error)
+
+        assert (type(again), str(again), again.args) == (type(error), str(error), error.args)
+        assert vars(again) == vars(error)
+
+
+def test_every_protocol_of_pickle_takes_an_error():
+    error = errors.AmbiguousReferenceError("what", candidates=("a",))
+
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        assert vars(_sent(error, protocol)) == vars(error)
+
+
+def test_an_error_of_a_subclass_with_arguments_of_its_own_can_be_copied():
+    again = _sent(_Refused("store", 3))
+
+    assert (again.place, again.count, str(again)) == ("store", 3, "store refused 3 times")
+
+
+class _Refused(errors.StoreError):
+    def __init__(self, place, count):
+        super().__init__(f"{place} refused {count} times")
+        self.place = place
+        self.count = count
+
+
+def test_what_a_signal_raises_can_be_copied():
+    again = _sent(lifetime.Terminated(15))
+
+    assert (again.code, again.signal_number) == (143, 15)
+
+
+@pytest.mark.parametrize("name", ["errors.NotFoundError", "testing.temporary_store"])
+def test_modules_of_the_guides_are_there_at_once(name):
+    code = f"import runstore; runstore.{name}"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
