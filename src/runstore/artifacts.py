@@ -15,13 +15,22 @@ from typing import IO, TYPE_CHECKING, Any
 from runstore import previews
 from runstore.active import current_run
 from runstore.errors import (
+    ConflictError,
     InvalidValueError,
     NotFoundError,
     StoreError,
     StoreLockedError,
     StoreUnavailableError,
 )
-from runstore.model.artifacts import Artifact, Input, Preview, artifact_path, media_type_of
+from runstore.folders import files_in
+from runstore.model.artifacts import (
+    Artifact,
+    Input,
+    Preview,
+    artifact_path,
+    media_type_of,
+    why_no_name,
+)
 from runstore.model.values import clean_text
 from runstore.saving import name_of_file, written_by
 from runstore.storage.artifacts import ArtifactTable, FileFacts
@@ -70,13 +79,30 @@ class Artifacts:
         path = artifact_path(name)
         if not isinstance(source, (str, os.PathLike)):
             return self._save_one(uid, path, _kept_by(source, path), media_type, source)
-        found = _checked_source(Path(os.fspath(source)))
+        found = _checked_source(_as_path(source))
         if not found.is_dir():
             return self._save_one(uid, path, lambda objects: objects.keep_file(found), media_type)
+        return self._save_folder(uid, path, found)
+
+    def _save_folder(self, uid: str, path: str, folder: Path) -> tuple[Artifact, ...]:
+        """Keep what a folder holds, and say what of it is not kept."""
+        found = files_in(folder, without=self._store.path)
         saved: list[Artifact] = []
-        for inner, file in _files_in(found):
-            below = artifact_path(f"{path}/{inner}")
-            saved += self._save_one(uid, below, _keeping(file), None)
+        for inner, file in found.files:
+            why = why_no_name(f"{path}/{inner}")
+            if why is None:
+                try:
+                    saved += self._save_one(uid, f"{path}/{inner}", _keeping(file), None)
+                except ConflictError as error:
+                    if not saved:
+                        raise
+                    why = str(error.args[0])
+            if why is not None:
+                found.left_out.append((inner, why))
+        if found.left_out:
+            warn(f"{found.told(folder)} {_counted(len(saved))} saved.")
+        elif not found.files:
+            warn(f"The folder {str(folder)!r} holds no files; nothing was saved.")
         return tuple(saved)
 
     def _save_one(
@@ -252,6 +278,8 @@ class Artifacts:
         if "://" not in given:
             found = _checked_source(Path(given))
             location = str(found.absolute())
+            if found.is_dir() and (listed := files_in(found, follows=True)).left_out:
+                warn(listed.told(found))
             size, modified_ns = self.extent(found)
             modified = from_micros(modified_ns // 1000)
             if digest is True:
@@ -273,12 +301,11 @@ class Artifacts:
 
         Raises:
             OSError: There is nothing, or nothing that may be read.
-            InvalidValueError: A link leads out of the folder.
         """
         if not path.is_dir():
             about = path.stat()
             return about.st_size, about.st_mtime_ns
-        found = [file.stat() for _, file in _files_in(path)]
+        found = [file.stat() for _, file in files_in(path, follows=True).files]
         latest = max((one.st_mtime_ns for one in found), default=path.stat().st_mtime_ns)
         return sum(one.st_size for one in found), latest
 
@@ -295,7 +322,7 @@ class Artifacts:
         if not path.is_dir():
             return self._digest_of_file(path, may_read)
         listed = hashlib.sha256()
-        for inner, file in _files_in(path):
+        for inner, file in files_in(path, follows=True).files:
             digest = self._digest_of_file(file, may_read)
             if digest is None:
                 return None
@@ -378,6 +405,13 @@ def _keep_stream(objects: Objects, stream: Any) -> Contents:
         raise
 
 
+def _as_path(source: str | os.PathLike[str]) -> Path:
+    """Return a path; an empty text would be the working directory."""
+    if not os.fspath(source):
+        raise InvalidValueError("An empty text names no file.", kept="Nothing was saved.")
+    return Path(os.fspath(source))
+
+
 def _checked_source(path: Path) -> Path:
     """Return a path that can be read.
 
@@ -402,36 +436,8 @@ def _checked_source(path: Path) -> Path:
     return path
 
 
-def _files_in(folder: Path) -> list[tuple[str, Path]]:
-    """Return the files of a folder by their relative names, in order.
-
-    Links within the folder are followed; empty folders are left out.
-
-    Raises:
-        InvalidValueError: A link leads out of the folder, or to a folder above itself.
-    """
-    root = folder.resolve()
-    found: list[tuple[str, Path]] = []
-    for place, folders, names in os.walk(folder, followlinks=False):
-        here = Path(place)
-        folders.sort()
-        links = [one for one in folders if (here / one).is_symlink()]
-        for name in sorted([*names, *links]):
-            file = here / name
-            if not file.is_symlink():
-                if file.is_file():
-                    found.append((file.relative_to(folder).as_posix(), file))
-                continue
-            target = file.resolve()
-            if not target.is_relative_to(root) or target.is_dir():
-                raise InvalidValueError(
-                    f"{str(file)!r} is a link to {str(target)!r}.",
-                    kept="Nothing was saved.",
-                    hint="Links out of it, and links to folders, are not followed; copy the data.",
-                )
-            if target.is_file():
-                found.append((file.relative_to(folder).as_posix(), file))
-    return found
+def _counted(count: int) -> str:
+    return f"{count:,} files were" if count != 1 else "1 file was"
 
 
 def _check_inside(target: Path, folder: Path) -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from runstore.errors import InvalidValueError
-from runstore.model.values import check_text
+from runstore.model.values import clean_text
 
 PATH_LIMIT_BYTES = 1024
+_PART_LIMIT_BYTES = 255  # as file systems have it
 _DRIVE = re.compile(r"[A-Za-z]:($|/)")
 # What mimetypes does not know, or knows differently from one machine to the next.
 _MEDIA_TYPES = {
@@ -111,34 +112,43 @@ def artifact_path(name: object) -> str:
         InvalidValueError: It is empty, absolute, leads out of the run's folder, or cannot be the
             name of a file.
     """
+    why = why_no_name(name)
+    if why is not None:
+        shown = repr(name) if len(repr(name)) <= 80 else repr(name)[:77] + "…"  # noqa: PLR2004 - a line
+        raise InvalidValueError(
+            f"An artifact cannot be called {shown}: it {why}.",
+            kept="Nothing was saved.",
+            hint="Use a relative path, such as plots/loss.png.",
+        )
+    return "/".join(_parts(str(name)))
+
+
+def why_no_name(name: object) -> str | None:
+    """Return why an artifact cannot have a name, to follow the word "it"; None if it can."""
     if not isinstance(name, str):
-        raise _refused(name, "is not text")
-    if check_text(name, "name") != name:
-        raise _refused(name, "holds what no file name can hold")
-    if "\\" in name:
-        raise _refused(name, "has a backslash; folders are divided by /")
-    if name.startswith("/") or _DRIVE.match(name):
-        raise _refused(name, "is absolute")
-    parts = [part for part in name.split("/") if part not in {"", "."}]
-    if ".." in parts:
-        raise _refused(name, "leads out of the run's folder")
-    if not parts or name.endswith("/"):
-        raise _refused(name, "names no file")
-    if any(len(part.encode()) > 255 for part in parts):  # noqa: PLR2004 - what file systems take
-        raise _refused(name, "has a part of more than 255 bytes")
-    path = "/".join(parts)
-    if len(path.encode()) > PATH_LIMIT_BYTES:
-        raise _refused(name, f"has more than {PATH_LIMIT_BYTES} bytes")
-    return path
+        return "is not text"
+    parts = _parts(name)
+    # The first that holds is the answer.
+    reasons = {
+        "holds what no file name can hold": clean_text(name) != name,
+        "has a backslash; folders are divided by /": "\\" in name,
+        "is absolute": name.startswith("/") or _DRIVE.match(name) is not None,
+        "leads out of the run's folder": ".." in parts,
+        "names no file": not parts or name.endswith("/"),
+        f"has a part of more than {_PART_LIMIT_BYTES} bytes": any(
+            _size(part) > _PART_LIMIT_BYTES for part in parts
+        ),
+        f"has more than {PATH_LIMIT_BYTES} bytes": _size("/".join(parts)) > PATH_LIMIT_BYTES,
+    }
+    return next((why for why, holds in reasons.items() if holds), None)
 
 
-def _refused(name: object, why: str) -> InvalidValueError:
-    shown = repr(name) if len(repr(name)) <= 80 else repr(name)[:77] + "…"  # noqa: PLR2004 - a line
-    return InvalidValueError(
-        f"An artifact cannot be called {shown}: it {why}.",
-        kept="Nothing was saved.",
-        hint="Use a relative path, such as plots/loss.png.",
-    )
+def _parts(name: str) -> list[str]:
+    return [part for part in name.split("/") if part not in {"", "."}]
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def media_type_of(path: str) -> str:

@@ -1,0 +1,110 @@
+"""The files of a folder, and what of it is none that could be kept or read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_SHOWN = 10
+_KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+@dataclass(slots=True)
+class FolderFiles:
+    """What was found in a folder.
+
+    Attributes:
+        files: Relative names with `/`, and paths, in order.
+        left_out: Relative names of everything else, and why.
+    """
+
+    files: list[tuple[str, Path]] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+
+    def told(self, folder: Path) -> str:
+        """Return the sentence that names what was left out."""
+        shown = [f"{name!r} ({why})" for name, why in self.left_out[:_SHOWN]]
+        if (more := len(self.left_out) - _SHOWN) > 0:
+            shown.append(f"and {more:,} more")
+        return f"Left out of the folder {str(folder)!r}: {', '.join(shown)}."
+
+
+def files_in(folder: Path, *, follows: bool = False, without: Path | None = None) -> FolderFiles:
+    """Return the files of a folder; empty folders are skipped.
+
+    Links to files inside the folder are followed.
+
+    Args:
+        folder: The folder.
+        follows: Follow all links, also out of the folder and to folders, each folder once.
+        without: A folder to leave out.
+    """
+    found = FolderFiles()
+    root = os.path.realpath(folder)
+    seen = {root}
+
+    def failed(error: OSError) -> None:
+        name = os.path.relpath(error.filename or folder, folder)
+        found.left_out.append((name, error.strerror or str(error)))
+
+    for place, folders, names in os.walk(folder, onerror=failed, followlinks=follows):
+        entered = []
+        for name in sorted(folders):
+            path = Path(place, name)
+            why = _no_folder(path, seen, follows=follows, without=without)
+            if why is None:
+                entered.append(name)
+            else:
+                found.left_out.append((_inner(path, folder), why))
+        folders[:] = entered
+        for path in (Path(place, name) for name in sorted(names)):
+            why = _no_file(path, None if follows else root)
+            if why is None:
+                found.files.append((_inner(path, folder), path))
+            else:
+                found.left_out.append((_inner(path, folder), why))
+    return found
+
+
+def _inner(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
+
+
+def _no_folder(path: Path, seen: set[str], *, follows: bool, without: Path | None) -> str | None:
+    """Return why a folder is not entered; None if it is."""
+    real = os.path.realpath(path)
+    if without is not None and real == os.path.realpath(without):
+        return "the store itself"
+    if not path.is_symlink():
+        return None
+    if not follows:
+        return f"a link to the folder {str(path.readlink())!r}"
+    if real in seen or any(one.startswith(f"{real}{os.sep}") for one in seen):
+        return "a link to a folder that is read already"
+    seen.add(real)
+    return None
+
+
+def _no_file(path: Path, root: str | None) -> str | None:
+    """Return why a path is no file that can be read; None if it is one."""
+    try:
+        link = str(path.readlink()) if path.is_symlink() else None
+        mode = os.stat(path).st_mode  # noqa: PTH116 - pathlib raises other errors at loops
+    except OSError:
+        return "a link that leads nowhere"
+    if link is not None and root is not None and not _is_inside(os.path.realpath(path), root):
+        return f"a link out of the folder, to {link!r}"
+    if not stat.S_ISREG(mode):
+        return _KINDS.get(stat.S_IFMT(mode), "no file")
+    return None if os.access(path, os.R_OK) else "you may not read it"
+
+
+def _is_inside(real: str, root: str) -> bool:
+    return real.startswith(root.rstrip(os.sep) + os.sep)
