@@ -27,7 +27,10 @@ class ManagedRun(ActiveRun):
 
     def capture_the_rest(self) -> None:
         """Read in the background what takes long: changes of code, packages, hardware."""
-        self.store.capture_in_background(self.uid, self.record.facts)
+        from runstore.capture import Surroundings
+
+        where = Surroundings.here(store=self.store.path)
+        self.store.capture_in_background(self.uid, self.record.facts, where)
 
     def _write_end(
         self, status: Status, error: str | None, traceback: str | None, exit_code: int | None

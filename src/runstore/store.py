@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from runstore.already_ran.likeness import Similar
     from runstore.already_ran.lookup import Earlier
     from runstore.artifacts import Artifacts
+    from runstore.capture import Surroundings
     from runstore.comparing.comparison import Comparison
     from runstore.comparing.explanation import Explanation
     from runstore.model.artifacts import Artifact, Input
@@ -233,16 +234,17 @@ class Store:
         name = names.check_experiment_name(experiment_name)
         sets = parameter_sets(params)
         notes = check_text(notes, "notes")
-        facts, earlier = Facts(), None
+        facts, earlier, where = Facts(), None, None
         if capture:
             from runstore import capture as room
 
-            facts = room.quick_facts(argv=argv)
+            where = room.Surroundings.here(argv=argv, store=self.path)
+            facts = room.quick_facts(where, argv=argv)
         if checked_if_done(if_done) != "run":
             from runstore.already_ran.lookup import look_up, stop_or_warn
 
             exactly = argv is not None and not is_told_by_params
-            earlier = look_up(self, name, sets, facts, exactly=exactly)
+            earlier = look_up(self, name, sets, facts, exactly=exactly, where=where)
             stop_or_warn(earlier, if_done)
         from runstore.capture.command import command_line
         from runstore.capture.process import current_process
@@ -265,27 +267,36 @@ class Store:
             facts=facts,
         )
         number, reference = self.database.start_run(new)
-        if capture:
-            self.capture_in_background(new.uid, facts, earlier.code if earlier else None)
+        if where is not None:
+            self.capture_in_background(
+                new.uid, facts, where, code=earlier.code if earlier else None
+            )
         run = ActiveRun(self, _begun(new, number, reference))
         run.earlier = earlier
         return run
 
-    def capture_in_background(self, uid: str, quick: Facts, code: Facts | None = None) -> None:
+    def capture_in_background(
+        self, uid: str, quick: Facts, where: Surroundings, *, code: Facts | None = None
+    ) -> None:
         """Read what takes long, changes of code, packages and hardware, and add it to the run.
 
         Args:
             uid: The run.
             quick: What was captured before its start.
+            where: Where it started.
             code: Its changes of code, where they were read before its start.
         """
 
         def capture_and_attach() -> None:
             from runstore import capture as room
 
-            facts = room.slow_facts(quick, store=self.path, code=code)
             try:
-                self.database.attach_facts(uid, facts)
+                facts = room.environment_facts()
+                if "git.dirty" not in quick.values and "git.root" in quick.values:
+                    # git is slow here: the rest should not be lost with it.
+                    self.database.attach_facts(uid, facts)
+                changes = room.code_facts(quick, where) if code is None else code
+                self.database.attach_facts(uid, facts.merged(changes))
             except StoreError as error:
                 warn(f"Some facts about the run {uid} could not be kept: {error}")
 
@@ -954,8 +965,10 @@ class Store:
         from runstore.model.parameter_sets import parameter_sets
 
         name = names.check_experiment_name(experiment_name)
-        facts = room.quick_facts(argv=argv)
-        return look_up(self, name, parameter_sets(params), facts, exactly=argv is not None)
+        where = room.Surroundings.here(argv=argv, store=self.path)
+        facts = room.quick_facts(where, argv=argv)
+        sets = parameter_sets(params)
+        return look_up(self, name, sets, facts, exactly=argv is not None, where=where)
 
     def similar(self, name: str | Run, *, limit: int = 5) -> tuple[Similar, ...]:
         """Return the runs of the same experiment that are nearest to a run, nearest first.

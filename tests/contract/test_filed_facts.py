@@ -62,7 +62,7 @@ def test_facts_that_come_later_are_filed_with_those_before(store):
 
 def test_facts_are_found_before_they_are_filed(store, monkeypatch):
     """The row of a run has them at its start; the background files them a little later."""
-    monkeypatch.setattr(store, "capture_in_background", lambda *_: None)
+    monkeypatch.setattr(store, "capture_in_background", lambda *_, **__: None)
     run = store.start("m", argv=["train", "--fast"])
     run.finish()
 

@@ -49,7 +49,14 @@ def test_a_folder_without_git(tmp_path):
 def test_a_missing_git(repository, monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
 
-    assert read_head(repository).unknown["git.commit"] == "git is not installed"
+    facts = read_head(repository)
+
+    assert facts.unknown == {
+        "git.dirty": "git is not installed",
+        "git.has_untracked": "git is not installed",
+    }
+    assert len(facts.values["git.commit"]) == 40
+    assert facts.values["git.branch"] == "work"
 
 
 def test_a_deleted_folder(tmp_path):
@@ -66,7 +73,8 @@ def test_a_hanging_git_is_ended_with_its_children(repository, tmp_path, monkeypa
 
     facts = read_head(repository, timeout_s=0.3)
 
-    assert "did not answer" in facts.unknown["git.commit"]
+    assert "did not answer" in facts.unknown["git.dirty"]
+    assert len(facts.values["git.commit"]) == 40
     child = int((tmp_path / "child").read_text())
     for _ in range(100):
         try:

@@ -4,7 +4,7 @@ import json
 import os
 
 from commands import git
-from runstore.capture import quick_facts, slow_facts
+from runstore.capture import Surroundings, code_facts, environment_facts, quick_facts
 from runstore.capture.git import GitError, run_git
 from runstore.capture.snapshot import snapshot
 
@@ -108,7 +108,7 @@ def test_everything_together(repository, monkeypatch):
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
 
     quick = quick_facts()
-    facts = quick.merged(slow_facts(quick))
+    facts = quick.merged(environment_facts()).merged(code_facts(quick, Surroundings.here()))
 
     assert len(facts.values["git.commit"]) == 40
     assert facts.values["git.root"] == str(repository)
@@ -128,7 +128,7 @@ def test_a_gpu_tool_that_fails_is_a_reason(tmp_path, monkeypatch):
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
 
-    assert "failed" in slow_facts(quick_facts()).unknown["gpu.names"]
+    assert "failed" in environment_facts().unknown["gpu.names"]
 
 
 def test_gpus_are_named(tmp_path, monkeypatch):
@@ -137,7 +137,7 @@ def test_gpus_are_named(tmp_path, monkeypatch):
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
 
-    values = slow_facts(quick_facts()).values
+    values = environment_facts().values
 
     assert values["gpu.names"] == ("NVIDIA A100",)
     assert values["gpu.driver"] == "550.54"

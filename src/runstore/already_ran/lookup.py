@@ -123,6 +123,7 @@ def look_up(
     facts: Facts,
     *,
     exactly: bool,
+    where: capture.Surroundings | None,
 ) -> Earlier:
     """Return what was run before.
 
@@ -132,19 +133,20 @@ def look_up(
         sets: Its parameter sets.
         facts: What `capture.quick_facts` told.
         exactly: Whether all of the command counts, or its program alone.
+        where: Where it starts; None where nothing is captured.
 
     Raises:
         UsageError: Nothing was captured.
     """
-    if not facts.values:
+    if where is None:
         raise UsageError(
             "With capture=False the code is not known: nothing tells whether it was run before.",
             kept="Nothing was started.",
             hint="Leave out capture=False, or if_done.",
         )
     code = None
-    if facts.values.get("git.dirty") or facts.values.get("git.has_untracked"):
-        code = capture.code_facts(facts, store=store.path)
+    if "git.root" in facts.values:
+        code = capture.code_facts(facts, where)
         facts = facts.merged(code)
     planned = Run(
         uid="",

@@ -7,81 +7,129 @@ the end of a run.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from runstore.model.facts import Facts, FactValue
 from runstore.model.values import clean_text
 
 
-def quick_facts(cwd: Path | None = None, *, argv: Sequence[str] | None = None) -> Facts:
+def working_folder() -> Path | None:
+    """Return the working directory; None where it was deleted."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where a run starts, as it was then: a program may go elsewhere while facts are read.
+
+    Attributes:
+        folder: The working directory; None where it was deleted.
+        scripts: Absolute paths of the program's main script, where there is one.
+        store: The folder of the store, whose own files are no code.
+    """
+
+    folder: Path | None = None
+    scripts: tuple[str, ...] = ()
+    store: Path | None = None
+
+    @classmethod
+    def here(cls, *, argv: Sequence[str] | None = None, store: Path | None = None) -> Surroundings:
+        """Return those of this process now.
+
+        Args:
+            argv: The arguments of another program, which is run from here.
+            store: The folder of the store.
+        """
+        from runstore.capture.program import scripts
+
+        folder = working_folder()
+        return cls(folder, scripts(argv, None if folder is None else str(folder)), store)
+
+    def program(self) -> tuple[str, ...]:
+        """Return absolute paths of the program's files, its main script first."""
+        from runstore.capture.program import program_files
+
+        return program_files(self.scripts, None if self.folder is None else str(self.folder))
+
+
+def quick_facts(where: Surroundings | None = None, *, argv: Sequence[str] | None = None) -> Facts:
     """Return what is read before a run is written down: git's head, the command, the host.
 
     Args:
-        cwd: Where to look; None is the working directory.
+        where: Where the run starts; None for here.
         argv: The exact arguments, where they are not those of this process.
     """
     from runstore.capture.command import command_facts
     from runstore.capture.environment import scheduler_facts
-    from runstore.capture.git import read_head
     from runstore.capture.host import host_basics
 
+    place = Surroundings.here(argv=argv) if where is None else where
     return _together(
         ("command", lambda: command_facts(argv)),
-        ("git", lambda: read_head(cwd or Path.cwd())),
+        ("git", lambda: _head(place)),
         ("host", host_basics),
         ("scheduler", scheduler_facts),
     )
 
 
-def slow_facts(
-    quick: Facts, cwd: Path | None = None, *, store: Path | None = None, code: Facts | None = None
-) -> Facts:
-    """Return what takes longer: changes against the commit, packages, hardware.
+def _head(where: Surroundings) -> Facts:
+    """Return the head of the working directory's repository, or else of the program's."""
+    from runstore.capture.git import NO_REPOSITORY, read_head
 
-    Safe in a background thread; leaves no process behind.
+    found = read_head(where.folder or Path.cwd())
+    if where.scripts and found.unknown.get("git.dirty") == NO_REPOSITORY:
+        return read_head(Path(where.scripts[0]).parent)
+    return found
 
-    Args:
-        quick: What `quick_facts` gave.
-        cwd: Where to look; None is the working directory.
-        store: The folder of the store, whose own files are no code.
-        code: What `code_facts` gave, where it was asked already.
-    """
-    from runstore.capture.environment import environment_facts
+
+def environment_facts() -> Facts:
+    """Return Python, its packages and the hardware. Safe in a background thread."""
+    from runstore.capture.environment import environment_facts as of_python
     from runstore.capture.host import host_details
 
-    return _together(
-        ("git", lambda: code_facts(quick, cwd, store=store) if code is None else code),
-        ("python", environment_facts),
-        ("host", host_details),
-    )
+    return _together(("python", of_python), ("host", host_details))
 
 
-def code_facts(quick: Facts, cwd: Path | None = None, *, store: Path | None = None) -> Facts:
-    """Return remote, and the patch and new files where the work tree has changes.
+def code_facts(quick: Facts, where: Surroundings) -> Facts:
+    """Return remote, patch and new files; leaves no process behind.
+
+    And what `quick_facts` could not tell, as where git took too long.
 
     Args:
         quick: What `quick_facts` gave.
-        cwd: Where to look; None is the working directory.
-        store: The folder of the store, whose own files are no code.
+        where: Where the run starts.
     """
-    return _together(("git", lambda: _repository(quick, cwd, store)))
+    return _together(("git", lambda: _repository(quick, where)))
 
 
-def _repository(quick: Facts, cwd: Path | None, store: Path | None) -> Facts:
-    from runstore.capture.git import read_remote, run_git
-    from runstore.capture.snapshot import snapshot
+def _repository(quick: Facts, where: Surroundings) -> Facts:
+    from runstore.capture.git import NO_REPOSITORY, read_remote, run_git
+    from runstore.capture.snapshot import program_alone, snapshot
 
-    if "git.dirty" not in quick.values:
-        return Facts()
-    where = read_remote(cwd or Path.cwd())
-    root = where.values.get("git.root")
-    has_changes = quick.values["git.dirty"] or quick.values.get("git.has_untracked")
-    if not has_changes:
-        return where
+    if quick.unknown.get("git.dirty") == NO_REPOSITORY:
+        return program_alone(where.program())
+    root = quick.values.get("git.root")
+    # The folder of the start may be gone, or a program may have been started from another one.
+    place = read_remote(Path(root) if isinstance(root, str) else where.folder or Path.cwd())
+    root = place.values.get("git.root")
     if not isinstance(root, str):
-        why = where.unknown["git.root"]
-        return where.merged(Facts(unknown={"patch": why, "untracked": why}))
-    return where.merged(snapshot(Path(root), run_git, store=store))
+        why = place.unknown["git.root"]
+        unknown = Facts(unknown={"patch": why, "untracked": why})
+        return place.merged(unknown).merged(program_alone(where.program()))
+    return place.merged(
+        snapshot(
+            Path(root),
+            run_git,
+            store=where.store,
+            program=where.program(),
+            has_changes=quick.values.get("git.dirty") is not False,
+            has_new_files=quick.values.get("git.has_untracked") is not False,
+        )
+    )
 
 
 def _together(*groups: tuple[str, Callable[[], Facts]]) -> Facts:

@@ -23,8 +23,24 @@ _STATUS_LIMIT_BYTES = 1 << 20
 _SMALL_LIMIT_BYTES = 1 << 16
 _CHUNK_BYTES = 1 << 16
 
-# No pager, no prompt, no lock taken, no watcher or diff program of the user's configuration.
-_GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "--no-pager")
+# No pager, no prompt, no lock taken, no watcher or diff program of the user's configuration; and
+# nothing in it that makes the same changes look different.
+_SETTINGS = (
+    "core.fsmonitor=false",
+    "core.quotePath=false",
+    "core.safecrlf=false",
+    "diff.suppressBlankEmpty=false",
+)
+_GIT = ("git", *(word for one in _SETTINGS for word in ("-c", one)), "--no-pager")
+# What would change the meaning of a path or of a diff for every call.
+_NOT_PASSED_ON = (
+    "GIT_EXTERNAL_DIFF",
+    "GIT_DIFF_OPTS",
+    "GIT_LITERAL_PATHSPECS",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_NOGLOB_PATHSPECS",
+    "GIT_ICASE_PATHSPECS",
+)
 _ENVIRONMENT = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_NO_LAZY_FETCH": "1",  # nor is the network asked for what a partial clone lacks
@@ -34,9 +50,19 @@ _ENVIRONMENT = {
 }
 _HEAD_FACTS = ("git.commit", "git.branch", "git.dirty", "git.has_untracked")
 _NAMES = {"branch.oid": "git.commit", "branch.head": "git.branch"}
-
-
-_NO_REPOSITORY = "not in a git repository"
+_STATUS = (
+    "status",
+    "--porcelain=v2",
+    "--branch",
+    "-z",
+    "--untracked-files=normal",
+    "--ignore-submodules=none",
+    "--no-renames",
+    "--no-ahead-behind",
+)
+_NEW_IN_SUBMODULE = ".M S..U "
+NO_REPOSITORY = "not in a git repository"
+NO_COMMIT = "the repository has no commit yet"
 
 
 class GitError(Exception):
@@ -56,7 +82,8 @@ def run_git(args: Sequence[str], cwd: Path, *, limit_bytes: int, timeout_s: floa
     import subprocess
 
     environment = {**os.environ, **_ENVIRONMENT}
-    environment.pop("GIT_EXTERNAL_DIFF", None)
+    for name in _NOT_PASSED_ON:
+        environment.pop(name, None)
     try:
         process = subprocess.Popen(
             [*_GIT, *args],
@@ -124,11 +151,12 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
 
 def _reason(complaint: str) -> str:
     if "not a git repository" in complaint:
-        return _NO_REPOSITORY
+        return NO_REPOSITORY
     if "dubious ownership" in complaint:
         return "the repository belongs to another user (git's safe.directory)"
-    lines = complaint.strip().splitlines()
-    return lines[0][:200] if lines else "git failed without a word"
+    # Programs that git started complain before it does.
+    lines = complaint.strip().splitlines() or ["git failed without a word"]
+    return next((one for one in lines if one.startswith("fatal: ")), lines[0])[:200]
 
 
 def _root_above(cwd: Path) -> str | None:
@@ -159,7 +187,8 @@ def is_tracked(path: Path, cwd: Path) -> bool:
 def read_head(cwd: Path, *, timeout_s: float = QUICK_TIMEOUT_S) -> Facts:
     """Return `git.commit` (40 characters), `git.branch`, `git.dirty` and `git.has_untracked`.
 
-    And `git.root`, which git may tell better later. One call of git. Dirty means that files git
+    And `git.root`, which git may tell better later. One call of git; if that fails or takes too
+    long, commit and branch are read from the files of the repository. Dirty means that files git
     tracks have changed, staged or not; files it does not track are told apart, since results
     often lie among them.
     Source: git-status(1), porcelain format version 2.
@@ -167,33 +196,35 @@ def read_head(cwd: Path, *, timeout_s: float = QUICK_TIMEOUT_S) -> Facts:
     root = _root_above(cwd)
     # Starting git is worth its milliseconds where it may find something.
     if root is None and "GIT_DIR" not in os.environ:
-        return Facts(unknown=dict.fromkeys(_HEAD_FACTS, _NO_REPOSITORY))
+        return Facts(unknown=dict.fromkeys(_HEAD_FACTS, NO_REPOSITORY))
+    values: dict[str, FactValue] = {} if root is None else {"git.root": root}
     try:
         # The head comes first; a list of changes longer than the limit is dirty enough.
-        answer = run_git(
-            ["status", "--porcelain=v2", "--branch", "-z"],
-            cwd,
-            limit_bytes=_STATUS_LIMIT_BYTES,
-            timeout_s=timeout_s,
-        )
+        answer = run_git(_STATUS, cwd, limit_bytes=_STATUS_LIMIT_BYTES, timeout_s=timeout_s)
     except GitError as error:
-        return Facts(unknown=dict.fromkeys(_HEAD_FACTS, str(error)))
+        from runstore.capture.head_file import head_in_files
+
+        head = head_in_files(root)
+        unknown = dict.fromkeys(_HEAD_FACTS, str(error))
+        return Facts(unknown=unknown).merged(Facts(values={**values, **head} if head else {}))
+    return Facts(values=values).merged(_head(answer))
+
+
+def _head(answer: bytes) -> Facts:
     values: dict[str, FactValue] = {"git.dirty": False, "git.has_untracked": False}
-    if root is not None:
-        values["git.root"] = root
     unknown: dict[str, str] = {}
     for line in answer.decode("utf-8", "replace").split("\0"):
         kind, _, rest = line.partition(" ")
         if kind == "#":
             name, _, value = rest.partition(" ")
             if (name, value) == ("branch.oid", "(initial)"):
-                unknown["git.commit"] = "the repository has no commit yet"
+                unknown["git.commit"] = NO_COMMIT
             elif name in _NAMES:
                 values[_NAMES[name]] = value
+        elif kind == "?" or (kind == "1" and rest.startswith(_NEW_IN_SUBMODULE)):
+            values["git.has_untracked"] = True
         elif kind in {"1", "2", "u"}:
             values["git.dirty"] = True
-        elif kind == "?":
-            values["git.has_untracked"] = True
     return Facts(values=values, unknown=unknown)
 
 

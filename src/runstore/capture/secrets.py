@@ -75,8 +75,12 @@ class _Patterns:
             r"\b(Bearer|Basic)(\s{1,4})([A-Za-z0-9+/=._~-]{8,2000})", re.IGNORECASE
         )
         self.key_block = re.compile(
-            r"(-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----)[^-]{1,20000}"
+            r"(-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----)[^-\n]{1,20000}"
             r"(-----END [A-Z ]{0,40}PRIVATE KEY-----)"
+        )
+        # A line of such a key, in a patch with its sign; also what a program writes around it.
+        self.key_line = re.compile(
+            r"([ +\-]?\s{0,80}[\"']?)[A-Za-z0-9+/=:, -]{0,200}(?:\\n)?[\"']?,?\r?"
         )
         self.code = re.compile(_CODE, re.IGNORECASE)
 
@@ -98,12 +102,38 @@ def mask_text(text: str) -> str:
     if not _has_hint(text):
         return text
     known = _patterns()
-    masked = known.key_block.sub(rf"\1{MASK}\2", text) if "-----BEGIN " in text else text
+    masked = text
+    if "-----BEGIN " in text:
+        masked = known.key_block.sub(rf"\1{MASK}\2", _masked_key_lines(text))
     if "://" in masked:
         masked = known.login.sub(_masked_login, masked)
     masked = known.token.sub(MASK, masked)
     masked = known.bearer.sub(rf"\1\2{MASK}", masked)
     return known.value.sub(_masked_value, masked)
+
+
+def mask_patch(text: str) -> str:
+    """Return a part of a patch, masked line by line: the signs in front and the lines stay."""
+    if mask_text(text) == text:
+        return text
+    lines = _masked_key_lines(text).split("\n")
+    return mask_text("\n".join(line[:1] + mask_text(line[1:]) for line in lines))
+
+
+def _masked_key_lines(text: str) -> str:
+    """Mask private keys that span lines; what follows the last line of a key stays."""
+    lines = text.split("\n")
+    is_inside = False
+    for place, line in enumerate(lines):
+        if is_inside:
+            match = None if "-----END " in line else _patterns().key_line.fullmatch(line)
+            is_inside = match is not None
+            if match is not None:
+                lines[place] = f"{match[1]}{MASK}"
+        _, begin, rest = line.partition("-----BEGIN ")
+        if begin and "PRIVATE KEY-----" in rest and "-----END " not in rest:
+            is_inside = True
+    return "\n".join(lines)
 
 
 def _masked_login(match: re.Match[str]) -> str:

@@ -1,6 +1,6 @@
-"""The code as it is, beyond the commit: the patch of changes and the untracked source files.
+"""The code as it is, beyond the commit: the patch of changes and the files git does not keep.
 
-Text only, with a limit of size, masked, and never what git ignores.
+Text only, with a limit of size, masked. What git ignores is not kept, except for the program.
 """
 
 from __future__ import annotations
@@ -9,24 +9,23 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
-from runstore.capture.git import SLOW_TIMEOUT_S, GitError
+from runstore.capture.git import GitError
+from runstore.capture.patch import Asker, RunGit, read_patch
 from runstore.capture.secrets import mask_text
-from runstore.model.facts import Facts
+from runstore.capture.source_files import is_code, is_secret_file, is_source, shown
+from runstore.model.facts import Facts, FactValue
 
-PATCH_LIMIT_BYTES = 1 << 20
 FILE_LIMIT_BYTES = 1 << 18
+PROGRAM_LIMIT_BYTES = 1 << 20
 UNTRACKED_LIMIT_BYTES = 1 << 22
-_NAMES_LIMIT_BYTES = 1 << 20
+_NAMES_LIMIT_BYTES = 1 << 24
 _FILES_AT_MOST = 1000
-# Files whose whole purpose is a secret are named, never read.
-_SECRET_FILES = (".env", ".netrc", ".npmrc", ".pypirc", "id_rsa", "id_ed25519", "credentials")
-_SECRET_SUFFIXES = (".pem", ".key", ".p12", ".pfx", ".keystore", ".jks", ".kdbx")
+_NAMED_AT_MOST = 50
 _GLOB = re.compile(r"[*?\[\]\\]")
-_DIRTY_SUBMODULE = re.compile(r"^\+Subproject commit [0-9a-f]+-dirty$", re.MULTILINE)
 # What a store keeps in its folder changes with every run, and is no code.
 _OF_A_STORE = (
     "runstore.db*", "search.db*", "store.json*", "spool", "objects", "objects.lock", "runs",
@@ -34,27 +33,78 @@ _OF_A_STORE = (
 )  # fmt: skip
 
 
-class RunGit(Protocol):
-    """How git is asked; see `runstore.capture.git.run_git`."""
-
-    def __call__(self, args: list[str], cwd: Path, *, limit_bytes: int, timeout_s: float) -> bytes:
-        """Return what git prints, up to one byte more than the limit."""
-
-
-def snapshot(root: Path, run_git: RunGit, *, store: Path | None = None) -> Facts:
+def snapshot(
+    root: Path,
+    run_git: RunGit,
+    *,
+    store: Path | None = None,
+    program: Sequence[str] = (),
+    has_changes: bool = True,
+    has_new_files: bool = True,
+) -> Facts:
     """Return the documents `patch` and `untracked` of a work tree; each only where there is one.
 
-    What is missing in them is told among the unknown facts: `patch.rest`, `patch.masked`,
-    `patch.submodules`, `untracked.cut`, `untracked.masked`; and `untracked.rest`, new files that
-    are no source code as far as can be told.
+    And `git.dirty` and `git.has_untracked`. What is missing is told among the unknown facts:
+    `patch.rest`, `patch.masked`, `patch.submodules`, `patch.filters`, `untracked.cut`,
+    `untracked.masked`; and `untracked.rest`, new files that are no source code as far as can be
+    told.
 
     Args:
         root: The top folder of the work tree.
         run_git: Asks git.
         store: The folder of the store, whose own files are left out.
+        program: Absolute paths of the program's files, which are kept before all others.
+        has_changes: Whether files that git keeps may have changed.
+        has_new_files: Whether there may be files that it neither keeps nor ignores.
     """
     but = _files_of_a_store(root, store)
-    return _patch(root, run_git, but).merged(_untracked(root, run_git, but))
+    own = _Program.at(root, program)
+    patch = read_patch(Asker(root, run_git), but, own.inside) if has_changes else Facts()
+    return patch.merged(_untracked(Asker(root, run_git), but, own, is_asked=has_new_files))
+
+
+def program_alone(program: Sequence[str]) -> Facts:
+    """Return the document `untracked` of a program that is in no repository.
+
+    Args:
+        program: Absolute paths of its files; names count from the folder of the first one.
+    """
+    if not program:
+        return Facts()
+    root = Path(program[0]).parent
+    own = _Program.at(root, program)
+    files = _Files(root)
+    files.read((*own.inside, *own.outside), PROGRAM_LIMIT_BYTES)
+    return files.facts()
+
+
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """The files of the program: those in the work tree, by their path there, and the others."""
+
+    inside: tuple[str, ...]
+    outside: tuple[str, ...]
+
+    @classmethod
+    def at(cls, root: Path, files: Sequence[str]) -> _Program:
+        inside, outside = [], []
+        resolved = root.resolve()
+        for one in files:
+            place = _place(one)
+            if place.is_relative_to(resolved):
+                inside.append(place.relative_to(resolved).as_posix())
+            else:
+                outside.append(one)
+        return cls(tuple(inside), tuple(outside[:1]))
+
+
+def _place(file: str) -> Path:
+    """Return where a file is in the work tree: a link itself, in a folder that is none."""
+    path = Path(file)
+    try:
+        return path.parent.resolve() / path.name
+    except (OSError, RuntimeError):
+        return path
 
 
 def _files_of_a_store(root: Path, store: Path | None) -> list[str]:
@@ -68,114 +118,124 @@ def _files_of_a_store(root: Path, store: Path | None) -> list[str]:
     return [f":(exclude,glob){folder}/{name}{end}" for name in _OF_A_STORE for end in ("", "/**")]
 
 
-def _patch(root: Path, run_git: RunGit, but: list[str]) -> Facts:
-    """Return the changes against the commit, staged or not, as `git apply` takes them."""
-    command = ["diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv"]
-    secret = [f":(exclude,glob,icase)**/{name}" for name in _SECRET_FILES]
-    secret += [f":(exclude,glob,icase)**/*{suffix}" for suffix in _SECRET_SUFFIXES]
-    try:
-        diff = run_git(
-            [*command, "--", ".", *secret, *but],
-            root,
-            limit_bytes=PATCH_LIMIT_BYTES,
-            timeout_s=SLOW_TIMEOUT_S,
-        )
-    except GitError as error:
-        return Facts(unknown={"patch": str(error)})
-    if not diff:
-        return Facts()
-    if len(diff) <= PATCH_LIMIT_BYTES:
-        return _masked_patch(diff)
-    whole = diff[: diff.rfind(b"\ndiff --git ") + 1]
-    reason = f"the changes are larger than {PATCH_LIMIT_BYTES >> 20} MiB"
-    if not whole:
-        return Facts(unknown={"patch": reason})
-    kept = _masked_patch(whole)
-    return kept.merged(Facts(unknown={"patch.rest": f"{reason}; the first files were kept"}))
-
-
-def _masked_patch(diff: bytes) -> Facts:
-    text = diff.decode("utf-8", "replace")
-    masked = mask_text(text)
-    # A patch that no longer applies as it was is told apart from one that does.
-    unknown = {"patch.masked": "secrets in it were masked"} if masked != text else {}
-    if _DIRTY_SUBMODULE.search(text):
-        unknown["patch.submodules"] = "a submodule has changes of its own"
-    return Facts(documents={"patch": masked}, unknown=unknown)
-
-
-def _untracked(root: Path, run_git: RunGit, but: list[str]) -> Facts:
-    """Return files that git neither tracks nor ignores: a JSON object from path to text."""
-    try:
-        listed = run_git(
-            ["ls-files", "--others", "--exclude-standard", "-z", "--", ".", *but],
-            root,
-            limit_bytes=_NAMES_LIMIT_BYTES,
-            timeout_s=SLOW_TIMEOUT_S,
-        )
-    except GitError as error:
-        return Facts(unknown={"untracked": str(error)})
-    names = [os.fsdecode(name) for name in listed.split(b"\0") if name]
-    files: dict[str, str] = {}
-    left_out: list[str] = []
+def _untracked(ask: Asker, but: list[str], own: _Program, *, is_asked: bool) -> Facts:
+    """Return files that git neither keeps nor ignores, and the program's that it does not keep."""
+    values: dict[str, FactValue] = {}
     unknown: dict[str, str] = {}
-    room = UNTRACKED_LIMIT_BYTES
-    for name, text, why in _readable(root, names[:_FILES_AT_MOST]):
-        if text is None:
-            left_out.append(f"{_shown(name)} ({why})")
-        elif len(text) > room:
-            left_out.append(f"{_shown(name)} (no room left)")
-            unknown["untracked.cut"] = f"they are larger than {UNTRACKED_LIMIT_BYTES >> 20} MiB"
-        else:
-            masked = files[_shown(name)] = mask_text(text)
-            room -= len(text)
-            if masked != text:
-                unknown["untracked.masked"] = f"secrets in {_shown(name)} were masked"
+    names: list[str] = []
+    try:
+        names = _new_names(ask, but) if is_asked else []
+    except GitError as error:
+        unknown["untracked"] = str(error)
+    else:
+        values["git.has_untracked"] = bool(names)
+    files = _Files(ask.root)
+    files.read((*_not_kept(ask, own.inside, names), *own.outside), PROGRAM_LIMIT_BYTES)
+    files.read(sorted(names, key=_worth)[:_FILES_AT_MOST], FILE_LIMIT_BYTES)
     if len(names) > _FILES_AT_MOST:
-        left_out.append(f"{len(names) - _FILES_AT_MOST} more files")
-        unknown["untracked.cut"] = f"they are more than {_FILES_AT_MOST}"
-    if left_out:
-        unknown["untracked.rest"] = "; ".join(left_out[:50])
-    return Facts(
-        documents={"untracked": json.dumps(files, ensure_ascii=False, indent=1)} if files else {},
-        unknown=unknown,
+        files.left_out.append(f"{len(names) - _FILES_AT_MOST} more files")
+        files.unknown["untracked.cut"] = f"they are more than {_FILES_AT_MOST}"
+    return Facts(values=values, unknown=unknown).merged(files.facts())
+
+
+def _new_names(ask: Asker, but: list[str]) -> list[str]:
+    """Return the files that git neither keeps nor ignores."""
+    listed = ask(
+        ["ls-files", "--others", "--exclude-standard", "-z", "--", ".", *but], _NAMES_LIMIT_BYTES
     )
+    # What stands last is empty, or cut.
+    return os.fsdecode(listed).split("\0")[:-1]
 
 
-def _readable(root: Path, names: list[str]) -> Iterator[tuple[str, str | None, str]]:
-    """Yield each name with its text, or with the reason why it has none."""
-    for name in names:
-        text, why = None, ""
-        if _is_secret(name):
-            why = "may hold secrets"
-        else:
-            try:
-                text, why = _text_of(root / name)
-            except OSError as error:
-                why = str(error.strerror)
-        yield name, text, why
+def _not_kept(ask: Asker, program: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return the program's files that no commit has; git may be told to ignore them."""
+    new = set(names)
+    found = [one for one in program if one in new]
+    rest = [one for one in program if one not in new]
+    try:
+        literal = [f":(top,literal){one}" for one in rest]
+        kept = ask(["ls-files", "-z", "--", *literal], _NAMES_LIMIT_BYTES) if rest else b""
+    except GitError:
+        return found
+    known = set(os.fsdecode(kept).split("\0"))
+    # Of what is ignored the script itself is the program; a folder of modules is an environment.
+    return [*found, *(one for one in rest[:1] if one not in known and one == program[0])]
 
 
-def _text_of(file: Path) -> tuple[str | None, str]:
+def _worth(name: str) -> tuple[bool, bool, int, str]:
+    return not is_code(name), not is_source(name), name.count("/"), name
+
+
+@dataclass(slots=True)
+class _Files:
+    """Texts of files by name, as many as there is room for."""
+
+    root: Path
+    texts: dict[str, str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    unknown: dict[str, str] = field(default_factory=dict)
+    room: int = UNTRACKED_LIMIT_BYTES
+    done: set[str] = field(default_factory=set)
+
+    def read(self, names: Iterable[str], limit_bytes: int) -> None:
+        """Read files; what is no text, too large or secret is named."""
+        for name in names:
+            if name not in self.done:
+                self.done.add(name)
+                why = self._keep(name, limit_bytes)
+                if why:
+                    self.left_out.append(f"{shown(name)} ({why})")
+
+    def _keep(self, name: str, limit_bytes: int) -> str:
+        """Keep one file; return the reason where it is left out."""
+        if is_secret_file(name):
+            return "may hold secrets"
+        try:
+            text, encoding, why = _text_of(self.root / name, limit_bytes)
+        except (OSError, ValueError) as error:
+            return str(getattr(error, "strerror", None) or error)
+        if why:
+            return why
+        if len(text) > self.room:
+            limit = UNTRACKED_LIMIT_BYTES >> 20
+            self.unknown["untracked.cut"] = f"they are larger than {limit} MiB"
+            return "no room left"
+        self.room -= len(text)
+        masked = self.texts[shown(name)] = mask_text(text)
+        if masked != text:
+            self.unknown["untracked.masked"] = f"secrets in {shown(name)} were masked"
+        if encoding:
+            known = self.unknown.get("untracked.encoding")
+            told = f"{shown(name)} ({encoding})"
+            self.unknown["untracked.encoding"] = f"{known}; {told}" if known else told
+        return ""
+
+    def facts(self) -> Facts:
+        """Return the document, and what is missing in it."""
+        if self.left_out:
+            more = len(self.left_out) - _NAMED_AT_MOST
+            named = self.left_out[:_NAMED_AT_MOST] + ([f"{more} more"] if more > 0 else [])
+            self.unknown["untracked.rest"] = "; ".join(named)
+        text = json.dumps(self.texts, ensure_ascii=False, indent=1)
+        return Facts(documents={"untracked": text} if self.texts else {}, unknown=self.unknown)
+
+
+def _text_of(file: Path, limit_bytes: int) -> tuple[str, str, str]:
+    """Return the text of a file, its encoding where that is not UTF-8, or why it has none."""
     about = file.lstat()
     # A link may lead anywhere, a pipe would never end.
     if not stat.S_ISREG(about.st_mode):
-        return None, "not a plain file"
-    if about.st_size > FILE_LIMIT_BYTES:
-        return None, f"larger than {FILE_LIMIT_BYTES >> 10} KiB"
-    data = file.read_bytes()
+        return "", "", "not a plain file"
+    if about.st_size > limit_bytes:
+        return "", "", f"larger than {limit_bytes >> 10} KiB"
+    with file.open("rb") as opened:
+        data = opened.read(limit_bytes + 1)
     if b"\0" in data:
-        return None, "not text"
+        return "", "", "not text"
     try:
-        return data.decode("utf-8"), ""
+        return data.decode("utf-8"), "", ""
     except UnicodeDecodeError:
-        return None, "not text"
-
-
-def _is_secret(name: str) -> bool:
-    last = name.rpartition("/")[2].lower()
-    return last.startswith(_SECRET_FILES) or last.endswith(_SECRET_SUFFIXES)
-
-
-def _shown(name: str) -> str:
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        # Of code each byte is kept: Latin-1 has a letter for all of them.
+        return (
+            (data.decode("latin-1"), "latin-1", "") if is_code(file.name) else ("", "", "not text")
+        )

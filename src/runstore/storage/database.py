@@ -354,6 +354,9 @@ class Database(Lookups):
             before = rows.facts_from_text(row[1])
             merged = before.merged(facts)
             connection.execute(sql.SET_FACTS, {"id": row[0], "facts": rows.facts_to_text(merged)})
+            if "git.dirty" not in before.values and "git.dirty" in merged.values:
+                is_dirty = merged.values["git.dirty"]
+                connection.execute(sql.SET_WORKDIR_DIRTY, {"id": row[0], "is_dirty": is_dirty})
             file_facts(connection, row[0], merged.values, before.values)
             for name, (digest, body) in bodies.items():
                 connection.execute(sql.ADD_DOCUMENT, {"hash": digest, "body": body})

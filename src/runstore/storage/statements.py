@@ -222,6 +222,9 @@ ADD_EVENT = """
 """
 
 FACTS_OF_RUN = "SELECT id, facts FROM runs WHERE uid = :uid AND purged_at IS NULL"
+SET_WORKDIR_DIRTY = f"""
+    UPDATE runs SET workdir_dirty = :is_dirty, changed = {NEXT_CHANGE} WHERE id = :id
+"""
 SET_FACTS = "UPDATE runs SET facts = :facts, facts_filed = 1 WHERE id = :id"
 ADD_DOCUMENT = """
     INSERT INTO documents (hash, body) VALUES (:hash, :body) ON CONFLICT (hash) DO NOTHING

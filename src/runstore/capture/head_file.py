@@ -1,0 +1,93 @@
+"""The commit that is checked out, read from the files of a repository without git's help.
+
+git itself may be missing, refuse, or take long over the rest of its answer; these few bytes are
+there all the same.
+Source: gitrepository-layout(5) and git-pack-refs(1), 2.39.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from runstore.model.facts import FactValue
+
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_POINTER = "gitdir: "
+_BRANCH = "ref: refs/heads/"
+_LIMIT_BYTES = 1 << 12
+_PACKED_LIMIT_BYTES = 1 << 26
+
+
+def head_in_files(root: str | None) -> dict[str, FactValue]:
+    """Return `git.commit` and `git.branch` as far as the files tell; empty without any.
+
+    Args:
+        root: The top folder of the work tree; None for the one that `GIT_DIR` names.
+    """
+    try:
+        folder = _git_folder(root)
+        head = _small_text(folder / "HEAD")
+        common = _common_folder(folder)
+        if not head.startswith("ref: "):
+            return _facts(head, "(detached)")
+        name = head.removeprefix("ref: ")
+        branch = head.removeprefix(_BRANCH) if head.startswith(_BRANCH) else name
+        # Branches belong to all work trees of a repository, HEAD to each.
+        return _facts(_loose(common, name) or _packed(common, name), branch)
+    except (OSError, ValueError):
+        return {}
+
+
+def _facts(commit: str, branch: str) -> dict[str, FactValue]:
+    if not _COMMIT.fullmatch(commit):
+        return {}
+    return {"git.commit": commit, "git.branch": branch}
+
+
+def _git_folder(root: str | None) -> Path:
+    named = os.environ.get("GIT_DIR")
+    if named:
+        return Path(named).absolute()
+    place = Path(root or "", ".git")
+    if place.is_dir():
+        return place
+    pointer = _small_text(place)
+    if not pointer.startswith(_POINTER):
+        raise ValueError(place)
+    return Path(place.parent, pointer.removeprefix(_POINTER))
+
+
+def _common_folder(folder: Path) -> Path:
+    """Return the folder that a linked work tree shares with the others."""
+    try:
+        return Path(folder, _small_text(folder / "commondir"))
+    except OSError:
+        return folder
+
+
+def _loose(common: Path, name: str) -> str:
+    if ".." in name or not name.startswith("refs/"):
+        raise ValueError(name)
+    try:
+        return _small_text(common / name)
+    except OSError:
+        return ""
+
+
+def _packed(common: Path, name: str) -> str:
+    with (common / "packed-refs").open("rb") as file:
+        lines = file.read(_PACKED_LIMIT_BYTES).split(b"\n")
+    wanted = os.fsencode(name)
+    found = (line.partition(b" ") for line in lines)
+    return next((commit.decode("ascii") for commit, _, ref in found if ref == wanted), "")
+
+
+def _small_text(place: Path) -> str:
+    """Return the one line of a small file; a pipe of this name is never waited for."""
+    descriptor = os.open(place, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        return os.fsdecode(os.read(descriptor, _LIMIT_BYTES)).strip()
+    finally:
+        os.close(descriptor)
