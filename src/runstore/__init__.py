@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from runstore import started_in as _started_in  # noqa: F401 - before the program goes elsewhere
+
 # As in `typing`, whose import takes ten times as long as all of this one.
 TYPE_CHECKING = False
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from runstore.errors import InvalidValueError, StoreUnavailableError, UsageError
+from runstore.started_in import STARTED_IN
+from runstore.user_warnings import warn
 
 FOLDER = ".runstore"
 DATABASE = "runstore.db"
@@ -21,51 +23,107 @@ IF_DONE: tuple[IfDone, ...] = get_args(IfDone)
 
 
 def find_store(location: str | os.PathLike[str] | None = None) -> Path:
-    """Return the folder of the store to use; it may not exist yet.
+    """Return the folder of the store to use, as an absolute path; it may not exist yet.
 
-    Order: the argument, `RUNSTORE_URL`, `store` in `[tool.runstore]` of the nearest
-    `pyproject.toml` (relative to that file), the nearest `.runstore` above the working directory,
-    else `.runstore` in the root of the git checkout or in the working directory.
+    Order: the argument; `RUNSTORE_URL`, relative to the folder that the program started in;
+    `store` in `[tool.runstore]` of the nearest `pyproject.toml`, relative to that file; the
+    nearest `.runstore` above the working directory. Otherwise it is made: in the root of the git
+    checkout; outside of git in the folder that the program started in, if the working directory
+    is in it, or else in the working directory.
 
     Raises:
-        UsageError: The location is a URL of a kind that runstore does not know.
+        UsageError: The location is a URL that runstore does not know, or no place on a disk.
         StoreUnavailableError: There is no working directory to begin from.
     """
     if location is not None:
-        return _folder_of(os.fspath(location))
+        return _folder_of(location, working_directory)
     if url := os.environ.get("RUNSTORE_URL"):
-        return _folder_of(url)
+        return _folder_of(url, _starting_folder)
     here = working_directory()
     settings, project = project_settings(here)
     if store := settings.get("store"):
-        return project / _folder_of(str(store))
+        return _folder_of(str(store), lambda: project)
     above = (here, *here.parents)
     for folder in above:
         if is_folder(folder / FOLDER):
             return folder / FOLDER
-    root = next((folder for folder in above if is_there(folder / ".git")), here)
+    root = next((folder for folder in above if is_there(folder / ".git")), None)
+    if root is None:  # a program that goes from folder to folder keeps its runs in one place
+        start = _starting_folder()
+        root = start if start in above else here
     return root / FOLDER
 
 
-def _folder_of(location: str) -> Path:
-    """Read a folder, the database file in it, or a `sqlite:///` or `file://` URL of either."""
-    scheme, separator, _ = location.partition("://")
-    path = Path(location)
-    if separator and len(scheme) > 1:
-        from urllib.parse import unquote, urlsplit
+def warn_of_store_apart(store: Path) -> None:
+    """Warn if a store is about to be made that the folder of the program's start will not find."""
+    start = _starting_folder()
+    is_shared = store.parent in (start, *start.parents)
+    if store.name == FOLDER and not is_shared and not is_folder(store):
+        warn(
+            f"The program started in {start}, and its runs are recorded in {store}. To keep the"
+            " runs of all folders that it works in together, set RUNSTORE_URL, or `store` in"
+            " [tool.runstore] of pyproject.toml."
+        )
 
-        parts = urlsplit(location)
-        if scheme not in {"sqlite", "file"}:
-            raise UsageError(
-                f"runstore does not know stores of the kind {scheme}://.",
-                hint="Use a folder, or sqlite:///path/to/folder.",
-            )
-        path = Path(unquote(parts.netloc + parts.path))
+
+def _starting_folder() -> Path:
+    return working_directory() if STARTED_IN is None else Path(STARTED_IN)
+
+
+def _folder_of(location: str | os.PathLike[str], base: Callable[[], Path]) -> Path:
+    """Read a folder, the database file in it, or a URL of either.
+
+    Args:
+        location: The location as the user gave it.
+        base: Returns the folder that a relative location starts from.
+    """
+    text = os.fsdecode(location)
+    if not text.strip():
+        raise UsageError("The location of the store is empty.", hint="Name a folder.")
+    scheme, separator, rest = text.partition("://")
+    if separator and len(scheme) > 1:
+        text = _path_of_url(scheme, rest)
+    path = _in_a_home(Path(text)) if text.startswith("~") else Path(text)
+    if not path.is_absolute():
+        path = base() / path
     if path.name == DATABASE and not is_folder(path):
         return path.parent
-    if not str(location).strip():
-        raise UsageError("The location of the store is empty.", hint="Name a folder.")
     return path
+
+
+def _path_of_url(scheme: str, rest: str) -> str:
+    """Return the path in `sqlite:///relative`, `sqlite:////absolute` or `file:///absolute`.
+
+    Source: SQLAlchemy 2.0, Engine Configuration, SQLite; RFC 8089 for `file`.
+    """
+    if scheme not in {"sqlite", "file"}:
+        raise UsageError(
+            f"runstore does not know stores of the kind {scheme}://.",
+            hint="Use a folder, sqlite:///relative/folder or sqlite:////absolute/folder.",
+        )
+    if scheme == "file":
+        from urllib.parse import unquote
+
+        return unquote(rest.removeprefix("localhost"))
+    path, _, options = rest.partition("?")
+    path = path.removeprefix("/")
+    if options or path in {"", ":memory:"}:
+        raise UsageError(
+            f"A store cannot be at {scheme}://{rest}: "
+            + ("it takes no options." if options else "it is a folder on a disk."),
+            hint="Use a folder, sqlite:///relative/folder or sqlite:////absolute/folder.",
+        )
+    return path
+
+
+def _in_a_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise UsageError(
+            f"The home folder in {str(path)!r} is unknown.",
+            hint=f"Use an absolute path; for a folder of this name, ./{path}.",
+        ) from error
 
 
 def is_folder(path: Path) -> bool:

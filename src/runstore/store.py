@@ -22,6 +22,7 @@ from runstore.config import (
     is_there,
     make_folder,
     unreachable,
+    warn_of_store_apart,
 )
 from runstore.errors import (
     NotFoundError,
@@ -111,8 +112,9 @@ class Store:
         """Open a store, and make it when it is missing.
 
         Args:
-            location: A folder, or `sqlite:///folder`. None finds the store of the project: see
-                `runstore.config.find_store`.
+            location: A folder, `sqlite:///relative/folder` or `sqlite:////absolute/folder`;
+                a relative one starts from the working directory as it is now. None finds the
+                store of the project: see `runstore.config.find_store`.
             create: Whether a missing store is made.
 
         Raises:
@@ -120,6 +122,12 @@ class Store:
             StoreCorruptError: The database file is not one, or damaged; it is left as it is.
         """
         path = find_store(location)
+        if create and location is None:
+            warn_of_store_apart(path)
+        return cls._at(path, create=create)
+
+    @classmethod
+    def _at(cls, path: Path, *, create: bool) -> Store:
         if create:
             make_folder(path)
         elif not is_there(path / DATABASE):
@@ -1162,10 +1170,10 @@ def _file_identity(path: Path) -> tuple[int, int] | None:
 
 def open_shared(location: str | os.PathLike[str] | None = None) -> Store:
     """Return this process's store of a location, opened once."""
-    path = find_store(location).absolute()
+    path = find_store(location)
     store = _shared.get(path)
     if store is None or not store.is_in_place:
-        store = _shared[path] = Store.open(path)
+        store = _shared[path] = Store.open(location)
     return store
 
 

@@ -1,0 +1,132 @@
+"""A location means one place, however it is written and wherever the program goes afterwards."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from runstore import Store, StoreWarning, config
+from runstore.config import find_store
+from runstore.errors import UsageError
+from runstore.start import start_run
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A working directory that the program is taken to have started in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(config, "STARTED_IN", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("location", "found"),
+    [
+        ("results", "{here}/results"),
+        ("./a/../results", "{here}/a/../results"),
+        (b"results", "{here}/results"),
+        (Path("results"), "{here}/results"),
+        ("/data/results", "/data/results"),
+        ("~", "{here}/home"),
+        ("~/results", "{here}/home/results"),
+        ("./~", "{here}/~"),
+        ("results/runstore.db", "{here}/results"),
+        ("sqlite:///results", "{here}/results"),
+        ("sqlite:////data/results", "/data/results"),
+        ("sqlite:///results/runstore.db", "{here}/results"),
+        ("sqlite:///~/results", "{here}/home/results"),
+        ("sqlite:///50%25", "{here}/50%25"),
+        ("file:///data/my%20results", "/data/my results"),
+        ("file://localhost/data/results", "/data/results"),
+    ],
+)
+def test_a_location_is_an_absolute_path(here, location, found):
+    assert find_store(location) == Path(found.format(here=here))
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["", " ", "sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///a?mode=ro",
+     "mysql://host/runs", "~no-such-user-here/results"],
+)  # fmt: skip
+def test_no_place_on_a_disk_is_refused(here, location):
+    with pytest.raises(UsageError) as refused:
+        find_store(location)
+
+    assert refused.value.hint
+    assert list(here.iterdir()) == []
+
+
+def test_files_stay_in_the_store_that_was_opened(here, monkeypatch):
+    """The contents and the clean-up of one store must not reach another of the same name."""
+    kept = {}
+    for name in "ab":
+        (here / name).mkdir()
+        monkeypatch.chdir(here / name)
+        kept[name] = Store.open("results")
+    run = kept["a"].start("fit", capture=False)
+    run.save("model.bin", b"of a")
+    run.tags["phase"] = "pilot"
+    run.finish()
+    other = kept["b"].start("fit", capture=False)
+    other.save("model.bin", b"of b")
+    other.finish()
+
+    kept["a"].collect_garbage()
+
+    assert kept["a"].get("fit#1").read_bytes("model.bin") == b"of a"
+    assert kept["b"].get("fit#1").read_bytes("model.bin") == b"of b"
+
+
+def test_a_setting_of_the_whole_program_starts_from_its_first_folder(here, monkeypatch):
+    monkeypatch.setenv("RUNSTORE_URL", "results")
+    (here / "job").mkdir()
+    monkeypatch.chdir(here / "job")
+
+    assert find_store() == here / "results"
+
+
+def test_jobs_in_folders_of_their_own_share_one_store(tmp_path):
+    script = """
+        import os, runstore
+        for job in "01":
+            os.makedirs(f"outputs/{job}"); os.chdir(f"outputs/{job}")
+            runstore.start_run("fit", capture=False).finish()
+            os.chdir("../..")
+    """
+
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)], cwd=tmp_path, check=True
+    )
+
+    assert ended.returncode == 0
+    assert [one.parent for one in tmp_path.rglob("runstore.db")] == [tmp_path / ".runstore"]
+    with Store.open(tmp_path / ".runstore") as store:
+        assert [run.run_number for run in store.find()] == [2, 1]
+
+
+def test_a_store_apart_from_the_start_is_said_when_it_is_made(here, monkeypatch, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.chdir(elsewhere)
+
+    with pytest.warns(StoreWarning, match=f"started in {here}.*RUNSTORE_URL"):
+        start_run("fit", capture=False).finish()
+    start_run("fit", capture=False).finish()
+
+    with Store.open(elsewhere / ".runstore", create=False) as store:
+        assert len(store.find()) == 2
+
+
+def test_a_project_that_is_entered_later_keeps_its_own_store(here, monkeypatch):
+    project = here / "project"
+    (project / ".runstore").mkdir(parents=True)
+    (project / "deep").mkdir()
+    monkeypatch.chdir(project / "deep")
+
+    assert find_store() == project / ".runstore"
+    os.chdir(here)
+    assert find_store() == here / ".runstore"
