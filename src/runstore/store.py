@@ -210,6 +210,7 @@ class Store:
         live: bool = False,
         if_done: IfDone = "run",
         is_told_by_params: bool = False,
+        is_other_process: bool = False,
     ) -> ActiveRun:
         """Start a run: take the next number and write it down; durable on return.
 
@@ -230,6 +231,8 @@ class Store:
                 an `error`, which both are an `AlreadyRanError`.
             is_told_by_params: Whether experiment and parameters tell all that `argv` does, so that
                 of the command the program alone has to be the same.
+            is_other_process: Whether `argv` is the command of another process, whose Python and
+                packages are recorded instead of those of this one.
 
         Raises:
             AlreadyRanError: The same was run before.
@@ -246,7 +249,9 @@ class Store:
         if capture:
             from runstore import capture as room
 
-            where = room.Surroundings.here(argv=argv, store=self.path)
+            where = room.Surroundings.here(
+                argv=argv, store=self.path, is_other_process=is_other_process
+            )
             facts = room.quick_facts(where, argv=argv)
         if checked_if_done(if_done) != "run":
             from runstore.already_ran.lookup import look_up, stop_or_warn
@@ -299,7 +304,7 @@ class Store:
             from runstore import capture as room
 
             try:
-                facts = room.environment_facts()
+                facts = room.environment_facts(where)
                 if "git.dirty" not in quick.values and "git.root" in quick.values:
                     # git is slow here: the rest should not be lost with it.
                     self.database.attach_facts(uid, facts)

@@ -30,24 +30,35 @@ class Surroundings:
         folder: The working directory; None where it was deleted.
         scripts: Absolute paths of the program's main script, where there is one.
         store: The folder of the store, whose own files are no code.
+        command: The command of another process that is the program; None for this process.
     """
 
     folder: Path | None = None
     scripts: tuple[str, ...] = ()
     store: Path | None = None
+    command: tuple[str, ...] | None = None
 
     @classmethod
-    def here(cls, *, argv: Sequence[str] | None = None, store: Path | None = None) -> Surroundings:
+    def here(
+        cls,
+        *,
+        argv: Sequence[str] | None = None,
+        store: Path | None = None,
+        is_other_process: bool = False,
+    ) -> Surroundings:
         """Return those of this process now.
 
         Args:
-            argv: The arguments of another program, which is run from here.
+            argv: The arguments of the program, where they are not those of this process.
             store: The folder of the store.
+            is_other_process: Whether another process runs the program, started from here.
         """
         from runstore.capture.program import scripts
 
         folder = working_folder()
-        return cls(folder, scripts(argv, None if folder is None else str(folder)), store)
+        found = scripts(argv, None if folder is None else str(folder))
+        command = tuple(argv) if argv and is_other_process else None
+        return cls(folder, found, store, command)
 
     def program(self) -> tuple[str, ...]:
         """Return absolute paths of the program's files, its main script first."""
@@ -71,7 +82,7 @@ def quick_facts(where: Surroundings | None = None, *, argv: Sequence[str] | None
     return _together(
         ("command", lambda: command_facts(argv)),
         ("git", lambda: _head(place)),
-        ("host", host_basics),
+        ("host", lambda: host_basics(has_python=place.command is None)),
         ("scheduler", scheduler_facts),
     )
 
@@ -86,12 +97,25 @@ def _head(where: Surroundings) -> Facts:
     return found
 
 
-def environment_facts() -> Facts:
-    """Return Python, its packages and the hardware. Safe in a background thread."""
-    from runstore.capture.environment import environment_facts as of_python
+def environment_facts(where: Surroundings | None = None) -> Facts:
+    """Return Python, its packages and the hardware. Safe in a background thread.
+
+    Args:
+        where: Where the run starts; None for here.
+    """
     from runstore.capture.host import host_details
 
-    return _together(("python", of_python), ("host", host_details))
+    return _together(("python", lambda: _python(where)), ("host", host_details))
+
+
+def _python(where: Surroundings | None) -> Facts:
+    if where is None or where.command is None:
+        from runstore.capture.environment import environment_facts as own
+
+        return own()
+    from runstore.capture.other_python import facts_of_command
+
+    return facts_of_command(where.command, where.folder)
 
 
 def code_facts(quick: Facts, where: Surroundings) -> Facts:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 from runstore.model.facts import Facts, FactValue
 
@@ -45,52 +44,24 @@ def scheduler_facts() -> Facts:
 
 def environment_facts() -> Facts:
     """Return Python's details, and the document `packages`: `name==version`, one per line."""
-    import platform
+    from runstore.capture.packages import distributions, python_values
 
-    values: dict[str, FactValue] = {
-        "python.version": platform.python_version(),
-        "python.implementation": platform.python_implementation(),
-        "python.executable": sys.executable or "",
-        "python.prefix": sys.prefix,
-    }
-    packages = sorted(set(_distributions()), key=str.lower)
-    values["python.package_count"] = len(packages)
-    return Facts(values=values, documents={"packages": "".join(f"{one}\n" for one in packages)})
+    return facts_of(python_values(), *distributions())
 
 
-def _distributions() -> Iterator[str]:
-    """Yield what can be imported now; the first of a name on the path is the one that counts."""
-    from importlib import metadata
+def facts_of(values: Mapping[str, str], packages: list[str], broken: list[str]) -> Facts:
+    """Return what an interpreter told of itself, masked; see `runstore.capture.packages`.
 
-    seen = set()
-    for distribution in metadata.distributions():
-        # Folders of a half removed package have no name.
-        name = distribution.metadata["Name"]
-        if not name or name.lower() in seen:
-            continue
-        seen.add(name.lower())
-        commit = _commit_of(distribution)
-        yield f"{name}=={distribution.version}" + (f" @ {commit}" if commit else "")
-
-
-def _commit_of(distribution: object) -> str:
-    """Return where a package installed from a repository or a folder came from, masked.
-
-    Source: PEP 610, direct_url.json.
+    Args:
+        values: Small facts.
+        packages: Distributions, a line each.
+        broken: Those that could not be read, with the reason.
     """
-    import json
-
     from runstore.capture.secrets import mask_text
 
-    text = getattr(distribution, "read_text", lambda _: None)("direct_url.json")
-    if not text:
-        return ""
-    try:
-        told = json.loads(text)
-        url = mask_text(str(told["url"]))
-        commit = told.get("vcs_info", {}).get("commit_id")
-    except (ValueError, KeyError, AttributeError, TypeError):
-        return ""
-    if commit:
-        return f"{url}@{commit}"
-    return f"{url} (editable)" if told.get("dir_info", {}).get("editable") else url
+    text = mask_text("".join(f"{one}\n" for one in packages))
+    return Facts(
+        values={**values, "python.package_count": len(packages)},
+        documents={"packages": text},
+        unknown={"packages.rest": "; ".join(broken[:20])} if broken else {},
+    )

@@ -17,13 +17,18 @@ _CGROUP_LIMITS = (
 )
 
 
-def host_basics() -> Facts:
-    """Return `host.name`, `host.system` and `python.version`: what costs nothing to know."""
+def host_basics(*, has_python: bool = True) -> Facts:
+    """Return `host.name`, `host.system` and `python.version`: what costs nothing to know.
+
+    Args:
+        has_python: Whether the program runs in this Python.
+    """
     values: dict[str, FactValue] = {
         "host.name": os.uname().nodename,
         "host.system": sys.platform,
-        "python.version": ".".join(map(str, sys.version_info[:3])),
     }
+    if has_python:
+        values["python.version"] = ".".join(map(str, sys.version_info[:3]))
     return Facts(values=values)
 
 

@@ -6,8 +6,6 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from runstore.capture.source_files import is_code
-
 _FILES_AT_MOST = 500
 _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # noqa: PTH100, PTH120
 _NOT_OF_THE_PROGRAM = ("site-packages", "dist-packages")
@@ -17,14 +15,15 @@ def scripts(argv: Sequence[str] | None = None, cwd: str | None = None) -> tuple[
     """Return the absolute paths of what may be the program's main script, the likeliest first.
 
     Args:
-        argv: The arguments to look for a script in, where they are not those of this process.
+        argv: The arguments, where they are not those of this process.
         cwd: What relative paths count from; None is the working directory.
     """
     main = getattr(sys.modules.get("__main__"), "__file__", None)
     words = [main, *(getattr(sys, "argv", None) or [])[:1]]
-    if argv is not None:
-        # The first source file among the arguments, or else the program itself.
-        words = [*([one for one in argv if is_code(one)][:1] or argv[:1]), *words]
+    if argv:
+        from runstore.model.launchers import launched
+
+        words = [launched(argv).what, *words]
     # A profiler or debugger is the main module of what it runs, and leaves the arguments of that.
     found = (_file(word, cwd) for word in words if isinstance(word, str))
     return tuple(dict.fromkeys(one for one in found if one))[:1]

@@ -14,6 +14,7 @@ from runstore.active import PARENT_VARIABLE
 from runstore.block_sync import refresh_store_json
 from runstore.config import IfDone
 from runstore.errors import CommandNotFoundError, UsageError
+from runstore.model.launchers import launched
 from runstore.model.status import Status
 from runstore.output import OutputKeeper
 from runstore.runner.signals import pass_on_until_ended
@@ -24,11 +25,6 @@ from runstore.user_warnings import warn
 EXIT_NOT_EXECUTABLE = 126
 EXIT_NOT_FOUND = 127
 _EXIT_SIGNAL = 128
-# Programs that run another file: the experiment is named after that file.
-_INTERPRETERS = (
-    "python", "pypy", "bash", "sh", "zsh", "dash", "ksh", "Rscript", "julia", "node", "perl",
-    "ruby", "octave", "deno", "lua", "php",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +45,11 @@ class Ended:
 
 
 def experiment_of(command: Sequence[str]) -> str:
-    """Return the experiment name of a command: its script, module or program, without suffix."""
-    program = Path(command[0]).name
-    words = iter(command[1:])
-    if program.rstrip("0123456789.") in _INTERPRETERS:
-        for word in words:
-            if word == "-m":
-                return next(words, program)
-            if word in {"-c", "-e"}:
-                break
-            if not word.startswith("-"):
-                return Path(word).stem or program
-    return Path(program).stem or program
+    """Return the experiment name of a command: its script, module or program, without suffix.
+
+    Launchers and wrappers such as `torchrun` or `nice` name nothing.
+    """
+    return launched(command).name or Path(command[0]).name
 
 
 def check_command(command: Sequence[str]) -> None:
@@ -120,6 +109,7 @@ def run_command(
         params=params,
         notes=notes,
         argv=command,
+        is_other_process=True,
         if_done=if_done,
     )
     refresh_store_json(store)

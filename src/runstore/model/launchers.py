@@ -1,0 +1,395 @@
+"""What a command line runs in the end: behind launchers, wrappers, interpreters and profilers.
+
+`nice -n 5 torchrun --nproc_per_node=2 train.py` runs `train.py`. Launchers are known by name, with
+the options that take a word of their own; nothing is looked up on the disk.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import PurePath
+
+_PYTHON = re.compile(r"(?:python|pypy)[\d.]*w?t?(?:\.exe)?", re.IGNORECASE)
+# Programs of other languages that run a file.
+_INTERPRETERS = frozenset({
+    "bash", "sh", "zsh", "dash", "ksh", "fish", "Rscript", "julia", "node", "perl", "ruby",
+    "octave", "deno", "lua", "php",
+})  # fmt: skip
+_SHELLS = frozenset({"bash", "sh", "zsh", "dash", "ksh"})
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+_SOURCE = re.compile(r"\.(?:py|pyw|R|r|jl|sh|js|ts|rb|pl)$")
+_OF_A_SHELL = re.compile(r"[;&|<>$`(){}\n*?]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Launcher:
+    """How the command behind a launcher is found.
+
+    Attributes:
+        values: Options that take the next word; all others take none.
+        flags: Options that take none; all others take the next word. Counts instead of `values`.
+        verbs: Words of which one has to follow, such as `run`.
+        words: Words of its own before the command.
+        splits: Whether `-S` holds the command as one text.
+        is_python: Whether it takes a Python script, or `-m` and a module.
+        has_own_environment: Whether the command sees other packages than from here.
+    """
+
+    values: frozenset[str] = frozenset()
+    flags: frozenset[str] | None = None
+    verbs: frozenset[str] = frozenset()
+    words: int = 0
+    splits: bool = False
+    is_python: bool = False
+    has_own_environment: bool = False
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_RUN = _set("run")
+_PLAIN = _Launcher()
+_SRUN = _Launcher(
+    flags=_set(
+        "--exclusive --pty --unbuffered -u --label -l --overlap --exact --no-kill -k --verbose -v"
+        " -vv --quiet -Q --overcommit -O --spread-job --contiguous --disable-status -X -s -E -H"
+        " --kill-on-bad-exit -K --preserve-env --use-min-nodes --multi-prog --no-allocate -Z"
+    )
+)
+_MPI = _Launcher(
+    flags=_set(
+        "--oversubscribe --allow-run-as-root -v --verbose -q --quiet --display-map --tag-output"
+        " --report-bindings --nolocal --nooversubscribe -l -prepend-rank --display-allocation"
+        " --timestamp-output --bynode --byslot --no-python -verbose"
+    )
+)
+_TORCHRUN = _Launcher(
+    flags=_set(
+        "--standalone --no-python --run-path -m --module -h --use-env --signals-to-handle"
+        " --use-agent-store"
+    )
+    - {"--signals-to-handle"},
+    is_python=True,
+)
+_ACCELERATE = _Launcher(
+    flags=_set(
+        "-q --quiet -m --module --no-python --multi-gpu --cpu --tpu --ipex --use-xpu --debug"
+        " --use-deepspeed --use-fsdp --use-megatron-lm --use-parallelism-config --use-mps-device"
+        " --same-network --enable-cpu-affinity --use-cpu --standalone --tpu-use-cluster"
+        " --tpu-use-sudo --no-tpu-cluster"
+    ),
+    verbs=_set("launch"),
+    is_python=True,
+)
+_DEEPSPEED = _Launcher(
+    flags=_set("--force-multi --no-python --module --no-local-rank --no-ssh --no-ssh-check -m"),
+    is_python=True,
+)
+_UV = _Launcher(
+    values=_set(
+        "--with --with-editable --with-requirements --python -p --extra --group --only-group"
+        " --no-group --no-extra --env-file --directory --project --package --index --index-url -i"
+        " --default-index --extra-index-url --find-links -f --config-file --cache-dir"
+        " --upgrade-package -P --reinstall-package --refresh-package --resolution --color"
+        " --prerelease --link-mode --exclude-newer --python-platform"
+    ),
+    verbs=_RUN,
+    is_python=True,
+    has_own_environment=True,
+)
+_CONDA = _Launcher(
+    values=_set("-n --name -p --prefix --cwd -r --root-prefix -a --attach -e --env"),
+    verbs=_RUN,
+    has_own_environment=True,
+)
+_PROFILER = _Launcher(
+    values=_set("-o --outfile --output -s --sort -r -f --format"), is_python=True
+)
+_CONTAINER = _Launcher(
+    values=_set("-B --bind -H --home --pwd --env --env-file -W --workdir -S --scratch --overlay"),
+    verbs=_set("exec run"),
+    words=1,
+    has_own_environment=True,
+)
+_LAUNCHERS = {
+    "nice": _Launcher(_set("-n --adjustment")),
+    "env": _Launcher(_set("-u --unset -C --chdir"), splits=True),
+    "timeout": _Launcher(_set("-k --kill-after -s --signal"), words=1),
+    "stdbuf": _Launcher(_set("-i -o -e --input --output --error")),
+    "time": _Launcher(_set("-f --format -o --output")),
+    "ionice": _Launcher(_set("-c --class -n --classdata")),
+    "taskset": _Launcher(words=1),
+    "chrt": _Launcher(_set("-T -P -D"), words=1),
+    "numactl": _Launcher(
+        _set("-N --cpunodebind -m --membind -C --physcpubind -i --interleave -p --preferred")
+    ),
+    "sudo": _Launcher(_set("-u --user -g --group -h --host -p --prompt -C -T -r -t -D -R")),
+    "doas": _Launcher(_set("-u -C")),
+    "flock": _Launcher(_set("-w --timeout -E --conflict-exit-code"), words=1),
+    "gosu": _Launcher(words=1),
+    "xvfb-run": _Launcher(
+        _set("-e --error-file -f --auth-file -n --server-num -p --xauth-protocol -s --server-args"
+             " -w --wait")
+    ),
+    "strace": _Launcher(_set("-e -o -s -u -E -P -O -S -a -b -I -X")),
+    "ltrace": _Launcher(_set("-e -o -s -u -l -x -a -n")),
+    "perf": _Launcher(_set("-e -o -F -C -r -c -g"), verbs=_set("stat record")),
+    "gdb": _Launcher(_set("-ex -x -iex -ix -cd -d")),
+    "cuda-gdb": _Launcher(_set("-ex -x -iex -ix -cd -d")),
+    "nsys": _Launcher(
+        _set("-o --output -t --trace -y --delay -d --duration"), verbs=_set("profile")
+    ),
+    "ncu": _Launcher(_set("-o --export -k --kernel-name -c --launch-count --set --section")),
+    "systemd-run": _Launcher(
+        _set("-p --property -u --unit --slice -E --setenv --nice --uid --gid")
+    ),
+    "horovodrun": _MPI,
+    "jsrun": _MPI,
+    "aprun": _MPI,
+    "srun": _SRUN,
+    "torchrun": _TORCHRUN,
+    "torchx": _TORCHRUN,
+    "accelerate": _ACCELERATE,
+    "deepspeed": _DEEPSPEED,
+    "uv": _UV,
+    "uvx": _PLAIN,
+    "poetry": _Launcher(_set("-C --directory -P --project"), verbs=_RUN, has_own_environment=True),
+    "pipenv": _Launcher(verbs=_RUN, has_own_environment=True),
+    "pdm": _Launcher(_set("-p --project --venv"), verbs=_RUN, has_own_environment=True),
+    "rye": _Launcher(verbs=_RUN, has_own_environment=True),
+    "hatch": _Launcher(_set("-e --env -p --project"), verbs=_RUN, has_own_environment=True),
+    "pixi": _Launcher(
+        _set("-e --environment --manifest-path"), verbs=_RUN, has_own_environment=True
+    ),
+    "coverage": _Launcher(
+        _set("--source --rcfile --data-file --include --omit --context --concurrency"),
+        verbs=_RUN,
+        is_python=True,
+    ),
+    "memray": _Launcher(_set("-o --output -p --live-port"), verbs=_RUN, is_python=True),
+    "py-spy": _Launcher(_set("-o --output -r --rate -d --duration -f --format"),
+                        verbs=_set("record top dump")),
+    "kernprof": _Launcher(_set("-o --outfile -s --setup -p --prof-mod"), is_python=True),
+    "scalene": _PROFILER,
+    "viztracer": _PROFILER,
+    "pyinstrument": _PROFILER,
+    "nohup": _PLAIN,
+    **dict.fromkeys(("mpirun", "mpiexec", "mpiexec.hydra", "orterun", "prterun"), _MPI),
+    **dict.fromkeys(("conda", "mamba", "micromamba"), _CONDA),
+    **dict.fromkeys(("singularity", "apptainer"), _CONTAINER),
+    **dict.fromkeys(
+        ("setsid", "chronic", "catchsegv", "unbuffer", "caffeinate", "fakeroot", "tini",
+         "dumb-init", "exec", "command", "valgrind", "compute-sanitizer", "dbus-run-session"),
+        _PLAIN,
+    ),
+}  # fmt: skip
+# The same as `python -m`.
+_MODULES = {
+    "cProfile": _Launcher(_set("-o --outfile -s --sort"), is_python=True),
+    "profile": _Launcher(_set("-o --outfile -s --sort"), is_python=True),
+    "pdb": _Launcher(_set("-c --command"), is_python=True),
+    "trace": _Launcher(
+        _set("-f --file -C --coverdir -r --report --ignore-module --ignore-dir"), is_python=True
+    ),
+    "runpy": _Launcher(is_python=True),
+    "debugpy": _Launcher(_set("--listen --connect --log-to --pid"), is_python=True),
+    "torch.distributed.run": _TORCHRUN,
+    "torch.distributed.launch": _TORCHRUN,
+    "torch.distributed.elastic.multiprocessing": _TORCHRUN,
+    "accelerate.commands.launch": _Launcher(flags=_ACCELERATE.flags, is_python=True),
+    "accelerate.commands.accelerate_cli": _ACCELERATE,
+    "deepspeed.launcher.runner": _DEEPSPEED,
+    "mpi4py": _Launcher(_set("-rc"), is_python=True),
+    "mpi4py.futures": _Launcher(_set("-rc"), is_python=True),
+    "line_profiler": _LAUNCHERS["kernprof"],
+    **dict.fromkeys(("ipdb", "pudb"), _Launcher(_set("-c"), is_python=True)),
+    **dict.fromkeys(("memory_profiler", "pyinstrument", "scalene", "viztracer"), _PROFILER),
+    **{name: _LAUNCHERS[name] for name in ("coverage", "memray", "kernprof")},
+}
+_TWO_VALUES = frozenset({"--mca", "-mca", "--gmca", "-genv", "-env"})
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """What a command line runs in the end.
+
+    Attributes:
+        kind: `script`, `module`, `code` or `program`.
+        what: The script's path, the module's name, the code, or the program.
+        interpreter: The program that reads it, such as `python3`; or the program itself.
+        environment: The launcher that chooses an environment of its own, such as `conda`; empty
+            where there is none.
+    """
+
+    kind: str
+    what: str
+    interpreter: str
+    environment: str = ""
+
+    @property
+    def name(self) -> str:
+        """What people call it: the script or program without its suffix, or the module."""
+        if self.kind == "module":
+            return self.what
+        place = PurePath(self.interpreter if self.kind == "code" else self.what)
+        return place.stem or place.name
+
+
+def launched(command: Sequence[str]) -> Launched:
+    """Return what a command runs behind everything that launches it.
+
+    Args:
+        command: The program and its arguments, one at least.
+    """
+    words, environment = list(command), ""
+    program = words[0]
+    while words:
+        program = words[0]
+        name = PurePath(program).name
+        if is_python(name):
+            return _of_python(words[1:], program, environment)
+        if name in _INTERPRETERS:
+            inner = _inner_of_shell(words) if name in _SHELLS else []
+            if not inner:
+                return _of_interpreter(words, environment)
+            words = inner
+            continue
+        launcher = _LAUNCHERS.get(name)
+        rest = None if launcher is None else _behind(launcher, words[1:])
+        if launcher is None or not rest:
+            break
+        environment = name if launcher.has_own_environment else environment
+        if launcher.is_python and (rest[0] in {"-m", "--module"} or _SOURCE.search(rest[0])):
+            return _of_python(
+                ["-m" if one == "--module" else one for one in rest[:1]] + rest[1:],
+                program,
+                environment,
+            )
+        words = rest
+    is_source = _SOURCE.search(program) is not None
+    return Launched("script" if is_source else "program", program, program, environment)
+
+
+def is_python(name: str) -> bool:
+    """Whether a program is Python, by its name."""
+    return _PYTHON.fullmatch(PurePath(name).name) is not None
+
+
+def python_target(words: Sequence[str]) -> tuple[str, str, list[str]]:
+    """Return what Python was asked to run, and what follows it.
+
+    Args:
+        words: The arguments of Python.
+
+    Returns:
+        `code`, `module` or `script`, what it is (empty at a prompt), and its own arguments.
+        Source: python(1) 3.12, command line and environment.
+    """
+    place = 0
+    while place < len(words):
+        word = words[place]
+        place += 1
+        if word == "-" or not word.startswith("-"):
+            return "script", word.removeprefix("-"), list(words[place:])
+        if word.startswith("--"):
+            place += word == "--check-hash-based-pycs"
+            continue
+        letters = word[1:]
+        at = next((n for n, one in enumerate(letters) if one in "cmWX"), None)
+        if at is None:
+            continue
+        rest = letters[at + 1 :]
+        if letters[at] in "cm":
+            what = [rest] if rest else list(words[place : place + 1])
+            follows = list(words[place + (not rest) :])
+            return "code" if letters[at] == "c" else "module", "".join(what), follows
+        place += not rest
+    return "script", "", []
+
+
+def _of_python(words: Sequence[str], program: str, environment: str) -> Launched:
+    kind, what, rest = python_target(words)
+    launcher = _MODULES.get(what) if kind == "module" else None
+    inner = None if launcher is None else _behind(launcher, rest)
+    if launcher is not None and inner:
+        if launcher.is_python or is_python(inner[0]):
+            words = inner[1:] if is_python(inner[0]) else inner
+            return _of_python(words, program, environment)
+        return launched(inner)
+    if not what:
+        return Launched("program", program, program, environment)
+    return Launched(kind, what, program, environment)
+
+
+def _behind(launcher: _Launcher, words: Sequence[str]) -> list[str] | None:
+    """Return the command behind a launcher; None where it does something else."""
+    rest = list(words)
+    waits_for_verb, own_words = bool(launcher.verbs), launcher.words
+    while rest:
+        word = rest[0]
+        if launcher.is_python and word in {"-m", "--module"} and not waits_for_verb:
+            return rest
+        if launcher.splits and word in {"-S", "--split-string"}:
+            return _split(rest[1]) + rest[2:] if rest[1:] else None
+        if word == "--":
+            rest = rest[1:]
+            break
+        if word.startswith("-") and word != "-":
+            rest = rest[1 + _takes(launcher, word, rest[1:]) :]
+        elif waits_for_verb:
+            if word not in launcher.verbs:
+                return None
+            waits_for_verb, rest = False, rest[1:]
+        elif _ASSIGNMENT.match(word):
+            rest = rest[1:]
+        elif own_words:
+            own_words, rest = own_words - 1, rest[1:]
+        else:
+            break
+    return rest[own_words:] if not waits_for_verb else None
+
+
+def _takes(launcher: _Launcher, option: str, following: Sequence[str]) -> int:
+    """Return how many of the next words belong to an option."""
+    if option in _TWO_VALUES:
+        return 2
+    if launcher.flags is None:
+        return int(option in launcher.values)
+    if "=" in option or not following or following[0].startswith("-"):
+        return 0
+    # No value is a source file, whatever option this is.
+    is_flag = option.replace("_", "-") in launcher.flags or _SOURCE.search(following[0])
+    return 0 if is_flag else 1
+
+
+def _split(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return []
+
+
+def _inner_of_shell(words: Sequence[str]) -> list[str]:
+    """Return the command of `sh -c` where it is one; empty where a shell does more."""
+    for word, following in pairwise(words[1:]):
+        if not word.startswith("-"):
+            return []
+        if not word.startswith("--") and "c" in word:
+            return [] if _OF_A_SHELL.search(following) else _split(following)
+    return []
+
+
+def _of_interpreter(words: Sequence[str], environment: str) -> Launched:
+    program = words[0]
+    found: Iterable[str] = words[1:]
+    for word in found:
+        if word in {"-c", "-e", "-E", "--eval"} or (word[:1] == "-" and word.endswith("c")):
+            return Launched("code", "", program, environment)
+        if not word.startswith("-") and not word.isdigit():
+            return Launched("script", word, program, environment)
+    return Launched("program", program, program, environment)
