@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -117,7 +116,6 @@ class ActiveRun:
         self._points: PointLog | None = None
         self._output: KeptOutput | None = None
         self._has_output = False
-        self._ending = threading.Lock()  # nothing is logged of the machine once the end has begun
         self._is_strict = False
         if is_owner:
             lifetime.begin(self)
@@ -310,9 +308,11 @@ class ActiveRun:
         if self._points is None:
             from runstore.logging_points import PointLog
 
-            self._points = PointLog(self.store, self.uid, self.reference)
-            self._points.run = self
-            self._points.is_strict = self._is_strict
+            points = PointLog(self.store, self.uid, self.reference)
+            points.run = self
+            points.is_strict = self._is_strict
+            # Another thread may be here as well; one log serves all.
+            self._points = self.__dict__.setdefault("_first_points", points)
             if self.status.is_final:
                 self._points.finish()
         return self._points.channel(set_index)
@@ -369,8 +369,7 @@ class ActiveRun:
         # A forked child has a copy of this object; the run belongs to the process that began it.
         if self._pid != os.getpid():
             return
-        with self._ending:
-            self.status = status
+        self.status = status
         answers = self._points is None or self._points.finish()
         if self._output is not None:
             self._output.close()
@@ -390,8 +389,7 @@ class ActiveRun:
 
     def take_status(self, status: Status) -> None:
         """Have the status that the run was given elsewhere."""
-        with self._ending:
-            self.status = status
+        self.status = status
 
     # What the end of the process needs (lifetime.Living)
 
@@ -412,9 +410,8 @@ class ActiveRun:
 
     def log_sample(self, values: Mapping[str, float]) -> None:
         """Log what this machine did."""
-        with self._ending:
-            if not self.status.is_final:
-                self.channel(-1).log(values)
+        if not self.status.is_final:
+            self.channel(-1).log_sample(values)
 
     def end(self, status: Status, error: BaseException | None) -> None:
         """Write the end, because the process ends."""

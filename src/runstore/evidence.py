@@ -39,7 +39,7 @@ class Evidence:
         if gone:
             # What a run said last counts more than what its silence says.
             self._listen()
-            if self._database.is_writable:
+            if self._database.is_writable and not self._database.driver.is_writing:
                 self._database.mark_lost(gone.values())
         return tuple(self._as_lost(run) if run.uid in gone else run for run in runs)
 

@@ -2,43 +2,64 @@
 
 from __future__ import annotations
 
+import _thread
 import os
-import threading
+import struct
 import time as clock
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import count, islice
+from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runstore.errors import InvalidValueError, RunFinishedError, RunstoreError, StoreError
-from runstore.model.numbers import metric_key, metric_step, metric_time, metric_value
+from runstore.errors import (
+    InvalidValueError,
+    RunFinishedError,
+    RunstoreError,
+    StoreError,
+    StoreWarning,
+)
+from runstore.model.log_calls import (
+    Troubles,
+    merged,
+    no_more_steps,
+    noted,
+    stepped,
+    steps_of,
+    taken_apart,
+    timed,
+    times_of,
+    unreadable,
+    values_of,
+    within_limit,
+)
+from runstore.model.numbers import LAST_STEP, column_of, metric_key, metric_value, shown
 from runstore.storage.database import END_PATIENCE_S, PATIENCE_S
 from runstore.storage.drivers.disks import is_network_disk
-from runstore.storage.points import (
-    MARK,
-    POINT,
-    RECORD,
-    KeyOf,
-    PointFile,
-    next_room,
-)
+from runstore.storage.points import MARK, POINT, RECORD, KeyOf, PointFile, next_room
 from runstore.storage.spool import POINTS_SUFFIX
-from runstore.user_warnings import warn
+from runstore.user_warnings import afterwards, warn
 
 if TYPE_CHECKING:
     from runstore.active import ActiveRun
     from runstore.store import Store
 
 OF_RUN = -1
+# A key of so many parts is rather an object that holds itself.
+_DEEPEST = 20
 pack_into = RECORD.pack_into
 # Every log of this process: a forked child goes on in files of its own.
 _logs: weakref.WeakSet[PointLog] = weakref.WeakSet()
 _TEND_EVERY_S = 1.0
-# Points that arrive slowly wait in the spool, so that the database is not written every second.
-_ABSORB_EVERY_S = 10.0
+# Of the time that the database needs to take points in, so much is left to other writers.
+_SHARE_OF_OTHERS = 50
+# How long the end waits for the thread; what both do at once is done once all the same.
+_THREAD_PATIENCE_S = 5.0
 _HELD_AT_MOST = 1_000_000
+_NOTHING: Mapping[str, Any] = {}
+_NOWHERE = object()
 
 
 class PointLog:
@@ -48,6 +69,10 @@ class PointLog:
     that is mapped into memory. A thread of its own brings the file to the disk every second, and
     the points into the database by and by; `finish` does the rest.
 
+    Signal handlers, finalizers and other threads may call anything here in the middle of anything
+    else, so nothing here holds a lock: what two could do at once is decided by single steps of
+    the interpreter (`setdefault`, `pop`, `next`), which only one of them wins.
+
     Args:
         store: Where the run is kept.
         uid: The run.
@@ -55,183 +80,248 @@ class PointLog:
     """
 
     def __init__(self, store: Store, uid: str, reference: str) -> None:
-        self.lock = threading.Lock()
         self.is_strict = False
         self._store = store
         self._uid = uid
         self._reference = reference
         self._channels: dict[int, Channel] = {}
         self.run: ActiveRun | None = None  # whose it is, for copies in other processes
-        self._ended = threading.Event()
         self._was_refused = False
+        self._is_ended = False
         self._said: set[str] = set()
-        # A run that was resumed counts its steps on.
-        self.first_steps = self._steps_to_go_on_with()
+        self._numbers: dict[KeyOf, int] = {}
+        self._next_number = count()
+        # A run that was resumed counts its steps on, in files that come after those it had.
+        self.first_steps, self._newest = self._go_on_with()
         self._begin_in_this_process()
         _logs.add(self)
 
     def _begin_in_this_process(self) -> None:
         self.pid = os.getpid()
         self.file: PointFile | None = None
-        self.held: list[tuple[KeyOf, int, int, float]] = []
-        self._numbers: dict[KeyOf, int] = {}
+        # The first file, as `PointFile.following` has the others.
+        self._following: dict[str, PointFile | None] = {}
+        self.held: deque[tuple[Known, int, int, float]] = deque()
         self._written: list[Path] = []
         self._room = 0
         self._dropped = 0
-        self._thread: threading.Thread | None = None
-        self._absorbed_at = clock.monotonic()
+        self._starts = [None]  # whoever takes it starts the thread
+        self._stop = _thread.allocate_lock()
+        self._stop.acquire()
+        self._is_tended = _thread.allocate_lock()
+        self._tended_by = 0
+        self._absorb_at = 0.0
 
-    def _steps_to_go_on_with(self) -> dict[KeyOf, int]:
+    def _go_on_with(self) -> tuple[dict[KeyOf, int], int]:
         with suppress(StoreError):
-            totals, _ = self._store.metrics_table.totals(self._uid)
-            return {series: last_step + 1 for series, (_, last_step) in totals.items()}
-        return {}
+            totals, marks = self._store.metrics_table.totals(self._uid)
+            steps = {series: last_step + 1 for series, (_, last_step) in totals.items()}
+            return steps, max(map(_made_at, marks), default=0)
+        return {}, 0
 
     def channel(self, set_index: int) -> Channel:
         """Return what logs for the run (`OF_RUN`) or for one of its sets."""
         return self._channels.setdefault(set_index, Channel(self, set_index))
 
-    # Writing; the lock is held
+    # Writing
 
     def after_fork(self) -> None:
         """Begin a file of this process's own: a forked child shares its parent's memory map."""
-        self.lock = threading.Lock()
         self._begin_in_this_process()
-        for channel in self._channels.values():
-            channel.forget_numbers()
+        if self._is_ended:
+            self._following[""] = None
 
     def number_of(self, series: KeyOf) -> int:
         """Return the number that stands for a series in this process's files."""
-        number = self._numbers.get(series)
-        if number is None:
-            number = self._numbers[series] = len(self._numbers)
-            if self.file is not None and not self.file.say_series(series, number):
-                self.next_file()  # says every series that has a number
-        return number
+        return self._numbers.setdefault(series, next(self._next_number))
 
-    def append(self, number: int, series: KeyOf, step: int, time: int, value: float) -> None:
-        """Write a point, into the next file where this one is full."""
-        file = self.file or self.next_file()
-        place = None if file is None else next(file.places, None)
-        if file is not None and place is None:
-            file = self.next_file()
-            place = None if file is None else next(file.places, None)
-        if file is None or place is None:
-            self._hold(series, step, time, value)
-        else:
-            file.write(place, step, time, value, number)
+    def append(self, known: Known, step: int, time: int, value: float) -> None:
+        """Write a point, into the next file if this one is full.
+
+        Raises:
+            RunFinishedError: Nothing is logged any more.
+        """
+        # What came before it and is held stands before it.
+        if self.held or not self._write(known, step, time, value):
+            self._hold(known, step, time, value)
+
+    def _write(self, known: Known, step: int, time: int, value: float) -> bool:
+        """Write a point; False if no disk takes it."""
+        file = self.file or self._file_after(None)
+        try:
+            while file is not None and not (
+                self._is_said(known, file) and file.write(known.number, step, time, value)
+            ):
+                file = self._file_after(file)
+        except OSError as error:
+            self._say_held(error)
+            return False
+        return file is not None
 
     def append_many(
-        self, series: KeyOf, steps: Sequence[int], times: Sequence[int], values: Sequence[float]
+        self, known: Known, steps: Sequence[int], times: Sequence[int], values: Sequence[float]
     ) -> None:
-        """Write many points of one series, in as many files as they need."""
-        number, begin = self.number_of(series), 0
-        while begin < len(values):
-            file = self.file or self.next_file()
-            places = [] if file is None else list(islice(file.places, len(values) - begin))
-            if file is not None and not places:
-                file = self.next_file()
-                places = [] if file is None else list(islice(file.places, len(values) - begin))
-            if file is None:
-                for step, time, value in zip(steps[begin:], times[begin:], values[begin:]):  # noqa: B905 - checked before
-                    self._hold(series, step, time, value)
-                return
-            end = begin + len(places)
-            file.write_many(places, number, steps[begin:end], times[begin:end], values[begin:end])
-            begin = end
+        """Write many points of one series, in as many files as they need.
 
-    def next_file(self) -> PointFile | None:
-        """Go on in a new file; None, with the points held in memory, where no disk takes one."""
-        if self._ended.is_set():
-            raise RunFinishedError(
-                f"The run {self._reference} has ended; nothing more is logged.",
-                kept="What was logged before is kept.",
-            )
-        old, self.file = self.file, None
+        Raises:
+            RunFinishedError: Nothing is logged any more.
+        """
+        begin, file = 0, None if self.held else self.file or self._file_after(None)
+        try:
+            while file is not None and begin < len(values):
+                if self._is_said(known, file):
+                    rest = (steps[begin:], times[begin:], values[begin:])
+                    begin += file.write_many(known.number, *rest)
+                if begin < len(values):
+                    file = self._file_after(file)
+        except OSError as error:
+            self._say_held(error)
+        for step, time, value in zip(steps[begin:], times[begin:], values[begin:], strict=True):
+            self._hold(known, step, time, value)
+
+    def _is_said(self, known: Known, file: PointFile) -> bool:
+        """Say in a file which series follows, unless it says so already; False if it is full."""
+        if known.said_in is not file:
+            if not file.say_series(known.series, known.number):
+                return False
+            known.said_in = file
+            # While points are held, others have to queue behind them.
+            known.quick_file = _NOWHERE if file.memory is None or self.held else file
+        return True
+
+    def _file_after(self, old: PointFile | None) -> PointFile | None:
+        """Return the file that follows one that is full; None if no disk takes one.
+
+        Raises:
+            RunFinishedError: Nothing is logged any more.
+        """
+        following = self._following if old is None else old.following
+        if "" not in following:
+            made = self._new_file(old)
+            if made is None:
+                return None
+            if following.setdefault("", made) is made:
+                self._written.append(made.path)
+            else:
+                made.discard()  # another thread was quicker
+        new = following[""]
+        if new is None:
+            raise self._finished()
+        self.file = new
         if old is not None:
             old.seal()
+        self._begin_thread()
+        return new
+
+    def _new_file(self, old: PointFile | None) -> PointFile | None:
         self._room = next_room(self._room)
+        # The clock may stand still or go back; files are taken in in the order of their names.
+        after = self._newest if old is None else _made_at(old.path.name)
+        name = f"{self._uid}.{max(clock.time_ns(), after + 1):020d}"
         try:
             folder = self._store.spool.usable_place()
-            path = folder / f"{self._uid}.{clock.time_ns():020d}{POINTS_SUFFIX}"
-            mapped = not is_network_disk(folder)
-            self.file = PointFile(path, self._numbers, self._room, mapped=mapped)
+            # Nobody made a file of this name before: what was taken in is known by its name.
+            path = folder / f"{name}-{os.urandom(4).hex()}{POINTS_SUFFIX}"
+            return PointFile(path, self._room, mapped=not is_network_disk(folder))
         except OSError as error:
             self._room = 0
-            self.say(f"Points of {self._reference} are held in memory: {error.strerror}.")
-        else:
-            self._written.append(path)
-        self._begin_thread()
-        return self.file
-
-    def _hold(self, series: KeyOf, step: int, time: int, value: float) -> None:
-        """Keep a point in memory until a disk takes it."""
-        if len(self.held) < _HELD_AT_MOST:
-            self.held.append((series, step, time, value))
-        else:
-            self._dropped += 1
-        self._begin_thread()
-
-    def complain(self, error: RunstoreError) -> None:
-        """Raise or tell what could not be logged."""
-        if self.is_strict:
-            raise error
-        self.say(str(error))
-
-    def number(self, value: Any, key: str) -> float | None:
-        """Return a value as a number; None for one that was complained of."""
-        try:
-            return metric_value(value, key)
-        except InvalidValueError as error:
-            self.complain(error)
+            self._say_held(error)
             return None
 
-    def say(self, message: str) -> None:
-        """Warn once of each trouble; an experiment logs in a loop."""
-        if message not in self._said:
-            self._said.add(message)
-            warn(message)
+    def _say_held(self, error: OSError) -> None:
+        reason = error.strerror or str(error)
+        self.say(f"Points of {self._reference} are held in memory: {reason}.")
 
-    def _begin_thread(self) -> None:
-        if self._thread is None:
-            thread = threading.Thread(target=self._tend, name="runstore-points", daemon=True)
-            with suppress(RuntimeError):  # no more threads: `finish` takes the points in
-                thread.start()
-                self._thread = thread
+    def _hold(self, known: Known, step: int, time: int, value: float) -> None:
+        """Keep a point in memory until a disk takes it."""
+        if self._is_ended:
+            raise self._finished()
+        if len(self.held) < _HELD_AT_MOST:
+            self.held.append((known, step, time, value))
+        else:
+            self._dropped += 1
+        if not self._begin_thread():
+            self._release_held()
+
+    def _release_held(self) -> None:
+        """Write what is held, as far as a disk takes it by now."""
+        while self.held:
+            try:
+                point = self.held.popleft()
+            except IndexError:  # another thread did it
+                return
+            if not self._write(*point):
+                self.held.appendleft(point)
+                return
+
+    def _finished(self) -> RunFinishedError:
+        return RunFinishedError(
+            f"The run {self._reference} has ended; nothing more is logged.",
+            kept="What was logged before is kept.",
+        )
+
+    def complain(self, troubles: Mapping[str, RunstoreError]) -> None:
+        """Warn of what could not be logged, once of each kind; raise it if the run is strict."""
+        if self.is_strict:
+            raise next(iter(troubles.values()))
+        for about, error in troubles.items():
+            self.say(str(error), about)
+
+    def say(self, message: str, about: str | None = None) -> None:
+        """Warn once of each trouble; an experiment logs in a loop."""
+        about = about or message
+        if about not in self._said:
+            self._said.add(about)
+            warn(message)
 
     # In the background
 
-    def _tend(self) -> None:
-        while not self._ended.wait(_TEND_EVERY_S):
-            if self.pid != os.getpid():
-                return
-            with suppress(OSError, ValueError, RunstoreError):
-                self._release_held()
-                with self.lock:
-                    file = self.file
-                if file is not None:
-                    file.sync()
-                with self._store.database.driver.hurried(PATIENCE_S):
-                    self._absorb_some(file)
+    def _begin_thread(self) -> bool:
+        """Start the thread, once; tell whether there is one."""
+        try:
+            self._starts.pop()
+        except IndexError:
+            return True
+        self._is_tended.acquire()
+        try:
+            # `threading` has locks of its own, which whoever is interrupted may hold.
+            self._tended_by = _thread.start_new_thread(self._tend, ())
+        except RuntimeError:  # no new thread is possible here, or not now
+            self._is_tended.release()
+            self._starts.append(None)
+            return False
+        return True
 
-    def _release_held(self) -> None:
-        with self.lock:
-            held, self.held = self.held, []
-            for series, step, time, value in held:
-                self.append(self.number_of(series), series, step, time, value)
+    def _tend(self) -> None:
+        try:
+            while not self._stop.acquire(timeout=_TEND_EVERY_S):
+                with suppress(OSError, ValueError, RunstoreError, StoreWarning):
+                    self._release_held()
+                    file = self.file
+                    if file is not None:
+                        file.sync()
+                    with self._store.database.driver.hurried(PATIENCE_S):
+                        self._absorb_some(file)
+        finally:
+            self._is_tended.release()
 
     def _absorb_some(self, current: PointFile | None) -> None:
-        """Take in files that are full, and the current one where its points come slowly."""
-        for path in [one for one in self._written if current is None or one != current.path]:
+        """Take in files that are full, and what the current one has by now."""
+        full = takewhile(lambda path: current is None or path != current.path, self._written)
+        for path in list(full):
             began = clock.monotonic()
             if not self._absorbed(path):
                 return  # what comes after it would stand before it
             # Packing takes the interpreter's time; the experiment gets the larger part of it.
-            if self._ended.wait(4 * (clock.monotonic() - began)):
+            if self._stop.acquire(timeout=4 * (clock.monotonic() - began)):
+                self._stop.release()  # seen again by the loop
                 return
-        if current is not None and clock.monotonic() - self._absorbed_at > _ABSORB_EVERY_S:
-            self._absorbed_at = clock.monotonic()
+        began = clock.monotonic()
+        if current is not None and began >= self._absorb_at:
             self._store.metrics_table.absorb(current.path)
+            now = clock.monotonic()
+            # One run is followed by the second; many that wait for each other make room.
+            self._absorb_at = now + _SHARE_OF_OTHERS * (now - began)
 
     def _absorbed(self, path: Path, *, is_over: bool = False) -> bool:
         """Take a file in; tell whether it is in by now, whoever did it."""
@@ -240,8 +330,9 @@ class PointLog:
             table.absorb(path, is_over=is_over)
         elif not table.has_seen(path):
             return False
-        if not path.exists() and path in self._written:
-            self._written.remove(path)
+        if not path.exists():
+            with suppress(ValueError):  # another thread was quicker
+                self._written.remove(path)
         return True
 
     def finish(self) -> bool:
@@ -254,23 +345,39 @@ class PointLog:
             return True
         with suppress(RunstoreError, OSError, ValueError):
             self._release_held()
-        self._ended.set()
-        if self._thread is not None:
-            self._thread.join()
-        with self.lock:
-            if self.file is not None:
-                self.file.seal()
-                self.file = None
+        self._end()
+        if self._tended_by not in {0, _thread.get_ident()}:
+            with suppress(RuntimeError):
+                self._stop.release()
+            if self._is_tended.acquire(timeout=_THREAD_PATIENCE_S):
+                self._is_tended.release()
         self._absorb_all()
         lost = len(self.held) + self._dropped
         if lost:
             warn(f"{lost:,} points of {self._reference} could not be kept: no disk took them.")
         return not self._was_refused
 
+    def _end(self) -> None:
+        """Let no file follow the last one; who comes too late is told that the run has ended."""
+        self._is_ended = True
+        file: PointFile | None = None
+        following = self._following
+        while (new := following.setdefault("", None)) is not None:
+            file, following = new, new.following
+            file.seal()
+
+    def _absorb_quietly(self) -> None:
+        with suppress(RunstoreError, OSError, StoreWarning):
+            self._absorb_all()
+
     def _absorb_all(self) -> None:
         """Take every file in, forked children's too, in the order of their making."""
         files = {*self._written, *self._store.spool.point_files(self._uid)}
         if not files:
+            return
+        driver = self._store.database.driver
+        if driver.is_writing:  # a signal handler or a finalizer ends the run
+            driver.after_writing(self._absorb_quietly)
             return
         try:
             with self._store.database.driver.hurried(END_PATIENCE_S):
@@ -285,26 +392,33 @@ class PointLog:
             )
 
 
-class _Known:
-    """A series of this process: its number in the files, and what counts its steps.
+class Known:
+    """A series of this process, and what counts its steps.
 
     Attributes:
-        number: Its number.
+        series: Which it is.
+        number: Its number in the files.
+        said_in: The file that says so last.
+        quick_file: The same, if points can be copied into its memory at once.
         steps: Gives the next step; each is given once, whatever thread asks.
-        given: The step that was given last, where counting is to go on behind it.
+        given: The step that was given last, if counting is to go on behind it.
     """
 
-    __slots__ = ("given", "number", "steps")
+    __slots__ = ("given", "number", "quick_file", "said_in", "series", "steps")
 
-    def __init__(self, number: int, steps: Iterator[int]) -> None:
+    def __init__(self, series: KeyOf, number: int, first_step: int) -> None:
+        self.series = series
         self.number = number
-        self.steps = steps
+        self.said_in: PointFile | None = None
+        self.quick_file: Any = _NOWHERE
+        self.steps: Iterator[int] = count(first_step)
         self.given: int | None = None
 
     def next_step(self) -> int:
         """Return the next step."""
-        if self.given is not None:
-            self.steps, self.given = count(self.given + 1), None
+        given, self.given = self.given, None
+        if given is not None:
+            self.steps = count(given + 1)
         return next(self.steps)
 
 
@@ -314,21 +428,16 @@ class Channel:
     def __init__(self, log: PointLog, set_index: int) -> None:
         self._log = log
         self._set_index = set_index
-        self._series: dict[str, _Known] = {}
-        self._before: dict[str, _Known] = {}
+        self._series: dict[str, Known] = {}
 
     def __reduce__(self) -> tuple[Callable[[ActiveRun, int], Channel], tuple[Any, int]]:
         return _channel_of, (self._log.run, self._set_index)
 
-    def forget_numbers(self) -> None:
-        """Number the series anew, as a forked child does; their steps go on."""
-        self._before, self._series = {**self._before, **self._series}, {}
-
-    def log(  # noqa: C901 - an experiment's inner loop, without calls
+    def log(  # noqa: C901, PLR0912 - an experiment's inner loop, without calls
         self,
-        metrics: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, Any] | None = _NOTHING,
         /,
-        *,
+        *others: Any,
         step: int | None = None,
         time: Any = None,
         **more: Any,
@@ -337,32 +446,43 @@ class Channel:
 
         Args:
             metrics: Values by key.
+            others: Nothing; a call such as `log("loss", 0.3)` is a warning too.
             step: The step; by default each key counts its own, from 0.
             time: Seconds since 1970, or an aware datetime; by default now.
             more: Values whose keys are names.
 
-        What cannot be logged is a `StoreWarning`, and the program goes on; with `strict=True`
-        it is an `InvalidValueError`, or a `RunFinishedError` after the end.
+        A value that cannot be logged is a `StoreWarning`, the others are logged, and the program
+        goes on; if the run is strict, it is an `InvalidValueError`, or a `RunFinishedError` after
+        the end.
         """
         log, series = self._log, self._series
-        if metrics is None:
-            metrics = more
-        elif more:
-            metrics = {**metrics, **more}
+        troubles: Troubles | None = None
         try:
-            at = clock.time_ns() // 1000 if time is None else metric_time(time)
-            if step is not None:
-                step = metric_step(step)
+            if metrics is _NOTHING:
+                metrics = more
+            elif more or others or type(metrics) is not dict:
+                metrics, troubles = merged(metrics, others, more)
+            at = clock.time_ns() // 1000
+            if time is not None:
+                at, metrics, troubles = timed(time, at, metrics, troubles)
+            if step is not None and type(step) is not int:
+                step, troubles = stepped(step, troubles)
             for key, value in metrics.items():
-                number = value if type(value) is float else log.number(value, key)
-                if number is None:
+                if type(value) is float:
+                    number = value
+                else:
+                    try:
+                        number = metric_value(value, key)
+                    except InvalidValueError as error:
+                        troubles = self._log_odd(key, value, step, at, error, troubles)
+                        continue
+                known = series.get(key)
+                file: Any = log.file
+                if known is None or known.quick_file is not file:
+                    troubles = self._log_one(key, step, at, number, troubles)
                     continue
-                known, file = series.get(key), log.file
-                if known is None or file is None or file.memory is None:
-                    self._log_one(key, step, at, number)
-                    continue
-                # What `_log_one` does, without its lock: each place and each step is given once,
-                # and a file that is full or was let go of is noticed.
+                # What `_log_one` does, in place: each place and each step is given once, and a
+                # file that is full or was let go of is noticed.
                 if step is not None:
                     at_step = known.given = step
                 elif known.given is None:
@@ -376,36 +496,81 @@ class Channel:
                             file.memory, place, at_step, at, number, known.number, POINT, MARK
                         )
                         continue
-                except ValueError:
+                except (TypeError, struct.error):  # it was let go of, or the step is too large
                     pass
-                self._log_one(key, at_step, at, number, is_counted=True)
-        except (InvalidValueError, RunFinishedError) as error:
-            log.complain(error)
+                troubles = self._log_one(key, at_step, at, number, troubles, is_counted=True)
+            if step is not None and not metrics and metrics is more:
+                troubles = noted(troubles, "no metric", InvalidValueError("No metric was given."))
+        except (InvalidValueError, StoreWarning):  # of a strict run, or under `python -W error`
+            raise
+        except Exception as error:  # noqa: BLE001 - what is logged may be anybody's code
+            troubles = noted(troubles, f"error {type(error)}", unreadable(error))
+        if troubles:
+            with afterwards():
+                log.complain(troubles)
+
+    def log_sample(self, values: Mapping[str, float]) -> None:
+        """Log what this machine did; once the run has ended, nothing is said of it."""
+        at = clock.time_ns() // 1000
+        for key, value in values.items():
+            self._log_one(key, None, at, value, None)
 
     def _log_one(
-        self, key: str, step: int | None, at: int, value: float, *, is_counted: bool = False
-    ) -> None:
-        with self._log.lock:
-            known = self._series.get(key)
-            if known is None:
-                try:
-                    known = self._numbered(key)
-                except InvalidValueError as error:
-                    self._log.complain(error)
-                    return
-            if step is None:
-                step = known.next_step()
-            elif not is_counted:
-                known.given = step
-            series = KeyOf(self._set_index, key)
-            self._log.append(known.number, series, step, at, value)
+        self,
+        key: str,
+        step: int | None,
+        at: int,
+        value: float,
+        troubles: Troubles | None,
+        *,
+        is_counted: bool = False,
+    ) -> Troubles | None:
+        """Log a point as it comes; return what there is to complain of by now."""
+        with afterwards():
+            try:
+                known = self._series.get(key) or self._numbered(key)
+                if step is None:
+                    step = known.next_step()
+                elif not is_counted:
+                    known.given = step
+                if not -LAST_STEP <= step <= LAST_STEP:
+                    step = known.given = max(-LAST_STEP, min(step, LAST_STEP))
+                    troubles = noted(troubles, f"last step of {key}", no_more_steps(key))
+                self._log.append(known, step, at, value)
+            except (InvalidValueError, RunFinishedError) as error:
+                troubles = noted(troubles, f"{type(error)} {error.what}", error)
+        return troubles
 
-    def _numbered(self, key: str) -> _Known:
+    def _log_odd(
+        self,
+        key: str,
+        value: Any,
+        step: int | None,
+        at: int,
+        error: InvalidValueError,
+        troubles: Troubles | None,
+    ) -> Troubles | None:
+        """Log the numbers within a mapping as `key/name`; complain of anything else."""
+        if not isinstance(value, Mapping) or str(key).count("/") > _DEEPEST:
+            self._log.complain({f"value of {shown(key)}": error})
+            return troubles
+        if value:
+            troubles = noted(troubles, f"mapping {shown(key)}", taken_apart(key, value))
+        for name, inner in value.items():
+            within = f"{key}/{name}"
+            try:
+                number = metric_value(inner, within)
+            except InvalidValueError as inner_error:
+                troubles = self._log_odd(within, inner, step, at, inner_error, troubles)
+            else:
+                troubles = self._log_one(within, step, at, number, troubles)
+        return troubles
+
+    def _numbered(self, key: str) -> Known:
         series = KeyOf(self._set_index, metric_key(key))
-        known = self._before.get(key) or _Known(0, count(self._log.first_steps.get(series, 0)))
-        known.number = self._log.number_of(series)
-        self._series[key] = known
-        return known
+        first_step = self._log.first_steps.get(series, 0)
+        known = Known(series, self._log.number_of(series), first_step)
+        return self._series.setdefault(series.key, known)
 
     def log_points(
         self,
@@ -415,33 +580,49 @@ class Channel:
         steps: Iterable[int] | None = None,
         times: Iterable[Any] | None = None,
     ) -> None:
-        """Log many points of one metric at once; see `ActiveRun.log_points`.
+        """Log many points of one metric at once; see `ActiveRun.log_points`."""
+        troubles: Troubles | None = None
+        with afterwards():
+            try:
+                troubles = self._log_columns(key, values, steps, times)
+            except (InvalidValueError, RunFinishedError) as error:
+                troubles = {f"{type(error)} {error.what}": error}
+            except Exception as error:  # noqa: BLE001 - columns may be anybody's code
+                troubles = {f"error {type(error)}": unreadable(error)}
+            if troubles:
+                self._log.complain(troubles)
 
-        Raises:
-            InvalidValueError: The columns differ in length; nothing was logged.
-        """
-        column = [one if type(one) is float else metric_value(one, key) for one in _listed(values)]
-        length = len(column)
-        now = clock.time_ns() // 1000
-        at = [now] * length if times is None else [metric_time(one) for one in _listed(times)]
-        given = None if steps is None else [metric_step(one) for one in _listed(steps)]
+    def _log_columns(
+        self,
+        key: str,
+        values: Iterable[Any],
+        steps: Iterable[int] | None,
+        times: Iterable[Any] | None,
+    ) -> Troubles:
+        troubles: Troubles = {}
+        numbers = values_of(column_of(values, f"the values of {key!r}"), key, troubles)
+        length, now = len(numbers), clock.time_ns() // 1000
+        at = [now] * length if times is None else times_of(times, key, now, troubles)
+        given = None if steps is None else column_of(steps, f"the steps of {key!r}")
         if len(at) != length or (given is not None and len(given) != length):
             raise InvalidValueError(
                 f"The metric {key!r} got {length} values, {len(at)} times and"
                 f" {length if given is None else len(given)} steps.",
                 kept="Nothing was logged.",
+                hint="Give as many steps and times as values.",
             )
-        log = self._log
-        try:
-            with log.lock:
-                known = self._series.get(key) or self._numbered(key)
-                if given is None:
-                    given = [known.next_step() for _ in range(length)]
-                elif given:
-                    known.given = given[-1]
-                log.append_many(KeyOf(self._set_index, key), given, at, column)
-        except (InvalidValueError, RunFinishedError) as error:
-            log.complain(error)
+        known = self._series.get(key) or self._numbered(key)
+        if given is None:
+            at_steps = [known.next_step() for _ in range(length)]
+        else:
+            at_steps = steps_of(given, known.next_step, troubles)
+            known.given = at_steps[-1] if at_steps else known.given
+        at_steps = within_limit(at_steps, key, troubles)
+        rows = zip(at_steps, at, numbers, strict=True)
+        kept = [(step, time, number) for step, time, number in rows if number is not None]
+        if kept:
+            self._log.append_many(known, *map(list, zip(*kept, strict=True)))
+        return troubles
 
 
 def _channel_of(run: ActiveRun, set_index: int) -> Channel:
@@ -458,7 +639,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-def _listed(values: Iterable[Any]) -> list[Any]:
-    """Return a column as a list of Python's own numbers, which numpy gives all at once."""
-    whole = getattr(values, "tolist", None)
-    return list(values) if whole is None else list(whole())
+def _made_at(name: str) -> int:
+    """Return the number that a file of points has in its name, which grows; 0 for another."""
+    digits = name.partition(".")[2][:20]
+    return int(digits) if digits.isascii() and digits.isdigit() else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 # What waits in memory while no disk takes it.
 _HELD_BYTES = 1 << 22
 _RETRY_S = 1.0
+# How long the end waits for a thread that is writing.
+_LOOKS, _LOOK_EVERY_S = 5000, 0.001
 
 
 def new_output_path(place: Path, uid: str) -> Path:
@@ -41,7 +44,6 @@ class OutputKeeper:
     def __init__(self, spool: Spool, uid: str) -> None:
         self._spool = spool
         self._uid = uid
-        self._lock = threading.RLock()
         self._begin_in_this_process()
 
     def _begin_in_this_process(self) -> None:
@@ -51,18 +53,37 @@ class OutputKeeper:
         self._held_bytes = 0
         self._retry_at = 0.0
         self._is_closed = False
+        # What came while a file was being written, by another thread or before an interruption,
+        # is written by whoever holds the turn: nobody waits here.
+        self._coming: deque[tuple[bytes, bytes]] = deque()
+        self._turn: dict[str, tuple[int]] = {}
+        self._path: Path | None = None
 
     def feed(self, stream: str, data: bytes) -> None:
         """Keep what a stream printed; never an error."""
         if self._pid != os.getpid():  # a forked child writes a file of its own
-            self._lock = threading.RLock()
             self._begin_in_this_process()
-        with self._lock:
-            if self._is_closed:
-                return
-            if self._held and time.monotonic() >= self._retry_at:
-                self._release()
-            self._feed(LETTERS[stream], data)
+        if not self._is_closed:
+            self._coming.append((LETTERS[stream], data))
+            self._write_what_came()
+
+    def _write_what_came(self) -> bool:
+        """Write all that came, and close if that was asked for; False if another one does."""
+        mine = (threading.get_ident(),)
+        while True:
+            if self._turn.setdefault("", mine) is not mine:
+                return False
+            try:
+                if self._held and time.monotonic() >= self._retry_at:
+                    self._release()
+                while self._coming:
+                    self._feed(*self._coming.popleft())
+                if self._is_closed:
+                    self._close_file()
+            finally:
+                del self._turn[""]
+            if not self._coming and not (self._is_closed and self._file):
+                return True
 
     def _feed(self, letter: bytes, data: bytes) -> None:
         if self._held:
@@ -82,6 +103,7 @@ class OutputKeeper:
             self._file = self._spool.in_first_place(
                 lambda place: OutputFile(new_output_path(place, self._uid))
             )
+            self._path = self._file.path
         return self._file
 
     def _let_go(self, error: OSError) -> None:
@@ -108,18 +130,25 @@ class OutputKeeper:
         """Keep no more, and return the file; None where nothing was printed here."""
         if self._pid != os.getpid():
             return None
-        with self._lock:
-            if self._held:
-                self._release()
-            self._is_closed = True
-            lost, file = self._held_bytes, self._file
-            self._file, self._held = None, []
-            if lost:
-                warn(f"{lost:,} bytes of output could not be kept: no disk took them.")
-            if file is not None:
-                with suppress(OSError):
-                    file.close()
-            return None if file is None else file.path
+        self._is_closed = True
+        for _ in range(_LOOKS):
+            if self._write_what_came():
+                break
+            if self._turn.get("") == (threading.get_ident(),):
+                break  # this is an interruption: the file is closed when the writing goes on
+            time.sleep(_LOOK_EVERY_S)
+        return self._path
+
+    def _close_file(self) -> None:
+        if self._held:
+            self._release()
+        lost, file = self._held_bytes, self._file
+        self._file, self._held, self._held_bytes = None, [], 0
+        if lost:
+            warn(f"{lost:,} bytes of output could not be kept: no disk took them.")
+        if file is not None:
+            with suppress(OSError):
+                file.close()
 
 
 def lines_of(store: Store, run: Run) -> Iterator[OutputLine]:

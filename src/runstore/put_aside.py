@@ -15,6 +15,7 @@ from runstore.errors import (
     RunstoreError,
     StoreError,
     StoreLockedError,
+    StoreWarning,
 )
 from runstore.model.artifacts import Artifact, Input, Preview
 from runstore.model.run import Run
@@ -61,7 +62,7 @@ class PutAside:
             keep: Keeps it aside; gets the reason.
             is_refused: Whether it cannot be written yet.
         """
-        if is_refused or self._store.spool.has_kept:
+        if is_refused or self._store.spool.has_kept or self._store.database.driver.is_writing:
             keep(None)
             return
         try:
@@ -145,6 +146,10 @@ class PutAside:
         except OSError as error:
             warn(f"{reason}This could not be kept: {what}; {error}.")
             return
+        driver = self._store.database.driver
+        if driver.is_writing:  # a signal handler or a finalizer; nothing is in the way for long
+            driver.after_writing(self.take_back_quietly)
+            return
         # An experiment saves in a loop; of one trouble it hears once.
         if place not in self._said:
             self._said.add(place)
@@ -154,6 +159,11 @@ class PutAside:
             )
 
     # Taking in
+
+    def take_back_quietly(self) -> None:
+        """Take in records; what is not taken now is taken later."""
+        with suppress(RunstoreError, OSError, StoreWarning):
+            self.take_records()
 
     def take_in(self) -> None:
         """Take in whatever is in flight and can be taken: records, points, output."""

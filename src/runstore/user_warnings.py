@@ -4,14 +4,61 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import warnings
+from types import TracebackType
 
 from runstore.errors import StoreWarning
 
 
+class _Waiting(threading.local):
+    """Warnings of this thread that wait for the end of a block; None outside of one."""
+
+    messages: list[tuple[str, type[Warning]]] | None = None
+
+
+_waiting = _Waiting()
+
+
 def warn(message: str, category: type[Warning] = StoreWarning) -> None:
     """Say on the user's own line of code what runstore worked around."""
-    warnings.warn(message, category, stacklevel=_user_frame())
+    if _waiting.messages is None:
+        warnings.warn(message, category, stacklevel=_user_frame())
+    else:
+        _waiting.messages.append((message, category))
+
+
+class afterwards:  # noqa: N801 - reads as a statement
+    """Let warnings within the block wait for its end.
+
+    Where warnings are errors (`python -W error`), they end nothing halfway: what was under way is
+    kept first.
+    """
+
+    def __enter__(self) -> None:
+        """Begin; within another such block, its end is waited for."""
+        self._is_outermost = _waiting.messages is None
+        if self._is_outermost:
+            _waiting.messages = []
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Warn; the first warning that is an error is raised when all were said."""
+        if not self._is_outermost:
+            return
+        messages, _waiting.messages = _waiting.messages or [], None
+        raised: Warning | None = None
+        for message, category in messages:
+            try:
+                warn(message, category)
+            except Warning as one:
+                raised = raised or one
+        if raised is not None and error is None:
+            raise raised
 
 
 def _user_frame() -> int:

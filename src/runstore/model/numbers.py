@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import operator
+import sys
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from runstore.errors import InvalidValueError
 
 KEY_LIMIT_BYTES = 1000
-_STEP_LIMIT = 2**63
+LAST_STEP = 2**63 - 1
 _EARLIEST, _LATEST = -(10**11), 10**12  # seconds; far beyond any clock
+# What is below is rather the seconds that something took: 1973, before any run was logged.
+_LEAST_LIKELY_TIME = 10**8
+_TEXTS = (str, bytes, bytearray)
+_MOMENTS = {"m", "M"}  # numpy's kinds of time spans and of times
 
 
 def metric_value(value: Any, key: str) -> float:
@@ -19,42 +25,81 @@ def metric_value(value: Any, key: str) -> float:
     Raises:
         InvalidValueError: It is no single number.
     """
-    if isinstance(value, (str, bytes, bytearray)):
-        raise _no_number(value, key)
     try:
-        # `item` first: a torch scalar on a GPU, or one with a gradient, is read that way.
-        item = getattr(value, "item", None)
-        return float(item() if item is not None else value)
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")
-    except (TypeError, ValueError, RuntimeError):
+        return _number(value)
+    except Exception:  # noqa: BLE001 - conversions are anybody's code and may raise anything
         raise _no_number(value, key) from None
+
+
+def _number(value: Any) -> float:
+    if type(value) is int:
+        return _finite_or_huge(value)
+    masked = sys.modules.get("numpy.ma")
+    if masked is not None and isinstance(value, masked.MaskedArray):
+        # Its `item` gives what stands below the mask.
+        return float("nan") if value.size == 1 and value.mask.all() else float(value.item())
+    if _kind_of(value) in _MOMENTS:
+        raise TypeError("a moment is no number")
+    if isinstance(value, _TEXTS):
+        raise TypeError("text is no number")
+    # `item` first: a torch scalar on a GPU, or one with a gradient, is read that way.
+    item = getattr(value, "item", None)
+    plain = item() if callable(item) else value
+    if isinstance(plain, _TEXTS):
+        raise TypeError("text is no number")
+    return _finite_or_huge(plain)
+
+
+def _kind_of(value: Any) -> Any:
+    """Return numpy's letter for the kind of an array or a scalar; None for anything else."""
+    return getattr(getattr(value, "dtype", None), "kind", None)
+
+
+def _finite_or_huge(plain: Any) -> float:
+    try:
+        return float(plain)
+    except OverflowError:
+        if not isinstance(plain, int):
+            raise
+        return float("inf") if plain > 0 else float("-inf")
 
 
 def _no_number(value: Any, key: str) -> InvalidValueError:
     return InvalidValueError(
-        f"The metric {key!r} got {value!r:.60}, which is no number.",
+        f"The metric {shown(key)} got {shown(value)}, which is no number.",
         hint="Log a number; keep text as a tag or in the notes.",
     )
 
 
+def shown(value: Any) -> str:
+    """Return how a value looks, in 60 characters at most; never an error."""
+    try:
+        return f"{value!r:.60}"
+    except Exception:  # noqa: BLE001 - a `repr` is anybody's code and may raise anything
+        return f"<{type(value).__name__}>"
+
+
 def metric_key(key: Any) -> str:
-    """Return the key of a metric when it may be one.
+    """Return the key of a metric when it may be one, as a text of Python's own type.
 
     Raises:
         InvalidValueError: No text, empty, too long, or with characters that no line can show.
     """
-    if not isinstance(key, str) or not key:
-        raise InvalidValueError(f"The key of a metric is a text, not {key!r:.60}.")
-    if not key.isprintable():
-        raise InvalidValueError(f"The metric {key!r:.60} has an unprintable character.")
-    size = len(key.encode("utf-8", "surrogatepass"))
+    if not isinstance(key, str) or not len(key):
+        raise InvalidValueError(
+            f"The key of a metric is a text, not {shown(key)}.",
+            hint='Give it a name: run.log({"loss": 0.5}).',
+        )
+    text = str.__str__(key)  # a subclass may show itself otherwise
+    if not text.isprintable():
+        raise InvalidValueError(f"The metric {text!r:.60} has an unprintable character.")
+    size = len(text.encode("utf-8", "surrogatepass"))
     if size > KEY_LIMIT_BYTES:
         raise InvalidValueError(
-            f"The key {key[:40]!r}… has {size:,} bytes; the limit is {KEY_LIMIT_BYTES}.",
+            f"The key {text[:40]!r}… has {size:,} bytes; the limit is {KEY_LIMIT_BYTES}.",
             hint="Give the metric a short name.",
         )
-    return key
+    return text
 
 
 def metric_step(step: Any) -> int:
@@ -63,13 +108,24 @@ def metric_step(step: Any) -> int:
     Raises:
         InvalidValueError: It is none.
     """
+    number: int | None
     try:
         number = operator.index(step)
-    except TypeError:
-        number = int(step) if isinstance(step, float) and step.is_integer() else _STEP_LIMIT
-    if not -_STEP_LIMIT <= number < _STEP_LIMIT:
-        raise InvalidValueError(f"{step!r:.60} is no step.", hint="Give a whole number.")
+    except Exception:  # noqa: BLE001 - conversions are anybody's code and may raise anything
+        number = _whole(step)
+    if number is None or not -LAST_STEP - 1 <= number <= LAST_STEP:
+        raise InvalidValueError(
+            f"{shown(step)} is no step.", hint="Give a whole number, such as 100."
+        )
     return number
+
+
+def _whole(step: Any) -> int | None:
+    try:
+        number = metric_value(step, "step")
+    except InvalidValueError:
+        return None
+    return int(number) if number.is_integer() else None
 
 
 def metric_time(time: Any) -> int:
@@ -79,11 +135,51 @@ def metric_time(time: Any) -> int:
         InvalidValueError: It is no time.
     """
     try:
-        seconds = time.timestamp() if isinstance(time, datetime) else float(time)
-    except (TypeError, ValueError, OverflowError):
+        seconds = _seconds(time)
+    except Exception:  # noqa: BLE001 - conversions are anybody's code and may raise anything
         seconds = float("nan")
     if not _EARLIEST < seconds < _LATEST:
         raise InvalidValueError(
-            f"{time!r:.60} is no time.", hint="Give seconds since 1970, or a datetime."
+            f"{shown(time)} is no time.", hint="Give seconds since 1970, or a datetime."
         )
     return round(seconds * 1_000_000)
+
+
+def _seconds(time: Any) -> float:
+    if isinstance(time, datetime):
+        return time.timestamp()
+    if _kind_of(time) == "M":
+        return float(time.astype("datetime64[us]").astype("int64")) / 1e6
+    return float(time)
+
+
+def is_likely_time(micros: int) -> bool:
+    """Tell whether a time is one of the days on which runs are logged, not of the 1970s."""
+    return abs(micros) >= _LEAST_LIKELY_TIME * 1_000_000
+
+
+def column_of(values: Iterable[Any], name: str) -> list[Any]:
+    """Return a column as a list of Python's own numbers, which numpy gives all at once.
+
+    Raises:
+        InvalidValueError: It is none, or a table of several.
+    """
+    refused = InvalidValueError(
+        f"Expected a list or an array for {name}, got {shown(values)}.",
+        kept="Nothing was logged.",
+        hint="Give one number per point.",
+    )
+    if values is None or isinstance(values, (*_TEXTS, dict)):
+        raise refused
+    if len(getattr(values, "shape", (1,))) != 1:
+        raise refused
+    masked = sys.modules.get("numpy.ma")
+    if masked is not None and isinstance(values, masked.MaskedArray):
+        return list(values)
+    whole = getattr(values, "tolist", None)
+    if _kind_of(values) in _MOMENTS:
+        whole = None  # it would give plain numbers
+    try:
+        return list(values) if whole is None else list(whole())
+    except TypeError:
+        raise refused from None

@@ -10,10 +10,12 @@ when the call returns. The format, little-endian, is documented in `docs/referen
 | point | step | microseconds | value | of its series | 1 | MARK |
 | series | length of its key | set index, -1 for none | 0 | its own | 2 | MARK |
 | end | 0 | 0 | 0 | 0 | 3 | MARK |
+| part n of a key | 24 bytes of text in all | | | of its series | 16 + n | MARK |
 
-The head is followed by the series, each with the text of its key in as many records as it needs,
-then by the points. The mark is written last and a record never crosses a disk sector, so one
-without it was never finished.
+Every record has a place of its own, also those that name a series, which come before its first
+point in the file. So threads, signal handlers and finalizers write without a lock between them:
+taking a place is one step of the interpreter. The mark is written last and a record never crosses
+a disk sector, so one without it was never finished.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ import mmap
 import os
 import struct
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,13 +33,15 @@ from runstore.storage.chunks import Columns
 
 RECORD = struct.Struct("<qqdIHH")
 MARK = 0x5AFE
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_FIRST_FORMAT = 1  # its series stood together behind the head
 _HEAD, POINT, _SERIES, _END = range(4)
+_PART = 16
+_PART_RECORD = struct.Struct("<24sIHH")
+_PART_BYTES = 24
 # A short run takes little disk; a long one grows in larger steps.
 _FIRST_POINTS = 2_000
 _MOST_POINTS = 128_000
-# Room for series that are new while a file is in use; one with more begins the next file.
-_SERIES_RECORDS = 64
 _NUMBER = 0xFFFFFFFF
 _LARGEST_FILE = 1 << 40
 
@@ -67,33 +72,45 @@ class Read(NamedTuple):
 class PointFile:
     """The file that a process writes its points into.
 
+    Nothing here waits: threads write at once, and a signal handler or a finalizer may write, or
+    seal the file, in the middle of any of these calls.
+
     Args:
         path: Where; it must not exist.
-        series: What has a number already, and is said in the file.
-        points: Room for so many points.
+        points: Room for so many records.
         mapped: Whether to map it into memory, as `memory`. A hole in a mapped file on a full
             disk would end the program, so the space is allocated first; a network disk gets
             `write` calls.
 
     Attributes:
-        places: Gives the place of the next point. Taking one needs no lock: each is given once.
+        places: Gives the place of the next record. Each is given once, whoever asks.
+        following: Under "", the file that follows; None at the end of the run.
 
     Raises:
         OSError: The disk does not take it; nothing is left behind.
     """
 
-    __slots__ = ("_descriptor", "_end", "_key_place", "_points_begin", "memory", "path", "places")
+    __slots__ = (
+        "_descriptor",
+        "_end",
+        "_is_closing",
+        "_seals",
+        "_writing",
+        "following",
+        "memory",
+        "path",
+        "places",
+    )
 
-    def __init__(
-        self, path: Path, series: Mapping[KeyOf, int], points: int, *, mapped: bool = True
-    ) -> None:
+    def __init__(self, path: Path, points: int, *, mapped: bool = True) -> None:
         self.path = path
-        said = sum(_records_of(one) for one in series)
-        begin = (1 + said + _SERIES_RECORDS) * RECORD.size
-        end = begin + points * RECORD.size
-        self._points_begin, self._key_place = begin, RECORD.size
+        self.following: dict[str, PointFile | None] = {}
+        end = (1 + points) * RECORD.size
         self._end = end
-        self.places = iter(range(begin, end, RECORD.size))
+        self.places = iter(range(RECORD.size, end, RECORD.size))
+        self._is_closing = False
+        self._writing: list[None] = []
+        self._seals = [None]  # whoever takes it seals the file
         # One record more, for the end.
         allocated = end + RECORD.size
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
@@ -102,91 +119,126 @@ class PointFile:
                 os.posix_fallocate(self._descriptor, 0, allocated)
             elif mapped:  # macOS: written, so that it is there
                 os.write(self._descriptor, bytes(allocated))
+            head = RECORD.pack(FORMAT_VERSION, os.getpid(), float(RECORD.size), 0, _HEAD, MARK)
+            os.pwrite(self._descriptor, head, 0)
             self.memory = mmap.mmap(self._descriptor, allocated) if mapped else None
-            self.write(0, FORMAT_VERSION, os.getpid(), float(begin), 0, _HEAD)
         except BaseException:
             os.close(self._descriptor)
             path.unlink(missing_ok=True)
             raise
-        for one, number in series.items():
-            self.say_series(one, number)
 
-    def write(
-        self, place: int, step: int, time: int, value: float, number: int, kind: int = POINT
-    ) -> None:
-        """Write one record.
+    def write(self, number: int, step: int, time: int, value: float) -> bool:
+        """Write a point; False if the file is full or sealed.
 
         Raises:
-            ValueError: The file was let go of.
+            OSError: The disk did not take it.
         """
-        if self.memory is not None:
-            RECORD.pack_into(self.memory, place, step, time, value, number, kind, MARK)
-        else:
-            data = RECORD.pack(step, time, value, number, kind, MARK)
-            os.pwrite(self._descriptor, data, place)
+        return self._put(RECORD.pack(step, time, value, number, POINT, MARK))
 
     def write_many(
-        self,
-        places: Sequence[int],
-        number: int,
-        steps: Sequence[int],
-        times: Sequence[int],
-        values: Sequence[float],
-    ) -> None:
-        """Write points of one series into these places."""
-        rows = zip(steps, times, values, strict=True)
+        self, number: int, steps: Sequence[int], times: Sequence[int], values: Sequence[float]
+    ) -> int:
+        """Write points of one series while there is room, and return how many were written.
+
+        Raises:
+            OSError: The disk did not take them.
+        """
+        places = list(islice(self.places, len(values)))
+        if not places:
+            return 0
+        rows = islice(zip(steps, times, values, strict=True), len(places))
         data = [RECORD.pack(step, time, value, number, POINT, MARK) for step, time, value in rows]
-        is_one_piece = places[-1] - places[0] == (len(places) - 1) * RECORD.size
-        if self.memory is not None and is_one_piece:
-            self.memory[places[0] : places[-1] + RECORD.size] = b"".join(data)
-            return
-        for place, record in zip(places, data, strict=True):
-            if self.memory is not None:
-                self.memory[place : place + RECORD.size] = record
-            else:
-                os.pwrite(self._descriptor, record, place)
+        if places[-1] - places[0] == (len(places) - 1) * RECORD.size:
+            return len(places) if self._store(places[0], b"".join(data)) else 0
+        for written, (place, record) in enumerate(zip(places, data, strict=True)):
+            if not self._store(place, record):  # sealed by another thread
+                return written
+        return len(places)
 
     def say_series(self, series: KeyOf, number: int) -> bool:
-        """Say which series a number stands for; False where there is no room for its key."""
+        """Say which series a number stands for; False if the file is full or sealed.
+
+        Threads that say the same series at once say it twice, which changes nothing.
+
+        Raises:
+            OSError: The disk did not take it.
+        """
         text = series.key.encode()
-        place = self._key_place
-        if place + _records_of(series) * RECORD.size > self._points_begin:
+        records = [RECORD.pack(len(text), series.set_index, 0.0, number, _SERIES, MARK)]
+        for part, begin in enumerate(range(0, len(text), _PART_BYTES), _PART):
+            piece = text[begin : begin + _PART_BYTES]
+            records.append(_PART_RECORD.pack(piece, number, part, MARK))
+        return all(map(self._put, records))
+
+    def _put(self, record: bytes) -> bool:
+        place = next(self.places, 0)
+        return bool(place) and self._store(place, record)
+
+    def _store(self, place: int, data: bytes) -> bool:
+        if self.memory is None:
+            return self._store_through(place, data)
+        try:
+            self.memory[place : place + len(data)] = data
+        except ValueError:  # closed
             return False
-        padded = text.ljust((_records_of(series) - 1) * RECORD.size, b"\0")
-        begin = place + RECORD.size
-        if self.memory is not None:
-            self.memory[begin : begin + len(padded)] = padded
-        else:
-            os.pwrite(self._descriptor, padded, begin)
-        self.write(place, len(text), series.set_index, 0.0, number, _SERIES)
-        self._key_place = begin + len(padded)
         return True
 
+    def _store_through(self, place: int, data: bytes) -> bool:
+        # While anybody is noted here, the descriptor stays open: it could name another file.
+        self._writing.append(None)
+        try:
+            if self._is_closing:
+                return False
+            os.pwrite(self._descriptor, data, place)
+            return True
+        finally:
+            self._writing.pop()
+            if self._is_closing:
+                self._close_if_idle()
+
     def sync(self) -> None:
-        """Bring what was written to the disk."""
+        """Bring what was written to the disk.
+
+        Raises:
+            OSError: The disk refused, or the file was sealed.
+        """
         if self.memory is not None and sys.platform != "linux":
             self.memory.flush()
         # Linux writes what the memory map changed as well, and Python lets others run meanwhile.
-        os.fsync(self._descriptor)
+        descriptor = os.dup(self._descriptor)  # others may seal the file before this is done
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def seal(self) -> None:
-        """Say that nothing follows, and let go of the file.
+        """Say that nothing follows, and let go of the file; doing so twice changes nothing.
 
-        The map goes first: who has taken a place and not written yet gets an error and writes
+        The map goes first: who has taken a place and not written yet is refused and writes
         elsewhere, where a point behind the end would be lost.
         """
+        self._is_closing = True
+        if self.memory is not None:
+            self.memory.close()
+        self._close_if_idle()
+
+    def _close_if_idle(self) -> None:
+        if self._writing:
+            return  # the last one of them does it
         try:
-            if self.memory is not None:
-                self.memory.close()
+            self._seals.pop()
+        except IndexError:
+            return
+        try:
             place = next(self.places, self._end)
             os.pwrite(self._descriptor, RECORD.pack(0, 0, 0.0, 0, _END, MARK), place)
         finally:
             os.close(self._descriptor)
 
-
-def _records_of(series: KeyOf) -> int:
-    """Return how many records it takes to say a series."""
-    return 1 + -(-len(series.key.encode()) // RECORD.size)
+    def discard(self) -> None:
+        """Remove a file that nobody writes to."""
+        self.seal()
+        self.path.unlink(missing_ok=True)
 
 
 def next_room(points: int) -> int:
@@ -224,43 +276,60 @@ def read_points(path: Path, position: int = 0, *, is_over: bool = False) -> Read
     # Most of a file may be room that was never used.
     rows = -(-len(whole.rstrip(b"\0")) // RECORD.size)
     data = whole[: rows * RECORD.size]
-    begin = _points_begin(data)
-    if begin is None or len(data) != rows * RECORD.size:
+    head = _head_of(data)
+    if head is None or len(data) != rows * RECORD.size:
         return Read({}, position, is_sealed=False, torn=0)
-    keys = _series_in(data, begin)
-    found: dict[int, list[int]] = {_kind_of(number): [] for number in keys}
     kinds = _column("Q", data, rows, 3)
+    first = max(position, head.begin) // RECORD.size
+    if head.version == _FIRST_FORMAT:
+        keys = _series_in_front(data, head.begin)
+    else:
+        # Series that were named before this position are needed as well.
+        keys = _series_among(data, kinds)
+    found: dict[int, list[int]] = {_kind_of(number): [] for number in keys}
     is_sealed = kinds[-1] == _kind_of(0, _END)
-    first = row = max(position, begin) // RECORD.size
+    row = first
     torn = 0
     for row, kind in enumerate(kinds[first:], first):
         places = found.get(kind)
         if places is not None:
             places.append(row)
-        elif kind != _kind_of(0, _END):
+        elif not _is_about_points(kind):
             if not (is_sealed or is_over):
                 break
             torn += 1
     else:
-        row = rows
+        row = max(rows, first)
     points = {keys[kind & _NUMBER]: _columns(data, at) for kind, at in found.items() if at}
     return Read(points, max(row * RECORD.size, position), is_sealed, torn)
 
 
-def _points_begin(data: bytes) -> int | None:
-    """Return where the head says that the points begin; None where it is no head of ours."""
+class _Head(NamedTuple):
+    version: int
+    begin: int
+
+
+def _head_of(data: bytes) -> _Head | None:
+    """Return what the head says; None where it is no head of ours."""
     if len(data) < RECORD.size:
         return None
     version, _, begin, _, kind, mark = RECORD.unpack_from(data)
-    if (version, kind, mark) != (FORMAT_VERSION, _HEAD, MARK):
+    known = (_FIRST_FORMAT, FORMAT_VERSION)
+    if (kind, mark) != (_HEAD, MARK) or version not in known:
         return None
-    return (
-        int(begin) if RECORD.size <= begin < _LARGEST_FILE and begin % RECORD.size == 0 else None
-    )
+    if not (RECORD.size <= begin < _LARGEST_FILE and begin % RECORD.size == 0):
+        return None
+    return _Head(version, int(begin))
 
 
-def _series_in(data: bytes, begin: int) -> dict[int, KeyOf]:
-    """Return the series that a file says, by their numbers."""
+def _is_about_points(kind: int) -> bool:
+    """Tell whether a finished record is no point but belongs among them."""
+    meant = kind >> 32 & 0xFFFF
+    return kind >> 48 == MARK and (meant in {_SERIES, _END} or meant >= _PART)
+
+
+def _series_in_front(data: bytes, begin: int) -> dict[int, KeyOf]:
+    """Return the series that a file of the first format says, by their numbers."""
     keys: dict[int, KeyOf] = {}
     at = RECORD.size
     while at < min(begin, len(data)):
@@ -270,6 +339,30 @@ def _series_in(data: bytes, begin: int) -> dict[int, KeyOf]:
         at += RECORD.size
         keys[number] = KeyOf(set_index, data[at : at + length].decode("utf-8", "replace"))
         at += -(-length // RECORD.size) * RECORD.size
+    return keys
+
+
+def _series_among(data: bytes, kinds: Sequence[int]) -> dict[int, KeyOf]:
+    """Return the series that are said among the points, by their numbers."""
+    said: dict[int, tuple[int, int]] = {}
+    parts: dict[int, dict[int, bytes]] = {}
+    for kind in set(kinds):
+        meant = kind >> 32 & 0xFFFF
+        if meant == POINT or kind >> 48 != MARK:
+            continue
+        number, at = kind & _NUMBER, kinds.index(kind) * RECORD.size
+        if meant == _SERIES:
+            length, set_index, *_ = RECORD.unpack_from(data, at)
+            said[number] = (length, set_index)
+        elif meant >= _PART:
+            parts.setdefault(number, {})[meant - _PART] = data[at : at + _PART_BYTES]
+    keys: dict[int, KeyOf] = {}
+    for number, (length, set_index) in said.items():
+        own = parts.get(number, {})
+        # A length that nobody writes, or a part that is missing: killed while it was said.
+        if 0 <= length <= len(own) * _PART_BYTES and sorted(own) == list(range(len(own))):
+            text = b"".join(own[part] for part in sorted(own))[:length]
+            keys[number] = KeyOf(set_index, text.decode("utf-8", "replace"))
     return keys
 
 

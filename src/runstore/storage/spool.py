@@ -106,7 +106,9 @@ class Spool:
 
     def forget_taken(self) -> None:
         """Forget what was taken in, by whomever."""
-        self._kept = {path for path in self._kept if path.exists()}
+        for path in list(self._kept):
+            if not path.exists():
+                self._kept.discard(path)
 
     # Out
 

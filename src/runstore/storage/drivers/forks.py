@@ -9,48 +9,53 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 # Long enough for a transaction; a fork that waits longer goes on, as it would have without us.
-_PATIENCE_S = 5.0
+_LOOKS, _LOOK_EVERY_S = 5000, 0.001
 
 
 class _Gate:
-    """Counts the threads inside; closed while a fork waits."""
+    """Knows the threads inside; closed while a fork waits.
+
+    Nothing here holds a lock: a signal handler or a finalizer may come in the middle of any line
+    and enter as well. Each thread changes its own entry alone.
+    """
 
     def __init__(self) -> None:
-        self.changed = threading.Condition()
-        self.inside = 0
-        self.is_closed = False
-        self.own = threading.local()
+        self.depths: dict[int, int] = {}
+        self.closed_by: int | None = None
 
     def enter(self) -> None:
-        depth = getattr(self.own, "depth", 0)
-        with self.changed:
-            # A thread that is inside already must get through, or the fork would wait for it.
-            while self.is_closed and depth == 0:
-                self.changed.wait()
-            self.inside += 1
-        self.own.depth = depth + 1
+        me = threading.get_ident()
+        depth = self.depths.get(me, 0)
+        self.depths[me] = depth + 1
+        # A thread that is inside already must get through, or the fork would wait for it.
+        while depth == 0 and self.closed_by not in {None, me}:
+            # Said before asked, as the fork does: one of the two sees the other.
+            del self.depths[me]
+            time.sleep(_LOOK_EVERY_S)
+            self.depths[me] = 1
 
     def leave(self) -> None:
-        self.own.depth -= 1
-        with self.changed:
-            self.inside -= 1
-            if self.is_closed:
-                self.changed.notify_all()
+        me = threading.get_ident()
+        depth = self.depths[me]
+        if depth == 1:
+            del self.depths[me]
+        else:
+            self.depths[me] = depth - 1
 
     def close(self) -> None:
-        with self.changed:
-            self.is_closed = True
-            mine = getattr(self.own, "depth", 0)
-            self.changed.wait_for(lambda: self.inside <= mine, timeout=_PATIENCE_S)
+        me = self.closed_by = threading.get_ident()
+        for _ in range(_LOOKS):
+            if not self.depths.keys() - {me}:
+                return
+            time.sleep(_LOOK_EVERY_S)
 
     def open(self) -> None:
-        with self.changed:
-            self.is_closed = False
-            self.changed.notify_all()
+        self.closed_by = None
 
 
 _gate = _Gate()

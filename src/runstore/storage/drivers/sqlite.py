@@ -76,17 +76,46 @@ class _Connection(sqlite3.Connection):
 
 
 class _Handle:
-    """One thread's connection; closed with the thread."""
+    """A connection of one thread; closed with the thread."""
 
     def __init__(self, raw: _Connection) -> None:
         self.raw = raw
         self.pid = os.getpid()
-        # Held while a thread works with it: closing a connection under its hands is a crash.
-        self.in_use = threading.RLock()
+        # Whoever takes this may use or close it: closing a connection in use is a crash.
+        self.is_idle: list[None] = []
+
+    def is_taken(self) -> bool:
+        """Take it; False if it is in use, or was closed."""
+        try:
+            self.is_idle.pop()
+        except IndexError:
+            return False
+        return True
+
+
+class _Own(threading.local):
+    """What belongs to a thread.
+
+    Attributes:
+        free: Connections that are not in use; most threads have one.
+        patience_s: How long it waits for other writers, if that was said.
+        is_writing: Whether it is within a transaction that writes.
+        waiting: What it does behind that transaction.
+    """
+
+    def __init__(self) -> None:
+        self.free: list[_Handle] = []
+        self.patience_s: float | None = None
+        self.is_writing = False
+        self.waiting: list[Callable[[], None]] = []
 
 
 class SQLiteDriver:
     """A SQLite file: `Driver` for storage.
+
+    A signal handler or a finalizer may use it in the middle of anything else that its thread does
+    here: each use has a connection of its own. Within a transaction of its thread it cannot
+    write, as the transaction cannot end before it returns; see `is_writing`.
 
     Args:
         path: The database file.
@@ -110,7 +139,7 @@ class SQLiteDriver:
         self._refusal: StoreError | None = None
         self._readable: Readable | None = None
         self._network_disk: bool | None = None
-        self._local = threading.local()
+        self._own = _Own()
         self._handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
         self._closed = False
 
@@ -134,7 +163,20 @@ class SQLiteDriver:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """Give this thread's connection inside a transaction that is on disk when left."""
+        """Give a connection inside a transaction that is on disk when left.
+
+        Raises:
+            StoreLockedError: Another writer kept the database, or this thread is writing already:
+                a signal handler or a finalizer interrupts it.
+        """
+        own = self._own
+        if own.is_writing:
+            raise StoreLockedError(
+                f"This thread is writing to {self.path} already, and was interrupted.",
+                kept="This change was not written.",
+                hint="Write outside of signal handlers and finalizers.",
+            )
+        own.is_writing = True
         try:
             with inside_the_engine(), self._in_hand() as connection:
                 if self._refusal is not None:
@@ -143,6 +185,19 @@ class SQLiteDriver:
                 yield from self._committed(connection)
         except sqlite3.Error as error:
             raise self._translated(error) from error
+        finally:
+            own.is_writing = False
+            while own.waiting:
+                own.waiting.pop()()
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether this thread is within a transaction that an interruption cannot wait for."""
+        return self._own.is_writing
+
+    def after_writing(self, work: Callable[[], None]) -> None:
+        """Do something once the transaction of this thread has ended; work raises nothing."""
+        self._own.waiting.append(work)
 
     def _committed(self, connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         try:
@@ -161,6 +216,7 @@ class SQLiteDriver:
             return (
                 os.getpid(),
                 threading.get_ident(),
+                id(connection),
                 connection.execute("PRAGMA data_version").fetchone()[0],
             )
 
@@ -208,38 +264,41 @@ class SQLiteDriver:
         """Close every thread's connection; one that is being used, when its thread is done."""
         self._closed = True
         for handle in list(self._handles):
-            if handle.pid == os.getpid() and handle.in_use.acquire(blocking=False):
+            if handle.pid == os.getpid() and handle.is_taken():
                 handle.raw.close()
-                handle.in_use.release()
 
     @contextmanager
     def _in_hand(self) -> Iterator[sqlite3.Connection]:
-        """Give this thread's connection, which nobody closes within the block."""
-        handle = self._handle()
-        with handle.in_use:
-            if self._closed:
-                raise StoreUnavailableError(f"The store {self.path} was closed.")
+        """Give a connection of this thread, which nobody else uses or closes within the block."""
+        handle = self._taken_handle()
+        try:
+            yield handle.raw
+        finally:
+            self._give_back(handle)
+
+    def _taken_handle(self) -> _Handle:
+        free = self._own.free
+        while not self._closed:
             try:
-                yield handle.raw
-            finally:
-                self._close_if_asked(handle)
+                handle = free.pop()
+            except IndexError:
+                handle = _Handle(self._connect())
+                self._handles.add(handle)
+                return handle
+            if handle.pid != os.getpid():
+                _Connection.left_by_fork.append(handle.raw)
+            elif handle.is_taken():
+                return handle
+        raise StoreUnavailableError(f"The store {self.path} was closed.")
 
-    def _close_if_asked(self, handle: _Handle) -> None:
-        if self._closed:
-            handle.raw.close()
-
-    def _handle(self) -> _Handle:
-        handle: _Handle | None = getattr(self._local, "handle", None)
-        if handle is not None and handle.pid == os.getpid():
-            return handle
-        if self._closed:
-            raise StoreUnavailableError(f"The store {self.path} was closed.")
-        if handle is not None:
+    def _give_back(self, handle: _Handle) -> None:
+        if handle.pid != os.getpid():
             _Connection.left_by_fork.append(handle.raw)
-        handle = _Handle(self._connect())
-        self._local.handle = handle
-        self._handles.add(handle)
-        return handle
+            return
+        handle.is_idle.append(None)
+        self._own.free.append(handle)
+        if self._closed and handle.is_taken():
+            handle.raw.close()
 
     def _connect(self) -> _Connection:
         """Open the file for writing; where that is refused, for reading."""
@@ -335,16 +394,15 @@ class SQLiteDriver:
 
         SQLite itself waits some seconds at least.
         """
-        before = getattr(self._local, "patience_s", None)
-        self._local.patience_s = patience_s
+        before, self._own.patience_s = self._own.patience_s, patience_s
         try:
             yield
         finally:
-            self._local.patience_s = before
+            self._own.patience_s = before
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         """Take the write lock, waiting for other writers with growing, uneven pauses."""
-        patience_s = getattr(self._local, "patience_s", None)
+        patience_s = self._own.patience_s
         deadline = time.monotonic() + (self.busy_timeout_s if patience_s is None else patience_s)
         while True:
             try:

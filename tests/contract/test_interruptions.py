@@ -1,0 +1,307 @@
+"""Signal handlers, finalizers and other threads use a run in the middle of any other call."""
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+import runstore
+from runstore import Status, Store, StoreWarning
+from runstore.errors import RunFinishedError
+
+PACKAGE = str(Path(runstore.__file__).parent)
+CALLS = {
+    "log": lambda run, n: run.log({f"new{n}": 1.0, "loss": float(n)}),
+    "points": lambda run, _: run.log_points("many", [1.0, 2.0, 3.0]),
+    "tag": lambda run, n: run.tags.update({f"tag{n}": "v"}),
+    "note": lambda run, n: run.edit(notes=f"note {n}"),
+    "save": lambda run, n: run.save(f"file{n}.txt", b"contents"),
+}
+
+
+class Interruption:
+    """Does something before a line of ours is executed, as a signal handler would.
+
+    Args:
+        work: What is done.
+        at: Before which of the lines.
+    """
+
+    def __init__(self, work, at):
+        self.work, self.left, self.is_inside, self.lines = work, at, False, 0
+
+    def __call__(self, frame, _event, _argument):
+        return self.trace if frame.f_code.co_filename.startswith(PACKAGE) else None
+
+    def trace(self, _frame, event, _argument):
+        if event == "line" and not self.is_inside:
+            self.lines += 1
+            self.left -= 1
+            if self.left == 0:
+                self.is_inside = True
+                self.work()
+                self.is_inside = False
+        return self.trace
+
+    def within(self, call):
+        before = sys.gettrace()
+        sys.settrace(self)
+        try:
+            call()
+        finally:
+            sys.settrace(before)
+        return self.lines
+
+
+def moments(lines, count):
+    return range(1, lines + 1, max(1, lines // count))
+
+
+@pytest.mark.parametrize("outer", CALLS)
+@pytest.mark.parametrize("inner", ["log", "tag", "save"])
+def test_a_call_in_the_middle_of_another_is_kept(store, outer, inner, campaign_rounds):
+    """Before whatever line of ours it comes; both are kept when the run has ended."""
+    run = store.start("interrupted", capture=False)
+    lines = Interruption(None, -1).within(lambda: CALLS[outer](run, -1))
+    done = []
+    for at in moments(lines, campaign_rounds):
+        number = 1000 + at
+        interruption = Interruption(lambda n=number: CALLS[inner](run, n), at)
+        interruption.within(lambda n=at: CALLS[outer](run, n))
+        if interruption.is_inside or interruption.left <= 0:
+            done.append(number)
+    run.finish()
+
+    kept = store.get(run.uid)
+    expected = {"log": {f"new{n}" for n in done}, "tag": {f"tag{n}" for n in done}}
+    assert done
+    assert expected.get(inner if inner == "log" else "", set()) <= set(kept.metrics)
+    assert (expected["tag"] if inner == "tag" else set()) <= set(kept.tags)
+    if inner == "save":
+        assert {f"file{n}.txt" for n in done} <= set(kept.artifacts)
+    if outer == "points":
+        assert kept.metrics["many"].count == 3 * (1 + len(moments(lines, campaign_rounds)))
+
+
+@pytest.mark.filterwarnings("ignore::runstore.StoreWarning")
+@pytest.mark.parametrize("outer", CALLS)
+def test_a_run_is_finished_in_the_middle_of_another_call(store, outer, campaign_rounds):
+    """Its end and what was logged before are kept, before whatever line of ours it comes."""
+    probe = store.start("interrupted", capture=False)
+    lines = Interruption(None, -1).within(lambda: CALLS[outer](probe, 0))
+    probe.finish()
+    for at in moments(lines, campaign_rounds):
+        run = store.start("interrupted", capture=False)
+        run.log(before=1.0)
+
+        interruption = Interruption(lambda r=run: r.finish("interrupted"), at)
+        interruption.within(lambda r=run: CALLS[outer](r, 0))
+        if interruption.left > 0:  # done in fewer lines than the first time
+            run.finish("interrupted")
+
+        with Store.open(store.path) as again:
+            kept = again.get(run.uid)
+            assert kept.status is Status.INTERRUPTED
+            assert kept.metrics["before"].count == 1
+
+
+def test_a_signal_handler_that_logs_and_ends_the_run_while_it_logs(location):
+    """A real signal, in a real process, in the middle of a loop that names new metrics."""
+    program = f"""
+import signal, sys, runstore
+store = runstore.Store.open({str(location)!r})
+run = store.start("signalled", capture=False)
+run.keep_output()
+done = []
+def handler(number, frame):
+    run.log({{"in handler": 1.0}})
+    run.tags["why"] = "preempted"
+    print("preempted", file=sys.stderr)
+    run.finish("interrupted")
+    done.append(number)
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.05)
+place = 0
+while not done:
+    place += 1
+    run.log({{f"k{{place % 3000}}": 1.0}})
+    run.log_points("many", [1.0] * 100)
+"""
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        check=True,
+        timeout=60,
+        stderr=subprocess.PIPE,
+    )
+
+    with Store.open(location) as store:
+        (run,) = store.list()
+        assert run.status is Status.INTERRUPTED
+        assert run.metrics["in handler"].count == 1
+        assert run.tags["why"] == "preempted"
+        assert [line.text for line in run.output] == ["preempted"]
+
+
+class _Span:
+    """Logs when it is collected, as timers of contexts that were dropped do."""
+
+    def __init__(self, run):
+        self.run, self.itself = run, self
+
+    def __del__(self):
+        self.run.log(spans=1.0)
+        self.run.tags["collected"] = "yes"
+
+
+def test_finalizers_log_while_the_run_is_used(store):
+    run = store.start("collected", capture=False)
+    before = gc.get_threshold()
+    gc.set_threshold(20)
+    try:
+        for place in range(200):
+            _Span(run)
+            run.log({f"k{place}": 1.0})
+            run.log_points("many", [1.0] * 20)
+            run.tags["place"] = str(place)
+    finally:
+        gc.set_threshold(*before)
+    gc.collect()
+    run.finish()
+
+    kept = store.get(run.uid)
+    assert kept.metrics["spans"].count == 200
+    assert kept.metrics["many"].count == 4000
+    assert kept.tags == {"collected": "yes", "place": "199"}
+
+
+def test_threads_fill_files_and_nothing_is_lost(store):
+    """Files that are full are changed by whoever comes first; the others follow."""
+    run = store.start("threads", capture=False)
+    errors = []
+
+    def work(key):
+        try:
+            for place in range(6000):
+                run.log({key: float(place), "shared": float(place)})
+        except Exception as error:  # noqa: BLE001 - any would be wrong
+            errors.append(error)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work, args=(f"k{n}",)) for n in range(4)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+    finally:
+        sys.setswitchinterval(before)
+    run.finish()
+
+    assert errors == []
+    kept = store.get(run.uid)
+    assert {key: one.count for key, one in kept.metrics.items()} == {
+        "k0": 6000,
+        "k1": 6000,
+        "k2": 6000,
+        "k3": 6000,
+        "shared": 24_000,
+    }
+    assert list(kept.metric("k2").steps) == list(range(6000))
+    assert sorted(kept.metric("shared").steps) == list(range(24_000))
+
+
+def test_a_run_that_is_finished_while_threads_log(store):
+    """Those who come too late are told, once; what was acknowledged before is kept."""
+    run = store.start("threads", capture=False)
+    run.is_strict = True
+    acknowledged = [0, 0, 0]
+
+    def work(place):
+        try:
+            while True:
+                run.log({f"k{place}": 1.0})
+                acknowledged[place] += 1
+        except RunFinishedError:
+            pass
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(3)]
+    for one in threads:
+        one.start()
+    while min(acknowledged) < 3000:
+        threading.Event().wait(0.01)
+    run.finish()
+    for one in threads:
+        one.join(60)
+
+    kept = store.get(run.uid).metrics
+    assert [kept[f"k{place}"].count for place in range(3)] == acknowledged
+
+
+def test_a_child_that_is_forked_while_threads_write_logs_on(store):
+    """A fork waits for transactions, and threads wait for a fork: neither for ever."""
+    run = store.start("forked", capture=False)
+    stop = threading.Event()
+
+    def work():
+        place = 0
+        while not stop.wait(0.005):
+            place += 1
+            run.tags["place"] = str(place)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    for place in range(5):
+        child = os.fork()
+        if child == 0:
+            run.log({f"child{place}": 1.0})
+            run.tags[f"child{place}"] = "yes"
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(child, 0)
+    stop.set()
+    thread.join(60)
+    run.finish()
+
+    kept = store.get(run.uid)
+    assert {f"child{place}" for place in range(5)} <= set(kept.metrics)
+    assert {f"child{place}" for place in range(5)} <= set(kept.tags)
+
+
+def test_a_write_within_a_write_is_refused_at_once_and_kept_aside(store):
+    """What a handler writes waits for nobody, without a warning, and is taken in at once."""
+    run = store.start("nested", capture=False)
+    with store.database.driver.write():
+        run.tags["inner"] = "1"
+        run.edit(notes="inner")
+        assert store.get(run.uid).tags == {}
+
+    kept = store.get(run.uid)
+    assert (kept.tags, kept.notes) == ({"inner": "1"}, "inner")
+    run.finish()
+
+
+def test_warnings_that_are_errors_lose_nothing(store, monkeypatch):
+    """A warning within a call comes when the call has done its work."""
+    run = store.start("strict warnings", capture=False)
+    with pytest.raises(StoreWarning, match="no step"):
+        run.log({"a": 1.0, "b": 2.0}, step="three")
+    monkeypatch.setattr(store.spool, "usable_place", _refuses)
+    run._points.file.places = iter(())
+    with pytest.raises(StoreWarning, match="held in memory"):
+        run.log(a=2.0)
+    monkeypatch.undo()
+    run.log(a=3.0)
+    run.finish()
+
+    kept = store.get(run.uid)
+    assert list(kept.metric("a").values) == [1.0, 2.0, 3.0]
+    assert list(kept.metric("b").values) == [2.0]
+
+
+def _refuses():
+    raise OSError(28, "No space left on device")
