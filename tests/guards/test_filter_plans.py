@@ -72,13 +72,13 @@ def plans_of(store, text):
     statements = []
     with store.database.driver.read() as connection:
         connection.set_trace_callback(statements.append)
-        store.find(text, limit=20)
-        connection.set_trace_callback(None)
-        return [
-            (one, [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {one}")])
-            for one in statements
-            if one.lstrip().startswith(("SELECT", "WITH"))
-        ]
+    store.find(text, limit=20)  # has the same connection, which is free again
+    connection.set_trace_callback(None)
+    return [
+        (one, [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {one}")])
+        for one in statements
+        if one.lstrip().startswith(("SELECT", "WITH"))
+    ]
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -194,10 +194,10 @@ def test_groups_look_up_each_run_and_not_all_values_for_each(tmp_path, by):
         store.start("plans", params={"lr": 0.1}, capture=False).finish()
         with store.database.driver.read() as connection:
             connection.set_trace_callback(asked.append)
-            store.group(by, metrics=["loss"])
-            connection.set_trace_callback(None)
-            groups = [one for one in asked if "GROUP BY" in one]
-            plans = [connection.execute(f"EXPLAIN QUERY PLAN {one}").fetchall() for one in groups]
+        store.group(by, metrics=["loss"])  # has the same connection, which is free again
+        connection.set_trace_callback(None)
+        groups = [one for one in asked if "GROUP BY" in one]
+        plans = [connection.execute(f"EXPLAIN QUERY PLAN {one}").fetchall() for one in groups]
 
     assert len(plans) == 2
     for plan in plans:
