@@ -25,11 +25,24 @@ PARAMS = [
     {"lr": 1e-5, "model": "svm%", "options": {"C": 10, "kernel": "rbf"}},
     {"lr": "0.1", "a.b": 1, "seed": None},
     {"lr": math.nan, "big": 2**60, "deep": False},
+    {"big": 2**60 + 1, "lr": "2.10", "seed": 7},
+    {"big": -(2**53) - 1, "lr": 1e23, "model": "007"},
+    {"big": 10**400, "lr": 2**53},
     {"lr": math.inf, "model": "Ünï_1", "deep": "true"},
     [{"name": "a", "lr": 1}, {"name": "b", "lr": 2, "model": "x*y"}],
     {},
 ]
-TAGS = [{"phase": "pilot"}, {"n": 3, "keep": ""}, {"phase": "0.5", "n": "10"}, {"keep": True}, {}]
+TAGS = [
+    {"phase": "pilot"},
+    {"n": 3, "keep": ""},
+    {"phase": "0.5", "n": "10"},
+    {"keep": True},
+    {},
+    {"n": "007"},
+    {"n": "1.10"},
+    {"n": "12e4567", "phase": "9007199254740993"},
+    {"n": 0.5, "phase": "SVC"},
+]
 LOSSES = [[1.0, 0.5], [math.nan], [0.5, math.nan, 0.25], [math.inf, -math.inf], [3.0], []]
 KEYS = [
     "params.lr", "params.model", "params.layers[0]", "params.options.C", "params.a.b",
@@ -41,7 +54,7 @@ KEYS = [
     "artifacts.'m/a.txt'.size", "artifacts.size", "host.name", "command.argv", "git.commit",
     "packages.click", "packages.none", "parent", "dirty", "inputs.digest", "host.cpu_count",
     "git.branch", "facts.n", "facts.list", "reference", "started", "param_hash", "param_file",
-    "output", "output", "output",
+    "output", "output", "output", "python.version",
 ]  # fmt: skip
 OUTPUTS = [
     [],
@@ -51,8 +64,9 @@ OUTPUTS = [
     [b"", b"broken \xff bytes and a NUL \0 sign\n64"],
 ]
 FACTS = [
-    {"git.branch": "main", "n": 1, "list": ("a", "b")},
-    {"git.branch": "true", "n": 0.5, "list": ("10",)},
+    {"git.branch": "main", "n": 1, "list": ("a", "b"), "python.version": "3.10.2"},
+    {"git.branch": "true", "n": 0.5, "list": ("10",), "python.version": "3.9.1"},
+    {"git.branch": "20261126", "python.version": "custom"},
     {"git.branch": "SVC", "n": True},
     {"n": False},
 ]
@@ -92,7 +106,9 @@ VALUES = [
     "0.1", "'0.1'", "1", "2", "10", "64", "-1", "0.5", "'0.5'", "nan", "inf", "1e-5", "true",
     "false", "'True'", "'None'", "''", "'pilot'", "'SVC'", "'svm%'", "'Ünï_1'", "'x*y'", "'a'",
     "'b'", "'one'", "'complete'", "'error'", "'1 h'", "'2026-01-01'", "'today'", "3", "'3'",
-    "'8.0'", "1152921504606846976", "'1e999'",
+    "'8.0'", "1152921504606846976", "'1e999'", "1152921504606846977", "-9007199254740993",
+    "9007199254740993", "'9007199254740993'", "1e23", "100000000000000000000000", "2.10", "'2.10'",
+    "007", "'7'", "1" + "0" * 400, "-inf", "3.10", "'3.9.1'", "3.10.2", "main", "20261126",
 ]  # fmt: skip
 TEXTS = [
     "'epoch'",
@@ -209,7 +225,9 @@ def comparisons():
         st.sampled_from(VALUES),
     )
     missing = st.builds(
-        "{} {}".format, st.sampled_from(KEYS), st.sampled_from(["is missing", "is not null"])
+        "{} {}".format,
+        st.sampled_from(KEYS),
+        st.sampled_from(["is missing", "is not null", "is none", "is not none", "is null"]),
     )
     return st.one_of(compared, patterned, printed, listed, missing)
 

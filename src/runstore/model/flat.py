@@ -6,7 +6,7 @@ elements of a list are `layers[0]`, and so are keys that are not text: `classes[
 | value | number | text |
 |---|---|---|
 | None | None | None |
-| int, float | the number | None; the digits where a double does not hold them |
+| int, float | the nearest double, infinity beyond | None; the digits if no double holds them |
 | bool | 1 or 0 | `true`, `false` |
 | nan, infinity | None, infinity | `nan`, `inf`, `-inf` |
 | decimal, fraction | nearest double | as written |
@@ -23,6 +23,7 @@ import json
 import re
 from typing import Any, Union
 
+from runstore.model.exact import nearest_double
 from runstore.model.plain import decode, decode_key, tag_of
 from runstore.model.values import canonical_json, clean_text
 
@@ -118,11 +119,8 @@ def _tagged(tag: str, tree: dict[str, Any]) -> Cell:
     return None, clean_text(str(text))
 
 
-def _nearest(value: Any) -> float | None:
-    try:
-        return float(value)
-    except OverflowError:
-        return None
+def _nearest(value: Any) -> float:
+    return nearest_double(value)
 
 
 def joined(key: str, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
 _UNITS_S = {
@@ -24,9 +24,16 @@ _UNITS_S = {
 }
 _MONTH_S, _YEAR_S = 30 * 86400.0, 365 * 86400.0
 _PART = re.compile(r"\s*(\d+(?:\.\d+)?|an?)\s*([a-z]+)\s*(?:,|and\b)?", re.IGNORECASE)
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_MONTH = re.compile(r"(\d{4})-(\d{2})")
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
+_CLOCK = (
+    r"(?P<hour>\d{1,2})(?::?(?P<minute>\d{2})(?::?(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?)?"
+)
+_ZONE = r"(?:\s?(?P<zone>z|[+-]\d{2}(?::?\d{2})?))?"
+_DATE = (
+    r"(?P<year>\d{4})"
+    r"(?:(?P<dash>-)?(?P<month>\d{2})(?(dash)(?:-(?P<day>\d{2}))?|(?P<day_>\d{2})))?"
+)
+_CALENDAR = re.compile(rf"{_DATE}(?:(?:[t ]\s*|(?<=\d{{8}})(?=\d{{6}}$)){_CLOCK}{_ZONE})?")
+_TODAY_AT = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?P<part>)?)?")
 _LONGEST_S = 1e11  # three thousand years
 
 
@@ -38,10 +45,11 @@ class Span(NamedTuple):
 
 
 def moment(text: str, now: datetime) -> Span:
-    """Return what a time text means, in the local time zone where it says no other.
+    """Return the span of a time text, in the local time zone unless it names another.
 
-    ISO dates and times, with less than a day left out where one likes; `today`, `yesterday`,
-    `now`, `10:30` (of today), and `3 days ago` in minutes, hours, days, weeks, months or years.
+    ISO dates and times, with or without dashes: the span is the year, month, day, hour, minute,
+    second or fraction that is written last. Also `today`, `yesterday`, `now`, `10:30` (of today),
+    and `3 days ago` in minutes, hours, days, weeks, months or years.
 
     Args:
         text: The text.
@@ -62,19 +70,47 @@ def moment(text: str, now: datetime) -> Span:
 
 
 def _by_calendar(words: str, midnight: datetime) -> Span:
-    if found := _CLOCK.fullmatch(words):
-        begin = midnight.replace(hour=int(found[1]), minute=int(found[2])).astimezone()
+    if found := _TODAY_AT.fullmatch(words):
+        return _within_day(midnight, found, "")
+    found = _CALENDAR.fullmatch(words)
+    if found is None:
+        raise ValueError(f"{words!r} is no time")
+    year, month = int(found["year"]), int(found["month"] or 1)
+    day = found["day"] or found["day_"]
+    begin = datetime(year, month, int(day or 1))  # noqa: DTZ001 - local, made so below
+    if found["hour"] is not None:
+        if day is None:
+            raise ValueError(f"{words!r} has a time but no day")
+        return _within_day(begin, found, found["zone"] or "")
+    if day is not None:
+        return _days(begin, 1)
+    months = 12 if found["month"] is None else 1
+    after = datetime(year + (month + months - 1) // 12, (month + months - 1) % 12 + 1, 1)  # noqa: DTZ001
+    return Span(begin.astimezone(), after.astimezone())
+
+
+def _within_day(day: datetime, found: re.Match[str], zone: str) -> Span:
+    """Return the hour, minute, second or fraction of a second that a clock time names."""
+    minute, second, part = found["minute"], found["second"], found["part"] or ""
+    begin = day.replace(
+        hour=int(found["hour"]),
+        minute=int(minute or 0),
+        second=int(second or 0),
+        microsecond=int(part[:6].ljust(6, "0")),
+    )
+    if zone == "z":
+        begin = begin.replace(tzinfo=timezone.utc)
+    elif zone:
+        sign = -1 if zone[0] == "-" else 1
+        digits = zone[1:].replace(":", "")
+        away = timedelta(hours=int(digits[:2]), minutes=int(digits[2:] or 0))
+        begin = begin.replace(tzinfo=timezone(sign * away))
+    begin = begin.astimezone()
+    if minute is None:
+        return Span(begin, begin + timedelta(hours=1))
+    if second is None:
         return Span(begin, begin + timedelta(minutes=1))
-    if found := _MONTH.fullmatch(words):
-        begin = datetime(int(found[1]), int(found[2]), 1)  # noqa: DTZ001 - local, made so below
-        after = datetime(begin.year + begin.month // 12, begin.month % 12 + 1, 1)  # noqa: DTZ001
-        return Span(begin.astimezone(), after.astimezone())
-    if _DAY.fullmatch(words):
-        return _days(datetime.fromisoformat(words), 1)
-    # Python 3.10 reads neither a Z nor a T in every place that ISO 8601 allows.
-    begin = datetime.fromisoformat(re.sub(r"z$", "+00:00", words).upper()).astimezone()
-    has_seconds = words[11:19].count(":") > 1
-    return Span(begin, begin + timedelta(seconds=1 if has_seconds else 60))
+    return Span(begin, begin + timedelta(microseconds=10 ** max(0, 6 - len(part))))
 
 
 def _days(begin: datetime, count: int) -> Span:

@@ -60,7 +60,8 @@ class Op(str, Enum):
     MATCHES = "~"
 
 
-Literal = Union[str, float, int, bool]
+# None stands for a parameter whose value is None.
+Literal = Union[str, float, int, bool, None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any as AnyValue
 
 from lark import Token, Transformer, v_args
 
 from runstore.errors import FilterError
+from runstore.model.exact import nearest_double
 from runstore.model.moments import duration_s, moment
 from runstore.model.query import (
     All,
@@ -26,6 +29,7 @@ from runstore.model.query import (
 )
 from runstore.model.query_fields import (
     MLFLOW_STATUSES,
+    TEXT_FACTS,
     UnknownFieldError,
     Word,
     field_of,
@@ -38,7 +42,9 @@ COMPARISONS_LIMIT = 200
 OPTIONS_LIMIT = 1_000
 _OPS = {"==": Op.EQUAL, "<>": Op.EQUAL, "!=": Op.EQUAL, "!~": Op.MATCHES}
 _ORDERED = frozenset({Op.EQUAL, Op.BELOW, Op.AT_MOST, Op.ABOVE, Op.AT_LEAST})
-_TEXTUAL = frozenset({Kind.TEXT, Kind.CELL, Kind.STATUS})
+_TEXTUAL = frozenset({Kind.TEXT, Kind.CELL, Kind.STATUS, Kind.VERSION})
+_SECONDS_FROM = 1e8  # 1973; a smaller number is no time of a run
+_DATES = r"\d{4}|\d{8}|(?:19|20)\d{12}"  # without dashes
 _MILLISECONDS_FROM = 1e11  # seconds would be the year 5138
 
 
@@ -59,12 +65,20 @@ class Mistake(Exception):  # noqa: N818 - a part of a FilterError that does not 
 
 
 class Given:
-    """A value as it was written, and where."""
+    """A value, its place, and its spelling, which is the value that a text is compared with."""
 
-    def __init__(self, value: Literal, at: int, *, is_bare: bool = False) -> None:
+    def __init__(
+        self, value: Literal, at: int, *, is_bare: bool = False, spelling: str | None = None
+    ) -> None:
         self.value = value
         self.at = at
         self.is_bare = is_bare
+        self.spelling = str(value) if spelling is None else spelling
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a number without quotes."""
+        return isinstance(self.value, (int, float)) and not isinstance(self.value, bool)
 
 
 class Named:
@@ -128,19 +142,30 @@ class Builder(Transformer[Token, AnyValue]):
         for one in given:
             bound = self._bound(named, Op.EQUAL, one)
             options.extend(bound if isinstance(bound, tuple) else (bound,))
+            if one.is_number and _may_be_text(named.field):
+                options.append(one.spelling)
         return Compare(named.field, Op.IN, tuple(options), negation is not None)
 
-    def missing(self, named: Named, word: Token, negation: Token | None, _nothing: Token) -> Node:
-        """Return whether there is a value."""
+    def missing(self, named: Named, word: Token, negation: Token | None, nothing: Token) -> Node:
+        """Return whether there is a value; of a parameter, it may be None."""
         self._counted(_at(word))
-        inner = Missing(named.field)
-        return inner if negation is None else Not(inner)
+        field = named.field
+        inner = Missing(field)
+        if field.room is not Room.PARAM or nothing.lower() == "missing":
+            return inner if negation is None else Not(inner)
+        is_none = Compare(field, Op.EQUAL, None, is_negated=negation is not None)
+        if negation is not None or nothing.lower() == "none":
+            return is_none
+        return Any((inner, is_none))
 
     def _compared(self, named: Named, op: Op, given: Given, *, is_negated: bool) -> Node:
         self._counted(named.at)
         field = named.field
         if field.kind is Kind.MOMENT and op is Op.EQUAL:
             return self._within(field, given, is_negated=is_negated)
+        if given.is_number and _may_be_text(field) and op is Op.EQUAL:
+            # A fact may be a text that looks like a number: a branch named 20261126.
+            return Compare(field, Op.IN, (given.value, given.spelling), is_negated)
         value = self._bound(named, op, given)
         return Compare(field, Op.IN if isinstance(value, tuple) else op, value, is_negated)
 
@@ -212,7 +237,11 @@ class Builder(Transformer[Token, AnyValue]):
 
     def number(self, token: Token) -> Given:
         """Return a number."""
-        return Given(_number_of(str(token)), _at(token))
+        try:
+            value = _number_of(str(token))
+        except ValueError:  # Python refuses to read thousands of digits
+            raise Mistake("The number is too long.", _at(token)) from None
+        return Given(value, _at(token), spelling=str(token))
 
     def unquoted(self, token: Token) -> Given:
         """Return a date or a duration without quotes."""
@@ -222,11 +251,12 @@ class Builder(Transformer[Token, AnyValue]):
         """Return a word without quotes."""
         word = str(token)
         if word.lower() in {"true", "false"}:
-            return Given(word.lower() == "true", _at(token))
+            return Given(word.lower() == "true", _at(token), spelling=word)
         if word.lower() in {"nan", "inf"}:
-            return Given(float(word), _at(token))
+            return Given(float(word), _at(token), spelling=word)
         if word.lower() in {"null", "none", "missing"}:
-            raise Mistake("Nothing is equal to nothing.", _at(token), "Write: is missing")
+            hint = "Write: is missing, or is none for a parameter whose value is None."
+            raise Mistake("Nothing is equal to nothing.", _at(token), hint)
         return Given(word, _at(token), is_bare=True)
 
 
@@ -269,11 +299,7 @@ def _unquoted(token: Token) -> str:
 
 def _number_of(text: str) -> float | int:
     plain = text.replace("_", "")
-    try:
-        whole = int(plain)
-    except ValueError:
-        return float(plain)
-    return whole if abs(whole) < 2**53 else float(plain)
+    return int(plain) if plain.lstrip("+-").isdigit() else float(plain)
 
 
 def _micros(at: datetime) -> int:
@@ -285,8 +311,10 @@ def _micros(at: datetime) -> int:
 def _span(given: Given, now: datetime) -> AnyValue:
     value = given.value
     try:
-        if isinstance(value, (str, bool)):
-            return moment(str(value), now)
+        is_date = not given.is_number or re.fullmatch(_DATES, given.spelling)
+        # A small number would be a time of the 1970s; read as a date, it is refused.
+        if is_date or not isinstance(value, (int, float)) or value < _SECONDS_FROM:
+            return moment(given.spelling, now)
         seconds = value / 1000 if abs(value) >= _MILLISECONDS_FROM else value
         return moment(datetime.fromtimestamp(seconds, timezone.utc).isoformat(), now)
     except (ValueError, OverflowError, OSError):
@@ -299,11 +327,11 @@ def _span(given: Given, now: datetime) -> AnyValue:
 
 def _duration(_named: Named, _op: Op, given: Given) -> float:
     value = given.value
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
     try:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value)
         return duration_s(str(value))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise Mistake(
             f"{value!r:.60} is no duration.", given.at, "Write '90 s', '2 h', '1 h 30 min'."
         ) from None
@@ -311,25 +339,44 @@ def _duration(_named: Named, _op: Op, given: Given) -> float:
 
 def _number(named: Named, _op: Op, given: Given) -> float | int:
     value = given.value
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return value
     if isinstance(value, str) and not given.is_bare:
-        try:
-            return _number_of(value)
-        except (ValueError, OverflowError):
-            pass
+        with suppress(ValueError):
+            value = _number_of(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _in_column(named.field, value)
     raise Mistake(f"{named.text} is a number, and {value!r:.60} is none.", given.at)
 
 
+def _in_column(field: Field, number: float) -> float:
+    """Return a number as a column holds it: a double for metrics, else 64 bits where they do."""
+    limit = 2**53 if field.room is Room.METRIC else 2**63
+    return number if -limit <= number < limit else nearest_double(number)
+
+
 def _text(_named: Named, _op: Op, given: Given) -> str:
-    value = given.value
-    if isinstance(value, str):
-        return value
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
+    return given.spelling
 
 
-def _cell(_named: Named, _op: Op, given: Given) -> Literal:
+def _cell(named: Named, op: Op, given: Given) -> Literal:
+    if given.is_number and _has_leading_zeros(given.spelling):
+        return given.spelling  # nobody writes a number like 007
+    if given.is_number and op is not Op.EQUAL and named.field.key in TEXT_FACTS:
+        raise Mistake(
+            f"{named.text} is a text, and {given.spelling:.60} a number.",
+            given.at,
+            "Put the value in quotes to compare by letters.",
+        )
     return given.value
+
+
+def _may_be_text(field: Field) -> bool:
+    """Tell whether a number without quotes is compared with texts of the same spelling too."""
+    return field.kind is Kind.CELL and field.room is Room.FACT
+
+
+def _has_leading_zeros(spelling: str) -> bool:
+    digits = spelling.lstrip("+-")
+    return digits[:1] == "0" and digits[1:2].isdigit()
 
 
 def _flag(named: Named, op: Op, given: Given) -> int:
@@ -344,7 +391,7 @@ def _flag(named: Named, op: Op, given: Given) -> int:
 def _status(named: Named, op: Op, given: Given) -> Literal | tuple[Literal, ...]:
     if op is not Op.EQUAL:
         raise Mistake(f"{named.text} has no order.", given.at, "Use =, != or in.")
-    word = str(given.value)
+    word = given.spelling
     if word in MLFLOW_STATUSES:
         return MLFLOW_STATUSES[word]
     known = [one.value for one in Status]

@@ -78,6 +78,16 @@ ROOM_WORDS: Mapping[str, Room] = {
     **dict.fromkeys(("fact", "facts"), Room.FACT),
     **dict.fromkeys(("package", "packages"), Room.PACKAGE),
 }
+# Facts that are versions, and those that are nothing but texts.
+VERSION_FACTS = frozenset({"gpu.driver", "python.version"})
+TEXT_FACTS = frozenset(
+    {
+        "command.cwd", "command.line", "command.user", "git.branch", "git.commit", "git.remote",
+        "git.root", "host.cpu_model", "host.machine", "host.name", "host.platform",
+        "host.system", "python.executable", "python.implementation", "python.prefix",
+        "scheduler.kind", "scheduler.name", "scheduler.nodes", "scheduler.queue",
+    }
+)  # fmt: skip
 _RUN_WORDS = frozenset({"attribute", "attributes", "attr", "run", "runs"})
 _FACT_GROUPS = frozenset({"command", "git", "gpu", "host", "python", "scheduler"})
 
@@ -127,7 +137,7 @@ def field_of(words: Sequence[Word]) -> Field:
         return _of_run(rest[0].text)
     name = ".".join(word.text for word in words)
     if not first.is_quoted and rest and first.text in _FACT_GROUPS:
-        return Field(Room.FACT, name, Kind.CELL)
+        return _named_fact(name)
     return _of_run(name)
 
 
@@ -141,7 +151,7 @@ def _of_run(name: str) -> Field:
     if name in SET_FIELDS:
         return Field(Room.SET, SET_FIELDS[name], Kind.TEXT)
     if name.partition(".")[0] in _FACT_GROUPS and "." in name:
-        return Field(Room.FACT, name, Kind.CELL)
+        return _named_fact(name)
     raise UnknownFieldError(f"There is no field {name!r}.", nearest(name, known_names()))
 
 
@@ -213,7 +223,12 @@ def _tag(_word: str, rest: list[Word]) -> Field:
 
 
 def _fact(_word: str, rest: list[Word]) -> Field:
-    return Field(Room.FACT, ".".join(one.text for one in rest), Kind.CELL)
+    return _named_fact(".".join(one.text for one in rest))
+
+
+def _named_fact(name: str) -> Field:
+    is_version = name in VERSION_FACTS or name.endswith("_version")
+    return Field(Room.FACT, name, Kind.VERSION if is_version else Kind.CELL)
 
 
 def _package(_word: str, rest: list[Word]) -> Field:

@@ -9,14 +9,16 @@ from functools import lru_cache
 from typing import Any as AnyValue
 from typing import Protocol, Union
 
+from runstore.model.exact import exact_value, is_exact, written_number
 from runstore.model.patterns import Regex, is_like
-from runstore.model.query import All, Any, Compare, Field, Kind, Missing, Node, Not, Op
+from runstore.model.query import All, Any, Compare, Field, Kind, Missing, Node, Not, Op, Room
 
 # A number and a text, as a row of `flat.py`; a truth value is 1 or 0 with its word.
 Cell = tuple[Union[float, None], Union[str, None]]
 Value = Union[Cell, str, float, int, None]
 TRUTH = ("false", "true")
 _WHOLE_BELOW = 1e15
+_DIGITS_AT_MOST = 4_000  # Python refuses to read more than 4,300
 
 _ORDERED: Mapping[Op, Callable[[AnyValue, AnyValue], bool]] = {
     Op.EQUAL: operator.eq,
@@ -58,9 +60,18 @@ def holds(node: Compare, value: Value) -> bool:
         return any(holds(Compare(node.field, Op.EQUAL, one), value) for one in options)
     wanted = node.value
     if node.field.kind is Kind.CELL:
-        return _cell_holds(node.op, value if isinstance(value, tuple) else (None, None), wanted)
-    if value is None or isinstance(value, tuple):
+        cell = value if isinstance(value, tuple) else (None, None)
+        if node.field.room is Room.TAG and isinstance(wanted, str) and node.op in _ORDERED:
+            return _tag_holds(node.op, cell[1] or "", wanted)
+        return _cell_holds(node.op, cell, wanted)
+    if isinstance(value, tuple):  # a fact that is a version
+        value = shown_text(value)
+    if value is None:
         return _is_nan(wanted) and node.op is Op.EQUAL
+    return _plain_holds(node, value, wanted)
+
+
+def _plain_holds(node: Compare, value: str | float, wanted: AnyValue) -> bool:
     if node.op not in _ORDERED:
         return _text_holds(node.op, str(value), str(wanted))
     if node.field.kind is Kind.VERSION:
@@ -70,6 +81,8 @@ def holds(node: Compare, value: Value) -> bool:
 
 def _cell_holds(op: Op, cell: Cell, wanted: AnyValue) -> bool:
     number, text = cell
+    if wanted is None:
+        return op is Op.EQUAL and cell == (None, None)
     if op not in _ORDERED:
         shown = shown_text(cell)
         return shown is not None and _text_holds(op, shown, str(wanted))
@@ -79,7 +92,17 @@ def _cell_holds(op: Op, cell: Cell, wanted: AnyValue) -> bool:
         return _cell_holds_text(op, cell, wanted)
     if _is_nan(wanted):
         return op is Op.EQUAL and number is None and text == "nan"
-    return number is not None and text not in TRUTH and _ORDERED[op](number, wanted)
+    return number is not None and text not in TRUTH and _number_holds(op, cell, wanted)
+
+
+def _number_holds(op: Op, cell: Cell, wanted: float) -> bool:
+    return _ORDERED[op](exact_value(cell) if is_exact(wanted) else cell[0], wanted)
+
+
+def _tag_holds(op: Op, text: str, wanted: str) -> bool:
+    """Compare a tag with a text in quotes, by letters; truth values in any letters."""
+    is_truth = op is Op.EQUAL and wanted.lower() in TRUTH and text == wanted.lower()
+    return is_truth or _ORDERED[op](text, wanted)
 
 
 def _cell_holds_text(op: Op, cell: Cell, wanted: str) -> bool:
@@ -94,7 +117,7 @@ def _cell_holds_text(op: Op, cell: Cell, wanted: str) -> bool:
     if op is Op.EQUAL and text == wanted:
         return True
     as_number = number_in(wanted)
-    return as_number is not None and _ORDERED[op](number, as_number)
+    return as_number is not None and _number_holds(op, cell, as_number)
 
 
 def _text_holds(op: Op, text: str, wanted: str) -> bool:
@@ -119,11 +142,14 @@ def number_in(text: str | None) -> float | None:
     """Return the number that a text is; None where it is none, or NaN."""
     if text is None or not text.isascii() or "_" in text:
         return None
+    if text.strip().lstrip("+-").isdigit():
+        return int(text) if len(text) <= _DIGITS_AT_MOST else None
     try:
         number = float(text)
     except ValueError:
         return None
-    return None if math.isnan(number) else number
+    is_word = "inf" in text.lower()
+    return None if math.isnan(number) or math.isinf(number) is not is_word else number
 
 
 def tag_cell(text: str) -> Cell:
@@ -133,7 +159,7 @@ def tag_cell(text: str) -> Cell:
 
 def tag_number(text: str) -> float | None:
     """Return the number that stands for a tag's text; None where there is none."""
-    return float(TRUTH.index(text)) if text in TRUTH else number_in(text)
+    return float(TRUTH.index(text)) if text in TRUTH else written_number(text)
 
 
 def number_text(number: float | None) -> str | None:

@@ -38,7 +38,7 @@ accessor: "." (PART | BACKTICKED | STRING)  -> dotted
     | "[" (PART | STRING) "]"          -> bracketed
 
 value: STRING                          -> string
-    | (DATE | QUANTITY)                -> unquoted
+    | (DATE | VERSION | QUANTITY)      -> unquoted
     | NUMBER                           -> number
     | NAME                             -> bare
 
@@ -58,7 +58,8 @@ NAME: /[^\W\d][\w\/-]*/
 PART: /\w[\w\/@:+-]*/
 BACKTICKED: /`[^`]+`/
 STRING: /'(?:[^']|'')*'|"(?:[^"]|"")*"/
-DATE.3: /\d{4}-\d{2}(?:-\d{2}(?:T\d{2}:\d{2}(?::[\d.]+)?(?:Z|[+-]\d{2}:?\d{2})?)?)?(?![\w-])/
+DATE.3: /\d{4}-\d{2}(?:-\d{2}(?:T\d{2}(?::\d{2}(?::[\d.]+)?)?(?:Z|[+-][\d:]{2,5})?)?)?(?![\w:-])/
+VERSION.4: /\d+\.\d+(?:\.\d+)+(?:[\w.+-]*\w)?/
 QUANTITY.2: /\d+(?:\.\d+)?\s?(?:ms|sec|min|s|m|h|d|w)(?!\w)/i
 NUMBER: /[+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?!\w)|[+-]?inf(?!\w)|nan(?!\w)/
 %ignore /\s+/
@@ -83,6 +84,7 @@ _EXPECTED: Mapping[str, str] = {
     "STRING": "a text in quotes",
     "QUANTITY": "a number",
     "DATE": "a date",
+    "VERSION": "a version",
     "NUMBER": "a number",
     "COMPARES": "= != < <= > >= ~",
     "LPAR": "(",

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any as AnyValue
 
+from runstore.model.exact import is_exact, nearest_double
 from runstore.model.patterns import like_parts, needed_text
 from runstore.model.query import Compare, Kind, Op, Room
 from runstore.model.query_match import TRUTH, number_in
@@ -16,6 +17,7 @@ from runstore.model.query_match import TRUTH, number_in
 FALSE = "(1 = 0)"
 BOOLS = "('false', 'true')"
 _TEXTUAL = frozenset({Op.CONTAINS, Op.MATCHES, Op.LIKE, Op.ILIKE})
+_DOWN = frozenset({Op.BELOW, Op.AT_MOST})
 _SIGNS_OF_NUMBERS = frozenset("0123456789.+-einf")
 
 
@@ -40,11 +42,13 @@ class Comparison:
         """Return a comparison of one value, with its negation."""
         options = node.value if isinstance(node.value, tuple) else (node.value,)
         op = Op.EQUAL if node.op is Op.IN else node.op
-        compare = self._cell if node.field.kind is Kind.CELL else self._plain
+        compare = {Kind.CELL: self._cell, Kind.VERSION: self._version}.get(
+            node.field.kind, self._plain
+        )
         is_tag = node.field.room is Room.TAG
         ways = [
-            self._tag(one, number, text)
-            if is_tag and op is Op.EQUAL and isinstance(one, str)
+            self._tag(op, one, text)
+            if is_tag and op not in _TEXTUAL and isinstance(one, str)
             else compare(op, one, number, text)
             for one in options
         ]
@@ -58,24 +62,70 @@ class Comparison:
             return f"({column} IS NULL)" if op is Op.EQUAL else FALSE
         return f"{column} {op.value} {self._mark(wanted)}"
 
+    def _version(self, op: Op, wanted: AnyValue, number: str, text: str) -> str:
+        """Return a comparison of a fact; those of packages are made in Python."""
+        shown = f"coalesce({text}, number_text({number}))"
+        if op in _TEXTUAL:
+            return self._text(op, str(wanted), shown)
+        return f"version_holds({self._mark(op.value)}, {shown}, {self._mark(wanted)})"
+
     def _cell(self, op: Op, wanted: AnyValue, number: str, text: str) -> str:
         if op in _TEXTUAL:
             may_be_number = set(_needed(op, str(wanted))) <= _SIGNS_OF_NUMBERS
             shown = f"coalesce({text}, number_text({number}))" if may_be_number else text
             return self._text(op, str(wanted), shown)
-        if isinstance(wanted, bool):
-            if op is not Op.EQUAL:
-                return FALSE
-            return f"({text} = {self._mark(TRUTH[wanted])} AND {number} IS NOT NULL)"
         if isinstance(wanted, str):
             return self._quoted(op, wanted, number, text)
-        if _is_nan(wanted):
-            return f"({text} = 'nan' AND {number} IS NULL)" if op is Op.EQUAL else FALSE
+        if wanted is None or isinstance(wanted, bool) or _is_nan(wanted):
+            return self._word(wanted, number, text) if op is Op.EQUAL else FALSE
         return self._number(op, wanted, number, text)
+
+    def _word(self, wanted: float | None, number: str, text: str) -> str:
+        """Return that a value is None, a truth value, or NaN."""
+        if wanted is None:
+            return f"({number} IS NULL AND {text} IS NULL)"
+        if isinstance(wanted, bool):
+            return f"({text} = {self._mark(TRUTH[wanted])} AND {number} IS NOT NULL)"
+        return f"({text} = 'nan' AND {number} IS NULL)"
 
     def _number(self, op: Op, wanted: float, number: str, text: str) -> str:
         is_number = f"({text} IS NULL OR {text} NOT IN {BOOLS})"
-        return f"({number} {op.value} {self._mark(wanted)} AND {is_number})"
+        if not is_exact(wanted):
+            return f"({number} {op.value} {self._mark(wanted)} AND {is_number})"
+        is_whole = f"({text} IS NOT NULL AND {text} NOT GLOB '*[^0-9-]*' AND {text} GLOB '*[0-9]')"
+        whole = self._whole(op, wanted, number, text)
+        double = self._double(op, wanted, number)
+        return f"({is_number} AND CASE WHEN {is_whole} THEN {whole} ELSE {double} END)"
+
+    def _double(self, op: Op, wanted: float, number: str) -> str:
+        """Return an exact comparison of a double with a number that may lie between two."""
+        near = nearest_double(wanted)
+        if near == wanted:
+            return f"{number} {op.value} {self._mark(near)}"
+        if op is Op.EQUAL:
+            return FALSE
+        # A double is never equal: what counts is on which side the nearest one lies.
+        sign = (
+            ("<=" if near < wanted else "<") if op in _DOWN else (">=" if near > wanted else ">")
+        )
+        return f"{number} {sign} {self._mark(near)}"
+
+    def _whole(self, op: Op, wanted: float, number: str, text: str) -> str:
+        """Return a comparison of a whole number's digits, if its double tells too little."""
+        if wanted in {math.inf, -math.inf}:  # no whole number reaches it
+            is_beyond = op is not Op.EQUAL and (op in _DOWN) is (wanted > 0)
+            return f"{number} IS NOT NULL" if is_beyond else FALSE
+        near, digits = nearest_double(wanted), str(wanted)
+        if op is Op.EQUAL:
+            return f"({text} = {self._mark(digits)} AND {number} IS NOT NULL)"
+        sign, beyond = ("<", op is Op.AT_MOST) if op in _DOWN else (">", op is Op.AT_LEAST)
+        # Of negative numbers the one with larger digits is below.
+        by_digits = sign if wanted > 0 else {"<": ">", ">": "<"}[sign]
+        by_double = f"{number} {sign} {self._mark(near)} OR {number} = {self._mark(near)}"
+        size = len(digits)
+        by_text = f"{text} {by_digits}{'=' if beyond else ''} {self._mark(digits)}"
+        longer = f"length({text}) {by_digits} {size}"
+        return f"({by_double} AND ({longer} OR (length({text}) = {size} AND {by_text})))"
 
     def _quoted(self, op: Op, wanted: str, number: str, text: str) -> str:
         """Return a comparison with a text in quotes; numbers may be quoted."""
@@ -100,14 +150,12 @@ class Comparison:
             f" OR ({number} IS NOT NULL AND {text} = {self._mark(told)}))"
         )
 
-    def _tag(self, wanted: str, number: str, text: str) -> str:
-        """Return that a tag has a value; its text tells all of it."""
+    def _tag(self, op: Op, wanted: str, text: str) -> str:
+        """Return a comparison of a tag with a text in quotes, by letters."""
+        if op is not Op.EQUAL:
+            return f"{text} {op.value} {self._mark(wanted)}"
         told = dict.fromkeys((wanted, wanted.lower() if wanted.lower() in TRUTH else wanted))
-        ways = [f"{text} IN ({self._marks(told)})"]
-        as_number = number_in(wanted)
-        if as_number is not None:
-            ways.append(self._number(Op.EQUAL, as_number, number, text))
-        return f"({' OR '.join(ways)})"
+        return f"{text} IN ({self._marks(told)})"
 
     def _text(self, op: Op, wanted: str, text: str) -> str:
         if op is Op.CONTAINS:

@@ -76,7 +76,7 @@ _PARTS: Mapping[Room, Mapping[str, str]] = {
 # times as long.
 _TAG_NUMBER = (
     "(CASE WHEN length(v.value) BETWEEN 1 AND 15 AND v.value NOT GLOB '*[^0-9]*'"
-    " THEN CAST(v.value AS REAL)"
+    " AND v.value NOT GLOB '0?*' THEN CAST(v.value AS REAL)"
     f" WHEN v.value GLOB '*[0-9]*' OR v.value LIKE '%inf%' OR v.value IN {BOOLS}"
     " THEN number_of(v.value) END)"
 )

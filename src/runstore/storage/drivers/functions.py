@@ -21,6 +21,7 @@ def add_functions(connection: sqlite3.Connection) -> None:
     connection.create_function("matches", 2, _matches, deterministic=True)
     connection.create_function("number_of", 1, _number_of, deterministic=True)
     connection.create_function("number_text", 1, _number_text, deterministic=True)
+    connection.create_function("version_holds", 3, _version_holds, deterministic=True)
     connection.create_function("fulfils", 2, _fulfils)
 
 
@@ -50,6 +51,18 @@ def _number_of(text: Any) -> float | None:
 
 def _number_text(number: Any) -> str | None:
     return None if number is None else _number_writer()(float(number))
+
+
+def _version_holds(op: str, version: Any, wanted: str) -> bool | None:
+    return None if version is None else _version_judge()(op, str(version), wanted)
+
+
+@cache
+def _version_judge() -> Callable[[str, str, str], bool]:
+    from runstore.model.query import Op
+    from runstore.model.query_match import compare_versions
+
+    return lambda op, version, wanted: compare_versions(Op(op), version, wanted)
 
 
 @cache
