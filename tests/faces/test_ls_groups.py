@@ -209,3 +209,32 @@ def test_a_watched_list_shows_what_happens_until_it_is_left(folder):
         watch.read_until(b"complete", here)
     os.write(watch.terminal, b"q")
     assert watch.exit_code() == 0
+
+
+def spread_of(folder, values):
+    with Store.open(folder / "spread") as store:
+        for value in values:
+            run = store.start("e", capture=False)
+            run.log(acc=value)
+            run.finish()
+        return store.group("experiment", metrics=["acc"])[0].metrics["acc"]
+
+
+def test_the_mean_of_a_group_is_a_number_whatever_its_values_are(tmp_path):
+    mixed = spread_of(tmp_path / "a", [float("inf"), float("-inf")])
+    large = spread_of(tmp_path / "b", [1.7e308, 1.6e308, 1.5e308])
+    above = spread_of(tmp_path / "c", [float("inf"), 1.0])
+
+    assert mixed.mean != mixed.mean
+    assert large.mean == pytest.approx(1.6e308)
+    assert above.mean == float("inf")
+
+
+def test_groups_of_whole_numbers_keep_their_digits(tmp_path):
+    with Store.open(tmp_path) as store:
+        for value in (2**53 + 1, 2**53, 2**70):
+            store.start("e", params={"id": value}, capture=False).finish()
+
+        values = {one.value for one in store.group("params.id")}
+
+    assert values == {2**53 + 1, 2**53, 2**70}

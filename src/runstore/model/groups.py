@@ -13,7 +13,7 @@ class Spread:
 
     Attributes:
         min: The smallest.
-        mean: Their mean.
+        mean: Their mean; NaN of infinity and minus infinity.
         max: The largest.
     """
 

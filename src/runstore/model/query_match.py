@@ -178,9 +178,18 @@ def shown_text(cell: Cell) -> str | None:
 
 def compare_versions(op: Op, version: str, wanted: str) -> bool:
     """Compare two versions by PEP 440; what is none stands by its text."""
+    one, other = _version(version), _version(wanted)
+    if one is None or other is None:
+        return op is Op.EQUAL and version == wanted
+    return _ORDERED[op](one, other)
+
+
+@lru_cache(maxsize=256)
+def _version(text: str) -> AnyValue:
+    """Return the version that a text is, made once; None if it is none."""
     from packaging.version import InvalidVersion, Version
 
     try:
-        return _ORDERED[op](Version(version), Version(wanted))
+        return Version(text)
     except InvalidVersion:
-        return op is Op.EQUAL and version == wanted
+        return None

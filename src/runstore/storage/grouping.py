@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Union
 
@@ -37,12 +38,13 @@ GROUPS = """
     FROM {runs} WHERE {kept} AND {where} GROUP BY {key}
 """
 SPREADS = """
-    SELECT {key}, min(m.last), avg(m.last), max(m.last)
+    SELECT {key}, min(m.last), avg(m.last), max(m.last), avg(m.last / 1048576.0)
     FROM {runs} CROSS JOIN metric_summaries m ON m.run_id = r.id
         AND m.key_id = (SELECT k.id FROM metric_keys k WHERE k.key = ?)
     WHERE {kept} AND {where} AND m.last IS NOT NULL GROUP BY {key}
 """
 REFERENCES = "SELECT id, reference FROM runs WHERE id IN (SELECT value FROM json_each(?))"
+_SCALE = 1048576.0  # so many times smaller, no sum of metrics becomes infinite
 _AMONG = "r.id IN (SELECT value FROM json_each(?))"
 
 Key = tuple[Any, Any]
@@ -151,6 +153,8 @@ class Grouping:
             return bool(number) if self._field.kind is Kind.FLAG and number is not None else number
         if text in TRUTH and number is not None:
             return bool(text == TRUTH[1])
+        if number is not None and isinstance(text, str) and text.lstrip("-").isdigit():
+            return int(text)  # a whole number that no double holds
         return number if text is None else text
 
 
@@ -159,4 +163,9 @@ def _spreads_of(
 ) -> Iterator[tuple[str, Spread]]:
     for name, by_key in spreads.items():
         if key in by_key:
-            yield name, Spread(*by_key[key])
+            least, mean, most, scaled = by_key[key]
+            if mean is None:  # infinity and minus infinity
+                mean = math.nan
+            elif math.isinf(mean) and math.isfinite(least) and math.isfinite(most):
+                mean = min(max(scaled, least / _SCALE), most / _SCALE) * _SCALE
+            yield name, Spread(least, mean, most)

@@ -11,6 +11,8 @@ Ticks = Sequence[tuple[float, str]]
 _SAME = 1e-12  # a range this small beside its numbers is a single value
 _DECIMALS = 6
 _PLAIN_BELOW = 1e7
+# Steps within smaller ranges would be denormal numbers, or nothing at all.
+_SMALLEST = 1e-280
 _MINUTE_S, _DAY_S = 60, 86_400
 _TIME_STEPS_S = (
     *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30),
@@ -21,9 +23,9 @@ _TIME_STEPS_S = (
 
 def spread(low: float, high: float) -> tuple[float, float]:
     """Return a range that has a width, also around a single value."""
-    if high - low > _SAME * max(abs(low), abs(high)) and high - low > 1 / _PLAIN_BELOW**40:
+    if high - low > _SAME * max(abs(low), abs(high)) and high - low > _SMALLEST:
         return low, high
-    half = abs(low) / 2 or 1.0
+    half = max(abs(low) / 2, 10 * _SMALLEST) if low else 1.0
     return low - half, high + half
 
 
@@ -55,14 +57,17 @@ def logarithmic(low: float, high: float, count: int) -> Ticks:
     if last - first >= 2:  # noqa: PLR2004 - three powers of ten tell what the axis is
         stride = math.ceil((last - first) / max(1, count))
         return [(float(power), f"1e{power}") for power in range(first, last + 1, stride)]
+    is_tiny = low < math.log10(_SMALLEST)
     found = [
-        (math.log10(times) + power, f"{times * 10.0**power:g}")
+        (math.log10(times) + power, f"{times}e{power}" if is_tiny else f"{times * 10.0**power:g}")
         for power in range(first - 1, last + 2)
         for times in (1, 2, 5)
         if low <= math.log10(times) + power <= high
     ]
     if len(found) > 1:
         return found
+    if is_tiny:
+        return [(power, f"1e{text}") for power, text in linear(low, high, count)]
     return [(math.log10(value), text) for value, text in linear(10**low, 10**high, count)]
 
 
