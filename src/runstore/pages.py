@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+    from runstore.model.metric_directions import Direction
     from runstore.repeats.ranking import Ranking
-    from runstore.repeats.selection import Direction
     from runstore.repeats.table import RepeatsTable
     from runstore.runs_table import RunsTable
 
@@ -92,8 +92,9 @@ class Page(Generic[T]):
                 `.count`; the last value by default.
             over: Keys in which repeats may differ, at any depth; None for what is called like a
                 seed.
-            direction: `max` or `min`, whether large or small values are good; None goes by the
-                metric's name.
+            direction: `max` or `min`, whether large or small values are good; None goes by
+                `Store.set_direction` and the metric's name. If neither is known, the groups are
+                ranked and none wins.
             level: With which the decision holds, from 0.5 to 0.999.
             by_code: Whether runs of different commits are kept apart.
 

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from runstore.model.findings import Finding
     from runstore.model.found_texts import FoundTexts
     from runstore.model.groups import RunGroup
+    from runstore.model.metric_directions import Direction
     from runstore.model.metrics import MetricSummary, Series
     from runstore.model.output import OutputLine
     from runstore.model.query import Query
@@ -1037,6 +1038,36 @@ class Store:
         from runstore.saved_queries import remove
 
         remove(self, name)
+
+    def set_direction(self, metric: str, direction: Direction) -> None:
+        """Keep whether small or large values of a metric are better; `best` goes by it.
+
+        Args:
+            metric: Its key; `fid` counts for `val/fid` as well.
+            direction: `min` if small values are better, `max` if large ones are.
+
+        Raises:
+            InvalidValueError: It is neither, or the metric has no name.
+        """
+        from runstore.kept_directions import keep
+
+        keep(self, metric, direction)
+
+    def directions(self) -> dict[str, Direction]:
+        """Return the directions that are kept, by metric."""
+        from runstore.kept_directions import every
+
+        return every(self)
+
+    def remove_direction(self, metric: str) -> None:
+        """Forget the direction of a metric.
+
+        Raises:
+            NotFoundError: None is kept.
+        """
+        from runstore.kept_directions import forget
+
+        forget(self, metric)
 
     def experiments(self) -> tuple[Experiment, ...]:
         """Return every experiment that has runs, the most recently run first; counts all runs."""

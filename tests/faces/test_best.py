@@ -8,7 +8,7 @@ import pytest
 
 from commands import messages, runstore
 from runstore import Store
-from runstore.errors import NotFoundError, UsageError
+from runstore.errors import InvalidValueError, NotFoundError, UsageError
 from runstore.repeats.ranking import best
 from runstore.repeats.table import compare_over
 from runstore.repeats.values import read_metric
@@ -67,7 +67,7 @@ def test_the_winner_and_what_cannot_be_told_apart_from_it(folder):
         "runstore: lr=0.3 has the largest mean of acc.max; 1 group cannot be told apart from it."
     )
     assert "options.seed" in told[1]
-    assert "--min turns it around" in told[2]
+    assert told[2] == "runstore: Assuming higher is better; use --min to change it."
 
 
 def test_an_experiment_or_runs_may_be_chosen(folder):
@@ -333,25 +333,57 @@ def test_the_last_value_is_meant_where_none_is_named():
         read_metric(".max")
 
 
-@pytest.mark.parametrize(
-    ("key", "direction"),
-    [
-        ("loss", "min"),
-        ("val/Loss", "min"),
-        ("logloss", "min"),
-        ("top1_err", "min"),
-        ("nRMSE", "min"),
-        ("train_time", "min"),
-        ("runtime", "min"),
-        ("perplexity", "min"),
-        ("acc", "max"),
-        ("timesteps", "max"),
-        ("transferred", "max"),
-        ("f1", "max"),
-    ],
-)
-def test_the_name_says_which_way_is_better(key, direction):
-    assert read_metric(key).default_direction == direction
+@pytest.fixture
+def unknown(tmp_path):
+    """Two settings, clearly apart, of a metric whose name says nothing."""
+    with Store.open(tmp_path / ".runstore") as store:
+        for lr in (1, 2):
+            for seed in range(5):
+                record(store, params={"lr": lr, "seed": seed}, val__wobble=[lr + lr * seed / 100])
+    return tmp_path
+
+
+def test_nobody_is_crowned_before_the_direction_is_known(unknown):
+    ended = runstore("best", "-m", "val/wobble", cwd=unknown)
+
+    assert [row[5] for row in rows(ended)[1:]] == ["largest mean", "smaller (p < 0.001)"]
+    assert "is not known, so none is called best" in messages(ended)[0]
+    assert "runstore direction set val/wobble max" in ended.stderr
+    found = asked(unknown, "-m", "val/wobble")
+    assert (found["direction"], found["winner"], found["is_decided"]) == (None, None, False)
+    assert found["winner_interval"] is None
+    assert asked(unknown, "-m", "val/wobble", "--min")["winner"] == "lr=1"
+
+
+def test_a_direction_is_kept_with_the_store(unknown):
+    kept = runstore("direction", "set", "wobble", "min", cwd=unknown)
+
+    assert kept.returncode == 0
+    assert asked(unknown, "-m", "val/wobble")["winner"] == "lr=1"
+    assert asked(unknown, "-m", "val/wobble", "--max")["winner"] == "lr=2"
+    assert runstore("direction", "ls", cwd=unknown).stdout == "wobble\tmin\n"
+    assert json.loads(runstore("direction", "ls", "--json", cwd=unknown).stdout) == {
+        "wobble": "min"
+    }
+    assert runstore("direction", "rm", "wobble", cwd=unknown).returncode == 0
+    gone = runstore("direction", "rm", "wobble", cwd=unknown)
+    assert gone.returncode
+    assert "No direction of 'wobble' is kept." in messages(gone)[0]
+    assert asked(unknown, "-m", "val/wobble")["winner"] is None
+
+
+def test_a_kept_direction_overrules_the_name(store):
+    store.set_direction("acc", "min")
+
+    assert store.directions() == {"acc": "min"}
+    assert best(store.list(), "acc").winner.label == "lr=1"
+    assert best(store.list(), "acc", direction="max").winner.label != "lr=1"
+    with pytest.raises(InvalidValueError, match="'min' or 'max'"):
+        store.set_direction("acc", "up")
+
+
+def test_how_many_points_there_are_is_neither_good_nor_bad(store):
+    assert best(store.list(), "acc.count").winner is None
 
 
 def test_each_set_of_a_run_counts_by_itself(store):

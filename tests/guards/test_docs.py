@@ -174,6 +174,18 @@ def test_every_name_that_why_goes_by_is_documented():
     assert [name for names in lists for name in names if f"`{name}`" not in page] == []
 
 
+def test_every_word_of_a_metric_is_documented():
+    from runstore.model import metric_directions as words
+
+    page = (DOCS / "concepts" / "metric-directions.md").read_text(encoding="utf-8")
+    lists = (
+        words.SMALL, words.LARGE, words.WEAK, words.PHRASES, words.TURNING_BEGINS,
+        words.TURNING_ENDS, words.NEUTRAL,
+    )  # fmt: skip
+
+    assert [name for names in lists for name in names if f"`{name}`" not in page] == []
+
+
 def test_every_column_is_documented(tmp_path):
     import sqlite3
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runstore.model.artifacts import Artifact, Input
+    from runstore.model.metric_directions import Direction
     from runstore.model.metrics import MetricSummary, Series
     from runstore.model.output import OutputLine
 
@@ -90,6 +91,9 @@ class RunSource(Protocol):
 
     def output_of(self, run: Run) -> Iterator[OutputLine]:
         """Yield what it printed."""
+
+    def directions(self) -> dict[str, Direction]:
+        """Return whether small or large values of metrics are better, as far as that is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from runstore.kept_directions import kept_for
 from runstore.model.html import html_paragraphs, html_table
+from runstore.model.metric_directions import Direction
 from runstore.model.repeats import Group
 from runstore.model.run import Run
 from runstore.repeats.judged import Judged
-from runstore.repeats.selection import Best, Direction, Standing, best_of
+from runstore.repeats.selection import Best, Standing, best_of
 from runstore.repeats.statistics import check_level
 from runstore.repeats.texts import (
     ends,
@@ -21,7 +23,7 @@ from runstore.repeats.texts import (
     mean_cells,
     p_text,
 )
-from runstore.repeats.values import read_values
+from runstore.repeats.values import Metric, read_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +46,10 @@ class Ranking(Judged):
 
     @property
     def winner(self) -> Group | None:
-        """The group with the best mean; None where no group has two values."""
+        """The group with the best mean.
+
+        None if no group has two values, or if nothing says whether large values are good.
+        """
         winner = self.best.winner
         return None if winner is None else self.groups[winner.place].group
 
@@ -70,6 +75,13 @@ class Ranking(Judged):
     def _conclusion(self) -> Iterator[str]:
         best, winner = self.best, self.best.winner
         judged = sum(one.rank is not None for one in best.standings)
+        if best.first is not None and best.direction is None:
+            label = self.groups[best.first.place].group.label
+            yield (
+                f"{label} has the largest mean of {self.metric}; whether large or small values of"
+                " it are better is not known, so none is called best."
+            )
+            return
         if winner is None:
             yield "No group has two values, so none can be called best."
             return
@@ -107,9 +119,9 @@ class Ranking(Judged):
 
     def verdict_text(self, one: Standing) -> str:
         """Return what may be said of a group, with its reason."""
-        if one.verdict == "worse":
+        if one.verdict in {"worse", "smaller"}:
             p = p_text(one.p)
-            return f"worse (p {p})" if p.startswith("<") else f"worse (p = {p})"
+            return f"{one.verdict} (p {p})" if p.startswith("<") else f"{one.verdict} (p = {p})"
         return f"{one.verdict} ({one.remark})" if one.remark else one.verdict
 
     def __repr__(self) -> str:
@@ -167,7 +179,8 @@ def best(
         runs: In any order; those that are complete count.
         metric: As `compare_over` has it.
         over: As `compare_over` has it.
-        direction: Whether large or small values are good; None goes by the metric's name.
+        direction: Whether large or small values are good; None goes by what is kept in the store
+            and by the metric's name. If neither is known, the groups are ranked and none wins.
         level: With which the decision holds, from 0.5 to 0.999.
         by_code: Whether runs of different commits are kept apart.
 
@@ -177,6 +190,7 @@ def best(
         MissingExtraError: SciPy is not installed.
     """
     check_level(level)
+    runs = list(runs)
     found, keys, groups, left_out = read_values(runs, metric, over, by_code=by_code)
     return Ranking(
         metric=found,
@@ -186,7 +200,16 @@ def best(
         left_out=left_out,
         best=best_of(
             [one.sample for one in groups],
-            direction=direction or found.default_direction,
+            direction=direction or _direction(runs, found),
             level=level,
         ),
     )
+
+
+def _direction(runs: Sequence[Run], metric: Metric) -> Direction | None:
+    """Return the direction that the store keeps, else the one that the name says."""
+    source = next((run.source for run in runs if run.source is not None), None)
+    kept = None
+    if source is not None and metric.statistic != "count":
+        kept = kept_for(source.directions(), metric.key)
+    return kept or metric.known_direction

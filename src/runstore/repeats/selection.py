@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from runstore.model.metric_directions import Direction
 from runstore.repeats.samples import PAIR, Interval, Kind, Sample, finite, gap_between, t_quantile
 from runstore.repeats.statistics import NO_SPREAD, Mean, check_level, mean_of
 
-Direction = Literal["max", "min"]
-Verdict = Literal["best", "best mean", "cannot be told apart", "worse", "not judged"]
+Verdict = Literal[
+    "best", "best mean", "cannot be told apart", "worse", "not judged", "largest mean", "smaller"
+]  # the last two if nobody knows whether large values are good
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,8 @@ class Best:
     """The winner, and what cannot be told apart from it.
 
     Attributes:
-        direction: Whether large or small means are good.
+        direction: Whether large or small means are good; None if nobody knows: then large ones
+            come first, and none is called best.
         level: The probability with which its statements hold.
         standings: By rank, then those that are not judged.
         winner_interval: Interval of the winner's mean that allows for its having been chosen;
@@ -57,7 +60,7 @@ class Best:
         is_decided: Whether everything else that was judged is worse, and there was something.
     """
 
-    direction: Direction
+    direction: Direction | None
     level: float
     standings: tuple[Standing, ...]
     winner_interval: Interval | None
@@ -65,12 +68,17 @@ class Best:
 
     @property
     def winner(self) -> Standing | None:
-        """The one with the best mean; None where none has two values."""
+        """The one with the best mean; None where none has two values, or no direction is known."""
+        return None if self.direction is None else self.first
+
+    @property
+    def first(self) -> Standing | None:
+        """The one of rank 1, best or not; None where none has two values."""
         return self.standings[0] if self.standings and self.standings[0].rank == 1 else None
 
 
 def best_of(
-    samples: Sequence[Sample], *, direction: Direction = "max", level: float = 0.95
+    samples: Sequence[Sample], *, direction: Direction | None = "max", level: float = 0.95
 ) -> Best:
     """Return the sample with the best mean, and which others cannot be told apart from it.
 
@@ -94,7 +102,7 @@ def best_of(
 
     Args:
         samples: Those with fewer than two finite values are not judged.
-        direction: Whether large or small means are good.
+        direction: Whether large or small means are good; None if that is not known.
         level: From 0.5 to 0.999.
 
     Raises:
@@ -103,7 +111,7 @@ def best_of(
     """
     check_level(level)
     means = [mean_of(one.values, level=level) for one in samples]
-    sign = 1 if direction == "max" else -1
+    sign = -1 if direction == "min" else 1
 
     def order(place: int) -> tuple[Any, ...]:
         # Ties are broken by values alone, never by names or by the order of what was given.
@@ -111,14 +119,16 @@ def best_of(
         return -sign * one.mean, -one.n, one.spread, sorted(finite(samples[place].values))
 
     judged = sorted((place for place, one in enumerate(means) if one.n >= PAIR), key=order)
-    among = _Among(samples, means, judged, sign, level)
+    among = _Among(samples, means, judged, sign, level, has_direction=direction is not None)
     others = [among.standing(rank) for rank in range(2, len(judged) + 1)]
     is_decided = bool(others) and all(one.verdict == "worse" for one in others)
     return Best(
         direction=direction,
         level=level,
         standings=(*among.winner(is_decided=is_decided), *others, *_unjudged(means, sign)),
-        winner_interval=_chosen_interval(means[judged[0]], len(judged), level) if judged else None,
+        winner_interval=_chosen_interval(means[judged[0]], len(judged), level)
+        if judged and direction
+        else None,
         is_decided=is_decided,
     )
 
@@ -133,6 +143,7 @@ class _Among:
         judged: Places of those that are judged.
         sign: 1 where large means are good, -1 where small ones are.
         level: With which decisions hold.
+        has_direction: Whether it is known which means are good.
     """
 
     samples: Sequence[Sample]
@@ -140,10 +151,13 @@ class _Among:
     judged: Sequence[int]
     sign: int
     level: float
+    has_direction: bool
 
     def winner(self, *, is_decided: bool) -> Iterator[Standing]:
         """Yield the winner, if there is one."""
         verdict: Verdict = "best" if is_decided else "best mean"
+        if not self.has_direction:
+            verdict = "largest mean"
         for place in self.judged[:1]:
             yield Standing(place=place, rank=1, mean=self.means[place], verdict=verdict)
 
@@ -156,11 +170,12 @@ class _Among:
             p = min(1.0, count * gap.p_below(gap.least_freedom, self.sign))
             interval = gap.interval(gap.least_freedom, 1 - 2 * (1 - self.level) / count)
         is_worse = p is not None and p <= 1 - self.level
+        behind: Verdict = "worse" if self.has_direction else "smaller"
         return Standing(
             place=place,
             rank=rank,
             mean=self.means[place],
-            verdict="worse" if is_worse else "cannot be told apart",
+            verdict=behind if is_worse else "cannot be told apart",
             p=p,
             gap=gap.difference,
             gap_interval=interval,

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from runstore.errors import NotFoundError, UsageError
+from runstore.model.metric_directions import Direction, direction_of
 from runstore.model.metrics import MetricSummary
 from runstore.model.nearest import hint_of
 from runstore.model.repeats import Group, LeftOut, Member, Repeats, group_repeats
 from runstore.model.run import Run
 from runstore.repeats.samples import Sample
-from runstore.repeats.selection import Direction
 from runstore.repeats.texts import remarks_on_left_out
 
 Statistic = Literal["last", "first", "min", "max", "mean", "count"]
 
 STATISTICS: tuple[Statistic, ...] = ("last", "first", "min", "max", "mean", "count")
-# What is better when it is smaller, in any part of a metric's name …
-_SMALL_WORDS = ("loss", "error", "perplexity", "duration")
-# … and what is only where a word ends with it: `runtime`, but not `timestep`; `nrmse`.
-_SMALL_ENDINGS = ("err", "mae", "mse", "time")
-_WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +36,14 @@ class Metric:
         return f"{self.key}.{self.statistic}"
 
     @property
+    def known_direction(self) -> Direction | None:
+        """`min` for names such as `loss` or `wer`, `max` for `acc` or `bleu`; None if unknown."""
+        return None if self.statistic == "count" else direction_of(self.key)
+
+    @property
     def default_direction(self) -> Direction:
-        """`min` for names such as `loss`, `val/error`, `rmse` or `train_time`, else `max`."""
-        words = [one.lower() for one in _WORD.findall(self.key)]
-        is_small = any(
-            any(small in word for small in _SMALL_WORDS) or word.endswith(_SMALL_ENDINGS)
-            for word in words
-        )
-        return "min" if is_small else "max"
+        """The same; `max` for a name that says nothing, which is an order and no judgement."""
+        return self.known_direction or "max"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ _COLUMNS = (
 )
 
 
-@click.command(short_help="Tell which settings are best, and how sure that is.")
+@click.command(short_help="Show which settings are best, and how sure that is.")
 @click.argument(
     "words",
     metavar="[EXPERIMENT | RUN]... [FILTER]",
@@ -48,8 +49,8 @@ _COLUMNS = (
     "--max/--min",
     "is_max",
     default=None,
-    help="Whether large or small values are good. Without it, small ones are where the name has"
-    " loss, error, err, perplexity, mae, mse, rmse, time or duration in it, else large ones.",
+    help="Whether large or small values are good. Default: what `runstore direction` keeps, else"
+    " what the metric's name says.",
 )
 @level_option
 @click.option("--by-code", is_flag=True, help="Keep runs of different commits apart.")
@@ -100,10 +101,13 @@ def _remarks(ranking: Ranking, *, is_chosen: bool) -> Iterator[str]:
 
     yield ranking.conclusion
     yield over_text(ranking)
-    if not is_chosen:
-        is_max = ranking.best.direction == "max"
-        good, other = ("Large", "--min") if is_max else ("Small", "--max")
-        yield f"{good} values are taken for good, by the metric's name; {other} turns it around."
+    direction = ranking.best.direction
+    if direction is None:
+        key = shlex.quote(ranking.metric.key)
+        yield f"Use --max or --min, or keep it with: runstore direction set {key} max"
+    elif not is_chosen:
+        good, other = ("higher", "--min") if direction == "max" else ("lower", "--max")
+        yield f"Assuming {good} is better; use {other} to change it."
     yield from ranking.remarks
 
 
