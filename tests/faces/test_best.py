@@ -351,7 +351,7 @@ def test_nobody_is_crowned_before_the_direction_is_known(unknown):
     assert "runstore direction set val/wobble max" in ended.stderr
     found = asked(unknown, "-m", "val/wobble")
     assert (found["direction"], found["winner"], found["is_decided"]) == (None, None, False)
-    assert found["winner_interval"] is None
+    assert found["winner_interval"] == {"low": None, "high": None}
     assert asked(unknown, "-m", "val/wobble", "--min")["winner"] == "lr=1"
 
 

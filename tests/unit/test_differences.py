@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import runstore.model.unified
 from commands import git
-from runstore.model.causes import Moves, Setting
+from runstore.model.causes import Setting
 from runstore.model.code_changes import changes_between
 from runstore.model.difference_texts import change_between, texts_of
 from runstore.model.differences import (
@@ -28,6 +28,7 @@ from runstore.model.differences import (
 )
 from runstore.model.explaining import most_changed, ranked
 from runstore.model.file_states import FileState
+from runstore.model.judging import Evidence, Judgement
 from runstore.model.leaves import leaves
 from runstore.model.parameter_sets import parameter_set
 from runstore.model.patches import (
@@ -348,13 +349,82 @@ def test_evidence_counts_more_than_rules():
     weights = [
         cause(
             "params", "lr", (1, 2), metric="loss", change=1.0,
-            moves={"lr": Moves(pairs=2, typical=typical, signed=signed)},
+            judgement=Judgement({("params", "lr"): evidence}, None),
         ).weight
-        for typical, signed in ((1.0, 1.0), (1.0, -1.0), (0.2, 0.2), (0.01, 0.0))
+        for evidence in (
+            Evidence(40.0, 2, 1.0, "alone", is_shown=True),
+            Evidence(40.0, 2, 1.0, "values"),
+            Evidence(-30.0, 2, 0.0, "still"),
+        )
     ]  # fmt: skip
 
-    assert alone.weight == 55
-    assert weights == [95, 70, 65, 20]
+    assert alone.weight == 58
+    assert weights == [95, 94, 28]
+
+
+@pytest.mark.parametrize(
+    ("steps", "apart", "rule"),
+    [
+        ((10, 3), 0.0, "LAST_STEP_SAME"),
+        ((10, 3), 0.9, "LAST_STEP_OTHER"),
+        ((10, 3), 0.5, "LAST_STEP"),
+        ((10, 3), None, "LAST_STEP"),
+    ],
+)
+def test_an_early_end_counts_by_the_curves(steps, apart, rule):
+    (found,) = ranked((), Setting(metric="acc", change=1.0, steps=steps, apart=apart))
+
+    assert found.rule.name == rule
+
+
+@pytest.mark.parametrize(
+    ("steps", "apart", "rule"),
+    [
+        ((10, 3), 0.0, "STATUS_EARLY"),
+        ((10, 3), 0.9, "STATUS_LATE"),
+        ((9, 9), None, "STATUS_LATE"),
+        (None, None, "STATUS"),
+    ],
+)
+def test_a_failure_counts_by_the_curves(steps, apart, rule):
+    status = Difference("status", "status", ("complete", "error"))
+
+    causes = ranked([status], Setting(metric="acc", change=1.0, steps=steps, apart=apart))
+
+    assert [one.rule.name for one in causes if one.difference.section == "status"] == [rule]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_renamed"),
+    [
+        ({"lr": 0.1}, {"learning_rate": 0.1}, True),
+        ({"lr": 0.1}, {"optim.lr": 0.1}, True),
+        ({"bs": 32}, {"batch_size": 32}, True),
+        ({"opt": "adam"}, {"optimizer": "adam"}, True),
+        ({"epochs": 10}, {"n_epochs": 10}, True),
+        ({"batchSize": 32}, {"batch_size": 32}, True),
+        ({"shuffle": True}, {"do_shuffle": True}, True),
+        ({"arch": "resnet50"}, {"net": "resnet50"}, True),
+        ({"a": 0.000373}, {"b": 0.000373}, True),
+        ({"lr": 0.1}, {"learning_rate": 0.2}, False),
+        ({"lr": 1}, {"learning_rate": 1.0}, False),
+        ({"dropout": 0.25}, {"weight_decay": 0.25}, False),
+        ({"shuffle": True}, {"bias": True}, False),
+        ({"max_depth": 3}, {"max_bins": 3}, False),
+        ({"x": None}, {"y": None}, False),
+    ],
+)
+def test_a_parameter_under_another_name_is_no_cause(old, new, is_renamed):
+    keys = sorted({*old, *new})
+    found = [
+        Difference("params", key, (old.get(key, MISSING), new.get(key, MISSING))) for key in keys
+    ]
+
+    causes = ranked(found, Setting(metric="acc", change=1.0))
+
+    assert [one.rule.name == "RENAMED" for one in causes] == (
+        [True] if is_renamed else [False, False]
+    )
 
 
 @pytest.mark.parametrize(

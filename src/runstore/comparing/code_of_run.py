@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-class _CodeError(Exception):
+class CodeUnknownError(Exception):
     """The code of a run cannot be read; the text is a sentence that says why."""
 
 
@@ -68,9 +68,11 @@ def code_changes(store: Store, a: Run, b: Run, *, folder: Path | None = None) ->
         return CodeChanges(remarks=remarks)
     try:
         files = _compared(old, new, folder or Path.cwd())
-    except (_CodeError, GitError) as error:
+    except (CodeUnknownError, GitError) as error:
         reason = (
-            str(error) if isinstance(error, _CodeError) else f"The code is not known: {error}."
+            str(error)
+            if isinstance(error, CodeUnknownError)
+            else f"The code is not known: {error}."
         )
         files = changes_between(_as_version(old), _as_version(new))
         instead = " The captured changes are compared instead, as patches." if files else ""
@@ -87,6 +89,37 @@ def _as_version(code: _Code) -> Version:
     patches = {f"{one.path}.patch": one.text for one in code.patches.values()}
     texts = {**patches, **code.untracked}
     return {path: FileState.of_text(text, PLAIN_FILE) for path, text in texts.items()}
+
+
+class CodeFiles:
+    """All files of the code of a run, as it had them.
+
+    Args:
+        store: Where the run is kept.
+        run: The run.
+        beside: Runs whose repository may be the same.
+        folder: Where to look for a repository first; None is the working directory.
+
+    Raises:
+        CodeUnknownError: The commit is not known here.
+        GitError: git did not answer.
+    """
+
+    def __init__(
+        self, store: Store, run: Run, beside: Sequence[Run] = (), *, folder: Path | None = None
+    ) -> None:
+        self._code = _code_of(store, run)
+        place = _repository(run, beside, folder or Path.cwd())
+        self._commit = Commit(place, run.commit or "")
+
+    @property
+    def paths(self) -> set[str]:
+        """Every file that it has, or that its changes are about."""
+        return {*self._commit.entries, *self._code.untracked, *self._code.patches}
+
+    def read(self, paths: Collection[str]) -> Version:
+        """Return some of the files; those that it has."""
+        return _version(self._code, self._commit, set(paths) & self.paths)
 
 
 # What was captured
@@ -150,20 +183,20 @@ def _repository(run: Run, runs: Sequence[Run], folder: Path) -> Path:
     """Return a folder of a repository that has the commit of a run.
 
     Raises:
-        _CodeError: No such repository is known here.
+        CodeUnknownError: No such repository is known here.
         GitUnavailableError: git is missing, or did not answer.
     """
     if run.commit is None:
         reason = run.facts.unknown.get("git.commit", "no commit was recorded")
-        raise _CodeError(f"The code of {run.reference} is not known: {reason}.")
+        raise CodeUnknownError(f"The code of {run.reference} is not known: {reason}.")
     if not _COMMIT.fullmatch(run.commit):
-        raise _CodeError(f"The commit of {run.reference} is not one of git.")
+        raise CodeUnknownError(f"The commit of {run.reference} is not one of git.")
     roots = (one.facts.values.get("git.root") for one in (run, *runs))
     places = dict.fromkeys([folder, *(Path(root) for root in roots if isinstance(root, str))])
     for place in places:
         if place.is_dir() and has_commit(place, run.commit):
             return place
-    raise _CodeError(
+    raise CodeUnknownError(
         f"The commit {run.commit[:12]} of {run.reference} is in no repository that is known here."
     )
 

@@ -38,6 +38,8 @@ _NOT_OF_ENVIRONMENT = (
 )
 _IDS = frozenset({"scheduler.job", "scheduler.array_job"})
 _GIT_PLACE = "git.root"
+# Facts that are recorded only of a machine or job that has them.
+_ONLY_IF_ANY = ("scheduler.", "host.memory_limit_bytes", "gpu.driver", "gpu.memory")
 
 Values = Mapping[str, Any]
 Section = Union[Values, Unknown]
@@ -87,10 +89,30 @@ def describe(
         if one.tree is None
     )
     look = _Look(store, has_labels, by_hash, everything)
-    return tuple(
+    described = [
         {name: _DESCRIBED[name](run, look) for name in SECTIONS if name in sections}
         for run in runs
-    )
+    ]
+    return tuple(_with_unrecorded(one, described) for one in described)
+
+
+def _with_unrecorded(one: Description, described: Sequence[Description]) -> Description:
+    """Mark facts that other runs have and this one does not: nobody recorded that it has none."""
+    environment = one.get("environment")
+    if environment is None or isinstance(environment, Unknown):
+        return one
+    elsewhere = {
+        key
+        for other in described
+        if not isinstance(other["environment"], Unknown)
+        for key in other["environment"]
+    }
+    missing = {
+        key: Unknown("it was not recorded")
+        for key in sorted(elsewhere - environment.keys())
+        if not key.startswith(_ONLY_IF_ANY)
+    }
+    return {**one, "environment": {**environment, **missing}}
 
 
 def _status(run: Run, _: _Look) -> Section:
@@ -157,6 +179,8 @@ def _code(run: Run, look: _Look) -> Section:
         "remote": facts.values.get("git.remote"),
     }
     values: dict[str, Any] = {key: value for key, value in told.items() if value is not None}
+    if "git.remote" not in {**facts.values, **facts.unknown}:
+        values["remote"] = Unknown("it was not recorded")
     patch = look.store.document(run.uid, "patch")
     if patch is not None:
         values["changes"] = _counted(len(parse_patch(patch)), patch)
@@ -181,6 +205,11 @@ def _packages(run: Run, look: _Look) -> Section:
     document = look.store.document(run.uid, "packages")
     if document is None:
         return Unknown(run.facts.unknown.get("python", "they were not captured"))
+    return describe_packages(document)
+
+
+def describe_packages(document: str) -> dict[str, Any]:
+    """Return the versions of packages by normalized name, from the captured text."""
     lines = (line.partition("==") for line in document.splitlines())
     return {_normalized(name): version for name, separator, version in lines if separator}
 
@@ -195,12 +224,21 @@ def _environment(run: Run, _: _Look) -> Section:
     facts = run.facts
     if not facts.values:
         return {"host.name": run.hostname} if run.hostname else Unknown("it was not captured")
-    known = [*facts.values.items(), *((name, Unknown(why)) for name, why in facts.unknown.items())]
     return {
-        name: value
-        for name, value in known
-        if name == _GIT_PLACE or not (name.startswith(_NOT_OF_ENVIRONMENT) or name in _IDS)
+        **environment(run),
+        **{name: Unknown(why) for name, why in facts.unknown.items() if _is_of_environment(name)},
     }
+
+
+def environment(run: Run) -> dict[str, Any]:
+    """Return what was captured of machine and Python."""
+    return {name: one for name, one in run.facts.values.items() if _is_of_environment(name)}
+
+
+def _is_of_environment(name: str) -> bool:
+    if name == _GIT_PLACE:
+        return True
+    return not (name.startswith(_NOT_OF_ENVIRONMENT) or name in _IDS)
 
 
 def _inputs(run: Run, _: _Look) -> Section:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runstore import lifetime
 from runstore.comparing.code_of_run import code_changes
 from runstore.comparing.describing import describe
 from runstore.comparing.precedents import precedents
+from runstore.comparing.programs import Programs
 from runstore.errors import NotFoundError
 from runstore.model.causes import Cause, Setting
 from runstore.model.code_changes import CodeChanges
@@ -17,10 +20,12 @@ from runstore.model.difference_texts import Change, change_between, texts_of
 from runstore.model.differences import Difference, Gap, Unknown, differences, gaps
 from runstore.model.explaining import most_changed, ranked
 from runstore.model.html import html_table
+from runstore.model.judging import Judgement
 from runstore.model.nearest import hint_of, listed
 from runstore.model.short_names import short_names
 
 if TYPE_CHECKING:
+    from runstore.model.metrics import Series
     from runstore.model.run import Run
     from runstore.store import Store
 
@@ -109,26 +114,32 @@ def explain(
         NotFoundError: Neither has the metric; the nearest key is told.
         RunNotFoundError: There is no such run.
     """
+    lifetime.wait_for_background()  # facts about a run of this process may be on their way
     first, second = (store.get(one) if isinstance(one, str) else one for one in (a, b))
     runs = (first, second)
     described = describe(store, runs, sections=_RANKED)
     found = differences(described, sections=_RANKED)
     result = _result(runs, metric) if metric is not None else _own_choice(runs, found)
     code = code_changes(store, first, second, folder=folder) if with_code else None
+    programs = Programs(store, runs, folder=folder) if code is not None else None
+    if code is not None and programs is not None and code.files and code.is_known:
+        code = replace(code, reached=programs.reached)
+    change = _change_of(result)
+    judgement, runs_seen = Judgement({}, None), 0
+    if result is not None and change and first.uid != second.uid:
+        code_of = programs.code_of if programs is not None else None
+        shown = precedents(store, first, second, result.key, code_of=code_of)
+        judgement, runs_seen = shown.judgement, shown.runs
     setting = Setting(
         metric=result.key if result else None,
-        change=_change_of(result),
+        change=change,
+        judgement=judgement,
         code=code,
         commands=tuple(_commands(runs)),
         steps=_steps(runs, result),
+        apart=_apart(runs, result, change),
         has_params=any(run.parameter_sets for run in runs),
     )
-    params = [one for one in found if one.section == "params"]
-    runs_seen = 0
-    if result is not None and setting.change:
-        shown = precedents(store, first, second, params, result.key)
-        setting = setting.with_evidence(shown.moves, shown.chance)
-        runs_seen = shown.runs
     return Explanation(
         runs=runs,
         metric=result.key if result else None,
@@ -173,11 +184,13 @@ def _own_choice(runs: tuple[Run, Run], found: tuple[Difference, ...]) -> Differe
 
 
 def _change_of(result: Difference | None) -> float | None:
-    """Return how much a metric changed; None where that is no number."""
+    """Return how much a metric changed; NaN is a change, unless both are NaN."""
     if result is None:
         return None
-    change = change_between(*result.values).absolute
-    return change if abs(change) < float("inf") else None
+    old, new = result.values
+    if (math.isnan(old) and math.isnan(new)) or old == new:
+        return 0.0
+    return change_between(old, new).absolute
 
 
 def _commands(runs: tuple[Run, Run]) -> Iterator[str]:
@@ -190,6 +203,28 @@ def _steps(runs: tuple[Run, Run], result: Difference | None) -> tuple[int, int] 
         return None
     first, second = (run.metrics[result.key].last_step for run in runs)
     return first, second
+
+
+def _apart(runs: tuple[Run, Run], result: Difference | None, change: float | None) -> float | None:
+    """Return how far apart the metric was at the last step of both, as a share of the change."""
+    steps = _steps(runs, result)
+    if result is None or steps is None or steps[0] == steps[1] or not change:
+        return None
+    old, new = (_value_at(run.metric(result.key), min(steps)) for run in runs)
+    if old is None or new is None or not math.isfinite(change):
+        return None
+    share = abs(new - old) / abs(change)
+    return share if math.isfinite(share) else None
+
+
+def _value_at(series: Series, step: int) -> float | None:
+    """Return what was logged at a step, or last before it."""
+    value = None
+    best = None
+    for at, one in zip(series.steps, series.values, strict=True):
+        if at <= step and (best is None or at >= best):
+            best, value = at, float(one)
+    return value
 
 
 def _remarks(

@@ -1,67 +1,30 @@
-"""What other runs show of a parameter: pairs that differ in no other one."""
+"""What other runs of the experiments show: each as features and a result, for `judging`."""
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, islice
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from runstore.comparing.describing import parameters
-from runstore.model.causes import Moves
-from runstore.model.differences import MISSING, Difference, identity
+from runstore.comparing.describing import describe_packages, environment, parameters
+from runstore.model.differences import FileContents, identity
+from runstore.model.judging import Feature, Judgement, Observed, judge
 from runstore.model.known_names import is_seed
 from runstore.model.status import Status
+from runstore.model.surroundings import is_minor
 from runstore.storage.documents import document_hashes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runstore.model.run import Run
     from runstore.store import Store
 
 RUNS_AT_MOST = 200
-_KEYS_AT_MOST = 50
-_PAIRS_AT_MOST = 5_000  # of one parameter, the newest runs first
+CODE: Feature = ("code", "code")
+COMMAND: Feature = ("command", "command")
+_LARGEST = 1e300
 _CODE_TEXTS = ("patch", "untracked")
-_NOTHING = identity(MISSING)
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """One run as evidence.
-
-    Attributes:
-        uid: The run.
-        code: Its commit, and the hashes of its uncommitted changes and of its new files.
-        values: Its parameters by key.
-        identities: What equal values share, by key.
-        whole: A number that runs share if all their parameters are the same.
-        result: The value of the metric.
-    """
-
-    uid: str
-    code: tuple[str | None, ...]
-    values: Mapping[str, Any]
-    identities: Mapping[str, str]
-    whole: int
-    result: float
-
-    def of(self, key: str) -> str:
-        """Return the identity of a parameter."""
-        return self.identities.get(key, _NOTHING)
-
-    def without(self, keys: Collection[str]) -> int:
-        """Return a number that runs share if all parameters but these are the same."""
-        rest = self.whole
-        for key in keys:
-            if key in self.identities:
-                rest ^= hash((key, self.identities[key]))
-        return rest
-
-
-Pair = tuple[_Known, _Known]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,144 +33,120 @@ class Precedents:
 
     Attributes:
         runs: How many runs were looked at.
-        moves: By key of the parameter; one for which there is no pair is left out.
-        chance: How much runs of the same parameters and code differ, their seeds aside; None
-            without any.
+        judgement: What they say of each feature.
     """
 
     runs: int
-    moves: Mapping[str, Moves]
-    chance: Moves | None
+    judgement: Judgement
 
 
 def precedents(
-    store: Store, a: Run, b: Run, params: Sequence[Difference], metric: str
+    store: Store,
+    a: Run,
+    b: Run,
+    metric: str,
+    *,
+    code_of: Callable[[Run, Mapping[str, str]], Hashable] | None = None,
 ) -> Precedents:
     """Return what the newest runs of the experiments of two runs show.
 
-    Only runs that are complete and have the metric count. The pair itself is no evidence.
+    Only runs that are complete and have the metric count, and the two themselves.
 
     Args:
         store: Where the runs are kept.
         a: The first run.
         b: The second run.
-        params: Parameters in which the two differ.
         metric: Key of the metric.
+        code_of: What runs of the same code share, from the run and the hashes of its captured
+            texts; None for its commit and these.
     """
-    has_labels = any(len(run.parameter_sets) > 1 for run in (a, b))
-    known = list(_known(store, (a, b), metric, has_labels=has_labels))
-    here = frozenset({a.uid, b.uid})
-    moves = {}
-    for one in params[:_KEYS_AT_MOST]:
-        found = _moves(one, known, here)
-        if found is not None:
-            moves[one.key] = found
-    return Precedents(len(known), moves, _chance(known, here))
+    look = _Look(store, (a, b), metric, code_of or _code_of)
+    others = [run for run in look.candidates() if run.uid not in {a.uid, b.uid}]
+    seen = [look.observed(run) for run in (a, b, *others)]
+    known = [one for one in seen[2:] if one is not None]
+    if seen[0] is None or seen[1] is None:
+        return Precedents(len(known), Judgement({}, None))
+    features = {feature for one in (*seen[:2], *known) if one for feature in one.features}
+    judgement = judge(
+        [seen[0], seen[1], *known],
+        minor=[one for one in features if is_minor(*one)],
+        seeds=[one for one in features if one[0] == "params" and is_seed(one[1])],
+    )
+    return Precedents(len(known), judgement)
 
 
-def _known(
-    store: Store, runs: Sequence[Run], metric: str, *, has_labels: bool
-) -> Iterator[_Known]:
-    """Yield the runs that may be evidence, newest first."""
-    names = dict.fromkeys(run.experiment_name for run in runs)
-    newest = [
-        run
-        for name in names
-        for run in store.list(name, limit=RUNS_AT_MOST // len(names))
-        if run.status is Status.COMPLETE
-    ]
-    documents = document_hashes(store.database, [run.uid for run in newest])
-    for run in newest:
-        if len(run.parameter_sets) > 1 and not has_labels:
-            continue
-        if any(one.tree is None for one in run.parameter_sets):
-            continue
-        summary = run.metrics.get(metric)
-        if summary is None or not math.isfinite(summary.last):
-            continue
-        values = parameters(run, has_labels=has_labels)
-        identities = {key: identity(value) for key, value in values.items()}
-        whole = 0
-        for item in identities.items():
-            whole ^= hash(item)
-        texts = documents.get(run.uid, {})
-        code = (run.commit, *(texts.get(name) for name in _CODE_TEXTS))
-        yield _Known(run.uid, code, values, identities, whole, summary.last)
+class _Look:
+    """Reads runs as evidence."""
+
+    def __init__(
+        self,
+        store: Store,
+        runs: tuple[Run, Run],
+        metric: str,
+        code_of: Callable[[Run, Mapping[str, str]], Hashable],
+    ) -> None:
+        self._store = store
+        self._runs = runs
+        self._metric = metric
+        self._code_of = code_of
+        self._has_labels = any(len(run.parameter_sets) > 1 for run in runs)
+        self._has_params = any(run.parameter_sets for run in runs)
+        self._packages: dict[str, Mapping[str, Any]] = {}
+        self._texts: dict[str, dict[str, str]] = {}
+
+    def candidates(self) -> Sequence[Run]:
+        """Return the runs that may be evidence, newest first."""
+        names = dict.fromkeys(run.experiment_name for run in self._runs)
+        found = [
+            run
+            for name in names
+            for run in self._store.list(name, limit=RUNS_AT_MOST // len(names))
+            if run.status is Status.COMPLETE
+            and (self._has_labels or len(run.parameter_sets) <= 1)
+            and all(one.tree is not None for one in run.parameter_sets)
+        ]
+        uids = [run.uid for run in (*self._runs, *found)]
+        self._texts = document_hashes(self._store.database, uids)
+        return found
+
+    def observed(self, run: Run) -> Observed | None:
+        """Return a run as evidence; None without the metric."""
+        summary = run.metrics.get(self._metric)
+        if summary is None:
+            return None
+        features: dict[Feature, Hashable] = {}
+        numbers: dict[Feature, float] = {}
+        for section, values in self._sections(run):
+            for key, value in values.items():
+                features[section, key] = identity(value)
+                if type(value) in {int, float} and abs(value) < _LARGEST:
+                    numbers[section, key] = float(value)
+        features[CODE] = self._code_of(run, self._texts.get(run.uid, {}))
+        features["metrics", f"{self._metric}.last_step"] = summary.last_step
+        return Observed(features, numbers, summary.last)
+
+    def _sections(self, run: Run) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        yield "status", {"experiment": run.experiment_name}
+        yield "params", parameters(run, has_labels=self._has_labels)
+        yield "packages", self._packages_of(run)
+        yield "environment", environment(run)
+        yield (
+            "inputs",
+            {one.name: FileContents(one.digest, one.size_bytes) for one in run.inputs},
+        )
+        if not self._has_params and run.cli:
+            yield "command", {"command": run.cli}
+
+    def _packages_of(self, run: Run) -> Mapping[str, Any]:
+        digest = self._texts.get(run.uid, {}).get("packages")
+        if digest is None:
+            return {}
+        if digest not in self._packages:
+            self._packages[digest] = describe_packages(
+                self._store.document(run.uid, "packages") or ""
+            )
+        return self._packages[digest]
 
 
-def _pairs(known: Sequence[_Known], keys: Collection[str], but: frozenset[str]) -> Iterator[Pair]:
-    """Yield pairs of runs that differ in these keys at most."""
-    groups: dict[int, list[_Known]] = defaultdict(list)
-    for run in known:
-        groups[run.without(keys)].append(run)
-    for group in groups.values():
-        yield from (pair for pair in combinations(group, 2) if {one.uid for one in pair} != but)
-
-
-def _chance(known: Sequence[_Known], here: frozenset[str]) -> Moves | None:
-    seeds = {key for run in known for key in run.values if is_seed(key)}
-    pairs = (pair for pair in _pairs(known, seeds, here) if _is_same_code(pair))
-    return _typical(list(islice(pairs, _PAIRS_AT_MOST)))
-
-
-def _is_same_code(pair: Pair) -> bool:
-    return pair[0].code == pair[1].code
-
-
-def _moves(one: Difference, known: Sequence[_Known], here: frozenset[str]) -> Moves | None:
-    """Return how much the metric moved; with its direction, where the values have one."""
-    pairs = [
-        pair
-        for pair in _pairs(known, (one.key,), here)
-        if pair[0].of(one.key) != pair[1].of(one.key)
-    ]
-    # Where parameters stand in the code, each of their values is other code.
-    same_code = list(islice(filter(_is_same_code, pairs), _PAIRS_AT_MOST))
-    return _moves_of(one, same_code or pairs[:_PAIRS_AT_MOST], is_same_code=bool(same_code))
-
-
-def _moves_of(one: Difference, pairs: Sequence[Pair], *, is_same_code: bool) -> Moves | None:
-    # Runs of the very same values tell more than any others.
-    exact = [(sign, pair) for pair in pairs if (sign := _same_step(one, pair))]
-    if exact:
-        signed = median(sign * _moved(pair) for sign, pair in exact)
-        return _typical([pair for _, pair in exact], signed, is_same_code=is_same_code)
-    along = [sign * _moved(pair) for pair in pairs if (sign := _same_way(one, pair))]
-    return _typical(pairs, median(along) if along else None, is_same_code=is_same_code)
-
-
-def _typical(
-    pairs: Sequence[Pair], signed: float | None = None, *, is_same_code: bool = True
-) -> Moves | None:
-    if not pairs:
-        return None
-    typical = median(abs(_moved(pair)) for pair in pairs)
-    return Moves(pairs=len(pairs), typical=typical, signed=signed, is_same_code=is_same_code)
-
-
-def _moved(pair: Pair) -> float:
-    return pair[1].result - pair[0].result
-
-
-def _same_step(one: Difference, pair: Pair) -> int:
-    """Return 1 where a pair has the values of the two runs, -1 the other way round, 0 if not."""
-    step = tuple(map(identity, one.values))
-    theirs = tuple(run.of(one.key) for run in pair)
-    return 1 if theirs == step else -1 if theirs == step[::-1] else 0
-
-
-def _same_way(one: Difference, pair: Pair) -> int:
-    """Return 1 where the number of a pair moves up or down as that of the two runs, else -1.
-
-    Of what has no direction it is 0.
-    """
-    here = _direction(one.values)
-    return here * _direction([run.values.get(one.key) for run in pair])
-
-
-def _direction(values: Sequence[Any]) -> int:
-    """Return 1 where a number grows, -1 where it falls, else 0; NaN does neither."""
-    if not all(type(value) in {int, float} for value in values):
-        return 0
-    old, new = values
-    return int(new > old) - int(new < old)
+def _code_of(run: Run, texts: Mapping[str, str]) -> Hashable:
+    return run.commit, *(texts.get(name) for name in _CODE_TEXTS)

@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Collection, Iterator, Sequence
 
 from runstore.model.causes import Cause, Rule, Setting
-from runstore.model.code_changes import CodeChanges
+from runstore.model.code_changes import CodeChanges, FileChange
+from runstore.model.code_meaning import meaning
 from runstore.model.differences import Difference
 from runstore.model.known_names import is_aside, is_settings, is_source
 
@@ -28,7 +29,7 @@ def code_cause(found: Sequence[Difference], setting: Setting) -> Cause | None:
         if changes.is_known:
             return Cause(Rule.SAME_FILES, shown, "the commits differ, the files in them do not")
         return Cause(Rule.UNREAD_CODE, shown, "what differs in the code cannot be read here")
-    rule, reason = _of_files(paths, setting.commands)
+    rule, reason = _of_files(changes, paths, setting.commands)
     if not changes.is_known and commits is not None:
         reason = f"{reason}; what the commits differ in is not known"
         rule = max(rule, Rule.UNREAD_CODE, key=lambda one: one.weight)
@@ -41,22 +42,57 @@ def _paths(changes: CodeChanges) -> list[str]:
     return [path if changes.is_known else path.removesuffix(".patch") for path in paths]
 
 
-def _of_files(paths: Sequence[str], commands: Sequence[str]) -> tuple[Rule, str]:
+def _of_files(
+    changes: CodeChanges, paths: Sequence[str], commands: Sequence[str]
+) -> tuple[Rule, str]:
     count = "1 file differs" if len(paths) == 1 else f"{len(paths)} files differ"
+    telling = [
+        path
+        for path, one in zip(paths, changes.files, strict=True)
+        if not (changes.is_known and _means_the_same(one))
+    ]
+    if not telling:
+        return (
+            Rule.SAME_MEANING,
+            f"{count} in comments, layout or messages only: {_listed(paths)}",
+        )
+    used = [path for path in telling if _may_be_used(path, changes.reached)]
+    if not used:
+        return (
+            Rule.UNREACHED_FILE,
+            f"{count}, which the program does not import: {_listed(telling)}",
+        )
     words = {word for line in commands for word in _words(line)}
-    called = [path for path in paths if _is_called(path, words)]
+    called = [path for path in used if _is_called(path, words)]
     if called:
         who = "one of them is" if len(called) == 1 else f"{len(called)} of them are"
         if len(paths) == 1:
             who = "it is"
         return Rule.CALLED_FILE, f"{count}, {who} on the command line: {_listed(called)}"
-    for rule, is_such in ((Rule.SOURCE_FILE, is_source), (Rule.SETTINGS_FILE, is_settings)):
-        such = [path for path in paths if is_such(path)]
+    source = Rule.SOURCE_FILE if changes.reached is None else Rule.IMPORTED_FILE
+    for rule, is_such in ((source, is_source), (Rule.SETTINGS_FILE, is_settings)):
+        such = [path for path in used if is_such(path)]
         if such:
             others = [path for path in paths if path not in such]
             return rule, f"{count}: {_listed([*such, *others])}"
     what = "tests or documents" if all(map(is_aside, paths)) else "no source"
     return Rule.OTHER_FILE, f"{count}, {what}: {_listed(paths)}"
+
+
+def _means_the_same(one: FileChange) -> bool:
+    """Tell whether a file has other comments, layout or messages, and nothing else."""
+    if one.before is None or one.after is None or one.old != one.new:
+        return False
+    if one.before.text is None or one.after.text is None:
+        return False
+    if not (one.before.is_exact and one.after.is_exact):
+        return False
+    return meaning(one.path, one.before.text) == meaning(one.path, one.after.text)
+
+
+def _may_be_used(path: str, reached: frozenset[str] | None) -> bool:
+    """Tell whether a program may use a file; only of modules it is known that it does not."""
+    return reached is None or path in reached or not path.endswith((".py", ".ipynb"))
 
 
 def _listed(paths: Sequence[str]) -> str:

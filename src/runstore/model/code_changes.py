@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from runstore.model.file_states import (
     PLAIN_FILE,
@@ -31,6 +31,8 @@ class FileChange:
         removed: Lines that only the first has.
         remark: What the lines do not say, e.g. `binary`; empty for nothing.
         is_exact: Whether the patch turns one file into the other, byte for byte.
+        before: Its contents in the first version; None where it is not there.
+        after: The same in the second.
     """
 
     old: str | None
@@ -40,6 +42,8 @@ class FileChange:
     removed: int = 0
     remark: str = ""
     is_exact: bool = True
+    before: FileState | None = field(default=None, repr=False, compare=False)
+    after: FileState | None = field(default=None, repr=False, compare=False)
 
     @property
     def kind(self) -> str:
@@ -70,11 +74,13 @@ class CodeChanges:
         remarks: Sentences about what could not be compared, or not as code.
         is_known: Whether the code of both could be read; False where at most the captured changes
             were compared.
+        reached: Files that the program may use; None if that cannot be told.
     """
 
     files: tuple[FileChange, ...] = ()
     remarks: tuple[str, ...] = ()
     is_known: bool = True
+    reached: frozenset[str] | None = None
 
 
 def changes_between(old: Version, new: Version) -> tuple[FileChange, ...]:
@@ -111,6 +117,12 @@ def change(
         before: What it was; None where it was not.
         after: What it is; None where it is not.
     """
+    return replace(_change(old, new, before, after), before=before, after=after)
+
+
+def _change(
+    old: str | None, new: str | None, before: FileState | None, after: FileState | None
+) -> FileChange:
     both = [one for one in (before, after) if one is not None]
     head = "".join(f"{line}\n" for line in _header(old, new, before, after))
     remark = "; ".join(dict.fromkeys(one.remark for one in both if one.remark))

@@ -5,16 +5,23 @@ Duration, metrics and artifacts are results themselves; tags and notes are writt
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from runstore.model.causes import Cause, Moves, Rule, Setting
+from runstore.model.causes import Cause, Rule, Setting
 from runstore.model.code_causes import code_cause
 from runstore.model.differences import MISSING, SECTIONS, Difference, FileContents, Unknown
-from runstore.model.known_names import is_cosmetic, is_seed
+from runstore.model.judging import Evidence, Repeats
+from runstore.model.known_names import is_cosmetic, is_length, is_likely, is_seed
+from runstore.model.renamed_parameters import renamed
 from runstore.model.surroundings import environment_cause, package_cause
 
 _SAME_AS_HERE, _HALF_AS_HERE, _HARDLY = 1.0, 0.5, 0.1  # of the change that is to be explained
+_SAME_CURVE, _OTHER_CURVE = 0.3, 0.7  # of the change, apart at the last step that both have
+_PAIRS_ENOUGH = 6  # of four runs
 _HARDLY_COUNTS = 5  # a weight
+_SHOWN_AS_WELL = 35.0  # points at which a second cause that is shown stops
+_HUGE = 1e300
 _CHANCE = "chance"
 # The command line says the seed, most often; chance is what a seed is about.
 _BESIDE_A_SEED = frozenset({"command", _CHANCE})
@@ -28,11 +35,23 @@ def ranked(found: Sequence[Difference], setting: Setting) -> tuple[Cause, ...]:
         found: What differs between two runs.
         setting: What else is known.
     """
-    return tuple(sorted(_alone(list(_causes(found, setting))), key=_rank))
+    causes = [_with_evidence(one, setting) for one in _causes(found, setting)]
+    return tuple(sorted(_alone(_one_shown(causes, setting)), key=_rank))
 
 
 def _causes(found: Sequence[Difference], setting: Setting) -> Iterator[Cause]:
+    names = renamed([one for one in found if one.section == "params"])
+    gone = {key for pair in names for key in pair}
+    for old, new in names:
+        value = next(one.values[0] for one in found if (one.section, one.key) == ("params", old))
+        yield Cause(
+            Rule.RENAMED,
+            Difference("params", f"{old} → {new}", (value, value)),
+            "the same value under another name",
+        )
     for one in found:
+        if one.section == "params" and one.key in gone:
+            continue
         cause = _of_section(one, found, setting)
         if cause is not None:
             yield cause
@@ -52,8 +71,20 @@ def _of_section(one: Difference, found: Sequence[Difference], setting: Setting) 
     return None
 
 
-def _rank(one: Cause) -> tuple[int, int, str]:
-    return -one.weight, _ORDER.get(one.difference.section, -1), one.difference.key
+def _rank(one: Cause) -> tuple[int, float, int, str]:
+    section = one.difference.section
+    return -one.weight, -_size(one.difference), _ORDER.get(section, -1), one.difference.key
+
+
+def _size(one: Difference) -> float:
+    """Return how far apart the numbers of a parameter are, for an order of equal weights."""
+    numbers = [one for one in one.values if type(one) in {int, float}]
+    if one.section != "params" or len(numbers) < len(one.values) or not numbers:
+        return 0.0
+    old, new = (abs(float(value)) if abs(value) < _HUGE else _HUGE for value in numbers)
+    if old == new:
+        return 0.0
+    return abs(math.log10((max(old, new) or 1) / min(old, new))) if min(old, new) > 0 else 1.0
 
 
 def _alone(causes: list[Cause]) -> list[Cause]:
@@ -79,41 +110,104 @@ def _is_of_seed(one: Difference) -> bool:
     return one.section == "params" and is_seed(one.key)
 
 
+# What other runs say
+
+
+def _with_evidence(one: Cause, setting: Setting) -> Cause:
+    evidence = _evidence_of(one, setting)
+    if evidence is None or setting.change is None:
+        return one
+    rule = Rule.SHOWN if evidence.is_shown else one.rule
+    told = _told(evidence, setting.change, str(setting.metric))
+    return Cause(rule, one.difference, f"{one.reason}; {told}", evidence.points)
+
+
+def _evidence_of(one: Cause, setting: Setting) -> Evidence | None:
+    about = one.difference
+    if about.section in {_CHANCE, "metrics"} or _is_of_seed(about):
+        return None  # judged by how much repeats differ, and by the curves
+    key = about.key if about.section not in {"code", "command"} else about.section
+    return setting.judgement.evidence.get((about.section, key))
+
+
+def _told(evidence: Evidence, change: float, metric: str) -> str:
+    count = "1 other pair of runs differs"
+    if evidence.pairs > 1:
+        count = f"{evidence.pairs} other pairs of runs differ"
+    moved = f"{metric} moved by {abs(evidence.typical * change):.3g} there"
+    if not math.isfinite(change):
+        moved = f"{metric} moved there" if evidence.typical else f"{metric} did not move there"
+    return f"{count} in it{_BY_KIND[evidence.kind].format(moved=moved)}"
+
+
+_BY_KIND = {
+    "alone": " and in nothing else that counts, and {moved}",
+    "values": " alone, with other values, and {moved}",
+    "others": " and in more, and {moved}",
+    "still": ", and {moved}: hardly, compared with here",
+    "away": " alone, and {moved}, the other way",
+}
+
+
+def _one_shown(causes: list[Cause], setting: Setting) -> list[Cause]:
+    """Let the cause stay shown that moved the metric most nearly as much as here."""
+    shown = [one for one in causes if one.rule is Rule.SHOWN]
+    if len(shown) <= 1:
+        return causes
+    best = min(shown, key=lambda one: abs(_typical(one, setting) - 1))
+    return [
+        Cause(Rule.PARAMETER, one.difference, one.reason, min(one.points, _SHOWN_AS_WELL))
+        if one in shown and one is not best
+        else one
+        for one in causes
+    ]
+
+
+def _typical(one: Cause, setting: Setting) -> float:
+    evidence = _evidence_of(one, setting)
+    return evidence.typical if evidence else math.inf
+
+
 # Status and parameters
 
 
-def _status(one: Difference) -> Cause | None:
-    if one.key == "status":
-        return Cause(Rule.STATUS, one, "a run that ended early has another result")
+def _status(one: Difference, setting: Setting) -> Cause | None:
     if one.key == "experiment":
         return Cause(Rule.EXPERIMENT, one, "they are runs of two experiments")
-    return None
+    if one.key != "status":
+        return None
+    if setting.steps is not None and setting.steps[0] == setting.steps[1]:
+        return Cause(Rule.STATUS_LATE, one, "both logged the metric up to the same step")
+    if setting.apart is not None and setting.apart <= _SAME_CURVE:
+        return Cause(Rule.STATUS_EARLY, one, "the metric was the same until one of them ended")
+    if setting.apart is not None and setting.apart >= _OTHER_CURVE:
+        return Cause(Rule.STATUS_LATE, one, "the metric differs before one of them ended")
+    return Cause(Rule.STATUS, one, "a run that ended early has another result")
 
 
 def _param(one: Difference, setting: Setting) -> Cause:
     if one.key.endswith(("(set)", "(file)")):
         return Cause(Rule.SET_NAME, one, "what parameters are called, not what they are")
-    moves = setting.moves.get(one.key)
-    if moves is not None and setting.change:
-        rule, why = _shown_elsewhere(moves, setting.change, str(setting.metric))
-        return Cause(rule, one, why)
+    if is_seed(one.key):
+        return _seed(one, setting)
+    if is_length(one.key) and setting.apart is not None and setting.apart <= _SAME_CURVE:
+        return Cause(Rule.LENGTH, one, "the metric was the same until one of them ended")
     rule, why = _unproven(one)
-    nothing_else = "; no other runs differ in this parameter only" if setting.change else ""
-    return Cause(rule, one, f"{why}{nothing_else}")
+    return Cause(rule, one, why)
 
 
 def _unproven(one: Difference) -> tuple[Rule, str]:
-    if is_seed(one.key):
-        return Rule.SEED, "a seed: it moves a result by chance"
     if is_cosmetic(one.key):
         return Rule.COSMETIC, "its name says that it is about logging, names or speed"
     if _is_same_number(one.values):
         return Rule.NUMBER_TYPE, "the same number of another type"
     if one.key.endswith("(hash)"):
         return Rule.PARAMETER, "a parameter set of which only the hash is known"
-    if MISSING in one.values:
-        return Rule.PARAMETER, "a parameter that only one of them has"
-    return Rule.PARAMETER, "a parameter"
+    rule = Rule.LIKELY_PARAMETER if is_likely(one.key) else Rule.PARAMETER
+    return (
+        rule,
+        "a parameter that only one of them has" if MISSING in one.values else "a parameter",
+    )
 
 
 def _is_same_number(values: Sequence[object]) -> bool:
@@ -121,21 +215,25 @@ def _is_same_number(values: Sequence[object]) -> bool:
     return is_numbers and all(value == values[0] for value in values)
 
 
-def _shown_elsewhere(moves: Moves, change: float, metric: str) -> tuple[Rule, str]:
-    """Return what pairs of other runs say of a parameter."""
-    who = "1 other pair of runs differs"
-    if moves.pairs > 1:
-        who = f"{moves.pairs} other pairs of runs differ"
-    where = "no other parameter" if moves.is_same_code else "no other parameter, though in code"
-    told = f"{who} in {where}, and {metric} moved by {moves.typical:.3g} there"
-    share = moves.typical / abs(change)
-    if share < _HARDLY:
-        return Rule.MOVED_HARDLY, f"{told}: hardly, compared with here"
-    if share < _HALF_AS_HERE:
-        return Rule.MOVED_LESS, f"{told}: less than half as much as here"
-    if moves.signed is not None and moves.signed * change < 0:
-        return Rule.MOVED_OTHER_WAY, f"{told}: at least half as much as here, but the other way"
-    return Rule.MOVED_AS_MUCH, f"{told}: at least half as much as here"
+def _seed(one: Difference, setting: Setting) -> Cause:
+    repeats = setting.judgement.chance
+    if repeats is None or setting.change is None:
+        return Cause(Rule.SEED, one, "a seed: it moves a result by chance")
+    told = f"a seed: {_repeats_text(repeats, setting)}"
+    if repeats.typical >= _SAME_AS_HERE and repeats.pairs >= _PAIRS_ENOUGH:
+        return Cause(Rule.SEED_CHANCE, one, f"{told}: as much as here or more")
+    if repeats.typical >= _HALF_AS_HERE:
+        return Cause(Rule.SEED_HALF, one, f"{told}: at least half as much as here")
+    if repeats.typical >= _HARDLY:
+        return Cause(Rule.SEED, one, f"{told}: less than half as much as here")
+    return Cause(Rule.SEED_HARDLY, one, f"{told}: hardly, compared with here")
+
+
+def _repeats_text(repeats: Repeats, setting: Setting) -> str:
+    pairs = f"{repeats.pairs} pair{'' if repeats.pairs == 1 else 's'}"
+    change = abs(setting.change or 0)
+    by = f"by {repeats.typical * change:.3g} in" if math.isfinite(change) else "in"
+    return f"runs of the same parameters, seeds aside, differ {by} {setting.metric} ({pairs})"
 
 
 # Data and command
@@ -177,11 +275,11 @@ def _command(one: Difference, setting: Setting) -> Cause:
 
 
 _ALONE: Mapping[str, Callable[[Difference], Cause | None]] = {
-    "status": _status,
     "packages": package_cause,
     "environment": environment_cause,
 }
-_IN_SETTING: Mapping[str, Callable[[Difference, Setting], Cause]] = {
+_IN_SETTING: Mapping[str, Callable[[Difference, Setting], Cause | None]] = {
+    "status": _status,
     "params": _param,
     "command": _command,
 }
@@ -191,18 +289,12 @@ _IN_SETTING: Mapping[str, Callable[[Difference, Setting], Cause]] = {
 
 
 def _chance(setting: Setting) -> Cause | None:
-    if setting.chance is None or not setting.change:
+    repeats = setting.judgement.chance
+    if repeats is None or not setting.change or repeats.typical < _HALF_AS_HERE:
         return None
-    share = setting.chance.typical / abs(setting.change)
-    if share < _HALF_AS_HERE:
-        return None
-    pairs = f"{setting.chance.pairs} pair{'' if setting.chance.pairs == 1 else 's'}"
-    told = (
-        f"runs of the same parameters, seeds aside, differ by {setting.chance.typical:.3g} in"
-        f" {setting.metric} ({pairs})"
-    )
+    told = _repeats_text(repeats, setting)
     about = Difference(_CHANCE, _CHANCE, ())
-    if share < _SAME_AS_HERE:
+    if repeats.typical < _SAME_AS_HERE or repeats.pairs < _PAIRS_ENOUGH:
         return Cause(Rule.CHANCE_HALF, about, f"{told}: at least half as much as here")
     return Cause(Rule.CHANCE, about, f"{told}: as much as here or more")
 
@@ -211,7 +303,15 @@ def _last_step(setting: Setting) -> Cause | None:
     if setting.steps is None or setting.steps[0] == setting.steps[1]:
         return None
     about = Difference("metrics", f"{setting.metric}.last_step", setting.steps)
-    return Cause(Rule.LAST_STEP, about, "one of them logged the metric for longer")
+    longer = "one of them logged the metric for longer"
+    if setting.apart is None:
+        return Cause(Rule.LAST_STEP, about, longer)
+    share = f"at the last step of both it differs by {setting.apart:.0%} of what it does here"
+    if setting.apart <= _SAME_CURVE:
+        return Cause(Rule.LAST_STEP_SAME, about, f"{longer}; {share}")
+    if setting.apart >= _OTHER_CURVE:
+        return Cause(Rule.LAST_STEP_OTHER, about, f"{longer}, but {share}")
+    return Cause(Rule.LAST_STEP, about, f"{longer}; {share}")
 
 
 def most_changed(found: Sequence[Difference]) -> Difference | None:

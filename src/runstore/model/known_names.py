@@ -5,6 +5,25 @@ from __future__ import annotations
 import re
 
 SEEDS = frozenset({"seed", "seeds", "rng", "random_state", "randomstate"})
+# Parameters that move most results.
+LIKELY = frozenset(
+    {
+        "lr", "learning_rate", "batch_size", "bs", "epochs", "n_epochs", "optimizer", "optim",
+        "model", "arch", "architecture", "backbone", "dropout", "weight_decay", "wd", "momentum",
+        "hidden", "hidden_size", "hidden_dim", "width", "depth", "layers", "num_layers",
+        "n_layers", "loss", "activation", "scheduler", "warmup", "alpha", "c", "gamma",
+        "max_depth", "n_estimators", "kernel", "augment", "augmentation", "precision", "fp16",
+        "amp",
+    }
+)  # fmt: skip
+# Parameters that say how long a run goes on.
+LENGTHS = frozenset(
+    {
+        "epochs", "n_epochs", "num_epochs", "num_train_epochs", "max_epochs", "steps", "n_steps",
+        "num_steps", "max_steps", "total_steps", "iterations", "n_iter", "max_iter", "iters",
+        "patience", "early_stopping", "max_time", "budget", "rounds", "num_boost_round",
+    }
+)  # fmt: skip
 COSMETIC = frozenset(
     {
         # what a run is called, and what is said of it
@@ -48,6 +67,16 @@ def is_seed(key: str) -> bool:
 def is_cosmetic(key: str) -> bool:
     """Tell whether the name of a parameter says that it moves no result."""
     return _last_name(key) in COSMETIC
+
+
+def is_likely(key: str) -> bool:
+    """Tell whether the name of a parameter says that it moves most results."""
+    return _last_name(key) in LIKELY
+
+
+def is_length(key: str) -> bool:
+    """Tell whether the name of a parameter says how long a run goes on."""
+    return _last_name(key) in LENGTHS
 
 
 def _last_name(key: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from runstore.model.causes import Cause, Rule
 from runstore.model.differences import MISSING, Difference
-from runstore.model.known_names import is_computing
+from runstore.model.known_names import is_computing, is_cosmetic
 
 # By how versions differ: the rule of a package that computes, and that of any other.
 _PACKAGES: Mapping[str, tuple[Rule, Rule]] = {
@@ -32,6 +32,19 @@ _FACTS = (
     ("scheduler.", Rule.HOST, "it rarely changes a result"),
     ("", Rule.ENVIRONMENT, "it rarely changes a result"),
 )
+
+
+_MINOR_FACTS = (
+    "git.root", "host.cpu_count", "host.cpu_usable", "host.memory", "host.name", "host.platform",
+    "python.executable", "python.prefix", "scheduler.",
+)  # fmt: skip
+
+
+def is_minor(section: str, key: str) -> bool:
+    """Tell whether a feature hardly moves a result, so that pairs of runs may differ in it."""
+    if section == "params":
+        return is_cosmetic(key)
+    return section == "environment" and key.startswith(_MINOR_FACTS)
 
 
 def package_cause(one: Difference) -> Cause:

@@ -1,0 +1,373 @@
+"""What other runs say about each thing in which two runs differ: pairs of runs as evidence.
+
+Each pair of runs differs in some features, and its result moved or did not. A pair that differs in
+one feature alone and moved as the two runs in question did implicates that feature; a pair that
+differs in it and did not move clears it, whatever else it differs in. A pair that differs in all
+that the two runs differ in says nothing of any of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import median
+
+Feature = tuple[str, str]
+"""Section and key of a difference."""
+
+_FORWARD, _BACKWARD = (0, 1), (1, 0)  # how the two runs in question are labelled
+_POINTS = 12.0  # of a weight, for a factor e in likelihood
+_MOST_POINTS = 60.0
+_SHARE_MOVED, _SHARE_STILL = 0.5, 0.2
+_NOISE_AT_LEAST = 0.12
+_PAIRS_OF_CHANCE = 5_000
+_PAIRS_TRUSTED = 6  # of which other things differ as well
+_RARELY = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One run as evidence.
+
+    Attributes:
+        features: What it was made of; equal values are equal here.
+        numbers: Those of them that are numbers.
+        result: The value of the metric; NaN and infinity count.
+    """
+
+    features: Mapping[Feature, Hashable]
+    numbers: Mapping[Feature, float]
+    result: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What other runs say about one feature.
+
+    Attributes:
+        points: What is added to the weight of its rule, or taken off.
+        pairs: How many pairs of runs told most of it.
+        typical: How much the metric moved within them, as a share of what is to be explained.
+        kind: `alone` if they differ in nothing else, `values` if so with other values, `others`
+            if they differ in more, `still` if the metric did not move, `away` if it moved the
+            other way.
+        is_shown: Whether pairs of the same values, alike in everything else, moved as much.
+    """
+
+    points: float
+    pairs: int
+    typical: float
+    kind: str
+    is_shown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """How much runs differ that are alike in all but seeds.
+
+    Attributes:
+        pairs: How many pairs.
+        typical: The median of how much they differ, as a share of what is to be explained.
+    """
+
+    pairs: int
+    typical: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What other runs say.
+
+    Attributes:
+        evidence: By feature; one of which they say nothing is left out.
+        chance: Pairs of runs that are alike in all but seeds; None without any.
+    """
+
+    evidence: Mapping[Feature, Evidence]
+    chance: Repeats | None
+
+
+def judge(
+    runs: Sequence[Observed], *, minor: Collection[Feature], seeds: Collection[Feature]
+) -> Judgement:
+    """Return what runs say about the features in which the first two differ.
+
+    Args:
+        runs: The two runs in question, and others.
+        minor: Features that hardly move any result.
+        seeds: Features that move results by chance alone.
+    """
+    return _Judge(runs, frozenset(minor), frozenset(seeds)).judgement()
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two runs: the bundles in which they differ, and how far the result moved."""
+
+    first: int
+    second: int
+    bundles: frozenset[int]
+    moved: float
+
+
+class _Judge:
+    """Bundles of features, and the pairs of runs that differ in them.
+
+    Features that change together in all runs cannot be told apart and are one bundle.
+    """
+
+    def __init__(
+        self, runs: Sequence[Observed], minor: frozenset[Feature], seeds: frozenset[Feature]
+    ) -> None:
+        self._runs = runs
+        self._minor_features = minor
+        self._columns: list[tuple[int, ...]] = []
+        self._members: list[list[Feature]] = []
+        places: dict[tuple[int, ...], int] = {}
+        for feature in dict.fromkeys(one for run in runs for one in run.features):
+            pattern = _pattern([run.features.get(feature) for run in runs])
+            if max(pattern) == 0:
+                continue
+            if feature in seeds:
+                pattern = (-1, *pattern)  # never in a bundle with anything else
+            if pattern not in places:
+                places[pattern] = len(self._columns)
+                self._columns.append(pattern[-len(runs) :])
+                self._members.append([])
+            self._members[places[pattern]].append(feature)
+        numbered = list(enumerate(self._members))
+        self._seeds = frozenset(n for n, some in numbered if seeds.issuperset(some))
+        self._minor = frozenset(n for n, some in numbered if minor.issuperset(some))
+        self._asked = frozenset(n for n, one in enumerate(self._columns) if one[0] != one[1])
+        self._pairs = [
+            self._pair(*places)
+            for places in combinations(range(len(runs)), 2)
+            if places != _FORWARD
+        ]
+        counting = [
+            n for n in range(len(self._columns)) if n not in self._seeds and n not in self._minor
+        ]
+        alike = [[self._columns[n][place] for n in counting] for place in range(len(runs))]
+        self._like = [(alike[0] == one, alike[1] == one) for one in alike]
+        self._chance = self._repeats()
+        self._noise = min(1.0, max(_NOISE_AT_LEAST, self._chance.typical if self._chance else 0))
+
+    def judgement(self) -> Judgement:
+        still = {one for one in self._asked if self._is_still(one)}
+        movers = {n for n in range(len(self._columns)) if self._moves_alone(n)}
+        found: dict[Feature, Evidence] = {}
+        for one in self._asked:
+            evidence = self._evidence(one, still, movers)
+            if evidence is not None:
+                found.update(dict.fromkeys(self._members[one], evidence))
+        return Judgement(found, self._chance)
+
+    # Pairs
+
+    def _pair(self, first: int, second: int) -> _Pair:
+        bundles = frozenset(
+            n for n, column in enumerate(self._columns) if column[first] != column[second]
+        )
+        return _Pair(first, second, bundles, self._moved(first, second))
+
+    def _moved(self, first: int, second: int) -> float:
+        """Return how far the result moved, as a share of what it did between the two in question.
+
+        One that is no number is as far from numbers as another one is.
+        """
+        old, new, a, b = (self._runs[n].result for n in (first, second, 0, 1))
+        if _kind(old) == _kind(new) and (old != old or math.isinf(old)):  # noqa: PLR0124 - NaN
+            return 0.0
+        if math.isfinite(a) and math.isfinite(b):
+            return (new - old) / (b - a) if math.isfinite(old) and math.isfinite(new) else 2.0
+        if _kind(old) == _kind(new):
+            return 0.0
+        forward, here = (_kind(old), _kind(new)), (_kind(a), _kind(b))
+        return 1.0 if forward == here else -1.0 if forward == here[::-1] else 2.0
+
+    def _sign(self, bundle: int, pair: _Pair) -> int:
+        """Return 1 for a pair that goes the way of the two in question, -1 for the other, else 0.
+
+        That is from the one value to the other, or for numbers up or down as they do.
+        """
+        labels = (self._columns[bundle][pair.first], self._columns[bundle][pair.second])
+        if labels in {_FORWARD, _BACKWARD}:
+            return 1 if labels == _FORWARD else -1
+        for feature in self._members[bundle]:
+            here = self._step(feature, 0, 1)
+            there = self._step(feature, pair.first, pair.second)
+            if here * there:
+                return here * there
+        return 0
+
+    def _step(self, feature: Feature, first: int, second: int) -> int:
+        old, new = (self._runs[n].numbers.get(feature, math.nan) for n in (first, second))
+        return int(new > old) - int(new < old)
+
+    def _is_repeat(self, pair: _Pair) -> bool:
+        """Tell whether a pair is the one in question again, which moved as it did: no news."""
+        first, second = self._like[pair.first], self._like[pair.second]
+        again = (first[0] and second[1]) or (first[1] and second[0])
+        return again and abs(pair.moved) >= max(_SHARE_STILL, self._noise)
+
+    def _is_exact(self, bundle: int, pair: _Pair) -> bool:
+        column = self._columns[bundle]
+        return {column[pair.first], column[pair.second]} == {0, 1}
+
+    def _core(self, pair: _Pair) -> frozenset[int]:
+        """Return what a pair differs in and what may move its result by more than chance."""
+        rest = pair.bundles - self._seeds
+        return (rest - self._minor) or rest
+
+    def _repeats(self) -> Repeats | None:
+        aside = self._seeds | self._minor
+        moved = [abs(one.moved) for one in self._pairs if not (one.bundles - aside)]
+        moved = moved[:_PAIRS_OF_CHANCE]
+        return Repeats(len(moved), median(moved)) if moved else None
+
+    # Bundles
+
+    def _is_still(self, bundle: int) -> bool:
+        """Tell whether pairs with the two values, and more, did not move."""
+        moved = [
+            abs(one.moved)
+            for one in self._pairs
+            if bundle in one.bundles and self._is_exact(bundle, one)
+        ]
+        quiet = sum(one < max(_SHARE_STILL, self._noise) for one in moved)
+        return quiet > len(moved) / 2
+
+    def _is_single(self, bundle: int) -> bool:
+        """Tell whether a bundle is one feature, apart from what hardly moves anything."""
+        return len(set(self._members[bundle]) - self._minor_features) <= 1
+
+    def _moves_alone(self, bundle: int) -> bool:
+        moved = [abs(one.moved) for one in self._pairs if self._core(one) == {bundle}]
+        return bool(moved) and median(moved) >= _SHARE_MOVED
+
+    def _evidence(self, bundle: int, still: set[int], movers: set[int]) -> Evidence | None:
+        groups: dict[tuple[frozenset[int], bool], list[_Pair]] = defaultdict(list)
+        mixed: list[_Pair] = []
+        for pair in self._pairs:
+            if bundle not in pair.bundles or self._is_repeat(pair):
+                continue
+            core, exact = self._core(pair) - (still - {bundle}), self._is_exact(bundle, pair)
+            if core - {bundle} - self._asked:
+                mixed += [pair] if exact else []
+            else:
+                groups[core, exact].append(pair)
+        found = [
+            one
+            for (core, exact), pairs in groups.items()
+            if (one := self._of_group(bundle, core, pairs, movers, exact=exact)) is not None
+        ]
+        found += self._of_mixed(bundle, mixed)
+        if not found:
+            return None
+        points = max(-_MOST_POINTS, min(_MOST_POINTS, _damped([one.points for one in found])))
+        telling = max(found, key=lambda one: (one.points > 0) == (points > 0) and abs(one.points))
+        is_shown = points > 0 and any(one.is_shown for one in found)
+        return Evidence(points, telling.pairs, telling.typical, telling.kind, is_shown)
+
+    def _of_mixed(self, bundle: int, pairs: Sequence[_Pair]) -> Iterator[Evidence]:
+        """Yield what pairs say that differ in more than the two in question do.
+
+        One such pair says little; but the result moves more often within pairs that differ in the
+        cause than within the rest.
+        """
+        if not pairs:
+            return
+        rest = [one for one in self._pairs if bundle not in one.bundles and one.bundles]
+        moved, others = self._share_moved(pairs), self._share_moved(rest)
+        trust = min(1.0, len(pairs) / _PAIRS_TRUSTED)
+        if rest:
+            likely = math.log((moved + _RARELY) / (others + _RARELY)) * trust
+        else:
+            likely = 0.0 if moved else -trust
+        typical = median(abs(one.moved) for one in pairs)
+        kind = "others" if likely > 0 else "still"
+        yield Evidence(_POINTS * likely, len(pairs), typical, kind)
+
+    def _share_moved(self, pairs: Sequence[_Pair]) -> float:
+        least = max(_SHARE_STILL, self._noise)
+        return sum(abs(one.moved) >= least for one in pairs) / len(pairs) if pairs else 0.0
+
+    def _of_group(
+        self,
+        bundle: int,
+        core: frozenset[int],
+        pairs: Sequence[_Pair],
+        movers: set[int],
+        *,
+        exact: bool,
+    ) -> Evidence | None:
+        signed = [self._sign(bundle, one) * one.moved for one in pairs]
+        if not exact and not all(self._sign(bundle, one) for one in pairs):
+            signed = [abs(one.moved) for one in pairs]
+        typical = median(signed)
+        has_moved = abs(typical) >= max(_SHARE_STILL, self._noise)
+        others = core - {bundle}
+        asked = self._asked - self._minor - self._seeds
+        is_whole = core >= asked and (len(asked) > 1 or not all(map(self._is_single, asked)))
+        if has_moved and (is_whole or others & movers):
+            return None  # any of it may have moved it, or something else is known to
+        trust = 1.0 if exact else 0.5
+        if others and has_moved:
+            trust *= 0.6 / len(others)
+        likely = _log_likelihood(typical, self._noise) * trust
+        kind = "alone" if exact else "values"
+        if not has_moved:
+            kind = "still"
+        elif others:
+            kind = "others"
+        elif typical < 0:
+            kind = "away"
+        is_alike = any(one.bundles <= {bundle} | self._seeds for one in pairs)
+        return Evidence(
+            _POINTS * likely * min(2.0, 1 + 0.35 * math.log(len(pairs))),
+            len(pairs),
+            typical,
+            kind,
+            is_shown=exact
+            and is_alike
+            and self._is_single(bundle)
+            and not others
+            and typical >= _SHARE_MOVED
+            and self._noise < _SHARE_MOVED,
+        )
+
+
+def _pattern(values: Iterable[Hashable]) -> tuple[int, ...]:
+    """Return values as numbers, each the first time it comes the next one."""
+    labels: dict[Hashable, int] = {}
+    return tuple(labels.setdefault(one, len(labels)) for one in values)
+
+
+def _kind(value: float) -> str:
+    return "number" if math.isfinite(value) else str(value)
+
+
+def _damped(points: Sequence[float]) -> float:
+    """Return the sum of what groups say, each further one counted for less: they share runs."""
+    ordered = sorted(points, key=abs, reverse=True)
+    return sum(one / (1 + place / 2) for place, one in enumerate(ordered))
+
+
+def _log_likelihood(moved: float, noise: float) -> float:
+    """Return how much likelier a move is if the feature is the cause than if it is none.
+
+    A cause moves the result about as much elsewhere, what is none moves it by chance; and with
+    both, anything may happen now and then.
+    """
+    moved = min(moved, 1.2)  # more than that explains it as well
+    anything = 0.02
+    cause = 0.85 * _bell(moved - 1, max(0.4, noise)) + 0.05 * _bell(moved, noise) + anything
+    none = 0.93 * _bell(moved, noise) + anything
+    return math.log(cause / none)
+
+
+def _bell(distance: float, width: float) -> float:
+    return math.exp(-0.5 * (distance / width) ** 2) / (width * math.sqrt(2 * math.pi))

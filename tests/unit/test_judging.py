@@ -1,0 +1,119 @@
+"""Pairs of runs as evidence: what implicates a difference, what clears it, what says nothing."""
+
+import math
+
+import pytest
+
+from runstore.model.judging import Observed, judge
+
+LR, DATA, CODE, SEED, OUT = (
+    ("params", "lr"), ("inputs", "d"), ("code", "code"), ("params", "seed"), ("params", "out"),
+)  # fmt: skip
+KEYS = (LR, DATA, CODE, SEED, OUT)
+A = ("1", "x", "c", "0", "o", 0.9)
+B = ("2", "y", "k", "0", "p", 0.5)
+
+
+def judged(*others, a=A, b=B):
+    runs = [
+        Observed(
+            dict(zip(KEYS, one, strict=False)), {LR: float(one[0]), SEED: float(one[3])}, one[-1]
+        )
+        for one in (a, b, *others)
+    ]
+    return judge(runs, minor=[OUT], seeds=[SEED])
+
+
+def points(*others, **runs):
+    return {key: one.points for key, one in judged(*others, **runs).evidence.items()}
+
+
+def test_a_pair_that_differs_in_one_thing_alone_shows_it():
+    found = judged(("2", "x", "c", "0", "o", 0.5)).evidence
+
+    assert found[LR].is_shown
+    assert found[LR].points > 0
+    assert all(one not in found or found[one].points <= 0 for one in (DATA, CODE))
+
+
+def test_a_pair_that_did_not_move_clears_all_in_which_it_differs():
+    found = points(("1", "y", "k", "0", "o", 0.9))
+
+    assert found[DATA] < 0
+    assert found[CODE] < 0
+    assert found[LR] > 0
+
+
+@pytest.mark.parametrize("other", [A, B, (*A[:4], "z", 0.9), (*A[:3], "7", "o", 0.9)])
+def test_a_repeat_of_either_run_is_no_evidence(other):
+    assert not {LR, DATA, CODE} & points(other).keys()
+
+
+def test_a_pair_that_differs_in_everything_else_too_shows_nothing():
+    found = judged(("2", "x", "k", "0", "o", 0.5)).evidence
+
+    assert not any(one.is_shown for one in found.values())
+
+
+def test_chance_is_how_much_runs_differ_that_are_alike():
+    found = judged((*A[:3], "1", "o", 0.5), (*A[:3], "2", "o", 0.1))
+
+    assert found.chance.pairs == 3
+    assert found.chance.typical == pytest.approx(1.0)
+    assert not any(one.is_shown for one in found.evidence.values())
+
+
+def test_within_noise_nothing_is_shown():
+    noisy = [(*A[:3], str(seed), "o", 0.9 - 0.3 * (seed % 2)) for seed in range(1, 5)]
+
+    found = judged(*noisy, ("2", "x", "c", "0", "o", 0.5))
+
+    assert not any(one.is_shown for one in found.evidence.values())
+
+
+def test_nan_is_evidence():
+    nan = math.nan
+    b = (*B[:-1], nan)
+
+    shown = judged(("2", "x", "c", "0", "o", nan), b=b).evidence
+    cleared = points(("2", "x", "c", "0", "o", 0.9), b=b)
+
+    assert shown[LR].is_shown
+    assert cleared[LR] < 0
+
+
+@pytest.mark.parametrize("ends", [(math.nan, math.nan), (math.inf, -math.inf), (math.inf, 1.0)])
+def test_results_that_are_no_numbers_are_no_trouble(ends):
+    a, b = (*A[:-1], ends[0]), (*B[:-1], ends[1])
+
+    found = judged(
+        ("2", "x", "c", "0", "o", math.inf), ("1", "y", "c", "0", "o", -1e308), a=a, b=b
+    )
+
+    assert all(math.isfinite(one.points) for one in found.evidence.values())
+
+
+def test_things_that_always_change_together_are_not_told_apart():
+    together = ("2", "x", "k", "0", "o", 0.5)
+    found = judged(together, ("1", "x", "c", "5", "o", 0.9)).evidence
+
+    assert found[LR] == found[CODE]
+    assert not found[LR].is_shown
+    assert found[LR].points > 0
+
+
+def test_the_way_of_numbers_counts():
+    """Where a larger value moved the metric up, it is no cause of a fall."""
+    up = judged(("3", "x", "c", "0", "o", 1.3)).evidence[LR]
+    down = judged(("3", "x", "c", "0", "o", 0.5)).evidence[LR]
+
+    assert up.kind == "away"
+    assert down.points > max(0, up.points)
+
+
+def test_what_is_cleared_stands_in_nobody_s_way():
+    """Data that moved nothing does not keep a pair that differs in data and lr from telling."""
+    found = judged(("1", "y", "c", "0", "o", 0.9), ("2", "y", "c", "0", "o", 0.5)).evidence
+
+    assert found[LR].is_shown
+    assert found[DATA].points < 0
