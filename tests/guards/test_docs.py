@@ -167,7 +167,8 @@ def test_every_name_that_why_goes_by_is_documented():
 
     page = (DOCS / "concepts" / "why-ranking.md").read_text(encoding="utf-8")
     lists = (
-        known_names.SEEDS, known_names.COSMETIC, known_names.COMPUTING,
+        known_names.SEEDS, known_names.COSMETIC, known_names.COMPUTING, known_names.LIKELY,
+        known_names.LENGTHS,
         known_names.COMPUTING_PREFIXES, known_names.SOURCES, known_names.SETTINGS,
     )  # fmt: skip
 
