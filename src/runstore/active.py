@@ -172,10 +172,12 @@ class ActiveRun:
 
         Args:
             name: What it is called in the run: a relative path with `/`.
-            source: A path (text or `Path`) of a file or a folder; bytes; a binary stream; a
-                figure (matplotlib, plotly), table (pandas, polars, pyarrow), image (Pillow) or
-                array (numpy), written as the name's suffix says; or any object whose name ends
-                with `.json`, `.pkl`, `.joblib`, `.pt` or `.npz`. Left out, the name is the path.
+            source: A path (text or `Path`) of a file or a folder; a text of several lines;
+                bytes; a binary stream; a figure (matplotlib, plotly), table (pandas, polars,
+                pyarrow), image (Pillow), array (numpy), tensor (torch) or model, written as the
+                name's suffix says; or any object whose name ends with `.json`, `.yaml`, `.pkl`,
+                `.joblib`, `.pt`, `.ckpt`, `.safetensors` or `.npz`. Left out, the name is the
+                path.
             media_type: What it is; by default told by the name's suffix.
 
         Returns:

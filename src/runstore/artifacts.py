@@ -18,6 +18,7 @@ from runstore.errors import (
     ConflictError,
     InvalidValueError,
     NotFoundError,
+    RunstoreError,
     StoreError,
     StoreLockedError,
     StoreUnavailableError,
@@ -32,7 +33,7 @@ from runstore.model.artifacts import (
     why_no_name,
 )
 from runstore.model.values import clean_text
-from runstore.saving import name_of_file, written_by
+from runstore.saving import drawn, is_text, name_of_file, written_by
 from runstore.storage.artifacts import ArtifactTable, FileFacts
 from runstore.storage.database import PATIENCE_S
 from runstore.storage.objects import Contents, Objects, hashed
@@ -77,7 +78,10 @@ class Artifacts:
         if source is None:
             source, name = name, name_of_file(name)
         path = artifact_path(name)
+        if is_text(source, path):
+            source = clean_text(source).encode()
         if not isinstance(source, (str, os.PathLike)):
+            source = drawn(source, path)
             return self._save_one(uid, path, _kept_by(source, path), media_type, source)
         found = _checked_source(_as_path(source))
         if not found.is_dir():
@@ -382,12 +386,22 @@ def _kept_by(thing: Any, path: str) -> Keep:
         raise InvalidValueError(
             f"A {type(thing).__name__} cannot be saved as {path!r}.",
             kept="Nothing was saved.",
-            hint="Give bytes or a file, or a suffix that says how: .json, .pkl, .npz.",
+            hint="Pass bytes or a file, or a suffix that says how: .json, .yaml, .pkl, .npz.",
         )
 
     def keep(objects: Objects) -> Contents:
         with objects.aside(Path(path).suffix.lower()) as aside:
-            write(thing, aside)
+            try:
+                write(thing, aside)
+            except (OSError, RunstoreError):
+                raise
+            except Exception as error:  # whatever the thing's own library raises
+                told = f"{type(error).__name__}: {error}"
+                raise InvalidValueError(
+                    f"A {type(thing).__name__} could not be saved as {path!r} ({told}).",
+                    kept="Nothing was saved.",
+                    hint="Save it in another format, such as .pkl.",
+                ) from error
             return objects.adopt(aside)
 
     return keep

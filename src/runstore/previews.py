@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from runstore.model.artifacts import Preview
+from runstore.model.artifacts import Preview, is_text_type
 
 _BODY_BYTES = 1 << 16
 _TEXT_BYTES = 4096
@@ -21,12 +21,6 @@ _CELL_CHARACTERS = 80
 _THUMBNAIL_PIXELS = 320
 # Tables larger than this are not walked through to count their rows.
 _COUNTED_BYTES = 1 << 26
-_SHOWN_AS_TEXT = frozenset(
-    {
-        "application/json", "application/jsonl", "application/toml", "application/yaml",
-        "application/xml", "application/x-ipynb+json", "application/x-sh",
-    }
-)  # fmt: skip
 
 
 def preview_of(path: Path, media_type: str, thing: Any = None) -> Preview | None:
@@ -39,7 +33,8 @@ def preview_of(path: Path, media_type: str, thing: Any = None) -> Preview | None
     """
     # A preview is never worth a run: what a library does not like has none.
     with suppress(Exception):
-        found = _of_thing(thing) or _of_file(path, media_type)
+        is_pixels = media_type.startswith("image/") and hasattr(thing, "shape")
+        found = (None if is_pixels else _of_thing(thing)) or _of_file(path, media_type)
         if found is not None and len(found.body) <= _BODY_BYTES:
             return found
     return None
@@ -52,7 +47,7 @@ def _of_file(path: Path, media_type: str) -> Preview | None:
         return Preview(media_type=media_type, body=path.read_bytes())
     if media_type.startswith("image/"):
         return _of_image(path, media_type)
-    if media_type.startswith("text/") or media_type in _SHOWN_AS_TEXT:
+    if is_text_type(media_type):
         return _of_text(path)
     return None
 
@@ -107,13 +102,14 @@ def _of_thing(thing: Any) -> Preview | None:
     if package == "pyarrow":
         rows = [list(row.values()) for row in thing.slice(0, _ROWS).to_pylist()]
         return table(thing.column_names, rows, thing.num_rows)
-    if package == "matplotlib":
+    if package == "matplotlib" and hasattr(thing, "savefig"):
         body = io.BytesIO()
         width = max(float(thing.get_size_inches()[0]), 0.1)
         thing.savefig(body, format="png", dpi=_THUMBNAIL_PIXELS / width)
         return Preview(media_type="image/png", body=body.getvalue())
-    if package == "numpy":
-        told = f"{thing.dtype} array of shape {tuple(thing.shape)}\n{thing}"
+    if package in {"numpy", "torch"} and hasattr(thing, "shape"):
+        dtype = str(thing.dtype).rpartition(".")[2]
+        told = f"{dtype} array of shape {tuple(thing.shape)}\n{thing}"
         return Preview(media_type="text/plain", body=told.encode()[:_TEXT_BYTES])
     return None
 

@@ -38,6 +38,7 @@ THIRD_PARTY = {
     "joblib": {"door"},
     "pyarrow": {"door"},
     "torch": {"door"},
+    "yaml": {"door"},
     "pandas": {"door"},
     "polars": {"door"},
     "plotext": {"cli"},

@@ -151,6 +151,19 @@ def _size(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
 
 
+_TEXT_TYPES = frozenset(
+    {
+        "application/json", "application/jsonl", "application/toml", "application/yaml",
+        "application/xml", "application/x-ipynb+json", "application/x-sh", "image/svg+xml",
+    }
+)  # fmt: skip
+
+
+def is_text_type(media_type: str) -> bool:
+    """Tell whether contents of this type are text that a person reads."""
+    return media_type.startswith("text/") or media_type in _TEXT_TYPES
+
+
 def media_type_of(path: str) -> str:
     """Return the media type that a name stands for, by its suffix."""
     suffix = path.rpartition(".")[2].lower()

@@ -168,21 +168,21 @@ def shown_in_line(tree: str, width: int) -> str:
 
 
 def _shown(tree: Any) -> str:
-    legible = _legible(tree)
-    return legible if isinstance(legible, str) else canonical_json(legible)
+    plain = legible(tree)
+    return plain if isinstance(plain, str) else canonical_json(plain)
 
 
-def _legible(tree: Any) -> Any:
+def legible(tree: Any) -> Any:
     """Return a tree with the texts that a person reads in the place of its tags."""
     if isinstance(tree, list):
-        return [_legible(one) for one in tree]
+        return [legible(one) for one in tree]
     if not isinstance(tree, dict):
         return tree
     tag = tag_of(tree)
     if tag is None:
-        return {str(decode_key(key)): _legible(one) for key, one in tree.items()}
+        return {str(decode_key(key)): legible(one) for key, one in tree.items()}
     if tag in {"$array", "$set"}:
-        return _legible(tree[tag][2] if tag == "$array" else tree[tag])
+        return legible(tree[tag][2] if tag == "$array" else tree[tag])
     return _tagged(tag, tree)[1]
 
 
