@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 from array import array
+from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from runstore.errors import NotFoundError, StoreUnavailableError
-from runstore.model.metrics import MetricSummary, Series
+from runstore.model.metrics import MetricSummary, Series, names_of
 from runstore.model.run import Run
 from runstore.storage.chunks import Columns, extend, taken_apart, unpack
-from runstore.storage.metrics import MetricTable, Stored, summary_of, with_points
+from runstore.storage.metrics import MetricTable, Stored, Total, summary_of, with_points
 from runstore.storage.points import KeyOf, read_points
 from runstore.storage.spool import Spool
 
@@ -24,6 +26,13 @@ LOOKS = 20
 
 def summaries(table: MetricTable, spool: Spool, run: Run) -> tuple[MetricSummary, ...]:
     """Return a summary of each series of a run, those of the run itself first."""
+    return tuple(
+        summary_of(series, total, last_step, _set_name(run, series))
+        for series, (total, last_step) in sorted(_totals(table, spool, run).items())
+    )
+
+
+def _totals(table: MetricTable, spool: Spool, run: Run) -> dict[KeyOf, tuple[Total, int]]:
     for _ in range(LOOKS):
         files = spool.point_files(run.uid)
         totals, marks = table.totals(run.uid)
@@ -33,10 +42,7 @@ def summaries(table: MetricTable, spool: Spool, run: Run) -> tuple[MetricSummary
             continue
         for series, points in waiting.items():
             totals[series] = with_points(totals.get(series), points)
-        return tuple(
-            summary_of(series, total, last_step, _set_name(run, series))
-            for series, (total, last_step) in sorted(totals.items())
-        )
+        return totals
     raise _restless(run)
 
 
@@ -46,7 +52,7 @@ def series(table: MetricTable, spool: Spool, run: Run, key: str, set_name: str |
     Raises:
         NotFoundError: The run has no such metric.
     """
-    for wanted in _candidates(run, key, set_name):
+    for wanted in chain(_candidates(run, key, set_name), _named(table, spool, run, key, set_name)):
         stored, waiting = _read(table, spool, run, wanted)
         if stored.chunks or waiting.values:
             is_numpy_there = importlib.util.find_spec("numpy") is not None
@@ -97,6 +103,16 @@ def _candidates(run: Run, key: str, set_name: str | None) -> list[KeyOf]:
         if key.startswith(f"{name}/"):
             found.append(KeyOf(index, key[len(name) + 1 :]))
     return found
+
+
+def _named(
+    table: MetricTable, spool: Spool, run: Run, key: str, set_name: str | None
+) -> Iterator[KeyOf]:
+    """Yield the series that has this name in `Run.metrics`, beside another one of its key."""
+    if set_name is None:
+        found = sorted(_totals(table, spool, run))
+        names = names_of([(_set_name(run, one), one.key) for one in found])
+        yield from (one for one, name in zip(found, names, strict=True) if name == key)
 
 
 def _set_name(run: Run, one: KeyOf) -> str | None:

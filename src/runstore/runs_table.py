@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from runstore.extras import library
+from runstore.model.metrics import names_of
 from runstore.model.query_match import TRUTH, Cell, shown_text
 from runstore.model.run import Run
 
@@ -209,7 +210,7 @@ def _metrics_of(
     """Return a row's last values; a metric of the row's own set stands before one of the run."""
     own = None if at is None else run.parameter_sets[at].name
     if at is None:
-        return {key if name is None else f"{name}/{key}": v for (name, key), v in values.items()}
+        return dict(zip(names_of(list(values)), values.values(), strict=True))
     of_run = {key: value for (name, key), value in values.items() if name is None}
     return of_run | {key: value for (name, key), value in values.items() if name == own}
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any, Union
 
 if TYPE_CHECKING:
@@ -42,6 +43,29 @@ class MetricSummary:
     max: float
     mean: float
     last_step: int
+
+
+def names_of(series: Sequence[tuple[str | None, str]]) -> list[str]:
+    """Return a name for each series of a run, no two the same.
+
+    A metric of the run has its key, one of a set `<set>/<key>`; if the run or another set has
+    that name already, `<set>/<key> (set <set>)`.
+
+    Args:
+        series: The set's name, None for the run itself, and the key of each.
+    """
+    taken = {key for set_name, key in series if set_name is None}
+    names: list[str] = []
+    for set_name, key in series:
+        if set_name is None:
+            names.append(key)
+            continue
+        plain = f"{set_name}/{key}"
+        numbered = (f"{plain} (set {set_name}, {number})" for number in count(2))
+        offered = chain((plain, f"{plain} (set {set_name})"), numbered)
+        names.append(next(name for name in offered if name not in taken))
+        taken.add(names[-1])
+    return names
 
 
 @dataclass(frozen=True, slots=True, eq=False)

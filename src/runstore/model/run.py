@@ -167,17 +167,21 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, MetricSummary]:
-        """Summaries by key; those of a parameter set by `<set>/<key>`."""
+        """Summaries by key; those of a parameter set by `<set>/<key>`.
+
+        If the run has a metric of that name itself, that of the set is `<set>/<key> (set <set>)`.
+        """
+        from runstore.model.metrics import names_of
+
         found = self.source.metrics_of(self) if self.source else ()
-        return {
-            one.key if one.set_name is None else f"{one.set_name}/{one.key}": one for one in found
-        }
+        names = names_of([(one.set_name, one.key) for one in found])
+        return dict(zip(names, found, strict=True))
 
     def metric(self, key: str, set_name: str | None = None) -> Series:
         """Return the points of one metric, up to what was logged last.
 
         Args:
-            key: Its key; `<set>/<key>` finds that of a parameter set.
+            key: Its key, or its name in `metrics`: `<set>/<key>` finds that of a parameter set.
             set_name: The parameter set it belongs to; None for the run itself.
 
         Raises:

@@ -106,14 +106,25 @@ def _ranked_group(group: Group, values: Sequence[tuple[Member, float]]) -> Ranke
 
 def _value(member: Member, metric: Metric, known: Mapping[str, MetricSummary]) -> float | None:
     """Return the value of a member, if it has one: that of its set where the run has several."""
-    keys = [metric.key]
+    wanted: list[tuple[str | None, str]] = [(None, metric.key)]
     if member.set_name is not None:
-        own = f"{member.set_name}/"
         # What a run of several sets logged for itself says nothing about one of them.
-        of_set = metric.key if metric.key.startswith(own) else own + metric.key
-        keys = [of_set] if len(member.run.parameter_sets) > 1 else [metric.key, of_set]
-    found = next((known[key] for key in keys if key in known), None)
+        of_set = (member.set_name, metric.key.removeprefix(f"{member.set_name}/"))
+        wanted = [of_set] if len(member.run.parameter_sets) > 1 else [*wanted, of_set]
+        wanted.append((member.set_name, metric.key))
+    found = next(filter(None, (_series_in(known, *one) for one in wanted)), None)
     return None if found is None else float(getattr(found, metric.statistic))
+
+
+def _series_in(
+    known: Mapping[str, MetricSummary], set_name: str | None, key: str
+) -> MetricSummary | None:
+    """Return the summary of a series of the run or of a set, by its key or its name."""
+    for name in (key, f"{set_name}/{key}"):
+        if name in known and known[name].set_name == set_name:
+            return known[name]
+    same = (one for one in known.values() if (one.set_name, one.key) == (set_name, key))
+    return next(same, None)
 
 
 def read_metric(text: str, known: Iterable[str] = ()) -> Metric:
