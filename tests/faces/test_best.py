@@ -355,6 +355,25 @@ def test_nobody_is_crowned_before_the_direction_is_known(unknown):
     assert asked(unknown, "-m", "val/wobble", "--min")["winner"] == "lr=1"
 
 
+def test_a_verdict_that_rests_on_normal_values_says_so(tmp_path):
+    spread = {1: (0.5, 0.501, 0.502, 0.499, 0.498), 2: (0.1, 0.2, 0.15, 0.12, 0.3)}
+    with Store.open(tmp_path / ".runstore") as store:
+        for lr, accs in spread.items():
+            for acc in accs:
+                record(store, params={"lr": lr}, acc=[acc])
+        ranking = best(store.list(), "acc")
+
+    assert ranking.is_decided
+    assert ranking.remarks[0].startswith("lr=2: the verdict holds only if the values spread")
+    assert [one["is_fragile"] for one in ranking.records()] == [False, True]
+
+
+def test_even_values_need_no_such_remark(store):
+    runs = [run for run in store.list() if run.params["lr"] != 0.1]
+
+    assert not any(one.is_fragile for one in best(runs, "acc.max").best.standings)
+
+
 def test_a_direction_is_kept_with_the_store(unknown):
     kept = runstore("direction", "set", "wobble", "min", cwd=unknown)
 

@@ -76,3 +76,11 @@ def test_a_clear_winner_is_declared():
 @pytest.mark.parametrize("groups", simulation.EQUAL[10:11], ids=lambda one: one.name)
 def test_holm_declares_no_difference_between_equal_groups(groups):
     assert simulation.any_declared(groups, CASES) <= MOST_FALSE
+
+
+@pytest.mark.parametrize("groups", simulation.SKEWED, ids=lambda one: one.name)
+def test_skewed_groups_do_not_win_falsely_without_a_warning(groups):
+    declared, warned, silent = simulation.false_winners(groups, CASES // 2)
+
+    assert silent <= MOST_FALSE
+    assert declared == pytest.approx(warned + silent)

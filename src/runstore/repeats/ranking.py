@@ -19,6 +19,7 @@ from runstore.repeats.texts import (
     frame,
     interval_text,
     level_text,
+    listed,
     mean_as_plain,
     mean_cells,
     p_text,
@@ -108,7 +109,21 @@ class Ranking(Judged):
     def remarks(self) -> tuple[str, ...]:
         """Sentences about what limits this, and about what was left out."""
         means = {one.place: one.mean for one in self.best.standings}
-        return tuple(self._told([means[place] for place in range(len(self.groups))]))
+        told = self._told([means[place] for place in range(len(self.groups))])
+        return (*self._fragile(), *told)
+
+    def _fragile(self) -> Iterator[str]:
+        """Yield which verdicts rest on the assumption that values spread normally."""
+        names = [
+            self.groups[one.place].group.label for one in self.best.standings if one.is_fragile
+        ]
+        if names and self.best.first is not None:
+            winner = self.groups[self.best.first.place].group.label
+            yield (
+                f"{listed(names)}: the verdict holds only if the values spread normally. Their"
+                f" spread is not that of {winner}, or they may be skewed, and then such a verdict"
+                " is wrong in up to 1 of 4 cases: look at the values, or add seeds."
+            )
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Yield the texts of each group, as in `RANK_HEADERS`."""
@@ -161,6 +176,7 @@ class Ranking(Judged):
                 "gap_high": gap_ends["high"],
                 "kind": one.kind,
                 "remark": one.remark,
+                "is_fragile": one.is_fragile,
             }
 
 

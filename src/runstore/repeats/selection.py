@@ -8,9 +8,19 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from runstore.model.metric_directions import Direction
-from runstore.repeats.samples import PAIR, Interval, Kind, Sample, finite, gap_between, t_quantile
-from runstore.repeats.statistics import NO_SPREAD, Mean, check_level, mean_of
+from runstore.repeats.samples import (
+    PAIR,
+    Interval,
+    Kind,
+    MeanGap,
+    Sample,
+    finite,
+    gap_between,
+    t_quantile,
+)
+from runstore.repeats.statistics import NO_SPREAD, Mean, check_level, is_skewed, mean_of
 
+_UNEQUAL = 1.7  # ratio of spreads from which skewness matters
 Verdict = Literal[
     "best", "best mean", "cannot be told apart", "worse", "not judged", "largest mean", "smaller"
 ]  # the last two if nobody knows whether large values are good
@@ -33,6 +43,8 @@ class Standing:
             reach zero.
         kind: How it was compared with the winner.
         remark: Why it was not judged or cannot be tested; empty otherwise.
+        is_fragile: Whether it is called worse, and would not be, or may not be, if the values are
+            skewed: since their spreads differ, or a test that allows for skewness says otherwise.
     """
 
     place: int
@@ -44,6 +56,7 @@ class Standing:
     gap_interval: Interval | None = None
     kind: Kind | None = None
     remark: str = ""
+    is_fragile: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +194,18 @@ class _Among:
             gap_interval=interval,
             kind=gap.kind,
             remark="" if gap.can_be_tested else NO_SPREAD,
+            is_fragile=is_worse and self._is_fragile(place, gap),
         )
+
+    def _is_fragile(self, place: int, gap: MeanGap) -> bool:
+        spreads = sorted((self.means[place].spread, self.means[self.judged[0]].spread))
+        if spreads[1] >= _UNEQUAL * spreads[0]:
+            return True
+        samples = (self.samples[place], self.samples[self.judged[0]])
+        if any(is_skewed(finite(one.values)) for one in samples):
+            return True
+        share = (1 - self.level) / len(self.judged)
+        return not gap.is_below_if_skewed(gap.least_freedom, self.sign, share)
 
 
 def _unjudged(means: Sequence[Mean], sign: int) -> Iterator[Standing]:
