@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from runstore.capture.git import GitError
 from runstore.comparing.commits import Commit, has_commit
+from runstore.model.binary_patches import literal_contents
 from runstore.model.code_changes import CodeChanges, FileChange, changes_between
 from runstore.model.file_states import PLAIN_FILE, FileState, Version
+from runstore.model.known_names import is_source
 from runstore.model.patches import FilePatch, PatchError, apply_patch, parse_patch
 
 if TYPE_CHECKING:
@@ -64,8 +67,9 @@ def code_changes(store: Store, a: Run, b: Run, *, folder: Path | None = None) ->
     """
     old, new = _code_of(store, a), _code_of(store, b)
     remarks = (*old.remarks, *new.remarks)
+    unread = tuple(one.run.reference for one in (old, new) if _is_unread(one))
     if a.commit is not None and a.commit == b.commit and _has_same_changes(old, new):
-        return CodeChanges(remarks=remarks)
+        return CodeChanges(remarks=remarks, unread=unread)
     try:
         files = _compared(old, new, folder or Path.cwd())
     except (CodeUnknownError, GitError) as error:
@@ -76,8 +80,17 @@ def code_changes(store: Store, a: Run, b: Run, *, folder: Path | None = None) ->
         )
         files = changes_between(_as_version(old), _as_version(new))
         instead = " The captured changes are compared instead, as patches." if files else ""
-        return CodeChanges(files, (f"{reason}{instead}", *remarks), is_known=False)
-    return CodeChanges(files, remarks)
+        told = (f"{reason}{instead}", *remarks)
+        return CodeChanges(files, told, is_known=False, unread=unread)
+    return CodeChanges(files, remarks, unread=unread)
+
+
+def _is_unread(code: _Code) -> bool:
+    """Tell whether uncommitted changes of source code were not kept."""
+    left_out = code.run.facts.unknown.get("patch.rest")
+    if left_out is not None:
+        return any(map(is_source, re.findall(r"[^\s,:()]+", left_out)))
+    return bool(code.run.workdir_dirty) and not code.patch
 
 
 def _has_same_changes(old: _Code, new: _Code) -> bool:
@@ -219,7 +232,13 @@ def _state(code: _Code, committed: Version, path: str) -> FileState | None:
     if patch.new != path:
         return None
     before = committed.get(patch.old) if patch.old is not None else None
+    return _patched(code, patch, before)
+
+
+def _patched(code: _Code, patch: FilePatch, before: FileState | None) -> FileState | None:
     mode = patch.mode or (before.mode if before else None)
+    if patch.is_binary:
+        return _binary_state(patch, before, mode)
     if before is not None and before.text is None:
         return FileState(None, None, mode, before.remark)
     try:
@@ -227,3 +246,14 @@ def _state(code: _Code, committed: Version, path: str) -> FileState | None:
     except PatchError as error:
         return FileState(None, None, mode, f"{code.run.reference}: {error}")
     return None if text is None else FileState.of_text(text, mode)
+
+
+def _binary_state(patch: FilePatch, before: FileState | None, mode: str | None) -> FileState:
+    """Return a file kept as git keeps binary ones: as a whole, or as a change of bytes."""
+    data = literal_contents(patch.text)
+    if data is not None:
+        # Named as git names it, so that it is the same as in a commit.
+        blob = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False)
+        return FileState.of_bytes(data, blob.hexdigest(), mode)
+    changed = hashlib.sha256(patch.text.encode("utf-8", "surrogatepass")).hexdigest()
+    return FileState(None, f"{before.identity if before else None} {changed}", mode, "binary")

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from runstore.model.causes import Cause, Rule, Setting
 from runstore.model.code_changes import CodeChanges, FileChange
 from runstore.model.code_meaning import meaning
-from runstore.model.differences import Difference
+from runstore.model.differences import Difference, Unknown
 from runstore.model.known_names import is_aside, is_settings, is_source
 
 _FILES_NAMED = 3
@@ -20,8 +20,21 @@ def code_cause(found: Sequence[Difference], setting: Setting) -> Cause | None:
     """Return all of the code as one cause; None where it is the same, or was not asked for."""
     about = [one for one in found if one.section == "code" and one.key not in {"branch", "remote"}]
     changes = setting.code
-    if changes is None or not (about or changes.files):
+    if changes is None:
         return None
+    cause = _cause(about, changes, setting.commands) if about or changes.files else None
+    if not changes.unread or (cause is not None and cause.weight >= Rule.UNREAD_CODE.weight):
+        return cause
+    unknown = Unknown("they were not kept as a whole")
+    shown = cause.difference if cause else Difference("code", "changes", (unknown, unknown))
+    who = " and ".join(changes.unread)
+    why = f"changes of source code in {who} were not all kept, and may differ"
+    return Cause(Rule.UNREAD_CODE, shown, why)
+
+
+def _cause(
+    about: Sequence[Difference], changes: CodeChanges, commands: Sequence[str]
+) -> Cause | None:
     commits = next((one for one in about if one.key == "commit"), None)
     shown = commits or (about[0] if about else Difference("code", "files", ("", "")))
     paths = _paths(changes)
@@ -29,7 +42,7 @@ def code_cause(found: Sequence[Difference], setting: Setting) -> Cause | None:
         if changes.is_known:
             return Cause(Rule.SAME_FILES, shown, "the commits differ, the files in them do not")
         return Cause(Rule.UNREAD_CODE, shown, "what differs in the code cannot be read here")
-    rule, reason = _of_files(changes, paths, setting.commands)
+    rule, reason = _of_files(changes, paths, commands)
     if not changes.is_known and commits is not None:
         reason = f"{reason}; what the commits differ in is not known"
         rule = max(rule, Rule.UNREAD_CODE, key=lambda one: one.weight)

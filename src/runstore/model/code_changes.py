@@ -75,12 +75,14 @@ class CodeChanges:
         is_known: Whether the code of both could be read; False where at most the captured changes
             were compared.
         reached: Files that the program may use; None if that cannot be told.
+        unread: Runs whose changes of source code were not all kept.
     """
 
     files: tuple[FileChange, ...] = ()
     remarks: tuple[str, ...] = ()
     is_known: bool = True
     reached: frozenset[str] | None = None
+    unread: tuple[str, ...] = ()
 
 
 def changes_between(old: Version, new: Version) -> tuple[FileChange, ...]:
