@@ -319,6 +319,14 @@ class ActiveRun:
                 self._points.finish()
         return self._points.channel(set_index)
 
+    def hand_in(self) -> None:
+        """Take into the database what this process logged so far.
+
+        For a process that logs little to the run of another one; else it happens by itself.
+        """
+        if self._points is not None:
+            self._points.hand_in()
+
     @property
     def is_strict(self) -> bool:
         """Whether a metric that cannot be logged is an error; else it is a warning."""
@@ -370,6 +378,8 @@ class ActiveRun:
     ) -> None:
         # A forked child has a copy of this object; the run belongs to the process that began it.
         if self._pid != os.getpid():
+            if self._pid is None:
+                self.hand_in()
             return
         self.status = status
         answers = self._points is None or self._points.finish()

@@ -335,6 +335,19 @@ class PointLog:
                 self._written.remove(path)
         return True
 
+    def hand_in(self) -> None:
+        """Take in what this process logged so far; its next point begins another file.
+
+        Where that fails, the file stays in the spool.
+        """
+        with self.lock:
+            old, self.file = self.file, None
+            if old is not None:
+                old.seal()
+        with suppress(StoreError, OSError):
+            for path in tuple(self._written):
+                self._absorbed(path)
+
     def finish(self) -> bool:
         """Take the rest in; where that fails, say where it is kept. Nothing is logged after.
 

@@ -169,6 +169,7 @@ class PutAside:
         """Take in whatever is in flight and can be taken: records, points, output."""
         with self._store.database.driver.hurried(PATIENCE_S):
             if self.take_records():
+                self._take_lines()
                 self._take_points()
                 self._take_output()
 
@@ -243,6 +244,20 @@ class PutAside:
             self._store.artifacts.table.put(saved, preview)
         if body["objects"] is not None:
             Objects(Path(body["objects"])).path_of(saved.digest).unlink(missing_ok=True)
+
+    def _take_lines(self) -> None:
+        """Take in lines of programs whose run has ended, or whose `runstore exec` is gone."""
+        for path in self._store.spool.line_files():
+            run = self._store.database.run_by_uid(uid_of(path))
+            if run is not None and is_over(run):
+                from runstore.active import ActiveRun
+                from runstore.program_lines import take_in_leftover
+
+                with suppress(StoreError, OSError):
+                    late = ActiveRun(self._store, run, is_owner=False)
+                    late.take_status(Status.RUNNING)  # as when the lines were written
+                    take_in_leftover(path, late)
+                    late.hand_in()
 
     def _take_points(self) -> None:
         """Take in points of runs that have ended, or whose process is gone."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from runstore.active import ActiveRun
     from runstore.store import Store
 
 
@@ -25,3 +30,28 @@ def store_location() -> str | None:
     """Return what `--store` was given; None without it."""
     location: str | None = click.get_current_context().find_root().params.get("store")
     return location
+
+
+@contextmanager
+def attached_run(name: str | None) -> Iterator[ActiveRun]:
+    """Give a run that another process executes, to log to it.
+
+    Args:
+        name: Any name of it; None for the run that started this process.
+    """
+    from runstore.joining import surrounding_run
+
+    uid = surrounding_run() if name is None else name
+    with open_store() as store:
+        yield store.attach(uid)
+
+
+def line_file() -> Path | None:
+    """Return the file that lines for the surrounding run are appended to; None without one."""
+    from runstore.active import PARENT_VARIABLE
+    from runstore.program_lines import VARIABLE
+
+    path = Path(os.environ.get(VARIABLE, ""))
+    uid = os.environ.get(PARENT_VARIABLE)
+    # A run within the command has no such file: the variable is that of the command's own run.
+    return path if uid and path.name.startswith(f"{uid}.") and path.is_file() else None

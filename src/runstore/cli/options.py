@@ -18,6 +18,12 @@ runs_argument = click.argument(
     required=True,
     shell_complete=complete_runs,
 )
+run_option = click.option(
+    "--run",
+    metavar="RUN",
+    shell_complete=complete_runs,
+    help="The run; by default the one that started this program.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 

@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runstore import program_lines
 from runstore.active import PARENT_VARIABLE
 from runstore.block_sync import refresh_store_json
 from runstore.config import IfDone
-from runstore.errors import CommandNotFoundError, UsageError
+from runstore.errors import (
+    CommandNotFoundError,
+    InvalidValueError,
+    NotFoundError,
+    UsageError,
+)
 from runstore.model.launchers import launched
 from runstore.model.status import Status
 from runstore.output import OutputKeeper
@@ -84,6 +90,8 @@ def run_command(
     params: Any = None,
     notes: str | None = None,
     if_done: IfDone = "run",
+    uses: Sequence[str] = (),
+    saves: Sequence[str] = (),
 ) -> Ended:
     """Run a command as a run: its output is shown and kept, signals are passed on.
 
@@ -96,6 +104,8 @@ def run_command(
         params: As in `Store.start`.
         notes: Prose.
         if_done: As in `Store.start`; files among the arguments count as its inputs.
+        uses: Files and folders that it reads, noted as inputs.
+        saves: Files and folders that it writes, kept when it has ended.
 
     Raises:
         AlreadyRanError: The same was run before, and is not to be run again.
@@ -113,12 +123,16 @@ def run_command(
         if_done=if_done,
     )
     refresh_store_json(store)
+    for path in uses:
+        _unless_refused(run.use, path)
     keeper = OutputKeeper(store.spool, run.uid)
     streams = _streams(keeper)
+    lines = program_lines.LineTaker(store.spool, run)
     environment = {
         **os.environ,
         PARENT_VARIABLE: run.uid,
         "RUNSTORE_URL": str(store.path.absolute()),
+        program_lines.VARIABLE: lines.path,
     }
     flush_own()
     try:
@@ -128,6 +142,7 @@ def run_command(
             streams.begin()
             streams.end()
         keeper.close()
+        lines.end()
         told = f"{command[0]} could not be started: {error.strerror}"
         run.finish(Status.ERROR, error=told, exit_code=EXIT_NOT_EXECUTABLE)
         return Ended(run.reference, Status.ERROR, EXIT_NOT_EXECUTABLE, told)
@@ -138,11 +153,22 @@ def run_command(
         wait_status, asked = pass_on_until_ended(pid, streams.resized)
         streams.end()
     keeper.close()
+    lines.end()
+    for path in saves:
+        _unless_refused(run.save, path)
     run.has_output()
     ended = _how_it_ended(run.reference, wait_status, asked)
     run.finish(ended.status, error=ended.error, exit_code=ended.exit_code)
     refresh_store_json(store)
     return ended
+
+
+def _unless_refused(record: Callable[[str], object], path: str) -> None:
+    """Record something beside the command, which runs and ends whatever becomes of it."""
+    try:
+        record(path)
+    except (NotFoundError, InvalidValueError) as error:
+        warn(str(error))
 
 
 def _streams(keeper: OutputKeeper) -> Streams | None:

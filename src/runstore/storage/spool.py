@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 
 POINTS_SUFFIX = ".points"
 OUTPUT_SUFFIX = ".output"
+LINES_SUFFIX = ".lines"
 OBJECTS = "objects"
 _RECORD_SUFFIX = ".json"
 T = TypeVar("T")
@@ -136,6 +137,10 @@ class Spool:
     def output_files(self, uid: str = "") -> list[Path]:
         """Return the files of printed lines of a run, or of all, the oldest first."""
         return self._files(OUTPUT_SUFFIX, uid)
+
+    def line_files(self, uid: str = "") -> list[Path]:
+        """Return the files of programs' lines of a run, or of all, the oldest first."""
+        return self._files(LINES_SUFFIX, uid)
 
     def every_file(self) -> list[Path]:
         """Return all files of all places, whatever they are."""

@@ -21,19 +21,28 @@ from runstore.cli.context import open_store
     "--set", "settings", metavar="KEY=VALUE", multiple=True, help="A parameter to record."
 )
 @click.option("--notes", metavar="TEXT", help="What the run is about.")
+@click.option(
+    "--use", "uses", metavar="PATH", multiple=True, help="A file or folder that it reads."
+)
+@click.option(
+    "--save", "saves", metavar="PATH", multiple=True, help="A file or folder to keep at the end."
+)
 @if_done_option
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def command(
     experiment: str | None,
     settings: Sequence[str],
     notes: str | None,
+    uses: Sequence[str],
+    saves: Sequence[str],
     if_done: str | None,
     command: Sequence[str],
 ) -> None:
     """Run COMMAND and record it: its output, its exit code, how it ended.
 
     Its output is shown as ever and kept beside the store, signals are passed on, and its exit
-    code is the one of this command. Runs that it records itself belong to this one.
+    code is the one of this command. Runs that it records itself belong to this one. It logs
+    metrics and saves files with `runstore metric`, `runstore save`, or lines in $RUNSTORE_LOG.
 
     \b
     runstore exec -- python train.py --lr 0.1
@@ -48,7 +57,14 @@ def command(
     wanted = chosen(if_done, "run")
     with held_back(), open_store(create=True) as store, skipping(wanted):
         ended = run_command(
-            store, command, experiment=experiment, params=params, notes=notes, if_done=wanted
+            store,
+            command,
+            experiment=experiment,
+            params=params,
+            notes=notes,
+            if_done=wanted,
+            uses=uses,
+            saves=saves,
         )
     if ended.error is not None:
         click.echo(f"runstore: {ended.reference}: {ended.status}: {ended.error}", err=True)

@@ -1,0 +1,47 @@
+"""runstore metric: log metrics to a run that is going on."""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Sequence
+
+import click
+
+from runstore.cli.context import attached_run, line_file
+from runstore.cli.options import run_option
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True}, short_help="Log metrics of a running run."
+)
+@click.argument("values", metavar="KEY=VALUE...", nargs=-1, required=True)
+@click.option("--step", type=int, metavar="N", help="The step; by default each key counts on.")
+@run_option
+def command(values: Sequence[str], step: int | None, run: str | None) -> None:
+    """Log one value of each metric to the run that this program was started by.
+
+    Programs under `runstore exec` call it, in any language. On return the values are on the disk.
+
+    \b
+    runstore metric loss=0.31 val/acc=0.9
+    runstore metric loss=0.25 --step 10
+    """  # noqa: D301 - click keeps lines after the mark as they are
+    import shlex
+
+    from runstore.errors import UsageError
+    from runstore.program_lines import Metrics, append, parse_line
+
+    line = shlex.join(values)
+    asked = parse_line(line)
+    if not isinstance(asked, Metrics):
+        raise UsageError(f"{line!r} has no value.", hint="Write for example: loss=0.31")
+    if step is not None:
+        asked = asked._replace(step=step)
+    file = line_file() if run is None else None
+    if file is not None:
+        append(file, asked._replace(time=clock.time() if asked.time is None else asked.time))
+        return
+    with attached_run(run) as active:
+        active.is_strict = True
+        active.log(asked.values, step=asked.step, time=asked.time)
+        active.hand_in()

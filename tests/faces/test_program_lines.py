@@ -1,0 +1,271 @@
+"""Programs of any language log metrics, save files and set tags under `runstore exec`."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from commands import messages, runstore
+from runstore import Status, Store
+from runstore.errors import UsageError
+from runstore.program_lines import Metrics, Saved, Tagged, parse_line, text_of
+
+OURS = f"{sys.executable} -m runstore"
+
+
+@pytest.fixture
+def newest(tmp_path):
+    """Return the newest run, which can be read until the test ends."""
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(Store.open(tmp_path / "store")).get("latest")
+
+
+def executed(folder, script, *options, **more):
+    words = ("--store", "store", "exec", "--experiment", "x", *options, "--", "sh", "-c", script)
+    return runstore(*words, cwd=folder, **more)
+
+
+# Lines
+
+
+@pytest.mark.parametrize(
+    ("line", "asked"),
+    [
+        ("loss=0.5", Metrics({"loss": 0.5})),
+        ("loss=0.5 val/acc=1e-3 step=10", Metrics({"loss": 0.5, "val/acc": 0.001}, 10)),
+        ("'a key'=1 b=c=2 time=1700000000.5", Metrics({"a key": 1, "b=c": 2}, None, 1700000000.5)),
+        ('{"loss": 0.5, "step": 3, "time": 1}', Metrics({"loss": 0.5}, 3, 1.0)),
+        ('  {"n": -Infinity}\r', Metrics({"n": float("-inf")})),
+        ("save out/model.bin", Saved("out/model.bin")),
+        ("save 'my file' name.txt", Saved("my file", "name.txt")),
+        ("tag phase=pilot keep", Tagged({"phase": "pilot", "keep": ""})),
+        ("save=1 tag=2", Metrics({"save": 1, "tag": 2})),
+        ("", None),
+        ("# a comment", None),
+    ],
+)
+def test_what_lines_ask_for(line, asked):
+    assert parse_line(line) == asked
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["hello", "loss", "loss=", "loss=high", "step=3", "=1", "loss=1 step=1.5", "save", "tag",
+     "save a b c", '{"loss": "x"}', '{"loss": 1', "[1]", '{"loss": 1, "step": 0.5}', "it's=1",
+     '{"a": null}', '{"a": {"b": 1}}', "\udcff", "loss=1 step=1e999"],
+)  # fmt: skip
+def test_lines_that_ask_for_nothing(line):
+    with pytest.raises(UsageError):
+        parse_line(line)
+
+
+def test_a_line_that_is_written_says_the_same():
+    for asked in (Metrics({"a b": 0.1, "": 2.0}), Metrics({"x": float("inf")}, 3, 1.5)):
+        assert parse_line(text_of(asked)) == asked
+
+
+# Under exec
+
+
+def test_a_shell_logs_saves_and_tags(tmp_path, newest):
+    script = """
+        for i in 1 2 3; do echo "loss=0.$i" >> $RUNSTORE_LOG; done
+        echo '{"val/acc": 0.5, "step": 70, "time": 1700000000}' >> $RUNSTORE_LOG
+        echo weights > 'my model'; mkdir sub; cd sub
+        echo "save 'my model' model.bin" >> $RUNSTORE_LOG
+        printf 'tag phase=pilot' >> $RUNSTORE_LOG
+    """
+
+    ended = executed(tmp_path, script)
+
+    run = newest()
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert list(run.metric("loss").values) == [0.1, 0.2, 0.3]
+    assert list(run.metric("loss").steps) == [0, 1, 2]
+    assert next(iter(run.metric("val/acc"))) == (70, 1700000000.0, 0.5)
+    assert run.read_bytes("model.bin") == b"weights\n"
+    assert run.tags == {"phase": "pilot"}
+    assert list((tmp_path / "store" / "spool").iterdir()) == []
+
+
+def test_commands_log_and_save(tmp_path, newest):
+    script = f"""
+        {OURS} metric loss=0.5 val/acc=0.25
+        {OURS} metric loss=0.25 --step 7
+        {OURS} metric loss=high || echo "refused with $?"
+        {OURS} metric loss=-1
+        echo weights > model; {OURS} save model; {OURS} save model other/name.bin
+        {OURS} save nothing || echo "refused with $?"
+    """
+
+    ended = executed(tmp_path, script)
+
+    run = newest()
+    assert ended.stdout == "refused with 2\nmodel\nother/name.bin\nrefused with 3\n"
+    assert [point[::2] for point in run.metric("loss")] == [(0, 0.5), (7, 0.25), (8, -1.0)]
+    assert sorted(run.artifacts) == ["model", "other/name.bin"]
+
+
+def test_lines_that_are_not_understood_end_nothing(tmp_path, newest):
+    script = "(echo nonsense; echo save gone; echo a=1) >> $RUNSTORE_LOG"
+
+    ended = executed(tmp_path, script)
+
+    assert ended.returncode == 0
+    assert "2 lines were not taken in" in messages(ended)[0]
+    assert "'nonsense'" in messages(ended)[0]
+    assert newest().metrics["a"].count == 1
+
+
+def test_points_can_be_read_while_the_program_runs(tmp_path):
+    script = (
+        "echo loss=0.5 >> $RUNSTORE_LOG; echo ready; read line; echo loss=0.25 >> $RUNSTORE_LOG"
+    )
+    process = subprocess.Popen(
+        [*OURS.split(), "--store", "store", "exec", "--", "sh", "-c", script],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+
+    with Store.open(tmp_path / "store") as store:
+        deadline = time.monotonic() + 30
+        values = []
+        while not values and time.monotonic() < deadline:
+            time.sleep(0.05)
+            with contextlib.suppress(LookupError):
+                values = list(store.get("latest").metric("loss").values)
+        process.communicate("\n", timeout=30)
+
+        assert values == [0.5]
+        assert list(store.get("latest").metric("loss").values) == [0.5, 0.25]
+
+
+def test_many_writers_lose_no_line(tmp_path, newest):
+    writer = (
+        "import os; f = open(os.environ['RUNSTORE_LOG'], 'a')\n"
+        "for n in range(2000): print(f'w%s={n}', file=f, flush=True)"
+    )
+    for number in range(3):
+        (tmp_path / f"w{number}.py").write_text(writer % number)
+    script = "; ".join(f"{sys.executable} w{number}.py &" for number in range(3)).replace(
+        "&;", "&"
+    )
+
+    executed(tmp_path, f"{script} wait")
+
+    for number in range(3):
+        assert list(newest().metric(f"w{number}").values) == list(range(2000))
+
+
+@pytest.mark.parametrize("rounds", range(2))
+def test_lines_survive_that_everything_is_killed(tmp_path, newest, rounds):
+    script = "for i in 0 1 2 3 4; do echo n=$i >> $RUNSTORE_LOG; done; echo ready; exec sleep 60"
+    process = subprocess.Popen(
+        [*OURS.split(), "--store", "store", "exec", "--", "sh", "-c", script],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.4 * rounds)  # before and after they were taken in
+
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+
+    run = newest()
+    assert (run.status, list(run.metric("n").values)) == (Status.LOST, [0, 1, 2, 3, 4])
+    assert not list((tmp_path / "store" / "spool").glob("*.lines"))
+
+
+def test_what_is_written_after_the_end_is_taken_in_at_the_next_opening(tmp_path, newest):
+    ended = executed(tmp_path, "echo a=1 >> $RUNSTORE_LOG; echo $RUNSTORE_LOG")
+    with Path(ended.stdout.strip()).open("a") as file:
+        file.write("late=2\nnonsense\n")
+
+    with pytest.warns(UserWarning, match="1 line was not taken in"):
+        run = newest()
+
+    assert {key: one.last for key, one in run.metrics.items()} == {"a": 1.0, "late": 2.0}
+
+
+def test_a_disk_that_takes_no_lines_ends_nothing(tmp_path, newest):
+    (tmp_path / "store").mkdir()
+    for place in (tmp_path / "store" / "spool", tmp_path / "state"):
+        place.write_text("a file where the folder should be")
+
+    nowhere = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    ended = executed(tmp_path, "set -e; echo a=1 >> $RUNSTORE_LOG", env=nowhere)
+
+    assert ended.returncode == 0
+    assert "wrote to RUNSTORE_LOG were not kept" in messages(ended)[-1]
+    assert newest().status is Status.COMPLETE
+
+
+def test_inputs_and_products_can_be_named(tmp_path, newest):
+    (tmp_path / "data.csv").write_text("1\n")
+
+    options = ("--use", "data.csv", "--save", "out.txt", "--save", "missing")
+    ended = executed(tmp_path, "cat data.csv > out.txt", *options)
+
+    run = newest()
+    assert ended.returncode == 0
+    assert "missing" in messages(ended)[0]
+    assert (list(run.artifacts), [one.name for one in run.inputs]) == (["out.txt"], ["data.csv"])
+
+
+# Other runs
+
+
+def test_commands_log_to_a_run_of_any_process(tmp_path):
+    with Store.open(tmp_path / "store") as store, store.start("fit", capture=False) as run:
+        for words in (
+            ["metric", "loss=0.5", "--run", "fit#1"],
+            ["metric", "loss=1", "--run", "fit#1"],
+        ):
+            ended = runstore("--store", "store", *words, cwd=tmp_path)
+            assert (ended.returncode, ended.stderr) == (0, "")
+        runstore(
+            "--store", "store", "metric", "loss=2", cwd=tmp_path, env={"RUNSTORE_PARENT": run.uid}
+        )
+
+        assert [point[::2] for point in run.record.metric("loss")] == [(0, 0.5), (1, 1), (2, 2)]
+        assert run.record.status is Status.RUNNING
+
+
+def test_commands_without_a_run_say_how_to_get_one(tmp_path):
+    with Store.open(tmp_path / "store") as store:
+        store.start("fit", capture=False).finish()
+
+    alone = runstore("--store", "store", "metric", "loss=1", cwd=tmp_path)
+    ended = runstore("--store", "store", "metric", "loss=1", "--run", "fit#1", cwd=tmp_path)
+
+    assert "runstore exec -- PROGRAM" in alone.stderr
+    assert (alone.returncode, ended.returncode) == (2, 4)
+
+
+def test_a_run_within_the_command_gets_its_own_points(tmp_path):
+    code = (
+        "import os, runstore, subprocess, sys\n"
+        "with runstore.start_run('inner', capture=False) as run:\n"
+        "    env = {**os.environ, 'RUNSTORE_PARENT': run.uid}\n"
+        "    words = [sys.executable, '-m', 'runstore', 'metric', 'deep=1']\n"
+        "    subprocess.run(words, check=True, env=env)\n"
+    )
+    (tmp_path / "inner.py").write_text(code)
+
+    executed(tmp_path, f"{sys.executable} inner.py")
+
+    with Store.open(tmp_path / "store") as store:
+        assert json.dumps([list(store.get(f"{one}#1").metrics) for one in ("x", "inner")]) == (
+            '[[], ["deep"]]'
+        )
