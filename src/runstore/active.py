@@ -319,13 +319,14 @@ class ActiveRun:
                 self._points.finish()
         return self._points.channel(set_index)
 
-    def hand_in(self) -> None:
-        """Take into the database what this process logged so far.
+    def hand_in(self, *, is_last: bool = False) -> None:
+        """Take into the database what this process logged so far; else it happens by itself.
 
-        For a process that logs little to the run of another one; else it happens by itself.
+        Args:
+            is_last: Whether this process logs no more to the run of another one.
         """
         if self._points is not None:
-            self._points.hand_in()
+            self._points.hand_in(is_last=is_last)
 
     @property
     def is_strict(self) -> bool:

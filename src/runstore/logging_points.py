@@ -335,15 +335,14 @@ class PointLog:
                 self._written.remove(path)
         return True
 
-    def hand_in(self) -> None:
-        """Take in what this process logged so far; its next point begins another file.
+    def hand_in(self, *, is_last: bool = False) -> None:
+        """Take in what this process logged so far; if that fails, it stays in the spool.
 
-        Where that fails, the file stays in the spool.
+        Args:
+            is_last: Whether this process logs no more to the run; its files can go.
         """
-        with self.lock:
-            old, self.file = self.file, None
-            if old is not None:
-                old.seal()
+        if is_last:
+            self._end()
         with suppress(StoreError, OSError):
             for path in tuple(self._written):
                 self._absorbed(path)

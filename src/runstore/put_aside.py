@@ -257,7 +257,7 @@ class PutAside:
                     late = ActiveRun(self._store, run, is_owner=False)
                     late.take_status(Status.RUNNING)  # as when the lines were written
                     take_in_leftover(path, late)
-                    late.hand_in()
+                    late.hand_in(is_last=True)
 
     def _take_points(self) -> None:
         """Take in points of runs that have ended, or whose process is gone."""

@@ -44,4 +44,4 @@ def command(values: Sequence[str], step: int | None, run: str | None) -> None:
     with attached_run(run) as active:
         active.is_strict = True
         active.log(asked.values, step=asked.step, time=asked.time)
-        active.hand_in()
+        active.hand_in(is_last=True)
