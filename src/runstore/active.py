@@ -158,7 +158,10 @@ class ActiveRun:
         """Its tags, a mapping that writes through: `run.tags["phase"] = "pilot"`."""
         from runstore.tags import Tags
 
-        return Tags(self, self.record.tags)
+        known: Mapping[str, str] = {}
+        with suppress(RunstoreError):  # of a store that cannot be read, nothing is known
+            known = self.record.tags
+        return Tags(self, known)
 
     # Artifacts
 

@@ -288,7 +288,10 @@ class Artifacts:
             modified = from_micros(modified_ns // 1000)
             if digest is True:
                 given_digest = self.digest_of(found)
-        source = self.table.saved_by(given_digest, but=uid) if given_digest else None
+        source = None
+        if given_digest:
+            with suppress(StoreError):  # a store that cannot be read now takes the note later
+                source = self.table.saved_by(given_digest, but=uid)
         return Input(
             name=clean_text(name or given)[:_NAME_LIMIT],
             digest=given_digest,

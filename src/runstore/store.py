@@ -104,7 +104,6 @@ class Store:
     def __init__(self, path: Path, database: Database) -> None:
         self.path = path
         self.database = database
-        self._file = _file_identity(path / DATABASE)
         self.spool = Spool(path)
         self.evidence = Evidence(database, self.absorb_spool)
 
@@ -193,7 +192,7 @@ class Store:
     @property
     def is_in_place(self) -> bool:
         """Whether the database is still the file that was opened, and not deleted or another."""
-        return self._file == _file_identity(self.path / DATABASE)
+        return self.database.driver.file.is_in_place
 
     # Starting
 
@@ -1194,14 +1193,6 @@ class Store:
 
 
 _shared: dict[Path, Store] = {}
-
-
-def _file_identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def open_shared(location: str | os.PathLike[str] | None = None) -> Store:

@@ -20,9 +20,11 @@ from runstore.errors import (
     StoreReadOnlyError,
     StoreUnavailableError,
 )
+from runstore.storage.drivers.database_file import DatabaseFile
 from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.drivers.forks import inside_the_engine
 from runstore.storage.drivers.functions import add_functions
+from runstore.storage.drivers.uri import file_uri
 
 if TYPE_CHECKING:
     from runstore.storage.drivers.unwritable import Readable
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 BUSY_TIMEOUT_S = 60.0
 _PROBLEMS_TOLD = 100
+_REPLACED_PATIENCE_S = 5.0
 APPLICATION_ID = 0x72756E73  # "runs"; marks the file as ours (PRAGMA application_id)
 
 TYPES: Mapping[str, str] = {
@@ -134,7 +137,8 @@ class SQLiteDriver:
                 hint="Use a newer Python.",
             )
         self.path = path
-        self.create = create
+        self.file = DatabaseFile(path)
+        self._create = create
         self.busy_timeout_s = busy_timeout_s
         self._refusal: StoreError | None = None
         self._readable: Readable | None = None
@@ -142,6 +146,7 @@ class SQLiteDriver:
         self._own = _Own()
         self._handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
         self._closed = False
+        _drivers.add(self)
 
     @property
     def refusal(self) -> StoreError | None:
@@ -263,15 +268,39 @@ class SQLiteDriver:
     def close(self) -> None:
         """Close every thread's connection; one that is being used, when its thread is done."""
         self._closed = True
-        for handle in list(self._handles):
-            if handle.pid == os.getpid() and handle.is_taken():
+        self._close_idle()
+
+    def close_replaced(self) -> None:
+        """Close every connection to a file that another one has replaced, once it is not in use.
+
+        Raises:
+            StoreLockedError: One is in use for longer than some seconds.
+        """
+        deadline = time.monotonic() + _REPLACED_PATIENCE_S
+        while self._close_idle():
+            if time.monotonic() > deadline:
+                raise StoreLockedError(
+                    f"{self.path} was replaced while this program is using the old file.",
+                    kept="Nothing was changed.",
+                    hint="Try again when the other threads are done with it.",
+                )
+            time.sleep(0.01)
+
+    def _close_idle(self) -> int:
+        """Close each connection that is not in use; return how many are."""
+        handles = [one for one in list(self._handles) if one.pid == os.getpid()]
+        for handle in handles:
+            if handle.is_taken():
                 handle.raw.close()
+                self._handles.discard(handle)
+        return sum(handle in self._handles for handle in handles)
 
     @contextmanager
     def _in_hand(self) -> Iterator[sqlite3.Connection]:
         """Give a connection of this thread, which nobody else uses or closes within the block."""
         handle = self._taken_handle()
         try:
+            self.file.check()
             yield handle.raw
         finally:
             self._give_back(handle)
@@ -299,11 +328,23 @@ class SQLiteDriver:
         self._own.free.append(handle)
         if self._closed and handle.is_taken():
             handle.raw.close()
+            self._handles.discard(handle)
 
     def _connect(self) -> _Connection:
-        """Open the file for writing; where that is refused, for reading."""
-        if not self.create and not self.path.exists():
+        """Open the file for writing; if that is refused, for reading.
+
+        Only the first connection may make the file; every later one opens that file again.
+        """
+        if self.file.is_known:
+            self.file.check()
+        elif self._create:
+            with suppress(OSError):  # SQLite finds it missing, and says why
+                self.file.make()
+            _close_replaced(self.path)
+        elif not self.path.exists():
             raise StoreUnavailableError(f"There is no run database at {self.path}.")
+        else:
+            _close_replaced(self.path)
         deadline = time.monotonic() + self.busy_timeout_s
         while True:
             try:
@@ -346,19 +387,28 @@ class SQLiteDriver:
 
     def _prepared(self, readable: Readable | None) -> _Connection:
         connection = sqlite3.connect(
-            readable.uri if readable else str(self.path),
+            readable.uri if readable else file_uri(self.path, "mode=rw"),
             timeout=min(5.0, self.busy_timeout_s),
             isolation_level=None,
             check_same_thread=False,
-            uri=readable is not None,
+            uri=True,
             factory=_Connection,
         )
         try:
+            self._prove()
             self._configure(connection, writable=readable is None)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _prove(self) -> None:
+        """Make sure, before the first statement, that it is the file of the other connections."""
+        if self.file.is_known:
+            self.file.check()
+            return
+        with suppress(OSError):  # gone in this moment, which the next statement finds
+            self.file.remember()
 
     def _configure(self, connection: sqlite3.Connection, *, writable: bool) -> None:
         connection.execute("PRAGMA synchronous=FULL")
@@ -450,6 +500,21 @@ class SQLiteDriver:
                 hint="Move the file aside to begin anew; keep it, for what can be saved from it.",
             )
         return StoreError(f"{self.path}: {text}.", kept="This change was not written.")
+
+
+# Every driver of this process.
+_drivers: weakref.WeakSet[SQLiteDriver] = weakref.WeakSet()
+
+
+def _close_replaced(path: Path) -> None:
+    """Close what this process still has open of files that had this name before.
+
+    The new file's connections may come to have the same shared memory, and within one process no
+    lock keeps them from clearing it: SQLite's locks are those of the process.
+    """
+    for driver in list(_drivers):
+        if driver.path == path and driver.file.is_known and not driver.file.is_in_place:
+            driver.close_replaced()
 
 
 def _pause(longest_s: float) -> None:

@@ -1,0 +1,108 @@
+"""The file of a database: made only when that is asked for, and the same file ever after.
+
+SQLite names a file's log and its shared memory by the file's path. When a store is removed while
+a program has it open, a connection that made the file anew would meet the shared memory of the
+old one, and shorten it under the mappings of older connections: that kills the process.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from runstore.errors import StoreUnavailableError
+from runstore.storage.file_locks import lock_now
+
+_LOG, _SHARED_MEMORY = "-wal", "-shm"
+_LOCK_PATIENCE_S = 5.0
+
+
+class DatabaseFile:
+    """One database file, told apart from any other that comes to have its name.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._identity: tuple[int, int] | None = None
+        # As long as a descriptor is open, no new file gets this one's inode number.
+        self._pin: int | None = None
+
+    def __del__(self) -> None:
+        if self._pin is not None:
+            os.close(self._pin)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the file was opened before."""
+        return self._identity is not None
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the path still leads to the file that was opened."""
+        try:
+            found = os.stat(self.path)  # noqa: PTH116 - before every statement
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self._identity
+
+    def check(self) -> None:
+        """Make sure that the path still leads to the file that was opened.
+
+        Raises:
+            StoreUnavailableError: The file was removed, moved or replaced.
+        """
+        if not self.is_in_place:
+            raise StoreUnavailableError(
+                f"The store at {self.path.parent} was moved, removed or replaced while open.",
+                kept="Nothing was written to a store that took its place.",
+                hint="If it was moved, open it in its new place.",
+            )
+
+    def remember(self) -> None:
+        """Note which file the path leads to now.
+
+        Raises:
+            OSError: There is none.
+        """
+        if hasattr(os, "O_PATH"):  # closing it ends no locks, unlike other descriptors
+            self._pin = os.open(self.path, os.O_PATH | os.O_CLOEXEC)
+            found = os.fstat(self._pin)
+        else:
+            found = self.path.stat()
+        self._identity = found.st_dev, found.st_ino
+
+    def make(self) -> None:
+        """Make an empty file if there is none, and set aside what an older one left.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        if self.path.exists():
+            return
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _wait_for_lock(folder)
+            if not self.path.exists():
+                self._set_leftovers_aside()
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
+        finally:
+            os.close(folder)
+
+    def _set_leftovers_aside(self) -> None:
+        beside = self.path.with_name(self.path.name + _SHARED_MEMORY)
+        beside.unlink(missing_ok=True)  # programs that have it open keep it
+        log = self.path.with_name(self.path.name + _LOG)
+        with suppress(FileNotFoundError):
+            log.rename(log.with_name(f"{log.name}.left-{time.time_ns()}"))
+
+
+def _wait_for_lock(folder: int) -> None:
+    """Lock a folder, so that one process at a time makes a file in it; not for ever."""
+    deadline = time.monotonic() + _LOCK_PATIENCE_S
+    while lock_now(folder) is False and time.monotonic() < deadline:
+        time.sleep(0.01)

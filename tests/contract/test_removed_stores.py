@@ -1,0 +1,174 @@
+"""A store that is removed, moved or replaced under a process that has it open."""
+
+import shutil
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+from runstore import Store, StoreWarning
+from runstore.config import DATABASE
+from runstore.errors import StoreUnavailableError
+
+
+@pytest.fixture
+def opened(location):
+    with Store.open(location) as store:
+        yield store
+
+
+def in_a_thread(work):
+    """Do work on a connection of its own, and return what it raised."""
+    raised = []
+
+    def caught():
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - handed on
+            raised.append(error)
+
+    thread = threading.Thread(target=caught)
+    thread.start()
+    thread.join()
+    return raised
+
+
+def test_no_later_connection_makes_a_store(opened, location):
+    shutil.rmtree(location)
+    location.mkdir()
+
+    with pytest.raises(StoreUnavailableError) as here:
+        opened.start("fit", capture=False)
+    (there,) = in_a_thread(lambda: opened.start("fit", capture=False))
+
+    assert "removed" in str(here.value)
+    assert isinstance(there, StoreUnavailableError)
+    assert list(location.iterdir()) == []
+
+
+def test_a_store_made_in_its_place_is_another_one(opened, location):
+    opened.start("old", capture=False).finish()
+    shutil.rmtree(location)
+    with Store.open(location) as made:
+        new = made.start("new", capture=False)
+
+        assert len(in_a_thread(lambda: opened.finish("new#1"))) == 1
+        with pytest.raises(StoreUnavailableError):
+            opened.list()
+
+        assert made.get("new#1").status.value == "running"
+        new.finish()
+    assert not opened.is_in_place
+
+
+def test_the_same_inode_number_makes_no_second_file_the_first(location):
+    """File systems give the number of a removed file to the next one."""
+    first = Store.open(location)
+    first.database.driver.close()
+    seen = first.database.driver.file
+    for _ in range(8):
+        shutil.rmtree(location)
+        Store.open(location).close()
+        assert not seen.is_in_place
+
+
+@pytest.mark.parametrize("is_moved", [True, False])
+def test_the_program_of_a_run_goes_on_and_its_end_is_kept(opened, location, tmp_path, is_moved):
+    run = opened.start("fit", capture=False)
+    location.rename(tmp_path / "elsewhere") if is_moved else shutil.rmtree(location)
+
+    with pytest.warns(StoreWarning) as said:
+        for step in range(10):
+            run.log(loss=1.0 / (step + 1))
+        run.tags["phase"] = "pilot"
+        run.save("model.bin", b"weights")
+        run.use(__file__)
+        run.edit(notes="well")
+        run.finish()
+    opened.close()
+
+    assert any("Kept in" in str(one.message) for one in said)
+    if is_moved:
+        with Store.open(tmp_path / "elsewhere") as again:
+            kept = again.get("fit#1")
+            assert (kept.status.value, kept.notes, dict(kept.tags)) == (
+                "complete", "well", {"phase": "pilot"},
+            )  # fmt: skip
+            assert kept.read_bytes("model.bin") == b"weights"
+            assert len(kept.metric("loss").values) == 10
+
+
+def test_what_a_removed_database_left_does_not_become_part_of_the_next(location):
+    with Store.open(location) as store:
+        store.start("old", capture=False).finish()
+        (location / DATABASE).unlink()  # its log and shared memory stay: the store is open
+        assert (location / f"{DATABASE}-wal").exists()
+        with Store.open(location) as made:
+            assert len(made.list()) == 0
+            made.start("new", capture=False).finish()
+            with pytest.raises(StoreUnavailableError):
+                store.list()
+
+    with Store.open(location) as again:
+        assert [run.experiment_name for run in again.list()] == ["new"]
+    assert [one for one in location.iterdir() if ".left-" in one.name]
+
+
+REMADE = """
+import os, shutil, sys, threading, warnings
+import runstore
+from runstore import lifetime
+warnings.simplefilter("ignore")
+lifetime.HEARTBEAT_S = 0.005
+folder, rounds = sys.argv[1], int(sys.argv[2])
+older, over = [], threading.Event()
+runstore.Store.open(folder + "-empty").close()
+empty = folder + "-empty/runstore.db"
+
+def use(store):
+    try:
+        store.start("background", capture=False).finish()
+        store.list(limit=2)
+    except runstore.RunstoreError:
+        pass
+
+def use_older_stores():
+    while not over.is_set():
+        for store in older[-3:]:
+            thread = threading.Thread(target=use, args=[store])  # on a connection of its own
+            thread.start(); thread.join()
+
+threads = [threading.Thread(target=use_older_stores) for _ in range(3)]
+for one in threads: one.start()
+try:
+    for number in range(rounds):
+        store = runstore.Store.open(folder)
+        older.append(store)
+        run = store.start("fit", capture=number % 4 == 0)
+        run.log(loss=1.0)
+        if number % 2: run.finish()
+        runstore.ManagerStore(folder)
+        if number % 3 == 1:
+            shutil.copy(empty, folder + "/new.db")
+            os.replace(folder + "/new.db", folder + "/runstore.db")
+            continue
+        while os.path.exists(folder): shutil.rmtree(folder, ignore_errors=True)
+finally:
+    over.set()
+    for one in threads: one.join()
+print("end", flush=True)
+os._exit(0)  # the runs that are left open are none of this test's matters
+"""
+
+
+def test_a_store_that_is_remade_again_and_again_hurts_nobody(location, campaign_rounds):
+    """Or replaced, while older stores of the same process go on: heartbeats, captures, threads."""
+    ended = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(REMADE),
+         str(location), str(campaign_rounds * 3)],
+        capture_output=True, text=True, check=False, timeout=110,
+    )  # fmt: skip
+
+    assert (ended.returncode, ended.stdout) == (0, "end\n"), ended.stderr[-3000:]
