@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from runstore.errors import AlreadyRanError, RunstoreError, StoreWarning
     from runstore.manager import ArtifactManager
     from runstore.manager_store import ManagerStore
+    from runstore.model.media import Histogram
     from runstore.model.parameter_sets import parameter_set
     from runstore.model.params import ParameterSet
     from runstore.model.run import Event, Experiment, Run
@@ -32,6 +33,7 @@ _HOMES = {
     "ArtifactManager": "runstore.manager",
     "Event": "runstore.model.run",
     "Experiment": "runstore.model.run",
+    "Histogram": "runstore.model.media",
     "ManagerStore": "runstore.manager_store",
     "Page": "runstore.pages",
     "ParameterSet": "runstore.model.params",
@@ -52,6 +54,7 @@ __all__ = [
     "ArtifactManager",
     "Event",
     "Experiment",
+    "Histogram",
     "ManagerStore",
     "Page",
     "ParameterSet",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from datetime import datetime
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from runstore.already_ran.lookup import Earlier
     from runstore.kept_output import KeptOutput
     from runstore.logging_points import Channel, PointLog
+    from runstore.media_log import MediaLog
     from runstore.model.artifacts import Artifact, Input
     from runstore.store import Store
     from runstore.tags import Tags
@@ -192,6 +193,56 @@ class ActiveRun:
             NotFoundError: There is no such file.
         """
         return self.store.artifacts.save(self.uid, name, source, media_type=media_type)
+
+    def log_text(self, key: str, text: str | Sequence[str], *, step: int | None = None) -> None:
+        """Log a text at a step, or several: samples, transcripts, prompts.
+
+        It is an artifact, `media/text/<key>/<step>.txt`; `Run.media` reads it. Durable on
+        return, which takes some milliseconds.
+
+        Args:
+            key: Its key.
+            text: The text, or a list of texts.
+            step: The step; by default each key counts its own, from 0.
+
+        What cannot be logged is a `StoreWarning`, or an error if `is_strict` is set.
+        """
+        self._media.text(key, text, step)
+
+    def log_image(self, key: str, image: Any, *, step: int | None = None) -> None:
+        """Log an image at a step, or several; see `log_text`.
+
+        Args:
+            key: Its key.
+            image: An array or tensor of pixels, an image of Pillow, a figure, the path of a
+                file, its bytes, or a list of these.
+            step: The step; by default each key counts its own, from 0.
+        """
+        self._media.image(key, image, step)
+
+    def log_histogram(
+        self,
+        key: str,
+        values: Any,
+        *,
+        step: int | None = None,
+        bins: int | Sequence[float] = 64,
+    ) -> None:
+        """Log how values are distributed at a step; see `log_text`.
+
+        Args:
+            key: Its key.
+            values: An array, a tensor, numbers, or a `Histogram`.
+            step: The step; by default each key counts its own, from 0.
+            bins: The number of bins, or their edges.
+        """
+        self._media.histogram(key, values, step, bins)
+
+    @functools.cached_property
+    def _media(self) -> MediaLog:
+        from runstore.media_log import MediaLog
+
+        return MediaLog(self)
 
     def use(self, source: Any, name: str | None = None, *, digest: bool | str = True) -> Input:
         """Note data that the run reads and that stays where it is: a file, a folder, a URL.

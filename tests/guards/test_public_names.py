@@ -10,6 +10,7 @@ PUBLIC = [
     "ArtifactManager",
     "Event",
     "Experiment",
+    "Histogram",
     "ManagerStore",
     "Page",
     "ParameterSet",

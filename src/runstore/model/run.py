@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runstore.model.artifacts import Artifact, Input
+    from runstore.model.media import MediaSeries
     from runstore.model.metric_directions import Direction
     from runstore.model.metrics import MetricSummary, Series
     from runstore.model.output import OutputLine
@@ -193,6 +194,13 @@ class Run:
     def artifacts(self) -> dict[str, Artifact]:
         """The files it saved, by path."""
         return self._source.artifacts_of(self)
+
+    @property
+    def media(self) -> dict[str, MediaSeries]:
+        """The texts, images and histograms it logged, by `<kind>/<key>`."""
+        from runstore.model.media import media_in
+
+        return media_in(self.artifacts.values(), self.read_bytes)
 
     @property
     def inputs(self) -> tuple[Input, ...]:

@@ -16,14 +16,16 @@ from runstore.cli.context import open_store
 from runstore.cli.options import json_option
 from runstore.cli.plain import as_text
 from runstore.cli.sparkline import sparkline
-from runstore.errors import NotFoundError
+from runstore.errors import NotFoundError, StoreError
 from runstore.model.artifacts import Artifact, Input
 from runstore.model.legible import local_time, size_text
+from runstore.model.media import MediaSeries, is_media
 from runstore.model.run import Event, Run
 from runstore.store import Store
 
 _LABEL_WIDTH = 24
 _SPARK_WIDTH = 16
+_TEXT_WIDTH = 60
 _SPARK_POINTS = 200
 _DRAWN = 50  # metrics; of more, only the numbers
 _LEFT_OUT = ("command.", "git.commit", "git.branch", "git.dirty", "git.has_untracked")
@@ -85,6 +87,9 @@ def _as_json(store: Store, run: Run) -> dict[str, Any]:
         **output.run_as_json(run),
         "metrics": [asdict(one) for one in run.metrics.values()],
         "artifacts": [artifact_as_json(one) for one in run.artifacts.values()],
+        "media": [
+            {"kind": one.kind, "key": one.key, "steps": one.steps} for one in run.media.values()
+        ],
         "inputs": [_input_as_json(one) for one in run.inputs],
         "read_by": [reader.reference for reader in store.readers_of(run.uid)],
         "documents": list(store.documents(run.uid)),
@@ -112,8 +117,9 @@ def _sections(store: Store, run: Run) -> Iterator[Section]:
         title = f"parameters {place}{one.name}  {one.hash}"
         yield title, list(_flattened(one.values)) or [("", "no values are known")]
     yield "metrics", list(_metrics(run))
-    saved = run.artifacts
-    yield "artifacts", [(path, _artifact(one)) for path, one in saved.items()]
+    yield "media", [(name, _media(one)) for name, one in run.media.items()]
+    saved = [one for one in run.artifacts.values() if not is_media(one.path)]
+    yield "artifacts", [(one.path, _artifact(one)) for one in saved]
     yield "reads", [(one.name, _input(store, one)) for one in run.inputs]
     yield "read by", [(one.reference, one.status.value) for one in store.readers_of(run.uid)]
     yield "code", list(_code(store, run))
@@ -213,6 +219,26 @@ def _metrics(run: Run) -> Iterator[tuple[str, str]]:
             values = run.metric(one.key, one.set_name).sampled(_SPARK_POINTS).values
             told = f"{sparkline(values, _SPARK_WIDTH):{_SPARK_WIDTH}}  {told}"
         yield key, told
+
+
+def _media(one: MediaSeries) -> str:
+    steps = f"{len(one):,} steps, {one.steps[0]:,} to {one.steps[-1]:,}"
+    if len(one) == 1:
+        steps = f"step {one.steps[0]:,}"
+    return steps if one.kind == "image" else f"{steps}; last: {_last_of(one)}"
+
+
+def _last_of(one: MediaSeries) -> str:
+    """Return the beginning of the last text, or a drawing of the last histogram."""
+    try:
+        last = one.read()
+    except (NotFoundError, StoreError) as error:
+        return str(error)
+    if one.kind == "histogram":
+        drawn = sparkline(last.counts, _SPARK_WIDTH)
+        return f"{drawn} {last.edges[0]:.6g} to {last.edges[-1]:.6g}"
+    text = " ".join(last.split())
+    return text if len(text) <= _TEXT_WIDTH else text[: _TEXT_WIDTH - 1] + "…"
 
 
 def _artifact(one: Artifact) -> str:
