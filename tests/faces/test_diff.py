@@ -564,3 +564,43 @@ def test_a_patch_in_a_pipe_applies_beside_what_lines_cannot_say(repository):
         "runstore: Not in the patch: a.bin ",
         "runstore: Not in the patch: latin.txt ",
     ]
+
+
+# Code that is no UTF-8, and facts that come late
+
+
+def test_the_lines_of_a_latin_1_file_are_compared(repository):
+    (repository / "old.py").write_bytes(b"# caf\xe9\nx = 1\n")
+    commit(repository)
+    record(repository)
+    (repository / "old.py").write_bytes(b"# caf\xe9\nx = 2\n")
+    record(repository)
+
+    (found,) = files(repository).values()
+
+    assert (found["added"], found["removed"]) == (1, 1)
+    assert "-x = 1\n+x = 2\n" in found["diff"]
+
+
+def test_a_binary_change_that_was_committed_since_is_no_difference(repository):
+    (repository / "x.bin").write_bytes(b"\0one")
+    commit(repository)
+    (repository / "x.bin").write_bytes(b"\0two")
+    record(repository)
+    commit(repository)
+    record(repository)
+
+    assert files(repository) == {}
+
+
+def test_what_has_not_been_read_yet_is_no_difference(repository, monkeypatch):
+    record(repository)
+    (repository / "train.py").write_text("other\n")
+    with Store.open(repository / ".runstore") as store:
+        monkeypatch.setattr(store, "capture_in_background", lambda *_, **__: None)
+        store.start("fit").finish()
+
+        found = compare_runs(store, ["fit#1", "fit#2"])
+
+        assert [one.name for one in found if one.section == "environment"] == []
+        assert [one.name for one in found if one.section == "packages"] == []

@@ -1,23 +1,18 @@
-"""Binary patches of git: the contents that they hold are read as they were."""
+"""Binary parts of patches: read as git writes them, and written as git reads them."""
 
 import subprocess
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from commands import git
 from runstore import Store, lifetime
+from runstore.capture.git import run_git
+from runstore.capture.snapshot import snapshot
 from runstore.comparing.code_of_run import code_changes
-from runstore.model.binary_patches import literal_contents
+from runstore.model.binary_patches import BinaryPatchError, apply_binary, as_binary, object_after
 from runstore.model.facts import Facts
-
-
-def patch_of(folder, old, new):
-    git(folder, "init", "-q")
-    (folder / "f.bin").write_bytes(old)
-    git(folder, "add", ".")
-    git(folder, "commit", "-q", "-m", "a")
-    (folder / "f.bin").write_bytes(new)
-    return diff(folder)
 
 
 def diff(folder):
@@ -25,26 +20,48 @@ def diff(folder):
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
-@pytest.mark.parametrize(
-    "new", [b"\0", b"\0abc", bytes(range(256)) * 5, b"\0" * 100_000, b"\0" + b"line\n" * 21]
-)
-def test_contents_are_those_of_the_file(tmp_path, new):
-    assert literal_contents(patch_of(tmp_path, b"\0old", new)) == new
+LONG = bytes(range(256)) * 40
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("before", "after"),
     [
-        "",
-        "diff --git a/x b/x\nBinary files differ\n",
-        "GIT binary patch\nliteral 5\n\n",
-        "GIT binary patch\nliteral 5\nEcmZ?w\n\n",
-        "GIT binary patch\nliteral 999999999999\nAa0\n\n",
-        "GIT binary patch\nliteral 4\nzzzzzz\n\n",
+        (b"\0a", b"\0b"),
+        (LONG, LONG[:5000] + b"new" + LONG[5000:]),  # a delta
+        (LONG, b""),
+        (b"\0", LONG * 30),
+        (LONG * 9, LONG * 9 + b"\0end"),
     ],
 )
-def test_what_is_no_such_patch_holds_nothing(text):
-    assert literal_contents(text) is None
+def test_what_git_writes_is_read(repository, before, after):
+    (repository / "x.bin").write_bytes(before)
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "two")
+    (repository / "x.bin").write_bytes(after)
+
+    patch = snapshot(repository, run_git).documents["patch"]
+
+    assert apply_binary(before, patch) == after
+    named = subprocess.run(
+        ["git", "hash-object", "x.bin"], cwd=repository, check=True, capture_output=True, text=True
+    )
+    assert object_after(patch) in {named.stdout.strip(), "0"}
+
+
+@settings(max_examples=30)
+@given(st.binary(min_size=1, max_size=400))
+def test_what_is_written_is_read(data):
+    lines = data.replace(b"\n", b" ").decode("latin-1")
+    head = "diff --git a/x b/x\nnew file mode 100644\nindex 0000000"
+    text = f"{head}..{'0' * 7}\n--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+{lines}\n"
+
+    assert apply_binary(b"", as_binary(text, b"")) == data.replace(b"\n", b" ") + b"\n"
+
+
+@pytest.mark.parametrize("text", ["", "literal 3\nzzz\n", "delta 9\nHcmV?d00001\n", "odd 0\n\n"])
+def test_damage_is_an_error(text):
+    with pytest.raises(BinaryPatchError):
+        apply_binary(b"abc", f"diff --git a/x b/x\nGIT binary patch\n{text}\n")
 
 
 def test_runs_with_other_bytes_have_other_code(tmp_path, monkeypatch):
@@ -54,7 +71,10 @@ def test_runs_with_other_bytes_have_other_code(tmp_path, monkeypatch):
     with Store.open(tmp_path / "s") as store:
         repo = tmp_path / "repo"
         repo.mkdir()
-        patch_of(repo, b"\\0", b"")
+        git(repo, "init", "-q")
+        (repo / "f.bin").write_bytes(b"\0old")
+        git(repo, "add", ".")
+        git(repo, "commit", "-q", "-m", "a")
         runs = []
         for number in (233, 233, 232):
             (repo / "f.bin").write_bytes(latin % number)

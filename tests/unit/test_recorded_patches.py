@@ -188,8 +188,8 @@ def check_recorded_patch(home, base, changed, chosen, attributes, has_commit):
             == 0
         )
     ask(work, "add", "-A")
-    if not marks:
-        assert tree_of(work, facts) == tree_of(fresh, facts), (patch, facts.unknown)
+    assert not marks
+    assert tree_of(work, facts) == tree_of(fresh, facts), (patch, facts.unknown)
 
 
 def test_recorded_patches_apply_or_are_marked(home, is_full_campaign):

@@ -12,7 +12,6 @@ import os
 import re
 import time
 import zlib
-from base64 import b85decode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Protocol
 from runstore.capture.git import SLOW_TIMEOUT_S, GitError
 from runstore.capture.secrets import mask_patch, mask_text
 from runstore.capture.source_files import is_secret_file, is_source, shown
+from runstore.model.binary_patches import as_binary, object_before, unpacked
 from runstore.model.facts import Facts
 from runstore.model.patches import parse_patch
 
@@ -39,8 +39,6 @@ _DIFF = (
     "--submodule=short", "--ignore-submodules=none", "--no-relative",
     "--ws-error-highlight=none", "-O/dev/null",
 )  # fmt: skip
-# git takes a file of any size for binary then.
-_ALL_BINARY = ("-c", "core.bigFileThreshold=0")
 _FILE = re.compile(rb"^(?=diff --git )", re.MULTILINE)
 _UNMERGED = re.compile(rb"^\* Unmerged path .*\n", re.MULTILINE)
 # Behind the second @@ stands the line above, cut after some bytes, perhaps within a letter.
@@ -240,7 +238,7 @@ def _read(ask: Asker, base: str, paths: Sequence[str], found: _Found) -> None:
             else:
                 left_bytes -= len(answer)
                 if len(answer) <= _READ_LIMIT_BYTES:
-                    _take(ask, base, answer, found)
+                    _take(ask, answer, found)
                     continue
                 why = _LARGE if len(some) == 1 else ""
         if why:
@@ -250,44 +248,36 @@ def _read(ask: Asker, base: str, paths: Sequence[str], found: _Found) -> None:
             waiting += [some[half:], some[:half]]
 
 
-def _diff(ask: Asker, base: str, paths: Sequence[str], *settings: str) -> bytes:
+def _diff(ask: Asker, base: str, paths: Sequence[str]) -> bytes:
     literal = [f":(top,literal){path}" for path in paths]
-    return ask([*settings, *_DIFF, base, "--", *literal], _READ_LIMIT_BYTES)
+    return ask([*_DIFF, base, "--", *literal], _READ_LIMIT_BYTES)
 
 
-def _take(ask: Asker, base: str, answer: bytes, found: _Found) -> None:
-    """Note the patch of each file; those that are no text are asked for as binary ones."""
-    not_text = []
+def _take(ask: Asker, answer: bytes, found: _Found) -> None:
+    """Note the patch of each file; of what is no text, as a binary patch."""
     for section in _split(answer):
-        if not _is_taken(section, found):
-            path = _path_of(section, found)
-            told = section.decode("latin-1")
-            if mask_text(told) == told:
-                not_text.append(path)
-            else:
-                found.left_out[path] = "not UTF-8, and may hold secrets"
-    for path in not_text:
-        found.sections.pop(path, None)
-    for some in _batches(not_text):
-        try:
-            answer = _diff(ask, base, some, *_ALL_BINARY)
-        except GitError as error:
-            found.left_out.update(dict.fromkeys(some, str(error)))
-            continue
-        for section in _split(answer):
-            if not _is_taken(section, found):
-                found.left_out[_path_of(section, found)] = "not UTF-8"
+        text = _text_of(section)
+        if _BINARY in section:
+            _take_binary(section, found)
+        elif text is not None:
+            _take_text(text, found)
+        else:
+            _take_bytes(ask, section, found)
 
 
-def _is_taken(section: bytes, found: _Found) -> bool:
-    """Note the patch of a file; False where it is no text."""
-    if _BINARY in section:
-        _take_binary(section, found)
-        return True
-    text = _text_of(section)
-    if text is not None:
-        _take_text(text, found)
-    return text is not None
+def _take_bytes(ask: Asker, section: bytes, found: _Found) -> None:
+    # Latin-1 has a letter for every byte.
+    told = section.decode("latin-1")
+    path = _path_of(section, found)
+    if mask_text(told) != told:
+        found.left_out[path] = "not UTF-8, and may hold secrets"
+        return
+    before = object_before(told)
+    try:
+        contents = ask(["cat-file", "blob", before], _FILE_LIMIT_BYTES) if before else b""
+        _take_binary(as_binary(told, contents).encode("latin-1"), found)
+    except (GitError, ValueError) as error:
+        found.left_out[path] = f"not UTF-8: {error}"
 
 
 def _split(answer: bytes) -> list[bytes]:
@@ -339,26 +329,18 @@ def _add(path: str, section: str, found: _Found) -> None:
 
 
 def _has_secrets(contents: bytes) -> bool:
-    lines = contents.split(b"\n")[1:]
     try:
-        # The first letter of a line is its length, the padding of base 85 behind it is cut off.
-        packed = b"".join(b85decode(line[1:])[: _length(line[0])] for line in lines)
-        text = zlib.decompress(packed).decode("latin-1")
+        text = unpacked(contents.decode("ascii").split("\n")[1:]).decode("latin-1")
     except (ValueError, zlib.error):
         return True
     return mask_text(text) != text
 
 
-def _length(letter: int) -> int:
-    return letter - ord("A") + 1 if letter <= ord("Z") else letter - ord("a") + 27
-
-
 def _path_of(section: bytes, found: _Found) -> str:
     """Return the path of a part, as the list of changes has it."""
     head = section.partition(b"\n@@ ")[0].partition(_BINARY)[0]
-    one = parse_patch(head.decode("ascii", "replace"))
-    told = one[0].path if one else ""
-    return found.paths.get(told, told)
+    path = parse_patch(head.decode("ascii", "replace"))[0].path
+    return found.paths.get(path, path)
 
 
 # What is kept

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from runstore.capture.git import GitError
 from runstore.comparing.commits import Commit, has_commit
-from runstore.model.binary_patches import literal_contents
+from runstore.model.binary_patches import apply_binary, object_after
 from runstore.model.code_changes import CodeChanges, FileChange, changes_between
 from runstore.model.file_states import PLAIN_FILE, FileState, Version
 from runstore.model.known_names import is_source
@@ -250,10 +249,10 @@ def _patched(code: _Code, patch: FilePatch, before: FileState | None) -> FileSta
 
 def _binary_state(patch: FilePatch, before: FileState | None, mode: str | None) -> FileState:
     """Return a file kept as git keeps binary ones: as a whole, or as a change of bytes."""
-    data = literal_contents(patch.text)
-    if data is not None:
-        # Named as git names it, so that it is the same as in a commit.
-        blob = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False)
-        return FileState.of_bytes(data, blob.hexdigest(), mode)
-    changed = hashlib.sha256(patch.text.encode("utf-8", "surrogatepass")).hexdigest()
-    return FileState(None, f"{before.identity if before else None} {changed}", mode, "binary")
+    contents = before.contents if before else None
+    # Named as git names it, so that it is the same as in a commit.
+    name = object_after(patch.text)
+    try:
+        return FileState.of_bytes(apply_binary(contents or b"", patch.text), name, mode)
+    except PatchError:
+        return FileState(None, name or None, mode, "binary")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 FILE_LIMIT_BYTES = 1 << 20
 PLAIN_FILE = "100644"
@@ -24,12 +24,14 @@ class FileState:
         identity: What equal contents share; None where they are not known.
         mode: As git has it: `100644`, `100755`, `120000` for a link; None when unknown.
         remark: Why there is no text.
+        data: The contents where they are not the text in UTF-8, as far as they are known.
     """
 
     text: str | None
     identity: str | None
     mode: str | None = None
     remark: str = ""
+    data: bytes | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of_text(cls, text: str, mode: str | None) -> FileState:
@@ -50,13 +52,20 @@ class FileState:
             mode: As git has it.
         """
         if b"\0" in data[:_BINARY_LOOK_BYTES]:
-            return cls(None, digest, mode, f"binary; {len(data):,} bytes")
+            return cls(None, digest, mode, f"binary; {len(data):,} bytes", data)
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError:
             # As in a captured patch, such that both can be compared.
-            return cls(data.decode("utf-8", "replace"), f"{_BYTES}{digest}", mode)
+            return cls(data.decode("utf-8", "replace"), f"{_BYTES}{digest}", mode, data=data)
         return cls.of_text(text, mode)
+
+    @property
+    def contents(self) -> bytes | None:
+        """All bytes; None where they are not known."""
+        if self.data is not None or self.text is None:
+            return self.data
+        return self.text.encode("utf-8", "surrogatepass")
 
     @property
     def is_exact(self) -> bool:

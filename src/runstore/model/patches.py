@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+MARK = "GIT binary patch"
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _FILE = "diff --git "
 _NO_NEWLINE = "\\"
@@ -49,7 +50,7 @@ class FilePatch:
         mode: Its mode after, where the patch says it: `100644`.
         hunks: Changed lines, from the beginning to the end.
         is_copy: Whether the old file stays where it is.
-        is_binary: Whether the contents are no text, and not in the patch.
+        is_binary: Whether the contents are no text.
         is_broken: Whether its lines are not as many as it says, as when secrets were masked.
         text: The part of the patch.
     """
