@@ -56,9 +56,11 @@ def find_store(location: str | os.PathLike[str] | None = None) -> Path:
 
 def warn_of_store_apart(store: Path) -> None:
     """Warn if a store is about to be made that the folder of the program's start will not find."""
-    start = _starting_folder()
+    if store.name != FOLDER or STARTED_IN is None:
+        return
+    start = Path(STARTED_IN)
     is_shared = store.parent in (start, *start.parents)
-    if store.name == FOLDER and not is_shared and not is_folder(store):
+    if not is_shared and not is_folder(store):
         warn(
             f"The program started in {start}, and its runs are recorded in {store}. To keep the"
             " runs of all folders that it works in together, set RUNSTORE_URL, or `store` in"

@@ -58,11 +58,20 @@ def test_the_own_interpreter_has_the_own_packages(other):
 
 
 def test_a_program_that_is_no_python_has_no_packages(other):
-    facts, unknown, packages = recorded(other, "sh", "-c", "echo 1; echo 2")
+    facts, unknown, packages = recorded(other, "echo", "1")
 
     assert not [name for name in facts if name.startswith("python.")]
-    assert unknown["python"] == "sh is not Python"
+    assert unknown["python"] == "echo is not Python"
     assert packages == []
+
+
+def test_a_shell_has_the_python_that_it_would_start(other, monkeypatch):
+    monkeypatch.setenv("PATH", str(other / "env" / "bin"), prepend=os.pathsep)
+
+    facts, _, packages = recorded(other, "sh", "-c", "echo 1; python p.py")
+
+    assert facts["python.prefix"] == str(other / "env")
+    assert "only_there==9.9" in packages
 
 
 def test_an_interpreter_that_cannot_tell_is_a_reason(other):

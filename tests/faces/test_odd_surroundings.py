@@ -222,6 +222,23 @@ def test_commands_work_in_a_deleted_working_directory(tmp_path, words):
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+def test_a_program_can_start_in_a_deleted_working_directory(tmp_path):
+    code = "import runstore; runstore.start_run('x').finish(); print(runstore.Store.open().path)"
+
+    ended = subprocess.run(
+        f"mkdir gone; cd gone; rmdir ../gone; RUNSTORE_URL={tmp_path}/store"
+        f' {sys.executable} -c "{code}"',
+        shell=True,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+    assert ended.stdout == f"{tmp_path}/store\n"
+
+
 # What is left in the background
 
 CHATTER = "(i=0; while [ $i -lt 600 ]; do echo tick || exit; sleep 0.05; i=$((i+1)); done; ) &"

@@ -14,6 +14,7 @@ from runstore.model.facts import Facts
 from runstore.model.launchers import is_python, launched
 
 _TIMEOUT_S = 20.0
+_SHELLS = frozenset({"sh", "bash", "dash", "fish", "ksh", "zsh"})
 _FIRST_LINES_BYTES = 1 << 10
 _MARK = "\0runstore\0"
 # The folder of the script is where Python would look first.
@@ -38,6 +39,9 @@ def facts_of_command(command: Sequence[str], folder: Path | None) -> Facts:
     if run.environment:
         return _unknown(f"{run.environment} chooses the environment of the command")
     interpreter = interpreter_of(run.interpreter, folder)
+    if interpreter is None and Path(run.interpreter).name in _SHELLS:
+        # A script of the shell starts the Python that it finds.
+        interpreter = interpreter_of("python", folder) or interpreter_of("python3", folder)
     if interpreter is None:
         return _unknown(f"{Path(run.interpreter).name} is not Python")
     if is_own(interpreter):

@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
+from runstore.capture.command import argument_texts, own_words
+
 _FILES_AT_MOST = 500
 _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # noqa: PTH100, PTH120
 _NOT_OF_THE_PROGRAM = ("site-packages", "dist-packages")
@@ -19,11 +21,11 @@ def scripts(argv: Sequence[str] | None = None, cwd: str | None = None) -> tuple[
         cwd: What relative paths count from; None is the working directory.
     """
     main = getattr(sys.modules.get("__main__"), "__file__", None)
-    words = [main, *(getattr(sys, "argv", None) or [])[:1]]
+    words = [main, *own_words()[:1]]
     if argv:
         from runstore.model.launchers import launched
 
-        words = [launched(argv).what, *words]
+        words = [launched(argument_texts(argv)).what, *words]
     # A profiler or debugger is the main module of what it runs, and leaves the arguments of that.
     found = (_file(word, cwd) for word in words if isinstance(word, str))
     return tuple(dict.fromkeys(one for one in found if one))[:1]
