@@ -505,9 +505,9 @@ def judged(seed: int) -> tuple[Pair, int | None, int, int]:
         for world in pair.history:
             recorder.record(world)
         a, b = recorder.record(pair.first), recorder.record(pair.second)
-        from runstore import lifetime
+        from runstore import background
 
-        lifetime.wait_for_background()
+        background.wait_until_done()
         found = explain(recorder.store, a, b, METRIC, folder=recorder.repo)
         recorder.store.close()
     names = [(one.difference.section, one.difference.key) for one in found.causes]

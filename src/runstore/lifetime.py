@@ -14,6 +14,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
+from runstore import background
 from runstore.errors import RunstoreError
 from runstore.model.status import Status
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 HEARTBEAT_S = 10.0
 # What a signal that ends the process by default does to a run: it is recorded as interrupted.
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-# How long the end of the process may wait for facts that are still being captured.
-_EXIT_PATIENCE_S = 5.0
 
 
 class Terminated(SystemExit):
@@ -65,7 +64,6 @@ class _Registry:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.runs: dict[str, Living] = {}
-        self.threads: list[threading.Thread] = []
         self.terminated_by: int | None = None
         self._beating = False
         self._handled: list[int] = []
@@ -162,26 +160,6 @@ def forget(is_meant: Callable[[Living], bool]) -> None:
         registry.remove(run)
 
 
-def in_background(work: Callable[[], None]) -> None:
-    """Do work that the end of the process waits for, but only for some seconds."""
-    registry = _current()
-    thread = threading.Thread(target=work, name="runstore-capture", daemon=True)
-    registry.threads = [one for one in registry.threads if one.is_alive()]
-    try:
-        thread.start()
-    except RuntimeError:  # no more threads
-        work()
-    else:
-        registry.threads.append(thread)
-
-
-def wait_for_background(patience_s: float = _EXIT_PATIENCE_S) -> None:
-    """Wait until the work in the background is done, or the time is over."""
-    deadline = time.monotonic() + patience_s
-    for thread in _current().threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-
-
 def _terminate(number: int, _frame: FrameType | None) -> None:
     """Unwind the program, so that its run is recorded; in a forked child, end as by default."""
     if _registry.pid != os.getpid():
@@ -212,7 +190,7 @@ def _at_exit() -> None:
     unended = [run for run in runs if run.status is not Status.LIVE]
     if unended and error is None:
         _say_unended(unended)
-    wait_for_background()
+    background.wait_until_done()
 
 
 def _say_unended(runs: list[Living]) -> None:

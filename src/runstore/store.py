@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from runstore import lifetime
+from runstore import background, lifetime
 from runstore.active import PARENT_VARIABLE, ActiveRun, Begun, current_run
 from runstore.config import (
     DATABASE,
@@ -149,7 +149,7 @@ class Store:
 
         Nothing more is written of runs that are still executed.
         """
-        lifetime.wait_for_background()
+        background.wait_until_done()
         lifetime.forget(lambda run: isinstance(run, ActiveRun) and run.store is self)
         self.database.close()
 
@@ -299,21 +299,9 @@ class Store:
             where: Where it started.
             code: Its changes of code, where they were read before its start.
         """
+        from runstore.captures import Capture
 
-        def capture_and_attach() -> None:
-            from runstore import capture as room
-
-            try:
-                facts = room.environment_facts(where)
-                if "git.dirty" not in quick.values and "git.root" in quick.values:
-                    # git is slow here: the rest should not be lost with it.
-                    self.database.attach_facts(uid, facts)
-                changes = room.code_facts(quick, where) if code is None else code
-                self.database.attach_facts(uid, facts.merged(changes))
-            except StoreError as error:
-                warn(f"Some facts about the run {uid} could not be kept: {error}")
-
-        lifetime.in_background(capture_and_attach)
+        background.do_later(Capture(self.database, uid, quick, where, code))
 
     def _parent_uid(self, parent: str | ActiveRun | Run | None) -> str | None:
         if isinstance(parent, str):

@@ -8,7 +8,7 @@ import pytest
 
 from commands import git
 from managers import STORES
-from runstore import AlreadyRanError, ManagerStore, Store, lifetime
+from runstore import AlreadyRanError, ManagerStore, Store, background
 from runstore.errors import AlreadyRanWarning, UsageError
 from runstore.model.parameter_sets import parameter_set
 from runstore.storage.objects import hashed
@@ -40,7 +40,7 @@ def ran(store, params=None, *, experiment="fit", use=(), status="complete", **op
         run.use(one)
     run.log(acc=0.9)
     run.finish(status)
-    lifetime.wait_for_background()
+    background.wait_until_done()
     return store.get(run.uid)
 
 
@@ -255,7 +255,7 @@ def test_an_artifact_whose_run_was_deleted_is_missing(store):
         source.save("model.bin", b"weights")
     with store.start("fit") as run:
         source.record.read_bytes("model.bin")
-    lifetime.wait_for_background()
+    background.wait_until_done()
     assert store.get(run.uid).inputs
     assert is_done(store)
 

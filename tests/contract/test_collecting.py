@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runstore import Store, lifetime
+from runstore import Store, background
 from runstore.errors import StoreReadOnlyError, StoreWarning
 from runstore.model.deletion import Amount
 
@@ -97,7 +97,7 @@ def test_nothing_of_a_run_is_left_in_the_database(store):
         run.tags["a"] = "b"
         run.use("https://example.org/data", digest=False)
         run.save("picture.txt", b"text with a preview")
-    lifetime.wait_for_background()
+    background.wait_until_done()
     assert len(store.find("python.version is not missing")) == 1
     store.delete(run.uid)
     store.collect_garbage(older_than=AT_ONCE)

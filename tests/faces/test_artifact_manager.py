@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from runstore import ArtifactManager, ManagerStore, Status, Store, current_run, parameter_set
+from runstore.background import wait_until_done
 from runstore.block_sync import refresh_store_json
 from runstore.errors import ConflictError, InvalidValueError
-from runstore.lifetime import wait_for_background
 
 KEYS_OF_THE_PAGE = [
     "reference", "experiment_name", "run_number", "timestamp", "commit", "params_files", "args",
@@ -237,7 +237,7 @@ def test_vanished_store_does_not_hurt_the_experiment(project):
             manager.set_params({"lr": 1})
             (project / "data").rename(project / "away")
             (project / "data").write_text("in its place")
-        wait_for_background()
+        wait_until_done()
 
     assert any("store.json could not be written" in str(one.message) for one in told)
     assert manager.run is not None

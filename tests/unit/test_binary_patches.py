@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commands import git
-from runstore import Store, lifetime
+from runstore import Store, background
 from runstore.capture.git import run_git
 from runstore.capture.snapshot import snapshot
 from runstore.comparing.code_of_run import code_changes
@@ -81,13 +81,13 @@ def test_runs_with_other_bytes_have_other_code(tmp_path, monkeypatch):
             monkeypatch.chdir(repo)
             with store.start("e", argv=["python", "f.py"]) as run:
                 pass
-            lifetime.wait_for_background()
+            background.wait_until_done()
             store.database.attach_facts(run.uid, Facts(documents={"patch": diff(repo)}))
             runs.append(store.get(run.reference))
         git(repo, "commit", "-aqm", "b")
         with store.start("e", argv=["python", "f.py"]) as run:
             pass
-        lifetime.wait_for_background()
+        background.wait_until_done()
         committed = store.get(run.reference)
 
         assert code_changes(store, runs[0], runs[1]).files == ()

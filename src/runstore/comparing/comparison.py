@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runstore import lifetime
+from runstore import background
 from runstore.comparing.describing import describe
 from runstore.errors import NotFoundError, UsageError
 from runstore.extras import library
@@ -137,7 +137,7 @@ def compare_runs(
     sections = SECTIONS if sections is None else check_sections(sections)
     if len(names) < 2:  # noqa: PLR2004 - a comparison
         raise UsageError("A comparison takes two runs or more.")
-    lifetime.wait_for_background()  # facts about a run of this process may be on their way
+    background.wait_until_done()  # facts about a run of this process may be on their way
     runs = tuple(store.get(one) if isinstance(one, str) else one for one in names)
     described = describe(store, runs, sections=sections, everything=everything or bool(metrics))
     found = differences(described, sections=sections, everything=True)

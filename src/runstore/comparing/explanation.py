@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runstore import lifetime
+from runstore import background
 from runstore.comparing.code_of_run import code_changes
 from runstore.comparing.describing import describe
 from runstore.comparing.precedents import precedents
@@ -114,7 +114,7 @@ def explain(
         NotFoundError: Neither has the metric; the nearest key is told.
         RunNotFoundError: There is no such run.
     """
-    lifetime.wait_for_background()  # facts about a run of this process may be on their way
+    background.wait_until_done()  # facts about a run of this process may be on their way
     first, second = (store.get(one) if isinstance(one, str) else one for one in (a, b))
     runs = (first, second)
     described = describe(store, runs, sections=_RANKED)

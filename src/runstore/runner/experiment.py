@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from runstore import lifetime
+from runstore import background
 from runstore.active import PARENT_VARIABLE, ActiveRun
 from runstore.block_sync import refresh_store_json
 from runstore.config import IfDone
@@ -302,7 +302,7 @@ def _begin_folder(folder: Path, store: Store, run: ActiveRun) -> None:
 
 
 def _end_folder(folder: Path, store: Store, run: ActiveRun) -> None:
-    lifetime.wait_for_background()
+    background.wait_until_done()
     run_folder.write_end(folder, store, run.record)
 
 
