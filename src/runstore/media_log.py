@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runstore.errors import InvalidValueError, RunstoreError, StoreError
+from runstore.model.artifacts import artifact_path
 from runstore.model.media import Histogram, media_in, media_path
 from runstore.model.numbers import metric_key, metric_step
 from runstore.model.values import clean_text
@@ -71,6 +72,11 @@ class MediaLog:
         number = self._step(f"{kind}/{key}", step)
         for index, (source, suffix) in enumerate(files):
             path = media_path(kind, key, number, index if len(files) > 1 else None, suffix)
+            if artifact_path(path) != path:
+                raise InvalidValueError(
+                    f"{key!r} has an empty part or a dot between its slashes.",
+                    hint="Use a key such as val/samples.",
+                )
             self._run.store.artifacts.save(self._run.uid, path, source)
 
     def _step(self, name: str, step: int | None) -> int:

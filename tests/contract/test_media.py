@@ -98,6 +98,8 @@ WRONG = {
     "no key": lambda run: run.log_text("", "x"),
     "a key that leads out": lambda run: run.log_text("../it", "x"),
     "a key with a backslash": lambda run: run.log_text("a\\b", "x"),
+    "a dot as key": lambda run: run.log_text(".", "x"),
+    "a key with an empty part": lambda run: run.log_text("a//b", "x"),
     "a key that is no text": lambda run: run.log_text(5, "x"),
     "no step": lambda run: run.log_text("it", "x", step="x"),
     "nothing": lambda run: run.log_text("it", []),

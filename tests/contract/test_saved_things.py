@@ -108,6 +108,18 @@ def test_what_no_text_stands_for_is_refused(run, thing):
     assert not run.record.artifacts
 
 
+def test_tables_inside_of_json(run):
+    pandas = pytest.importorskip("pandas")
+    polars = pytest.importorskip("polars")
+
+    for library in (pandas, polars):
+        table = library.DataFrame({"a": [1, 2]})
+        assert saved_json(run, {"table": table, "column": table["a"]}) == {
+            "table": {"a": [1, 2]},
+            "column": [1, 2],
+        }
+
+
 def test_keys_of_one_text_are_refused(run):
     with pytest.raises(InvalidValueError, match="Two keys are '1'"):
         run.save("thing.json", {np.int64(1): "a", "1": "b", (1,): "c"})

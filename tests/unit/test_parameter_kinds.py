@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass
-from datetime import timedelta, timezone
+from datetime import timedelta, timezone, tzinfo
 from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
@@ -401,6 +401,47 @@ def test_what_cannot_be_read_is_named_by_its_place(values, place):
         parameter_sets(values)
 
     assert place in str(caught.value)
+
+
+class RaisingName:
+    def __call__(self):
+        pass
+
+    @property
+    def __name__(self):
+        raise RuntimeError("no name")
+
+
+class RaisingDict:
+    __slots__ = ()
+
+    @property
+    def __dict__(self):
+        raise RuntimeError("no attributes")
+
+
+class RaisingText(tzinfo):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+class RaisingArray:
+    dtype = "f4"
+    shape = (1,)
+
+    def __array__(self, *_, **__):
+        raise RuntimeError("no elements")
+
+
+@pytest.mark.parametrize("kind", [RaisingName, RaisingDict, RaisingText, RaisingArray])
+def test_what_a_class_raises_is_an_error_that_names_the_place(kind):
+    with pytest.raises(InvalidValueError, match=r"params\.a\.b: .*RuntimeError: no "):
+        parameter_set({"a": {"b": kind()}})
+
+
+def test_an_attribute_that_raises_does_not_refuse_the_set():
+    with pytest.warns(StoreWarning, match=r"params\.layers .*RaisingArray\) by its type"):
+        assert parameter_set(holding(Adam(), RaisingArray())).values["lr"] == 0.1
 
 
 def test_missing_values_of_omegaconf_are_named_by_their_place():

@@ -44,6 +44,8 @@ def _plainer(value: Any) -> Any:
     """Return something nearer to JSON, for a value that it does not know."""
     if hasattr(type(value), "tolist"):
         return _listed(value)
+    if hasattr(type(value), "columns") and hasattr(type(value), "to_dict"):
+        return _with_text_keys({name: list(value[name]) for name in value.columns})
     if isinstance(value, Mapping):
         return _with_text_keys(dict(value))
     if (held := fields_of(value)) is not None:

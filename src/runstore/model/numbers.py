@@ -67,7 +67,7 @@ def _finite_or_huge(plain: Any) -> float:
 def _no_number(value: Any, key: str) -> InvalidValueError:
     return InvalidValueError(
         f"The metric {shown(key)} got {shown(value)}, which is no number.",
-        hint="Log a number; keep text as a tag or in the notes.",
+        hint="Log a number; use log_text, log_image or log_histogram for anything else.",
     )
 
 

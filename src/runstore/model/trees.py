@@ -129,6 +129,16 @@ class TreeBuilder:
             return _ALL_WAYS[kind](self, value, place)
         if isinstance(value, Enum):
             return enum_tree(self, value, place)
+        try:
+            return self._of_class(value, place)
+        except InvalidValueError:
+            raise
+        except Exception as error:
+            raise _unreadable(place, error) from error
+
+    def _of_class(self, value: Any, place: Place) -> Tree:
+        """Return the tree of a value of any class, whose code may raise whatever it likes."""
+        kind: Any = type(value)
         base, way = _way_of(kind)
         if way is None:
             return self._by_shape(value, place)
