@@ -117,6 +117,7 @@ class ActiveRun:
         self._points: PointLog | None = None
         self._output: KeptOutput | None = None
         self._has_output = False
+        self.has_cells = False  # whether a notebook's cells are kept with it
         self._is_strict = False
         if is_owner:
             lifetime.begin(self)
@@ -452,6 +453,8 @@ class ActiveRun:
             return
         if self._has_output:
             self._take_output()
+        if self.has_cells:
+            self.store.keep_cells(self.uid)
         self.store.take_back()
 
     def take_status(self, status: Status) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -280,12 +281,16 @@ class Store:
             facts=facts,
         )
         number, reference = self.database.start_run(new)
+        has_cells = capture and argv is None and "IPython" in sys.modules
+        if has_cells:
+            self.keep_cells(new.uid)
         if where is not None:
             self.capture_in_background(
                 new.uid, facts, where, code=earlier.code if earlier else None
             )
         run = ActiveRun(self, _begun(new, number, reference))
         run.earlier = earlier
+        run.has_cells = has_cells
         return run
 
     def capture_in_background(
@@ -302,6 +307,15 @@ class Store:
         from runstore.captures import Capture
 
         background.do_later(Capture(self.database, uid, quick, where, code))
+
+    def keep_cells(self, uid: str) -> None:
+        """Add what a notebook or prompt has executed by now to a run that was captured."""
+        from runstore import capture as room
+
+        try:
+            self.database.attach_facts(uid, room.session_facts())
+        except StoreError as error:
+            warn(f"The cells that the run {uid} executed could not be kept: {error}")
 
     def _parent_uid(self, parent: str | ActiveRun | Run | None) -> str | None:
         if isinstance(parent, str):

@@ -108,6 +108,13 @@ def environment_facts(where: Surroundings | None = None) -> Facts:
     return _together(("python", lambda: _python(where)), ("host", host_details))
 
 
+def session_facts() -> Facts:
+    """Return the cells that a notebook or prompt ran so far, and the notebook's name."""
+    from runstore.capture.notebook import notebook_facts
+
+    return _together(("notebook", notebook_facts))
+
+
 def _python(where: Surroundings | None) -> Facts:
     if where is None or where.command is None:
         from runstore.capture.environment import environment_facts as own

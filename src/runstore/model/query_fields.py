@@ -84,12 +84,12 @@ TEXT_FACTS = frozenset(
     {
         "command.cwd", "command.line", "command.user", "git.branch", "git.commit", "git.remote",
         "git.root", "host.cpu_model", "host.machine", "host.name", "host.platform",
-        "host.system", "python.executable", "python.implementation", "python.prefix",
-        "scheduler.kind", "scheduler.name", "scheduler.nodes", "scheduler.queue",
+        "host.system", "notebook.path", "python.executable", "python.implementation",
+        "python.prefix", "scheduler.kind", "scheduler.name", "scheduler.nodes", "scheduler.queue",
     }
 )  # fmt: skip
 _RUN_WORDS = frozenset({"attribute", "attributes", "attr", "run", "runs"})
-_FACT_GROUPS = frozenset({"command", "git", "gpu", "host", "python", "scheduler"})
+_FACT_GROUPS = frozenset({"command", "git", "gpu", "host", "notebook", "python", "scheduler"})
 
 
 class Word(NamedTuple):

@@ -36,7 +36,7 @@ _LEFT_OUT = ("command.", "git.commit", "git.branch", "git.dirty", "git.has_untra
 @json_option
 @click.option("--history", is_flag=True, help="Show the edits alone, each with its old value.")
 @click.option(
-    "--document", metavar="NAME", help="Print a captured text: patch, packages, untracked."
+    "--document", metavar="NAME", help="Print a captured text: patch, packages, untracked, cells."
 )
 @click.option("--patch", "document", flag_value="patch", help="The same as --document patch.")
 @click.option(
