@@ -364,6 +364,13 @@ def test_values_kept_in_full_are_stored_in_silence(recwarn):
     assert not recwarn.list
 
 
+@pytest.mark.parametrize("name", ["lambdas", "closures", "generators", "estimators", "slices"])
+def test_what_differs_is_seen_in_a_comparison(name):
+    one, other = (leaves(parameter_set({"it": value}).tree or "") for value in PAIRS[name])
+
+    assert one != other
+
+
 def test_all_kinds_have_rows_leaves_and_a_preview():
     found = parameter_set({"it": [one for pair in PAIRS.values() for one in pair]})
 

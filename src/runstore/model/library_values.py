@@ -12,6 +12,8 @@ from typing import Any
 from runstore.model.callables import public_name
 from runstore.model.tagged import ARRAY_LIMIT, Builder, Place, Tree, Way, numpy_array, refusal
 
+_SHOWN_DIGITS = 8
+
 
 def text_tree(value: Any, text: str, *counts: Tree) -> Tree:
     """Return class and text of a value; `counts` is part of the hash and not shown."""
@@ -30,7 +32,7 @@ def _structure(builder: Builder, value: Any, place: Place) -> Tree:
     if " at 0x" in text:
         return builder.by_type(value, place)
     builder.note(place, value, "its structure")
-    return text_tree(value, type(value).__name__, digest_of([text.encode()]))
+    return _digested(value, type(value).__name__, [text.encode()])
 
 
 def _by_repr(_: Builder, value: Any, __: Place) -> Tree:
@@ -70,7 +72,7 @@ def _random_state(text: Callable[[Any], str], state: Callable[[Any], Any]) -> Wa
     """Return a way to keep a source of random numbers: where it stands counts."""
 
     def way(_: Builder, value: Any, __: Place) -> Tree:
-        return text_tree(value, text(value), digest_of([repr(_plain(state(value))).encode()]))
+        return _digested(value, text(value), [repr(_plain(state(value))).encode()])
 
     return way
 
@@ -83,14 +85,15 @@ def _plain(state: Any) -> Any:
     return state.tolist() if hasattr(state, "tolist") else state
 
 
-def digest_of(parts: Iterable[Any]) -> str:
-    """Return a digest of bytes: 32 hexadecimal digits."""
+def _digested(value: Any, text: str, parts: Iterable[Any]) -> Tree:
+    """Return class and text of a value, with the begin of a digest that tells it from others."""
     from hashlib import blake2b
 
     digest = blake2b(digest_size=16)
     for part in parts:
         digest.update(part)
-    return digest.hexdigest()
+    found = digest.hexdigest()
+    return text_tree(value, f"{text} {found[:_SHOWN_DIGITS]}", found)
 
 
 # Arrays
@@ -111,7 +114,7 @@ def _large(builder: Builder, value: Any, place: Place, contents: Any) -> Tree:
     dtype = str(value.dtype).rpartition(".")[2]
     shape = " x ".join(str(int(one)) for one in value.shape)
     builder.note(place, value, "its digest")
-    return text_tree(value, f"{dtype} array of {shape}", digest_of([contents]))
+    return _digested(value, f"{dtype} array of {shape}", [contents])
 
 
 def _tensor(builder: Builder, value: Any, place: Place) -> Tree:
@@ -153,7 +156,7 @@ def _table(builder: Builder, value: Any, place: Place) -> Tree:
     builder.note(place, value, "its digest")
     contents = [hashes.to_numpy().astype("<u8").tobytes(), repr(names).encode()]
     shape = " x ".join(map(str, value.shape))
-    return text_tree(value, f"table of {shape}", digest_of(contents))
+    return _digested(value, f"table of {shape}", contents)
 
 
 LIBRARY_WAYS: dict[str, Way] = {

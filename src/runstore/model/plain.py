@@ -113,7 +113,7 @@ TAGS: dict[str, Callable[[Any], Any]] = {
     "$float": float,
     "$fraction": _fraction,
     "$int": lambda text: int(text, 16),
-    "$name": lambda name: name if isinstance(name, str) else name[0],
+    "$name": lambda name: name if isinstance(name, str) else " ".join(name),
     "$numpy": lambda parts: parts[1],
     "$object": lambda name: f"<{name}>",
     "$path": _path,
