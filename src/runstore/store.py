@@ -328,6 +328,9 @@ class Store:
     def resume(self, name: str) -> ActiveRun:
         """Go on with a run that has ended: same number, same reference, running again.
 
+        The code that it goes on with is kept beside that of its start; if it is other code, an
+        event says so.
+
         A run that another process is executing is joined instead; see `attach`. A `StoreWarning`
         says so, unless that process started this one.
 
@@ -338,11 +341,13 @@ class Store:
         """
         from runstore.capture.process import current_process
         from runstore.joining import is_executed_elsewhere, join
+        from runstore.resuming import trace_resumption
 
         run = self.get(name)
         if is_executed_elsewhere(run):
             return join(self, run)
         self.database.resume_run(run.uid, Status.RUNNING, current_process(), current_author())
+        trace_resumption(self, run)
         return ActiveRun(self, self.get(run.uid))
 
     def attach(self, name: str) -> ActiveRun:

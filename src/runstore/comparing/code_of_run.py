@@ -16,6 +16,7 @@ from runstore.model.code_changes import CodeChanges, FileChange, changes_between
 from runstore.model.file_states import PLAIN_FILE, FileState, Version
 from runstore.model.known_names import is_source
 from runstore.model.patches import FilePatch, PatchError, apply_patch, parse_patch
+from runstore.model.sameness import RESUMED_CODE
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
@@ -162,6 +163,8 @@ def _remarks(run: Run, patch: str, untracked: Mapping[str, str]) -> Iterator[str
     if run.workdir_dirty and not patch:
         reason = unknown.get("patch", "no patch was kept")
         yield f"{run.reference}: its uncommitted changes are not known ({reason})."
+    if RESUMED_CODE in unknown:
+        yield f"{run.reference}: {unknown[RESUMED_CODE]}."
     if "patch.rest" in unknown:
         yield f"{run.reference}: {unknown['patch.rest']}."
     if "patch.masked" in unknown:

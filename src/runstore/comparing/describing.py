@@ -30,6 +30,7 @@ _HASH_ONLY = "(hash)"
 # Documents and what is shown in another section; ids of a batch job differ always.
 _NOT_OF_ENVIRONMENT = (
     "command.",
+    "resumed.",
     "git.",
     "patch",
     "untracked",

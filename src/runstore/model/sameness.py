@@ -28,6 +28,8 @@ _GAPS = (
     "untracked.cut",
     "untracked.masked",
 )
+# A run that went on with other code than it began with.
+RESUMED_CODE = "resumed.code"
 _PYTHON = re.compile(r"(?:python|pypy)[\d.]*w?(?:\.exe)?", re.IGNORECASE)
 # Programs whose code comes from somewhere else: cells of a notebook.
 _INTERACTIVE = ("ipykernel", "colab_kernel")
@@ -85,6 +87,8 @@ def _problem(commit: str | None, facts: Facts) -> str:
         return facts.unknown.get("git.commit", "no commit was recorded")
     if "git.dirty" not in facts.values:
         return facts.unknown.get("git.dirty", "whether it had changes was not recorded")
+    if RESUMED_CODE in facts.unknown:
+        return facts.unknown[RESUMED_CODE]
     for name in _GAPS:
         if name in facts.unknown:
             what = "the changes" if name.startswith("patch") else "the new files"

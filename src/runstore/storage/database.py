@@ -337,8 +337,14 @@ class Database(Lookups):
         with self.driver.write() as connection:
             connection.executemany(sql.SEEN_ALIVE, [{"uid": uid, "now": now} for uid in uids])
 
-    def attach_facts(self, uid: str, facts: Facts) -> None:
-        """Add what was captured after the start."""
+    def attach_facts(self, uid: str, facts: Facts, edits: Sequence[Edit] = ()) -> None:
+        """Add what was captured after the start.
+
+        Args:
+            uid: The run.
+            facts: What was captured.
+            edits: What is to be noted of it, at the same time.
+        """
         import hashlib
 
         from runstore.storage.fact_index import file_facts
@@ -358,6 +364,8 @@ class Database(Lookups):
                 is_dirty = merged.values["git.dirty"]
                 connection.execute(sql.SET_WORKDIR_DIRTY, {"id": row[0], "is_dirty": is_dirty})
             file_facts(connection, row[0], merged.values, before.values)
+            for edit in edits:
+                add_event(connection, row[0], edit)
             for name, (digest, body) in bodies.items():
                 connection.execute(sql.ADD_DOCUMENT, {"hash": digest, "body": body})
                 connection.execute(

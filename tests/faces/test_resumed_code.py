@@ -1,0 +1,108 @@
+"""A run that is resumed on other code says so, and keeps that code as well."""
+
+import subprocess
+import sys
+
+import pytest
+
+from commands import git, runstore
+from runstore import Store, lifetime
+
+BEGIN = (
+    "import os, runstore\nfrom runstore import lifetime\nrun = runstore.start_run('x')\n"
+    "run.log(a=1.0)\nlifetime.wait_for_background()\nos._exit(1)\n"
+)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    git(tmp_path, "init", "-q")
+    (tmp_path / "train.py").write_text("1\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "one")
+    monkeypatch.chdir(tmp_path)
+    subprocess.run([sys.executable, "-c", BEGIN], cwd=tmp_path, check=False)
+    return tmp_path
+
+
+def head(folder):
+    command = ["git", "rev-parse", "HEAD"]
+    return subprocess.run(
+        command, cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def resumed(folder):
+    with Store.open(folder / ".runstore") as store:
+        store.resume("x#1").finish()
+        lifetime.wait_for_background()
+        run = store.get("x#1")
+        return run, [one for one in store.events(run.uid) if one.field == "code"]
+
+
+def test_another_commit_is_kept_beside_the_first(folder):
+    first = head(folder)
+    (folder / "train.py").write_text("2\n")
+    git(folder, "commit", "-qam", "two")
+    (folder / "train.py").write_text("3\n")
+
+    run, events = resumed(folder)
+
+    assert run.commit == first
+    assert run.facts.values["resumed.1.git.commit"] == head(folder)
+    assert [(one.old, one.new) for one in events] == [
+        (first[:12], f"{head(folder)[:12]} with changes")
+    ]
+    assert head(folder)[:12] in run.facts.unknown["resumed.code"]
+    shown = runstore("show", "x#1", "--document", "resumed.1.patch", cwd=folder).stdout
+    assert "+3" in shown
+    assert "code: " in runstore("show", "--history", "x#1", cwd=folder).stdout
+
+
+def test_changes_alone_are_other_code(folder):
+    (folder / "train.py").write_text("2\n")
+
+    run, events = resumed(folder)
+
+    assert "with changes" in run.facts.unknown["resumed.code"]
+    assert len(events) == 1
+
+
+def test_the_same_code_leaves_no_event(folder):
+    run, events = resumed(folder)
+
+    assert events == []
+    assert "resumed.code" not in run.facts.unknown
+    assert run.facts.values["resumed.1.git.commit"] == run.commit
+
+
+def test_each_resumption_is_kept(folder):
+    for number in (2, 3):
+        (folder / "train.py").write_text(f"{number}\n")
+        git(folder, "commit", "-qam", "more")
+        run, events = resumed(folder)
+
+    assert len(events) == 2
+    assert events[1].old == run.facts.values["resumed.1.git.commit"][:12]
+    assert run.facts.values["resumed.2.git.commit"] == head(folder)
+
+
+def test_a_run_resumed_on_other_code_is_not_taken_for_its_own(folder):
+    (folder / "train.py").write_text("2\n")
+    git(folder, "commit", "-qam", "two")
+    resumed(folder)
+    with Store.open(folder / ".runstore") as store:
+        store.start("x").finish()
+        lifetime.wait_for_background()
+
+        remarks = runstore("diff", "x#1", "x#2", cwd=folder)
+
+    assert "it went on with other code" in remarks.stdout + remarks.stderr
+
+
+def test_without_capture_nothing_is_traced(folder):
+    with Store.open(folder / ".runstore") as store:
+        store.start("y", capture=False).finish()
+        store.resume("y#1").finish()
+
+        assert store.get("y#1").facts.values == {}
