@@ -5,10 +5,10 @@ The facts of the n-th resumption are `resumed.n.git.commit` and so on, its texts
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from runstore import lifetime
+from runstore import background
 from runstore.errors import StoreError
 from runstore.model.facts import Facts, FactValue
 from runstore.model.sameness import CODE_DOCUMENTS, RESUMED_CODE
@@ -51,7 +51,25 @@ def trace_resumption(store: Store, run: Run) -> None:
     edit = Edit("code", old, new, current_author(), None)
     named = _under(quick, f"{_PREFIX}{number}.")
     store.database.attach_facts(run.uid, named, [edit] if old != new else [])
-    lifetime.in_background(lambda: _trace_the_rest(store, run, number, quick, where))
+    background.do_later(_Resumption(store, run, number, quick, where))
+
+
+class _Resumption(NamedTuple):
+    """What a resumed run goes on with, as far as it takes long to know."""
+
+    store: Store
+    run: Run
+    number: int
+    quick: Facts
+    where: Surroundings
+
+    def is_like(self, _: object) -> bool:
+        """Tell whether doing one does the other; each resumption has its own."""
+        return False
+
+    def do_with(self, _: Sequence[_Resumption]) -> None:
+        """Read the facts, and keep them."""
+        _trace_the_rest(*self)
 
 
 def _trace_the_rest(

@@ -6,11 +6,11 @@ import sys
 import pytest
 
 from commands import git, runstore
-from runstore import Store, lifetime
+from runstore import Store, background
 
 BEGIN = (
-    "import os, runstore\nfrom runstore import lifetime\nrun = runstore.start_run('x')\n"
-    "run.log(a=1.0)\nlifetime.wait_for_background()\nos._exit(1)\n"
+    "import os, runstore\nfrom runstore import background\nrun = runstore.start_run('x')\n"
+    "run.log(a=1.0)\nbackground.wait_until_done()\nos._exit(1)\n"
 )
 
 
@@ -35,7 +35,7 @@ def head(folder):
 def resumed(folder):
     with Store.open(folder / ".runstore") as store:
         store.resume("x#1").finish()
-        lifetime.wait_for_background()
+        background.wait_until_done()
         run = store.get("x#1")
         return run, [one for one in store.events(run.uid) if one.field == "code"]
 
@@ -93,7 +93,7 @@ def test_a_run_resumed_on_other_code_is_not_taken_for_its_own(folder):
     resumed(folder)
     with Store.open(folder / ".runstore") as store:
         store.start("x").finish()
-        lifetime.wait_for_background()
+        background.wait_until_done()
 
         remarks = runstore("diff", "x#1", "x#2", cwd=folder)
 
