@@ -1,11 +1,12 @@
 """runstore run: experiment modules over parameter files, as one run."""
 
 import json
+import shlex
 import subprocess
 
 import pytest
 
-from commands import messages, runstore
+from commands import git, messages, runstore
 from runstore import Status, Store
 
 EXPERIMENT = '''
@@ -265,6 +266,53 @@ def test_a_full_store_is_a_folder_that_repeats_the_run(project):
     assert "training" not in again.stdout
     assert again.stdout.splitlines() == ["a 0.2", "b 0.4", "c 0.6"]
     assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("has_git", [True, False])
+@pytest.mark.parametrize(
+    ("file", "text", "told"),
+    [
+        ("params/small.py", SETS.replace("0.3", "0.7"), "lr: 0.3 → 0.7"),
+        ("experiments/train.py", EXPERIMENT + "# other\n", "experiments/train.py"),
+        ("data.csv", "3\n", "data.csv"),
+        ("experiments/unused.py", "x = 1\n", ""),
+    ],
+)
+def test_the_line_that_repeats_a_run_lists_what_differs(project, has_git, file, text, told):
+    (project / "data.csv").write_text("1\n")
+    (project / "experiments" / "train.py").write_text(
+        EXPERIMENT + "    manager.run.use('data.csv')\n"
+    )
+    if has_git:
+        (project / ".gitignore").write_text("data.csv\n.runstore\n__pycache__\n")
+        git(project, "init", "-q")
+        git(project, "add", ".")
+        git(project, "commit", "-qm", "one")
+    runstore("run", "train", "-p", "small", "--store-full", cwd=project)
+    first = newest(project)
+    line = shlex.split(first.reproduce)[1:]
+    (project / file).write_text(text)
+
+    same = runstore(*line, cwd=project)
+
+    assert same.returncode == 0, same.stderr
+    listed = [one for one in same.stderr.splitlines() if one.startswith("  ")]
+    if told:
+        assert f"{first.reference} is not repeated exactly" in same.stderr
+        assert any(told in one for one in listed), same.stderr
+
+
+def test_the_line_that_repeats_a_run_says_nothing_while_nothing_differs(project):
+    (project / ".gitignore").write_text(".runstore\n__pycache__\n")
+    git(project, "init", "-q")
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "one")
+    runstore("run", "train", "-p", "small", "--names", "a", "--store-full", cwd=project)
+
+    again = runstore(*shlex.split(newest(project).reproduce)[1:], cwd=project)
+
+    assert again.returncode == 0
+    assert "not repeated" not in again.stderr
 
 
 def with_us(project):

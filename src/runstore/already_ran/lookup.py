@@ -108,6 +108,10 @@ class Earlier:
         runs = _nearest(self._store, self._planned.run, before=self._at, limit=1)
         return self._likeness(runs[0]) if runs else None
 
+    def compared_with(self, run: Run) -> Similar:
+        """Return what differs between an earlier run and the one that is about to start."""
+        return self._likeness(run)
+
     def _likeness(self, run: Run) -> Similar:
         old = kept(self._store, run)
         return likeness(self._store, old, self._planned, self._files, exactly=self._exactly)

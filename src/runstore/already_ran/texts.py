@@ -73,12 +73,13 @@ def near_text(one: Similar) -> str:
 
 def differences_text(found: tuple[Difference, ...]) -> str:
     """Return the first differences in a line: `lr: 0.1 → 0.01, code.commit: 3f2a… → 88ac…`."""
-    shown = [_difference_text(one) for one in found[:_DIFFERENCES_SHOWN]]
+    shown = [difference_text(one) for one in found[:_DIFFERENCES_SHOWN]]
     more = len(found) - _DIFFERENCES_SHOWN
     return ", ".join(shown) + (f", and {more} more" if more > 0 else "")
 
 
-def _difference_text(one: Difference) -> str:
+def difference_text(one: Difference) -> str:
+    """Return a difference in a line: `lr: 0.1 → 0.01`."""
     name = one.key if one.section in {"params", "inputs"} else one.name
     old, new = (_cut(text) for text in texts_of(one))
     return f"{name}: {old} → {new}" if old != new else name

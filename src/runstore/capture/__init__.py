@@ -139,10 +139,10 @@ def code_facts(quick: Facts, where: Surroundings) -> Facts:
 
 def _repository(quick: Facts, where: Surroundings) -> Facts:
     from runstore.capture.git import NO_REPOSITORY, read_remote, run_git
-    from runstore.capture.snapshot import program_alone, snapshot
+    from runstore.capture.snapshot import snapshot
 
     if quick.unknown.get("git.dirty") == NO_REPOSITORY:
-        return program_alone(where.program())
+        return _program_alone(where)
     root = quick.values.get("git.root")
     # The folder of the start may be gone, or a program may have been started from another one.
     place = read_remote(Path(root) if isinstance(root, str) else where.folder or Path.cwd())
@@ -150,7 +150,7 @@ def _repository(quick: Facts, where: Surroundings) -> Facts:
     if not isinstance(root, str):
         why = place.unknown["git.root"]
         unknown = Facts(unknown={"patch": why, "untracked": why})
-        return place.merged(unknown).merged(program_alone(where.program()))
+        return place.merged(unknown).merged(_program_alone(where))
     return place.merged(
         snapshot(
             Path(root),
@@ -161,6 +161,14 @@ def _repository(quick: Facts, where: Surroundings) -> Facts:
             has_new_files=quick.values.get("git.has_untracked") is not False,
         )
     )
+
+
+def _program_alone(where: Surroundings) -> Facts:
+    """Return the program that no repository keeps, by names below the folder of its script."""
+    from runstore.capture.snapshot import program_alone
+
+    root = Path(where.scripts[0]).parent if where.scripts else where.folder
+    return Facts() if root is None else program_alone(root, where.program())
 
 
 def _together(*groups: tuple[str, Callable[[], Facts]]) -> Facts:

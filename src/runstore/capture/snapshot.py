@@ -63,15 +63,13 @@ def snapshot(
     return patch.merged(_untracked(Asker(root, run_git), but, own, is_asked=has_new_files))
 
 
-def program_alone(program: Sequence[str]) -> Facts:
+def program_alone(root: Path, program: Sequence[str]) -> Facts:
     """Return the document `untracked` of a program that is in no repository.
 
     Args:
-        program: Absolute paths of its files; names count from the folder of the first one.
+        root: The folder that its names count from.
+        program: Absolute paths of its files.
     """
-    if not program:
-        return Facts()
-    root = Path(program[0]).parent
     own = _Program.at(root, program)
     files = _Files(root)
     files.read((*own.inside, *own.outside), PROGRAM_LIMIT_BYTES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +23,14 @@ class _Silent:
 
     reference = ""
     tells_nearest = False
+
+    def differs(self, reference: str, differences: Sequence[str]) -> None:
+        """List what is not as the run that is repeated recorded it."""
+        if differences:
+            told = f"{reference} is not repeated exactly; since it was recorded, this differs:"
+            click.echo(terminal_safe(f"runstore: {told}"), err=True)
+        for one in differences:
+            click.echo(terminal_safe(f"  {one}"), err=True)
 
     def started(self, run: ActiveRun) -> None:
         """Keep the reference, and tell what is near where that is wanted."""

@@ -20,6 +20,7 @@ from runstore.model.params import ParameterSet
 from runstore.runner import modules, overrides, own_output, run_folder
 from runstore.runner.experiment_manager import CacheOptions, ExperimentManager
 from runstore.runner.project import Module, Project
+from runstore.runner.reproducing import repeated_run, what_differs
 from runstore.runner.selection import Candidate, check_names, named_sets, select
 from runstore.store import Store
 
@@ -110,6 +111,9 @@ class Outcome:
 
 class Progress(Protocol):
     """Who is told how far a run is."""
+
+    def differs(self, reference: str, differences: Sequence[str]) -> None:
+        """Be told what is not as the run that is repeated recorded it."""
 
     def started(self, run: ActiveRun) -> None:
         """Be told that the run is recorded."""
@@ -218,6 +222,10 @@ def execute(
         AlreadyRanError: The same was run before, and the request says not to run it again.
         StoreError: The run could not be recorded; it did not begin.
     """
+    repeated = repeated_run(store, request.cache) if request.dry_cache else None
+    if repeated is not None:
+        sets = [one.recorded for one in plan.sets]
+        progress.differs(repeated.reference, what_differs(store, repeated, sets, argv))
     run = store.start(
         plan.experiment,
         params=[one.recorded for one in plan.sets],
