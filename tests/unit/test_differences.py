@@ -377,6 +377,19 @@ def test_an_early_end_counts_by_the_curves(steps, apart, rule):
     assert found.rule.name == rule
 
 
+def test_what_ended_early_on_the_same_curve_is_not_overruled():
+    shown = {("params", "lr"): Evidence(60.0, 3, 1.0, "alone", is_shown=True)}
+
+    found = ranked(
+        [Difference("params", "lr", (1, 2))],
+        Setting(
+            metric="acc", change=1.0, steps=(10, 3), apart=0.0, judgement=Judgement(shown, None)
+        ),
+    )
+
+    assert [one.rule.name for one in found] == ["LAST_STEP_SAME", "PARAMETER"]
+
+
 @pytest.mark.parametrize(
     ("steps", "apart", "rule"),
     [

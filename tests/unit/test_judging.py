@@ -117,3 +117,12 @@ def test_what_is_cleared_stands_in_nobody_s_way():
 
     assert found[LR].is_shown
     assert found[DATA].points < 0
+
+
+def test_what_hardly_moves_anything_is_not_shown_by_what_stands_beside_it():
+    elsewhere = (("1", "y", "k", "0", "o", 0.9), ("2", "y", "k", "0", "p", 0.5))
+
+    found = judged(*elsewhere, b=("2", "x", "c", "0", "p", 0.5)).evidence
+
+    assert found[LR].is_shown
+    assert not found[OUT].is_shown

@@ -11,18 +11,21 @@ BETTER = {
         seconds_per_step time_per_step s/it ms/step peak_memory_mb false_positive_rate neg_elbo
         false_negatives negative_log_likelihood accuracy_loss reward_loss acc_drop bits_per_char
         errors_per_second cost_per_hour time_to_accuracy mean_absolute_error edit_distance
-        eval/nll_per_token smooth_l1 davies_bouldin_score
+        eval/nll_per_token smooth_l1 davies_bouldin_score mean_rank top_5_error collision_rate
+        td_error ram_gb
         """,
     "max": """
         val_acc testacc Acc@5 top1 hits@10 mAP@0.5 mIoU F1Score macro_f1 R-squared r2_score BLEU-4
         bleu4 rougeLsum it/s samples/s steps_per_sec requests_per_second neg_mean_squared_error
         win_rate true_positive_rate mean_return score error_reduction time_to_failure si_sdr
         cosine_similarity log_prob test/elbo signal_to_noise_ratio loss/acc c_index uptime
-        negative_predictive_value dice_score information_gain
+        negative_predictive_value dice_score information_gain rollout/ep_rew_mean R@1 P@10 top_5
+        explained_variance ROUGE-L chrF++ auc_pr
         """,
     None: """
         timesteps transferred foo lr grad_norm loss_scale loss_weight epoch gloss lossless errand
-        timely diameter costume gloss/meters x/y alpha wobble
+        timely diameter costume gloss/meters x/y alpha wobble acc_std loss_var n_params entropy
+        approx_count ep_len_mean flops
         """,
 }
 

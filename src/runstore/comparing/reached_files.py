@@ -66,7 +66,7 @@ class _Reach:
                 if parts:
                     self._by_module[parts[-1]].append(parts)
                     self._path_of[parts] = path
-        self._roots: set[tuple[str, ...]] = {(), ("src",)}
+        self._first: tuple[str, ...] | None = None  # the folder of a script: Python looks there
 
     def found(self) -> frozenset[str] | None:
         begun = self._begin()
@@ -106,7 +106,7 @@ class _Reach:
             }
         else:
             script = {program} & self._paths
-            self._roots.add(tuple(program.split("/")[:-1]))
+            self._first = tuple(program.split("/")[:-1])
         if not any(path.endswith(_PYTHON) for path in script):
             return set()
         words = set(str(self._run.cli or "").split())
@@ -131,9 +131,11 @@ class _Reach:
             return
         near = [
             root
-            for root in dict.fromkeys((folder, *self._roots))
+            for root in dict.fromkeys((self._first or (), folder, (), ("src",)))
             if (*root, parts[0]) in self._path_of or self._has_folder((*root, parts[0]))
         ]
+        if self._first is not None and self._first in near:
+            near = [self._first]
         for root in near:
             yield from self._along(root, parts)
         if not near:

@@ -91,12 +91,21 @@ class _Bare(ast.NodeTransformer):
         for field in ("body", "orelse", "finalbody"):
             body = getattr(node, field, None)
             if isinstance(body, list):
-                setattr(node, field, [one for one in body if not _is_saying(one)])
+                kept = [one for one in body if not _is_saying(one)]
+                # In a class they are fields, which a dataclass goes by.
+                is_class = isinstance(node, ast.ClassDef)
+                setattr(node, field, kept if is_class else list(map(_unannotated, kept)))
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             node.returns = None
         if isinstance(node, ast.arg):
             node.annotation = None
         return node
+
+
+def _unannotated(node: ast.stmt) -> ast.stmt:
+    if isinstance(node, ast.AnnAssign) and node.value is not None:
+        return ast.Assign(targets=[node.target], value=node.value)
+    return node
 
 
 def _is_saying(node: object) -> bool:

@@ -20,7 +20,7 @@ _SAME_AS_HERE, _HALF_AS_HERE, _HARDLY = 1.0, 0.5, 0.1  # of the change that is t
 _SAME_CURVE, _OTHER_CURVE = 0.3, 0.7  # of the change, apart at the last step that both have
 _PAIRS_ENOUGH = 6  # of four runs
 _HARDLY_COUNTS = 5  # a weight
-_SHOWN_AS_WELL = 35.0  # points at which a second cause that is shown stops
+_SHOWN_AS_WELL = 30.0  # points at which a cause that is shown, but not as well, stops
 _HUGE = 1e300
 _CHANCE = "chance"
 # The command line says the seed, most often; chance is what a seed is about.
@@ -137,7 +137,7 @@ def _told(evidence: Evidence, change: float, metric: str) -> str:
     moved = f"{metric} moved by {abs(evidence.typical * change):.3g} there"
     if not math.isfinite(change):
         moved = f"{metric} moved there" if evidence.typical else f"{metric} did not move there"
-    return f"{count} in it{_BY_KIND[evidence.kind].format(moved=moved)}"
+    return f"{count} in it{_BY_KIND[evidence.kind].format(moved=moved, metric=metric)}"
 
 
 _BY_KIND = {
@@ -146,15 +146,22 @@ _BY_KIND = {
     "others": " and in more, and {moved}",
     "still": ", and {moved}: hardly, compared with here",
     "away": " alone, and {moved}, the other way",
+    "often": " and in other things, and {metric} moved more often there than elsewhere",
+    "rarely": " and in other things, and {metric} moved no more often there than elsewhere",
 }
 
 
 def _one_shown(causes: list[Cause], setting: Setting) -> list[Cause]:
-    """Let the cause stay shown that moved the metric most nearly as much as here."""
+    """Let the cause stay shown that moved the metric most nearly as much as here.
+
+    None does where one of the runs ended early, and they were the same up to there.
+    """
     shown = [one for one in causes if one.rule is Rule.SHOWN]
-    if len(shown) <= 1:
+    is_early = setting.apart is not None and setting.apart <= _SAME_CURVE
+    if len(shown) <= 1 and not is_early:
         return causes
-    best = min(shown, key=lambda one: abs(_typical(one, setting) - 1))
+    best = min(shown, key=lambda one: abs(_typical(one, setting) - 1), default=None)
+    best = None if is_early else best
     return [
         Cause(Rule.PARAMETER, one.difference, one.reason, min(one.points, _SHOWN_AS_WELL))
         if one in shown and one is not best

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import median
 
@@ -53,7 +53,7 @@ class Evidence:
         typical: How much the metric moved within them, as a share of what is to be explained.
         kind: `alone` if they differ in nothing else, `values` if so with other values, `others`
             if they differ in more, `still` if the metric did not move, `away` if it moved the
-            other way.
+            other way; `often` if it moved more often than within other pairs, else `rarely`.
         is_shown: Whether pairs of the same values, alike in everything else, moved as much.
     """
 
@@ -105,12 +105,25 @@ def judge(
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """Two runs: the bundles in which they differ, and how far the result moved."""
+    """Two runs.
+
+    Attributes:
+        first: Place of the one.
+        second: Place of the other.
+        bundles: In which they differ.
+        core: Those of them that may move the result by more than chance.
+        moved: How far the result moved.
+    """
 
     first: int
     second: int
     bundles: frozenset[int]
+    core: frozenset[int]
     moved: float
+
+
+# A pair, what it differs in that is not cleared, and whether the two in question do not in some.
+_News = tuple[_Pair, frozenset[int], bool]
 
 
 class _Judge:
@@ -157,21 +170,41 @@ class _Judge:
 
     def judgement(self) -> Judgement:
         still = {one for one in self._asked if self._is_still(one)}
-        movers = {n for n in range(len(self._columns)) if self._moves_alone(n)}
+        movers = set(self._movers())
+        news = list(self._news(still))
         found: dict[Feature, Evidence] = {}
         for one in self._asked:
-            evidence = self._evidence(one, still, movers)
+            evidence = self._evidence(one, news, movers)
             if evidence is not None:
-                found.update(dict.fromkeys(self._members[one], evidence))
+                members = self._members[one]
+                found.update(dict.fromkeys(members, evidence))
+                if evidence.is_shown and not self._minor_features.issuperset(members):
+                    # What hardly moves anything is not shown by what stands beside it.
+                    beside = replace(evidence, points=evidence.points / 2, is_shown=False)
+                    minor = (one for one in members if one in self._minor_features)
+                    found.update(dict.fromkeys(minor, beside))
         return Judgement(found, self._chance)
 
     # Pairs
+
+    def _news(self, still: set[int]) -> Iterator[_News]:
+        """Yield pairs that say something: not those that differ in all that may be the cause."""
+        whole = self._asked - self._minor - self._seeds - still
+        is_blunt = len(whole) > 1 or not all(map(self._is_single, whole))
+        least = max(_SHARE_STILL, self._noise)
+        for pair in self._pairs:
+            left = pair.core - still
+            is_whole = is_blunt and left >= whole and abs(pair.moved) >= least
+            if not is_whole and not self._is_repeat(pair):
+                yield pair, left, bool(left - self._asked)
 
     def _pair(self, first: int, second: int) -> _Pair:
         bundles = frozenset(
             n for n, column in enumerate(self._columns) if column[first] != column[second]
         )
-        return _Pair(first, second, bundles, self._moved(first, second))
+        rest = bundles - self._seeds
+        core = (rest - self._minor) or rest
+        return _Pair(first, second, bundles, core, self._moved(first, second))
 
     def _moved(self, first: int, second: int) -> float:
         """Return how far the result moved, as a share of what it did between the two in question.
@@ -217,11 +250,6 @@ class _Judge:
         column = self._columns[bundle]
         return {column[pair.first], column[pair.second]} == {0, 1}
 
-    def _core(self, pair: _Pair) -> frozenset[int]:
-        """Return what a pair differs in and what may move its result by more than chance."""
-        rest = pair.bundles - self._seeds
-        return (rest - self._minor) or rest
-
     def _repeats(self) -> Repeats | None:
         aside = self._seeds | self._minor
         moved = [abs(one.moved) for one in self._pairs if not (one.bundles - aside)]
@@ -244,21 +272,25 @@ class _Judge:
         """Tell whether a bundle is one feature, apart from what hardly moves anything."""
         return len(set(self._members[bundle]) - self._minor_features) <= 1
 
-    def _moves_alone(self, bundle: int) -> bool:
-        moved = [abs(one.moved) for one in self._pairs if self._core(one) == {bundle}]
-        return bool(moved) and median(moved) >= _SHARE_MOVED
+    def _movers(self) -> Iterator[int]:
+        """Yield what moved the result within pairs that differ in nothing else that counts."""
+        alone: dict[int, list[float]] = defaultdict(list)
+        for pair in self._pairs:
+            if len(pair.core) == 1:
+                alone[next(iter(pair.core))].append(abs(pair.moved))
+        yield from (one for one, moved in alone.items() if median(moved) >= _SHARE_MOVED)
 
-    def _evidence(self, bundle: int, still: set[int], movers: set[int]) -> Evidence | None:
+    def _evidence(self, bundle: int, news: Sequence[_News], movers: set[int]) -> Evidence | None:
         groups: dict[tuple[frozenset[int], bool], list[_Pair]] = defaultdict(list)
         mixed: list[_Pair] = []
-        for pair in self._pairs:
-            if bundle not in pair.bundles or self._is_repeat(pair):
+        for pair, left, is_mixed in news:
+            if bundle not in pair.bundles:
                 continue
-            core, exact = self._core(pair) - (still - {bundle}), self._is_exact(bundle, pair)
-            if core - {bundle} - self._asked:
-                mixed += [pair] if exact else []
-            else:
-                groups[core, exact].append(pair)
+            exact = self._is_exact(bundle, pair)
+            if not is_mixed:
+                groups[left | (pair.core & {bundle}), exact].append(pair)
+            elif exact:
+                mixed.append(pair)
         found = [
             one
             for (core, exact), pairs in groups.items()
@@ -288,7 +320,7 @@ class _Judge:
         else:
             likely = 0.0 if moved else -trust
         typical = median(abs(one.moved) for one in pairs)
-        kind = "others" if likely > 0 else "still"
+        kind = "often" if likely > 0 else "rarely"
         yield Evidence(_POINTS * likely, len(pairs), typical, kind)
 
     def _share_moved(self, pairs: Sequence[_Pair]) -> float:
@@ -310,10 +342,8 @@ class _Judge:
         typical = median(signed)
         has_moved = abs(typical) >= max(_SHARE_STILL, self._noise)
         others = core - {bundle}
-        asked = self._asked - self._minor - self._seeds
-        is_whole = core >= asked and (len(asked) > 1 or not all(map(self._is_single, asked)))
-        if has_moved and (is_whole or others & movers):
-            return None  # any of it may have moved it, or something else is known to
+        if has_moved and others & movers:
+            return None  # something else is known to move it
         trust = 1.0 if exact else 0.5
         if others and has_moved:
             trust *= 0.6 / len(others)

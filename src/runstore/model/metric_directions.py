@@ -17,15 +17,16 @@ SMALL = frozenset(
         "stress", "inertia",
         # errors
         "error", "errors", "err", "errs", "merror", "mistakes", "mistake", "mae", "mse", "rmse",
-        "nrmse", "nmse", "msle", "rmsle", "mape", "smape", "wmape", "mdape", "wape", "mase",
-        "rmsse", "medae", "maxae", "mad", "rse", "rae", "rrse", "sse", "sae", "msd", "rmsd",
-        "misclassification", "wer", "cer", "mer", "ter", "der", "eer", "per", "fpr", "fnr",
-        "fdr", "far", "frr", "fp", "fn", "miss", "misses", "ece", "mce", "sce", "adaece",
-        "brier", "crps", "nlpd", "toxicity", "hallucination", "hallucinations", "violation",
-        "violations", "failure", "failures", "failed", "crashes", "timeouts", "rejections",
-        "outliers", "drawdown", "degradation", "gap",
+        "nrmse", "absrel", "sqrel", "silog", "winkler", "hter", "nmse", "msle", "rmsle", "mape",
+        "smape", "wmape", "mdape", "wape", "mase", "rmsse", "medae", "maxae", "mad", "rse",
+        "rae", "rrse", "sse", "sae", "msd", "rmsd", "misclassification", "wer", "cer", "mer",
+        "ter", "der", "eer", "per", "fpr", "fnr", "fdr", "far", "frr", "fp", "fn", "miss",
+        "misses", "ece", "mce", "sce", "adaece", "brier", "crps", "nlpd", "toxicity",
+        "hallucination", "hallucinations", "violation", "violations", "failure", "failures",
+        "fail", "fails", "collision", "collisions", "failed", "crashes", "timeouts",
+        "rejections", "outliers", "drawdown", "degradation", "gap",
         # distances
-        "distance", "distances", "dist", "wasserstein", "emd", "mmd", "hausdorff", "hd95",
+        "distance", "distances", "dist", "wasserstein", "swd", "emd", "mmd", "hausdorff", "hd95",
         "chamfer", "assd", "asd", "epe", "ate", "rpe", "ade", "fde", "mpjpe", "fid", "kid",
         "fad", "fvd", "lpips", "dists", "niqe", "brisque", "piqe", "mcd", "distortion", "ergas",
         # criteria of models
@@ -34,8 +35,8 @@ SMALL = frozenset(
         "time", "times", "duration", "durations", "latency", "latencies", "runtime", "walltime",
         "cputime", "elapsed", "seconds", "second", "secs", "sec", "ms", "millis", "milliseconds",
         "us", "ns", "minutes", "hours", "delay", "lag", "jitter", "overhead", "wait", "stall",
-        "stalls", "ttft", "tpot", "itl", "eta", "memory", "mem", "vram", "rss", "power", "watts",
-        "joules", "kwh", "emissions", "co2", "price", "usd", "dollars",
+        "stalls", "ttft", "tpot", "itl", "eta", "memory", "ram", "mem", "vram", "rss", "power",
+        "watts", "joules", "kwh", "emissions", "co2", "price", "usd", "dollars",
     }
 )  # fmt: skip
 LARGE = frozenset(
@@ -48,8 +49,8 @@ LARGE = frozenset(
         "hit", "hr", "top1", "top3", "top5", "top10", "kappa", "qwk", "mcc", "matthews",
         "youden", "gmean", "lift", "ctr", "em", "gain", "gains",
         # overlap and agreement
-        "iou", "miou", "giou", "jaccard", "dice", "dsc", "pq", "mota", "motp", "idf1", "hota",
-        "pck", "oks", "nmi", "ari", "ami", "homogeneity", "completeness", "vmeasure",
+        "iou", "miou", "fwiou", "giou", "jaccard", "dice", "dsc", "pq", "mota", "motp", "idf1",
+        "hota", "pck", "oks", "nmi", "ari", "ami", "homogeneity", "completeness", "vmeasure",
         "silhouette", "calinski", "purity", "modularity", "similarity", "cossim", "agreement",
         "coverage", "consistency", "diversity", "fidelity",
         # fit
@@ -59,17 +60,17 @@ LARGE = frozenset(
         "logprob", "logp", "evidence",
         # text, speech, pictures
         "bleu", "sacrebleu", "chrf", "chrfpp", "rouge", "rougel", "rougelsum", "meteor", "cider",
-        "spice", "bertscore", "bleurt", "comet", "exactmatch", "psnr", "ssim", "msssim", "vmaf",
-        "pesq", "stoi", "estoi", "mos", "snr", "sdr", "sisdr", "sisnr", "sisdri", "uptime",
-        "lifetime", "survival",
+        "spice", "bertscore", "bleurt", "sari", "spider", "comet", "exactmatch", "psnr", "ssim",
+        "msssim", "vmaf", "pesq", "stoi", "estoi", "mos", "snr", "sdr", "sisdr", "sisnr",
+        "sisdri", "uptime", "lifetime", "survival",
         # rewards
-        "reward", "rewards", "return", "returns", "win", "wins", "winrate", "success",
+        "reward", "rew", "rewards", "return", "returns", "win", "wins", "winrate", "success",
         "successes", "solved", "passed", "utility", "profit", "pnl", "revenue", "sharpe",
         "sortino", "calmar", "elo", "fitness", "improvement", "improvements", "savings", "yield",
         "quality", "reliability", "availability",
         # speed
-        "throughput", "speed", "speedup", "fps", "qps", "tps", "iops", "flops", "tflops",
-        "gflops", "bandwidth", "mfu", "hfu", "utilization", "utilisation", "util", "goodput",
+        "throughput", "speed", "speedup", "fps", "qps", "tps", "iops", "tflops", "bandwidth",
+        "mfu", "hfu", "utilization", "utilisation", "util", "goodput",
     }
 )  # fmt: skip
 # Words in order, which mean something else together than each by itself; the longest counts.
@@ -82,6 +83,17 @@ PHRASES: dict[str, Direction] = {
     "mutual information": "max",
     "information gain": "max",
     "explained variance": "max",
+    "explained var": "max",
+    "mean rank": "min",
+    "median rank": "min",
+    "top 1": "max",
+    "top 5": "max",
+    "p 1": "max",
+    "p 5": "max",
+    "p 10": "max",
+    "r 1": "max",
+    "r 5": "max",
+    "r 10": "max",
     "r squared": "max",
     "r 2": "max",
     "f 1": "max",
@@ -139,8 +151,8 @@ NEUTRAL = frozenset(
     {
         "scale", "weight", "weights", "coef", "coefficient", "count", "counts", "norm", "norms",
         "lr", "step", "steps", "timestep", "timesteps", "epoch", "epochs", "iteration",
-        "iterations", "lambda", "beta", "alpha", "gamma", "threshold", "size", "length", "id",
-        "index", "budget", "limit",
+        "iterations", "lambda", "beta", "alpha", "gamma", "threshold", "std", "stddev", "stderr",
+        "sem", "var", "variance", "size", "length", "id", "index", "budget", "limit",
     }
 )  # fmt: skip
 _QUALIFYING = ("train", "training", "val", "valid", "validation", "test", "eval", "dev")
