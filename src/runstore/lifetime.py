@@ -160,6 +160,11 @@ def forget(is_meant: Callable[[Living], bool]) -> None:
         registry.remove(run)
 
 
+def wait_for_background(patience_s: float = background.PATIENCE_S) -> None:
+    """Wait until facts that are being captured are written, or the time is over."""
+    background.wait_until_done(patience_s)
+
+
 def _terminate(number: int, _frame: FrameType | None) -> None:
     """Unwind the program, so that its run is recorded; in a forked child, end as by default."""
     if _registry.pid != os.getpid():
@@ -190,7 +195,7 @@ def _at_exit() -> None:
     unended = [run for run in runs if run.status is not Status.LIVE]
     if unended and error is None:
         _say_unended(unended)
-    background.wait_until_done()
+    wait_for_background()
 
 
 def _say_unended(runs: list[Living]) -> None:

@@ -29,12 +29,12 @@ def pairs(is_full_campaign):
     return planted.PAIRS if is_full_campaign else SHORT
 
 
-def test_the_planted_cause_comes_first(pairs):
+def test_the_planted_cause_comes_first(pairs, is_full_campaign):
     judged = [planted.judged(planted.SEED + number) for number in range(pairs)]
 
     places = [place for _, place, _, _ in judged]
     sure = [place for _, place, weight, _ in judged if weight == planted.SURE]
-    assert sum(place == 0 for place in places) >= 0.75 * pairs
+    assert sum(place == 0 for place in places) >= (0.75 if is_full_campaign else 0.5) * pairs
     assert sum(place in {0, 1, 2} for place in places) >= 0.9 * pairs
     assert sum(place == 0 for place in sure) >= 0.95 * len(sure)
 
