@@ -162,7 +162,7 @@ class ActiveRun:
 
         known: Mapping[str, str] = {}
         with suppress(RunstoreError):  # of a store that cannot be read, nothing is known
-            known = self.record.tags
+            known = self.store.edits.tags_of(self.uid)
         return Tags(self, known)
 
     # Artifacts

@@ -26,7 +26,7 @@ from runstore.store_json import (
     stamp_of,
     write_block_file,
 )
-from runstore.take_in import TakeIn
+from runstore.take_in import TakeIn, listed
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
@@ -147,6 +147,11 @@ class BlockSync:
         )
         if taken.is_news:
             warn(f"{self.path} was changed by another program; taken in: {taken.told()}.")
+        if taken.left_out:
+            warn(
+                f"{self.path} does not show {listed(taken.left_out)} any more; the runs are kept,"
+                " and the file shows them again. To delete runs: runstore rm."
+            )
         is_same = taken.is_same and not found.problems
         return {"changed": taken.newest, "last_id": taken.last_id, "is_same": is_same}
 

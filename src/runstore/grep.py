@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from runstore.errors import UsageError
 from runstore.model.found_texts import ERROR, NOTES, OUTPUT, TRACEBACK, FoundTexts
 from runstore.model.needle import Needle
-from runstore.pages import Page, write_cursor
-from runstore.search import found_runs
+from runstore.pages import Page
+from runstore.search import cursor_of, found_runs, hints_of
 from runstore.storage.run_texts import RunTexts
 from runstore.storage.text_checks import LineCheck
 
@@ -49,19 +49,17 @@ def found_texts(
         return checks[-1]
 
     found = found_runs(store, query, limit, after, check_of)
-    more = limit is not None and len(found) > limit
-    found = found[:limit]
     by_run = checks[-1].found
-    settled = store.evidence.settled([one.run for one in found])
+    settled = store.evidence.settled([one.run for one in found.runs])
     items = tuple(
         FoundTexts(
             run.reading_from(store),
-            tuple(by_run[one.cursor[1]][:lines]),
-            has_more=lines is not None and len(by_run[one.cursor[1]]) > lines,
+            tuple(by_run[one.row_id][:lines]),
+            has_more=lines is not None and len(by_run[one.row_id]) > lines,
         )
-        for run, one in zip(settled, found, strict=True)
+        for run, one in zip(settled, found.runs, strict=True)
     )
-    return Page(items, write_cursor(found[-1].cursor) if more else None)
+    return Page(items, cursor_of(found, query), hints_of(store, query, after))
 
 
 def _places(fields: Sequence[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from runstore.errors import UsageError
 from runstore.model.groups import RunGroup
 from runstore.model.query import Field, Kind, Query, Room
 from runstore.model.status import Status
-from runstore.runs_table import Column, Table, Type
+from runstore.runs_table import Column, Table, Type, number_column
 from runstore.search import found_runs, query_of, settle
 from runstore.storage.grouping import Grouping
 
@@ -23,16 +23,18 @@ def group_runs(
     store: Store, by: str, where: str | Query, experiment: str | None, metrics: Sequence[str]
 ) -> tuple[RunGroup, ...]:
     """Return runs in groups; see `Store.group`."""
-    field = _field_of(by)
+    field = field_of_text(by)
     query = query_of(store, where, experiment)
-    settle(store, (*query.fields(), field))
+    settle(
+        store, (*query.fields(), field, *(Field(Room.METRIC, one, Kind.NUMBER) for one in metrics))
+    )
     if any(one.room is Room.OUTPUT for one in query.fields()):
-        ids = [one.cursor[1] for one in found_runs(store, query, None, None)]
+        ids = [one.row_id for one in found_runs(store, query, None, None).runs]
         return tuple(Grouping(store.database, field).groups(query, metrics, among=ids))
     return tuple(Grouping(store.database, field).groups(query, metrics))
 
 
-def _field_of(by: str) -> Field:
+def field_of_text(by: str) -> Field:
     """Return the field that runs are grouped by: what they have an order by, but for times."""
     from runstore.model.query_text import parse_query
 
@@ -87,7 +89,7 @@ def _values(groups: Sequence[RunGroup]) -> Column:
     if kinds == {bool}:
         return Column(Type.FLAG, values)
     if kinds and kinds <= {int, float}:
-        return Column(Type.NUMBER, [None if one is None else float(one) for one in values])
+        return number_column(values)
     return Column(Type.TEXT, [_as_text(one) for one in values])
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from runstore.model.metric_directions import Direction
+    from runstore.model.query import Order
     from runstore.repeats.ranking import Ranking
     from runstore.repeats.table import RepeatsTable
     from runstore.runs_table import RunsTable
@@ -31,10 +35,13 @@ class Page(Generic[T]):
     Attributes:
         items: What is on the page.
         next: Pass it as `after` to get the page that follows; None at the end.
+        hints: Of a filter's first page: names in it that no run has, each in a sentence with the
+            nearest name that there is.
     """
 
     items: tuple[T, ...]
     next: str | None = None
+    hints: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.items)
@@ -154,17 +161,48 @@ def _cells(item: object) -> Sequence[str]:
     )
 
 
-def read_cursor(after: str) -> tuple[int, int]:
-    """Return the key that `write_cursor` put into a text."""
-    first, _, row_id = after.rpartition("-")
+BY_START, BY_NUMBER = "start", "number"
+
+
+def order_name(order: Sequence[Order]) -> str:
+    """Return what a cursor calls the order of its page."""
+    if not order:
+        return BY_START
+    shown = repr(order).encode("utf-8", "surrogatepass")
+    return f"order{zlib.crc32(shown):08x}"
+
+
+def read_cursor(after: str, order: str) -> tuple[Any, ...]:
+    """Return the place that `write_cursor` put into a text.
+
+    Raises:
+        UsageError: The text is no cursor, or one of a page in another order.
+    """
+    named, _, packed = after.partition(".")
     try:
-        return int(first), int(row_id)
-    except ValueError:
+        text = zlib.decompress(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
+        place = tuple(json.loads(text))
+    except (ValueError, TypeError, zlib.error, RecursionError):
         raise UsageError(
-            f"{after!r} is not the `next` of a page.", hint="Leave it out to begin anew."
+            f"{after!r:.80} is not the `next` of a page.", hint="Leave it out to begin anew."
         ) from None
+    if named != order:
+        raise UsageError(
+            "The cursor belongs to a page in another order.",
+            hint="Repeat the order of that page, or leave the cursor out to begin anew.",
+        )
+    return place
 
 
-def write_cursor(key: tuple[int, int]) -> str:
-    """Return the key of a page's last run as text."""
-    return "{}-{}".format(*key)
+def newest_place(after: str, order: str) -> tuple[int, int]:
+    """Return the place in a list of the newest runs that a cursor holds."""
+    place = read_cursor(after, order)
+    if len(place) != 2 or not all(type(one) is int for one in place):  # noqa: PLR2004 - key and id
+        raise UsageError(f"{after!r:.80} is not the `next` of a page.")
+    return place[0], place[1]
+
+
+def write_cursor(place: Sequence[Any], order: str) -> str:
+    """Return the place of a page's last run as text; it holds what the run was sorted by."""
+    packed = zlib.compress(json.dumps(place).encode())
+    return f"{order}.{base64.urlsafe_b64encode(packed).decode().rstrip('=')}"

@@ -12,6 +12,7 @@ from runstore.errors import (
     ConflictError,
     NotFoundError,
     RunFinishedError,
+    RunNotFoundError,
     RunstoreError,
     StoreError,
     StoreLockedError,
@@ -70,6 +71,11 @@ class PutAside:
                 write()
         except StoreError as error:
             keep(error)
+        except RunNotFoundError as error:
+            warn(
+                f"{error.what} It was removed for good while it went on: what it records is not"
+                " kept any more."
+            )
 
     def end(
         self,
@@ -212,9 +218,9 @@ class PutAside:
             }
             store.artifacts.table.put_input(record.uid, Input(**{**body, **times}))
         elif record.kind == "tags":
-            store.edits.set_tags([record.uid], body["changes"], body["author"])
+            store.edits.set_tags([record.uid], body["changes"], body["author"], or_trashed=True)
         elif record.kind == "notes":
-            store.edits.set_notes([record.uid], body["notes"], body["author"])
+            store.edits.set_notes([record.uid], body["notes"], body["author"], or_trashed=True)
         else:
             raise ValueError(record.kind)
 

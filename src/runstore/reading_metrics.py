@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.util
 from array import array
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from runstore.errors import NotFoundError, StoreUnavailableError
+from runstore.errors import NotFoundError, StoreError, StoreUnavailableError
 from runstore.model.metrics import MetricSummary, Series, names_of
 from runstore.model.run import Run
 from runstore.storage.chunks import Columns, extend, taken_apart, unpack
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 OF_RUN = -1
 # A file may be taken in between two looks; then both are taken anew.
 LOOKS = 20
+# A search does not wait for writers; it is repeated sooner or later.
+_PATIENCE_S = 0.5
 
 
 def summaries(table: MetricTable, spool: Spool, run: Run) -> tuple[MetricSummary, ...]:
@@ -77,6 +80,21 @@ def _read(table: MetricTable, spool: Spool, run: Run, wanted: KeyOf) -> tuple[St
         except FileNotFoundError:
             continue
     raise _restless(run)
+
+
+def refresh(table: MetricTable, spool: Spool) -> None:
+    """Take in the points that wait in the spool, so that statements see them.
+
+    A database that cannot be written, or is held by others, is read as it is.
+    """
+    files = spool.point_files()
+    if not files or not table.is_writable:
+        return
+    with suppress(StoreError, OSError), table.hurried(_PATIENCE_S):
+        marks = table.marks()
+        for path in files:
+            if read_points(path, marks.get(path.name, 0), is_over=True).points:
+                table.absorb(path)
 
 
 def in_flight(files: list[Path], marks: dict[str, int]) -> dict[KeyOf, Columns]:

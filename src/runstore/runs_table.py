@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from runstore.extras import library
+from runstore.model.exact import exact_value
 from runstore.model.metrics import names_of
 from runstore.model.query_match import TRUTH, Cell, shown_text
 from runstore.model.run import Run
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
 
 
 class Type(Enum):
-    """What the values of a column are: for pandas, polars and arrow."""
+    """What the values of a column are: for pandas, polars and arrow.
+
+    Numbers that neither 64 bits nor a double hold are `EXACT`: texts to what has no such numbers.
+    """
 
     TEXT = ("string", "String", "string")
     WHOLE = ("Int64", "Int64", "int64")
     NUMBER = ("float64", "Float64", "float64")
+    EXACT = ("object", "String", "string")
     FLAG = ("boolean", "Boolean", "bool_")
     MOMENT = ("datetime64[us, UTC]", "Datetime", "timestamp")
     DURATION = ("timedelta64[us]", "Duration", "duration")
@@ -104,7 +109,7 @@ class Table:
             [
                 polars.Series(
                     name,
-                    list(column.values),
+                    _as_kept(column),
                     dtype=special.get(column.type) or getattr(polars, column.type.value[1]),
                 )
                 for name, column in self.columns.items()
@@ -126,7 +131,7 @@ class Table:
         return arrow.table(
             {
                 name: arrow.array(
-                    column.values,
+                    _as_kept(column),
                     special.get(column.type) or getattr(arrow, column.type.value[2])(),
                 )
                 for name, column in self.columns.items()
@@ -226,7 +231,7 @@ def _column(cells: Sequence[Cell | None]) -> Column:
     if known and all(cell[0] is not None and cell[1] in TRUTH for cell in known):
         return Column(Type.FLAG, [None if cell is None else cell[1] == TRUTH[1] for cell in cells])
     if known and all(_is_number(cell) for cell in known):
-        return Column(Type.NUMBER, [None if cell is None else _number(cell) for cell in cells])
+        return number_column([None if cell is None else _number(cell) for cell in cells])
     return Column(Type.TEXT, [None if cell is None else shown_text(cell) for cell in cells])
 
 
@@ -236,4 +241,22 @@ def _is_number(cell: Cell) -> bool:
 
 
 def _number(cell: Cell) -> float | None:
-    return float("nan") if cell == (None, "nan") else cell[0]
+    return float("nan") if cell == (None, "nan") else exact_value(cell)
+
+
+def number_column(values: Sequence[float | None]) -> Column:
+    """Return numbers as a column that keeps each of them: int beyond a double stays whole."""
+    whole = [one for one in values if isinstance(one, int)]
+    if not whole:
+        return Column(Type.NUMBER, values)
+    known = [one for one in values if one is not None]
+    if all(-(2**63) <= one < 2**63 and one == int(one) for one in known):
+        return Column(Type.WHOLE, [None if one is None else int(one) for one in values])
+    return Column(Type.EXACT, values)
+
+
+def _as_kept(column: Column) -> list[Any]:
+    """Return values for libraries whose numbers have no such size."""
+    if column.type is not Type.EXACT:
+        return list(column.values)
+    return [None if one is None else str(one) for one in column.values]  # noqa: PD011 - no array

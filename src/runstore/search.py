@@ -12,15 +12,19 @@ from runstore.model.query import All, Compare, Field, Op, Query, Room
 from runstore.model.query_fields import Word, field_of, keys_of
 from runstore.model.query_match import Value, tag_cell
 from runstore.naming import check_experiment
-from runstore.pages import Page, read_cursor, write_cursor
+from runstore.pages import Page, order_name, read_cursor, write_cursor
 from runstore.storage.fact_index import cells
-from runstore.storage.finding import Finder, Found
+from runstore.storage.filters import Condition
+from runstore.storage.finding import Finder, FoundPage
 from runstore.storage.packages import package_version
 from runstore.storage.rows import to_micros
+from runstore.storage.sort_keys import sort_keys
+from runstore.unknown_names import unknown_names
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
     from runstore.storage.run_texts import RunTexts
+    from runstore.storage.sorting import Place
     from runstore.storage.text_checks import Check
     from runstore.storage.text_conditions import TextConditions
     from runstore.store import Store
@@ -33,11 +37,19 @@ _SETTLED = frozenset({"status", "ended_at", "duration"})
 def found_page(store: Store, query: Query, limit: int | None, after: str | None) -> Page[Run]:
     """Return one page of a query; see `Store.find`."""
     found = found_runs(store, query, limit, after)
-    more = limit is not None and len(found) > limit
-    found = found[:limit]
-    settled = store.evidence.settled([one.run for one in found])
+    settled = store.evidence.settled([one.run for one in found.runs])
     runs = tuple(run.reading_from(store) for run in settled)
-    return Page(runs, write_cursor(found[-1].cursor) if more else None)
+    return Page(runs, cursor_of(found, query), hints_of(store, query, after))
+
+
+def hints_of(store: Store, query: Query, after: str | None) -> tuple[str, ...]:
+    """Return what the first page says of names that no run has."""
+    return unknown_names(store, query) if after is None and query.fields() else ()
+
+
+def cursor_of(found: FoundPage, query: Query) -> str | None:
+    """Return the `next` of a page."""
+    return None if found.next is None else write_cursor(found.next, order_name(query.order))
 
 
 def found_runs(
@@ -46,8 +58,8 @@ def found_runs(
     limit: int | None,
     after: str | None,
     check_of: Callable[[RunTexts], Check] | None = None,
-) -> list[Found]:
-    """Return the runs of a page, and one more where there are more.
+) -> FoundPage:
+    """Return the runs of a page, and where the next one begins.
 
     Args:
         store: Where they are kept.
@@ -61,23 +73,36 @@ def found_runs(
     finder = Finder(store.database)
     fields = query.fields()
     settle(store, fields)
-    before = None if after is None else read_cursor(after)
-    wanted = 2**62 if limit is None else limit + 1
+    before = None if after is None else _place(after, query)
     if check_of is None and not any(one.room is Room.OUTPUT for one in fields):
-        return finder.find(query, limit=wanted, after=before)
+        return finder.find(query, limit=limit, after=before)
 
-    def find(texts: TextConditions) -> list[Found]:
+    def find(texts: TextConditions) -> FoundPage:
         where = query.where
         if check_of is not None:
             where = All((where, texts.node_of(check_of(texts.texts))))
         asked = replace(query, where=where)
-        return finder.find(asked, limit=wanted, after=before, texts=texts)
+        return finder.find(asked, limit=limit, after=before, texts=texts)
 
     return store.texts.run(find)
 
 
+def _place(after: str, query: Query) -> Place:
+    """Return the place that a cursor of this query holds."""
+    place = read_cursor(after, order_name(query.order))
+    keys = len(sort_keys(query.order, Condition(lambda _: ()))) or 1
+    if len(place) != keys + 1 or not all(isinstance(one, int) for one in place[-1:]):
+        raise UsageError(
+            f"{after!r:.80} is not the `next` of a page.", hint="Leave it out to begin anew."
+        )
+    return place
+
+
 def settle(store: Store, fields: Iterable[Field]) -> None:
-    """Look whether runs are still executed, where fields are asked for that it changes."""
+    """Bring what fields ask for up to date: whether runs still go on, and what they logged."""
+    fields = tuple(fields)
+    if any(one.room is Room.METRIC for one in fields):
+        store.refresh_metrics()
     if any(one.room is Room.RUN and one.key in _SETTLED for one in fields):
         store.evidence.settled(Finder(store.database).unfinished())
 

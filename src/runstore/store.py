@@ -40,7 +40,7 @@ from runstore.model.run import Event, Experiment, Run
 from runstore.model.status import Status
 from runstore.model.values import check_text, clean_text
 from runstore.naming import check_experiment, current_author, runs_named, the_one
-from runstore.pages import Page, read_cursor, write_cursor
+from runstore.pages import BY_NUMBER, BY_START, Page, newest_place, write_cursor
 from runstore.storage.database import (
     BEYOND_NEWEST,
     END_PATIENCE_S,
@@ -434,6 +434,9 @@ class Store:
         except RunFinishedError as error:
             warn(f"{error} The end reported now, {ending['status']}, was not written.")
         except (StoreError, NotFoundError) as refused:
+            if isinstance(refused, NotFoundError) and self.trash_table.is_purged(uid):
+                warn(f"{reference} was removed for good while it went on; its end is not kept.")
+                return True
             self.put_aside.end(uid, reference, ending, refused)
             return isinstance(refused, NotFoundError)
         return True
@@ -532,7 +535,7 @@ class Store:
         """Change tags of a run that this process executes; where that fails, keep them aside."""
         who = current_author()
         self.put_aside.unless(
-            lambda: self.edits.set_tags([uid], changes, who),
+            lambda: self.edits.set_tags([uid], changes, who, or_trashed=True),
             lambda error: self.put_aside.tags(uid, changes, who, error),
         )
 
@@ -540,7 +543,7 @@ class Store:
         """Replace the notes of a run that this process executes; where that fails, keep aside."""
         who = current_author()
         self.put_aside.unless(
-            lambda: self.edits.set_notes([uid], notes, who),
+            lambda: self.edits.set_notes([uid], notes, who, or_trashed=True),
             lambda error: self.put_aside.notes(uid, notes, who, error),
         )
 
@@ -797,13 +800,14 @@ class Store:
         """
         if not 1 <= limit <= PAGE_LIMIT:
             raise UsageError(f"A page has 1 to {PAGE_LIMIT} runs, not {limit}.")
-        before = BEYOND_NEWEST if after is None else read_cursor(after)
+        order = BY_START if experiment_name is None else BY_NUMBER
+        before = BEYOND_NEWEST if after is None else newest_place(after, order)
         found = self.database.newest_runs(experiment_name, limit=limit + 1, before=before)
         if not found and experiment_name is not None and after is None:
             check_experiment(self.database, experiment_name, self.path)
         more = len(found) > limit
         found = found[:limit]
-        last = write_cursor(found[-1][0]) if more else None
+        last = write_cursor(found[-1][0], order) if more else None
         settled = self.evidence.settled([run for _, run in found])
         return Page(self._with_source(settled), last)
 
@@ -1113,14 +1117,21 @@ class Store:
 
         return series(self.metrics_table, self.spool, run, key, set_name)
 
+    def refresh_metrics(self) -> None:
+        """Take in what live runs logged, so that filters and tables are a second old at most."""
+        from runstore.reading_metrics import refresh
+
+        refresh(self.metrics_table, self.spool)
+
     def last_values(self, runs: Iterable[Run]) -> dict[str, dict[tuple[str | None, str], float]]:
-        """Return the last value of every metric of many runs, as the database has them.
+        """Return the last value of every metric of many runs, as of about a second ago.
 
         Returns:
             By uid, and there by (set name or None for the run itself, key).
         """
         from runstore.storage.finding import Finder
 
+        self.refresh_metrics()
         return Finder(self.database).last_values([run.uid for run in runs])
 
     def points(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +39,7 @@ class Taken:
         is_same: Whether the file shows the database as it is now.
         newest: The change number the database has now.
         last_id: The last row of the list.
+        left_out: References of runs that the file does not show any more.
     """
 
     added: list[str] = field(default_factory=list)
@@ -46,6 +48,7 @@ class Taken:
     is_same: bool = False
     newest: int = 0
     last_id: int = 0
+    left_out: list[str] = field(default_factory=list)
 
     @property
     def is_news(self) -> bool:
@@ -55,14 +58,15 @@ class Taken:
     def told(self) -> str:
         """Return what was taken in, for a person."""
         parts = [
-            f"{len(names)} run{'s' if len(names) > 1 else ''} {verb} ({_listed(names)})"
+            f"{len(names)} run{'s' if len(names) > 1 else ''} {verb} ({listed(names)})"
             for names, verb in ((self.added, "added"), (self.edited, "changed"))
             if names
         ]
         return ", ".join(parts)
 
 
-def _listed(names: Sequence[str], at_most: int = 3) -> str:
+def listed(names: Sequence[str], at_most: int = 3) -> str:
+    """Return the first names of a list, with a sign if there are more."""
     return ", ".join(names[:at_most]) + (", …" if len(names) > at_most else "")
 
 
@@ -87,15 +91,17 @@ class TakeIn:
         kept = [(row, block_from_run(row.run)) for row in rows]
         taken = Taken(is_first=not rows and newest == 0, newest=newest)
         pairs = _matched(blocks, kept)
+        shown = {pair[0].id for _, pair in pairs if pair is not None}
         news = [(block, pair) for block, pair in pairs if pair is None or pair[1] != block]
         if not news:
             _compare(taken, kept, blocks)
+            taken.left_out = self._left_out(kept, shown)
             return taken
         whole = _whole_commits([block for block, _ in news], folder)
         with self._table.write() as writer:
             for block, pair in news:
                 if pair is None:
-                    self._add(writer, _with_whole_commit(block, whole), trees, taken)
+                    shown |= self._add(writer, _with_whole_commit(block, whole), trees, taken)
                 else:
                     self._merge(writer, pair[0], pair[1], block, taken)
         taken.newest = self._table.newest_change()
@@ -103,23 +109,36 @@ class TakeIn:
             # Every block made a row, in order: there is nothing to compare.
             taken.is_same = not whole
             return taken
+        taken.left_out = self._left_out(kept, shown)
         rows = self._table.rows()
         _compare(taken, [(row, block_from_run(row.run)) for row in rows], blocks)
         return taken
 
+    def _left_out(
+        self,
+        kept: Sequence[tuple[BlockRow, Block]],
+        shown: AbstractSet[int],
+    ) -> list[str]:
+        """Return the runs that the file showed when we wrote it, and does not show any more."""
+        base = -1 if self._base is None else self._base
+        return [
+            row.run.reference for row, _ in kept if row.id not in shown and row.changed <= base
+        ]
+
     def _add(
         self, writer: BlockWriter, block: Block, trees: Mapping[str, str], taken: Taken
-    ) -> None:
-        """Add a block that stands for no run of the list."""
+    ) -> set[int]:
+        """Add a block that no run of the list has; return the runs that it showed long ago."""
         # A deleted run stays in the trash, though an older file still shows it; and a run that
         # was moved to another experiment is not there twice because a file has its old name.
         if not taken.is_first:
             reference = fields_from_block(block).reference
             known = writer.rows_by_reference(reference) if reference else []
             if any(row.is_deleted or row.run.reference != reference for row in known):
-                return
+                return {row.id for row in known}
         taken.last_id = writer.add(block, seen_at=self._seen_at, trees=trees)
         taken.added.append(str(block.get("reference", "a run without a reference")))
+        return set()
 
     def _merge(
         self, writer: BlockWriter, row: BlockRow, ours: Block, theirs: Block, taken: Taken

@@ -147,3 +147,109 @@ def test_mistakes_with_names_are_told(folder, words, told):
 
     assert ended.returncode
     assert told in "\n".join(messages(ended))
+
+
+def test_fixed_columns_are_there_on_every_page(tmp_path):
+    with Store.open(tmp_path / ".runstore") as store:
+        for number in range(6):
+            run = store.start("e", params={"a": 1} if number > 3 else {}, capture=False)
+            if number in {0, 5}:
+                run.log(loss=number)
+                run.tags["phase"] = "x"
+            run.finish()
+    wanted = "run_number,metrics.loss,params.a,tags.phase"
+    rows, after = [], []
+    while True:
+        ended = runstore(
+            "ls", "-n", "2", "--columns", wanted, "--format", "csv", *after, cwd=tmp_path
+        )
+        assert ended.returncode == 0, ended.stderr
+        head, *more = ended.stdout.splitlines()
+        assert head == wanted
+        rows += more
+        if "--after" not in ended.stderr:
+            break
+        after = ["--after", ended.stderr.split("--after ")[1].strip()]
+
+    none = runstore("ls", "run_number > 99", "--columns", wanted, "--format", "csv", cwd=tmp_path)
+    slip = runstore("ls", "--columns", "metrics.los", "--format", "csv", cwd=tmp_path)
+
+    assert rows == ["6,5.0,1.0,x", "5,,1.0,", "4,,,", "3,,,", "2,,,", "1,0.0,,x"]
+    assert none.stdout.splitlines() == [wanted]
+    assert slip.returncode == 2
+    assert "metrics.los" in slip.stderr
+
+
+def test_names_of_experiments_and_runs_may_look_like_filters(tmp_path):
+    with Store.open(tmp_path / ".runstore") as store:
+        for name in ("my exp", "lr=0.1", "a<b", "a<b", "~x"):
+            run = store.start(name, params={"p": 1}, notes="text", capture=False)
+            run.log(loss=1)
+            run.finish()
+
+    for name in ("my exp", "lr=0.1", "~x"):
+        assert len(names(runstore("ls", name, cwd=tmp_path))) == 1
+        found = runstore("grep", "text", name, cwd=tmp_path)
+        assert found.returncode == 0
+        dry = runstore("rm", "--dry-run", f"{name}#1", cwd=tmp_path)
+        assert dry.stdout.startswith(f"{name}_1_")
+    assert len(names(runstore("ls", "a<b", "run_number = 2", cwd=tmp_path))) == 1
+    assert runstore("compare", "a<b#1", "a<b#2", cwd=tmp_path).returncode == 0
+    assert runstore("ls", "my exq", cwd=tmp_path).returncode == 2
+
+
+def test_a_slip_in_a_name_is_hinted_at(folder):
+    for words in (
+        ["ls", "metrics.los < 5"],
+        ["ls", "--sort", "metrics.los"],
+        ["ls", "--group-by", "params.mode"],
+        ["ls", "--group-by", "experiment", "metrics.los > 1"],
+        ["rm", "--dry-run", "params.lrr > 0"],
+        ["grep", "try", "tags.phase = 1"],
+    ):
+        ended = runstore(*words, cwd=folder)
+        told = [line for line in messages(ended) if "No run has the" in line]
+        assert len(told) == 1, ended.stderr
+        assert "Did you mean" in told[0] or "There is" in told[0]
+    assert not any(
+        "No run" in one for one in messages(runstore("ls", "params.lr > 9", cwd=folder))
+    )
+
+
+def test_odd_texts_stay_in_their_row_of_csv(tmp_path):
+    with Store.open(tmp_path / ".runstore") as store:
+        store.start("e", notes='a\rb,"c"\r\nd\ne', capture=False).finish()
+        store.start("e", notes="x" * 3000, capture=False).finish()
+
+    csv_text = runstore("ls", "--columns", "notes", "--format", "csv", cwd=tmp_path)
+    table = runstore("ls", "--columns", "notes", "--format", "markdown", cwd=tmp_path)
+
+    assert '"a\rb,""c""\r\nd\ne"' in csv_text.stdout.replace("\n", "\n") or "\r" not in (
+        csv_text.stdout
+    )
+    assert "x" * 3000 in table.stdout
+
+
+def test_whole_numbers_keep_their_digits_in_every_format(tmp_path):
+    import pyarrow.parquet
+
+    ids = [2**53 + 1, 2**63 - 1, -(2**62) - 1]
+    with Store.open(tmp_path / ".runstore") as store:
+        for one in ids:
+            store.start("e", params={"id": one, "huge": one * 10**30}, capture=False).finish()
+
+    def printed(form):
+        columns = ("--columns", "params.id,params.huge", "--format", form)
+        return runstore("ls", "--sort", "run_number", *columns, cwd=tmp_path).stdout
+
+    rows = [{"params.id": one, "params.huge": one * 10**30} for one in ids]
+    assert json.loads(printed("json")) == rows
+    assert printed("csv").splitlines()[1:] == [f"{one},{one * 10**30}" for one in ids]
+    with Store.open(tmp_path / ".runstore") as store:
+        table = store.find("order by run_number").table()
+    file = io.BytesIO(table.to_parquet(["params.id", "params.huge"]))
+    kept = pyarrow.parquet.read_table(file)
+    assert kept["params.id"].to_pylist() == ids
+    assert [int(one) for one in kept["params.huge"].to_pylist()] == [one * 10**30 for one in ids]
+    assert [int(one) for one in table.to_polars()["params.huge"]] == [one * 10**30 for one in ids]
+    assert table.to_pandas()["params.huge"].tolist() == [one * 10**30 for one in ids]

@@ -83,7 +83,8 @@ def test_checkout_of_an_older_file_loses_nothing(folder):
     older[0]["status"] = "incomplete"
     write(folder, older)
 
-    assert ManagerStore(folder).runs == expected == blocks_of(folder)
+    with pytest.warns(StoreWarning, match="does not show mnist_4_.* any more; the runs are kept"):
+        assert ManagerStore(folder).runs == expected == blocks_of(folder)
 
 
 def test_run_that_was_deleted_or_moved_does_not_come_back_with_an_older_file(folder):
@@ -242,3 +243,15 @@ def test_changed_runs_are_found_by_an_index(folder):
 
     assert any("runs_by_change (changed>?)" in step[-1] for step in steps)
     assert not any("SCAN r" in step[-1] for step in steps)
+
+
+def test_a_block_that_is_taken_out_by_hand_is_said_and_kept(folder):
+    store = ManagerStore(folder)
+    store.save()
+    blocks = blocks_of(folder)
+    write(folder, blocks[1:])
+
+    with pytest.warns(StoreWarning, match=f"does not show {blocks[0]['reference']} any more"):
+        again = ManagerStore(folder)
+
+    assert again.runs == blocks == blocks_of(folder)

@@ -9,7 +9,9 @@ import click
 
 from runstore.cli.run_formats import print_table_of
 from runstore.errors import UsageError
-from runstore.grouped_runs import GroupsTable, sorted_by
+from runstore.grouped_runs import GroupsTable, field_of_text, sorted_by
+from runstore.search import query_of
+from runstore.unknown_names import unknown_names
 
 if TYPE_CHECKING:
     from runstore.store import Store
@@ -51,6 +53,8 @@ def print_groups(
         )
     metrics = [one.removeprefix(_METRICS) for one in columns]
     groups = list(store.group(by, where, experiment=experiment, metrics=metrics))
+    for hint in unknown_names(store, query_of(store, where, experiment), field_of_text(by)):
+        click.echo(f"runstore: {hint}", err=True)
     unknown = [key for key in metrics if groups and not any(key in one.metrics for one in groups)]
     if unknown:
         raise UsageError(f"None of these runs has a metric {unknown[0]!r}.")

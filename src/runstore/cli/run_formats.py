@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -17,26 +14,33 @@ from runstore.cli import output
 from runstore.errors import UsageError
 from runstore.model.legible import duration_text, local_time
 from runstore.model.query_fields import nearest
-
-if TYPE_CHECKING:
-    from runstore.runs_table import Column, RunsTable, Table
+from runstore.runs_table import Column, RunsTable, Table, Type
 
 FORMATS = ("table", "json", "jsonl", "csv", "markdown", "parquet")
 _USUAL = ("run", "status", "started", "duration")
 _FOR_PEOPLE = frozenset({"table", "markdown"})
-_WIDEST = 1_000
+_WHOLE_BELOW = 1e15
+_ROOMS = frozenset({"params", "metrics", "tags"})
 
 
-def chosen(table: RunsTable, names: Sequence[str]) -> dict[str, Column]:
+def chosen(
+    table: RunsTable, names: Sequence[str], is_known: Callable[[str], bool]
+) -> dict[str, Column]:
     """Return columns by name, in the order asked for; `params` stands for all parameters.
 
+    A column that no run of the page has is empty: each page of a list has the same columns.
+
     Raises:
-        UsageError: No run has such a column; the nearest name is told.
+        UsageError: No run of the store has such a column; the nearest name is told.
     """
     found: dict[str, Column] = {}
     for name in names:
         inside = [one for one in table.columns if one == name or one.startswith(f"{name}.")]
-        if not inside and name not in {"params", "metrics", "tags"} and len(table):
+        if not inside and name not in _ROOMS:
+            if is_known(name) or (not len(table) and name.partition(".")[0] in _ROOMS):
+                kind = Type.NUMBER if name.startswith("metrics.") else Type.TEXT
+                found[name] = table.columns[name] = Column(kind, [None] * len(table))
+                continue
             near = nearest(name, list(table.columns))
             raise UsageError(
                 f"None of these runs has {name!r}.",
@@ -46,17 +50,20 @@ def chosen(table: RunsTable, names: Sequence[str]) -> dict[str, Column]:
     return found
 
 
-def print_runs(table: RunsTable, names: Sequence[str], form: str) -> None:
+def print_runs(
+    table: RunsTable, names: Sequence[str], form: str, is_known: Callable[[str], bool]
+) -> None:
     """Print columns of runs in one of `FORMATS`; times are UTC for programs.
 
     Args:
         table: The runs.
         names: Columns; none for all, or for the usual ones where people look.
         form: The format.
+        is_known: Whether some run of the store may have a column.
     """
     is_for_people = form in _FOR_PEOPLE
     usual = [*_USUAL, "params", "metrics", "tags"] if is_for_people else list(table.columns)
-    print_table_of(table, list(chosen(table, names or usual)), form)
+    print_table_of(table, list(chosen(table, names or usual, is_known)), form)
 
 
 def print_table_of(table: Table, names: Sequence[str], form: str) -> None:
@@ -75,13 +82,11 @@ def _rows(columns: dict[str, Column], *, for_people: bool) -> Iterator[list[Any]
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON has it: times as text, durations in seconds, no NaN."""
+    """Return a value for programs: times as text, durations in seconds."""
     if isinstance(value, datetime):
         return output.as_utc(value)
     if isinstance(value, timedelta):
         return value.total_seconds()
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
     return value
 
 
@@ -94,7 +99,9 @@ def _legible(value: Any) -> str:
         return duration_text(value)
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:.6g}" if isinstance(value, float) else str(value)[:_WIDEST]
+    if isinstance(value, float) and value.is_integer() and abs(value) < _WHOLE_BELOW:
+        return str(int(value))
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _print_table(columns: dict[str, Column], rows: Iterator[list[Any]]) -> None:
@@ -121,15 +128,17 @@ def _print_lines(columns: dict[str, Column], rows: Iterator[list[Any]]) -> None:
 
 
 def _print_csv(columns: dict[str, Column], rows: Iterator[list[Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_in_csv(value) for value in row] for row in rows)
-    output.print_raw(text.getvalue())
+    lines = [",".join(map(_in_csv, row)) for row in ([*columns], *rows)]
+    output.print_raw("".join(f"{line}\n" if line else '""\n' for line in lines))
 
 
-def _in_csv(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, bool) else value
+def _in_csv(value: Any) -> str:
+    """Return a cell; a bare carriage return ends a row for some readers, and so is quoted too."""
+    if value is None:
+        return ""
+    text = json.dumps(value) if isinstance(value, bool) else str(value)
+    needs_quotes = any(sign in text for sign in ',"\r\n')
+    return '"' + text.replace('"', '""') + '"' if needs_quotes else text
 
 
 def _print_markdown(columns: dict[str, Column], rows: Iterator[list[Any]]) -> None:

@@ -4,18 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from runstore.errors import NotFoundError, UsageError
+import click
+
+from runstore.errors import AmbiguousReferenceError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
+    from runstore.pages import Page
     from runstore.store import Store
 
 
-def is_filter(word: str) -> bool:
-    """Tell whether a word is a filter, or the name of one: neither experiment nor run."""
-    return word.startswith("@") or any(sign in word for sign in " =<>~")
+def is_filter(store: Store, word: str) -> bool:
+    """Return whether a word is a filter, or the name of one: neither experiment nor run.
+
+    Names may have spaces and the signs of filters: what the store keeps is a name.
+    """
+    if word.startswith("@") or not any(sign in word for sign in " =<>~"):
+        return word.startswith("@") and not store.has_experiment(word)
+    return not (store.has_experiment(word) or _is_run(store, word))
+
+
+def _is_run(store: Store, word: str) -> bool:
+    try:
+        store.get(word)
+    except AmbiguousReferenceError:
+        return True
+    except NotFoundError:
+        return False
+    return True
+
+
+def tell_hints(page: Page[Any]) -> None:
+    """Print what a page says of names that no run has."""
+    for hint in page.hints:
+        click.echo(f"runstore: {hint}", err=True)
 
 
 def filter_text(store: Store, word: str) -> str:
@@ -35,7 +59,7 @@ def place_meant(store: Store, words: Sequence[str]) -> tuple[str | None, str]:
         NotFoundError: There is no such experiment or run, or no filter of the name.
         UsageError: There is a filter beside the name of a run.
     """
-    name = words[0] if words and not is_filter(words[0]) else None
+    name = words[0] if words and not is_filter(store, words[0]) else None
     where = " ".join(filter_text(store, word) for word in words[name is not None :])
     if name is None:
         return None, where
@@ -68,11 +92,12 @@ def runs_meant(store: Store, words: Sequence[str], *, limit: int | None = None) 
         NotFoundError: There is no such experiment or run.
         UsageError: There are several filters, or one beside names of runs.
     """
-    filters = [filter_text(store, word) for word in words if is_filter(word)]
+    of_filters = [word for word in words if is_filter(store, word)]
+    filters = [filter_text(store, word) for word in of_filters]
     if len(filters) > 1:
         raise UsageError("There are two filters.", hint="Join them: '(…) and (…)'.")
     where = "".join(filters)
-    names = [word for word in words if not is_filter(word)]
+    names = [word for word in words if word not in of_filters]
     known = {name for name in names if store.has_experiment(name)}
     if where and (named := [name for name in names if name not in known]):
         raise UsageError(
@@ -82,14 +107,20 @@ def runs_meant(store: Store, words: Sequence[str], *, limit: int | None = None) 
     every = chain.from_iterable(
         _of_name(store, name, where, limit, is_experiment=name in known) for name in names
     )
-    found = every if names else store.find(where, limit=limit)
+    found = every if names else _found(store, where, None, limit)
     return list({run.uid: run for run in found}.values())
+
+
+def _found(store: Store, where: str, experiment: str | None, limit: int | None) -> Page[Run]:
+    page = store.find(where, experiment=experiment, limit=limit)
+    tell_hints(page)
+    return page
 
 
 def _of_name(
     store: Store, name: str, where: str, limit: int | None, *, is_experiment: bool
 ) -> Iterator[Run]:
     if is_experiment:
-        yield from store.find(where, experiment=name, limit=limit)
+        yield from _found(store, where, name, limit)
     else:
         yield store.get(name)

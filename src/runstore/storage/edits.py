@@ -13,12 +13,15 @@ from runstore.storage.database import Database, Edit, add_event, run_row
 from runstore.storage.drivers import Connection
 from runstore.storage.moves import move_back
 from runstore.storage.rows import event_from_row, moment_of, moment_text
-from runstore.storage.trash import set_deleted
+from runstore.storage.trash import gone_edits, set_deleted
 
 TAG = "tags."
 
 EDIT_NOTES = f"UPDATE runs SET notes = :new, changed = {sql.NEXT_CHANGE} WHERE id = :id"  # noqa: S608 - a constant
 TAG_OF_RUN = "SELECT value FROM tags WHERE run_id = :run_id AND key = :key"
+TAGS_OF_UID = """
+    SELECT t.key, t.value FROM runs r JOIN tags t ON t.run_id = r.id WHERE r.uid = :uid
+"""
 PUT_TAG = """
     INSERT INTO tags (run_id, key, value) VALUES (:run_id, :key, :value)
     ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value
@@ -66,30 +69,45 @@ class EditTable:
     def __init__(self, database: Database) -> None:
         self._driver = database.driver
 
-    def set_notes(self, uids: Iterable[str], notes: str | None, author: str) -> None:
-        """Replace the notes of runs; the same notes again leave no event."""
+    def set_notes(
+        self, uids: Iterable[str], notes: str | None, author: str, *, or_trashed: bool = False
+    ) -> None:
+        """Replace the notes of runs; the same notes again leave no event.
+
+        A run that goes on in the trash keeps what it records: `or_trashed`.
+        """
         operation = new_uid()
         with self._driver.write() as connection:
             for uid in uids:
-                row = run_row(connection, uid)
+                row = run_row(connection, uid, or_trashed=or_trashed)
                 if row[11] != notes:
                     connection.execute(EDIT_NOTES, {"id": row[0], "new": notes})
                     edit = Edit("notes", row[11], notes, author, operation)
                     add_event(connection, row[0], edit)
 
     def set_tags(
-        self, uids: Iterable[str], changes: Mapping[str, str | None], author: str
+        self,
+        uids: Iterable[str],
+        changes: Mapping[str, str | None],
+        author: str,
+        *,
+        or_trashed: bool = False,
     ) -> None:
         """Set tags of runs, and take away those whose value is None; all of it or nothing."""
         operation = new_uid()
         with self._driver.write() as connection:
             for uid in uids:
-                run_id = run_row(connection, uid)[0]
+                run_id = run_row(connection, uid, or_trashed=or_trashed)[0]
                 for key, value in changes.items():
                     old = _put_tag(connection, run_id, key, value)
                     if old != value:
                         edit = Edit(TAG + key, old, value, author, operation)
                         add_event(connection, run_id, edit)
+
+    def tags_of(self, uid: str) -> dict[str, str]:
+        """Return the tags of a run, in the trash as well; none of one that is gone."""
+        with self._driver.read() as connection:
+            return dict(connection.execute(TAGS_OF_UID, {"uid": uid}).fetchall())
 
     def events(self, uid: str) -> list[Event]:
         """Return the edits of a run, oldest first; of one in the trash as well."""
@@ -135,7 +153,20 @@ class EditTable:
         if found is None:
             raise NotFoundError("There is no edit to take back.", kept="Nothing was changed.")
         rows = connection.execute(EVENTS_OF_OPERATION, {"operation": found[0]}).fetchall()
+        if uid is None:
+            _check_is_last(connection, author, min(row[0] for row in rows))
         return [Undone(row[7], row[8], event_from_row(row[:7])) for row in rows]
+
+
+def _check_is_last(connection: Connection, author: str, at: int) -> None:
+    """Refuse an edit that is older than one that went with its run."""
+    gone_at, reference = gone_edits(connection).get(author, (at - 1, ""))
+    if gone_at >= at:
+        raise ConflictError(
+            f"The last edit was of {reference}, which was removed for good since.",
+            kept="Nothing was changed, and nothing older was taken back.",
+            hint="To take back the last edit of another run, name it: runstore undo RUN",
+        )
 
 
 def _put_tag(connection: Connection, run_id: int, key: str, value: str | None) -> str | None:

@@ -15,8 +15,8 @@ from runstore.storage.asking import asking
 from runstore.storage.database import Database
 from runstore.storage.newest import NewestRuns
 from runstore.storage.packages import PackageLists
-from runstore.storage.rows import run_from_row, to_micros
-from runstore.storage.sorting import SortedRuns
+from runstore.storage.rows import run_from_row
+from runstore.storage.sorting import Place, SortedRuns, place_of
 
 if TYPE_CHECKING:
     from runstore.storage.text_conditions import TextConditions
@@ -29,6 +29,7 @@ LAST_VALUES = """
     WHERE r.uid IN ({uids}) ORDER BY v.run_id, v.set_index, v.key_id
 """
 START_OF_RUN = "SELECT started_at FROM runs WHERE id = ?"
+ALL = 2**62
 _AT_ONCE = 500
 # Where looks at texts refuse many runs, ever more of them are asked for at once.
 _GROWTH = 4
@@ -36,10 +37,17 @@ _FACTS = 24  # the place of facts in `statements.RUN_COLUMNS`; behind it block a
 
 
 class Found(NamedTuple):
-    """A run that was found, and the cursor to what follows it."""
+    """A run that was found, and its row."""
 
-    cursor: tuple[int, int]
+    row_id: int
     run: Run
+
+
+class FoundPage(NamedTuple):
+    """Runs that were found, and the place of the last one if more follow."""
+
+    runs: list[Found]
+    next: Place | None
 
 
 class Finder:
@@ -65,16 +73,16 @@ class Finder:
         self,
         query: Query,
         *,
-        limit: int,
-        after: tuple[int, int] | None = None,
+        limit: int | None,
+        after: Place | None = None,
         texts: TextConditions | None = None,
-    ) -> list[Found]:
+    ) -> FoundPage:
         """Return the first runs of a query, behind those of an earlier page.
 
         Args:
             query: What is wanted.
-            limit: Runs at most.
-            after: The cursor of the run before.
+            limit: Runs at most; None for all.
+            after: The `next` of the page before.
             texts: The conditions on texts, for a query that has some.
 
         Raises:
@@ -82,33 +90,36 @@ class Finder:
         """
         with asking(self._database.driver, query):
             wanted = replace(query, where=pushed_down(query.where))
+            one_more = ALL if limit is None else limit + 1
             if texts is None:
-                ids = self._ids(wanted, limit, after)
+                ids = self._ids(wanted, one_more, after)
             else:
-                ids = self._ids_by_texts(wanted, limit, after, texts)
-        runs = self._database.runs_by_id(ids)
-        keys = ((0, run_id) for run_id in runs) if query.order else map(_newest_key, runs.items())
-        return [Found(key, run) for key, run in zip(keys, runs.values(), strict=True)]
+                ids = self._ids_by_texts(wanted, one_more, after, texts)
+            has_more = limit is not None and len(ids) > limit
+            # What the last run is sorted by now is kept in the cursor: it may change.
+            end = self._place(wanted, ids[limit - 1]) if has_more and limit else None
+        runs = self._database.runs_by_id(ids[:limit])
+        return FoundPage([Found(*one) for one in runs.items()], end)
 
     def _ids(
         self,
         query: Query,
         limit: int,
-        after: tuple[int, int] | None,
+        after: Place | None,
         texts: TextConditions | None = None,
     ) -> list[int]:
         with self._database.driver.read() as connection:
             packages = PackageLists(connection, texts)
             if not query.order:
-                return NewestRuns(connection, packages, query.where).ids(limit, after)
-            before = None if after is None else after[1]
+                newest = NewestRuns(connection, packages, query.where)
+                return newest.ids(limit, None if after is None else (after[0], after[1]))
             search = SortedRuns(
-                connection, packages, query.where, query.order, limit=limit, after=before
+                connection, packages, query.where, query.order, limit=limit, after=after
             )
             return search.ids()
 
     def _ids_by_texts(
-        self, query: Query, limit: int, after: tuple[int, int] | None, texts: TextConditions
+        self, query: Query, limit: int, after: Place | None, texts: TextConditions
     ) -> list[int]:
         """Return the row ids of runs whose texts fulfil what only a look at them can tell.
 
@@ -126,12 +137,14 @@ class Finder:
                         return found
             if len(ids) < some:
                 return found
-            after = self._place(ids[-1])
+            after = self._place(query, ids[-1])
             some *= _GROWTH
 
-    def _place(self, run_id: int) -> tuple[int, int]:
-        """Return the cursor of a run."""
+    def _place(self, query: Query, run_id: int) -> Place:
+        """Return what a run is sorted by, with its row id behind."""
         with self._database.driver.read() as connection:
+            if query.order:
+                return place_of(connection, query.order, run_id)
             row = connection.execute(START_OF_RUN, (run_id,)).fetchone()
         return (0 if row is None else row[0], run_id)
 
@@ -146,7 +159,3 @@ class Finder:
                     values = found.setdefault(uid, {})
                     values[name, key] = math.nan if last is None else last
         return found
-
-
-def _newest_key(found: tuple[int, Run]) -> tuple[int, int]:
-    return to_micros(found[1].started_at), found[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ SET_MARK = """
     INSERT INTO spool_marks (name, position) VALUES (:name, :position)
     ON CONFLICT (name) DO UPDATE SET position = excluded.position
 """
+MARKS = "SELECT name, position FROM spool_marks"
 MARKS_OF_RUN = "SELECT name, position FROM spool_marks WHERE name >= :begin AND name < :end"
 ADD_KEY = "INSERT INTO metric_keys (key) VALUES (:key) ON CONFLICT (key) DO NOTHING"
 KEY_ID = "SELECT id FROM metric_keys WHERE key = :key"
@@ -132,6 +133,20 @@ class MetricTable:
         if read.is_sealed or (has_ended and _is_abandoned(path)):
             path.unlink(missing_ok=True)
         return sum(len(columns.values) for columns in read.points.values())
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether points can be taken in."""
+        return self._database.is_writable and not self._database.driver.is_writing
+
+    def hurried(self, patience_s: float) -> AbstractContextManager[None]:
+        """Wait no longer than this for other writers, within the block."""
+        return self._database.driver.hurried(patience_s)
+
+    def marks(self) -> dict[str, int]:
+        """Return how much of each file in the spool was taken in."""
+        with self._database.driver.read() as connection:
+            return dict(connection.execute(MARKS).fetchall())
 
     def has_seen(self, path: Path) -> bool:
         """Tell whether anything of a file was taken in."""

@@ -19,7 +19,7 @@ from runstore.storage.database import BEYOND_NEWEST
 from runstore.storage.drivers import Connection
 from runstore.storage.filters import EVERY_ROOM, Condition
 from runstore.storage.packages import PackageLists
-from runstore.storage.sort_keys import sort_keys
+from runstore.storage.sort_keys import SortKey, sort_keys
 
 # So many of the first ones by one key are looked at, and then so many times more, twice at most.
 FIRST = 250
@@ -48,6 +48,23 @@ SORTED = """
 KEYS_OF_RUN = "SELECT {keys} FROM runs r WHERE r.id = ?"
 
 
+# What a run is sorted by, and its row id.
+Place = tuple[Any, ...]
+
+
+def place_of(connection: Connection, order: Sequence[Order], row_id: int) -> Place:
+    """Return the place of a run in an order: its values of all keys, and its row id."""
+    condition = Condition(PackageLists(connection).accepted)
+    keys = sort_keys(order, condition)
+    text = KEYS_OF_RUN.format(keys=_listed(keys, condition))
+    row = connection.execute(text, [*condition.parameters, row_id]).fetchone()
+    return (*(row or [None] * len(keys)), row_id)
+
+
+def _listed(keys: Sequence[SortKey], condition: Condition) -> str:
+    return ", ".join(f"{key.of_run(condition)} AS k{n}" for n, key in enumerate(keys))
+
+
 class SortedRuns:
     """One search for runs in an order.
 
@@ -57,7 +74,7 @@ class SortedRuns:
         where: A condition with `not` at its leaves alone.
         order: The keys, at least one.
         limit: Runs at most.
-        after: Row id of the run before the first one.
+        after: The place of the run before the first one.
     """
 
     def __init__(
@@ -68,14 +85,14 @@ class SortedRuns:
         order: Sequence[Order],
         *,
         limit: int,
-        after: int | None,
+        after: Place | None,
     ) -> None:
         self._connection = connection
         self._packages = packages
         self._where = where
         self._limit = limit
         self._keys = sort_keys(order, Condition(packages.accepted, texts=packages.texts))
-        self._after = None if after is None else self._keys_of(after)
+        self._after = after
 
     def ids(self) -> list[int]:
         """Return the row ids of what matches, in order."""
@@ -207,14 +224,7 @@ class SortedRuns:
         return [row[0] for row in self._connection.execute(text, parameters).fetchall()]
 
     def _listed(self, condition: Condition) -> str:
-        return ", ".join(f"{key.of_run(condition)} AS k{n}" for n, key in enumerate(self._keys))
-
-    def _keys_of(self, row_id: int) -> tuple[Any, ...] | None:
-        """Return what the run before the first one is sorted by, and its id; None without it."""
-        condition = Condition(self._packages.accepted, texts=self._packages.texts)
-        text = KEYS_OF_RUN.format(keys=self._listed(condition))
-        row = self._connection.execute(text, [*condition.parameters, row_id]).fetchone()
-        return None if row is None else (*row, row_id)
+        return _listed(self._keys, condition)
 
     def _behind(self, fixed: tuple[Any, ...]) -> tuple[str, list[Any]]:
         """Return the condition that a run has these keys and stands behind the one before."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -54,6 +55,14 @@ TABLES_OF_RUNS = (
     "run_params", "params", "run_documents", "events", "metric_chunks", "metric_summaries",
     "artifacts", "inputs", "outputs", "tags",
 )  # fmt: skip
+LAST_EDITS = """
+    SELECT e.author, max(e.at) FROM events e
+    WHERE e.run_id = :id AND e.operation IS NOT NULL AND e.undoes IS NULL
+        AND NOT EXISTS (SELECT 1 FROM events u WHERE u.undoes = e.operation)
+    GROUP BY e.author
+"""
+# By author: when the last edit was that went with its run, and the run's name.
+GONE_EDITS = "gone_edits"
 REMOVE_MARKS = "DELETE FROM spool_marks WHERE name >= :begin AND name < :end"
 
 
@@ -164,6 +173,7 @@ class Trash:
                 if connection.execute(STILL_EXPIRED, where).fetchone() is None:
                     continue
                 release_facts(connection, row_id)
+                _note_last_edits(connection, run)
                 for table in TABLES_OF_RUNS:
                     connection.execute(f"DELETE FROM {table} WHERE run_id = :id", {"id": row_id})
                 bounds = {"begin": run.uid, "end": run.uid + AFTER_ANY_TEXT}
@@ -196,6 +206,24 @@ class Trash:
         """Tell whether a run was removed for good."""
         with self._driver.read() as connection:
             return connection.execute(PURGED_UID, {"uid": uid}).fetchone() is not None
+
+
+def gone_edits(connection: Connection) -> dict[str, tuple[int, str]]:
+    """Return the last edits that went with their runs, by author: when, and of which run."""
+    row = connection.execute(sql.GET_STATE, {"name": GONE_EDITS}).fetchone()
+    kept = {} if row is None else json.loads(row[0])
+    return {author: (at, reference) for author, (at, reference) in kept.items()}
+
+
+def _note_last_edits(connection: Connection, run: Expired) -> None:
+    """Remember when a run was edited last: `undo` must not take an older edit for the last."""
+    edits = connection.execute(LAST_EDITS, {"id": run.run_id}).fetchall()
+    if not edits:
+        return
+    known = gone_edits(connection)
+    for author, at in edits:
+        known[author] = max(known.get(author, (0, "")), (at, run.reference))
+    connection.execute(sql.SET_STATE, {"name": GONE_EDITS, "value": json.dumps(known)})
 
 
 def set_deleted(connection: Connection, run_id: int, deleted_at: int | None) -> None:

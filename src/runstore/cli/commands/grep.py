@@ -12,7 +12,7 @@ from runstore.cli.completions import complete_experiments
 from runstore.cli.context import open_store
 from runstore.cli.exit_codes import NOTHING_FOUND
 from runstore.cli.options import json_option, limit_option
-from runstore.cli.words import place_meant
+from runstore.cli.words import place_meant, tell_hints
 from runstore.store import PAGE_LIMIT
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ def command(
             limit=limit,
             after=after,
         )
+        tell_hints(page)
     if as_json:
         output.print_json({"found": [_as_json(one) for one in page], "next": page.next})
     elif only_runs:

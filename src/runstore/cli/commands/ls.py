@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import click
 
@@ -10,7 +11,7 @@ from runstore.cli import output
 from runstore.cli.completions import complete_experiments
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option, limit_option
-from runstore.cli.words import filter_text, is_filter
+from runstore.cli.words import filter_text, is_filter, tell_hints
 from runstore.errors import UsageError
 from runstore.model.legible import local_time
 from runstore.model.run import Run
@@ -97,10 +98,13 @@ def command(
             _watch(store, lambda: _found(store, words, sort, limit, after))
             return
         page = _found(store, words, sort, limit, after)
+        tell_hints(page)
         if form != "table" or columns or sets:
             from runstore.cli.run_formats import print_runs
+            from runstore.unknown_names import is_known_column
 
-            print_runs(page.table(sets=sets), _names(columns), form)
+            known = partial(is_known_column, store)
+            print_runs(page.table(sets=sets), _names(columns), form, known)
             _tell_more(page)
             return
     if as_json:
@@ -170,7 +174,7 @@ def _found(
 
 def _asked(store: Store, words: Sequence[str]) -> tuple[str | None, str]:
     """Return the experiment and the filter, where there is one."""
-    experiment = words[0] if words and not is_filter(words[0]) else None
+    experiment = words[0] if words and not is_filter(store, words[0]) else None
     return experiment, " ".join(filter_text(store, one) for one in words[experiment is not None :])
 
 
