@@ -91,9 +91,8 @@ def refresh(table: MetricTable, spool: Spool) -> None:
     if not files or not table.is_writable:
         return
     with suppress(StoreError, OSError), table.hurried(_PATIENCE_S):
-        marks = table.marks()
         for path in files:
-            if read_points(path, marks.get(path.name, 0), is_over=True).points:
+            if read_points(path, table.position(path), is_over=True).points:
                 table.absorb(path)
 
 

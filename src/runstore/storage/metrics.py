@@ -23,7 +23,6 @@ SET_MARK = """
     INSERT INTO spool_marks (name, position) VALUES (:name, :position)
     ON CONFLICT (name) DO UPDATE SET position = excluded.position
 """
-MARKS = "SELECT name, position FROM spool_marks"
 MARKS_OF_RUN = "SELECT name, position FROM spool_marks WHERE name >= :begin AND name < :end"
 ADD_KEY = "INSERT INTO metric_keys (key) VALUES (:key) ON CONFLICT (key) DO NOTHING"
 KEY_ID = "SELECT id FROM metric_keys WHERE key = :key"
@@ -143,10 +142,11 @@ class MetricTable:
         """Wait no longer than this for other writers, within the block."""
         return self._database.driver.hurried(patience_s)
 
-    def marks(self) -> dict[str, int]:
-        """Return how much of each file in the spool was taken in."""
+    def position(self, path: Path) -> int:
+        """Return up to where a file of the spool was taken in."""
         with self._database.driver.read() as connection:
-            return dict(connection.execute(MARKS).fetchall())
+            mark = connection.execute(MARK_OF, {"name": path.name}).fetchone()
+        return 0 if mark is None else int(mark[0])
 
     def has_seen(self, path: Path) -> bool:
         """Tell whether anything of a file was taken in."""

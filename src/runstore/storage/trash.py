@@ -56,10 +56,9 @@ TABLES_OF_RUNS = (
     "artifacts", "inputs", "outputs", "tags",
 )  # fmt: skip
 LAST_EDITS = """
-    SELECT e.author, max(e.at) FROM events e
+    SELECT e.author, e.at FROM events e
     WHERE e.run_id = :id AND e.operation IS NOT NULL AND e.undoes IS NULL
         AND NOT EXISTS (SELECT 1 FROM events u WHERE u.undoes = e.operation)
-    GROUP BY e.author
 """
 # By author: when the last edit was that went with its run, and the run's name.
 GONE_EDITS = "gone_edits"
