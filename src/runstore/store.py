@@ -187,7 +187,10 @@ class Store:
             if "database" in self.__dict__ or name not in _OPENED_LATER:
                 kind = type(self).__name__
                 raise AttributeError(f"{kind!r} object has no attribute {name!r}")
-            self.__dict__.update(_open_existing(self.path).__dict__)
+            if name == "spool":  # needs no database, and takes points where there is none
+                self.spool = Spool(self.path)
+            else:
+                self.__dict__.update(_open_existing(self.path).__dict__)
             return self.__dict__[name]
 
     @property

@@ -173,10 +173,11 @@ def test_points_of_a_killed_worker_are_kept(store, tmp_path):
     assert list(run.record.metric("n").values) == list(range(5000))
 
 
-def test_a_worker_without_the_store_goes_on(store, tmp_path):
+def test_points_of_a_worker_without_the_store_are_taken_in_later(store, tmp_path):
     code = (
-        "import pickle, warnings; warnings.simplefilter('ignore')\n"
-        "run = pickle.load(open('sent', 'rb')); run.log(n=1); print('went on')"
+        "import pickle; run = pickle.load(open('sent', 'rb'))\n"
+        "for n in range(3000): run.log(n=n)\n"
+        "print('went on')"
     )
     run = store.start("fit", capture=False)
     (tmp_path / "sent").write_bytes(pickle.dumps(run))
@@ -185,6 +186,10 @@ def test_a_worker_without_the_store_goes_on(store, tmp_path):
     shutil.move(tmp_path / "store", tmp_path / "elsewhere")
 
     assert in_other_process(code, tmp_path).stdout == "went on\n"
+
+    with Store.open(tmp_path / "elsewhere") as moved:
+        assert list(moved.get("fit#1").metric("n").values) == list(range(3000))
+    assert not (tmp_path / "store").exists()
 
 
 # By name
