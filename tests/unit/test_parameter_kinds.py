@@ -528,8 +528,10 @@ VALUES = [relu, Net, Net(), Net().run, len, int, pathlib.Path, operator.add, jso
     datetime.timezone.utc, datetime.timezone(datetime.timedelta(hours=1), "X"), list[int],
     typing.Optional[int], typing.Any, random.Random(3), ValueError("x"), args, {"a": 1}.keys(),
     memoryview(b"a"), dict]
-print(json.dumps([parameter_set({"it": one}).hash for one in VALUES]))
+print(parameter_set({"all": [parameter_set({"it": one}).hash for one in VALUES]}).hash)
 """
+# Stores hold these hashes, so none may ever change.
+RELEASED = "8c58dc0c6f2e6ae8a165981f1d2ea1c2"
 INTERPRETERS = sorted(Path.home().glob(".pyenv/versions/3.1*/bin/python"))
 SOURCE = str(Path(runstore.__file__).parent.parent)
 
@@ -543,8 +545,8 @@ def test_hashes_agree_on_every_python():
             text=True,
             check=True,
             timeout=60,
-        ).stdout
+        ).stdout.strip()
         for python in (Path(sys.executable), *INTERPRETERS)
     }
 
-    assert len(found) == 1
+    assert found == {RELEASED}
