@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from commands import git, runstore
-from runstore import Store, background
+from runstore import Store, background, lifetime
 
 BEGIN = (
     "import os, runstore\nfrom runstore import background\nrun = runstore.start_run('x')\n"
@@ -106,3 +106,13 @@ def test_without_capture_nothing_is_traced(folder):
         store.resume("y#1").finish()
 
         assert store.get("y#1").facts.values == {}
+
+
+def test_a_program_can_wait_for_what_is_read_in_the_background(folder):
+    with Store.open(folder / ".runstore") as store:
+        run = store.start("z")
+
+        lifetime.wait_for_background()
+
+        assert "python.prefix" in run.record.facts.values
+        run.finish()
