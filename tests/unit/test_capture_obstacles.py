@@ -319,3 +319,22 @@ def test_time_that_runs_out_names_what_is_missing(repository):
 
     assert facts.values["git.dirty"] is True
     assert "train.py (git did not answer" in facts.unknown["patch.rest"]
+
+
+@pytest.mark.parametrize("option", ["--assume-unchanged", "--skip-worktree"])
+def test_changes_that_git_does_not_see_are_kept(repository, option):
+    (repository / "same.py").write_text("x\n")
+    (repository / "odd.bin").write_bytes(b"\0")
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "two")
+    git(repository, "update-index", option, "train.py", "same.py", "odd.bin")
+    (repository / "train.py").write_text("print(2)\n")
+
+    text = snapshot(repository, run_git, has_changes=False, has_new_files=False)
+    (repository / "odd.bin").write_bytes(b"\0other")
+    binary = snapshot(repository, run_git)
+
+    assert untracked(text) == {"train.py": "print(2)\n"}
+    assert text.unknown == {}
+    assert "patch.hidden" in binary.unknown
+    assert "odd.bin (not text)" in binary.unknown["untracked.rest"]

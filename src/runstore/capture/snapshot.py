@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runstore.capture.git import GitError
+from runstore.capture.hidden_changes import hidden_changes
 from runstore.capture.patch import Asker, RunGit, read_patch
 from runstore.capture.secrets import mask_text
 from runstore.capture.source_files import is_code, is_secret_file, is_source, shown
@@ -117,7 +118,10 @@ def _files_of_a_store(root: Path, store: Path | None) -> list[str]:
 
 
 def _untracked(ask: Asker, but: list[str], own: _Program, *, is_asked: bool) -> Facts:
-    """Return files that git neither keeps nor ignores, and the program's that it does not keep."""
+    """Return files that git neither keeps nor ignores, and the program's that it does not keep.
+
+    And those that git was told to take for unchanged, although they are not.
+    """
     values: dict[str, FactValue] = {}
     unknown: dict[str, str] = {}
     names: list[str] = []
@@ -129,6 +133,11 @@ def _untracked(ask: Asker, but: list[str], own: _Program, *, is_asked: bool) -> 
         values["git.has_untracked"] = bool(names)
     files = _Files(ask.root)
     files.read((*_not_kept(ask, own.inside, names), *own.outside), PROGRAM_LIMIT_BYTES)
+    # Of these git sees no change, so the patch holds none.
+    hidden = hidden_changes(ask)
+    files.read(hidden, PROGRAM_LIMIT_BYTES)
+    if any(shown(one) not in files.texts for one in hidden):
+        unknown["patch.hidden"] = "git was told not to see changes of files that were not kept"
     files.read(sorted(names, key=_worth)[:_FILES_AT_MOST], FILE_LIMIT_BYTES)
     if len(names) > _FILES_AT_MOST:
         files.left_out.append(f"{len(names) - _FILES_AT_MOST} more files")

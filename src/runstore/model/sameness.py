@@ -24,6 +24,8 @@ _GAPS = (
     "patch.rest",
     "patch.masked",
     "patch.submodules",
+    "patch.filters",
+    "patch.hidden",
     "untracked",
     "untracked.cut",
     "untracked.masked",
