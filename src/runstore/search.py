@@ -107,8 +107,15 @@ def settle(store: Store, fields: Iterable[Field]) -> None:
         store.evidence.settled(Finder(store.database).unfinished())
 
 
-def query_of(store: Store, where: str | Query, experiment: str | None) -> Query:
+def query_of(store: Store, where: str | Query | None, experiment: str | None) -> Query:
     """Return the query of a text, for the runs of one experiment where one is named."""
+    if where is None:
+        where = ""
+    if not isinstance(where, (str, Query)):
+        raise UsageError(
+            f"Expected a filter (such as 'params.lr < 0.1'), got {where!r:.60}.",
+            hint="An experiment is passed by name: find(experiment='mnist').",
+        )
     if isinstance(where, str):
         from runstore.model.query_text import parse_query
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from runstore import background, lifetime
 from runstore.active import PARENT_VARIABLE, ActiveRun, Begun, current_run
@@ -476,7 +476,7 @@ class Store:
 
     def edit(
         self,
-        name: str,
+        name: str | Run | ActiveRun,
         *,
         notes: str | _Unchanged | None = _UNCHANGED,
         experiment_name: str | _Unchanged = _UNCHANGED,
@@ -485,7 +485,7 @@ class Store:
         """Change what people write about a run; each change leaves an event.
 
         Args:
-            name: Any name of the run.
+            name: The run, or any name of it.
             notes: New prose; None takes it away.
             experiment_name: The experiment to move the run to. It gets the next number there;
                 its old reference keeps finding it.
@@ -504,7 +504,7 @@ class Store:
 
     def tag(
         self,
-        wanted: str | Iterable[str],
+        wanted: str | Run | ActiveRun | Iterable[str | Run | ActiveRun],
         changes: Mapping[str, Any],
         *,
         author: str | None = None,
@@ -512,7 +512,7 @@ class Store:
         """Set and remove tags of runs, all at once; each change leaves an event.
 
         Args:
-            wanted: Any name of a run, or several.
+            wanted: A run, any name of one, or several.
             changes: Values by key: text, numbers, truth values, the empty text for a tag alone;
                 None removes the tag.
             author: Who made the edit; by default the user of this process.
@@ -530,7 +530,9 @@ class Store:
             tag_key(key): None if value is None else tag_value(value)
             for key, value in changes.items()
         }
-        runs = [self.get(name) for name in ([wanted] if isinstance(wanted, str) else wanted)]
+        one = wanted if isinstance(wanted, str) else getattr(wanted, "uid", None)
+        names: Iterable[Any] = cast("Any", wanted) if one is None else [one]
+        runs = [self.get(name) for name in names]
         self.edits.set_tags([run.uid for run in runs], checked, author or current_author())
         return tuple(self._kept(run.uid) for run in runs)
 
@@ -686,7 +688,7 @@ class Store:
     def collect_garbage(
         self,
         *,
-        older_than: timedelta = TRASH_KEPT,
+        older_than: timedelta | Literal[0] = TRASH_KEPT,
         dry: bool = False,
         shrink: bool = False,
     ) -> Collected:
@@ -697,7 +699,8 @@ class Store:
         being saved meanwhile is lost.
 
         Args:
-            older_than: How long a run has been in the trash; zero empties it. 30 days by default.
+            older_than: How long a run has been in the trash; `timedelta(0)` or 0 empties it.
+                30 days by default.
             dry: Only say what would be removed.
             shrink: Whether to give free room within the database to the disk as well; all who
                 write wait meanwhile.
@@ -711,7 +714,14 @@ class Store:
         """
         from runstore.collecting import collect
 
-        return collect(self, older_than=older_than, is_dry=dry, shrink=shrink)
+        kept = timedelta(0) if older_than == 0 and older_than is not False else older_than
+        if not isinstance(kept, timedelta) or kept < timedelta(0):
+            raise UsageError(
+                f"Expected older_than as a timedelta of zero or more, got {older_than!r:.60}.",
+                kept="Nothing was removed.",
+                hint="Pass datetime.timedelta(days=30), or 0 to empty the trash.",
+            )
+        return collect(self, older_than=kept, is_dry=dry, shrink=shrink)
 
     def check(self, *, deep: bool = False) -> tuple[Finding, ...]:
         """Look the store over, changing nothing: what is damaged, dangling, orphaned, unused.
@@ -756,17 +766,18 @@ class Store:
 
     # Reading
 
-    def get(self, name: str) -> Run:
-        """Return the one run of this name.
+    def get(self, name: str | Run | ActiveRun) -> Run:
+        """Return the one run of this name, as it is now.
 
         Args:
-            name: A reference, a uid, `mnist#7`, `mnist#-1` (the newest of mnist), `latest`,
+            name: A run, a reference, a uid, `mnist#7`, `mnist#-1` (the newest of mnist), `latest`,
                 `mnist_7`, or an unambiguous beginning of a reference or uid.
 
         Raises:
             RunNotFoundError: No run answers to it.
             AmbiguousReferenceError: Several do; the error lists them.
         """
+        name = _name_of(name)
         found = self.evidence.settled(runs_named(self.database, name))
         if not found:
             from runstore.deleting import what_became_of
@@ -786,7 +797,11 @@ class Store:
         return run.reading_from(self)
 
     def list(
-        self, experiment_name: str | None = None, *, limit: int = 50, after: str | None = None
+        self,
+        experiment_name: str | None = None,
+        *,
+        limit: int | None = 50,
+        after: str | None = None,
     ) -> Page[Run]:
         """Return one page of runs, newest first; within an experiment, by run number.
 
@@ -794,21 +809,22 @@ class Store:
 
         Args:
             experiment_name: Only runs of this experiment.
-            limit: Runs per page, 1 to 1000.
+            limit: Runs per page, 1 to 1000; None for all.
             after: `next` of the page before; None begins with the newest run.
 
         Raises:
             UsageError: The limit is out of range, or `after` is not from a page.
             NotFoundError: There is no such experiment.
         """
-        if not 1 <= limit <= PAGE_LIMIT:
+        if limit is not None and not 1 <= limit <= PAGE_LIMIT:
             raise UsageError(f"A page has 1 to {PAGE_LIMIT} runs, not {limit}.")
         order = BY_START if experiment_name is None else BY_NUMBER
         before = BEYOND_NEWEST if after is None else newest_place(after, order)
-        found = self.database.newest_runs(experiment_name, limit=limit + 1, before=before)
+        one_more = BEYOND_NEWEST[0] if limit is None else limit + 1
+        found = self.database.newest_runs(experiment_name, limit=one_more, before=before)
         if not found and experiment_name is not None and after is None:
             check_experiment(self.database, experiment_name, self.path)
-        more = len(found) > limit
+        more = limit is not None and len(found) > limit
         found = found[:limit]
         last = write_cursor(found[-1][0], order) if more else None
         settled = self.evidence.settled([run for _, run in found])
@@ -816,7 +832,7 @@ class Store:
 
     def find(
         self,
-        where: str | Query = "",
+        where: str | Query | None = "",
         *,
         experiment: str | None = None,
         limit: int | None = 50,
@@ -826,7 +842,7 @@ class Store:
 
         Args:
             where: A filter, such as `params.lr > 0.01 and status = 'error' order by
-                metrics.loss.last`; see the guide on finding runs.
+                metrics.loss.last`; see the guide on finding runs. None or empty for all.
             experiment: Only runs of this experiment.
             limit: Runs per page, 1 to 1000; None for all.
             after: `next` of the page before; None begins anew.
@@ -1211,6 +1227,17 @@ class Store:
     def complete(self, prefix: str, *, limit: int = 50) -> tuple[str, ...]:
         """Return references that begin so, recent ones first: what a shell offers."""
         return tuple(self.database.references_with_prefix(prefix, limit))
+
+
+def _name_of(run: object) -> str:
+    """Return the name or the uid by which a run is looked up."""
+    name = run if isinstance(run, str) else getattr(run, "uid", None)
+    if not isinstance(name, str):
+        raise UsageError(
+            f"Expected a run or its name (such as 'mnist#7'), got {run!r:.60}.",
+            hint="List the runs with: runstore ls",
+        )
+    return name
 
 
 _shared: dict[Path, Store] = {}

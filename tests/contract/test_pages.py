@@ -37,7 +37,7 @@ def disturb(store, run, how):
         store.collect_garbage(older_than=timedelta(0))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     order=st.sampled_from(ORDERS),
     limit=st.integers(1, 4),
@@ -159,3 +159,39 @@ def test_a_filter_does_not_wait_for_a_writer(tmp_path):
 
     assert len(found) == 0
     assert waited < 60
+
+
+def test_arguments_that_look_right_work(tmp_path):
+    with Store.open(tmp_path) as store:
+        numbered(store, 3)
+        run = store.get("e#2")
+
+        assert store.get(run).uid == run.uid
+        assert store.edit(run, notes="new").notes == "new"
+        assert store.tag(run, {"a": 1})[0].tags["a"] == "1"
+        assert store.tag([run, "e#1"], {"b": 2})[0].uid == run.uid
+        assert len(store.list(limit=None)) == len(store.find(None, limit=None)) == 3
+        assert store.list(limit=None).next is None
+        store.delete(run)
+        assert len(store.collect_garbage(older_than=0).runs) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda store: store.get(7), "got 7"),
+        (lambda store: store.get(None), "got None"),
+        (lambda store: store.find(7), "Expected a filter"),
+        (lambda store: store.collect_garbage(older_than=30), "got 30"),
+        (lambda store: store.collect_garbage(older_than=timedelta(-1)), "timedelta of zero"),
+        (lambda store: store.collect_garbage(older_than=None), "got None"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused_by_name(tmp_path, call, said):
+    with Store.open(tmp_path) as store:
+        numbered(store, 1)
+
+        with pytest.raises(UsageError, match=said):
+            call(store)
+
+        assert len(store.list()) == 1
