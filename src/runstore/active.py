@@ -20,10 +20,12 @@ from runstore.errors import (
     RunstoreError,
     UsageError,
 )
+from runstore.model.once import once
 from runstore.model.params import ParameterSet
 from runstore.model.run import Run
 from runstore.model.status import Status
 from runstore.model.values import check_text, clean_text
+from runstore.readiness import be_ready
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
@@ -152,12 +154,14 @@ class ActiveRun:
         Raises:
             InvalidValueError: They are no text, or too long.
         """
+        be_ready()
         self.notes = check_text(notes, "notes")
         self.store.note_active(self.uid, self.notes)
 
-    @functools.cached_property
+    @once
     def tags(self) -> Tags:
         """Its tags, a mapping that writes through: `run.tags["phase"] = "pilot"`."""
+        be_ready()
         from runstore.tags import Tags
 
         known: Mapping[str, str] = {}
@@ -193,6 +197,7 @@ class ActiveRun:
             InvalidValueError: The name leads out of the run, or nothing can write such a thing.
             NotFoundError: There is no such file.
         """
+        be_ready()
         return self.store.artifacts.save(self.uid, name, source, media_type=media_type)
 
     def log_text(self, key: str, text: str | Sequence[str], *, step: int | None = None) -> None:
@@ -260,6 +265,7 @@ class ActiveRun:
         Raises:
             NotFoundError: There is no such file.
         """
+        be_ready()
         return self.store.artifacts.use(self.uid, source, name, digest=digest)
 
     # Output
@@ -285,6 +291,7 @@ class ActiveRun:
 
     def _kept_output(self) -> KeptOutput:
         if self._output is None:
+            be_ready()
             from runstore.kept_output import KeptOutput
 
             self._output = KeptOutput(self.store.spool, self.uid)
@@ -306,7 +313,7 @@ class ActiveRun:
 
     # Metrics
 
-    @functools.cached_property
+    @once
     def log(self) -> LogMetrics:
         """Log one value of each of these metrics; safe from `kill -9` on return.
 
@@ -363,6 +370,7 @@ class ActiveRun:
     def channel(self, set_index: int) -> Channel:
         """Return what logs for the run (-1) or for the parameter set at this place."""
         if self._points is None:
+            be_ready()
             from runstore.logging_points import PointLog
 
             points = PointLog(self.store, self.uid, self.reference)
@@ -468,7 +476,7 @@ class ActiveRun:
         self.store.mark_seen([self.uid])
         self.store.take_back()
 
-    @functools.cached_property
+    @once
     def wants_samples(self) -> bool:
         """Whether what this machine does is logged, as metrics below `system/`."""
         # Asked for the first time after some seconds: starts stay quick.

@@ -394,7 +394,8 @@ class PointLog:
         try:
             with self._store.database.driver.hurried(END_PATIENCE_S):
                 for path in sorted(files, key=lambda one: one.name):
-                    if not self._absorbed(path, is_over=True):
+                    # One that was only found there may be another thread's, made in vain.
+                    if not self._absorbed(path, is_over=True) and path in self._written:
                         raise FileNotFoundError(f"{path} was moved away.")
         except OSError as error:  # every StoreError is one
             self._was_refused = True

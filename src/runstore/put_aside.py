@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from runstore.model.run import Run
 from runstore.model.status import Status
 from runstore.storage.artifacts import OutputPart
 from runstore.storage.database import PATIENCE_S
+from runstore.storage.file_locks import lock_now
 from runstore.storage.objects import Contents, Objects
 from runstore.storage.output import is_being_written
 from runstore.storage.rows import from_micros, to_micros
@@ -191,16 +192,21 @@ class PutAside:
     def _take_each_record(self) -> bool:
         for record in self._store.spool.records():
             try:
-                self._take(record)
+                with _claimed(record.path) as is_ours:
+                    if not is_ours:  # what comes after it would be overwritten by it
+                        return False
+                    self._take(record)
+                    record.path.unlink(missing_ok=True)
+            except FileNotFoundError:
+                continue  # another process took it
             except (RunFinishedError, ConflictError):
-                pass  # it was told before, by whoever came first
+                record.path.unlink(missing_ok=True)  # told before, by whoever came first
             except StoreLockedError:
                 return False
             except (NotFoundError, OSError):  # of another store; or refused, as StoreError says
                 continue
             except (AttributeError, KeyError, TypeError, ValueError):
                 continue  # not as we write them: it stays where it is
-            record.path.unlink(missing_ok=True)
         return True
 
     def _take(self, record: Record) -> None:
@@ -306,6 +312,20 @@ class PutAside:
     def _is_over(self, uid: str) -> bool:
         run = self._store.database.run_by_uid(uid)
         return run is not None and is_over(run)
+
+
+@contextmanager
+def _claimed(path: Path) -> Iterator[bool]:
+    """Keep other processes from taking a record within the block; tell whether it is ours.
+
+    Raises:
+        FileNotFoundError: Another process took it.
+    """
+    with path.open("rb") as file:
+        is_ours = lock_now(file.fileno()) is not False
+        if not path.exists():
+            raise FileNotFoundError(path)
+        yield is_ours
 
 
 def is_over(run: Run) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 import time
@@ -36,6 +35,7 @@ from runstore.errors import (
 from runstore.evidence import Evidence
 from runstore.model import reference as names
 from runstore.model.facts import Facts
+from runstore.model.once import once
 from runstore.model.run import Event, Experiment, Run
 from runstore.model.status import Status
 from runstore.model.values import check_text, clean_text
@@ -444,7 +444,7 @@ class Store:
             return isinstance(refused, NotFoundError)
         return True
 
-    @functools.cached_property
+    @once
     def put_aside(self) -> PutAside:
         """What keeps aside what the database refuses, and takes it in later."""
         from runstore.put_aside import PutAside
@@ -467,7 +467,7 @@ class Store:
 
     # Editing
 
-    @functools.cached_property
+    @once
     def edits(self) -> EditTable:
         """What people wrote about runs."""
         from runstore.storage.edits import EditTable
@@ -554,7 +554,7 @@ class Store:
 
     # Moving
 
-    @functools.cached_property
+    @once
     def moves(self) -> Moves:
         """What moves runs between experiments."""
         from runstore.storage.moves import Moves
@@ -617,7 +617,7 @@ class Store:
 
     # Deleting
 
-    @functools.cached_property
+    @once
     def trash_table(self) -> Trash:
         """The deleted runs."""
         from runstore.storage.trash import Trash
@@ -937,7 +937,7 @@ class Store:
             after=after,
         )
 
-    @functools.cached_property
+    @once
     def texts(self) -> TextSearch:
         """What searches in notes, errors and output."""
         from runstore.storage.objects import Objects
@@ -1113,7 +1113,7 @@ class Store:
 
     # Metrics
 
-    @functools.cached_property
+    @once
     def metrics_table(self) -> MetricTable:
         """Where the points of metrics are kept."""
         from runstore.storage.metrics import MetricTable
@@ -1179,7 +1179,7 @@ class Store:
 
     # Artifacts and output
 
-    @functools.cached_property
+    @once
     def artifacts(self) -> Artifacts:
         """What runs saved and what they read."""
         from runstore.artifacts import Artifacts

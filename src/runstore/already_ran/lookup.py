@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
@@ -15,6 +14,7 @@ from runstore.already_ran.texts import done_text, running_text, unchecked_text, 
 from runstore.config import IfDone
 from runstore.errors import AlreadyRanError, AlreadyRanWarning, UsageError
 from runstore.model.facts import Facts
+from runstore.model.once import once
 from runstore.model.parameter_distance import Distance
 from runstore.model.params import ParameterSet, lowest_hash
 from runstore.model.run import Run
@@ -96,7 +96,7 @@ class Earlier:
                 return run.reading_from(self._store)
         return None
 
-    @functools.cached_property
+    @once
     def nearest(self) -> Similar | None:
         """The earlier run that differs least, and in what; None where the experiment is new.
 

@@ -1,0 +1,84 @@
+"""Loading all that recording needs, before a signal handler or a finalizer may need it.
+
+A module that is being imported cannot be used by whoever interrupts its import. So what recording
+loads late, to start quickly, is loaded at once and without interruption: handlers that are due
+meanwhile are called afterwards.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from runstore.storage.drivers.forks import inside_the_engine
+
+_NEEDED = (
+    "csv",
+    "hashlib",
+    "json",
+    "random",
+    "tempfile",
+    "runstore.artifacts",
+    "runstore.logging_points",
+    "runstore.naming",
+    "runstore.put_aside",
+    "runstore.saving",
+    "runstore.previews",
+    "runstore.storage.artifacts",
+    "runstore.storage.edits",
+    "runstore.storage.fact_index",
+    "runstore.storage.metrics",
+    "runstore.storage.objects",
+    "runstore.tags",
+)
+# Python's own, which does nothing: the event loop hears of the signal in another way.
+_OF_THE_LOOP = "_sighandler_noop"
+
+
+def be_ready() -> None:
+    """Load all that recording needs; quick when that was done."""
+    if _is_loaded:
+        return
+    # A child that is forked while another thread imports could never import the same.
+    with inside_the_engine(), _Uninterrupted():
+        for name in _NEEDED:
+            importlib.import_module(name)
+    _is_loaded.append(True)
+
+
+_is_loaded: list[bool] = []
+
+
+class _Uninterrupted:
+    """Let Python's signal handlers and the garbage collector wait for the end of a block."""
+
+    def __enter__(self) -> None:
+        self._due: list[int] = []
+        self._handlers: dict[int, Callable[..., Any]] = {}
+        self._collects = gc.isenabled()
+        gc.disable()
+        if threading.current_thread() is threading.main_thread():
+            for number in signal.valid_signals():
+                handler = signal.getsignal(number)
+                if callable(handler) and getattr(handler, "__name__", "") != _OF_THE_LOOP:
+                    self._handlers[number] = handler
+                    signal.signal(number, lambda due, _frame: self._due.append(due))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        if self._collects:
+            gc.enable()
+        for number in self._due:
+            self._handlers[number](number, sys._getframe())  # noqa: SLF001 - as Python calls it
