@@ -13,10 +13,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 from runstore import lifetime
-from runstore.endings import reported, status_of, told_by
+from runstore.endings import Ending, reported_ending, status_of, told_by
 from runstore.errors import (
     ConflictError,
-    RunFinishedError,
     RunstoreError,
     UsageError,
 )
@@ -82,9 +81,10 @@ class Begun(NamedTuple):
 class ActiveRun:
     """A run that has started and is being executed here.
 
-    Leaving the `with` block writes `complete`; an exception writes `error` with its traceback
-    and goes on its way; Ctrl-C and SIGTERM write `interrupted`. As a plain object, call
-    `finish()`. As a decorator, each call of the function is a run of its own.
+    Leaving the `with` block writes `complete`; an exception is recorded as `error` with its
+    traceback and re-raised; Ctrl-C, SIGTERM and cancelled tasks are `interrupted`. As a plain
+    object, call `finish()`; otherwise the run ends with its process. As a decorator, each call of
+    the function is a run of its own.
 
     Attributes:
         store: Where the run is kept.
@@ -99,6 +99,9 @@ class ActiveRun:
         status: As last written through this object.
         earlier: What was run before, where `if_done` had it looked up; else None.
     """
+
+    # Whether what is logged after its end continues it.
+    _can_reopen = True
 
     def __init__(self, store: Store, run: Run | Begun, *, is_owner: bool = True) -> None:
         self.store = store
@@ -121,6 +124,8 @@ class ActiveRun:
         self._has_output = False
         self.has_cells = False  # whether a notebook's cells are kept with it
         self._is_strict = False
+        self._is_end_written = run.status.is_final
+        self._was_ended_by_exit = False
         if is_owner:
             lifetime.begin(self)
 
@@ -376,6 +381,7 @@ class ActiveRun:
             points = PointLog(self.store, self.uid, self.reference)
             points.run = self
             points.is_strict = self._is_strict
+            points.reopen_run = self.reopen
             # Another thread may be here as well; one log serves all.
             self._points = self.__dict__.setdefault("_first_points", points)
             if self.status.is_final:
@@ -408,56 +414,62 @@ class ActiveRun:
         self,
         status: Status | str = Status.COMPLETE,
         *,
-        error: str | None = None,
-        traceback: str | None = None,
+        error: BaseException | str | None = None,
+        traceback: TracebackType | str | None = None,
         exit_code: int | None = None,
     ) -> None:
-        """End the run; durable on return.
+        """End the run; durable on return. Ending it a second time is a `StoreWarning`.
 
-        Where the database does not take it (a full disk, a vanished folder), the end is kept in
+        If the database does not take it (a full disk, a vanished folder), the end is kept in
         the spool, a `StoreWarning` says where, and the program goes on.
 
         Args:
             status: `complete`, `error` or `interrupted`.
-            error: What went wrong, in a line or a few.
-            traceback: The full traceback.
+            error: What went wrong: a line or a few, or an exception. An `error` within an
+                `except` block is the exception that is handled.
+            traceback: The full traceback; by default that of the exception.
             exit_code: Exit status; 0 for a complete run and 1 for an error when not given.
 
         Raises:
-            RunFinishedError: It has ended already.
             UsageError: The status is not an end that a run can report.
         """
-        ended = reported(status)
-        if self.status.is_final:
-            raise RunFinishedError(
-                f"The run {self.reference} has ended already, as {self.status}.",
-                kept="Its record was not changed.",
-            )
-        if exit_code is None and ended is not Status.INTERRUPTED:
-            exit_code = 0 if ended is Status.COMPLETE else 1
-        self._write_end(ended, error, traceback, exit_code)
+        reports = reported_ending(status, error, traceback, exit_code)
+        if self._is_end_written:
+            if not self._was_ended_by_exit:
+                warn(
+                    f"The run {self.reference} has ended already, as {self.status}. Its record was"
+                    " not changed."
+                )
+            return
+        self._write_end(*reports)
 
     def _write_end(
         self, status: Status, error: str | None, traceback: str | None, exit_code: int | None
     ) -> None:
+        """Write the end. If that is interrupted, the next call writes the end that came first."""
         # A forked child has a copy of this object; the run belongs to the process that began it.
         if self._pid != os.getpid():
             if self._pid is None:
                 self.hand_in()
             return
-        self.status = status
+        ending: Mapping[str, Any] = self.__dict__.setdefault(
+            "_ending",
+            {
+                "status": status.value,
+                "ended_at": time.time_ns() // 1000,
+                "error": None if error is None else clean_text(error),
+                "traceback": None if traceback is None else clean_text(traceback),
+                "exit_code": exit_code,
+            },
+        )
+        self.status = Status(ending["status"])
         answers = self._points is None or self._points.finish()
         if self._output is not None:
             self._output.close()
+        is_in_database = self.store.write_ending(self.uid, self.reference, ending, answers=answers)
+        self._is_end_written = True
         lifetime.end(self)
-        ending = {
-            "status": status.value,
-            "ended_at": time.time_ns() // 1000,
-            "error": None if error is None else clean_text(error),
-            "traceback": None if traceback is None else clean_text(traceback),
-            "exit_code": exit_code,
-        }
-        if not self.store.write_ending(self.uid, self.reference, ending, answers=answers):
+        if not is_in_database:
             return
         if self._has_output:
             self._take_output()
@@ -465,9 +477,40 @@ class ActiveRun:
             self.store.keep_cells(self.uid)
         self.store.take_back()
 
+    def reopen(self) -> bool:
+        """Continue a complete run, because its program logs to it after its end.
+
+        Returns:
+            Whether points are taken again.
+        """
+        if not self._is_end_written or self._pid != os.getpid():
+            return False
+        if self._can_reopen and self.status is Status.COMPLETE and self._reopened():
+            warn(
+                f"The run {self.reference} had ended; it continues, because something was logged"
+                " to it. It ends again with finish(), or with its process."
+            )
+            return True
+        return False
+
+    def _reopened(self) -> bool:
+        if lifetime.is_over():
+            return True  # points are taken in by the next reader; the end stays as it is
+        from runstore.capture.process import current_process
+
+        try:
+            self.store.reopen(self.uid, current_process())
+        except (RunstoreError, OSError):
+            return False
+        self.__dict__.pop("_ending", None)
+        self._is_end_written = False
+        self.status = Status.RUNNING
+        lifetime.begin(self)
+        return True
+
     def take_status(self, status: Status) -> None:
         """Have the status that the run was given elsewhere."""
-        self.status = status
+        self.status, self._is_end_written = status, status.is_final
 
     # What the end of the process needs (lifetime.Living)
 
@@ -491,10 +534,17 @@ class ActiveRun:
         if not self.status.is_final:
             self.channel(-1).log_sample(values)
 
-    def end(self, status: Status, error: BaseException | None) -> None:
-        """Write the end, because the process ends."""
-        text, trace, exit_code = told_by(error)
-        self._write_end(status, text, trace, exit_code)
+    def end_with_process(self, error: BaseException | None) -> None:
+        """Write the end, because the process ends: by this exception, or in good order."""
+        if error is None and self.status is Status.LIVE:
+            with suppress(RunstoreError):  # an interactive session has no defined end
+                self.beat()
+            return
+        self._was_ended_by_exit = True
+        self._end_by(error)
+
+    def _end_by(self, error: BaseException | None) -> None:
+        self._write_end(*Ending(status_of(error), *told_by(error)))
 
     # Context manager and decorator
 
@@ -513,12 +563,19 @@ class ActiveRun:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._token is not None:
-            _current.reset(self._token)
-            self._token = None
-        if self.status.is_final:
+        self._is_no_longer_current()
+        if not self._is_end_written:
+            self._end_by(error)
+
+    def _is_no_longer_current(self) -> None:
+        token, self._token = self._token, None
+        if token is None:
             return
-        self.end(status_of(error), error)
+        try:
+            _current.reset(token)
+        except ValueError:  # the block was entered in another thread or task
+            if _current.get() is self:
+                _current.set(None)
 
     def repeat_with(self, again: Callable[[], ActiveRun]) -> None:
         """Remember how to start such a run again, which decorating a function needs."""
@@ -532,7 +589,7 @@ class ActiveRun:
         """
         lifetime.end(self)
         self.store.withdraw(self.uid)
-        self.status = Status.INTERRUPTED
+        self.status, self._is_end_written = Status.INTERRUPTED, True
         again = self._again
         if again is None or not callable(function):
             raise UsageError(
@@ -542,9 +599,6 @@ class ActiveRun:
                 hint="Call start_run within the function.",
             )
 
-        @functools.wraps(function)
-        def recorded(*args: Any, **kwargs: Any) -> Any:
-            with again():
-                return function(*args, **kwargs)
+        from runstore.recorded_functions import recorded
 
-        return cast("F", recorded)
+        return cast("F", recorded(function, again))

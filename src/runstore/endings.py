@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, NamedTuple
+
 from runstore import lifetime
 from runstore.errors import UsageError
 from runstore.model.status import REPORTED, Status
+from runstore.user_warnings import warn
 
 _EXIT_INTERRUPTED = 130
+_EXIT_UNREADABLE = 255  # of a number that the system's own exit statuses cannot hold
+# How frameworks end a task that somebody else stopped.
+_CANCELLED = {("asyncio.exceptions", "CancelledError"), ("trio", "Cancelled")}
+
+
+class Ending(NamedTuple):
+    """What a run says of its end.
+
+    Attributes:
+        status: How it ended.
+        error: What went wrong, in a line or a few.
+        traceback: The full traceback.
+        exit_code: The exit status; None if it is unknown.
+    """
+
+    status: Status
+    error: str | None = None
+    traceback: str | None = None
+    exit_code: int | None = None
 
 
 def reported(status: Status | str) -> Status:
@@ -21,33 +46,113 @@ def reported(status: Status | str) -> Status:
     return ended
 
 
+def reported_ending(status: Status | str, error: Any, traceback: Any, exit_code: Any) -> Ending:
+    """Return the end that a program reports, in whatever form it has the parts.
+
+    Args:
+        status: The status; only this one can be refused.
+        error: A text, an exception or anything else; None within an `except` block is the
+            exception that is handled, if the run ends as an error.
+        traceback: A text or a traceback.
+        exit_code: A number.
+
+    Raises:
+        UsageError: The status is not an end that a run can report.
+    """
+    ended = reported(status)
+    if error is None and traceback is None and ended is Status.ERROR:
+        error = sys.exc_info()[1]
+    if isinstance(error, BaseException):
+        told, trace, _ = told_by(error)
+        error, traceback = told or type(error).__name__, trace if traceback is None else traceback
+    if isinstance(traceback, TracebackType):
+        import traceback as tracebacks
+
+        traceback = "".join(tracebacks.format_tb(traceback))
+    code = 0 if ended is Status.COMPLETE else None if ended is Status.INTERRUPTED else 1
+    return Ending(ended, _text(error), _text(traceback), _exit_status(exit_code, code))
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - anybody's code, and the end has to be written
+        return f"<{type(value).__name__}>"
+
+
+def _exit_status(given: Any, default: int | None) -> int | None:
+    if given is None:
+        return default
+    try:
+        return exit_status(int(given))
+    except (TypeError, ValueError, OverflowError):
+        warn(f"The exit status of a run is a number, not {given!r}; it was not kept.")
+        return default
+
+
+def exit_status(code: Any) -> int:
+    """Return the exit status of a process that calls `sys.exit` with this.
+
+    Source: Python 3.13, `sys.exit`, and CPython's `_Py_HandleSystemExit`.
+    """
+    if code is None:
+        return 0
+    if not isinstance(code, int):
+        return 1
+    is_number_of_c = -(2**63) <= code < 2**63
+    return int(code) & 0xFF if is_number_of_c else _EXIT_UNREADABLE
+
+
 def status_of(error: BaseException | None) -> Status:
     """Return how a run ends whose block was left with this exception."""
-    if error is None:
+    # A generator that its caller needs no longer was not stopped by a fault.
+    if error is None or isinstance(error, GeneratorExit):
         return Status.COMPLETE
-    if isinstance(error, (KeyboardInterrupt, lifetime.Terminated)):
+    if any(_is_interruption(one) for one in _parts(error)):
         return Status.INTERRUPTED
-    if isinstance(error, SystemExit) and not error.code:
+    if isinstance(error, SystemExit) and exit_status(error.code) == 0:
         return Status.COMPLETE
     return Status.ERROR
 
 
+def _parts(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and, of a group, those that it holds."""
+    yield error
+    parts = getattr(error, "exceptions", None)
+    if isinstance(parts, tuple) and type(error).__name__.endswith("ExceptionGroup"):
+        for part in parts:
+            if isinstance(part, BaseException):
+                yield from _parts(part)
+
+
+def _is_interruption(error: BaseException) -> bool:
+    return isinstance(error, (KeyboardInterrupt, lifetime.Terminated)) or _is_cancellation(error)
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    return any(
+        (kind.__module__.removesuffix("._core._exceptions"), kind.__name__) in _CANCELLED
+        for kind in type(error).__mro__
+    )
+
+
 def told_by(error: BaseException | None) -> tuple[str | None, str | None, int | None]:
     """Return the error text, the traceback and the exit status that an exception stands for."""
-    if error is None:
+    if error is None or isinstance(error, GeneratorExit):
         return None, None, 0
     if isinstance(error, KeyboardInterrupt):
         return None, None, _EXIT_INTERRUPTED
+    if _is_cancellation(error):
+        return None, None, lifetime.exit_status_by_signal()
     if isinstance(error, SystemExit):
-        if error.code is None or isinstance(error.code, int):
-            code = error.code or 0
-            told = (
-                f"SystemExit: {code}"
-                if code and not isinstance(error, lifetime.Terminated)
-                else None
-            )
-            return told, None, code
-        return f"SystemExit: {error.code}", None, 1
+        status = exit_status(error.code)
+        if isinstance(error, lifetime.Terminated) or error.code is None:
+            return None, None, status
+        is_number = isinstance(error.code, int)
+        told = (_text(error.code) or "''") if not is_number else str(int(error.code))
+        return f"SystemExit: {told}" if status or not is_number else None, None, status
     import traceback as tracebacks
 
     text = "".join(tracebacks.format_exception_only(type(error), error)).strip()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import _thread
 import atexit
+import builtins
+import functools
 import os
 import signal
 import sys
@@ -12,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runstore import background
 from runstore.errors import RunstoreError
@@ -47,8 +49,8 @@ class Living(Protocol):
     def beat(self) -> None:
         """Write a sign of life."""
 
-    def end(self, status: Status, error: BaseException | None) -> None:
-        """Write the end, because the process ends."""
+    def end_with_process(self, error: BaseException | None) -> None:
+        """Write the end, because the process ends: by this exception, or in good order."""
 
     @property
     def wants_samples(self) -> bool:
@@ -58,6 +60,44 @@ class Living(Protocol):
         """Keep what the machine did."""
 
 
+class ExitCalls:
+    """Calls of `sys.exit`, `exit` and `quit`, which nothing else tells at the end of a process.
+
+    They are watched as long as a run goes on. `raise SystemExit(3)` is not seen.
+    """
+
+    def __init__(self) -> None:
+        self.last: SystemExit | None = None
+        self._watched: list[tuple[Any, str, Callable[..., Any], Callable[..., Any]]] = []
+
+    def watch(self) -> None:
+        """Notice calls from now on; at a prompt, they are none of the end."""
+        if self._watched or hasattr(sys, "ps1"):
+            return
+        for owner, name in ((sys, "exit"), (builtins, "exit"), (builtins, "quit")):
+            original = getattr(owner, name, None)
+            if original is not None:
+                noting = self._noting(original)
+                self._watched.append((owner, name, original, noting))
+                setattr(owner, name, noting)
+
+    def unwatch(self) -> None:
+        """Give the functions back, unless somebody else has replaced them since."""
+        while self._watched:
+            owner, name, original, noting = self._watched.pop()
+            if getattr(owner, name, None) is noting:
+                setattr(owner, name, original)
+
+    def _noting(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def noting(*status: Any, **more: Any) -> Any:
+            if threading.current_thread() is threading.main_thread():
+                self.last = SystemExit(*status, *more.values())
+            return original(*status, **more)
+
+        return noting
+
+
 class _Registry:
     """Every unfinished run of this process."""
 
@@ -65,6 +105,9 @@ class _Registry:
         self.pid = os.getpid()
         self.runs: dict[str, Living] = {}
         self.terminated_by: int | None = None
+        self.is_over = False
+        self._exits = ExitCalls()
+        self._ends_with_worker = False
         self._beating = False
         self._handled: list[int] = []
         self._probe: SystemProbe | None = None
@@ -72,6 +115,8 @@ class _Registry:
     def add(self, run: Living) -> None:
         self.runs[run.uid] = run
         self._take_signals()
+        self._exits.watch()
+        self._end_with_worker()
         if not self._beating:
             # A container that allows no more threads costs the signs of life alone. Unlike
             # Thread.start, this does not wait until the thread runs: starts stay quick.
@@ -83,6 +128,34 @@ class _Registry:
         self.runs.pop(run.uid, None)
         if not self.runs:
             self._give_back_signals()
+            self._exits.unwatch()
+
+    def end_all(self, error: BaseException | None) -> None:
+        """End every run, because the process ends."""
+        for run in list(self.runs.values()):
+            run.end_with_process(error)
+        background.wait_until_done()
+
+    def end_by_exit(self) -> None:
+        """End every run with the exception, the signal or the call that ends the process."""
+        # At a prompt, the last error may be hours old and have nothing to do with the end.
+        error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
+        if self.terminated_by is not None:
+            error = Terminated(self.terminated_by)
+        self.end_all(error or self._exits.last)
+        self.is_over = True
+
+    def _end_with_worker(self) -> None:
+        """End the runs of a worker of multiprocessing, which ends without `atexit`."""
+        process = sys.modules.get("multiprocessing.process")
+        if self._ends_with_worker or process is None or process.parent_process() is None:
+            return
+        import multiprocessing.util
+
+        self._ends_with_worker = True
+        multiprocessing.util.Finalize(
+            None, lambda: self.end_all(sys.exc_info()[1]), exitpriority=100
+        )
 
     def _beat(self) -> None:
         while True:
@@ -175,38 +248,19 @@ def _terminate(number: int, _frame: FrameType | None) -> None:
     raise Terminated(number)
 
 
+def exit_status_by_signal() -> int | None:
+    """Return the exit status that a signal gave this process; None if none is ending it."""
+    number = _current().terminated_by
+    return None if number is None else 128 + number
+
+
+def is_over() -> bool:
+    """Tell whether the runs of this process have been ended because it ends."""
+    return _current().is_over
+
+
 def _at_exit() -> None:
-    """End what nobody ended, with the exception or signal that ends the process."""
-    registry = _current()
-    # At a prompt, the last error may be hours old and have nothing to do with the end.
-    error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
-    if registry.terminated_by is not None:
-        error = Terminated(registry.terminated_by)
-    runs = list(registry.runs.values())
-    for run in runs:
-        if error is not None:
-            interrupted = isinstance(error, (KeyboardInterrupt, Terminated))
-            run.end(Status.INTERRUPTED if interrupted else Status.ERROR, error)
-        else:
-            # Nobody said how it ended: the next reader finds the process gone, after this sign.
-            with suppress(RunstoreError):
-                run.beat()
-    # An interactive session has no defined end, so none is missed.
-    unended = [run for run in runs if run.status is not Status.LIVE]
-    if unended and error is None:
-        _say_unended(unended)
-    wait_for_background()
-
-
-def _say_unended(runs: list[Living]) -> None:
-    shown = ", ".join(run.reference for run in runs[:3]) + (", …" if len(runs) > 3 else "")  # noqa: PLR2004 - a line's worth
-    if sys.stderr is None:  # Python's word for one that is closed
-        return
-    with suppress(OSError, ValueError):
-        sys.stderr.write(
-            f"runstore: the process ends, but nobody ended {shown}; recorded as lost."
-            " Call run.finish(), or use `with`.\n"
-        )
+    _current().end_by_exit()
 
 
 atexit.register(_at_exit)

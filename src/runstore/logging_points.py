@@ -86,6 +86,8 @@ class PointLog:
         self._reference = reference
         self._channels: dict[int, Channel] = {}
         self.run: ActiveRun | None = None  # whose it is, for copies in other processes
+        # Is asked whether a run that has ended takes points again.
+        self.reopen_run: Callable[[], bool] = bool
         self._was_refused = False
         self._is_ended = False
         self._said: set[str] = set()
@@ -206,7 +208,10 @@ class PointLog:
                 made.discard()  # another thread was quicker
         new = following[""]
         if new is None:
-            raise self._finished()
+            if self.is_strict or not self.reopen_run():
+                raise self._finished()
+            self._begin_again()
+            return self._file_after(None)
         self.file = new
         if old is not None:
             old.seal()
@@ -253,6 +258,13 @@ class PointLog:
             if not self._write(*point):
                 self.held.appendleft(point)
                 return
+
+    def _begin_again(self) -> None:
+        """Log again after the end, in files that come after those that there were."""
+        if self._is_ended:
+            self._newest = max([self._newest, *map(_made_at, map(os.fspath, self._written))])
+            self._is_ended = self._was_refused = False
+            self._begin_in_this_process()
 
     def _finished(self) -> RunFinishedError:
         return RunFinishedError(

@@ -21,6 +21,8 @@ class ManagedRun(ActiveRun):
     end is written at exit.
     """
 
+    _can_reopen = False
+
     def __init__(self, store: Store, run: Run, sync: BlockSync) -> None:
         super().__init__(store, run)
         self._sync = sync

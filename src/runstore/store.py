@@ -34,7 +34,7 @@ from runstore.errors import (
 )
 from runstore.evidence import Evidence
 from runstore.model import reference as names
-from runstore.model.facts import Facts
+from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.once import once
 from runstore.model.run import Event, Experiment, Run
 from runstore.model.status import Status
@@ -367,6 +367,11 @@ class Store:
 
         return attach(self, self.get(name))
 
+    def reopen(self, uid: str, process: ProcessIdentity) -> None:
+        """Continue a run of this process that has ended; leaves an event."""
+        with self.database.driver.hurried(END_PATIENCE_S):
+            self.database.resume_run(uid, Status.RUNNING, process, current_author())
+
     def folder_of(self, reference: str) -> Path:
         """Return where the plain files of a run belong; the folder may not exist.
 
@@ -435,6 +440,9 @@ class Store:
             with self.database.driver.hurried(patience_s):
                 self.database.finish_run(uid, **{**ending, "status": Status(ending["status"])})
         except RunFinishedError as error:
+            kept = self.database.run_by_uid(uid)
+            if kept is not None and kept.ended_at == from_micros(ending["ended_at"]):
+                return True  # it was written before, and interrupted after that
             warn(f"{error} The end reported now, {ending['status']}, was not written.")
         except (StoreError, NotFoundError) as refused:
             if isinstance(refused, NotFoundError) and self.trash_table.is_purged(uid):

@@ -191,14 +191,33 @@ class TestMistakes:
         with pytest.raises(RunFinishedError):
             run.log(loss=1.0)
 
-    def test_after_the_end_nothing_is_logged(self, store):
+    def test_logging_continues_a_complete_run(self, store):
+        run = begun(store)
+        log = run.log
+        log(loss=1.0)
+        run.finish()
+
+        with pytest.warns(StoreWarning, match="it continues"):
+            log(loss=2.0)
+        log(loss=3.0)
+        status = run.record.status
+        run.finish()
+
+        assert status.value == "running"
+        assert values(run) == [1.0, 2.0, 3.0]
+        assert list(run.record.metric("loss").steps) == [0, 1, 2]
+        assert run.record.status.value == "complete"
+
+    def test_after_an_error_nothing_is_logged(self, store):
+        """The end that was written would be untrue."""
         run = begun(store)
         run.log(loss=1.0)
-        run.finish()
+        run.finish("error")
 
         with pytest.warns(StoreWarning, match="has ended"):
             run.log(loss=2.0)
         assert values(run) == [1.0]
+        assert run.record.status.value == "error"
 
 
 class TestManyWriters:

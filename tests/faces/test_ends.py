@@ -1,0 +1,388 @@
+"""How a run ends is written once, and is what happened, whatever ends its program."""
+
+import asyncio
+import contextlib
+import contextvars
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+import runstore
+from runstore import Store, StoreWarning
+from runstore.endings import exit_status, status_of
+from runstore.errors import UsageError
+
+PLAIN = "run = runstore.start_run('x', capture=False)\nrun.log(a=1.0)\n"
+BLOCK = "with runstore.start_run('x', capture=False) as run:\n    run.log(a=1.0)\n    "
+
+
+def ended(folder, code, *options):
+    """Run a program; return its run's status, exit status and error, and its own exit status."""
+    program = "import asyncio, os, signal, sys, threading, time, runstore\n" + textwrap.dedent(
+        code
+    )
+    done = subprocess.run(
+        [sys.executable, *options, "-c", program], cwd=folder, capture_output=True, text=True,
+        check=False, timeout=60,
+    )  # fmt: skip
+    with Store.open(folder / ".runstore") as store:
+        run = store.get("x#-1")
+    return run.status.value, run.exit_code, run.error, done.returncode
+
+
+@pytest.mark.parametrize("start", [PLAIN, BLOCK], ids=["plain", "block"])
+@pytest.mark.parametrize(
+    ("call", "status", "code"),
+    [
+        ("sys.exit()", "complete", 0),
+        ("sys.exit(0)", "complete", 0),
+        ("sys.exit(False)", "complete", 0),
+        ("sys.exit(3)", "error", 3),
+        ("exit(4)", "error", 4),
+        ("sys.exit('')", "error", 1),
+        ("sys.exit([])", "error", 1),
+        ("sys.exit(0.0)", "error", 1),
+        ("sys.exit(-1)", "error", 255),
+        ("sys.exit(2**70)", "error", 255),
+        ("sys.exit('failed')", "error", 1),
+    ],
+)
+def test_calls_of_exit(tmp_path, start, call, status, code):
+    found = ended(tmp_path, start + call)
+
+    assert found[:2] == (status, code)
+    assert found[3] == code
+
+
+def test_exit_statuses_are_those_of_the_process():
+    for code in (None, 0, 1, True, 255, 256, 257, -1, -256, 2**31, 2**63 - 1, "text", b"", 1.5):
+        process = subprocess.run(
+            [sys.executable, "-c", f"import sys; sys.exit({code!r})"],
+            check=False, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+        assert exit_status(code) == process.returncode, code
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("def main():\n    run = runstore.start_run('x', capture=False)\nmain()", "complete"),
+        (PLAIN + "t = threading.Thread(target=exit, args=[3]); t.start(); t.join()", "complete"),
+        (PLAIN + "1/0", "error"),
+        (PLAIN + "raise KeyboardInterrupt", "interrupted"),
+        (PLAIN + "try: sys.exit(3)\nexcept SystemExit: pass\nsys.exit(0)", "complete"),
+        (BLOCK + "raise BaseExceptionGroup('g', [KeyboardInterrupt()])", "interrupted"),
+        (BLOCK + "raise ExceptionGroup('g', [ValueError(), TypeError()])", "error"),
+    ],
+)  # fmt: skip
+def test_what_happened_is_what_is_written(tmp_path, code, status):
+    if "Group" in code and sys.version_info < (3, 11):
+        pytest.skip("groups of exceptions came with Python 3.11")
+
+    assert ended(tmp_path, code)[0] == status
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_interrupt_asyncio_programs(tmp_path, number):
+    code = """
+        async def main():
+            with runstore.start_run("x", capture=False):
+                asyncio.get_running_loop().call_later(0.05, os.kill, os.getpid(), %d)
+                await asyncio.sleep(30)
+        asyncio.run(main())
+    """
+
+    status, exit_code, error, _ = ended(tmp_path, code % number)
+
+    assert (status, error) == ("interrupted", None)
+    assert exit_code == (143 if number == signal.SIGTERM else None)
+
+
+def test_a_worker_of_multiprocessing_ends_its_runs(tmp_path):
+    (tmp_path / "worker.py").write_text(
+        "import sys, multiprocessing, runstore\n"
+        "def work(how):\n"
+        "    run = runstore.start_run(how, capture=False)\n"
+        "    if how == 'fails': 1 / 0\n"
+        "    if how == 'exits': sys.exit(3)\n"
+        "if __name__ == '__main__':\n"
+        "    for way in ('spawn', 'fork'):\n"
+        "        for how in ('returns', 'fails', 'exits'):\n"
+        "            one = multiprocessing.get_context(way).Process(target=work, args=(how,))\n"
+        "            one.start(); one.join()\n"
+    )
+
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "worker.py"],
+        cwd=tmp_path, check=True, capture_output=True,
+    )  # fmt: skip
+
+    with Store.open(tmp_path / ".runstore") as store:
+        found = {
+            (f"{run.experiment_name}_{run.run_number}", run.status.value) for run in store.find()
+        }
+    assert found == {
+        ("returns_1", "complete"), ("returns_2", "complete"), ("fails_1", "error"),
+        ("fails_2", "error"), ("exits_1", "error"), ("exits_2", "error"),
+    }  # fmt: skip
+
+
+INTERRUPTED_END = """
+    import runstore.store
+    whole = runstore.store.Store.write_ending
+    def interrupted(*arguments, **more):
+        runstore.store.Store.write_ending = whole
+        if {after}: whole(*arguments, **more)
+        signal.raise_signal(signal.SIGINT)
+        return whole(*arguments, **more)
+    runstore.store.Store.write_ending = interrupted
+    run = runstore.start_run("x", capture=False)
+    run.log(a=1.0)
+    try:
+        run.finish("error", error="first")
+    except KeyboardInterrupt:
+        {then}
+"""
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("then", ["run.finish()", "raise", "pass"])
+def test_an_end_that_is_interrupted_is_written_all_the_same(tmp_path, after, then):
+    """Another Ctrl-C comes while the end is written; the end that came first counts."""
+    code = textwrap.dedent(INTERRUPTED_END.format(after=after, then=then))
+
+    status, _, error, _ = ended(tmp_path, code, "-W", "error")
+
+    assert (status, error) == ("error", "first")
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(tmp_path / "runs") as opened:
+        yield opened
+
+
+def begun(store, name="x"):
+    return store.start(name, capture=False)
+
+
+def test_a_block_may_be_left_in_another_thread(store):
+    stack = contextlib.ExitStack()
+    thread = threading.Thread(target=lambda: stack.enter_context(begun(store)))
+    thread.start()
+    thread.join()
+
+    stack.close()
+
+    assert store.get("x#1").status.value == "complete"
+
+
+def test_a_generator_may_be_resumed_in_another_context(store):
+    def fixture():
+        with begun(store):
+            yield
+            raise KeyError("mine")
+
+    generator = fixture()
+    contextvars.copy_context().run(next, generator)
+
+    with pytest.raises(KeyError, match="mine"):
+        contextvars.copy_context().run(next, generator)
+
+    assert (store.get("x#1").status.value, runstore.current_run()) == ("error", None)
+
+
+def test_a_second_end_changes_nothing_and_says_so(store):
+    run = begun(store)
+    run.finish("error", error="first")
+
+    with pytest.warns(StoreWarning, match="has ended already, as error"):
+        run.finish()
+
+    assert (run.record.status.value, run.record.error) == ("error", "first")
+
+
+def test_two_threads_end_a_run_once(store):
+    run = begun(store)
+    barrier = threading.Barrier(4)
+
+    def end(status):
+        barrier.wait()
+        with contextlib.suppress(Warning):
+            run.finish(status)
+
+    threads = [threading.Thread(target=end, args=[one]) for one in ("complete", "error") * 2]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+
+    assert run.record.status.value == run.status.value
+
+
+def test_an_error_within_an_except_block_has_its_traceback(store):
+    run = begun(store)
+    try:
+        int("the reason")
+    except ValueError:
+        run.finish("error")
+
+    assert run.record.error == "ValueError: invalid literal for int() with base 10: 'the reason'"
+    assert "test_an_error_within_an_except_block" in run.record.traceback
+
+
+class Unreadable:
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"error": ValueError("it")}, "ValueError: it"),
+        ({"error": SystemExit("stop")}, "SystemExit: stop"),
+        ({"error": KeyboardInterrupt()}, "KeyboardInterrupt"),
+        ({"error": 7}, "7"),
+        ({"error": Unreadable()}, "<Unreadable>"),
+        ({"error": "t", "exit_code": "3"}, "t"),
+        ({"error": "t", "exit_code": 2**80}, "t"),
+        ({"error": "t", "traceback": 3}, "t"),
+    ],
+)
+def test_an_end_is_written_whatever_its_parts_are(store, options, error):
+    run = begun(store)
+
+    run.finish("error", **options)
+
+    assert (run.record.status.value, run.record.error) == ("error", error)
+
+
+def test_an_exit_status_that_is_no_number_is_said(store):
+    run = begun(store)
+
+    with pytest.warns(StoreWarning, match="exit status"):
+        run.finish("error", error="t", exit_code="many")
+
+    assert run.record.exit_code == 1
+
+
+def test_a_status_that_is_no_end_changes_nothing(store):
+    run = begun(store)
+
+    with pytest.raises(UsageError):
+        run.finish("done")
+
+    run.finish()
+    assert run.record.status.value == "complete"
+
+
+def test_cancelled_tasks_and_closed_generators():
+    assert status_of(asyncio.CancelledError()).value == "interrupted"
+    assert status_of(GeneratorExit()).value == "complete"
+    assert status_of(TimeoutError()).value == "error"
+
+
+class TestDecorated:
+    """Each call is a run, from the first line of the body to its last."""
+
+    def begin(self, store, name):
+        return runstore.start_run(name, store=store, capture=False)
+
+    def test_a_coroutine(self, store):
+        @self.begin(store, "x")
+        async def train(a, *, b):
+            await asyncio.sleep(0)
+            assert runstore.current_run().record.status.value == "running"
+            return a + b
+
+        assert asyncio.run(train(1, b=2)) == 3
+        assert store.get("x#1").status.value == "complete"
+
+    def test_a_generator_gets_what_is_sent_and_thrown(self, store):
+        @self.begin(store, "x")
+        def steps():
+            got = yield 1
+            try:
+                yield got
+            except ValueError:
+                yield "caught"
+            return "end"
+
+        generator = steps()
+        assert [next(generator), generator.send("sent"), generator.throw(ValueError())] == [
+            1, "sent", "caught",
+        ]  # fmt: skip
+        assert store.get("x#1").status.value == "running"
+        with pytest.raises(StopIteration) as stopped:
+            next(generator)
+        assert (stopped.value.value, store.get("x#1").status.value) == ("end", "complete")
+
+    @pytest.mark.parametrize("is_asynchronous", [False, True])
+    def test_a_generator_that_fails(self, store, is_asynchronous):
+        if is_asynchronous:
+
+            @self.begin(store, "x")
+            async def steps():
+                got = yield 1
+                assert got == "sent"
+                try:
+                    yield 2
+                except ValueError:
+                    yield "caught"
+                raise KeyError("step 3")
+
+            async def use():
+                generator = steps()
+                assert await generator.__anext__() == 1
+                assert await generator.asend("sent") == 2
+                assert await generator.athrow(ValueError()) == "caught"
+                await generator.__anext__()
+
+            with pytest.raises(KeyError):
+                asyncio.run(use())
+        else:
+
+            @self.begin(store, "x")
+            def steps():
+                yield 1
+                raise KeyError("step 2")
+
+            with pytest.raises(KeyError):
+                list(steps())
+
+        assert store.get("x#1").status.value == "error"
+
+    def test_an_asynchronous_generator_that_is_closed_early(self, store):
+        closed = []
+
+        @self.begin(store, "x")
+        async def steps():
+            try:
+                yield 1
+                yield 2
+            finally:
+                closed.append(True)
+
+        async def use():
+            generator = steps()
+            await generator.__anext__()
+            await generator.aclose()
+
+        asyncio.run(use())
+
+        assert (closed, store.get("x#1").status.value) == ([True], "complete")
+
+
+def test_exit_and_quit_are_given_back(store):
+    before = (sys.exit, exit, quit)
+    run = begun(store)
+    watched = sys.exit
+    run.finish()
+
+    assert (sys.exit, exit, quit) == before
+    assert watched is not before[0]
