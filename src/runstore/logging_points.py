@@ -10,7 +10,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import count, takewhile
+from itertools import count, islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -638,15 +638,17 @@ class Channel:
             )
         known = self._series.get(key) or self._numbered(key)
         if given is None:
-            at_steps = [known.next_step() for _ in range(length)]
+            first = [known.next_step()] if length else []
+            at_steps = [*first, *islice(known.steps, length - len(first))]
         else:
             at_steps = steps_of(given, known.next_step, troubles)
             known.given = at_steps[-1] if at_steps else known.given
         at_steps = within_limit(at_steps, key, troubles)
-        rows = zip(at_steps, at, numbers, strict=True)
-        kept = [(step, time, number) for step, time, number in rows if number is not None]
-        if kept:
-            self._log.append_many(known, *map(list, zip(*kept, strict=True)))
+        values_kept = [number for number in numbers if number is not None]
+        if len(values_kept) < length:
+            places = [place for place, number in enumerate(numbers) if number is not None]
+            at_steps, at = [at_steps[one] for one in places], [at[one] for one in places]
+        self._log.append_many(known, at_steps, at, values_kept)
         return troubles
 
 

@@ -117,6 +117,8 @@ def timed(
 
 def values_of(column: list[Any], key: str, troubles: Troubles) -> list[float | None]:
     """Return the values of a column; None for what is no number."""
+    if set(map(type, column)) <= {float}:
+        return list(column)
     values: list[float | None] = []
     for one in column:
         try:
@@ -157,7 +159,7 @@ def times_of(times: Iterable[Any], key: str, now: int, troubles: Troubles) -> li
 
 def within_limit(steps: list[int], key: str, troubles: Troubles) -> list[int]:
     """Return steps no larger than the largest."""
-    if all(-LAST_STEP - 1 <= step <= LAST_STEP for step in steps):
+    if not steps or (min(steps) >= -LAST_STEP - 1 and max(steps) <= LAST_STEP):
         return steps
     noted(troubles, f"last step of {key}", no_more_steps(key))
     return [max(-LAST_STEP - 1, min(step, LAST_STEP)) for step in steps]
