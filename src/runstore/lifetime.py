@@ -63,17 +63,23 @@ class Living(Protocol):
 class ExitCalls:
     """Calls of `sys.exit`, `exit` and `quit`, which nothing else tells at the end of a process.
 
-    They are watched as long as a run goes on. `raise SystemExit(3)` is not seen.
+    They are watched as long as a run goes on. `raise SystemExit(3)` is not seen, but that the
+    program did not reach its last line is.
     """
 
     def __init__(self) -> None:
         self.last: SystemExit | None = None
+        self._program: FrameType | None = None
         self._watched: list[tuple[Any, str, Callable[..., Any], Callable[..., Any]]] = []
 
     def watch(self) -> None:
         """Notice calls from now on; at a prompt, they are none of the end."""
         if self._watched or hasattr(sys, "ps1"):
             return
+        main = threading.main_thread().ident
+        frame = None if main is None else sys._current_frames().get(main)  # noqa: SLF001 - named so by Python's documentation
+        while frame is not None:
+            self._program, frame = frame, frame.f_back
         for owner, name in ((sys, "exit"), (builtins, "exit"), (builtins, "quit")):
             original = getattr(owner, name, None)
             if original is not None:
@@ -87,6 +93,17 @@ class ExitCalls:
             owner, name, original, noting = self._watched.pop()
             if getattr(owner, name, None) is noting:
                 setattr(owner, name, original)
+
+    @property
+    def is_caught(self) -> bool:
+        """Whether the program went on to its last line, whatever was raised before."""
+        if self._program is None or self._program.f_lasti < 0:
+            return True
+        import opcode
+
+        # A frame that has ended stands at its last instruction.
+        last = self._program.f_code.co_code[self._program.f_lasti]
+        return opcode.opname[last].startswith("RETURN")
 
     def _noting(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
@@ -142,8 +159,32 @@ class _Registry:
         error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
         if self.terminated_by is not None:
             error = Terminated(self.terminated_by)
-        self.end_all(error or self._exits.last)
+        if self._ends_with_worker:  # its program, copied from its parent, never gets to an end
+            error = error or self._exits.last
+        elif error is None and not self._exits.is_caught:
+            error = self._exits.last
+            if error is None:
+                self._leave_open()
+                return
+        self.end_all(error)
         self.is_over = True
+
+    def _leave_open(self) -> None:
+        """Say nothing of the end of runs: `raise SystemExit(n)` does not reveal n."""
+        runs = list(self.runs.values())
+        for run in runs:
+            with suppress(RunstoreError):
+                run.beat()
+        self.runs.clear()
+        self.end_all(None)
+        if not runs or sys.stderr is None:  # Python's word for one that is closed
+            return
+        shown = ", ".join(run.reference for run in runs[:3]) + (", …" if len(runs) > 3 else "")  # noqa: PLR2004 - a line's worth
+        with suppress(OSError, ValueError):
+            sys.stderr.write(
+                f"runstore: SystemExit was raised while {shown} was open; recorded as lost."
+                " Call sys.exit(n) or run.finish(), or use `with`.\n"
+            )
 
     def _end_with_worker(self) -> None:
         """End the runs of a worker of multiprocessing, which ends without `atexit`."""
