@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import atexit
 import builtins
 import functools
@@ -10,7 +9,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from runstore import background
 from runstore.errors import RunstoreError
 from runstore.model.status import Status
+from runstore.tickers import Ticker
 
 if TYPE_CHECKING:
     from runstore.capture.system import SystemProbe
@@ -125,7 +124,7 @@ class _Registry:
         self.is_over = False
         self._exits = ExitCalls()
         self._ends_with_worker = False
-        self._beating = False
+        self._ticker = Ticker(self._beat, lambda: HEARTBEAT_S)
         self._handled: list[int] = []
         self._probe: SystemProbe | None = None
 
@@ -134,12 +133,8 @@ class _Registry:
         self._take_signals()
         self._exits.watch()
         self._end_with_worker()
-        if not self._beating:
-            # A container that allows no more threads costs the signs of life alone. Unlike
-            # Thread.start, this does not wait until the thread runs: starts stay quick.
-            with suppress(RuntimeError):
-                _thread.start_new_thread(self._beat, ())
-                self._beating = True
+        # A container that allows no more threads costs the signs of life alone.
+        self._ticker.start()
 
     def remove(self, run: Living) -> None:
         self.runs.pop(run.uid, None)
@@ -160,7 +155,7 @@ class _Registry:
         if self.terminated_by is not None:
             error = Terminated(self.terminated_by)
         if self._ends_with_worker:  # its program, copied from its parent, never gets to an end
-            error = error or self._exits.last
+            error = error or _exit_of_forked_worker() or self._exits.last
         elif error is None and not self._exits.is_caught:
             error = self._exits.last
             if error is None:
@@ -194,18 +189,20 @@ class _Registry:
         import multiprocessing.util
 
         self._ends_with_worker = True
-        multiprocessing.util.Finalize(
-            None, lambda: self.end_all(sys.exc_info()[1]), exitpriority=100
-        )
+        multiprocessing.util.Finalize(None, self._end_by_worker, exitpriority=100)
+
+    def _end_by_worker(self) -> None:
+        if self.terminated_by is not None:
+            self.end_all(Terminated(self.terminated_by))
+        else:
+            self.end_all(sys.exc_info()[1] or _exit_of_forked_worker())
 
     def _beat(self) -> None:
-        while True:
-            time.sleep(HEARTBEAT_S)
-            for run in list(self.runs.values()):
-                # A missed sign of life harms nothing: the process itself is the evidence.
-                with suppress(RunstoreError):
-                    run.beat()
-            self._sample()
+        for run in list(self.runs.values()):
+            # A missed sign of life harms nothing: the process itself is the evidence.
+            with suppress(RunstoreError):
+                run.beat()
+        self._sample()
 
     def _sample(self) -> None:
         """Let the runs know what this process and its children use."""
@@ -277,6 +274,23 @@ def forget(is_meant: Callable[[Living], bool]) -> None:
 def wait_for_background(patience_s: float = background.PATIENCE_S) -> None:
     """Wait until facts that are being captured are written, or the time is over."""
     background.wait_until_done(patience_s)
+
+
+_WORKERS_FORGET = (3, 13)
+
+
+def _exit_of_forked_worker() -> SystemExit | None:
+    """Return how a forked worker ends: from Python 3.13 on, its exception is gone by now.
+
+    Source: CPython 3.13, `multiprocessing.popen_fork.Popen._launch`.
+    """
+    if sys.version_info[:2] < _WORKERS_FORGET:
+        return None
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the documented way to see callers
+    while frame is not None and frame.f_code.co_name != "_launch":
+        frame = frame.f_back
+    code = None if frame is None else frame.f_locals.get("code")
+    return SystemExit(code) if isinstance(code, int) else None
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import os
 import struct
 import time as clock
@@ -40,6 +39,7 @@ from runstore.storage.database import END_PATIENCE_S, PATIENCE_S
 from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.points import MARK, POINT, RECORD, KeyOf, PointFile, next_room
 from runstore.storage.spool import POINTS_SUFFIX
+from runstore.tickers import Ticker
 from runstore.user_warnings import afterwards, warn
 
 if TYPE_CHECKING:
@@ -107,11 +107,7 @@ class PointLog:
         self._written: list[Path] = []
         self._room = 0
         self._dropped = 0
-        self._starts = [None]  # whoever takes it starts the thread
-        self._stop = _thread.allocate_lock()
-        self._stop.acquire()
-        self._is_tended = _thread.allocate_lock()
-        self._tended_by = 0
+        self._ticker = Ticker(self._tend, lambda: _TEND_EVERY_S)
         self._absorb_at = 0.0
 
     def _go_on_with(self) -> tuple[dict[KeyOf, int], int]:
@@ -215,7 +211,7 @@ class PointLog:
         self.file = new
         if old is not None:
             old.seal()
-        self._begin_thread()
+        self._ticker.start()
         return new
 
     def _new_file(self, old: PointFile | None) -> PointFile | None:
@@ -245,7 +241,7 @@ class PointLog:
             self.held.append((known, step, time, value))
         else:
             self._dropped += 1
-        if not self._begin_thread():
+        if not self._ticker.start():
             self._release_held()
 
     def _release_held(self) -> None:
@@ -288,34 +284,14 @@ class PointLog:
 
     # In the background
 
-    def _begin_thread(self) -> bool:
-        """Start the thread, once; tell whether there is one."""
-        try:
-            self._starts.pop()
-        except IndexError:
-            return True
-        self._is_tended.acquire()
-        try:
-            # `threading` has locks of its own, which whoever is interrupted may hold.
-            self._tended_by = _thread.start_new_thread(self._tend, ())
-        except RuntimeError:  # no new thread is possible here, or not now
-            self._is_tended.release()
-            self._starts.append(None)
-            return False
-        return True
-
     def _tend(self) -> None:
-        try:
-            while not self._stop.acquire(timeout=_TEND_EVERY_S):
-                with suppress(OSError, ValueError, RunstoreError, StoreWarning):
-                    self._release_held()
-                    file = self.file
-                    if file is not None:
-                        file.sync()
-                    with self._store.database.driver.hurried(PATIENCE_S):
-                        self._absorb_some(file)
-        finally:
-            self._is_tended.release()
+        with suppress(OSError, ValueError, RunstoreError, StoreWarning):
+            self._release_held()
+            file = self.file
+            if file is not None:
+                file.sync()
+            with self._store.database.driver.hurried(PATIENCE_S):
+                self._absorb_some(file)
 
     def _absorb_some(self, current: PointFile | None) -> None:
         """Take in files that are full, and what the current one has by now."""
@@ -325,8 +301,7 @@ class PointLog:
             if not self._absorbed(path):
                 return  # what comes after it would stand before it
             # Packing takes the interpreter's time; the experiment gets the larger part of it.
-            if self._stop.acquire(timeout=4 * (clock.monotonic() - began)):
-                self._stop.release()  # seen again by the loop
+            if self._ticker.rests(4 * (clock.monotonic() - began)):
                 return
         began = clock.monotonic()
         if current is not None and began >= self._absorb_at:
@@ -370,11 +345,7 @@ class PointLog:
         with suppress(RunstoreError, OSError, ValueError):
             self._release_held()
         self._end()
-        if self._tended_by not in {0, _thread.get_ident()}:
-            with suppress(RuntimeError):
-                self._stop.release()
-            if self._is_tended.acquire(timeout=_THREAD_PATIENCE_S):
-                self._is_tended.release()
+        self._ticker.stop(_THREAD_PATIENCE_S)
         self._absorb_all()
         lost = len(self.held) + self._dropped
         if lost:

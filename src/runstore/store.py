@@ -48,6 +48,7 @@ from runstore.storage.database import (
     NewRun,
     now_micros,
 )
+from runstore.storage.drivers.paths import parsed
 from runstore.storage.rows import from_micros
 from runstore.storage.spool import OBJECTS, Spool
 from runstore.user_warnings import warn
@@ -103,7 +104,7 @@ class Store:
     """
 
     def __init__(self, path: Path, database: Database) -> None:
-        self.path = path
+        self.path = parsed(path)
         self.database = database
         self.spool = Spool(path)
         self.evidence = Evidence(database, self.absorb_spool)

@@ -51,3 +51,69 @@ def test_stores_in_circles_are_collected_without_a_warning(tmp_path):
     """
 
     assert run_strictly(tmp_path, text) == ("end\n", "")
+
+
+def test_a_fork_meets_no_thread_of_ours(tmp_path):
+    """From Python 3.12 on, a fork beside other threads is a warning in the user's program."""
+    text = """
+        import os, time
+        import runstore
+        from runstore import lifetime
+        lifetime.HEARTBEAT_S = 0.001
+        store = runstore.Store.open("runs")
+        with store.start("fit") as run:
+            for number in range(30):
+                run.log(loss=float(number))
+                child = os.fork()
+                if child == 0:
+                    run.log(child=float(number))
+                    os._exit(0)
+                assert os.waitpid(child, 0)[1] == 0
+        seen = store.get(run.uid)
+        print(len(seen.metric("loss")), sum(seen.metric("child").values), seen.status)
+    """
+    assert run_strictly(tmp_path, text) == ("30 435.0 complete\n", "")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python warns from 3.12 on")
+def test_a_fork_beside_threads_of_the_program_is_still_warned_of(tmp_path):
+    text = """
+        import os, threading, warnings
+        import runstore
+        over = threading.Event()
+        thread = threading.Thread(target=over.wait)
+        with runstore.start_run("fit", store="runs", capture=False):
+            thread.start()
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                if os.fork() == 0:
+                    os._exit(0)
+                os.wait()
+            over.set()
+            thread.join()
+        print([one.category.__name__ for one in said])
+    """
+
+    assert run_strictly(tmp_path, text) == ("['DeprecationWarning']\n", "")
+
+
+def test_after_a_fork_our_threads_go_on(tmp_path):
+    text = """
+        import os, time
+        import runstore
+        from runstore import lifetime
+        lifetime.HEARTBEAT_S = 0.01
+        store = runstore.Store.open("runs")
+        with store.start("fit", capture=False) as run:
+            run.log(loss=0.0)
+            if os.fork() == 0:
+                os._exit(0)
+            os.wait()
+            before = store.get(run.uid).last_seen_at
+            until = time.monotonic() + 60
+            while store.get(run.uid).last_seen_at == before and time.monotonic() < until:
+                time.sleep(0.01)
+            print(store.get(run.uid).last_seen_at > before)
+    """
+
+    assert run_strictly(tmp_path, text) == ("True\n", "")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from runstore.errors import NotFoundError, StoreCorruptError, StoreLockedError
+from runstore.storage.drivers.paths import parsed
 from runstore.storage.file_locks import locked
 
 _CHUNK_BYTES = 1 << 20
@@ -44,7 +45,7 @@ class Objects:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = parsed(folder)
         # Contents that were found whole, by identity and time of their file.
         self._verified: dict[str, tuple[int, int, int]] = {}
 

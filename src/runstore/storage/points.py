@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from runstore.storage.chunks import Columns
+from runstore.storage.drivers.paths import parsed
 
 RECORD = struct.Struct("<qqdIHH")
 MARK = 0x5AFE
@@ -103,7 +104,7 @@ class PointFile:
     )
 
     def __init__(self, path: Path, points: int, *, mapped: bool = True) -> None:
-        self.path = path
+        self.path = parsed(path)
         self.following: dict[str, PointFile | None] = {}
         end = (1 + points) * RECORD.size
         self._end = end

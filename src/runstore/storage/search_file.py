@@ -17,7 +17,7 @@ from pathlib import Path
 
 from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.drivers.forks import inside_the_engine
-from runstore.storage.drivers.uri import file_uri
+from runstore.storage.drivers.paths import file_uri
 
 SEARCH = "search.db"
 APPLICATION_ID = 0x72756E66  # "runf"; marks the file as ours

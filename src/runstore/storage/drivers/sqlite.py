@@ -24,7 +24,7 @@ from runstore.storage.drivers.database_file import DatabaseFile
 from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.drivers.forks import inside_the_engine
 from runstore.storage.drivers.functions import add_functions
-from runstore.storage.drivers.uri import file_uri
+from runstore.storage.drivers.paths import file_uri
 
 if TYPE_CHECKING:
     from runstore.storage.drivers.unwritable import Readable

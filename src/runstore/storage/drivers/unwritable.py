@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runstore.storage.drivers.uri import file_uri
+from runstore.storage.drivers.paths import file_uri
 
 
 @dataclass(frozen=True, slots=True)

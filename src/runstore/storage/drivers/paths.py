@@ -1,4 +1,4 @@
-"""File names as SQLite takes them with options."""
+"""Paths: as SQLite takes them with options, and read whole before they are shared."""
 
 from __future__ import annotations
 
@@ -20,3 +20,13 @@ def file_uri(path: Path, options: str) -> str:
         chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in os.fsencode(path.absolute())
     )
     return f"file://{name}?{options}"
+
+
+def parsed(path: Path) -> Path:
+    """Return a path that any code may use in the middle of any other.
+
+    Before Python 3.13, a path is parsed when it is first used, in several steps: a finalizer that
+    uses it between two of them fails.
+    """
+    os.fspath(path)
+    return path
