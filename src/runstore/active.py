@@ -19,6 +19,7 @@ from runstore.errors import (
     RunstoreError,
     UsageError,
 )
+from runstore.model import arguments
 from runstore.model.once import once
 from runstore.model.params import ParameterSet
 from runstore.model.run import Run
@@ -280,18 +281,24 @@ class ActiveRun:
         self._kept_output().keep_streams()
 
     def attach_logging(
-        self, logger: logging.Logger | str | None = None, *, level: int = 0
+        self, logger: logging.Logger | str | None = None, *, level: int | str = 0
     ) -> None:
         """Keep records of the `logging` module with the run's output, until the run ends.
 
         Args:
             logger: The logger, or its name; by default the root of all.
-            level: Keep records from this level on; the logger's own level counts as well.
+            level: Keep records from this level on, such as 30 or `WARNING`; the logger's own
+                level counts as well.
         """
         import logging
 
         if not isinstance(logger, logging.Logger):
-            logger = logging.getLogger(logger)
+            logger = logging.getLogger(
+                arguments.text_or_none(logger, "logger", "training") or None
+            )
+        if isinstance(level, str):
+            level = logging.getLevelName(level.upper())  # its number, by its name
+        level = arguments.count(level, "level", 0)
         self._kept_output().keep_logging(logger, level)
 
     def _kept_output(self) -> KeptOutput:

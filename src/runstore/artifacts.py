@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any
 
 from runstore import previews
@@ -24,6 +24,7 @@ from runstore.errors import (
     StoreUnavailableError,
 )
 from runstore.folders import files_in
+from runstore.model import arguments
 from runstore.model.artifacts import (
     Artifact,
     Input,
@@ -75,6 +76,7 @@ class Artifacts:
         Returns:
             What was kept; nothing where no disk took it, which a warning said.
         """
+        media_type = arguments.text_or_none(media_type, "media_type", "image/png")
         if source is None:
             source, name = name, name_of_file(name)
         path = artifact_path(name)
@@ -178,8 +180,11 @@ class Artifacts:
         """Return the artifacts of a run, by path."""
         return {one.path: one for one in self.table.of_run(run.uid)}
 
-    def open(self, run: Run, path: str, mode: str, encoding: str | None) -> IO[Any]:
+    def open(
+        self, run: Run, path: str | Artifact | os.PathLike[str], mode: str, encoding: str | None
+    ) -> IO[Any]:
         """Open the contents of an artifact; see `Run.open`."""
+        mode = arguments.text(mode, "mode", "rb")
         if mode not in _READ_MODES:
             raise InvalidValueError(
                 f"An artifact cannot be opened as {mode!r}.",
@@ -194,11 +199,16 @@ class Artifacts:
         return place.open("r", encoding=encoding or "utf-8")
 
     def download(
-        self, run: Run, path: str | None, to: str | os.PathLike[str], *, link: bool
+        self,
+        run: Run,
+        path: str | Artifact | os.PathLike[str] | None,
+        to: str | os.PathLike[str],
+        *,
+        link: bool,
     ) -> tuple[Path, ...]:
         """Write artifacts into a folder; see `Run.download`."""
         wanted = self._wanted(run, path)
-        folder = Path(to)
+        folder = Path(arguments.path(to, "to"))
         written: list[Path] = []
         for one in wanted:
             target = folder / one.path
@@ -216,17 +226,18 @@ class Artifacts:
         self._note_use(run, wanted)
         return tuple(written)
 
-    def _one(self, run: Run, path: str) -> Artifact:
-        known = self.of_run(run)
+    def _one(self, run: Run, path: object) -> Artifact:
+        path, known = _path_in(run, path), self.of_run(run)
         found = known.get(path) or known.get(artifact_path(path))
         if found is None:
             raise _no_artifact(run, path, known)
         return found
 
-    def _wanted(self, run: Run, path: str | None) -> Sequence[Artifact]:
+    def _wanted(self, run: Run, path: object) -> Sequence[Artifact]:
         known = self.of_run(run)
         if path is None:
             return list(known.values())
+        path = _path_in(run, path)
         name = artifact_path(path.rstrip("/") or path)
         if name in known:
             return [known[name]]
@@ -260,6 +271,9 @@ class Artifacts:
         self, uid: str, source: Any, name: str | None = None, *, digest: bool | str = True
     ) -> Input:
         """Note data that a run reads; see `ActiveRun.use`."""
+        name = arguments.text_or_none(name, "name", "training data")
+        if not isinstance(digest, bool):
+            digest = arguments.text(digest, "digest", "e3b0c442…")
         if isinstance(source, Artifact):
             owner = self._store.get(source.run_uid)
             used = Input(
@@ -272,7 +286,7 @@ class Artifacts:
                 used_at=datetime.now(timezone.utc),
             )
         else:
-            used = self._used_file(uid, os.fspath(source), name, digest=digest)
+            used = self._used_file(uid, arguments.path(source, "source"), name, digest=digest)
         self.note_input(uid, used)
         return used
 
@@ -427,6 +441,20 @@ def _as_path(source: str | os.PathLike[str]) -> Path:
     if not os.fspath(source):
         raise InvalidValueError("An empty text names no file.", kept="Nothing was saved.")
     return Path(os.fspath(source))
+
+
+def _path_in(run: Run, path: object) -> str:
+    """Return the path of an artifact of a run, which may be named by itself."""
+    if isinstance(path, Artifact):
+        if path.run_uid != run.uid:
+            raise InvalidValueError(
+                f"The artifact {path.path!r} is not of {run.reference}.",
+                hint="Read it from the run that saved it.",
+            )
+        return path.path
+    return arguments.text(
+        path.as_posix() if isinstance(path, PurePath) else path, "path", "plots/loss.png"
+    )
 
 
 def _checked_source(path: Path) -> Path:

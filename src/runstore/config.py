@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from runstore.errors import InvalidValueError, StoreUnavailableError, UsageError
+from runstore.model import arguments
 from runstore.started_in import STARTED_IN
 from runstore.user_warnings import warn
 
@@ -79,7 +80,7 @@ def _folder_of(location: str | os.PathLike[str], base: Callable[[], Path]) -> Pa
         location: The location as the user gave it.
         base: Returns the folder that a relative location starts from.
     """
-    text = os.fsdecode(location)
+    text = arguments.path(location, "store")
     if not text.strip():
         raise UsageError("The location of the store is empty.", hint="Name a folder.")
     scheme, separator, rest = text.partition("://")

@@ -15,26 +15,27 @@ from runstore.model.deletion import Amount, Deletion, Dependent, Freed
 from runstore.model.legible import local_time
 from runstore.model.reference import check_experiment_name, folder_name
 from runstore.model.run import Run
-from runstore.naming import check_experiment, runs_named, the_one
+from runstore.naming import check_experiment, each_of, run_name, runs_named, the_one
 from runstore.storage import statements as sql
 from runstore.storage.references import References
 from runstore.storage.trash import InTrash
 
 if TYPE_CHECKING:
+    from runstore.active import ActiveRun
     from runstore.storage.edits import Undone
     from runstore.store import Store
 
 
 def delete(
     store: Store,
-    wanted: str | Run | Iterable[str | Run],
+    wanted: str | Run | ActiveRun | Iterable[str | Run | ActiveRun],
     *,
     author: str,
     is_dry: bool,
     is_forced: bool,
 ) -> Deletion:
     """Put runs into the trash; see `Store.delete`."""
-    runs = _runs_of(store, wanted)
+    runs = store.runs_of(wanted)
     uids = [run.uid for run in runs]
     names = {run.uid: names_of(store, run.uid, run.reference) for run in runs}
     frees, shared = freed_by(store, names)
@@ -46,14 +47,12 @@ def delete(
 
 
 def restore(
-    store: Store, wanted: str | Run | Iterable[str | Run], *, author: str
+    store: Store, wanted: str | Run | ActiveRun | Iterable[str | Run | ActiveRun], *, author: str
 ) -> tuple[Run, ...]:
     """Take runs out of the trash; see `Store.restore`."""
     lookups = InTrash(store.database)
-    names = [wanted] if isinstance(wanted, (str, Run)) else list(wanted)
     runs = {}
-    for one in names:
-        name = one.uid if isinstance(one, Run) else one
+    for name in map(run_name, each_of(wanted)):
         found = the_one(runs_named(lookups, name), name, f"the trash of {store.path}")
         runs[found.uid] = found
     store.trash_table.take_out(runs, author)
@@ -61,10 +60,13 @@ def restore(
     return tuple(store.get(uid) for uid in runs)
 
 
-def undone(store: Store, name: str | None, author: str, *, is_dry: bool) -> tuple[Undone, ...]:
+def undone(
+    store: Store, name: str | Run | ActiveRun | None, author: str, *, is_dry: bool
+) -> tuple[Undone, ...]:
     """Take the last edit back; see `Store.undo`."""
     uid = None
     if name is not None:
+        name = run_name(name)
         found = runs_named(store.database, name) or runs_named(InTrash(store.database), name)
         uid = the_one(found, name, store.path).uid
     if is_dry:
@@ -75,11 +77,14 @@ def undone(store: Store, name: str | None, author: str, *, is_dry: bool) -> tupl
 
 
 def moved(
-    store: Store, wanted: str | Run | Iterable[str | Run], experiment_name: str, author: str
+    store: Store,
+    wanted: str | Run | ActiveRun | Iterable[str | Run | ActiveRun],
+    experiment_name: str,
+    author: str,
 ) -> tuple[Run, ...]:
     """Put runs under another experiment; see `Store.move`."""
     target = check_experiment_name(experiment_name)
-    uids = [run.uid for run in _runs_of(store, wanted)]
+    uids = [run.uid for run in store.runs_of(wanted)]
     store.moves.move(uids, target, author)
     refresh_store_json(store)
     return tuple(store.get(uid) for uid in uids)
@@ -109,12 +114,6 @@ def what_became_of(store: Store, name: str) -> RunNotFoundError | None:
                 hint=hint.format(shlex.quote(run.reference)),
             )
     return None
-
-
-def _runs_of(store: Store, wanted: str | Run | Iterable[str | Run]) -> tuple[Run, ...]:
-    names = [wanted] if isinstance(wanted, (str, Run)) else wanted
-    found = (one if isinstance(one, Run) else store.get(one) for one in names)
-    return tuple({run.uid: run for run in found}.values())
 
 
 def _dependents(store: Store, runs: Iterable[Run]) -> Iterator[Dependent]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from runstore.errors import UsageError
+from runstore.model import arguments
 from runstore.model.found_texts import ERROR, NOTES, OUTPUT, TRACEBACK, FoundTexts
 from runstore.model.needle import Needle
 from runstore.pages import Page
@@ -36,12 +37,12 @@ def found_texts(
     after: str | None,
 ) -> Page[FoundTexts]:
     """Return one page of runs whose texts hold something; see `Store.grep`."""
+    if not isinstance(text, str):  # what is looked for is not cleaned
+        raise arguments.refused(text, "text", "text", "out of memory")
     needle = Needle(text, is_regexp=regexp, ignores_case=ignore_case)
-    places = _places(fields)
-    if (lines is not None and lines < 1) or not 0 <= context <= CONTEXT_LIMIT:
-        raise UsageError(
-            f"A run has one line at least, and a line 0 to {CONTEXT_LIMIT:,} lines around it."
-        )
+    places = _places(arguments.texts(fields, "fields", OUTPUT))
+    lines = None if lines is None else arguments.count(lines, "lines", 1)
+    context = arguments.count(context, "context", 0, CONTEXT_LIMIT)
     checks: list[LineCheck] = []
 
     def check_of(texts: RunTexts) -> LineCheck:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runstore.errors import UsageError
+from runstore.model import arguments
 from runstore.model.groups import RunGroup
 from runstore.model.query import Field, Kind, Query, Room
 from runstore.model.status import Status
@@ -24,6 +25,7 @@ def group_runs(
 ) -> tuple[RunGroup, ...]:
     """Return runs in groups; see `Store.group`."""
     field = field_of_text(by)
+    metrics = arguments.texts(metrics, "metrics", "val/loss")
     query = query_of(store, where, experiment)
     settle(
         store, (*query.fields(), field, *(Field(Room.METRIC, one, Kind.NUMBER) for one in metrics))

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from runstore.errors import InvalidValueError, NotFoundError
+from runstore.model import arguments
 from runstore.model.nearest import hint_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def every(store: Store) -> dict[str, Direction]:
 
 def keep(store: Store, metric: str, direction: Direction) -> None:
     """Keep a direction; see `Store.set_direction`."""
+    metric = arguments.text(metric, "metric", "val/loss")
     if direction not in _DIRECTIONS:
         raise InvalidValueError(
             f"Expected 'min' or 'max' as the direction of {metric!r:.60}, got {direction!r:.60}."
@@ -35,7 +37,7 @@ def keep(store: Store, metric: str, direction: Direction) -> None:
 
 def forget(store: Store, metric: str) -> None:
     """Forget a direction; see `Store.remove_direction`."""
-    kept = every(store)
+    metric, kept = arguments.text(metric, "metric", "val/loss"), every(store)
     if metric not in kept:
         raise NotFoundError(
             f"No direction of {metric!r:.60} is kept.", hint=hint_of(metric, list(kept))

@@ -20,9 +20,10 @@ from runstore.active import ActiveRun, current_run
 from runstore.block_sync import refresh_store_json
 from runstore.capture.command import own_words
 from runstore.config import RUNS, find_store
-from runstore.errors import RunstoreError
+from runstore.errors import RunstoreError, UsageError
 from runstore.managed_run import watched_as
 from runstore.manager_store import ManagerStore
+from runstore.model import arguments
 from runstore.model.block import (
     INCOMPLETE,
     PAGE,
@@ -34,6 +35,7 @@ from runstore.model.block import (
 from runstore.model.parameter_sets import parameter_sets
 from runstore.model.params import ParameterSet
 from runstore.model.reference import TIMESTAMP_FORMAT, build_reference, folder_name
+from runstore.model.values import check_text
 from runstore.store import open_shared
 from runstore.user_warnings import warn
 
@@ -93,7 +95,8 @@ class ArtifactManager:
         self.experiment_run_number = 0
         self.run_timestamp = datetime.now().astimezone()
         self.store_full = store_full
-        self.notes = notes
+        self.notes = check_text(notes, "notes")
+        run_line = check_text(run_line, "run_line")
         self.run_line = shlex.join(own_words()) if run_line is None else run_line
         self.hostname = socket.gethostname()
         self.status = INCOMPLETE
@@ -101,8 +104,12 @@ class ArtifactManager:
         self.git_commit_hash = ""
         self.git_workdir_dirty: bool | None = None
         self.reproduction_line = ""
-        self.manager_cache_path = os.fspath(manager_cache_path or find_store())
-        self.runs_path = os.fspath(runs_path or os.path.join(self.manager_cache_path, RUNS))  # noqa: PTH118 - a relative path stays as it was given
+        folder = "" if manager_cache_path is None else manager_cache_path
+        self.manager_cache_path = arguments.path(folder, "manager_cache_path") or str(find_store())
+        folder = "" if runs_path is None else runs_path
+        self.runs_path = arguments.path(folder, "runs_path") or os.path.join(  # noqa: PTH118 - a relative path stays as it was given
+            self.manager_cache_path, RUNS
+        )
         self.run: ActiveRun | None = None
         self.run_info: Block | None = None
         # Experiments change the working directory; folders stay where they were meant.
@@ -124,6 +131,11 @@ class ArtifactManager:
             run: The run.
             runs_folder: Where folders of full stores are; None is `runs` in the store.
         """
+        if not isinstance(run, ActiveRun):
+            raise UsageError(
+                f"Expected run as a run that goes on here, got {run!r:.60}.",
+                hint="Pass what start_run returned.",
+            )
         record = run.record
         manager = cls.__new__(cls)
         ArtifactManager.__init__(
@@ -173,7 +185,7 @@ class ArtifactManager:
         """
         path = self.run_output_path
         if obj_name is not None:
-            path /= obj_name
+            path /= arguments.path(obj_name, "obj_name")
         (path if obj_name is None else path.parent).mkdir(parents=True, exist_ok=True)
         here = Path.cwd()
         return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -20,6 +20,7 @@ from runstore.errors import InvalidValueError
 from runstore.model.block import MIDDLE, PAGE, RECENT, Block, Dialect
 from runstore.model.params import ParameterSet
 from runstore.model.reference import TIMESTAMP_FORMAT, build_reference
+from runstore.model.run import Run
 
 # Set on a manager whose dialect would read differently once we have told it the dirty flag.
 _DIALECT_MARK = "_runstore_dialect"
@@ -60,9 +61,10 @@ def _first(manager: Any, *names: str, default: Any = None) -> Any:
 def experiment_of(manager: Any) -> Any:
     """Return the experiment's name as the manager has it; Curifactory's may be None."""
     name = getattr(manager, "experiment_name", _NOTHING)
-    if name is _NOTHING:
+    if name is _NOTHING or isinstance(manager, Run):
+        why = "has no experiment_name" if name is _NOTHING else "cannot be changed"
         raise InvalidValueError(
-            f"A {type(manager).__name__} has no experiment_name, so it is no manager of a run.",
+            f"A {type(manager).__name__} {why}, so it is not a manager of a run.",
             kept="No run was added.",
         )
     return name

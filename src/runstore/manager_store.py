@@ -26,8 +26,10 @@ from runstore.manager_block import (
     tell_commit,
     trees_said_by,
 )
+from runstore.model import arguments
 from runstore.model.block import NO_REPOSITORY, Block, block_from_run
 from runstore.model.reference import check_experiment_name, new_uid
+from runstore.model.values import clean_text
 from runstore.naming import current_author
 from runstore.storage.blocks import BlockRow, BlockTable, BlockWriter
 from runstore.storage.database import now_micros
@@ -51,7 +53,7 @@ class ManagerStore:
     """
 
     def __init__(self, manager_cache_path: str | os.PathLike[str]) -> None:
-        folder = os.fspath(manager_cache_path)
+        folder = arguments.path(manager_cache_path, "manager_cache_path")
         if not folder:
             raise UsageError(
                 "The folder of a ManagerStore cannot be empty.", hint="Name a folder."
@@ -134,7 +136,7 @@ class ManagerStore:
         """Return the reference of the run that had this one before it was moved."""
         if self._store is None or not isinstance(former, str):
             return None
-        found = self._store.database.runs_by_reference(former)
+        found = self._store.database.runs_by_reference(clean_text(former))
         return found[0].reference if found else None
 
     def get_experiment_runs(self, experiment_name: str) -> list[Block]:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from runstore.errors import AmbiguousReferenceError, NotFoundError, RunNotFoundError
+from runstore.errors import (
+    AmbiguousReferenceError,
+    NotFoundError,
+    RunNotFoundError,
+    UsageError,
+)
+from runstore.model import arguments
 from runstore.model import reference as names
 from runstore.model.run import Run
 from runstore.model.values import clean_text
@@ -14,6 +20,38 @@ from runstore.storage.database import Database
 from runstore.storage.lookups import Lookups
 
 _CANDIDATES_SHOWN = 10
+
+
+def run_name(run: object) -> str:
+    """Return the name or the uid by which a run is looked up.
+
+    Args:
+        run: A run, kept or executed here, or any name of one.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    name = run if isinstance(run, str) else getattr(run, "uid", None)
+    if not isinstance(name, str):
+        raise UsageError(
+            f"Expected a run or its name (such as 'mnist#7'), got {run!r:.60}.",
+            hint="List the runs with: runstore ls",
+        )
+    return clean_text(str.__str__(name))
+
+
+def each_of(wanted: object) -> tuple[object, ...]:
+    """Return runs or their names, of which one may stand alone.
+
+    Raises:
+        UsageError: It is neither a run, nor a name, nor several of them.
+    """
+    if isinstance(wanted, str) or isinstance(getattr(wanted, "uid", None), str):
+        return (wanted,)
+    if isinstance(wanted, bytes) or not isinstance(wanted, Iterable):
+        run_name(wanted)  # the error that names it
+        return ()
+    return tuple(wanted)
 
 
 def runs_named(database: Lookups, text: str) -> Sequence[Run]:
@@ -67,6 +105,7 @@ def check_experiment(database: Database, name: str, place: Path) -> None:
     Raises:
         NotFoundError: There is no such experiment; the nearest name is told.
     """
+    name = arguments.text(name, "experiment", "mnist")
     known = database.experiment_names()
     if name not in known:
         import difflib
@@ -76,6 +115,15 @@ def check_experiment(database: Database, name: str, place: Path) -> None:
             f"There is no experiment {name!r} in {place}.",
             hint=f"Did you mean {close[0]!r}?" if close else "",
         )
+
+
+def author_named(author: object) -> str:
+    """Return who makes an edit: the author who is named, else the user of this process.
+
+    Raises:
+        UsageError: The author is not a text.
+    """
+    return arguments.text_or_none(author, "author", "ada") or current_author()
 
 
 def current_author() -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from runstore.errors import UsageError
+from runstore.model import arguments
 from runstore.model.legible import duration_text, local_time
 from runstore.model.run import Run
 
@@ -161,6 +162,18 @@ def _cells(item: object) -> Sequence[str]:
     )
 
 
+PAGE_LIMIT = 1000
+
+
+def page_limit(limit: object) -> int | None:
+    """Return how many runs a page has at most; None for all.
+
+    Raises:
+        UsageError: It is not a number of 1 to 1000.
+    """
+    return None if limit is None else arguments.count(limit, "limit", 1, PAGE_LIMIT)
+
+
 BY_START, BY_NUMBER = "start", "number"
 
 
@@ -178,6 +191,11 @@ def read_cursor(after: str, order: str) -> tuple[Any, ...]:
     Raises:
         UsageError: The text is no cursor, or one of a page in another order.
     """
+    if not isinstance(after, str):
+        raise UsageError(
+            f"Expected after as the `next` of a page, got {after!r:.60}.",
+            hint="Pass page.next, or None to begin anew.",
+        )
     named, _, packed = after.partition(".")
     try:
         text = zlib.decompress(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))

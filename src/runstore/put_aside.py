@@ -205,7 +205,7 @@ class PutAside:
                 return False
             except (NotFoundError, OSError):  # of another store; or refused, as StoreError says
                 continue
-            except (AttributeError, KeyError, TypeError, ValueError):
+            except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
                 continue  # not as we write them: it stays where it is
         return True
 

@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runstore.active import ActiveRun
-from runstore.errors import NotFoundError, RunNotFoundError, StoreUnavailableError, UsageError
+from runstore.errors import NotFoundError, RunNotFoundError, StoreUnavailableError
+from runstore.model import arguments
 from runstore.model.metrics import FEWEST_SAMPLED, extremes
 from runstore.model.run import Run
+from runstore.naming import each_of
 from runstore.points_table import PointsTable, Stretch
 from runstore.reading_metrics import LOOKS, in_flight
 from runstore.storage.chunks import Columns, extend, taken_apart, unpack
@@ -39,8 +41,8 @@ def read_points_of(
     limit: int | None = None,
 ) -> PointsTable:
     """Return the points of many runs; see `Store.points`."""
-    if limit is not None and limit < FEWEST_SAMPLED:
-        raise UsageError(f"A sample has at least {FEWEST_SAMPLED} points, not {limit}.")
+    if limit is not None:
+        limit = arguments.count(limit, "limit", FEWEST_SAMPLED)
     chosen = _chosen(store, runs)
     known, stored = series_of_runs(store.database, list(chosen))
     for uid, run in chosen.items():
@@ -64,8 +66,9 @@ def _chosen(
     store: Store, runs: Iterable[Run | ActiveRun | str] | Run | ActiveRun | str
 ) -> dict[str, Run | ActiveRun]:
     """Return each run once, by uid, in the order asked for."""
-    many = [runs] if isinstance(runs, str | Run | ActiveRun) else runs
-    found = (store.get(one) if isinstance(one, str) else one for one in many)
+    found = (
+        one if isinstance(one, (Run, ActiveRun)) else store.run_of(one) for one in each_of(runs)
+    )
     return {run.uid: run for run in found}
 
 
@@ -114,7 +117,7 @@ class _Wanted:
     """
 
     def __init__(self, keys: str | Iterable[str] | None) -> None:
-        names = [keys] if isinstance(keys, str) else keys
+        names = None if keys is None else arguments.texts(keys, "keys", "val/*")
         self._patterns = None if names is None else {name: _pattern(name) for name in names}
         self._seen: dict[tuple[str, ...], bool] = {}
         self._found: set[str] = set()

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from runstore.errors import InvalidValueError, NotFoundError
+from runstore.model import arguments
 from runstore.model.query_fields import nearest
 from runstore.model.query_text import parse_query
 
@@ -25,7 +26,7 @@ def every(store: Store) -> dict[str, str]:
 
 def load(store: Store, name: str) -> str:
     """Return the filter of a name; see `Store.query`."""
-    kept = every(store)
+    name, kept = arguments.text(name, "name", "failed"), every(store)
     if name not in kept:
         near = nearest(name, list(kept))
         raise NotFoundError(
@@ -37,6 +38,8 @@ def load(store: Store, name: str) -> str:
 
 def save(store: Store, name: str, text: str) -> None:
     """Keep a filter; see `Store.save_query`."""
+    name = arguments.text(name, "name", "failed")
+    text = arguments.text(text, "text", "status = 'error'")
     if not _NAME.fullmatch(name):
         raise InvalidValueError(
             f"{name!r:.60} cannot be the name of a filter.",

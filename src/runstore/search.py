@@ -12,7 +12,7 @@ from runstore.model.query import All, Compare, Field, Op, Query, Room
 from runstore.model.query_fields import Word, field_of, keys_of
 from runstore.model.query_match import Value, tag_cell
 from runstore.naming import check_experiment
-from runstore.pages import Page, order_name, read_cursor, write_cursor
+from runstore.pages import Page, order_name, page_limit, read_cursor, write_cursor
 from runstore.storage.fact_index import cells
 from runstore.storage.filters import Condition
 from runstore.storage.finding import Finder, FoundPage
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from runstore.storage.text_conditions import TextConditions
     from runstore.store import Store
 
-PAGE_LIMIT = 1000
 # What evidence may change, and so has to be settled before it is asked for.
 _SETTLED = frozenset({"status", "ended_at", "duration"})
 
@@ -68,8 +67,7 @@ def found_runs(
         after: `next` of the page before.
         check_of: Makes one more condition, on texts.
     """
-    if limit is not None and not 1 <= limit <= PAGE_LIMIT:
-        raise UsageError(f"A page has 1 to {PAGE_LIMIT} runs, not {limit}.")
+    limit = page_limit(limit)
     finder = Finder(store.database)
     fields = query.fields()
     settle(store, fields)

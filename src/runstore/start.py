@@ -16,7 +16,7 @@ def start_run(
     experiment_name: str | None = None,
     *,
     store: str | os.PathLike[str] | Store | None = None,
-    resume: str | None = None,
+    resume: str | Run | ActiveRun | None = None,
     params: Any = None,
     notes: str | None = None,
     capture: bool = True,
@@ -69,7 +69,9 @@ def start_run(
 
 
 def attach_run(
-    run: str | None = None, *, store: str | os.PathLike[str] | Store | None = None
+    run: str | Run | ActiveRun | None = None,
+    *,
+    store: str | os.PathLike[str] | Store | None = None,
 ) -> ActiveRun:
     """Return a run that another process executes, to log to it from this process as well.
 

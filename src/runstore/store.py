@@ -33,14 +33,31 @@ from runstore.errors import (
     UsageError,
 )
 from runstore.evidence import Evidence
+from runstore.model import arguments
 from runstore.model import reference as names
 from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.once import once
 from runstore.model.run import Event, Experiment, Run
 from runstore.model.status import Status
 from runstore.model.values import check_text, clean_text
-from runstore.naming import check_experiment, current_author, runs_named, the_one
-from runstore.pages import BY_NUMBER, BY_START, Page, newest_place, write_cursor
+from runstore.naming import (
+    author_named,
+    check_experiment,
+    current_author,
+    each_of,
+    run_name,
+    runs_named,
+    the_one,
+)
+from runstore.pages import (
+    BY_NUMBER,
+    BY_START,
+    PAGE_LIMIT,
+    Page,
+    newest_place,
+    page_limit,
+    write_cursor,
+)
 from runstore.storage.database import (
     BEYOND_NEWEST,
     END_PATIENCE_S,
@@ -80,7 +97,7 @@ if TYPE_CHECKING:
     from runstore.storage.trash import Trash
 
 T = TypeVar("T")
-PAGE_LIMIT = 1000
+_EXIT_CODES = -(2**31), 2**32 - 1  # of any system
 TRASH_KEPT = timedelta(days=30)
 
 
@@ -250,6 +267,9 @@ class Store:
         name = names.check_experiment_name(experiment_name)
         sets = parameter_sets(params)
         notes = check_text(notes, "notes")
+        cli = check_text(cli, "cli")
+        parent_uid = self._parent_uid(parent)
+        _check_command(argv)
         facts, earlier, where = Facts(), None, None
         if capture:
             from runstore import capture as room
@@ -277,7 +297,7 @@ class Store:
                 names.TIMESTAMP_FORMAT, time.localtime(started_at // 1_000_000)
             ),
             parameter_sets=sets,
-            parent_uid=self._parent_uid(parent),
+            parent_uid=parent_uid,
             notes=notes,
             cli=command_line(cli, argv),
             full_store=full_store,
@@ -324,12 +344,12 @@ class Store:
     def _parent_uid(self, parent: str | ActiveRun | Run | None) -> str | None:
         if isinstance(parent, str):
             return self.get(parent).uid
-        surrounding = parent or current_run()
+        surrounding = current_run() if parent is None else parent
         if surrounding is not None:
-            return surrounding.uid
+            return run_name(surrounding)
         return clean_text(os.environ.get(PARENT_VARIABLE, "")) or None
 
-    def resume(self, name: str) -> ActiveRun:
+    def resume(self, name: str | Run | ActiveRun) -> ActiveRun:
         """Go on with a run that has ended: same number, same reference, running again.
 
         The code that it goes on with is kept beside that of its start; if it is other code, an
@@ -354,7 +374,7 @@ class Store:
         trace_resumption(self, run)
         return ActiveRun(self, self.get(run.uid))
 
-    def attach(self, name: str) -> ActiveRun:
+    def attach(self, name: str | Run | ActiveRun) -> ActiveRun:
         """Return a run that another process executes, so that this one can log to it as well.
 
         What is logged, saved and tagged here belongs to that run. Its end stays with the process
@@ -380,6 +400,7 @@ class Store:
         """
         from runstore.deleting import folders_named
 
+        reference = arguments.text(reference, "reference", "mnist_7_2026-11-23-T101500")
         run = self.database.runs_by_reference(reference)
         former = self.moves.former_references(run[0].uid) if len(run) == 1 else []
         there = folders_named(self, [reference, *former])
@@ -397,7 +418,7 @@ class Store:
 
     def finish(
         self,
-        name: str,
+        name: str | Run | ActiveRun,
         status: Status | str = Status.COMPLETE,
         *,
         error: str | None = None,
@@ -412,13 +433,14 @@ class Store:
         from runstore.endings import reported
 
         run = self.get(name)
+        code = None if exit_code is None else arguments.count(exit_code, "exit_code", *_EXIT_CODES)
         self.database.finish_run(
             run.uid,
             reported(status),
             ended_at=now_micros(),
-            error=None if error is None else clean_text(error),
-            traceback=None if traceback is None else clean_text(traceback),
-            exit_code=exit_code,
+            error=arguments.text_or_none(error, "error", "out of memory"),
+            traceback=arguments.text_or_none(traceback, "traceback", "Traceback …"),
+            exit_code=code,
         )
         return self._kept(run.uid)
 
@@ -504,7 +526,7 @@ class Store:
             The run as it is now.
         """
         run = self.get(name)
-        who = author or current_author()
+        who = author_named(author)
         if not isinstance(notes, _Unchanged):
             self.edits.set_notes([run.uid], check_text(notes, "notes"), who)
         if not isinstance(experiment_name, _Unchanged):
@@ -537,12 +559,10 @@ class Store:
 
         checked = {
             tag_key(key): None if value is None else tag_value(value)
-            for key, value in changes.items()
+            for key, value in arguments.mapping(changes, "changes", {"phase": "pilot"}).items()
         }
-        one = wanted if isinstance(wanted, str) else getattr(wanted, "uid", None)
-        names: Iterable[Any] = cast("Any", wanted) if one is None else [one]
-        runs = [self.get(name) for name in names]
-        self.edits.set_tags([run.uid for run in runs], checked, author or current_author())
+        runs = self.runs_of(wanted)
+        self.edits.set_tags([run.uid for run in runs], checked, author_named(author))
         return tuple(self._kept(run.uid) for run in runs)
 
     def tag_active(self, uid: str, changes: Mapping[str, str | None]) -> None:
@@ -572,7 +592,7 @@ class Store:
 
     def move(
         self,
-        wanted: str | Run | Iterable[str | Run],
+        wanted: str | Run | ActiveRun | Iterable[str | Run | ActiveRun],
         experiment_name: str,
         *,
         author: str | None = None,
@@ -596,7 +616,7 @@ class Store:
         """
         from runstore.deleting import moved
 
-        return moved(self, wanted, experiment_name, author or current_author())
+        return moved(self, wanted, experiment_name, author_named(author))
 
     def rename_experiment(
         self, old: str, new: str, *, merge: bool = False, author: str | None = None
@@ -622,7 +642,7 @@ class Store:
         """
         from runstore.deleting import renamed
 
-        return renamed(self, old, new, author or current_author(), is_merge=merge)
+        return renamed(self, old, new, author_named(author), is_merge=merge)
 
     # Deleting
 
@@ -635,7 +655,7 @@ class Store:
 
     def delete(
         self,
-        wanted: str | Run | Iterable[str | Run],
+        wanted: str | Run | ActiveRun | Iterable[str | Run | ActiveRun],
         *,
         dry: bool = False,
         force: bool = False,
@@ -661,11 +681,14 @@ class Store:
         """
         from runstore.deleting import delete
 
-        who = author or current_author()
+        who = author_named(author)
         return delete(self, wanted, author=who, is_dry=dry, is_forced=force)
 
     def restore(
-        self, wanted: str | Run | Iterable[str | Run], *, author: str | None = None
+        self,
+        wanted: str | Run | ActiveRun | Iterable[str | Run | ActiveRun],
+        *,
+        author: str | None = None,
     ) -> tuple[Run, ...]:
         """Take runs out of the trash, all at once; durable on return.
 
@@ -681,18 +704,23 @@ class Store:
         """
         from runstore.deleting import restore
 
-        return restore(self, wanted, author=author or current_author())
+        return restore(self, wanted, author=author_named(author))
 
-    def trash(self, *, limit: int = PAGE_LIMIT) -> tuple[Run, ...]:
-        """Return runs that were deleted and can be restored, the last deleted one first."""
-        return self._with_source(self.trash_table.newest(limit))
+    def trash(self, *, limit: int | None = PAGE_LIMIT) -> tuple[Run, ...]:
+        """Return runs that were deleted and can be restored, the last deleted one first.
 
-    def name_of(self, uid: str) -> str | None:
+        Args:
+            limit: Runs at most; None for all.
+        """
+        most = sys.maxsize if limit is None else arguments.count(limit, "limit", 1)
+        return self._with_source(self.trash_table.newest(most))
+
+    def name_of(self, uid: str | Run | ActiveRun) -> str | None:
         """Return the reference of a run, with what became of it; None for one never kept here.
 
         It is for people: `mnist_2_2026-11-23-T101500 (in the trash)`.
         """
-        return self.trash_table.name_of(uid)
+        return self.trash_table.name_of(run_name(uid))
 
     def collect_garbage(
         self,
@@ -746,7 +774,11 @@ class Store:
         return check(self, is_deep=deep)
 
     def undo(
-        self, name: str | None = None, *, author: str | None = None, dry: bool = False
+        self,
+        name: str | Run | ActiveRun | None = None,
+        *,
+        author: str | None = None,
+        dry: bool = False,
     ) -> tuple[Undone, ...]:
         """Take the last edit back: notes, tags, a move, a deletion; all that was done at once.
 
@@ -767,9 +799,9 @@ class Store:
         """
         from runstore.deleting import undone
 
-        return undone(self, name, author or current_author(), is_dry=dry)
+        return undone(self, name, author_named(author), is_dry=dry)
 
-    def events(self, name: str) -> tuple[Event, ...]:
+    def events(self, name: str | Run | ActiveRun) -> tuple[Event, ...]:
         """Return the edits of a run, oldest first."""
         return tuple(self.edits.events(self.get(name).uid))
 
@@ -786,7 +818,7 @@ class Store:
             RunNotFoundError: No run answers to it.
             AmbiguousReferenceError: Several do; the error lists them.
         """
-        name = _name_of(name)
+        name = run_name(name)
         found = self.evidence.settled(runs_named(self.database, name))
         if not found:
             from runstore.deleting import what_became_of
@@ -794,6 +826,15 @@ class Store:
             if error := what_became_of(self, name):
                 raise error
         return the_one(found, name, self.path).reading_from(self)
+
+    def run_of(self, run: object) -> Run:
+        """Return a run as it was read, or the one of a name; see `get`."""
+        return run if isinstance(run, Run) else self.get(cast("Any", run))
+
+    def runs_of(self, wanted: object) -> tuple[Run, ...]:
+        """Return each run once, of one or several runs or names of runs; see `get`."""
+        runs = [self.run_of(one) for one in each_of(wanted)]
+        return tuple({run.uid: run for run in runs}.values())
 
     def _with_source(self, runs: Sequence[Run]) -> tuple[Run, ...]:
         """Let runs that were built for this caller read their products from here."""
@@ -825,8 +866,9 @@ class Store:
             UsageError: The limit is out of range, or `after` is not from a page.
             NotFoundError: There is no such experiment.
         """
-        if limit is not None and not 1 <= limit <= PAGE_LIMIT:
-            raise UsageError(f"A page has 1 to {PAGE_LIMIT} runs, not {limit}.")
+        limit = page_limit(limit)
+        if experiment_name is not None:
+            experiment_name = arguments.text(experiment_name, "experiment_name", "mnist")
         order = BY_START if experiment_name is None else BY_NUMBER
         before = BEYOND_NEWEST if after is None else newest_place(after, order)
         one_more = BEYOND_NEWEST[0] if limit is None else limit + 1
@@ -957,7 +999,7 @@ class Store:
 
     def compare(
         self,
-        *runs: str | Run,
+        *runs: str | Run | ActiveRun | Iterable[str | Run | ActiveRun],
         sections: Sequence[str] | None = None,
         everything: bool = False,
         metrics: Sequence[str] = (),
@@ -965,7 +1007,7 @@ class Store:
         """Return what differs between runs; see `runstore.comparing.comparison`.
 
         Args:
-            runs: Any names of runs, or runs; two or more.
+            runs: Any names of runs, or runs; two or more, or one list or page of them.
             sections: Such as `params`, `code`, `packages`, `metrics`; None for all.
             everything: Whether to return what is the same as well.
             metrics: Of the metrics only these, also where they are the same; empty for all.
@@ -979,7 +1021,9 @@ class Store:
 
         return compare_runs(self, runs, sections=sections, everything=everything, metrics=metrics)
 
-    def explain(self, a: str | Run, b: str | Run, metric: str | None = None) -> Explanation:
+    def explain(
+        self, a: str | Run | ActiveRun, b: str | Run | ActiveRun, metric: str | None = None
+    ) -> Explanation:
         """Return why two runs may have different results, the likeliest cause first.
 
         git is asked for the code of both.
@@ -1017,12 +1061,13 @@ class Store:
         from runstore.model.parameter_sets import parameter_sets
 
         name = names.check_experiment_name(experiment_name)
+        _check_command(argv)
         where = room.Surroundings.here(argv=argv, store=self.path)
         facts = room.quick_facts(where, argv=argv)
         sets = parameter_sets(params)
         return look_up(self, name, sets, facts, exactly=argv is not None, where=where)
 
-    def similar(self, name: str | Run, *, limit: int = 5) -> tuple[Similar, ...]:
+    def similar(self, name: str | Run | ActiveRun, *, limit: int = 5) -> tuple[Similar, ...]:
         """Return the runs of the same experiment that are nearest to a run, nearest first.
 
         Near is whose parameters differ in few values. The newest 100 runs of the experiment are
@@ -1038,7 +1083,7 @@ class Store:
         """
         from runstore.already_ran.lookup import similar
 
-        return similar(self, self.get(name) if isinstance(name, str) else name, limit)
+        return similar(self, self.run_of(name), arguments.count(limit, "limit", 1, 100))
 
     def save_query(self, name: str, text: str) -> None:
         """Keep a filter under a name; one of that name is replaced.
@@ -1113,9 +1158,9 @@ class Store:
 
     def has_experiment(self, name: str) -> bool:
         """Tell whether there are runs of an experiment, without counting them."""
-        return self.database.has_experiment(name)
+        return self.database.has_experiment(arguments.text(name, "name", "mnist"))
 
-    def children(self, name: str) -> tuple[Run, ...]:
+    def children(self, name: str | Run | ActiveRun) -> tuple[Run, ...]:
         """Return the runs that were started inside this one, oldest first."""
         children = self.database.children(self.get(name).uid)
         return self._with_source(self.evidence.settled(children))
@@ -1129,13 +1174,15 @@ class Store:
 
         return MetricTable(self.database)
 
-    def metrics_of(self, run: Run) -> tuple[MetricSummary, ...]:
+    def metrics_of(self, run: str | Run | ActiveRun) -> tuple[MetricSummary, ...]:
         """Return a summary of each series of a run, without touching its points."""
         from runstore.reading_metrics import summaries
 
-        return summaries(self.metrics_table, self.spool, run)
+        return summaries(self.metrics_table, self.spool, self.run_of(run))
 
-    def series_of(self, run: Run, key: str, set_name: str | None = None) -> Series:
+    def series_of(
+        self, run: str | Run | ActiveRun, key: str, set_name: str | None = None
+    ) -> Series:
         """Return the points of one metric of a run, up to what it logged last.
 
         Raises:
@@ -1143,7 +1190,8 @@ class Store:
         """
         from runstore.reading_metrics import series
 
-        return series(self.metrics_table, self.spool, run, key, set_name)
+        key = arguments.text(key, "key", "val/loss")
+        return series(self.metrics_table, self.spool, self.run_of(run), key, set_name)
 
     def refresh_metrics(self) -> None:
         """Take in what live runs logged, so that filters and tables are a second old at most."""
@@ -1160,7 +1208,7 @@ class Store:
         from runstore.storage.finding import Finder
 
         self.refresh_metrics()
-        return Finder(self.database).last_values([run.uid for run in runs])
+        return Finder(self.database).last_values([run.uid for run in self.runs_of(runs)])
 
     def points(
         self,
@@ -1195,58 +1243,66 @@ class Store:
 
         return Artifacts(self)
 
-    def artifacts_of(self, run: Run) -> dict[str, Artifact]:
+    def artifacts_of(self, run: str | Run | ActiveRun) -> dict[str, Artifact]:
         """Return the artifacts of a run by path."""
-        return self.artifacts.of_run(run)
+        return self.artifacts.of_run(self.run_of(run))
 
-    def inputs_of(self, run: Run) -> tuple[Input, ...]:
+    def inputs_of(self, run: str | Run | ActiveRun) -> tuple[Input, ...]:
         """Return what a run said it read."""
-        return self.artifacts.table.inputs_of(run.uid)
+        return self.artifacts.table.inputs_of(self.run_of(run).uid)
 
-    def readers_of(self, name: str) -> tuple[Run, ...]:
+    def readers_of(self, name: str | Run | ActiveRun) -> tuple[Run, ...]:
         """Return the runs that read what this one saved, oldest first."""
         uids = self.artifacts.table.readers_of(self.get(name).uid)
         found = [self.database.run_by_uid(uid) for uid in uids]
         return self._with_source(self.evidence.settled([run for run in found if run]))
 
-    def open_artifact(self, run: Run, path: str, mode: str, encoding: str | None) -> IO[Any]:
+    def open_artifact(
+        self,
+        run: str | Run | ActiveRun,
+        path: str | Artifact | os.PathLike[str],
+        mode: str,
+        encoding: str | None,
+    ) -> IO[Any]:
         """Open the contents of an artifact; see `Run.open`."""
-        return self.artifacts.open(run, path, mode, encoding)
+        return self.artifacts.open(self.run_of(run), path, mode, encoding)
 
     def download(
-        self, run: Run, path: str | None, to: str | os.PathLike[str], *, link: bool
+        self,
+        run: str | Run | ActiveRun,
+        path: str | Artifact | os.PathLike[str] | None,
+        to: str | os.PathLike[str],
+        *,
+        link: bool,
     ) -> tuple[Path, ...]:
         """Write artifacts into a folder; see `Run.download`."""
-        return self.artifacts.download(run, path, to, link=link)
+        return self.artifacts.download(self.run_of(run), path, to, link=link)
 
-    def output_of(self, run: Run) -> Iterator[OutputLine]:
+    def output_of(self, run: str | Run | ActiveRun) -> Iterator[OutputLine]:
         """Yield what a run printed, as far as it was kept."""
         from runstore.output import lines_of
 
-        return lines_of(self, run)
+        return lines_of(self, self.run_of(run))
 
-    def document(self, name: str, document: str) -> str | None:
+    def document(self, name: str | Run | ActiveRun, document: str) -> str | None:
         """Return a captured text of a run: `patch`, `packages`, `untracked`; None without it."""
+        document = arguments.text(document, "document", "patch")
         return self.database.document(self.get(name).uid, document)
 
-    def documents(self, name: str) -> tuple[str, ...]:
+    def documents(self, name: str | Run | ActiveRun) -> tuple[str, ...]:
         """Return the names of a run's captured texts."""
         return tuple(self.database.document_names(self.get(name).uid))
 
     def complete(self, prefix: str, *, limit: int = 50) -> tuple[str, ...]:
         """Return references that begin so, recent ones first: what a shell offers."""
-        return tuple(self.database.references_with_prefix(prefix, limit))
+        begun = arguments.text(prefix, "prefix", "mnist_7")
+        most = arguments.count(limit, "limit", 1, PAGE_LIMIT)
+        return tuple(self.database.references_with_prefix(begun, most))
 
 
-def _name_of(run: object) -> str:
-    """Return the name or the uid by which a run is looked up."""
-    name = run if isinstance(run, str) else getattr(run, "uid", None)
-    if not isinstance(name, str):
-        raise UsageError(
-            f"Expected a run or its name (such as 'mnist#7'), got {run!r:.60}.",
-            hint="List the runs with: runstore ls",
-        )
-    return name
+def _check_command(argv: object) -> None:
+    if argv is not None and not isinstance(argv, Iterable):
+        raise arguments.refused(argv, "argv", "a list of texts", ["python", "train.py"])
 
 
 _shared: dict[Path, Store] = {}

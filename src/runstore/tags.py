@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from runstore.model import arguments
 from runstore.model.tags import tag_key, tag_value
 
 if TYPE_CHECKING:
@@ -52,7 +53,12 @@ class Tags(MutableMapping[str, str]):
 
     def update(self, *changes: Any, **more: Any) -> None:
         """Set several tags at once, which `undo` takes back at once."""
-        values = dict(*changes, **more)
+        try:
+            values = dict(*changes, **more)
+        except (TypeError, ValueError):
+            raise arguments.refused(
+                changes[0], "changes", "a mapping", {"phase": "pilot"}
+            ) from None
         self._change({tag_key(key): tag_value(value) for key, value in values.items()})
 
     def _change(self, changes: Mapping[str, str | None]) -> None:

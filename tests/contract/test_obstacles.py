@@ -264,3 +264,17 @@ def test_everything_saved_before_a_kill_is_there(location, campaign_rounds):
             printed = [line.text for line in run.output]
             assert printed[:acknowledged] == [f"line {n}" for n in range(acknowledged)]
     assert list((location / "spool").iterdir()) == []
+
+
+def test_a_kept_record_with_an_impossible_number_stays_where_it_is(tmp_path):
+    with Store.open(tmp_path) as store:
+        run = store.start("e", capture=False)
+        body = {"name": "data", "digest": None, "size_bytes": 2**70, "modified_at": None}
+        more = {"location": "/data", "source_uid": None, "used_at": 0}
+        kept = store.spool.keep(run.uid, "input", {**body, **more})
+        run.finish()
+
+    with Store.open(tmp_path) as again:
+        assert again.get("e#1").status == "complete"
+        assert again.start("e", capture=False).run_number == 2
+    assert kept.exists()

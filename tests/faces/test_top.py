@@ -68,7 +68,7 @@ async def shown(store, *, size=(120, 40), **more):
     """Show a store as the command does, with a connection of its own; wait for its first rows."""
     app = TopApp(Store.open(store.path), **{"refresh_s": 0.1, **more})
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: re.search(r"\d runs,|A page", screen(app)))
+        await until(pilot, lambda: re.search(r"\d runs,|Expected limit", screen(app)))
         yield app, pilot
     app.close()
 
@@ -403,7 +403,7 @@ def test_what_makes_no_sense_is_told_beneath_the_filter(store):
         async with shown(store, limit=5000) as (app, pilot):  # more than a page may have
             line = app.screen.query_one(FilterLine)
             await until(pilot, lambda: line.problem)
-            assert "A page has 1 to 1000 runs" in screen(app)
+            assert "Expected limit as a whole number, 1 to 1000" in screen(app)
             await pilot.press("enter")
             assert line.is_open
 

@@ -10,6 +10,7 @@ from runstore import background
 from runstore.comparing.describing import describe
 from runstore.errors import NotFoundError, UsageError
 from runstore.extras import library
+from runstore.model import arguments
 from runstore.model.difference_texts import texts_of
 from runstore.model.differences import (
     MISSING,
@@ -24,6 +25,7 @@ from runstore.model.differences import (
 from runstore.model.html import html_table
 from runstore.model.nearest import hint_of
 from runstore.model.short_names import short_names
+from runstore.naming import each_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -113,7 +115,7 @@ def _is_of_one_type(values: Sequence[Any]) -> bool:
 
 def compare_runs(
     store: Store,
-    names: Sequence[str | Run],
+    names: Sequence[Any],
     *,
     sections: Collection[str] | None = None,
     everything: bool = False,
@@ -135,10 +137,13 @@ def compare_runs(
         RunNotFoundError: There is no such run.
     """
     sections = SECTIONS if sections is None else check_sections(sections)
+    metrics = arguments.texts(metrics, "metrics", "val/loss")
+    if len(names) == 1:
+        names = tuple(each_of(names[0]))  # a page of runs, a list
     if len(names) < 2:  # noqa: PLR2004 - a comparison
         raise UsageError("A comparison takes two runs or more.")
     background.wait_until_done()  # facts about a run of this process may be on their way
-    runs = tuple(store.get(one) if isinstance(one, str) else one for one in names)
+    runs = tuple(map(store.run_of, names))
     described = describe(store, runs, sections=sections, everything=everything or bool(metrics))
     found = differences(described, sections=sections, everything=True)
     if metrics:
@@ -162,7 +167,7 @@ def check_sections(names: Iterable[str]) -> tuple[str, ...]:
     Raises:
         UsageError: There is no such section; the nearest one is told.
     """
-    wanted = tuple(dict.fromkeys(names))
+    wanted = tuple(dict.fromkeys(arguments.texts(names, "sections", "params")))
     for name in wanted:
         if name not in SECTIONS:
             hint = hint_of(name, SECTIONS, who="There are")

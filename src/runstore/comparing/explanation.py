@@ -14,6 +14,7 @@ from runstore.comparing.describing import describe
 from runstore.comparing.precedents import precedents
 from runstore.comparing.programs import Programs
 from runstore.errors import NotFoundError
+from runstore.model import arguments
 from runstore.model.causes import Cause, Setting
 from runstore.model.code_changes import CodeChanges
 from runstore.model.difference_texts import Change, change_between, texts_of
@@ -25,6 +26,7 @@ from runstore.model.nearest import hint_of, listed
 from runstore.model.short_names import short_names
 
 if TYPE_CHECKING:
+    from runstore.active import ActiveRun
     from runstore.model.metrics import Series
     from runstore.model.run import Run
     from runstore.store import Store
@@ -93,8 +95,8 @@ def _both_texts(one: Difference) -> tuple[str, ...]:
 
 def explain(
     store: Store,
-    a: str | Run,
-    b: str | Run,
+    a: str | Run | ActiveRun,
+    b: str | Run | ActiveRun,
     metric: str | None = None,
     *,
     with_code: bool = True,
@@ -115,7 +117,8 @@ def explain(
         RunNotFoundError: There is no such run.
     """
     background.wait_until_done()  # facts about a run of this process may be on their way
-    first, second = (store.get(one) if isinstance(one, str) else one for one in (a, b))
+    metric = arguments.text_or_none(metric, "metric", "val/loss")
+    first, second = store.run_of(a), store.run_of(b)
     runs = (first, second)
     described = describe(store, runs, sections=_RANKED)
     found = differences(described, sections=_RANKED)

@@ -82,11 +82,18 @@ class RunSource(Protocol):
     def inputs_of(self, run: Run) -> tuple[Input, ...]:
         """Return what it read."""
 
-    def open_artifact(self, run: Run, path: str, mode: str, encoding: str | None) -> IO[Any]:
+    def open_artifact(
+        self, run: Run, path: str | Artifact | PathLike[str], mode: str, encoding: str | None
+    ) -> IO[Any]:
         """Open the contents of an artifact."""
 
     def download(
-        self, run: Run, path: str | None, to: str | PathLike[str], *, link: bool
+        self,
+        run: Run,
+        path: str | Artifact | PathLike[str] | None,
+        to: str | PathLike[str],
+        *,
+        link: bool,
     ) -> tuple[Path, ...]:
         """Write artifacts to a folder."""
 
@@ -212,13 +219,19 @@ class Run:
         """The lines it printed, as far as they were kept, in the order of their printing."""
         return self._source.output_of(self)
 
-    def open(self, path: str, mode: str = "rb", *, encoding: str | None = None) -> IO[Any]:
+    def open(
+        self,
+        path: str | Artifact | PathLike[str],
+        mode: str = "rb",
+        *,
+        encoding: str | None = None,
+    ) -> IO[Any]:
         """Open an artifact for reading, once its contents are found unchanged.
 
         Inside another run this is noted there as an input.
 
         Args:
-            path: The artifact's path.
+            path: The artifact, or its path.
             mode: `rb` for bytes, `r` for text.
             encoding: Of text; UTF-8 by default.
 
@@ -228,20 +241,24 @@ class Run:
         """
         return self._source.open_artifact(self, path, mode, encoding)
 
-    def read_bytes(self, path: str) -> bytes:
+    def read_bytes(self, path: str | Artifact | PathLike[str]) -> bytes:
         """Return the contents of an artifact, once they are found unchanged; see `open`."""
         with self.open(path) as file:
             return bytes(file.read())
 
     def download(
-        self, path: str | None = None, to: str | PathLike[str] = ".", *, link: bool = False
+        self,
+        path: str | Artifact | PathLike[str] | None = None,
+        to: str | PathLike[str] = ".",
+        *,
+        link: bool = False,
     ) -> tuple[Path, ...]:
         """Write artifacts into a folder, each whole or not at all, over files of that name.
 
         Inside another run this is noted there as an input.
 
         Args:
-            path: An artifact or a folder of them; None for all.
+            path: An artifact, its path, or a folder of them; None for all.
             to: The folder to write to; made when missing.
             link: Share the store's own files where the disk allows it, which are read-only.
 

@@ -30,10 +30,14 @@ def tag_value(value: object) -> str:
     Raises:
         InvalidValueError: It is none of these, or too long.
     """
+    if getattr(value, "shape", None) == () and callable(item := getattr(value, "item", None)):
+        value = item()  # a scalar of numpy, torch and the like
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return repr(value)
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float):
+        return float.__repr__(value)
     if not isinstance(value, str):
         raise _refused(value, f"a value is text or a number, not {type(value).__name__}")
     if len(value) > VALUE_LIMIT_CHARACTERS:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runstore.kept_directions import kept_for
+from runstore.model import arguments
 from runstore.model.html import html_paragraphs, html_table
 from runstore.model.metric_directions import Direction
 from runstore.model.repeats import Group
@@ -206,6 +207,8 @@ def best(
         MissingExtraError: SciPy is not installed.
     """
     check_level(level)
+    if direction not in {None, "min", "max"}:
+        raise arguments.refused(direction, "direction", "'min' or 'max'", "max")
     runs = list(runs)
     found, keys, groups, left_out = read_values(runs, metric, over, by_code=by_code)
     return Ranking(

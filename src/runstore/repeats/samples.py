@@ -162,7 +162,7 @@ def _skew(samples: Sequence[tuple[Sequence[float], int]], error: float) -> float
     found = 0.0
     for values, sign in samples:
         n = len(values)
-        mean = math.fsum(values) / n
+        mean = math.fsum(one / n for one in values)  # a sum may be too large where a mean is not
         if n < _LEAST_FOR_SKEW or not math.isfinite(mean):
             continue
         cubes = math.fsum(((one - mean) / error) ** 3 for one in values)

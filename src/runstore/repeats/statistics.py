@@ -9,8 +9,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Any
 
 from runstore.errors import UsageError
+from runstore.model import arguments
 from runstore.repeats.samples import (
     PAIR,
     Interval,
@@ -84,12 +86,14 @@ class Difference:
     remark: str = ""
 
 
-def check_level(level: float) -> float:
+def check_level(level: Any) -> Any:
     """Return a level that intervals may have.
 
     Raises:
         UsageError: It is not between 0.5 and 0.999.
     """
+    if isinstance(level, bool) or not isinstance(level, (int, float)):
+        raise arguments.refused(level, "level", "a number", 0.95)
     if not LOWEST_LEVEL <= level <= HIGHEST_LEVEL:
         raise UsageError(
             f"The level {level:g} is not between {LOWEST_LEVEL} and {HIGHEST_LEVEL}.",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from runstore.errors import NotFoundError, UsageError
+from runstore.model import arguments
 from runstore.model.metric_directions import Direction, direction_of
 from runstore.model.metrics import MetricSummary
 from runstore.model.nearest import hint_of
@@ -68,6 +69,8 @@ def read_values(
         NotFoundError: No run is complete, or none has the metric.
         UsageError: No run has a key of `over`.
     """
+    text = arguments.text(text, "metric", "val/acc")
+    over = None if over is None else arguments.texts(over, "over", "seed")
     repeats = group_repeats(runs, over=over, by_code=by_code)
     if not repeats.groups:
         raise NotFoundError(

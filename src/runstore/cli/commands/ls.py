@@ -15,8 +15,8 @@ from runstore.cli.words import filter_text, is_filter, tell_hints
 from runstore.errors import UsageError
 from runstore.model.legible import local_time
 from runstore.model.run import Run
-from runstore.pages import Page
-from runstore.store import PAGE_LIMIT, Store
+from runstore.pages import PAGE_LIMIT, Page
+from runstore.store import Store
 
 _COLUMNS = (
     output.Column("run", narrowest=26, rank=0, keeps_end=True),

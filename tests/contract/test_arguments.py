@@ -1,0 +1,274 @@
+"""Arguments of public methods: what looks right works, anything else is refused by name."""
+
+import logging
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runstore import ArtifactManager, ManagerStore, start_run
+from runstore.errors import RunNotFoundError, RunstoreError, UsageError
+from runstore.store import Store
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    with Store.open(tmp_path_factory.mktemp("store")) as store:
+        for rate in (0.1, 0.2):
+            with store.start("e", params={"lr": rate}, capture=False) as run:
+                run.log(loss=rate)
+                run.save("plots/a.txt", b"one\n")
+        yield store
+
+
+@pytest.fixture
+def live(store):
+    with store.start("live", capture=False) as run:
+        yield run
+
+
+RUN_READERS = {
+    "get": lambda store, run: store.get(run).uid,
+    "edit": lambda store, run: store.edit(run, notes="new").uid,
+    "tag": lambda store, run: store.tag(run, {"a": 1})[0].uid,
+    "move": lambda store, run: store.move(run, "e")[0].uid,
+    "delete": lambda store, run: store.delete(run, dry=True).runs[0].uid,
+    "undo": lambda store, run: store.undo(run, dry=True)[0].uid,
+    "name_of": lambda store, run: store.name_of(store.get(run)) and store.get(run).uid,
+    "points": lambda store, run: len(store.points(run)) and store.get(run).uid,
+    "compare": lambda store, run: store.compare(run, "e#1").runs[0].uid,
+    "compare a list": lambda store, run: store.compare([run, "e#1"]).runs[0].uid,
+    "explain": lambda store, run: store.explain(run, "e#1").runs[0].uid,
+    "similar": lambda store, run: store.similar(run) and store.get(run).uid,
+    "last_values": lambda store, run: next(iter(store.last_values(run))),
+    "artifacts_of": lambda store, run: store.artifacts_of(run)["plots/a.txt"].run_uid,
+    "metrics_of": lambda store, run: len(store.metrics_of(run)) and store.get(run).uid,
+    "children": lambda store, run: store.children(run) == () and store.get(run).uid,
+    "documents": lambda store, run: store.documents(run) == () and store.get(run).uid,
+}
+
+
+@pytest.mark.parametrize("method", RUN_READERS)
+def test_a_run_is_passed_as_it_is_or_by_any_of_its_names(store, method):
+    call = RUN_READERS[method]
+    with store.start("e", params={"lr": 0.3}, capture=False) as active:
+        active.log(loss=0.3)
+        active.save("plots/a.txt", b"two\n")
+        active.tags["phase"] = "pilot"
+    if method == "last_values":
+        store.refresh_metrics()
+
+    for run in (active, active.record, active.uid, active.reference, np.str_(active.uid)):
+        assert call(store, run) == active.uid
+
+
+@pytest.mark.parametrize("several", [list, tuple, set, iter, lambda runs: (one for one in runs)])
+def test_several_runs_are_any_iterable(store, several):
+    runs = [store.get("e#1"), store.get("e#2").reference]
+
+    assert len(store.tag(several(runs), {"b": 2})) == 2
+    assert len(store.delete(several(runs), dry=True).runs) == 2
+    assert len(store.compare(several(runs)).runs) == 2
+
+
+def test_a_page_of_runs_is_several_runs(store):
+    page = store.find("params.lr < 0.25", limit=2)
+
+    assert store.compare(page).runs == page.items
+    assert [run.uid for run in store.tag(page, {"c": 3})] == [run.uid for run in page]
+
+
+def test_a_deleted_run_is_restored_by_the_run_itself(store):
+    with store.start("gone", capture=False) as active:
+        pass
+    store.delete(active)
+
+    assert store.restore(active)[0].uid == active.uid
+    store.delete(active.record)
+    assert store.undo(active, dry=True)[0].uid == active.uid
+
+
+def test_numbers_of_numpy_are_numbers(store, live):
+    one = np.int64(1)
+
+    assert len(store.list(limit=one)) == len(store.find(limit=one)) == 1
+    assert len(store.grep("nothing", lines=one, context=one, limit=one)) == 0
+    live.tags["epoch"] = np.int64(3)
+    live.tags["lr"] = np.float64(0.5)
+    live.tags["best"] = np.bool_(True)
+    assert dict(live.record.tags) == {"epoch": "3", "lr": "0.5", "best": "true"}
+    store.finish(store.start("np", capture=False), "error", exit_code=np.int32(7))
+    assert store.get("np#1").exit_code == 7
+
+
+def test_an_artifact_is_named_by_itself_or_a_path(store, tmp_path):
+    run, other = store.get("e#1"), store.get("e#2")
+    kept = run.artifacts["plots/a.txt"]
+
+    assert run.read_bytes(kept) == run.read_bytes(Path("plots/a.txt")) == b"one\n"
+    assert len(run.download(kept, tmp_path)) == len(run.download(Path("plots"), tmp_path)) == 1
+    with pytest.raises(UsageError, match="not of e_2_"):
+        other.read_bytes(kept)
+
+
+def test_a_level_of_logging_has_a_name(live):
+    live.attach_logging("runstore.tried", level="warning")
+    logging.getLogger("runstore.tried").info("left out")
+    logging.getLogger("runstore.tried").warning("kept")
+    live.finish()
+
+    assert [line.text for line in live.record.output] == ["WARNING runstore.tried: kept"]
+
+
+NO_NAME = "Expected a run or its name"
+REFUSED = {
+    "get a number": (lambda store: store.get(7), NO_NAME),
+    "get a path": (lambda store: store.get(Path("e")), NO_NAME),
+    "edit a list": (lambda store: store.edit(["e#1"], notes="x"), NO_NAME),
+    "delete nothing": (lambda store: store.delete(None), NO_NAME),
+    "delete a number": (lambda store: store.delete(7), NO_NAME),
+    "delete bytes": (lambda store: store.delete(b"e#1"), NO_NAME),
+    "delete numbers": (lambda store: store.delete([1, 2]), NO_NAME),
+    "restore nothing": (lambda store: store.restore(None), NO_NAME),
+    "tag nothing": (lambda store: store.tag(None, {"a": 1}), NO_NAME),
+    "undo a number": (lambda store: store.undo(7), NO_NAME),
+    "points of nothing": (lambda store: store.points(None), NO_NAME),
+    "compare nothing": (lambda store: store.compare("e#1", None), NO_NAME),
+    "explain nothing": (lambda store: store.explain("e#1", None), NO_NAME),
+    "similar to nothing": (lambda store: store.similar(None), NO_NAME),
+    "artifacts of nothing": (lambda store: store.artifacts_of(None), NO_NAME),
+    "parent": (lambda store: store.start("p", parent=7, capture=False), NO_NAME),
+    "no parent": (lambda store: store.start("p", parent=[], capture=False), NO_NAME),
+    "cli": (lambda store: store.start("p", cli=["a"], capture=False), "cli"),
+    "argv": (lambda store: store.start("p", argv=7), "argv"),
+    "earlier": (lambda store: store.earlier("e", argv=7), "argv"),
+    "tag by a text": (lambda store: store.tag("e#1", "best"), "changes"),
+    "author": (lambda store: store.edit("e#1", notes="x", author=7), "author"),
+    "author of undo": (lambda store: store.undo(author=7), "author"),
+    "error": (lambda store: store.finish("e#1", "error", error=ValueError("x")), "error"),
+    "exit code": (lambda store: store.finish("e#1", "error", exit_code="1"), "exit_code"),
+    "list a run": (lambda store: store.list(store.get("e#1")), "experiment_name"),
+    "list of text": (lambda store: store.list(limit="all"), "limit"),
+    "list of none": (lambda store: store.list(limit=0), "limit"),
+    "list of true": (lambda store: store.list(limit=True), "limit"),
+    "list of a part": (lambda store: store.list(limit=1.0), "limit"),
+    "list after a page": (lambda store: store.list(after=store.list()), "page.next"),
+    "find a path": (lambda store: store.find(Path("e")), "Expected a filter"),
+    "find experiment": (lambda store: store.find(experiment=["e"]), "experiment"),
+    "find of all": (lambda store: store.find(limit="all"), "limit"),
+    "trash": (lambda store: store.trash(limit=0), "limit"),
+    "group metrics": (lambda store: store.group("status", metrics=None), "metrics"),
+    "grep": (lambda store: store.grep(None), "text"),
+    "grep fields": (lambda store: store.grep("a", fields=None), "fields"),
+    "grep lines": (lambda store: store.grep("a", lines="all"), "lines"),
+    "grep context": (lambda store: store.grep("a", context=None), "context"),
+    "sections": (lambda store: store.compare("e#1", "e#2", sections=7), "sections"),
+    "metrics": (lambda store: store.compare("e#1", "e#2", metrics=7), "metrics"),
+    "metric": (lambda store: store.explain("e#1", "e#2", ["loss"]), "metric"),
+    "similar": (lambda store: store.similar("e#1", limit=0), "limit"),
+    "keys": (lambda store: store.points("e#1", 7), "keys"),
+    "sample": (lambda store: store.points("e#1", limit="all"), "limit"),
+    "query": (lambda store: store.save_query(None, "status = 'error'"), "name"),
+    "query text": (lambda store: store.save_query("n", None), "text"),
+    "no query": (lambda store: store.query(["n"]), "name"),
+    "direction": (lambda store: store.set_direction(["loss"], "min"), "metric"),
+    "has": (lambda store: store.has_experiment(None), "name"),
+    "document": (lambda store: store.document("e#1", None), "document"),
+    "complete": (lambda store: store.complete(None), "prefix"),
+    "best": (lambda store: store.list().best(None), "metric"),
+    "best over": (lambda store: store.list().best("loss", over=7), "over"),
+    "best direction": (lambda store: store.list().best("loss", direction="up"), "direction"),
+    "best level": (lambda store: store.list().best("loss", level="95"), "level"),
+    "open": (lambda store: store.get("e#1").open(None), "path"),
+    "mode": (lambda store: store.get("e#1").open("plots/a.txt", None), "mode"),
+    "download": (lambda store: store.get("e#1").download(to=None), "to"),
+    "store": (lambda _: Store.open(7), "store"),
+    "start_run": (lambda _: start_run("e", store=["a"]), "store"),
+    "ManagerStore": (lambda _: ManagerStore(None), "manager_cache_path"),
+    "manager": (lambda _: ArtifactManager("e", manager_cache_path=7), "manager_cache_path"),
+    "manager runs": (lambda _: ArtifactManager("e", runs_path=7), "runs_path"),
+    "manager notes": (lambda _: ArtifactManager("e", notes=7), "notes"),
+    "manager of": (lambda store: ArtifactManager.of_run(store.get("e#1")), "start_run"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_does_not_fit_is_refused_by_name(store, what):
+    call, said = REFUSED[what]
+    before = [(run.reference, run.notes, run.status) for run in store.list(limit=None)]
+
+    with pytest.raises(UsageError, match=said):
+        call(store)
+
+    assert [(run.reference, run.notes, run.status) for run in store.list(limit=None)] == before
+
+
+LIVE_REFUSED = {
+    "media type": (lambda run: run.save("a", b"1", media_type=7), "media_type"),
+    "source": (lambda run: run.use(None), "source"),
+    "name": (lambda run: run.use(__file__, 7), "name"),
+    "digest": (lambda run: run.use(__file__, digest=7), "digest"),
+    "tags": (lambda run: run.tags.update(None), "changes"),
+    "logger": (lambda run: run.attach_logging(7), "logger"),
+    "level": (lambda run: run.attach_logging(level="loud"), "level"),
+}
+
+
+@pytest.mark.parametrize("what", LIVE_REFUSED)
+def test_what_does_not_fit_a_live_run_is_refused_by_name(live, what):
+    call, said = LIVE_REFUSED[what]
+
+    with pytest.raises(UsageError, match=said):
+        call(live)
+
+    assert live.record.artifacts == {}
+    assert live.record.inputs == ()
+
+
+def test_a_name_that_no_database_takes_is_a_name_that_no_run_has(store):
+    for name in ("\udcff", "e\udcff_1", "a\0b"):
+        with pytest.raises(RunNotFoundError):
+            store.get(name)
+
+
+ODD = [None, 7, -1, 1.5, True, 2**70, b"e", "", "\udcff", "a\0b", [], [7], {}, object(), int]
+ODD += [Path("e"), datetime(2026, 1, 1), timedelta(1), np.float64(2), ValueError("x")]  # noqa: DTZ001 - without a zone, as it is passed
+METHODS = {
+    "get": lambda store, odd: store.get(odd),
+    "events": lambda store, odd: store.events(odd),
+    "delete": lambda store, odd: store.delete(odd, dry=True),
+    "restore": lambda store, odd: store.restore(odd),
+    "undo": lambda store, odd: store.undo(odd, dry=True),
+    "name_of": lambda store, odd: store.name_of(odd),
+    "list": lambda store, odd: store.list(odd),
+    "limit": lambda store, odd: store.list(limit=odd),
+    "after": lambda store, odd: store.list(after=odd),
+    "find": lambda store, odd: store.find(odd),
+    "find after": lambda store, odd: store.find(after=odd),
+    "trash": lambda store, odd: store.trash(limit=odd),
+    "garbage": lambda store, odd: store.collect_garbage(older_than=odd, dry=True),
+    "group": lambda store, odd: store.group("status", metrics=odd),
+    "grep": lambda store, odd: store.grep(odd),
+    "lines": lambda store, odd: store.grep("a", lines=odd),
+    "compare": lambda store, odd: store.compare(odd),
+    "sections": lambda store, odd: store.compare("e#1", "e#2", sections=odd),
+    "points": lambda store, odd: store.points(odd),
+    "keys": lambda store, odd: store.points("e#1", odd),
+    "sample": lambda store, odd: store.points("e#1", limit=odd),
+    "folder_of": lambda store, odd: store.folder_of(odd),
+    "complete": lambda store, odd: store.complete("e", limit=odd),
+    "document": lambda store, odd: store.document("e#1", odd),
+    "query": lambda store, odd: store.query(odd),
+    "open": lambda store, odd: store.get("e#1").read_bytes(odd),
+    "metric": lambda store, odd: store.get("e#1").metric(odd),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_nothing_is_answered_by_an_error_of_python(store, method):
+    for odd in ODD:
+        try:
+            METHODS[method](store, odd)
+        except RunstoreError as error:
+            assert str(error)  # noqa: PT017 - not every one of them is refused
