@@ -186,7 +186,7 @@ def test_reading_makes_no_store(tmp_path):
     for arguments in (["ls"], ["show"], ["ls", "--json"], ["show", "x", "--json"]):
         ended = runstore("--store", "none", *arguments, cwd=tmp_path)
         assert ended.returncode == 5
-        assert "There is no store at none." in ended.stderr
+        assert f"There is no store at {tmp_path / 'none'}." in ended.stderr
 
     assert list(tmp_path.iterdir()) == []
 

@@ -247,7 +247,7 @@ def test_a_captured_document_is_printed_as_it_is(folder):
         (["ls", "--limit", "0"], 2, "0 is not in the range"),
         (["ls", "--after", "x"], 2, "is not the `next` of a page"),
         (["lss"], 2, "Did you mean 'ls'?"),
-        (["--store", "nowhere", "ls"], 5, "There is no store at nowhere"),
+        (["--store", "nowhere", "ls"], 5, "nowhere.\nRecord a run first"),
         (["--store", "ftp://x", "ls"], 2, "does not know stores of the kind ftp://"),
         (["--store", "file.txt", "ls"], 5, "file.txt"),
     ],

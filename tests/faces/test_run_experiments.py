@@ -177,7 +177,7 @@ def test_a_dry_run_records_nothing_and_says_so(project):
         (["train", "-p", "empty"], "Define get_params() in it."),
         (["train", "-p", "twice"], "Two parameter sets are called 'a'"),
         (["train", "-p", "small", "-p", "again"], "Two parameter sets are called 'a'"),
-        (["train", "-p", "unstorable"], "sock"),
+        (["train", "-p", "unstorable"], "rows"),
         (["norun", "-p", "small"], "Define run(params, manager) in it."),
         (["../train", "-p", "small"], "There is no experiment"),
         (["", "-p", "small"], "There is no experiment"),
@@ -191,7 +191,7 @@ def test_mistakes_get_one_clear_message(project, arguments, said):
     (params / "twice.py").write_text("def get_params(): return [{'name': 'a'}, {'name': 'a'}]\n")
     (params / "again.py").write_text("def get_params(): return [{'name': 'a'}]\n")
     (params / "unstorable.py").write_text(
-        "import socket\ndef get_params(): return {'name': 'a', 'sock': socket.socket()}\n"
+        "def get_params(): return {'name': 'a', 'rows': iter([])}\n"
     )
     (project / "experiments" / "norun.py").write_text("")
 

@@ -1,6 +1,7 @@
 """What git tells, in real repositories, and what happens when it does not."""
 
 import os
+import resource
 import stat
 import time
 
@@ -131,3 +132,21 @@ def test_an_answer_over_the_limit_is_cut(repository):
 def test_a_refusal_is_told(repository):
     with pytest.raises(GitError):
         run_git(["no-such-command"], repository, limit_bytes=100, timeout_s=5)
+
+
+def test_a_program_with_a_thousand_open_files(repository):
+    """`select` refuses descriptors above 1023."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 1300:
+        pytest.skip("not that many files may be open here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1300), hard))
+    files = [os.open(os.devnull, os.O_RDONLY)]
+    try:
+        while files[-1] < 1100:
+            files.append(os.open(os.devnull, os.O_RDONLY))
+
+        assert "git.commit" in read_head(repository).values
+    finally:
+        for one in files:
+            os.close(one)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

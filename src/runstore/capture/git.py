@@ -128,16 +128,20 @@ def _read(
         if stream is not None:
             outputs[stream.fileno()] = bytearray()
     answer, complaint = outputs.values()
-    waiting = set(outputs)
-    while waiting and len(answer) <= limit_bytes:
-        ready = select.select(waiting, (), (), max(0.0, deadline - time.monotonic()))[0]
+    waiting = select.poll()  # `select` itself refuses descriptors above 1023
+    for descriptor in outputs:
+        waiting.register(descriptor, select.POLLIN)
+    are_open = len(outputs)
+    while are_open and len(answer) <= limit_bytes:
+        ready = waiting.poll(max(0.0, deadline - time.monotonic()) * 1000)
         if not ready:
             return None
-        for descriptor in ready:
+        for descriptor, _ in ready:
             data = os.read(descriptor, _CHUNK_BYTES)
             outputs[descriptor] += data
             if not data:
-                waiting.discard(descriptor)
+                waiting.unregister(descriptor)
+                are_open -= 1
     return bytes(answer), bytes(complaint)
 
 
