@@ -148,8 +148,8 @@ class ActiveRun:
 
     @property
     def record(self) -> Run:
-        """The run as it is kept now."""
-        return self.store.get(self.uid)
+        """The run as it is kept now, also while it is in the trash."""
+        return self.store.record_of(self.uid)
 
     def edit(self, *, notes: str | None) -> None:
         """Replace the notes; leaves an event. Durable on return.

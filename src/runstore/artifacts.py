@@ -275,9 +275,11 @@ class Artifacts:
         if not isinstance(digest, bool):
             digest = arguments.text(digest, "digest", "e3b0c442…")
         if isinstance(source, Artifact):
-            owner = self._store.get(source.run_uid)
+            from runstore.deleting import reference_of
+
+            owner = reference_of(self._store, source.run_uid)
             used = Input(
-                name=name or f"{owner.reference}/{source.path}",
+                name=name or f"{owner}/{source.path}",
                 digest=source.digest,
                 size_bytes=source.size_bytes,
                 modified_at=source.saved_at,

@@ -98,6 +98,19 @@ def renamed(store: Store, old: str, new: str, author: str, *, is_merge: bool) ->
     return count
 
 
+def reference_of(store: Store, uid: str) -> str:
+    """Return the reference of a run, kept, in the trash or removed for good.
+
+    Raises:
+        RunNotFoundError: It was never in this store.
+    """
+    gone = (InTrash(store.database, among) for among in (sql.TRASHED, sql.PURGED))
+    for lookups in (store.database, *gone):
+        if run := lookups.run_by_uid(uid):
+            return run.reference
+    raise RunNotFoundError(f"There is no run {uid} in this store.")
+
+
 def what_became_of(store: Store, name: str) -> RunNotFoundError | None:
     """Return the error that tells what became of a run that is not kept; None if nothing did."""
     if name == "latest":

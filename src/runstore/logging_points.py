@@ -376,6 +376,10 @@ class PointLog:
             return
         try:
             with self._store.database.driver.hurried(END_PATIENCE_S):
+                if self._store.trash_table.is_purged(self._uid):
+                    for path in files:  # as the warning about the end says
+                        path.unlink(missing_ok=True)
+                    return
                 for path in sorted(files, key=lambda one: one.name):
                     # One that was only found there may be another thread's, made in vain.
                     if not self._absorbed(path, is_over=True) and path in self._written:

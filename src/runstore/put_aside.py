@@ -288,12 +288,17 @@ class PutAside:
     def take_output_of(self, uid: str) -> None:
         """Take in what a run of this process printed; durable on return.
 
+        The output of a run that was removed for good meanwhile is removed.
+
         Raises:
             StoreError: The database did not take it; the files stay.
             OSError: The disk did not take it; the files stay.
         """
+        is_gone = self._store.trash_table.is_purged(uid)
         for path in self._store.spool.output_files(uid):
-            if not is_being_written(path):
+            if is_gone:
+                path.unlink(missing_ok=True)  # as the warning about its end says
+            elif not is_being_written(path):
                 try:
                     self._take_output_file(path)
                 except FileNotFoundError:

@@ -827,6 +827,22 @@ class Store:
                 raise error
         return the_one(found, name, self.path).reading_from(self)
 
+    def record_of(self, uid: str) -> Run:
+        """Return a run that this process executes, also while it is in the trash.
+
+        Raises:
+            RunNotFoundError: It was removed for good.
+        """
+        try:
+            return self.get(uid)
+        except RunNotFoundError:
+            from runstore.storage.trash import InTrash
+
+            trashed = InTrash(self.database).run_by_uid(uid)
+            if trashed is None:
+                raise
+            return trashed.reading_from(self)
+
     def run_of(self, run: object) -> Run:
         """Return a run as it was read, or the one of a name; see `get`."""
         return run if isinstance(run, Run) else self.get(cast("Any", run))

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from runstore import Store
-from runstore.errors import ConflictError, StoreWarning
+from runstore.errors import ConflictError, RunNotFoundError, StoreWarning
 
 AT_ONCE = timedelta(0)
 
@@ -89,3 +89,59 @@ def test_what_was_taken_back_before_does_not_stand_in_the_way(store):
     store.undo(author="me")
 
     assert store.get("e#1").notes is None
+
+
+def test_the_record_of_a_run_in_the_trash_is_readable_in_its_program(store):
+    run = store.start("e", capture=False)
+    store.delete(run, force=True)
+    run.save("m.bin", b"weights")
+    run.log(loss=1)
+
+    assert run.record.deleted_at is not None
+    assert run.record.read_bytes("m.bin") == b"weights"
+    run.hand_in()
+    assert run.record.metrics["loss"].last == 1
+    with pytest.raises(RunNotFoundError, match="in the trash"):
+        store.get(run)
+
+    store.collect_garbage(older_than=AT_ONCE)
+    with pytest.raises(RunNotFoundError, match="removed for good"):
+        _ = run.record
+    with pytest.warns(StoreWarning, match="removed for good"):
+        run.finish()
+
+
+@pytest.mark.parametrize("for_good", [False, True])
+def test_an_artifact_of_a_deleted_run_can_be_named_as_an_input(store, for_good):
+    with store.start("source", capture=False) as source:
+        source.save("m.bin", b"weights")
+    artifact = source.record.artifacts["m.bin"]
+    store.delete(source)
+    if for_good:
+        store.collect_garbage(older_than=AT_ONCE)
+
+    with store.start("reader", capture=False) as reader:
+        reader.use(artifact)
+
+    (used,) = reader.record.inputs
+    assert used.name == f"{source.reference}/m.bin"
+    assert (used.digest, used.source_uid) == (artifact.digest, source.uid)
+
+
+@pytest.mark.parametrize("logs", [(), ("before",), ("after",), ("before", "after")])
+def test_points_and_output_of_a_run_that_is_removed_for_good_go_with_it(store, logs):
+    run = store.start("e", capture=False)
+    run.keep_output()
+    print("a line")
+    if "before" in logs:
+        run.log(loss=1)
+    store.delete(run, force=True)
+    store.collect_garbage(older_than=AT_ONCE)
+    if "after" in logs:
+        run.log(loss=2)
+
+    with pytest.warns(StoreWarning) as said:
+        run.finish()
+
+    assert ["end is not kept" in str(one.message) for one in said] == [True]
+    assert store.check() == ()
