@@ -280,8 +280,10 @@ class Store:
             facts = room.quick_facts(where, argv=argv)
         if checked_if_done(if_done) != "run":
             from runstore.already_ran.lookup import look_up, stop_or_warn
+            from runstore.model.sameness import has_values
 
-            exactly = argv is not None and not is_told_by_params
+            # A script that records no parameters has them on its command line.
+            exactly = not (is_told_by_params or (argv is None and has_values(sets)))
             earlier = look_up(self, name, sets, facts, exactly=exactly, where=where)
             stop_or_warn(earlier, if_done)
         from runstore.capture.command import command_line
@@ -1067,7 +1069,8 @@ class Store:
         Args:
             experiment_name: The experiment.
             params: As in `start`.
-            argv: As in `start`; where it is given, all of the command counts.
+            argv: As in `start`; if it is given, or there are no parameters, all of the command
+                counts.
 
         Raises:
             InvalidValueError: The name or a value cannot be stored; it is named.
@@ -1075,13 +1078,15 @@ class Store:
         from runstore import capture as room
         from runstore.already_ran.lookup import look_up
         from runstore.model.parameter_sets import parameter_sets
+        from runstore.model.sameness import has_values
 
         name = names.check_experiment_name(experiment_name)
         _check_command(argv)
         where = room.Surroundings.here(argv=argv, store=self.path)
         facts = room.quick_facts(where, argv=argv)
         sets = parameter_sets(params)
-        return look_up(self, name, sets, facts, exactly=argv is not None, where=where)
+        exactly = argv is not None or not has_values(sets)
+        return look_up(self, name, sets, facts, exactly=exactly, where=where)
 
     def similar(self, name: str | Run | ActiveRun, *, limit: int = 5) -> tuple[Similar, ...]:
         """Return the runs of the same experiment that are nearest to a run, nearest first.

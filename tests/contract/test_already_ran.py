@@ -34,7 +34,10 @@ def store(place, location):
         yield opened
 
 
-def ran(store, params=None, *, experiment="fit", use=(), status="complete", **options):
+SEED = {"seed": 1}
+
+
+def ran(store, params=SEED, *, experiment="fit", use=(), status="complete", **options):
     run = store.start(experiment, params=params, **options)
     for one in use:
         run.use(one)
@@ -44,7 +47,7 @@ def ran(store, params=None, *, experiment="fit", use=(), status="complete", **op
     return store.get(run.uid)
 
 
-def is_done(store, params=None, experiment="fit"):
+def is_done(store, params=SEED, experiment="fit"):
     return store.earlier(experiment, params=params).same is not None
 
 
@@ -147,7 +150,7 @@ def test_uncommitted_changes_are_code(store, place):
 def test_new_files_are_code(store, place):
     ran(store)
     (place / "new.py").write_text("print(1)\n")
-    earlier = store.earlier("fit")
+    earlier = store.earlier("fit", params=SEED)
 
     assert earlier.same is None
     assert [one.name for one in earlier.nearest.differences] == ["code.new.py"]
@@ -161,7 +164,7 @@ def test_code_that_is_not_known_is_never_the_same(store, tmp_path, monkeypatch):
     monkeypatch.chdir(elsewhere)
     ran(store)
 
-    earlier = store.earlier("fit")
+    earlier = store.earlier("fit", params=SEED)
 
     assert earlier.same is None
     assert "code is not known" in str(earlier.nearest)
@@ -178,7 +181,7 @@ def test_an_input_that_changed_makes_another_run(store, place):
     assert is_done(store)
 
     (data / "train.csv").write_text("1,3\n")
-    earlier = store.earlier("fit")
+    earlier = store.earlier("fit", params=SEED)
 
     assert earlier.same is None
     assert [one.name for one in earlier.nearest.differences] == ["inputs.data/train.csv"]
@@ -218,7 +221,7 @@ def test_an_input_of_many_runs_is_read_once(store, place, monkeypatch):
         "runstore.artifacts.hashed", lambda file: reads.append(file.name) or hashed(file)
     )
 
-    earlier = store.earlier("fit")
+    earlier = store.earlier("fit", params=SEED)
 
     assert earlier.same is None
     assert earlier.nearest.differences
@@ -235,7 +238,7 @@ def test_inputs_too_large_to_be_read_again_are_not_taken_for_the_same(store, pla
     for name in "ab":
         (place / "data" / name).write_bytes(b"x" * 1000)
 
-    earlier = store.earlier("fit")
+    earlier = store.earlier("fit", params=SEED)
 
     assert earlier.same is None
     assert "data/b was written since, and is too large to be read" in str(earlier.nearest)
@@ -244,7 +247,7 @@ def test_inputs_too_large_to_be_read_again_are_not_taken_for_the_same(store, pla
 def test_data_elsewhere_is_told_and_does_not_count(store):
     ran(store, use=["https://example.org/data.csv"])
 
-    earlier = store.earlier("fit")
+    earlier = store.earlier("fit", params=SEED)
 
     assert earlier.same is not None
     assert earlier.unchecked == ("https://example.org/data.csv",)
@@ -253,7 +256,7 @@ def test_data_elsewhere_is_told_and_does_not_count(store):
 def test_an_artifact_whose_run_was_deleted_is_missing(store):
     with store.start("make") as source:
         source.save("model.bin", b"weights")
-    with store.start("fit") as run:
+    with store.start("fit", params=SEED) as run:
         source.record.read_bytes("model.bin")
     background.wait_until_done()
     assert store.get(run.uid).inputs
@@ -322,9 +325,11 @@ def test_who_asks_to_skip_learns_that_nothing_tells(store, tmp_path, monkeypatch
 
 def test_without_a_program_nothing_tells(store, monkeypatch):
     ran(store)
+    monkeypatch.delattr("__main__.__file__", raising=False)
+    monkeypatch.setattr("sys.argv", ["ipykernel_launcher"])
     monkeypatch.setattr("sys.orig_argv", ["python", "-m", "ipykernel_launcher"])
 
-    earlier = store.earlier("fit")
+    earlier = store.earlier("fit", params=SEED)
 
     assert earlier.same is None
     assert earlier.unknown == "which program runs is not known"

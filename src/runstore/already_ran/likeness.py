@@ -147,9 +147,16 @@ def _code(old: Subject, new: Subject) -> tuple[list[Difference], list[str]]:
         unknown.append(f"{whose} is not known: {why}")
     if before.commit and now.commit and before.commit != now.commit:
         return [Difference("code", "commit", (before.commit, now.commit))], unknown
-    if before.commit is None or now.commit is None or before.documents == now.documents:
+    if before.commit is None or now.commit is None:
         return [], unknown
-    return _changed_files(old, new), unknown
+    others = [
+        Difference("code", path, (before.others.get(path, MISSING), now.others.get(path, MISSING)))
+        for path in sorted(before.others.keys() | now.others.keys())
+        if before.others.get(path) != now.others.get(path)
+    ]
+    if before.documents == now.documents:
+        return others, unknown
+    return [*_changed_files(old, new), *others], unknown
 
 
 def _changed_files(old: Subject, new: Subject) -> list[Difference]:

@@ -18,7 +18,7 @@ from runstore.model.once import once
 from runstore.model.parameter_distance import Distance
 from runstore.model.params import ParameterSet, lowest_hash
 from runstore.model.run import Run
-from runstore.model.sameness import CODE_DOCUMENTS, are_same_sets, call_of, code_of
+from runstore.model.sameness import CODE_DOCUMENTS, are_same_sets, call_of, code_of, has_values
 from runstore.model.status import Status
 from runstore.storage.earlier import Candidate, EarlierRuns, Sought
 from runstore.storage.rows import to_micros
@@ -50,6 +50,11 @@ class Earlier:
         self._store = store
         self._planned = planned
         self._exactly = exactly
+        run = planned.run
+        # Without parameters nothing tells the runs of one program apart: they may be a loop.
+        self._is_loop = "command.arguments" in run.facts.values and not has_values(
+            run.parameter_sets
+        )
         self._at = planned.run.started_at
         self._files = FilesNow(store)
         self.code = code
@@ -74,8 +79,13 @@ class Earlier:
     def _same(self) -> Similar | None:
         if self._sought is None:
             return None
+        from runstore.capture.process import current_process
+
+        this = current_process()
         for row_id in EarlierRuns(self._store.database).done(self._sought, _LOOKED_AT):
             for run in self._runs([row_id]):
+                if self._is_loop and run.process == this:
+                    continue
                 if are_same_sets(run.parameter_sets, self._planned.run.parameter_sets):
                     found = self._likeness(run)
                     if found.is_same:
@@ -187,7 +197,10 @@ def _unknown(planned: Subject, *, exactly: bool) -> str:
         return f"the code is not known: {code.problem}"
     call = call_of(planned.run.facts)
     if exactly:
-        return "" if call.arguments else "the arguments are not known"
+        if call.arguments is None:
+            why = planned.run.facts.unknown.get("command.arguments")
+            return "the arguments are not known" + (f": {why}" if why else "")
+        return ""
     return "" if call.program else "which program runs is not known"
 
 

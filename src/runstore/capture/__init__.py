@@ -77,10 +77,12 @@ def quick_facts(where: Surroundings | None = None, *, argv: Sequence[str] | None
     from runstore.capture.command import command_facts
     from runstore.capture.environment import scheduler_facts
     from runstore.capture.host import host_basics
+    from runstore.capture.program import program_facts
 
     place = Surroundings.here(argv=argv) if where is None else where
     return _together(
         ("command", lambda: command_facts(argv)),
+        ("command.program", lambda: Facts() if argv else program_facts(place.scripts)),
         ("git", lambda: _head(place)),
         ("host", lambda: host_basics(has_python=place.command is None)),
         ("scheduler", scheduler_facts),

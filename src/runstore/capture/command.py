@@ -51,14 +51,11 @@ def command_facts(argv: Sequence[str] | None = None) -> Facts:
     given = argument_texts(argv) if argv is not None else _own_arguments()
     values: dict[str, FactValue] = {}
     unknown: dict[str, str] = {}
-    arguments = tuple(_clean(one)[:_ARGUMENT_LENGTH] for one in given[:_ARGUMENTS_AT_MOST])
-    masked = mask_arguments(arguments)
+    masked, why = kept_arguments(given)
     values["command.argv"] = masked
     values["command.line"] = shlex.join(masked)
-    if len(given) > _ARGUMENTS_AT_MOST:
-        unknown["command.argv.rest"] = f"only {_ARGUMENTS_AT_MOST} of {len(given)} were kept"
-    elif any(len(one) > _ARGUMENT_LENGTH for one in given):
-        unknown["command.argv.rest"] = f"only {_ARGUMENT_LENGTH} characters of one were kept"
+    if why:
+        unknown["command.argv.rest"] = why
     try:
         values["command.cwd"] = _clean(os.getcwd())  # noqa: PTH109 - one call before every run
     except OSError as error:
@@ -68,6 +65,17 @@ def command_facts(argv: Sequence[str] | None = None) -> Facts:
     except (KeyError, OSError, ImportError):
         unknown["command.user"] = "the system has no name for this user"
     return Facts(values=values, unknown=unknown)
+
+
+def kept_arguments(given: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """Return arguments as they are kept, masked, and the reason if that is not all of them."""
+    arguments = tuple(_clean(one)[:_ARGUMENT_LENGTH] for one in given[:_ARGUMENTS_AT_MOST])
+    why = ""
+    if len(given) > _ARGUMENTS_AT_MOST:
+        why = f"only {_ARGUMENTS_AT_MOST} of {len(given)} were kept"
+    elif any(len(one) > _ARGUMENT_LENGTH for one in given):
+        why = f"only {_ARGUMENT_LENGTH} characters of one were kept"
+    return mask_arguments(arguments), why
 
 
 def _own_arguments() -> tuple[str, ...]:

@@ -6,7 +6,8 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from runstore.capture.command import argument_texts, own_words
+from runstore.capture.command import argument_texts, kept_arguments, own_words
+from runstore.model.facts import Facts, FactValue
 
 _FILES_AT_MOST = 500
 _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # noqa: PTH100, PTH120
@@ -20,15 +21,84 @@ def scripts(argv: Sequence[str] | None = None, cwd: str | None = None) -> tuple[
         argv: The arguments, where they are not those of this process.
         cwd: What relative paths count from; None is the working directory.
     """
-    main = getattr(sys.modules.get("__main__"), "__file__", None)
-    words = [main, *own_words()[:1]]
+    for word in _words(argv):
+        place = _file(word, cwd) if isinstance(word, str) else None
+        if place is not None:
+            return (place,)
+    return ()
+
+
+def _words(argv: Sequence[str] | None) -> Iterator[object]:
+    """Yield what may name the main script, the likeliest first."""
     if argv:
         from runstore.model.launchers import launched
 
-        words = [launched(argument_texts(argv)).what, *words]
+        yield launched(argument_texts(argv)).what
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    yield main
     # A profiler or debugger is the main module of what it runs, and leaves the arguments of that.
-    found = (_file(word, cwd) for word in words if isinstance(word, str))
-    return tuple(dict.fromkeys(one for one in found if one))[:1]
+    yield from own_words()[:1]
+    # Without a file it is a prompt or a notebook, where the code comes from no file.
+    if isinstance(main, str):
+        yield from reversed(list(_files_that_call()))
+
+
+def _files_that_call() -> Iterator[object]:
+    """Yield the file of each function on the stack, the innermost first.
+
+    A function that was pickled for a worker of a cluster has lost its module, and its code may
+    have lost the name of its file; its globals keep that.
+    """
+    frame = sys._getframe()  # noqa: SLF001 - `inspect` is slow to import
+    while frame.f_back is not None:
+        frame = frame.f_back
+        yield frame.f_code.co_filename
+        yield frame.f_globals.get("__file__")
+
+
+def program_facts(scripts: Sequence[str]) -> Facts:
+    """Return `command.program` and `command.arguments`: what this process runs, and its settings.
+
+    Unlike the command line, they do not change with the launcher, profiler or pool that runs it.
+
+    Args:
+        scripts: What `scripts` gave.
+    """
+    values: dict[str, FactValue] = {}
+    unknown: dict[str, str] = {}
+    program = scripts[0] if scripts else _code_on_the_command_line()
+    if program:
+        values["command.program"] = kept_arguments((program,))[0][0]
+    else:
+        unknown["command.program"] = "it is no file: a prompt, or a worker of other programs"
+    words = own_words()[1:]
+    arguments, why = kept_arguments(words)
+    if not program or not _has_own_arguments(scripts):
+        unknown["command.arguments"] = "another process says what this one works on"
+    elif why:
+        unknown["command.arguments"] = why
+    else:
+        values["command.arguments"] = arguments
+    return Facts(values=values, unknown=unknown)
+
+
+def _code_on_the_command_line() -> str:
+    from runstore.model.launchers import code_argument
+
+    return code_argument(argument_texts(getattr(sys, "orig_argv", None)))
+
+
+def _has_own_arguments(scripts: Sequence[str]) -> bool:
+    """Whether the words of the command line say what is done, not another process."""
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is not None and processes.parent_process() is not None:
+        return False
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    word = next(iter(own_words()), "")
+    own = {_file(one, None) for one in (main, word) if isinstance(one, str)}
+    # A program that was installed, such as `mytrain`, calls what is in the project.
+    is_command = os.path.basename(os.path.dirname(word)) in {"bin", "Scripts"}  # noqa: PTH119, PTH120 - text is quicker
+    return not scripts or scripts[0] in own or is_command
 
 
 def program_files(scripts: Sequence[str], cwd: str | None) -> tuple[str, ...]:

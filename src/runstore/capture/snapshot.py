@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runstore.capture.fingerprints import Fingerprints
 from runstore.capture.git import GitError
 from runstore.capture.hidden_changes import hidden_changes
 from runstore.capture.patch import Asker, RunGit, read_patch
@@ -47,8 +48,8 @@ def snapshot(
 
     And `git.dirty` and `git.has_untracked`. What is missing is told among the unknown facts:
     `patch.rest`, `patch.masked`, `patch.submodules`, `patch.filters`, `untracked.cut`,
-    `untracked.masked`; and `untracked.rest`, new files that are no source code as far as can be
-    told.
+    `untracked.masked`; and `untracked.rest`, new files whose text is not kept. Of these
+    `untracked.others` holds a fingerprint each.
 
     Args:
         root: The top folder of the work tree.
@@ -183,6 +184,8 @@ class _Files:
     unknown: dict[str, str] = field(default_factory=dict)
     room: int = UNTRACKED_LIMIT_BYTES
     done: set[str] = field(default_factory=set)
+    fingerprints: Fingerprints = field(default_factory=Fingerprints)
+    marks: list[str] = field(default_factory=list)
 
     def read(self, names: Iterable[str], limit_bytes: int) -> None:
         """Read files; what is no text, too large or secret is named."""
@@ -192,6 +195,7 @@ class _Files:
                 why = self._keep(name, limit_bytes)
                 if why:
                     self.left_out.append(f"{shown(name)} ({why})")
+                    self._mark(name)
 
     def _keep(self, name: str, limit_bytes: int) -> str:
         """Keep one file; return the reason where it is left out."""
@@ -217,6 +221,16 @@ class _Files:
             self.unknown["untracked.encoding"] = f"{known}; {told}" if known else told
         return ""
 
+    def _mark(self, name: str) -> None:
+        """Note the fingerprint of a file whose text is not kept, by which a change is seen."""
+        try:
+            mark = self.fingerprints.of(self.root / name, is_secret=is_secret_file(name))
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            self.unknown["untracked.others"] = f"{shown(name)}: {why}"
+        else:
+            self.marks.append(f"{mark} {shown(name)}")
+
     def facts(self) -> Facts:
         """Return the document, and what is missing in it."""
         if self.left_out:
@@ -224,7 +238,12 @@ class _Files:
             named = self.left_out[:_NAMED_AT_MOST] + ([f"{more} more"] if more > 0 else [])
             self.unknown["untracked.rest"] = "; ".join(named)
         text = json.dumps(self.texts, ensure_ascii=False, indent=1)
-        return Facts(documents={"untracked": text} if self.texts else {}, unknown=self.unknown)
+        documents = {"untracked": text} if self.texts else {}
+        is_marked = self.marks and "untracked.others" not in self.unknown
+        values: dict[str, FactValue] = (
+            {"untracked.others": tuple(sorted(self.marks))} if is_marked else {}
+        )
+        return Facts(values=values, documents=documents, unknown=self.unknown)
 
 
 def _text_of(file: Path, limit_bytes: int) -> tuple[str, str, str]:

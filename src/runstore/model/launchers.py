@@ -20,6 +20,7 @@ _INTERPRETERS = frozenset({
     "octave", "deno", "lua", "php",
 })  # fmt: skip
 _SHELLS = frozenset({"bash", "sh", "zsh", "dash", "ksh"})
+_OF_A_POOL = ("from multiprocessing.", "import sys; from multiprocessing.")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _SOURCE = re.compile(r"\.(?:py|pyw|R|r|jl|sh|js|ts|rb|pl)$")
 _OF_A_SHELL = re.compile(r"[;&|<>$`(){}\n*?]")
@@ -310,6 +311,17 @@ def python_target(words: Sequence[str]) -> tuple[str, str, list[str]]:
             return "code" if letters[at] == "c" else "module", "".join(what), follows
         place += not rest
     return "script", "", []
+
+
+def code_argument(command: Sequence[str]) -> str:
+    """Return `-c` and the code of a Python command; empty if it runs anything else.
+
+    The code by which a pool starts its workers names descriptors of that moment, not the program.
+    """
+    if not command or not is_python(command[0]):
+        return ""
+    kind, what, _ = python_target(command[1:])
+    return f"-c {what}" if kind == "code" and not what.startswith(_OF_A_POOL) else ""
 
 
 def _of_python(words: Sequence[str], program: str, environment: str) -> Launched:

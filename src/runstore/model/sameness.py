@@ -5,20 +5,23 @@ What is not known of one of them makes them neither the same nor different; the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import PurePath
 
 from runstore.model.differences import MISSING, Difference
 from runstore.model.facts import Facts
+from runstore.model.launchers import code_argument, is_python, launched
 from runstore.model.params import ParameterSet
 
 MASK = "***"
+_NO_VALUES = "{}"
 # Documents that hold the code beyond the commit.
 CODE_DOCUMENTS = ("patch", "untracked")
-# What is missing in them. `untracked.rest` is not among these: it names what is no source code.
+# New files whose text was not kept: their fingerprints.
+OTHER_FILES = "untracked.others"
+_LEFT_OUT = "untracked.rest"
+# What is missing in them.
 _GAPS = (
     "patch",
     "patch.rest",
@@ -29,10 +32,10 @@ _GAPS = (
     "untracked",
     "untracked.cut",
     "untracked.masked",
+    OTHER_FILES,
 )
 # A run that went on with other code than it began with.
 RESUMED_CODE = "resumed.code"
-_PYTHON = re.compile(r"(?:python|pypy)[\d.]*w?(?:\.exe)?", re.IGNORECASE)
 # Programs whose code comes from somewhere else: cells of a notebook.
 _INTERACTIVE = ("ipykernel", "colab_kernel")
 _RUNNER = "runstore"
@@ -50,6 +53,11 @@ def are_same_sets(ours: Iterable[ParameterSet], theirs: Iterable[ParameterSet]) 
     return sorted(map(_identity, ours)) == sorted(map(_identity, theirs))
 
 
+def has_values(sets: Iterable[ParameterSet]) -> bool:
+    """Tell whether any set has a value, so that parameters say what is done."""
+    return any(one.tree != _NO_VALUES for one in sets)
+
+
 def _identity(one: ParameterSet) -> tuple[str, str, str]:
     return one.file or "", one.name, one.hash
 
@@ -64,11 +72,13 @@ class Code:
     Attributes:
         commit: The commit's hash.
         documents: Hash of `patch` and of `untracked`, each only where there is one.
+        others: Fingerprints of new files whose text is not in these, by path.
         problem: Why it is not known, as part of a sentence; empty where it is.
     """
 
     commit: str | None
     documents: Mapping[str, str]
+    others: Mapping[str, str]
     problem: str
 
 
@@ -81,7 +91,13 @@ def code_of(commit: str | None, facts: Facts, documents: Mapping[str, str]) -> C
         documents: Hashes of its captured texts, by name.
     """
     kept = {name: documents[name] for name in CODE_DOCUMENTS if name in documents}
-    return Code(commit, kept, _problem(commit, facts))
+    return Code(commit, kept, _others(facts), _problem(commit, facts))
+
+
+def _others(facts: Facts) -> dict[str, str]:
+    found = facts.values.get(OTHER_FILES)
+    lines = found if isinstance(found, tuple) else ()
+    return {path: mark for mark, _, path in (line.partition(" ") for line in lines)}
 
 
 def _problem(commit: str | None, facts: Facts) -> str:
@@ -91,10 +107,12 @@ def _problem(commit: str | None, facts: Facts) -> str:
         return facts.unknown.get("git.dirty", "whether it had changes was not recorded")
     if RESUMED_CODE in facts.unknown:
         return facts.unknown[RESUMED_CODE]
-    for name in _GAPS:
-        if name in facts.unknown:
-            what = "the changes" if name.startswith("patch") else "the new files"
-            return f"{what} are not known as a whole: {facts.unknown[name]}"
+    gap = next((name for name in _GAPS if name in facts.unknown), None)
+    if gap is None and OTHER_FILES not in facts.values and _LEFT_OUT in facts.unknown:
+        gap = _LEFT_OUT
+    if gap is not None:
+        what = "the changes" if gap.startswith("patch") else "the new files"
+        return f"{what} are not known as a whole: {facts.unknown[gap]}"
     has_more = facts.values["git.dirty"] or facts.values.get("git.has_untracked")
     # Changes are read after the start, together with this.
     if has_more and not {"git.remote"} & (facts.values.keys() | facts.unknown.keys()):
@@ -111,8 +129,8 @@ class Call:
 
     Attributes:
         program: The script below the root of the repository, `-m` and a module, or the like; None
-            where nothing tells it, as at a prompt.
-        arguments: All of it; None where it was not kept as a whole.
+            if nothing tells it, as at a prompt.
+        arguments: The program and its arguments; None if they were not kept as a whole.
         folder: The working directory, below the root of the repository where there is one.
     """
 
@@ -123,17 +141,30 @@ class Call:
 
 def call_of(facts: Facts) -> Call:
     """Return what was called."""
-    argv = facts.values.get("command.argv")
-    words = argv if isinstance(argv, tuple) else ()
     cwd, root = (str(facts.values.get(name, "")) for name in ("command.cwd", "git.root"))
     folder = _below(cwd, root)
-    is_whole = bool(words) and "command.argv.rest" not in facts.unknown
-    program = _program(words, cwd, root, folder)
-    return Call(
-        None if program is None or MASK in program else program,
-        words if is_whole and not any(MASK in word for word in words) else None,
-        folder,
-    )
+    program, words = _called(facts, cwd, root, folder)
+    if program is not None and MASK in program:
+        program = None
+    if words is not None and any(MASK in word for word in words):
+        words = None
+    return Call(program, words or None, folder)
+
+
+def _called(
+    facts: Facts, cwd: str, root: str, folder: str
+) -> tuple[str | None, tuple[str, ...] | None]:
+    if {"command.program", "command.arguments"} & (facts.values.keys() | facts.unknown.keys()):
+        found = facts.values.get("command.program")
+        program = _below(found, root) if isinstance(found, str) else None
+        arguments = facts.values.get("command.arguments")
+        if program is None or not isinstance(arguments, tuple):
+            return program, None
+        return program, (program, *arguments)
+    argv = facts.values.get("command.argv")
+    words = argv if isinstance(argv, tuple) else ()
+    is_whole = "command.argv.rest" not in facts.unknown
+    return _program(words, cwd, root, folder), words if is_whole else None
 
 
 def _below(path: str, root: str) -> str:
@@ -143,47 +174,21 @@ def _below(path: str, root: str) -> str:
 
 
 def _program(words: Sequence[str], cwd: str, root: str, folder: str) -> str | None:
+    """Return the program of a command line, if it can be told from that."""
     if not words:
         return None
-    name = PurePath(words[0]).name
-    if name == _RUNNER:
+    if PurePath(words[0]).name == _RUNNER:
         # The experiment says which module it is, within the project of this folder.
         return f"runstore run in {folder}"
-    if not _PYTHON.fullmatch(name):
-        return _below(str(PurePath(cwd, words[0])), root) if "/" in words[0] else words[0]
-    kind, what = _of_python(words[1:])
-    if not what:
+    found = launched(words)
+    if found.kind == "code":
+        return code_argument(words) or None
+    if found.kind == "module":
+        return None if found.what.startswith(_INTERACTIVE) else f"-m {found.what}"
+    if is_python(found.what) or PurePath(found.what).name.startswith(_INTERACTIVE):
         return None  # a prompt, or a script that came through a pipe
-    if kind == "script":
-        what = _below(str(PurePath(cwd, what)), root)
-    if what.rpartition("/")[2].startswith(_INTERACTIVE):
-        return None
-    return what if kind == "script" else f"{kind} {what}"
-
-
-def _of_python(words: Sequence[str]) -> tuple[str, str]:
-    """Return what Python was asked to run: `-c` and code, `-m` and a module, or a script.
-
-    Source: python(1) 3.12, command line and environment.
-    """
-    skipped = False
-    for word, following in pairwise([*words, ""]):
-        if skipped:
-            skipped = False
-        elif word == "-" or not word.startswith("-"):
-            return "script", word.removeprefix("-")
-        elif not word.startswith("--"):
-            letters = word[1:]
-            place = next((n for n, one in enumerate(letters) if one in "cmWX"), None)
-            if place is None:
-                continue
-            rest = letters[place + 1 :]
-            if letters[place] in "cm":
-                return f"-{letters[place]}", rest or following
-            skipped = not rest
-        else:
-            skipped = word == "--check-hash-based-pycs"
-    return "script", ""
+    is_path = found.kind == "script" or "/" in found.what
+    return _below(str(PurePath(cwd, found.what)), root) if is_path else found.what
 
 
 def call_differences(old: Call, new: Call, *, exactly: bool) -> tuple[list[Difference], list[str]]:

@@ -1,0 +1,67 @@
+"""Fingerprints of files whose text is not kept, so that a change of one is seen."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+# So much is read of all files together; of what is beyond, size and time count.
+_READ_LIMIT_BYTES = 64 << 20
+_DIGITS = 16
+
+
+class Fingerprints:
+    """Fingerprints of the files of one work tree, with one limit for what is read."""
+
+    def __init__(self) -> None:
+        self._left_bytes = _READ_LIMIT_BYTES
+
+    def of(self, place: Path, *, is_secret: bool) -> str:
+        """Return the fingerprint of a file, a link or a device: text without a space.
+
+        Args:
+            place: The file.
+            is_secret: Whether nothing that was computed from the contents may be kept.
+
+        Raises:
+            OSError: It cannot be looked at, or is a folder, such as a repository of its own.
+        """
+        about = place.lstat()
+        if stat.S_ISDIR(about.st_mode):
+            raise IsADirectoryError(0, "it is a repository of its own")
+        if stat.S_ISLNK(about.st_mode):
+            return f"link:{_digest(os.fsencode(os.readlink(place)))}:{_of_target(place)}"  # noqa: PTH115 - text as it is
+        if not stat.S_ISREG(about.st_mode):
+            return f"kind:{stat.S_IFMT(about.st_mode):o}"
+        if is_secret or about.st_size > self._left_bytes:
+            return _by_time(about)
+        self._left_bytes -= about.st_size
+        try:
+            return f"sha256:{_digest_of_file(place)}"
+        except PermissionError:
+            return _by_time(about)
+
+
+def _of_target(link: Path) -> str:
+    try:
+        return _by_time(link.stat())
+    except OSError:
+        return "broken"
+
+
+def _by_time(about: os.stat_result) -> str:
+    return f"size:{about.st_size}:time:{about.st_mtime_ns}"
+
+
+def _digest_of_file(place: Path) -> str:
+    found = hashlib.sha256()
+    with place.open("rb") as opened:
+        while part := opened.read(1 << 20):
+            found.update(part)
+    return found.hexdigest()[:_DIGITS]
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:_DIGITS]
