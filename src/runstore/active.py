@@ -84,8 +84,8 @@ class ActiveRun:
 
     Leaving the `with` block writes `complete`; an exception is recorded as `error` with its
     traceback and re-raised; Ctrl-C, SIGTERM and cancelled tasks are `interrupted`. As a plain
-    object, call `finish()`; otherwise the run ends with its process. As a decorator, each call of
-    the function is a run of its own.
+    object, call `finish()`, or set `ends_with_process`. As a decorator, each call of the function
+    is a run of its own.
 
     Attributes:
         store: Where the run is kept.
@@ -99,6 +99,8 @@ class ActiveRun:
         notes: Prose of the user, as last written through this object.
         status: As last written through this object.
         earlier: What was run before, where `if_done` had it looked up; else None.
+        ends_with_process: Whether the run is `complete` if its process ends in good order and
+            nobody has ended it, which suits callbacks and loggers; otherwise it is `lost`.
     """
 
     # Whether what is logged after its end continues it.
@@ -127,6 +129,7 @@ class ActiveRun:
         self._is_strict = False
         self._is_end_written = run.status.is_final
         self._was_ended_by_exit = False
+        self.ends_with_process = False
         if is_owner:
             lifetime.begin(self)
 
@@ -470,6 +473,7 @@ class ActiveRun:
             },
         )
         self.status = Status(ending["status"])
+        self.ends_with_process = True  # if this is interrupted
         answers = self._points is None or self._points.finish()
         if self._output is not None:
             self._output.close()
@@ -510,7 +514,7 @@ class ActiveRun:
         except (RunstoreError, OSError):
             return False
         self.__dict__.pop("_ending", None)
-        self._is_end_written = False
+        self._is_end_written, self.ends_with_process = False, True
         self.status = Status.RUNNING
         lifetime.begin(self)
         return True

@@ -44,6 +44,7 @@ class Living(Protocol):
     uid: str
     reference: str
     status: Status
+    ends_with_process: bool
 
     def beat(self) -> None:
         """Write a sign of life."""
@@ -156,29 +157,35 @@ class _Registry:
             error = Terminated(self.terminated_by)
         if self._ends_with_worker:  # its program, copied from its parent, never gets to an end
             error = error or _exit_of_forked_worker() or self._exits.last
-        elif error is None and not self._exits.is_caught:
-            error = self._exits.last
+        elif error is None:
+            reached_its_end = self._exits.is_caught
+            error = None if reached_its_end else self._exits.last
             if error is None:
-                self._leave_open()
-                return
+                self._leave_open(but_those_that_end=reached_its_end)
         self.end_all(error)
         self.is_over = True
 
-    def _leave_open(self) -> None:
-        """Say nothing of the end of runs: `raise SystemExit(n)` does not reveal n."""
-        runs = list(self.runs.values())
+    def _leave_open(self, *, but_those_that_end: bool) -> None:
+        """Write no end for runs that nobody ended, and say so.
+
+        Args:
+            but_those_that_end: Whether runs that end with their process are left out. It is not
+                known how it ends after `raise SystemExit(n)`, which does not reveal n.
+        """
+        runs = [one for one in self.runs.values() if one.status is not Status.LIVE]
+        if but_those_that_end:
+            runs = [one for one in runs if not one.ends_with_process]
         for run in runs:
             with suppress(RunstoreError):
                 run.beat()
-        self.runs.clear()
-        self.end_all(None)
+            del self.runs[run.uid]
         if not runs or sys.stderr is None:  # Python's word for one that is closed
             return
         shown = ", ".join(run.reference for run in runs[:3]) + (", …" if len(runs) > 3 else "")  # noqa: PLR2004 - a line's worth
         with suppress(OSError, ValueError):
             sys.stderr.write(
-                f"runstore: SystemExit was raised while {shown} was open; recorded as lost."
-                " Call sys.exit(n) or run.finish(), or use `with`.\n"
+                f"runstore: the process ends, but nobody ended {shown}; recorded as lost."
+                " Call run.finish(), use `with`, or set run.ends_with_process = True.\n"
             )
 
     def _end_with_worker(self) -> None:

@@ -148,8 +148,17 @@ class TestScripts:
         assert "ValueError: bad" in err
         assert (kept.status, kept.error) == (Status.ERROR, "ValueError: bad")
 
-    def test_a_run_that_is_left_open_ends_with_its_process(self, tmp_path):
+    def test_a_run_that_nobody_ended_is_lost_and_that_is_said(self, tmp_path):
         code, _, err = script(tmp_path, "run = runstore.start_run('m')\n")
+
+        assert code == 0
+        assert "nobody ended" in err
+        assert only_run(tmp_path).status is Status.LOST
+
+    def test_a_run_can_end_with_its_process(self, tmp_path):
+        code, _, err = script(
+            tmp_path, "run = runstore.start_run('m')\nrun.ends_with_process = True\n"
+        )
 
         assert (code, err) == (0, "")
         kept = only_run(tmp_path)
