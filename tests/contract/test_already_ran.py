@@ -158,6 +158,44 @@ def test_new_files_are_code(store, place):
     assert is_done(store)
 
 
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("extra.py", lambda place: place.write_text("x = 1\n" * 60_000)),
+        ("odd.py", lambda place: place.write_bytes(b"x = '\xe9'\n")),
+        ("table.csv", lambda place: place.write_text("1,2\n" * 300_000)),
+        ("weights", lambda place: place.write_bytes(b"\0" * 10)),
+        (".env", lambda place: place.write_text("TOKEN=1")),
+        ("link.py", lambda place: place.symlink_to("a.py")),
+    ],
+)
+def test_new_files_of_any_kind_are_code(store, place, name, make):
+    ran(store)
+
+    make(place / name)
+    assert not is_done(store)
+    ran(store)
+    assert is_done(store)
+
+    if (place / name).is_symlink():
+        (place / name).unlink()
+        (place / name).symlink_to("elsewhere")
+    else:
+        data = (place / name).read_bytes()
+        (place / name).write_bytes(data[:-1] + bytes([data[-1] ^ 7]))
+    assert not is_done(store)
+
+
+def test_a_repository_within_cannot_be_told(store, place):
+    git(place, "init", "-q", "inner")
+    (place / "inner" / "b.py").write_text("x = 1\n")
+    git(place / "inner", "add", ".")
+    git(place / "inner", "commit", "-qm", "inner")
+    ran(store)
+
+    assert "inner/: it is a repository of its own" in store.earlier("fit", params=SEED).unknown
+
+
 def test_code_that_is_not_known_is_never_the_same(store, tmp_path, monkeypatch):
     elsewhere = tmp_path / "no repository"
     elsewhere.mkdir()

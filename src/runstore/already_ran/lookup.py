@@ -11,6 +11,7 @@ from runstore import capture
 from runstore.already_ran.inputs import FilesNow
 from runstore.already_ran.likeness import Similar, Subject, kept, likeness, likeness_of_kept
 from runstore.already_ran.texts import done_text, running_text, unchecked_text, untold_text
+from runstore.capture.command import reads_a_file
 from runstore.config import IfDone
 from runstore.errors import AlreadyRanError, AlreadyRanWarning, UsageError
 from runstore.model.facts import Facts
@@ -197,6 +198,8 @@ def _unknown(planned: Subject, *, exactly: bool) -> str:
         return f"the code is not known: {code.problem}"
     call = call_of(planned.run.facts)
     if exactly:
+        if reads_a_file():
+            return "standard input is a file, which was not compared"
         if call.arguments is None:
             why = planned.run.facts.unknown.get("command.arguments")
             return "the arguments are not known" + (f": {why}" if why else "")

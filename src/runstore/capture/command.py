@@ -6,6 +6,7 @@ import functools
 import getpass
 import os
 import shlex
+import stat
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -81,6 +82,14 @@ def kept_arguments(given: Sequence[str]) -> tuple[tuple[str, ...], str]:
 def _own_arguments() -> tuple[str, ...]:
     """Return what repeats the call: interpreter options and `-m` are in `orig_argv` only."""
     return argument_texts(getattr(sys, "orig_argv", None)) or own_words()
+
+
+def reads_a_file() -> bool:
+    """Whether standard input is a file, whose contents belong to what is run."""
+    try:
+        return stat.S_ISREG(os.fstat(0).st_mode)
+    except OSError:
+        return False
 
 
 def _clean(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -64,37 +65,48 @@ def program_facts(scripts: Sequence[str]) -> Facts:
     Args:
         scripts: What `scripts` gave.
     """
+    processes = sys.modules.get("multiprocessing.process")
+    return _facts_of(
+        tuple(scripts),
+        own_words(),
+        argument_texts(getattr(sys, "orig_argv", None)),
+        getattr(sys.modules.get("__main__"), "__file__", None),
+        is_of_a_pool=processes is not None and processes.parent_process() is not None,
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def _facts_of(
+    scripts: tuple[str, ...],
+    words: tuple[str, ...],
+    original: tuple[str, ...],
+    main: object,
+    *,
+    is_of_a_pool: bool,
+) -> Facts:
+    """Return the facts; those of a process stay the same from run to run."""
+    from runstore.model.launchers import code_argument
+
     values: dict[str, FactValue] = {}
     unknown: dict[str, str] = {}
-    program = scripts[0] if scripts else _code_on_the_command_line()
+    program = scripts[0] if scripts else code_argument(original)
     if program:
         values["command.program"] = kept_arguments((program,))[0][0]
     else:
         unknown["command.program"] = "it is no file: a prompt, or a worker of other programs"
-    words = own_words()[1:]
-    arguments, why = kept_arguments(words)
-    if not program or not _has_own_arguments(scripts):
-        unknown["command.arguments"] = "another process says what this one works on"
-    elif why:
+    arguments, why = kept_arguments(words[1:])
+    if is_of_a_pool or not program or not _has_own_arguments(scripts, words, main):
+        why = "another process says what this one works on"
+    if why:
         unknown["command.arguments"] = why
     else:
         values["command.arguments"] = arguments
     return Facts(values=values, unknown=unknown)
 
 
-def _code_on_the_command_line() -> str:
-    from runstore.model.launchers import code_argument
-
-    return code_argument(argument_texts(getattr(sys, "orig_argv", None)))
-
-
-def _has_own_arguments(scripts: Sequence[str]) -> bool:
+def _has_own_arguments(scripts: tuple[str, ...], words: tuple[str, ...], main: object) -> bool:
     """Whether the words of the command line say what is done, not another process."""
-    processes = sys.modules.get("multiprocessing.process")
-    if processes is not None and processes.parent_process() is not None:
-        return False
-    main = getattr(sys.modules.get("__main__"), "__file__", None)
-    word = next(iter(own_words()), "")
+    word = words[0] if words else ""
     own = {_file(one, None) for one in (main, word) if isinstance(one, str)}
     # A program that was installed, such as `mytrain`, calls what is in the project.
     is_command = os.path.basename(os.path.dirname(word)) in {"bin", "Scripts"}  # noqa: PTH119, PTH120 - text is quicker
