@@ -374,7 +374,7 @@ def _joblib(thing: Any, path: Path) -> None:
 def _npz(arrays: Any, path: Path) -> None:
     import numpy as np
 
-    np.savez_compressed(path, **arrays)
+    np.savez_compressed(path, **{str(name): _array(one) for name, one in arrays.items()})
 
 
 _FIGURE = dict.fromkeys((".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp", ".eps", ".ps"), _figure)

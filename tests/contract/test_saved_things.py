@@ -275,6 +275,18 @@ def test_what_a_library_refuses_is_an_error_of_ours(run):
 # Arrays, tensors, pictures
 
 
+def test_tensors_in_a_dictionary_are_arrays_of_an_archive(run):
+    torch = pytest.importorskip("torch")
+    weights = {"a": torch.ones(3, requires_grad=True), "b": torch.ones(2, dtype=torch.bfloat16)}
+
+    run.save("w.npz", {**weights, "c": [1, 2]})
+
+    found = np.load(io.BytesIO(run.record.read_bytes("w.npz")))
+    assert {name: found[name].tolist() for name in found} == {
+        "a": [1, 1, 1], "b": [1, 1], "c": [1, 2],
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int64", "bool", "complex64"])
 def test_tensors_are_saved_as_arrays(run, dtype):
     torch = pytest.importorskip("torch")
