@@ -7,7 +7,7 @@ import struct
 import time as clock
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import count, islice, takewhile
 from pathlib import Path
@@ -35,6 +35,7 @@ from runstore.model.log_calls import (
     within_limit,
 )
 from runstore.model.numbers import LAST_STEP, column_of, metric_key, metric_value, shown
+from runstore.storage.chunks import Columns
 from runstore.storage.database import END_PATIENCE_S, PATIENCE_S
 from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.points import MARK, POINT, RECORD, KeyOf, PointFile, next_room
@@ -156,9 +157,7 @@ class PointLog:
             return False
         return file is not None
 
-    def append_many(
-        self, known: Known, steps: Sequence[int], times: Sequence[int], values: Sequence[float]
-    ) -> None:
+    def append_many(self, known: Known, points: Columns) -> None:
         """Write many points of one series, in as many files as they need.
 
         Raises:
@@ -166,15 +165,14 @@ class PointLog:
         """
         begin, file = 0, None if self.held else self.file or self._file_after(None)
         try:
-            while file is not None and begin < len(values):
+            while file is not None and begin < len(points.values):
                 if self._is_said(known, file):
-                    rest = (steps[begin:], times[begin:], values[begin:])
-                    begin += file.write_many(known.number, *rest)
-                if begin < len(values):
+                    begin += file.write_many(known.number, points, begin)
+                if begin < len(points.values):
                     file = self._file_after(file)
         except OSError as error:
             self._say_held(error)
-        for step, time, value in zip(steps[begin:], times[begin:], values[begin:], strict=True):
+        for step, time, value in islice(zip(*points, strict=True), begin, None):
             self._hold(known, step, time, value)
 
     def _is_said(self, known: Known, file: PointFile) -> bool:
@@ -623,7 +621,7 @@ class Channel:
         if len(values_kept) < length:
             places = [place for place, number in enumerate(numbers) if number is not None]
             at_steps, at = [at_steps[one] for one in places], [at[one] for one in places]
-        self._log.append_many(known, at_steps, at, values_kept)
+        self._log.append_many(known, Columns(at_steps, at, values_kept))
         return troubles
 
 

@@ -24,6 +24,7 @@ import mmap
 import os
 import struct
 import sys
+from array import array
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -136,22 +137,25 @@ class PointFile:
         """
         return self._put(RECORD.pack(step, time, value, number, POINT, MARK))
 
-    def write_many(
-        self, number: int, steps: Sequence[int], times: Sequence[int], values: Sequence[float]
-    ) -> int:
+    def write_many(self, number: int, points: Columns, begin: int = 0) -> int:
         """Write points of one series while there is room, and return how many were written.
+
+        Args:
+            number: Of the series.
+            points: All of them.
+            begin: How many of them other files took.
 
         Raises:
             OSError: The disk did not take them.
         """
-        places = list(islice(self.places, len(values)))
+        places = list(islice(self.places, len(points.values) - begin))
         if not places:
             return 0
-        rows = islice(zip(steps, times, values, strict=True), len(places))
-        data = [RECORD.pack(step, time, value, number, POINT, MARK) for step, time, value in rows]
+        data = _packed(number, points, begin, begin + len(places))
         if places[-1] - places[0] == (len(places) - 1) * RECORD.size:
-            return len(places) if self._store(places[0], b"".join(data)) else 0
-        for written, (place, record) in enumerate(zip(places, data, strict=True)):
+            return len(places) if self._store(places[0], data) else 0
+        for written, place in enumerate(places):
+            record = data[written * RECORD.size : (written + 1) * RECORD.size]
             if not self._store(place, record):  # sealed by another thread
                 return written
         return len(places)
@@ -175,7 +179,7 @@ class PointFile:
         place = next(self.places, 0)
         return bool(place) and self._store(place, record)
 
-    def _store(self, place: int, data: bytes) -> bool:
+    def _store(self, place: int, data: bytes | bytearray) -> bool:
         if self.memory is None:
             return self._store_through(place, data)
         try:
@@ -184,7 +188,7 @@ class PointFile:
             return False
         return True
 
-    def _store_through(self, place: int, data: bytes) -> bool:
+    def _store_through(self, place: int, data: bytes | bytearray) -> bool:
         # While anybody is noted here, the descriptor stays open: it could name another file.
         self._writing.append(None)
         try:
@@ -370,6 +374,24 @@ def _series_among(data: bytes, kinds: Sequence[int]) -> dict[int, KeyOf]:
 def _kind_of(number: int, kind: int = POINT) -> int:
     """Return the last eight bytes of a record as one number."""
     return number | kind << 32 | MARK << 48
+
+
+def _packed(number: int, points: Columns, begin: int, end: int) -> bytearray:
+    """Return the records of these points of one series, column by column."""
+    rows = end - begin
+    data = bytearray(rows * RECORD.size)
+    whole: Any = memoryview(data)
+    columns: tuple[array[Any], ...] = (
+        array("q", points.steps[begin:end]),
+        array("q", points.times[begin:end]),
+        array("d", points.values[begin:end]),
+        array("Q", [_kind_of(number)]) * rows,
+    )
+    for place, column in enumerate(columns):
+        if sys.byteorder != "little":
+            column.byteswap()
+        whole.cast(column.typecode)[place::4] = memoryview(column)
+    return data
 
 
 def _columns(data: bytes, places: list[int]) -> Columns:
