@@ -368,6 +368,31 @@ class ActiveRun:
         """
         self.channel(-1).log_points(key, values, steps=steps, times=times)
 
+    def rewind(self, step: int) -> int:
+        """Remove what was logged from a step on, to log it again from a checkpoint.
+
+        This is for a run that was resumed: what it logged between its last checkpoint and its
+        end would otherwise be there twice. Points of all metrics with this step or a later one
+        are removed for good, whoever logged them, but not those of the machine (`system/`). An
+        event says how many. Media and files stay. What other processes log meanwhile may stay.
+
+        Args:
+            step: The first that will be logged again.
+
+        Returns:
+            How many points were removed.
+
+        Raises:
+            InvalidValueError: It is no step.
+            RunFinishedError: The run has ended.
+            StoreError: The database could not be written; nothing was removed.
+        """
+        from runstore.model.numbers import metric_step
+
+        first = metric_step(step)
+        self.channel(-1)
+        return 0 if self._points is None else self._points.rewind(first)
+
     def of_set(self, name: str) -> Channel:
         """Return what logs metrics of one parameter set: `run.of_set("wide").log(loss=0.3)`.
 

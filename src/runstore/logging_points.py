@@ -38,6 +38,7 @@ from runstore.model.numbers import LAST_STEP, column_of, metric_key, metric_valu
 from runstore.storage.chunks import Columns
 from runstore.storage.database import END_PATIENCE_S, PATIENCE_S
 from runstore.storage.drivers.disks import is_network_disk
+from runstore.storage.metrics import is_abandoned
 from runstore.storage.points import MARK, POINT, RECORD, KeyOf, PointFile, next_room
 from runstore.storage.spool import POINTS_SUFFIX
 from runstore.tickers import Ticker
@@ -112,10 +113,17 @@ class PointLog:
         self._absorb_at = 0.0
 
     def _go_on_with(self) -> tuple[dict[KeyOf, int], int]:
+        table = self._store.metrics_table
+        # A process that was killed leaves files behind, which nobody may have taken in by now.
+        files = self._store.spool.point_files(self._uid)
+        for path in files:
+            with suppress(StoreError, OSError), self._store.database.driver.hurried(PATIENCE_S):
+                table.absorb(path, is_over=is_abandoned(path))
         with suppress(StoreError):
-            totals, marks = self._store.metrics_table.totals(self._uid)
+            totals, marks = table.totals(self._uid)
             steps = {series: last_step + 1 for series, (_, last_step) in totals.items()}
-            return steps, max(map(_made_at, marks), default=0)
+            names = [*marks, *(path.name for path in files)]
+            return steps, max(map(_made_at, names), default=0)
         return {}, 0
 
     def channel(self, set_index: int) -> Channel:
@@ -126,7 +134,7 @@ class PointLog:
 
     def after_fork(self) -> None:
         """Begin a file of this process's own: a forked child shares its parent's memory map."""
-        self._begin_in_this_process()
+        self._begin_behind_what_is_written()
         if self._is_ended:
             self._following[""] = None
 
@@ -256,9 +264,12 @@ class PointLog:
     def _begin_again(self) -> None:
         """Log again after the end, in files that come after those that there were."""
         if self._is_ended:
-            self._newest = max([self._newest, *map(_made_at, map(os.fspath, self._written))])
             self._is_ended = self._was_refused = False
-            self._begin_in_this_process()
+            self._begin_behind_what_is_written()
+
+    def _begin_behind_what_is_written(self) -> None:
+        self._newest = max([self._newest, *(_made_at(path.name) for path in self._written)])
+        self._begin_in_this_process()
 
     def _finished(self) -> RunFinishedError:
         return RunFinishedError(
@@ -331,6 +342,29 @@ class PointLog:
         with suppress(StoreError, OSError):
             for path in tuple(self._written):
                 self._absorbed(path)
+
+    def rewind(self, step: int) -> int:
+        """Remove the points of all series from a step on; see `ActiveRun.rewind`."""
+        from runstore.naming import current_author
+        from runstore.storage.rewinding import remove_points
+
+        if self._is_ended:
+            raise self._finished()
+        self._release_held()
+        if self.held:
+            raise StoreError(
+                f"The points of {self._reference} cannot be written to the disk now.",
+                kept="They are held in memory, and nothing was removed.",
+            )
+        with self._store.database.driver.hurried(END_PATIENCE_S):
+            # What a killed process left behind comes first, then what this one has logged.
+            for path in self._store.spool.point_files(self._uid):
+                self._absorbed(path, is_over=is_abandoned(path))
+            removed = remove_points(self._store.database, self._uid, step, current_author())
+        self.first_steps, _ = self._go_on_with()
+        for channel in list(self._channels.values()):
+            channel.count_from(self.first_steps)
+        return removed
 
     def finish(self) -> bool:
         """Take the rest in; where that fails, say where it is kept. Nothing is logged after.
@@ -569,6 +603,11 @@ class Channel:
         first_step = self._log.first_steps.get(series, 0)
         known = Known(series, self._log.number_of(series), first_step)
         return self._series.setdefault(series.key, known)
+
+    def count_from(self, first_steps: Mapping[KeyOf, int]) -> None:
+        """Let each series count on from another step; from 0 if it is not among them."""
+        for known in list(self._series.values()):
+            known.given = first_steps.get(known.series, 0) - 1
 
     def log_points(
         self,

@@ -34,6 +34,16 @@ class Refuses:
         return 1.0
 
 
+KILLED = """
+import os, signal, sys
+from runstore import Store
+run = Store.open(sys.argv[1]).start("odd", capture=False)
+for value in range(5):
+    run.log(loss=float(value))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
 def begun(store, **more):
     return store.start("odd", capture=False, **more)
 
@@ -83,6 +93,17 @@ class TestClocks:
             again.log(loss=2.0)
 
         assert [value for _, value in points_of(run, "loss")] == [0.0, 1.0, 2.0]
+
+    def test_what_a_killed_process_logged_is_counted_on(self, location, monkeypatch):
+        """Also when the store was open all the time, and nobody has taken it in."""
+        with Store.open(location) as store:
+            subprocess.run([sys.executable, "-c", KILLED, str(location)], check=False, timeout=60)
+            behind = SimpleNamespace(time_ns=lambda: 10**18, monotonic=time.monotonic)
+            monkeypatch.setattr(logging_points, "clock", behind)
+            with store.resume("odd#1") as run:
+                run.log(loss=5.0)
+
+            assert points_of(run, "loss") == [(step, float(step)) for step in range(6)]
 
 
 class TestValues:

@@ -129,7 +129,7 @@ class MetricTable:
                 moved = {"name": path.name, "position": read.position}
                 connection.execute(SET_MARK, moved)
         has_ended = is_over or row[1] not in {"queued", "running", "live"}
-        if read.is_sealed or (has_ended and _is_abandoned(path)):
+        if read.is_sealed or (has_ended and is_abandoned(path)):
             path.unlink(missing_ok=True)
         return sum(len(columns.values) for columns in read.points.values())
 
@@ -208,7 +208,7 @@ def _one_moment(connection: Connection) -> Iterator[None]:
         connection.execute("COMMIT")
 
 
-def _is_abandoned(path: Path) -> bool:
+def is_abandoned(path: Path) -> bool:
     """Tell whether nobody will write to a file any more, though nobody said so."""
     pid = writer_of(path)
     if pid is None:
