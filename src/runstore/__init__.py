@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runstore import errors as errors
-    from runstore.active import ActiveRun, current_run
+    from runstore.active import ActiveRun
+    from runstore.current import current_run
     from runstore.errors import AlreadyRanError, RunstoreError, StoreWarning
     from runstore.manager import ArtifactManager
     from runstore.manager_store import ManagerStore
@@ -43,7 +44,7 @@ _HOMES = {
     "Store": "runstore.store",
     "StoreWarning": "runstore.errors",
     "attach_run": "runstore.start",
-    "current_run": "runstore.active",
+    "current_run": "runstore.current",
     "parameter_set": "runstore.model.parameter_sets",
     "start_run": "runstore.start",
 }

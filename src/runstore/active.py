@@ -7,12 +7,11 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from contextvars import ContextVar, Token
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
-from runstore import lifetime
+from runstore import current, lifetime
 from runstore.endings import Ending, reported_ending, status_of, told_by
 from runstore.errors import (
     ConflictError,
@@ -39,15 +38,7 @@ if TYPE_CHECKING:
     from runstore.store import Store
     from runstore.tags import Tags
 
-PARENT_VARIABLE = "RUNSTORE_PARENT"
-
 F = TypeVar("F", bound=Callable[..., Any])
-_current: ContextVar[ActiveRun | None] = ContextVar("runstore_current_run", default=None)
-
-
-def current_run() -> ActiveRun | None:
-    """Return the run whose `with` block or decorated function is being executed, or None."""
-    return _current.get()
 
 
 class LogMetrics(Protocol):
@@ -121,7 +112,10 @@ class ActiveRun:
         self._again: Callable[[], ActiveRun] | None = None
         # Whose end is the run's; a copy in another process only logs to it.
         self._pid = os.getpid() if is_owner else None
-        self._token: Token[ActiveRun | None] | None = None
+        # The run whose block this one was started in; see `current.py`.
+        self.surrounding: ActiveRun | None = None
+        self.was_current = False
+        self.is_block = False
         self._points: PointLog | None = None
         self._output: KeptOutput | None = None
         self._has_output = False
@@ -505,6 +499,7 @@ class ActiveRun:
         is_in_database = self.store.write_ending(self.uid, self.reference, ending, answers=answers)
         self._is_end_written = True
         lifetime.end(self)
+        current.leave(self)
         if not is_in_database:
             return
         if self._has_output:
@@ -590,7 +585,8 @@ class ActiveRun:
                 f"The run {self.reference} has ended already.",
                 hint=f"To go on with it: runstore.start_run(resume={self.reference!r}).",
             )
-        self._token = _current.set(self)
+        self.is_block = True
+        current.enter(self)
         return self
 
     def __exit__(
@@ -599,19 +595,9 @@ class ActiveRun:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._is_no_longer_current()
+        current.leave(self)
         if not self._is_end_written:
             self._end_by(error)
-
-    def _is_no_longer_current(self) -> None:
-        token, self._token = self._token, None
-        if token is None:
-            return
-        try:
-            _current.reset(token)
-        except ValueError:  # the block was entered in another thread or task
-            if _current.get() is self:
-                _current.set(None)
 
     def repeat_with(self, again: Callable[[], ActiveRun]) -> None:
         """Remember how to start such a run again, which decorating a function needs."""
@@ -624,6 +610,7 @@ class ActiveRun:
         evaluated when the module is imported, not when the function runs.
         """
         lifetime.end(self)
+        current.leave(self)
         self.store.withdraw(self.uid)
         self.status, self._is_end_written = Status.INTERRUPTED, True
         again = self._again

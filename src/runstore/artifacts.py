@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any
 
 from runstore import previews
-from runstore.active import current_run
+from runstore.current import current_run
 from runstore.errors import (
     ConflictError,
     InvalidValueError,

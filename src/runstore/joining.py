@@ -7,8 +7,9 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from runstore import lifetime
-from runstore.active import PARENT_VARIABLE, ActiveRun, Begun
+from runstore.active import ActiveRun, Begun
 from runstore.capture.process import current_process, descends_from, is_gone
+from runstore.current import PARENT_VARIABLE
 from runstore.errors import RunFinishedError, UsageError
 from runstore.user_warnings import warn
 

@@ -16,10 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from runstore.active import ActiveRun, current_run
+from runstore.active import ActiveRun
 from runstore.block_sync import refresh_store_json
 from runstore.capture.command import own_words
 from runstore.config import RUNS, find_store
+from runstore.current import current_run
 from runstore.errors import RunstoreError, UsageError
 from runstore.managed_run import watched_as
 from runstore.manager_store import ManagerStore

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from runstore import current
 from runstore.active import ActiveRun
 from runstore.config import IfDone
 from runstore.errors import UsageError
@@ -65,6 +66,7 @@ def start_run(
     run = begin()
     if if_done in {"run", "warn"}:
         run.repeat_with(begin)
+    current.enter(run)
     return run
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from runstore import background, lifetime
-from runstore.active import PARENT_VARIABLE, ActiveRun, Begun, current_run
+from runstore import background, current, lifetime
+from runstore.active import ActiveRun, Begun
 from runstore.config import (
     DATABASE,
     RUNS,
@@ -39,7 +39,7 @@ from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.once import once
 from runstore.model.run import Event, Experiment, Run
 from runstore.model.status import Status
-from runstore.model.values import check_text, clean_text
+from runstore.model.values import check_text
 from runstore.naming import (
     author_named,
     check_experiment,
@@ -268,7 +268,7 @@ class Store:
         sets = parameter_sets(params)
         notes = check_text(notes, "notes")
         cli = check_text(cli, "cli")
-        parent_uid = self._parent_uid(parent)
+        parent_uid = self._parent_uid(parent, name)
         _check_command(argv)
         facts, earlier, where = Facts(), None, None
         if capture:
@@ -343,13 +343,24 @@ class Store:
         except StoreError as error:
             warn(f"The cells that the run {uid} executed could not be kept: {error}")
 
-    def _parent_uid(self, parent: str | ActiveRun | Run | None) -> str | None:
+    def _parent_uid(
+        self, parent: str | ActiveRun | Run | None, experiment_name: str
+    ) -> str | None:
         if isinstance(parent, str):
             return self.get(parent).uid
-        surrounding = current_run() if parent is None else parent
-        if surrounding is not None:
-            return run_name(surrounding)
-        return clean_text(os.environ.get(PARENT_VARIABLE, "")) or None
+        if parent is not None:
+            return run_name(parent)
+        around = current.current_run()
+        while around is not None and not self._is_parent(around, experiment_name):
+            around = around.surrounding
+        return current.parent_uid() if around is None else around.uid
+
+    def _is_parent(self, run: ActiveRun, experiment_name: str) -> bool:
+        """Tell whether a run of an experiment that begins now belongs to one that goes on."""
+        if run.status.is_final or run.store.path != self.path:
+            return False
+        # A notebook's cell that is executed again starts a sibling; nobody ended the first one.
+        return run.is_block or run.experiment_name != experiment_name
 
     def resume(self, name: str | Run | ActiveRun) -> ActiveRun:
         """Go on with a run that has ended: same number, same reference, running again.

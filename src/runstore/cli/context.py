@@ -48,7 +48,7 @@ def attached_run(name: str | None) -> Iterator[ActiveRun]:
 
 def line_file() -> Path | None:
     """Return the file that lines for the surrounding run are appended to; None without one."""
-    from runstore.active import PARENT_VARIABLE
+    from runstore.current import PARENT_VARIABLE
     from runstore.program_lines import VARIABLE
 
     path = Path(os.environ.get(VARIABLE, ""))

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from runstore import program_lines
-from runstore.active import PARENT_VARIABLE
 from runstore.block_sync import refresh_store_json
 from runstore.config import IfDone
+from runstore.current import PARENT_VARIABLE
 from runstore.errors import (
     CommandNotFoundError,
     InvalidValueError,

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from runstore import background
-from runstore.active import PARENT_VARIABLE, ActiveRun
+from runstore.active import ActiveRun
 from runstore.block_sync import refresh_store_json
 from runstore.config import IfDone
+from runstore.current import PARENT_VARIABLE
 from runstore.errors import StoreUnavailableError, UsageError, UserCodeError
 from runstore.model.parameter_sets import parameter_set
 from runstore.model.params import ParameterSet

@@ -1,0 +1,101 @@
+"""The run that is being executed here: of a block, of a plain object, or of the parent process."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from runstore.model.values import clean_text
+
+if TYPE_CHECKING:
+    from runstore.active import ActiveRun
+
+# The uid of the run that a process was started in.
+PARENT_VARIABLE = "RUNSTORE_PARENT"
+
+_current: ContextVar[ActiveRun | None] = ContextVar("runstore_current_run", default=None)
+
+
+class _OfMainThread:
+    """What is current in the main thread, for those that have no context of their own.
+
+    Those are other threads, which begin without one, and processes that this one starts: these
+    find the run in their environment.
+    """
+
+    def __init__(self) -> None:
+        self.run: ActiveRun | None = None
+        # What the environment said before, and what it says since.
+        self.inherited: str | None = None
+        self.said: str | None = None
+
+    def is_now(self, run: ActiveRun | None) -> None:
+        self.run = run
+        found = os.environ.get(PARENT_VARIABLE)
+        if found != self.said or self.said is None:  # somebody else's word
+            self.inherited = found
+        self.said = None if run is None else run.uid
+        if self.said is not None:
+            os.environ[PARENT_VARIABLE] = self.said
+        elif self.inherited is not None:
+            os.environ[PARENT_VARIABLE] = self.inherited
+        else:
+            os.environ.pop(PARENT_VARIABLE, None)
+
+    def parent_uid(self) -> str | None:
+        found = os.environ.get(PARENT_VARIABLE)
+        found = self.inherited if found == self.said and found is not None else found
+        return clean_text(found or "") or None
+
+
+_main = _OfMainThread()
+
+
+def current_run() -> ActiveRun | None:
+    """Return the run that is being executed here, or None.
+
+    It is the run whose `with` block or decorated function surrounds the call, or that
+    `start_run` returned as a plain object and that has not ended. A thread that has none is
+    executed for the run of the main thread.
+    """
+    run = _still_open(_current.get())
+    if run is None and threading.current_thread() is not threading.main_thread():
+        run = _still_open(_main.run)
+    return run
+
+
+def enter(run: ActiveRun) -> None:
+    """Make a run the current one of this thread or task."""
+    around = _still_open(_current.get())
+    if around is not run and not run.was_current:
+        run.surrounding, run.was_current = around, True
+    _become(run)
+
+
+def leave(run: ActiveRun) -> None:
+    """Make the run around it the current one, wherever this one was left."""
+    around = _still_open(run.surrounding)
+    if _current.get() is run:
+        _become(around)
+    if _main.run is run:
+        _main.is_now(around)
+
+
+def parent_uid() -> str | None:
+    """Return the uid of the run that this process was started in, or None."""
+    return _main.parent_uid()
+
+
+def _become(run: ActiveRun | None) -> None:
+    _current.set(run)
+    if threading.current_thread() is threading.main_thread():
+        _main.is_now(run)
+
+
+def _still_open(run: ActiveRun | None) -> ActiveRun | None:
+    """Return a run, or the first one around it that has not ended."""
+    while run is not None and run.status.is_final:
+        run = run.surrounding
+    return run
