@@ -114,11 +114,7 @@ class PointLog:
 
     def _go_on_with(self) -> tuple[dict[KeyOf, int], int]:
         table = self._store.metrics_table
-        # A process that was killed leaves files behind, which nobody may have taken in by now.
         files = self._store.spool.point_files(self._uid)
-        for path in files:
-            with suppress(StoreError, OSError), self._store.database.driver.hurried(PATIENCE_S):
-                table.absorb(path, is_over=is_abandoned(path))
         with suppress(StoreError):
             totals, marks = table.totals(self._uid)
             steps = {series: last_step + 1 for series, (_, last_step) in totals.items()}
