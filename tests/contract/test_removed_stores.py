@@ -116,6 +116,29 @@ def test_what_a_removed_database_left_does_not_become_part_of_the_next(location)
     assert [one for one in location.iterdir() if ".left-" in one.name]
 
 
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_a_replaced_database_does_not_meet_the_log_of_the_old_one(location, tmp_path, is_closed):
+    """SQLite takes whatever log has the name of the file's own, and damages the file with it."""
+    with Store.open(tmp_path / "other") as other:
+        other.start("other", notes="o" * 9000, capture=False).finish()
+    store = Store.open(location)
+    store.start("old", notes="n" * 9000, capture=False).finish()
+    (tmp_path / "other" / DATABASE).replace(location / DATABASE)
+    if is_closed:
+        store.close()
+
+    with Store.open(location) as replaced:
+        names = [run.experiment_name for run in replaced.list()]
+        replaced.start("new", capture=False).finish()
+        problems = replaced.database.driver.problems(is_deep=True)
+    store.close()
+
+    assert names == ["other"]
+    assert problems == []
+    with Store.open(location) as again:
+        assert [run.experiment_name for run in again.list()] == ["new", "other"]
+
+
 REMADE = """
 import os, shutil, sys, threading, warnings
 import runstore

@@ -31,6 +31,7 @@ class DatabaseFile:
         self._identity: tuple[int, int] | None = None
         # As long as a descriptor is open, no new file gets this one's inode number.
         self._pin: int | None = None
+        self._log: tuple[int, int] | None = None
 
     def __del__(self) -> None:
         if self._pin is not None:
@@ -76,6 +77,24 @@ class DatabaseFile:
             found = self.path.stat()
         self._identity = found.st_dev, found.st_ino
 
+    def remember_log(self) -> None:
+        """Note which log the file has; a connection to it is open."""
+        with suppress(OSError):
+            found = os.stat(self._beside(_LOG))  # noqa: PTH116 - for every connection
+            self._log = found.st_dev, found.st_ino
+
+    def part_from_log(self) -> None:
+        """Set the log of a file that was replaced aside: the next file would take it for its own.
+
+        As long as a connection is open, no other log has its inode number.
+        """
+        if self._log is None or self.is_in_place:
+            return
+        with suppress(OSError):
+            found = self._beside(_LOG).stat()
+            if (found.st_dev, found.st_ino) == self._log:
+                self._set_leftovers_aside()
+
     def make(self) -> None:
         """Make an empty file if there is none, and set aside what an older one left.
 
@@ -94,11 +113,14 @@ class DatabaseFile:
             os.close(folder)
 
     def _set_leftovers_aside(self) -> None:
-        beside = self.path.with_name(self.path.name + _SHARED_MEMORY)
-        beside.unlink(missing_ok=True)  # programs that have it open keep it
-        log = self.path.with_name(self.path.name + _LOG)
+        # Programs that have it open keep it.
+        self._beside(_SHARED_MEMORY).unlink(missing_ok=True)
+        log = self._beside(_LOG)
         with suppress(FileNotFoundError):
             log.rename(log.with_name(f"{log.name}.left-{time.time_ns()}"))
+
+    def _beside(self, ending: str) -> Path:
+        return self.path.with_name(self.path.name + ending)
 
 
 def _wait_for_lock(folder: int) -> None:

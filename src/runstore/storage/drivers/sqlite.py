@@ -289,6 +289,8 @@ class SQLiteDriver:
     def _close_idle(self) -> int:
         """Close each connection that is not in use; return how many are."""
         handles = [one for one in list(self._handles) if one.pid == os.getpid()]
+        if handles:
+            self.file.part_from_log()
         for handle in handles:
             if handle.is_taken():
                 handle.raw.close()
@@ -397,6 +399,9 @@ class SQLiteDriver:
         try:
             self._prove()
             self._configure(connection, writable=readable is None)
+            if readable is None:
+                connection.execute("PRAGMA schema_version").fetchone()  # opens the log
+                self.file.remember_log()
         except BaseException:
             connection.close()
             raise
