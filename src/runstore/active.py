@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
@@ -123,6 +123,8 @@ class ActiveRun:
         self._is_strict = False
         self._is_end_written = run.status.is_final
         self._was_ended_by_exit = False
+        # A mapping that was empty at the start: the program fills it later.
+        self.params_to_come: MutableMapping[Any, Any] | None = None
         self.ends_with_process = False
         if is_owner:
             lifetime.begin(self)
@@ -160,6 +162,46 @@ class ActiveRun:
         be_ready()
         self.notes = check_text(notes, "notes")
         self.store.note_active(self.uid, self.notes)
+
+    def add_params(
+        self, params: Any = None, /, *, set_name: str | None = None, **more: Any
+    ) -> None:
+        """Add parameters that are known only now; leaves an event. Durable on return.
+
+        `run.add_params({"seed": 7})` or `run.add_params(seed=7)`. A parameter that the run has
+        with the same value is no conflict; nested mappings are merged.
+
+        If the database does not take them, they are kept in the spool, a `StoreWarning` says
+        where, and the program goes on.
+
+        Args:
+            params: A mapping, a dataclass, or an object with attributes.
+            set_name: The parameter set that gets them, for a run that has several.
+            more: Values whose keys are names.
+
+        Raises:
+            ConflictError: A parameter has another value already.
+            InvalidValueError: A value cannot be stored; it is named.
+            UsageError: There is no such set, or one of several is not named.
+        """
+        from runstore.model.late_params import with_added
+        from runstore.model.parameter_sets import parameter_set
+
+        for added in [parameter_set(one) for one in (params, more or None) if one is not None]:
+            # Refused here if it must be: a record in the spool has nobody to tell.
+            now = with_added(self.parameter_sets, added, set_name)
+            self.parameter_sets = self.store.add_params_active(self.uid, added, set_name) or now
+
+    def _take_params_to_come(self) -> None:
+        """Take what the program has put into the mapping that was empty at the start."""
+        known = self.parameter_sets[0].values if self.parameter_sets else {}
+        found = dict(self.params_to_come or {})
+        new = {key: value for key, value in found.items() if key not in known}
+        if new:
+            try:
+                self.add_params(new)
+            except RunstoreError as error:
+                warn(f"{error} These parameters were not kept: {', '.join(map(str, new))}.")
 
     @once
     def tags(self) -> Tags:
@@ -405,6 +447,8 @@ class ActiveRun:
         """Return what logs for the run (-1) or for the parameter set at this place."""
         if self._points is None:
             be_ready()
+            if self.params_to_come:
+                self._take_params_to_come()
             from runstore.logging_points import PointLog
 
             points = PointLog(self.store, self.uid, self.reference)
@@ -481,6 +525,8 @@ class ActiveRun:
             if self._pid is None:
                 self.hand_in()
             return
+        if self.params_to_come:
+            self._take_params_to_come()
         ending: Mapping[str, Any] = self.__dict__.setdefault(
             "_ending",
             {

@@ -19,11 +19,13 @@ from runstore.errors import (
     StoreWarning,
 )
 from runstore.model.artifacts import Artifact, Input, Preview
+from runstore.model.params import ParameterSet
 from runstore.model.run import Run
 from runstore.model.status import Status
 from runstore.storage.artifacts import OutputPart
 from runstore.storage.database import PATIENCE_S
 from runstore.storage.file_locks import lock_now
+from runstore.storage.late_params import add_params
 from runstore.storage.objects import Contents, Objects
 from runstore.storage.output import is_being_written
 from runstore.storage.rows import from_micros, to_micros
@@ -135,6 +137,24 @@ class PutAside:
         body = {"changes": dict(changes), "author": author}
         self._keep(uid, "tags", body, f"the tag {next(iter(changes))!r}", because)
 
+    def params(
+        self,
+        uid: str,
+        added: ParameterSet,
+        set_name: str | None,
+        author: str,
+        because: StoreError | None,
+    ) -> None:
+        """Keep parameters that a run got after its start."""
+        body = {
+            "name": added.name,
+            "hash": added.hash,
+            "tree": added.tree,
+            "set_name": set_name,
+            "author": author,
+        }
+        self._keep(uid, "params", body, "parameters", because)
+
     def notes(self, uid: str, notes: str | None, author: str, because: StoreError | None) -> None:
         """Keep a change of notes."""
         self._keep(uid, "notes", {"notes": notes, "author": author}, "notes", because)
@@ -227,6 +247,9 @@ class PutAside:
             store.edits.set_tags([record.uid], body["changes"], body["author"], or_trashed=True)
         elif record.kind == "notes":
             store.edits.set_notes([record.uid], body["notes"], body["author"], or_trashed=True)
+        elif record.kind == "params":
+            added = ParameterSet(body["name"], body["hash"], body["tree"])
+            add_params(store.database, record.uid, added, body["set_name"], body["author"])
         else:
             raise ValueError(record.kind)
 

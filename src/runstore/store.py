@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from runstore.model.metric_directions import Direction
     from runstore.model.metrics import MetricSummary, Series
     from runstore.model.output import OutputLine
+    from runstore.model.params import ParameterSet
     from runstore.model.query import Query
     from runstore.points_table import PointsTable
     from runstore.put_aside import PutAside
@@ -315,6 +316,8 @@ class Store:
                 new.uid, facts, where, code=earlier.code if earlier else None
             )
         run = ActiveRun(self, _begun(new, number, reference))
+        if isinstance(params, MutableMapping) and not params:
+            run.params_to_come = params
         run.earlier = earlier
         run.has_cells = has_cells
         return run
@@ -585,6 +588,24 @@ class Store:
             lambda: self.edits.set_tags([uid], changes, who, or_trashed=True),
             lambda error: self.put_aside.tags(uid, changes, who, error),
         )
+
+    def add_params_active(
+        self, uid: str, added: ParameterSet, set_name: str | None
+    ) -> tuple[ParameterSet, ...] | None:
+        """Add parameters to a run that this process executes; if that fails, keep them aside.
+
+        Returns:
+            The sets that the run has now; None if the database has not taken them yet.
+        """
+        from runstore.storage.late_params import add_params
+
+        who = current_author()
+        now: list[tuple[ParameterSet, ...]] = []
+        self.put_aside.unless(
+            lambda: now.append(add_params(self.database, uid, added, set_name, who)),
+            lambda error: self.put_aside.params(uid, added, set_name, who, error),
+        )
+        return now[0] if now else None
 
     def note_active(self, uid: str, notes: str | None) -> None:
         """Replace the notes of a run that this process executes; where that fails, keep aside."""

@@ -1,0 +1,45 @@
+"""Writing the parameters that a run gets after its start."""
+
+from __future__ import annotations
+
+from runstore.model.late_params import with_added
+from runstore.model.params import ParameterSet, lowest_hash
+from runstore.storage import rows
+from runstore.storage import statements as sql
+from runstore.storage.database import Database, Edit, add_event, run_row
+
+REMOVE_SETS = "DELETE FROM run_params WHERE run_id = :id"
+REMOVE_FLAT = "DELETE FROM params WHERE run_id = :id"
+CHANGE_PARAMS_HASH = f"""
+    UPDATE runs SET params_hash = :params_hash, changed = {sql.NEXT_CHANGE} WHERE id = :id
+"""  # noqa: S608 - a constant
+FIELD = "params"
+_PREVIEW = 200
+
+
+def add_params(
+    database: Database, uid: str, added: ParameterSet, set_name: str | None, author: str
+) -> tuple[ParameterSet, ...]:
+    """Add values to a set of a run; leaves an event. Durable on return.
+
+    Returns:
+        The sets that the run has now.
+
+    Raises:
+        ConflictError: A parameter has another value already.
+        UsageError: There is no such set, or one of several is not named.
+    """
+    with database.driver.write() as connection:
+        run_id = run_row(connection, uid, or_trashed=True)[0]
+        found = connection.execute(sql.SETS_OF_RUNS.format(ids=":id"), {"id": run_id}).fetchall()
+        before = tuple(rows.set_from_row(row) for row in found)
+        now = with_added(before, added, set_name)
+        if now != before:
+            connection.execute(REMOVE_FLAT, {"id": run_id})
+            connection.execute(REMOVE_SETS, {"id": run_id})
+            database.insert_sets(connection, run_id, now)
+            connection.execute(CHANGE_PARAMS_HASH, {"id": run_id, "params_hash": lowest_hash(now)})
+            # What a run was started with is part of its record: this cannot be undone.
+            edit = Edit(FIELD, None, added.preview(_PREVIEW), author, None)
+            add_event(connection, run_id, edit)
+    return now
