@@ -397,3 +397,29 @@ def test_exit_and_quit_are_given_back(store):
 
     assert (sys.exit, exit, quit) == before
     assert watched is not before[0]
+
+
+def test_a_block_that_was_left_in_another_thread_is_no_longer_current(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNSTORE_URL", str(tmp_path))
+    stack = contextlib.ExitStack()
+    with runstore.start_run("outer", capture=False) as outer:
+        stack.enter_context(runstore.start_run("left", capture=False))
+        thread = threading.Thread(target=stack.close)
+        thread.start()
+        thread.join()
+
+        assert runstore.current_run() is outer
+        with runstore.start_run("next", capture=False) as following:
+            assert following.record.parent_uid == outer.uid
+    assert runstore.current_run() is None
+
+
+def test_blocks_that_are_left_out_of_order_leave_the_other_one_current(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNSTORE_URL", str(tmp_path))
+    first = runstore.start_run("first", capture=False).__enter__()
+    second = runstore.start_run("second", capture=False).__enter__()
+
+    first.__exit__(None, None, None)
+    assert runstore.current_run() is second
+    second.__exit__(None, None, None)
+    assert runstore.current_run() is None
