@@ -233,7 +233,10 @@ class _Registry:
             return
         for number in _SIGNALS:
             if signal.getsignal(number) is signal.SIG_DFL:
-                signal.signal(number, _terminate)
+                try:
+                    signal.signal(number, _terminate)
+                except ValueError:  # the main thread of an interpreter beside the main one
+                    return
                 self._handled.append(number)
 
     def _give_back_signals(self) -> None:

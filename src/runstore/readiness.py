@@ -70,8 +70,11 @@ class _Uninterrupted:
             for number in signal.valid_signals():
                 handler = signal.getsignal(number)
                 if callable(handler) and getattr(handler, "__name__", "") != _OF_THE_LOOP:
+                    try:
+                        signal.signal(number, lambda due, _frame: self._due.append(due))
+                    except ValueError:  # the main thread of a subinterpreter gets no signals
+                        break
                     self._handlers[number] = handler
-                    signal.signal(number, lambda due, _frame: self._due.append(due))
 
     def __exit__(
         self,

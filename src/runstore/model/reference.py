@@ -36,7 +36,8 @@ def new_uid() -> str:
 
     Source: RFC 9562, section 5.7, May 2024.
     """
-    raw = bytearray((time.time_ns() // 1_000_000).to_bytes(6, "big") + os.urandom(10))
+    milliseconds = max(0, time.time_ns() // 1_000_000)  # a clock may stand before 1970
+    raw = bytearray(milliseconds.to_bytes(6, "big") + os.urandom(10))
     raw[6] = raw[6] & 0x0F | 0x70
     raw[8] = raw[8] & 0x3F | 0x80
     text = raw.hex()
