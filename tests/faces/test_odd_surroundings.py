@@ -7,11 +7,13 @@ import sys
 import time
 from contextlib import ExitStack
 
+import freezegun
 import pytest
 
 import runstore
 from commands import messages
 from runstore import Status, Store
+from runstore.storage.points import PointFile
 
 REFUSE = """
 import _thread, sys, threading, runstore
@@ -281,3 +283,55 @@ def test_all_that_a_command_printed_before_its_end_is_carried(tmp_path):
     assert ended.stdout.count("x") == 60_000
     with Store.open(tmp_path / "store") as store:
         assert "last" in [line.text for line in store.get("latest").output]
+
+
+# Files, clocks and interpreters
+
+
+def test_a_file_of_points_is_sealed_although_the_program_closed_it(tmp_path):
+    """Who becomes a daemon closes whatever is open."""
+    points = PointFile(tmp_path / "points", 8)
+    os.close(points._descriptor)
+
+    points.seal()
+
+    assert (tmp_path / "points").exists()
+
+
+def test_a_file_of_points_leaves_alone_what_took_its_descriptor(tmp_path):
+    points = PointFile(tmp_path / "points", 8)
+    taken = os.open(tmp_path / "mine", os.O_RDWR | os.O_CREAT)
+    os.dup2(taken, points._descriptor)
+
+    points.seal()
+
+    assert os.fstat(points._descriptor).st_ino == os.fstat(taken).st_ino
+    assert (tmp_path / "mine").read_bytes() == b""
+    os.close(taken)
+    os.close(points._descriptor)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="they are isolated from Python 3.12 on")
+def test_a_subinterpreter_records_runs(tmp_path, newest):
+    code = (
+        "import _xxsubinterpreters as interpreters\n"
+        "one = interpreters.create()\n"
+        'interpreters.run_string(one, """import runstore\n'
+        'with runstore.start_run(\'x\', capture=False) as run: run.log(a=1.0)""")\n'
+        "interpreters.destroy(one)"
+    )
+
+    ended = python(code, tmp_path)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert newest().status is Status.COMPLETE
+    assert list(newest().metric("a").values) == [1.0]
+
+
+def test_a_clock_before_1970_starts_runs(tmp_path):
+    with freezegun.freeze_time("1969-07-20"), Store.open(tmp_path / "store") as store:
+        run = store.start("x", capture=False)
+        run.log(a=1.0)
+        run.finish()
+
+        assert run.record.status is Status.COMPLETE

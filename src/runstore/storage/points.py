@@ -94,6 +94,7 @@ class PointFile:
 
     __slots__ = (
         "_descriptor",
+        "_device_and_file",
         "_end",
         "_is_closing",
         "_seals",
@@ -124,6 +125,8 @@ class PointFile:
             head = RECORD.pack(FORMAT_VERSION, os.getpid(), float(RECORD.size), 0, _HEAD, MARK)
             os.pwrite(self._descriptor, head, 0)
             self.memory = mmap.mmap(self._descriptor, allocated) if mapped else None
+            status = os.fstat(self._descriptor)
+            self._device_and_file = status.st_dev, status.st_ino
         except BaseException:
             os.close(self._descriptor)
             path.unlink(missing_ok=True)
@@ -234,11 +237,21 @@ class PointFile:
             self._seals.pop()
         except IndexError:
             return
+        if not self._has_descriptor():
+            return
         try:
             place = next(self.places, self._end)
             os.pwrite(self._descriptor, RECORD.pack(0, 0, 0.0, 0, _END, MARK), place)
         finally:
             os.close(self._descriptor)
+
+    def _has_descriptor(self) -> bool:
+        """Tell whether the program has closed it, as daemons do, and maybe opened a file there."""
+        try:
+            status = os.fstat(self._descriptor)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self._device_and_file
 
     def discard(self) -> None:
         """Remove a file that nobody writes to."""
