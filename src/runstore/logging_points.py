@@ -113,10 +113,9 @@ class PointLog:
         self._absorb_at = 0.0
 
     def _go_on_with(self) -> tuple[dict[KeyOf, int], int]:
-        table = self._store.metrics_table
-        files = self._store.spool.point_files(self._uid)
         with suppress(StoreError):
-            totals, marks = table.totals(self._uid)
+            files = self._store.spool.point_files(self._uid)
+            totals, marks = self._store.metrics_table.totals(self._uid)
             steps = {series: last_step + 1 for series, (_, last_step) in totals.items()}
             names = [*marks, *(path.name for path in files)]
             return steps, max(map(_made_at, names), default=0)

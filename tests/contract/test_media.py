@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import runstore
@@ -140,6 +141,10 @@ def test_histograms_come_back(run):
 
 
 @given(st.lists(st.floats(), max_size=50), st.integers(1, 80))
+@example([1.5e308], 3)
+@example([1.0, -5e-324], 1)
+@example([-sys.float_info.max], 1)
+@example([-sys.float_info.max, sys.float_info.max], 7)
 def test_every_value_is_counted_once(values, bins):
     found = Histogram.of(values, bins)
 

@@ -51,6 +51,8 @@ def check_everything_is_there(run):
 def test_a_database_that_another_program_holds(location, data, monkeypatch):
     for module in (logging_points, runstore.store):
         monkeypatch.setattr(module, "END_PATIENCE_S", 1.0)
+    monkeypatch.setattr("runstore.put_aside.PATIENCE_S", 1.0)
+    monkeypatch.setattr("runstore.storage.drivers.sqlite._ENGINE_WAITS_S", 0.2)
     store = Store.open(location)
     run = store.start("fit", capture=False)
     other = sqlite3.connect(location / DATABASE, isolation_level=None)

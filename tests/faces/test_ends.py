@@ -389,14 +389,17 @@ class TestDecorated:
         assert (closed, store.get("x#1").status.value) == ([True], "complete")
 
 
-def test_exit_and_quit_are_given_back(store):
-    before = (sys.exit, exit, quit)
-    run = begun(store)
-    watched = sys.exit
-    run.finish()
+def test_exit_and_quit_are_given_back(tmp_path):
+    code = """
+        before = (sys.exit, exit, quit)
+        run = runstore.start_run("x", capture=False)
+        watched = sys.exit
+        run.finish()
+        assert (sys.exit, exit, quit) == before
+        assert watched is not before[0]
+    """
 
-    assert (sys.exit, exit, quit) == before
-    assert watched is not before[0]
+    assert ended(tmp_path, code)[0::3] == ("complete", 0)
 
 
 def test_a_block_that_was_left_in_another_thread_is_no_longer_current(tmp_path, monkeypatch):

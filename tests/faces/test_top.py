@@ -535,7 +535,8 @@ def test_a_store_that_goes_away_and_comes_back_is_read_again(store, tmp_path):
     asyncio.run(look())
 
 
-def test_a_locked_store_is_told_and_tried_again(store):
+def test_a_locked_store_is_told_and_tried_again(store, monkeypatch):
+    monkeypatch.setattr("runstore.storage.drivers.sqlite._ENGINE_WAITS_S", 0.2)
     subprocess.run([sys.executable, "-c", KILLED, store.path], check=False)
 
     async def look():

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from runstore.errors import InvalidValueError, NotFoundError
@@ -157,14 +159,19 @@ def _even_edges(finite: Any, bins: int) -> tuple[float, ...]:
         is_array = hasattr(finite, "min")
         low = float(finite.min() if is_array else min(finite))
         high = float(finite.max() if is_array else max(finite))
-    # Halves: the difference of two huge numbers may be infinite.
+    edges = _between(low, high, bins)
+    if all(one < other for one, other in pairwise(edges)):
+        return edges
+    # Too near to each other for so many numbers in between: around them, among the finite ones.
+    width, largest = max(abs(low), abs(high), 1.0) / 2, sys.float_info.max
+    return _between(max(low - width, -largest), min(low + width, largest), bins)
+
+
+def _between(low: float, high: float, bins: int) -> tuple[float, ...]:
+    """Return the edges of bins of equal width; halves, as huge numbers may be infinitely apart."""
     half = high / 2 - low / 2
-    edges = [low + 2 * (half * (number / bins)) for number in range(bins)]
-    if half > 0 and all(one < other for one, other in zip(edges, [*edges[1:], high], strict=True)):
-        return (*edges, high)
-    # Too near to each other for so many numbers in between.
-    width = max(abs(low), abs(high), 1.0) / 2
-    return tuple(low - width + 2 * (width * (number / bins)) for number in range(bins + 1))
+    inner = (2 * (low / 2 + half * (number / bins)) for number in range(1, bins))
+    return (low, *inner, high)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 BUSY_TIMEOUT_S = 60.0
+_ENGINE_WAITS_S = 5.0  # inside a statement
 _PROBLEMS_TOLD = 100
 _REPLACED_PATIENCE_S = 5.0
 APPLICATION_ID = 0x72756E73  # "runs"; marks the file as ours (PRAGMA application_id)
@@ -390,7 +391,7 @@ class SQLiteDriver:
     def _prepared(self, readable: Readable | None) -> _Connection:
         connection = sqlite3.connect(
             readable.uri if readable else file_uri(self.path, "mode=rw"),
-            timeout=min(5.0, self.busy_timeout_s),
+            timeout=min(_ENGINE_WAITS_S, self.busy_timeout_s),
             isolation_level=None,
             check_same_thread=False,
             uri=True,
