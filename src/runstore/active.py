@@ -24,7 +24,7 @@ from runstore.model.params import ParameterSet
 from runstore.model.run import Run
 from runstore.model.status import Status
 from runstore.model.values import check_text, clean_text
-from runstore.readiness import be_ready
+from runstore.readiness import POINTS, be_ready
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
@@ -446,7 +446,7 @@ class ActiveRun:
     def channel(self, set_index: int) -> Channel:
         """Return what logs for the run (-1) or for the parameter set at this place."""
         if self._points is None:
-            be_ready()
+            be_ready(POINTS)
             if self.params_to_come:
                 self._take_params_to_come()
             from runstore.logging_points import PointLog

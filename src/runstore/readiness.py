@@ -18,14 +18,20 @@ from typing import Any
 
 from runstore.storage.drivers.forks import inside_the_engine
 
-_NEEDED = (
-    "csv",
-    "hashlib",
+# What logging needs, which most runs do.
+POINTS = (
     "json",
     "random",
+    "runstore.logging_points",
+    "runstore.storage.chunks",
+    "runstore.storage.metrics",
+)
+EVERYTHING = (
+    *POINTS,
+    "csv",
+    "hashlib",
     "tempfile",
     "runstore.artifacts",
-    "runstore.logging_points",
     "runstore.model.late_params",
     "runstore.model.parameter_sets",
     "runstore.naming",
@@ -36,7 +42,6 @@ _NEEDED = (
     "runstore.storage.edits",
     "runstore.storage.fact_index",
     "runstore.storage.late_params",
-    "runstore.storage.metrics",
     "runstore.storage.objects",
     "runstore.tags",
 )
@@ -44,18 +49,22 @@ _NEEDED = (
 _OF_THE_LOOP = "_sighandler_noop"
 
 
-def be_ready() -> None:
-    """Load all that recording needs; quick when that was done."""
-    if _is_loaded:
+def be_ready(needed: tuple[str, ...] = EVERYTHING) -> None:
+    """Load what a part of recording needs; quick when that was done.
+
+    Args:
+        needed: `POINTS` for logging, which starts quickly, or `EVERYTHING`.
+    """
+    if needed in _loaded:
         return
     # A child that is forked while another thread imports could never import the same.
     with inside_the_engine(), _Uninterrupted():
-        for name in _NEEDED:
+        for name in needed:
             importlib.import_module(name)
-    _is_loaded.append(True)
+    _loaded.append(needed)
 
 
-_is_loaded: list[bool] = []
+_loaded: list[tuple[str, ...]] = []
 
 
 class _Uninterrupted:

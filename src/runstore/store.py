@@ -58,6 +58,7 @@ from runstore.pages import (
     page_limit,
     write_cursor,
 )
+from runstore.readiness import be_ready
 from runstore.storage.database import (
     BEYOND_NEWEST,
     END_PATIENCE_S,
@@ -494,6 +495,7 @@ class Store:
     @once
     def put_aside(self) -> PutAside:
         """What keeps aside what the database refuses, and takes it in later."""
+        be_ready()
         from runstore.put_aside import PutAside
 
         return PutAside(self)
