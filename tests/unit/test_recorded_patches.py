@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from commands import git
@@ -147,6 +147,7 @@ def home(tmp_path_factory):
     attributes=st.sampled_from(ATTRIBUTES),
     has_commit=st.sampled_from((True, True, True, False)),
 )
+@example({"a.py": b""}, [("write", "a.py", b"a\r\n")], [("core.autocrlf", "input")], "", True)
 def check_recorded_patch(home, base, changed, chosen, attributes, has_commit):
     """What was recorded applies to a fresh clone and gives the same tree, or is marked."""
     (home / ".gitconfig").write_text('[diff "odd"]\n\tbinary = false\n\ttextconv = wc -c\n')
@@ -187,7 +188,14 @@ def check_recorded_patch(home, base, changed, chosen, attributes, has_commit):
             ).returncode
             == 0
         )
-    ask(work, "add", "-A")
+    # Line ends are recorded as git would commit them: those that the user lets it change, changed.
+    ends = [
+        word
+        for key, value in chosen
+        if key == "core.autocrlf"
+        for word in ("-c", f"{key}={value}")
+    ]
+    ask(work, *ends, "add", "-A")
     # Nothing can hash what became a pipe; it is named, and all else is in the patch.
     has_pipe = any(kind == "fifo" for kind, _, _ in changed)
     assert not marks or (has_pipe and "cannot hash" in marks["patch.rest"])
