@@ -74,9 +74,9 @@ class ActiveRun:
     """A run that has started and is being executed here.
 
     Leaving the `with` block writes `complete`; an exception is recorded as `error` with its
-    traceback and re-raised; Ctrl-C, SIGTERM and cancelled tasks are `interrupted`. As a plain
-    object, call `finish()`, or set `ends_with_process`. As a decorator, each call of the function
-    is a run of its own.
+    traceback and re-raised; Ctrl-C, SIGTERM and cancelled tasks are `interrupted`, and Optuna's
+    `TrialPruned` is `pruned`. As a plain object, call `finish()`, or set `ends_with_process`. As a
+    decorator, each call of the function is a run of its own.
 
     Attributes:
         store: Where the run is kept.
@@ -497,11 +497,12 @@ class ActiveRun:
         the spool, a `StoreWarning` says where, and the program goes on.
 
         Args:
-            status: `complete`, `error` or `interrupted`.
+            status: `complete`, `pruned`, `error` or `interrupted`.
             error: What went wrong: a line or a few, or an exception. An `error` within an
                 `except` block is the exception that is handled.
             traceback: The full traceback; by default that of the exception.
-            exit_code: Exit status; 0 for a complete run and 1 for an error when not given.
+            exit_code: Exit status; when not given, 0 for a complete or pruned run and 1 for an
+                error.
 
         Raises:
             UsageError: The status is not an end that a run can report.

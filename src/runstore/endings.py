@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -13,9 +13,16 @@ from runstore.model.status import REPORTED, Status
 from runstore.user_warnings import warn
 
 _EXIT_INTERRUPTED = 130
+_USUAL_EXIT_STATUS = {
+    Status.COMPLETE: 0,
+    Status.PRUNED: 0,
+    Status.ERROR: 1,
+    Status.INTERRUPTED: None,
+}
 _EXIT_UNREADABLE = 255  # of a number that the system's own exit statuses cannot hold
-# How frameworks end a task that somebody else stopped.
-_CANCELLED = {("asyncio.exceptions", "CancelledError"), ("trio", "Cancelled")}
+# Exceptions by the package that they come from, so that none has to be imported.
+_CANCELLED = {("asyncio", "CancelledError"), ("trio", "Cancelled")}
+_PRUNED = {("optuna", "TrialPruned")}
 
 
 class Ending(NamedTuple):
@@ -64,13 +71,13 @@ def reported_ending(status: Status | str, error: Any, traceback: Any, exit_code:
         error = sys.exc_info()[1]
     if isinstance(error, BaseException):
         told, trace, _ = told_by(error)
-        error, traceback = told or type(error).__name__, trace if traceback is None else traceback
+        error, traceback = told or _line_of(error), trace if traceback is None else traceback
     if isinstance(traceback, TracebackType):
         import traceback as tracebacks
 
         traceback = "".join(tracebacks.format_tb(traceback))
-    code = 0 if ended is Status.COMPLETE else None if ended is Status.INTERRUPTED else 1
-    return Ending(ended, _text(error), _text(traceback), _exit_status(exit_code, code))
+    code = _exit_status(exit_code, _USUAL_EXIT_STATUS[ended])
+    return Ending(ended, _text(error), _text(traceback), code)
 
 
 def _text(value: Any) -> str | None:
@@ -110,21 +117,25 @@ def status_of(error: BaseException | None) -> Status:
     # A generator that its caller needs no longer was not stopped by a fault.
     if error is None or isinstance(error, GeneratorExit):
         return Status.COMPLETE
-    if any(_is_interruption(one) for one in _parts(error)):
+    parts = tuple(_parts(error)) or (error,)
+    if any(_is_interruption(one) for one in parts):
         return Status.INTERRUPTED
+    if all(_is_pruning(one) for one in parts):
+        return Status.PRUNED
     if isinstance(error, SystemExit) and exit_status(error.code) == 0:
         return Status.COMPLETE
     return Status.ERROR
 
 
 def _parts(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and, of a group, those that it holds."""
-    yield error
+    """Yield those that a group of exceptions holds, at any depth; else the exception itself."""
     parts = getattr(error, "exceptions", None)
-    if isinstance(parts, tuple) and type(error).__name__.endswith("ExceptionGroup"):
-        for part in parts:
-            if isinstance(part, BaseException):
-                yield from _parts(part)
+    if not isinstance(parts, tuple) or not type(error).__name__.endswith("ExceptionGroup"):
+        yield error
+        return
+    for part in parts:
+        if isinstance(part, BaseException):
+            yield from _parts(part)
 
 
 def _is_interruption(error: BaseException) -> bool:
@@ -132,15 +143,23 @@ def _is_interruption(error: BaseException) -> bool:
 
 
 def _is_cancellation(error: BaseException) -> bool:
+    return _is_one_of(_CANCELLED, error)
+
+
+def _is_pruning(error: BaseException) -> bool:
+    return _is_one_of(_PRUNED, error)
+
+
+def _is_one_of(names: Container[tuple[str, str]], error: BaseException) -> bool:
     return any(
-        (kind.__module__.removesuffix("._core._exceptions"), kind.__name__) in _CANCELLED
+        (str(kind.__module__).partition(".")[0], kind.__name__) in names
         for kind in type(error).__mro__
     )
 
 
 def told_by(error: BaseException | None) -> tuple[str | None, str | None, int | None]:
     """Return the error text, the traceback and the exit status that an exception stands for."""
-    if error is None or isinstance(error, GeneratorExit):
+    if error is None or isinstance(error, GeneratorExit) or status_of(error) is Status.PRUNED:
         return None, None, 0
     if isinstance(error, KeyboardInterrupt):
         return None, None, _EXIT_INTERRUPTED
@@ -155,6 +174,11 @@ def told_by(error: BaseException | None) -> tuple[str | None, str | None, int | 
         return f"SystemExit: {told}" if status or not is_number else None, None, status
     import traceback as tracebacks
 
-    text = "".join(tracebacks.format_exception_only(type(error), error)).strip()
     trace = "".join(tracebacks.format_exception(type(error), error, error.__traceback__))
-    return text, trace, 1
+    return _line_of(error), trace, 1
+
+
+def _line_of(error: BaseException) -> str:
+    import traceback as tracebacks
+
+    return "".join(tracebacks.format_exception_only(type(error), error)).strip()

@@ -68,7 +68,7 @@ class ArtifactManager:
         experiment_args_file_list: Names of parameter files.
         experiment_args: By parameter file, `[name, hash]` of each set.
         parameter_sets: Sets with their values, where they are known.
-        status: `incomplete`, `complete` or `error`; to set before `store()`.
+        status: `incomplete`, `complete`, `pruned` or `error`; to set before `store()`.
         error: What went wrong, where something did.
         git_commit_hash: Set when the run is added; empty until then.
         git_workdir_dirty: Whether the work tree had changes; set when the run is added.

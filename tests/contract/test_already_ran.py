@@ -97,7 +97,7 @@ def test_another_experiment_is_another_run(store):
 # Status
 
 
-@pytest.mark.parametrize("status", ["error", "interrupted"])
+@pytest.mark.parametrize("status", ["error", "interrupted", "pruned"])
 def test_only_complete_runs_count(store, status):
     ran(store, {"lr": 1}, status=status)
 

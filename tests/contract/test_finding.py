@@ -357,7 +357,10 @@ def test_pages_of_a_filter_make_the_whole(store):
     ("mlflow", "ours"),
     [
         ("attributes.status = 'FINISHED'", "status = 'complete'"),
-        ("attribute.status IN ('FAILED', 'KILLED')", "status in ('error', 'lost', 'interrupted')"),
+        (
+            "attribute.status IN ('FAILED', 'KILLED')",
+            "status in ('error', 'lost', 'interrupted', 'pruned')",
+        ),
         ("metrics.loss < 1 AND params.lr = '0.1'", "metrics.loss.last < 1 and params.lr = 0.1"),
         ('metrics."loss" <= 0.5', "metrics.loss <= 0.5"),
         ("metrics.`loss` <= 0.5", "metrics.loss <= 0.5"),

@@ -117,7 +117,8 @@ class TestStarting:
 
 class TestEnding:
     @pytest.mark.parametrize(
-        ("status", "code"), [("complete", 0), ("error", 1), ("interrupted", None)]
+        ("status", "code"),
+        [("complete", 0), ("pruned", 0), ("error", 1), ("interrupted", None)],
     )
     def test_each_end_is_written_once(self, store, status, code):
         run = start(store)

@@ -292,6 +292,88 @@ def test_a_status_that_is_no_end_changes_nothing(store):
     assert run.record.status.value == "complete"
 
 
+class TrialPruned(Exception):  # noqa: N818 - as Optuna calls it
+    """What Optuna's own class looks like from outside."""
+
+    __module__ = "optuna.exceptions"
+
+
+class NotPromising(TrialPruned):
+    __module__ = "my_training"
+
+
+@pytest.mark.parametrize("kind", [TrialPruned, NotPromising])
+def test_a_trial_that_is_pruned_goes_on_its_way(store, kind):
+    @runstore.start_run("decorated", store=store, capture=False)
+    def decorated():
+        raise kind("at epoch 3")
+
+    with pytest.raises(kind, match="at epoch 3"):
+        decorated()
+    with pytest.raises(kind), runstore.start_run("block", store=store, capture=False) as run:
+        run.log(loss=1.0)
+        raise kind("at epoch 3")
+
+    for name in ("decorated#1", "block#1"):
+        kept = store.get(name)
+        assert (kept.status.value, kept.exit_code) == ("pruned", 0)
+        assert (kept.error, kept.traceback) == (None, None)
+    assert store.get("block#1").metrics["loss"].count == 1
+    assert [run.reference for run in store.find("status = pruned and exit_code = 0")] == [
+        store.get("block#1").reference, store.get("decorated#1").reference,
+    ]  # fmt: skip
+
+
+def test_the_reason_of_a_pruned_run_is_kept_if_it_is_given(store):
+    run = begun(store)
+
+    run.finish("pruned", error=TrialPruned("at epoch 3"))
+
+    assert run.record.status.value == "pruned"
+    assert run.record.error == "optuna.exceptions.TrialPruned: at epoch 3"
+
+
+def test_only_a_pruning_is_pruned():
+    namesake = type("TrialPruned", (Exception,), {"__module__": "mine"})
+    caused = ValueError()
+    caused.__cause__ = TrialPruned()
+
+    assert status_of(namesake()).value == "error"
+    assert status_of(caused).value == "error"
+    assert status_of(TrialPruned()).value == "pruned"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="groups came with Python 3.11")
+def test_a_group_is_pruned_if_all_that_it_holds_is():
+    group = ExceptionGroup  # noqa: F821 - not in every Python  # type: ignore[name-defined]
+
+    nested = group("g", [TrialPruned(), group("h", [NotPromising()])])
+
+    assert status_of(nested).value == "pruned"
+    assert status_of(group("g", [TrialPruned(), ValueError()])).value == "error"
+
+
+def test_a_program_that_a_pruning_ends(tmp_path):
+    code = """
+        run = runstore.start_run("x", capture=False)
+        class TrialPruned(Exception): pass
+        TrialPruned.__module__ = "optuna.exceptions"
+        raise TrialPruned("at epoch 3")
+    """
+
+    assert ended(tmp_path, code) == ("pruned", 0, None, 1)
+
+
+def test_a_pruned_run_is_not_continued_by_logging(store):
+    run = begun(store)
+    run.finish("pruned")
+
+    with pytest.warns(StoreWarning):
+        run.log(loss=1.0)
+
+    assert run.record.status.value == "pruned"
+
+
 def test_cancelled_tasks_and_closed_generators():
     assert status_of(asyncio.CancelledError()).value == "interrupted"
     assert status_of(GeneratorExit()).value == "complete"

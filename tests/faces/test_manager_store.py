@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from runstore import ManagerStore, Store
+from runstore import ManagerStore, Store, StoreWarning
 from runstore.errors import InvalidValueError, UsageError
 
 STORES = Path(__file__).parent.parent / "data" / "curifactory"
@@ -491,3 +491,34 @@ def test_working_directory_may_change_after_a_relative_path(tmp_path, monkeypatc
 def test_empty_path_is_refused():
     with pytest.raises(UsageError):
         ManagerStore("")
+
+
+def test_a_pruned_run_stays_pruned_although_the_file_has_no_word_for_it(folder):
+    with Store.open(folder) as store:
+        store.start("mnist", capture=False).finish("pruned")
+    ManagerStore(folder).add_run(Manager())
+
+    text = (folder / "store.json").read_text()
+    (folder / "store.json").write_text(text.replace('"notes": ""', '"notes": "by hand"', 1))
+    with pytest.warns(StoreWarning, match="1 run changed"):
+        again = ManagerStore(folder)
+
+    assert [block["status"] for block in again.runs] == ["incomplete", "incomplete"]
+    with Store.open(folder) as store:
+        kept = store.get("mnist#1")
+        assert (kept.status.value, kept.notes) == ("pruned", "by hand")
+
+
+def test_a_manager_may_report_that_its_run_was_pruned(folder):
+    manager, kept = Manager(), ManagerStore(folder)
+    kept.add_run(manager)
+
+    manager.status = "pruned"
+    block = kept.update_run(manager)
+
+    assert block["status"] == "pruned"
+    with Store.open(folder) as store:
+        ended = store.get("mnist#1")
+        assert (ended.status.value, ended.ended_at is None) == ("pruned", False)
+        store.resume(ended).finish("interrupted")
+    assert [one["status"] for one in ManagerStore(folder).runs] == ["incomplete"]

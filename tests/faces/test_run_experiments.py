@@ -111,6 +111,23 @@ def test_keep_going_runs_the_rest(project):
     assert "1 of 2 parameter sets failed: bad" in newest(project).error
 
 
+def test_a_pruned_parameter_set_does_not_stop_the_others(project):
+    (project / "experiments" / "train.py").write_text(
+        "class TrialPruned(Exception): pass\n"
+        "TrialPruned.__module__ = 'optuna.exceptions'\n"
+        "def run(params, manager):\n"
+        "    print('ran', params['name'])\n"
+        "    if params['name'] == 'b': raise TrialPruned('not promising')\n"
+    )
+
+    ended = runstore("run", "train", "-p", "small", cwd=project)
+
+    run = newest(project)
+    assert (ended.returncode, ended.stdout) == (0, "ran a\nran b\nran c\n")
+    assert messages(ended)[-1].endswith(f"{run.reference}: pruned, 2 of 3 parameter sets")
+    assert (run.status, run.exit_code, run.error) == (Status.PRUNED, 0, None)
+
+
 def test_modules_in_sub_folders_have_dots(project):
     (project / "experiments" / "vision" / "deep.py").write_text(
         "import helper\n"

@@ -115,6 +115,7 @@ def test_error_and_reproduce_are_there_only_when_there_is_something_to_say():
         (Status.RUNNING, "incomplete"),
         (Status.INTERRUPTED, "incomplete"),
         (Status.LOST, "incomplete"),
+        (Status.PRUNED, "incomplete"),
         (Status.LIVE, "LIVE"),
         (Status.COMPLETE, "complete"),
         (Status.ERROR, "error"),
@@ -138,6 +139,7 @@ def test_every_status_has_its_word(status, word):
         ("running", Status.RUNNING),
         ("interrupted", Status.INTERRUPTED),
         ("lost", Status.LOST),
+        ("pruned", Status.PRUNED),
         ("on fire", Status.RUNNING),
         ("", Status.RUNNING),
         (None, Status.RUNNING),
@@ -200,11 +202,21 @@ def test_what_the_row_knows_better_is_laid_over():
     assert list(back)[: len(block)] == list(block)
 
 
-@pytest.mark.parametrize("status", [Status.QUEUED, Status.INTERRUPTED, Status.LOST])
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.INTERRUPTED, Status.PRUNED, Status.LOST])
 def test_word_stays_where_the_status_has_the_same_one(status):
     run = replace(run_of({"reference": "m_1_t", "status": "incomplete"}), status=status)
 
     assert block_from_run(run)["status"] == "incomplete"
+
+
+@pytest.mark.parametrize("word", ["pruned", "interrupted", "lost"])
+@pytest.mark.parametrize("status", [Status.RUNNING, Status.PRUNED, Status.INTERRUPTED])
+def test_a_word_that_names_an_end_stays_only_while_it_is_true(word, status):
+    run = replace(run_of({"reference": "m_1_t", "status": word}), status=status)
+
+    shown = block_from_run(run)["status"]
+
+    assert shown == (word if word == status.value else "incomplete")
 
 
 def test_session_whose_process_is_gone_was_a_live_one():

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # Never by colour alone: the word stands beside it.
 STATUS_STYLES: Mapping[str, str] = {
     Status.COMPLETE: "green",
+    Status.PRUNED: "dim",
     Status.ERROR: "bold red",
     Status.INTERRUPTED: "yellow",
     Status.LOST: "magenta",

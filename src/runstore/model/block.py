@@ -30,6 +30,7 @@ WORD_OF_STATUS = {
     Status.RUNNING: INCOMPLETE,
     Status.INTERRUPTED: INCOMPLETE,
     Status.LOST: INCOMPLETE,
+    Status.PRUNED: INCOMPLETE,
     Status.LIVE: "LIVE",
     Status.COMPLETE: "complete",
     Status.ERROR: "error",
@@ -40,6 +41,7 @@ STATUS_OF_WORD = {
     "live": Status.LIVE,
     "complete": Status.COMPLETE,
     "error": Status.ERROR,
+    "pruned": Status.PRUNED,
     "queued": Status.QUEUED,
     "running": Status.RUNNING,
     "interrupted": Status.INTERRUPTED,
@@ -199,7 +201,10 @@ def _overlaid(block: Block, run: Run) -> Block:
     said = fields_from_block(block)
     # A session has no defined end: that its process is gone makes it no less a LIVE one.
     is_over_live = said.status is Status.LIVE and run.status is Status.LOST
-    if WORD_OF_STATUS[said.status] != WORD_OF_STATUS[run.status] and not is_over_live:
+    # Several statuses share a word; only a word that names an end means one of them.
+    is_other_end = said.status.is_final and said.status is not run.status
+    is_other_word = WORD_OF_STATUS[said.status] != WORD_OF_STATUS[run.status]
+    if (is_other_end or is_other_word) and not is_over_live:
         block["status"] = WORD_OF_STATUS[run.status]
     for key, before, now in (
         ("reference", said.reference, run.reference),

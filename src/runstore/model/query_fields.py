@@ -67,7 +67,7 @@ MLFLOW_STATUSES: Mapping[str, tuple[str, ...]] = {
     "SCHEDULED": ("queued",),
     "FINISHED": ("complete",),
     "FAILED": ("error", "lost"),
-    "KILLED": ("interrupted",),
+    "KILLED": ("interrupted", "pruned"),
 }
 ROOM_WORDS: Mapping[str, Room] = {
     **dict.fromkeys(("param", "params", "parameter", "parameters"), Room.PARAM),

@@ -8,14 +8,16 @@ from enum import Enum
 class Status(str, Enum):
     """Where a run is in its life.
 
-    Only an explicit end is `COMPLETE`. `LOST` means: it started, it never reported an end, and
-    its process is provably gone.
+    Only an explicit end is `COMPLETE`. `PRUNED` means: it was stopped early on purpose, because
+    it was not promising. `LOST` means: it started, it never reported an end, and its process is
+    provably gone.
     """
 
     QUEUED = "queued"
     RUNNING = "running"
     LIVE = "live"
     COMPLETE = "complete"
+    PRUNED = "pruned"
     ERROR = "error"
     INTERRUPTED = "interrupted"
     LOST = "lost"
@@ -38,8 +40,8 @@ class Status(str, Enum):
         return other in MOVES[self]
 
 
-FINAL = frozenset({Status.COMPLETE, Status.ERROR, Status.INTERRUPTED, Status.LOST})
-REPORTED = frozenset({Status.COMPLETE, Status.ERROR, Status.INTERRUPTED})
+REPORTED = frozenset({Status.COMPLETE, Status.PRUNED, Status.ERROR, Status.INTERRUPTED})
+FINAL = REPORTED | {Status.LOST}
 UNFINISHED = frozenset(Status) - FINAL
 
 MOVES: dict[Status, frozenset[Status]] = {
@@ -47,7 +49,5 @@ MOVES: dict[Status, frozenset[Status]] = {
     Status.RUNNING: FINAL,
     Status.LIVE: FINAL,
     Status.LOST: REPORTED,
-    Status.COMPLETE: frozenset(),
-    Status.ERROR: frozenset(),
-    Status.INTERRUPTED: frozenset(),
+    **dict.fromkeys(REPORTED, frozenset()),
 }

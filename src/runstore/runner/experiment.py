@@ -15,9 +15,11 @@ from runstore.active import ActiveRun
 from runstore.block_sync import refresh_store_json
 from runstore.config import IfDone
 from runstore.current import PARENT_VARIABLE
+from runstore.endings import status_of
 from runstore.errors import StoreUnavailableError, UsageError, UserCodeError
 from runstore.model.parameter_sets import parameter_set
 from runstore.model.params import ParameterSet
+from runstore.model.status import Status
 from runstore.runner import modules, overrides, own_output, run_folder
 from runstore.runner.experiment_manager import CacheOptions, ExperimentManager
 from runstore.runner.project import Module, Project
@@ -88,15 +90,24 @@ class Outcome:
         reference: The run.
         done: Calls that returned.
         total: Calls that were to be made.
-        failures: Calls that raised.
+        pruned: Calls that were stopped early on purpose.
+        failures: Calls that raised anything else.
         folder: The full store's folder, where there is one.
     """
 
     reference: str
     total: int
     done: int = 0
+    pruned: int = 0
     failures: list[Failure] = field(default_factory=list)
     folder: Path | None = None
+
+    @property
+    def status(self) -> Status:
+        """What the run is recorded as."""
+        if self.failures:
+            return Status.ERROR
+        return Status.PRUNED if self.pruned else Status.COMPLETE
 
     @property
     def error(self) -> str | None:
@@ -209,8 +220,9 @@ def execute(
 ) -> Outcome:
     """Run a plan as one run, and return how it went.
 
-    The run is complete when every call returned, an error when one raised, and interrupted on
-    Ctrl-C and SIGTERM, which go on their way.
+    The run is complete when every call returned, an error when one raised, pruned when one was
+    pruned and none raised anything else, and interrupted on Ctrl-C and SIGTERM, which go on their
+    way.
 
     Args:
         plan: What to run.
@@ -251,11 +263,8 @@ def execute(
         run.has_output()
         with own_output.kept(store.path, run.uid):
             _work_through(plan, manager, request, outcome, progress)
-        if outcome.failures:
-            trace = "\n".join(one.traceback for one in outcome.failures)
-            run.finish("error", error=outcome.error, traceback=trace)
-        else:
-            run.finish()
+        trace = "\n".join(one.traceback for one in outcome.failures)
+        run.finish(outcome.status, error=outcome.error, traceback=trace or None)
     return outcome
 
 
@@ -273,10 +282,13 @@ def _work_through(
         try:
             plan.function(values, manager)
         except Exception as error:  # noqa: BLE001 - whatever the user's code raises is recorded
-            trace = modules.user_traceback(error)
-            outcome.failures.append(Failure(name, trace.strip().splitlines()[-1], trace))
-            if not request.keep_going:
-                return
+            if status_of(error) is Status.PRUNED:
+                outcome.pruned += 1
+            else:
+                trace = modules.user_traceback(error)
+                outcome.failures.append(Failure(name, trace.strip().splitlines()[-1], trace))
+                if not request.keep_going:
+                    return
         else:
             outcome.done += 1
         progress.advance()

@@ -21,7 +21,7 @@ from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.params import ParameterSet, lowest_hash
 from runstore.model.reference import build_reference, new_uid, parse_timestamp
 from runstore.model.run import DELETED, Run
-from runstore.model.status import Status
+from runstore.model.status import REPORTED, Status
 from runstore.storage import rows
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, add_event, now_micros
@@ -372,6 +372,6 @@ def _status_after(run: Run, said: Status) -> Status:
     """Return the status of a run whose block says this; a block has one word for several."""
     if said is Status.LIVE and run.status is Status.LOST:
         return run.status
-    if said is Status.INTERRUPTED and run.status is Status.RUNNING:
+    if said in REPORTED and run.status.may_become(said):
         return said
     return run.status if WORD_OF_STATUS[said] == WORD_OF_STATUS[run.status] else said

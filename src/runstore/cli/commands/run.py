@@ -154,8 +154,7 @@ def _tell(outcome: Any, *, is_dry: bool) -> None:
     for failure in outcome.failures:
         click.echo(failure.traceback, err=True, nl=False)
     what = _recorded(outcome.reference, is_dry=is_dry)
-    status = "error" if outcome.failures else "complete"
     sets = f", {outcome.done} of {outcome.total} parameter sets" if outcome.total > 1 else ""
-    click.echo(f"runstore: {what}: {status}{sets}", err=True)
+    click.echo(f"runstore: {what}: {outcome.status}{sets}", err=True)
     if outcome.folder is not None and not is_dry:
         click.echo(f"runstore: its files are in {outcome.folder}", err=True)
