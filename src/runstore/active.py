@@ -24,7 +24,8 @@ from runstore.model.params import ParameterSet
 from runstore.model.run import Run
 from runstore.model.status import Status
 from runstore.model.values import check_text, clean_text
-from runstore.readiness import POINTS, be_ready
+from runstore.readiness import JOINING, LOGGING, MEDIA, POINTS, Later, be_ready
+from runstore.storage.drivers.descriptors import with_room
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ class ActiveRun:
         self.was_current = False
         self.is_block = False
         self._points: PointLog | None = None
+        self._held: dict[int, Later] = {}
         self._output: KeptOutput | None = None
         self._has_output = False
         self.has_cells = False  # whether a notebook's cells are kept with it
@@ -141,6 +143,7 @@ class ActiveRun:
         return self
 
     def __reduce__(self) -> tuple[Callable[..., ActiveRun], tuple[Any, ...]]:
+        be_ready(JOINING)
         from runstore.joining import join
 
         return join, (self.store, Begun(*(getattr(self, name) for name in Begun._fields)))
@@ -184,6 +187,7 @@ class ActiveRun:
             InvalidValueError: A value cannot be stored; it is named.
             UsageError: There is no such set, or one of several is not named.
         """
+        be_ready()
         from runstore.model.late_params import with_added
         from runstore.model.parameter_sets import parameter_set
 
@@ -291,6 +295,7 @@ class ActiveRun:
 
     @functools.cached_property
     def _media(self) -> MediaLog:
+        be_ready(MEDIA)
         from runstore.media_log import MediaLog
 
         return MediaLog(self)
@@ -329,6 +334,7 @@ class ActiveRun:
             level: Keep records from this level on, such as 30 or `WARNING`; the logger's own
                 level counts as well.
         """
+        be_ready(LOGGING)
         import logging
 
         if not isinstance(logger, logging.Logger):
@@ -342,7 +348,7 @@ class ActiveRun:
 
     def _kept_output(self) -> KeptOutput:
         if self._output is None:
-            be_ready()
+            be_ready(LOGGING)
             from runstore.kept_output import KeptOutput
 
             self._output = KeptOutput(self.store.spool, self.uid)
@@ -355,7 +361,7 @@ class ActiveRun:
 
     def _take_output(self) -> None:
         try:
-            self.store.put_aside.take_output_of(self.uid)
+            with_room(lambda: self.store.put_aside.take_output_of(self.uid))
         except (RunstoreError, OSError) as error:
             warn(
                 f"{error} The output of {self.reference} is kept in the spool of the store;"
@@ -446,7 +452,10 @@ class ActiveRun:
     def channel(self, set_index: int) -> Channel:
         """Return what logs for the run (-1) or for the parameter set at this place."""
         if self._points is None:
-            be_ready(POINTS)
+            try:
+                be_ready(POINTS)
+            except (OSError, ImportError):
+                return self._log_later(set_index)
             if self.params_to_come:
                 self._take_params_to_come()
             from runstore.logging_points import PointLog
@@ -460,6 +469,12 @@ class ActiveRun:
             if self.status.is_final:
                 self._points.finish()
         return self._points.channel(set_index)
+
+    def _log_later(self, set_index: int) -> Channel:
+        later = self._held.setdefault(
+            set_index, Later(self.reference, lambda: self.channel(set_index))
+        )
+        return cast("Channel", later)
 
     def hand_in(self, *, is_last: bool = False) -> None:
         """Take into the database what this process logged so far; else it happens by itself.
@@ -528,6 +543,8 @@ class ActiveRun:
             return
         if self.params_to_come:
             self._take_params_to_come()
+        for one in self._held.values():
+            one.give_up()
         ending: Mapping[str, Any] = self.__dict__.setdefault(
             "_ending",
             {

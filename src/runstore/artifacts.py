@@ -37,6 +37,7 @@ from runstore.model.values import clean_text
 from runstore.saving import drawn, is_text, name_of_file, written_by
 from runstore.storage.artifacts import ArtifactTable, FileFacts
 from runstore.storage.database import PATIENCE_S
+from runstore.storage.drivers.descriptors import with_room
 from runstore.storage.objects import Contents, Objects, hashed
 from runstore.storage.rows import from_micros
 from runstore.storage.spool import OBJECTS
@@ -158,7 +159,7 @@ class Artifacts:
     def _kept(self, keep: Keep) -> tuple[Objects, Contents]:
         """Keep contents in the store; where it refuses, in the user's own folder."""
         try:
-            return self.objects, keep(self.objects)
+            return self.objects, with_room(lambda: keep(self.objects))
         except StoreError:
             raise
         except OSError as refused:
@@ -172,7 +173,7 @@ class Artifacts:
         place = self._store.spool.places[1]
         place.mkdir(parents=True, exist_ok=True)
         aside = Objects(place / OBJECTS)
-        return aside, keep(aside)
+        return aside, with_room(lambda: keep(aside))
 
     # Reading
 

@@ -13,6 +13,7 @@ from runstore.capture import Surroundings, code_facts, environment_facts
 from runstore.errors import StoreError
 from runstore.model.facts import Facts
 from runstore.storage.database import Database
+from runstore.storage.drivers.descriptors import with_room
 from runstore.user_warnings import warn
 
 
@@ -39,7 +40,12 @@ class Capture(NamedTuple):
 
     def do_with(self, alike: Sequence[Capture]) -> None:
         """Read the facts, and keep them with this run and with those that are like it."""
-        runs = (self, *alike)
+        try:
+            with_room(lambda: self._read_for((self, *alike)))
+        except (OSError, ImportError) as error:  # no descriptors; or the interpreter is ending
+            warn(f"Facts about the run {self.uid} could not be read: {error}")
+
+    def _read_for(self, runs: Sequence[Capture]) -> None:
         facts = environment_facts(self.where)
         if "git.dirty" not in self.quick.values and "git.root" in self.quick.values:
             _keep(runs, facts)  # git is slow here: the rest should not be lost with it

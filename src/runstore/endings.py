@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Container, Iterator
-from types import TracebackType
+from collections.abc import Callable, Container, Iterator
+from types import ModuleType, TracebackType
 from typing import Any, NamedTuple
 
 from runstore import lifetime
 from runstore.errors import UsageError
 from runstore.model.status import REPORTED, Status
+from runstore.readiness import TRACEBACKS, be_ready
 from runstore.user_warnings import warn
 
 _EXIT_INTERRUPTED = 130
@@ -73,9 +74,7 @@ def reported_ending(status: Status | str, error: Any, traceback: Any, exit_code:
         told, trace, _ = told_by(error)
         error, traceback = told or _line_of(error), trace if traceback is None else traceback
     if isinstance(traceback, TracebackType):
-        import traceback as tracebacks
-
-        traceback = "".join(tracebacks.format_tb(traceback))
+        traceback = _printed(lambda: _tracebacks().format_tb(traceback))
     code = _exit_status(exit_code, _USUAL_EXIT_STATUS[ended])
     return Ending(ended, _text(error), _text(traceback), code)
 
@@ -172,13 +171,31 @@ def told_by(error: BaseException | None) -> tuple[str | None, str | None, int | 
         is_number = isinstance(error.code, int)
         told = (_text(error.code) or "''") if not is_number else str(int(error.code))
         return f"SystemExit: {told}" if status or not is_number else None, None, status
-    import traceback as tracebacks
-
-    trace = "".join(tracebacks.format_exception(type(error), error, error.__traceback__))
+    trace = _printed(
+        lambda: _tracebacks().format_exception(type(error), error, error.__traceback__)
+    )
     return _line_of(error), trace, 1
 
 
 def _line_of(error: BaseException) -> str:
-    import traceback as tracebacks
+    line = _printed(lambda: _tracebacks().format_exception_only(type(error), error))
+    return (line or f"{type(error).__name__}: {_text(error)}").strip()
 
-    return "".join(tracebacks.format_exception_only(type(error), error)).strip()
+
+def _printed(lines: Callable[[], list[str]]) -> str | None:
+    """Return lines as a text; None if what makes them cannot be loaded.
+
+    A program may have used all its descriptors, and an interpreter that is shut down loads
+    nothing more; neither may hide the user's own exception.
+    """
+    try:
+        return "".join(lines())
+    except (OSError, ImportError):
+        return None
+
+
+def _tracebacks() -> ModuleType:
+    be_ready(TRACEBACKS)
+    import traceback
+
+    return traceback

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from runstore import background
 from runstore.errors import RunstoreError
 from runstore.model.status import Status
+from runstore.storage.drivers.descriptors import keep_reserve
 from runstore.tickers import Ticker
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ class _Registry:
         self._take_signals()
         self._exits.watch()
         self._end_with_worker()
+        keep_reserve()
         # A container that allows no more threads costs the signs of life alone.
         self._ticker.start()
 
@@ -207,9 +209,10 @@ class _Registry:
     def _beat(self) -> None:
         for run in list(self.runs.values()):
             # A missed sign of life harms nothing: the process itself is the evidence.
-            with suppress(RunstoreError):
+            with suppress(RunstoreError, OSError, ImportError):
                 run.beat()
-        self._sample()
+        with suppress(OSError, ImportError):  # no descriptors are left to read it
+            self._sample()
 
     def _sample(self) -> None:
         """Let the runs know what this process and its children use."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import struct
 import time as clock
@@ -37,6 +38,7 @@ from runstore.model.log_calls import (
 from runstore.model.numbers import LAST_STEP, column_of, metric_key, metric_value, shown
 from runstore.storage.chunks import Columns
 from runstore.storage.database import END_PATIENCE_S, PATIENCE_S
+from runstore.storage.drivers.descriptors import with_room
 from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.metrics import is_abandoned
 from runstore.storage.points import MARK, POINT, RECORD, KeyOf, PointFile, next_room
@@ -224,7 +226,8 @@ class PointLog:
             folder = self._store.spool.usable_place()
             # Nobody made a file of this name before: what was taken in is known by its name.
             path = folder / f"{name}-{os.urandom(4).hex()}{POINTS_SUFFIX}"
-            return PointFile(path, self._room, mapped=not is_network_disk(folder))
+            is_mapped = not is_network_disk(folder)
+            return with_room(lambda: PointFile(path, self._room, mapped=is_mapped))
         except OSError as error:
             self._room = 0
             self._say_held(error)
@@ -409,7 +412,8 @@ class PointLog:
                     return
                 for path in sorted(files, key=lambda one: one.name):
                     # One that was only found there may be another thread's, made in vain.
-                    if not self._absorbed(path, is_over=True) and path in self._written:
+                    is_in = with_room(functools.partial(self._absorbed, path, is_over=True))
+                    if not is_in and path in self._written:
                         raise FileNotFoundError(f"{path} was moved away.")
         except OSError as error:  # every StoreError is one
             self._was_refused = True

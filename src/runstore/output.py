@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from runstore.errors import NotFoundError, StoreCorruptError
 from runstore.model.output import OutputLine
 from runstore.model.run import Run
+from runstore.storage.drivers.descriptors import with_room
 from runstore.storage.output import LETTERS, OutputFile, Tail, read_lines
 from runstore.storage.spool import OUTPUT_SUFFIX, Spool
 from runstore.user_warnings import warn
@@ -99,12 +100,13 @@ class OutputKeeper:
                 self._hold(letter, data)
 
     def _opened(self) -> OutputFile:
-        if self._file is None:
-            self._file = self._spool.in_first_place(
-                lambda place: OutputFile(new_output_path(place, self._uid))
-            )
+        if self._file is None or not self._file.is_open:
+            self._file = with_room(lambda: self._spool.in_first_place(self._new_file))
             self._path = self._file.path
         return self._file
+
+    def _new_file(self, place: Path) -> OutputFile:
+        return OutputFile(new_output_path(place, self._uid))
 
     def _let_go(self, error: OSError) -> None:
         """Leave a file that takes no more; the next one may lie elsewhere."""

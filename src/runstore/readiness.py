@@ -12,11 +12,18 @@ import importlib
 import signal
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from runstore.storage.drivers.descriptors import with_room
 from runstore.storage.drivers.forks import inside_the_engine
+from runstore.user_warnings import warn
+
+if TYPE_CHECKING:
+    from runstore.logging_points import Channel
 
 # What logging needs, which most runs do.
 POINTS = (
@@ -28,6 +35,7 @@ POINTS = (
 )
 EVERYTHING = (
     *POINTS,
+    "base64",
     "csv",
     "hashlib",
     "tempfile",
@@ -45,6 +53,11 @@ EVERYTHING = (
     "runstore.storage.objects",
     "runstore.tags",
 )
+# What few runs do.
+JOINING = ("runstore.joining",)
+LOGGING = ("logging", "runstore.kept_output")
+MEDIA = (*EVERYTHING, "runstore.media_log")
+TRACEBACKS = ("traceback",)
 # Python's own, which does nothing: the event loop hears of the signal in another way.
 _OF_THE_LOOP = "_sighandler_noop"
 
@@ -53,18 +66,80 @@ def be_ready(needed: tuple[str, ...] = EVERYTHING) -> None:
     """Load what a part of recording needs; quick when that was done.
 
     Args:
-        needed: `POINTS` for logging, which starts quickly, or `EVERYTHING`.
+        needed: `POINTS` for logging, which starts quickly, `EVERYTHING`, or another of these.
+
+    Raises:
+        OSError: It cannot be read; the program has used all its descriptors, and the reserve.
+        ImportError: The interpreter is being shut down.
     """
     if needed in _loaded:
         return
     # A child that is forked while another thread imports could never import the same.
     with inside_the_engine(), _Uninterrupted():
-        for name in needed:
-            importlib.import_module(name)
+        with_room(lambda: [importlib.import_module(name) for name in needed])
     _loaded.append(needed)
 
 
 _loaded: list[tuple[str, ...]] = []
+
+
+class Later:
+    """Holds what is logged in memory, as long as what logging needs cannot be loaded.
+
+    Args:
+        reference: The run, for messages.
+        channel: Returns what logs, once that can be loaded.
+    """
+
+    def __init__(self, reference: str, channel: Callable[[], Channel]) -> None:
+        self._reference = reference
+        self._channel = channel
+        self._calls: deque[tuple[str, tuple[Any, ...], dict[str, Any]]] = deque()
+        self._is_said = False
+
+    def log(self, metrics: Any = None, /, *others: Any, **more: Any) -> None:
+        """Log one value of each of these metrics; see `Channel.log`."""
+        if more.get("time") is None:
+            more["time"] = time.time()
+        if isinstance(metrics, Mapping):
+            metrics = dict(metrics)  # as it is now
+        self._hold("log", ({} if metrics is None else metrics, *others), more)
+
+    def log_points(self, key: str, values: Any, **more: Any) -> None:
+        """Log many points of one metric; see `Channel.log_points`."""
+        self._hold("log_points", (key, list(values)), more)
+
+    def log_sample(self, values: Mapping[str, float]) -> None:
+        """Log nothing: what this machine did is not worth the memory."""
+
+    def _hold(self, name: str, arguments: tuple[Any, ...], more: dict[str, Any]) -> None:
+        self._calls.append((name, arguments, more))
+        why = self.release()
+        if why is not None and not self._is_said:
+            self._is_said = True
+            reason = why.strerror if isinstance(why, OSError) else why
+            warn(f"Points of {self._reference} are held in memory: {reason}.")
+
+    def release(self) -> Exception | None:
+        """Log what is held; return what is in the way, if something still is."""
+        try:
+            be_ready(POINTS)
+        except (OSError, ImportError) as why:
+            return why
+        channel = self._channel()
+        while self._calls:
+            try:
+                name, arguments, more = self._calls.popleft()
+            except IndexError:  # another thread did it
+                break
+            getattr(channel, name)(*arguments, **more)
+        return None
+
+    def give_up(self) -> None:
+        """Log what is held for the last time, and say what cannot be kept."""
+        if self.release() is not None and self._calls:
+            lost = len(self._calls)
+            warn(f"{lost:,} calls that logged to {self._reference} could not be kept.")
 
 
 class _Uninterrupted:

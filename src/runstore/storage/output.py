@@ -18,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 
 from runstore.model.output import LOGGING, STDERR, STDOUT, OutputLine
+from runstore.storage.drivers.descriptors import identity_of, with_room
 from runstore.storage.file_locks import lock_now
 
 LETTERS = {STDOUT: b"o", STDERR: b"e", LOGGING: b"l"}
@@ -84,6 +85,7 @@ class OutputFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        self._identity = identity_of(self._file)
         lock_now(self._file)
         self._rows: deque[_Row] = deque()
         self._end = 0
@@ -110,13 +112,19 @@ class OutputFile:
         if changed is not None:
             self._write_from(changed)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the descriptor is still that of the file: the program may have closed it."""
+        return self._file >= 0 and identity_of(self._file) == self._identity
+
     def sync(self) -> None:
         """Bring the file to the disk."""
         os.fsync(self._file)
 
     def close(self) -> None:
         """Close the file; it ends with a line's end."""
-        if self._file < 0:
+        if not self.is_open:
+            self._file = -1
             return
         try:
             if self._rows and self._rows[-1].is_open:
@@ -252,7 +260,7 @@ class OutputFile:
 def is_being_written(path: Path) -> bool:
     """Tell whether a process still writes to a file: it holds a lock that ends with it."""
     try:
-        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        file = with_room(lambda: os.open(path, os.O_RDWR | os.O_CLOEXEC))
     except OSError:
         return False
     try:

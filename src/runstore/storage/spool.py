@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from runstore.storage.drivers.descriptors import with_room
+
 POINTS_SUFFIX = ".points"
 OUTPUT_SUFFIX = ".output"
 LINES_SUFFIX = ".lines"
@@ -96,7 +98,7 @@ class Spool:
         """
         name = f"{uid}.{time.time_ns():020d}.{kind}{_RECORD_SUFFIX}"
         text = json.dumps(body)
-        path = self.in_first_place(lambda place: _write(place / name, text))
+        path = with_room(lambda: self.in_first_place(lambda place: _write(place / name, text)))
         self._kept.add(path)
         return path
 

@@ -13,7 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from runstore.errors import StoreUnavailableError
-from runstore.storage.file_locks import lock_now
 
 _LOG, _SHARED_MEMORY = "-wal", "-shm"
 _LOCK_PATIENCE_S = 5.0
@@ -125,6 +124,8 @@ class DatabaseFile:
 
 def _wait_for_lock(folder: int) -> None:
     """Lock a folder, so that one process at a time makes a file in it; not for ever."""
+    from runstore.storage.file_locks import lock_now
+
     deadline = time.monotonic() + _LOCK_PATIENCE_S
     while lock_now(folder) is False and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -364,9 +364,9 @@ class SQLiteDriver:
 
     def _connect_read_only(self, reason: sqlite3.OperationalError) -> _Connection:
         """Open where nothing can be written; every later write is answered with the reason."""
-        from runstore.storage.drivers.unwritable import remove_copy, ways_to_read
+        with suppress(OSError, ImportError):
+            from runstore.storage.drivers.unwritable import remove_copy, ways_to_read
 
-        with suppress(OSError):
             for way in ways_to_read(self.path):
                 if way.copy is not None:
                     weakref.finalize(self, remove_copy, way.copy, os.getpid())
@@ -525,9 +525,8 @@ def _close_replaced(path: Path) -> None:
 
 def _pause(longest_s: float) -> None:
     """Wait a little, and not as long as others who wait."""
-    import random
-
-    time.sleep(random.uniform(0.001, longest_s))  # noqa: S311 - only spreads retries
+    # Nothing is loaded for it: the program may have used all its descriptors.
+    time.sleep(0.001 + longest_s * os.urandom(1)[0] / 256)
 
 
 def _is_busy(error: sqlite3.Error) -> bool:
