@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
@@ -27,6 +28,8 @@ _HELD_BYTES = 1 << 22
 _RETRY_S = 1.0
 # How long the end waits for a thread that is writing.
 _LOOKS, _LOOK_EVERY_S = 5000, 0.001
+# Every keeper of this process.
+_keepers: weakref.WeakSet[OutputKeeper] = weakref.WeakSet()
 
 
 def new_output_path(place: Path, uid: str) -> Path:
@@ -46,6 +49,7 @@ class OutputKeeper:
         self._spool = spool
         self._uid = uid
         self._begin_in_this_process()
+        _keepers.add(self)
 
     def _begin_in_this_process(self) -> None:
         self._pid = os.getpid()
@@ -60,10 +64,16 @@ class OutputKeeper:
         self._turn: dict[str, tuple[int]] = {}
         self._path: Path | None = None
 
+    def after_fork(self) -> None:
+        """Write to a file of this process's own."""
+        if self._file is not None:
+            self._file.leave_to_parent()
+        is_closed = self._is_closed
+        self._begin_in_this_process()
+        self._is_closed = is_closed
+
     def feed(self, stream: str, data: bytes) -> None:
         """Keep what a stream printed; never an error."""
-        if self._pid != os.getpid():  # a forked child writes a file of its own
-            self._begin_in_this_process()
         if not self._is_closed:
             self._coming.append((LETTERS[stream], data))
             self._write_what_came()
@@ -151,6 +161,15 @@ class OutputKeeper:
         if file is not None:
             with suppress(OSError):
                 file.close()
+
+
+def _after_fork_in_child() -> None:
+    for keeper in list(_keepers):
+        keeper.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def lines_of(store: Store, run: Run) -> Iterator[OutputLine]:

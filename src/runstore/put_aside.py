@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,7 +25,8 @@ from runstore.model.run import Run
 from runstore.model.status import Status
 from runstore.storage.artifacts import OutputPart
 from runstore.storage.database import PATIENCE_S
-from runstore.storage.file_locks import lock_now
+from runstore.storage.drivers.forks import inside_the_engine
+from runstore.storage.file_locks import lock_now, unlock
 from runstore.storage.late_params import add_params
 from runstore.storage.objects import Contents, Objects
 from runstore.storage.output import is_being_written
@@ -34,6 +36,9 @@ from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
     from runstore.store import Store
+
+# How long who opens a store waits for another process that is taking in what it would read.
+_CLAIM_PATIENCE_S, _CLAIM_LOOK_EVERY_S = 1.0, 0.005
 
 
 class PutAside:
@@ -195,24 +200,28 @@ class PutAside:
     def take_in(self) -> None:
         """Take in whatever is in flight and can be taken: records, points, output."""
         with self._store.database.driver.hurried(PATIENCE_S):
-            if self.take_records():
+            if self.take_records(_CLAIM_PATIENCE_S):
                 self._take_lines()
                 self._take_points()
                 self._take_output()
 
-    def take_records(self) -> bool:
-        """Take in records; tell whether the database answers."""
+    def take_records(self, patience_s: float = 0.0) -> bool:
+        """Take in records; tell whether the database answers.
+
+        Args:
+            patience_s: How long to wait for another process that is taking one in.
+        """
         with self._store.database.driver.hurried(PATIENCE_S):
-            answers = self._take_each_record()
+            answers = self._take_each_record(patience_s)
         self._store.spool.forget_taken()
         if not self._store.spool.has_kept:
             self._said.clear()
         return answers
 
-    def _take_each_record(self) -> bool:
+    def _take_each_record(self, patience_s: float) -> bool:
         for record in self._store.spool.records():
             try:
-                with _claimed(record.path) as is_ours:
+                with _claimed(record.path, patience_s) as is_ours:
                     if not is_ours:  # what comes after it would be overwritten by it
                         return False
                     self._take(record)
@@ -343,17 +352,24 @@ class PutAside:
 
 
 @contextmanager
-def _claimed(path: Path) -> Iterator[bool]:
+def _claimed(path: Path, patience_s: float) -> Iterator[bool]:
     """Keep other processes from taking a record within the block; tell whether it is ours.
 
     Raises:
         FileNotFoundError: Another process took it.
     """
-    with path.open("rb") as file:
-        is_ours = lock_now(file.fileno()) is not False
-        if not path.exists():
-            raise FileNotFoundError(path)
-        yield is_ours
+    # A child that is forked within the block would keep the lock after this process's end.
+    with inside_the_engine(), path.open("rb") as file:
+        deadline = time.monotonic() + patience_s
+        while (lock := lock_now(file.fileno())) is False and time.monotonic() < deadline:
+            time.sleep(_CLAIM_LOOK_EVERY_S)
+        try:
+            if not path.exists():
+                raise FileNotFoundError(path)
+            yield lock is not False
+        finally:
+            if lock:
+                unlock(file.fileno())
 
 
 def is_over(run: Run) -> bool:

@@ -18,7 +18,8 @@ def lock_now(descriptor: int, *, is_shared: bool = False) -> bool | None:
     """Lock an open file without waiting.
 
     Args:
-        descriptor: The file, open for writing; the lock ends when it is closed.
+        descriptor: The file, open for writing; the lock ends with `unlock`, or when it is closed
+            here and in all children that were forked meanwhile.
         is_shared: Whether others may have the same lock, as long as it is shared as well.
 
     Returns:
@@ -34,6 +35,14 @@ def lock_now(descriptor: int, *, is_shared: bool = False) -> bool | None:
     except (ImportError, OSError):
         return None
     return True
+
+
+def unlock(descriptor: int) -> None:
+    """Give a lock back, also for children that were forked meanwhile and have the file open."""
+    with suppress(ImportError, OSError):
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 @contextmanager
@@ -65,5 +74,6 @@ def locked(path: Path, *, is_shared: bool, patience_s: float) -> Iterator[bool]:
             time.sleep(random.uniform(_PAUSE_S / 10, _PAUSE_S))  # noqa: S311 - only spreads retries
         yield bool(held)
     finally:
+        unlock(descriptor)
         with suppress(OSError):
             os.close(descriptor)

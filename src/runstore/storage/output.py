@@ -19,7 +19,7 @@ from pathlib import Path
 
 from runstore.model.output import LOGGING, STDERR, STDOUT, OutputLine
 from runstore.storage.drivers.descriptors import identity_of, with_room
-from runstore.storage.file_locks import lock_now
+from runstore.storage.file_locks import lock_now, unlock
 
 LETTERS = {STDOUT: b"o", STDERR: b"e", LOGGING: b"l"}
 _STREAMS = {letter: name for name, letter in LETTERS.items()}
@@ -131,8 +131,15 @@ class OutputFile:
                 os.pwrite(self._file, b"\n", self._end)
             self.sync()
         finally:
+            unlock(self._file)
             os.close(self._file)
             self._file = -1
+
+    def leave_to_parent(self) -> None:
+        """Close the copy of a forked child, which would keep the lock after the parent's end."""
+        if self.is_open:
+            os.close(self._file)
+        self._file = -1
 
     # What the rows look like
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.drivers.forks import inside_the_engine
 from runstore.storage.drivers.paths import file_uri
+from runstore.storage.file_locks import unlock
 
 SEARCH = "search.db"
 APPLICATION_ID = 0x72756E66  # "runf"; marks the file as ours
@@ -205,6 +206,7 @@ class SearchFile:
                     break
             yield
         finally:
+            unlock(descriptor)
             os.close(descriptor)
 
 

@@ -102,6 +102,8 @@ class DatabaseFile:
         """
         if self.path.exists():
             return
+        from runstore.storage.file_locks import unlock
+
         folder = os.open(self.path.parent, os.O_RDONLY | os.O_CLOEXEC)
         try:
             _wait_for_lock(folder)
@@ -109,6 +111,7 @@ class DatabaseFile:
                 self._set_leftovers_aside()
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
         finally:
+            unlock(folder)
             os.close(folder)
 
     def _set_leftovers_aside(self) -> None:

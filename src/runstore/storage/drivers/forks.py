@@ -3,6 +3,10 @@
 A thread that is inside SQLite when another one forks holds SQLite's own locks, and in the child
 they stay held for ever: the child would hang at its first statement, or at its end. Recording
 has threads of its own, so programs that fork their workers would meet this.
+
+Connections are closed before a fork, too. A child inherits what the engine believes to have
+locked, but not the locks: when its parent has ended, other processes would take the database for
+unused, and remove the log that the child goes on writing to.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 # Long enough for a transaction; a fork that waits longer goes on, as it would have without us.
@@ -72,8 +76,18 @@ def inside_the_engine() -> Iterator[None]:
         gate.leave()
 
 
+_at_each_fork: list[Callable[[], object]] = []
+
+
+def before_each_fork(work: Callable[[], object]) -> None:
+    """Do something before each fork, when no other thread is inside any more."""
+    _at_each_fork.append(work)
+
+
 def _before_fork() -> None:
     _gate.close()
+    for work in _at_each_fork:
+        work()
 
 
 def _after_fork_in_parent() -> None:

@@ -22,7 +22,7 @@ from runstore.errors import (
 )
 from runstore.storage.drivers.database_file import DatabaseFile
 from runstore.storage.drivers.disks import is_network_disk
-from runstore.storage.drivers.forks import inside_the_engine
+from runstore.storage.drivers.forks import before_each_fork, inside_the_engine
 from runstore.storage.drivers.functions import add_functions
 from runstore.storage.drivers.paths import file_uri
 
@@ -287,6 +287,20 @@ class SQLiteDriver:
                 )
             time.sleep(0.01)
 
+    def close_before_fork(self) -> None:
+        """Close each connection, so that a child has none of them; they are opened again."""
+        with suppress(sqlite3.Error):
+            self._close_idle()
+
+    def after_fork(self) -> None:
+        """Write nothing in a child that was forked while a connection was in use."""
+        if self._handles and self._refusal is None:
+            self._refusal = StoreUnavailableError(
+                f"This process was forked while its parent was using {self.path}.",
+                kept="Nothing was changed; reading still works.",
+                hint="Open the store again, in a process that was not forked.",
+            )
+
     def _close_idle(self) -> int:
         """Close each connection that is not in use; return how many are."""
         handles = [one for one in list(self._handles) if one.pid == os.getpid()]
@@ -510,6 +524,21 @@ class SQLiteDriver:
 
 # Every driver of this process.
 _drivers: weakref.WeakSet[SQLiteDriver] = weakref.WeakSet()
+
+
+def _close_before_fork() -> None:
+    for driver in list(_drivers):
+        driver.close_before_fork()
+
+
+def _after_fork_in_child() -> None:
+    for driver in list(_drivers):
+        driver.after_fork()
+
+
+before_each_fork(_close_before_fork)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _close_replaced(path: Path) -> None:

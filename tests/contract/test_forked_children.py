@@ -1,0 +1,181 @@
+"""Children that were forked go on after their parent, and keep nothing of it."""
+
+import os
+import subprocess
+import sys
+import threading
+from contextlib import closing
+
+import pytest
+
+from runstore import Status, Store
+from runstore.errors import StoreLockedError
+from runstore.output import OutputKeeper
+from runstore.storage.output import is_being_written
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+
+OTHER = "import sys; from runstore import Store; Store.open(sys.argv[1]).close()"
+
+
+class Steps:
+    """Lets a child do one thing after the other, and waits for each."""
+
+    def __init__(self, *steps):
+        self._asked, self._done = os.pipe(), os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                for step in steps:
+                    os.read(self._asked[0], 1)
+                    step()
+                    os.write(self._done[1], b"+")
+            finally:
+                os._exit(0)
+
+    def step(self):
+        os.write(self._asked[1], b"+")
+        assert os.read(self._done[0], 1) == b"+"
+
+    def close(self):
+        os.kill(self.pid, 9)
+        os.waitpid(self.pid, 0)
+        for end in (*self._asked, *self._done):
+            os.close(end)
+
+
+def look_in_another_process(location):
+    subprocess.run([sys.executable, "-c", OTHER, location], check=True, timeout=60)
+
+
+def test_what_a_child_writes_after_its_parent_was_killed_is_kept(location):
+    """Other processes that close the store leave the child the log that it writes to."""
+    with closing(Steps(lambda: _parent_of_a_writer(location))) as parent:
+        parent.step()
+        child = int((location / "child").read_text())
+    for _ in range(3):
+        look_in_another_process(location)
+        with Store.open(location) as store, store.start("beside", capture=False):
+            pass
+        _ask(location)
+
+    os.kill(child, 9)
+    with Store.open(location) as store:
+        run = store.get("orphan#1")
+        assert run.status is Status.LOST
+        assert run.tags == {"parent": "1", "child0": "1", "child1": "1", "child2": "1"}
+        assert sorted(run.artifacts) == ["file0", "file1", "file2"]
+        assert run.metrics["a"].count == 3
+
+
+def _parent_of_a_writer(location):
+    run = Store.open(location).start("orphan", capture=False)
+    run.tags["parent"] = "1"
+    os.mkfifo(location / "asked")
+    os.mkfifo(location / "done")
+    child = os.fork()
+    if child == 0:
+        for number in range(3):
+            (location / "asked").read_bytes()
+            run.tags[f"child{number}"] = "1"
+            run.save(f"file{number}", b"contents")
+            run.log(a=float(number))
+            (location / "done").write_bytes(b"+")
+        threading.Event().wait(60)
+    (location / "child").write_text(str(child))
+
+
+def _ask(location):
+    (location / "asked").write_bytes(b"+")
+    assert (location / "done").read_bytes() == b"+"
+
+
+def test_a_child_that_was_forked_within_a_transaction_keeps_aside_what_it_writes(store):
+    """It cannot know what of the database is locked; its parent takes everything in."""
+    run = store.start("within", capture=False)
+    with store.database.driver.write():
+        child = Steps(lambda: run.tags.update(a="1"), lambda: run.log(b=1.0))
+        child.step()
+        child.step()
+        kept = [record.kind for record in store.spool.records()]
+    child.close()
+    run.finish()
+
+    assert kept == ["tags"]
+    store.absorb_spool()
+    assert run.record.tags == {"a": "1"}
+    assert list(run.record.metric("b").values) == [1.0]
+
+
+def test_a_child_keeps_no_record_from_being_taken_in(store, monkeypatch):
+    """Whoever takes a record in holds a lock, which a child that is forked then would share."""
+    run = store.start("claimed", capture=False)
+    with store.database.driver.write():
+        run.tags["a"] = "1"
+        (record,) = store.spool.records()
+        monkeypatch.setattr(store.database.driver._own, "waiting", [])
+    children = []
+
+    def fork_and_fail(_record):
+        children.append(Steps())
+        raise StoreLockedError("as if another program kept it locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.put_aside, "_take", fork_and_fail)
+        store.put_aside.take_records()
+
+    assert record.path.exists()
+    store.put_aside.take_records()
+    assert not record.path.exists()
+    assert run.record.tags == {"a": "1"}
+    run.finish()
+    for child in children:
+        child.close()
+
+
+def test_forks_wait_while_another_thread_takes_a_record_in(store, monkeypatch):
+    """A child of a process that is killed in this moment would hold the claim for its life."""
+    run = store.start("claimed", capture=False)
+    with store.database.driver.write():
+        run.tags["a"] = "1"
+        monkeypatch.setattr(store.database.driver._own, "waiting", [])
+    taking, goes_on, happened = threading.Event(), threading.Event(), []
+
+    def take(_record):
+        taking.set()
+        goes_on.wait(60)
+        happened.append("taken")
+        raise StoreLockedError("as if another program kept it locked")
+
+    monkeypatch.setattr(store.put_aside, "_take", take)
+    thread = threading.Thread(target=store.put_aside.take_records)
+    thread.start()
+    taking.wait(60)
+    threading.Timer(0.05, goes_on.set).start()
+    child = Steps()
+    happened.append("forked")
+    child.close()
+    thread.join()
+    monkeypatch.undo()
+    run.finish()
+
+    assert happened == ["taken", "forked"]
+
+
+def test_a_child_does_not_hold_the_output_of_its_parent(store):
+    """What a killed parent printed can be taken in although a child goes on."""
+    keeper = OutputKeeper(store.spool, "uid")
+    keeper.feed("stdout", b"of the parent\n")
+    (path,) = store.spool.output_files()
+
+    with closing(Steps(lambda: keeper.feed("stdout", b"of the child\n"))) as child:
+        assert is_being_written(path)
+        child.step()
+        os.close(keeper._file._file)  # as its end would
+
+        assert not is_being_written(path)
+        files = store.spool.output_files()
+        assert [file.read_bytes().split(b" ", 2)[2] for file in files] == [
+            b"of the parent\n",
+            b"of the child\n",
+        ]
