@@ -48,7 +48,8 @@ def is_full_campaign(request):
 def _own_surroundings(tmp_path_factory, monkeypatch):
     """No test sees or touches the stores and settings of the person who runs it."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-    ours = ("RUNSTORE_URL", "RUNSTORE_PARENT")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("settings")))
+    ours = ("RUNSTORE_URL", "RUNSTORE_PARENT", "RUNSTORE_TRUST")
     terminal = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "EDITOR", "VISUAL")
     for name in (*ours, *terminal):
         monkeypatch.delenv(name, raising=False)

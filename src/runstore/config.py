@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from runstore.errors import InvalidValueError, StoreUnavailableError, UsageError
 from runstore.model import arguments
 from runstore.started_in import STARTED_IN
+from runstore.storage.drivers.paths import is_own_uid, read_plain_file
 from runstore.user_warnings import warn
 
 FOLDER = ".runstore"
 DATABASE = "runstore.db"
 RUNS = "runs"
 _PROJECT_FILE = "pyproject.toml"
+_TABLE = "[tool.runstore"
+_LARGEST_PROJECT_FILE = 16 << 20
 
 # What to do where the same was run before.
 IfDone = Literal["run", "warn", "skip", "error"]
@@ -32,7 +36,11 @@ def find_store(location: str | os.PathLike[str] | None = None) -> Path:
     checkout; outside of git in the folder that the program started in, if the working directory
     is in it, or else in the working directory.
 
+    A project file, a `.runstore` or a checkout of another user is passed over with a warning,
+    unless this user trusts it; see `is_usable`.
+
     Raises:
+        UntrustedStoreError: The place for a store is taken by that of another user.
         UsageError: The location is a URL that runstore does not know, or no place on a disk.
         StoreUnavailableError: There is no working directory to begin from.
     """
@@ -45,14 +53,66 @@ def find_store(location: str | os.PathLike[str] | None = None) -> Path:
     if store := settings.get("store"):
         return _folder_of(str(store), lambda: project)
     above = (here, *here.parents)
+    foreign: list[Path] = []
     for folder in above:
-        if is_folder(folder / FOLDER):
-            return folder / FOLDER
-    root = next((folder for folder in above if is_there(folder / ".git")), None)
-    if root is None:  # a program that goes from folder to folder keeps its runs in one place
-        start = _starting_folder()
-        root = start if start in above else here
-    return root / FOLDER
+        store = folder / FOLDER
+        if is_folder(store):
+            if is_usable(store, here):
+                break
+            foreign.append(store)
+    else:
+        store = _place_for_new_store(above) / FOLDER
+    if foreign:
+        from runstore import foreign_stores
+
+        foreign_stores.pass_over(foreign, store)
+    return store
+
+
+def _place_for_new_store(above: Sequence[Path]) -> Path:
+    """Return the folder of the store that is made if there is none.
+
+    Args:
+        above: The working directory and the folders above it.
+    """
+    here = above[0]
+    for folder in above:
+        checkout = folder / ".git"
+        if is_there(checkout) and is_usable(checkout, here):
+            return folder
+    # A program that goes from folder to folder keeps its runs in one place.
+    start = _starting_folder()
+    return start if start in above else here
+
+
+def check_place(store: Path) -> None:
+    """Refuse to record at a place that another user made first.
+
+    In a folder that everybody can write to, such as /tmp, a name is free for anyone. The working
+    directory was chosen with all that is above it.
+
+    Raises:
+        UntrustedStoreError: Another user made a part of the path in such a folder.
+    """
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # it was deleted
+        here = Path(os.sep)
+    path = os.fspath(store)
+    while not f"{here}{os.sep}".startswith(path.rstrip(os.sep) + os.sep):
+        above = os.path.dirname(path)  # noqa: PTH120 - at every opening, as what follows
+        try:
+            is_free_for_all = os.stat(above).st_mode & stat.S_IWOTH  # noqa: PTH116
+            owner = os.lstat(path).st_uid
+        except OSError:
+            is_free_for_all = owner = 0
+        if is_free_for_all and owner and not is_usable(Path(path), here):
+            from runstore import foreign_stores
+
+            raise foreign_stores.taken(Path(path))
+        if above == path:
+            return
+        path = above
 
 
 def warn_of_store_apart(store: Path) -> None:
@@ -162,14 +222,46 @@ def project_settings(here: Path) -> tuple[Mapping[str, Any], Path]:
     for folder in (here, *here.parents):
         file = folder / _PROJECT_FILE
         try:
-            text = file.read_text(encoding="utf-8")
+            text = read_plain_file(file, _LARGEST_PROJECT_FILE)[0].decode()
         except (OSError, UnicodeDecodeError):
             continue
         # The parser is only loaded for a file that has something to say.
-        settings = _parse(text, file) if "runstore" in text else None
+        if "runstore" not in text:
+            continue
+        if not is_usable(file, here):
+            if _TABLE in text:
+                from runstore import foreign_stores
+
+                foreign_stores.leave_out_settings(file)
+            continue
+        settings = _parse(text, file)
         if settings is not None:
             return settings, folder
     return {}, here
+
+
+def is_usable(path: Path, here: Path) -> bool:
+    """Check whether a file or folder that was found, not named, may be used.
+
+    It may if it and a link that leads to it belong to this user, or lie in a folder that this
+    user trusts. Root also works for whoever owns the working directory, as in a container.
+
+    Args:
+        path: The file or folder.
+        here: The working directory.
+    """
+    try:
+        owners = {os.stat(path).st_uid, os.lstat(path).st_uid}  # noqa: PTH116 - at every start
+        strangers = {uid for uid in owners if not is_own_uid(uid)}
+        if strangers and os.geteuid() == 0:
+            strangers.discard(here.stat().st_uid)
+    except OSError:
+        return False
+    if not strangers:
+        return True
+    from runstore.storage.trusted import is_trusted
+
+    return is_trusted(path)
 
 
 def _settings_here() -> Mapping[str, Any]:

@@ -18,6 +18,7 @@ RunstoreError
 │  ├─ StoreUnavailableError
 │  ├─ StoreReadOnlyError
 │  ├─ StoreCorruptError
+│  ├─ UntrustedStoreError
 │  └─ SchemaTooOldError, SchemaTooNewError
 ├─ UserCodeError                    the user's own code raised before a run began
 └─ MissingExtraError (ImportError)
@@ -188,6 +189,12 @@ class StoreCorruptError(StoreError):
     """The file is not a run database, or it is damaged; it is never overwritten."""
 
     code = "store-corrupt"
+
+
+class UntrustedStoreError(StoreError):
+    """The store belongs to somebody else, and this user has not opted in to using it."""
+
+    code = "store-untrusted"
 
 
 class SchemaTooOldError(StoreError):

@@ -114,7 +114,9 @@ def query_of(store: Store, where: str | Query | None, experiment: str | None) ->
             f"Expected a filter (such as 'params.lr < 0.1'), got {where!r:.60}.",
             hint="An experiment is passed by name: find(experiment='mnist').",
         )
-    if isinstance(where, str):
+    if isinstance(where, str) and not where.strip():  # needs no parser, and no package
+        where = Query(text=where)
+    elif isinstance(where, str):
         from runstore.model.query_text import parse_query
 
         where = parse_query(where)

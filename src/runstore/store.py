@@ -17,6 +17,7 @@ from runstore.config import (
     DATABASE,
     RUNS,
     IfDone,
+    check_place,
     checked_if_done,
     find_store,
     is_there,
@@ -141,6 +142,7 @@ class Store:
         Raises:
             StoreUnavailableError: The folder cannot be made or reached.
             StoreCorruptError: The database file is not one, or damaged; it is left as it is.
+            UntrustedStoreError: Another user made the place where the store would be.
         """
         path = find_store(location)
         if create and location is None:
@@ -151,6 +153,7 @@ class Store:
     def _at(cls, path: Path, *, create: bool) -> Store:
         if create:
             make_folder(path)
+            check_place(path)  # afterwards: somebody may have been quicker
         elif not is_there(path / DATABASE):
             raise StoreUnavailableError(
                 f"There is no store at {path}.",

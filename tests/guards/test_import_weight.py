@@ -68,6 +68,14 @@ def test_recording_needs_the_standard_library_alone(tmp_path):
     assert loaded & HEAVY == set()
 
 
+def test_listing_needs_the_standard_library_alone(tmp_path):
+    code = f"import runstore; runstore.Store.open({str(tmp_path)!r}).find().items"
+
+    loaded = {one.split(".")[0] for one in loaded_by(code)}
+
+    assert loaded - sys.stdlib_module_names <= {"runstore"}
+
+
 def test_ls_in_a_pipe_draws_nothing(tmp_path):
     with Store.open(tmp_path) as store:
         store.start("light", params={"lr": 0.1}, capture=False).finish()

@@ -35,6 +35,7 @@ EXIT_CODES: dict[type[errors.RunstoreError], int] = {
     errors.StoreUnavailableError: STORE,
     errors.StoreReadOnlyError: STORE,
     errors.StoreCorruptError: STORE,
+    errors.UntrustedStoreError: STORE,
     errors.SchemaTooOldError: STORE,
     errors.SchemaTooNewError: STORE,
     errors.UserCodeError: FAILED,

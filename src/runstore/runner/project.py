@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runstore.config import project_settings, working_directory
+from runstore.config import is_folder, is_usable, project_settings, working_directory
 from runstore.errors import UsageError
 
 _DEFAULTS = {"experiments": "experiments", "params": "params"}
@@ -76,8 +76,8 @@ class Project:
         settings, root = project_settings(here)
         folders = {**_DEFAULTS, **_checked(settings, root)}
         if not settings:
-            above = (here, *here.parents)
-            root = next((one for one in above if (one / folders["experiments"]).is_dir()), here)
+            above, name = (here, *here.parents), folders["experiments"]
+            root = next((one for one in above if _is_own_folder(one / name, here)), here)
         return cls(root, root / folders["experiments"], root / folders["params"])
 
     def experiment(self, name: str) -> Module:
@@ -184,3 +184,15 @@ def _shown(folder: Path) -> str:
         return f"{folder.relative_to(Path.cwd())}{os.sep}"
     except ValueError:
         return f"{folder}{os.sep}"
+
+
+def _is_own_folder(folder: Path, here: Path) -> bool:
+    """Check whether a folder of experiments is there and may be run; warn if it may not."""
+    if not is_folder(folder):
+        return False
+    if is_usable(folder, here):
+        return True
+    from runstore.foreign_stores import leave_out_program
+
+    leave_out_program(folder)
+    return False

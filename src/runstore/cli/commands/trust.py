@@ -1,0 +1,73 @@
+"""runstore trust: folders of other users whose stores may be used."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from runstore.cli.options import json_option
+from runstore.cli.output import print_json, terminal_safe
+from runstore.errors import NotFoundError, UsageError
+
+
+@click.command(short_help="Use stores of other users in these folders.")
+@click.argument("folders", nargs=-1, type=click.Path())
+@click.option("--remove", is_flag=True, help="Trust the folders no longer.")
+@json_option
+def command(folders: Sequence[str], *, remove: bool, as_json: bool) -> None:
+    """Trust FOLDERS: use the stores and project files of other users in them.
+
+    Without this, what another user left above your working directory is not used. In a trusted
+    folder it is, if it belongs to the folder's owner or group. `*` stands for every folder. The
+    variable RUNSTORE_TRUST adds folders, separated by colons. Without FOLDERS, the list is shown.
+
+    \b
+    runstore trust /data/team
+    runstore trust --remove /data/team
+    """  # noqa: D301 - click keeps lines after the mark as they are
+    from runstore.storage import trusted
+
+    for given in folders:
+        if remove:
+            _distrust(given)
+        else:
+            _trust(given)
+    if not folders and remove:
+        raise UsageError("No folder is named.", hint="List the folders with: runstore trust")
+    if folders:
+        return
+    if as_json:
+        print_json(trusted.listed())
+        return
+    for one in trusted.listed():
+        click.echo(terminal_safe(one))
+
+
+def _trust(given: str) -> None:
+    from runstore.storage import trusted
+
+    path = trusted.EVERYTHING if given == trusted.EVERYTHING else os.path.abspath(given)  # noqa: PTH100 - keeps links
+    if path != trusted.EVERYTHING and not Path(path).is_dir():
+        raise NotFoundError(f"There is no folder {path!r}.", kept="The list is as before.")
+    trusted.trust(path)
+    click.echo(terminal_safe(f"trusted {path}"))
+    if path != trusted.EVERYTHING and Path(path).stat().st_mode & stat.S_IWOTH:
+        owner = trusted.owner_name(Path(path).stat().st_uid)
+        click.echo(
+            f"runstore: Everybody can write to it, so only stores of {owner} are used there.",
+            err=True,
+        )
+
+
+def _distrust(given: str) -> None:
+    from runstore.storage import trusted
+
+    if not (trusted.distrust(given) or trusted.distrust(os.path.abspath(given))):  # noqa: PTH100 - keeps links
+        raise NotFoundError(
+            f"{given!r} is not in the list.", hint="List the folders with: runstore trust"
+        )
+    click.echo(terminal_safe(f"no longer trusted {given}"))
