@@ -6,13 +6,20 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from runstore.errors import InvalidValueError, StoreUnavailableError, UsageError
 from runstore.model import arguments
 from runstore.started_in import STARTED_IN
-from runstore.storage.drivers.paths import is_own_uid, read_plain_file
+from runstore.storage.drivers.paths import (
+    follow_folder,
+    is_own_uid,
+    leave_to_owner,
+    opened_folder,
+    read_plain_file,
+)
 from runstore.user_warnings import warn
 
 FOLDER = ".runstore"
@@ -333,15 +340,28 @@ def make_folder(path: Path) -> None:
         InvalidValueError: It cannot be the name of a folder.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        if not is_folder(path):
+            path.mkdir(parents=True, exist_ok=True)
+            _leave_to_owner(path)
         if path.name == FOLDER and not is_there(path / ".gitignore"):
-            (path / ".gitignore").write_text("*\n", encoding="utf-8")
+            _write_new(path / ".gitignore", "*\n")
     except OSError as error:
         if is_folder(path):
             return  # a read-only store; the database says what can be done with it
         raise unreachable(path, error) from error
     except ValueError as error:
         raise InvalidValueError(f"{str(path)!r} cannot be a folder: {error}.") from error
+
+
+def _leave_to_owner(path: Path) -> None:
+    with suppress(OSError), opened_folder(path) as made:
+        leave_to_owner(made, path.parent.stat())
+
+
+def _write_new(path: Path, text: str) -> None:
+    with path.open("x", encoding="utf-8") as file:
+        follow_folder(file.fileno(), path.parent.stat())
+        file.write(text)
 
 
 def unreachable(path: Path, error: OSError) -> StoreUnavailableError:

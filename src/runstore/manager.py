@@ -37,6 +37,7 @@ from runstore.model.parameter_sets import parameter_sets
 from runstore.model.params import ParameterSet
 from runstore.model.reference import TIMESTAMP_FORMAT, build_reference, folder_name
 from runstore.model.values import check_text
+from runstore.storage.drivers.paths import make_folders
 from runstore.store import open_shared
 from runstore.user_warnings import warn
 
@@ -187,7 +188,7 @@ class ArtifactManager:
         path = self.run_output_path
         if obj_name is not None:
             path /= arguments.path(obj_name, "obj_name")
-        (path if obj_name is None else path.parent).mkdir(parents=True, exist_ok=True)
+        make_folders(path if obj_name is None else path.parent)
         here = Path.cwd()
         return str(path.relative_to(here) if path.is_relative_to(here) else path)
 

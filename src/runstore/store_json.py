@@ -8,7 +8,6 @@ import os
 import random
 import re
 import shutil
-import stat
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -20,6 +19,7 @@ from typing import Any
 
 from runstore.errors import StoreLockedError, StoreReadOnlyError, StoreUnavailableError
 from runstore.model.salvage import Salvaged, read_blocks
+from runstore.storage.drivers.paths import copy_rights, follow_folder
 
 STORE_JSON = "store.json"
 REGISTRY = "params_registry.json"
@@ -136,7 +136,7 @@ def write_block_file(path: Path, chunks: Iterable[bytes | memoryview]) -> Stamp:
         with aside.open("wb") as file:
             for chunk in chunks:
                 file.write(chunk)
-            _keep_mode(path, file.fileno())
+            _take_rights(path, file.fileno())
             file.flush()
             os.fsync(file.fileno())
             written = os.fstat(file.fileno())
@@ -148,10 +148,13 @@ def write_block_file(path: Path, chunks: Iterable[bytes | memoryview]) -> Stamp:
     return Stamp(written.st_size, written.st_mtime_ns, written.st_ino)
 
 
-def _keep_mode(path: Path, descriptor: int) -> None:
-    if hasattr(os, "fchmod"):
-        with suppress(OSError):
-            os.fchmod(descriptor, stat.S_IMODE(path.stat().st_mode))
+def _take_rights(path: Path, descriptor: int) -> None:
+    """Keep the rights of the file that is replaced; those of a new one follow its folder."""
+    with suppress(OSError):
+        if path.exists():
+            copy_rights(descriptor, path.stat())
+        else:
+            follow_folder(descriptor, path.parent.stat())
 
 
 def _replace(aside: Path, path: Path) -> None:
@@ -199,7 +202,7 @@ class FileLock:
 
     def __enter__(self) -> FileLock:
         try:
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+            self._descriptor = self._opened()
         except PermissionError as error:
             raise _refused(self.path, error) from error
         except OSError as error:
@@ -228,6 +231,14 @@ class FileLock:
         trace: TracebackType | None,
     ) -> None:
         self._close()
+
+    def _opened(self) -> int:
+        try:
+            return os.open(self.path, os.O_RDWR)
+        except FileNotFoundError:
+            made = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+            follow_folder(made, self.path.parent.stat())
+            return made
 
     def _close(self) -> None:
         if self._descriptor is not None:

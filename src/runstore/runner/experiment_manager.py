@@ -16,6 +16,7 @@ from runstore.model.params import ParameterSet
 from runstore.model.reference import folder_name
 from runstore.runner.run_folder import ARTIFACTS
 from runstore.saving import name_of_file
+from runstore.storage.drivers.paths import make_folders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +102,7 @@ class ExperimentManager(ArtifactManager):
         if kept.is_file() and not self.cache.overwrite:
             return self._copied(kept, place)
         target = self._target(place)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(target.parent)
         aside = target.with_name(f".{os.getpid()}-{target.name}")
         try:
             make(aside)
@@ -135,7 +136,7 @@ class ExperimentManager(ArtifactManager):
             return file
         copy = self.artifacts_path / place
         if file != copy:
-            copy.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(copy.parent)
             shutil.copy2(file, copy)
         return copy
 

@@ -24,6 +24,7 @@ from typing import Any
 from runstore.errors import NotFoundError
 from runstore.model.block import block_from_run
 from runstore.model.run import Run
+from runstore.storage.drivers.paths import follow_folder, make_folders
 from runstore.store import Store
 from runstore.user_warnings import warn
 
@@ -38,7 +39,7 @@ def write_beginning(folder: Path, run: Run) -> None:
     Raises:
         OSError: The disk does not take it.
     """
-    (folder / ARTIFACTS).mkdir(parents=True, exist_ok=True)
+    make_folders(folder / ARTIFACTS)
     _write(folder / "params.json", _json(_params(run)))
     _write(folder / "block.json", _json(block_from_run(run)))
 
@@ -89,5 +90,7 @@ def _json(value: Mapping[str, Any]) -> str:
 def _write(path: Path, text: str) -> None:
     """Write a file whole: who looks meanwhile finds the old one or the new one."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(text, encoding="utf-8", errors="backslashreplace")
+    with aside.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        follow_folder(file.fileno(), path.parent.stat())
+        file.write(text)
     aside.replace(path)

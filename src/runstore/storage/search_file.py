@@ -17,7 +17,7 @@ from pathlib import Path
 
 from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.drivers.forks import inside_the_engine
-from runstore.storage.drivers.paths import file_uri
+from runstore.storage.drivers.paths import copy_rights, file_uri
 from runstore.storage.file_locks import unlock
 
 SEARCH = "search.db"
@@ -127,10 +127,10 @@ class SearchFile:
     def _make_file(self) -> None:
         """Make an empty file that nobody may read who may not read the runs."""
         with suppress(OSError):  # it is there; or cannot be made, which SQLite will tell
-            mode = self._database.stat().st_mode & 0o666
-            descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            about = self._database.stat()
+            descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
-                os.fchmod(descriptor, mode)
+                copy_rights(descriptor, about)
             finally:
                 os.close(descriptor)
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from runstore.errors import StoreUnavailableError
+from runstore.storage.drivers.paths import follow_folder
 
 _LOG, _SHARED_MEMORY = "-wal", "-shm"
 _LOCK_PATIENCE_S = 5.0
@@ -109,7 +110,10 @@ class DatabaseFile:
             _wait_for_lock(folder)
             if not self.path.exists():
                 self._set_leftovers_aside()
-                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
+                made = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+                # SQLite gives its log and its shared memory the rights of the database.
+                follow_folder(made, os.fstat(folder))
+                os.close(made)
         finally:
             unlock(folder)
             os.close(folder)

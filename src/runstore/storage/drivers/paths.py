@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-~")
@@ -43,6 +45,102 @@ def is_own_uid(uid: int) -> bool:
         return True
     user = os.geteuid()
     return uid == user or (user == 0 and str(uid) == os.environ.get("SUDO_UID"))
+
+
+def follow_folder(made: int, folder: os.stat_result) -> None:
+    """Give a new file or folder the rights that those who share its folder need.
+
+    Whoever may write to the folder may do with it what its owner may, whatever the umask; whoever
+    may not enter the folder gets no rights. Where the disk refuses, it stays as it is.
+
+    Args:
+        made: The file or folder, open.
+        folder: The status of the folder that it is in.
+    """
+    if sys.platform == "win32":
+        return
+    with suppress(OSError):
+        leave_to_owner(made, folder)
+        found = os.fstat(made)
+        if folder.st_mode & stat.S_IWGRP and found.st_gid != folder.st_gid:
+            with suppress(OSError):  # this user is not in the group
+                os.fchown(made, -1, folder.st_gid)
+        mode = wanted = stat.S_IMODE(found.st_mode)
+        for shift in (3, 6):  # the group, and all others
+            if folder.st_mode & (stat.S_IWUSR >> shift):
+                wanted |= (mode & stat.S_IRWXU) >> shift
+            elif not folder.st_mode & (stat.S_IRWXU >> shift):
+                wanted &= ~(stat.S_IRWXU >> shift)
+        if stat.S_ISDIR(found.st_mode):
+            wanted |= folder.st_mode & stat.S_ISGID
+        if wanted != mode:
+            os.fchmod(made, wanted)
+
+
+def leave_to_owner(made: int, folder: os.stat_result) -> None:
+    """Give what root made in the folder of another user to that user.
+
+    Without this, root in a container would lock the user out of the user's own store.
+    """
+    if sys.platform != "win32" and folder.st_uid != 0 == os.geteuid():
+        found = os.fstat(made)
+        is_new = stat.S_ISDIR(found.st_mode) or found.st_nlink == 1  # no link to a file of root's
+        if is_new and found.st_uid == 0:
+            os.fchown(made, folder.st_uid, folder.st_gid)
+
+
+def copy_rights(made: int, like: os.stat_result) -> None:
+    """Make a new file one for the same people as another file; where refused, it stays private.
+
+    Args:
+        made: The file, open; only its owner may read it so far.
+        like: The status of the other file.
+    """
+    if sys.platform == "win32":
+        return
+    with suppress(OSError):
+        leave_to_owner(made, like)
+        if os.fstat(made).st_gid != like.st_gid:
+            os.fchown(made, -1, like.st_gid)
+        os.fchmod(made, stat.S_IMODE(like.st_mode) & 0o666)
+
+
+def make_folders(path: Path, mode: int = 0o777) -> None:
+    """Make a folder, and those above it that are missing, with rights that follow those above.
+
+    Args:
+        path: The folder.
+        mode: Its rights, before the umask and the rights of the folder that it is in.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    if path.is_dir():
+        return
+    make_folders(path.parent)
+    try:
+        path.mkdir(mode)
+    except FileExistsError:
+        if path.is_dir():
+            return  # somebody was quicker
+        raise
+    with suppress(OSError), opened_folder(path) as made:
+        follow_folder(made, path.parent.stat())
+
+
+@contextmanager
+def opened_folder(path: Path) -> Iterator[int]:
+    """Open a folder that is not a link.
+
+    Raises:
+        OSError: It is none, or it cannot be opened, as on Windows.
+    """
+    flags = (getattr(os, name, 0) for name in ("O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC"))
+    folder = os.open(path, os.O_RDONLY | sum(flags))
+    try:
+        yield folder
+    finally:
+        os.close(folder)
 
 
 def read_plain_file(path: str | os.PathLike[str], at_most: int) -> tuple[bytes, os.stat_result]:

@@ -24,7 +24,7 @@ from runstore.storage.drivers.database_file import DatabaseFile
 from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.drivers.forks import before_each_fork, inside_the_engine
 from runstore.storage.drivers.functions import add_functions
-from runstore.storage.drivers.paths import file_uri
+from runstore.storage.drivers.paths import copy_rights, file_uri
 
 if TYPE_CHECKING:
     from runstore.storage.drivers.unwritable import Readable
@@ -230,6 +230,10 @@ class SQLiteDriver:
         """Copy the database to `<name>.<suffix>`, through SQLite's own backup."""
         target = self.path.with_name(f"{self.path.name}.{suffix}")
         with self.read() as connection:
+            # For the same people as the database.
+            copy = os.open(target, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            copy_rights(copy, self.path.stat())
+            os.close(copy)
             aside = sqlite3.connect(target)
             try:
                 connection.backup(aside)
