@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
 from pathlib import Path, PurePath
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Union
 
 from runstore import previews
 from runstore.current import current_run
@@ -53,6 +53,7 @@ _SETTLED_NS = 2_000_000_000
 _NAME_LIMIT = 1024
 
 Keep = Callable[[Objects], Contents]
+Noted = tuple[Artifact, Union[Preview, None]]
 
 
 class Artifacts:
@@ -78,18 +79,39 @@ class Artifacts:
             What was kept; nothing where no disk took it, which a warning said.
         """
         media_type = arguments.text_or_none(media_type, "media_type", "image/png")
-        if source is None:
-            source, name = name, name_of_file(name)
-        path = artifact_path(name)
-        if is_text(source, path):
-            source = clean_text(source).encode()
-        if not isinstance(source, (str, os.PathLike)):
-            source = drawn(source, path)
+        path, source = _named(name, source)
+        if not isinstance(source, Path):
             return self._save_one(uid, path, _kept_by(source, path), media_type, source)
-        found = _checked_source(_as_path(source))
-        if not found.is_dir():
-            return self._save_one(uid, path, lambda objects: objects.keep_file(found), media_type)
-        return self._save_folder(uid, path, found)
+        if not source.is_dir():
+            return self._save_one(uid, path, _keeping(source), media_type)
+        return self._save_folder(uid, path, source)
+
+    def keep(self, uid: str, name: Any, source: Any = None) -> list[Noted]:
+        """Keep the contents of artifacts of a run that is not recorded yet; see `save`.
+
+        What a folder holds that cannot be kept is a warning. Within `objects.in_use()`.
+
+        Raises:
+            OSError: The disk does not take them.
+        """
+        path, source = _named(name, source)
+        if not isinstance(source, Path):
+            kept = _kept_by(source, path)(self.objects)
+            return [_noted(uid, path, self.objects, kept, None, source)]
+        if not source.is_dir():
+            return [_noted(uid, path, self.objects, self.objects.keep_file(source), None)]
+        found = files_in(source, without=self._store.path)
+        noted: list[Noted] = []
+        for inner, file in found.files:
+            why = why_no_name(f"{path}/{inner}")
+            if why is None:
+                kept = self.objects.keep_file(file)
+                noted.append(_noted(uid, f"{path}/{inner}", self.objects, kept, None))
+            else:
+                found.left_out.append((inner, why))
+        if found.left_out or not found.files:
+            warn(f"{found.told(source)} {_counted(len(noted))} saved.")
+        return noted
 
     def _save_folder(self, uid: str, path: str, folder: Path) -> tuple[Artifact, ...]:
         """Keep what a folder holds, and say what of it is not kept."""
@@ -136,16 +158,7 @@ class Artifacts:
         except OSError as error:
             warn(f"The artifact {path!r} could not be kept: {error.strerror or error}.")
             return ()
-        media_type = media_type or media_type_of(path)
-        saved = Artifact(
-            run_uid=uid,
-            path=path,
-            digest=kept.digest,
-            size_bytes=kept.size_bytes,
-            media_type=media_type,
-            saved_at=datetime.now(timezone.utc),
-        )
-        preview = previews.preview_of(objects.path_of(kept.digest), media_type, thing)
+        saved, preview = _noted(uid, path, objects, kept, media_type, thing)
         is_here = objects is self.objects
         self._store.put_aside.unless(
             lambda: self.table.put(saved, preview),
@@ -385,6 +398,38 @@ class Artifacts:
     def preview_of(self, digest: str) -> Preview | None:
         """Return something small to look at instead of these contents, or None."""
         return self.table.preview_of(digest)
+
+
+def _named(name: Any, source: Any) -> tuple[str, Any]:
+    """Return the path of an artifact, and its source: bytes, an object, or the path of a file."""
+    if source is None:
+        source, name = name, name_of_file(name)
+    path = artifact_path(name)
+    if is_text(source, path):
+        source = clean_text(source).encode()
+    if isinstance(source, (str, os.PathLike)):
+        return path, _checked_source(_as_path(source))
+    return path, drawn(source, path)
+
+
+def _noted(
+    uid: str,
+    path: str,
+    objects: Objects,
+    kept: Contents,
+    media_type: str | None,
+    thing: Any = None,
+) -> Noted:
+    media_type = media_type or media_type_of(path)
+    saved = Artifact(
+        run_uid=uid,
+        path=path,
+        digest=kept.digest,
+        size_bytes=kept.size_bytes,
+        media_type=media_type,
+        saved_at=datetime.now(timezone.utc),
+    )
+    return saved, previews.preview_of(objects.path_of(kept.digest), media_type, thing)
 
 
 def _keeping(file: Path) -> Keep:

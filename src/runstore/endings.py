@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Collection, Container, Iterator
 from types import ModuleType, TracebackType
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from runstore.model.status import REPORTED, Status
 from runstore.readiness import TRACEBACKS, be_ready
 from runstore.user_warnings import warn
 
+EXIT_CODES = -(2**31), 2**32 - 1  # of any system
 _EXIT_INTERRUPTED = 130
 _USUAL_EXIT_STATUS = {
     Status.COMPLETE: 0,
@@ -42,14 +43,14 @@ class Ending(NamedTuple):
     exit_code: int | None = None
 
 
-def reported(status: Status | str) -> Status:
-    """Return the status when a run may report it as its end."""
+def reported(status: Status | str, among: Collection[Status] = REPORTED) -> Status:
+    """Return the status when a run may end so."""
     try:
         ended = Status(status)
     except ValueError:
         ended = Status.RUNNING
-    if ended not in REPORTED:
-        names = ", ".join(sorted(one.value for one in REPORTED))
+    if ended not in among:
+        names = ", ".join(sorted(one.value for one in among))
         raise UsageError(f"A run cannot end as {str(status)!r}.", hint=f"Use one of: {names}.")
     return ended
 
@@ -70,13 +71,18 @@ def reported_ending(status: Status | str, error: Any, traceback: Any, exit_code:
     ended = reported(status)
     if error is None and traceback is None and ended is Status.ERROR:
         error = sys.exc_info()[1]
+    code = _exit_status(exit_code, _USUAL_EXIT_STATUS[ended])
+    return Ending(ended, *texts_of(error, traceback), code)
+
+
+def texts_of(error: Any, traceback: Any) -> tuple[str | None, str | None]:
+    """Return what went wrong and its traceback as texts, in whatever form a program has them."""
     if isinstance(error, BaseException):
         told, trace, _ = told_by(error)
         error, traceback = told or _line_of(error), trace if traceback is None else traceback
     if isinstance(traceback, TracebackType):
         traceback = _printed(lambda: _tracebacks().format_tb(traceback))
-    code = _exit_status(exit_code, _USUAL_EXIT_STATUS[ended])
-    return Ending(ended, _text(error), _text(traceback), code)
+    return _text(error), _text(traceback)
 
 
 def _text(value: Any) -> str | None:

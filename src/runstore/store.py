@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
@@ -100,7 +99,6 @@ if TYPE_CHECKING:
     from runstore.storage.trash import Trash
 
 T = TypeVar("T")
-_EXIT_CODES = -(2**31), 2**32 - 1  # of any system
 TRASH_KEPT = timedelta(days=30)
 
 
@@ -300,9 +298,7 @@ class Store:
             experiment_name=name,
             status=Status.LIVE if live else Status.RUNNING,
             started_at=started_at,
-            timestamp=time.strftime(
-                names.TIMESTAMP_FORMAT, time.localtime(started_at // 1_000_000)
-            ),
+            timestamp=names.local_timestamp(started_at),
             parameter_sets=sets,
             parent_uid=parent_uid,
             notes=notes,
@@ -325,6 +321,86 @@ class Store:
         run.earlier = earlier
         run.has_cells = has_cells
         return run
+
+    def record(
+        self,
+        experiment_name: str,
+        *,
+        started_at: datetime | float,
+        ended_at: datetime | float | None = None,
+        status: Status | str = Status.COMPLETE,
+        params: Any = None,
+        metrics: Mapping[Any, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        notes: str | None = None,
+        artifacts: Mapping[str, Any] | None = None,
+        error: BaseException | str | None = None,
+        traceback: TracebackType | str | None = None,
+        exit_code: int | None = None,
+        parent: str | ActiveRun | Run | None = None,
+        cli: str | None = None,
+        commit: str | None = None,
+        hostname: str | None = None,
+        author: str | None = None,
+    ) -> Run:
+        """Record a run that is over: all of it or nothing, durable on return.
+
+        It gets the next run number. Nothing of this process is captured, and the run does not
+        become the current one. An event says who recorded it.
+
+        Args:
+            experiment_name: Any printable text up to 255 bytes.
+            started_at: When it started: an aware datetime, or seconds since 1970.
+            ended_at: When it ended; None if that is not known.
+            status: `complete`, `pruned`, `error`, `interrupted` or `lost`.
+            params: See `start`.
+            metrics: By key: a number, a list or array of values, a `Series`, or a mapping with
+                `values` and, if they are known, `steps` and `times`. Steps count from 0 by
+                default, and times are the end of the run, or else its start. A key such as
+                `("baseline", "loss")` is a metric of a parameter set.
+            tags: Values by key; see `tag`.
+            notes: Prose.
+            artifacts: What to keep, by the name that it gets; see `ActiveRun.save`.
+            error: What went wrong: a line or a few, or an exception.
+            traceback: The full traceback; by default that of the exception.
+            exit_code: Its exit status.
+            parent: The run it belongs to; None for none.
+            cli: Its command line; secrets are masked.
+            commit: The commit of its code, in hexadecimal digits.
+            hostname: The machine it ran on.
+            author: Who records it; by default the user of this process.
+
+        Raises:
+            InvalidValueError: A value cannot be stored, a time has no time zone, is in the future,
+                or the end is before the start. Nothing was recorded.
+            NotFoundError: There is no such file or parent. Nothing was recorded.
+            StoreError: The store did not take the run. Nothing was recorded.
+            UsageError: The status is no end.
+        """
+        from runstore.block_sync import refresh_store_json
+        from runstore.past_runs import past_run, write
+
+        past = past_run(
+            self,
+            experiment_name,
+            started_at=started_at,
+            ended_at=ended_at,
+            status=status,
+            params=params,
+            metrics=metrics,
+            tags=tags,
+            notes=notes,
+            error=error,
+            traceback=traceback,
+            exit_code=exit_code,
+            parent=parent,
+            cli=cli,
+            commit=commit,
+            hostname=hostname,
+        )
+        write(self, past, artifacts, author_named(author))
+        refresh_store_json(self)
+        return self._kept(past.new.uid)
 
     def capture_in_background(
         self, uid: str, quick: Facts, where: Surroundings, *, code: Facts | None = None
@@ -450,10 +526,10 @@ class Store:
         Raises:
             RunFinishedError: Its end was reported before.
         """
-        from runstore.endings import reported
+        from runstore.endings import EXIT_CODES, reported
 
         run = self.get(name)
-        code = None if exit_code is None else arguments.count(exit_code, "exit_code", *_EXIT_CODES)
+        code = None if exit_code is None else arguments.count(exit_code, "exit_code", *EXIT_CODES)
         self.database.finish_run(
             run.uid,
             reported(status),

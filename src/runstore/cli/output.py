@@ -269,9 +269,14 @@ def edit_text(field: str, old: str | None, new: str | None) -> str:
 
 
 def lifetime_text(run: Run, now: datetime | None = None) -> str:
-    """Return how long a run took, or takes; silence is shown as silence."""
+    """Return how long a run took, or takes; empty if its end is not known.
+
+    Silence is shown as silence.
+    """
     if run.duration is not None:
         return duration_text(run.duration)
+    if run.status.is_final:
+        return ""
     now = now or datetime.now(timezone.utc)
     silence = run.silent_for(now)
     if silence is not None and silence.total_seconds() > _SILENCE_S:

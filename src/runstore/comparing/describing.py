@@ -122,7 +122,8 @@ def _status(run: Run, _: _Look) -> Section:
     values |= {key: value for key, value in told.items() if value is not None}
     if run.duration is not None:
         return {**values, "duration": _rounded(run.duration)}
-    return {**values, "duration": Unknown(f"{run.reference} is {run.status.value}")}
+    why = "has no known end" if run.status.is_final else f"is {run.status.value}"
+    return {**values, "duration": Unknown(f"{run.reference} {why}")}
 
 
 def _rounded(duration: timedelta) -> timedelta:

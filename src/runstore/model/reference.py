@@ -44,6 +44,11 @@ def new_uid() -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def local_timestamp(micros: int) -> str:
+    """Return the local wall time of microseconds since 1970, as references carry it."""
+    return time.strftime(TIMESTAMP_FORMAT, time.localtime(micros // 1_000_000))
+
+
 def format_timestamp(at: datetime) -> str:
     """Return the local wall time of an aware datetime, as references carry it."""
     return at.astimezone().strftime(TIMESTAMP_FORMAT)

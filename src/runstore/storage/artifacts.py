@@ -113,22 +113,7 @@ class ArtifactTable:
             ConflictError: A file would be a folder as well.
         """
         with self._driver.write() as connection:
-            run_id = _run_id(connection, artifact.run_uid)
-            _check_place(connection, run_id, artifact.path)
-            connection.execute(
-                PUT_ARTIFACT,
-                {
-                    "run_id": run_id,
-                    "path": artifact.path,
-                    "digest": artifact.digest,
-                    "size_bytes": artifact.size_bytes,
-                    "media_type": artifact.media_type,
-                    "saved_at": to_micros(artifact.saved_at),
-                },
-            )
-            if preview is not None:
-                seen = {"media_type": preview.media_type, "body": preview.body}
-                connection.execute(PUT_PREVIEW, {"digest": artifact.digest, **seen})
+            put_artifact(connection, _run_id(connection, artifact.run_uid), artifact, preview)
 
     def put_input(self, uid: str, used: Input) -> None:
         """Note what a run read; one of the same name is replaced.
@@ -216,6 +201,27 @@ class ArtifactTable:
     def _rows(self, statement: str, **parameters: Any) -> Sequence[Any]:
         with self._driver.read() as connection:
             return connection.execute(statement, parameters).fetchall()
+
+
+def put_artifact(
+    connection: Connection, run_id: int, artifact: Artifact, preview: Preview | None
+) -> None:
+    """Note an artifact of a run, within the caller's transaction; see `ArtifactTable.put`."""
+    _check_place(connection, run_id, artifact.path)
+    connection.execute(
+        PUT_ARTIFACT,
+        {
+            "run_id": run_id,
+            "path": artifact.path,
+            "digest": artifact.digest,
+            "size_bytes": artifact.size_bytes,
+            "media_type": artifact.media_type,
+            "saved_at": to_micros(artifact.saved_at),
+        },
+    )
+    if preview is not None:
+        seen = {"media_type": preview.media_type, "body": preview.body}
+        connection.execute(PUT_PREVIEW, {"digest": artifact.digest, **seen})
 
 
 def input_from_row(row: Sequence[Any]) -> Input:

@@ -201,12 +201,20 @@ class Database(Lookups):
             The run number and the reference.
         """
         with self.driver.write() as connection:
-            experiment_id, number = self.next_number(connection, new.experiment_name)
-            reference = build_reference(new.experiment_name, number, new.timestamp)
-            started = _started_row(new, experiment_id, number, reference)
-            run_id = connection.execute(sql.START_RUN, started).fetchone()[0]
-            self.insert_sets(connection, run_id, new.parameter_sets)
-        return number, reference
+            return self.insert_run(connection, new)[1:]
+
+    def insert_run(self, connection: Connection, new: NewRun) -> tuple[int, int, str]:
+        """Take the next number and write the run, within the caller's transaction.
+
+        Returns:
+            The run's row id, its number and its reference.
+        """
+        experiment_id, number = self.next_number(connection, new.experiment_name)
+        reference = build_reference(new.experiment_name, number, new.timestamp)
+        started = _started_row(new, experiment_id, number, reference)
+        run_id = connection.execute(sql.START_RUN, started).fetchone()[0]
+        self.insert_sets(connection, run_id, new.parameter_sets)
+        return run_id, number, reference
 
     def next_number(self, connection: Connection, experiment_name: str) -> tuple[int, int]:
         """Take the next run number of an experiment, which is made when it is new.

@@ -124,7 +124,7 @@ class MetricTable:
             except FileNotFoundError:
                 return 0
             for series, points in read.points.items():
-                self._add(connection, row[0], series, points)
+                add_points(connection, row[0], series, points)
             if read.position != position:
                 moved = {"name": path.name, "position": read.position}
                 connection.execute(SET_MARK, moved)
@@ -153,30 +153,6 @@ class MetricTable:
         with self._database.driver.read() as connection:
             return connection.execute(MARK_OF, {"name": path.name}).fetchone() is not None
 
-    def _add(self, connection: Connection, run_id: int, series: KeyOf, points: Columns) -> None:
-        connection.execute(ADD_KEY, {"key": series.key})
-        key_id = connection.execute(KEY_ID, {"key": series.key}).fetchone()[0]
-        where = {"run_id": run_id, "set_index": series.set_index, "key_id": key_id}
-        index, waiting = -1, points
-        last = connection.execute(LAST_CHUNK, where).fetchone()
-        if last is not None:
-            index = last[0]
-            if last[1] < _FILLED_UP:
-                index, waiting = last[0] - 1, chunks.unpack(last[2])
-                chunks.extend(waiting, points)
-        for begin in range(0, len(waiting.values), chunks.POINTS_AT_MOST):
-            end = begin + chunks.POINTS_AT_MOST
-            some = Columns(
-                waiting.steps[begin:end], waiting.times[begin:end], waiting.values[begin:end]
-            )
-            index += 1
-            packed = {"chunk_index": index, "count": len(some.values), "chunk": chunks.pack(some)}
-            connection.execute(PUT_CHUNK, {**where, **packed})
-        known = connection.execute(SUMMARY, where).fetchone()
-        total = summed(points.values, Total(*known) if known else None)
-        latest = {"last_step": points.steps[-1], "last_at": points.times[-1]}
-        connection.execute(PUT_SUMMARY, {**where, **total._asdict(), **latest})
-
     # Out
 
     def totals(self, uid: str) -> tuple[dict[KeyOf, tuple[Total, int]], dict[str, int]]:
@@ -196,6 +172,32 @@ class MetricTable:
             where = {"uid": uid, "set_index": series.set_index, "key": series.key}
             found = connection.execute(CHUNKS_OF_SERIES, where).fetchall()
         return Stored([row[0] for row in found], dict(marks))
+
+
+def add_points(connection: Connection, run_id: int, series: KeyOf, points: Columns) -> None:
+    """Add points to a series of a run, within the caller's transaction; at least one."""
+    connection.execute(ADD_KEY, {"key": series.key})
+    key_id = connection.execute(KEY_ID, {"key": series.key}).fetchone()[0]
+    where = {"run_id": run_id, "set_index": series.set_index, "key_id": key_id}
+    index, waiting = -1, points
+    last = connection.execute(LAST_CHUNK, where).fetchone()
+    if last is not None:
+        index = last[0]
+        if last[1] < _FILLED_UP:
+            index, waiting = last[0] - 1, chunks.unpack(last[2])
+            chunks.extend(waiting, points)
+    for begin in range(0, len(waiting.values), chunks.POINTS_AT_MOST):
+        end = begin + chunks.POINTS_AT_MOST
+        some = Columns(
+            waiting.steps[begin:end], waiting.times[begin:end], waiting.values[begin:end]
+        )
+        index += 1
+        packed = {"chunk_index": index, "count": len(some.values), "chunk": chunks.pack(some)}
+        connection.execute(PUT_CHUNK, {**where, **packed})
+    known = connection.execute(SUMMARY, where).fetchone()
+    total = summed(points.values, Total(*known) if known else None)
+    latest = {"last_step": points.steps[-1], "last_at": points.times[-1]}
+    connection.execute(PUT_SUMMARY, {**where, **total._asdict(), **latest})
 
 
 @contextmanager

@@ -148,7 +148,8 @@ def _head(store: Store, run: Run) -> Iterator[tuple[str, str]]:
     if run.ended_at is not None:
         word = "last known alive" if run.status.value == "lost" else "ended"
         yield word, local_time(run.ended_at)
-    yield "so far" if run.ended_at is None else "took", output.lifetime_text(run)
+    if told := output.lifetime_text(run):
+        yield "took" if run.status.is_final else "so far", told
     for label, text in (
         ("exit code", None if run.exit_code is None else str(run.exit_code)),
         ("error", run.error),

@@ -144,7 +144,8 @@ def _head(run: Run) -> Iterator[tuple[str, Text]]:
     yield "run", _text(run.reference)
     yield "status", _text(run.status.value, STATUS_STYLES.get(run.status.value, ""))
     yield "started", _text(local_time(run.started_at))
-    yield "so far" if run.ended_at is None else "took", _text(lifetime_text(run))
+    if told := lifetime_text(run):
+        yield "took" if run.status.is_final else "so far", _text(told)
     changes = ", with changes" if run.workdir_dirty else ""
     for label, text in (
         ("exit code", None if run.exit_code is None else str(run.exit_code)),

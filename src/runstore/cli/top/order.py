@@ -71,5 +71,7 @@ def _value(row: Row, order: Order, now: datetime) -> float:
 
 
 def took_s(run: Run, now: datetime) -> float:
-    """Return how long a run took, or takes by now, in seconds."""
+    """Return how long a run took, or takes by now, in seconds; NaN if its end is not known."""
+    if run.status.is_final and run.ended_at is None:
+        return math.nan
     return ((run.ended_at or now) - run.started_at).total_seconds()

@@ -1,0 +1,129 @@
+"""runstore record: record a run that is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+
+import click
+
+from runstore.cli.completions import complete_runs
+from runstore.cli.context import open_store
+from runstore.cli.output import terminal_safe
+from runstore.errors import UsageError
+from runstore.model.moments import duration_s, moment
+from runstore.model.status import FINAL
+
+_WORDS = click.Choice(sorted(one.value for one in FINAL))
+_NOTHING = "Nothing was recorded."
+
+
+@click.command(short_help="Record a run that is over.")
+@click.argument("experiment")
+@click.option("--started", required=True, metavar="TIME", help="When it started.")
+@click.option("--ended", metavar="TIME", help="When it ended.")
+@click.option("--took", metavar="DURATION", help="How long it took, such as 90 or '2 h 30 min'.")
+@click.option("--status", type=_WORDS, default="complete", show_default=True, help="How it ended.")
+@click.option(
+    "--set", "settings", metavar="KEY=VALUE", multiple=True, help="A parameter to record."
+)
+@click.option(
+    "--metric", "metrics", metavar="KEY=NUMBER", multiple=True, help="The last value of a metric."
+)
+@click.option("--tag", "tags", metavar="KEY[=VALUE]", multiple=True, help="A tag.")
+@click.option("--notes", metavar="TEXT", help="What the run is about.")
+@click.option("--save", "saves", metavar="PATH", multiple=True, help="A file or folder to keep.")
+@click.option("--error", metavar="TEXT", help="What went wrong.")
+@click.option("--exit-code", type=int, metavar="N", help="Its exit status.")
+@click.option("--command", "cli", metavar="TEXT", help="Its command line.")
+@click.option("--commit", metavar="HASH", help="The commit of its code.")
+@click.option("--host", "hostname", metavar="NAME", help="The machine it ran on.")
+@click.option("--parent", metavar="RUN", shell_complete=complete_runs, help="Its parent.")
+def command(
+    experiment: str,
+    started: str,
+    ended: str | None,
+    took: str | None,
+    status: str,
+    settings: Sequence[str],
+    metrics: Sequence[str],
+    tags: Sequence[str],
+    notes: str | None,
+    saves: Sequence[str],
+    error: str | None,
+    exit_code: int | None,
+    cli: str | None,
+    commit: str | None,
+    hostname: str | None,
+    parent: str | None,
+) -> None:
+    """Record a run of EXPERIMENT that is over, and print its reference.
+
+    A time is local time unless it names a zone: 2025-03-01, '2025-03-01 10:30',
+    2025-03-01T10:30:00Z, '3 days ago'. The run gets the next number of its experiment.
+
+    \b
+    runstore record mnist --started '2025-03-01 10:30' --took 2h --set lr=0.1 --metric acc=0.93
+    runstore record mnist --started yesterday --status error --error 'out of memory'
+    """  # noqa: D301 - click keeps lines after the mark as they are
+    from runstore.runner import overrides
+    from runstore.saving import name_of_file
+
+    if ended is not None and took is not None:
+        raise UsageError("--ended and --took say the same.", kept=_NOTHING, hint="Give one.")
+    begin = _moment(started, "--started")
+    end = None if ended is None else _moment(ended, "--ended")
+    numbers = dict(_number(one) for one in metrics)
+    with open_store(create=True) as store:
+        run = store.record(
+            experiment,
+            started_at=begin,
+            ended_at=end if took is None else begin + _duration(took),
+            status=status,
+            params=overrides.built(settings) if settings else None,
+            metrics=numbers,
+            tags={key: value for key, _, value in (one.partition("=") for one in tags)},
+            notes=notes,
+            artifacts={name_of_file(path): path for path in saves},
+            error=error,
+            exit_code=exit_code,
+            cli=cli,
+            commit=commit,
+            hostname=hostname,
+            parent=parent,
+        )
+    click.echo(terminal_safe(run.reference))
+
+
+def _moment(text: str, option: str) -> datetime:
+    try:
+        return moment(text, datetime.now(timezone.utc)).begin
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"{option} {text!r:.60} is no time.",
+            kept=_NOTHING,
+            hint="Write '2025-03-01', '2025-03-01 10:30', '2025-03-01T10:30:00Z' or '3 days ago'.",
+        ) from None
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        return timedelta(seconds=duration_s(text))
+    except ValueError:
+        raise UsageError(
+            f"--took {text!r:.60} is no duration.",
+            kept=_NOTHING,
+            hint="Write seconds, such as 90, or '2 h 30 min'.",
+        ) from None
+
+
+def _number(text: str) -> tuple[str, float]:
+    key, _, value = text.rpartition("=")
+    try:
+        return key, float(value)
+    except ValueError:
+        raise UsageError(
+            f"--metric {text!r:.60} is no number of a key.",
+            kept=_NOTHING,
+            hint="Write for example: --metric acc=0.93",
+        ) from None

@@ -1,0 +1,82 @@
+"""Writing a run that is over, with all that is known of it, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Union
+
+from runstore.model.artifacts import Artifact, Preview
+from runstore.model.status import Status
+from runstore.storage import statements as sql
+from runstore.storage.artifacts import put_artifact
+from runstore.storage.chunks import Columns
+from runstore.storage.database import Database, Edit, NewRun, add_event
+from runstore.storage.edits import PUT_TAG
+from runstore.storage.fact_index import file_facts
+from runstore.storage.metrics import add_points
+from runstore.storage.points import KeyOf
+from runstore.storage.rows import facts_to_text
+
+FIELD = "recorded"
+AFTERWARDS = "after its end"
+
+
+class PastRun(NamedTuple):
+    """A run that is over.
+
+    Attributes:
+        new: How it began.
+        status: How it ended.
+        ended_at: When, in microseconds; None if that is not known.
+        error: What went wrong.
+        traceback: The full traceback.
+        exit_code: The exit status.
+        tags: Its tags.
+        points: Its metrics, at least one point each.
+        artifacts: What it saved, which is kept among the objects already.
+    """
+
+    new: NewRun
+    status: Status
+    ended_at: int | None = None
+    error: str | None = None
+    traceback: str | None = None
+    exit_code: int | None = None
+    tags: Mapping[str, str] = {}
+    points: Mapping[KeyOf, Columns] = {}
+    artifacts: Sequence[tuple[Artifact, Union[Preview, None]]] = ()
+
+
+def write_past_run(database: Database, past: PastRun, author: str) -> None:
+    """Write a run that is over, all of it or nothing; durable on return.
+
+    Args:
+        database: Where to.
+        past: The run.
+        author: Who records it; an event says so, which cannot be undone.
+
+    Raises:
+        ConflictError: An artifact would be a file and a folder.
+    """
+    new, facts = past.new, past.new.facts.values
+    with database.driver.write() as connection:
+        run_id, _, _ = database.insert_run(connection, new)
+        ending = {
+            "uid": new.uid,
+            "status": past.status.value,
+            "ended_at": past.ended_at,
+            "error": past.error,
+            "traceback": past.traceback,
+            "exit_code": past.exit_code,
+        }
+        connection.execute(sql.FINISH_RUN, ending)
+        if facts:
+            connection.execute(sql.SET_FACTS, {"id": run_id, "facts": facts_to_text(new.facts)})
+            file_facts(connection, run_id, facts, {})
+        for key, value in past.tags.items():
+            connection.execute(PUT_TAG, {"run_id": run_id, "key": key, "value": value})
+        for series, points in past.points.items():
+            add_points(connection, run_id, series, points)
+        for artifact, preview in past.artifacts:
+            put_artifact(connection, run_id, artifact, preview)
+        add_event(connection, run_id, Edit(FIELD, None, AFTERWARDS, author, None))
