@@ -206,11 +206,9 @@ class Artifacts:
                 hint="Use 'rb' or 'r'; to change it, save it again.",
             )
         one = self._one(run, path)
-        place = self.objects.whole(one.digest, one.size_bytes)
+        file = self.objects.opened(one.digest, one.size_bytes)
         self._note_use(run, [one])
-        if mode == "rb":
-            return place.open("rb")
-        return place.open("r", encoding=encoding or "utf-8")
+        return file if mode == "rb" else io.TextIOWrapper(file, encoding=encoding or "utf-8")
 
     def download(
         self,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runstore.collecting import gone_folders, gone_in_flight
-from runstore.config import RUNS
+from runstore.config import DATABASE, RUNS
 from runstore.deleting import digests_in_flight, folders_named, names_of
 from runstore.errors import NotFoundError, StoreCorruptError
 from runstore.model.findings import DAMAGED, DANGLING, ORPHANED, UNUSED, Finding
@@ -16,14 +18,26 @@ from runstore.model.reference import folder_name
 from runstore.storage.checks import Checks
 from runstore.storage.leftovers import Leftovers
 from runstore.storage.references import References
+from runstore.storage.safe_files import folder_at, names_in, stat_file
 from runstore.storage.spool import uid_of
+from runstore.store_json import REGISTRY, STORE_JSON
 
 if TYPE_CHECKING:
+    from runstore.storage.objects import Objects
     from runstore.store import Store
 
 _NAMES_TOLD = 100
 _CLEAN_UP = "To remove them: runstore gc"
 _RECOVER = "Copy the folder aside first. What sqlite3's .recover saves can be opened again."
+_REPLACE = "Look where it leads, then remove it: runstore makes its own when it needs it."
+_LEFT_ALONE = "It is ignored. If it is not yours, remove it."
+_OWN_FOLDERS = frozenset({"spool", "objects", RUNS})
+# People keep these on other disks.
+_MAY_BE_LINKS = frozenset({DATABASE, STORE_JSON, REGISTRY})
+_OWN_FILES = re.compile(
+    r"\.gitignore|objects\.lock|(runstore|search)\.db(-wal|-shm|-journal|\.before-schema-\d+)?"
+    r"|\.?(store|params_registry)\.json(\.lock|\.new|\.damaged-.*)?"
+)
 _MEND = "Save the same contents again, or copy the file from a backup into objects/."
 
 
@@ -31,6 +45,7 @@ def check(store: Store, *, is_deep: bool) -> tuple[Finding, ...]:
     """Look a store over; see `Store.check`."""
     parts: tuple[Callable[[], Iterator[Finding]], ...] = (
         lambda: _engine(store, is_deep=is_deep),
+        lambda: _odd_files(store),
         lambda: _rows(store),
         lambda: _contents(store, is_deep=is_deep),
         lambda: _files(store),
@@ -54,6 +69,29 @@ def _engine(store: Store, *, is_deep: bool) -> Iterator[Finding]:
         yield _finding(DAMAGED, "the database file", problems, _RECOVER)
 
 
+def _odd_files(store: Store) -> Iterator[Finding]:
+    """Yield what stands in the place of the store's own files and folders, such as links."""
+    odd = [f"{name} ({why})" for name, why in _odd_names(store.path)]
+    if odd:
+        yield _finding(DAMAGED, "not as runstore makes it, and not used", odd, _REPLACE)
+
+
+def _odd_names(folder: Path) -> Iterator[tuple[str, str]]:
+    with folder_at(folder, levels=0) as place:
+        for name in place.names():
+            if name in _OWN_FOLDERS:
+                is_right, why = stat.S_ISDIR, "it is a link, or no folder"
+            elif name in _MAY_BE_LINKS or not _OWN_FILES.fullmatch(name):
+                continue
+            else:
+                is_right, why = stat.S_ISREG, "it is a link, or no file"
+            found = place.entry(name)
+            if not is_right(found.st_mode):
+                yield name, why
+            elif stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
+                yield name, "it is a second name (a hard link) of another file"
+
+
 def _rows(store: Store) -> Iterator[Finding]:
     for what, names in Checks(store.database).wrong():
         yield _finding(DANGLING, what, names, "Please report it: runstore writes no such rows.")
@@ -70,7 +108,7 @@ def _contents(store: Store, *, is_deep: bool) -> Iterator[Finding]:
     for _, reference, kind, name, digest, size in References(store.database).every():
         told = f"{reference}: {kind} {name} ({digest[:12]}…)"
         try:
-            if objects.path_of(digest).stat().st_size != size:
+            if stat_file(objects.path_of(digest), levels=2).st_size != size:
                 changed.append(told)
             elif is_deep:
                 objects.whole(digest, size)
@@ -89,7 +127,7 @@ def _files(store: Store) -> Iterator[Finding]:
     objects = store.artifacts.objects
     needed = References(store.database).needed() | digests_in_flight(store)
     unused, coming, strange = [], [], []
-    for path in objects.files():
+    for path in _files_of(objects):
         digest = objects.digest_at(path)
         if objects.is_leftover(path):
             coming.append(path)
@@ -118,21 +156,23 @@ def _folders(store: Store) -> Iterator[Finding]:
     ]
     if missing:
         yield _finding(DANGLING, "the folder of plain files is missing", missing)
-    runs = store.path / RUNS
-    if not runs.is_dir():
-        return
     gone = set(gone_folders(store))
     if gone:
         told = "folders of runs that were removed for good"
         yield _finding(ORPHANED, told, map(str, sorted(gone)), _CLEAN_UP)
     known = {folder_name(name) for name in store.trash_table.every_reference()}
-    strange = [one for one in sorted(runs.iterdir()) if one.name not in known]
+    runs = store.path / RUNS
+    strange = [runs / name for name in _names_in(runs) if name not in known]
     if strange:
         yield _finding(ORPHANED, "in runs/, but of no run", map(str, strange))
 
 
 def _in_flight(store: Store) -> Iterator[Finding]:
     """Yield files of the store's spool that belong to no run."""
+    refused = store.spool.look_through()
+    if refused:
+        odd = [f"{path.name} ({why})" for path, why in sorted(refused.items())]
+        yield _finding(DAMAGED, "in flight, but not as runstore writes it", odd, _LEFT_ALONE)
     gone = set(gone_in_flight(store))
     if gone:
         told = "in flight of runs that were removed for good"
@@ -143,7 +183,10 @@ def _in_flight(store: Store) -> Iterator[Finding]:
     strange = [
         path
         for path in store.spool.every_file()
-        if path.parent == place and path not in gone and uid_of(path) not in known
+        if path.parent == place
+        and path not in gone
+        and path not in refused
+        and uid_of(path) not in known
     ]
     if strange:
         yield _finding(ORPHANED, "in flight, but of no run of this store", map(str, strange))
@@ -156,6 +199,20 @@ def _finding(kind: str, what: str, names: Iterable[str], hint: str = "") -> Find
 
 def _size(path: Path) -> int:
     try:
-        return path.stat().st_size
+        return path.lstat().st_size
     except OSError:
         return 0
+
+
+def _files_of(objects: Objects) -> list[Path]:
+    try:
+        return list(objects.files())
+    except OSError:  # a link, or no folder, as another finding says
+        return []
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return names_in(folder)
+    except OSError:  # a link, or no folder, as another finding says
+        return []

@@ -6,25 +6,25 @@ and runs in the trash count as runs. Whatever ends it in the middle, the next ti
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from runstore.config import RUNS
-from runstore.deleting import amount_in, digests_in_flight, freed_by, names_of
-from runstore.errors import StoreReadOnlyError
+from runstore.deleting import amount_in, digests_in_flight, folders_named, freed_by, names_of
+from runstore.errors import StoreError, StoreReadOnlyError
 from runstore.model.deletion import Amount, Collected, Freed
 from runstore.model.reference import folder_name
 from runstore.storage.database import now_micros
 from runstore.storage.leftovers import Leftovers
 from runstore.storage.references import References
+from runstore.storage.safe_files import folder_at, remove_tree
 from runstore.storage.spool import uid_of
 from runstore.storage.trash import Expired, InTrash
+from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
     from runstore.store import Store
@@ -57,6 +57,7 @@ def collect(store: Store, *, older_than: timedelta, is_dry: bool, shrink: bool) 
         leftovers=sweep.spool() + sweep.incoming(),
         contents=first + sweep.contents(),
     )
+    sweep.say_what_is_left()
     rows = Leftovers(store.database)
     orphans = rows.counted() if is_dry else rows.remove()
     if shrink and not is_dry:
@@ -107,13 +108,34 @@ class _Sweep:
         self._is_dry = is_dry
         self._objects = store.artifacts.objects
         self._references = References(store.database)
+        # What could not be removed, by path, and why.
+        self._left: dict[str, str] = {}
+
+    def say_what_is_left(self) -> None:
+        """Warn once of what could not be removed."""
+        if self._left:
+            path, why = min(self._left.items())
+            more = f", and {len(self._left) - 1:,} more" if len(self._left) > 1 else ""
+            warn(f"Not removed: {path} ({why}){more}. To look the store over: runstore doctor.")
+
+    @contextmanager
+    def _noting(self, path: Path) -> Iterator[None]:
+        """Go on where something cannot be removed, or is a link to elsewhere."""
+        try:
+            yield
+        except FileNotFoundError:
+            pass  # another process removed it
+        except OSError as error:
+            if isinstance(error, StoreError):
+                raise
+            self._left[str(path)] = error.strerror or str(error)
 
     def contents(self) -> Amount:
         """Remove contents that no run refers to."""
         needed = self._references.needed(without={one.run_id for one in self._expired})
         candidates = (
             path
-            for path in self._objects.files()
+            for path in self._files()
             if (digest := self._objects.digest_at(path)) is not None and digest not in needed
         )
         total = Amount()
@@ -124,47 +146,55 @@ class _Sweep:
     def _with_nobody_saving(self, paths: Sequence[Path]) -> Amount:
         if self._is_dry:
             awaited = digests_in_flight(self._store)
-            return self._removed(path for path in paths if self._digest(path) not in awaited)
+            return self._removed((path for path in paths if self._digest(path) not in awaited), 2)
         with self._objects.alone() as is_alone:
             # Somebody may have saved the same since; nobody does from here on.
             free = set(self._references.unneeded(map(self._digest, paths)))
             free -= digests_in_flight(self._store)
             old = paths if is_alone else [path for path in paths if _is_old(path)]
-            return self._removed(path for path in old if self._digest(path) in free)
+            return self._removed((path for path in old if self._digest(path) in free), 2)
 
     def _digest(self, path: Path) -> str:
         return self._objects.digest_at(path) or ""
 
+    def _files(self) -> Iterator[Path]:
+        with self._noting(self._objects.folder):
+            yield from self._objects.files()
+
     def incoming(self) -> Amount:
         """Remove files on their way in that nobody is writing any more."""
-        found = [path for path in self._objects.files() if self._objects.is_leftover(path)]
+        found = [path for path in self._files() if self._objects.is_leftover(path)]
         if not found:
             return Amount()
         if self._is_dry:
-            return self._removed(found)
+            return self._removed(found, 2)
         with self._objects.alone() as is_alone:
-            return self._removed(path for path in found if is_alone or _is_old(path))
+            return self._removed((path for path in found if is_alone or _is_old(path)), 2)
 
     def folders(self) -> Amount:
         """Remove folders of plain files whose run is gone for good."""
         total = Amount()
         for folder in gone_folders(self._store, self._expired):
-            total += amount_in(folder)
-            if not self._is_dry:
-                shutil.rmtree(folder)
+            with self._noting(folder):
+                total += amount_in(folder)
+                if not self._is_dry:
+                    with folder_at(folder.parent, levels=1) as runs:
+                        remove_tree(runs, folder.name)
         return total
 
     def spool(self) -> Amount:
         """Remove what is in flight of runs that are gone for good."""
-        return self._removed(gone_in_flight(self._store, self._expired))
+        return self._removed(gone_in_flight(self._store, self._expired), 1)
 
-    def _removed(self, paths: Iterable[Path]) -> Amount:
+    def _removed(self, paths: Iterable[Path], levels: int) -> Amount:
+        """Remove files, that many folders deep in the store; of a link, the link itself."""
         total = Amount()
         for path in paths:
-            with suppress(FileNotFoundError):
-                total += Amount(1, path.stat().st_size)
+            with self._noting(path), folder_at(path.parent, levels=levels) as folder:
+                size = folder.entry(path.name).st_size
                 if not self._is_dry:
-                    path.unlink()
+                    folder.remove(path.name)
+                total += Amount(1, size)
         return total
 
 
@@ -175,18 +205,13 @@ def gone_folders(store: Store, expired: Collection[Expired] = ()) -> Iterator[Pa
         store: The store.
         expired: Runs that count as if they were.
     """
-    runs = store.path / RUNS
-    if not runs.is_dir():
-        return
     gone = {reference for _, reference in store.trash_table.purged_names()}
     going = _uids(expired)
     for one in expired:
         gone.update(names_of(store, one.uid, one.reference))
     by_name = {folder_name(reference): reference for reference in gone}
-    for folder in sorted(runs.iterdir()):
-        reference = by_name.get(folder.name)
-        if reference is None or folder.is_symlink() or not folder.is_dir():
-            continue
+    for folder in folders_named(store, sorted(gone)):
+        reference = by_name[folder.name]
         # Runs that another tool wrote may share a reference, and so a folder.
         sharing = store.database.runs_by_reference(reference)
         sharing += InTrash(store.database).runs_by_reference(reference)
@@ -218,7 +243,7 @@ def _uids(expired: Iterable[Expired]) -> set[str]:
 
 def _is_old(path: Path) -> bool:
     try:
-        return time.time() - path.stat().st_mtime > _DAY_S
+        return time.time() - path.lstat().st_mtime > _DAY_S
     except OSError:
         return False
 

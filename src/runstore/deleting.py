@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shlex
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from runstore.model.run import Run
 from runstore.naming import check_experiment, each_of, run_name, runs_named, the_one
 from runstore.storage import statements as sql
 from runstore.storage.references import References
+from runstore.storage.safe_files import files_below, folder_at
 from runstore.storage.trash import InTrash
 
 if TYPE_CHECKING:
@@ -171,20 +173,27 @@ def names_of(store: Store, uid: str, reference: str) -> list[str]:
 
 def digests_in_flight(store: Store) -> set[str]:
     """Return the contents of artifacts that the database did not take yet."""
-    return {
-        str(record.body.get("digest"))
-        for record in store.spool.records()
-        if record.kind == "artifact"
-    }
+    return store.spool.awaited_digests()
 
 
 def folders_named(store: Store, references: Iterable[str]) -> list[Path]:
     """Return the folders of plain files that there are for references."""
-    folders = (store.path / RUNS / folder_name(name) for name in references)
-    return [folder for folder in folders if folder.is_dir() and not folder.is_symlink()]
+    runs, there = store.path / RUNS, []
+    with suppress(OSError), folder_at(runs, levels=1) as found:
+        for name in map(folder_name, references):
+            with suppress(OSError):
+                if stat.S_ISDIR(found.entry(name).st_mode):
+                    there.append(runs / name)
+    return there
 
 
 def amount_in(folder: Path) -> Amount:
-    """Return how many files a folder holds, and their size; links count as themselves."""
-    files = [os.lstat(Path(place, name)) for place, _, names in os.walk(folder) for name in names]
-    return Amount(len(files), sum(one.st_size for one in files))
+    """Return how many files a run's folder holds, and their size; links count as themselves.
+
+    What cannot be read is left out.
+    """
+    total = Amount()
+    with suppress(OSError), folder_at(folder, levels=2) as found:
+        for one in files_below(found):
+            total += Amount(1, one.st_size)
+    return total

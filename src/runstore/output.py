@@ -17,6 +17,7 @@ from runstore.model.output import OutputLine
 from runstore.model.run import Run
 from runstore.storage.drivers.descriptors import with_room
 from runstore.storage.output import LETTERS, OutputFile, Tail, read_lines
+from runstore.storage.safe_files import UnsafeFileError
 from runstore.storage.spool import OUTPUT_SUFFIX, Spool
 from runstore.user_warnings import warn
 
@@ -198,7 +199,7 @@ def text_of(store: Store, run: Run) -> str | None:
     files = [
         path
         for path in store.spool.output_files(run.uid)
-        if path.name not in seen and path.stat().st_size
+        if path.name not in seen and path.lstat().st_size
     ]
     if not parts and not files:
         return None
@@ -228,7 +229,7 @@ class Follower:
         has_ended = self._store.get(self._uid).status.is_final
         for path in self._paths():
             if path.name not in self._tails:
-                with suppress(FileNotFoundError):  # taken in this moment
+                with suppress(FileNotFoundError, UnsafeFileError):  # taken in this moment
                     self._tails[path.name] = Tail(path)
         whole: list[OutputLine] = []
         last: OutputLine | None = None

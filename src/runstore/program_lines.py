@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runstore.errors import RunstoreError, UsageError
 from runstore.storage.file_locks import lock_now
+from runstore.storage.safe_files import open_file, remove_file, stat_file
 from runstore.storage.spool import LINES_SUFFIX, Spool
 from runstore.user_warnings import warn
 
@@ -126,26 +127,30 @@ class LineFile:
 
     Args:
         path: The file; made if it is missing.
+        spool: Where it lies. A file that others may have put there can name no file to save.
         folder: Where relative paths begin; None goes by what the file says.
 
     Raises:
-        OSError: It cannot be made or opened.
+        OSError: It cannot be made or opened, or is no plain file.
     """
 
-    def __init__(self, path: Path, folder: Path | None = None) -> None:
+    def __init__(self, path: Path, spool: Spool, folder: Path | None = None) -> None:
         self.path = path
+        self._spool = spool
+        self._head = -1  # written without O_APPEND, which ignores the place
         # Not for children: the lock ends with this process.
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        flags = os.O_RDWR | os.O_APPEND | (0 if folder is None else os.O_CREAT)
+        self._file = open_file(path, flags, is_ours=True)
         self.is_mine = lock_now(self._file) is not False
         self._place = 0
         self._folder = folder
         self._wrong: list[str] = []
-        self._head = -1  # written without O_APPEND, which ignores the place
         if folder is not None:
+            spool.vouch(path, self._file)
             head = _HEAD.format(_HEAD_BYTES) + f"{_FOLDER}{folder}\n"
             os.write(self._file, head.encode(errors="surrogateescape"))
         if os.pread(self._file, _HEAD_BYTES, 0).startswith(_HEAD[:20].encode()):
-            self._head = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+            self._head = open_file(path, os.O_WRONLY, is_ours=True)
             with suppress(ValueError):
                 self._place = int(os.pread(self._file, 20, _HEAD_BYTES - 21))
             self._place = max(self._place, _HEAD_BYTES)
@@ -188,19 +193,38 @@ class LineFile:
                     asked.values, step=asked.step, time=at if asked.time is None else asked.time
                 )
             elif isinstance(asked, Saved):
-                path = Path(self._folder or "", asked.path)
-                run.save(asked.path if asked.name is None else asked.name, path)
+                self._save(run, asked)
             elif isinstance(asked, Tagged):
                 run.tags.update(asked.tags)
         except RunstoreError as error:
             self._wrong.append(str(error))
 
+    def _save(self, run: ActiveRun, asked: Saved) -> None:
+        """Keep a file that a line names.
+
+        Raises:
+            UsageError: Somebody else may have written the line, to get at a private file.
+        """
+        if not self._spool.vouches(self.path, self._file):
+            raise UsageError(
+                f"The line that saves {asked.path!r} was ignored: its file was not made by"
+                " runstore for this user on this machine.",
+                hint=f"If the line is yours, save the file yourself: runstore save {asked.path}",
+            )
+        path = Path(self._folder or "", asked.path)
+        run.save(asked.path if asked.name is None else asked.name, path)
+
     def end(self, run: ActiveRun) -> None:
         """Take in the rest, say what was not understood, and remove the file."""
         self.take_in(run, is_over=True)
-        self.path.unlink(missing_ok=True)
+        self.remove()
         self.close()
         self.complain(run.reference)
+
+    def remove(self) -> None:
+        """Remove the file."""
+        remove_file(self.path)
+        self._spool.forget(self.path)
 
     def complain(self, reference: str) -> None:
         """Say which lines could not be taken in."""
@@ -238,7 +262,7 @@ class LineTaker:
         self._file: LineFile | None = None
         self._refusal: OSError | None = None
         try:
-            self._file = spool.in_first_place(lambda place: LineFile(place / name, folder))
+            self._file = spool.in_first_place(lambda place: LineFile(place / name, spool, folder))
         except OSError as error:
             self._refusal = error
         self.path = os.devnull if self._file is None else str(self._file.path.absolute())
@@ -275,7 +299,7 @@ def append(path: Path, metrics: Metrics) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    file = open_file(path, os.O_WRONLY | os.O_APPEND)
     try:
         os.write(file, text_of(metrics).encode())
         os.fsync(file)
@@ -287,13 +311,13 @@ def take_in_leftover(path: Path, run: ActiveRun) -> None:
     """Take in a file that nobody takes in any more, and remove it.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: It cannot be read, or is no plain file.
     """
-    file = LineFile(path)
+    file = LineFile(path, run.store.spool)
     try:
         if file.is_mine:
-            file.take_in(run, is_over=True, at=path.stat().st_mtime)
-            path.unlink(missing_ok=True)
+            file.take_in(run, is_over=True, at=stat_file(path).st_mtime)
+            file.remove()
             file.complain(run.reference)
     finally:
         file.close()

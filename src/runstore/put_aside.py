@@ -29,8 +29,9 @@ from runstore.storage.drivers.forks import inside_the_engine
 from runstore.storage.file_locks import lock_now, unlock
 from runstore.storage.late_params import add_params
 from runstore.storage.objects import Contents, Objects
-from runstore.storage.output import is_being_written
+from runstore.storage.output import is_being_written, open_output
 from runstore.storage.rows import from_micros, to_micros
+from runstore.storage.safe_files import UnsafeFileError, reader, remove_file
 from runstore.storage.spool import Record, uid_of
 from runstore.user_warnings import warn
 
@@ -51,6 +52,7 @@ class PutAside:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._said: set[Path] = set()
+        self._refused_said: set[Path] = set()
 
     # Keeping aside
 
@@ -204,6 +206,21 @@ class PutAside:
                 self._take_lines()
                 self._take_points()
                 self._take_output()
+        self._say_refused()
+
+    def _say_refused(self) -> None:
+        """Warn once of files in the spool that are not as runstore writes them."""
+        refused = self._store.spool.refused
+        new = {path: why for path, why in refused.items() if path not in self._refused_said}
+        if not new:
+            return
+        self._refused_said |= new.keys()
+        path, why = min(new.items())
+        more = f" and {len(new) - 1:,} more" if len(new) > 1 else ""
+        warn(
+            f"In the spool, {path.name!r}{more} was ignored: {why}. It was left as it is."
+            " To list such files: runstore doctor."
+        )
 
     def take_records(self, patience_s: float = 0.0) -> bool:
         """Take in records; tell whether the database answers.
@@ -224,19 +241,28 @@ class PutAside:
                 with _claimed(record.path, patience_s) as is_ours:
                     if not is_ours:  # what comes after it would be overwritten by it
                         return False
-                    self._take(record)
-                    record.path.unlink(missing_ok=True)
+                    self._take_once(record)
             except FileNotFoundError:
                 continue  # another process took it
-            except (RunFinishedError, ConflictError):
-                record.path.unlink(missing_ok=True)  # told before, by whoever came first
             except StoreLockedError:
                 return False
             except (NotFoundError, OSError):  # of another store; or refused, as StoreError says
                 continue
-            except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
-                continue  # not as we write them: it stays where it is
+            except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+                # Not as we write them: it stays where it is.
+                self._store.spool.refused[record.path] = str(error)
         return True
+
+    def _take_once(self, record: Record) -> None:
+        """Take in a record and remove it; one that cannot be removed is not taken in twice."""
+        table = self._store.metrics_table
+        if not table.has_seen(record.path):
+            with suppress(RunFinishedError, ConflictError):  # told before, by whoever came first
+                self._take(record)
+        try:
+            remove_file(record.path)
+        except OSError:
+            table.mark_seen(record.path)
 
     def _take(self, record: Record) -> None:
         body = record.body
@@ -244,7 +270,7 @@ class PutAside:
         if record.kind == "end":
             store.database.finish_run(record.uid, **{**body, "status": Status(body["status"])})
         elif record.kind == "artifact":
-            self._take_artifact(record.uid, body)
+            self._take_artifact(record)
         elif record.kind == "input":
             modified = body["modified_at"]
             times = {
@@ -262,7 +288,8 @@ class PutAside:
         else:
             raise ValueError(record.kind)
 
-    def _take_artifact(self, uid: str, body: Mapping[str, Any]) -> None:
+    def _take_artifact(self, record: Record) -> None:
+        uid, body = record.uid, record.body
         saved = Artifact(
             run_uid=uid,
             path=body["path"],
@@ -279,15 +306,18 @@ class PutAside:
             preview = Preview(media_type=kind, body=base64.b64decode(text))
         if self._store.database.run_by_uid(uid) is None:
             raise NotFoundError(f"There is no run {uid} in this store.")
+        folder = self._store.spool.objects_of(record)
+        aside = None if folder is None else Objects(folder)
         with self._store.artifacts.objects.in_use():
-            if body["objects"] is not None:
-                aside = Objects(Path(body["objects"]))
-                with suppress(NotFoundError):  # taken in before, up to the row
-                    source = aside.whole(saved.digest, saved.size_bytes)
-                    self._store.artifacts.objects.keep_file(source)
+            if aside is not None:
+                with (
+                    suppress(NotFoundError),  # taken in before, up to the row
+                    aside.opened(saved.digest, saved.size_bytes) as source,
+                ):
+                    self._store.artifacts.objects.keep_open(source)
             self._store.artifacts.table.put(saved, preview)
-        if body["objects"] is not None:
-            Objects(Path(body["objects"])).path_of(saved.digest).unlink(missing_ok=True)
+        if aside is not None:
+            aside.remove(aside.path_of(saved.digest))
 
     def _take_lines(self) -> None:
         """Take in lines of programs whose run has ended, or whose `runstore exec` is gone."""
@@ -297,7 +327,7 @@ class PutAside:
                 from runstore.active import ActiveRun
                 from runstore.program_lines import take_in_leftover
 
-                with suppress(StoreError, OSError):
+                with suppress(StoreError, OSError), self._refusing(path):
                     late = ActiveRun(self._store, run, is_owner=False)
                     late.take_status(Status.RUNNING)  # as when the lines were written
                     take_in_leftover(path, late)
@@ -307,14 +337,14 @@ class PutAside:
         """Take in points of runs that have ended, or whose process is gone."""
         for path in self._store.spool.point_files():
             if self._is_over(uid_of(path)):
-                with suppress(StoreError, OSError):
+                with suppress(StoreError, OSError), self._refusing(path):
                     self._store.metrics_table.absorb(path, is_over=True)
 
     def _take_output(self) -> None:
         """Take in what runs printed that have ended, or whose process is gone."""
         for path in self._store.spool.output_files():
             if self._is_over(uid_of(path)) and not is_being_written(path):
-                with suppress(RunstoreError, OSError):
+                with suppress(RunstoreError, OSError), self._refusing(path):
                     self._take_output_file(path)
 
     def take_output_of(self, uid: str) -> None:
@@ -329,22 +359,35 @@ class PutAside:
         is_gone = self._store.trash_table.is_purged(uid)
         for path in self._store.spool.output_files(uid):
             if is_gone:
-                path.unlink(missing_ok=True)  # as the warning about its end says
+                remove_file(path)  # as the warning about its end says
             elif not is_being_written(path):
                 try:
                     self._take_output_file(path)
                 except FileNotFoundError:
                     # Whoever opened the store in this moment may have taken it in.
-                    taken = self._store.artifacts.table.outputs_of(uid)
-                    if path.name not in {one.part for one in taken}:
+                    if not self._has_output(path):
                         raise
+
+    def _has_output(self, path: Path) -> bool:
+        """Tell whether a file of printed lines is among the objects."""
+        taken = self._store.artifacts.table.outputs_of(uid_of(path))
+        return path.name in {one.part for one in taken}
 
     def _take_output_file(self, path: Path) -> None:
         artifacts = self._store.artifacts
-        with artifacts.objects.in_use():
-            kept: Contents = artifacts.objects.keep_file(path)
-            artifacts.table.put_output(uid_of(path), OutputPart(path.name, *kept))
-        path.unlink(missing_ok=True)
+        if not self._has_output(path):
+            with artifacts.objects.in_use(), open_output(path) as file:
+                kept: Contents = artifacts.objects.keep_open(file)
+                artifacts.table.put_output(uid_of(path), OutputPart(path.name, *kept))
+        remove_file(path)
+
+    @contextmanager
+    def _refusing(self, path: Path) -> Iterator[None]:
+        """Remember a file of the spool that turns out to be none of ours."""
+        try:
+            yield
+        except UnsafeFileError as error:
+            self._store.spool.refused[path] = error.why
 
     def _is_over(self, uid: str) -> bool:
         run = self._store.database.run_by_uid(uid)
@@ -359,12 +402,12 @@ def _claimed(path: Path, patience_s: float) -> Iterator[bool]:
         FileNotFoundError: Another process took it.
     """
     # A child that is forked within the block would keep the lock after this process's end.
-    with inside_the_engine(), path.open("rb") as file:
+    with inside_the_engine(), reader(path, is_ours=True) as file:
         deadline = time.monotonic() + patience_s
         while (lock := lock_now(file.fileno())) is False and time.monotonic() < deadline:
             time.sleep(_CLAIM_LOOK_EVERY_S)
         try:
-            if not path.exists():
+            if not os.path.lexists(path):
                 raise FileNotFoundError(path)
             yield lock is not False
         finally:

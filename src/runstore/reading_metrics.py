@@ -15,6 +15,7 @@ from runstore.model.run import Run
 from runstore.storage.chunks import Columns, extend, taken_apart, unpack
 from runstore.storage.metrics import MetricTable, Stored, Total, summary_of, with_points
 from runstore.storage.points import KeyOf, read_points
+from runstore.storage.safe_files import UnsafeFileError
 from runstore.storage.spool import Spool
 
 if TYPE_CHECKING:
@@ -104,8 +105,10 @@ def in_flight(files: list[Path], marks: dict[str, int]) -> dict[KeyOf, Columns]:
     """
     found: dict[KeyOf, Columns] = {}
     for path in files:
-        for one, points in read_points(path, marks.get(path.name, 0), is_over=True).points.items():
-            extend(found.setdefault(one, Columns([], [], [])), points)
+        with suppress(UnsafeFileError):  # none of ours, as `runstore doctor` says
+            read = read_points(path, marks.get(path.name, 0), is_over=True)
+            for one, points in read.points.items():
+                extend(found.setdefault(one, Columns([], [], [])), points)
     return found
 
 

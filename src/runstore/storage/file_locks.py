@@ -59,9 +59,11 @@ def locked(path: Path, *, is_shared: bool, patience_s: float) -> Iterator[bool]:
 
     Raises:
         StoreLockedError: Others kept it for longer than that.
-        OSError: The file cannot be made.
+        OSError: The file cannot be made, or is no plain file.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    from runstore.storage.safe_files import open_file
+
+    descriptor = open_file(path, os.O_RDWR | os.O_CREAT, levels=0)
     try:
         deadline = time.monotonic() + patience_s
         while (held := lock_now(descriptor, is_shared=is_shared)) is False:

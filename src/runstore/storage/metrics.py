@@ -14,7 +14,8 @@ from runstore.storage import chunks
 from runstore.storage.chunks import Columns
 from runstore.storage.database import Database
 from runstore.storage.drivers import Connection
-from runstore.storage.points import KeyOf, read_points, writer_of
+from runstore.storage.points import LARGEST_BYTES, KeyOf, read_points, writer_of
+from runstore.storage.safe_files import read_file, remove_file
 from runstore.storage.spool import uid_of
 
 RUN_OF_UID = "SELECT id, status FROM runs WHERE uid = :uid AND purged_at IS NULL"
@@ -130,7 +131,7 @@ class MetricTable:
                 connection.execute(SET_MARK, moved)
         has_ended = is_over or row[1] not in {"queued", "running", "live"}
         if read.is_sealed or (has_ended and is_abandoned(path)):
-            path.unlink(missing_ok=True)
+            remove_file(path)
         return sum(len(columns.values) for columns in read.points.values())
 
     @property
@@ -152,6 +153,11 @@ class MetricTable:
         """Tell whether anything of a file was taken in."""
         with self._database.driver.read() as connection:
             return connection.execute(MARK_OF, {"name": path.name}).fetchone() is not None
+
+    def mark_seen(self, path: Path) -> None:
+        """Note that all of a file of the spool was taken in, as it cannot be removed."""
+        with self._database.driver.write() as connection:
+            connection.execute(SET_MARK, {"name": path.name, "position": 0})
 
     # Out
 
@@ -215,7 +221,10 @@ def is_abandoned(path: Path) -> bool:
     pid = writer_of(path)
     if pid is None:
         # Killed before its head was written; what holds anything else is not ours to remove.
-        return path.exists() and not any(path.read_bytes())
+        try:
+            return not any(read_file(path, at_most=LARGEST_BYTES))
+        except OSError:
+            return False
     if pid == os.getpid():
         return False
     try:

@@ -2,6 +2,9 @@
 
 A file gets its name when it is whole and on the disk, so a name that is there stands for all of
 its contents. Files are read-only: nobody should change contents that several runs share.
+
+The folder and those in it are opened one from the other and are never links: cleaning up removes
+nothing elsewhere, whatever somebody put there.
 """
 
 from __future__ import annotations
@@ -20,6 +23,14 @@ from typing import BinaryIO, NamedTuple
 from runstore.errors import NotFoundError, StoreCorruptError, StoreLockedError
 from runstore.storage.drivers.paths import parsed
 from runstore.storage.file_locks import locked
+from runstore.storage.safe_files import (
+    folder_at,
+    make_folder,
+    names_in,
+    reader,
+    remove_file,
+    stat_file,
+)
 
 _CHUNK_BYTES = 1 << 20
 _READ_ONLY = 0o444
@@ -55,14 +66,14 @@ class Objects:
         Raises:
             StoreCorruptError: It is no digest.
         """
-        if not _DIGEST.fullmatch(digest):
+        if not (isinstance(digest, str) and _DIGEST.fullmatch(digest)):
             raise StoreCorruptError(f"The store names contents {digest!r}: no SHA-256 in hex.")
         return self.folder / digest[:2] / digest[2:]
 
     def size_of(self, digest: str) -> int | None:
         """Return the size of the file of these contents, whole or not; None without one."""
         try:
-            return self.path_of(digest).stat().st_size
+            return stat_file(self.path_of(digest), levels=2).st_size
         except OSError:
             return None
 
@@ -101,10 +112,26 @@ class Objects:
         return self.folder.with_name(f"{self.folder.name}.lock")
 
     def files(self) -> Iterator[Path]:
-        """Yield every file below the folder, whatever it is."""
-        for place, folders, names in os.walk(self.folder):
-            folders.sort()
-            yield from (Path(place, name) for name in sorted(names))
+        """Yield everything in the folder and in the folders in it, whatever it is.
+
+        Raises:
+            OSError: The folder is a link, or no folder.
+        """
+        for name in names_in(self.folder):
+            try:
+                inner = names_in(self.folder / name, levels=2)
+            except OSError:  # no folder
+                yield self.folder / name
+            else:
+                yield from (self.folder / name / one for one in inner)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file that `files` gave, if it is still there.
+
+        Raises:
+            OSError: It cannot be removed.
+        """
+        remove_file(path, levels=2)
 
     def digest_at(self, path: Path) -> str | None:
         """Return the digest that a file below the folder is named by; None for any other file."""
@@ -122,14 +149,12 @@ class Objects:
     def aside(self, suffix: str = "") -> Iterator[Path]:
         """Give a path to write to, on the same disk; removed in the end if it is still there."""
         # Not its parents: a store that was moved away would be hidden by a new one.
-        self.folder.mkdir(exist_ok=True)
-        place = self.folder / _ASIDE
-        place.mkdir(exist_ok=True)
-        path = place / f"{os.getpid()}-{secrets.token_hex(8)}{suffix}"
+        make_folder(self.folder / _ASIDE, levels=2)
+        path = self.folder / _ASIDE / f"{os.getpid()}-{secrets.token_hex(8)}{suffix}"
         try:
             yield path
         finally:
-            path.unlink(missing_ok=True)
+            remove_file(path, levels=2)
 
     def keep_file(self, source: Path) -> Contents:
         """Keep the contents of a file, which may be of any size; durable on return.
@@ -140,7 +165,12 @@ class Objects:
         Raises:
             OSError: The file cannot be read, or the disk does not take it.
         """
-        with source.open("rb") as file, self.aside() as path:
+        with source.open("rb") as file:
+            return self.keep_open(file)
+
+    def keep_open(self, file: BinaryIO) -> Contents:
+        """Keep the contents of an open file; see `keep_file`."""
+        with self.aside() as path:
             if _cloned(file, path):
                 return self.adopt(path)
             return self._keep_stream(file, path)
@@ -191,22 +221,23 @@ class Objects:
             path.unlink()
             return
         target = self.path_of(kept.digest)
-        target.parent.mkdir(exist_ok=True)
+        make_folder(target.parent, levels=2)
         path.chmod(_READ_ONLY)
-        path.replace(target)
+        with folder_at(target.parent, levels=2) as folder:
+            os.replace(path, folder.at(target.name), dst_dir_fd=folder.descriptor)
         _sync_folder(target.parent)
         _sync_folder(self.folder)
 
     def _has(self, kept: Contents) -> bool:
         """Tell whether contents are there and whole; a damaged file is to be replaced."""
         try:
-            path = self.whole(*kept)
+            file = self.opened(*kept)
         except (NotFoundError, StoreCorruptError):
             return False
         # Who cleans up tells by the time whether a file was wanted just now.
-        with suppress(OSError):
-            os.utime(path)
-            self._verified[kept.digest] = _identity(path.stat())
+        with file, suppress(OSError):
+            os.utime(file.fileno() if os.utime in os.supports_fd else file.name)
+            self._verified[kept.digest] = _identity(os.fstat(file.fileno()))
         return True
 
     # Out
@@ -214,36 +245,57 @@ class Objects:
     def whole(self, digest: str, size_bytes: int) -> Path:
         """Return the file of these contents, once it is certain that they are the same as ever.
 
+        Raises:
+            NotFoundError: The contents are not there.
+            StoreCorruptError: The file has other contents; it is left as it is.
+        """
+        with self.opened(digest, size_bytes):
+            return self.path_of(digest)
+
+    def opened(self, digest: str, size_bytes: int) -> BinaryIO:
+        """Open these contents, once it is certain that they are the same as ever.
+
         The first look at a file in a process reads all of it.
 
         Raises:
             NotFoundError: The contents are not there.
-            StoreCorruptError: The file was changed or damaged.
+            StoreCorruptError: The file has other contents; it is left as it is.
         """
         path = self.path_of(digest)
         try:
-            with path.open("rb") as file:
-                now = _identity(os.fstat(file.fileno()))
-                if self._verified.get(digest) == now:
-                    return path
-                found = Contents(*hashed(file))
+            file = reader(path, levels=2)
         except FileNotFoundError:
             raise NotFoundError(
                 f"The contents {digest[:12]}… are not in {self.folder}.",
                 hint="Were the objects of the store copied as well?",
             ) from None
         except OSError as error:
+            raise _unreadable(path, error) from error
+        try:
+            self._check(file, Contents(digest, size_bytes))
+        except OSError as error:  # a StoreError is one as well
+            file.close()
+            if isinstance(error, StoreCorruptError):
+                raise
+            raise _unreadable(path, error) from error
+        return file
+
+    def _check(self, file: BinaryIO, wanted: Contents) -> None:
+        """Make sure, by reading all of a file once, that it holds these contents."""
+        now = _identity(os.fstat(file.fileno()))
+        if self._verified.get(wanted.digest) == now:
+            return
+        # A file of another size needs no reading, which may take for ever.
+        is_same = os.fstat(file.fileno()).st_size == wanted.size_bytes and hashed(file) == wanted
+        if not is_same:
             raise StoreCorruptError(
-                f"{path} cannot be read: {error.strerror}.", kept="It was left as it is."
-            ) from error
-        if found != (digest, size_bytes):
-            raise StoreCorruptError(
-                f"{path} was changed or damaged: its contents have another digest.",
+                f"{self.path_of(wanted.digest)} was changed or damaged: its contents have another"
+                " digest.",
                 kept="It was left as it is; other contents are not touched.",
                 hint="Save the same contents again to mend it, or take them from a copy.",
             )
-        self._verified[digest] = now
-        return path
+        file.seek(0)
+        self._verified[wanted.digest] = now
 
     def copy_to(self, digest: str, size_bytes: int, target: Path, *, link: bool = False) -> None:
         """Write contents to a path, whole or not at all; a file that is there is replaced.
@@ -259,18 +311,34 @@ class Objects:
             StoreCorruptError: They were damaged; nothing was written.
             OSError: The disk does not take them.
         """
-        source = self.whole(digest, size_bytes)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = target.with_name(f".{secrets.token_hex(8)}.part")
+        with self.opened(digest, size_bytes) as file:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            aside = target.with_name(f".{secrets.token_hex(8)}.part")
+            try:
+                if not (link and self._linked(digest, file, aside)) and not _cloned(file, aside):
+                    with aside.open("xb") as copy:
+                        shutil.copyfileobj(file, copy, _CHUNK_BYTES)
+                aside.replace(target)
+            finally:
+                aside.unlink(missing_ok=True)
+
+    def _linked(self, digest: str, file: BinaryIO, target: Path) -> bool:
+        """Give an open file of these contents a second name; False where that cannot be."""
+        path = self.path_of(digest)
         try:
-            if not (link and _linked(source, aside)):
-                with source.open("rb") as file:
-                    if not _cloned(file, aside):
-                        with aside.open("xb") as copy:
-                            shutil.copyfileobj(file, copy, _CHUNK_BYTES)
-            aside.replace(target)
-        finally:
-            aside.unlink(missing_ok=True)
+            with folder_at(path.parent, levels=2) as folder:
+                os.link(
+                    folder.at(path.name),
+                    target,
+                    src_dir_fd=folder.descriptor,
+                    follow_symlinks=os.link not in os.supports_follow_symlinks,
+                )
+            if _identity(target.lstat()) == _identity(os.fstat(file.fileno())):
+                return True
+            target.unlink()  # swapped in this moment
+        except OSError:
+            pass
+        return False
 
 
 def hashed(file: BinaryIO) -> tuple[str, int]:
@@ -303,12 +371,10 @@ def _cloned(source: BinaryIO, target: Path) -> bool:
     return True
 
 
-def _linked(source: Path, target: Path) -> bool:
-    try:
-        os.link(source, target)
-    except OSError:
-        return False
-    return True
+def _unreadable(path: Path, error: OSError) -> StoreCorruptError:
+    return StoreCorruptError(
+        f"{path} cannot be read: {error.strerror}.", kept="It was left as it is."
+    )
 
 
 def _sync(file: BinaryIO) -> None:
@@ -319,7 +385,7 @@ def _sync(file: BinaryIO) -> None:
 def _sync_folder(folder: Path) -> None:
     """Bring the names in a folder to the disk; some systems cannot, and need not."""
     with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
         try:
             os.fsync(descriptor)
         finally:

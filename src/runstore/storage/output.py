@@ -16,16 +16,22 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 from runstore.model.output import LOGGING, STDERR, STDOUT, OutputLine
 from runstore.storage.drivers.descriptors import identity_of, with_room
 from runstore.storage.file_locks import lock_now, unlock
+from runstore.storage.safe_files import UnsafeFileError, open_file, reader
 
 LETTERS = {STDOUT: b"o", STDERR: b"e", LOGGING: b"l"}
 _STREAMS = {letter: name for name, letter in LETTERS.items()}
 # Rows that can still change: a nest of progress bars is rarely higher.
 _OPEN_ROWS = 64
 _LONGEST_LINE_BYTES = 1 << 20
+# A program that prints without line ends writes rows of that and what it printed at once.
+_LONGEST_ROW_BYTES = 1 << 26
+# `objects/ab/cdef…`
+_LETTERS_OF_OBJECTS = 2
 # What moves a terminal's cursor: carriage return, backspace, and escape sequences (ECMA-48 CSI).
 _MOVES = re.compile(rb"[\r\x08]|\x1b\[([0-9;?]*)([A-HJKf])")
 # Eleven digits of seconds are the year 5138.
@@ -267,7 +273,7 @@ class OutputFile:
 def is_being_written(path: Path) -> bool:
     """Tell whether a process still writes to a file: it holds a lock that ends with it."""
     try:
-        file = with_room(lambda: os.open(path, os.O_RDWR | os.O_CLOEXEC))
+        file = with_room(lambda: open_file(path, os.O_RDWR, is_ours=True))
     except OSError:
         return False
     try:
@@ -283,14 +289,31 @@ def _write_all(file: int, data: bytes, position: int) -> None:
         view, position = view[written:], position + written
 
 
+def open_output(path: Path) -> BinaryIO:
+    """Open a file of printed lines, in the spool or among the objects.
+
+    Raises:
+        FileNotFoundError: It is gone, maybe taken in.
+        OSError: It cannot be read, or is no plain file.
+    """
+    # Objects are two folders deep; the inner one has two letters as no other folder has.
+    is_object = len(path.parent.name) == _LETTERS_OF_OBJECTS
+    return reader(path, levels=2 if is_object else 1, is_ours=not is_object)
+
+
 def read_lines(files: Iterable[Path]) -> Iterator[OutputLine]:
     """Yield the lines of several files of one run, in the order of their times."""
     return heapq.merge(*map(_lines_of, files), key=lambda line: line.at)
 
 
 def _lines_of(path: Path) -> Iterator[OutputLine]:
-    with path.open("rb") as file:
-        for line in file:
+    try:
+        file = open_output(path)
+    except UnsafeFileError:
+        return  # none of ours, as `runstore doctor` says
+    with file:
+        # A longer line is none that was kept: it is read in parts, which are none either.
+        while line := file.readline(_LONGEST_ROW_BYTES):
             parsed = parse_line(line.removesuffix(b"\n"))
             if parsed is not None:
                 yield parsed
@@ -337,7 +360,8 @@ class Tail:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        with open_output(path) as file:
+            self._file = os.dup(file.fileno())
         self._begin = 0  # where lines begin that may still change
         self._seen = 0  # whole lines read since there
 

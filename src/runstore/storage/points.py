@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 
 from runstore.storage.chunks import Columns
 from runstore.storage.drivers.paths import parsed
+from runstore.storage.safe_files import read_file, reader
 
 RECORD = struct.Struct("<qqdIHH")
 MARK = 0x5AFE
@@ -44,6 +45,8 @@ _PART_BYTES = 24
 # A short run takes little disk; a long one grows in larger steps.
 _FIRST_POINTS = 2_000
 _MOST_POINTS = 128_000
+# Larger ones were never written.
+LARGEST_BYTES = 1 << 24
 _NUMBER = 0xFFFFFFFF
 _LARGEST_FILE = 1 << 40
 
@@ -267,7 +270,7 @@ def next_room(points: int) -> int:
 def writer_of(path: Path) -> int | None:
     """Return the id of the process that writes a file; None when it does not say."""
     try:
-        with path.open("rb") as file:
+        with reader(path, at_most=LARGEST_BYTES, is_ours=True) as file:
             head = file.read(RECORD.size)
     except OSError:
         return None
@@ -290,7 +293,7 @@ def read_points(path: Path, position: int = 0, *, is_over: bool = False) -> Read
         FileNotFoundError: It was taken in meanwhile.
         OSError: It cannot be read.
     """
-    whole = path.read_bytes()
+    whole = read_file(path, at_most=LARGEST_BYTES)
     # Most of a file may be room that was never used.
     rows = -(-len(whole.rstrip(b"\0")) // RECORD.size)
     data = whole[: rows * RECORD.size]

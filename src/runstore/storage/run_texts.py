@@ -16,7 +16,7 @@ from runstore.model.output import OutputLine, plain_text
 from runstore.storage.artifacts import OutputPart
 from runstore.storage.database import Database
 from runstore.storage.objects import Objects
-from runstore.storage.output import read_lines
+from runstore.storage.output import open_output, read_lines
 from runstore.storage.output_pieces import checksum_of, pieces_of
 from runstore.storage.search_index import FIELD_NUMBERS
 from runstore.storage.spool import uid_of
@@ -122,7 +122,7 @@ class RunTexts:
         digest, whole_size, begin, size, first_line, checksum = row
         data = b""
         try:
-            with self._objects.path_of(digest).open("rb") as file:
+            with open_output(self._objects.path_of(digest)) as file:
                 file.seek(begin)
                 data = file.read(size)
         except OSError:
@@ -155,7 +155,7 @@ class RunTexts:
         """Yield the lines of one file; nothing where it is gone."""
         number = 1
         try:
-            with path.open("rb") as file:
+            with open_output(path) as file:
                 for _, data in pieces_of(file):
                     yield Piece(number, data)
                     number += data.count(b"\n")
@@ -178,7 +178,7 @@ def by_run(files: Iterable[Path]) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = defaultdict(list)
     for path in files:
         try:
-            if path.stat().st_size:
+            if path.lstat().st_size:
                 found[uid_of(path)].append(path)
         except OSError:
             continue  # taken in this moment

@@ -290,15 +290,15 @@ class SearchIndex:
     def _take_part(self, part_id: int, run_id: int, digest: str, size: int) -> bool:
         """Take in a file of printed lines, from where it was left; False where time ends first."""
         try:
-            path = self._objects.whole(digest, size)
+            file = self._objects.opened(digest, size)
         except NotFoundError:
             self._connection.execute(TAKE_PART, (_NOT_THERE, 0, part_id))
             return True
         except StoreCorruptError:
             self._connection.execute(TAKE_PART, (_DAMAGED, 0, part_id))
             return True
-        taken, lines = self._connection.execute(PART, (part_id,)).fetchone()
-        with path.open("rb") as file:
+        with file:
+            taken, lines = self._connection.execute(PART, (part_id,)).fetchone()
             for begin, data in pieces_of(file, taken):
                 texts = texts_in(data)
                 place = (run_id, OUTPUT_FIELD, part_id, begin, len(data), lines + 1)

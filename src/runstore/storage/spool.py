@@ -4,15 +4,22 @@ A record is one file, `spool/<uid>.<time>.<kind>.json`, written whole and synced
 name. It is absorbed once, in any order, by the next one who opens the store, or by the run itself
 when the obstacle is gone. When the store's folder itself refuses, the file goes to the user's
 state folder, under a name made from the store's path.
+
+The store's own spool may have been filled by anybody: only plain files are read, of a size that
+runstore writes, and nothing in them names files to read. What lies in the user's state folder was
+written by this user.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import stat
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from errno import ENOTDIR
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -23,6 +30,10 @@ OUTPUT_SUFFIX = ".output"
 LINES_SUFFIX = ".lines"
 OBJECTS = "objects"
 _RECORD_SUFFIX = ".json"
+_VOUCHER_SUFFIX = ".made"
+# Files of points are never larger than four megabytes; a record holds one text or one tree.
+_LARGEST_BYTES = {POINTS_SUFFIX: 1 << 24, _RECORD_SUFFIX: 1 << 24}
+_LARGEST_OWN_RECORD_BYTES = 1 << 30
 T = TypeVar("T")
 
 
@@ -53,6 +64,8 @@ class Spool:
         self._folder = folder
         # What this process kept aside, so that it asks again by and by.
         self._kept: set[Path] = set()
+        # Files that are not as runstore writes them, and why; they are left alone.
+        self.refused: dict[Path, str] = {}
 
     # In
 
@@ -71,6 +84,8 @@ class Spool:
         for place in self._offered():
             try:
                 place.mkdir(parents=True, exist_ok=True)
+                if os.path.islink(place):  # noqa: PTH114 - for the first point of a run
+                    raise NotADirectoryError(ENOTDIR, "it is a link", str(place))
                 return work(place)
             except OSError as error:
                 refused = error
@@ -93,14 +108,24 @@ class Spool:
     def keep(self, uid: str, kind: str, body: Mapping[str, Any]) -> Path:
         """Write a record to the first place that takes it, and return its path.
 
+        One that is very large, or that names a folder of contents, goes to the user's own place.
+
         Raises:
             OSError: No place took it.
         """
         name = f"{uid}.{time.time_ns():020d}.{kind}{_RECORD_SUFFIX}"
         text = json.dumps(body)
-        path = with_room(lambda: self.in_first_place(lambda place: _write(place / name, text)))
+        if body.get(OBJECTS) is None and len(text) <= _LARGEST_BYTES[_RECORD_SUFFIX]:
+            path = with_room(lambda: self.in_first_place(lambda place: _write(place / name, text)))
+        else:
+            path = with_room(lambda: _write(self._own_place() / name, text))
         self._kept.add(path)
         return path
+
+    def _own_place(self) -> Path:
+        place = self.places[1]
+        place.mkdir(parents=True, exist_ok=True)
+        return place
 
     @property
     def has_kept(self) -> bool:
@@ -116,19 +141,94 @@ class Spool:
     # Out
 
     def records(self) -> Iterator[Record]:
-        """Yield what is kept aside, in order; a file that does not parse stays where it is."""
+        """Yield what is kept aside, in order; a file that is no record stays where it is."""
+        from runstore.storage.spool_records import read_record
+
         for path in self._files(_RECORD_SUFFIX):
-            parts = path.name.split(".")
-            with suppress(OSError, ValueError, TypeError):
-                body = json.loads(path.read_text(encoding="utf-8"))
-                if len(parts) == 4 and isinstance(body, dict):  # noqa: PLR2004 - as `keep` names them
-                    yield Record(path, parts[0], parts[2], body)
+            try:
+                body = read_record(path, at_most=self._largest(path))
+            except FileNotFoundError:
+                continue  # taken in this moment
+            except ValueError as error:
+                self.refused[path] = str(error)
+            except OSError as error:
+                self.refused[path] = error.strerror or str(error)
+            else:
+                yield Record(path, uid_of(path), path.name.split(".")[2], body)
+
+    def awaited_digests(self) -> set[str]:
+        """Return the digests that records of artifacts name, also records that are not taken in.
+
+        A newer runstore may have written them.
+        """
+        import re
+
+        from runstore.storage.safe_files import read_file
+
+        found: set[str] = set()
+        for path in self._files(f".artifact{_RECORD_SUFFIX}"):
+            with suppress(OSError):
+                text = read_file(path, at_most=self._largest(path)).decode(errors="replace")
+                found.update(re.findall("[0-9a-f]{64}", text))
+        return found
+
+    def is_own(self, path: Path) -> bool:
+        """Tell whether a file lies in the user's state folder: this user's program wrote it."""
+        return path.parent != self.places[0]
+
+    def objects_of(self, record: Record) -> Path | None:
+        """Return the folder that holds the contents of an artifact, where the store has them not.
+
+        It is beside the record in the user's state folder, or in the place that is kept there for
+        this very store; no other folder is ever taken contents from.
+
+        Raises:
+            ValueError: The record names another one.
+        """
+        if record.body[OBJECTS] is None:
+            return None
+        named = Path(record.body[OBJECTS])
+        own = [self.places[1], *([record.path.parent] if self.is_own(record.path) else [])]
+        if named not in [place / OBJECTS for place in own]:
+            raise ValueError("it names a folder that is not the user's own place")
+        return named
+
+    # Files whose lines may name files to save: the user's state folder remembers who made them
+
+    def vouch(self, path: Path, file: int) -> None:
+        """Remember that this user's program made a file; where that fails, it is not trusted.
+
+        Args:
+            path: The file in the spool.
+            file: The same, open.
+        """
+        with suppress(OSError):
+            _write(self._own_place() / f"{path.name}{_VOUCHER_SUFFIX}", str(os.fstat(file).st_ino))
+
+    def vouches(self, path: Path, file: int) -> bool:
+        """Tell whether this user's program made the file that is open."""
+        if self.is_own(path):
+            return True
+        from runstore.storage.safe_files import read_file
+
+        made = str(os.fstat(file).st_ino).encode()
+        for place in self._places_to_read()[1:]:
+            with suppress(OSError):
+                if read_file(Path(place, f"{path.name}{_VOUCHER_SUFFIX}"), at_most=64) == made:
+                    return True
+        return False
+
+    def forget(self, path: Path) -> None:
+        """Forget who made a file that is gone."""
+        for place in self._places_to_read()[1:]:
+            with suppress(OSError):
+                os.unlink(os.path.join(place, f"{path.name}{_VOUCHER_SUFFIX}"))  # noqa: PTH108, PTH118 - texts
 
     def has_anything(self) -> bool:
         """Tell whether anything is in flight; quick, for every opening."""
         for place in self._places_to_read():
             with suppress(OSError):
-                if os.listdir(place):  # noqa: PTH208 - at every opening
+                if os.listdir(place) and not os.path.islink(place):  # noqa: PTH114, PTH208 - at every opening
                     return True
         return False
 
@@ -145,20 +245,55 @@ class Spool:
         return self._files(LINES_SUFFIX, uid)
 
     def every_file(self) -> list[Path]:
-        """Return all files of all places, whatever they are."""
-        return self._files("")
+        """Return everything in all places, whatever it is."""
+        return self._files("", is_any=True)
 
-    def _files(self, suffix: str, uid: str = "") -> list[Path]:
-        found: list[tuple[str, str]] = []
-        for place in self._places_to_read():
+    def look_through(self) -> Mapping[Path, str]:
+        """Return the files that are not as runstore writes them, and why, after a look at all."""
+        from runstore.storage.safe_files import open_file
+
+        for path in (*self.point_files(), *self.output_files(), *self.line_files()):
             try:
-                names = os.listdir(place)  # noqa: PTH208 - at every opening
-            except OSError:
+                os.close(open_file(path, at_most=_LARGEST_BYTES.get(path.suffix), is_ours=True))
+            except FileNotFoundError:
                 continue
-            found += [
-                (name, place) for name in names if name.endswith(suffix) and name.startswith(uid)
-            ]
-        return [Path(place, name) for name, place in sorted(found)]
+            except OSError as error:
+                self.refused[path] = error.strerror or str(error)
+        for _ in self.records():
+            pass  # each was read
+        return self.refused
+
+    def _files(self, suffix: str, uid: str = "", *, is_any: bool = False) -> list[Path]:
+        from runstore.storage.safe_files import folder_at
+
+        found: list[tuple[str, Path]] = []
+        for place in map(Path, self._places_to_read()):
+            with suppress(OSError), folder_at(place, levels=1) as folder:
+                found += [
+                    (name, place)
+                    for name in folder.names()
+                    if name.endswith(suffix)
+                    and name.startswith(uid)
+                    and (is_any or self._is_plain(place / name, folder.entry(name)))
+                ]
+        return [place / name for name, place in sorted(found)]
+
+    def _is_plain(self, path: Path, found: os.stat_result) -> bool:
+        """Tell whether an entry is a file as runstore writes it; another one is remembered."""
+        if not stat.S_ISREG(found.st_mode):
+            self.refused[path] = "it is no plain file"
+        elif found.st_nlink > 1:
+            self.refused[path] = "it is a second name (a hard link) of another file"
+        elif found.st_size > (largest := self._largest(path)):
+            self.refused[path] = f"it is larger than {largest:,} bytes"
+        else:
+            return True
+        return False
+
+    def _largest(self, path: Path) -> int:
+        if path.suffix == _RECORD_SUFFIX and self.is_own(path):
+            return _LARGEST_OWN_RECORD_BYTES
+        return _LARGEST_BYTES.get(path.suffix, sys.maxsize)
 
     def _places_to_read(self) -> list[str]:
         """Return the places where something of this store may be, as text, which is quicker.
@@ -181,7 +316,8 @@ def uid_of(path: Path) -> str:
 def _write(path: Path, text: str) -> Path:
     aside = path.with_suffix(".tmp")
     try:
-        with aside.open("w", encoding="utf-8") as file:
+        aside.unlink(missing_ok=True)  # left by a crash, or a link
+        with aside.open("x", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
