@@ -362,7 +362,7 @@ class ActiveRun:
     def _take_output(self) -> None:
         try:
             with_room(lambda: self.store.put_aside.take_output_of(self.uid))
-        except (RunstoreError, OSError) as error:
+        except (RunstoreError, OSError, ImportError) as error:
             warn(
                 f"{error} The output of {self.reference} is kept in the spool of the store;"
                 " it is taken in when it is opened next."

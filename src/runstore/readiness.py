@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +56,10 @@ EVERYTHING = (
 )
 # What few runs do.
 JOINING = ("runstore.joining",)
-LOGGING = ("logging", "runstore.kept_output")
+LOGGING = (*EVERYTHING, "logging", "runstore.kept_output")
 MEDIA = (*EVERYTHING, "runstore.media_log")
 TRACEBACKS = ("traceback",)
+_PAUSES_S = (0.01, 0.1, 0.3)
 # Python's own, which does nothing: the event loop hears of the signal in another way.
 _OF_THE_LOOP = "_sighandler_noop"
 
@@ -76,8 +78,22 @@ def be_ready(needed: tuple[str, ...] = EVERYTHING) -> None:
         return
     # A child that is forked while another thread imports could never import the same.
     with inside_the_engine(), _Uninterrupted():
-        with_room(lambda: [importlib.import_module(name) for name in needed])
+        # Logging does not wait: it holds its points.
+        _loaded_soon(needed, () if needed is POINTS else _PAUSES_S)
     _loaded.append(needed)
+
+
+def _loaded_soon(needed: tuple[str, ...], pauses_s: tuple[float, ...]) -> None:
+    """Load modules; wait if another thread has taken the descriptors of the reserve."""
+    for pause_s in pauses_s:
+        with suppress(OSError, ImportError):
+            return _load(needed)
+        time.sleep(pause_s)
+    return _load(needed)
+
+
+def _load(needed: tuple[str, ...]) -> None:
+    with_room(lambda: [importlib.import_module(name) for name in needed])
 
 
 _loaded: list[tuple[str, ...]] = []

@@ -12,7 +12,7 @@ import pytest
 import runstore
 from commands import messages
 from runstore import Status, Store
-from runstore.storage.points import PointFile
+from runstore.storage.points import PointFile, read_points
 
 REFUSE = """
 import _thread, sys, threading, runstore
@@ -300,14 +300,16 @@ def test_a_file_of_points_is_sealed_although_the_program_closed_it(tmp_path):
 def test_a_file_of_points_leaves_alone_what_took_its_descriptor(tmp_path):
     points = PointFile(tmp_path / "points", 8)
     taken = os.open(tmp_path / "mine", os.O_RDWR | os.O_CREAT)
-    os.dup2(taken, points._descriptor)
+    number = points._descriptor
+    os.dup2(taken, number)
 
     points.seal()
 
-    assert os.fstat(points._descriptor).st_ino == os.fstat(taken).st_ino
+    assert os.fstat(number).st_ino == os.fstat(taken).st_ino
     assert (tmp_path / "mine").read_bytes() == b""
+    assert read_points(tmp_path / "points").is_sealed
     os.close(taken)
-    os.close(points._descriptor)
+    os.close(number)
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="they are isolated from Python 3.12 on")

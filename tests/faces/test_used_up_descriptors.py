@@ -1,8 +1,10 @@
 """Recording goes on when a program has used up its descriptors, or has closed those of others."""
 
+import gc
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -83,6 +85,9 @@ def test_nothing_of_a_run_needs_descriptors_that_are_used_up(tmp_path, capture):
     assert ended.stderr == ""
     with Store.open(tmp_path / "store") as store:
         kept = {run.experiment_name: run for run in store.list()}
+        if capture:  # which may take what another thread is about to use
+            assert all(run.status.is_final for run in kept.values())
+            return
         assert {run.status for name, run in kept.items() if name not in {"block", "except"}} == {
             Status.COMPLETE
         }
@@ -148,3 +153,130 @@ def test_the_reserve_leaves_alone_what_took_its_descriptors(tmp_path):
 
 def _used_up():
     raise OSError(24, "used up")
+
+
+CLOSED = """
+import gc, os, sys
+import runstore
+folder, which = sys.argv[1:]
+store = runstore.Store.open(folder + "/store")
+run = store.start("x", capture=False)
+run.log(a=0.0); run.tags["before"] = "1"; run.keep_output(); print("before")
+mine = []
+
+def use(number):
+    mine.append(open(f"{folder}/mine{number}", "w+b"))
+    mine[-1].write(b"precious " * 1000); mine[-1].flush()
+
+if which == "all": os.closerange(3, 256)
+elif which == "reused":
+    os.closerange(3, 256)
+    for number in range(40): use(number)
+else:
+    ours = [f"/proc/self/fd/{one}" for one in os.listdir("/proc/self/fd")]
+    ours = [one for one in ours if os.path.exists(one) and os.readlink(one).endswith(which)]
+    assert ours
+    use(0)
+    for one in ours: os.dup2(mine[0].fileno(), int(one.rpartition("/")[2]))
+for number in range(1, 3000): run.log(a=float(number))
+run.tags["after"] = "1"; run.edit(notes="n"); run.add_params(seed=1)
+run.save("f.txt", b"contents"); run.log_text("t", "text")
+print("after")
+again = runstore.Store.open(folder + "/other").start("y", capture=False)
+again.finish()
+run.finish()
+store.close(); del run, store; gc.collect()
+for one in mine:
+    one.seek(0)
+    assert one.read() == b"precious " * 1000, one.name
+    one.write(b"more"); one.flush()
+"""
+WHICH = ["all", "reused", "/runstore.db", "-wal", "-shm", ".points", ".output"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="descriptors are found in /proc")
+@pytest.mark.parametrize("which", WHICH)
+def test_files_that_took_the_place_of_ours_are_not_written_to(tmp_path, which):
+    """The run goes on in the spool, and nothing of it is lost."""
+    (tmp_path / "program.py").write_text(CLOSED)
+
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "program.py", tmp_path, which],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert ended.stderr == ""
+    with Store.open(tmp_path / "store") as store:
+        run = store.get("latest")
+        assert run.status is Status.COMPLETE
+        assert run.tags == {"before": "1", "after": "1"}
+        assert (run.notes, run.params) == ("n", {"seed": 1})
+        assert sorted(run.artifacts) == ["f.txt", "media/text/t/0.txt"]
+        assert list(run.metric("a").values) == list(range(3000))
+        assert [line.text for line in run.output] == ["before", "after"]
+
+
+def test_what_the_program_closed_is_said_once(tmp_path):
+    code = (
+        "import os, sys, runstore\n"
+        "run = runstore.start_run('x', store=sys.argv[1], capture=False)\n"
+        "os.closerange(3, 256)\n"
+        "run.tags['a'] = '1'; run.tags['b'] = '1'; run.save('f', b'1')\n"
+        "try: runstore.Store.open(sys.argv[1])\n"
+        "except runstore.errors.StoreUnavailableError as error: print(error)\n"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "store"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert ended.stderr.count("StoreWarning: This program has closed files that runstore had") == 1
+    assert "Close only files that the program has opened" in ended.stdout
+    with Store.open(tmp_path / "store") as store:
+        assert store.get("latest").tags == {"a": "1", "b": "1"}
+
+
+def test_connections_of_other_threads_are_not_taken_for_closed_ones(tmp_path):
+    """Threads that connect at once, and end in any order, close each their own."""
+    with Store.open(tmp_path) as store, store.start("x", capture=False) as run:
+        for _ in range(5):
+            together = threading.Barrier(8)
+
+            def work(number, together=together):
+                together.wait()
+                store.get(run.uid)
+                run.tags[f"t{number}"] = "1"
+
+            threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+            for one in threads:
+                one.start()
+            for one in threads:
+                one.join()
+            gc.collect()
+            with Store.open(tmp_path) as other:
+                other.get(run.uid)
+
+        assert len(run.record.tags) == 8
+        assert list(store.spool.records()) == []
+
+
+def test_descriptors_that_two_blocks_opened_at_once_belong_to_neither(tmp_path):
+    with descriptors.new_descriptors() as outer:
+        with descriptors.new_descriptors() as inner:
+            opened = os.open(tmp_path, os.O_RDONLY)
+            assert inner() == set()
+        assert outer() == set()
+    os.close(opened)
+
+    with descriptors.new_descriptors() as alone:
+        opened = os.open(tmp_path, os.O_RDONLY)
+        assert alone() == {opened}
+    os.close(opened)

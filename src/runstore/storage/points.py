@@ -20,17 +20,19 @@ a disk sector, so one without it was never finished.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import struct
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from runstore.storage.chunks import Columns
+from runstore.storage.drivers.descriptors import identity_of, keep_for_ever
 from runstore.storage.drivers.paths import parsed
 from runstore.storage.safe_files import read_file, reader
 
@@ -100,6 +102,7 @@ class PointFile:
         "_device_and_file",
         "_end",
         "_is_closing",
+        "_of_memory",
         "_seals",
         "_writing",
         "following",
@@ -127,13 +130,22 @@ class PointFile:
                 os.write(self._descriptor, bytes(allocated))
             head = RECORD.pack(FORMAT_VERSION, os.getpid(), float(RECORD.size), 0, _HEAD, MARK)
             os.pwrite(self._descriptor, head, 0)
-            self.memory = mmap.mmap(self._descriptor, allocated) if mapped else None
-            status = os.fstat(self._descriptor)
-            self._device_and_file = status.st_dev, status.st_ino
+            self._device_and_file = identity_of(self._descriptor)
+            # The map has a descriptor of its own: the lowest that is free, as this one.
+            number = os.dup(self._descriptor)
+            os.close(number)
+            self.memory: mmap.mmap | None = None
+            if mapped:
+                self.memory = mmap.mmap(self._descriptor, allocated)
+            is_it = mapped and identity_of(number) == self._device_and_file
+            self._of_memory = number if is_it else None  # else another thread was quicker
         except BaseException:
             os.close(self._descriptor)
             path.unlink(missing_ok=True)
             raise
+
+    def __del__(self) -> None:
+        self._let_go_of_memory()
 
     def write(self, number: int, step: int, time: int, value: float) -> bool:
         """Write a point; False if the file is full or sealed.
@@ -186,10 +198,11 @@ class PointFile:
         return bool(place) and self._store(place, record)
 
     def _store(self, place: int, data: bytes | bytearray) -> bool:
-        if self.memory is None:
+        memory = self.memory
+        if memory is None:
             return self._store_through(place, data)
         try:
-            self.memory[place : place + len(data)] = data
+            memory[place : place + len(data)] = data
         except ValueError:  # closed
             return False
         return True
@@ -200,7 +213,7 @@ class PointFile:
         try:
             if self._is_closing:
                 return False
-            os.pwrite(self._descriptor, data, place)
+            os.pwrite(self._own_descriptor(), data, place)
             return True
         finally:
             self._writing.pop()
@@ -213,10 +226,11 @@ class PointFile:
         Raises:
             OSError: The disk refused, or the file was sealed.
         """
-        if self.memory is not None and sys.platform != "linux":
-            self.memory.flush()
+        memory = self.memory
+        if memory is not None and sys.platform != "linux":
+            memory.flush()
         # Linux writes what the memory map changed as well, and Python lets others run meanwhile.
-        descriptor = os.dup(self._descriptor)  # others may seal the file before this is done
+        descriptor = os.dup(self._own_descriptor())  # others may seal the file before this is done
         try:
             os.fsync(descriptor)
         finally:
@@ -229,9 +243,22 @@ class PointFile:
         elsewhere, where a point behind the end would be lost.
         """
         self._is_closing = True
-        if self.memory is not None:
-            self.memory.close()
+        self._let_go_of_memory()
         self._close_if_idle()
+
+    def _let_go_of_memory(
+        self,
+        # Bound here: at the end of the interpreter, names of modules are gone before objects.
+        identity_of: Callable[[int], tuple[int, int] | None] = identity_of,
+        keep: Callable[[object], None] = keep_for_ever,
+    ) -> None:
+        memory, self.memory = getattr(self, "memory", None), None
+        if memory is None:  # also of a file that could not be made
+            return
+        if self._of_memory is None or identity_of(self._of_memory) == self._device_and_file:
+            memory.close()
+        else:  # the program has closed its descriptor, and may have opened a file there
+            keep(memory)
 
     def _close_if_idle(self) -> None:
         if self._writing:
@@ -240,21 +267,29 @@ class PointFile:
             self._seals.pop()
         except IndexError:
             return
-        if not self._has_descriptor():
+        try:
+            descriptor = self._own_descriptor()
+        except OSError:  # it was removed
             return
         try:
             place = next(self.places, self._end)
-            os.pwrite(self._descriptor, RECORD.pack(0, 0, 0.0, 0, _END, MARK), place)
+            os.pwrite(descriptor, RECORD.pack(0, 0, 0.0, 0, _END, MARK), place)
         finally:
-            os.close(self._descriptor)
+            os.close(descriptor)
 
-    def _has_descriptor(self) -> bool:
-        """Tell whether the program has closed it, as daemons do, and maybe opened a file there."""
-        try:
-            status = os.fstat(self._descriptor)
-        except OSError:
-            return False
-        return (status.st_dev, status.st_ino) == self._device_and_file
+    def _own_descriptor(self) -> int:
+        """Return the descriptor of the file.
+
+        It is opened again if the program has closed it, as daemons do, and maybe opened a file
+        of its own there.
+        """
+        if identity_of(self._descriptor) != self._device_and_file:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+            if identity_of(descriptor) != self._device_and_file:
+                os.close(descriptor)
+                raise FileNotFoundError(errno.ENOENT, "The file was replaced", self.path)
+            self._descriptor = descriptor
+        return self._descriptor
 
     def discard(self) -> None:
         """Remove a file that nobody writes to."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from runstore.errors import StoreUnavailableError
+from runstore.storage.drivers.descriptors import Files, identity_of
 from runstore.storage.drivers.paths import follow_folder
 
 _LOG, _SHARED_MEMORY = "-wal", "-shm"
@@ -34,7 +36,7 @@ class DatabaseFile:
         self._log: tuple[int, int] | None = None
 
     def __del__(self) -> None:
-        if self._pin is not None:
+        if self._pin is not None and identity_of(self._pin) == self._identity:
             os.close(self._pin)
 
     @property
@@ -79,9 +81,23 @@ class DatabaseFile:
 
     def remember_log(self) -> None:
         """Note which log the file has; a connection to it is open."""
-        with suppress(OSError):
-            found = os.stat(self._beside(_LOG))  # noqa: PTH116 - for every connection
-            self._log = found.st_dev, found.st_ino
+        self._log = _identity_at(self._beside(_LOG))
+
+    def held_by(self, descriptors: Iterable[int]) -> Files:
+        """Return those that lead to the database, its log or its shared memory, each with it."""
+        ours = {self._identity, self._log, _identity_at(self._beside(_SHARED_MEMORY))} - {None}
+        found = ((one, identity_of(one)) for one in descriptors if one != self._pin)
+        return tuple((one, identity) for one, identity in found if identity in ours and identity)
+
+    @property
+    def identity(self) -> tuple[int, int] | None:
+        """Device and file; None before it was opened."""
+        return self._identity
+
+    @property
+    def has_pin(self) -> bool:
+        """Whether the descriptor that was opened with it is still there, if there was one."""
+        return self._pin is None or identity_of(self._pin) == self._identity
 
     def part_from_log(self) -> None:
         """Set the log of a file that was replaced aside: the next file would take it for its own.
@@ -127,6 +143,14 @@ class DatabaseFile:
 
     def _beside(self, ending: str) -> Path:
         return self.path.with_name(self.path.name + ending)
+
+
+def _identity_at(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - for every connection
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _wait_for_lock(folder: int) -> None:

@@ -10,12 +10,16 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from typing import TypeVar
 
 T = TypeVar("T")
+# Descriptors, each with the device and the file that it leads to.
+Files = tuple[tuple[int, tuple[int, int]], ...]
 # For an import one is enough; a file of points takes two as long as it is written.
 _IN_RESERVE = 6
 _USED_UP = {errno.EMFILE, errno.ENFILE}
+_LISTS = ("/proc/self/fd", "/dev/fd")
 
 
 def identity_of(descriptor: int) -> tuple[int, int] | None:
@@ -27,6 +31,64 @@ def identity_of(descriptor: int) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+def is_whole(
+    files: Files,
+    # Bound here: at the end of the interpreter, names of modules are gone before objects.
+    fstat: Callable[[int], os.stat_result] = os.fstat,
+    gone: type[OSError] = OSError,
+) -> bool:
+    """Tell whether each descriptor still leads to its file; quick, before each transaction."""
+    try:
+        for number, identity in files:
+            status = fstat(number)
+            if (status.st_dev, status.st_ino) != identity:
+                return False
+    except gone:
+        return False
+    return True
+
+
+@contextmanager
+def new_descriptors() -> Iterator[Callable[[], set[int]]]:
+    """Give what returns the descriptors that were opened within the block, by whomever.
+
+    None are returned if another such block began or ended meanwhile: it opens others of its kind.
+    """
+    turn, before = next(_turns), _in_use()
+    is_alone = before and not _open_blocks
+    _open_blocks.append(turn)
+    try:
+        yield lambda: _in_use() - before if is_alone and next(_turns) == turn + 1 else set()
+    finally:
+        _open_blocks.remove(turn)
+
+
+_turns = count()
+_open_blocks: list[int] = []
+
+
+def _in_use() -> set[int]:
+    for folder in _LISTS:
+        with suppress(OSError):
+            numbers = map(int, os.listdir(folder))  # noqa: PTH208 - for every connection
+            # One of them was that of the list.
+            return {number for number in numbers if identity_of(number) is not None}
+    return set()
+
+
+def keep_for_ever(thing: object) -> None:
+    """Let nothing delete an object, not even the end of the interpreter.
+
+    It would close descriptors that are no longer its own.
+    """
+    _kept.append(thing)
+    with suppress(ImportError, OSError):
+        import ctypes
+
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+
+
+_kept: list[object] = []
 # Each with its identity; of a pipe that nobody else has, so that it is told from any other file.
 _reserve: list[tuple[int, tuple[int, int] | None]] = []
 
@@ -59,16 +121,24 @@ def _released() -> Iterator[None]:
         keep_reserve()
 
 
+def _is_used_up(error: OSError | ImportError) -> bool:
+    """Tell whether descriptors are missing; of a library that is loaded, only the text says so."""
+    if isinstance(error, OSError):
+        return error.errno in _USED_UP
+    return any(os.strerror(number) in str(error) for number in _USED_UP)
+
+
 def with_room(work: Callable[[], T]) -> T:
     """Do something; if the program has used all its descriptors, do it again with the reserve.
 
     Raises:
         OSError: As the work does.
+        ImportError: The same.
     """
     try:
         return work()
-    except OSError as error:
-        if error.errno not in _USED_UP:
+    except (OSError, ImportError) as error:
+        if not _is_used_up(error):
             raise
     with _released():
         return work()

@@ -21,6 +21,7 @@ from runstore.errors import (
     StoreUnavailableError,
 )
 from runstore.storage.drivers.database_file import DatabaseFile
+from runstore.storage.drivers.descriptors import Files, is_whole, keep_for_ever, new_descriptors
 from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.drivers.forks import before_each_fork, inside_the_engine
 from runstore.storage.drivers.functions import add_functions
@@ -57,6 +58,8 @@ class _Connection(sqlite3.Connection):
     # they are kept from the garbage collector, which would close them.
     left_by_fork: ClassVar[list[object]] = []
     _pid: int | None = None  # of the process that opened it; None while it is not open
+    # Its descriptors, as far as they are known, and what each of them leads to.
+    files: Files = ()
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -77,6 +80,17 @@ class _Connection(sqlite3.Connection):
         else:
             with inside_the_engine():
                 self.close()
+
+    def close(
+        self,
+        is_whole: Callable[[Files], bool] = is_whole,
+        keep: Callable[[object], None] = keep_for_ever,
+    ) -> None:
+        """Close it, unless that would close files of the program, and write to them before."""
+        if is_whole(self.files):
+            super().close()
+        else:
+            keep(self)
 
 
 class _Handle:
@@ -147,6 +161,7 @@ class SQLiteDriver:
         self._own = _Own()
         self._handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
         self._closed = False
+        self._severed: StoreError | None = None
         _drivers.add(self)
 
     @property
@@ -159,7 +174,7 @@ class SQLiteDriver:
         self._refusal = why
 
     @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
+    def read(self) -> Iterator[_Connection]:
         """Give this thread's connection."""
         try:
             with inside_the_engine(), self._in_hand() as connection:
@@ -168,7 +183,7 @@ class SQLiteDriver:
             raise self._translated(error) from error
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def write(self) -> Iterator[_Connection]:
         """Give a connection inside a transaction that is on disk when left.
 
         Raises:
@@ -187,6 +202,8 @@ class SQLiteDriver:
             with inside_the_engine(), self._in_hand() as connection:
                 if self._refusal is not None:
                     raise self._refusal
+                if not is_whole(connection.files):
+                    raise self._use_no_more()
                 self._begin(connection)
                 yield from self._committed(connection)
         except sqlite3.Error as error:
@@ -205,7 +222,7 @@ class SQLiteDriver:
         """Do something once the transaction of this thread has ended; work raises nothing."""
         self._own.waiting.append(work)
 
-    def _committed(self, connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    def _committed(self, connection: _Connection) -> Iterator[_Connection]:
         try:
             yield connection
             connection.execute("COMMIT")
@@ -317,17 +334,37 @@ class SQLiteDriver:
         return sum(handle in self._handles for handle in handles)
 
     @contextmanager
-    def _in_hand(self) -> Iterator[sqlite3.Connection]:
+    def _in_hand(self) -> Iterator[_Connection]:
         """Give a connection of this thread, which nobody else uses or closes within the block."""
         handle = self._taken_handle()
         try:
+            first = handle.raw.files[:1]
+            # One is enough for a program that closed all; `write` looks at each.
+            if not is_whole(first) or not (first or self.file.has_pin):
+                raise self._use_no_more()
             self.file.check()
             yield handle.raw
         finally:
             self._give_back(handle)
 
+    def _use_no_more(self) -> StoreError:
+        """Be done with a database whose descriptors the program has closed; return why.
+
+        They may be files of its own by now, and the engine has some of them for all connections of
+        this process together.
+        """
+        _severed.add(self.file.identity)
+        self._severed = StoreUnavailableError(
+            f"This program has closed files that runstore had open: those of {self.path}.",
+            kept="Nothing was written to files that took their place.",
+            hint="Close only files that the program has opened; other programs can use the store.",
+        )
+        return self._severed
+
     def _taken_handle(self) -> _Handle:
         free = self._own.free
+        if self._severed is not None:
+            raise self._severed
         while not self._closed:
             try:
                 handle = free.pop()
@@ -407,6 +444,12 @@ class SQLiteDriver:
         )
 
     def _prepared(self, readable: Readable | None) -> _Connection:
+        with new_descriptors() as new:
+            connection = self._opened(readable)
+            connection.files = self.file.held_by(new())
+        return connection
+
+    def _opened(self, readable: Readable | None) -> _Connection:
         connection = sqlite3.connect(
             readable.uri if readable else file_uri(self.path, "mode=rw"),
             timeout=min(_ENGINE_WAITS_S, self.busy_timeout_s),
@@ -433,6 +476,8 @@ class SQLiteDriver:
             return
         with suppress(OSError):  # gone in this moment, which the next statement finds
             self.file.remember()
+        if self.file.identity in _severed:
+            raise self._use_no_more()
 
     def _configure(self, connection: sqlite3.Connection, *, writable: bool) -> None:
         connection.execute("PRAGMA synchronous=FULL")
@@ -526,6 +571,8 @@ class SQLiteDriver:
         return StoreError(f"{self.path}: {text}.", kept="This change was not written.")
 
 
+# Databases whose descriptors the program has closed.
+_severed: set[tuple[int, int] | None] = set()
 # Every driver of this process.
 _drivers: weakref.WeakSet[SQLiteDriver] = weakref.WeakSet()
 
