@@ -1,4 +1,4 @@
-"""Every error runstore raises on purpose.
+"""Every error runstore raises on purpose, and the form in which its texts may be printed.
 
 RunstoreError
 ├─ UsageError (ValueError)          the request makes no sense
@@ -31,6 +31,36 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+_JOINERS = "\u200c\u200d"  # within words of Persian or Hindi, and within emoji
+_LINE_ENDS = "\n\r\u2028\u2029"
+_FIRST_BEYOND_CONTROLS = "\xa0"
+
+
+def visible(text: str, *, keep_lines: bool = False) -> str:
+    """Return a text in the form in which texts reach terminals: one that controls nothing.
+
+    Escape sequences, control characters and marks that change the direction of writing become
+    visible, as Python writes them in a literal; each kind of space becomes a space.
+
+    Args:
+        text: Any text.
+        keep_lines: Whether it may have several lines; else line ends are spaces.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    kept = f"\t{_JOINERS}\n" if keep_lines else f"\t{_JOINERS}"
+    return "".join(
+        one if one.isprintable() or one in kept else _harmless(one)
+        for one in text.replace("\r\n", "\n")
+    )
+
+
+def _harmless(character: str) -> str:
+    is_space = character.isspace() and character >= _FIRST_BEYOND_CONTROLS
+    if is_space or character in _LINE_ENDS:
+        return " "
+    return character.encode("unicode_escape").decode("ascii")
+
 
 class RunstoreError(Exception):
     """Base of the family.
@@ -50,7 +80,9 @@ class RunstoreError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return " ".join(part for part in (self.what, self.kept, self.hint) if part)
+        # Python prints it to the terminal of a program that does not catch it.
+        parts = (self.what, self.kept, self.hint)
+        return " ".join(visible(part, keep_lines=True) for part in parts if part)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # By default, exceptions are made anew from positional arguments alone. One that cannot be

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runstore import background
-from runstore.errors import RunstoreError
+from runstore.errors import RunstoreError, visible
 from runstore.model.status import Status
 from runstore.storage.drivers.descriptors import keep_reserve
 from runstore.tickers import Ticker
@@ -183,7 +183,8 @@ class _Registry:
             del self.runs[run.uid]
         if not runs or sys.stderr is None:  # Python's word for one that is closed
             return
-        shown = ", ".join(run.reference for run in runs[:3]) + (", …" if len(runs) > 3 else "")  # noqa: PLR2004 - a line's worth
+        names = [visible(run.reference) for run in runs]
+        shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")  # noqa: PLR2004 - a line's worth
         with suppress(OSError, ValueError):
             sys.stderr.write(
                 f"runstore: the process ends, but nobody ended {shown}; recorded as lost."

@@ -8,7 +8,7 @@ import threading
 import warnings
 from types import TracebackType
 
-from runstore.errors import StoreWarning
+from runstore.errors import StoreWarning, visible
 
 
 class _Waiting(threading.local):
@@ -22,6 +22,7 @@ _waiting = _Waiting()
 
 def warn(message: str, category: type[Warning] = StoreWarning) -> None:
     """Say on the user's own line of code what runstore worked around."""
+    message = visible(message, keep_lines=True)
     if _waiting.messages is None:
         warnings.warn(message, category, stacklevel=_user_frame())
     else:

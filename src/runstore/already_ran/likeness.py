@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runstore.errors import visible
 from runstore.model.differences import MISSING, Difference, differences
 from runstore.model.patches import parse_patch
 from runstore.model.sameness import (
@@ -67,7 +68,7 @@ class Similar:
     def __str__(self) -> str:
         from runstore.already_ran.texts import near_text
 
-        return near_text(self)
+        return visible(near_text(self))
 
 
 def kept(store: Store, run: Run) -> Subject:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import click
 
 from runstore.cli.exit_codes import EXIT_CODES
-from runstore.cli.output import terminal_safe
+from runstore.cli.output import say
 from runstore.config import IF_DONE, IfDone, wanted_if_done
 from runstore.errors import AlreadyRanError
 
@@ -35,6 +35,6 @@ def skipping(if_done: IfDone) -> Iterator[None]:
     except AlreadyRanError as error:
         if if_done != "skip":
             raise
-        click.echo(terminal_safe(error.reference))
-        click.echo(f"runstore: skipped: {terminal_safe(error.what)}", err=True)
+        say(error.reference)
+        say(f"runstore: skipped: {error.what}", err=True)
         click.get_current_context().exit(0)

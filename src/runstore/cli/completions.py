@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,6 +11,8 @@ import click
 
 from runstore.errors import RunstoreError
 from runstore.store import Store
+
+_OBEYED_BY_BASH = frozenset("$`\"'\\;&|<>(){}[]*?!#~")
 
 
 def complete_runs(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
@@ -56,8 +59,15 @@ def _asked(context: click.Context, ask: Callable[[Store], list[str]]) -> list[st
     with warnings.catch_warnings(), suppress(RunstoreError):
         warnings.simplefilter("ignore")
         with Store.open(location, create=False) as store:
-            return ask(store)
+            return [name for name in ask(store) if _can_be_offered(name)]
     return []
+
+
+def _can_be_offered(name: str) -> bool:
+    """Return whether a shell may put a name into the line that is being typed."""
+    # bash does not quote it: $(…) of a name would be executed with the command.
+    is_bash = os.environ.get("_RUNSTORE_COMPLETE", "").startswith("bash")
+    return name.isprintable() and not (is_bash and set(name) & _OBEYED_BY_BASH)
 
 
 def complete_experiment_modules(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-import click
-
 from runstore.cli import output
 from runstore.model.found_texts import FoundLine, FoundTexts
 
@@ -45,7 +43,7 @@ def print_found(items: Iterable[FoundTexts], *, has_context: bool, with_times: b
                 cells.append(_time(row))
             cells.append(row.text)
             safe = (output.terminal_safe(cell).replace("\t", " ") for cell in cells)
-            click.echo("\t".join(safe))
+            output.say("\t".join(safe))
 
 
 def _rows(lines: Iterable[FoundLine]) -> Iterator[_Row]:

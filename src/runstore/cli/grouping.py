@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
-
+from runstore.cli.output import say
 from runstore.cli.run_formats import print_table_of
 from runstore.errors import UsageError
 from runstore.grouped_runs import GroupsTable, field_of_text, sorted_by
@@ -54,16 +53,16 @@ def print_groups(
     metrics = [one.removeprefix(_METRICS) for one in columns]
     groups = list(store.group(by, where, experiment=experiment, metrics=metrics))
     for hint in unknown_names(store, query_of(store, where, experiment), field_of_text(by)):
-        click.echo(f"runstore: {hint}", err=True)
+        say(f"runstore: {hint}", err=True)
     unknown = [key for key in metrics if groups and not any(key in one.metrics for one in groups)]
     if unknown:
         raise UsageError(f"None of these runs has a metric {unknown[0]!r}.")
     if sort is not None:
         groups = sorted_by(groups, by, sort)
     if not groups and form == "table":
-        click.echo("runstore: there are no runs.", err=True)
+        say("runstore: there are no runs.", err=True)
         return
     table = GroupsTable(by, groups[:limit], metrics)
     print_table_of(table, list(table.columns), form)
     if len(groups) > limit:
-        click.echo(f"There are {len(groups) - limit:,} more groups: add -n.", err=True)
+        say(f"There are {len(groups) - limit:,} more groups: add -n.", err=True)

@@ -13,7 +13,7 @@ import click
 
 import runstore
 from runstore.cli.exit_codes import BUG, INTERRUPTED, NOT_PRINTED, exit_code_of
-from runstore.cli.output import terminal_safe
+from runstore.cli.output import say
 from runstore.errors import AlreadyRanWarning, RunstoreError, StoreWarning, UserCodeError
 
 _OURS = (StoreWarning, AlreadyRanWarning)
@@ -118,7 +118,9 @@ def _exit_code(arguments: Sequence[str] | None) -> int:  # noqa: PLR0911 - one r
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
-        error.show()
+        told = io.StringIO()
+        error.show(told)  # it may quote a name that the store holds
+        say(told.getvalue(), err=True, nl=False, keep_lines=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
@@ -136,10 +138,10 @@ def _tell(error: RunstoreError) -> None:
     if _COMPLETING in os.environ:
         return
     if isinstance(error, UserCodeError):
-        click.echo(error.traceback, err=True, nl=False)
+        say(error.traceback, err=True, nl=False, keep_lines=True)
     for part in (f"runstore: {error.what}", error.kept, error.hint):
         if part:
-            click.echo(terminal_safe(part, keep_lines=True), err=True)
+            say(part, err=True, keep_lines=True)
 
 
 def _reader_went_away() -> int:
@@ -165,7 +167,7 @@ def _is_from_printing(error: Exception) -> bool:
 
 def _not_printed(error: Exception) -> int:
     reason = getattr(error, "strerror", None) or error
-    click.echo(f"runstore: The output could not be written: {reason}.", err=True)
+    say(f"runstore: The output could not be written: {reason}.", err=True)
     _print_no_more()
     return NOT_PRINTED
 
@@ -178,14 +180,13 @@ def _bug(error: Exception) -> int:
 
     details = f"runstore {runstore.__version__}, Python {sys.version}\n"
     details += "".join(traceback.format_exception(error))
-    what = terminal_safe(f"{type(error).__name__}: {error}")
-    click.echo(f"runstore: This is a bug in runstore: {what}", err=True)
+    say(f"runstore: This is a bug in runstore: {type(error).__name__}: {error}", err=True)
     place = _kept_in_file(details)
     if place is None:
-        click.echo(terminal_safe(details, keep_lines=True), err=True, nl=False)
-        click.echo("Please report these lines; no temporary file could keep them.", err=True)
+        say(details, err=True, nl=False, keep_lines=True)
+        say("Please report these lines; no temporary file could keep them.", err=True)
     else:
-        click.echo(f"The details are in {place}; please report them.", err=True)
+        say(f"The details are in {place}; please report them.", err=True)
     return BUG
 
 
@@ -214,7 +215,7 @@ def _show_warning(
     if _COMPLETING in os.environ:
         return
     if issubclass(category, _OURS):
-        click.echo(f"runstore: {terminal_safe(str(message))}", err=True)
+        say(f"runstore: {message}", err=True)
     else:
         text = warnings.formatwarning(message, category, filename, lineno, line)
-        click.echo(text, err=True, nl=False)
+        say(text, err=True, nl=False, keep_lines=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runstore.cli.plain import plain
+from runstore.errors import visible
 from runstore.model.legible import duration_text
 from runstore.model.run import DELETED, Run
 from runstore.model.status import Status
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+terminal_safe = visible
 # Never by colour alone: the word stands beside it.
 STATUS_STYLES: Mapping[str, str] = {
     Status.COMPLETE: "green",
@@ -31,29 +34,62 @@ STATUS_STYLES: Mapping[str, str] = {
     Status.LIVE: "cyan",
     Status.QUEUED: "blue",
 }
-_LINE_ENDS = "\n\r\u2028\u2029"
+# Of escape sequences these alone may reach a terminal: colours, bold and the like (SGR), but none
+# of those that hide a text or let it blink.
+_COLOUR = re.compile(r"\x1b\[([0-9;:]*)m")
+_HIDING = frozenset({"5", "6", "8"})
+# What follows these are the parts of a colour: five and a number, or two and three.
+_LONG_COLOURS = {"38": {"5": 2, "2": 4}, "48": {"5": 2, "2": 4}, "58": {"5": 2, "2": 4}}
 _JOINERS = "\u200c\u200d"  # within words of Persian or Hindi, and within emoji
 _GAP = 2  # between columns
 _END_KEPT = 21  # of a reference: its number and its time
 _SILENCE_S = 60  # a sign of life comes every ten seconds
 
 
-def terminal_safe(text: str, *, keep_lines: bool = False) -> str:
-    """Return text with what a terminal would obey made visible: escapes, controls, directions."""
-    if text.isascii() and text.isprintable():
-        return text
-    kept = f"\t{_JOINERS}\n" if keep_lines else f"\t{_JOINERS}"
-    return "".join(
-        one if one.isprintable() or one in kept else _harmless(one)
-        for one in text.replace("\r\n", "\n")
-    )
+def say(text: str = "", *, err: bool = False, nl: bool = True, keep_lines: bool = False) -> None:
+    """Print a text that no terminal obeys, as one line unless lines are to be kept.
+
+    Commands print with this, with `print_table` and the like below, and in no other way.
+    """
+    click.echo(terminal_safe(text, keep_lines=keep_lines), err=err, nl=nl)
 
 
-def _harmless(character: str) -> str:
-    import unicodedata
+def coloured(text: str) -> str:
+    """Return a text of which a terminal obeys colours, bold and the like, and nothing else."""
+    parts: list[str] = []
+    begin, is_coloured = 0, False
+    for found in _COLOUR.finditer(text):
+        if is_colour(found[0]):
+            is_coloured = True
+            parts += (terminal_safe(text[begin : found.start()]), found[0])
+            begin = found.end()
+    parts.append(terminal_safe(text[begin:]))
+    return "".join(parts) + ("\x1b[0m" if is_coloured else "")
 
-    is_space = character in _LINE_ENDS or unicodedata.category(character) == "Zs"
-    return " " if is_space else character.encode("unicode_escape").decode("ascii")
+
+def is_colour(sequence: str) -> bool:
+    """Return whether an escape sequence colours a text, or makes it bold and the like."""
+    found = _COLOUR.fullmatch(sequence)
+    if found is None:
+        return False
+    codes = [one.partition(":")[0].lstrip("0") for one in found[1].split(";")]
+    while codes:
+        code = codes.pop(0)
+        if code in _HIDING:
+            return False
+        if code in _LONG_COLOURS and codes:
+            del codes[: _LONG_COLOURS[code].get(codes[0], 0)]
+    return True
+
+
+def say_coloured(text: str) -> None:
+    """Print one line with its colours."""
+    click.echo(coloured(text))
+
+
+def say_over(text: str) -> None:
+    """Print a line over the one that the cursor is in, and stay in it."""
+    click.echo(f"\r{coloured(text)}\x1b[K", nl=False)
 
 
 def is_terminal() -> bool:
@@ -61,14 +97,13 @@ def is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()  # None: it is closed
 
 
-def console() -> Console:
+def console(*, err: bool = False) -> Console:
     """Return a console for stdout; it honours NO_COLOR and the width of the terminal."""
-    from rich.console import Console
+    from runstore.cli.safe_console import SafeConsole
 
     # Without colours there is no bold either: who asks for plain text gets plain text.
-    if os.environ.get("NO_COLOR"):
-        return Console(highlight=False, color_system=None)
-    return Console(highlight=False)
+    system = None if os.environ.get("NO_COLOR") else "auto"
+    return SafeConsole(color_system=system, stderr=err)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import click
-
 from runstore.active import ActiveRun
-from runstore.cli.output import terminal_safe
+from runstore.cli.output import console, say, terminal_safe
 
 
 class _Silent:
@@ -28,9 +26,9 @@ class _Silent:
         """List what is not as the run that is repeated recorded it."""
         if differences:
             told = f"{reference} is not repeated exactly; since it was recorded, this differs:"
-            click.echo(terminal_safe(f"runstore: {told}"), err=True)
+            say(f"runstore: {told}", err=True)
         for one in differences:
-            click.echo(terminal_safe(f"  {one}"), err=True)
+            say(f"  {one}", err=True)
 
     def started(self, run: ActiveRun) -> None:
         """Keep the reference, and tell what is near where that is wanted."""
@@ -38,7 +36,7 @@ class _Silent:
         if self.tells_nearest and run.earlier is not None and run.earlier.same is None:
             near = run.earlier.nearest
             told = f"the nearest earlier run is {near}" if near else "no run was before it"
-            click.echo(terminal_safe(f"runstore: {told}."), err=True)
+            say(f"runstore: {told}.", err=True)
 
     def begin(self, name: str) -> None:
         """Be told that a set begins."""
@@ -56,9 +54,7 @@ class _Bar(_Silent):
 
     def begin(self, name: str) -> None:
         """Show the name of the set."""
-        from rich.text import Text
-
-        self._bar.update(self._task, description=Text(name[:40]).plain.replace("[", r"\["))
+        self._bar.update(self._task, description=terminal_safe(name[:40]))
 
     def advance(self) -> None:
         """Show one more as done."""
@@ -71,7 +67,6 @@ def shown_on_terminal(total: int) -> Iterator[_Silent]:
     if total < 2 or not sys.stderr.isatty():  # noqa: PLR2004 - one set is no progress
         yield _Silent()
         return
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -81,13 +76,13 @@ def shown_on_terminal(total: int) -> Iterator[_Silent]:
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
     # Output that goes to a file or a pipe stays there; only a terminal's is drawn above the bar.
     is_shared = sys.stdout.isatty()
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, redirect_stdout=is_shared) as bar:
+    drawn = console(err=True)
+    with Progress(*columns, console=drawn, transient=True, redirect_stdout=is_shared) as bar:
         yield _Bar(bar, total)

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import click
-
 from runstore.cli import output
 from runstore.errors import UsageError
 from runstore.model.legible import duration_text, local_time
@@ -142,10 +140,10 @@ def _in_csv(value: Any) -> str:
 
 
 def _print_markdown(columns: dict[str, Column], rows: Iterator[list[Any]]) -> None:
-    click.echo(_markdown(list(columns)))
-    click.echo("|" + "---|" * len(columns))
+    output.say(_markdown(list(columns)))
+    output.say("|" + "---|" * len(columns))
     for row in rows:
-        click.echo(_markdown(row))
+        output.say(_markdown(row))
 
 
 def _markdown(texts: Sequence[str]) -> str:

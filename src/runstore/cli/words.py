@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from runstore.cli.output import say
 from runstore.errors import AmbiguousReferenceError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def _is_run(store: Store, word: str) -> bool:
 def tell_hints(page: Page[Any]) -> None:
     """Print what a page says of names that no run has."""
     for hint in page.hints:
-        click.echo(f"runstore: {hint}", err=True)
+        say(f"runstore: {hint}", err=True)
 
 
 def filter_text(store: Store, word: str) -> str:

@@ -13,7 +13,7 @@ from runstore.comparing.code_of_run import code_changes
 from runstore.comparing.describing import describe
 from runstore.comparing.precedents import precedents
 from runstore.comparing.programs import Programs
-from runstore.errors import NotFoundError
+from runstore.errors import NotFoundError, visible
 from runstore.model import arguments
 from runstore.model.causes import Cause, Setting
 from runstore.model.code_changes import CodeChanges
@@ -71,7 +71,7 @@ class Explanation:
 
     def __repr__(self) -> str:
         count = f"{len(self.causes)} cause{'' if len(self.causes) == 1 else 's'}"
-        return f"<Explanation of {self.metric or 'no metric'}: {count}>"
+        return f"<Explanation of {visible(self.metric or 'no metric')}: {count}>"
 
     def __rich_repr__(self) -> Iterator[Any]:
         """Yield what `rich` prints; it calls this by itself. Source: rich 13, Repr protocol."""

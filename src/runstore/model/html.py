@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
+from runstore.errors import visible
+
 
 def html_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table; without a head where that is empty."""
@@ -14,9 +16,14 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def html_paragraphs(sentences: Iterable[str]) -> str:
     """Return a paragraph for each sentence."""
-    return "".join(f"<p>{html.escape(one)}</p>" for one in sentences)
+    return "".join(f"<p>{escaped(one)}</p>" for one in sentences)
+
+
+def escaped(text: str) -> str:
+    """Return a text as HTML that shows it, and that turns around nothing beside it."""
+    return html.escape(visible(text, keep_lines=True))
 
 
 def _row(tag: str, texts: Sequence[str]) -> str:
-    cells = (f"<{tag} style='text-align:left'>{html.escape(text)}</{tag}>" for text in texts)
+    cells = (f"<{tag} style='text-align:left'>{escaped(text)}</{tag}>" for text in texts)
     return f"<tr>{''.join(cells)}</tr>"

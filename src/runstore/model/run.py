@@ -331,11 +331,6 @@ class Run:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows; it calls this by itself."""
-        import html
+        from runstore.model.html import html_table
 
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(label)}</th>"
-            f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
-            for label, text in self.summary()
-        )
-        return f"<table>{rows}</table>"
+        return html_table((), self.summary())

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from runstore.errors import visible
 from runstore.kept_directions import kept_for
 from runstore.model import arguments
 from runstore.model.html import html_paragraphs, html_table
@@ -141,7 +142,7 @@ class Ranking(Judged):
         return f"{one.verdict} ({one.remark})" if one.remark else one.verdict
 
     def __repr__(self) -> str:
-        return f"<Ranking of {str(self.metric)!r}: {self.conclusion}>"
+        return f"<Ranking of {str(self.metric)!r}: {visible(self.conclusion)}>"
 
     def __rich_repr__(self) -> Iterator[Any]:
         """Yield what `rich` prints; it calls this by itself. Source: rich 13, Repr protocol."""

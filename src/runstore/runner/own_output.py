@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import runstore
+from runstore.errors import visible
 from runstore.output import OutputKeeper
 from runstore.runner.streams import Carrier, Channel, flush_own, open_channels
 from runstore.storage.spool import Spool
@@ -145,4 +146,4 @@ def carry_for_parent(words: list[str]) -> None:
 
 
 def _say(message: Warning | str, *_: object, **__: object) -> None:
-    sys.stderr.write(f"runstore: {message}\n")
+    sys.stderr.write(f"runstore: {visible(str(message))}\n")

@@ -35,7 +35,7 @@ def command(run: str, *, as_json: bool) -> None:
         output.print_json([artifact_as_json(one) for one in saved])
         return
     if not saved:
-        click.echo(f"runstore: {found.reference} saved nothing.", err=True)
+        output.say(f"runstore: {found.reference} saved nothing.", err=True)
         return
     output.print_table(_COLUMNS, [_row(one) for one in saved])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from runstore.cli.output import say
 from runstore.errors import UsageError
 
 _HOW = {
@@ -29,4 +30,4 @@ def command(context: click.Context, shell: str) -> None:
     if completion is None:
         raise UsageError(f"There is no completion for {shell}.")
     root = context.find_root().command
-    click.echo(completion(root, {}, "runstore", "_RUNSTORE_COMPLETE").source())
+    say(completion(root, {}, "runstore", "_RUNSTORE_COMPLETE").source(), keep_lines=True)

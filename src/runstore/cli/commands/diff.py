@@ -130,7 +130,7 @@ def _print_columns(found: Comparison, code: CodeChanges | None) -> None:
         rows = [(one.section, one.key, *texts_of(one), str(change_of(one) or "")) for one in found]
         output.print_table([output.Column(name) for name in columns], rows)
     if found.differences and code is not None and code.files:
-        click.echo()
+        output.say()
 
 
 def _print_sections(found: Comparison, code: CodeChanges | None) -> None:
@@ -139,10 +139,10 @@ def _print_sections(found: Comparison, code: CodeChanges | None) -> None:
     old, new = found.names
     title_line(f"{old} → {new}")
     if found.differences:
-        click.echo()
+        output.say()
         print_pairs(found.differences)
     if code is not None and code.files:
-        click.echo()
+        output.say()
         title_line("files")
         for one in code.files:
             print_indented(f"{one.name}  {counts_text(one)}", 2)

@@ -43,7 +43,7 @@ def list_all(*, as_json: bool) -> None:
         output.print_json(kept)
         return
     for metric, direction in kept.items():
-        click.echo(f"{output.terminal_safe(metric)}\t{direction}")
+        output.say(f"{metric}\t{direction}")
 
 
 @command.command()

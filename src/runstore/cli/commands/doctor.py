@@ -43,7 +43,7 @@ def command(context: click.Context, *, deep: bool, as_json: bool) -> None:
         for one in found:
             _print(one)
         if not found:
-            click.echo(f"runstore: {terminal_safe(str(place))} is in order.", err=True)
+            output.say(f"runstore: {place!s} is in order.", err=True)
     if any(one.is_trouble for one in found):
         context.exit(FAILED)
 
@@ -57,13 +57,13 @@ def _print(one: Finding) -> None:
         )
         output.console().print(line, soft_wrap=True)
     else:
-        click.echo(f"{one.kind}\t{terminal_safe(one.what)}")
+        output.say(f"{one.kind}\t{one.what}")
     for name in one.names[:_NAMES_SHOWN]:
-        click.echo(f"  {terminal_safe(name)}")
+        output.say(f"  {name}")
     if len(one.names) > _NAMES_SHOWN:
-        click.echo(f"  and {len(one.names) - _NAMES_SHOWN:,} more")
+        output.say(f"  and {len(one.names) - _NAMES_SHOWN:,} more")
     if one.hint:
-        click.echo(f"  {terminal_safe(one.hint)}")
+        output.say(f"  {one.hint}")
 
 
 def _as_json(one: Finding) -> dict[str, object]:

@@ -9,6 +9,7 @@ import click
 
 from runstore.cli.already_ran import chosen, if_done_option, skipping
 from runstore.cli.context import open_store
+from runstore.cli.output import say
 
 
 @click.command(
@@ -67,5 +68,5 @@ def command(
             saves=saves,
         )
     if ended.error is not None:
-        click.echo(f"runstore: {ended.reference}: {ended.status}: {ended.error}", err=True)
+        say(f"runstore: {ended.reference}: {ended.status}: {ended.error}", err=True)
     sys.exit(ended.exit_code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from runstore.cli.options import json_option
-from runstore.cli.output import Column, print_json, print_table
+from runstore.cli.output import Column, print_json, print_table, say
 
 
 @click.command(short_help="List experiments and parameter files.")
@@ -24,7 +24,7 @@ def command(*, as_json: bool) -> None:
         print_json([entry.as_json() for entry in entries])
         return
     if not entries:
-        click.echo(
+        say(
             f"runstore: there are no modules in {project.experiments} or {project.params}."
             " Make a small project with: runstore init",
             err=True,

@@ -14,7 +14,6 @@ from runstore.cli import output
 from runstore.cli.amounts import bytes_text, counted, freed_as_json, freed_text
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option, yes_option
-from runstore.cli.output import terminal_safe
 from runstore.errors import UsageError
 from runstore.model.deletion import Amount
 from runstore.model.moments import duration_s
@@ -51,7 +50,7 @@ def command(
         found = store.collect_garbage(older_than=age, dry=True)
         if found.runs and not (dry_run or yes) and sys.stdin.isatty():
             for line in _told(found):
-                click.echo(terminal_safe(line), err=True)
+                output.say(line, err=True)
             click.confirm("Remove this for good?", abort=True, err=True)
         if not dry_run:
             found = store.collect_garbage(older_than=age, shrink=shrink)
@@ -59,9 +58,9 @@ def command(
         output.print_json(_as_json(found))
         return
     for reference in found.runs:
-        click.echo(terminal_safe(reference))
+        output.say(reference)
     for line in _told(found):
-        click.echo(terminal_safe(line), err=not dry_run)
+        output.say(line, err=not dry_run)
 
 
 def _age(older_than: str | None, *, is_all: bool) -> timedelta:

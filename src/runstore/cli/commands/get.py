@@ -11,7 +11,7 @@ import click
 
 from runstore.cli.completions import complete_artifacts, complete_runs
 from runstore.cli.context import open_store
-from runstore.cli.output import terminal_safe
+from runstore.cli.output import say
 from runstore.errors import UsageError
 from runstore.model.run import Run
 
@@ -42,7 +42,7 @@ def command(run: str, paths: Sequence[str], to: str, *, link: bool, overwrite: b
             _check_free(found, paths, Path(to))
         for path in paths or (None,):
             for file in found.download(path, to, link=link):
-                click.echo(terminal_safe(str(file)))
+                say(str(file))
 
 
 def _print(run: Run, paths: Sequence[str]) -> None:

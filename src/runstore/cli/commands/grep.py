@@ -121,7 +121,7 @@ def command(
         output.print_json({"found": [_as_json(one) for one in page], "next": page.next})
     elif only_runs:
         for one in page:
-            click.echo(output.terminal_safe(one.run.reference))
+            output.say(one.run.reference)
     elif page.items:
         from runstore.cli.found_lines import print_found
 
@@ -134,11 +134,11 @@ def command(
 def _tell(page: Page[FoundTexts], *, lines_matter: bool) -> None:
     """Say what the lines do not."""
     if not page.items:
-        click.echo("runstore: nothing was found.", err=True)
+        output.say("runstore: nothing was found.", err=True)
     if lines_matter and any(one.has_more for one in page):
-        click.echo("Some runs have more lines: add -m 0", err=True)
+        output.say("Some runs have more lines: add -m 0", err=True)
     if page.next is not None:
-        click.echo(f"There are more runs: add --after {page.next}", err=True)
+        output.say(f"There are more runs: add --after {page.next}", err=True)
 
 
 def _as_json(found: FoundTexts) -> dict[str, Any]:

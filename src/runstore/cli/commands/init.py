@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from runstore.cli.output import say
+
 
 @click.command(short_help="Make a small project that runs at once.")
 @click.argument(
@@ -16,7 +18,7 @@ def command(folder: Path) -> None:
     from runstore.runner.new_project import COMMAND, make_project
 
     for path in make_project(folder):
-        click.echo(f"made {path}")
+        say(f"made {path}")
     enter = "" if folder == Path() else f"cd {folder} && "
-    click.echo(f"Run it with: {enter}{COMMAND}")
-    click.echo("Then see its run with: runstore ls")
+    say(f"Run it with: {enter}{COMMAND}")
+    say("Then see its run with: runstore ls")

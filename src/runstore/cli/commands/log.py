@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -16,8 +15,6 @@ from runstore.model.output import LOGGING, SEQUENCE, STDERR, STDOUT, OutputLine
 from runstore.store import Store
 
 _POLL_S = 0.25
-# Of escape sequences only colours and the like (SGR) may reach a terminal.
-_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 
 
 @click.command(short_help="Show what a run printed.")
@@ -53,7 +50,7 @@ def command(
             show.line(line)
             is_empty = False
         if is_empty and not as_json:
-            click.echo(f"runstore: no output of {found.reference} was kept.", err=True)
+            output.say(f"runstore: no output of {found.reference} was kept.", err=True)
 
 
 def _of(lines: Iterable[OutputLine], stream: str | None) -> Iterator[OutputLine]:
@@ -94,14 +91,14 @@ class _Shown:
     def line(self, line: OutputLine) -> None:
         """Print a whole line."""
         if self._has_open:
-            click.echo("\r\x1b[K", nl=False)
+            output.say_over("")
             self._has_open = False
         if self._as_json:
             output.print_json_line(
                 {"at": output.as_utc(line.at), "stream": line.stream, "text": line.text}
             )
         else:
-            click.echo(self._text(line))
+            output.say_coloured(self._text(line))
 
     def open_line(self, line: OutputLine) -> None:
         """Show how far a line goes by now; only where it can be written over."""
@@ -110,7 +107,7 @@ class _Shown:
         import shutil
 
         text = self._text(line)[: shutil.get_terminal_size().columns - 1]
-        click.echo(f"\r{text}\x1b[0m\x1b[K", nl=False)
+        output.say_over(text)
         self._has_open = True
 
     def _text(self, line: OutputLine) -> str:
@@ -123,14 +120,7 @@ class _Shown:
 
 def shown_text(text: str) -> str:
     """Return a line for a person: colours on a terminal that wants them, nothing that obeys."""
-    parts: list[str] = []
-    begin, is_coloured = 0, False
     keeps_colours = output.is_terminal() and output.console().color_system is not None
-    for found in SEQUENCE.finditer(text):
-        parts.append(output.terminal_safe(text[begin : found.start()]))
-        begin = found.end()
-        if keeps_colours and _COLOUR.fullmatch(found[0]):
-            parts.append(found[0])
-            is_coloured = True
-    parts.append(output.terminal_safe(text[begin:]))
-    return "".join(parts) + ("\x1b[0m" if is_coloured else "")
+    if not keeps_colours:
+        return output.terminal_safe(SEQUENCE.sub("", text))
+    return output.coloured(SEQUENCE.sub(lambda one: one[0] * output.is_colour(one[0]), text))

@@ -111,7 +111,7 @@ def command(
         output.print_json({"runs": [output.run_as_json(run) for run in page], "next": page.next})
         return
     if not page.items:
-        click.echo("runstore: there are no runs.", err=True)
+        output.say("runstore: there are no runs.", err=True)
         return
     output.print_table(_COLUMNS, [_row(run) for run in page])
     _tell_more(page)
@@ -154,7 +154,7 @@ def _watch(store: Store, read: Callable[[], Page[Run]]) -> None:
 
 def _tell_more(page: Page[Run]) -> None:
     if page.next is not None:
-        click.echo(f"There are more: add --after {page.next}", err=True)
+        output.say(f"There are more: add --after {page.next}", err=True)
 
 
 def _names(columns: str | None) -> list[str]:

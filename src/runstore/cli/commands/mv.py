@@ -8,7 +8,7 @@ import click
 
 from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
-from runstore.cli.output import terminal_safe
+from runstore.cli.output import say
 from runstore.cli.words import runs_meant
 from runstore.errors import UsageError
 
@@ -34,9 +34,9 @@ def command(words: Sequence[str], target: str, *, merge: bool) -> None:
         if len(words) == 1 and store.has_experiment(words[0]):
             count = store.rename_experiment(words[0], target, merge=merge)
             runs = f"{count:,} run{'' if count == 1 else 's'}"
-            click.echo(f"runstore: {runs} in {terminal_safe(target)} now.", err=True)
+            say(f"runstore: {runs} in {target} now.", err=True)
             return
         before = runs_meant(store, words)
         moved = store.move(before, target)
     for old, run in zip(before, moved, strict=True):
-        click.echo(terminal_safe(f"{old.reference}\t{run.reference}"))
+        say(f"{old.reference}\t{run.reference}")

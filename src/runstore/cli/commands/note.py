@@ -6,7 +6,7 @@ import click
 
 from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
-from runstore.cli.output import terminal_safe
+from runstore.cli.output import say
 
 _TEMPLATE = "\n# Notes of {reference}. Lines that begin with # are left out.\n"
 
@@ -25,12 +25,12 @@ def command(run: str, text: tuple[str, ...], *, append: bool, remove: bool) -> N
         found = store.get(run)
         notes = None if remove else " ".join(text) or _edited(found.reference, found.notes or "")
         if notes is None and not remove:
-            click.echo("runstore: nothing was changed.", err=True)
+            say("runstore: nothing was changed.", err=True)
             return
         if append and notes and found.notes:
             notes = f"{found.notes}\n{notes}"
         store.edit(found.uid, notes=notes or None)
-    click.echo(terminal_safe(f"{found.reference}\t{notes or '(no notes)'}"))
+    say(f"{found.reference}\t{notes or '(no notes)'}")
 
 
 def _edited(reference: str, notes: str) -> str | None:

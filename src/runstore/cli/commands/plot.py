@@ -134,7 +134,7 @@ def _each_once(store: Store, names: Sequence[str]) -> list[Run]:
 
 def _tell(remarks: Sequence[str]) -> None:
     for remark in remarks:
-        click.echo(f"runstore: {output.terminal_safe(remark)}", err=True)
+        output.say(f"runstore: {remark}", err=True)
 
 
 def _write(plot: Plot, file: Path, width: int | None, height: int | None) -> None:
@@ -146,7 +146,7 @@ def _write(plot: Plot, file: Path, width: int | None, height: int | None) -> Non
         from runstore.cli.plots.pictures import write_picture
 
         write_picture(plot, file, width, height)
-    click.echo(output.terminal_safe(str(file)))
+    output.say(str(file))
 
 
 def _print_json(plot: Plot) -> None:
@@ -177,7 +177,7 @@ def _print(runs: Sequence[Run], keys: Sequence[str], view: View, size: Size) -> 
 
     on = paper(*size)
     for line in draw(_gathered(runs, keys, view, on), on):
-        click.echo(line)
+        output.say_coloured(line)
 
 
 def _gathered(runs: Sequence[Run], keys: Sequence[str], view: View, on: Paper) -> Plot:
@@ -217,7 +217,7 @@ def _follow(
                 time.sleep(max(_REDRAWN_EVERY_S, (_LOAD_SHARE - 1) * took))
     finally:
         for line in last:
-            click.echo(line)
+            output.say_coloured(line)
 
 
 def _fitted(

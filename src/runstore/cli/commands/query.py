@@ -33,7 +33,7 @@ def list_all(*, as_json: bool) -> None:
         output.print_json(kept)
         return
     for name, text in kept.items():
-        click.echo(f"@{name}\t{output.terminal_safe(text)}")
+        output.say(f"@{name}\t{text}")
 
 
 @command.command()

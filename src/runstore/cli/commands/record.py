@@ -9,7 +9,7 @@ import click
 
 from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
-from runstore.cli.output import terminal_safe
+from runstore.cli.output import say
 from runstore.errors import UsageError
 from runstore.model.moments import duration_s, moment
 from runstore.model.status import FINAL
@@ -92,7 +92,7 @@ def command(
             hostname=hostname,
             parent=parent,
         )
-    click.echo(terminal_safe(run.reference))
+    say(run.reference)
 
 
 def _moment(text: str, option: str) -> datetime:

@@ -9,7 +9,6 @@ import click
 from runstore.cli import output
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option
-from runstore.cli.output import terminal_safe
 from runstore.errors import UsageError
 from runstore.model.legible import local_time
 from runstore.model.run import Run
@@ -41,11 +40,11 @@ def command(runs: Sequence[str], *, everything: bool, as_json: bool) -> None:
         _print_json(trashed if not (runs or everything) else restored)
     elif runs or everything:
         for run in restored:
-            click.echo(terminal_safe(run.reference))
+            output.say(run.reference)
     elif trashed:
         output.print_table(_COLUMNS, [_row(run) for run in trashed])
     else:
-        click.echo("runstore: the trash is empty.", err=True)
+        output.say("runstore: the trash is empty.", err=True)
 
 
 def _row(run: Run) -> tuple[str, ...]:

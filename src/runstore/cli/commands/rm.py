@@ -12,7 +12,6 @@ from runstore.cli import output
 from runstore.cli.amounts import amount_as_json, bytes_text, counted, freed_as_json, freed_text
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option, runs_argument, yes_option
-from runstore.cli.output import terminal_safe
 from runstore.cli.words import runs_meant
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def command(
         deletion = store.delete(runs, dry=True)
         if not dry_run and runs and not yes and len(runs) >= _ASKED_FROM and sys.stdin.isatty():
             for line in _told(deletion):
-                click.echo(terminal_safe(line), err=True)
+                output.say(line, err=True)
             click.confirm("Put them into the trash?", abort=True, err=True)
         if not dry_run:
             deletion = store.delete(runs, force=force)
@@ -57,9 +56,9 @@ def command(
         output.print_json(_as_json(deletion))
         return
     for run in deletion.runs:
-        click.echo(terminal_safe(run.reference))
+        output.say(run.reference)
     for line in _told(deletion):
-        click.echo(terminal_safe(line), err=not dry_run)
+        output.say(line, err=not dry_run)
 
 
 def _with_inner(store: Any, runs: Sequence[Any]) -> list[Any]:

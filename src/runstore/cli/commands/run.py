@@ -13,6 +13,7 @@ import click
 from runstore.cli.already_ran import chosen, if_done_option, skipping
 from runstore.cli.completions import complete_experiment_modules, complete_parameter_modules
 from runstore.cli.context import open_store
+from runstore.cli.output import say
 
 _EDIT = "\0edit"
 _INDEX = re.compile(r"\d+(?:-\d+)?")
@@ -112,7 +113,7 @@ def command(*, notes: str | None, dry: bool, if_done: str | None, **options: Any
     plan = prepare(Project.find(), request)
     argv = ["runstore", *sys.argv[1:]]
     if dry:
-        click.echo("runstore: a dry run: nothing is recorded.", err=True)
+        say("runstore: a dry run: nothing is recorded.", err=True)
     with (
         temporary_store() if dry else open_store(create=True) as store,
         _progress(len(plan.steps)) as progress,
@@ -122,9 +123,7 @@ def command(*, notes: str | None, dry: bool, if_done: str | None, **options: Any
         try:
             outcome = execute(plan, store, request, argv=argv, progress=progress)
         except (KeyboardInterrupt, Terminated):
-            click.echo(
-                f"runstore: {_recorded(progress.reference, is_dry=dry)}: interrupted", err=True
-            )
+            say(f"runstore: {_recorded(progress.reference, is_dry=dry)}: interrupted", err=True)
             raise
     _tell(outcome, is_dry=dry)
     sys.exit(1 if outcome.failures else 0)
@@ -152,9 +151,9 @@ def _recorded(reference: str, *, is_dry: bool) -> str:
 
 def _tell(outcome: Any, *, is_dry: bool) -> None:
     for failure in outcome.failures:
-        click.echo(failure.traceback, err=True, nl=False)
+        say(failure.traceback, err=True, nl=False, keep_lines=True)
     what = _recorded(outcome.reference, is_dry=is_dry)
     sets = f", {outcome.done} of {outcome.total} parameter sets" if outcome.total > 1 else ""
-    click.echo(f"runstore: {what}: {outcome.status}{sets}", err=True)
+    say(f"runstore: {what}: {outcome.status}{sets}", err=True)
     if outcome.folder is not None and not is_dry:
-        click.echo(f"runstore: its files are in {outcome.folder}", err=True)
+        say(f"runstore: its files are in {outcome.folder}", err=True)

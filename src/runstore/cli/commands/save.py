@@ -6,7 +6,7 @@ import click
 
 from runstore.cli.context import attached_run
 from runstore.cli.options import run_option
-from runstore.cli.output import terminal_safe
+from runstore.cli.output import say
 
 
 @click.command(short_help="Keep a file with a running run.")
@@ -25,4 +25,4 @@ def command(path: str, name: str | None, run: str | None) -> None:
     with attached_run(run) as active:
         saved = active.save(path if name is None else name, None if name is None else path)
     for one in saved:
-        click.echo(terminal_safe(one.path))
+        say(one.path)

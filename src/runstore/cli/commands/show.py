@@ -75,7 +75,7 @@ def _print_history(store: Store, run: Run, *, as_json: bool) -> None:
     elif events:
         _print_lines([(local_time(event.at), _edit(event)) for event in events])
     else:
-        click.echo(f"runstore: nobody edited {run.reference}.", err=True)
+        output.say(f"runstore: nobody edited {run.reference}.", err=True)
 
 
 def _event_as_json(event: Event) -> dict[str, Any]:
@@ -268,7 +268,7 @@ def _print_sections(sections: Iterator[Section]) -> None:
         if not lines:
             continue
         if not is_first:
-            click.echo()
+            output.say()
         is_first = False
         if title:
             _print_title(title)
@@ -278,7 +278,7 @@ def _print_sections(sections: Iterator[Section]) -> None:
 def _print_title(title: str) -> None:
     safe = output.terminal_safe(title)
     if not output.is_terminal():
-        click.echo(safe)
+        output.say(safe)
         return
     from rich.text import Text
 
@@ -293,7 +293,8 @@ def _print_lines(lines: list[tuple[str, str]]) -> None:
             shown = output.terminal_safe(text, keep_lines=True).replace(
                 "\n", "\n" + " " * (width + 4)
             )
-            click.echo(f"  {output.terminal_safe(label):{width}}  {shown}".rstrip())
+            said = f"  {output.terminal_safe(label):{width}}  {shown}"
+            output.say(said.rstrip(), keep_lines=True)
         return
     from rich.padding import Padding
     from rich.table import Table

@@ -42,7 +42,7 @@ def command(run: str, limit: int, *, as_json: bool) -> None:
             output.print_table(_COLUMNS, [_row(one) for one in found])
         else:
             told = output.terminal_safe(meant.experiment_name)
-            click.echo(f"runstore: there is no other run of {told}.", err=True)
+            output.say(f"runstore: there is no other run of {told}.", err=True)
 
 
 def _row(one: Similar) -> tuple[str, str, str]:

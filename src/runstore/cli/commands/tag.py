@@ -9,7 +9,6 @@ import click
 from runstore.cli import output
 from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
-from runstore.cli.output import terminal_safe
 from runstore.errors import UsageError
 
 
@@ -38,7 +37,7 @@ def command(words: Sequence[str]) -> None:
     with open_store() as store:
         tagged = store.tag(runs, changes) if changes else tuple(map(store.get, runs))
     for run in tagged:
-        click.echo(terminal_safe(f"{run.reference}\t{output.tags_text(run.tags)}"))
+        output.say(f"{run.reference}\t{output.tags_text(run.tags)}")
 
 
 def _is_change(word: str) -> bool:

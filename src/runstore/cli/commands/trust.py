@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from runstore.cli.options import json_option
-from runstore.cli.output import print_json, terminal_safe
+from runstore.cli.output import print_json, say
 from runstore.errors import NotFoundError, UsageError
 
 
@@ -44,7 +44,7 @@ def command(folders: Sequence[str], *, remove: bool, as_json: bool) -> None:
         print_json(trusted.listed())
         return
     for one in trusted.listed():
-        click.echo(terminal_safe(one))
+        say(one)
 
 
 def _trust(given: str) -> None:
@@ -54,10 +54,10 @@ def _trust(given: str) -> None:
     if path != trusted.EVERYTHING and not Path(path).is_dir():
         raise NotFoundError(f"There is no folder {path!r}.", kept="The list is as before.")
     trusted.trust(path)
-    click.echo(terminal_safe(f"trusted {path}"))
+    say(f"trusted {path}")
     if path != trusted.EVERYTHING and Path(path).stat().st_mode & stat.S_IWOTH:
         owner = trusted.owner_name(Path(path).stat().st_uid)
-        click.echo(
+        say(
             f"runstore: Everybody can write to it, so only stores of {owner} are used there.",
             err=True,
         )
@@ -70,4 +70,4 @@ def _distrust(given: str) -> None:
         raise NotFoundError(
             f"{given!r} is not in the list.", hint="List the folders with: runstore trust"
         )
-    click.echo(terminal_safe(f"no longer trusted {given}"))
+    say(f"no longer trusted {given}")

@@ -6,7 +6,7 @@ import click
 
 from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
-from runstore.cli.output import edit_text, terminal_safe
+from runstore.cli.output import edit_text, say
 
 _SHOWN = 50
 
@@ -26,6 +26,6 @@ def command(run: str | None, *, dry_run: bool) -> None:
         undone = [one for one in found if one.event.field != "experiment_name"]
     for _, reference, event in undone[:_SHOWN]:
         what = edit_text(event.field, event.new, event.old)
-        click.echo(terminal_safe(f"{reference}\t{what}"))
+        say(f"{reference}\t{what}")
     if len(undone) > _SHOWN:
-        click.echo(f"runstore: and {len(undone) - _SHOWN:,} more edits.", err=True)
+        say(f"runstore: and {len(undone) - _SHOWN:,} more edits.", err=True)

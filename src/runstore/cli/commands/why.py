@@ -119,7 +119,7 @@ def _print(found: Explanation, shown: tuple[Cause, ...]) -> None:
             output.terminal_safe(found.metric), texts, f"  ({change_between(*found.values)})"
         )
     for one in shown:
-        click.echo()
+        output.say()
         name = f"{one.weight:>3}  {output.terminal_safe(one.difference.name)}"
         if one.difference.values:
             print_change(name, _texts(one), indent=7)
@@ -127,7 +127,7 @@ def _print(found: Explanation, shown: tuple[Cause, ...]) -> None:
             print_indented(name, 2)
         print_indented(one.reason, 7)
     if shown:
-        click.echo()
+        output.say()
     _tell(found, shown)
 
 

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-import click
-
 from runstore.cli import output
 from runstore.model.difference_texts import change_of, texts_of
 from runstore.model.differences import Difference, Gap
@@ -28,7 +26,7 @@ _PATCH_STYLES = (
 
 def tell(sentence: str) -> None:
     """Say something beside the data."""
-    click.echo(f"runstore: {output.terminal_safe(sentence)}", err=True)
+    output.say(f"runstore: {sentence}", err=True)
 
 
 def tell_gaps(gaps: Sequence[Gap], runs: Sequence[Run], names: Sequence[str]) -> None:
@@ -87,7 +85,7 @@ def _common(texts: Sequence[str]) -> int:
 def title_line(text: str) -> None:
     """Print the title of a section."""
     if not output.is_terminal():
-        click.echo(output.terminal_safe(text))
+        output.say(text)
         return
     from rich.text import Text
 
@@ -98,7 +96,7 @@ def print_pairs(found: Sequence[Difference]) -> None:
     """Print what differs between two runs on a terminal, section by section."""
     for place, (section, some) in enumerate(groupby(found, lambda one: one.section)):
         if place:
-            click.echo()
+            output.say()
         title_line(section)
         print_values(list(some))
 
@@ -195,7 +193,7 @@ def print_patch(code: CodeChanges) -> None:
 
     drawn = output.console()
     for one in code.files:
-        click.echo()
+        output.say()
         in_header = True
         for line in one.diff.split("\n")[:-1]:
             in_header = in_header and not line.startswith("@@")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from runstore.cli import output
 from runstore.cli.comparisons.lines import tell
 from runstore.errors import UsageError
@@ -68,7 +66,7 @@ def print_over(
     if rows:
         # What tells most comes first; Python sorts without changing the order of equals.
         by_p = sorted(range(len(rows)), key=lambda place: _certainty(table, place))
-        click.echo()
+        output.say()
         output.print_table(_DIFFERENCES, [rows[place] for place in by_p[:_PAIRS_SHOWN]])
     for remark in _remarks(table, len(rows)):
         tell(remark)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import click
-
 from runstore.cli.comparisons.lines import told_apart
-from runstore.cli.output import Column, console, is_terminal, print_table, terminal_safe
+from runstore.cli.output import Column, console, is_terminal, print_table, say, terminal_safe
 
 _GAP = 2
 _NARROWEST, _WIDEST = 8, 24
@@ -38,7 +36,7 @@ def print_in_blocks(names: Sequence[str], rows: Sequence[Row], *, transpose: boo
     heads = told_apart(turned_names, widest)
     for place, block in enumerate(_blocks(heads, turned, room - first, widest)):
         if place:
-            click.echo()
+            say()
         some = [(name, [texts[at] for at in block]) for name, texts in turned]
         _print_block([heads[at] for at in block], some, width=first, most=widest)
 

@@ -235,7 +235,7 @@ class RunsScreen(Screen[None]):
     def action_copy(self) -> None:
         """Copy the reference of the run under the cursor, and show it."""
         if (run := self._table.current) is not None:
-            self.app.copy_to_clipboard(run.reference)
+            self.app.copy_to_clipboard(terminal_safe(run.reference))
             self._tell(f"Copied: {run.reference}")
 
     def action_keys(self) -> None:

@@ -107,7 +107,7 @@ class DetailsScreen(Screen[None]):
 
     def action_copy(self) -> None:
         """Copy the reference."""
-        self.app.copy_to_clipboard(self._run.reference)
+        self.app.copy_to_clipboard(terminal_safe(self._run.reference))
         told = self.query_one("#told", Static)
         told.display = True
         told.update(Text(terminal_safe(f"Copied: {self._run.reference}")))

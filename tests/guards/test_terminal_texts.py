@@ -1,0 +1,38 @@
+"""Texts reach a terminal through `cli/output.py` alone, where they are made harmless."""
+
+import ast
+from pathlib import Path
+
+import runstore
+
+ROOT = Path(runstore.__file__).parent
+# Where other texts are printed: bytes that a program asked for, and what it printed itself.
+DOORS = {"cli/output.py", "cli/safe_console.py"}
+RAW = {"click.echo", "click.secho", "print", "sys.stdout.write", "sys.stderr.write", "Console"}
+# These two are no commands: each makes its text harmless itself.
+OWN = {"lifetime.py", "runner/own_output.py"}
+
+
+def calls_in(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            yield node, ast.unparse(node.func)
+
+
+def test_nothing_prints_past_the_one_place():
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {name}"
+        for path in ROOT.rglob("*.py")
+        if str(path.relative_to(ROOT)) not in DOORS | OWN and "project_template" not in str(path)
+        for node, name in calls_in(path)
+        if name in RAW
+    ]
+
+    assert found == []
+
+
+def test_what_is_printed_elsewhere_is_made_harmless_there():
+    for name in OWN:
+        written = [node for node, call in calls_in(ROOT / name) if call == "sys.stderr.write"]
+        assert written
+        assert "visible(" in (ROOT / name).read_text()
