@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from types import TracebackType
@@ -13,6 +14,7 @@ from runstore.errors import InvalidValueError, RunstoreError, StoreUnavailableEr
 from runstore.model import arguments
 from runstore.model import reference as names
 from runstore.model.facts import Facts, ProcessIdentity
+from runstore.model.moments import moment
 from runstore.model.numbers import is_likely_time, metric_time, shown
 from runstore.model.parameter_sets import parameter_sets
 from runstore.model.status import FINAL, Status
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from runstore.storage.points import KeyOf
     from runstore.store import Store
 
+_ENDS_WITH_ZONE = re.compile(r"[t ].*\d ?(?:z|[+-]\d{2}(?::?\d{2})?)$", re.IGNORECASE)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
 # Clocks differ, and people take local time for UTC; what is further ahead is a mistake.
@@ -137,6 +140,8 @@ def _moments(started_at: Any, ended_at: Any) -> tuple[int, int | None]:
 
 def _moment(given: Any, name: str) -> int:
     """Return a moment of the past in microseconds since 1970."""
+    if isinstance(given, str):
+        given = _read(given, name)
     if isinstance(given, datetime):
         if not _is_aware(given, name):
             raise InvalidValueError(
@@ -159,6 +164,21 @@ def _moment(given: Any, name: str) -> int:
     return at
 
 
+def _read(text: str, name: str) -> datetime:
+    """Return the moment of a text that names its time zone."""
+    try:
+        at = moment(text, from_micros(now_micros())).begin
+    except (ValueError, OverflowError):
+        raise _no_time(text, name) from None
+    if not _ENDS_WITH_ZONE.search(text.strip()):
+        raise InvalidValueError(
+            f"{name} has no time zone: {text!r:.60}.",
+            kept=_NOTHING_RECORDED,
+            hint="Write it with its zone, such as '2025-03-01T10:30:00+01:00' or '…Z' for UTC.",
+        )
+    return at
+
+
 def _is_aware(given: datetime, name: str) -> bool:
     try:
         return given.utcoffset() is not None
@@ -170,7 +190,8 @@ def _no_time(given: Any, name: str) -> InvalidValueError:
     return InvalidValueError(
         f"{name} is no time of a run: {shown(given)}.",
         kept=_NOTHING_RECORDED,
-        hint="Pass an aware datetime, such as datetime.now().astimezone(), or seconds since 1970.",
+        hint="Pass an aware datetime, such as datetime.now().astimezone(), seconds since 1970, or"
+        " a text such as '2025-03-01T10:30:00Z'.",
     )
 
 

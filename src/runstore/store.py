@@ -326,8 +326,8 @@ class Store:
         self,
         experiment_name: str,
         *,
-        started_at: datetime | float,
-        ended_at: datetime | float | None = None,
+        started_at: datetime | float | str,
+        ended_at: datetime | float | str | None = None,
         status: Status | str = Status.COMPLETE,
         params: Any = None,
         metrics: Mapping[Any, Any] | None = None,
@@ -350,7 +350,8 @@ class Store:
 
         Args:
             experiment_name: Any printable text up to 255 bytes.
-            started_at: When it started: an aware datetime, or seconds since 1970.
+            started_at: When it started: an aware datetime, seconds since 1970, or a text that
+                names its time zone, such as `2025-03-01T10:30:00Z`.
             ended_at: When it ended; None if that is not known.
             status: `complete`, `pruned`, `error`, `interrupted` or `lost`.
             params: See `start`.

@@ -1,6 +1,7 @@
 """Typical user code: what a type checker says of it is what users see."""
 
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,17 @@ def read(folder: Path) -> dict[str, Any]:
         known = [one.reference for one in page]
         by_hand: runstore.ActiveRun = store.start("mnist", params=[Settings(), Settings(lr=0.2)])
         by_hand.finish(runstore.Status.COMPLETE)
+        past: runstore.Run = store.record(
+            "mnist",
+            started_at=datetime(2025, 3, 1, tzinfo=timezone.utc),
+            ended_at="2025-03-02T00:00:00Z",
+            status=runstore.Status.PRUNED,
+            metrics={"loss": [0.5, 0.4], ("default", "acc"): 0.9},
+            artifacts={"log.txt": b"", "model.bin": folder / "model.bin"},
+            error=ValueError("no"),
+            parent=newest,
+        )
+        known.append(past.reference)
         half: float = decorated(3)
         return {"lr": newest.params["lr"], "known": known, "half": half}
 
