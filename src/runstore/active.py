@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import logging
 
     from runstore.already_ran.lookup import Earlier
+    from runstore.capture.program import Loading
     from runstore.kept_output import KeptOutput
     from runstore.logging_points import Channel, PointLog
     from runstore.media_log import MediaLog
@@ -125,6 +126,8 @@ class ActiveRun:
         self._is_strict = False
         self._is_end_written = run.status.is_final
         self._was_ended_by_exit = False
+        # What the program loads of its own modules; None if nothing is captured.
+        self.loading: Loading | None = None
         # A mapping that was empty at the start: the program fills it later.
         self.params_to_come: MutableMapping[Any, Any] | None = None
         self.ends_with_process = False
@@ -558,6 +561,9 @@ class ActiveRun:
         self.status = Status(ending["status"])
         self.ends_with_process = True  # if this is interrupted
         answers = self._points is None or self._points.finish()
+        if self.loading is not None and self.loading.look_last():
+            # Before the end is written: a complete run has all of its modules.
+            self.store.keep_late_modules(self.uid, self.loading)
         if self._output is not None:
             self._output.close()
         is_in_database = self.store.write_ending(self.uid, self.reference, ending, answers=answers)
@@ -613,6 +619,8 @@ class ActiveRun:
         """Write a sign of life, and what was kept aside while nothing could be written."""
         self.store.mark_seen([self.uid])
         self.store.take_back()
+        if self.loading is not None:
+            self.loading.look()
 
     @once
     def wants_samples(self) -> bool:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from runstore import background
 from runstore.errors import StoreError
 from runstore.model.facts import Facts, FactValue
-from runstore.model.sameness import CODE_DOCUMENTS, RESUMED_CODE
+from runstore.model.sameness import CODE_DOCUMENTS, IGNORED, MODULES, RESUMED_CODE
 from runstore.naming import current_author
 from runstore.storage.database import Edit
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
     from runstore.capture import Surroundings
+    from runstore.capture.program import Loading
     from runstore.model.run import Run
     from runstore.store import Store
 
@@ -29,15 +30,18 @@ _PREFIX = "resumed."
 _DOCUMENTS = (*CODE_DOCUMENTS, "packages")
 
 
-def trace_resumption(store: Store, run: Run) -> None:
+def trace_resumption(store: Store, run: Run) -> Loading | None:
     """Note what a run goes on with; durable on return, what takes long is read in the background.
 
     Args:
         store: Where the run is kept.
         run: The run as it was before; one without captured facts is left alone.
+
+    Returns:
+        What watches the modules that its program loads from now on.
     """
     if not run.facts.values:
-        return
+        return None
     from runstore import capture
 
     where = capture.Surroundings.here(store=store.path)
@@ -52,6 +56,7 @@ def trace_resumption(store: Store, run: Run) -> None:
     named = _under(quick, f"{_PREFIX}{number}.")
     store.database.attach_facts(run.uid, named, [edit] if old != new else [])
     background.do_later(_Resumption(store, run, number, quick, where))
+    return where.loading(quick, f"{_PREFIX}{number}.")
 
 
 class _Resumption(NamedTuple):
@@ -85,11 +90,15 @@ def _trace_the_rest(
     is_other = facts.values.get("git.commit") != run.facts.values.get("git.commit") or (
         is_known and any(facts.documents.get(name) != first[name] for name in CODE_DOCUMENTS)
     )
+    ignored = run.facts.values.get(IGNORED)
+    is_other = is_other or (ignored is not None and facts.values.get(IGNORED) != ignored)
     texts = {name: one for name, one in facts.documents.items() if first.get(name) != one}
     named = _under(Facts(values=facts.values, documents=texts), f"{_PREFIX}{number}.")
     if is_other:
         told = f"it went on with other code: {_shown(facts.values)}"
         named = named.merged(Facts(unknown={RESUMED_CODE: told}))
+    elif MODULES in facts.unknown:
+        named = named.merged(Facts(unknown={RESUMED_CODE: facts.unknown[MODULES]}))
     try:
         store.database.attach_facts(run.uid, named)
     except StoreError as error:

@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from runstore.already_ran.lookup import Earlier
     from runstore.artifacts import Artifacts
     from runstore.capture import Surroundings
+    from runstore.capture.program import Loading
     from runstore.comparing.comparison import Comparison
     from runstore.comparing.explanation import Explanation
     from runstore.model.artifacts import Artifact, Input
@@ -292,6 +293,9 @@ class Store:
         from runstore.capture.command import command_line
         from runstore.capture.process import current_process
 
+        loading = None if where is None or is_other_process else where.loading(facts)
+        if loading is not None:
+            facts = facts.merged(loading.facts)
         started_at = now_micros()
         new = NewRun(
             uid=names.new_uid(),
@@ -320,6 +324,7 @@ class Store:
             run.params_to_come = params
         run.earlier = earlier
         run.has_cells = has_cells
+        run.loading = loading
         return run
 
     def record(
@@ -418,6 +423,16 @@ class Store:
 
         background.do_later(Capture(self.database, uid, quick, where, code))
 
+    def keep_late_modules(self, uid: str, loading: Loading) -> None:
+        """Note the modules that the program of a run has loaded since it began."""
+        from runstore.capture.modules import modules_since
+
+        try:
+            with self.database.driver.hurried(END_PATIENCE_S):
+                self.database.attach_facts(uid, modules_since(loading))
+        except StoreError as error:
+            warn(f"The modules that the run {uid} loaded could not be kept: {error}")
+
     def keep_cells(self, uid: str) -> None:
         """Add what a notebook or prompt has executed by now to a run that was captured."""
         from runstore import capture as room
@@ -468,8 +483,10 @@ class Store:
         if is_executed_elsewhere(run):
             return join(self, run)
         self.database.resume_run(run.uid, Status.RUNNING, current_process(), current_author())
-        trace_resumption(self, run)
-        return ActiveRun(self, self.get(run.uid))
+        loading = trace_resumption(self, run)
+        resumed = ActiveRun(self, self.get(run.uid))
+        resumed.loading = loading
+        return resumed
 
     def attach(self, name: str | Run | ActiveRun) -> ActiveRun:
         """Return a run that another process executes, so that this one can log to it as well.

@@ -90,6 +90,7 @@ def likeness(
         exactly: Whether arguments and folder of the command count, or the program alone.
     """
     from runstore.already_ran.inputs import arguments_now, inputs_now
+    from runstore.already_ran.modules import modules_now
 
     found, unknown = _recorded(store, old, new, exactly=exactly)
     call = call_of(new.run.facts)
@@ -99,6 +100,11 @@ def likeness(
     if exactly and call.arguments is not None:
         found += arguments_now(old.run, call.arguments[1:], folder)
     unknown += inputs.unknown
+    if not (found or unknown):
+        # Of a run that differs already, what it loaded is not looked at.
+        modules = modules_now(old, new)
+        found += modules.differences
+        unknown += modules.unknown
     return Similar(old.run, tuple(found), tuple(unknown), tuple(inputs.unchecked))
 
 
@@ -150,14 +156,20 @@ def _code(old: Subject, new: Subject) -> tuple[list[Difference], list[str]]:
         return [Difference("code", "commit", (before.commit, now.commit))], unknown
     if before.commit is None or now.commit is None:
         return [], unknown
-    others = [
-        Difference("code", path, (before.others.get(path, MISSING), now.others.get(path, MISSING)))
-        for path in sorted(before.others.keys() | now.others.keys())
-        if before.others.get(path) != now.others.get(path)
-    ]
+    others = _changed_marks(before.others, now.others)
+    if before.ignored is not None and now.ignored is not None:
+        others += _changed_marks(before.ignored, now.ignored)
     if before.documents == now.documents:
         return others, unknown
     return [*_changed_files(old, new), *others], unknown
+
+
+def _changed_marks(before: Mapping[str, str], now: Mapping[str, str]) -> list[Difference]:
+    return [
+        Difference("code", path, (before.get(path, MISSING), now.get(path, MISSING)))
+        for path in sorted(before.keys() | now.keys())
+        if before.get(path) != now.get(path)
+    ]
 
 
 def _changed_files(old: Subject, new: Subject) -> list[Difference]:

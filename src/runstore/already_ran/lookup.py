@@ -7,19 +7,26 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from runstore import capture
+from runstore import background, capture
 from runstore.already_ran.inputs import FilesNow
 from runstore.already_ran.likeness import Similar, Subject, kept, likeness, likeness_of_kept
 from runstore.already_ran.texts import done_text, running_text, unchecked_text, untold_text
 from runstore.capture.command import reads_a_file
 from runstore.config import IfDone
 from runstore.errors import AlreadyRanError, AlreadyRanWarning, UsageError
-from runstore.model.facts import Facts
+from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.once import once
 from runstore.model.parameter_distance import Distance
 from runstore.model.params import ParameterSet, lowest_hash
 from runstore.model.run import Run
-from runstore.model.sameness import CODE_DOCUMENTS, are_same_sets, call_of, code_of, has_values
+from runstore.model.sameness import (
+    CODE_DOCUMENTS,
+    are_same_sets,
+    call_of,
+    code_of,
+    has_values,
+    is_code_read,
+)
 from runstore.model.status import Status
 from runstore.storage.earlier import Candidate, EarlierRuns, Sought
 from runstore.storage.rows import to_micros
@@ -84,7 +91,7 @@ class Earlier:
 
         this = current_process()
         for row_id in EarlierRuns(self._store.database).done(self._sought, _LOOKED_AT):
-            for run in self._runs([row_id]):
+            for run in self._captured(row_id, this):
                 if self._is_loop and run.process == this:
                     continue
                 if are_same_sets(run.parameter_sets, self._planned.run.parameter_sets):
@@ -92,6 +99,14 @@ class Earlier:
                     if found.is_same:
                         return found
         return None
+
+    def _captured(self, row_id: int, this: ProcessIdentity) -> list[Run]:
+        """Return a run; one of this process once all that is captured of it is written."""
+        found = self._runs([row_id])
+        if all(is_code_read(run.facts) or run.process != this for run in found):
+            return found
+        background.wait_until_done()
+        return self._runs([row_id])
 
     def _running(self) -> Run | None:
         if self._sought is None:

@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runstore.model.facts import Facts, FactValue
 from runstore.model.values import clean_text
+
+if TYPE_CHECKING:
+    from runstore.capture.program import Loading
 
 
 def working_folder() -> Path | None:
@@ -65,6 +69,18 @@ class Surroundings:
         from runstore.capture.program import program_files
 
         return program_files(self.scripts, None if self.folder is None else str(self.folder))
+
+    def loading(self, quick: Facts, prefix: str = "") -> Loading:
+        """Begin to watch which modules of its own this process loads.
+
+        Args:
+            quick: What `quick_facts` gave.
+            prefix: Of the names by which it is kept.
+        """
+        from runstore.capture.program import Loading
+
+        root = quick.values.get("git.root")
+        return Loading(root if isinstance(root, str) else None, prefix)
 
 
 def quick_facts(where: Surroundings | None = None, *, argv: Sequence[str] | None = None) -> Facts:
@@ -141,6 +157,7 @@ def code_facts(quick: Facts, where: Surroundings) -> Facts:
 
 def _repository(quick: Facts, where: Surroundings) -> Facts:
     from runstore.capture.git import NO_REPOSITORY, read_remote, run_git
+    from runstore.capture.program import own_modules
     from runstore.capture.snapshot import snapshot
 
     if quick.unknown.get("git.dirty") == NO_REPOSITORY:
@@ -159,6 +176,7 @@ def _repository(quick: Facts, where: Surroundings) -> Facts:
             run_git,
             store=where.store,
             program=where.program(),
+            modules=None if where.command else own_modules(),
             has_changes=quick.values.get("git.dirty") is not False,
             has_new_files=quick.values.get("git.has_untracked") is not False,
         )

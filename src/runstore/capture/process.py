@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import time
 from contextlib import suppress
 
 from runstore.model.facts import ProcessIdentity
@@ -193,3 +194,16 @@ def _output(*command: str) -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return result.stdout.strip()
+
+
+def process_started_ns() -> int | None:
+    """Return when this process began, in nanoseconds since 1970, at the latest; None if unseen.
+
+    Source: proc_pid_stat(5), field 22, in ticks since the boot.
+    """
+    ticks = current_process().started_ticks
+    if sys.platform != "linux" or ticks is None:
+        return None
+    per_second = os.sysconf("SC_CLK_TCK")
+    age_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - (int(ticks) + 1) * 10**9 // per_second
+    return time.clock_gettime_ns(time.CLOCK_REALTIME) - age_ns

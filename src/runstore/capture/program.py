@@ -5,14 +5,25 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from runstore.capture.command import argument_texts, kept_arguments, own_words
 from runstore.model.facts import Facts, FactValue
 
 _FILES_AT_MOST = 500
 _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # noqa: PTH100, PTH120
-_NOT_OF_THE_PROGRAM = ("site-packages", "dist-packages")
+_OF_PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_OF_THE_SYSTEM = ("/usr/bin/", "/usr/lib", "/usr/local/bin/", "/bin/")
+# Below an environment, which a project may be in, or be.
+_OF_AN_ENVIRONMENT = ("bin", "Scripts", "lib/python", "lib64/python", "Lib", "DLLs", "libexec")
+# TensorFlow writes code that it made of the program's into files of these names, and loads it.
+_GENERATED = "__autograph_generated_file"
+# Files are dated by a clock that lags behind by some milliseconds.
+CLOCK_LAG_NS = 20_000_000
+# A forked process has modules that were loaded before it began.
+LOADED_AT_NS = time.time_ns()
 
 
 def scripts(argv: Sequence[str] | None = None, cwd: str | None = None) -> tuple[str, ...]:
@@ -131,25 +142,159 @@ def _file(word: str, cwd: str | None) -> str | None:
         is_file = os.path.isfile(place)  # noqa: PTH113 - this is before every run
     except (OSError, ValueError):
         return None
-    return place if word and is_file and _is_own(place) else None
+    return place if word and is_file and is_own(place) else None
 
 
-def _is_own(place: str) -> bool:
+@functools.lru_cache(maxsize=1 << 15)
+def is_own(place: str) -> bool:
     """Whether a file is none of an environment's or of Python's own."""
-    if place.startswith(_OWN_FOLDER):
+    if place.startswith((_OWN_FOLDER, _standard_library())):
         return False
-    if any(f"{os.sep}{one}{os.sep}" in place for one in _NOT_OF_THE_PROGRAM):
-        return False
+    packages = next((one for one in _OF_PACKAGES if one in place), None)
+    if packages is not None:
+        # A package that was installed as a link to its sources is the user's.
+        above, _, below = place.partition(packages)
+        return _is_link(above + packages + below.partition(os.sep)[0])
+    return not place.startswith(_of_environments())
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _is_link(place: str) -> bool:
+    return os.path.islink(place)  # noqa: PTH114 - text is quicker
+
+
+@functools.lru_cache(maxsize=1)
+def _standard_library() -> str:
+    return os.path.dirname(os.__file__) + os.sep  # noqa: PTH120 - text is quicker
+
+
+def _of_environments() -> tuple[str, ...]:
     prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix} - {"/", "/usr"}
-    return not place.startswith(tuple(f"{one}{os.sep}" for one in prefixes)) and not (
-        place.startswith(("/usr/bin/", "/usr/lib", "/usr/local/bin/", "/bin/"))
-    )
+    ends = (one if one.endswith("python") else one + os.sep for one in _OF_AN_ENVIRONMENT)
+    return (*_OF_THE_SYSTEM, *(f"{one}{os.sep}{end}" for end in ends for one in prefixes))
+
+
+class Module(NamedTuple):
+    """A loaded module of the program.
+
+    Attributes:
+        file: Where its code is.
+        spec: What it was loaded by; another object after it was loaded again.
+    """
+
+    file: str
+    spec: object
+
+
+_known: tuple[tuple[int, str | None], Mapping[str, Module]] = ((0, None), {})
+
+
+def own_modules() -> Mapping[str, Module]:
+    """Return the loaded modules that are neither installed nor Python's own, by name.
+
+    Looking again costs nothing as long as no module was loaded since.
+    """
+    global _known  # noqa: PLW0603 - what is loaded is the process's
+    state = len(sys.modules), next(reversed(sys.modules), None)
+    if _known[0] != state:
+        _known = state, _own_among(sys.modules.copy())
+    return _known[1]
+
+
+def _own_among(modules: Mapping[str, object]) -> dict[str, Module]:
+    found = {}
+    for name, one in modules.items():
+        about = _attributes(one)
+        file = about.get("__file__")
+        if isinstance(file, str) and is_own(file) and not _is_made(name, file, modules):
+            found[name] = Module(file, about.get("__spec__"))
+    return found
+
+
+def _attributes(module: object) -> Mapping[str, object]:
+    """Return the attributes of a module, whose own code may answer for those that it lacks."""
+    try:
+        found = object.__getattribute__(module, "__dict__")
+    except AttributeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _is_made(name: str, file: str, modules: Mapping[str, object]) -> bool:
+    """Whether an installed package wrote a module while it was used, as compilers do."""
+    if name.startswith(_GENERATED):
+        return True
+    parent = _attributes(modules.get(name.rpartition(".")[0]))
+    above = parent.get("__file__")
+    if not isinstance(above, str) or is_own(above):
+        return False
+    path = parent.get("__path__")
+    folder = os.path.dirname(file)  # noqa: PTH120 - text is quicker
+    return not (isinstance(path, list) and {folder, os.path.dirname(folder)} & set(path))  # noqa: PTH120 - the same
 
 
 def _loaded_below(folder: str) -> Iterator[str]:
     """Yield the sources of loaded modules in a folder, by path."""
     start = folder.rstrip(os.sep) + os.sep
-    files = {getattr(one, "__file__", None) for one in list(sys.modules.values())}
-    yield from sorted(
-        one for one in files if isinstance(one, str) and one.startswith(start) and _is_own(one)
-    )
+    yield from sorted({one.file for one in own_modules().values() if one.file.startswith(start)})
+
+
+# With these a process starts others, which load the program's modules from their files anew.
+_SPAWNING = frozenset({
+    "multiprocessing.popen_spawn_posix", "multiprocessing.popen_forkserver",
+    "multiprocessing.popen_spawn_win32",
+})  # fmt: skip
+
+
+class Loading:
+    """What a program loads of its own modules while a run goes on.
+
+    Attributes:
+        root: The top folder of the work tree.
+        prefix: Of the names that it is kept by: of a resumed run, that of the resumption.
+        late: What was loaded since the beginning.
+        problem: Why that may be other code than the files hold; empty where it is that.
+    """
+
+    def __init__(self, root: str | None, prefix: str = "") -> None:
+        self.root = root
+        self.prefix = prefix
+        self.late: dict[str, Module] = {}
+        self.problem = ""
+        self._since_ns = time.time_ns()
+        self._seen = dict(own_modules())
+        self._is_told = 0
+
+    @property
+    def facts(self) -> Facts:
+        """How many modules are outside of the work tree."""
+        start = f"{self.root}{os.sep}"
+        outside = sum(not one.file.startswith(start) for one in self._seen.values())
+        return Facts(values={"command.outside_modules": outside})
+
+    def look(self) -> None:
+        """Note the modules that were loaded since the last look, or loaded again."""
+        fresh = {}
+        for name, one in own_modules().items():
+            spec = _attributes(sys.modules.get(name)).get("__spec__")
+            seen = self._seen.get(name)
+            if seen is None or seen.file != one.file or seen.spec is not spec:
+                fresh[name] = Module(one.file, spec)
+        if fresh:
+            self._seen.update(fresh)
+            self.late.update(fresh)
+            self._note_changes(fresh)
+
+    def look_last(self) -> bool:
+        """Look at the end; return whether there is anything that was not told before."""
+        self.look()
+        if not _SPAWNING.isdisjoint(sys.modules):
+            self._note_changes(self._seen)
+        told, self._is_told = self._is_told, len(self.late) + bool(self.problem)
+        return self._is_told != told
+
+    def _note_changes(self, modules: Mapping[str, Module]) -> None:
+        from runstore.capture.modules import first_written_since
+
+        since_ns = self._since_ns - CLOCK_LAG_NS
+        self.problem = self.problem or first_written_since(since_ns, self.root, modules)

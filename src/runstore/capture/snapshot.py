@@ -9,14 +9,17 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from runstore.capture.fingerprints import Fingerprints
 from runstore.capture.git import GitError
 from runstore.capture.hidden_changes import hidden_changes
+from runstore.capture.ignored_modules import ignored_modules
+from runstore.capture.modules import modules_at_start
 from runstore.capture.patch import Asker, RunGit, read_patch
+from runstore.capture.program import Module
 from runstore.capture.secrets import mask_text
 from runstore.capture.source_files import is_code, is_secret_file, is_source, shown
 from runstore.model.facts import Facts, FactValue
@@ -41,28 +44,32 @@ def snapshot(
     *,
     store: Path | None = None,
     program: Sequence[str] = (),
+    modules: Mapping[str, Module] | None = None,
     has_changes: bool = True,
     has_new_files: bool = True,
 ) -> Facts:
     """Return the documents `patch` and `untracked` of a work tree; each only where there is one.
 
-    And `git.dirty` and `git.has_untracked`. What is missing is told among the unknown facts:
-    `patch.rest`, `patch.masked`, `patch.submodules`, `patch.filters`, `untracked.cut`,
-    `untracked.masked`; and `untracked.rest`, new files whose text is not kept. Of these
-    `untracked.others` holds a fingerprint each.
+    And `modules`, the loaded ones that are in neither of them and not in the commit, with a
+    fingerprint each; and `git.dirty` and `git.has_untracked`. What is missing is told among the
+    unknown facts: `patch.rest`, `patch.masked`, `patch.submodules`, `patch.filters`,
+    `untracked.cut`, `untracked.masked`; and `untracked.rest`, new files whose text is not kept.
+    Of these `untracked.others` holds a fingerprint each.
 
     Args:
         root: The top folder of the work tree.
         run_git: Asks git.
         store: The folder of the store, whose own files are left out.
         program: Absolute paths of the program's files, which are kept before all others.
+        modules: The program's own modules that are loaded; None if another process runs it.
         has_changes: Whether files that git keeps may have changed.
         has_new_files: Whether there may be files that it neither keeps nor ignores.
     """
     but = _files_of_a_store(root, store)
     own = _Program.at(root, program)
     patch = read_patch(Asker(root, run_git), but, own.inside) if has_changes else Facts()
-    return patch.merged(_untracked(Asker(root, run_git), but, own, is_asked=has_new_files))
+    new = _untracked(Asker(root, run_git), but, own, modules, is_asked=has_new_files)
+    return patch.merged(new)
 
 
 def program_alone(root: Path, program: Sequence[str]) -> Facts:
@@ -118,10 +125,18 @@ def _files_of_a_store(root: Path, store: Path | None) -> list[str]:
     return [f":(exclude,glob){folder}/{name}{end}" for name in _OF_A_STORE for end in ("", "/**")]
 
 
-def _untracked(ask: Asker, but: list[str], own: _Program, *, is_asked: bool) -> Facts:
+def _untracked(
+    ask: Asker,
+    but: list[str],
+    own: _Program,
+    modules: Mapping[str, Module] | None,
+    *,
+    is_asked: bool,
+) -> Facts:
     """Return files that git neither keeps nor ignores, and the program's that it does not keep.
 
-    And those that git was told to take for unchanged, although they are not.
+    And those that git was told to take for unchanged, although they are not; and modules that
+    are in none of these.
     """
     values: dict[str, FactValue] = {}
     unknown: dict[str, str] = {}
@@ -133,17 +148,28 @@ def _untracked(ask: Asker, but: list[str], own: _Program, *, is_asked: bool) -> 
     else:
         values["git.has_untracked"] = bool(names)
     files = _Files(ask.root)
-    files.read((*_not_kept(ask, own.inside, names), *own.outside), PROGRAM_LIMIT_BYTES)
+    kept = _kept(ask, [one for one in own.inside if one not in set(names)])
+    files.read((*_script(own, names, kept), *own.outside), PROGRAM_LIMIT_BYTES)
     # Of these git sees no change, so the patch holds none.
     hidden = hidden_changes(ask)
     files.read(hidden, PROGRAM_LIMIT_BYTES)
     if any(shown(one) not in files.texts for one in hidden):
         unknown["patch.hidden"] = "git was told not to see changes of files that were not kept"
-    files.read(sorted(names, key=_worth)[:_FILES_AT_MOST], FILE_LIMIT_BYTES)
+    loaded = [one for one in own.inside if one in set(names)]
+    files.read((*loaded, *sorted(names, key=_worth)[:_FILES_AT_MOST]), FILE_LIMIT_BYTES)
     if len(names) > _FILES_AT_MOST:
         files.left_out.append(f"{len(names) - _FILES_AT_MOST} more files")
         files.unknown["untracked.cut"] = f"they are more than {_FILES_AT_MOST}"
-    return Facts(values=values, unknown=unknown).merged(files.facts())
+    ignored = Facts() if "untracked" in unknown else ignored_modules(ask, but)
+    found = Facts(values=values, unknown=unknown).merged(files.facts()).merged(ignored)
+    if modules is None:
+        return found
+    scripts = [str(ask.root / one) for one in (*own.inside[:1], *own.outside)]
+
+    def is_kept(paths: Sequence[str]) -> set[str]:
+        return _kept(ask, paths).union(names, files.texts)
+
+    return found.merged(modules_at_start(ask.root, modules, scripts, is_kept))
 
 
 def _new_names(ask: Asker, but: list[str]) -> list[str]:
@@ -155,19 +181,19 @@ def _new_names(ask: Asker, but: list[str]) -> list[str]:
     return os.fsdecode(listed).split("\0")[:-1]
 
 
-def _not_kept(ask: Asker, program: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Return the program's files that no commit has; git may be told to ignore them."""
-    new = set(names)
-    found = [one for one in program if one in new]
-    rest = [one for one in program if one not in new]
+def _kept(ask: Asker, paths: Sequence[str]) -> set[str]:
+    """Return those of these paths that the commit has, or the next one will have."""
     try:
-        literal = [f":(top,literal){one}" for one in rest]
-        kept = ask(["ls-files", "-z", "--", *literal], _NAMES_LIMIT_BYTES) if rest else b""
+        literal = [f":(top,literal){one}" for one in paths]
+        kept = ask(["ls-files", "-z", "--", *literal], _NAMES_LIMIT_BYTES) if paths else b""
     except GitError:
-        return found
-    known = set(os.fsdecode(kept).split("\0"))
-    # Of what is ignored the script itself is the program; a folder of modules is an environment.
-    return [*found, *(one for one in rest[:1] if one not in known and one == program[0])]
+        return set()
+    return set(os.fsdecode(kept).split("\0")[:-1])
+
+
+def _script(own: _Program, names: Sequence[str], kept: set[str]) -> Sequence[str]:
+    """Return the main script if no commit has it; git may be told to ignore it."""
+    return [one for one in own.inside[:1] if one in names or one not in kept]
 
 
 def _worth(name: str) -> tuple[bool, bool, int, str]:
@@ -186,6 +212,7 @@ class _Files:
     done: set[str] = field(default_factory=set)
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
     marks: list[str] = field(default_factory=list)
+    unkept: list[str] = field(default_factory=list)
 
     def read(self, names: Iterable[str], limit_bytes: int) -> None:
         """Read files; what is no text, too large or secret is named."""
@@ -195,7 +222,7 @@ class _Files:
                 why = self._keep(name, limit_bytes)
                 if why:
                     self.left_out.append(f"{shown(name)} ({why})")
-                    self._mark(name)
+                    self.unkept.append(name)
 
     def _keep(self, name: str, limit_bytes: int) -> str:
         """Keep one file; return the reason where it is left out."""
@@ -237,7 +264,10 @@ class _Files:
             more = len(self.left_out) - _NAMED_AT_MOST
             named = self.left_out[:_NAMED_AT_MOST] + ([f"{more} more"] if more > 0 else [])
             self.unknown["untracked.rest"] = "; ".join(named)
-        text = json.dumps(self.texts, ensure_ascii=False, indent=1)
+        for name in sorted(self.unkept):
+            self._mark(name)
+        # In one order, whatever was read first.
+        text = json.dumps(self.texts, ensure_ascii=False, indent=1, sort_keys=True)
         documents = {"untracked": text} if self.texts else {}
         is_marked = self.marks and "untracked.others" not in self.unknown
         values: dict[str, FactValue] = (

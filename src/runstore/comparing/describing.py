@@ -34,6 +34,7 @@ _NOT_OF_ENVIRONMENT = (
     "git.",
     "patch",
     "untracked",
+    "modules",
     "packages",
     "python.package_count",
 )

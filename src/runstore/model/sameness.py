@@ -21,6 +21,13 @@ CODE_DOCUMENTS = ("patch", "untracked")
 # New files whose text was not kept: their fingerprints.
 OTHER_FILES = "untracked.others"
 _LEFT_OUT = "untracked.rest"
+# Modules in the work tree that git ignores: their fingerprints.
+IGNORED = "untracked.ignored"
+# Documents of the modules that neither the commit nor these hold: loaded by the start, and later.
+MODULES = "modules"
+LATE_MODULES = "modules.late"
+# How many were outside of the work tree at the start.
+OUTSIDE = "command.outside_modules"
 # What is missing in them.
 _GAPS = (
     "patch",
@@ -33,7 +40,11 @@ _GAPS = (
     "untracked.cut",
     "untracked.masked",
     OTHER_FILES,
+    IGNORED,
+    MODULES,
+    LATE_MODULES,
 )
+_NAMES = {"patch": "the changes", MODULES: "the modules outside of git"}
 # A run that went on with other code than it began with.
 RESUMED_CODE = "resumed.code"
 # Programs whose code comes from somewhere else: cells of a notebook.
@@ -73,12 +84,14 @@ class Code:
         commit: The commit's hash.
         documents: Hash of `patch` and of `untracked`, each only where there is one.
         others: Fingerprints of new files whose text is not in these, by path.
+        ignored: Fingerprints of modules that git ignores, by path; None if they were not read.
         problem: Why it is not known, as part of a sentence; empty where it is.
     """
 
     commit: str | None
     documents: Mapping[str, str]
     others: Mapping[str, str]
+    ignored: Mapping[str, str] | None
     problem: str
 
 
@@ -91,12 +104,14 @@ def code_of(commit: str | None, facts: Facts, documents: Mapping[str, str]) -> C
         documents: Hashes of its captured texts, by name.
     """
     kept = {name: documents[name] for name in CODE_DOCUMENTS if name in documents}
-    return Code(commit, kept, _others(facts), _problem(commit, facts))
+    others = _marks(facts, OTHER_FILES) or {}
+    return Code(commit, kept, others, _marks(facts, IGNORED), _problem(commit, facts))
 
 
-def _others(facts: Facts) -> dict[str, str]:
-    found = facts.values.get(OTHER_FILES)
-    lines = found if isinstance(found, tuple) else ()
+def _marks(facts: Facts, name: str) -> dict[str, str] | None:
+    lines = facts.values.get(name)
+    if not isinstance(lines, tuple):
+        return None
     return {path: mark for mark, _, path in (line.partition(" ") for line in lines)}
 
 
@@ -111,13 +126,17 @@ def _problem(commit: str | None, facts: Facts) -> str:
     if gap is None and OTHER_FILES not in facts.values and _LEFT_OUT in facts.unknown:
         gap = _LEFT_OUT
     if gap is not None:
-        what = "the changes" if gap.startswith("patch") else "the new files"
+        what = _NAMES.get(gap.partition(".")[0] if gap != IGNORED else MODULES, "the new files")
         return f"{what} are not known as a whole: {facts.unknown[gap]}"
     has_more = facts.values["git.dirty"] or facts.values.get("git.has_untracked")
-    # Changes are read after the start, together with this.
-    if has_more and not {"git.remote"} & (facts.values.keys() | facts.unknown.keys()):
+    if has_more and not is_code_read(facts):
         return facts.unknown.get("git", "its changes were not read")
     return ""
+
+
+def is_code_read(facts: Facts) -> bool:
+    """Tell whether the code beyond the commit was read, which happens after the start."""
+    return "git.remote" in facts.values or "git.remote" in facts.unknown
 
 
 # The call

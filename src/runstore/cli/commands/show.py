@@ -28,7 +28,9 @@ _SPARK_WIDTH = 16
 _TEXT_WIDTH = 60
 _SPARK_POINTS = 200
 _DRAWN = 50  # metrics; of more, only the numbers
-_LEFT_OUT = ("command.", "git.commit", "git.branch", "git.dirty", "git.has_untracked")
+_LEFT_OUT = (
+    "command.", "git.commit", "git.branch", "git.dirty", "git.has_untracked", "untracked.",
+)  # fmt: skip
 
 
 @click.command(short_help="Show one run.")
@@ -36,7 +38,9 @@ _LEFT_OUT = ("command.", "git.commit", "git.branch", "git.dirty", "git.has_untra
 @json_option
 @click.option("--history", is_flag=True, help="Show the edits alone, each with its old value.")
 @click.option(
-    "--document", metavar="NAME", help="Print a captured text: patch, packages, untracked, cells."
+    "--document",
+    metavar="NAME",
+    help="Print a captured text: patch, packages, untracked, modules, cells.",
 )
 @click.option("--patch", "document", flag_value="patch", help="The same as --document patch.")
 @click.option(
