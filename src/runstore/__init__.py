@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from runstore.errors import AlreadyRanError, RunstoreError, StoreWarning
     from runstore.manager import ArtifactManager
     from runstore.manager_store import ManagerStore
+    from runstore.model.events import Event
+    from runstore.model.experiments import Experiment
     from runstore.model.media import Histogram
     from runstore.model.parameter_sets import parameter_set
     from runstore.model.params import ParameterSet
-    from runstore.model.run import Event, Experiment, Run
+    from runstore.model.run import Run
     from runstore.model.status import Status
     from runstore.pages import Page
     from runstore.start import attach_run, start_run
@@ -32,8 +34,8 @@ _HOMES = {
     "ActiveRun": "runstore.active",
     "AlreadyRanError": "runstore.errors",
     "ArtifactManager": "runstore.manager",
-    "Event": "runstore.model.run",
-    "Experiment": "runstore.model.run",
+    "Event": "runstore.model.events",
+    "Experiment": "runstore.model.experiments",
     "Histogram": "runstore.model.media",
     "ManagerStore": "runstore.manager_store",
     "Page": "runstore.pages",

@@ -21,7 +21,6 @@ from runstore.errors import (
 from runstore.model import arguments
 from runstore.model.once import once
 from runstore.model.params import ParameterSet
-from runstore.model.run import Run
 from runstore.model.status import Status
 from runstore.model.values import check_text, clean_text
 from runstore.readiness import JOINING, LOGGING, MEDIA, POINTS, Later, be_ready
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from runstore.logging_points import Channel, PointLog
     from runstore.media_log import MediaLog
     from runstore.model.artifacts import Artifact, Input
+    from runstore.model.run import Run
     from runstore.store import Store
     from runstore.tags import Tags
 

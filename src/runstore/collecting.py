@@ -231,7 +231,7 @@ def gone_in_flight(store: Store, expired: Collection[Expired] = ()) -> Iterator[
         is_cut_off = path.suffix == ".tmp" and path.parent == store.spool.places[0]
         if (
             uid_of(path) in going
-            or store.trash_table.is_purged(uid_of(path))
+            or store.database.is_purged(uid_of(path))
             or (is_cut_off and _is_old(path))
         ):
             yield path

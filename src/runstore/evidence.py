@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
-from runstore.model.run import Run
 from runstore.model.status import Status
 from runstore.storage.database import Database
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
 
 
 class Evidence:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # without its slow enumerations
 import atexit
 import builtins
 import functools
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -71,20 +71,23 @@ class ExitCalls:
     def __init__(self) -> None:
         self.last: SystemExit | None = None
         self._program: FrameType | None = None
+        self._made: dict[tuple[Any, str], tuple[Callable[..., Any], Callable[..., Any]]] = {}
         self._watched: list[tuple[Any, str, Callable[..., Any], Callable[..., Any]]] = []
 
     def watch(self) -> None:
         """Notice calls from now on; at a prompt, they are none of the end."""
         if self._watched or hasattr(sys, "ps1"):
             return
-        main = threading.main_thread().ident
-        frame = None if main is None else sys._current_frames().get(main)  # noqa: SLF001 - named so by Python's documentation
+        frame = _frame_of_main_thread()
         while frame is not None:
             self._program, frame = frame, frame.f_back
         for owner, name in ((sys, "exit"), (builtins, "exit"), (builtins, "quit")):
             original = getattr(owner, name, None)
             if original is not None:
-                noting = self._noting(original)
+                known, noting = self._made.get((owner, name), (None, original))
+                if known is not original:  # else the one made before serves
+                    noting = self._noting(original)
+                    self._made[owner, name] = original, noting
                 self._watched.append((owner, name, original, noting))
                 setattr(owner, name, noting)
 
@@ -114,6 +117,13 @@ class ExitCalls:
             return original(*status, **more)
 
         return noting
+
+
+def _frame_of_main_thread() -> FrameType | None:
+    if threading.current_thread() is threading.main_thread():
+        return sys._getframe()  # noqa: SLF001 - named so by Python's documentation
+    main = threading.main_thread().ident
+    return None if main is None else sys._current_frames().get(main)  # noqa: SLF001 - the same
 
 
 class _Registry:

@@ -406,7 +406,7 @@ class PointLog:
             return
         try:
             with self._store.database.driver.hurried(END_PATIENCE_S):
-                if self._store.trash_table.is_purged(self._uid):
+                if self._store.database.is_purged(self._uid):
                     for path in files:  # as the warning about the end says
                         path.unlink(missing_ok=True)
                     return

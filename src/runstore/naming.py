@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runstore.errors import (
     AmbiguousReferenceError,
@@ -14,10 +14,12 @@ from runstore.errors import (
 )
 from runstore.model import arguments
 from runstore.model import reference as names
-from runstore.model.run import Run
 from runstore.model.values import clean_text
 from runstore.storage.database import Database
 from runstore.storage.lookups import Lookups
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
 
 _CANDIDATES_SHOWN = 10
 
@@ -128,6 +130,8 @@ def author_named(author: object) -> str:
 
 def current_author() -> str:
     """Return the user that edits are signed with."""
+    import getpass
+
     try:
         return clean_text(getpass.getuser())  # of a variable, which may hold any bytes
     except (KeyError, OSError, ImportError):

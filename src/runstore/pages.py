@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import zlib
 from collections.abc import Iterator, Sequence
@@ -162,16 +161,13 @@ def _cells(item: object) -> Sequence[str]:
     )
 
 
-PAGE_LIMIT = 1000
-
-
 def page_limit(limit: object) -> int | None:
     """Return how many runs a page has at most; None for all.
 
     Raises:
         UsageError: It is not a number of 1 to 1000.
     """
-    return None if limit is None else arguments.count(limit, "limit", 1, PAGE_LIMIT)
+    return None if limit is None else arguments.count(limit, "limit", 1, arguments.PAGE_LIMIT)
 
 
 BY_START, BY_NUMBER = "start", "number"
@@ -196,6 +192,8 @@ def read_cursor(after: str, order: str) -> tuple[Any, ...]:
             f"Expected after as the `next` of a page, got {after!r:.60}.",
             hint="Pass page.next, or None to begin anew.",
         )
+    import base64
+
     named, _, packed = after.partition(".")
     try:
         text = zlib.decompress(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
@@ -222,5 +220,7 @@ def newest_place(after: str, order: str) -> tuple[int, int]:
 
 def write_cursor(place: Sequence[Any], order: str) -> str:
     """Return the place of a page's last run as text; it holds what the run was sorted by."""
+    import base64
+
     packed = zlib.compress(json.dumps(place).encode())
     return f"{order}.{base64.urlsafe_b64encode(packed).decode().rstrip('=')}"

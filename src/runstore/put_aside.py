@@ -356,7 +356,7 @@ class PutAside:
             StoreError: The database did not take it; the files stay.
             OSError: The disk did not take it; the files stay.
         """
-        is_gone = self._store.trash_table.is_purged(uid)
+        is_gone = self._store.database.is_purged(uid)
         for path in self._store.spool.output_files(uid):
             if is_gone:
                 remove_file(path)  # as the warning about its end says

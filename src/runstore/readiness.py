@@ -7,9 +7,9 @@ meanwhile are called afterwards.
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # without its slow enumerations
 import gc
 import importlib
-import signal
 import sys
 import threading
 import time
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 # What logging needs, which most runs do.
 POINTS = (
     "json",
-    "random",
     "runstore.logging_points",
     "runstore.storage.chunks",
     "runstore.storage.metrics",
@@ -38,11 +37,13 @@ EVERYTHING = (
     *POINTS,
     "base64",
     "csv",
+    "getpass",
     "hashlib",
     "tempfile",
     "runstore.artifacts",
     "runstore.model.late_params",
     "runstore.model.parameter_sets",
+    "runstore.model.run",
     "runstore.naming",
     "runstore.put_aside",
     "runstore.saving",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runstore import current
 from runstore.active import ActiveRun
 from runstore.config import IfDone
 from runstore.errors import UsageError
-from runstore.model.run import Run
 from runstore.store import Store, open_shared
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
 
 
 def start_run(

@@ -37,7 +37,6 @@ from runstore.model import arguments
 from runstore.model import reference as names
 from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.once import once
-from runstore.model.run import Event, Experiment, Run
 from runstore.model.status import Status
 from runstore.model.values import check_text
 from runstore.naming import (
@@ -48,15 +47,6 @@ from runstore.naming import (
     run_name,
     runs_named,
     the_one,
-)
-from runstore.pages import (
-    BY_NUMBER,
-    BY_START,
-    PAGE_LIMIT,
-    Page,
-    newest_place,
-    page_limit,
-    write_cursor,
 )
 from runstore.readiness import be_ready
 from runstore.storage.database import (
@@ -83,6 +73,8 @@ if TYPE_CHECKING:
     from runstore.comparing.explanation import Explanation
     from runstore.model.artifacts import Artifact, Input
     from runstore.model.deletion import Collected, Deletion
+    from runstore.model.events import Event
+    from runstore.model.experiments import Experiment
     from runstore.model.findings import Finding
     from runstore.model.found_texts import FoundTexts
     from runstore.model.groups import RunGroup
@@ -91,6 +83,8 @@ if TYPE_CHECKING:
     from runstore.model.output import OutputLine
     from runstore.model.params import ParameterSet
     from runstore.model.query import Query
+    from runstore.model.run import Run
+    from runstore.pages import Page
     from runstore.points_table import PointsTable
     from runstore.put_aside import PutAside
     from runstore.storage.edits import EditTable, Undone
@@ -582,7 +576,7 @@ class Store:
                 return True  # it was written before, and interrupted after that
             warn(f"{error} The end reported now, {ending['status']}, was not written.")
         except (StoreError, NotFoundError) as refused:
-            if isinstance(refused, NotFoundError) and self.trash_table.is_purged(uid):
+            if isinstance(refused, NotFoundError) and self.database.is_purged(uid):
                 warn(f"{reference} was removed for good while it went on; its end is not kept.")
                 return True
             self.put_aside.end(uid, reference, ending, refused)
@@ -599,7 +593,7 @@ class Store:
 
     def absorb_spool(self) -> None:
         """Take in what was kept aside while the database could not be written."""
-        if self.database.is_writable and self.spool.has_anything():
+        if self.database.is_writable and self.spool.has_anything(self.database.knows_any):
             self.put_aside.take_in()
 
     def take_back(self) -> None:
@@ -839,7 +833,7 @@ class Store:
 
         return restore(self, wanted, author=author_named(author))
 
-    def trash(self, *, limit: int | None = PAGE_LIMIT) -> tuple[Run, ...]:
+    def trash(self, *, limit: int | None = arguments.PAGE_LIMIT) -> tuple[Run, ...]:
         """Return runs that were deleted and can be restored, the last deleted one first.
 
         Args:
@@ -978,6 +972,8 @@ class Store:
 
     def run_of(self, run: object) -> Run:
         """Return a run as it was read, or the one of a name; see `get`."""
+        from runstore.model.run import Run
+
         return run if isinstance(run, Run) else self.get(cast("Any", run))
 
     def runs_of(self, wanted: object) -> tuple[Run, ...]:
@@ -1015,6 +1011,15 @@ class Store:
             UsageError: The limit is out of range, or `after` is not from a page.
             NotFoundError: There is no such experiment.
         """
+        from runstore.pages import (
+            BY_NUMBER,
+            BY_START,
+            Page,
+            newest_place,
+            page_limit,
+            write_cursor,
+        )
+
         limit = page_limit(limit)
         if experiment_name is not None:
             experiment_name = arguments.text(experiment_name, "experiment_name", "mnist")
@@ -1448,7 +1453,7 @@ class Store:
     def complete(self, prefix: str, *, limit: int = 50) -> tuple[str, ...]:
         """Return references that begin so, recent ones first: what a shell offers."""
         begun = arguments.text(prefix, "prefix", "mnist_7")
-        most = arguments.count(limit, "limit", 1, PAGE_LIMIT)
+        most = arguments.count(limit, "limit", 1, arguments.PAGE_LIMIT)
         return tuple(self.database.references_with_prefix(begun, most))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import random
 import re
 import shutil
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 from runstore.errors import StoreLockedError, StoreReadOnlyError, StoreUnavailableError
 from runstore.model.salvage import Salvaged, read_blocks
 from runstore.storage.drivers.paths import copy_rights, follow_folder
+from runstore.storage.file_locks import pause
 
 STORE_JSON = "store.json"
 REGISTRY = "params_registry.json"
@@ -221,7 +221,7 @@ class FileLock:
                     f"Another program kept {self.path} locked for {LOCK_PATIENCE_S:g} s.",
                     hint="End the program that holds the lock, then try again.",
                 )
-            time.sleep(random.uniform(0.0002, 0.003))  # noqa: S311 - only spreads retries
+            pause(0.003)
         return self
 
     def __exit__(

@@ -76,6 +76,51 @@ def test_listing_needs_the_standard_library_alone(tmp_path):
     assert loaded - sys.stdlib_module_names <= {"runstore"}
 
 
+# What starting and ending a run has no need of, though most programs load it sooner or later.
+LATER = {
+    "base64",
+    "getpass",
+    "random",
+    "runstore.logging_points",
+    "runstore.model.events",
+    "runstore.model.experiments",
+    "runstore.model.metrics",
+    "runstore.model.run",
+    "runstore.model.trees",
+    "runstore.pages",
+    "runstore.put_aside",
+    "runstore.saving",
+    "runstore.storage.edits",
+    "runstore.storage.trash",
+    "shutil",
+    "tempfile",
+}
+
+
+def test_a_run_that_only_starts_and_ends_loads_little(tmp_path):
+    code = (
+        "import runstore; run = runstore.start_run("
+        f"'light', params={{'lr': 0.1}}, store={str(tmp_path / 'store')!r}, capture=False);"
+        "run.finish()"
+    )
+
+    assert loaded_by(code) & LATER == set()
+
+
+def test_what_other_stores_left_behind_costs_nothing(tmp_path, monkeypatch):
+    """A record in the user's own place is known by the uid of its run."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    place = tmp_path / "state" / "runstore" / "spool" / "0123456789abcdef"
+    place.mkdir(parents=True)
+    record = place / "019e0000-0000-7000-8000-000000000001.01795738963642381534.end.json"
+    record.write_text("{}")
+
+    loaded = loaded_by(f"import runstore; runstore.Store.open({str(tmp_path / 'store')!r})")
+
+    assert loaded & LATER == set()
+    assert record.exists()
+
+
 def test_ls_in_a_pipe_draws_nothing(tmp_path):
     with Store.open(tmp_path) as store:
         store.start("light", params={"lr": 0.1}, capture=False).finish()

@@ -7,9 +7,8 @@ the end of a run.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runstore.model.facts import Facts, FactValue
 from runstore.model.values import clean_text
@@ -26,8 +25,7 @@ def working_folder() -> Path | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """Where a run starts, as it was then: a program may go elsewhere while facts are read.
 
     Attributes:

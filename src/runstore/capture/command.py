@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import getpass
 import os
 import shlex
 import stat
@@ -49,6 +48,8 @@ def command_facts(argv: Sequence[str] | None = None) -> Facts:
     Args:
         argv: The arguments to keep; None for those of this process, its interpreter first.
     """
+    import getpass
+
     given = argument_texts(argv) if argv is not None else _own_arguments()
     values: dict[str, FactValue] = {}
     unknown: dict[str, str] = {}

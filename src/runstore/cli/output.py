@@ -14,8 +14,9 @@ import click
 
 from runstore.cli.plain import plain
 from runstore.errors import visible
+from runstore.model.events import DELETED
 from runstore.model.legible import duration_text
-from runstore.model.run import DELETED, Run
+from runstore.model.run import Run
 from runstore.model.status import Status
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from runstore.model.values import clean_text
 
 K = TypeVar("K")
 V = TypeVar("V")
+PAGE_LIMIT = 1000  # runs on one page
 _LARGEST = 2**62  # more than there can be of anything, and a number that every engine takes
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runstore.errors import InvalidValueError
-from runstore.model.callables import public_name
-from runstore.model.holders import attributes_of, fields_of
 from runstore.model.params import DEFAULT_NAME, ParameterSet, checked_name, tree_hash
-from runstore.model.tagged import Place, place_of
-from runstore.model.trees import BY_TYPE, TreeBuilder, is_name, plain_text
+from runstore.model.plain_trees import is_name, plain_text
 from runstore.model.values import canonical_json, clean_text
 from runstore.user_warnings import warn
+
+if TYPE_CHECKING:
+    from runstore.model.tagged import Place
+    from runstore.model.trees import TreeBuilder
 
 TREE_LIMIT_CHARACTERS = 16 << 20
 _NOTED = 5
@@ -91,6 +92,8 @@ def _is_one(params: Any) -> bool:
 
 def _held(values: Any) -> dict[str, Any] | None:
     """Return the attributes of an object that is a parameter set, not a list of them."""
+    from runstore.model.holders import attributes_of, fields_of
+
     held = fields_of(values)
     if held is None and not isinstance(values, Iterable):
         return attributes_of(values)
@@ -109,6 +112,8 @@ def _plain(values: dict[Any, Any]) -> tuple[str, str] | None:
 
 def _built(values: Any) -> tuple[str, str]:
     """Return tree and hash of values of any type."""
+    from runstore.model.trees import TreeBuilder
+
     builder = TreeBuilder(for_hash=False)
     whole = _tree(values, builder)
     if builder.notes:
@@ -135,6 +140,10 @@ def _tree(values: Any, builder: TreeBuilder) -> str:
 
 def _not_in_full(notes: list[tuple[Place, Any, str]]) -> str:
     """Return the warning about values of which only a part is kept."""
+    from runstore.model.callables import public_name
+    from runstore.model.tagged import place_of
+    from runstore.model.trees import BY_TYPE
+
     told = [
         f"{place_of(place)} ({public_name(type(one))}) by {kept}" for place, one, kept in notes
     ]

@@ -24,49 +24,6 @@ if TYPE_CHECKING:
     from runstore.model.output import OutputLine
 
 
-DELETED = "deleted"  # the field of an event that put a run into the trash, or took it out
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Experiment:
-    """A name that runs are grouped under.
-
-    Attributes:
-        name: Any printable text up to 255 bytes.
-        run_count: Runs kept.
-        last_run_number: The highest number ever given; numbers are never used again.
-        last_started_at: Start of the newest run kept (UTC); None without runs.
-    """
-
-    name: str
-    run_count: int
-    last_run_number: int
-    last_started_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """One edit of a run.
-
-    Attributes:
-        at: When (UTC).
-        author: Who.
-        field: What was changed: `notes`, `tags.<key>`, `experiment_name`, `reference`, `deleted`.
-        old: Its value before; None for none. Of `deleted`, when it was put into the trash.
-        new: Its value since; None for none.
-        operation: The same for everything that was done at once; None for what cannot be undone.
-        undoes: The operation that this one took back; None for an edit of its own.
-    """
-
-    at: datetime
-    author: str
-    field: str
-    old: str | None
-    new: str | None
-    operation: str | None = None
-    undoes: str | None = None
-
-
 class RunSource(Protocol):
     """What reads the products of a run: the store that it came from."""
 

@@ -10,7 +10,6 @@ text becomes `$` and its canonical JSON, so that 1, "1" and True stay apart.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, MappingView, Sequence
 from collections.abc import Set as AbstractSet
 from enum import Enum
@@ -30,6 +29,7 @@ from runstore.model.holders import (
     type_name,
 )
 from runstore.model.library_values import ARRAY_LIKE, LIBRARY_WAYS, is_array_like
+from runstore.model.plain_trees import DEPTH_LIMIT, VALUES_LIMIT, is_name
 from runstore.model.tagged import (
     WAYS,
     WAYS_BY_NAME,
@@ -43,54 +43,11 @@ from runstore.model.tagged import (
 )
 from runstore.model.values import canonical_json
 
-DEPTH_LIMIT = 64
-VALUES_LIMIT = 100_000
 # An object of a class that is not made to hold values is kept by its type if it holds more.
 OBJECT_LIMIT = 2_000
 BY_TYPE = "its type"
 
-# As many digits as an int of `PLAIN_INT_BITS` may have.
-_LONG_INT = re.compile(r"[0-9]{617}")
-_PLAIN_TYPES = frozenset({str, int, float, bool, type(None), dict, list})
-_PLAIN_CONTAINERS = frozenset({dict, list})
-_STR = frozenset({str})
 _LEFT_OUT = object()
-
-
-def plain_text(values: dict[Any, Any]) -> str | None:
-    """Return the text of a tree that needs no `TreeBuilder`, at a tenth of its cost.
-
-    None where something may need a tag or an escape, or goes beyond a limit.
-    """
-    if not _has_plain_types(values):
-        return None
-    try:
-        text = canonical_json(values)
-    except ValueError:  # nan, an infinity, or more digits than Python prints
-        return None
-    may_need_more = '"$' in text or "\\ud" in text or _LONG_INT.search(text)
-    return None if may_need_more else text
-
-
-def _has_plain_types(values: dict[Any, Any]) -> bool:
-    containers: list[Any] = [values]
-    count = 0
-    for container in containers:
-        inside = container
-        if type(container) is dict:
-            if not _STR.issuperset(map(type, container)):
-                return False
-            inside = container.values()
-        kinds = set(map(type, inside))
-        count += len(inside)
-        if not kinds <= _PLAIN_TYPES or count >= VALUES_LIMIT:
-            return False
-        if kinds & _PLAIN_CONTAINERS:
-            containers.extend(one for one in inside if type(one) in _PLAIN_CONTAINERS)
-            # So few cannot be nested too deeply either, nor hold themselves.
-            if len(containers) >= DEPTH_LIMIT:
-                return False
-    return True
 
 
 class TreeBuilder:
@@ -331,11 +288,6 @@ class TreeBuilder:
         """Return the tree of a set: sorted by canonical text, each element once."""
         trees = {canonical_json(tree): tree for tree in self.sequence(list(value), place)}
         return {"$set": [trees[text] for text in sorted(trees)]}
-
-
-def is_name(value: object) -> bool:
-    """Tell whether an attribute called `name` names its parameter set."""
-    return isinstance(value, str) and value != ""
 
 
 _ALL_WAYS: dict[type, Way] = {

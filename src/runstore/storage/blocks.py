@@ -17,10 +17,11 @@ from runstore.model.block import (
     lasting_uid,
     with_values,
 )
+from runstore.model.events import DELETED
 from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.params import ParameterSet, lowest_hash
 from runstore.model.reference import build_reference, new_uid, parse_timestamp
-from runstore.model.run import DELETED, Run
+from runstore.model.run import Run
 from runstore.model.status import REPORTED, Status
 from runstore.storage import rows
 from runstore.storage import statements as sql

@@ -6,7 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runstore.errors import (
     RunActiveError,
@@ -18,7 +18,6 @@ from runstore.errors import (
 from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.params import ParameterSet, lowest_hash
 from runstore.model.reference import build_reference
-from runstore.model.run import Experiment, Run
 from runstore.model.status import Status
 from runstore.storage import rows
 from runstore.storage import statements as sql
@@ -26,6 +25,10 @@ from runstore.storage.drivers import Connection
 from runstore.storage.drivers.sqlite import SQLiteDriver
 from runstore.storage.lookups import AFTER_ANY_TEXT, Lookups
 from runstore.storage.migrations import CURRENT_VERSION, SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from runstore.model.experiments import Experiment
+    from runstore.model.run import Run
 
 # The first key of a newest-first page: later than any run.
 BEYOND_NEWEST = (2**62, 2**62)
@@ -453,6 +456,8 @@ class Database(Lookups):
 
     def experiments(self) -> list[Experiment]:
         """Return every experiment, the most recently run first."""
+        from runstore.model.experiments import Experiment
+
         with self.driver.read() as connection:
             found = connection.execute(sql.EXPERIMENTS).fetchall()
         return [
@@ -469,6 +474,19 @@ class Database(Lookups):
         """Tell whether an experiment of this name has runs that are kept."""
         with self.driver.read() as connection:
             return connection.execute(sql.HAS_EXPERIMENT, {"name": name}).fetchone() is not None
+
+    def knows_any(self, uids: Iterable[str]) -> bool:
+        """Tell whether there is, or was, a run of one of these uids."""
+        with self.driver.read() as connection:
+            return any(
+                connection.execute(sql.IS_KNOWN, {"uid": uid}).fetchone() is not None
+                for uid in uids
+            )
+
+    def is_purged(self, uid: str) -> bool:
+        """Tell whether a run was removed for good."""
+        with self.driver.read() as connection:
+            return connection.execute(sql.IS_PURGED, {"uid": uid}).fetchone() is not None
 
     def experiment_names(self) -> list[str]:
         """Return the name of every experiment, in alphabetical order."""

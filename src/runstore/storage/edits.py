@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from runstore.errors import ConflictError, NotFoundError
+from runstore.model.events import DELETED, Event
 from runstore.model.reference import new_uid
-from runstore.model.run import DELETED, Event
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, add_event, run_row
 from runstore.storage.drivers import Connection
 from runstore.storage.moves import move_back
-from runstore.storage.rows import event_from_row, moment_of, moment_text
+from runstore.storage.rows import from_micros, moment_of, moment_text
 from runstore.storage.trash import gone_edits, set_deleted
 
 TAG = "tags."
@@ -114,7 +114,7 @@ class EditTable:
         with self._driver.read() as connection:
             run_id = run_row(connection, uid, or_trashed=True)[0]
             found = connection.execute(EVENTS_OF_RUN, {"run_id": run_id}).fetchall()
-        return [event_from_row(row) for row in found]
+        return [_event(row) for row in found]
 
     # Taking back
 
@@ -155,7 +155,7 @@ class EditTable:
         rows = connection.execute(EVENTS_OF_OPERATION, {"operation": found[0]}).fetchall()
         if uid is None:
             _check_is_last(connection, author, min(row[0] for row in rows))
-        return [Undone(row[7], row[8], event_from_row(row[:7])) for row in rows]
+        return [Undone(row[7], row[8], _event(row)) for row in rows]
 
 
 def _check_is_last(connection: Connection, author: str, at: int) -> None:
@@ -182,6 +182,11 @@ def _put_tag(connection: Connection, run_id: int, key: str, value: str | None) -
         connection.execute(PUT_TAG, {**where, "value": value})
     connection.execute(sql.MARK_CHANGED, {"id": run_id})
     return old
+
+
+def _event(row: Sequence[Any]) -> Event:
+    """Build an event from a row whose first columns are those of an event."""
+    return Event(from_micros(row[0]), *row[1:7])
 
 
 def _undo_notes(connection: Connection, row: Sequence[Any], event: Event) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +11,12 @@ from pathlib import Path
 from runstore.errors import StoreLockedError
 
 _PAUSE_S = 0.01
+
+
+def pause(longest_s: float) -> None:
+    """Wait a little, and not as long as others who wait."""
+    # Nothing is loaded for it: the program may have used all its descriptors.
+    time.sleep(longest_s * (1 + os.urandom(1)[0]) / 256)
 
 
 def lock_now(descriptor: int, *, is_shared: bool = False) -> bool | None:
@@ -73,7 +78,7 @@ def locked(path: Path, *, is_shared: bool, patience_s: float) -> Iterator[bool]:
                     kept="Nothing was changed.",
                     hint="Try again when it is done.",
                 )
-            time.sleep(random.uniform(_PAUSE_S / 10, _PAUSE_S))  # noqa: S311 - only spreads retries
+            pause(_PAUSE_S)
         yield bool(held)
     finally:
         unlock(descriptor)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from runstore.model.run import Run
 from runstore.storage import statements as sql
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
 
 _MANY = 20  # matches of a prefix, beyond which only some are told
 AFTER_ANY_TEXT = "\U0010ffff"

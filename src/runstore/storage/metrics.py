@@ -7,9 +7,8 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from runstore.model.metrics import MetricSummary
 from runstore.storage import chunks
 from runstore.storage.chunks import Columns
 from runstore.storage.database import Database
@@ -17,6 +16,9 @@ from runstore.storage.drivers import Connection
 from runstore.storage.points import LARGEST_BYTES, KeyOf, read_points, writer_of
 from runstore.storage.safe_files import read_file, remove_file
 from runstore.storage.spool import uid_of
+
+if TYPE_CHECKING:
+    from runstore.model.metrics import MetricSummary
 
 RUN_OF_UID = "SELECT id, status FROM runs WHERE uid = :uid AND purged_at IS NULL"
 MARK_OF = "SELECT position FROM spool_marks WHERE name = :name"
@@ -262,6 +264,8 @@ def with_points(before: tuple[Total, int] | None, points: Columns) -> tuple[Tota
 
 def summary_of(series: KeyOf, total: Total, last_step: int, set_name: str | None) -> MetricSummary:
     """Return a summary as people read it."""
+    from runstore.model.metrics import MetricSummary
+
     known = total.points - total.nan_count
     return MetricSummary(
         key=series.key,

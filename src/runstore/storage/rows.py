@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.params import ParameterSet
-from runstore.model.run import Event, Run
 from runstore.model.status import Status
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
@@ -65,6 +67,8 @@ def run_from_row(
     row: Sequence[Any], sets: tuple[ParameterSet, ...], tags: Mapping[str, str]
 ) -> Run:
     """Build a run from a row of `statements.RUN_COLUMNS`, its parameter sets and its tags."""
+    from runstore.model.run import Run
+
     process = None
     if row[20] is not None:
         process = ProcessIdentity(
@@ -102,16 +106,3 @@ def run_from_row(
 def set_from_row(row: Sequence[Any]) -> ParameterSet:
     """Build a parameter set from a row of `statements.SETS_OF_RUNS`."""
     return ParameterSet(name=row[1], hash=row[2], tree=row[3], file=row[4])
-
-
-def event_from_row(row: Sequence[Any]) -> Event:
-    """Build an event from a row of `edits.EVENTS_OF_RUN`."""
-    return Event(
-        at=from_micros(row[0]),
-        author=row[1],
-        field=row[2],
-        old=row[3],
-        new=row[4],
-        operation=row[5],
-        undoes=row[6],
-    )

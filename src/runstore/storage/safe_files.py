@@ -70,7 +70,7 @@ class Folder:
 
     def status(self) -> os.stat_result:
         """Return what is known of the folder itself."""
-        return os.stat(self.path if self.descriptor is None else self.descriptor)
+        return os.stat(self.path if self.descriptor is None else self.descriptor)  # noqa: PTH116 - a descriptor, or a path
 
     def entry(self, name: str) -> os.stat_result:
         """Return what is known of an entry, of a link itself."""

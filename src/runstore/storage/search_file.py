@@ -7,7 +7,6 @@ on the store's folder, so that a damaged file is removed only when nobody works 
 from __future__ import annotations
 
 import os
-import random
 import re
 import sqlite3
 import time
@@ -18,7 +17,7 @@ from pathlib import Path
 from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.drivers.forks import inside_the_engine
 from runstore.storage.drivers.paths import copy_rights, file_uri
-from runstore.storage.file_locks import unlock
+from runstore.storage.file_locks import pause, unlock
 
 SEARCH = "search.db"
 APPLICATION_ID = 0x72756E66  # "runf"; marks the file as ours
@@ -122,7 +121,7 @@ class SearchFile:
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     return self._connect_read_only(error)
-            time.sleep(random.uniform(0.001, 0.05))  # noqa: S311 - only spreads retries
+            pause(0.05)
 
     def _make_file(self) -> None:
         """Make an empty file that nobody may read who may not read the runs."""

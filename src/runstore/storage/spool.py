@@ -224,13 +224,22 @@ class Spool:
             with suppress(OSError):
                 os.unlink(os.path.join(place, f"{path.name}{_VOUCHER_SUFFIX}"))  # noqa: PTH108, PTH118 - texts
 
-    def has_anything(self) -> bool:
-        """Tell whether anything is in flight; quick, for every opening."""
-        for place in self._places_to_read():
+    def has_anything(self, knows_any: Callable[[set[str]], bool]) -> bool:
+        """Tell whether anything of this store is in flight; quick, for every opening.
+
+        Args:
+            knows_any: Whether one of these uids is that of a run of this store: what other stores
+                left in the user's place costs this one nothing.
+        """
+        own, *users = self._places_to_read()
+        with suppress(OSError):
+            if os.listdir(own) and not os.path.islink(own):  # noqa: PTH114, PTH208 - at every opening
+                return True
+        uids: set[str] = set()
+        for place in users:
             with suppress(OSError):
-                if os.listdir(place) and not os.path.islink(place):  # noqa: PTH114, PTH208 - at every opening
-                    return True
-        return False
+                uids.update(name.partition(".")[0] for name in os.listdir(place))  # noqa: PTH208 - the same
+        return bool(uids) and knows_any(uids)
 
     def point_files(self, uid: str = "") -> list[Path]:
         """Return the files of metric points of a run, or of all, the oldest first."""

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from runstore.errors import RunActiveError
+from runstore.model.events import DELETED
 from runstore.model.reference import new_uid
-from runstore.model.run import DELETED, Run
+from runstore.model.run import Run
 from runstore.model.status import Status
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, add_event, now_micros, run_row
@@ -40,7 +41,6 @@ PURGED_NAMES = f"""
 """
 EVERY_REFERENCE = "SELECT reference FROM runs UNION SELECT reference FROM reference_aliases"
 NAME_OF_UID = "SELECT reference, deleted_at, purged_at FROM runs WHERE uid = :uid"
-PURGED_UID = f"SELECT r.id FROM runs r WHERE r.uid = :uid AND {sql.PURGED}"
 # The name, the number and the times stay: see the migration.
 EMPTY_RUN = f"""
     UPDATE runs SET purged_at = :now, last_seen_at = NULL, parent_uid = NULL, notes = NULL,
@@ -200,11 +200,6 @@ class Trash:
         reference, deleted_at, purged_at = row
         became = "" if deleted_at is None else "in the trash" if purged_at is None else "deleted"
         return f"{reference} ({became})" if became else str(reference)
-
-    def is_purged(self, uid: str) -> bool:
-        """Tell whether a run was removed for good."""
-        with self._driver.read() as connection:
-            return connection.execute(PURGED_UID, {"uid": uid}).fetchone() is not None
 
 
 def gone_edits(connection: Connection) -> dict[str, tuple[int, str]]:

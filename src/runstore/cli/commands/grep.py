@@ -13,7 +13,7 @@ from runstore.cli.context import open_store
 from runstore.cli.exit_codes import NOTHING_FOUND
 from runstore.cli.options import json_option, limit_option
 from runstore.cli.words import place_meant, tell_hints
-from runstore.pages import PAGE_LIMIT
+from runstore.model.arguments import PAGE_LIMIT
 
 if TYPE_CHECKING:
     from runstore.model.found_texts import FoundTexts

@@ -13,9 +13,10 @@ from runstore.cli.context import open_store
 from runstore.cli.options import json_option, limit_option
 from runstore.cli.words import filter_text, is_filter, tell_hints
 from runstore.errors import UsageError
+from runstore.model.arguments import PAGE_LIMIT
 from runstore.model.legible import local_time
 from runstore.model.run import Run
-from runstore.pages import PAGE_LIMIT, Page
+from runstore.pages import Page
 from runstore.store import Store
 
 _COLUMNS = (

@@ -18,9 +18,10 @@ from runstore.cli.plain import as_text
 from runstore.cli.sparkline import sparkline
 from runstore.errors import NotFoundError, StoreError
 from runstore.model.artifacts import Artifact, Input
+from runstore.model.events import Event
 from runstore.model.legible import local_time, size_text
 from runstore.model.media import MediaSeries, is_media
-from runstore.model.run import Event, Run
+from runstore.model.run import Run
 from runstore.store import Store
 
 _LABEL_WIDTH = 24

@@ -15,7 +15,7 @@ from runstore.cli.exit_codes import BUG
 from runstore.cli.options import limit_option
 from runstore.cli.top import app_class
 from runstore.errors import UsageError
-from runstore.pages import PAGE_LIMIT
+from runstore.model.arguments import PAGE_LIMIT
 
 _BY_SIGNAL = 128
 

@@ -26,6 +26,7 @@ from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.drivers.forks import before_each_fork, inside_the_engine
 from runstore.storage.drivers.functions import add_functions
 from runstore.storage.drivers.paths import copy_rights, file_uri
+from runstore.storage.file_locks import pause
 
 if TYPE_CHECKING:
     from runstore.storage.drivers.unwritable import Readable
@@ -409,7 +410,7 @@ class SQLiteDriver:
                 return self._prepared(self._readable)
             except sqlite3.OperationalError as error:
                 if _is_busy(error) and time.monotonic() < deadline:
-                    _pause(0.02)
+                    pause(0.02)
                     continue
                 if self._readable or not (_is_refused(error) or _is_full(error)):
                     raise self._translated(error) from error
@@ -529,7 +530,7 @@ class SQLiteDriver:
             except sqlite3.OperationalError as error:
                 if not _is_busy(error) or time.monotonic() > deadline:
                     raise
-                _pause(0.05)
+                pause(0.05)
             else:
                 return
 
@@ -601,12 +602,6 @@ def _close_replaced(path: Path) -> None:
     for driver in list(_drivers):
         if driver.path == path and driver.file.is_known and not driver.file.is_in_place:
             driver.close_replaced()
-
-
-def _pause(longest_s: float) -> None:
-    """Wait a little, and not as long as others who wait."""
-    # Nothing is loaded for it: the program may have used all its descriptors.
-    time.sleep(0.001 + longest_s * os.urandom(1)[0] / 256)
 
 
 def _is_busy(error: sqlite3.Error) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from runstore.storage.drivers import Connection, Driver
 
@@ -39,8 +39,7 @@ ADD_NOTE = """
 CURRENT_VERSION = "SELECT coalesce(max(version), 0) FROM schema_migrations"
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+class Migration(NamedTuple):
     """One step: its number, its name, and the statements that carry it out."""
 
     version: int
