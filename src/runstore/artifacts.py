@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
 from pathlib import Path, PurePath
-from typing import IO, TYPE_CHECKING, Any, Union
+from typing import IO, TYPE_CHECKING, Any
 
 from runstore import previews
 from runstore.current import current_run
@@ -35,7 +35,7 @@ from runstore.model.artifacts import (
 )
 from runstore.model.values import clean_text
 from runstore.saving import drawn, is_text, name_of_file, written_by
-from runstore.storage.artifacts import ArtifactTable, FileFacts
+from runstore.storage.artifacts import ArtifactTable, FileFacts, Noted
 from runstore.storage.database import PATIENCE_S
 from runstore.storage.drivers.descriptors import with_room
 from runstore.storage.objects import Contents, Objects, hashed
@@ -53,7 +53,6 @@ _SETTLED_NS = 2_000_000_000
 _NAME_LIMIT = 1024
 
 Keep = Callable[[Objects], Contents]
-Noted = tuple[Artifact, Union[Preview, None]]
 
 
 class Artifacts:

@@ -49,7 +49,8 @@ def attach(store: Store, run: Run) -> ActiveRun:
         raise RunFinishedError(
             f"The run {run.reference} has ended, as {run.status}.",
             kept="Its record was not changed.",
-            hint=f"To continue it: runstore.start_run(resume={run.reference!r}).",
+            hint=f"To add metrics or files: store.add({run.reference!r}, …); to continue it:"
+            f" runstore.start_run(resume={run.reference!r}).",
         )
     return join(store, run)
 

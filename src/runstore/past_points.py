@@ -22,10 +22,14 @@ from runstore.storage.chunks import Columns
 from runstore.storage.points import KeyOf
 
 _COLUMNS = ("values", "steps", "times")
+_NONE: Mapping[KeyOf, int] = {}
 
 
 def points_of(
-    metrics: Mapping[Any, Any], set_names: Sequence[str], at: int
+    metrics: Mapping[Any, Any],
+    set_names: Sequence[str],
+    at: int,
+    last_steps: Mapping[KeyOf, int] = _NONE,
 ) -> dict[KeyOf, Columns]:
     """Return the points of each metric; a metric without any is left out.
 
@@ -34,6 +38,7 @@ def points_of(
             mapping with `values` and, if they are known, `steps` and `times`.
         set_names: Names of the run's parameter sets.
         at: When points without times were logged, in microseconds.
+        last_steps: The last steps of series that go on.
 
     Raises:
         InvalidValueError: Something is no number, step or time, or the columns differ in length.
@@ -42,7 +47,7 @@ def points_of(
     found: dict[KeyOf, Columns] = {}
     for name, given in arguments.mapping(metrics, "metrics", {"loss": [0.5, 0.4]}).items():
         series = _series_of(name, set_names)
-        points = _points(series.key, given, at)
+        points = _points(series.key, given, at, last_steps.get(series, -1) + 1)
         if points.values:
             found[series] = points
     return found
@@ -60,10 +65,11 @@ def _series_of(name: Any, set_names: Sequence[str]) -> KeyOf:
     return KeyOf(set_names.index(set_name), metric_key(key))
 
 
-def _points(key: str, given: Any, at: int) -> Columns:
+def _points(key: str, given: Any, at: int, first_step: int) -> Columns:
     values, steps, times = _columns_of(key, given)
     numbers = [metric_value(one, key) for one in column_of(values, f"the values of {key!r}")]
-    at_steps = list(range(len(numbers)))
+    end = metric_step(first_step + len(numbers) - 1) + 1
+    at_steps = list(range(first_step, end))
     if steps is not None:
         at_steps = [metric_step(one) for one in column_of(steps, f"the steps of {key!r}")]
     at_times = [at] * len(numbers)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -22,12 +23,13 @@ from runstore.model.tags import tag_key, tag_value
 from runstore.model.values import check_text
 from runstore.past_points import points_of
 from runstore.storage.database import NewRun, now_micros
-from runstore.storage.past_runs import PastRun, write_past_run
+from runstore.storage.past_runs import PastRun, add_to_run, write_past_run
 from runstore.storage.rows import from_micros
 
 if TYPE_CHECKING:
     from runstore.active import ActiveRun
     from runstore.model.run import Run
+    from runstore.storage.artifacts import Noted
     from runstore.storage.chunks import Columns
     from runstore.storage.points import KeyOf
     from runstore.store import Store
@@ -39,6 +41,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _AHEAD_AT_MOST = timedelta(days=1)
 _COMMIT_DIGITS = range(4, 65)
 _NOTHING_RECORDED = "Nothing was recorded."
+_NONE: Mapping[KeyOf, int] = {}
 
 
 def past_run(
@@ -98,13 +101,37 @@ def write(store: Store, past: PastRun, artifacts: Mapping[Any, Any] | None, auth
     Raises:
         StoreError: The store did not take it.
     """
+    with _kept(store, past.new.uid, artifacts) as kept:
+        write_past_run(store.database, past._replace(artifacts=kept), author)
+
+
+def add(
+    store: Store,
+    run: Run,
+    metrics: Mapping[Any, Any] | None,
+    artifacts: Mapping[Any, Any] | None,
+    author: str,
+) -> None:
+    """Add metrics and files to a run that is over; see `Store.add`."""
+    store.refresh_metrics()  # what its program logged comes before
+    totals, _ = store.metrics_table.totals(run.uid)
+    last_steps = {series: last_step for series, (_, last_step) in totals.items()}
+    set_names = [one.name for one in run.parameter_sets]
+    points = _points(metrics, set_names, now_micros(), last_steps)
+    with _kept(store, run.uid, artifacts) as kept:
+        add_to_run(store.database, run.uid, points, kept, author)
+
+
+@contextmanager
+def _kept(store: Store, uid: str, artifacts: Mapping[Any, Any] | None) -> Iterator[list[Noted]]:
+    """Keep the contents of artifacts; within the block they get their place in the database."""
     wanted = arguments.mapping(
         {} if artifacts is None else artifacts, "artifacts", {"model.pt": "out/model.pt"}
     )
     if not wanted:
-        write_past_run(store.database, past, author)
+        yield []
         return
-    room, uid = store.artifacts, past.new.uid
+    room = store.artifacts
     with room.objects.in_use():
         try:
             kept = [noted for name, one in wanted.items() for noted in room.keep(uid, name, one)]
@@ -114,14 +141,16 @@ def write(store: Store, past: PastRun, artifacts: Mapping[Any, Any] | None, auth
             raise StoreUnavailableError(
                 f"The artifacts could not be kept: {refused.strerror or refused}.",
                 kept=_NOTHING_RECORDED,
-                hint="Make room on the disk of the store, or record the run without them.",
+                hint="Make room on the disk of the store, or leave them out.",
             ) from refused
-        write_past_run(store.database, past._replace(artifacts=kept), author)
+        yield kept
 
 
-def _points(metrics: Any, set_names: Sequence[str], at: int) -> Mapping[KeyOf, Columns]:
+def _points(
+    metrics: Any, set_names: Sequence[str], at: int, last_steps: Mapping[KeyOf, int] = _NONE
+) -> Mapping[KeyOf, Columns]:
     try:
-        return points_of({} if metrics is None else metrics, set_names, at)
+        return points_of({} if metrics is None else metrics, set_names, at, last_steps)
     except InvalidValueError as error:
         raise InvalidValueError(error.what, kept=_NOTHING_RECORDED, hint=error.hint) from None
 

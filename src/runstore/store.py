@@ -402,6 +402,41 @@ class Store:
         refresh_store_json(self)
         return self._kept(past.new.uid)
 
+    def add(
+        self,
+        name: str | Run | ActiveRun,
+        *,
+        metrics: Mapping[Any, Any] | None = None,
+        artifacts: Mapping[str, Any] | None = None,
+        author: str | None = None,
+    ) -> Run:
+        """Add metrics and files to a run that is over; durable on return, all or nothing.
+
+        Events say what was added, when and by whom; its end stays as it is. To log to a run that
+        is being executed, use `attach`.
+
+        Args:
+            name: The run, or any name of it.
+            metrics: See `record`; steps count on from those that a metric has, and times are now
+                by default.
+            artifacts: See `record`; one of the same name is replaced.
+            author: Who adds them; by default the user of this process.
+
+        Returns:
+            The run as it is now.
+
+        Raises:
+            InvalidValueError: A value cannot be stored. Nothing was recorded.
+            NotFoundError: There is no such file or run. Nothing was recorded.
+            RunActiveError: The run is not over.
+            StoreError: The store did not take it. Nothing was recorded.
+        """
+        from runstore.past_runs import add
+
+        run = self.get(name)
+        add(self, run, metrics, artifacts, author_named(author))
+        return self._kept(run.uid)
+
     def capture_in_background(
         self, uid: str, quick: Facts, where: Surroundings, *, code: Facts | None = None
     ) -> None:

@@ -19,6 +19,7 @@ from runstore.errors import (
     ConflictError,
     InvalidValueError,
     NotFoundError,
+    RunActiveError,
     RunstoreError,
     StoreReadOnlyError,
     StoreUnavailableError,
@@ -481,6 +482,95 @@ def test_store_json_shows_it(store):
         one["reference"] for one in shown
     ]
     assert store.get(run).status is Status.PRUNED
+
+
+# Adding to runs that are over
+
+
+def test_metrics_and_files_are_added_to_a_run_that_is_over(store):
+    run = store.start("mnist", capture=False)
+    run.log(loss=0.5)
+    run.log(loss=0.4)
+    run.save("a.txt", b"old")
+    run.finish("error", error="no")
+    before = store.get(run.uid)
+
+    after = store.add(
+        run,
+        metrics={"loss": [0.3, 0.2], "test/acc": 0.9},
+        artifacts={"a.txt": b"new", "plots/b.txt": b"b"},
+        author="ada",
+    )
+
+    assert (after.status, after.ended_at, after.error) == (before.status, before.ended_at, "no")
+    assert list(after.metric("loss").steps) == [0, 1, 2, 3]
+    assert list(after.metric("loss").values) == [0.5, 0.4, 0.3, 0.2]
+    assert after.metric("test/acc").times[0] > before.ended_at.timestamp()
+    assert (after.read_bytes("a.txt"), after.read_bytes("plots/b.txt")) == (b"new", b"b")
+    assert [(one.field, one.new, one.author) for one in store.events(run)] == [
+        ("metrics", "loss, test/acc", "ada"), ("artifacts", "a.txt, plots/b.txt", "ada"),
+    ]  # fmt: skip
+    assert [one.uid for one in store.find("metrics.test/acc = 0.9")] == [run.uid]
+    with pytest.raises(NotFoundError):
+        store.undo(run)
+
+
+def test_a_metric_of_a_past_run_goes_on(store):
+    run = store.record("mnist", started_at=MARCH, metrics={"loss": [3] * 5000})
+
+    store.add(run, metrics={"loss": {"values": [2], "steps": [10**6]}})
+    after = store.add(run.reference, metrics={"loss": 1})
+
+    assert list(after.metric("loss").steps)[-2:] == [10**6, 10**6 + 1]
+    assert (after.metrics["loss"].count, after.metrics["loss"].min) == (5002, 1.0)
+
+
+def test_what_a_killed_program_logged_comes_before(location):
+    code = (
+        "import os, sys; from runstore import Store;"
+        "run = Store.open(sys.argv[1]).start('mnist', capture=False);"
+        "run.log(loss=3.0); run.log(loss=2.0); os._exit(1)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(location)], check=False)
+
+    with Store.open(location) as store:
+        after = store.add("mnist#1", metrics={"loss": 1.0})
+
+        assert after.status is Status.LOST
+        assert list(after.metric("loss").values) == [3.0, 2.0, 1.0]
+        assert list(after.metric("loss").steps) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"metrics": {"loss": "low"}}, InvalidValueError),
+        ({"metrics": {"loss": 1}, "artifacts": {"gone.txt": "gone.txt"}}, NotFoundError),
+        ({"metrics": {"loss": 1}, "artifacts": {"a": b"1", "a/b": b"2"}}, ConflictError),
+        ({"metrics": {("wide", "loss"): 1}}, UsageError),
+        ({"metrics": {"last": 1}}, InvalidValueError),  # after the last step there is none
+    ],
+)
+def test_what_cannot_be_added_leaves_the_run_as_it_was(store, options, kind):
+    last = {"values": [1], "steps": [2**63 - 1]}
+    run = store.record("mnist", started_at=MARCH, metrics={"last": last})
+
+    with pytest.raises(kind):
+        store.add(run, **options)
+
+    after = store.get(run)
+    assert (after, dict(after.metrics)) == (run, dict(run.metrics))
+    assert not after.artifacts
+    assert [one.field for one in store.events(run)] == ["recorded"]
+
+
+def test_nothing_is_added_to_a_run_that_goes_on(store):
+    with store.start("mnist", capture=False) as run, pytest.raises(RunActiveError):
+        store.add(run, metrics={"loss": 1})
+
+    assert not run.record.metrics
+    with pytest.raises(NotFoundError):
+        store.add("mnist#9", metrics={"loss": 1})
 
 
 # Obstacles

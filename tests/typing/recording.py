@@ -47,6 +47,7 @@ def read(folder: Path) -> dict[str, Any]:
             error=ValueError("no"),
             parent=newest,
         )
+        past = store.add(past, metrics={"acc": 0.9}, artifacts={"plot.png": folder / "plot.png"})
         known.append(past.reference)
         half: float = decorated(3)
         return {"lr": newest.params["lr"], "known": known, "half": half}

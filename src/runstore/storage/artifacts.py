@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Union
 
 from runstore.errors import ConflictError, RunNotFoundError
 from runstore.model.artifacts import Artifact, Input, Preview
@@ -12,6 +12,8 @@ from runstore.storage.database import Database
 from runstore.storage.drivers import Connection
 from runstore.storage.rows import from_micros, to_micros
 
+# An artifact whose contents are kept, and something small to look at.
+Noted = tuple[Artifact, Union[Preview, None]]
 _OF_RUN = "run_id = (SELECT id FROM runs WHERE uid = :uid)"
 RUN_ID = "SELECT id FROM runs WHERE uid = :uid AND purged_at IS NULL"
 PUT_ARTIFACT = """

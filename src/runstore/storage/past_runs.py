@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
-from runstore.model.artifacts import Artifact, Preview
+from runstore.errors import RunActiveError
 from runstore.model.status import Status
 from runstore.storage import statements as sql
-from runstore.storage.artifacts import put_artifact
+from runstore.storage.artifacts import Noted, put_artifact
 from runstore.storage.chunks import Columns
-from runstore.storage.database import Database, Edit, NewRun, add_event
+from runstore.storage.database import Database, Edit, NewRun, add_event, run_row
+from runstore.storage.drivers import Connection
 from runstore.storage.edits import PUT_TAG
 from runstore.storage.fact_index import file_facts
 from runstore.storage.metrics import add_points
@@ -19,6 +20,7 @@ from runstore.storage.rows import facts_to_text
 
 FIELD = "recorded"
 AFTERWARDS = "after its end"
+_NAMES_SHOWN = 20
 
 
 class PastRun(NamedTuple):
@@ -44,7 +46,7 @@ class PastRun(NamedTuple):
     exit_code: int | None = None
     tags: Mapping[str, str] = {}
     points: Mapping[KeyOf, Columns] = {}
-    artifacts: Sequence[tuple[Artifact, Union[Preview, None]]] = ()
+    artifacts: Sequence[Noted] = ()
 
 
 def write_past_run(database: Database, past: PastRun, author: str) -> None:
@@ -75,8 +77,56 @@ def write_past_run(database: Database, past: PastRun, author: str) -> None:
             file_facts(connection, run_id, facts, {})
         for key, value in past.tags.items():
             connection.execute(PUT_TAG, {"run_id": run_id, "key": key, "value": value})
-        for series, points in past.points.items():
-            add_points(connection, run_id, series, points)
-        for artifact, preview in past.artifacts:
-            put_artifact(connection, run_id, artifact, preview)
+        _add_products(connection, run_id, past.points, past.artifacts)
         add_event(connection, run_id, Edit(FIELD, None, AFTERWARDS, author, None))
+
+
+def add_to_run(
+    database: Database,
+    uid: str,
+    points: Mapping[KeyOf, Columns],
+    artifacts: Sequence[Noted],
+    author: str,
+) -> None:
+    """Add metrics and artifacts to a run that is over, all of it or nothing; durable on return.
+
+    It leaves events, which cannot be undone.
+
+    Raises:
+        ConflictError: An artifact would be a file and a folder.
+        RunActiveError: The run is not over.
+        RunNotFoundError: There is no such run.
+    """
+    with database.driver.write() as connection:
+        row = run_row(connection, uid)
+        if not Status(row[6]).is_final:
+            raise RunActiveError(
+                f"The run {row[4]} is {row[6]}, not over.",
+                kept="Nothing was recorded.",
+                hint=f"To log to it from here: runstore.attach_run({row[4]!r}).",
+            )
+        _add_products(connection, row[0], points, artifacts)
+        connection.execute(sql.MARK_CHANGED, {"id": row[0]})
+        for field, names in (
+            ("metrics", [series.key for series in points]),
+            ("artifacts", [artifact.path for artifact, _ in artifacts]),
+        ):
+            if names:
+                add_event(connection, row[0], Edit(field, None, _listed(names), author, None))
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _NAMES_SHOWN
+    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _add_products(
+    connection: Connection,
+    run_id: int,
+    points: Mapping[KeyOf, Columns],
+    artifacts: Sequence[Noted],
+) -> None:
+    for series, columns in points.items():
+        add_points(connection, run_id, series, columns)
+    for artifact, preview in artifacts:
+        put_artifact(connection, run_id, artifact, preview)
