@@ -182,9 +182,7 @@ class Artifacts:
 
     def _kept_aside(self, keep: Keep) -> tuple[Objects, Contents]:
         """Keep contents in the user's own folder, until the store takes them."""
-        place = self._store.spool.places[1]
-        place.mkdir(parents=True, exist_ok=True)
-        aside = Objects(place / OBJECTS)
+        aside = Objects(self._store.spool.own_place() / OBJECTS)
         return aside, with_room(lambda: keep(aside))
 
     # Reading

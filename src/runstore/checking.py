@@ -179,7 +179,7 @@ def _in_flight(store: Store) -> Iterator[Finding]:
         yield _finding(ORPHANED, told, map(str, sorted(gone)), _CLEAN_UP)
     known = Checks(store.database).uids()
     # The user's own place is for all stores: what is of no run here may be of another store.
-    place = store.spool.places[0]
+    place = store.spool.place
     strange = [
         path
         for path in store.spool.every_file()

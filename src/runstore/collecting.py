@@ -228,7 +228,7 @@ def gone_in_flight(store: Store, expired: Collection[Expired] = ()) -> Iterator[
     """
     going = _uids(expired)
     for path in store.spool.every_file():
-        is_cut_off = path.suffix == ".tmp" and path.parent == store.spool.places[0]
+        is_cut_off = path.suffix == ".tmp" and path.parent == store.spool.place
         if (
             uid_of(path) in going
             or store.database.is_purged(uid_of(path))

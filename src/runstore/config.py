@@ -14,9 +14,9 @@ from runstore.errors import InvalidValueError, StoreUnavailableError, UsageError
 from runstore.model import arguments
 from runstore.started_in import STARTED_IN
 from runstore.storage.drivers.paths import (
-    follow_folder,
     is_own_uid,
     leave_to_owner,
+    made_file,
     opened_folder,
     read_plain_file,
 )
@@ -344,7 +344,8 @@ def make_folder(path: Path) -> None:
             path.mkdir(parents=True, exist_ok=True)
             _leave_to_owner(path)
         if path.name == FOLDER and not is_there(path / ".gitignore"):
-            _write_new(path / ".gitignore", "*\n")
+            with os.fdopen(made_file(path / ".gitignore"), "w", encoding="utf-8") as file:
+                file.write("*\n")
     except OSError as error:
         if is_folder(path):
             return  # a read-only store; the database says what can be done with it
@@ -356,12 +357,6 @@ def make_folder(path: Path) -> None:
 def _leave_to_owner(path: Path) -> None:
     with suppress(OSError), opened_folder(path) as made:
         leave_to_owner(made, path.parent.stat())
-
-
-def _write_new(path: Path, text: str) -> None:
-    with path.open("x", encoding="utf-8") as file:
-        follow_folder(file.fileno(), path.parent.stat())
-        file.write(text)
 
 
 def unreachable(path: Path, error: OSError) -> StoreUnavailableError:

@@ -116,7 +116,7 @@ class PointLog:
 
     def _go_on_with(self) -> tuple[dict[KeyOf, int], int]:
         with suppress(StoreError):
-            files = self._store.spool.point_files(self._uid)
+            files = self._store.spool.point_files(self._uid, is_to_take=True)
             totals, marks = self._store.metrics_table.totals(self._uid)
             steps = {series: last_step + 1 for series, (_, last_step) in totals.items()}
             names = [*marks, *(path.name for path in files)]
@@ -356,7 +356,7 @@ class PointLog:
             )
         with self._store.database.driver.hurried(END_PATIENCE_S):
             # What a killed process left behind comes first, then what this one has logged.
-            for path in self._store.spool.point_files(self._uid):
+            for path in self._store.spool.point_files(self._uid, is_to_take=True):
                 self._absorbed(path, is_over=is_abandoned(path))
             removed = remove_points(self._store.database, self._uid, step, current_author())
         self.first_steps, _ = self._go_on_with()
@@ -397,7 +397,7 @@ class PointLog:
 
     def _absorb_all(self) -> None:
         """Take every file in, forked children's too, in the order of their making."""
-        files = {*self._written, *self._store.spool.point_files(self._uid)}
+        files = {*self._written, *self._store.spool.point_files(self._uid, is_to_take=True)}
         if not files:
             return
         driver = self._store.database.driver

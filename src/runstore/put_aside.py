@@ -236,7 +236,7 @@ class PutAside:
         return answers
 
     def _take_each_record(self, patience_s: float) -> bool:
-        for record in self._store.spool.records():
+        for record in self._store.spool.records(is_to_take=True):
             try:
                 with _claimed(record.path, patience_s) as is_ours:
                     if not is_ours:  # what comes after it would be overwritten by it
@@ -321,7 +321,7 @@ class PutAside:
 
     def _take_lines(self) -> None:
         """Take in lines of programs whose run has ended, or whose `runstore exec` is gone."""
-        for path in self._store.spool.line_files():
+        for path in self._store.spool.line_files(is_to_take=True):
             run = self._store.database.run_by_uid(uid_of(path))
             if run is not None and is_over(run):
                 from runstore.active import ActiveRun
@@ -335,14 +335,14 @@ class PutAside:
 
     def _take_points(self) -> None:
         """Take in points of runs that have ended, or whose process is gone."""
-        for path in self._store.spool.point_files():
+        for path in self._store.spool.point_files(is_to_take=True):
             if self._is_over(uid_of(path)):
                 with suppress(StoreError, OSError), self._refusing(path):
                     self._store.metrics_table.absorb(path, is_over=True)
 
     def _take_output(self) -> None:
         """Take in what runs printed that have ended, or whose process is gone."""
-        for path in self._store.spool.output_files():
+        for path in self._store.spool.output_files(is_to_take=True):
             if self._is_over(uid_of(path)) and not is_being_written(path):
                 with suppress(RunstoreError, OSError), self._refusing(path):
                     self._take_output_file(path)
@@ -357,7 +357,7 @@ class PutAside:
             OSError: The disk did not take it; the files stay.
         """
         is_gone = self._store.database.is_purged(uid)
-        for path in self._store.spool.output_files(uid):
+        for path in self._store.spool.output_files(uid, is_to_take=True):
             if is_gone:
                 remove_file(path)  # as the warning about its end says
             elif not is_being_written(path):

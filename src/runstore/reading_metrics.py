@@ -88,7 +88,7 @@ def refresh(table: MetricTable, spool: Spool) -> None:
 
     A database that cannot be written, or is held by others, is read as it is.
     """
-    files = spool.point_files()
+    files = spool.point_files(is_to_take=True)
     if not files or not table.is_writable:
         return
     with suppress(StoreError, OSError), table.hurried(_PATIENCE_S):

@@ -153,7 +153,7 @@ def test_run_folders_are_compared_with_runs(store, run):
 
 
 def test_files_in_flight_of_no_run_are_found(store, run):
-    place = store.spool.places[0]
+    place = store.spool.place
     place.mkdir(exist_ok=True)
     (place / f"{'0' * 36}.1.points").write_bytes(b"x")
 

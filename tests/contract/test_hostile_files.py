@@ -312,7 +312,7 @@ def test_a_record_names_no_folder_to_take_contents_from(given, tmp_path, spooled
 
 def test_contents_that_this_user_kept_for_another_store_stay_there(given, tmp_path, spooled):
     with Store.open(tmp_path / "mine") as mine:
-        own = mine.spool.places[1]
+        own = mine.spool.own_place()
     digest, path = keep_secret(own / "objects")
     record = artifact_record(own / "objects", digest)
     spooled("artifact.json").write_text(json.dumps(record))

@@ -3,6 +3,7 @@
 import os
 import stat
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +73,29 @@ def test_files_have_the_rights_of_those_who_share_the_folder(folder_with, mask, 
     if mode & 0o007 == 0o005:  # who may only read goes by the umask of those who write
         expected &= ~(mask & 0o007)
     assert {name: oct(modes[name]) for name in SHARED if modes[name] != expected} == {}
+
+
+@pytest.mark.parametrize("mask", [0o002, 0o022, 0o077])
+def test_what_a_run_leaves_can_be_used_by_those_who_share_the_folder(folder_with, mask):
+    folder = folder_with(0o2770)
+
+    with umask(mask), Store.open(folder) as store:
+        run = store.start("fit", capture=False)
+        run.keep_output()
+        print("epoch 1")
+        run.log(loss=0.5)
+        run.save("model.bin", b"weights")
+        store.spool.keep(run.uid, "notes", {"notes": "warm", "author": "ada"})
+        during = modes_in(folder)
+        run.finish()
+        after = modes_in(folder)
+
+    in_flight = {Path(name).suffix for name in during if name.startswith("spool/")}
+    assert in_flight >= {".points", ".json"}
+    for name, mode in (during | after).items():
+        is_contents = name.startswith("objects/") and len(Path(name).name) == 62
+        expected = {0o2770, 0o440 if is_contents else 0o660}
+        assert mode in expected, (name, oct(mode))
 
 
 @pytest.mark.parametrize(("mask", "expected"), [(0o022, 0o644), (0o077, 0o600), (0o027, 0o640)])

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from runstore.errors import NotFoundError, StoreCorruptError, StoreLockedError
-from runstore.storage.drivers.paths import parsed
+from runstore.storage.drivers.paths import follow_folder, parsed
 from runstore.storage.file_locks import locked
 from runstore.storage.safe_files import (
     folder_at,
@@ -222,8 +222,10 @@ class Objects:
             return
         target = self.path_of(kept.digest)
         make_folder(target.parent, levels=2)
-        path.chmod(_READ_ONLY)
         with folder_at(target.parent, levels=2) as folder:
+            path.chmod(_READ_ONLY)
+            with path.open("rb") as file:
+                follow_folder(file.fileno(), folder.status())
             os.replace(path, folder.at(target.name), dst_dir_fd=folder.descriptor)
         _sync_folder(target.parent)
         _sync_folder(self.folder)

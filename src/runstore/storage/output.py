@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from runstore.model.output import LOGGING, STDERR, STDOUT, OutputLine
 from runstore.storage.drivers.descriptors import identity_of, with_room
+from runstore.storage.drivers.paths import made_file
 from runstore.storage.file_locks import lock_now, unlock
 from runstore.storage.safe_files import UnsafeFileError, open_file, reader
 
@@ -90,7 +91,7 @@ class OutputFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        self._file = made_file(path)
         self._identity = identity_of(self._file)
         lock_now(self._file)
         self._rows: deque[_Row] = deque()

@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 
 from runstore.storage.chunks import Columns
 from runstore.storage.drivers.descriptors import identity_of, keep_for_ever
-from runstore.storage.drivers.paths import parsed
+from runstore.storage.drivers.paths import made_file, parsed
 from runstore.storage.safe_files import read_file, reader
 
 RECORD = struct.Struct("<qqdIHH")
@@ -122,7 +122,7 @@ class PointFile:
         self._seals = [None]  # whoever takes it seals the file
         # One record more, for the end.
         allocated = end + RECORD.size
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        self._descriptor = made_file(path)
         try:
             if hasattr(os, "posix_fallocate") and mapped:
                 os.posix_fallocate(self._descriptor, 0, allocated)

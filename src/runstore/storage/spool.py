@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from runstore.storage.drivers.descriptors import with_room
+from runstore.storage.drivers.paths import follow_folder, is_own_uid, made_file, opened_folder
 
 POINTS_SUFFIX = ".points"
 OUTPUT_SUFFIX = ".output"
@@ -66,13 +67,15 @@ class Spool:
         self._kept: set[Path] = set()
         # Files that are not as runstore writes them, and why; they are left alone.
         self.refused: dict[Path, str] = {}
+        # Whether files of these users and groups are taken in.
+        self._trusts: dict[tuple[int, int], bool] = {}
 
     # In
 
     @property
-    def places(self) -> tuple[Path, ...]:
-        """The folders where something may be put: the store's, and one of the user's own."""
-        return self._folder / "spool", Path(_state_folder()) / _name_of(self._folder)
+    def place(self) -> Path:
+        """The folder in the store."""
+        return self._folder / "spool"
 
     def in_first_place(self, work: Callable[[Path], T]) -> T:
         """Do something in the first place that takes it, and return what it gives.
@@ -80,16 +83,44 @@ class Spool:
         Raises:
             OSError: No place took it; that of the last one.
         """
-        refused: OSError | None = None
-        for place in self._offered():
-            try:
-                place.mkdir(parents=True, exist_ok=True)
-                if os.path.islink(place):  # noqa: PTH114 - for the first point of a run
-                    raise NotADirectoryError(ENOTDIR, "it is a link", str(place))
-                return work(place)
-            except OSError as error:
-                refused = error
-        raise refused or OSError("no place for what is in flight")
+        try:
+            return work(self._place_in_store())
+        except OSError:
+            return work(self.own_place())
+
+    def _place_in_store(self) -> Path:
+        """Return the store's place, which is for its owner, or for those who share the store.
+
+        Raises:
+            OSError: It cannot be made, or the store was moved away: a new folder of that name
+                would only hide it.
+        """
+        place = self.place
+        about = os.stat(self._folder)  # noqa: PTH116 - for the first point of a run
+        with suppress(FileExistsError):
+            os.mkdir(place, 0o700)  # noqa: PTH102 - the same
+        rights = 0o700
+        for shift in (3, 6):  # the group, and all others
+            if about.st_mode & (stat.S_IWUSR >> shift):
+                rights |= 0o700 >> shift
+        found = os.lstat(place)
+        if not stat.S_ISDIR(found.st_mode):
+            raise NotADirectoryError(ENOTDIR, "it is a link, or no folder", str(place))
+        if found.st_mode & 0o777 != rights and is_own_uid(found.st_uid):
+            with suppress(OSError), opened_folder(place) as made:
+                os.fchmod(made, rights)
+                follow_folder(made, about)
+        return place
+
+    def own_place(self) -> Path:
+        """Return this user's own place for this store; made when it is missing.
+
+        Raises:
+            OSError: There is none that nobody else can get at.
+        """
+        from runstore.storage.own_places import own_place
+
+        return own_place(_own_folders(), _name_of(self._folder))
 
     def usable_place(self) -> Path:
         """Return the first place that there is or that can be made.
@@ -98,12 +129,6 @@ class Spool:
             OSError: There is none.
         """
         return self.in_first_place(lambda place: place)
-
-    def _offered(self) -> Iterator[Path]:
-        for place in self.places:
-            # Moved away: a new folder of that name would only hide it.
-            if place.parent != self._folder or self._folder.is_dir():
-                yield place
 
     def keep(self, uid: str, kind: str, body: Mapping[str, Any]) -> Path:
         """Write a record to the first place that takes it, and return its path.
@@ -118,14 +143,9 @@ class Spool:
         if body.get(OBJECTS) is None and len(text) <= _LARGEST_BYTES[_RECORD_SUFFIX]:
             path = with_room(lambda: self.in_first_place(lambda place: _write(place / name, text)))
         else:
-            path = with_room(lambda: _write(self._own_place() / name, text))
+            path = with_room(lambda: _write(self.own_place() / name, text))
         self._kept.add(path)
         return path
-
-    def _own_place(self) -> Path:
-        place = self.places[1]
-        place.mkdir(parents=True, exist_ok=True)
-        return place
 
     @property
     def has_kept(self) -> bool:
@@ -140,11 +160,15 @@ class Spool:
 
     # Out
 
-    def records(self) -> Iterator[Record]:
-        """Yield what is kept aside, in order; a file that is no record stays where it is."""
+    def records(self, *, is_to_take: bool = False) -> Iterator[Record]:
+        """Yield what is kept aside, in order; a file that is no record stays where it is.
+
+        Args:
+            is_to_take: Whether they are to be taken in; see `_may_take`.
+        """
         from runstore.storage.spool_records import read_record
 
-        for path in self._files(_RECORD_SUFFIX):
+        for path in self._files(_RECORD_SUFFIX, is_to_take=is_to_take):
             try:
                 body = read_record(path, at_most=self._largest(path))
             except FileNotFoundError:
@@ -174,7 +198,7 @@ class Spool:
 
     def is_own(self, path: Path) -> bool:
         """Tell whether a file lies in the user's state folder: this user's program wrote it."""
-        return path.parent != self.places[0]
+        return path.parent != self.place
 
     def objects_of(self, record: Record) -> Path | None:
         """Return the folder that holds the contents of an artifact, where the store has them not.
@@ -188,7 +212,8 @@ class Spool:
         if record.body[OBJECTS] is None:
             return None
         named = Path(record.body[OBJECTS])
-        own = [self.places[1], *([record.path.parent] if self.is_own(record.path) else [])]
+        own = [Path(one, _name_of(self._folder)) for one in _own_folders()]
+        own += [record.path.parent] if self.is_own(record.path) else []
         if named not in [place / OBJECTS for place in own]:
             raise ValueError("it names a folder that is not the user's own place")
         return named
@@ -203,7 +228,7 @@ class Spool:
             file: The same, open.
         """
         with suppress(OSError):
-            _write(self._own_place() / f"{path.name}{_VOUCHER_SUFFIX}", str(os.fstat(file).st_ino))
+            _write(self.own_place() / f"{path.name}{_VOUCHER_SUFFIX}", str(os.fstat(file).st_ino))
 
     def vouches(self, path: Path, file: int) -> bool:
         """Tell whether this user's program made the file that is open."""
@@ -241,17 +266,17 @@ class Spool:
                 uids.update(name.partition(".")[0] for name in os.listdir(place))  # noqa: PTH208 - the same
         return bool(uids) and knows_any(uids)
 
-    def point_files(self, uid: str = "") -> list[Path]:
+    def point_files(self, uid: str = "", *, is_to_take: bool = False) -> list[Path]:
         """Return the files of metric points of a run, or of all, the oldest first."""
-        return self._files(POINTS_SUFFIX, uid)
+        return self._files(POINTS_SUFFIX, uid, is_to_take=is_to_take)
 
-    def output_files(self, uid: str = "") -> list[Path]:
+    def output_files(self, uid: str = "", *, is_to_take: bool = False) -> list[Path]:
         """Return the files of printed lines of a run, or of all, the oldest first."""
-        return self._files(OUTPUT_SUFFIX, uid)
+        return self._files(OUTPUT_SUFFIX, uid, is_to_take=is_to_take)
 
-    def line_files(self, uid: str = "") -> list[Path]:
+    def line_files(self, uid: str = "", *, is_to_take: bool = False) -> list[Path]:
         """Return the files of programs' lines of a run, or of all, the oldest first."""
-        return self._files(LINES_SUFFIX, uid)
+        return self._files(LINES_SUFFIX, uid, is_to_take=is_to_take)
 
     def every_file(self) -> list[Path]:
         """Return everything in all places, whatever it is."""
@@ -272,20 +297,24 @@ class Spool:
             pass  # each was read
         return self.refused
 
-    def _files(self, suffix: str, uid: str = "", *, is_any: bool = False) -> list[Path]:
+    def _files(
+        self, suffix: str, uid: str = "", *, is_any: bool = False, is_to_take: bool = False
+    ) -> list[Path]:
         from runstore.storage.safe_files import folder_at
 
-        found: list[tuple[str, Path]] = []
+        wanted: list[tuple[str, Path]] = []
         for place in map(Path, self._places_to_read()):
             with suppress(OSError), folder_at(place, levels=1) as folder:
-                found += [
-                    (name, place)
-                    for name in folder.names()
-                    if name.endswith(suffix)
-                    and name.startswith(uid)
-                    and (is_any or self._is_plain(place / name, folder.entry(name)))
-                ]
-        return [place / name for name, place in sorted(found)]
+                for name in folder.names():
+                    if not (name.endswith(suffix) and name.startswith(uid)):
+                        continue
+                    with suppress(FileNotFoundError):  # taken in this moment
+                        found, path = folder.entry(name), place / name
+                        if is_to_take and not self._may_take(path, found):
+                            continue
+                        if is_any or self._is_plain(path, found):
+                            wanted.append((name, place))
+        return [place / name for name, place in sorted(wanted)]
 
     def _is_plain(self, path: Path, found: os.stat_result) -> bool:
         """Tell whether an entry is a file as runstore writes it; another one is remembered."""
@@ -304,6 +333,24 @@ class Spool:
             return _LARGEST_OWN_RECORD_BYTES
         return _LARGEST_BYTES.get(path.suffix, sys.maxsize)
 
+    def _may_take(self, path: Path, found: os.stat_result) -> bool:
+        """Check whether a file in flight may be taken in: this user's program wrote it.
+
+        Files of others are left to them, unless this user trusts the folder. Root works for the
+        owner of the store.
+        """
+        if is_own_uid(found.st_uid) or (os.geteuid(), found.st_uid) == (0, self._owner()):
+            return True
+        who = found.st_uid, found.st_gid
+        if who not in self._trusts:
+            from runstore.storage.trusted import is_trusted
+
+            self._trusts[who] = is_trusted(path)
+        return self._trusts[who]
+
+    def _owner(self) -> int:
+        return os.stat(self._folder).st_uid  # noqa: PTH116 - for each file
+
     def _places_to_read(self) -> list[str]:
         """Return the places where something of this store may be, as text, which is quicker.
 
@@ -311,9 +358,9 @@ class Spool:
         known by its uid wherever it is.
         """
         places = [os.path.join(self._folder, "spool")]  # noqa: PTH118 - at every opening
-        state = _state_folder()
-        with suppress(OSError):
-            places += [os.path.join(state, name) for name in os.listdir(state)]  # noqa: PTH118, PTH208 - the same
+        for folder in _own_folders_there():
+            with suppress(OSError):
+                places += [os.path.join(folder, name) for name in os.listdir(folder)]  # noqa: PTH118, PTH208 - the same
         return places
 
 
@@ -326,7 +373,7 @@ def _write(path: Path, text: str) -> Path:
     aside = path.with_suffix(".tmp")
     try:
         aside.unlink(missing_ok=True)  # left by a crash, or a link
-        with aside.open("x", encoding="utf-8") as file:
+        with os.fdopen(made_file(aside), "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -337,14 +384,34 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
-def _state_folder() -> str:
-    """Return the user's place for all spools. Source: XDG Base Directory 0.8."""
-    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111 - at every opening
-    if state.startswith("~"):  # a user without a home
-        import tempfile
+def _own_folders() -> list[str]:
+    """Return the folders for this user's own places, the best first.
 
-        state = tempfile.gettempdir()
-    return f"{state}/runstore/spool"
+    Source: XDG Base Directory 0.8: a relative path in the variable is ignored.
+    """
+    state = os.environ.get("XDG_STATE_HOME", "")
+    if os.path.isabs(state):  # noqa: PTH117 - at every opening, as what follows
+        return [f"{state}/runstore/spool"]
+    home = os.path.expanduser("~")  # noqa: PTH111
+    temporary = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - owners are checked
+    user = os.geteuid() if hasattr(os, "geteuid") else "user"
+    found = [f"{temporary}/runstore-{user}"]  # for a home that is unknown or refuses
+    return [f"{home}/.local/state/runstore/spool", *found] if os.path.isabs(home) else found  # noqa: PTH117
+
+
+def _own_folders_there() -> Iterator[str]:
+    """Yield those of them that there are; those that another user made are left out."""
+    for folder in _own_folders():
+        try:
+            owners = os.lstat(folder).st_uid, os.stat(folder).st_uid  # noqa: PTH116
+        except OSError:
+            continue
+        if all(map(is_own_uid, owners)):
+            yield folder
+        else:
+            from runstore.storage.own_places import others_beside
+
+            yield from others_beside(folder)
 
 
 def _name_of(folder: Path) -> str:

@@ -77,6 +77,18 @@ def follow_folder(made: int, folder: os.stat_result) -> None:
             os.fchmod(made, wanted)
 
 
+def made_file(path: Path) -> int:
+    """Make a file whose rights follow those of its folder, and return its descriptor.
+
+    Raises:
+        OSError: It cannot be made, or something of its name is there.
+    """
+    folder = os.stat(os.path.dirname(path))  # noqa: PTH116, PTH120 - for the first point of a run
+    made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    follow_folder(made, folder)
+    return made
+
+
 def leave_to_owner(made: int, folder: os.stat_result) -> None:
     """Give what root made in the folder of another user to that user.
 
