@@ -3,6 +3,7 @@
 import os
 import shutil
 import warnings
+from dataclasses import dataclass
 
 import pytest
 
@@ -10,8 +11,10 @@ from commands import git
 from managers import STORES
 from runstore import AlreadyRanError, ManagerStore, Store, background
 from runstore.errors import AlreadyRanWarning, UsageError
+from runstore.model.facts import Facts
 from runstore.model.parameter_sets import parameter_set
 from runstore.storage.objects import hashed
+from runstore.storage.rows import facts_to_text
 
 
 @pytest.fixture
@@ -458,3 +461,71 @@ def test_a_decorator_cannot_skip_and_leaves_no_run(store):
             pass
 
     assert len(store.list()) == 0
+
+
+# Values beside the declared ones
+
+
+class Settings(dict):
+    """A mapping with attributes beside its keys."""
+
+
+@dataclass
+class Base:
+    """A dataclass whose objects may have more attributes than fields."""
+
+    lr: float = 0.1
+
+
+class Extended(Base):
+    """A subclass that is no dataclass of its own."""
+
+    def __init__(self, depth):
+        super().__init__()
+        self.depth = depth
+
+
+def with_attribute(value):
+    found = Settings(lr=0.1)
+    found.depth = value
+    return found
+
+
+def with_extra(value):
+    pydantic = pytest.importorskip("pydantic")
+
+    class Model(pydantic.BaseModel):
+        model_config = pydantic.ConfigDict(extra="allow")
+        lr: float = 0.1
+
+    return Model(depth=value)
+
+
+@pytest.mark.parametrize("params", [with_attribute, Extended, with_extra])
+def test_values_beside_the_declared_ones_count(store, params):
+    ran(store, params(2))
+
+    assert is_done(store, params(2))
+    assert not is_done(store, params(3))
+
+
+def test_a_run_that_was_recorded_without_its_modules(store, place, monkeypatch):
+    """Of an earlier release: it counts as long as nothing suggests that it had any."""
+    old = ran(store)
+    with store.database.driver.write() as connection:
+        facts = dict(old.facts.values)
+        del facts["command.outside_modules"], facts["untracked.ignored"]
+        text = facts_to_text(Facts(values=facts, unknown=old.facts.unknown))
+        connection.execute("UPDATE runs SET facts = ? WHERE uid = ?", (text, old.uid))
+        connection.execute("DELETE FROM run_documents WHERE name = 'modules'")
+    monkeypatch.setattr("runstore.capture.program._own_among", lambda _: {})
+    monkeypatch.setattr("runstore.capture.program._known", ((0, None), {}))
+    assert is_done(store)
+
+    (place / "data").mkdir()
+    with (place / ".git" / "info" / "exclude").open("a") as excluded:
+        excluded.write("settings.py\n")
+    (place / "settings.py").write_text("LR = 1\n")
+
+    assert not is_done(store)
+    assert "settings.py held then" in str(store.earlier("fit", params=SEED).nearest)

@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from commands import git
+from commands import git, runstore
 
 FIT = """
 import os, sys, runstore
@@ -365,6 +365,26 @@ def test_a_resumed_run_has_the_modules_of_all_its_parts(place, is_edited):
     assert place.said() == "ran"
 
 
+SWEEP = f"""{LIB}
+if __name__ == "__main__":
+    for i in map(int, sys.argv[1:]):
+        try:
+            with runstore.start_run("sweep", params={{"i": i}}, if_done="skip"):
+                import util
+            print("ran", i)
+        except runstore.AlreadyRanError:
+            print("skipped", i)
+    sys.exit()
+"""
+
+
+def test_a_sweep_goes_on_in_any_order(place):
+    place.commit(SWEEP)
+
+    assert place.said("fit.py", "1", "2").split("\n") == ["ran 1", "ran 2"]
+    assert place.said("fit.py", "3", "2", "1").split("\n") == ["ran 3", "skipped 2", "skipped 1"]
+
+
 def test_a_package_outside_is_a_program(place):
     place.commit()
     package = place.lib / "tool"
@@ -395,3 +415,80 @@ def test_what_is_loaded_when_it_is_looked_up_changes_nothing(place):
     edit(place.repo / "large.py", f"X = 2\n{'# a comment' * 40_000}\n")
     assert place.said("fit.py", "more") == "ran"
     assert place.said() == "skipped"
+
+
+# Commands of other processes
+
+
+class Commands(Place):
+    """A repository whose program knows nothing of runstore."""
+
+    def commit_text(self, text):
+        """Commit the program."""
+        (self.repo / "fit.py").write_text(text)
+        git(self.repo, "add", ".")
+        git(self.repo, "commit", "-qm", "program")
+
+    def said(self, *words, **variables):
+        """Return whether the command ran, or what it did was skipped."""
+        command = words or (sys.executable, "fit.py")
+        ended = runstore(
+            "exec", "--if-done", "skip", "--", *command,
+            cwd=self.repo,
+            env={"RUNSTORE_URL": str(self.repo / ".runstore"), **variables},
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stderr
+        return "skipped" if "did the same" in ended.stdout + ended.stderr else "ran"
+
+
+@pytest.fixture
+def commands(tmp_path):
+    return Commands(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def later():\n    import util\n",
+        pytest.param("import importlib\nimportlib.import_module('util')\n", marks=RARE),
+        pytest.param("import importlib\nimportlib.import_module('ut' + 'il')\n", marks=RARE),
+    ],
+    ids=["imported", "by name", "by a computed name"],
+)
+def test_what_a_command_imports_counts(commands, text):
+    commands.commit_text(text)
+    path = {"PYTHONPATH": "../lib"}
+
+    assert [commands.said(**path) for _ in range(2)] == ["ran", "skipped"]
+    edit(commands.lib / "util.py")
+    assert commands.said(**path) == "ran"
+
+
+def test_a_command_that_looks_elsewhere_for_its_modules_is_in_doubt(commands):
+    commands.commit_text("import sys\nsys.path.insert(0, '../lib')\nimport util\n")
+
+    assert [commands.said() for _ in range(2)] == ["ran", "ran"]
+
+
+@RARE
+def test_modules_of_pythonpath_count_for_any_program(commands):
+    commands.commit_text("import util\n")
+    words, path = ("sh", "-c", "python fit.py"), {"PYTHONPATH": str(commands.lib)}
+
+    assert [commands.said(*words, **path) for _ in range(2)] == ["ran", "skipped"]
+    edit(commands.lib / "util.py")
+    assert commands.said(*words, **path) == "ran"
+
+
+@RARE
+def test_a_module_as_a_command_counts(commands):
+    (commands.lib / "tool").mkdir()
+    (commands.lib / "tool" / "__init__.py").write_text("")
+    (commands.lib / "tool" / "train.py").write_text("from . import helper\n")
+    (commands.lib / "tool" / "helper.py").write_text("")
+    commands.commit_text("")
+    words, path = (sys.executable, "-m", "tool.train"), {"PYTHONPATH": str(commands.lib)}
+
+    assert [commands.said(*words, **path) for _ in range(2)] == ["ran", "skipped"]
+    edit(commands.lib / "tool" / "helper.py")
+    assert commands.said(*words, **path) == "ran"

@@ -147,6 +147,9 @@ def home(tmp_path_factory):
     attributes=st.sampled_from(ATTRIBUTES),
     has_commit=st.sampled_from((True, True, True, False)),
 )
+@example(
+    {"a.py": b"", "b c.py": b"x"}, [("write", "b c.py", b""), ("fifo", "a.py", b"")], [], "", True
+)
 @example({"a.py": b""}, [("write", "a.py", b"a\r\n")], [("core.autocrlf", "input")], "", True)
 def check_recorded_patch(home, base, changed, chosen, attributes, has_commit):
     """What was recorded applies to a fresh clone and gives the same tree, or is marked."""
@@ -202,6 +205,7 @@ def check_recorded_patch(home, base, changed, chosen, attributes, has_commit):
     assert marks or tree_of(work, facts) == tree_of(fresh, facts), (patch, facts.unknown)
 
 
+@pytest.mark.timeout(3600)  # for a campaign
 def test_recorded_patches_apply_or_are_marked(home, is_full_campaign):
     length = settings(
         max_examples=3000 if is_full_campaign else 12,

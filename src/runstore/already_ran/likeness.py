@@ -14,6 +14,7 @@ from runstore.model.differences import MISSING, Difference, differences
 from runstore.model.patches import parse_patch
 from runstore.model.sameness import (
     CODE_DOCUMENTS,
+    IMPORTED_MODULES,
     are_same_sets,
     call_differences,
     call_of,
@@ -157,11 +158,18 @@ def _code(old: Subject, new: Subject) -> tuple[list[Difference], list[str]]:
     if before.commit is None or now.commit is None:
         return [], unknown
     others = _changed_marks(before.others, now.others)
+    others += _changed_marks(_imported(old), _imported(new))
     if before.ignored is not None and now.ignored is not None:
         others += _changed_marks(before.ignored, now.ignored)
     if before.documents == now.documents:
         return others, unknown
     return [*_changed_files(old, new), *others], unknown
+
+
+def _imported(one: Subject) -> dict[str, str]:
+    """Return the fingerprints of the modules that a command imports, by their names."""
+    text = one.text_of(IMPORTED_MODULES) if IMPORTED_MODULES in one.documents else None
+    return {name: mark for name, (_, mark) in json.loads(text or "{}").items()}
 
 
 def _changed_marks(before: Mapping[str, str], now: Mapping[str, str]) -> list[Difference]:

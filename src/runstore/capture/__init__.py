@@ -154,6 +154,7 @@ def code_facts(quick: Facts, where: Surroundings) -> Facts:
 
 
 def _repository(quick: Facts, where: Surroundings) -> Facts:
+    from runstore.capture.command_modules import Command
     from runstore.capture.git import NO_REPOSITORY, read_remote, run_git
     from runstore.capture.program import own_modules
     from runstore.capture.snapshot import snapshot
@@ -174,7 +175,8 @@ def _repository(quick: Facts, where: Surroundings) -> Facts:
             run_git,
             store=where.store,
             program=where.program(),
-            modules=None if where.command else own_modules(),
+            modules=own_modules(),
+            command=Command(where.command, where.folder) if where.command else None,
             has_changes=quick.values.get("git.dirty") is not False,
             has_new_files=quick.values.get("git.has_untracked") is not False,
         )

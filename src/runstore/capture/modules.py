@@ -152,7 +152,7 @@ def files_of(modules: Mapping[str, Module], scripts: Sequence[str]) -> tuple[dic
     """
     files = {name: one.file for name, one in modules.items() if one.file not in scripts}
     try:
-        return {**files, **imports_beyond(files, scripts, is_own)[0]}, ""
+        return {**files, **imports_beyond(files, scripts, is_own).files}, ""
     except Exception as error:  # noqa: BLE001 - finders of other packages may raise anything
         return files, f"their imports cannot be followed: {type(error).__name__}: {error}"
 
@@ -171,17 +171,35 @@ def modules_at_start(
         scripts: Its main script, which is kept as well.
         is_kept: Returns which of some paths of the work tree are kept in another way.
     """
-    marks = Marks()
     files, why = files_of(modules, scripts)
+    why = why or _written_since_the_beginning(root, modules, scripts)
+    return marked(MODULES, root, files, is_kept, why)
+
+
+def marked(
+    name: str, root: Path, files: Mapping[str, str], is_kept: IsKept, problem: str = ""
+) -> Facts:
+    """Return a document of the modules among these that are kept in no other way.
+
+    And `modules` among the unknown facts, if there is a problem.
+
+    Args:
+        name: Of the document.
+        root: The top folder of the work tree.
+        files: Their files, by their names.
+        is_kept: Returns which of some paths of the work tree are kept in another way.
+        problem: Why they are not all, or not those that are loaded.
+    """
+    marks = Marks()
     paths = {file: paths_in(root, file) for file in files.values()}
     kept = is_kept(sorted({one for some in paths.values() for one in some or ()}))
-    outside = {
-        name: (place_of(file, str(root)), marks.of(file))
-        for name, file in files.items()
+    entries = {
+        module: (place_of(file, str(root)), marks.of(file))
+        for module, file in files.items()
         if not _is_covered(paths[file], kept)
     }
-    why = why or marks.problem or _written_since_the_beginning(root, modules, scripts)
-    return Facts(documents=_documents(MODULES, outside), unknown={MODULES: why} if why else {})
+    why = problem or marks.problem
+    return Facts(documents=_documents(name, entries), unknown={MODULES: why} if why else {})
 
 
 def _is_covered(paths: Sequence[str] | None, covered: Collection[str]) -> bool:

@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from runstore.capture.environment import environment_facts, facts_of
 from runstore.model.facts import Facts
@@ -16,13 +17,13 @@ from runstore.model.launchers import is_python, launched
 _TIMEOUT_S = 20.0
 _SHELLS = frozenset({"sh", "bash", "dash", "fish", "ksh", "zsh"})
 _FIRST_LINES_BYTES = 1 << 10
-_MARK = "\0runstore\0"
+MARK = "\0runstore\0"
 # The folder of the script is where Python would look first.
 _ASK = (
     "import sys; file, sys.path[0] = sys.argv[1:]; own = {};"
     " exec(compile(open(file, encoding='utf-8').read(), file, 'exec'), own);"
     " import json; packages, broken = own['distributions']();"
-    f" print({_MARK!r} + json.dumps([own['python_values'](), packages, broken]))"
+    f" print({MARK!r} + json.dumps([own['python_values'](), packages, broken]))"
 )
 # What pip writes where the path of an interpreter is long: the shell starts it.
 _EXEC = re.compile(r"^'''exec' (\"[^\"\n]+\"|\S+)", re.MULTILINE)
@@ -90,25 +91,45 @@ def is_own(interpreter: str) -> bool:
 
 
 def _asked(interpreter: str, script_folder: str, folder: Path | None) -> Facts:
+    try:
+        values, packages, broken = asked(
+            interpreter,
+            _ASK,
+            [str(Path(__file__).with_name("packages.py")), script_folder],
+            folder,
+        )
+    except AskError as error:
+        return _unknown(str(error))
+    return facts_of(values, packages, broken)
+
+
+class AskError(Exception):
+    """An interpreter did not answer; the text says why."""
+
+
+def asked(interpreter: str, code: str, words: Sequence[str], folder: Path | None) -> Any:
+    """Return what code prints behind the mark, as JSON, run by another interpreter.
+
+    Raises:
+        AskError: It did not answer.
+    """
     import json
     import subprocess
 
-    asked = [interpreter, "-c", _ASK, str(Path(__file__).with_name("packages.py")), script_folder]
     try:
         answer = subprocess.run(
-            asked,
+            [interpreter, "-c", code, *words],
             cwd=folder,
             capture_output=True,
             timeout=_TIMEOUT_S,
             stdin=subprocess.DEVNULL,
             check=True,
         ).stdout
-        values, packages, broken = json.loads(answer.decode("utf-8").rpartition(_MARK)[2])
+        return json.loads(answer.decode("utf-8").rpartition(MARK)[2])
     except subprocess.TimeoutExpired:
-        return _unknown(f"{interpreter} did not answer within {_TIMEOUT_S:g} s")
+        raise AskError(f"{interpreter} did not answer within {_TIMEOUT_S:g} s") from None
     except (OSError, subprocess.CalledProcessError, ValueError) as error:
-        return _unknown(f"{interpreter} did not tell: {error}"[:300])
-    return facts_of(values, packages, broken)
+        raise AskError(f"{interpreter} did not tell: {error}"[:300]) from None
 
 
 def _unknown(why: str) -> Facts:

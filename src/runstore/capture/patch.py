@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import time
 import zlib
 from collections.abc import Iterable, Sequence
@@ -118,6 +119,7 @@ def read_patch(ask: Asker, but: Sequence[str], first: Sequence[str]) -> Facts:
     except GitError as error:
         return Facts(unknown={"patch": str(error)})
     found = _Found({shown(path): path for path in changes}, unknown=unknown)
+    found.left_out.update(_pipes(ask, base, but, changes))
     if changes:
         _read(ask, base, _in_order(ask, base, changes, first, found), found)
     # Of a file in two parts, as where a link became a file, both are kept or none.
@@ -127,7 +129,7 @@ def read_patch(ask: Asker, but: Sequence[str], first: Sequence[str]) -> Facts:
     if found.left_out:
         found.unknown["patch.rest"] = _named(found.left_out)
     return Facts(
-        values={"git.dirty": bool(changes)},
+        values={"git.dirty": bool(changes or found.left_out)},
         documents={"patch": text} if text else {},
         unknown=found.unknown,
     )
@@ -168,6 +170,30 @@ def _raw(ask: Asker, base: str, but: Sequence[str]) -> list[str]:
     )  # fmt: skip
     # Each change is told first, its path follows; what stands last is empty, or cut.
     return os.fsdecode(answer).split("\0")[1:-1:2]
+
+
+def _pipes(ask: Asker, base: str, but: Sequence[str], changes: Sequence[str]) -> dict[str, str]:
+    """Return empty files that became pipes or devices, of which git's list of changes is silent.
+
+    Source: git 2.39, diffcore_skip_stat_unmatch: it compares sizes, which are 0.
+    """
+    try:
+        answer = ask(
+            ["diff-index", "-z", "--ignore-submodules=none", base, "--", ".", *but],
+            _LIST_LIMIT_BYTES,
+        )
+    except GitError:
+        return {}
+    touched = set(os.fsdecode(answer).split("\0")[1:-1:2]).difference(changes)
+    return {path: "cannot hash a pipe or device" for path in touched if _is_pipe(ask.root / path)}
+
+
+def _is_pipe(place: Path) -> bool:
+    try:
+        mode = place.lstat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode))
 
 
 def _in_order(

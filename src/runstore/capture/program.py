@@ -13,7 +13,7 @@ from runstore.capture.command import argument_texts, kept_arguments, own_words
 from runstore.model.facts import Facts, FactValue
 
 _FILES_AT_MOST = 500
-_OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # noqa: PTH100, PTH120
+OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # noqa: PTH100, PTH120
 _OF_PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _OF_THE_SYSTEM = ("/usr/bin/", "/usr/lib", "/usr/local/bin/", "/bin/")
 # Below an environment, which a project may be in, or be.
@@ -148,7 +148,7 @@ def _file(word: str, cwd: str | None) -> str | None:
 @functools.lru_cache(maxsize=1 << 15)
 def is_own(place: str) -> bool:
     """Whether a file is none of an environment's or of Python's own."""
-    if place.startswith((_OWN_FOLDER, _standard_library())):
+    if place.startswith((OWN_FOLDER, _standard_library())):
         return False
     packages = next((one for one in _OF_PACKAGES if one in place), None)
     if packages is not None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runstore.capture.command_modules import Command, modules_of_command
 from runstore.capture.fingerprints import Fingerprints
 from runstore.capture.git import GitError
 from runstore.capture.hidden_changes import hidden_changes
@@ -45,6 +46,7 @@ def snapshot(
     store: Path | None = None,
     program: Sequence[str] = (),
     modules: Mapping[str, Module] | None = None,
+    command: Command | None = None,
     has_changes: bool = True,
     has_new_files: bool = True,
 ) -> Facts:
@@ -61,14 +63,16 @@ def snapshot(
         run_git: Asks git.
         store: The folder of the store, whose own files are left out.
         program: Absolute paths of the program's files, which are kept before all others.
-        modules: The program's own modules that are loaded; None if another process runs it.
+        modules: The program's own modules that are loaded.
+        command: What another process runs instead, and where it starts.
         has_changes: Whether files that git keeps may have changed.
         has_new_files: Whether there may be files that it neither keeps nor ignores.
     """
     but = _files_of_a_store(root, store)
     own = _Program.at(root, program)
     patch = read_patch(Asker(root, run_git), but, own.inside) if has_changes else Facts()
-    new = _untracked(Asker(root, run_git), but, own, modules, is_asked=has_new_files)
+    loaded = modules if command is None else command
+    new = _untracked(Asker(root, run_git), but, own, loaded, is_asked=has_new_files)
     return patch.merged(new)
 
 
@@ -129,7 +133,7 @@ def _untracked(
     ask: Asker,
     but: list[str],
     own: _Program,
-    modules: Mapping[str, Module] | None,
+    modules: Mapping[str, Module] | Command | None,
     *,
     is_asked: bool,
 ) -> Facts:
@@ -169,6 +173,8 @@ def _untracked(
     def is_kept(paths: Sequence[str]) -> set[str]:
         return _kept(ask, paths).union(names, files.texts)
 
+    if isinstance(modules, Command):
+        return found.merged(modules_of_command(ask.root, modules, is_kept))
     return found.merged(modules_at_start(ask.root, modules, scripts, is_kept))
 
 

@@ -26,6 +26,8 @@ IGNORED = "untracked.ignored"
 # Documents of the modules that neither the commit nor these hold: loaded by the start, and later.
 MODULES = "modules"
 LATE_MODULES = "modules.late"
+# And of those that a command of another process imports, as far as its code tells.
+IMPORTED_MODULES = "modules.imported"
 # How many were outside of the work tree at the start.
 OUTSIDE = "command.outside_modules"
 # What is missing in them.
