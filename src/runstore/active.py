@@ -23,7 +23,7 @@ from runstore.model.once import once
 from runstore.model.params import ParameterSet
 from runstore.model.status import Status
 from runstore.model.values import check_text, clean_text
-from runstore.readiness import JOINING, LOGGING, MEDIA, POINTS, Later, be_ready
+from runstore.readiness import JOINING, LOGGING, MEDIA, POINTS, Later, Uninterrupted, be_ready
 from runstore.storage.drivers.descriptors import with_room
 from runstore.user_warnings import warn
 
@@ -538,6 +538,25 @@ class ActiveRun:
     def _write_end(
         self, status: Status, error: str | None, traceback: str | None, exit_code: int | None
     ) -> None:
+        """Write the end. Ctrl-C waits for it, but not for long: then it is kept in the spool."""
+        with Uninterrupted(patience_s=lifetime.PATIENCE_S):
+            try:
+                self._write_end_now(status, error, traceback, exit_code)
+            except BaseException:
+                ending = self.__dict__.get("_ending")
+                if ending is not None and not self._is_end_written:
+                    self.store.put_aside.end(self.uid, self.reference, ending, None)
+                    self._has_ended()
+                raise
+
+    def _has_ended(self) -> None:
+        self._is_end_written = True
+        lifetime.end(self)
+        current.leave(self)
+
+    def _write_end_now(
+        self, status: Status, error: str | None, traceback: str | None, exit_code: int | None
+    ) -> None:
         """Write the end. If that is interrupted, the next call writes the end that came first."""
         # A forked child has a copy of this object; the run belongs to the process that began it.
         if self._pid != os.getpid():
@@ -567,9 +586,7 @@ class ActiveRun:
         if self._output is not None:
             self._output.close()
         is_in_database = self.store.write_ending(self.uid, self.reference, ending, answers=answers)
-        self._is_end_written = True
-        lifetime.end(self)
-        current.leave(self)
+        self._has_ended()
         if not is_in_database:
             return
         if self._has_output:
@@ -667,9 +684,10 @@ class ActiveRun:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        current.leave(self)
-        if not self._is_end_written:
-            self._end_by(error)
+        with Uninterrupted(patience_s=lifetime.PATIENCE_S):
+            current.leave(self)
+            if not self._is_end_written:
+                self._end_by(error)
 
     def repeat_with(self, again: Callable[[], ActiveRun]) -> None:
         """Remember how to start such a run again, which decorating a function needs."""

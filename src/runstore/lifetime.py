@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from runstore import background
 from runstore.errors import RunstoreError, visible
 from runstore.model.status import Status
+from runstore.readiness import Uninterrupted
 from runstore.storage.drivers.descriptors import keep_reserve
 from runstore.tickers import Ticker
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from runstore.capture.system import SystemProbe
 
 HEARTBEAT_S = 10.0
+# How long Ctrl-C waits for what is being written.
+PATIENCE_S = 3.0
 # What a signal that ends the process by default does to a run: it is recorded as interrupted.
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -212,6 +215,10 @@ class _Registry:
         multiprocessing.util.Finalize(None, self._end_by_worker, exitpriority=100)
 
     def _end_by_worker(self) -> None:
+        with Uninterrupted(patience_s=PATIENCE_S):
+            self._end_all_of_worker()
+
+    def _end_all_of_worker(self) -> None:
         if self.terminated_by is not None:
             self.end_all(Terminated(self.terminated_by))
         else:
@@ -339,7 +346,15 @@ def is_over() -> bool:
 
 
 def _at_exit() -> None:
-    _current().end_by_exit()
+    registry = _current()
+    if registry.is_over:
+        return
+    with Uninterrupted(patience_s=PATIENCE_S) as signals:
+        registry.end_by_exit()
+        # The process ends anyway.
+        signals.drop(signal.default_int_handler, _terminate)
 
 
-atexit.register(_at_exit)
+# A signal may come before they are kept from it, so it is asked for more than once.
+for _ in range(3):
+    atexit.register(_at_exit)

@@ -1,4 +1,4 @@
-"""Loading all that recording needs, before a signal handler or a finalizer may need it.
+"""Work without interruption: loading what recording needs, and writing what must be written.
 
 A module that is being imported cannot be used by whoever interrupts its import. So what recording
 loads late, to start quickly, is loaded at once and without interruption: handlers that are due
@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import TracebackType
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from runstore.storage.drivers.descriptors import with_room
@@ -63,6 +63,11 @@ TRACEBACKS = ("traceback",)
 _PAUSES_S = (0.01, 0.1, 0.3)
 # Python's own, which does nothing: the event loop hears of the signal in another way.
 _OF_THE_LOOP = "_sighandler_noop"
+# What people and systems end a program with.
+ENDING = tuple(
+    int(getattr(signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+_EVERY = tuple(map(int, signal.valid_signals()))
 
 
 def be_ready(needed: tuple[str, ...] = EVERYTHING) -> None:
@@ -78,7 +83,7 @@ def be_ready(needed: tuple[str, ...] = EVERYTHING) -> None:
     if needed in _loaded:
         return
     # A child that is forked while another thread imports could never import the same.
-    with inside_the_engine(), _Uninterrupted():
+    with inside_the_engine(), Uninterrupted(), _Uncollected():
         # Logging does not wait: it holds its points.
         _loaded_soon(needed, () if needed is POINTS else _PAUSES_S)
     _loaded.append(needed)
@@ -159,33 +164,79 @@ class Later:
             warn(f"{lost:,} calls that logged to {self._reference} could not be kept.")
 
 
-class _Uninterrupted:
-    """Let Python's signal handlers and the garbage collector wait for the end of a block."""
+class _Uncollected:
+    """Let the garbage collector wait for the end of a block: finalizers may be anybody's code."""
 
     def __enter__(self) -> None:
-        self._due: list[int] = []
-        self._handlers: dict[int, Callable[..., Any]] = {}
         self._collects = gc.isenabled()
         gc.disable()
-        if threading.current_thread() is threading.main_thread():
-            for number in signal.valid_signals():
-                handler = signal.getsignal(number)
-                if callable(handler) and getattr(handler, "__name__", "") != _OF_THE_LOOP:
-                    try:
-                        signal.signal(number, lambda due, _frame: self._due.append(due))
-                    except ValueError:  # the main thread of a subinterpreter gets no signals
-                        break
-                    self._handlers[number] = handler
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+    def __exit__(self, *error: object) -> None:
         if self._collects:
             gc.enable()
-        for number in self._due:
-            self._handlers[number](number, sys._getframe())  # noqa: SLF001 - as Python calls it
+
+
+class Uninterrupted:
+    """Let Python's signal handlers wait for the end of a block; they are called afterwards.
+
+    Args:
+        numbers: Which signals; None is all.
+        patience_s: How long they wait. Then the first one that comes interrupts, once: whoever
+            presses Ctrl-C again need not wait for a database that does not answer.
+    """
+
+    def __init__(
+        self, numbers: tuple[int, ...] | None = None, *, patience_s: float | None = None
+    ) -> None:
+        self._numbers = numbers
+        self._patience_s = patience_s
+        self._due: list[int] = []
+        self._handlers: dict[int, Callable[..., Any]] = {}
+
+    def __enter__(self) -> Uninterrupted:
+        """Replace the handlers; only the main thread is ever interrupted by one."""
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        self._began = time.monotonic()
+        try:
+            for number in self._numbers or _EVERY:
+                handler = signal.getsignal(number)
+                if callable(handler) and getattr(handler, "__name__", "") != _OF_THE_LOOP:
+                    self._handlers[number] = handler
+                    signal.signal(number, self._wait)
+        except ValueError:  # the main thread of a subinterpreter gets no signals
+            self._handlers.clear()
+        except BaseException:  # of a signal that came before its handler was replaced
+            self._give_back()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Give the handlers back, and call those that are due."""
+        handlers = dict(self._handlers)
+        self._give_back()
+        while self._due:
+            number = self._due.pop(0)
+            handlers[number](number, sys._getframe())  # noqa: SLF001 - as Python calls it
+
+    def drop(self, *handlers: Callable[..., Any]) -> None:
+        """Forget signals that came and have one of these handlers."""
+        self._due = [one for one in self._due if self._handlers.get(one) not in handlers]
+
+    def _wait(self, number: int, frame: FrameType | None) -> None:
+        patience_s = self._patience_s
+        if patience_s is None or time.monotonic() - self._began < patience_s:
+            self._due.append(number)
+            return
+        self._patience_s = None
+        self._handlers[number](number, frame)
+
+    def _give_back(self) -> None:
+        try:
+            while self._handlers:
+                number, handler = next(iter(self._handlers.items()))
+                signal.signal(number, handler)
+                self._handlers.pop(number, None)
+        finally:
+            if self._handlers:  # one was called as soon as it was there again
+                self._give_back()

@@ -48,7 +48,7 @@ from runstore.naming import (
     runs_named,
     the_one,
 )
-from runstore.readiness import be_ready
+from runstore.readiness import ENDING, Uninterrupted, be_ready
 from runstore.storage.database import (
     BEYOND_NEWEST,
     END_PATIENCE_S,
@@ -305,7 +305,10 @@ class Store:
             process=current_process(),
             facts=facts,
         )
-        number, reference = self.database.start_run(new)
+        # Once it is there, its end is cared for.
+        with Uninterrupted(ENDING, patience_s=lifetime.PATIENCE_S):
+            number, reference = self.database.start_run(new)
+            run = ActiveRun(self, _begun(new, number, reference))
         has_cells = capture and argv is None and "IPython" in sys.modules
         if has_cells:
             self.keep_cells(new.uid)
@@ -313,7 +316,6 @@ class Store:
             self.capture_in_background(
                 new.uid, facts, where, code=earlier.code if earlier else None
             )
-        run = ActiveRun(self, _begun(new, number, reference))
         if isinstance(params, MutableMapping) and not params:
             run.params_to_come = params
         run.earlier = earlier
@@ -511,10 +513,10 @@ class Store:
         run = self.get(name)
         if is_executed_elsewhere(run):
             return join(self, run)
-        self.database.resume_run(run.uid, Status.RUNNING, current_process(), current_author())
-        loading = trace_resumption(self, run)
-        resumed = ActiveRun(self, self.get(run.uid))
-        resumed.loading = loading
+        with Uninterrupted(ENDING, patience_s=lifetime.PATIENCE_S):
+            self.database.resume_run(run.uid, Status.RUNNING, current_process(), current_author())
+            resumed = ActiveRun(self, self.get(run.uid))
+        resumed.loading = trace_resumption(self, run)
         return resumed
 
     def attach(self, name: str | Run | ActiveRun) -> ActiveRun:

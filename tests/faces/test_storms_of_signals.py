@@ -1,0 +1,139 @@
+"""Signals that come again and again while a run begins or ends do not lose its end."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from runstore import Status, Store, lifetime
+from runstore.readiness import ENDING, Uninterrupted
+
+PROGRAMS = {
+    "block": (
+        "with runstore.start_run('x', store=sys.argv[1], capture=False) as run:\n"
+        "    run.log(a=1.0); print('ready', flush=True); time.sleep(60)\n"
+    ),
+    "plain": (
+        "run = runstore.start_run('x', store=sys.argv[1], capture=False)\n"
+        "run.log(a=1.0); print('ready', flush=True); time.sleep(60)\n"
+    ),
+    "starts": (
+        "print('ready', flush=True)\n"
+        "while True:\n"
+        "    with runstore.start_run('x', store=sys.argv[1], capture=False): pass\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_is_interrupted_however_often_that_is_said(tmp_path, program, number):
+    code = "import runstore, sys, time\n" + PROGRAMS[program]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, tmp_path / "store"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    process.stdout.readline()
+    if program == "starts":
+        time.sleep(0.1)
+    while process.poll() is None:
+        process.send_signal(number)
+        time.sleep(0.002)
+    process.stdout.close()
+
+    with Store.open(tmp_path / "store") as store:
+        kept = store.list()
+        ended = {run.status for run in kept}
+        assert ended <= {Status.INTERRUPTED, Status.COMPLETE}
+        assert program == "starts" or [run.status for run in kept] == [Status.INTERRUPTED]
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """Return what the handler of a signal notes."""
+    calls = []
+    before = signal.signal(signal.SIGUSR1, lambda number, _frame: calls.append(number))
+    yield calls
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_signals_wait_for_the_end_of_a_block(called):
+    with Uninterrupted():
+        signal.raise_signal(signal.SIGUSR1)
+        signal.raise_signal(signal.SIGUSR1)
+        assert called == []
+
+    assert called == [signal.SIGUSR1] * 2
+    with Uninterrupted(ENDING):
+        signal.raise_signal(signal.SIGUSR1)
+        assert len(called) == 3
+
+
+def test_one_signal_interrupts_when_the_others_have_waited_long_enough():
+    handler = signal.getsignal(signal.SIGINT)
+    with Uninterrupted(patience_s=0.0), pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt), Uninterrupted(patience_s=0.0):
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        done = True
+
+    assert done
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_blocks_in_other_threads_and_in_each_other_change_no_handler(called):
+    handler = signal.getsignal(signal.SIGUSR1)
+    with Uninterrupted():
+        with Uninterrupted():
+            signal.raise_signal(signal.SIGUSR1)
+        assert called == []
+        thread = threading.Thread(target=lambda: Uninterrupted().__enter__().__exit__())
+        thread.start()
+        thread.join()
+
+    assert called == [signal.SIGUSR1]
+    assert signal.getsignal(signal.SIGUSR1) is handler
+
+
+def test_an_end_that_takes_too_long_is_kept_in_the_spool(tmp_path, monkeypatch):
+    """Who presses Ctrl-C in front of a database that does not answer is obeyed."""
+    monkeypatch.setattr(lifetime, "PATIENCE_S", 0.0)
+    with Store.open(tmp_path) as store:
+        run = store.start("x", capture=False)
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                store.database, "finish_run", lambda *_, **__: signal.raise_signal(signal.SIGINT)
+            )
+            with pytest.raises(KeyboardInterrupt), pytest.warns(UserWarning, match="Kept in"):
+                run.finish("error", error="boom")
+        assert lifetime.running(run.uid) is None
+
+    with Store.open(tmp_path) as store:
+        kept = store.get("x#1")
+        assert (kept.status, kept.error) == (Status.ERROR, "boom")
+
+
+def test_a_run_that_ctrl_c_meets_at_its_start_is_ended_with_its_process(tmp_path, monkeypatch):
+    with Store.open(tmp_path) as store:
+        start = store.database.start_run
+
+        def interrupted(new):
+            started = start(new)
+            signal.raise_signal(signal.SIGINT)
+            return started
+
+        monkeypatch.setattr(store.database, "start_run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.start("x", capture=False)
+
+        (kept,) = store.list()
+        run = lifetime.running(kept.uid)
+        run.end_with_process(KeyboardInterrupt())
+        assert store.get("x#1").status is Status.INTERRUPTED
