@@ -141,7 +141,7 @@ def _kept(store: Store, uid: str, artifacts: Mapping[Any, Any] | None) -> Iterat
             raise StoreUnavailableError(
                 f"The artifacts could not be kept: {refused.strerror or refused}.",
                 kept=_NOTHING_RECORDED,
-                hint="Make room on the disk of the store, or leave them out.",
+                hint="Check the folder of the store and the room on its disk, or leave them out.",
             ) from refused
         yield kept
 
