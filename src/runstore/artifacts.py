@@ -216,7 +216,7 @@ class Artifacts:
         link: bool,
     ) -> tuple[Path, ...]:
         """Write artifacts into a folder; see `Run.download`."""
-        wanted = self._wanted(run, path)
+        wanted = _with_names(self._wanted(run, path))
         folder = Path(arguments.path(to, "to"))
         written: list[Path] = []
         for one in wanted:
@@ -526,6 +526,25 @@ def _checked_source(path: Path) -> Path:
 
 def _counted(count: int) -> str:
     return f"{count:,} files were" if count != 1 else "1 file was"
+
+
+def _with_names(wanted: Sequence[Artifact]) -> list[Artifact]:
+    """Return the artifacts whose names can be those of files; a warning names the others.
+
+    Raises:
+        InvalidValueError: None of them can.
+    """
+    reasons = {one.path: why_no_name(one.path) for one in wanted}
+    wrong = {path: why for path, why in reasons.items() if why is not None}
+    if not wrong:
+        return list(wanted)
+    path, why = next(iter(wrong.items()))
+    more = f", and {len(wrong) - 1:,} more like it" if len(wrong) > 1 else ""
+    told = f"The artifact {path!r:.100} cannot be written to a folder: it {why}{more}."
+    if len(wrong) == len(wanted):
+        raise InvalidValueError(told, kept="Nothing was written.", hint="Print it with --to -.")
+    warn(told)
+    return [one for one in wanted if one.path not in wrong]
 
 
 def _check_inside(target: Path, folder: Path) -> None:

@@ -21,6 +21,7 @@ from runstore.store_json import (
     FileLock,
     Stamp,
     read_block_file,
+    read_list,
     read_registry,
     set_aside,
     stamp_of,
@@ -202,7 +203,7 @@ class BlockSync:
             return None
         changes = [Change(block_from_run(row.run), is_new=row.id > last_id) for row in rows]
         try:
-            return patched_list(self.path.read_bytes(), changes)
+            return patched_list(read_list(self.path), changes)
         except FileNotFoundError:
             return None
 

@@ -38,6 +38,7 @@ from runstore.model.params import ParameterSet
 from runstore.model.reference import TIMESTAMP_FORMAT, build_reference, folder_name
 from runstore.model.values import check_text
 from runstore.storage.drivers.paths import make_folders
+from runstore.storage.safe_files import levels_below, make_folder, write_whole
 from runstore.store import open_shared
 from runstore.user_warnings import warn
 
@@ -188,7 +189,11 @@ class ArtifactManager:
         path = self.run_output_path
         if obj_name is not None:
             path /= arguments.path(obj_name, "obj_name")
-        make_folders(path if obj_name is None else path.parent)
+        folder = path if obj_name is None else path.parent
+        if levels := levels_below(folder, self._folder):
+            make_folder(folder, levels=levels)
+        else:
+            make_folders(folder)
         here = Path.cwd()
         return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
@@ -244,8 +249,9 @@ class ArtifactManager:
         if not (self.store_full and self.run_info and self._manager_store):
             return
         try:
-            path = Path(self.get_run_output_path(BLOCK_FILE))
-            path.write_text(json.dumps(self.run_info, indent=2) + "\n", encoding="utf-8")
+            path = Path(self.get_run_output_path(BLOCK_FILE)).absolute()
+            text = json.dumps(self.run_info, indent=2) + "\n"
+            write_whole(path, text, levels=levels_below(path.parent, self._folder))
         except OSError as error:
             warn(f"The folder of {self.get_reference_name()} is not complete: {error}.")
 

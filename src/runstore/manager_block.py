@@ -12,6 +12,7 @@ import shlex
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,8 @@ def reference_of(manager: Any) -> str:
     """Return the reference under which a manager's run is kept."""
     ask: Callable[[], Any] | None = getattr(manager, "get_reference_name", None)
     if ask is not None:
-        return str(ask())
+        with suppress(OSError):  # it makes the folder; that it cannot is said when it is filled
+            return str(ask())
     number = getattr(manager, "experiment_run_number", 0)
     return build_reference(str(experiment_of(manager)), number, timestamp_of(manager))
 
@@ -83,7 +85,8 @@ def timestamp_of(manager: Any) -> str:
     """Return the start of a manager's run as local wall time."""
     ask: Callable[[], Any] | None = getattr(manager, "get_str_timestamp", None)
     if ask is not None:
-        return str(ask())
+        with suppress(OSError):  # it makes the folder; that it cannot is said when it is filled
+            return str(ask())
     began = getattr(manager, "run_timestamp", None)
     if isinstance(began, datetime):
         return began.strftime(TIMESTAMP_FORMAT)
@@ -215,7 +218,8 @@ def _masked(line: object) -> object:
 def _run_folder(manager: Any, runs_folder: Path) -> str:
     ask: Callable[[], Any] | None = getattr(manager, "get_run_output_path", None)
     if ask is not None:
-        return str(ask())
+        with suppress(OSError):  # it makes the folder; that it cannot is said when it is filled
+            return str(ask())
     folder = getattr(manager, "runs_path", None)
     parent = runs_folder if folder is None else folder
     return os.path.join(parent, reference_of(manager))  # noqa: PTH118 - a relative path stays as it was given

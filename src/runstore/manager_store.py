@@ -9,7 +9,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from runstore.naming import current_author
 from runstore.storage.blocks import BlockRow, BlockTable, BlockWriter
 from runstore.storage.database import now_micros
 from runstore.store import Store, open_shared
-from runstore.store_json import STORE_JSON, read_block_file
+from runstore.store_json import STORE_JSON, read_block_file, read_list
 from runstore.user_warnings import warn
 
 
@@ -224,7 +224,9 @@ class ManagerStore:
 
     def _read_without_database(self, error: StoreError) -> None:
         """Show the file of a folder where no database can be made; writing is refused."""
-        found = read_block_file(self._folder / STORE_JSON) if self._folder.is_dir() else None
+        found = None
+        with suppress(OSError):
+            found = read_block_file(self._folder / STORE_JSON)
         if found is None:
             raise error
         self._refusal = StoreReadOnlyError(
@@ -251,8 +253,10 @@ class ManagerStore:
             return None
         ids = self._table.ids()
         try:
-            blocks = json.loads(self._sync.path.read_bytes())
-        except (OSError, ValueError):
+            blocks = json.loads(read_list(self._sync.path))
+        except (OSError, ValueError, RecursionError):
+            return None
+        if not isinstance(blocks, list) or not all(isinstance(one, dict) for one in blocks):
             return None
         is_whole = self._sync.is_current() and len(blocks) == len(ids)
         return list(zip(ids, blocks, strict=True)) if is_whole else None

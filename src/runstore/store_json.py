@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -14,12 +15,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 from runstore.errors import StoreLockedError, StoreReadOnlyError, StoreUnavailableError
 from runstore.model.salvage import Salvaged, read_blocks
 from runstore.storage.drivers.paths import copy_rights, follow_folder
 from runstore.storage.file_locks import pause
+from runstore.storage.safe_files import (
+    UnsafeFileError,
+    has_holes,
+    open_file,
+    read_file,
+    reader,
+)
 
 STORE_JSON = "store.json"
 REGISTRY = "params_registry.json"
@@ -30,6 +38,14 @@ else:
     import fcntl
 
 _STATE_BYTES = 512
+_LARGEST_BYTES = 1 << 31
+_LARGEST_REGISTRY_BYTES = 1 << 27
+# What every list of runs begins with, unless it is empty or damaged at its very beginning.
+_BEGINNING_BYTES = 4096
+_BEGINS_LIST = re.compile(
+    rb"(\xef\xbb\xbf)?\s*(\Z|\[\s*(\]\s*\Z|\{.*\"(reference|experiment_name)\"\s*:))", re.DOTALL
+)
+_NO_LINK_NO_WAIT = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _LOCKED_BYTE = 1 << 30  # beyond the content: Windows forbids others to read what is locked
 # Curifactory rewrites the file in place; who looks meanwhile finds the beginning of it. It writes
 # 8 kB at a time, milliseconds apart.
@@ -75,12 +91,16 @@ def read_block_file(path: Path) -> Salvaged | None:
 
     A file that is damaged and was changed a moment ago may be in the middle of a rewrite by
     another tool; as long as it goes on changing, it gets the time to become whole.
+
+    Raises:
+        UnsafeFileError: It is no plain file, or a link to a file that holds no list of runs.
+        OSError: It cannot be read.
     """
     deadline = time.monotonic() + _REWRITE_S
     while True:
         before = stamp_of(path)
         try:
-            found = read_blocks_from(path.read_bytes())
+            found = read_blocks_from(read_list(path))
         except FileNotFoundError:
             return None
         if not found.problems or before is None or not _is_fresh(before):
@@ -88,6 +108,62 @@ def read_block_file(path: Path) -> Salvaged | None:
         time.sleep(_PAUSE_S)
         if stamp_of(path) == before or time.monotonic() > deadline:
             return found
+
+
+def read_list(path: Path) -> bytes:
+    """Return the contents of `store.json`.
+
+    Raises:
+        UnsafeFileError: It is no plain file, or a link to a file that holds no list of runs.
+        OSError: It cannot be read.
+    """
+    with _opened(path) as file:
+        if has_holes(file.fileno()):
+            raise UnsafeFileError(path, "it has holes")
+        return file.read()
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open `store.json`; a link is followed, as people keep the file on another disk.
+
+    Raises:
+        UnsafeFileError: It is no plain file, or a link to a file that holds no list of runs.
+        OSError: It cannot be read.
+    """
+    if not stat.S_ISLNK(path.lstat().st_mode) or _is_circle(path):
+        return reader(path, levels=0, at_most=_LARGEST_BYTES)
+    real = Path(os.path.realpath(path))
+    if not real.exists():
+        raise UnsafeFileError(path, "it is a link that leads nowhere")
+    file = reader(real, levels=0, at_most=_LARGEST_BYTES)
+    try:
+        _check_link(path, file)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _check_link(path: Path, file: BinaryIO) -> None:
+    """Make sure that a link leads to a list of runs, and of the user who made it.
+
+    Whoever handed on the store may have led it to any file of this user.
+    """
+    if path.lstat().st_uid not in {os.fstat(file.fileno()).st_uid, 0}:
+        raise UnsafeFileError(path, "it is a link to a file of another user")
+    if not _BEGINS_LIST.match(file.read(_BEGINNING_BYTES)):
+        real = os.path.realpath(path)
+        raise UnsafeFileError(path, f"it is a link to {real}, which holds no list of runs")
+    file.seek(0)
+
+
+def _is_circle(path: Path) -> bool:
+    """Tell whether a link leads to itself, and so to no file."""
+    try:
+        path.stat()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
 
 
 def _is_fresh(stamp: Stamp) -> bool:
@@ -130,10 +206,13 @@ def write_block_file(path: Path, chunks: Iterable[bytes | memoryview]) -> Stamp:
     Raises:
         OSError: The disk did not take it.
     """
-    path = Path(os.path.realpath(path))  # a link stays a link
+    if path.is_symlink() and not _is_circle(path):
+        _opened(path).close()
+        path = Path(os.path.realpath(path))  # a link stays a link
     aside = path.with_name(f".{path.name}.new")
     try:
-        with aside.open("wb") as file:
+        aside.unlink(missing_ok=True)  # left by a crash, or a link
+        with aside.open("xb") as file:
             for chunk in chunks:
                 file.write(chunk)
             _take_rights(path, file.fileno())
@@ -176,13 +255,15 @@ def set_aside(path: Path) -> Path:
     stem = f"{path.name}.damaged-{time.strftime('%Y-%m-%d-T%H%M%S')}"
     aside = path.with_name(stem)
     number = 1
-    while aside.exists():
+    while os.path.lexists(aside):
         number += 1
         aside = path.with_name(f"{stem}-{number}")
     try:
-        os.link(path, aside)
-    except OSError:  # a disk without hard links
-        shutil.copy2(path, aside)
+        os.link(os.path.realpath(path), aside)  # of a link the file itself, which is replaced
+    except OSError:  # a disk without hard links, or another disk
+        with _opened(path) as file, aside.open("xb") as copy:
+            shutil.copyfileobj(file, copy)
+        shutil.copystat(path, aside)
     return aside
 
 
@@ -234,11 +315,10 @@ class FileLock:
 
     def _opened(self) -> int:
         try:
-            return os.open(self.path, os.O_RDWR)
-        except FileNotFoundError:
-            made = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
-            follow_folder(made, self.path.parent.stat())
-            return made
+            return open_file(self.path, os.O_RDWR | os.O_CREAT, levels=0)
+        except UnsafeFileError:
+            self.path.unlink()  # the link itself; nothing is lost with it
+            return open_file(self.path, os.O_RDWR | os.O_CREAT, levels=0)
 
     def _close(self) -> None:
         if self._descriptor is not None:
@@ -260,14 +340,16 @@ class FileLock:
         """Return the state last remembered; empty when there is none. Needs no lock."""
         try:
             # Asked four times for each run: a file object would cost as much as the rest.
-            descriptor = os.open(self.path, os.O_RDONLY)
+            descriptor = os.open(self.path, os.O_RDONLY | _NO_LINK_NO_WAIT)
             try:
                 value = json.loads(os.read(descriptor, 4 * _STATE_BYTES))
             finally:
                 os.close(descriptor)
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
-        return value if isinstance(value, dict) else {}
+        if not isinstance(value, dict):
+            return {}
+        return {name: one for name, one in value.items() if isinstance(one, int)}
 
 
 def _try_lock(descriptor: int) -> bool:
@@ -307,7 +389,7 @@ def read_registry(folder: Path) -> dict[str, tuple[str | None, dict[str, str]]]:
     it only explains hashes, so nothing is lost with what cannot be read.
     """
     try:
-        text, _ = decode((folder / REGISTRY).read_bytes())
+        text, _ = decode(read_file(folder / REGISTRY, levels=0, at_most=_LARGEST_REGISTRY_BYTES))
     except OSError:
         return {}
     try:

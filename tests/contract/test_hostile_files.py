@@ -7,9 +7,7 @@ test plants something in a store and looks at a folder outside, with names, cont
 import hashlib
 import json
 import os
-import shutil
 import socket
-import stat
 import threading
 import warnings
 from contextlib import suppress
@@ -32,51 +30,11 @@ SECRET = b"-----BEGIN PRIVATE KEY----- not yours"
 NUMBER = "00000000000000000001"
 
 
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
-    """Return a store with one run, which has a metric and a file; and the run's uid."""
-    folder = tmp_path_factory.mktemp("recorded")
-    with Store.open(folder) as store, store.start("fit", capture=False) as run:
-        run.log(loss=0.5)
-        run.save("model.bin", b"weights")
-    return folder, run.uid
-
-
-@pytest.fixture
-def given(recorded, tmp_path):
-    """Return the folder of a store that somebody handed on."""
-    shutil.copytree(recorded[0], tmp_path / "given")
-    return tmp_path / "given"
-
-
 @pytest.fixture
 def spooled(recorded, given):
     """Return what gives the path of a file in the spool that is about the run."""
     (given / "spool").mkdir(exist_ok=True)
     return lambda kind: given / "spool" / f"{recorded[1]}.{NUMBER}.{kind}"
-
-
-@pytest.fixture
-def outside(tmp_path):
-    """Return a private folder, and make sure that nothing in it was touched."""
-    folder = tmp_path / "home"
-    (folder / "Documents").mkdir(parents=True)
-    (folder / "Documents" / "thesis.txt").write_text("ten years")
-    (folder / "id_rsa").write_bytes(SECRET)
-    (folder / "id_rsa").chmod(0o600)
-    before = listed(folder)
-    yield folder
-    assert listed(folder) == before
-
-
-def listed(folder):
-    """Return what a folder holds: names, kinds, contents, and when they were changed."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        about = path.lstat()
-        contents = path.read_bytes() if stat.S_ISREG(about.st_mode) else b""
-        found[path.relative_to(folder)] = (about.st_mode, about.st_mtime_ns, contents)
-    return found
 
 
 def contents_in(folder):

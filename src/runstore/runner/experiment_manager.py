@@ -99,7 +99,7 @@ class ExperimentManager(ArtifactManager):
         """
         place = self._place(name)
         kept = self.cache.folder / place
-        if kept.is_file() and not self.cache.overwrite:
+        if kept.is_file() and not kept.is_symlink() and not self.cache.overwrite:
             return self._copied(kept, place)
         target = self._target(place)
         make_folders(target.parent)

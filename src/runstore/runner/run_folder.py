@@ -16,7 +16,6 @@ runs/<reference>/
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,13 @@ from typing import Any
 from runstore.errors import NotFoundError
 from runstore.model.block import block_from_run
 from runstore.model.run import Run
-from runstore.storage.drivers.paths import follow_folder, make_folders
+from runstore.storage.safe_files import make_folder, write_whole
 from runstore.store import Store
 from runstore.user_warnings import warn
 
 ARTIFACTS = "artifacts"
 LOG = "log.txt"
+_LEVELS = 2  # runs/<reference>
 _DOCUMENTS = {"packages": "packages.txt", "patch": "changes.patch", "untracked": "untracked.json"}
 
 
@@ -39,7 +39,7 @@ def write_beginning(folder: Path, run: Run) -> None:
     Raises:
         OSError: The disk does not take it.
     """
-    make_folders(folder / ARTIFACTS)
+    make_folder(folder / ARTIFACTS, levels=_LEVELS + 1)
     _write(folder / "params.json", _json(_params(run)))
     _write(folder / "block.json", _json(block_from_run(run)))
 
@@ -88,9 +88,4 @@ def _json(value: Mapping[str, Any]) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file whole: who looks meanwhile finds the old one or the new one."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    with aside.open("w", encoding="utf-8", errors="backslashreplace") as file:
-        follow_folder(file.fileno(), path.parent.stat())
-        file.write(text)
-    aside.replace(path)
+    write_whole(path, text, levels=_LEVELS)

@@ -219,12 +219,16 @@ def _check_size(
 ) -> None:
     if at_most is not None and size > at_most:
         raise UnsafeFileError(path, f"it is larger than {at_most:,} bytes")
-    if at_most is None and is_ours and _has_holes(descriptor, size):
+    if at_most is None and is_ours and has_holes(descriptor):
         raise UnsafeFileError(path, "it has holes")
 
 
-def _has_holes(descriptor: int, size: int) -> bool:
-    """Tell whether a file takes less room than it says: reading it could go on for hours."""
+def has_holes(descriptor: int) -> bool:
+    """Tell whether a file takes less room than it says: reading it could go on for hours.
+
+    The place in the file is its beginning on return.
+    """
+    size = os.fstat(descriptor).st_size
     if not size or not hasattr(os, "SEEK_HOLE"):
         return False
     try:
@@ -309,6 +313,35 @@ def make_folder(path: Path, *, levels: int = 1) -> None:
             with above.inner(place.name) as made:
                 if is_new and made.descriptor is not None:
                     follow_folder(made.descriptor, above.status())
+
+
+def levels_below(path: Path, store: Path) -> int:
+    """Return how many of the last folders of a path are a store's; 0 for one that is elsewhere."""
+    if ".." in path.parts or not path.is_relative_to(store):
+        return 0
+    return len(path.relative_to(store).parts)
+
+
+def write_whole(path: Path, text: str, *, levels: int) -> None:
+    """Write a text file: who looks meanwhile finds the old one or the new one.
+
+    What is there under its name is replaced, a link as well, and never written through.
+
+    Raises:
+        OSError: The disk does not take it, or one of the store's folders is a link.
+    """
+    with folder_at(path.parent, levels=levels) as folder:
+        aside = f".{path.name}.{os.urandom(4).hex()}"
+        made = open_in(folder, aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            with open(made, "w", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123 - it is open
+                file.write(text)
+            here, there = folder.at(aside), folder.at(path.name)
+            os.replace(here, there, src_dir_fd=folder.descriptor, dst_dir_fd=folder.descriptor)
+        except BaseException:
+            with suppress(OSError):
+                folder.remove(aside)
+            raise
 
 
 # Trees

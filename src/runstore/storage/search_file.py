@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.drivers.forks import inside_the_engine
 from runstore.storage.drivers.paths import copy_rights, file_uri
 from runstore.storage.file_locks import pause, unlock
+from runstore.storage.safe_files import UnsafeFileError, reader
 
 SEARCH = "search.db"
 APPLICATION_ID = 0x72756E66  # "runf"; marks the file as ours
@@ -102,6 +104,7 @@ class SearchFile:
         """
         try:
             with self._lock(exclusive=False), inside_the_engine():
+                self._check_plain()
                 connection = self._connect()
                 try:
                     yield connection
@@ -123,6 +126,24 @@ class SearchFile:
                     return self._connect_read_only(error)
             pause(0.05)
 
+    def _check_plain(self) -> None:
+        """Make sure that SQLite would write to no other file.
+
+        Raises:
+            DamagedIndexError: The file or one beside it is a link, or no plain file.
+            UnusableIndexError: It is a folder.
+        """
+        for path in self._files():
+            with suppress(FileNotFoundError):
+                found = path.lstat()
+                if stat.S_ISDIR(found.st_mode):
+                    raise UnusableIndexError(f"{path} is a folder")
+                if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+                    raise DamagedIndexError("it is a link, or no file")
+
+    def _files(self) -> list[Path]:
+        return [self.path.with_name(self.path.name + suffix) for suffix in _SIDE_FILES]
+
     def _make_file(self) -> None:
         """Make an empty file that nobody may read who may not read the runs."""
         with suppress(OSError):  # it is there; or cannot be made, which SQLite will tell
@@ -135,6 +156,7 @@ class SearchFile:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Check whose file it is, and make what is not there."""
+        self._check_plain()  # once more: now it is open
         if _is_current(connection):
             return
         # WAL needs shared memory, which network disks lack.
@@ -149,7 +171,7 @@ class SearchFile:
         """Open an index that is there and that this user or this disk cannot write."""
         uri = file_uri(self.path, "mode=ro")
         uris = [uri]
-        if not _has_content(self.path.with_name(f"{SEARCH}-wal")):  # nobody is writing it
+        if not _has_content(self.path.with_name(f"{self.path.name}-wal")):  # nobody is writing it
             uris.append(f"{uri}&immutable=1")
         for one in uris if _has_content(self.path) else ():
             with suppress(sqlite3.OperationalError, UnusableIndexError):
@@ -165,16 +187,16 @@ class SearchFile:
         Raises:
             UnusableIndexError: Somebody works with it, or it cannot be removed.
         """
-        seen, kept = _identity(self.path), ""
+        seen, kept = list(map(_identity, self._files())), ""
         try:
             with self._lock(exclusive=True):
-                if seen is None or _identity(self.path) != seen:
+                if list(map(_identity, self._files())) != seen:
                     return ""  # another process has done it
-                if not _is_ours(self.path):
+                if seen[0] is not None and not _is_ours(self.path):
                     kept = f"{self.path}.{time.time_ns()}"
                     self.path.rename(kept)
-                for suffix in _SIDE_FILES:
-                    self.path.with_name(SEARCH + suffix).unlink(missing_ok=True)
+                for path in self._files():
+                    path.unlink(missing_ok=True)
         except OSError as error:
             reason = f"{self.path} cannot be removed: {error.strerror or error}"
             raise UnusableIndexError(reason) from error
@@ -266,7 +288,7 @@ def _told(error: sqlite3.Error) -> Exception:
 
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        about = path.stat()
+        about = path.lstat()
     except OSError:
         return None
     return about.st_dev, about.st_ino
@@ -284,8 +306,11 @@ def _is_ours(path: Path) -> bool:
 
     Source: SQLite, Database File Format: the application id is at byte 68.
     """
-    with path.open("rb") as file:
-        head = file.read(72)
+    try:
+        with reader(path, levels=0) as file:
+            head = file.read(72)
+    except UnsafeFileError:
+        return False
     return not head or (
         head.startswith(b"SQLite format 3\0") and head[68:] == APPLICATION_ID.to_bytes(4, "big")
     )

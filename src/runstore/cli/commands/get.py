@@ -12,6 +12,7 @@ import click
 from runstore.cli.completions import complete_artifacts, complete_runs
 from runstore.cli.context import open_store
 from runstore.cli.output import say
+from runstore.config import is_there
 from runstore.errors import UsageError
 from runstore.model.run import Run
 
@@ -59,7 +60,7 @@ def _check_free(run: Run, paths: Sequence[str], folder: Path) -> None:
     wanted = [path.strip("/") for path in paths]
     for path in run.artifacts:
         is_meant = not wanted or any(path == one or path.startswith(f"{one}/") for one in wanted)
-        if is_meant and (folder / path).exists():
+        if is_meant and is_there(folder / path):
             raise UsageError(
                 f"{folder / path} is there already.",
                 kept="Nothing was written.",

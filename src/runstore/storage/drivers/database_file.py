@@ -8,6 +8,7 @@ old one, and shorten it under the mappings of older connections: that kills the 
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -18,6 +19,7 @@ from runstore.storage.drivers.descriptors import Files, identity_of
 from runstore.storage.drivers.paths import follow_folder
 
 _LOG, _SHARED_MEMORY = "-wal", "-shm"
+_BESIDE = (_LOG, _SHARED_MEMORY, "-journal")
 _LOCK_PATIENCE_S = 5.0
 
 
@@ -65,6 +67,47 @@ class DatabaseFile:
                 kept="Nothing was written to a store that took its place.",
                 hint="If it was moved, open it in its new place.",
             )
+
+    def check_surroundings(self) -> None:
+        """Make sure, before the file is first opened, that SQLite touches only the store's files.
+
+        A link to a database of the same owner is followed, as people keep databases on other
+        disks; SQLite keeps the log and the like beside the database itself.
+
+        Raises:
+            StoreUnavailableError: The database or a file beside it is a link to elsewhere, or no
+                plain file.
+        """
+        real, link = self._real(), _entry(self.path)
+        if link is not None and stat.S_ISLNK(link.st_mode):
+            self._check_link(link)
+        for ending in _BESIDE:
+            path = real + ending
+            found = _entry(path)
+            if found is None:
+                continue
+            if not stat.S_ISREG(found.st_mode):
+                raise _unsafe(path, "is a link, or no file")
+            if found.st_nlink > 1:
+                raise _unsafe(path, "is a second name (a hard link) of another file")
+
+    def _check_link(self, link: os.stat_result) -> None:
+        try:
+            found = self.path.stat()
+        except OSError as error:
+            raise _unsafe(self.path, "is a link that leads nowhere") from error
+        if link.st_uid not in {found.st_uid, 0}:
+            raise _unsafe(self.path, "is a link to a file of another user")
+        if not stat.S_ISREG(found.st_mode):
+            raise _unsafe(self.path, "is a link to something that is no file")
+
+    @property
+    def has_other_names(self) -> bool:
+        """Whether the file is a hard link: what is written to it would change another file."""
+        try:
+            return os.stat(self.path).st_nlink > 1  # noqa: PTH116 - at every opening
+        except OSError:
+            return False
 
     def remember(self) -> None:
         """Note which file the path leads to now.
@@ -126,7 +169,8 @@ class DatabaseFile:
             _wait_for_lock(folder)
             if not self.path.exists():
                 self._set_leftovers_aside()
-                made = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                made = os.open(self.path, flags, 0o666)
                 # SQLite gives its log and its shared memory the rights of the database.
                 follow_folder(made, os.fstat(folder))
                 os.close(made)
@@ -142,7 +186,27 @@ class DatabaseFile:
             log.rename(log.with_name(f"{log.name}.left-{time.time_ns()}"))
 
     def _beside(self, ending: str) -> Path:
-        return self.path.with_name(self.path.name + ending)
+        return Path(self._real() + ending)
+
+    def _real(self) -> str:
+        """Return the path that SQLite names the files beside the database after."""
+        path = os.fspath(self.path)
+        return os.path.realpath(path) if os.path.islink(path) else path  # noqa: PTH114 - for every connection
+
+
+def _entry(path: str | Path) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except OSError:
+        return None  # SQLite finds out why
+
+
+def _unsafe(path: str | Path, why: str) -> StoreUnavailableError:
+    return StoreUnavailableError(
+        f"{path} {why}.",
+        kept="Nothing was read or changed.",
+        hint="Look where it leads; then replace it by the file itself, or remove it.",
+    )
 
 
 def _identity_at(path: Path) -> tuple[int, int] | None:

@@ -36,6 +36,7 @@ BUSY_TIMEOUT_S = 60.0
 _ENGINE_WAITS_S = 5.0  # inside a statement
 _PROBLEMS_TOLD = 100
 _REPLACED_PATIENCE_S = 5.0
+TABLES = "SELECT name FROM sqlite_master"
 APPLICATION_ID = 0x72756E73  # "runs"; marks the file as ours (PRAGMA application_id)
 
 TYPES: Mapping[str, str] = {
@@ -159,6 +160,7 @@ class SQLiteDriver:
         self._refusal: StoreError | None = None
         self._readable: Readable | None = None
         self._network_disk: bool | None = None
+        self._is_ours = False
         self._own = _Own()
         self._handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
         self._closed = False
@@ -245,18 +247,26 @@ class SQLiteDriver:
             )
 
     def copy_aside(self, suffix: str) -> None:
-        """Copy the database to `<name>.<suffix>`, through SQLite's own backup."""
+        """Copy the database to `<name>.<suffix>`, through SQLite's own backup.
+
+        The copy gets its name when it is whole; a link of that name is replaced, not followed.
+        """
         target = self.path.with_name(f"{self.path.name}.{suffix}")
+        aside = target.with_name(f"{target.name}.{os.urandom(8).hex()}")
         with self.read() as connection:
-            # For the same people as the database.
-            copy = os.open(target, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            copy_rights(copy, self.path.stat())
-            os.close(copy)
-            aside = sqlite3.connect(target)
+            made = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
-                connection.backup(aside)
+                copy_rights(made, self.path.stat())  # for the same people as the database
+                copy = sqlite3.connect(aside)
+                try:
+                    connection.backup(copy)
+                finally:
+                    copy.close()
+                os.fsync(made)
+                aside.replace(target)
             finally:
-                aside.close()
+                os.close(made)
+                aside.unlink(missing_ok=True)
 
     def reusable_bytes(self) -> int:
         """Return the bytes of the file's pages that hold nothing."""
@@ -396,14 +406,11 @@ class SQLiteDriver:
         """
         if self.file.is_known:
             self.file.check()
-        elif self._create:
-            with suppress(OSError):  # SQLite finds it missing, and says why
-                self.file.make()
-            _close_replaced(self.path)
-        elif not self.path.exists():
-            raise StoreUnavailableError(f"There is no run database at {self.path}.")
         else:
-            _close_replaced(self.path)
+            self._find_file()
+            if self.file.has_other_names:
+                what = f"{self.path.name} is a second name (a hard link) of another file"
+                return self._connect_read_only(sqlite3.OperationalError(what))
         deadline = time.monotonic() + self.busy_timeout_s
         while True:
             try:
@@ -417,6 +424,16 @@ class SQLiteDriver:
                 return self._connect_read_only(error)
             except sqlite3.Error as error:
                 raise self._translated(error) from error
+
+    def _find_file(self) -> None:
+        """Make the file if that was asked for, and make sure that only the store's are touched."""
+        self.file.check_surroundings()
+        if self._create:
+            with suppress(OSError):  # SQLite finds it missing, and says why
+                self.file.make()
+        elif not self.path.exists():
+            raise StoreUnavailableError(f"There is no run database at {self.path}.")
+        _close_replaced(self.path)
 
     def _connect_read_only(self, reason: sqlite3.OperationalError) -> _Connection:
         """Open where nothing can be written; every later write is answered with the reason."""
@@ -490,16 +507,21 @@ class SQLiteDriver:
             self._network_disk = is_network_disk(self.path.parent)
         # WAL needs shared memory, which network disks lack; a rollback journal is slower but safe.
         wanted = "delete" if self._network_disk else "wal"
+        if not self._is_ours:
+            self._check_owner(connection)
+            self._is_ours = True
         mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
         if mode != wanted:
-            self._check_owner(connection)
             connection.execute(f"PRAGMA journal_mode={wanted}")
 
     def _check_owner(self, connection: sqlite3.Connection) -> None:
         """Refuse another program's database before anything in it is changed."""
         owner = connection.execute("PRAGMA application_id").fetchone()[0]
-        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if owner == APPLICATION_ID or (tables == 0 and owner == 0):
+        if owner == APPLICATION_ID:
+            return
+        tables = {row[0] for row in connection.execute(TABLES).fetchall()}
+        # On network disks, stores were made without the mark.
+        if owner == 0 and (not tables or {"runs", "schema_migrations"} <= tables):
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
             return
         raise StoreCorruptError(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from runstore.storage.drivers.paths import file_uri
+
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,24 @@ def ways_to_read(path: Path) -> Iterator[Readable]:
     import tempfile
 
     folder = Path(tempfile.mkdtemp(prefix="runstore-"))
-    copy = folder / path.name
-    shutil.copyfile(path, copy)
-    shutil.copyfile(_beside(path, "-wal"), _beside(copy, "-wal"))
-    yield Readable(file_uri(copy, "mode=rw"), folder)
+    files = (path, _beside(path, "-wal"))
+    sizes = [one.stat().st_size for one in files]
+    if sum(sizes) > shutil.disk_usage(folder).free // 2:
+        folder.rmdir()
+        raise OSError("the copy would take more than half of the room for temporary files")
+    for one, ending in zip(files, ("", "-wal"), strict=True):
+        with _plain(one) as source, (folder / (path.name + ending)).open("xb") as copy:
+            shutil.copyfileobj(source, copy)
+    yield Readable(file_uri(folder / path.name, "mode=rw"), folder)
+
+
+def _plain(path: Path) -> BinaryIO:
+    """Open a file for reading; a pipe or a device would have no end."""
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | _NONBLOCK))  # noqa: SIM115 - for the caller to close
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(f"{path} is no plain file")
+    return file
 
 
 def remove_copy(folder: Path, pid: int) -> None:
@@ -55,7 +73,9 @@ def remove_copy(folder: Path, pid: int) -> None:
 
 
 def _beside(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name + suffix)
+    """Return the path of a file that SQLite keeps beside the database, which may be a link."""
+    real = Path(os.path.realpath(path))
+    return real.with_name(real.name + suffix)
 
 
 def _has_content(path: Path) -> bool:
