@@ -1,6 +1,8 @@
 """What every test shares: a clean environment, the length of campaigns, Hypothesis profiles."""
 
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -53,3 +55,14 @@ def _own_surroundings(tmp_path_factory, monkeypatch):
     terminal = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "EDITOR", "VISUAL")
     for name in (*ours, *terminal):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def users():
+    """Other users of this machine, with a folder that all may enter; pytest's own are private."""
+    from other_users import Users, skip_without_root
+
+    skip_without_root()
+    with tempfile.TemporaryDirectory(prefix="runstore-users-") as place:
+        Path(place).chmod(0o755)
+        yield Users(Path(place))

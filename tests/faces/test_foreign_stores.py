@@ -1,16 +1,14 @@
 """What another user left above the working directory is not used, unless the user opted in."""
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from commands import runstore
-from other_users import ALICE, BOB, TEAM, Users, skip_without_root
+from other_users import ALICE, BOB, TEAM, skip_without_root
 from runstore import Store, StoreWarning, config, foreign_stores
 from runstore.config import find_store, project_settings
 from runstore.errors import StoreUnavailableError, UntrustedStoreError, UsageError
@@ -19,16 +17,6 @@ from runstore.storage import trusted
 
 RECORD = "import runstore\nwith runstore.start_run('fit', capture=False) as r: print(r.store.path)"
 LIST = "import runstore; s = runstore.Store.open(create=False); print(s.path, len(s.find()))"
-
-
-@pytest.fixture
-def users():
-    """A folder that all users may enter; pytest's own are private."""
-    skip_without_root()
-    place = Path(tempfile.mkdtemp(prefix="runstore-users-"))
-    place.chmod(0o755)
-    yield Users(place)
-    shutil.rmtree(place)
 
 
 @pytest.fixture

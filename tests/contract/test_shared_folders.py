@@ -1,0 +1,165 @@
+"""Two members of a group use one store in turn and at once, whatever their umask."""
+
+import signal
+import textwrap
+import threading
+
+import pytest
+
+from other_users import ALICE, BOB, TEAM
+
+STORE = "import os, sys, runstore; from runstore import Store; store = Store.open({folder!r})\n"
+RECORD = """
+run = store.start("fit", params={"lr": 0.1}, notes="warm up", capture=False)
+run.keep_output(); print("epoch 1", file=sys.stderr)
+run.log(loss=0.5); run.save("model.bin", b"the same weights"); run.tags["phase"] = "pilot"
+run.finish(); print(run.reference.rsplit("_", 1)[0])
+"""
+READ = """
+for run in store.find():
+    print(run.run_number, run.status, run.metrics["loss"].last, run.read_bytes("model.bin"),
+          run.notes, dict(run.tags), [line.text for line in run.output])
+"""
+FOUND = """
+print(len(list(store.grep('warm'))))
+"""
+EDIT = """
+store.edit('fit#1', notes='of both')
+"""
+UNDO = """
+print(store.get('fit#1').notes)
+store.undo()
+print(store.get('fit#1').notes)
+"""
+DELETE = """
+store.delete(['fit#1', 'fit#2']); print(len(store.find()))
+"""
+CLEAN_UP = """
+from datetime import timedelta
+print(store.collect_garbage(older_than=timedelta(0)).freed.contents.files)
+"""
+
+
+@pytest.fixture
+def team(users):
+    """A folder that belongs to a group, and what its members do in it."""
+
+    class Team:
+        folder = users.folder("team", 0, 0o2770, TEAM)
+
+        def run(self, user, code, *, umask=0o022, **more):
+            code = STORE.format(folder=str(self.folder)) + code
+            return users.run(user, code, cwd="/", umask=umask, groups=[TEAM], **more)
+
+        def said(self, user, code, **more):
+            ended = self.run(user, code, **more)
+            assert ended.returncode == 0, ended.stderr
+            assert "Warning" not in ended.stderr
+            return ended.stdout.splitlines()
+
+    return Team()
+
+
+@pytest.mark.parametrize("umask", [0o002, 0o077])
+def test_members_record_read_edit_and_clean_up_in_turn(team, umask):
+    def shown(*numbers):
+        line = "{} complete 0.5 b'the same weights' warm up {{'phase': 'pilot'}} ['epoch 1']"
+        return [line.format(number) for number in numbers]
+
+    assert team.said(ALICE, RECORD + FOUND, umask=umask) == ["fit_1", "1"]
+    assert team.said(BOB, RECORD + FOUND + READ, umask=umask) == ["fit_2", "2", *shown(2, 1)]
+    said = team.said(ALICE, RECORD + FOUND + READ + EDIT, umask=umask)
+    assert said == ["fit_3", "3", *shown(3, 2, 1)]
+
+    assert team.said(BOB, UNDO + DELETE, umask=umask) == ["of both", "warm up", "1"]
+    assert team.said(ALICE, CLEAN_UP, umask=umask) == ["2"]  # what each has printed
+    team.said(BOB, "store.delete(['fit#3'])" + CLEAN_UP, umask=umask)
+    assert _contents(team.folder) == []
+
+
+def _contents(folder):
+    return [one for one in (folder / "objects").rglob("*") if one.is_file()]
+
+
+def test_members_record_at_once(team):
+    """Each while the other has the store open, so that log and shared memory are the other's."""
+    code = f"""
+with store.start("fit", capture=False) as outer:
+    outer.log(loss=1.0)
+{textwrap.indent(RECORD, "    ")}
+"""
+    ended = []
+    both = [
+        threading.Thread(target=lambda user=user: ended.append(team.run(user, code)))
+        for user in (ALICE, BOB)
+        for _ in range(2)
+    ]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+
+    assert [(one.returncode, "Warning" in one.stderr) for one in ended] == [(0, False)] * 4
+    assert team.said(ALICE, "print(len(store.find()))") == ["8"]
+
+
+KILLED = """
+run = store.start("fit", capture=False)
+run.log(loss=0.5); run.save("model.bin", b"weights")
+import signal; os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_member_goes_on_where_another_was_killed(team):
+    """The log and the shared memory that a killed process leaves are the group's as well."""
+    assert team.run(ALICE, KILLED).returncode == -signal.SIGKILL
+    assert (team.folder / "runstore.db-wal").exists()
+
+    assert team.said(BOB, RECORD) == ["fit_2"]
+    shown = "run = store.get('fit#1'); print(run.status, list(run.metric('loss').values))"
+    assert team.said(BOB, shown) == ["lost [0.5]"]
+    assert list((team.folder / "spool").glob("*.points"))
+    assert team.said(ALICE, shown) == ["lost [0.5]"]
+    assert not list((team.folder / "spool").glob("*.points"))
+
+
+def test_a_member_who_trusts_the_folder_takes_in_what_another_left(team):
+    assert team.run(ALICE, KILLED).returncode == -signal.SIGKILL
+
+    shown = "run = store.get('fit#1'); print(run.status, run.metrics['loss'].last)"
+    said = team.said(BOB, shown, RUNSTORE_TRUST=str(team.folder))
+
+    assert said == ["lost 0.5"]
+    assert not list((team.folder / "spool").glob("*.points"))
+
+
+def test_a_member_with_store_json(team):
+    code = """
+from runstore import ManagerStore
+kept = ManagerStore(store.path); kept.save(); print(len(kept.runs))
+"""
+    team.said(ALICE, RECORD)
+    assert team.said(ALICE, code) == ["1"]
+    team.said(BOB, RECORD)
+    assert team.said(BOB, code) == ["2"]
+    assert team.said(ALICE, code) == ["2"]
+
+
+def test_who_is_not_in_the_group_sees_nothing(team, users):
+    team.said(ALICE, RECORD)
+
+    ended = users.run(BOB, STORE.format(folder=str(team.folder)), cwd="/")
+
+    assert ended.returncode == 1
+    assert "StoreUnavailableError" in ended.stderr or "StoreReadOnlyError" in ended.stderr
+
+
+def test_who_may_only_read_can_read(team, users):
+    team.folder.chmod(0o2775)
+    team.said(ALICE, RECORD)
+
+    code = STORE.format(folder=str(team.folder)).replace("open(", "open(create=False, location=")
+    ended = users.run(BOB, f"{code}{READ}", cwd="/")
+
+    assert ended.stdout.split()[:3] == ["1", "complete", "0.5"]
+    assert list((team.folder / "spool").iterdir()) == []
