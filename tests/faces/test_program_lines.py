@@ -247,10 +247,10 @@ def test_commands_without_a_run_say_how_to_get_one(tmp_path):
         store.start("fit", capture=False).finish()
 
     alone = runstore("--store", "store", "metric", "loss=1", cwd=tmp_path)
-    ended = runstore("--store", "store", "metric", "loss=1", "--run", "fit#1", cwd=tmp_path)
+    missing = runstore("--store", "store", "metric", "loss=1", "--run", "fit#2", cwd=tmp_path)
 
     assert "runstore exec -- PROGRAM" in alone.stderr
-    assert (alone.returncode, ended.returncode) == (2, 4)
+    assert (alone.returncode, missing.returncode) == (2, 3)
 
 
 def test_a_run_within_the_command_gets_its_own_points(tmp_path):

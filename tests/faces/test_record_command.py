@@ -83,6 +83,29 @@ def test_mistakes_get_one_clear_message_and_record_nothing(tmp_path, arguments, 
     assert kept(tmp_path) == ()
 
 
+def test_metrics_and_files_are_added_to_a_run_that_is_over(tmp_path):
+    (tmp_path / "plots").mkdir()
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / "plots" / name).write_text(name)
+    runstore("record", "mnist", "--started", "2025", "--metric", "acc=0.5", cwd=tmp_path)
+
+    first = runstore("metric", "acc=0.75", "test/acc=0.7", "--run", "mnist#1", cwd=tmp_path)
+    runstore("metric", "acc=1", "--step", "9", "--run", "mnist#1", cwd=tmp_path)
+    saved = runstore("save", "plots", "--run", "mnist#1", cwd=tmp_path)
+    again = runstore("save", "plots/a.txt", "plots/b.txt", "--run", "mnist#1", cwd=tmp_path)
+
+    assert (first.returncode, first.stderr) == (0, "")
+    assert saved.stdout.splitlines() == ["plots/a.txt", "plots/b.txt"]
+    assert again.stdout.splitlines() == ["plots/b.txt"]
+    with Store.open(tmp_path / ".runstore") as store:
+        run = store.get("mnist#1")
+        points = [(step, value) for step, _, value in run.metric("acc")]
+        assert points == [(0, 0.5), (1, 0.75), (9, 1.0)]
+        assert run.metrics["test/acc"].last == 0.7
+        assert run.read_bytes("plots/b.txt") == b"a.txt"
+        assert (run.status, run.ended_at) == (Status.COMPLETE, None)
+
+
 def test_best_and_why_go_by_recorded_runs(tmp_path):
     march = datetime(2025, 3, 1, tzinfo=timezone.utc)
     with Store.open(tmp_path / ".runstore") as store:

@@ -12,6 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from runstore.active import ActiveRun
+    from runstore.model.run import Run
     from runstore.store import Store
 
 
@@ -33,17 +34,19 @@ def store_location() -> str | None:
 
 
 @contextmanager
-def attached_run(name: str | None) -> Iterator[ActiveRun]:
-    """Give a run that another process executes, to log to it.
+def run_to_add_to(name: str | None) -> Iterator[tuple[Store, Run | ActiveRun]]:
+    """Give the store and a run: one that is over as it is kept, another one to log to it.
 
     Args:
-        name: Any name of it; None for the run that started this process.
+        name: Any name of it; None for the run that started this process, which must not be over.
     """
     from runstore.joining import surrounding_run
 
     uid = surrounding_run() if name is None else name
     with open_store() as store:
-        yield store.attach(uid)
+        run = store.get(uid)
+        is_over = name is not None and run.status.is_final
+        yield store, run if is_over else store.attach(run)
 
 
 def line_file() -> Path | None:

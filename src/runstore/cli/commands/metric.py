@@ -1,4 +1,4 @@
-"""runstore metric: log metrics to a run that is going on."""
+"""runstore metric: log metrics to a run."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import click
 
-from runstore.cli.context import attached_run, line_file
+from runstore.cli.context import line_file, run_to_add_to
 from runstore.cli.options import run_option
 
 
 @click.command(
-    context_settings={"ignore_unknown_options": True}, short_help="Log metrics of a running run."
+    context_settings={"ignore_unknown_options": True}, short_help="Log metrics to a run."
 )
 @click.argument("values", metavar="KEY=VALUE...", nargs=-1, required=True)
 @click.option("--step", type=int, metavar="N", help="The step; by default each key counts on.")
@@ -21,6 +21,7 @@ def command(values: Sequence[str], step: int | None, run: str | None) -> None:
     """Log one value of each metric to the run that this program was started by.
 
     Programs under `runstore exec` call it, in any language. On return the values are on the disk.
+    RUN can be over already.
 
     \b
     runstore metric loss=0.31 val/acc=0.9
@@ -29,6 +30,7 @@ def command(values: Sequence[str], step: int | None, run: str | None) -> None:
     import shlex
 
     from runstore.errors import UsageError
+    from runstore.model.run import Run
     from runstore.program_lines import Metrics, append, parse_line
 
     line = shlex.join(values)
@@ -41,7 +43,15 @@ def command(values: Sequence[str], step: int | None, run: str | None) -> None:
     if file is not None:
         append(file, asked._replace(time=clock.time() if asked.time is None else asked.time))
         return
-    with attached_run(run) as active:
-        active.is_strict = True
-        active.log(asked.values, step=asked.step, time=asked.time)
-        active.hand_in(is_last=True)
+    with run_to_add_to(run) as (store, found):
+        if isinstance(found, Run):
+            steps, times = (None if one is None else [one] for one in (asked.step, asked.time))
+            columns = {"steps": steps, "times": times}
+            store.add(
+                found,
+                metrics={key: {"values": [one], **columns} for key, one in asked.values.items()},
+            )
+            return
+        found.is_strict = True
+        found.log(asked.values, step=asked.step, time=asked.time)
+        found.hand_in(is_last=True)

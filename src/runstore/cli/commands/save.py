@@ -1,15 +1,15 @@
-"""runstore save: keep a file with a run that is going on."""
+"""runstore save: keep a file with a run."""
 
 from __future__ import annotations
 
 import click
 
-from runstore.cli.context import attached_run
+from runstore.cli.context import run_to_add_to
 from runstore.cli.options import run_option
 from runstore.cli.output import say
 
 
-@click.command(short_help="Keep a file with a running run.")
+@click.command(short_help="Keep a file with a run.")
 @click.argument("path")
 @click.argument("name", required=False)
 @run_option
@@ -17,12 +17,22 @@ def command(path: str, name: str | None, run: str | None) -> None:
     """Keep a file or folder with the run that this program was started by, as NAME or PATH.
 
     Programs under `runstore exec` call it, in any language. On return the copy is on the disk.
+    RUN can be over already.
 
     \b
     runstore save out/model.bin
     runstore save /tmp/plot.png loss.png
     """  # noqa: D301 - click keeps lines after the mark as they are
-    with attached_run(run) as active:
-        saved = active.save(path if name is None else name, None if name is None else path)
+    from runstore.model.run import Run
+    from runstore.saving import name_of_file
+
+    with run_to_add_to(run) as (store, found):
+        named = name_of_file(path) if name is None else name
+        if isinstance(found, Run):
+            before = found.artifacts
+            after = store.add(found, artifacts={named: path}).artifacts
+            saved = tuple(one for one in after.values() if one != before.get(one.path))
+        else:
+            saved = found.save(named, path)
     for one in saved:
         say(one.path)
