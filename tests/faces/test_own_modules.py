@@ -130,6 +130,7 @@ def test_contents_count_and_not_places(place):
     assert place.said(PYTHONPATH=str(moved)) == "skipped"
 
 
+@RARE
 def test_another_place_with_other_contents_counts(place):
     place.commit("", "import util")
     other = place.lib.with_name("other")
@@ -191,6 +192,7 @@ def test_an_ignored_module_that_appears_counts(place):
     assert place.said() == "skipped"
 
 
+@RARE
 @pytest.mark.parametrize(
     "work",
     ["import gen.code", pytest.param("pass", marks=RARE)],
@@ -206,6 +208,7 @@ def test_an_ignored_folder_counts_as_far_as_it_is_used(place, work):
     assert place.said() == ("skipped" if work == "pass" else "ran")
 
 
+@RARE
 def test_a_compiled_module_counts(place):
     (place.repo / "fast.so").write_bytes(b"\x7fELF 1")
     place.commit("try:\n    import fast\nexcept ImportError:\n    pass\n")
@@ -235,7 +238,7 @@ def nothing(lib):
 @pytest.mark.parametrize(
     ("make", "where", "imported"),
     [
-        (archive, "all.zip", "import pkg.util"),
+        pytest.param(archive, "all.zip", "import pkg.util", marks=RARE),
         pytest.param(compiled, "bare", "import util", marks=RARE),
         (nothing, "", "import lib.util"),
     ],
@@ -268,6 +271,7 @@ def test_what_a_link_in_the_repository_leads_to_counts(place, is_folder):
     assert place.said() == "ran"
 
 
+@RARE
 def test_a_repository_within_the_repository_counts(place):
     inner = place.repo / "gen" / "inner"
     inner.mkdir(parents=True)
@@ -296,7 +300,9 @@ EDITED = "file = os.environ.get('EDIT')\n    if file: open(file, 'w').write('FAC
     ],
     ids=["later", "again", "before"],
 )
-@pytest.mark.parametrize("is_kept", [False, True], ids=["outside", "in the commit"])
+@pytest.mark.parametrize(
+    "is_kept", [pytest.param(False, marks=RARE), True], ids=["outside", "in the commit"]
+)
 def test_a_module_that_is_edited_before_it_is_loaded_is_in_doubt(place, prepare, work, is_kept):
     """The run used another version than the one that is there afterwards."""
     util = (place.repo if is_kept else place.lib) / "util.py"
@@ -385,6 +391,7 @@ def test_a_sweep_goes_on_in_any_order(place):
     assert place.said("fit.py", "3", "2", "1").split("\n") == ["ran 3", "skipped 2", "skipped 1"]
 
 
+@RARE
 def test_a_package_outside_is_a_program(place):
     place.commit()
     package = place.lib / "tool"
@@ -464,10 +471,25 @@ def test_what_a_command_imports_counts(commands, text):
     assert commands.said(**path) == "ran"
 
 
+@RARE
 def test_a_command_that_looks_elsewhere_for_its_modules_is_in_doubt(commands):
     commands.commit_text("import sys\nsys.path.insert(0, '../lib')\nimport util\n")
 
     assert [commands.said() for _ in range(2)] == ["ran", "ran"]
+
+
+@RARE
+def test_a_module_that_is_edited_while_a_command_runs_is_in_doubt(commands):
+    util = commands.lib / "util.py"
+    commands.commit_text(
+        "import os, time\ntime.sleep(2)\nfile = os.environ.get('EDIT')\n"
+        "if file: open(file, 'w').write('FACTOR = 2\\n')\nimport util\n"
+    )
+    path = {"PYTHONPATH": str(commands.lib)}
+
+    assert commands.said(EDIT=str(util), **path) == "ran"
+    edit(util, "FACTOR = 1\n")
+    assert [commands.said(**path) for _ in range(2)] == ["ran", "skipped"]
 
 
 @RARE

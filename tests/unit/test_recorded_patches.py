@@ -150,6 +150,7 @@ def home(tmp_path_factory):
 @example(
     {"a.py": b"", "b c.py": b"x"}, [("write", "b c.py", b""), ("fifo", "a.py", b"")], [], "", True
 )
+@example({"a.py": b"x\na\rb\r"}, [("write", "a.py", b"")], [], "*.py text eol=crlf\n", True)
 @example({"a.py": b""}, [("write", "a.py", b"a\r\n")], [("core.autocrlf", "input")], "", True)
 def check_recorded_patch(home, base, changed, chosen, attributes, has_commit):
     """What was recorded applies to a fresh clone and gives the same tree, or is marked."""

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from importlib import machinery
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runstore.capture.modules import IsKept, marked
+from runstore.capture.modules import (
+    IsKept,
+    first_written_since,
+    marked,
+    written_since_the_beginning,
+)
 from runstore.capture.other_python import MARK, AskError, asked, interpreter_of
-from runstore.capture.program import OWN_FOLDER
+from runstore.capture.program import CLOCK_LAG_NS, OWN_FOLDER
 from runstore.model.facts import Facts
 from runstore.model.launchers import Launched, launched
 from runstore.model.sameness import IMPORTED_MODULES
@@ -65,7 +72,20 @@ def modules_of_command(root: Path, command: Command, is_kept: IsKept) -> Facts:
             problem = f"{name} was not found, and {found['moves']} looks for it elsewhere"
     if not is_followed:
         problem = problem or _add_modules_of_path(root, command, files)
+    problem = problem or written_since_the_beginning(root, files.values())
     return marked(IMPORTED_MODULES, root, files, is_kept, problem)
+
+
+def edited_since(at: datetime, text: str, root: str) -> str:
+    """Return which of the modules in a document was written since; empty without any.
+
+    Args:
+        at: The start of the run.
+        text: Its document `modules.imported`.
+        root: The top folder of the work tree.
+    """
+    files = [os.path.join(root, place) for place, _ in json.loads(text).values()]  # noqa: PTH118 - text all along
+    return first_written_since(int(at.timestamp() * 1_000_000) * 1000 - CLOCK_LAG_NS, root, files)
 
 
 def _imports(interpreter: str, run: Launched, command: Command) -> dict[str, Any]:

@@ -172,7 +172,8 @@ def modules_at_start(
         is_kept: Returns which of some paths of the work tree are kept in another way.
     """
     files, why = files_of(modules, scripts)
-    why = why or _written_since_the_beginning(root, modules, scripts)
+    loaded = [one.file for one in modules.values()]
+    why = why or written_since_the_beginning(root, (*scripts, *loaded))
     return marked(MODULES, root, files, is_kept, why)
 
 
@@ -206,25 +207,23 @@ def _is_covered(paths: Sequence[str] | None, covered: Collection[str]) -> bool:
     return paths is not None and all(one in covered for one in paths)
 
 
-def _written_since_the_beginning(
-    root: Path, modules: Mapping[str, Module], scripts: Iterable[str]
-) -> str:
+def written_since_the_beginning(root: Path, files: Iterable[str]) -> str:
+    """Return which file was written since this process began; see `first_written_since`."""
     began_ns = min(process_started_ns() or LOADED_AT_NS, LOADED_AT_NS)
-    main = {one: Module(one, None) for one in scripts}
-    return first_written_since(began_ns, str(root), {**main, **modules})
+    return first_written_since(began_ns, str(root), files)
 
 
-def first_written_since(since_ns: int, root: str | None, modules: Mapping[str, Module]) -> str:
+def first_written_since(since_ns: int, root: str | None, files: Iterable[str]) -> str:
     """Return which module's file was written since, as a sentence; empty without any.
 
     Args:
         since_ns: Nanoseconds since 1970.
         root: The top folder of the work tree.
-        modules: Modules that are loaded.
+        files: Files of modules.
     """
-    for one in modules.values():
-        if written_ns(one.file) > since_ns:
-            return f"{place_of(one.file, root)} was written after the program had begun"
+    for file in files:
+        if written_ns(file) > since_ns:
+            return f"{place_of(file, root)} was written after the program had begun"
     return ""
 
 

@@ -44,6 +44,7 @@ _FILE = re.compile(rb"^(?=diff --git )", re.MULTILINE)
 _UNMERGED = re.compile(rb"^\* Unmerged path .*\n", re.MULTILINE)
 # Behind the second @@ stands the line above, cut after some bytes, perhaps within a letter.
 _HUNK_NOTE = re.compile(rb"^(@@ -[\d,]+ \+[\d,]+ @@).*$", re.MULTILINE)
+_CR_BEFORE = re.compile(rb"^[- ][^\n]*\r\n", re.MULTILINE)
 _DIRTY_SUBMODULE = re.compile(r"^(\+Subproject commit [0-9a-f]+)-dirty$", re.MULTILINE)
 _SUBPROJECTS = re.compile(r"^[-+]Subproject commit ([0-9a-f]+)$", re.MULTILINE)
 _LARGE = f"its change is larger than {PATCH_LIMIT_BYTES >> 20} MiB"
@@ -285,25 +286,44 @@ def _take(ask: Asker, answer: bytes, found: _Found) -> None:
         text = _text_of(section)
         if _BINARY in section:
             _take_binary(section, found)
-        elif text is not None:
+        elif text is not None and (mask_patch(text) != text or not _is_mixed(ask, section)):
             _take_text(text, found)
         else:
-            _take_bytes(ask, section, found)
+            _take_bytes(ask, section, "not UTF-8" if text is None else "mixed line ends", found)
 
 
-def _take_bytes(ask: Asker, section: bytes, found: _Found) -> None:
+def _is_mixed(ask: Asker, section: bytes) -> bool:
+    """Whether only some lines of a file ended with a carriage return.
+
+    Where git changes line ends, `git apply` takes all of them for such, or none.
+    Source: git 2.39, apply.c, check_old_for_crlf.
+    """
+    if not _CR_BEFORE.search(section):
+        return False
+    try:
+        contents = _contents_before(ask, section.decode("latin-1"))
+    except GitError:
+        return True
+    return contents.count(b"\n") != contents.count(b"\r\n") or contents.endswith(b"\r")
+
+
+def _contents_before(ask: Asker, told: str) -> bytes:
+    before = object_before(told)
+    return ask(["cat-file", "blob", before], _FILE_LIMIT_BYTES) if before else b""
+
+
+def _take_bytes(ask: Asker, section: bytes, why: str, found: _Found) -> None:
     # Latin-1 has a letter for every byte.
     told = section.decode("latin-1")
     path = _path_of(section, found)
     if mask_text(told) != told:
-        found.left_out[path] = "not UTF-8, and may hold secrets"
+        found.left_out[path] = f"{why}, and may hold secrets"
         return
-    before = object_before(told)
     try:
-        contents = ask(["cat-file", "blob", before], _FILE_LIMIT_BYTES) if before else b""
-        _take_binary(as_binary(told, contents).encode("latin-1"), found)
+        binary = as_binary(told, _contents_before(ask, told))
+        _take_binary(binary.encode("latin-1"), found)
     except (GitError, ValueError) as error:
-        found.left_out[path] = f"not UTF-8: {error}"
+        found.left_out[path] = f"{why}: {error}"
 
 
 def _split(answer: bytes) -> list[bytes]:

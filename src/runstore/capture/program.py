@@ -297,4 +297,5 @@ class Loading:
         from runstore.capture.modules import first_written_since
 
         since_ns = self._since_ns - CLOCK_LAG_NS
-        self.problem = self.problem or first_written_since(since_ns, self.root, modules)
+        files = [one.file for one in modules.values()]
+        self.problem = self.problem or first_written_since(since_ns, self.root, files)

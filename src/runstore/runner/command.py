@@ -6,11 +6,13 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from runstore import program_lines
+from runstore.active import ActiveRun
 from runstore.block_sync import refresh_store_json
 from runstore.config import IfDone
 from runstore.current import PARENT_VARIABLE
@@ -18,9 +20,12 @@ from runstore.errors import (
     CommandNotFoundError,
     InvalidValueError,
     NotFoundError,
+    RunstoreError,
     UsageError,
 )
+from runstore.model.facts import Facts
 from runstore.model.launchers import launched
+from runstore.model.sameness import IMPORTED_MODULES, LATE_MODULES
 from runstore.model.status import Status
 from runstore.output import OutputKeeper
 from runstore.runner.signals import pass_on_until_ended
@@ -156,11 +161,25 @@ def run_command(
     lines.end()
     for path in saves:
         _unless_refused(run.save, path)
+    _note_edited_modules(store, run)
     run.has_output()
     ended = _how_it_ended(run.reference, wait_status, asked)
     run.finish(ended.status, error=ended.error, exit_code=ended.exit_code)
     refresh_store_json(store)
     return ended
+
+
+def _note_edited_modules(store: Store, run: ActiveRun) -> None:
+    """Note that a module was written while the command ran, which may have loaded either."""
+    with suppress(RunstoreError):
+        text = store.document(run.uid, IMPORTED_MODULES)
+        if text is not None:
+            from runstore.capture.command_modules import edited_since
+
+            root = run.record.facts.values.get("git.root")
+            why = edited_since(run.started_at, text, str(root))
+            if why:
+                store.database.attach_facts(run.uid, Facts(unknown={LATE_MODULES: why}))
 
 
 def _unless_refused(record: Callable[[str], object], path: str) -> None:
