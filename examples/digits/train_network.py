@@ -88,10 +88,16 @@ def picture(run):
     return figure
 
 
+def chosen(words):
+    """Return what the command line says, as in `lr=0.05 seed=1`."""
+    return [word.split("=") for word in words]
+
+
 def main():
-    with runstore.start_run("network", params=PARAMS, notes="digits, two layers") as run:
+    params = {**PARAMS, **{key: type(PARAMS[key])(value) for key, value in chosen(sys.argv[1:])}}
+    with runstore.start_run("network", params=params, notes="digits, two layers") as run:
         run.keep_output()
-        network = train(run, PARAMS)
+        network = train(run, params)
         run.save("network.npz", network.weights)
         run.save("training.png", picture(run))
         run.tags["data"] = "digits"
