@@ -12,10 +12,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 from runstore import current, lifetime
+from runstore.capture.process import current_process, is_gone
 from runstore.endings import Ending, reported_ending, status_of, told_by
 from runstore.errors import (
     ConflictError,
     RunstoreError,
+    StoreError,
     UsageError,
 )
 from runstore.model import arguments
@@ -114,6 +116,7 @@ class ActiveRun:
         self._again: Callable[[], ActiveRun] | None = None
         # Whose end is the run's; a copy in another process only logs to it.
         self._pid = os.getpid() if is_owner else None
+        self._process = current_process() if is_owner else None
         # The run whose block this one was started in; see `current.py`.
         self.surrounding: ActiveRun | None = None
         self.was_current = False
@@ -559,7 +562,7 @@ class ActiveRun:
     ) -> None:
         """Write the end. If that is interrupted, the next call writes the end that came first."""
         # A forked child has a copy of this object; the run belongs to the process that began it.
-        if self._pid != os.getpid():
+        if not self._is_left_here():
             if self._pid is None:
                 self.hand_in()
             return
@@ -595,6 +598,44 @@ class ActiveRun:
             self.store.keep_cells(self.uid)
         self.store.take_back()
 
+    def make_ready(self) -> None:
+        """Load what finalizers may use when the interpreter loads nothing any more."""
+        self.channel(-1)
+        store = self.store
+        _ = self.tags, store.edits, store.put_aside, store.metrics_table, store.trash_table
+
+    def take_over(self) -> bool:
+        """Go on with a run in a forked child, if the process that executed it has ended.
+
+        Returns:
+            Whether this process executes it now.
+
+        Raises:
+            StoreError: The database could not be written.
+        """
+        here = current_process()
+        if self._process is None or self._process == here:
+            return self._process is not None
+        if os.getppid() == self._pid or not is_gone(self._process, silent_s=0.0):
+            return False
+        # Another child may have been quicker, or the process has written the end before.
+        if self._is_end_written or not self.store.database.take_over(
+            self.uid, self._process, here
+        ):
+            return False
+        self._pid, self._process = here.pid, here
+        lifetime.adopt(self)
+        return True
+
+    def _is_left_here(self) -> bool:
+        """Tell whether the end is this process's to write."""
+        if self._pid == os.getpid():
+            return True
+        try:
+            return self.take_over()
+        except StoreError:  # then the end is kept in the spool
+            return True
+
     def reopen(self) -> bool:
         """Continue a complete run, because its program logs to it after its end.
 
@@ -614,8 +655,6 @@ class ActiveRun:
     def _reopened(self) -> bool:
         if lifetime.is_over():
             return True  # points are taken in by the next reader; the end stays as it is
-        from runstore.capture.process import current_process
-
         try:
             self.store.reopen(self.uid, current_process())
         except (RunstoreError, OSError):

@@ -53,6 +53,12 @@ class Living(Protocol):
     def beat(self) -> None:
         """Write a sign of life."""
 
+    def make_ready(self) -> None:
+        """Load what finalizers may use when the interpreter loads nothing any more."""
+
+    def take_over(self) -> bool:
+        """Execute a run here whose process has ended; return whether this process does."""
+
     def end_with_process(self, error: BaseException | None) -> None:
         """Write the end, because the process ends: by this exception, or in good order."""
 
@@ -96,6 +102,8 @@ class ExitCalls:
 
     def unwatch(self) -> None:
         """Give the functions back, unless somebody else has replaced them since."""
+        # Whoever has the frame keeps all that the program has, which nothing would finalize.
+        self._program = None
         while self._watched:
             owner, name, original, noting = self._watched.pop()
             if getattr(owner, name, None) is noting:
@@ -132,12 +140,16 @@ def _frame_of_main_thread() -> FrameType | None:
 class _Registry:
     """Every unfinished run of this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, parent: _Registry | None = None) -> None:
         self.pid = os.getpid()
         self.runs: dict[str, Living] = {}
+        # Those of the process that this one was forked from: a daemon goes on with them.
+        self.inherited: dict[str, Living] = (
+            {} if parent is None else {**parent.runs, **parent.inherited}
+        )
         self.terminated_by: int | None = None
         self.is_over = False
-        self._exits = ExitCalls()
+        self.exits: ExitCalls = ExitCalls() if parent is None else parent.exits
         self._ends_with_worker = False
         self._ticker = Ticker(self._beat, lambda: HEARTBEAT_S)
         self._handled: list[int] = []
@@ -146,7 +158,7 @@ class _Registry:
     def add(self, run: Living) -> None:
         self.runs[run.uid] = run
         self._take_signals()
-        self._exits.watch()
+        self.exits.watch()
         self._end_with_worker()
         keep_reserve()
         # A container that allows no more threads costs the signs of life alone.
@@ -156,7 +168,7 @@ class _Registry:
         self.runs.pop(run.uid, None)
         if not self.runs:
             self._give_back_signals()
-            self._exits.unwatch()
+            self.exits.unwatch()
 
     def end_all(self, error: BaseException | None) -> None:
         """End every run, because the process ends."""
@@ -166,18 +178,22 @@ class _Registry:
 
     def end_by_exit(self) -> None:
         """End every run with the exception, the signal or the call that ends the process."""
+        for run in self.inherited.values():
+            with suppress(RunstoreError, OSError):
+                run.take_over()
         # At a prompt, the last error may be hours old and have nothing to do with the end.
         error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
         if self.terminated_by is not None:
             error = Terminated(self.terminated_by)
         if self._ends_with_worker:  # its program, copied from its parent, never gets to an end
-            error = error or _exit_of_forked_worker() or self._exits.last
+            error = error or _exit_of_forked_worker() or self.exits.last
         elif error is None:
-            reached_its_end = self._exits.is_caught
-            error = None if reached_its_end else self._exits.last
+            reached_its_end = self.exits.is_caught
+            error = None if reached_its_end else self.exits.last
             if error is None:
                 self._leave_open(but_those_that_end=reached_its_end)
         self.end_all(error)
+        self.exits.unwatch()
         self.is_over = True
 
     def _leave_open(self, *, but_those_that_end: bool) -> None:
@@ -191,8 +207,9 @@ class _Registry:
         if but_those_that_end:
             runs = [one for one in runs if not one.ends_with_process]
         for run in runs:
-            with suppress(RunstoreError):
+            with suppress(RunstoreError, OSError, ImportError):
                 run.beat()
+                run.make_ready()
             del self.runs[run.uid]
         if not runs or sys.stderr is None:  # Python's word for one that is closed
             return
@@ -276,13 +293,23 @@ def _current() -> _Registry:
     """Return this process's registry; a forked child has none of its parent's runs."""
     global _registry  # noqa: PLW0603 - one per process, whatever forked
     if _registry.pid != os.getpid():
-        _registry = _Registry()
+        _registry = _Registry(_registry)
     return _registry
 
 
 def begin(run: Living) -> None:
     """Watch over a run that this process executes."""
     _current().add(run)
+
+
+def adopt(run: Living) -> None:
+    """Watch over a run whose process has ended, in a child that goes on with it.
+
+    A worker of multiprocessing is no such child: that it ends in order says nothing of the run.
+    """
+    process = sys.modules.get("multiprocessing.process")
+    if process is None or process.parent_process() is None:
+        begin(run)
 
 
 def end(run: Living) -> None:

@@ -292,6 +292,9 @@ class PointLog:
     # In the background
 
     def _tend(self) -> None:
+        with suppress(OSError, RunstoreError):
+            if self.run is not None:
+                self.run.take_over()
         with suppress(OSError, ValueError, RunstoreError, StoreWarning):
             self._release_held()
             file = self.file

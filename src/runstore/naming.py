@@ -130,9 +130,9 @@ def author_named(author: object) -> str:
 
 def current_author() -> str:
     """Return the user that edits are signed with."""
-    import getpass
-
     try:
+        import getpass
+
         return clean_text(getpass.getuser())  # of a variable, which may hold any bytes
     except (KeyError, OSError, ImportError):
         return "unknown"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import sys
 import time
 import warnings
 import weakref
@@ -80,7 +81,8 @@ class Ticker:
         """End the thread for now; return whether it has ended, or is the one that asks."""
         with suppress(RuntimeError):  # it is asked already
             self._go_on.release()
-        if self._thread == _thread.get_ident():
+        # When the interpreter is shut down, other threads get no further.
+        if self._thread == _thread.get_ident() or sys.is_finalizing():
             return True
         if not self._is_running.acquire(timeout=patience_s):
             return False

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from runstore import Status, Store
+from runstore import Status, Store, parameter_set
 
 WORKER = """
 import sys
@@ -60,3 +60,43 @@ def test_every_acknowledged_change_survives(location, campaign_rounds):
             if what == "finish":
                 assert kept.status is Status.COMPLETE
         assert store.experiments()[0].run_count == store.experiments()[0].last_run_number
+
+
+ADDING = """
+import sys
+from runstore import Store
+store = Store.open(sys.argv[1])
+run = store.start("adding", params={"first": 0}, capture=False)
+for number in range(100_000):
+    run.add_params({"nested": {f"n{number}": number}, f"p{number}": [number]})
+    print(number, flush=True)
+"""
+
+
+def test_parameters_that_were_added_before_a_kill_are_there(location, campaign_rounds):
+    """Each that returned, whole: its values, its hash and its event."""
+    rng = random.Random(campaign_rounds)
+    for _ in range(max(3, campaign_rounds // 4)):
+        worker = subprocess.Popen(
+            [sys.executable, "-c", ADDING, str(location)], stdout=subprocess.PIPE, text=True
+        )
+        first = worker.stdout.readline()
+        time.sleep(rng.uniform(0, 0.05))
+        worker.send_signal(signal.SIGKILL)
+        rest, _ = worker.communicate()
+        told = (first + rest).split("\n")[:-1]  # the last one may be cut
+
+        with Store.open(location) as store:
+            run = store.get("latest")
+            kept = len(run.params) - 2
+            assert kept >= len(told) > 0
+            assert run.params == {
+                "first": 0,
+                "nested": {f"n{number}": number for number in range(kept)},
+                **{f"p{number}": [number] for number in range(kept)},
+            }
+            assert run.parameter_sets[0].hash == parameter_set(run.params).hash
+            assert sum(event.field.startswith("params") for event in store.events(run)) == kept
+            last = f"params.nested.n{kept - 1} = {kept - 1}"
+            assert [one.uid for one in store.find(last)][:1] == [run.uid]
+            assert list(store.spool.records()) == []

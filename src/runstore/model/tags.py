@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from runstore.errors import InvalidValueError
+from runstore.model.values import clean_text
 
 KEY_LIMIT_BYTES = 250
 VALUE_LIMIT_CHARACTERS = 8192
@@ -42,8 +43,6 @@ def tag_value(value: object) -> str:
         raise _refused(value, f"a value is text or a number, not {type(value).__name__}")
     if len(value) > VALUE_LIMIT_CHARACTERS:
         raise _refused(value, f"a value has at most {VALUE_LIMIT_CHARACTERS:,} characters")
-    from runstore.model.values import clean_text
-
     return clean_text(value)
 
 

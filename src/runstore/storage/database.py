@@ -327,6 +327,26 @@ class Database(Lookups):
             # What a run did since it was resumed cannot be taken back.
             add_event(connection, row[0], Edit("status", row[6], status.value, author, None))
 
+    def take_over(self, uid: str, old: ProcessIdentity, new: ProcessIdentity) -> bool:
+        """Note that a child goes on with a run of a process that has ended.
+
+        Returns:
+            Whether the run was still that process's, without a reported end.
+        """
+        with self.driver.write() as connection:
+            changed = connection.execute(
+                sql.TAKE_OVER,
+                {
+                    "uid": uid,
+                    "now": now_micros(),
+                    "pid": new.pid,
+                    "process_started": new.started_ticks,
+                    "old_pid": -1 if old.pid is None else old.pid,
+                    "old_started": old.started_ticks or "",
+                },
+            ).rowcount
+        return bool(changed)
+
     def mark_lost(self, runs: Iterable[Run]) -> None:
         """Write `lost` for runs whose process is gone, each as long as it is still the same."""
         with self.driver.write() as connection:

@@ -199,6 +199,15 @@ MARK_LOST = f"""
       AND coalesce(process_started, '') = :process_started
 """
 
+# By a child of the process that executed it and has ended.
+TAKE_OVER = f"""
+    UPDATE runs SET status = CASE status WHEN 'lost' THEN 'running' ELSE status END,
+        ended_at = NULL, last_seen_at = :now, pid = :pid, process_started = :process_started,
+        changed = {NEXT_CHANGE}
+    WHERE uid = :uid AND status IN ('queued', 'running', 'live', 'lost') AND purged_at IS NULL
+      AND coalesce(pid, -1) = :old_pid AND coalesce(process_started, '') = :old_started
+"""
+
 RESUME_RUN = f"""
     UPDATE runs SET status = :status, ended_at = NULL, last_seen_at = :now, error = NULL,
         traceback = NULL, exit_code = NULL, hostname = :hostname, boot_id = :boot_id, pid = :pid,
