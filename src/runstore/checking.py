@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from runstore.errors import NotFoundError, StoreCorruptError
 from runstore.model.findings import DAMAGED, DANGLING, ORPHANED, UNUSED, Finding
 from runstore.model.legible import size_text
 from runstore.model.reference import folder_name
+from runstore.put_aside import is_over
 from runstore.storage.checks import Checks
 from runstore.storage.leftovers import Leftovers
 from runstore.storage.references import References
@@ -30,6 +32,7 @@ _NAMES_TOLD = 100
 _CLEAN_UP = "To remove them: runstore gc"
 _RECOVER = "Copy the folder aside first. What sqlite3's .recover saves can be opened again."
 _REPLACE = "Look where it leads, then remove it: runstore makes its own when it needs it."
+_TRUST = "That user takes it in by opening the store; to do it yourself: runstore trust {}"
 _LEFT_ALONE = "It is ignored. If it is not yours, remove it."
 _OWN_FOLDERS = frozenset({"spool", "objects", RUNS})
 # People keep these on other disks.
@@ -177,6 +180,12 @@ def _in_flight(store: Store) -> Iterator[Finding]:
     if gone:
         told = "in flight of runs that were removed for good"
         yield _finding(ORPHANED, told, map(str, sorted(gone)), _CLEAN_UP)
+    waiting = [path for path in store.spool.files_of_others() if _is_over(store, path)]
+    if waiting:
+        told = "in flight, and left by another user"
+        yield _finding(
+            ORPHANED, told, map(str, waiting), _TRUST.format(shlex.quote(str(store.path)))
+        )
     known = Checks(store.database).uids()
     # The user's own place is for all stores: what is of no run here may be of another store.
     place = store.spool.place
@@ -190,6 +199,11 @@ def _in_flight(store: Store) -> Iterator[Finding]:
     ]
     if strange:
         yield _finding(ORPHANED, "in flight, but of no run of this store", map(str, strange))
+
+
+def _is_over(store: Store, path: Path) -> bool:
+    run = store.database.run_by_uid(uid_of(path))
+    return run is not None and is_over(run)
 
 
 def _finding(kind: str, what: str, names: Iterable[str], hint: str = "") -> Finding:

@@ -229,13 +229,14 @@ def project_settings(here: Path) -> tuple[Mapping[str, Any], Path]:
     for folder in (here, *here.parents):
         file = folder / _PROJECT_FILE
         try:
-            text = read_plain_file(file, _LARGEST_PROJECT_FILE)[0].decode()
+            contents, found = read_plain_file(file, _LARGEST_PROJECT_FILE)
+            text = contents.decode()
         except (OSError, UnicodeDecodeError):
             continue
         # The parser is only loaded for a file that has something to say.
         if "runstore" not in text:
             continue
-        if not is_usable(file, here):
+        if not is_usable(file, here, found):
             if _TABLE in text:
                 from runstore import foreign_stores
 
@@ -247,7 +248,7 @@ def project_settings(here: Path) -> tuple[Mapping[str, Any], Path]:
     return {}, here
 
 
-def is_usable(path: Path, here: Path) -> bool:
+def is_usable(path: Path, here: Path, found: os.stat_result | None = None) -> bool:
     """Check whether a file or folder that was found, not named, may be used.
 
     It may if it and a link that leads to it belong to this user, or lie in a folder that this
@@ -256,9 +257,11 @@ def is_usable(path: Path, here: Path) -> bool:
     Args:
         path: The file or folder.
         here: The working directory.
+        found: The status of what was read there.
     """
     try:
-        owners = {os.stat(path).st_uid, os.lstat(path).st_uid}  # noqa: PTH116 - at every start
+        found = found or os.stat(path)  # noqa: PTH116 - at every start
+        owners = {found.st_uid, os.lstat(path).st_uid}
         strangers = {uid for uid in owners if not is_own_uid(uid)}
         if strangers and os.geteuid() == 0:
             strangers.discard(here.stat().st_uid)

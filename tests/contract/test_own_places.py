@@ -11,6 +11,7 @@ import pytest
 from other_users import ALICE, BOB, TEAM, skip_without_root
 from runstore import Store, StoreWarning
 from runstore.errors import StoreUnavailableError
+from runstore.model.status import Status
 from runstore.storage import own_places
 from runstore.storage.spool import Spool
 
@@ -148,7 +149,7 @@ def test_a_relative_state_folder_is_ignored(store_folder, home, monkeypatch):
     assert Spool(store_folder).own_place().is_relative_to(home)
 
 
-def test_a_state_folder_that_was_named_is_the_only_one(store_folder, home, monkeypatch):
+def test_a_file_in_the_way_of_a_state_folder_is_an_error(store_folder, home, monkeypatch):
     (home / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "file"))
 
@@ -213,8 +214,9 @@ def test_without_a_home_a_private_folder_among_temporary_files_is_used(store_fol
     assert status_of_last(store_folder) == TAKEN_IN
 
 
-def test_with_a_home_that_refuses_as_well(store_folder, home):
-    (home / ".local").touch()
+@pytest.mark.parametrize("variable", ["HOME", "XDG_STATE_HOME"])
+def test_a_home_that_cannot_be_written_is_no_loss(store_folder, home, monkeypatch, variable):
+    monkeypatch.setenv(variable, "/proc")  # nobody makes folders there, not even root
 
     end_apart(store_folder)
 
@@ -314,6 +316,17 @@ def test_a_record_of_a_member_is_taken_in_a_trusted_folder(
     monkeypatch.setenv("RUNSTORE_TRUST", str(store_folder))
 
     assert notes_of(store_folder) == ("forged" if is_taken else None)
+
+
+def test_doctor_names_what_is_left_to_another_user(store_folder, forged):
+    with Store.open(store_folder) as store:
+        assert [one.what for one in store.check()] == []  # its run goes on
+        store.database.finish_run(store.get("latest").uid, Status.COMPLETE, ended_at=1)
+        (found,) = store.check()
+
+    assert found.what == "in flight, and left by another user"
+    assert found.names == (str(forged),)
+    assert found.hint.endswith(f"runstore trust {store_folder}")
 
 
 def test_root_takes_in_what_the_owner_of_the_store_left(store_folder, forged):

@@ -110,8 +110,10 @@ import signal; os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_a_member_goes_on_where_another_was_killed(team):
+@pytest.mark.parametrize("mode", [0o2770, 0o770])
+def test_a_member_goes_on_where_another_was_killed(team, mode):
     """The log and the shared memory that a killed process leaves are the group's as well."""
+    team.folder.chmod(mode)
     assert team.run(ALICE, KILLED).returncode == -signal.SIGKILL
     assert (team.folder / "runstore.db-wal").exists()
 

@@ -210,6 +210,15 @@ def test_experiments_of_another_user_are_not_run(strange):
         assert Project.find().root == strange / "deep"
 
 
+def test_parameters_of_another_user_beside_ones_own_experiments_are_not_run(strange):
+    for name in ("experiments", "params"):
+        (strange / name).mkdir()
+    give_away(strange / "params")
+
+    with pytest.warns(StoreWarning, match="params belongs to"):
+        assert Project.find().params == strange / "experiments"
+
+
 def test_the_store_of_another_user_is_named_once(strange, recwarn):
     (strange / ".runstore").mkdir()
     give_away(strange / ".runstore")

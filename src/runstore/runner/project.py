@@ -78,7 +78,10 @@ class Project:
         if not settings:
             above, name = (here, *here.parents), folders["experiments"]
             root = next((one for one in above if _is_own_folder(one / name, here)), here)
-        return cls(root, root / folders["experiments"], root / folders["params"])
+        experiments, params = root / folders["experiments"], root / folders["params"]
+        if not settings and is_folder(params) and not _is_own_folder(params, here):
+            params = experiments
+        return cls(root, experiments, params)
 
     def experiment(self, name: str) -> Module:
         """Return the experiment module of this name, or of this file.

@@ -11,6 +11,7 @@ import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from errno import EPERM
 from pathlib import Path
 
 from runstore.storage.drivers.paths import is_own_uid, leave_to_owner, opened_folder
@@ -33,6 +34,8 @@ def own_place(folders: Sequence[str], name: str) -> Path:
     """
     refused: OSError | None = None
     for folder in folders:
+        if isinstance(refused, NotADirectoryError):
+            break  # a file in the way is a mistake in a setting, which is said and not hidden
         is_temporary = not folder.endswith("/spool")
         try:
             if is_temporary and os.path.lexists(folder) and not _is_private(Path(folder)):
@@ -90,7 +93,7 @@ def _check_reach(folder: Path) -> None:
         about = one.stat()
         is_replaceable = about.st_mode & stat.S_IWOTH and not about.st_mode & stat.S_ISVTX
         if is_replaceable or not (is_own_uid(about.st_uid) or about.st_uid in _SYSTEM):
-            raise PermissionError(None, f"others can change {one}", str(folder))
+            raise PermissionError(EPERM, f"others can change {one}", str(folder))
 
 
 def _is_private(path: Path) -> bool:
@@ -100,6 +103,6 @@ def _is_private(path: Path) -> bool:
 
 def _make_private(path: Path) -> None:
     if not _is_private(path):
-        raise PermissionError(None, "it belongs to somebody else", str(path))
+        raise PermissionError(EPERM, "it belongs to somebody else", str(path))
     if sys.platform != "win32" and path.stat().st_mode & _SHARED_BITS:
         path.chmod(0o700)

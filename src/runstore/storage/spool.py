@@ -282,6 +282,11 @@ class Spool:
         """Return everything in all places, whatever it is."""
         return self._files("", is_any=True)
 
+    def files_of_others(self) -> list[Path]:
+        """Return the files that are left to the users who wrote them."""
+        takeable = set(self._files("", is_any=True, is_to_take=True))
+        return [path for path in self.every_file() if path not in takeable]
+
     def look_through(self) -> Mapping[Path, str]:
         """Return the files that are not as runstore writes them, and why, after a look at all."""
         from runstore.storage.safe_files import open_file
@@ -390,13 +395,12 @@ def _own_folders() -> list[str]:
     Source: XDG Base Directory 0.8: a relative path in the variable is ignored.
     """
     state = os.environ.get("XDG_STATE_HOME", "")
-    if os.path.isabs(state):  # noqa: PTH117 - at every opening, as what follows
-        return [f"{state}/runstore/spool"]
-    home = os.path.expanduser("~")  # noqa: PTH111
+    if not os.path.isabs(state):  # noqa: PTH117 - at every opening, as what follows
+        state = os.path.expanduser("~/.local/state")  # noqa: PTH111
     temporary = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - owners are checked
     user = os.geteuid() if hasattr(os, "geteuid") else "user"
     found = [f"{temporary}/runstore-{user}"]  # for a home that is unknown or refuses
-    return [f"{home}/.local/state/runstore/spool", *found] if os.path.isabs(home) else found  # noqa: PTH117
+    return [f"{state}/runstore/spool", *found] if os.path.isabs(state) else found  # noqa: PTH117
 
 
 def _own_folders_there() -> Iterator[str]:

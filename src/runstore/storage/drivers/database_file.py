@@ -36,6 +36,7 @@ class DatabaseFile:
         # As long as a descriptor is open, no new file gets this one's inode number.
         self._pin: int | None = None
         self._log: tuple[int, int] | None = None
+        self._group: int | None = None
 
     def __del__(self) -> None:
         if self._pin is not None and identity_of(self._pin) == self._identity:
@@ -121,10 +122,23 @@ class DatabaseFile:
         else:
             found = self.path.stat()
         self._identity = found.st_dev, found.st_ino
+        self._group = found.st_gid
 
     def remember_log(self) -> None:
         """Note which log the file has; a connection to it is open."""
         self._log = _identity_at(self._beside(_LOG))
+        if self._group is not None and hasattr(os, "getegid") and self._group != os.getegid():
+            self._share_log(self._group)
+
+    def _share_log(self, group: int) -> None:
+        """Give the log and the shared memory to the group of the database, as setgid would.
+
+        SQLite gives them its rights only; root's it gives to the owner of the database.
+        """
+        for ending in (_LOG, _SHARED_MEMORY):
+            with suppress(OSError):  # another member made it
+                if os.geteuid():
+                    os.chown(self._beside(ending), -1, group, follow_symlinks=False)
 
     def held_by(self, descriptors: Iterable[int]) -> Files:
         """Return those that lead to the database, its log or its shared memory, each with it."""
