@@ -18,10 +18,11 @@ _FILES_AT_MOST = 2_000
 _FILE_AT_MOST_BYTES = 1 << 20
 _SUFFIXES = (".py", ".pyw")
 _STATEMENT = re.compile(
-    r"^[ \t]*(?:from[ \t]+(?P<base>\.*[\w.]*)[ \t]+import[ \t]*(?P<names>\([^)]*|[^\n#;]+)"
-    r"|import[ \t]+(?P<modules>[^\n#;]+))",
+    r"(?:^|[;:])[ \t]*(?:from[ \t]+(?P<base>\.*[\w.]*)[ \t]+import[ \t]*(?P<names>\([^)]*|[^\n;]+)"
+    r"|import[ \t]+(?P<modules>[^\n;]+))",
     re.MULTILINE,
 )
+_NO_CODE = re.compile(r"#[^\n]*|\\\n")
 _CALL = re.compile(r"(?:import_module|__import__)\(\s*[\"']([\w.]+)[\"']")
 _NAME = re.compile(r"[\w.]+")
 # Finders of packages that were installed for editing; others may do anything when they are asked.
@@ -118,7 +119,7 @@ def _wanted(name: str, file: str, text: str) -> Iterator[str]:
 
 
 def _named(text: str, package: str) -> Iterator[str]:
-    for one in _STATEMENT.finditer(text):
+    for one in _STATEMENT.finditer(_NO_CODE.sub("", text)):
         if one["modules"]:
             for part in one["modules"].split(","):
                 yield from _NAME.findall(part)[:1]

@@ -150,11 +150,11 @@ def is_own(place: str) -> bool:
     """Whether a file is none of an environment's or of Python's own."""
     if place.startswith((OWN_FOLDER, _standard_library())):
         return False
-    packages = next((one for one in _OF_PACKAGES if one in place), None)
-    if packages is not None:
-        # A package that was installed as a link to its sources is the user's.
-        above, _, below = place.partition(packages)
-        return _is_link(above + packages + below.partition(os.sep)[0])
+    for packages in _OF_PACKAGES:
+        if packages in place:
+            # A package that was installed as a link to its sources is the user's.
+            above, _, below = place.partition(packages)
+            return _is_link(above + packages + below.partition(os.sep)[0])
     return not place.startswith(_of_environments())
 
 
