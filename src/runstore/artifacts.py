@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
 from pathlib import Path, PurePath
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from runstore import previews
 from runstore.current import current_run
@@ -363,7 +364,7 @@ class Artifacts:
 
     def _digest_of_file(self, path: Path, may_read: Callable[[int], bool]) -> str | None:
         """Return a file's digest; one that was read before and is the same is not read again."""
-        with path.open("rb") as file:
+        with _opened(path) as file:
             about = os.fstat(file.fileno())
             facts = FileFacts(
                 about.st_size,
@@ -522,6 +523,17 @@ def _checked_source(path: Path) -> Path:
             f"{str(path)!r} is neither a file nor a folder.", kept="Nothing was saved."
         )
     return path
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open a file for reading; the path may be one that a store names.
+
+    Raises:
+        OSError: It cannot be read, or is a pipe or a device, which may have no end.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+    return path.open("rb")
 
 
 def _counted(count: int) -> str:

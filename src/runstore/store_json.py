@@ -24,7 +24,7 @@ from runstore.storage.file_locks import pause
 from runstore.storage.safe_files import (
     UnsafeFileError,
     has_holes,
-    open_file,
+    open_or_replace,
     read_file,
     reader,
 )
@@ -283,7 +283,7 @@ class FileLock:
 
     def __enter__(self) -> FileLock:
         try:
-            self._descriptor = self._opened()
+            self._descriptor = open_or_replace(self.path)
         except PermissionError as error:
             raise _refused(self.path, error) from error
         except OSError as error:
@@ -312,13 +312,6 @@ class FileLock:
         trace: TracebackType | None,
     ) -> None:
         self._close()
-
-    def _opened(self) -> int:
-        try:
-            return open_file(self.path, os.O_RDWR | os.O_CREAT, levels=0)
-        except UnsafeFileError:
-            self.path.unlink()  # the link itself; nothing is lost with it
-            return open_file(self.path, os.O_RDWR | os.O_CREAT, levels=0)
 
     def _close(self) -> None:
         if self._descriptor is not None:

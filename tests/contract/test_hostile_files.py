@@ -295,6 +295,30 @@ def test_contents_that_were_kept_for_a_store_that_moved_come_with_it(tmp_path):
         assert store.get("fit#1").read_bytes("model.bin") == b"weights"
 
 
+def test_what_waits_for_another_store_is_not_taken_whatever_uid_is_named(given, tmp_path):
+    """A store from somebody else may have a run of the same uid, and say that it was removed."""
+    import sqlite3
+
+    mine = tmp_path / "mine"
+    with Store.open(mine) as store:
+        run = store.start("fit", capture=False)
+        own = store.spool.own_place() / f"{run.uid}.{NUMBER}.notes.json"
+        own.write_text(json.dumps({"notes": "mine", "author": "a"}))
+    change = "UPDATE runs SET uid = ?, deleted_at = ?, purged_at = ?"
+    for removed_at in (None, 1):
+        with sqlite3.connect(given / "runstore.db") as connection:
+            connection.execute(change, (run.uid, removed_at, removed_at))
+        connection.close()
+        with Store.open(given) as store:
+            store.collect_garbage()
+        assert own.exists()
+
+    mine.rename(tmp_path / "moved")
+    with Store.open(mine), Store.open(tmp_path / "moved") as store:
+        assert store.get("fit#1").notes == "mine"
+    assert not own.exists()
+
+
 @pytest.mark.parametrize(
     ("kind", "body"),
     [

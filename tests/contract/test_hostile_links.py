@@ -404,6 +404,14 @@ def test_a_digest_that_is_none_is_no_path(given, tmp_path, digest):
         store.collect_garbage(dry=True)
 
 
+def test_an_input_that_is_a_pipe_by_now_is_not_waited_for(given):
+    """Where an input was is a text of the database, and may name anything."""
+    os.mkfifo(given / "pipe")
+
+    with Store.open(given) as store, pytest.raises(OSError, match="no plain file"):
+        store.artifacts.digest_of(given / "pipe")
+
+
 # What `doctor` says
 
 

@@ -66,9 +66,9 @@ def locked(path: Path, *, is_shared: bool, patience_s: float) -> Iterator[bool]:
         StoreLockedError: Others kept it for longer than that.
         OSError: The file cannot be made, or is no plain file.
     """
-    from runstore.storage.safe_files import open_file
+    from runstore.storage.safe_files import open_or_replace
 
-    descriptor = open_file(path, os.O_RDWR | os.O_CREAT, levels=0)
+    descriptor = open_or_replace(path)
     try:
         deadline = time.monotonic() + patience_s
         while (held := lock_now(descriptor, is_shared=is_shared)) is False:

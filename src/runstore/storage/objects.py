@@ -103,8 +103,16 @@ class Objects:
         Raises:
             StoreLockedError: Somebody saves for longer than a minute.
         """
-        with locked(self._lock, is_shared=False, patience_s=_CLEANING_PATIENCE_S) as held:
-            yield held
+        with ExitStack() as stack:
+            is_alone = False
+            try:
+                lock = locked(self._lock, is_shared=False, patience_s=_CLEANING_PATIENCE_S)
+                is_alone = stack.enter_context(lock)
+            except StoreLockedError:
+                raise
+            except OSError:
+                pass  # something is in the place of the lock
+            yield is_alone
 
     @property
     def _lock(self) -> Path:

@@ -17,6 +17,9 @@ from pathlib import Path
 from runstore.storage.drivers.paths import is_own_uid, leave_to_owner, opened_folder
 
 _SHARED_BITS = 0o077
+_NOTE = "store"
+_LONGEST_NOTE = 1 << 14
+_DATABASE = "runstore.db"
 # Root, and the owner of files whose owner is unknown within a container. Source: Linux,
 # user_namespaces(7), overflowuid.
 _SYSTEM = {0, 65534}
@@ -44,6 +47,41 @@ def own_place(folders: Sequence[str], name: str) -> Path:
         except OSError as error:
             refused = error
     raise refused or OSError("no place for what is in flight")
+
+
+def note_store(place: Path, store: Path) -> None:
+    """Note for which store a place is; where the disk refuses, it is told by the runs' uids."""
+    note = place / _NOTE
+    if os.path.lexists(note):
+        return
+    with suppress(OSError):
+        database = (store / _DATABASE).stat()
+        text = f"{database.st_ino}\n{store.absolute()}"
+        with os.fdopen(os.open(note, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(os.fsencode(text))
+
+
+def is_for_another(place: Path, store: Path) -> bool:
+    """Tell whether a place is for another store, which is still where it was.
+
+    The files of a store that was moved have another folder now, and the same database.
+
+    Args:
+        place: The place, in a folder of this user alone.
+        store: The folder of the store that asks.
+    """
+    from runstore.storage.safe_files import read_file
+
+    try:
+        inode, _, folder = os.fsdecode(read_file(place / _NOTE, at_most=_LONGEST_NOTE)).partition(
+            "\n"
+        )
+        there = Path(folder, _DATABASE).stat()
+        here = (store / _DATABASE).stat()
+    except (OSError, ValueError):
+        return False
+    is_there = str(there.st_ino) == inode
+    return is_there and (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino)
 
 
 def others_beside(folder: str) -> Iterator[str]:

@@ -239,6 +239,20 @@ def has_holes(descriptor: int) -> bool:
         os.lseek(descriptor, 0, os.SEEK_SET)
 
 
+def open_or_replace(path: Path) -> int:
+    """Open a file whose contents do not count, such as a lock; one that is none is replaced.
+
+    Raises:
+        OSError: It cannot be made or opened.
+    """
+    flags = os.O_RDWR | os.O_CREAT
+    try:
+        return open_file(path, flags, levels=0)
+    except UnsafeFileError:
+        path.unlink()  # of a link, the link itself
+        return open_file(path, flags, levels=0)
+
+
 def reader(
     path: Path, *, levels: int = 1, at_most: int | None = None, is_ours: bool = False
 ) -> BinaryIO:

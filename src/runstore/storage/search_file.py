@@ -307,7 +307,7 @@ def _is_ours(path: Path) -> bool:
     Source: SQLite, Database File Format: the application id is at byte 68.
     """
     try:
-        with reader(path, levels=0) as file:
+        with reader(path, levels=0, is_ours=True) as file:
             head = file.read(72)
     except UnsafeFileError:
         return False

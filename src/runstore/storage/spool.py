@@ -118,9 +118,11 @@ class Spool:
         Raises:
             OSError: There is none that nobody else can get at.
         """
-        from runstore.storage.own_places import own_place
+        from runstore.storage.own_places import note_store, own_place
 
-        return own_place(_own_folders(), _name_of(self._folder))
+        place = own_place(_own_folders(), _name_of(self._folder))
+        note_store(place, self._folder)
+        return place
 
     def usable_place(self) -> Path:
         """Return the first place that there is or that can be made.
@@ -258,7 +260,7 @@ class Spool:
         """
         own, *users = self._places_to_read()
         with suppress(OSError):
-            if os.listdir(own) and not os.path.islink(own):  # noqa: PTH114, PTH208 - at every opening
+            if not os.path.islink(own) and os.listdir(own):  # noqa: PTH114, PTH208 - at every opening
                 return True
         uids: set[str] = set()
         for place in users:
@@ -309,6 +311,8 @@ class Spool:
 
         wanted: list[tuple[str, Path]] = []
         for place in map(Path, self._places_to_read()):
+            if self._is_for_another(place):
+                continue
             with suppress(OSError), folder_at(place, levels=1) as folder:
                 for name in folder.names():
                     if not (name.endswith(suffix) and name.startswith(uid)):
@@ -320,6 +324,17 @@ class Spool:
                         if is_any or self._is_plain(path, found):
                             wanted.append((name, place))
         return [place / name for name, place in sorted(wanted)]
+
+    def _is_for_another(self, place: Path) -> bool:
+        """Tell whether a place of the user's own is for another store, which is still there.
+
+        Whatever uids a store from somebody else may name, it gets nothing of other stores.
+        """
+        if place == self.place or place.name == _name_of(self._folder):
+            return False
+        from runstore.storage.own_places import is_for_another
+
+        return is_for_another(place, self._folder)
 
     def _is_plain(self, path: Path, found: os.stat_result) -> bool:
         """Tell whether an entry is a file as runstore writes it; another one is remembered."""
