@@ -41,6 +41,8 @@ _OWN_FILES = re.compile(
     r"\.gitignore|objects\.lock|(runstore|search)\.db(-wal|-shm|-journal|\.before-schema-\d+)?"
     r"|\.?(store|params_registry)\.json(\.lock|\.new|\.damaged-.*)?"
 )
+_NOT_OURS = "What you did not add yourself may do harm; export the runs into a new store."
+_REPLACED = "A stand-in is shown in its place. Mend the value in sqlite3, or delete the run."
 _MEND = "Save the same contents again, or copy the file from a backup into objects/."
 
 
@@ -49,6 +51,7 @@ def check(store: Store, *, is_deep: bool) -> tuple[Finding, ...]:
     parts: tuple[Callable[[], Iterator[Finding]], ...] = (
         lambda: _engine(store, is_deep=is_deep),
         lambda: _odd_files(store),
+        lambda: _schema(store),
         lambda: _rows(store),
         lambda: _contents(store, is_deep=is_deep),
         lambda: _files(store),
@@ -95,7 +98,15 @@ def _odd_names(folder: Path) -> Iterator[tuple[str, str]]:
                 yield name, "it is a second name (a hard link) of another file"
 
 
+def _schema(store: Store) -> Iterator[Finding]:
+    names = Checks(store.database).schema()
+    if names:
+        yield _finding(DAMAGED, "the tables are not as runstore makes them", names, _NOT_OURS)
+
+
 def _rows(store: Store) -> Iterator[Finding]:
+    for what, names in Checks(store.database).damaged():
+        yield _finding(DAMAGED, what, names, _REPLACED)
     for what, names in Checks(store.database).wrong():
         yield _finding(DANGLING, what, names, "Please report it: runstore writes no such rows.")
     counts = Leftovers(store.database).counted()

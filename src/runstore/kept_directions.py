@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from runstore.errors import InvalidValueError, NotFoundError
 from runstore.model import arguments
@@ -19,8 +19,8 @@ _DIRECTIONS = ("min", "max")
 
 def every(store: Store) -> dict[str, Direction]:
     """Return the directions by metric, in alphabetical order."""
-    kept: dict[str, Direction] = json.loads(store.database.get_state(_STATE) or "{}")
-    return dict(sorted(kept.items()))
+    kept = cast("dict[str, Direction]", store.database.mapping(_STATE))
+    return dict(sorted(one for one in kept.items() if one[1] in _DIRECTIONS))
 
 
 def keep(store: Store, metric: str, direction: Direction) -> None:

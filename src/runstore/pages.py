@@ -153,7 +153,7 @@ def _cells(item: object) -> Sequence[str]:
     sets = item.parameter_sets
     return (
         item.reference,
-        item.status.value,
+        item.status_text,
         local_time(item.started_at),
         "" if item.duration is None else duration_text(item.duration),
         sets[0].preview() if len(sets) == 1 else ", ".join(one.name for one in sets),

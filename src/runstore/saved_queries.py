@@ -20,8 +20,7 @@ _NAME = re.compile(r"\w[\w.-]{0,99}")
 
 def every(store: Store) -> dict[str, str]:
     """Return the filters by name, in alphabetical order."""
-    kept: dict[str, str] = json.loads(store.database.get_state(_STATE) or "{}")
-    return dict(sorted(kept.items()))
+    return dict(sorted(store.database.mapping(_STATE).items()))
 
 
 def load(store: Store, name: str) -> str:

@@ -1062,7 +1062,7 @@ class Store:
             experiment_name = arguments.text(experiment_name, "experiment_name", "mnist")
         order = BY_START if experiment_name is None else BY_NUMBER
         before = BEYOND_NEWEST if after is None else newest_place(after, order)
-        one_more = BEYOND_NEWEST[0] if limit is None else limit + 1
+        one_more = BEYOND_NEWEST[1] if limit is None else limit + 1
         found = self.database.newest_runs(experiment_name, limit=one_more, before=before)
         if not found and experiment_name is not None and after is None:
             check_experiment(self.database, experiment_name, self.path)

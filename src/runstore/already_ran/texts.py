@@ -37,7 +37,7 @@ def result_text(run: Run) -> str:
     }
     shown = " ".join(f"{key}={value:.4g}" for key, value in list(last.items())[:_METRICS_SHOWN])
     more = " …" if len(last) > _METRICS_SHOWN else ""
-    return f"{run.status.value}{took}" + (f", {shown}{more}" if shown else "")
+    return f"{run.status_text}{took}" + (f", {shown}{more}" if shown else "")
 
 
 def running_text(run: Run) -> str:
@@ -62,7 +62,7 @@ def untold_text(why: str) -> str:
 def near_text(one: Similar) -> str:
     """Return an earlier run in a line: `mnist_7 (complete), differs in lr: 0.1 → 0.01`."""
     (name,) = short_names([one.run])
-    told = [f"{name} ({one.run.status.value})"]
+    told = [f"{name} ({one.run.status_text})"]
     if one.differences:
         told.append(f"differs in {differences_text(one.differences)}")
     elif not one.unknown:

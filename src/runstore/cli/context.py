@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from runstore.store import Store
 
 
+_MEMORY_BYTES = 300 << 20  # for SQLite; more than any command needs
+
+
 def open_store(*, create: bool = False) -> Store:
     """Open the store that `--store` names, or else the project's.
 
@@ -24,7 +27,11 @@ def open_store(*, create: bool = False) -> Store:
     """
     from runstore.store import Store
 
-    return Store.open(store_location(), create=create)
+    store = Store.open(store_location(), create=create)
+    if not create:  # else a program of the user may run in this process
+        # A store from somebody else may hold a text that is larger than the machine's memory.
+        store.database.driver.limit_memory(_MEMORY_BYTES)
+    return store
 
 
 def store_location() -> str | None:

@@ -75,7 +75,7 @@ def _print_on_terminal(items: Iterable[FoundTexts], *, with_times: bool) -> None
         if place:
             console.print()
         name = Text(output.terminal_safe(item.run.reference), "bold")
-        status = item.run.status.value
+        status = item.run.status_text
         console.print(name.append("  ").append(status, output.STATUS_STYLES[status]))
         rows = list(_rows(item.lines))
         fields = max(len(row.field) for row in rows)

@@ -16,7 +16,7 @@ from runstore.cli.plain import plain
 from runstore.errors import visible
 from runstore.model.events import DELETED
 from runstore.model.legible import duration_text
-from runstore.model.run import Run
+from runstore.model.run import DAMAGED, Run
 from runstore.model.status import Status
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ STATUS_STYLES: Mapping[str, str] = {
     Status.RUNNING: "cyan",
     Status.LIVE: "cyan",
     Status.QUEUED: "blue",
+    DAMAGED: "bold red",
 }
 # Of escape sequences these alone may reach a terminal: colours, bold and the like (SGR), but none
 # of those that hide a text or let it blink.
@@ -280,6 +281,7 @@ def run_as_json(run: Run) -> dict[str, Any]:
         **{name: getattr(run, name) for name in same},
         **times,
         "status": run.status.value,
+        "damaged": list(run.damaged),
         "duration_s": run.duration.total_seconds() if run.duration is not None else None,
         "parameter_sets": [
             {"name": one.name, "file": one.file, "hash": one.hash, "values": one.values}

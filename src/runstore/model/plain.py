@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
+
+_LONGEST = 64 << 20  # characters; recorded are 16 million at most
+# Levels of lists and objects; more than those of 64 levels of values, each with a tag of its own.
+_DEEP = 256
 
 
 def plain_values(tree: str) -> dict[str, Any]:
@@ -13,6 +18,48 @@ def plain_values(tree: str) -> dict[str, Any]:
     # No quote followed by a dollar: no tag, no escaped key.
     values = decoded if '"$' not in tree else decode(decoded)
     return values if isinstance(values, dict) else {}
+
+
+def _refused(constant: str) -> Any:
+    raise ValueError(constant)
+
+
+_STRICT = json.JSONDecoder(parse_constant=_refused)  # NaN and infinities have a tag
+_ENORMOUS = re.compile(r"[eE]\+?\d{3}|\d{300}")
+
+
+def is_tree(text: Any) -> bool:
+    """Return whether a text is that of a tree whose values can be read.
+
+    A file may hold anything: text that is cut off, tags without a value, lists within lists
+    without an end.
+    """
+    if type(text) is not str or len(text) > _LONGEST:
+        return False
+    try:
+        whole = _STRICT.decode(text)
+        if text.count("[") + text.count("{") > _DEEP and _depth(whole) > _DEEP:
+            return False
+        if '"$' in text:
+            decode(whole)
+        if _ENORMOUS.search(text):
+            json.dumps(whole, allow_nan=False)  # refuses 1e999, which is read as infinity
+    # All that the conversion of any tagged value may raise.
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
+        return False
+    return isinstance(whole, dict)
+
+
+def _depth(tree: Any) -> int:
+    level, depth = [tree], 0
+    while level:
+        depth += 1
+        inner: list[Any] = []
+        for one in level:
+            if isinstance(one, (list, dict)):
+                inner.extend(one.values() if isinstance(one, dict) else one)
+        level = inner
+    return depth
 
 
 def decode(tree: Any) -> Any:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from runstore.model.output import OutputLine
 
 
+DAMAGED = "damaged"  # in the place of the status
+
+
 class RunSource(Protocol):
     """What reads the products of a run: the store that it came from."""
 
@@ -92,6 +95,8 @@ class Run:
         block: The metadata block as another tool wrote it, JSON text; None for our own runs.
         deleted_at: When it was put into the trash (UTC); None for a run that is kept.
         tags: Labels with their values; the empty text for a label alone.
+        damaged: What is kept of the run in a form that cannot be read, such as `facts` or
+            `parameters small`, and is replaced by a stand-in here; `runstore doctor` tells more.
         source: What reads its metrics; the store it came from.
     """
 
@@ -120,6 +125,7 @@ class Run:
     block: str | None = None
     deleted_at: datetime | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    damaged: tuple[str, ...] = ()
     source: RunSource | None = field(default=None, repr=False, compare=False)
 
     def __hash__(self) -> int:
@@ -260,6 +266,11 @@ class Run:
         """From start to end; None while the run is not final."""
         return self.ended_at - self.started_at if self.ended_at else None
 
+    @property
+    def status_text(self) -> str:
+        """The status as people read it: `damaged` where part of the run cannot be read."""
+        return DAMAGED if self.damaged else self.status.value
+
     def silent_for(self, now: datetime) -> timedelta | None:
         """Return how long there was no sign of life; None for a run that has ended."""
         if self.status.is_final:
@@ -267,12 +278,12 @@ class Run:
         return now - (self.last_seen_at or self.started_at)
 
     def __repr__(self) -> str:
-        return f"<Run {self.reference!r} {self.status.value}>"
+        return f"<Run {self.reference!r} {self.status_text}>"
 
     def summary(self) -> Iterator[tuple[str, str]]:
         """Yield the label and text of what a person looks at first, unknown facts left out."""
         yield "reference", self.reference
-        yield "status", self.status.value
+        yield "status", self.status_text
         yield "started", local_time(self.started_at)
         if self.duration is not None:
             yield "took", duration_text(self.duration)

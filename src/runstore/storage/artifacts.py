@@ -10,7 +10,15 @@ from runstore.model.artifacts import Artifact, Input, Preview
 from runstore.storage import statements as sql
 from runstore.storage.database import Database
 from runstore.storage.drivers import Connection
-from runstore.storage.rows import from_micros, to_micros
+from runstore.storage.rows import (
+    as_int,
+    as_optional_int,
+    as_optional_text,
+    as_optional_time,
+    as_text,
+    as_time,
+    to_micros,
+)
 
 # An artifact whose contents are kept, and something small to look at.
 Noted = tuple[Artifact, Union[Preview, None]]
@@ -163,11 +171,11 @@ class ArtifactTable:
         return tuple(
             Artifact(
                 run_uid=uid,
-                path=path,
-                digest=digest,
-                size_bytes=size,
-                media_type=media_type,
-                saved_at=from_micros(saved_at),
+                path=as_text(path),
+                digest=as_text(digest),
+                size_bytes=as_int(size),
+                media_type=as_text(media_type),
+                saved_at=as_time(saved_at),
             )
             for path, digest, size, media_type, saved_at in self._rows(ARTIFACTS_OF_RUN, uid=uid)
         )
@@ -178,7 +186,10 @@ class ArtifactTable:
 
     def outputs_of(self, uid: str) -> tuple[OutputPart, ...]:
         """Return the files of what a run printed, in the order of their making."""
-        return tuple(OutputPart(*row) for row in self._rows(OUTPUTS_OF_RUN, uid=uid))
+        return tuple(
+            OutputPart(as_text(part), as_text(digest), as_int(size))
+            for part, digest, size in self._rows(OUTPUTS_OF_RUN, uid=uid)
+        )
 
     def readers_of(self, uid: str) -> tuple[str, ...]:
         """Return the uids of runs that read what this one saved."""
@@ -192,7 +203,9 @@ class ArtifactTable:
     def preview_of(self, digest: str) -> Preview | None:
         """Return something small to look at, or None."""
         found = self._rows(PREVIEW, digest=digest)
-        return Preview(media_type=found[0][0], body=found[0][1]) if found else None
+        if not found or type(found[0][1]) is not bytes:
+            return None
+        return Preview(media_type=as_text(found[0][0]), body=found[0][1])
 
     def digest_of_file(self, location: str, facts: FileFacts) -> str | None:
         """Return the digest of a file that was read before and is the same."""
@@ -229,13 +242,13 @@ def put_artifact(
 def input_from_row(row: Sequence[Any]) -> Input:
     """Return an input from its columns: name to `used_at`, in the order of the table."""
     return Input(
-        name=row[0],
-        digest=row[1],
-        size_bytes=row[2],
-        modified_at=None if row[3] is None else from_micros(row[3]),
-        location=row[4],
-        source_uid=row[5],
-        used_at=from_micros(row[6]),
+        name=as_text(row[0]),
+        digest=as_optional_text(row[1]),
+        size_bytes=as_optional_int(row[2]),
+        modified_at=as_optional_time(row[3]),
+        location=as_optional_text(row[4]),
+        source_uid=as_optional_text(row[5]),
+        used_at=as_time(row[6]),
     )
 
 

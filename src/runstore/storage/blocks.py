@@ -27,6 +27,7 @@ from runstore.storage import rows
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, add_event, now_micros
 from runstore.storage.drivers import Connection
+from runstore.storage.rows import as_int
 from runstore.storage.trash import set_deleted
 
 _FROM_RUNS = "FROM runs r JOIN experiments e ON e.id = r.experiment_id"
@@ -97,13 +98,13 @@ class BlockTable:
     def newest_change(self) -> int:
         """Return the number of the store's last change of any run; 0 when it is empty."""
         with self._database.driver.read() as connection:
-            return int(connection.execute(NEWEST_CHANGE).fetchone()[0])
+            return as_int(connection.execute(NEWEST_CHANGE).fetchone()[0])
 
     def born_at(self) -> int:
         """Return when the database was made, in microseconds: tells it from one made anew."""
         if self._born_at is None:
             with self._database.driver.read() as connection:
-                self._born_at = int(connection.execute(BORN_AT).fetchone()[0])
+                self._born_at = as_int(connection.execute(BORN_AT).fetchone()[0])
         return self._born_at
 
     def rows(self, after: int = 0) -> list[BlockRow]:
@@ -126,13 +127,17 @@ class BlockTable:
     ) -> list[BlockRow]:
         """Return the rows of a statement of this module, within the caller's transaction."""
         found = connection.execute(statement, parameters).fetchall()
-        sets = self._database._sets_of(connection, [row[0] for row in found])  # noqa: SLF001 - the same room
+        damaged: dict[int, list[str]] = {}
+        ids = [row[0] for row in found]
+        sets = self._database._sets_of(connection, ids, damaged)  # noqa: SLF001 - the same room
         return [
             BlockRow(
                 id=row[0],
-                changed=row[27],
+                changed=as_int(row[27]),
                 is_deleted=row[26] is not None,
-                run=rows.run_from_row(row, tuple(sets.get(row[0], ())), {}),
+                run=rows.run_from_row(
+                    row, tuple(sets.get(row[0], ())), {}, damaged.get(row[0], ())
+                ),
             )
             for row in found
         ]

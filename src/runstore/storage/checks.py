@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
 
 from runstore.storage.database import Database
+from runstore.storage.rows import as_text
+from runstore.storage.schema import differences_of_schema
+from runstore.storage.statements import EVERY
 from runstore.storage.trash import TABLES_OF_RUNS
 
 ROWS_TOLD = 100
@@ -109,8 +113,20 @@ FULL_STORES = """
 UIDS = "SELECT uid FROM runs"
 
 
+TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+EVERY_RUN = "SELECT id FROM runs WHERE purged_at IS NULL AND id > :after ORDER BY id LIMIT :limit"
+_AT_ONCE = 500
+# What may stand in a column of each type that migrations use.
+_KINDS = {
+    "TEXT": "'text'",
+    "INTEGER": "'integer'",
+    "REAL": "'real', 'integer'",
+    "BLOB": "'blob'",
+}
+
+
 class Wrong(NamedTuple):
-    """Something that refers to what is not there.
+    """Something that is wrong with the rows.
 
     Attributes:
         what: What is wrong, as part of a sentence.
@@ -121,6 +137,20 @@ class Wrong(NamedTuple):
     names: tuple[str, ...]
 
 
+def _odd_cells_of(table: str, columns: Sequence[Any]) -> Iterator[str]:
+    """Yield a statement for each column of a table that finds values of another type."""
+    named = {str(column[1]) for column in columns}
+    row = "coalesce((SELECT r.reference FROM runs r WHERE r.id = t.run_id), 'run ' || t.run_id)"
+    name = "t.reference" if table == "runs" else row if "run_id" in named else "'the store'"
+    for _, column, kind, is_required, _, _ in columns:
+        if kind in _KINDS:
+            known = _KINDS[kind] if is_required else f"{_KINDS[kind]}, 'null'"
+            yield f"""
+                SELECT {name} || ': {table}.{column}' FROM "{table}" t
+                WHERE typeof(t."{column}") NOT IN ({known}) LIMIT :limit
+            """
+
+
 class Checks:
     """Looks through the rows of one store.
 
@@ -129,6 +159,7 @@ class Checks:
     """
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._driver = database.driver
 
     def wrong(self) -> Iterator[Wrong]:
@@ -139,12 +170,45 @@ class Checks:
                 if found:
                     yield Wrong(what, tuple(str(row[0]) for row in found))
 
+    def damaged(self) -> Iterator[Wrong]:
+        """Yield runs and rows that hold what cannot be read, with the field."""
+        names = list(islice(self._damaged_runs(), ROWS_TOLD))
+        if names:
+            yield Wrong("part of a run cannot be read", tuple(names))
+        names = list(islice(self._odd_cells(), ROWS_TOLD))
+        if names:
+            yield Wrong("a value is of another type than its column", tuple(names))
+
+    def _damaged_runs(self) -> Iterator[str]:
+        after, some = -(2**63), [0]
+        while some:
+            page = {"after": after, "limit": _AT_ONCE}
+            with self._driver.read() as connection:
+                some = [row[0] for row in connection.execute(EVERY_RUN, page).fetchall()]
+            for run in self._database.runs_by_id(some, among=EVERY).values():
+                yield from (f"{run.reference}: {name}" for name in run.damaged)
+            after = some[-1] if some else after
+
+    def _odd_cells(self) -> Iterator[str]:
+        with self._driver.read() as connection:
+            for (table,) in connection.execute(TABLES).fetchall():
+                columns = connection.execute(f'PRAGMA table_info("{table}")').fetchall()
+                for statement in _odd_cells_of(str(table), columns):
+                    found = connection.execute(statement, {"limit": ROWS_TOLD}).fetchall()
+                    yield from (str(row[0]) for row in found)
+
+    def schema(self) -> list[str]:
+        """Return the tables, indexes, views and triggers that are not as migrations make them."""
+        with self._driver.read() as connection:
+            return differences_of_schema(connection)
+
     def full_stores(self) -> list[tuple[str, str]]:
         """Return uid and reference of the runs that have a folder of plain files."""
         with self._driver.read() as connection:
-            return [(row[0], row[1]) for row in connection.execute(FULL_STORES).fetchall()]
+            found = connection.execute(FULL_STORES).fetchall()
+        return [(as_text(uid), as_text(reference)) for uid, reference in found]
 
     def uids(self) -> set[str]:
         """Return the uid of every run, deleted ones as well."""
         with self._driver.read() as connection:
-            return {row[0] for row in connection.execute(UIDS).fetchall()}
+            return {as_text(row[0]) for row in connection.execute(UIDS).fetchall()}

@@ -96,6 +96,8 @@ def taken_apart(chunk: bytes) -> Layout:
     Raises:
         StoreCorruptError: It is of a version that this library does not know, or cut off.
     """
+    if not isinstance(chunk, bytes):
+        raise _damaged("it is none")
     try:
         version, step_layout, time_layout, count = _HEAD.unpack_from(chunk)
         if version != VERSION:
@@ -116,7 +118,7 @@ def taken_apart(chunk: bytes) -> Layout:
     except struct.error as error:
         raise _damaged("it is cut off") from error
     values = chunk[at : at + 8 * count]
-    if len(values) != 8 * count:
+    if count > POINTS_AT_MOST or len(values) != 8 * count:
         raise _damaged("it is cut off")
     return Layout(count, first, difference, steps, first_time, offsets, times, values)
 
@@ -136,6 +138,8 @@ def unpack(chunk: bytes) -> Columns:
     parts = taken_apart(chunk)
     if parts.difference is None:
         steps = _array("q", parts.steps)
+    elif not parts.difference:
+        raise _damaged("its steps do not count")
     else:
         end = parts.first_step + parts.points * parts.difference
         steps = array("q", range(parts.first_step, end, parts.difference))

@@ -22,16 +22,29 @@ from runstore.model.status import Status
 from runstore.storage import rows
 from runstore.storage import statements as sql
 from runstore.storage.drivers import Connection
-from runstore.storage.drivers.sqlite import SQLiteDriver
+from runstore.storage.drivers.sqlite import LONGEST_READ, SQLiteDriver, values_up_to
 from runstore.storage.lookups import AFTER_ANY_TEXT, Lookups
-from runstore.storage.migrations import CURRENT_VERSION, SCHEMA_VERSION
+from runstore.storage.migrations import CURRENT_VERSION, FOREIGN, SCHEMA_VERSION
+from runstore.storage.rows import (
+    TOO_LONG,
+    as_int,
+    as_optional_text,
+    as_optional_time,
+    as_text,
+    is_text,
+    pairs_of_texts,
+)
 
 if TYPE_CHECKING:
     from runstore.model.experiments import Experiment
     from runstore.model.run import Run
 
-# The first key of a newest-first page: later than any run.
-BEYOND_NEWEST = (2**62, 2**62)
+_FORGET = "DELETE FROM store_state WHERE name = '{name}';"
+# Columns of a run that may be long, and the length that each of them has room for in any case.
+_LONG_COLUMNS, _SHORT = 8, 4096
+# The first key of a newest-first page: later than any run, even than one whose time is a text.
+BEYOND_NEWEST: tuple[Any, int] = (b"\xff" * 64, 2**62)
+BEYOND_NUMBERS = 2**62
 # How long a program waits for a database that another one holds; then the spool takes it.
 PATIENCE_S = 5.0
 # The same at the end of a run, when many may end at once and nothing waits for them.
@@ -133,7 +146,43 @@ def _for_each(connection: Connection, statement: str, run_ids: Sequence[int]) ->
         some = run_ids[begin : begin + 500]
         marks = ", ".join(f":i{n}" for n in range(len(some)))
         parameters = {f"i{n}": run_id for n, run_id in enumerate(some)}
-        yield from connection.execute(statement.format(ids=marks), parameters).fetchall()
+        yield from connection.execute(statement.format(ids=marks), parameters)
+
+
+def _within_memory(found: Iterable[Any]) -> list[Any]:
+    """Return rows whose texts have a sane length together.
+
+    Raises:
+        sqlite3.DataError: They have not.
+    """
+    rows, size = [], 0
+    for row in found:
+        rows.append(row)
+        size += sum([len(cell) for cell in row if type(cell) is str or type(cell) is bytes])
+        if size > LONGEST_READ:
+            raise sqlite3.DataError("string or blob too big")
+    return rows
+
+
+def _json(ids: Sequence[int]) -> str:
+    return f"[{','.join(map(str, ids))}]"
+
+
+def _unless_too_long(connection: Connection, statement: str, run_id: int, default: Any) -> Any:
+    """Return the rows of a statement about one run; the default if there is too much of them."""
+    try:
+        return connection.execute(statement, {"id": run_id}).fetchall()
+    except sqlite3.DataError:
+        return default
+
+
+def _start_of(run: Run) -> int:
+    """Return what a run is sorted by; one without a time stands before all others."""
+    return BEYOND_NUMBERS if "started_at" in run.damaged else rows.to_micros(run.started_at)
+
+
+def _number_of(run: Run) -> int:
+    return BEYOND_NUMBERS if "run_number" in run.damaged else run.run_number
 
 
 def now_micros() -> int:
@@ -159,8 +208,13 @@ class Database(Lookups):
 
     def _check_schema(self, path: Path) -> None:
         with self.driver.read() as connection:
+            foreign = connection.execute(FOREIGN).fetchall()
+            if foreign:
+                from runstore.storage.schema import refuse
+
+                refuse(self.driver, foreign)
             try:
-                found = connection.execute(CURRENT_VERSION).fetchone()[0]
+                found = as_int(connection.execute(CURRENT_VERSION).fetchone()[0])
             except sqlite3.OperationalError as error:
                 if "no such table" not in str(error):
                     raise
@@ -388,7 +442,12 @@ class Database(Lookups):
             row = connection.execute(sql.FACTS_OF_RUN, {"uid": uid}).fetchone()
             if row is None:
                 return
-            before = rows.facts_from_text(row[1])
+            try:
+                before = rows.facts_from_text(row[1])
+            except ValueError as error:
+                raise StoreCorruptError(
+                    f"The facts of the run {uid} cannot be read.", kept="They were not changed."
+                ) from error
             merged = before.merged(facts)
             connection.execute(sql.SET_FACTS, {"id": row[0], "facts": rows.facts_to_text(merged)})
             if "git.dirty" not in before.values and "git.dirty" in merged.values:
@@ -419,40 +478,102 @@ class Database(Lookups):
     ) -> list[tuple[int, Run]]:
         """Return runs with their row ids, for paging."""
         with self.driver.read() as connection:
-            found = connection.execute(statement, parameters).fetchall()
-            return self._built(connection, found)
+            try:
+                found = _within_memory(connection.execute(statement, parameters))
+                return self._built(connection, found)
+            except (sqlite3.DataError, MemoryError):  # a value that is too long to be read
+                # Indexes hold texts as well.
+                of_ids = statement.replace(sql.RUN_COLUMNS, "r.id").replace(
+                    "FROM runs r", "FROM runs r NOT INDEXED"
+                )
+                ids = [row[0] for row in connection.execute(of_ids, parameters).fetchall()]
+                return self._by_cells(connection, ids)
 
-    def runs_by_id(self, row_ids: Sequence[int]) -> dict[int, Run]:
-        """Return runs by row id, in the order asked for; those that are gone are left out."""
+    def _by_cells(self, connection: Connection, run_ids: Sequence[int]) -> list[tuple[int, Run]]:
+        """Return runs of which all is read that there is memory for."""
+        share = LONGEST_READ // (_LONG_COLUMNS * max(1, len(run_ids)))
+        with values_up_to(connection, max(_SHORT, share)):
+            return [self._one_by_cells(connection, run_id) for run_id in run_ids]
+
+    def _one_by_cells(self, connection: Connection, run_id: int) -> tuple[int, Run]:
+        row = []
+        for name in sql.RUN_COLUMNS.split(", "):
+            statement = sql.cell_of_run(name)
+            row.append(_unless_too_long(connection, statement, run_id, [[TOO_LONG]])[0][0])
+        sets, tags = (
+            _unless_too_long(connection, statement.format(ids=":id"), run_id, None)
+            for statement in (sql.SETS_OF_RUNS, sql.TAGS_OF_RUNS)
+        )
+        damaged = [name for name, found in (("parameters", sets), ("tags", tags)) if found is None]
+        made = tuple(rows.set_from_row(one) for one in sets or ())
+        labels = pairs_of_texts([one[1:] for one in tags or ()])
+        return run_id, rows.run_from_row(row, made, labels, damaged)
+
+    def runs_by_id(self, row_ids: Sequence[int], *, among: str = sql.KEPT) -> dict[int, Run]:
+        """Return runs by row id, in the order asked for; those that are gone are left out.
+
+        Args:
+            row_ids: The rows.
+            among: The condition of the runs that count.
+        """
+        statement = sql.RUNS_BY_ID.replace(sql.KEPT, among)
         with self.driver.read() as connection:
-            found = {row[0]: row for row in _for_each(connection, sql.RUNS_BY_ID, row_ids)}
-            runs = dict(self._built(connection, list(found.values())))
+            try:
+                found = _within_memory(_for_each(connection, statement, row_ids))
+                runs = dict(self._built(connection, found))
+            except sqlite3.DataError:  # a value that is too long to be read
+                there = connection.execute(sql.ids_among(among), (_json(row_ids),))
+                runs = dict(self._by_cells(connection, [row[0] for row in there.fetchall()]))
         return {run_id: runs[run_id] for run_id in row_ids if run_id in runs}
 
     def _built(self, connection: Connection, found: Sequence[Any]) -> list[tuple[int, Run]]:
         ids = [row[0] for row in found]
-        sets = self._sets_of(connection, ids)
-        tags = self._tags_of(connection, ids)
+        damaged: dict[int, list[str]] = {}
+        sets = self._sets_of(connection, ids, damaged)
+        tags = self._tags_of(connection, ids, damaged)
         return [
-            (row[0], rows.run_from_row(row, tuple(sets.get(row[0], ())), tags.get(row[0], {})))
+            (
+                row[0],
+                rows.run_from_row(
+                    row,
+                    tuple(sets.get(row[0], ())),
+                    tags.get(row[0], {}),
+                    damaged.get(row[0], ()),
+                ),
+            )
             for row in found
         ]
 
     def _sets_of(
-        self, connection: Connection, run_ids: Sequence[int]
+        self, connection: Connection, run_ids: Sequence[int], damaged: dict[int, list[str]]
     ) -> dict[int, list[ParameterSet]]:
         sets: dict[int, list[ParameterSet]] = {}
         for row in _for_each(connection, sql.SETS_OF_RUNS, run_ids):
-            sets.setdefault(row[0], []).append(rows.set_from_row(row))
+            made = rows.set_from_row(row)
+            sets.setdefault(row[0], []).append(made)
+            if not rows.is_sound_set(row, made):
+                damaged.setdefault(row[0], []).append(f"parameters {made.name}")
         return sets
 
     def _tags_of(
-        self, connection: Connection, run_ids: Sequence[int]
+        self, connection: Connection, run_ids: Sequence[int], damaged: dict[int, list[str]]
     ) -> dict[int, dict[str, str]]:
         tags: dict[int, dict[str, str]] = {}
         for run_id, key, value in _for_each(connection, sql.TAGS_OF_RUNS, run_ids):
-            tags.setdefault(run_id, {})[key] = value
+            if not (is_text(key) and is_text(value)):
+                damaged.setdefault(run_id, []).append("tags")
+            tags.setdefault(run_id, {})[as_text(key)] = as_text(value)
         return tags
+
+    def texts_of(self, run_id: int) -> tuple[str | None, str | None, str | None]:
+        """Return notes, error and traceback of a run; None for what is too long to be read."""
+        with self.driver.read() as connection:
+            cells = [
+                _unless_too_long(connection, sql.cell_of_run(name), run_id, [])
+                for name in ("r.notes", "r.error", "r.traceback")
+            ]
+        notes, error, traceback = (as_optional_text(one[0][0]) if one else None for one in cells)
+        return notes, error, traceback
 
     def newest_runs(
         self, experiment_name: str | None, *, limit: int, before: tuple[int, int]
@@ -465,10 +586,10 @@ class Database(Lookups):
         page = {"first": before[0], "id": before[1], "limit": limit}
         if experiment_name is None:
             found = self.select_runs_with_id(sql.NEWEST_RUNS, page)
-            return [((rows.to_micros(run.started_at), row_id), run) for row_id, run in found]
+            return [((_start_of(run), row_id), run) for row_id, run in found]
         of_one = {**page, "experiment": experiment_name}
         found = self.select_runs_with_id(sql.NEWEST_RUNS_OF_EXPERIMENT, of_one)
-        return [((run.run_number, row_id), run) for row_id, run in found]
+        return [((_number_of(run), row_id), run) for row_id, run in found]
 
     def children(self, uid: str) -> list[Run]:
         """Return the runs started inside this one, oldest first."""
@@ -482,10 +603,10 @@ class Database(Lookups):
             found = connection.execute(sql.EXPERIMENTS).fetchall()
         return [
             Experiment(
-                name=name,
-                last_run_number=last,
+                name=as_text(name),
+                last_run_number=as_int(last),
                 run_count=count,
-                last_started_at=None if started is None else rows.from_micros(started),
+                last_started_at=as_optional_time(started),
             )
             for name, last, count, started in found
         ]
@@ -511,7 +632,7 @@ class Database(Lookups):
     def experiment_names(self) -> list[str]:
         """Return the name of every experiment, in alphabetical order."""
         with self.driver.read() as connection:
-            return [row[0] for row in connection.execute(sql.EXPERIMENT_NAMES).fetchall()]
+            return [as_text(row[0]) for row in connection.execute(sql.EXPERIMENT_NAMES).fetchall()]
 
     def references_with_prefix(self, prefix: str, limit: int) -> list[str]:
         """Return references that begin so: recent ones, newest first, then others by name."""
@@ -520,19 +641,19 @@ class Database(Lookups):
             found = connection.execute(sql.RECENT_REFERENCES, bounds).fetchall()
             if len(found) < limit:
                 found += connection.execute(sql.REFERENCES_WITH_PREFIX, bounds).fetchall()
-        return list(dict.fromkeys(row[0] for row in found))[:limit]
+        return list(dict.fromkeys(as_text(row[0]) for row in found))[:limit]
 
     def document(self, uid: str, name: str) -> str | None:
         """Return a captured text of a run, or None."""
         with self.driver.read() as connection:
             row = connection.execute(sql.DOCUMENT_OF_RUN, {"uid": uid, "name": name}).fetchone()
-        return None if row is None else str(row[0])
+        return None if row is None else as_text(row[0])
 
     def document_names(self, uid: str) -> list[str]:
         """Return the names of a run's captured texts."""
         with self.driver.read() as connection:
             found = connection.execute(sql.DOCUMENT_NAMES, {"uid": uid}).fetchall()
-        return [row[0] for row in found]
+        return [as_text(row[0]) for row in found]
 
     # Small facts about the store
 
@@ -541,6 +662,21 @@ class Database(Lookups):
         with self.driver.read() as connection:
             row = connection.execute(sql.GET_STATE, {"name": name}).fetchone()
         return None if row is None else str(row[0])
+
+    def mapping(self, name: str) -> dict[str, str]:
+        """Return texts by their names that are kept under a name.
+
+        Raises:
+            StoreCorruptError: They cannot be read.
+        """
+        try:
+            return rows.mapping_of(self.get_state(name))
+        except ValueError as error:
+            raise StoreCorruptError(
+                f"The {name} kept in {self.path} cannot be read.",
+                kept="They were not changed.",
+                hint=f"To give them up, run in sqlite3: {_FORGET.format(name=name)}",
+            ) from error
 
     def change_state(self, name: str, changed: Callable[[str | None], str]) -> None:
         """Replace a value by what becomes of it; nobody else changes it meanwhile."""

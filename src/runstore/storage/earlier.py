@@ -166,7 +166,13 @@ class EarlierRuns:
                     found[row[0]] = row
             theirs = self._sets_of(connection, list(found))
         return [
-            Candidate(row[0], row[1], row[2], row[3], tuple(theirs.get(row[0], ())))
+            Candidate(
+                row[0],
+                rows.as_optional_text(row[1]),
+                rows.as_text(row[2]),
+                rows.as_int(row[3]),
+                tuple(theirs.get(row[0], ())),
+            )
             for row in found.values()
         ]
 

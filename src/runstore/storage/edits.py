@@ -12,7 +12,14 @@ from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, add_event, run_row
 from runstore.storage.drivers import Connection
 from runstore.storage.moves import move_back
-from runstore.storage.rows import from_micros, moment_of, moment_text
+from runstore.storage.rows import (
+    as_optional_text,
+    as_text,
+    as_time,
+    moment_of,
+    moment_text,
+    pairs_of_texts,
+)
 from runstore.storage.trash import gone_edits, set_deleted
 
 TAG = "tags."
@@ -107,7 +114,7 @@ class EditTable:
     def tags_of(self, uid: str) -> dict[str, str]:
         """Return the tags of a run, in the trash as well; none of one that is gone."""
         with self._driver.read() as connection:
-            return dict(connection.execute(TAGS_OF_UID, {"uid": uid}).fetchall())
+            return pairs_of_texts(connection.execute(TAGS_OF_UID, {"uid": uid}).fetchall())
 
     def events(self, uid: str) -> list[Event]:
         """Return the edits of a run, oldest first; of one in the trash as well."""
@@ -186,7 +193,9 @@ def _put_tag(connection: Connection, run_id: int, key: str, value: str | None) -
 
 def _event(row: Sequence[Any]) -> Event:
     """Build an event from a row whose first columns are those of an event."""
-    return Event(from_micros(row[0]), *row[1:7])
+    at, author, field, *more = row[:7]
+    old, new, operation, undoes = map(as_optional_text, more)
+    return Event(as_time(at), as_text(author), as_text(field), old, new, operation, undoes)
 
 
 def _undo_notes(connection: Connection, row: Sequence[Any], event: Event) -> None:

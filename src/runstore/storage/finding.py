@@ -12,10 +12,10 @@ from runstore.model.query_forms import pushed_down
 from runstore.model.run import Run
 from runstore.storage import statements as sql
 from runstore.storage.asking import asking
-from runstore.storage.database import Database
+from runstore.storage.database import BEYOND_NUMBERS, Database
 from runstore.storage.newest import NewestRuns
 from runstore.storage.packages import PackageLists
-from runstore.storage.rows import run_from_row
+from runstore.storage.rows import as_int, as_number, as_optional_text, as_text, run_from_row
 from runstore.storage.sorting import Place, SortedRuns, place_of
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Finder:
             if query.order:
                 return place_of(connection, query.order, run_id)
             row = connection.execute(START_OF_RUN, (run_id,)).fetchone()
-        return (0 if row is None else row[0], run_id)
+        return (0 if row is None else as_int(row[0], BEYOND_NUMBERS), run_id)
 
     def last_values(self, uids: Sequence[str]) -> dict[str, dict[tuple[str | None, str], float]]:
         """Return the last value of every metric of runs; see `Store.last_values`."""
@@ -157,5 +157,8 @@ class Finder:
                 text = LAST_VALUES.format(uids=", ".join("?" * len(some)))
                 for uid, name, key, last in connection.execute(text, some).fetchall():
                     values = found.setdefault(uid, {})
-                    values[name, key] = math.nan if last is None else last
+                    known = as_number(last)
+                    values[as_optional_text(name), as_text(key)] = (
+                        math.nan if known is None else known
+                    )
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, Union
 
 from runstore.model.groups import RunGroup, Spread
@@ -17,7 +18,7 @@ from runstore.storage.database import Database
 from runstore.storage.drivers import Connection
 from runstore.storage.filters import EVERY_ROOM, Condition, column_of_run
 from runstore.storage.packages import PackageLists
-from runstore.storage.rows import from_micros
+from runstore.storage.rows import as_text, as_time
 
 _STATUSES = tuple(Status)
 _COUNTS = ", ".join(
@@ -142,8 +143,8 @@ class Grouping:
             value=self._value(*key),
             runs=row[2],
             statuses={status.value: count for status, count in counts if count},
-            last_reference=names[row[4]],
-            last_started_at=from_micros(row[3]),
+            last_reference=as_text(names.get(row[4])),
+            last_started_at=as_time(row[3]),
             metrics=dict(_spreads_of(key, spreads)),
         )
 
@@ -154,7 +155,8 @@ class Grouping:
         if text in TRUTH and number is not None:
             return bool(text == TRUTH[1])
         if number is not None and isinstance(text, str) and text.lstrip("-").isdigit():
-            return int(text)  # a whole number that no double holds
+            with suppress(ValueError):  # nobody recorded as many digits
+                return int(text)  # a whole number that no double holds
         return number if text is None else text
 
 

@@ -9,6 +9,7 @@ from runstore.storage.database import Database
 from runstore.storage.drivers import Connection
 from runstore.storage.metrics import _one_moment
 from runstore.storage.points import KeyOf
+from runstore.storage.rows import as_int, as_text
 
 # In these, what stands for one value or one row is repeated as often as there are values.
 IDS_OF_UIDS = "SELECT id, uid FROM runs WHERE uid IN (?)"
@@ -60,7 +61,10 @@ def series_of_runs(database: Database, uids: Sequence[str]) -> tuple[set[str], l
     with database.driver.read() as connection, _one_moment(connection):
         known = _known(connection, uids)
         rows = list(_many(connection, SERIES_OF_RUNS, list(known)))
-    found = [StoredSeries(known[row[0]], KeyOf(row[1], row[2]), row[4]) for row in rows]
+    found = [
+        StoredSeries(known[row[0]], KeyOf(as_int(row[1], -1), as_text(row[2])), as_int(row[4]))
+        for row in rows
+    ]
     return set(known.values()), found
 
 

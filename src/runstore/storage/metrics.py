@@ -7,13 +7,14 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runstore.storage import chunks
 from runstore.storage.chunks import Columns
 from runstore.storage.database import Database
 from runstore.storage.drivers import Connection
 from runstore.storage.points import LARGEST_BYTES, KeyOf, read_points, writer_of
+from runstore.storage.rows import as_int, as_number, as_text
 from runstore.storage.safe_files import read_file, remove_file
 from runstore.storage.spool import uid_of
 
@@ -169,8 +170,11 @@ class MetricTable:
         with self._database.driver.read() as connection, _one_moment(connection):
             marks = connection.execute(MARKS_OF_RUN, bounds).fetchall()
             found = connection.execute(SUMMARIES_OF_RUN, {"uid": uid}).fetchall()
-        totals = {KeyOf(row[1], row[0]): (Total(*row[2:9]), row[9]) for row in found}
-        return totals, dict(marks)
+        totals = {
+            KeyOf(as_int(row[1], -1), as_text(row[0])): (_total_of(row[2:9]), as_int(row[9]))
+            for row in found
+        }
+        return totals, _marks(marks)
 
     def stored(self, uid: str, series: KeyOf) -> Stored:
         """Return the chunks of a series as they are at one moment, and the marks of then."""
@@ -179,7 +183,18 @@ class MetricTable:
             marks = connection.execute(MARKS_OF_RUN, bounds).fetchall()
             where = {"uid": uid, "set_index": series.set_index, "key": series.key}
             found = connection.execute(CHUNKS_OF_SERIES, where).fetchall()
-        return Stored([row[0] for row in found], dict(marks))
+        return Stored([row[0] for row in found], _marks(marks))
+
+
+def _total_of(cells: Sequence[Any]) -> Total:
+    """Return a summary from its columns; what is no number is as good as NaN."""
+    points = as_int(cells[0])
+    unknown = min(as_int(cells[1]), points)
+    return Total(points, unknown, *map(as_number, cells[2:]))
+
+
+def _marks(rows: Sequence[Any]) -> dict[str, int]:
+    return {as_text(name): as_int(position) for name, position in rows}
 
 
 def add_points(connection: Connection, run_id: int, series: KeyOf, points: Columns) -> None:

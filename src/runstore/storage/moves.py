@@ -15,6 +15,7 @@ from runstore.model.reference import build_reference, new_uid
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, add_event, now_micros, run_row
 from runstore.storage.drivers import Connection
+from runstore.storage.rows import as_text
 
 # Imported runs may share a number; a run that comes back takes a free place beside them.
 MOVE_RUN = f"""
@@ -138,7 +139,7 @@ class Moves:
         """Return the references that a run, kept or deleted, had before it was moved."""
         with self._database.driver.read() as connection:
             found = connection.execute(ALIASES_OF_UID, {"uid": uid}).fetchall()
-        return [row[0] for row in found]
+        return [as_text(row[0]) for row in found]
 
 
 def _free_target(connection: Connection, new: str, last: int, *, is_merge: bool) -> int | None:

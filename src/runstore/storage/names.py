@@ -7,6 +7,7 @@ from runstore.model.query import Field, Missing, Room
 from runstore.model.query_fields import keys_of
 from runstore.storage.drivers import Connection, Driver
 from runstore.storage.packages import PACKAGES_DOCUMENTS, PackageLists
+from runstore.storage.rows import as_text
 
 # From one key to the next one: most runs share theirs.
 _EVERY_KEY = """
@@ -56,15 +57,17 @@ class StoredNames:
         """Return all names of a room, in alphabetical order."""
         with self._driver.read() as connection:
             if room is Room.PACKAGE:
-                bodies = [row[1] for row in connection.execute(PACKAGES_DOCUMENTS).fetchall()]
+                bodies = [
+                    as_text(row[1]) for row in connection.execute(PACKAGES_DOCUMENTS).fetchall()
+                ]
                 lines = {line for body in bodies for line in body.splitlines()}
                 return sorted({line.partition("==")[0].lower() for line in lines})
             if room is Room.METRIC:
-                return [row[0] for row in connection.execute(_EVERY_METRIC).fetchall()]
+                return [as_text(row[0]) for row in connection.execute(_EVERY_METRIC).fetchall()]
             statement = _EVERY_KEY.format(table=_TABLES[room])
-            found = {row[0] for row in connection.execute(statement).fetchall()}
+            found = {as_text(row[0]) for row in connection.execute(statement).fetchall()}
             return sorted(found | (_loose_facts(connection) if room is Room.FACT else set()))
 
 
 def _loose_facts(connection: Connection) -> set[str]:
-    return {row[0] for row in connection.execute(_LOOSE_FACTS).fetchall()}
+    return {as_text(row[0]) for row in connection.execute(_LOOSE_FACTS).fetchall()}

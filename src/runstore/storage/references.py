@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from runstore.storage.database import Database
+from runstore.storage.rows import as_int, as_text
 
 REFERENCES = """
     SELECT digest, run_id FROM artifacts UNION ALL SELECT digest, run_id FROM outputs
@@ -46,7 +47,7 @@ class References:
         """
         with self._driver.read() as connection:
             found = connection.execute(REFERENCES).fetchall()
-        return {digest for digest, run_id in found if run_id not in without}
+        return {as_text(digest) for digest, run_id in found if run_id not in without}
 
     def unneeded(self, digests: Iterable[str]) -> list[str]:
         """Return those of some digests that no run refers to."""
@@ -61,7 +62,7 @@ class References:
         """Return the contents of runs: size in bytes by digest."""
         with self._driver.read() as connection:
             return {
-                digest: size
+                as_text(digest): as_int(size)
                 for uid in uids
                 for digest, size in connection.execute(CONTENTS_OF_RUN, {"uid": uid}).fetchall()
             }
@@ -70,9 +71,13 @@ class References:
         """Return the uids of the runs that refer to contents."""
         with self._driver.read() as connection:
             found = connection.execute(USERS_OF_CONTENTS, {"digest": digest}).fetchall()
-        return {row[0] for row in found}
+        return {as_text(row[0]) for row in found}
 
     def every(self) -> list[tuple[str, str, str, str, str, int]]:
         """Return each reference: uid, reference of the run, kind, name, digest, size in bytes."""
         with self._driver.read() as connection:
-            return [tuple(row) for row in connection.execute(SIZED_REFERENCES).fetchall()]
+            found = connection.execute(SIZED_REFERENCES).fetchall()
+        return [
+            (as_text(uid), as_text(run), kind, as_text(name), as_text(digest), as_int(size))
+            for uid, run, kind, name, digest, size in found
+        ]

@@ -1,14 +1,20 @@
-"""Rows to values and back."""
+"""Rows to values and back, whatever stands in their cells.
+
+SQLite keeps any value in any column. What another program, a broken disk or somebody with bad
+intent wrote is read as what it should be, or as a value that stands for it: a cell costs no more
+than its own run.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.params import ParameterSet
+from runstore.model.plain import is_tree
 from runstore.model.status import Status
 
 if TYPE_CHECKING:
@@ -16,6 +22,170 @@ if TYPE_CHECKING:
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
+_FACTS_AT_MOST = 4 << 20  # characters
+_FACT_TYPES = frozenset({str, int, float, bool})
+_PIDS = range(2**31)
+_STATUSES = frozenset(one.value for one in Status)
+# What stands for a value that is longer than any that is read.
+TOO_LONG = Ellipsis
+
+
+def as_text(cell: Any, default: str = "") -> str:
+    """Return a cell that should be a text."""
+    if type(cell) is str:
+        return cell
+    if cell is None or cell is TOO_LONG:
+        return default
+    return cell.decode(errors="backslashreplace") if isinstance(cell, bytes) else str(cell)
+
+
+def as_optional_text(cell: Any) -> str | None:
+    """Return a cell that should be a text or NULL."""
+    return None if cell is None else as_text(cell)
+
+
+def as_int(cell: Any, default: int = 0) -> int:
+    """Return a cell that should be a whole number."""
+    return cell if type(cell) is int else default
+
+
+def as_optional_int(cell: Any) -> int | None:
+    """Return a cell that should be a whole number or NULL."""
+    return cell if type(cell) is int else None
+
+
+def as_number(cell: Any) -> float | None:
+    """Return a cell that should be a number or NULL; anything else is as good as NaN."""
+    return cell if type(cell) in {float, int} else None
+
+
+def as_time(cell: Any) -> datetime:
+    """Return a cell that should be microseconds since 1970; the beginning of 1970 for another."""
+    try:
+        return _EPOCH + timedelta(microseconds=cell) if type(cell) is int else _EPOCH
+    except OverflowError:
+        return _EPOCH
+
+
+def as_optional_time(cell: Any) -> datetime | None:
+    """Return a cell that should be microseconds since 1970 or NULL."""
+    return None if cell is None else as_time(cell)
+
+
+def is_text(cell: Any) -> bool:
+    """Return whether a cell is a text."""
+    return type(cell) is str
+
+
+def is_optional_text(cell: Any) -> bool:
+    """Return whether a cell is a text or NULL."""
+    return cell is None or type(cell) is str
+
+
+def is_int(cell: Any) -> bool:
+    """Return whether a cell is a whole number."""
+    return type(cell) is int
+
+
+def is_optional_int(cell: Any) -> bool:
+    """Return whether a cell is a whole number or NULL."""
+    return cell is None or type(cell) is int
+
+
+def is_time(cell: Any) -> bool:
+    """Return whether a cell is a time that there is a date for."""
+    try:
+        return type(cell) is int and bool(_EPOCH + timedelta(microseconds=cell))
+    except OverflowError:
+        return False
+
+
+def is_optional_time(cell: Any) -> bool:
+    """Return whether a cell is such a time or NULL."""
+    return cell is None or is_time(cell)
+
+
+def mapping_of(text: str | None) -> dict[str, str]:
+    """Return the mapping of texts that a JSON text holds; empty for None.
+
+    Raises:
+        ValueError: It holds something else.
+    """
+    try:
+        kept = json.loads(text or "{}")
+        if all(map(is_text, (*kept.keys(), *kept.values()))):
+            return dict(kept)
+    except (AttributeError, RecursionError):
+        pass
+    raise ValueError("this is no mapping of texts")
+
+
+def pairs_of_texts(rows: Sequence[Any]) -> dict[str, str]:
+    """Return rows of two texts as a mapping."""
+    return {as_text(key): as_text(value) for key, value in rows}
+
+
+def _is_status(cell: Any) -> bool:
+    return type(cell) is str and cell in _STATUSES
+
+
+def _is_pid(cell: Any) -> bool:
+    return cell is None or (type(cell) is int and cell in _PIDS)
+
+
+def _are_facts(cell: Any) -> bool:
+    try:
+        return bool(facts_from_text(cell))
+    except ValueError:
+        return False
+
+
+def _none(_: Any) -> None:
+    return None
+
+
+def _zero(_: Any) -> int:
+    return 0
+
+
+def _no_status(_: Any) -> str:
+    # None that waits for evidence of a process: nothing is known of it.
+    return Status.LOST.value
+
+
+# Of each column of `statements.RUN_COLUMNS`: its name, what may stand in it, and what stands for
+# anything else.
+_COLUMNS: tuple[tuple[str, Callable[[Any], bool], Callable[[Any], Any]], ...] = (
+    ("id", is_int, _zero),
+    ("uid", is_text, as_text),
+    ("experiment", is_text, as_text),
+    ("run_number", is_int, _zero),
+    ("reference", is_text, as_text),
+    ("timestamp", is_text, as_text),
+    ("status", _is_status, _no_status),
+    ("started_at", is_time, _zero),
+    ("ended_at", is_optional_time, _zero),
+    ("last_seen_at", is_optional_time, _none),
+    ("parent_uid", is_optional_text, as_optional_text),
+    ("notes", is_optional_text, as_optional_text),
+    ("error", is_optional_text, as_optional_text),
+    ("traceback", is_optional_text, as_optional_text),
+    ("exit_code", is_optional_int, as_optional_int),
+    ("commit_hash", is_optional_text, as_optional_text),
+    ("workdir_dirty", is_optional_int, as_optional_int),
+    ("cli", is_optional_text, as_optional_text),
+    ("full_store", is_int, _zero),
+    ("reproduce", is_optional_text, as_optional_text),
+    ("hostname", is_optional_text, as_optional_text),
+    ("boot_id", is_optional_text, as_optional_text),
+    ("pid", _is_pid, _none),
+    ("process_started", is_optional_text, _none),
+    ("facts", _are_facts, _none),
+    ("block", is_optional_text, _none),
+    ("deleted_at", is_optional_time, _zero),
+)
+# Types of rows that were found sound: most rows have the same ones.
+_sound_types: set[tuple[type, ...]] = set()
 
 
 def to_micros(at: datetime) -> int:
@@ -52,25 +222,94 @@ def facts_to_text(facts: Facts) -> str | None:
 
 
 def facts_from_text(text: str | None) -> Facts:
-    """Read what `facts_to_text` wrote."""
+    """Read what `facts_to_text` wrote.
+
+    Raises:
+        ValueError: It wrote something else.
+    """
     if text is None:
         return Facts()
-    kept = json.loads(text)
-    values = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in kept["values"].items()
-    }
-    return Facts(values=values, unknown=kept["unknown"])
+    if type(text) is not str or len(text) > _FACTS_AT_MOST:
+        raise ValueError("these are no facts")
+    try:
+        kept = json.loads(text)
+        values = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in kept["values"].items()
+        }
+        unknown = kept["unknown"]
+        are_facts = all(map(_is_fact, values.values())) and all(map(is_text, unknown.values()))
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError("these are no facts") from error
+    if not are_facts:
+        raise ValueError("these are no facts")
+    return Facts(values=values, unknown=unknown)
+
+
+def _is_fact(value: Any) -> bool:
+    return type(value) in _FACT_TYPES or (type(value) is tuple and all(map(is_text, value)))
 
 
 def run_from_row(
-    row: Sequence[Any], sets: tuple[ParameterSet, ...], tags: Mapping[str, str]
+    row: Sequence[Any],
+    sets: tuple[ParameterSet, ...],
+    tags: Mapping[str, str],
+    damaged: Sequence[str] = (),
+) -> Run:
+    """Build a run from a row of `statements.RUN_COLUMNS`, its parameter sets and its tags.
+
+    What another program or a broken disk left in a cell is replaced by a stand-in, and the run
+    says so.
+
+    Args:
+        row: Begins with these columns.
+        sets: Its parameter sets.
+        tags: Its tags.
+        damaged: What of the sets and tags could not be read.
+    """
+    if tuple(map(type, row[: len(_COLUMNS)])) in _sound_types:
+        try:
+            return _built(row, sets, tags, damaged)
+        except (ValueError, OverflowError):
+            pass
+    mended, names = _mended(row)
+    if not names:
+        _sound_types.add(tuple(map(type, mended)))
+    return _built(mended, sets, tags, [*names, *damaged])
+
+
+def damaged_columns(row: Sequence[Any]) -> list[str]:
+    """Return which columns of a row of `statements.RUN_COLUMNS` do not hold what they should."""
+    return _mended(row)[1]
+
+
+def _mended(row: Sequence[Any]) -> tuple[list[Any], list[str]]:
+    """Return a row of stand-ins for what cannot be, and the names of these columns."""
+    cells, names = [], []
+    for cell, (name, is_sound, stand_in) in zip(row, _COLUMNS, strict=False):
+        if is_sound(cell):
+            cells.append(cell)
+        else:
+            cells.append(stand_in(cell))
+            names.append(name)
+    if not cells[4]:
+        cells[4] = f"run {cells[0]}"
+    return cells, names
+
+
+def _built(
+    row: Sequence[Any],
+    sets: tuple[ParameterSet, ...],
+    tags: Mapping[str, str],
+    damaged: Sequence[str],
 ) -> Run:
     """Build a run from a row of `statements.RUN_COLUMNS`, its parameter sets and its tags."""
     from runstore.model.run import Run
 
     process = None
     if row[20] is not None:
+        if not _is_pid(row[22]):
+            raise ValueError("this is no process id")
         process = ProcessIdentity(
             hostname=row[20], boot_id=row[21], pid=row[22], started_ticks=row[23]
         )
@@ -100,9 +339,20 @@ def run_from_row(
         deleted_at=_optional_time(row[26]),
         parameter_sets=sets,
         tags=tags,
+        damaged=tuple(damaged),
     )
 
 
 def set_from_row(row: Sequence[Any]) -> ParameterSet:
-    """Build a parameter set from a row of `statements.SETS_OF_RUNS`."""
-    return ParameterSet(name=row[1], hash=row[2], tree=row[3], file=row[4])
+    """Build a parameter set from a row of `statements.SETS_OF_RUNS`.
+
+    Values that cannot be read are as good as unknown.
+    """
+    tree = row[3] if row[3] is None or is_tree(row[3]) else None
+    file = as_optional_text(row[4])
+    return ParameterSet(name=as_text(row[1]), hash=as_text(row[2]), tree=tree, file=file)
+
+
+def is_sound_set(row: Sequence[Any], made: ParameterSet) -> bool:
+    """Return whether a set has all that its row holds."""
+    return (made.name, made.hash, made.tree, made.file) == (row[1], row[2], row[3], row[4])

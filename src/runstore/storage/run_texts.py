@@ -18,6 +18,7 @@ from runstore.storage.database import Database
 from runstore.storage.objects import Objects
 from runstore.storage.output import open_output, read_lines
 from runstore.storage.output_pieces import checksum_of, pieces_of
+from runstore.storage.rows import as_int, as_optional_text, as_text
 from runstore.storage.search_index import FIELD_NUMBERS
 from runstore.storage.spool import uid_of
 from runstore.storage.text_candidates import Candidates
@@ -94,9 +95,13 @@ class RunTexts:
 
     def notes_and_errors(self, run_id: int) -> tuple[str | None, str | None, str | None]:
         """Return notes, error and traceback of a run."""
-        with self._database.driver.read() as connection:
-            row = connection.execute(TEXTS_OF_RUN, (run_id,)).fetchone()
-        return (None, None, None) if row is None else (row[0], row[1], row[2])
+        try:
+            with self._database.driver.read() as connection:
+                row = connection.execute(TEXTS_OF_RUN, (run_id,)).fetchone()
+        except StoreCorruptError:  # one of them is too long to be read
+            return self._database.texts_of(run_id)
+        notes, error, traceback = map(as_optional_text, row or (None, None, None))
+        return notes, error, traceback
 
     # Output
 
@@ -149,7 +154,9 @@ class RunTexts:
     def _parts(self, run_id: int) -> list[OutputPart]:
         with self._database.driver.read() as connection:
             rows = connection.execute(OUTPUTS_OF_RUN_ID, (run_id,)).fetchall()
-        return [OutputPart(*row) for row in rows]
+        return [
+            OutputPart(as_text(part), as_text(digest), as_int(size)) for part, digest, size in rows
+        ]
 
     def output_pieces(self, path: Path) -> Iterator[Piece]:
         """Yield the lines of one file; nothing where it is gone."""

@@ -22,6 +22,7 @@ from runstore.model.needed import fold
 from runstore.storage.database import Database
 from runstore.storage.objects import Objects
 from runstore.storage.output_pieces import checksum_of, pieces_of, texts_in
+from runstore.storage.rows import as_int, as_optional_text, as_text
 from runstore.storage.search_file import make_anew
 
 FIELD_NUMBERS: Mapping[str, int] = {name: number for number, name in enumerate(TEXT_FIELDS)}
@@ -42,6 +43,9 @@ CHANGE_OF_RUN = "SELECT changed FROM runs WHERE uid = ?"
 CHANGED_RUNS = """
     SELECT id, uid, changed, deleted_at, notes, error, traceback FROM runs
     WHERE changed > ? ORDER BY changed LIMIT ?
+"""
+CHANGED_WITHOUT_TEXTS = """
+    SELECT id, uid, changed, deleted_at FROM runs WHERE changed > ? ORDER BY changed LIMIT ?
 """
 OUTPUTS_OF_RUNS = """
     SELECT run_id, part, digest, size_bytes FROM outputs
@@ -126,7 +130,7 @@ class SearchIndex:
 
     def newest_change(self) -> int:
         """Return the last change of any run."""
-        return int(self._of_runs(NEWEST_CHANGE)[0][0])
+        return as_int(self._of_runs(NEWEST_CHANGE)[0][0])
 
     def left(self) -> tuple[int, int]:
         """Return how many runs are to be taken in, and the bytes that they printed."""
@@ -198,7 +202,7 @@ class SearchIndex:
         marks = self._trusted_marks()
         reached = marks[0] if marks else Mark(0, "")
         while True:
-            rows = self._of_runs(CHANGED_RUNS, reached.changed, _ROWS_AT_ONCE)
+            rows = self._changed_runs(reached.changed)
             further = self._take(rows)
             reached = further or reached
             if further is None or len(rows) < _ROWS_AT_ONCE or self._is_late():
@@ -208,6 +212,13 @@ class SearchIndex:
             marks = [reached, *marks][:_MARKS_KEPT]
             self._connection.execute(SET_FACT, ("marks", json.dumps(marks)))
         self._forget_if_stale()
+
+    def _changed_runs(self, after: int) -> Sequence[Any]:
+        try:
+            return self._of_runs(CHANGED_RUNS, after, _ROWS_AT_ONCE)
+        except StoreCorruptError:  # a text that is too long to be read
+            some = self._of_runs(CHANGED_WITHOUT_TEXTS, after, _ROWS_AT_ONCE)
+            return [(*row, *self._database.texts_of(row[0])) for row in some]
 
     def _is_late(self) -> bool:
         return time.monotonic() > self._deadline
@@ -230,10 +241,10 @@ class SearchIndex:
             if deleted_at is not None:
                 self._forget_run(run_id)
             else:
-                self._take_texts(run_id, fields, texts[run_id])
+                self._take_texts(run_id, [*map(as_optional_text, fields)], texts[run_id])
                 if not self._take_outputs(run_id, outputs[run_id], parts[run_id]):
                     return reached
-            reached = Mark(changed, uid)
+            reached = Mark(as_int(changed), as_text(uid))
             if self._is_late():
                 break
         return reached

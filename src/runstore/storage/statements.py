@@ -17,6 +17,7 @@ _RUNS = f"SELECT {RUN_COLUMNS} FROM runs r JOIN experiments e ON e.id = r.experi
 KEPT = "r.deleted_at IS NULL"
 TRASHED = "r.deleted_at IS NOT NULL AND r.purged_at IS NULL"
 PURGED = "r.purged_at IS NOT NULL"
+EVERY = "r.purged_at IS NULL"
 _UNFINISHED = "('queued', 'running', 'live')"
 # Write transactions are serialised in SQLite, so nobody else takes the same change number.
 NEXT_CHANGE = "(SELECT coalesce(max(changed), 0) + 1 FROM runs)"
@@ -258,3 +259,16 @@ SET_STATE = """
     INSERT INTO store_state (name, value) VALUES (:name, :value)
     ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
+
+
+def cell_of_run(column: str) -> str:
+    """Return the statement that reads one of `RUN_COLUMNS` of a run."""
+    joined = "runs r JOIN experiments e ON e.id = r.experiment_id"
+    return f"SELECT {column} FROM {joined} WHERE r.id = :id"
+
+
+def ids_among(condition: str) -> str:
+    """Return the statement that finds which of some rows fulfil a condition."""
+    return (
+        f"SELECT r.id FROM runs r WHERE {condition} AND r.id IN (SELECT value FROM json_each(?))"
+    )

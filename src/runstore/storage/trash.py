@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from runstore.errors import RunActiveError
+from runstore.errors import RunActiveError, StoreCorruptError
 from runstore.model.events import DELETED
 from runstore.model.reference import new_uid
 from runstore.model.run import Run
@@ -17,7 +17,7 @@ from runstore.storage.database import Database, Edit, add_event, now_micros, run
 from runstore.storage.drivers import Connection
 from runstore.storage.fact_index import release_facts
 from runstore.storage.lookups import AFTER_ANY_TEXT, Lookups
-from runstore.storage.rows import moment_text
+from runstore.storage.rows import as_text, moment_text
 
 SET_DELETED = f"""
     UPDATE runs SET deleted_at = :deleted_at, changed = {sql.NEXT_CHANGE} WHERE id = :id
@@ -153,7 +153,9 @@ class Trash:
         """Return the runs in the trash that were deleted at this time or earlier."""
         with self._driver.read() as connection:
             found = connection.execute(EXPIRED, {"before": before}).fetchall()
-        return [Expired(*row) for row in found]
+        return [
+            Expired(row_id, as_text(uid), as_text(reference)) for row_id, uid, reference in found
+        ]
 
     def purge(self, runs: Sequence[Expired], before: int) -> list[Expired]:
         """Remove all that is known of runs but their names; durable on return.
@@ -184,12 +186,13 @@ class Trash:
     def purged_names(self) -> list[tuple[str, str]]:
         """Return uid and reference of every run that is gone for good; former ones as well."""
         with self._driver.read() as connection:
-            return [(row[0], row[1]) for row in connection.execute(PURGED_NAMES).fetchall()]
+            found = connection.execute(PURGED_NAMES).fetchall()
+        return [(as_text(uid), as_text(reference)) for uid, reference in found]
 
     def every_reference(self) -> set[str]:
         """Return every reference that a run has or had, whether it is kept or not."""
         with self._driver.read() as connection:
-            return {row[0] for row in connection.execute(EVERY_REFERENCE).fetchall()}
+            return {as_text(row[0]) for row in connection.execute(EVERY_REFERENCE).fetchall()}
 
     def name_of(self, uid: str) -> str | None:
         """Return the reference of a run, with what became of it; None for one never kept here."""
@@ -205,8 +208,13 @@ class Trash:
 def gone_edits(connection: Connection) -> dict[str, tuple[int, str]]:
     """Return the last edits that went with their runs, by author: when, and of which run."""
     row = connection.execute(sql.GET_STATE, {"name": GONE_EDITS}).fetchone()
-    kept = {} if row is None else json.loads(row[0])
-    return {author: (at, reference) for author, (at, reference) in kept.items()}
+    try:
+        kept = {} if row is None else json.loads(row[0])
+        return {author: (int(at), str(reference)) for author, (at, reference) in kept.items()}
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise StoreCorruptError(
+            "When runs that are gone were edited last cannot be read.", kept="Nothing was changed."
+        ) from error
 
 
 def _note_last_edits(connection: Connection, run: Expired) -> None:

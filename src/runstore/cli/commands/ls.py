@@ -182,7 +182,7 @@ def _asked(store: Store, words: Sequence[str]) -> tuple[str | None, str]:
 def _row(run: Run) -> tuple[str, ...]:
     return (
         run.reference,
-        run.status.value,
+        run.status_text,
         local_time(run.started_at),
         output.lifetime_text(run),
         _parameters(run),

@@ -49,7 +49,7 @@ def command(runs: Sequence[str], *, everything: bool, as_json: bool) -> None:
 
 def _row(run: Run) -> tuple[str, ...]:
     deleted = "" if run.deleted_at is None else local_time(run.deleted_at)
-    return run.reference, run.status.value, deleted, run.notes or ""
+    return run.reference, run.status_text, deleted, run.notes or ""
 
 
 def _print_json(runs: Sequence[Run]) -> None:

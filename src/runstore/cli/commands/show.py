@@ -126,7 +126,7 @@ def _sections(store: Store, run: Run) -> Iterator[Section]:
     saved = [one for one in run.artifacts.values() if not is_media(one.path)]
     yield "artifacts", [(one.path, _artifact(one)) for one in saved]
     yield "reads", [(one.name, _input(store, one)) for one in run.inputs]
-    yield "read by", [(one.reference, one.status.value) for one in store.readers_of(run.uid)]
+    yield "read by", [(one.reference, one.status_text) for one in store.readers_of(run.uid)]
     yield "code", list(_code(store, run))
     yield (
         "environment",
@@ -139,7 +139,7 @@ def _sections(store: Store, run: Run) -> Iterator[Section]:
     yield "unknown", sorted(run.facts.unknown.items())
     yield (
         "runs inside",
-        [(child.reference, child.status.value) for child in store.children(run.uid)],
+        [(child.reference, child.status_text) for child in store.children(run.uid)],
     )
     yield "edits", [(local_time(event.at), _edit(event)) for event in store.events(run.uid)]
     if run.traceback:
@@ -148,7 +148,9 @@ def _sections(store: Store, run: Run) -> Iterator[Section]:
 
 def _head(store: Store, run: Run) -> Iterator[tuple[str, str]]:
     yield "run", run.reference
-    yield "status", run.status.value
+    yield "status", run.status_text
+    if run.damaged:
+        yield "damaged", ", ".join(run.damaged)
     yield "started", local_time(run.started_at)
     if run.ended_at is not None:
         word = "last known alive" if run.status.value == "lost" else "ended"

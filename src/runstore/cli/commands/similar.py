@@ -49,7 +49,7 @@ def _row(one: Similar) -> tuple[str, str, str]:
     from runstore.already_ran.texts import differences_text
 
     told = differences_text(one.differences) or "; ".join(one.unknown) or "nothing"
-    return one.run.reference, one.run.status.value, told
+    return one.run.reference, one.run.status_text, told
 
 
 def _as_json(meant: Run, found: tuple[Similar, ...]) -> dict[str, Any]:

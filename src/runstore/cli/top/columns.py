@@ -118,7 +118,7 @@ def _about_runs(snapshot: Snapshot) -> Iterator[Column]:
 
 
 def _status(row: Row) -> Text:
-    word = row.run.status.value
+    word = row.run.status_text
     return Text(word, style=STATUS_STYLES.get(word, ""))
 
 

@@ -142,7 +142,7 @@ def _some(lines: Iterator[tuple[str, Text]]) -> tuple[tuple[str, Text], ...]:
 
 def _head(run: Run) -> Iterator[tuple[str, Text]]:
     yield "run", _text(run.reference)
-    yield "status", _text(run.status.value, STATUS_STYLES.get(run.status.value, ""))
+    yield "status", _text(run.status_text, STATUS_STYLES.get(run.status_text, ""))
     yield "started", _text(local_time(run.started_at))
     if told := lifetime_text(run):
         yield "took" if run.status.is_final else "so far", _text(told)

@@ -32,5 +32,5 @@ def runs_shown(store: Store, filter_text: str, limit: int) -> Sequence[Run]:
 
 def _searched(run: Run) -> str:
     parameters = (one.preview() for one in run.parameter_sets)
-    texts = (run.experiment_name, run.reference, run.status.value, run.notes or "", *parameters)
+    texts = (run.experiment_name, run.reference, run.status_text, run.notes or "", *parameters)
     return "\n".join(texts).casefold()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, Union
 
@@ -18,6 +18,9 @@ class Rows(Protocol):
 
     def fetchone(self) -> Any:
         """Return the next row as a tuple, or None."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the remaining rows as tuples."""
 
     def fetchall(self) -> Sequence[Any]:
         """Return the remaining rows as tuples."""

@@ -16,6 +16,20 @@ _tokens = itertools.count(1)
 _checks: dict[int, Callable[[int], bool]] = {}
 
 
+class Undecodable(str):
+    """A text whose bytes are no UTF-8; those that are none are escaped in it."""
+
+    __slots__ = ()
+
+
+def text_of(data: bytes) -> str:
+    """Return the text of these bytes, whatever they are."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return Undecodable(data.decode(errors="backslashreplace"))
+
+
 def add_functions(connection: sqlite3.Connection) -> None:
     """Let a connection's statements call these functions."""
     connection.create_function("matches", 2, _matches, deterministic=True)

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from runstore.errors import (
     StoreCorruptError,
@@ -20,17 +20,20 @@ from runstore.errors import (
     StoreReadOnlyError,
     StoreUnavailableError,
 )
+from runstore.storage.drivers import Connection, Parameters
 from runstore.storage.drivers.database_file import DatabaseFile
 from runstore.storage.drivers.descriptors import Files, is_whole, keep_for_ever, new_descriptors
 from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.drivers.forks import before_each_fork, inside_the_engine
-from runstore.storage.drivers.functions import add_functions
+from runstore.storage.drivers.functions import add_functions, text_of
 from runstore.storage.drivers.paths import copy_rights, file_uri
 from runstore.storage.file_locks import pause
 
 if TYPE_CHECKING:
     from runstore.storage.drivers.unwritable import Readable
 
+LONGEST_READ = 64 << 20  # bytes of one value; parameters, the longest, have 16 million characters
+_LONGEST = 1_000_000_000  # SQLite's own limit
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 BUSY_TIMEOUT_S = 60.0
 _ENGINE_WAITS_S = 5.0  # inside a statement
@@ -93,6 +96,69 @@ class _Connection(sqlite3.Connection):
             super().close()
         else:
             keep(self)
+
+
+class _Reading:
+    """A connection to read from, for which a text that is no UTF-8 is a text all the same."""
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self._raw = raw
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> _Rows:
+        """Run one statement."""
+        return _Rows(self._raw, sql, parameters)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+
+class _Rows:
+    """The rows of a statement, which is run again if one of their texts cannot be decoded."""
+
+    def __init__(self, raw: sqlite3.Connection, sql: str, parameters: Parameters) -> None:
+        self._statement = raw, sql, parameters
+        self._given = 0
+        try:
+            self._found = raw.execute(sql, parameters)
+        except sqlite3.OperationalError as error:
+            self._run_again(error)
+
+    def _run_again(self, error: sqlite3.OperationalError) -> None:
+        """Run the statement again, up to where it was; from here on each text costs more time."""
+        raw, sql, parameters = self._statement
+        if "decode" not in str(error) or raw.text_factory is text_of:
+            raise error
+        raw.text_factory = text_of
+        self._found = raw.execute(sql, parameters)
+        if self._given:
+            self._found.fetchmany(self._given)
+
+    @property
+    def rowcount(self) -> int:
+        """Rows changed."""
+        return int(self._found.rowcount)
+
+    def fetchone(self) -> Any:
+        """Return the next row, or None."""
+        try:
+            row = self._found.fetchone()
+        except sqlite3.OperationalError as error:
+            self._run_again(error)
+            row = self._found.fetchone()
+        self._given += 1
+        return row
+
+    def fetchall(self) -> Any:
+        """Return the remaining rows."""
+        try:
+            return self._found.fetchall()
+        except sqlite3.OperationalError as error:
+            self._run_again(error)
+            return self._found.fetchall()
+
+    def __iter__(self) -> Iterator[Any]:
+        while (row := self.fetchone()) is not None:
+            yield row
 
 
 class _Handle:
@@ -181,9 +247,11 @@ class SQLiteDriver:
         """Give this thread's connection."""
         try:
             with inside_the_engine(), self._in_hand() as connection:
-                yield connection
+                yield cast("_Connection", _Reading(connection))
         except sqlite3.Error as error:
             raise self._translated(error) from error
+        except MemoryError as error:
+            raise self._unreadable("there is not enough memory for it") from error
 
     @contextmanager
     def write(self) -> Iterator[_Connection]:
@@ -208,7 +276,8 @@ class SQLiteDriver:
                 if not is_whole(connection.files):
                     raise self._use_no_more()
                 self._begin(connection)
-                yield from self._committed(connection)
+                with values_up_to(connection, _LONGEST):
+                    yield from self._committed(connection)
         except sqlite3.Error as error:
             raise self._translated(error) from error
         finally:
@@ -277,6 +346,11 @@ class SQLiteDriver:
             )
         return int(pages * size)
 
+    def limit_memory(self, limit_bytes: int) -> None:
+        """Let SQLite use no more memory than this in the whole process, which must be ours."""
+        with self.read() as connection:
+            connection.execute(f"PRAGMA hard_heap_limit={limit_bytes}").fetchone()
+
     def shrink(self) -> None:
         """Write the file anew without empty pages; it takes as much room again meanwhile.
 
@@ -287,7 +361,8 @@ class SQLiteDriver:
         with self.read() as connection:
             if self._refusal is not None:
                 raise self._refusal
-            connection.execute("VACUUM")
+            with values_up_to(connection, _LONGEST):
+                connection.execute("VACUUM")
             # In WAL mode the file itself shrinks when the log is taken in.
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
@@ -499,6 +574,7 @@ class SQLiteDriver:
 
     def _configure(self, connection: sqlite3.Connection, *, writable: bool) -> None:
         connection.execute("PRAGMA synchronous=FULL")
+        _distrust(connection)
         add_functions(connection)
         if not writable:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -558,6 +634,18 @@ class SQLiteDriver:
 
     def _translated(self, error: sqlite3.Error) -> StoreError:
         """Return the error of our family that says what this one means for the user."""
+        if isinstance(error, sqlite3.DataError) or _is_unreadable(error):
+            return self._unreadable(str(error))
+        return self._told(error)
+
+    def _unreadable(self, why: str) -> StoreCorruptError:
+        return StoreCorruptError(
+            f"{self.path} holds a value that cannot be read: {why}.",
+            kept="It was not changed.",
+            hint="To see which run it belongs to: runstore doctor",
+        )
+
+    def _told(self, error: sqlite3.Error) -> StoreError:
         if _is_busy(error):
             return StoreLockedError(
                 f"Another program keeps {self.path} locked.",
@@ -596,6 +684,39 @@ class SQLiteDriver:
 
 # Databases whose descriptors the program has closed.
 _severed: set[tuple[int, int] | None] = set()
+
+
+def _distrust(connection: sqlite3.Connection) -> None:
+    """Let what the file holds call no function with an effect, and take no memory without end.
+
+    Source: SQLite, Defense Against The Dark Arts, 3.53.
+    """
+    connection.execute("PRAGMA trusted_schema=OFF")
+    _limit_length(connection, LONGEST_READ)
+    if sys.version_info >= (3, 12):
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)  # noqa: FBT003 - sqlite3's
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER, False)  # noqa: FBT003 - sqlite3's
+
+
+@contextmanager
+def values_up_to(connection: Connection, limit_bytes: int) -> Iterator[None]:
+    """Let values be read and written up to this length within the block.
+
+    SQLite's own limit is that of writing: what a run hands over is never refused for its length.
+    """
+    _limit_length(connection, limit_bytes)
+    try:
+        yield
+    finally:
+        with suppress(sqlite3.Error):  # it may be closed
+            _limit_length(connection, LONGEST_READ)
+
+
+def _limit_length(connection: Any, limit_bytes: int) -> None:
+    if sys.version_info >= (3, 11):
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limit_bytes)
+
+
 # Every driver of this process.
 _drivers: weakref.WeakSet[SQLiteDriver] = weakref.WeakSet()
 
@@ -633,6 +754,11 @@ def _is_busy(error: sqlite3.Error) -> bool:
 def _is_full(error: sqlite3.Error) -> bool:
     """Tell whether the disk did not take the data; SQLite says so in two ways."""
     return "full" in str(error) or "disk I/O" in str(error)
+
+
+def _is_unreadable(error: sqlite3.Error) -> bool:
+    """Tell whether a value is too long to be read, or no text where one should be."""
+    return "too big" in str(error) or "decode" in str(error) or "malformed JSON" in str(error)
 
 
 def _is_refused(error: sqlite3.Error) -> bool:

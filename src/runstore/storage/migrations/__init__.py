@@ -36,6 +36,12 @@ CREATE_NOTES = """
 ADD_NOTE = """
     INSERT INTO schema_migrations (version, name, applied_at) VALUES (:version, :name, :applied_at)
 """
+# What no migration makes: the names of its views end with `_flat`.
+FOREIGN = """
+    SELECT type, name FROM sqlite_schema WHERE type = 'trigger'
+        OR (type = 'view' AND name NOT LIKE '%\\_flat' ESCAPE '\\')
+        OR (type = 'table' AND sql LIKE 'CREATE VIRTUAL%')
+"""
 CURRENT_VERSION = "SELECT coalesce(max(version), 0) FROM schema_migrations"
 
 

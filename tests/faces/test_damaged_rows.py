@@ -1,0 +1,274 @@
+"""A row that another program or a broken disk left costs its own run, and no other."""
+# ruff: noqa: S608 - statements of this file
+
+import contextlib
+import json
+import random
+import resource
+import shutil
+import signal
+import sqlite3
+import sys
+
+import pytest
+
+import runstore.cli.main as cli
+from hostile_rows import READING, VALUES, columns_of, damage, make
+from runstore import Store
+from runstore.errors import StoreCorruptError
+from runstore.storage import database
+from runstore.storage.drivers import sqlite
+
+_HANG_S = 10
+_DEEP = "[" * 100_000
+SECOND = "WHERE run_number = 2"
+# What is changed of the second run, and the name by which it is told.
+DAMAGES = {
+    "facts": (f"UPDATE runs SET facts = '{{' {SECOND}", "facts"),
+    "facts of another shape": (f"UPDATE runs SET facts = '[1]' {SECOND}", "facts"),
+    "deep facts": (f"UPDATE runs SET facts = '{_DEEP}' {SECOND}", "facts"),
+    "status": (f"UPDATE runs SET status = 'odd' {SECOND}", "status"),
+    "no process id": (f"UPDATE runs SET pid = 'x', status = 'running' {SECOND}", "pid"),
+    "large process id": (f"UPDATE runs SET pid = 1 << 40, status = 'running' {SECOND}", "pid"),
+    "time": (f"UPDATE runs SET started_at = 'noon' {SECOND}", "started_at"),
+    "time without a date": (f"UPDATE runs SET ended_at = 1 << 62 {SECOND}", "ended_at"),
+    "notes": (f"UPDATE runs SET notes = x'ff00' {SECOND}", "notes"),
+    "no UTF-8": (f"UPDATE runs SET notes = CAST(x'ff41' AS TEXT) {SECOND}", "notes"),
+    "number": (f"UPDATE runs SET run_number = 'two' {SECOND}", "run_number"),
+    "reference": (f"UPDATE runs SET reference = x'41' {SECOND}", "reference"),
+    "values": ("UPDATE param_values SET tree = '[' WHERE tree LIKE '%0.1%'", "parameters small"),
+    "deep values": (
+        f"UPDATE param_values SET tree = '{_DEEP}' WHERE tree LIKE '%0.1%'",
+        "parameters small",
+    ),
+    "values of an odd tag": (
+        """UPDATE param_values SET tree = '{"lr":{"$fraction":[1,0]}}'
+        WHERE tree LIKE '%0.1%'""",
+        "parameters small",
+    ),
+    "tags": ("UPDATE tags SET value = x'00' WHERE run_id = 2", "tags"),
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
+    make(folder / "store")
+    return folder / "store"
+
+
+@pytest.fixture
+def store(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "store")
+
+
+def change(store, statement):
+    with contextlib.closing(sqlite3.connect(store / "runstore.db")) as changed, changed:
+        changed.execute(statement)
+
+
+def run_here(capfd, store, *words):
+    """Run a command in this process; return its exit status and what it printed."""
+    status = cli._exit_code(["--store", str(store), *words])
+    printed = capfd.readouterr()
+    return status, printed.out, printed.err
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_the_other_runs_are_listed_and_the_damaged_one_is_named(store, kind, capfd):
+    statement, field = DAMAGES[kind]
+    change(store, statement)
+
+    listed = run_here(capfd, store, "ls")
+    as_json = json.loads(run_here(capfd, store, "ls", "--json")[1])["runs"]
+    checked = run_here(capfd, store, "doctor")
+
+    words = [line.split("\t")[1] for line in listed[1].splitlines()[1:]]
+    assert sorted(words) == ["complete", "complete", "damaged", "error"]
+    assert [field in one["damaged"] for one in as_json].count(True) == 1
+    assert checked[0] == 1
+    assert field in checked[1]
+    with Store.open(store) as opened:
+        (found,) = [run for run in opened.list() if run.damaged]
+        assert found.damaged == (field,)
+        assert found.status_text == "damaged"
+        assert opened.get("exp#1").params["lr"] == 0
+
+
+@pytest.mark.parametrize("kind", ["facts", "values", "status", "notes"])
+def test_analyses_go_on_beside_a_damaged_run(store, kind, capfd):
+    change(store, DAMAGES[kind][0])
+
+    for words in (
+        ("best", "exp", "-m", "loss"),
+        ("compare", "exp#1", "exp#2", "exp#3"),
+        ("plot", "exp#1", "exp#2", "exp#3"),
+        ("ls", "metrics.loss < 5"),
+        ("show", "exp#2"),
+    ):
+        status, _, errors = run_here(capfd, store, *words)
+        assert status == 0, (words, errors)
+
+
+def test_a_chunk_that_cannot_be_read_is_an_error_of_its_series_alone(store):
+    change(store, "UPDATE metric_chunks SET chunk = zeroblob(8) WHERE run_id = 2")
+
+    with Store.open(store) as opened:
+        with pytest.raises(StoreCorruptError, match="chunk"):
+            opened.get("exp#2").metric("loss")
+        assert len(opened.get("exp#1").metric("loss")) == 2
+        assert opened.get("exp#2").metrics["loss"].count == 2
+
+
+def test_a_text_too_long_for_the_memory_is_left_out(store, capfd, monkeypatch):
+    if sys.version_info < (3, 11):
+        pytest.skip("before Python 3.11, no limit can be set")
+    for module in (sqlite, database):
+        monkeypatch.setattr(module, "LONGEST_READ", 1 << 20)
+    change(store, f"UPDATE runs SET error = printf('%.*c', 2000000, 'x') {SECOND}")
+
+    with Store.open(store) as opened:
+        (found,) = [run for run in opened.list() if run.damaged]
+
+    assert found.damaged == ("error",)
+    assert found.notes == "first try"
+    assert "exp_2" in run_here(capfd, store, "doctor")[1]
+
+
+def test_of_many_long_texts_only_as_much_is_read_as_there_is_memory_for(store, tmp_path):
+    if sys.version_info < (3, 11):
+        pytest.skip("before Python 3.11, no limit can be set")
+    change(store, "UPDATE runs SET error = printf('%.*c', 20000000, 'x')")
+    code = (
+        "import sys, resource; from runstore import Store; store = Store.open(sys.argv[1]);"
+        "print(*[len(run.damaged) for run in store.list()]);"
+        "print(store.get('exp#1').error == 'x' * 20000000);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    import subprocess
+
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(store)], capture_output=True, text=True, check=True
+    )
+
+    *counts, is_whole, peak = ended.stdout.split()
+    assert counts == ["1"] * 4
+    assert is_whole == "True"
+    scale = 1 if sys.platform == "darwin" else 1024
+    assert int(peak) * scale < 500_000_000
+
+
+# What somebody else put into the database
+
+
+def test_a_trigger_changes_no_run(store, capfd):
+    change(
+        store,
+        "CREATE TRIGGER t AFTER INSERT ON events BEGIN UPDATE runs SET notes = 'forged'; END",
+    )
+
+    noted = run_here(capfd, store, "note", "exp#1", "mine")
+    listed = run_here(capfd, store, "ls")
+    checked = run_here(capfd, store, "doctor")
+
+    assert noted[0] != 0
+    assert "DROP TRIGGER" in noted[2]
+    assert listed[0] == 0
+    assert "forged" not in listed[1]
+    assert checked[0] == 1
+    assert "trigger t" in checked[1]
+
+
+def test_nothing_is_recorded_beside_a_trigger(store):
+    change(store, "CREATE TRIGGER t AFTER INSERT ON runs BEGIN DELETE FROM runs; END")
+
+    with Store.open(store) as opened, pytest.raises(StoreCorruptError, match="trigger t"):
+        opened.start("exp", capture=False)
+
+    change(store, "DROP TRIGGER t")
+    with Store.open(store) as opened:
+        opened.start("exp", capture=False).finish()
+        assert opened.get("exp#5").status_text == "complete"
+
+
+ENDLESS = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT"
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [
+            "ALTER TABLE schema_migrations RENAME TO old",
+            f"CREATE VIEW schema_migrations AS {ENDLESS} x AS version FROM n",
+        ],
+        [
+            "ALTER TABLE tags RENAME TO old",
+            f"CREATE VIEW tags AS {ENDLESS} x AS run_id, '' AS key, '' AS value FROM n",
+        ],
+        [f"CREATE VIEW anything AS {ENDLESS} x FROM n"],
+        ["CREATE VIRTUAL TABLE pages USING fts5(x)"],
+    ],
+    ids=["of the schema", "of tags", "beside it", "virtual"],
+)
+def test_views_and_virtual_tables_of_others_are_refused(store, statements):
+    for statement in statements:
+        change(store, statement)
+
+    with pytest.raises(StoreCorruptError, match="did not make"):
+        Store.open(store)
+
+
+def test_the_tables_of_a_new_store_are_those_that_doctor_expects(store, capfd):
+    assert run_here(capfd, store, "doctor")[0] == 0
+
+    change(store, "CREATE INDEX mine ON runs (notes)")
+
+    checked = run_here(capfd, store, "doctor")
+    assert checked[0] == 1
+    assert "index mine" in checked[1]
+
+
+# Anything anywhere
+
+
+class _HangError(BaseException):
+    pass
+
+
+def _hang(*_):
+    raise _HangError
+
+
+def test_no_cell_is_a_bug_or_a_hang_of_any_command(
+    made, tmp_path, capfd, monkeypatch, is_full_campaign
+):
+    """Each command is run on many stores, with anything in any cell of theirs."""
+    errors = []
+
+    def bug(error):
+        errors.append(error)
+        return 70
+
+    monkeypatch.setattr(cli, "_bug", bug)
+    monkeypatch.chdir(tmp_path)
+    signal.signal(signal.SIGALRM, _hang)
+    seed = random.randrange(2**32) if is_full_campaign else 12
+    chance = random.Random(seed)
+    columns = columns_of(made / "runstore.db")
+    for number in range(400 if is_full_campaign else 6):
+        place = shutil.copytree(made, tmp_path / f"store{number}")
+        changes = [
+            (*chance.choice(columns), chance.choice([None, 0, 1, 2, 3]), chance.choice(VALUES))
+            for _ in range(chance.choice([1, 1, 2, 3]))
+        ]
+        damage(place / "runstore.db", changes)
+        for words in READING if is_full_campaign else chance.sample(READING, 12):
+            signal.alarm(_HANG_S)
+            try:
+                run_here(capfd, place, *words)
+            finally:
+                signal.alarm(0)
+            assert not errors, (seed, number, words, changes)
+        shutil.rmtree(place)
+    scale = 1 if sys.platform == "darwin" else 1024
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale < 500_000_000
