@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 from runstore import current, lifetime
 from runstore.capture.process import current_process, is_gone
-from runstore.endings import Ending, reported_ending, status_of, told_by
+from runstore.endings import Ending, kept_text, reported_ending, status_of, told_by
 from runstore.errors import (
     ConflictError,
     RunstoreError,
@@ -24,7 +24,7 @@ from runstore.model import arguments
 from runstore.model.once import once
 from runstore.model.params import ParameterSet
 from runstore.model.status import Status
-from runstore.model.values import check_text, clean_text
+from runstore.model.values import check_text
 from runstore.readiness import JOINING, LOGGING, MEDIA, POINTS, Later, Uninterrupted, be_ready
 from runstore.storage.drivers.descriptors import with_room
 from runstore.user_warnings import warn
@@ -575,8 +575,8 @@ class ActiveRun:
             {
                 "status": status.value,
                 "ended_at": time.time_ns() // 1000,
-                "error": None if error is None else clean_text(error),
-                "traceback": None if traceback is None else clean_text(traceback),
+                "error": kept_text(error),
+                "traceback": kept_text(traceback),
                 "exit_code": exit_code,
             },
         )

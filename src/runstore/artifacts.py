@@ -303,6 +303,8 @@ class Artifacts:
         return used
 
     def _used_file(self, uid: str, given: str, name: str | None, *, digest: bool | str) -> Input:
+        from runstore.masking import masked_location
+
         given_digest = digest if isinstance(digest, str) else None
         size, modified, location = None, None, given
         if "://" not in given:
@@ -319,11 +321,11 @@ class Artifacts:
             with suppress(StoreError):  # a store that cannot be read now takes the note later
                 source = self.table.saved_by(given_digest, but=uid)
         return Input(
-            name=clean_text(name or given)[:_NAME_LIMIT],
+            name=masked_location(clean_text(name or given))[:_NAME_LIMIT],
             digest=given_digest,
             size_bytes=size,
             modified_at=modified,
-            location=clean_text(location),
+            location=masked_location(clean_text(location)),
             source_uid=source,
             used_at=datetime.now(timezone.utc),
         )
@@ -398,9 +400,11 @@ class Artifacts:
 
 def _named(name: Any, source: Any) -> tuple[str, Any]:
     """Return the path of an artifact, and its source: bytes, an object, or the path of a file."""
+    from runstore.masking import masked_name
+
     if source is None:
         source, name = name, name_of_file(name)
-    path = artifact_path(name)
+    path = masked_name(artifact_path(name))
     if is_text(source, path):
         source = clean_text(source).encode()
     if isinstance(source, (str, os.PathLike)):

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from runstore import lifetime
 from runstore.errors import UsageError
 from runstore.model.status import REPORTED, Status
-from runstore.readiness import TRACEBACKS, be_ready
+from runstore.model.values import clean_text
+from runstore.readiness import MASKING, TRACEBACKS, be_ready
 from runstore.user_warnings import warn
 
 EXIT_CODES = -(2**31), 2**32 - 1  # of any system
@@ -25,6 +26,9 @@ _EXIT_UNREADABLE = 255  # of a number that the system's own exit statuses cannot
 # Exceptions by the package that they come from, so that none has to be imported.
 _CANCELLED = {("asyncio", "CancelledError"), ("trio", "Cancelled")}
 _PRUNED = {("optuna", "TrialPruned")}
+
+
+_NOT_SEARCHED = "(not kept: it could not be searched for secrets)"
 
 
 class Ending(NamedTuple):
@@ -83,6 +87,22 @@ def texts_of(error: Any, traceback: Any) -> tuple[str | None, str | None]:
     if isinstance(traceback, TracebackType):
         traceback = _printed(lambda: _tracebacks().format_tb(traceback))
     return _text(error), _text(traceback)
+
+
+def kept_text(text: str | None) -> str | None:
+    """Return an error text or a traceback as it is kept: without secrets.
+
+    A process that can open no more files, or has no memory left, cannot load the patterns.
+    """
+    if text is None:
+        return None
+    try:
+        be_ready(MASKING)
+        from runstore.capture.secrets import mask_message
+
+        return mask_message(clean_text(text))
+    except (ImportError, OSError, MemoryError, RecursionError):
+        return _NOT_SEARCHED
 
 
 def _text(value: Any) -> str | None:

@@ -144,7 +144,7 @@ def renewed_block(block: Block, manager: Any, runs_folder: Path) -> Block:
     if status is not _NOTHING and status is not None:
         new["status"] = str(status)
     if new.get("status") == "error":
-        new["error"] = _first(manager, "error")
+        new["error"] = _without_secrets(_first(manager, "error"))
     dialect = dialect_of(manager)
     if "params" in block or "param_files" in block:
         dialect = RECENT
@@ -203,16 +203,15 @@ def tell_reproduction(manager: Any, runs_folder: Path) -> str:
 
 def _masked(line: object) -> object:
     """Return a command line without secrets; one that has none stays as it was typed."""
-    from runstore.capture.secrets import mask_arguments, mask_text
+    from runstore.capture.secrets import mask_command
 
-    if not isinstance(line, str):
-        return line
-    try:
-        words = shlex.split(line)
-    except ValueError:
-        words = line.split(" ")
-    masked = mask_arguments(words)
-    return mask_text(line) if list(masked) == words else shlex.join(masked)
+    return mask_command(line) if isinstance(line, str) else line
+
+
+def _without_secrets(error: object) -> object:
+    from runstore.endings import kept_text
+
+    return kept_text(error) if isinstance(error, str) else error
 
 
 def _run_folder(manager: Any, runs_folder: Path) -> str:

@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from runstore.capture.command import command_line
-from runstore.endings import EXIT_CODES, reported, texts_of
+from runstore.endings import EXIT_CODES, kept_text, reported, texts_of
 from runstore.errors import InvalidValueError, RunstoreError, StoreUnavailableError
+from runstore.masking import masked_tags
 from runstore.model import arguments
 from runstore.model import reference as names
 from runstore.model.facts import Facts, ProcessIdentity
@@ -87,12 +88,17 @@ def past_run(
         new=new,
         status=reported(status, FINAL),
         ended_at=ended,
-        error=check_text(told, "error"),
-        traceback=check_text(trace, "traceback"),
+        error=kept_text(check_text(told, "error")),
+        traceback=kept_text(check_text(trace, "traceback")),
         exit_code=code,
-        tags={tag_key(key): tag_value(one) for key, one in wanted.items() if one is not None},
+        tags=_masked(wanted),
         points=_points(metrics, [one.name for one in sets], began if ended is None else ended),
     )
+
+
+def _masked(tags: Mapping[str, Any]) -> dict[str, str]:
+    given = {tag_key(key): tag_value(one) for key, one in tags.items() if one is not None}
+    return {key: one for key, one in masked_tags(given).items() if one is not None}
 
 
 def write(store: Store, past: PastRun, artifacts: Mapping[Any, Any] | None, author: str) -> None:

@@ -41,6 +41,7 @@ EVERYTHING = (
     "hashlib",
     "tempfile",
     "runstore.artifacts",
+    "runstore.masking",
     "runstore.model.late_params",
     "runstore.model.parameter_sets",
     "runstore.model.run",
@@ -60,6 +61,7 @@ JOINING = ("runstore.joining",)
 LOGGING = (*EVERYTHING, "logging", "runstore.kept_output")
 MEDIA = (*EVERYTHING, "runstore.media_log")
 TRACEBACKS = ("traceback",)
+MASKING = ("runstore.capture.secrets.text",)
 _PAUSES_S = (0.01, 0.1, 0.3)
 # Python's own, which does nothing: the event loop hears of the signal in another way.
 _OF_THE_LOOP = "_sighandler_noop"

@@ -575,7 +575,7 @@ class Store:
         Raises:
             RunFinishedError: Its end was reported before.
         """
-        from runstore.endings import EXIT_CODES, reported
+        from runstore.endings import EXIT_CODES, kept_text, reported
 
         run = self.get(name)
         code = None if exit_code is None else arguments.count(exit_code, "exit_code", *EXIT_CODES)
@@ -583,8 +583,8 @@ class Store:
             run.uid,
             reported(status),
             ended_at=now_micros(),
-            error=arguments.text_or_none(error, "error", "out of memory"),
-            traceback=arguments.text_or_none(traceback, "traceback", "Traceback …"),
+            error=kept_text(arguments.text_or_none(error, "error", "out of memory")),
+            traceback=kept_text(arguments.text_or_none(traceback, "traceback", "Traceback …")),
             exit_code=code,
         )
         return self._kept(run.uid)
@@ -701,6 +701,7 @@ class Store:
             InvalidValueError: A key or a value cannot be a tag; nothing was changed.
             RunNotFoundError: There is no such run; nothing was changed.
         """
+        from runstore.masking import masked_tags
         from runstore.model.tags import tag_key, tag_value
 
         checked = {
@@ -708,6 +709,7 @@ class Store:
             for key, value in arguments.mapping(changes, "changes", {"phase": "pilot"}).items()
         }
         runs = self.runs_of(wanted)
+        checked = masked_tags(checked)
         self.edits.set_tags([run.uid for run in runs], checked, author_named(author))
         return tuple(self._kept(run.uid) for run in runs)
 

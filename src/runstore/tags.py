@@ -61,7 +61,10 @@ class Tags(MutableMapping[str, str]):
             ) from None
         self._change({tag_key(key): tag_value(value) for key, value in values.items()})
 
-    def _change(self, changes: Mapping[str, str | None]) -> None:
+    def _change(self, given: Mapping[str, str | None]) -> None:
+        from runstore.masking import masked_tags
+
+        changes = masked_tags(given)
         self._run.store.tag_active(self._run.uid, changes)
         for key, value in changes.items():
             if value is None:

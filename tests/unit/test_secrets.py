@@ -1,11 +1,14 @@
 """Secrets are masked by their form; ordinary words are left alone."""
 
+import shlex
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runstore.capture.command import command_facts
-from runstore.capture.secrets import is_secret_name, mask_arguments, mask_text
+from runstore.capture.secrets import is_secret_name, mask_arguments, mask_patch, mask_text
+from runstore.capture.source_files import is_secret_file
 
 TOKEN = "ghp_" + "a1B2" * 9
 
@@ -92,3 +95,206 @@ def test_arguments_of_any_bytes_are_kept_readably():
     assert argv[1] == "caf\\xe9.csv"
     assert len(argv[2]) == 4000
     assert facts.values["command.line"].startswith("train.py 'caf\\xe9.csv'")
+
+
+SECRET = "Zq81mm" + "Pl9w20xx77"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "token = tokens[i]",
+        "token = token[1:]",
+        "last_token: Optional[Token] = None",
+        "cfg = dict(token=TOKEN, n=2)",
+        "x = {'pass': bandpass}",
+        "username, password = pair",
+        "def login(password: SecretStr = field(default=None)): pass",
+        "api_key = config['api_key']",
+        "password = prompt('Password: ')",
+        "headers = {'Authorization': f'Bearer {token}'}",
+        "'password=' + quote(password) + '&user=' + user",
+        "if '-----BEGIN PRIVATE KEY-----' in text:\n    raise_that_it_is_no_certificate()",
+        "pattern = r'token=(\\w+)'",
+        "AUTH_HEADER = 'X-Auth-Token'",
+        "secret = base64.b64decode(os.environ['SECRET'])",
+        "assert response.json()['access_token'] == expected",
+    ],
+)
+def test_code_stays_as_it_is(code):
+    assert mask_text(code) == code
+    assert mask_text(f"import os\n\n{code}\n", "train.py") == f"import os\n\n{code}\n"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "password = {!r}",
+        "password: str = {!r}",
+        "user, password = 'bob', {!r}",
+        "f(1, password={!r}, user='bob')",
+        "def f(user='bob', password={!r}): pass",
+        "password = (\n    {!r}\n)",
+        "password = os.environ.get('DB') or {!r}",
+        "password = os.environ.get('DB', {!r})",
+        "x['db']['password'] = {!r}",
+        "x = {{'user': 'bob', 'password': {!r}}}",
+        "if password == {!r}: pass",
+        "password = SecretStr({!r})",
+        "parser.add_argument('--password', type=str, default={!r})",
+        "self.dbPassword = b{!r}",
+        "run(['train', '--password', {!r}])",
+        "text = '''\npassword={}\n'''",
+        "'''Use https://bob:{}@db.org to log in.'''",
+        "x = 1  # password: {}",
+        '\'{{"password": "{}"}}\'',
+        "headers = {{'Authorization': 'Bearer ' + {!r}, 'X-Api-Key': {!r}}}",
+    ],
+)
+def test_literals_and_comments_of_code_are_masked(code):
+    text = f"import os\n\n{code.replace('{!r}', repr(SECRET)).format(SECRET)}\n"
+
+    masked = mask_text(text, "train.py")
+
+    assert SECRET not in masked.replace("'Bearer ' + ", "") or "'Bearer ' + " in masked
+    compile(masked, "train.py", "exec")
+
+
+@pytest.mark.parametrize(
+    "literal",
+    [
+        '"-----BEGIN PRIVATE KEY-----\\n{}\\n-----END PRIVATE KEY-----\\n"',
+        '"{{\\"key\\": \\"-----BEGIN PRIVATE KEY-----\\\\n{}\\"}}"',
+        "'Private-Lines: 1\\n{}\\nPrivate-MAC: 0123456789abcdef', 'x'",
+        '"""\n-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----\n"""',
+        "(\n    '-----BEGIN PRIVATE KEY-----\\n'\n    '{}\\n'\n    '-----END PRIVATE KEY-----'\n)",
+    ],
+)
+def test_keys_in_literals_are_masked(literal):
+    masked = mask_text(f"import os\nx = [{literal.format(SECRET * 3)}, 1]\n", "train.py")
+
+    assert SECRET not in masked
+    compile(masked, "train.py", "exec")
+
+
+@pytest.mark.parametrize("line", ["password: {}", "token: {}  # of ada", "a: {{password: {}}}"])
+def test_settings_stay_readable(line):
+    yaml = pytest.importorskip("yaml")
+
+    masked = mask_text(f"lr: 0.1\n{line.format(SECRET)}\n", "conf.yaml")
+
+    assert SECRET not in masked
+    assert yaml.safe_load(masked)["lr"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("words", "masked"),
+    [
+        (["sh", "-c", f"train --password {SECRET} --lr 1"], None),
+        (["env", f"PGPASSWORD={SECRET}", "train"], "env PGPASSWORD=*** train"),
+        (["train", f"+api.key={SECRET}"], "train +api.key=***"),
+        (["train", "--token", f"--{SECRET}"], "train --token ***"),
+        (["curl", "-u", f"bob:{SECRET}", "x"], "curl -u bob:*** x"),
+        (["curl", "-H", f"Authorization: Bearer {SECRET}"], None),
+        (["mysql", f"-p{SECRET}", "runs"], "mysql -p*** runs"),
+        (["sshpass", "-p", "swordfish", "ssh", "host"], "sshpass -p *** ssh host"),
+        (["wandb", "login", "0123456789abcdef" * 2 + "01234567"], "wandb login ***"),
+        (["docker", "run", "-e", f"API_KEY={SECRET}", "image"], None),
+        (["train", f'{{"password": "{SECRET}"}}'], None),
+        (["train", f"db={{password: {SECRET}}}"], None),
+        (["train", "--pad-token=[PAD]", "--token", "$TOKEN", "--n-pass", "3"], "same"),
+        (["train", "--eos-token", "</s>", "--key", "loss", "--tokens=50256"], "same"),
+    ],
+)
+def test_words_of_commands_are_masked(words, masked):
+    kept = mask_arguments(words)
+
+    if masked == "same":
+        assert list(kept) == words
+    else:
+        assert SECRET not in "\0".join(kept)
+    if masked not in {None, "same"}:
+        assert shlex.join(kept).replace("'***'", "***").replace("'", "") == masked.replace("'", "")
+
+
+@pytest.mark.parametrize(
+    ("url", "masked"),
+    [
+        ("postgresql://bob:a/{}@db/x", "postgresql://bob:***@db/x"),
+        ("postgresql://bob:a#{}@db/x", "postgresql://bob:***@db/x"),
+        ("mongodb+srv://bob:a@{}@db/x", "mongodb+srv://bob:***@db/x"),
+        ("https://{}@git.org/x.git", "https://***@git.org/x.git"),
+        ("https://oauth2:{}@git.org/x.git", "https://oauth2:***@git.org/x.git"),
+        ("https://s3/x?X-Amz-Signature={}&b=1", "https://s3/x?X-Amz-Signature=***&b=1"),
+        ("https://x.blob.core.windows.net/a?sv=2&sig={}", None),
+        ("https://medium.com/@ada/text", "https://medium.com/@ada/text"),
+        ("https://host:8080/path@v1.2", "https://host:8080/path@v1.2"),
+        ("git+https://github.com/a/b.git@main#egg=b", "git+https://github.com/a/b.git@main#egg=b"),
+        ("https://user:password@host/db", "https://user:password@host/db"),
+        ("https://x/?page_token=2&n=1", "https://x/?page_token=2&n=1"),
+    ],
+)
+def test_addresses_are_masked(url, masked):
+    found = mask_text(url.format(SECRET))
+
+    assert SECRET not in found
+    assert masked is None or found == masked
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "-eyJ", "/sk-", "a_", "-----BEGIN PRIVATE KEY-----\n", "://a", "a://b:", "token_",
+        'token="x ', "Bearer ", "password: ", "0123456789abcdef", "api_key ", "a.b-c_", '"""\\',
+        "-eyJaaaaaaaaaaaa.eyJaaaaaaaaaaaaa", "'", '"', "[", "password='", "\\\\\\'", "x = (", "@",
+        "1//0-", "?token=", "Authorization: ", "glpat-", "password: |\n ", "--token ",
+        "<password>",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["", "x.py", "x.yaml"])
+def test_hostile_text_is_read_a_few_times(unit, path, is_full_campaign):
+    """Each letter is looked at a few times; if all were each time, a campaign would take hours."""
+    size = 1 << (20 if is_full_campaign else 14)
+
+    mask_text(("token " + unit * (size // len(unit)))[:size], path)
+
+
+def test_lines_of_a_patch_stay_in_place():
+    patch = (
+        "diff --git a/x.py b/x.py\n--- a/x.py\n+++ b/x.py\n@@ -1,3 +1,4 @@\n"
+        f" import os\n-password = 'old{SECRET}'\n+password = 'new{SECRET}'\n+key = '''\n"
+        " token = tokens[i]\n"
+    )
+
+    masked = mask_patch(patch, "x.py")
+
+    assert SECRET not in masked
+    assert masked.splitlines()[:6] == [*patch.splitlines()[:5], "-password = '***'"]
+    assert masked.splitlines()[6:] == ["+password = '***'", *patch.splitlines()[7:]]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".env", "conf/prod.env", ".env.local", "id_rsa", "a/.ssh/config", "server.pem", "x.key",
+        "credentials.json", "gcp-credentials.json", ".netrc", ".pypirc", "kubeconfig",
+        ".kube/config",
+        "kubeconfig-prod.yaml", ".npmrc", ".git-credentials", ".aws/credentials", "secrets.toml",
+        ".streamlit/secrets.toml", "service-account-prod.json", "kaggle.json", ".pgpass", "a.p12",
+        "terraform.tfstate", ".huggingface/token", "client_secret_1.json",
+    ],
+)  # fmt: skip
+def test_files_of_secrets_are_known_by_name(path):
+    assert is_secret_file(path)
+    assert is_secret_file(path.upper())
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "train.py", "secrets.py", "credentials.py", "id_rsa.pub", ".env.example", "tokenizer.json",
+        "tokens.py", "environment.yml", "keys.csv", "README.md", "conf/db.yaml", "envs/gym.py",
+    ],
+)  # fmt: skip
+def test_other_files_are_read(path):
+    assert not is_secret_file(path)

@@ -9,7 +9,7 @@ import stat
 import sys
 from collections.abc import Iterable, Sequence
 
-from runstore.capture.secrets import mask_arguments, mask_text
+from runstore.capture.secrets import mask_arguments, mask_command
 from runstore.model.facts import Facts, FactValue
 from runstore.model.values import clean_text
 
@@ -104,7 +104,7 @@ def _clean(text: str) -> str:
 def command_line(cli: str | None, argv: Sequence[str] | None) -> str:
     """Return the command line to show of a run, masked: as given, or from its arguments."""
     if cli is not None:
-        return mask_text(clean_text(cli))
+        return mask_command(clean_text(cli))
     return _shown_line(own_words() if argv is None else argument_texts(argv))
 
 

@@ -349,11 +349,12 @@ def _take_text(text: str, found: _Found) -> None:
         text = _DIRTY_SUBMODULE.sub(r"\1", text)
         if len(set(_SUBPROJECTS.findall(text))) == 1 and "\nnew file mode" not in text:
             return  # the same commit: nothing that a patch could say
-    masked = mask_patch(text)
+    path = _path_of(text.encode(), found)
+    masked = mask_patch(text, path)
     if masked != text:
         # A patch that no longer applies as it was is told apart from one that does.
         found.unknown["patch.masked"] = "secrets in it were masked"
-    _add(_path_of(text.encode(), found), masked, found)
+    _add(path, masked, found)
 
 
 def _take_binary(section: bytes, found: _Found) -> None:

@@ -245,7 +245,7 @@ class _Files:
             self.unknown["untracked.cut"] = f"they are larger than {limit} MiB"
             return "no room left"
         self.room -= len(text)
-        masked = self.texts[shown(name)] = mask_text(text)
+        masked = self.texts[shown(name)] = mask_text(text, name)
         if masked != text:
             self.unknown["untracked.masked"] = f"secrets in {shown(name)} were masked"
         if encoding:

@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
-# Files whose whole purpose is a secret are named, never read.
-_SECRET_FILES = (".env", ".netrc", ".npmrc", ".pypirc", "id_rsa", "id_ed25519", "credentials")
-_SECRET_SUFFIXES = (".pem", ".key", ".p12", ".pfx", ".keystore", ".jks", ".kdbx")
+# Files whose whole purpose is a secret are named, never read: by their name, its beginning, its
+# end, or the folder that they are in.
+_SECRET_NAMES = frozenset({
+    "_netrc", "authinfo", "kaggle.json", "token", "token.json", "tokens.json", "master.key",
+    "wallet.dat", "shadow", "logins.json", "key4.db", "oauth_creds.json", "vault_pass",
+})  # fmt: skip
+_SECRET_BEGINNINGS = (
+    ".env", ".netrc", ".npmrc", ".yarnrc", ".pypirc", ".pgpass", ".my.cnf", ".mylogin.cnf",
+    ".boto",
+    ".s3cfg", ".dockercfg", ".git-credentials", ".htpasswd", ".vault-token", ".vault_pass",
+    ".terraformrc", ".renviron", ".authinfo", ".rediscli", ".databrickscfg", ".condarc-token",
+    ".bash_history", ".zsh_history", ".python_history", ".psql_history", ".mysql_history",
+    "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "ssh_host_", "identity.", "secring.",
+    "credentials", "client_secret", "service-account", "service_account", "kubeconfig",
+    "application_default_credentials", "secrets.", "secret.", "gha-creds-",
+)  # fmt: skip
+_SECRET_ENDINGS = (
+    ".pem", ".key", ".p12", ".pfx", ".pkcs12", ".keystore", ".jks", ".kdbx", ".kdb", ".ppk", ".p8",
+    ".pk8", ".keytab", ".ovpn", ".tfstate", ".env", ".agekey", ".gpg", "_cookie_secret",
+    "credentials.json", "credentials.yaml", "credentials.yml", "-creds.json", "kubeconfig.yaml",
+    "kubeconfig.yml",
+)  # fmt: skip
+_SECRET_FOLDERS = (
+    ".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".gcloud", ".oci", ".password-store",
+)  # fmt: skip
+# What only shows which settings there are, and what everybody may have.
+_NO_SECRET_ENDINGS = (".example", ".sample", ".template", ".dist", ".pub", ".md", ".rst")
 _CODE = frozenset({
     "py", "pyi", "pyx", "pxd", "ipynb", "r", "rmd", "qmd", "jl", "m", "c", "h", "cc", "cpp", "cxx",
     "hpp", "cu", "cuh", "f", "f90", "go", "rs", "java", "kt", "scala", "js", "mjs", "ts", "tsx",
@@ -29,11 +53,16 @@ def is_code(path: str) -> bool:
 
 
 def is_secret_file(path: str) -> bool:
-    """Whether the whole purpose of a file is a secret; code that reads secrets is masked."""
-    name = path.rpartition("/")[2].lower()
-    if name.endswith(_SECRET_SUFFIXES):
-        return True
-    return name.startswith(_SECRET_FILES) and not is_code(name)
+    """Return whether the whole purpose of a file is a secret; code that reads some is masked."""
+    *folders, name = path.lower().split("/")
+    if name.endswith(_NO_SECRET_ENDINGS) or is_code(name):
+        return False
+    return (
+        name in _SECRET_NAMES
+        or name.startswith(_SECRET_BEGINNINGS)
+        or name.endswith(_SECRET_ENDINGS)
+        or any(one in _SECRET_FOLDERS for one in folders)
+    )
 
 
 def shown(path: str) -> str:

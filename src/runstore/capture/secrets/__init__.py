@@ -1,0 +1,119 @@
+"""Secrets in text: masked before anything is stored.
+
+Two things say that a text is a secret: its form, as issuers document it, and its place, behind a
+name such as `password` in code, settings, headers, addresses and command lines. Only values are
+masked, never code. Each pattern reads its text once, so the cost grows with the length alone.
+
+This module is loaded before every run, and loads the patterns when a text may need them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+MASK = "***"
+# Parts of names of secrets, and of programs that take some. Most command lines have none of them,
+# and compiling the patterns takes longer than starting a run.
+_HINTS = (
+    "pass", "pw", "secret", "tok", "key", "cred", "conn", "auth", "cookie", "sas", "bearer",
+    "basic", "otp", "dsn", "session", "-pat", "_pat", ".pat", "-pin", "_pin", "://", "private",
+    "identified", "login", "curl", "mysql", "mariadb", "redis", "docker", "podman", "twine",
+    "zip", "mongo", "openssl", "ldap", "smbclient",
+)  # fmt: skip
+# Beginnings of the tokens that are shorter than the others.
+_SHORT_TOKENS = (
+    "akia", "asia", "abia", "acca", "agpa", "aida", "aroa", "aipa", "anpa", "anva", "apka", "asca",
+    "ltai", "sk-", "sk_", "pk_", "rk_", "xox", "rzp_", "fw_", "ak-", "as-", "hf_", "gh", "npm_",
+    "gl", "ya29", "api-", "sq0", "s.", "b.", "r.", "flw", "eyj", "nr", "cf", "tskey",
+)  # fmt: skip
+_SHORT_LENGTH, _LENGTH = 14, 19
+_BETWEEN_WORDS = str.maketrans(dict.fromkeys("\"'=,;:/@()[]{}<>|&?\\", " "))
+_LONG_TEXT = 10_000  # looking at all its words takes longer than the patterns do
+
+
+def _may_hold_secrets(text: str) -> bool:
+    lowered = text.lower()
+    if any(hint in lowered for hint in _HINTS) or len(text) > _LONG_TEXT:
+        return True
+    return any(
+        len(word) > _SHORT_LENGTH
+        and (word.startswith(_SHORT_TOKENS) or (len(word) > _LENGTH and _has_digit(word)))
+        for word in lowered.translate(_BETWEEN_WORDS).split()
+    )
+
+
+def _has_digit(word: str) -> bool:
+    return any(map(str.isdigit, word))
+
+
+def mask_text(text: str, path: str = "") -> str:
+    """Return a text with secrets replaced by `***`.
+
+    Args:
+        text: Code, settings, messages, prose.
+        path: The file that it comes from, whose suffix says what it is; else its look does.
+    """
+    if not _may_hold_secrets(text):
+        return text
+    from runstore.capture.secrets.files import mask_contents
+
+    return mask_contents(text, path)
+
+
+def mask_message(text: str) -> str:
+    """Return a message, such as an error or an address, with secrets replaced by `***`."""
+    if not _may_hold_secrets(text):
+        return text
+    from runstore.capture.secrets.text import mask_plain
+
+    return mask_plain(text)
+
+
+def mask_tokens(text: str) -> str:
+    """Return a text without the tokens that have the form of an issuer, whatever their names."""
+    if not _may_hold_secrets(text):
+        return text
+    from runstore.capture.secrets.issuers import mask_tokens as masked
+
+    return masked(text, MASK)
+
+
+def mask_patch(text: str, path: str = "") -> str:
+    """Return a part of a patch, masked: the signs in front and the number of lines stay.
+
+    Args:
+        text: What git says about one file.
+        path: The file.
+    """
+    if not _may_hold_secrets(text):
+        return text
+    from runstore.capture.secrets.files import mask_hunks
+
+    return mask_hunks(text, path)
+
+
+def mask_command(line: str) -> str:
+    """Return a command line, as it was typed, with secrets masked."""
+    if not _may_hold_secrets(line):
+        return line
+    from runstore.capture.secrets.arguments import mask_command as masked
+
+    return masked(line)
+
+
+def mask_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return a command's arguments with secrets masked: also in `--token VALUE`, as two words."""
+    if not any(map(_may_hold_secrets, arguments)):
+        return tuple(arguments)
+    from runstore.capture.secrets.arguments import mask_words
+
+    return mask_words(arguments)
+
+
+def is_secret_name(name: str) -> bool:
+    """Return whether a name says that its value is secret: `API_KEY`, `--db.password`."""
+    if not _may_hold_secrets(name):
+        return False
+    from runstore.capture.secrets.names import secrecy
+
+    return bool(secrecy(name))

@@ -1,0 +1,150 @@
+"""Secrets in command lines: as words, and as the text that a person types into a shell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from runstore.capture.secrets.names import Secrecy, secrecy
+from runstore.capture.secrets.text import MASK, mask_plain
+from runstore.capture.secrets.values import is_placeholder, is_secret_setting, looks_random
+
+_SHELL_WORD = re.compile(r"(?:[^\s\"'\\;&|<>]|\\.|\"(?:[^\"\\]|\\.)*\"|'[^']*')+", re.DOTALL)
+_SMALL_NUMBER = re.compile(r"[+-]?[0-9]{1,5}(?:\.[0-9]*)?")
+_LOGIN = re.compile(r"([^:@/\s]{1,64}):(.+)", re.DOTALL)
+_OPENSSL = re.compile(r"(pass):(.+)", re.DOTALL)
+# Options whose short names say nothing, by program.
+_LOGIN_OPTIONS = {
+    "curl": ("-u", "-U", "--user", "--proxy-user", "--cert"),
+    "http": ("-a", "--auth"),
+    "https": ("-a", "--auth"),
+    "ldapsearch": ("-w",),
+    "openssl": ("-passin", "-passout", "-pass", "-k"),
+}
+_WORD_OPTIONS = {
+    "sshpass": ("-p",),
+    "mysql": ("-p",),
+    "mysqldump": ("-p",),
+    "mysqladmin": ("-p",),
+    "mariadb": ("-p",),
+    "redis-cli": ("-a",),
+    "docker": ("-p",),
+    "podman": ("-p",),
+    "twine": ("-p",),
+    "ldapsearch": ("-w",),
+    "smbclient": ("-U",),
+    "az": ("-p",),
+    "mongosh": ("-p",),
+    "mongo": ("-p",),
+    "mongodump": ("-p",),
+    "zip": ("-P",),
+    "unzip": ("-P",),
+}
+_LOGGED_IN = {("wandb", "login"), ("comet", "login"), ("neptune", "login"), ("kaggle", "login")}
+
+
+def mask_words(words: Sequence[str]) -> tuple[str, ...]:
+    """Return a command's words with secrets masked."""
+    masked: list[str] = []
+    program = ""
+    option = ""
+    for place, word in enumerate(words):
+        if option and _is_value_of(option, program, word):
+            masked.append(_masked_value(option, program, word))
+            option = ""
+            continue
+        option = ""
+        if not word.startswith("-"):
+            name = word.rpartition("/")[2]
+            is_login = place > 0 and (words[place - 1].rpartition("/")[2], word) in _LOGGED_IN
+            if is_login:
+                option = "--token"
+            elif name in _WORD_OPTIONS or name in _LOGIN_OPTIONS:
+                program = name
+        masked.append(_masked_word(word, program))
+        if word.startswith(("-", "+")) and "=" not in word and " " not in word:
+            is_known = word in _WORD_OPTIONS.get(program, ()) + _LOGIN_OPTIONS.get(program, ())
+            if is_known or secrecy(word):
+                option = word
+    return tuple(masked)
+
+
+def _is_value_of(option: str, program: str, word: str) -> bool:
+    """Whether a word is the value of the option before it, and a secret."""
+    if is_placeholder(word) or not word:
+        return False
+    if word.startswith("-"):
+        return looks_random(word)
+    if option in _LOGIN_OPTIONS.get(program, ()):
+        return _LOGIN.fullmatch(word) is not None
+    if option in _WORD_OPTIONS.get(program, ()):
+        return True
+    return secrecy(option) is Secrecy.SURE or not _SMALL_NUMBER.fullmatch(word)
+
+
+def _masked_value(option: str, program: str, word: str) -> str:
+    login = _LOGIN.fullmatch(word)
+    if login and option in _LOGIN_OPTIONS.get(program, ()):
+        return f"{login[1]}:{MASK}"
+    return MASK
+
+
+def _masked_word(word: str, program: str) -> str:
+    name, separator, value = word.partition("=")
+    sure = secrecy(name) if separator and " " not in name else Secrecy.NONE
+    if sure and _is_secret_value(value, sure):
+        return f"{name}={MASK}"
+    for option in _WORD_OPTIONS.get(program, ()):
+        # -pPASSWORD, as MySQL takes it.
+        if (
+            word.startswith(option)
+            and len(word) > len(option)
+            and program.startswith(("my", "ma", "ssh", "zip", "unzip"))
+        ):
+            return option + MASK
+    if any(one.isspace() for one in word):
+        return mask_command(word)
+    return mask_plain(word)
+
+
+def _is_secret_value(value: str, sure: Secrecy) -> bool:
+    if sure is Secrecy.SURE:
+        return is_secret_setting(value, sure)
+    return bool(value) and not (is_placeholder(value) or _SMALL_NUMBER.fullmatch(value))
+
+
+def mask_command(line: str) -> str:
+    """Return a command line, as it was typed, with secrets masked."""
+    found = list(_SHELL_WORD.finditer(line))
+    words = [_unquoted(one[0]) for one in found]
+    masked = mask_words(words) if len(words) > 1 else tuple(map(mask_plain, words))
+    parts: list[str] = []
+    done = 0
+    for one, before, after in zip(found, words, masked, strict=True):
+        if before != after:
+            parts += (line[done : one.start()], _quoted_as(one[0], after))
+            done = one.end()
+    parts.append(line[done:])
+    return mask_plain("".join(parts))
+
+
+_QUOTES: Callable[[str], bool] = re.compile(r"[\"'\\]").search  # type: ignore[assignment]
+
+
+def _unquoted(word: str) -> str:
+    if not _QUOTES(word):
+        return word
+    import shlex
+
+    try:
+        return "".join(shlex.split(word))
+    except ValueError:
+        return word
+
+
+def _quoted_as(raw: str, masked: str) -> str:
+    """Return a masked word in the quotes that it was typed in, or that a shell needs."""
+    import shlex
+
+    quote = raw[0] if raw[0] in "\"'" and raw[-1] == raw[0] else ""
+    return f"{quote}{masked}{quote}" if quote else shlex.quote(masked)

@@ -1,0 +1,53 @@
+"""Secrets in files and patches, by what kind of file they are."""
+
+from __future__ import annotations
+
+import re
+
+from runstore.capture.secrets.issuers import mask_tokens
+from runstore.capture.secrets.python_code import is_python, mask_python
+from runstore.capture.secrets.text import MASK, mask_plain
+
+_PYTHON = (".py", ".pyi", ".pyx", ".pxd", ".pyw")
+_YAML = (".yaml", ".yml")
+_SETTINGS = (".toml", ".ini", ".cfg", ".conf", ".env", ".properties", ".tfvars", ".json", ".xml")
+_HUNK = re.compile(r"^@@ -[0-9]+(?:,[0-9]+)? \+[0-9]+(?:,[0-9]+)? @@", re.MULTILINE)
+
+
+def mask_contents(text: str, path: str = "") -> str:
+    """Return the text of a file, masked; see `mask_text`."""
+    name = path.lower()
+    if name.endswith(_PYTHON) or (not path and is_python(text)):
+        return mask_python(text)
+    if name.endswith(_YAML):
+        # Three asterisks alone are no value in YAML.
+        return mask_plain(text, is_settings=True, bare=f'"{MASK}"')
+    return mask_plain(text, is_settings=name.endswith(_SETTINGS))
+
+
+def mask_hunks(text: str, path: str = "") -> str:
+    """Return what git says about one file, masked; see `mask_patch`."""
+    begin = _HUNK.search(text)
+    if begin is None:
+        return mask_contents(text, path)
+    head, lines = text[: begin.start()], text[begin.start() :].split("\n")
+    kind = path or ("patch.py" if is_python("\n".join(_rows(lines))) else "")
+    for sign in "-+":
+        places = [place for place, line in enumerate(lines) if line[:1] in {sign, " ", "@"}]
+        before = [_row(lines[place]) for place in places]
+        after = mask_contents("\n".join(before), kind or "patch").split("\n")
+        if len(after) == len(before):
+            for place, old, new in zip(places, before, after, strict=True):
+                if old != new:
+                    lines[place] = lines[place][:1] + new
+    # A part may begin within a literal, and then code and text change places.
+    return head + mask_tokens("\n".join(lines), MASK)
+
+
+def _rows(lines: list[str]) -> list[str]:
+    return [_row(line) for line in lines]
+
+
+def _row(line: str) -> str:
+    """Return a line without its sign; the mark of a part says nothing."""
+    return "" if line.startswith("@@ ") else line[1:]

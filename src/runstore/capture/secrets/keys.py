@@ -1,0 +1,79 @@
+"""Private keys that span lines: PEM, OpenSSH, PGP and PuTTY."""
+
+from __future__ import annotations
+
+import re
+
+_BEGIN = re.compile(
+    r"-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----"
+    r"|---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----"
+)
+_PUTTY = re.compile(r"Private-Lines: [0-9]+|Private-MAC: ")
+# A line of such a key, in a patch with its sign; also what a program writes around it.
+_SIGN = r"(?P<before>[ +\-]?[ \t]{0,80}(?:[rbuf]{0,2}[\"'`]{0,3})(?:\\t)?)"
+_AFTER = r"(?P<after>(?:\\r)?(?:\\n)?[\"'`]{0,3}[ \t]{0,8}[,+\\;)]?\r?)"
+_BODY = re.compile(rf"{_SIGN}(?P<body>[A-Za-z0-9+/]{{2,200}}={{0,2}}|=[A-Za-z0-9+/]{{4}}){_AFTER}")
+_HEADER = re.compile(
+    rf"{_SIGN}(?P<body>(?:Proc-Type|DEK-Info|Comment|Version|Hash|Charset|X-[A-Za-z-]{{1,30}}): "
+    rf"?[^\"'`\n]{{0,200}}?){_AFTER}"
+)
+_EMPTY = re.compile(r"[ +\-]?[ \t]{0,80}(?:[rbuf]{0,2}[\"'`])?(?:\\n)?[\"'`]?[ \t]{0,8}[,+\\]?\r?")
+_PUTTY_LINE = re.compile(r"(Private-Lines: [0-9]+)((?:[A-Za-z0-9+/=]|\\{1,8}[nrt]){16,})")
+_MAC = re.compile(r"(Private-MAC: )[0-9a-f]{8,}")
+_LONG_ENOUGH = 16
+# Between the marks of a key on one line, with \n written out or taken away.
+_ONE_LINE = re.compile(
+    r"(-----BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----)"
+    r"((?:[A-Za-z0-9+/=:, \t_-]|\\{1,8}[nrt]){16,}?)(?=-----END |\\{0,8}[\"'`]|[\s<]|$)",
+    re.MULTILINE,
+)
+
+
+def mask_keys(text: str, mask: str) -> str:
+    """Mask private keys; the lines that say what they are stay, and so do signs and quotes."""
+    if "PRIVATE KEY" in text:
+        text = _ONE_LINE.sub(lambda found: found[1] + _masked_line(found[2], mask), text)
+    elif "Private-Lines" in text:
+        text = _PUTTY_LINE.sub(lambda found: found[1] + _masked_line(found[2], mask), text)
+    else:
+        return text
+    lines = text.split("\n")
+    is_inside = False
+    for place, line in enumerate(lines):
+        if is_inside:
+            is_inside = _mask_line(lines, place, mask)
+        if not is_inside and (_BEGIN.search(line) or _PUTTY.search(line)):
+            is_inside = "-----END " not in line
+            if "Private-MAC: " in line:
+                lines[place] = _MAC.sub(rf"\g<1>{mask}", line)
+                is_inside = False
+    return "\n".join(lines)
+
+
+def _masked_line(body: str, mask: str) -> str:
+    return mask if any(one not in " -\t\\n" for one in body) else body
+
+
+def _mask_line(lines: list[str], place: int, mask: str) -> bool:
+    """Mask a line of a key; False where the key has ended."""
+    line = lines[place]
+    if _EMPTY.fullmatch(line):
+        return True
+    found = _HEADER.fullmatch(line) or _BODY.fullmatch(line)
+    if found is None:
+        return False
+    body = found["body"]
+    nearby = lines[place + 1 : place + 4]
+    is_first = place and mask not in lines[place - 1]
+    # Behind the mark code may follow as well: only what has the form of a key is one, and what
+    # has the mark of its end nearby.
+    is_key = ":" in body or _is_key_text(body) or any("-----END " in one for one in nearby)
+    if is_first and not is_key:
+        return False
+    lines[place] = f"{found['before']}{mask}{found['after']}"
+    return True
+
+
+def _is_key_text(body: str) -> bool:
+    has_all = any(map(str.isdigit, body)) or "+" in body or "/" in body
+    return len(body) >= _LONG_ENOUGH and has_all

@@ -1,0 +1,212 @@
+"""Secrets in Python source: only what stands in literals and comments is masked, never code.
+
+A lexer of its own, because it reads the fragments of a patch and unfinished code as well, and
+says where each literal begins and ends. What it replaces stands between the quotes of a literal,
+so masked code has the same tokens as before.
+Source: The Python Language Reference 3.14, "Lexical analysis".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from runstore.capture.secrets.keys import mask_keys
+from runstore.capture.secrets.names import Secrecy, secrecy
+from runstore.capture.secrets.text import MASK, mask_plain
+from runstore.capture.secrets.values import is_secret_in_code, looks_random
+
+_TOKEN = re.compile(
+    r"(?P<prefix>[A-Za-z]{0,3})(?P<quote>\"\"\"|'''|\"|')"
+    r"|(?P<comment>#[^\n]*)"
+    r"|(?P<name>[^\W\d]\w*)"
+    r"|(?P<sign>:=|[=!<>]=|[-+*/%@&|^]=|->|[=:,;()\[\]{}\n\\]|[^\s\w]|\d\w*)"
+)
+# What stands in a literal, up to its closing quotes if there are any.
+_BODIES = {
+    "'": re.compile(r"[^'\\\n]*(?:\\.[^'\\\n]*)*", re.DOTALL),
+    '"': re.compile(r'[^"\\\n]*(?:\\.[^"\\\n]*)*', re.DOTALL),
+    "'''": re.compile(r"[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*", re.DOTALL),
+    '"""': re.compile(r'[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*', re.DOTALL),
+}
+_DEEPEST = 200
+_IS_PYTHON = re.compile(
+    r"^[ \t]*(?:from [\w.]+ import |import \w+(?:\.\w+)*(?:[ ]as \w+)?[ \t]*$"
+    r"|(?:async )?def \w+\(|class \w+[(:]|@\w[\w.]*(?:\(.*)?$"
+    r"|if __name__ ==|(?:if|elif|for|while|with|try|else)\b.*:[ \t]*$)",
+    re.MULTILINE,
+)
+_PAIRS = {")": "(", "]": "[", "}": "{"}
+
+
+def is_python(text: str) -> bool:
+    """Whether a text reads as Python code."""
+    return _IS_PYTHON.search(text) is not None
+
+
+@dataclass(slots=True)
+class _Frame:
+    """What is known within a bracket, or of a statement.
+
+    Attributes:
+        bracket: The bracket; empty for a statement.
+        sure: How surely the name that the next value belongs to is secret.
+        is_direct: Whether the value is the literal itself, and no argument of a call.
+        around: How surely the name that the bracket belongs to is secret.
+        first: The first literal within the bracket.
+        word: The last name or literal, which may name what follows.
+        is_key: Whether that is a literal.
+        is_annotated: Whether a type stands between name and value.
+        keyword: The name of the argument.
+        targets: How surely the names before an equals sign are secret, as in `a, b = ...`.
+        values: The same of the values that follow.
+    """
+
+    bracket: str = ""
+    sure: Secrecy = Secrecy.NONE
+    is_direct: bool = True
+    around: Secrecy = Secrecy.NONE
+    first: str | None = None
+    word: str = ""
+    is_key: bool = False
+    is_annotated: bool = False
+    keyword: str = ""
+    targets: list[Secrecy] = field(default_factory=list)
+    values: list[Secrecy] = field(default_factory=list)
+
+    def equals(self, sign: str) -> None:
+        """Take what stands before a sign as the name of what follows it."""
+        if not self.is_annotated:
+            self.sure = secrecy(self.word)
+        if sign == "=" and self.targets:
+            self.sure, *self.values = [*self.targets, self.sure]
+            self.targets = []
+        self.is_annotated = False
+        self.keyword = self.word
+        # Of `f(x, password="a")` the literal is the value, though within a call.
+        self.is_direct = True
+
+    def colon(self) -> None:
+        """Take what stands before a colon as a name: of a dictionary's value, or of a type."""
+        if self.bracket == "{":
+            self.sure = secrecy(self.word)
+        elif self.bracket in {"", "("} and not self.is_key:
+            self.sure = secrecy(self.word)
+            self.is_annotated = bool(self.sure)
+        else:
+            self.sure = Secrecy.NONE
+
+    def separates(self, sign: str) -> None:
+        """Forget the name at the end of an argument, an element or a statement."""
+        self.is_annotated = False
+        self.keyword = ""
+        if sign == "," and not self.bracket and not self.values:
+            self.targets.append(secrecy(self.word))
+        elif sign != ",":
+            self.targets, self.values = [], []
+        self.sure = self.values.pop(0) if self.values else self.around
+        self.is_direct = not self.around
+
+
+@dataclass(slots=True)
+class _Masker:
+    text: str
+    frames: list[_Frame] = field(default_factory=lambda: [_Frame()])
+    parts: list[str] = field(default_factory=list)
+    done: int = 0
+    before: str = ""
+    deeper: int = 0
+
+    def masked(self) -> str:
+        place, text = 0, self.text
+        unclosed: dict[str, int] = {}
+        while found := _TOKEN.search(text, place):
+            place = found.end()
+            kind = found.lastgroup
+            if kind == "quote":
+                quote = found["quote"]
+                # Up to where a literal had no end, none of its escaped quotes begins one either.
+                if place <= unclosed.get(quote, 0):
+                    continue
+                body = _BODIES[quote].match(text, place)
+                end = place if body is None else body.end()
+                if not text.startswith(quote, end):
+                    unclosed[quote] = end
+                    continue
+                self._literal(place, end)
+                place = end + len(quote)
+            elif kind == "name":
+                self.frames[-1].word, self.frames[-1].is_key = found[0], False
+                self.before = "name"
+            elif kind == "comment":
+                self._replace(found.start() + 1, place, _inner(text[found.start() + 1 : place]))
+            else:
+                self._sign(found[0])
+        self.parts.append(text[self.done :])
+        return "".join(self.parts)
+
+    def _replace(self, begin: int, end: int, by: str) -> None:
+        if self.text[begin:end] != by:
+            self.parts += (self.text[self.done : begin], by)
+            self.done = end
+
+    def _literal(self, begin: int, end: int) -> None:
+        frame = self.frames[-1]
+        value = self.text[begin:end]
+        is_second = frame.bracket in {"(", "["} and frame.first is not None and self.before == ","
+        sure, is_direct = frame.sure, frame.is_direct
+        if frame.keyword == "default" and frame.first is not None:
+            sure, is_direct = secrecy(frame.first), True
+        elif self.before == "," and frame.is_key and frame.word.startswith("-"):
+            sure = secrecy(frame.word)  # the words of a command
+        elif not sure and is_second and frame.first is not None:
+            sure, is_direct = secrecy(frame.first), False
+        is_secret = sure and is_secret_in_code(value, sure if is_direct else Secrecy.PERHAPS)
+        is_secret = is_secret and (is_direct or looks_random(value))
+        self._replace(begin, end, MASK if is_secret else _inner(value))
+        if frame.first is None:
+            frame.first = value
+        frame.word, frame.is_key = value[-100:], True
+        self.before = "literal"
+
+    def _sign(self, sign: str) -> None:
+        frame = self.frames[-1]
+        if sign in "([{":
+            self._open(frame, sign)
+        elif sign in _PAIRS:
+            self._close(sign)
+        elif sign in {"=", ":=", "==", "!="}:
+            frame.equals(sign)
+        elif sign == ":":
+            frame.colon()
+        elif sign in {",", ";"} or (sign == "\n" and len(self.frames) == 1):
+            frame.separates(sign)
+        if sign != "\n":
+            self.before = sign
+
+    def _open(self, frame: _Frame, bracket: str) -> None:
+        # In `x = ("a" "b")` the bracket holds the value; in `x = f("a")` it is another's.
+        is_direct = frame.is_direct and self.before not in {"name", ")", "]", "literal"}
+        sure = Secrecy.NONE if bracket == "{" else frame.sure
+        if len(self.frames) < _DEEPEST:
+            self.frames.append(_Frame(bracket, sure, is_direct, sure))
+        else:
+            self.deeper += 1
+
+    def _close(self, bracket: str) -> None:
+        if self.deeper:
+            self.deeper -= 1
+        elif len(self.frames) > 1:
+            inner = self.frames.pop()
+            if bracket == "]" and inner.first is not None:
+                self.frames[-1].word, self.frames[-1].is_key = inner.first[-100:], True
+
+
+def _inner(text: str) -> str:
+    """Mask what stands in a literal or a comment, as in a text of its own."""
+    return mask_plain(text) if len(text) > 7 else text  # noqa: PLR2004 - no secret with its name
+
+
+def mask_python(text: str) -> str:
+    """Return Python source with the secrets in its literals and comments masked."""
+    return _Masker(mask_keys(text, MASK)).masked()

@@ -1,0 +1,344 @@
+"""Secrets in text of any kind: settings, headers, command lines, code of any language, prose."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+
+from runstore.capture.secrets.issuers import mask_tokens
+from runstore.capture.secrets.keys import mask_keys
+from runstore.capture.secrets.names import Secrecy, secrecy
+from runstore.capture.secrets.urls import mask_urls
+from runstore.capture.secrets.values import (
+    is_code,
+    is_mixed,
+    is_placeholder,
+    is_secret_line,
+    is_secret_literal,
+    is_secret_setting,
+    is_secret_word,
+    is_stand_in,
+    looks_random,
+)
+
+MASK = "***"
+_VALUE_BOUND = 4000
+_LINE_BOUND = 1000
+_TYPE = (
+    r"(?:str|&?String|string|bytes|Secret\w{1,10}|Final|Optional|typing\.\w{1,10}|Any)"
+    r"(?:\[[A-Za-z_.]{1,30}\])?(?:[ ]?\|[ ]?None)?"
+)
+# Each name that something follows, whatever it is: a value behind a sign, or in an element.
+_ASSIGNMENT = re.compile(
+    r"(?<![\w.-])(?P<name>[\w.-]{2,100})"
+    r"(?P<close>\\{0,7}[\"'`]\]?|\])?"
+    r"(?P<sign>[ \t]{0,40}"
+    rf"(?::[ \t]{{0,4}}{_TYPE}[ \t]{{0,4}}=(?!=)|=>|:=|<-|={{1,3}}|!=|:(?!:)|,)"
+    r"[ \t]{0,40}|>)"
+)
+_OPEN = re.compile(r"(?:[rbuf@$]|rb|br|fr)?(?P<quote>\\{0,7}(?:\"\"\"|'''|[\"'`]))", re.IGNORECASE)
+_UNTIL = {
+    one: re.compile(rf"(?:[^{one}\\\n]|\\[^\n]){{0,{_VALUE_BOUND}}}{one}")
+    for one in ("'", '"', "`")
+}
+_BLOCK = re.compile(r"[|>][+-]?[0-9]?[ \t]*\r?\n")
+_LIST = re.compile(r"[ \t]*\r?\n(?=[ \t]*- )")
+_ITEM = re.compile(r"(\n[ \t]*- )([^\r\n:]{3,400})\r?(?=\n|$)")
+_REST = re.compile(rf"[^\r\n]{{1,{_VALUE_BOUND}}}")
+_SHELL_WORD = re.compile(rf"[^\s\"'`]{{1,{_VALUE_BOUND}}}")
+_WORD = re.compile(rf"[^\s\"'`,;&<>(){{}}\[\]|\\]{{1,{_VALUE_BOUND}}}")
+_ELEMENT = re.compile(rf"[^<>\n]{{1,{_VALUE_BOUND}}}(?=</)")
+_BEGINS_LINE = re.compile(
+    r"[\s>#/+*-]*(?:(?:export|set|setx|ENV|ARG|local|declare|readonly|const|let|var|public|private"
+    r"|static|final|string|String|env|default)\s+)*[\"']?\$?"
+)
+# In a run of letters without any space, as of packed data, so many names are looked at.
+_NAMES_IN_A_RUN = 50
+_RUN = re.compile(r"\S+")
+_QUOTES = ("'", '"', "`")
+_QUERY = re.compile(r"&[\w.]+=")
+_COMMENT = re.compile(r"\s+(?:#|//|;).*|[ \t,;]+$")
+
+_HEADER = re.compile(
+    r"\b(?P<name>(?:Proxy-|X-)?Authorization|(?:Set-)?Cookie)(?P<close>\\{0,3}[\"'`]?\]?)"
+    r"(?P<sign>\s{0,4}[:=,]\s{0,4}[rbuf]{0,2}\\{0,3}[\"'`]?)(?P<value>[^\"'`\n\\]{6,4000})",
+    re.IGNORECASE,
+)
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9-]{0,40}[ \t]{1,4})(\S.*)")
+_BEARER = re.compile(r"\b(Bearer[ \t]{1,4})([A-Za-z0-9+/=._~-]{8,})", re.IGNORECASE)
+_BASIC = re.compile(r"\b(Basic[ \t]{1,4})([A-Za-z0-9+/]{6,4000}={0,2})", re.IGNORECASE)
+_SQL = re.compile(r"\b((?:IDENTIFIED[ ]+BY|PASSWORD)[ ]+)'([^'\n]{1,200})'", re.IGNORECASE)
+_NETRC = re.compile(r"\b(login\s{1,9}\S{1,200}\s{1,9}(?:password|passwd)\s{1,9})(\S{3,200})")
+_SPACED = re.compile(
+    r"^(?P<before>[ \t]*(?:ENV|setx|setenv|export|git config(?: --\w+)*)[ \t]+)"
+    r"(?P<name>[\w.]{2,80})"
+    r"(?P<sign>[ \t]+)(?P<value>[^\s=].*)$",
+    re.MULTILINE,
+)
+_OPTION = re.compile(
+    r"(?<![\w-])(?P<name>--?[A-Za-z][\w.-]{1,60})(?P<sign>[ \t]{1,4})"
+    r"(?P<value>\"[^\"\n]{1,400}\"|'[^'\n]{1,400}'|[^\s\"'\\`]{1,4000})"
+)
+
+
+def mask_plain(text: str, *, is_settings: bool = False, bare: str = MASK) -> str:
+    """Return a text masked by what its words and signs say.
+
+    Args:
+        text: The text.
+        is_settings: Whether the text is a file of settings, whose values are no code.
+        bare: What is written in place of a value without quotes.
+    """
+    text = mask_keys(text, MASK)
+    if "://" in text:
+        text = mask_urls(text, MASK)
+    text = mask_tokens(text, MASK)
+    lowered = text.lower()
+    for hints, pattern, by in _FORMS:
+        if any(hint in lowered for hint in hints):
+            text = pattern.sub(by, text)
+    return _Assignments(text, is_settings=is_settings, bare=bare).masked()
+
+
+def _masked_header(found: re.Match[str]) -> str:
+    value = found["value"]
+    whole = found[0].removesuffix(value)
+    if "{" in value or is_placeholder(value) or MASK in value.split():
+        return found[0]
+    if "cookie" in found["name"].lower():
+        return whole + MASK if "=" in value and looks_random(value) else found[0]
+    scheme = _SCHEME.fullmatch(value)
+    if scheme is None:
+        return whole + MASK if is_mixed(value) else found[0]
+    rest = scheme[2]
+    is_word = " " not in rest.strip()
+    is_secret = is_mixed(rest) or looks_random(rest) if is_word else "=" in rest and is_mixed(rest)
+    if is_placeholder(rest) or not is_secret:
+        return found[0]
+    return f"{whole}{scheme[1]}{MASK}"
+
+
+def _masked_bearer(found: re.Match[str]) -> str:
+    is_secret = is_mixed(found[2]) and not is_stand_in(found[2])
+    return found[1] + MASK if is_secret else found[0]
+
+
+def _masked_basic(found: re.Match[str]) -> str:
+    """Mask what is a name and a password in base 64; the word stands before many others."""
+    try:
+        login = base64.b64decode(found[2] + "=" * (-len(found[2]) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return found[0]
+    is_login = b":" in login and login.isascii() and login.decode("ascii").isprintable()
+    return found[1] + MASK if is_login else found[0]
+
+
+def _masked_sql(found: re.Match[str]) -> str:
+    is_secret = is_secret_literal(found[2], Secrecy.SURE)
+    return f"{found[1]}'{MASK}'" if is_secret else found[0]
+
+
+def _masked_netrc(found: re.Match[str]) -> str:
+    value = found[2].strip("\"'\\")
+    is_secret = is_secret_word(value, Secrecy.SURE) or is_secret_line(value)
+    return found[1] + MASK if is_secret else found[0]
+
+
+def _masked_spaced(found: re.Match[str]) -> str:
+    sure = secrecy(found["name"])
+    value = found["value"].rstrip()
+    is_secret = sure and is_secret_word(value.strip("\"'"), sure)
+    return found["before"] + found["name"] + found["sign"] + MASK if is_secret else found[0]
+
+
+def _masked_option(found: re.Match[str]) -> str:
+    sure, value = secrecy(found["name"]), found["value"]
+    if not sure or value.startswith("-"):
+        return found[0]
+    quote = value[0] if value[0] in "\"'" else ""
+    if not is_secret_word(value.strip("\"'"), sure):
+        return found[0]
+    return found["name"] + found["sign"] + quote + MASK + quote
+
+
+# Each form with a word that it cannot do without.
+_FORMS: tuple[tuple[tuple[str, ...], re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
+    (("authorization", "cookie"), _HEADER, _masked_header),
+    (("bearer",), _BEARER, _masked_bearer),
+    (("basic",), _BASIC, _masked_basic),
+    (("identified", "password '", "password  '"), _SQL, _masked_sql),
+    (("login",), _NETRC, _masked_netrc),
+    (("env ", "setx ", "setenv ", "export ", "git config "), _SPACED, _masked_spaced),
+    (("-",), _OPTION, _masked_option),
+)
+
+
+class _Assignments:
+    """Masks the values of names that say they are secret, from the beginning to the end."""
+
+    def __init__(self, text: str, *, is_settings: bool, bare: str) -> None:
+        self._text = text
+        self._is_settings = is_settings
+        self._bare = bare
+        self._parts: list[str] = []
+        self._done = 0
+        self._run_end = 0
+        self._names_in_run = 0
+
+    def masked(self) -> str:
+        place = 0
+        while found := _ASSIGNMENT.search(self._text, place):
+            place = found.end()
+            sure = secrecy(found["name"])
+            # In ARNs and names of types a colon is no sign.
+            is_chain = (
+                found["sign"] == ":" and self._text[found.start() - 1 : found.start()] == ":"
+            )
+            if sure and not is_chain:
+                place = max(place, self._mask(found, sure))
+        self._parts.append(self._text[self._done :])
+        return "".join(self._parts)
+
+    def _replace(self, begin: int, end: int, by: str) -> int:
+        self._parts += (self._text[self._done : begin], by)
+        self._done = end
+        return end
+
+    def _mask(self, found: re.Match[str], sure: Secrecy) -> int:
+        """Mask the value behind a name, and return where it ends."""
+        begin, sign = found.end(), found["sign"].strip()
+        if sign == ">":
+            return self._mask_element(found, begin)
+        opened = _OPEN.match(self._text, begin)
+        if opened is not None:
+            ended = self._mask_quoted(found, opened, sure)
+            if ended is not None:
+                return ended
+        if sign == "," or (found["close"] and sign == "!="):
+            return begin
+        if block := _BLOCK.match(self._text, begin):
+            return self._mask_block(found, block.end())
+        if self._is_settings and (listed := _LIST.match(self._text, begin)):
+            return self._mask_list(listed.end() - 1)
+        return self._mask_bare(found, begin, sure)
+
+    def _mask_element(self, found: re.Match[str], begin: int) -> int:
+        value = _ELEMENT.match(self._text, begin)
+        if value is None or self._text[found.start() - 1 : found.start()] != "<":
+            return begin
+        if not is_secret_setting(value[0], secrecy(found["name"])):
+            return begin
+        return self._replace(begin, value.end(), MASK)
+
+    def _mask_quoted(
+        self, found: re.Match[str], opened: re.Match[str], sure: Secrecy
+    ) -> int | None:
+        """Mask a value in quotes; None where these are none that open here."""
+        quote, begin = opened["quote"], opened.end()
+        if len(quote) == 1:
+            closing = _UNTIL[quote].match(self._text, begin)
+            end = -1 if closing is None else closing.end() - 1
+            # 'password=' + x + '&b': there the sign stands in quotes itself.
+            if not found["close"] and self._is_within(quote, found.start(), opened.start()):
+                return begin
+        else:
+            end = self._text.find(quote, begin, begin + _VALUE_BOUND)
+        if end < 0:
+            return None
+        value = self._text[begin:end]
+        if found["sign"].strip() == ",":
+            # The second of two arguments, or the next of a list.
+            is_secret = bool(found["close"]) and is_secret_literal(value, Secrecy.PERHAPS)
+        elif self._is_settings:
+            is_secret = is_secret_setting(value, sure)
+        else:
+            is_secret = is_secret_literal(value, sure)
+        return self._replace(begin, end, MASK) if is_secret else begin
+
+    def _is_within(self, quote: str, begin: int, end: int) -> bool:
+        """Whether a quote at the end closes what was opened before, in the same line."""
+        bound = max(0, end - _LINE_BOUND)
+        line = max(self._text.rfind("\n", bound, begin), bound - 1)
+        return self._text.count(quote, line + 1, end) % 2 == 1
+
+    def _mask_block(self, found: re.Match[str], begin: int) -> int:
+        """Mask the lines of a YAML block, which are further in than its name."""
+        line = self._text.rfind("\n", 0, found.start()) + 1
+        indent = _indent(self._text[line : found.start()])
+        place = begin
+        while place < len(self._text):
+            end = self._text.find("\n", place)
+            end = len(self._text) if end < 0 else end
+            row = self._text[place:end]
+            inner = _indent(row)
+            if row.strip() and inner <= indent:
+                break
+            if row.strip() and not is_placeholder(row.strip()):
+                self._replace(place + inner, end, MASK)
+            place = end + 1
+        return min(place, len(self._text))
+
+    def _mask_list(self, begin: int) -> int:
+        """Mask the items of a YAML list."""
+        place = begin
+        while item := _ITEM.match(self._text, place):
+            if not is_placeholder(item[2]):
+                self._replace(item.start(2), item.end(2), self._bare)
+            place = item.end()
+        return place
+
+    def _mask_bare(self, found: re.Match[str], begin: int, sure: Secrecy) -> int:
+        line = self._text.rfind("\n", max(0, found.start() - _LINE_BOUND), found.start()) + 1
+        before = self._text[max(line, found.start() - _LINE_BOUND) : found.start()]
+        if self._is_tired(begin):
+            return self._run_end
+        begins_line = _BEGINS_LINE.fullmatch(before) is not None
+        is_variable = found["name"].isupper() and found["sign"] == "="
+        if (
+            begins_line
+            and before[-1:] not in _QUOTES
+            and (value := _REST.match(self._text, begin))
+        ):
+            shown = _COMMENT.sub("", value[0])
+            if self._is_secret_line(shown, sure, is_variable=is_variable):
+                return self._replace(begin, begin + len(shown), self._bare)
+        word = (_SHELL_WORD if is_variable else _WORD).match(self._text, begin)
+        if word is None:
+            return begin
+        shown = word[0].rstrip(".,;:)]}\\")
+        is_call = not is_variable and self._text[word.end() : word.end() + 1] in {"(", "["}
+        is_secret = (
+            is_secret_setting(shown, sure)
+            if self._is_settings and begins_line
+            else is_secret_word(shown, sure)
+        )
+        if is_secret and not is_call:
+            return self._replace(begin, begin + len(shown), self._bare)
+        return begin
+
+    def _is_tired(self, begin: int) -> bool:
+        """Whether a run of letters without any space has had too many names in it."""
+        if begin >= self._run_end:
+            run = _RUN.match(self._text, begin)
+            self._run_end = begin if run is None else run.end()
+            self._names_in_run = 0
+        self._names_in_run += 1
+        return self._names_in_run > _NAMES_IN_A_RUN and self._run_end > begin
+
+    def _is_secret_line(self, value: str, sure: Secrecy, *, is_variable: bool) -> bool:
+        """Whether the rest of a line is a secret as a whole."""
+        if self._is_settings:
+            return value[:1] not in {"[", "{"} and is_secret_setting(value, sure)
+        if is_placeholder(value) or ("&" in value and _QUERY.search(value)):
+            return False
+        if is_variable and " " not in value:
+            return is_secret_setting(value, sure) and not is_stand_in(value)
+        if sure is Secrecy.SURE and is_secret_line(value):
+            return True
+        return " " not in value and not is_code(value) and is_secret_word(value, sure)
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" \t"))

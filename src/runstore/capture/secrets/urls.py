@@ -1,0 +1,94 @@
+"""Secrets in addresses: logins, tokens in place of a user, and parameters."""
+
+from __future__ import annotations
+
+import re
+
+from runstore.capture.secrets.issuers import is_token
+from runstore.capture.secrets.names import Secrecy, secrecy
+from runstore.capture.secrets.values import (
+    is_placeholder,
+    is_secret_setting,
+    is_stand_in,
+    looks_random,
+)
+
+_URL = re.compile(r"(?<![A-Za-z0-9+.])([A-Za-z][A-Za-z0-9+.-]{0,30}://)([^\s\"'<>`\\]{1,4000})")
+_HOST = re.compile(r"[\w.-]{0,255}(?:\[[0-9A-Fa-f:.]+\])?(?::[0-9]{0,5})?")
+_PARAMETER = re.compile(r"([?&;#])([A-Za-z0-9_.\-\[\]%]{1,64})=([^&\s\"'<>#;`]*)")
+# Elsewhere a user alone is the name of one.
+_WITH_TOKENS = ("http://", "https://", "ftp://", "ftps://")
+_OF_A_SIGNATURE = frozenset({
+    "sig", "signature", "x-amz-signature", "x-amz-credential", "x-amz-security-token",
+    "x-goog-signature", "x-goog-credential", "awsaccesskeyid", "googleaccessid", "policy", "key",
+    "code", "client_secret", "sas", "se_sig", "x-oss-signature", "ossaccesskeyid", "hdnea", "jwt",
+})  # fmt: skip
+_SHORT_CODE = 8
+_LONGEST_USER = 16
+
+
+def mask_urls(text: str, mask: str) -> str:
+    """Return a text whose addresses have neither a password nor a signature."""
+    return _URL.sub(lambda found: found[1] + _masked(found[1], found[2], mask), text)
+
+
+def _masked(scheme: str, rest: str, mask: str) -> str:
+    login, host = _split(rest)
+    before = f"{_masked_login(scheme, login, mask)}@" if login is not None else ""
+    if "=" in host:
+        host = _PARAMETER.sub(lambda found: _masked_parameter(found, mask), host)
+    return before + host
+
+
+def _split(rest: str) -> tuple[str | None, str]:
+    """Return the login of an address, None where it has none, and what follows it.
+
+    A password may hold a slash, a number sign or an at sign that should have been written as %2F,
+    %23 or %40: then what stands before the first of them is no host and port.
+    """
+    end = min((place for one in "/?#" if (place := rest.find(one)) >= 0), default=len(rest))
+    login, separator, host = rest[:end].rpartition("@")
+    if separator:
+        # An address in a parameter of its own may hold a login as well.
+        return login, host + rest[end:]
+    name, colon, port = rest[:end].partition(":")
+    if not colon or not port or port.isdigit() or is_placeholder(port) or not name:
+        return None, rest
+    login, separator, after = rest.rpartition("@")
+    if not separator or not _HOST.match(after) or not after[:1].isalnum():
+        return None, rest
+    return login, after
+
+
+def _masked_login(scheme: str, login: str, mask: str) -> str:
+    user, separator, password = login.partition(":")
+    names_itself = password == user or (is_stand_in(password) and password.isalpha())
+    if password and (names_itself or is_placeholder(password) or "[" in password):
+        return login if not is_token(user) else f"{mask}:{password}"
+    if separator:
+        # `user:@host` has no password, unless the user is a token.
+        shown = _shown_user(scheme, user, mask)
+        return f"{shown}:{mask}" if password else f"{shown}:"
+    return _shown_user(scheme, user, mask)
+
+
+def _shown_user(scheme: str, user: str, mask: str) -> str:
+    """Return a user as shown: git@host is a name that everybody knows, a long word is a token."""
+    if is_placeholder(user):
+        return user
+    if not scheme.lower().endswith(_WITH_TOKENS):
+        return mask if is_token(user) else user
+    is_secret = len(user) > _LONGEST_USER or is_token(user) or looks_random(user)
+    return mask if is_secret and "." not in user else user
+
+
+def _masked_parameter(found: re.Match[str], mask: str) -> str:
+    sign, name, value = found.groups()
+    if not value or is_placeholder(value):
+        return found[0]
+    is_secret = is_secret_setting(value, secrecy(name)) and secrecy(name) is not Secrecy.NONE
+    if secrecy(name) is Secrecy.PERHAPS and "cookie" not in name.lower():
+        is_secret = True
+    if name.lower() in _OF_A_SIGNATURE:
+        is_secret = len(value) > _SHORT_CODE and looks_random(value)
+    return f"{sign}{name}={mask}" if is_secret else found[0]

@@ -1,0 +1,41 @@
+"""What is masked of texts that a program hands over: tags, addresses, names of files.
+
+Parameters, notes and output stay as their user wrote them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from runstore.capture.secrets import is_secret_name, mask_message, mask_tokens
+from runstore.user_warnings import warn
+
+
+def masked_tags(changes: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return tags whose values are no secrets, and say which are masked."""
+    masked: dict[str, str | None] = {}
+    for key, value in changes.items():
+        shown = value if value is None else _masked_tag(key, value)
+        if shown != value:
+            warn(f"The value of the tag {key!r} looks like a secret; {shown!r} was kept.")
+        masked[key] = shown
+    return masked
+
+
+def _masked_tag(key: str, value: str) -> str:
+    if value and is_secret_name(key):
+        return mask_message(f"{key}={value}").removeprefix(f"{key}=")
+    return mask_message(value)
+
+
+def masked_location(text: str) -> str:
+    """Return an address without login and signature, or a path without tokens."""
+    return mask_message(text) if "://" in text else mask_tokens(text)
+
+
+def masked_name(path: str) -> str:
+    """Return the name of an artifact without tokens, and say so if it had some."""
+    shown = mask_tokens(path)
+    if shown != path:
+        warn(f"The name of an artifact holds a secret; it is kept as {shown!r}.")
+    return shown

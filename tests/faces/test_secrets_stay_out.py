@@ -1,0 +1,152 @@
+"""No channel brings a secret into the store, apart from those that keep what users write."""
+
+import warnings
+
+import pytest
+
+import runstore
+from commands import git
+
+SECRET = "Zq81mm" + "Pl9w20xx77"
+TOKEN = "gh" + "p_" + "a1B2c3D4" * 5
+
+
+def bytes_of(folder):
+    return b"".join(one.read_bytes() for one in folder.rglob("*") if one.is_file())
+
+
+@pytest.fixture
+def repository(tmp_path):
+    git(tmp_path, "init", "-q", "-b", "work")
+    (tmp_path / "train.py").write_text("print(1)\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "first")
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", runstore.StoreWarning)
+        yield
+
+
+def test_errors_and_tracebacks_are_masked(tmp_path):
+    store = runstore.Store.open(tmp_path / "runs")
+    with pytest.raises(ConnectionError), store.start("fit", capture=False):
+        raise ConnectionError(f"postgresql://bob:{SECRET}@db/x refused {TOKEN}")
+    store.start("fit", capture=False).finish("error", error=f"password={SECRET} is wrong")
+    store.close()
+
+    assert SECRET.encode() not in bytes_of(tmp_path)
+    assert TOKEN.encode() not in bytes_of(tmp_path)
+    with runstore.Store.open(tmp_path / "runs") as again:
+        assert again.get("fit#1").error == "ConnectionError: postgresql://bob:***@db/x refused ***"
+        assert "raise ConnectionError" in again.get("fit#1").traceback
+        assert again.get("fit#2").error == "password=*** is wrong"
+
+
+def test_tags_are_masked_and_that_is_said(tmp_path):
+    store = runstore.Store.open(tmp_path)
+    run = store.start("fit", capture=False)
+    with pytest.warns(runstore.StoreWarning, match="api_key"):
+        run.tags["api_key"] = SECRET
+    run.tags.update({"phase": "pilot", "token": "bert", "page": f"https://bob:{SECRET}@x.org"})
+    run.finish()
+    store.tag("fit#1", {"later": TOKEN})
+    tags = dict(store.get("fit#1").tags)
+    store.close()
+
+    assert tags == {
+        "api_key": "***", "later": "***", "page": "https://bob:***@x.org", "phase": "pilot",
+        "token": "bert",
+    }  # fmt: skip
+    assert SECRET.encode() not in bytes_of(tmp_path)
+
+
+def test_addresses_of_inputs_are_masked(tmp_path):
+    store = runstore.Store.open(tmp_path)
+    run = store.start("fit", capture=False)
+    urls = [
+        f"https://bob:{SECRET}@data.org/x.csv",
+        f"https://s3/x?X-Amz-Signature={SECRET}&n=1",
+        f"https://x.blob.core.windows.net/a?sv=2024&sig={SECRET}%3D",
+        f"s3://key:{SECRET}@bucket/x",
+    ]
+    used = [run.use(one) for one in urls]
+    named = run.use("https://data.org/y.csv", f"https://bob:{SECRET}@data.org/y.csv")
+    run.finish()
+    store.close()
+
+    assert [one.location for one in used][:2] == [
+        "https://bob:***@data.org/x.csv",
+        "https://s3/x?X-Amz-Signature=***&n=1",
+    ]
+    assert named.name == "https://bob:***@data.org/y.csv"
+    assert SECRET.encode() not in bytes_of(tmp_path)
+
+
+def test_names_of_artifacts_hold_no_tokens(tmp_path):
+    store = runstore.Store.open(tmp_path)
+    run = store.start("fit", capture=False)
+    (kept,) = run.save(f"out/{TOKEN}/model.bin", b"1")
+    (plain,) = run.save("out/token=5/model.bin", b"2")
+    run.finish()
+    store.close()
+
+    assert kept.path == "out/***/model.bin"
+    assert plain.path == "out/token=5/model.bin"
+    assert TOKEN.encode() not in bytes_of(tmp_path)
+
+
+def test_what_a_user_writes_stays(tmp_path):
+    with runstore.Store.open(tmp_path) as store:
+        run = store.start(
+            "fit", params={"password": SECRET}, notes=f"token {TOKEN}", capture=False
+        )
+        run.finish()
+
+        kept = store.get("fit#1")
+
+    assert kept.notes == f"token {TOKEN}"
+    assert kept.parameter_sets[0].values == {"password": SECRET}
+
+
+def test_an_error_is_kept_when_nothing_can_be_loaded(tmp_path, monkeypatch):
+    """A process without free descriptors cannot load the patterns; its run ends all the same."""
+    import sys
+
+    for name in [one for one in sys.modules if one.startswith("runstore.capture.secrets")]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with runstore.Store.open(tmp_path) as store:
+        store.start("fit", capture=False).finish("error", error=f"password={SECRET}")
+
+        assert store.get("fit#1").status == "error"
+        assert SECRET not in store.get("fit#1").error
+
+
+def test_tracked_and_new_files_follow_the_same_rules(repository, monkeypatch):
+    monkeypatch.chdir(repository)
+    files = ["credentials.json", "server.pem", "deploy.env", "id_rsa"]
+    for name in files:
+        (repository / name).write_text("x\n")
+    git(repository, "add", *files[:2])
+    git(repository, "commit", "-qm", "keys")
+    for name in files:
+        (repository / name).write_text(f"{SECRET}\n")
+    (repository / "conf.yaml").write_text(f"lr: 1\npassword: {SECRET}\n")
+    (repository / "train.py").write_text(f"login(password={SECRET!r}); token = tokens[i]\n")
+
+    with runstore.Store.open(repository / "runs") as store:
+        store.start("fit").finish()
+    with runstore.Store.open(repository / "runs") as store:
+        facts = store.get("fit#1").facts
+        patch = store.document("fit#1", "patch")
+
+    assert "credentials.json (may hold secrets)" in facts.unknown["patch.rest"]
+    assert "server.pem (may hold secrets)" in facts.unknown["patch.rest"]
+    assert "deploy.env (may hold secrets)" in facts.unknown["untracked.rest"]
+    assert "masked" in facts.unknown["patch.masked"]
+    assert "conf.yaml" in facts.unknown["untracked.masked"]
+    assert SECRET.encode() not in bytes_of(repository / "runs")
+    assert "token = tokens[i]" in patch
