@@ -36,6 +36,13 @@ def test_errors_and_tracebacks_are_masked(tmp_path):
     with pytest.raises(ConnectionError), store.start("fit", capture=False):
         raise ConnectionError(f"postgresql://bob:{SECRET}@db/x refused {TOKEN}")
     store.start("fit", capture=False).finish("error", error=f"password={SECRET} is wrong")
+    store.record(
+        "old",
+        started_at="2026-01-01T00:00:00Z",
+        status="error",
+        error=f"token {TOKEN}",
+        tags={"api_key": SECRET},
+    )
     store.close()
 
     assert SECRET.encode() not in bytes_of(tmp_path)
