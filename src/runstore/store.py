@@ -456,11 +456,11 @@ class Store:
 
     def keep_late_modules(self, uid: str, loading: Loading) -> None:
         """Note the modules that the program of a run has loaded since it began."""
-        from runstore.capture.modules import modules_since
+        from runstore import capture as room
 
         try:
             with self.database.driver.hurried(END_PATIENCE_S):
-                self.database.attach_facts(uid, modules_since(loading))
+                self.database.attach_facts(uid, room.late_facts(loading))
         except StoreError as error:
             warn(f"The modules that the run {uid} loaded could not be kept: {error}")
 

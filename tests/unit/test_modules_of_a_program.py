@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from runstore.capture import program
+from runstore.capture import late_facts, program
 from runstore.capture.imports import file_of, imports_beyond
 from runstore.capture.modules import Marks, file_or_archive
 from runstore.capture.program import is_own, own_modules
@@ -139,3 +139,12 @@ def test_what_is_in_an_archive_counts_by_the_archive(tmp_path):
     assert file_or_archive(str(archive / "pkg" / "mod.py")) == str(archive)
     assert file_or_archive(str(tmp_path / "gone" / "mod.py")) is None
     assert Marks().of(str(archive / "mod.py")) == Marks().of(str(archive))
+
+
+def test_odd_modules_leave_a_run_in_doubt_and_raise_nothing(monkeypatch):
+    loading = program.Loading("/home/ada")
+    odd = module("odd", "/home/ada/\ud800\0.py")
+    monkeypatch.setattr(sys, "modules", {**sys.modules, "odd": odd})
+
+    assert loading.look_last()
+    assert "modules.late" in late_facts(loading).unknown

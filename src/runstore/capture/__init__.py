@@ -124,6 +124,17 @@ def environment_facts(where: Surroundings | None = None) -> Facts:
     return _together(("python", lambda: _python(where)), ("host", host_details))
 
 
+def late_facts(loading: Loading) -> Facts:
+    """Return the modules that a program has loaded since its run began, or why not.
+
+    Args:
+        loading: What watched over them.
+    """
+    from runstore.capture.modules import modules_since
+
+    return _together(("modules.late", lambda: modules_since(loading)))
+
+
 def session_facts() -> Facts:
     """Return the cells that a notebook or prompt ran so far, and the notebook's name."""
     from runstore.capture.notebook import notebook_facts

@@ -237,7 +237,7 @@ def modules_since(loading: Loading) -> Facts:
     """
     marks = Marks()
     entries: dict[str, tuple[str, str]] = {}
-    for name, one in loading.late.items():
+    for name, one in loading.late.copy().items():
         place = place_of(one.file, loading.root)
         # What git keeps is told by the commit; whether it does is asked when it matters.
         entries[name] = place, "" if place != shown(one.file) else marks.of(one.file)

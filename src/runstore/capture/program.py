@@ -230,7 +230,7 @@ def _is_made(name: str, file: str, modules: Mapping[str, object]) -> bool:
         return False
     path = parent.get("__path__")
     folder = os.path.dirname(file)  # noqa: PTH120 - text is quicker
-    return not (isinstance(path, list) and {folder, os.path.dirname(folder)} & set(path))  # noqa: PTH120 - the same
+    return not (isinstance(path, list) and (folder in path or os.path.dirname(folder) in path))  # noqa: PTH120 - the same
 
 
 def _loaded_below(folder: str) -> Iterator[str]:
@@ -274,6 +274,12 @@ class Loading:
 
     def look(self) -> None:
         """Note the modules that were loaded since the last look, or loaded again."""
+        try:
+            self._look()
+        except Exception as error:  # noqa: BLE001 - what is among the modules may be anything
+            self.problem = self.problem or f"{type(error).__name__}: {error}"
+
+    def _look(self) -> None:
         fresh = {}
         for name, one in own_modules().items():
             spec = _attributes(sys.modules.get(name)).get("__spec__")
@@ -289,7 +295,8 @@ class Loading:
         """Look at the end; return whether there is anything that was not told before."""
         self.look()
         if not _SPAWNING.isdisjoint(sys.modules):
-            self._note_changes(self._seen)
+            # A copy: signs of life look as well, in their own thread.
+            self._note_changes(self._seen.copy())
         told, self._is_told = self._is_told, len(self.late) + bool(self.problem)
         return self._is_told != told
 
