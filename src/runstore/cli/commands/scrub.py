@@ -1,0 +1,121 @@
+"""runstore scrub: remove secrets from the store."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from runstore.cli import output
+from runstore.cli.context import open_store
+from runstore.cli.options import json_option, yes_option
+from runstore.errors import UsageError
+
+if TYPE_CHECKING:
+    from runstore.model.scrubbing import Place, Scrubbed
+
+_EXIT_LEFT = 1
+
+
+@click.command(short_help="Remove secrets that slipped through.")
+@click.option("--secret", is_flag=True, help="Ask for the secret, or read it from stdin.")
+@click.option(
+    "--from", "source", type=click.File(encoding="utf-8"), metavar="FILE",
+    help="A file with one secret per line; - is stdin.",
+)  # fmt: skip
+@click.option("--pattern", metavar="REGEX", help="A regular expression for the secret.")
+@click.option("--dry-run", is_flag=True, help="Show where secrets are; change nothing.")
+@yes_option
+@json_option
+def command(
+    *,
+    secret: bool,
+    source: TextIO | None,
+    pattern: str | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Remove secrets from rows, output, artifacts, copies, logs and free pages, permanently.
+
+    Without a secret, everything is removed that would be masked if it were recorded today;
+    parameters, notes, output and artifacts stay, as their user wrote them.
+
+    Secrets become ***. Artifacts of text are replaced and get another digest; other artifacts
+    are removed. This cannot be undone. The secret is never an argument, because shells keep
+    those in their history.
+
+    \b
+    runstore scrub --secret
+    pass show wandb | runstore scrub --secret -y
+    """  # noqa: D301 - click keeps lines after the mark as they are
+    from runstore.scrubbing import scrub, wanted
+
+    if secret + (source is not None) + (pattern is not None) > 1:
+        raise UsageError("Give one of --secret, --from and --pattern.")
+    found = wanted(_secrets(source, is_asked=secret), pattern)
+    with open_store() as store:
+        planned = scrub(store, found)
+        if dry_run or not planned.places:
+            _show(planned, as_json=as_json)
+            return
+        if not yes:
+            _confirm(planned)
+        done = scrub(store, found, is_dry=False)
+    _show(done, as_json=as_json)
+    if done.left:
+        sys.exit(_EXIT_LEFT)
+
+
+def _secrets(source: TextIO | None, *, is_asked: bool) -> tuple[str, ...]:
+    if is_asked and sys.stdin.isatty():
+        found = [click.prompt("Secret", hide_input=True, err=True)]
+    elif is_asked:
+        # A key of several lines is one secret.
+        found = [sys.stdin.read().strip("\r\n")]
+    elif source is not None:
+        found = [line.rstrip("\r\n") for line in source]
+    else:
+        return ()
+    secrets = tuple(one for one in found if one.strip())
+    if not secrets:
+        raise UsageError("There is no secret to look for.", kept="Nothing was changed.")
+    return secrets
+
+
+def _confirm(planned: Scrubbed) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "Removing secrets cannot be undone, and nobody can be asked here.",
+            kept="Nothing was changed.",
+            hint="Look first with --dry-run, then pass -y.",
+        )
+    for place in planned.places:
+        output.say(_line(place, is_dry=True), err=True)
+    click.confirm("Remove these secrets permanently?", abort=True, err=True)
+
+
+def _show(found: Scrubbed, *, as_json: bool) -> None:
+    if as_json:
+        places = [
+            {"what": one.what, "fate": one.fate, "count": one.count, "note": one.note}
+            for one in found.places
+        ]
+        output.print_json({"is_dry": found.is_dry, "places": places})
+        return
+    for place in found.places:
+        output.say(_line(place, is_dry=found.is_dry))
+    if not found.places:
+        output.say("No secrets were found.", err=True)
+    elif found.is_dry:
+        output.say("Nothing was changed.", err=True)
+    elif not found.left:
+        output.say("Replace these secrets with new ones: others may have seen them.", err=True)
+
+
+def _line(place: Place, *, is_dry: bool) -> str:
+    fate = f"to be {place.fate}" if is_dry and place.fate != "left" else place.fate
+    count = f" ({place.count:,} rows)" if place.count > 1 else ""
+    note = f"; {place.note}" if place.note else ""
+    return f"{place.what}{count}: {fate}{note}"

@@ -1,0 +1,170 @@
+"""What is to be removed from a store: given secrets, a pattern, or what today's rules mask."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+MASK = "***"
+SHORTEST = 4
+_LONG_LINE = 16
+
+
+class Wanted:
+    """Secrets that are given: they are found in every form that a store may hold them in.
+
+    Args:
+        secrets: Texts; those of several lines are also looked for line by line.
+
+    Attributes:
+        needles: Texts of which a row holds one if it holds a secret; None if any row may.
+        reach: The most bytes that one occurrence can have.
+    """
+
+    def __init__(self, secrets: tuple[str, ...]) -> None:
+        lines = {
+            line.strip()
+            for secret in secrets
+            for line in secret.splitlines()
+            if "\n" in secret and len(line.strip()) >= _LONG_LINE
+        }
+        forms = {form for secret in {*secrets, *lines} for form in _forms(secret)}
+        # The longest first: one secret may begin with another.
+        self.needles: tuple[str, ...] | None = tuple(sorted(forms, key=len, reverse=True))
+        self._pattern = re.compile("|".join(map(re.escape, self.needles)))
+        coded = sorted({code for form in forms for code in _codings(form)}, key=len, reverse=True)
+        self._bytes = re.compile(b"|".join(map(re.escape, coded)))
+        self.reach = max(map(len, coded))
+
+    def masked(self, text: str) -> str:
+        """Return a text without the secrets."""
+        return self._pattern.sub(MASK, text)
+
+    def is_in(self, data: bytes) -> bool:
+        """Return whether bytes hold a secret, in any of the usual encodings."""
+        return self._bytes.search(data) is not None
+
+
+class WantedPattern(Wanted):
+    """What matches a regular expression.
+
+    Args:
+        pattern: The expression, in Python's syntax.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        self.needles = None
+        self._pattern = re.compile(pattern)
+        self._bytes = re.compile(pattern.encode())
+        self.reach = 1 << 12
+
+    def is_in(self, data: bytes) -> bool:
+        """Return whether bytes hold a match, in ASCII or UTF-16."""
+        return super().is_in(data) or (b"\0" in data and super().is_in(data.replace(b"\0", b"")))
+
+
+class WantedByRules(Wanted):
+    """What looks like a secret by the rules that mask what is recorded today.
+
+    Args:
+        mask: Masks a text.
+    """
+
+    def __init__(self, mask: Callable[[str], str]) -> None:
+        self.needles = None
+        self.reach = 0
+        self._mask = mask
+
+    def masked(self, text: str) -> str:
+        """Return a text as it would be recorded today."""
+        return self._mask(text)
+
+    def is_in(self, data: bytes) -> bool:
+        """Return False: files are what their user saved."""
+        del data
+        return False
+
+
+def _forms(secret: str) -> set[str]:
+    """Return a secret as it stands in text, in JSON, in JSON within JSON, and in a URL."""
+    once = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    twice = {json.dumps(one)[1:-1] for one in once}
+    return {secret, quote(secret, safe=""), *once, *twice}
+
+
+def _codings(form: str) -> set[bytes]:
+    found = set()
+    for coding in ("utf-8", "utf-16-le", "utf-16-be", "latin-1"):
+        try:
+            found.add(form.encode(coding))
+        except UnicodeEncodeError:
+            continue
+    return found
+
+
+def masked_value(text: str, masked: Callable[[str], str]) -> str:
+    """Return a stored text, masked; JSON stays JSON, whatever of it is replaced."""
+    if text[:1] in {"{", "["}:
+        try:
+            tree = json.loads(text)
+        except (ValueError, RecursionError):
+            return masked(text)
+        after = _masked_tree(tree, masked)
+        return text if after == tree else json.dumps(after, ensure_ascii=False)
+    return masked(text)
+
+
+def _masked_tree(tree: Any, masked: Callable[[str], str]) -> Any:
+    if isinstance(tree, str):
+        # What was captured is JSON within JSON.
+        return masked_value(tree, masked)
+    if isinstance(tree, dict):
+        return {masked(key): _masked_tree(value, masked) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_masked_tree(one, masked) for one in tree]
+    if isinstance(tree, (int, float)) and not isinstance(tree, bool):
+        return MASK if masked(str(tree)) != str(tree) else tree
+    return tree
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where secrets are, or were.
+
+    Attributes:
+        what: The table and column, the artifact, or the file.
+        fate: What becomes of it: `masked`, `replaced`, `removed` or `left`.
+        count: In how many rows or files.
+        note: More about it, such as new digests or the reason that it is left.
+    """
+
+    what: str
+    fate: str
+    count: int = 1
+    note: str = ""
+
+
+@dataclass(slots=True)
+class Scrubbed:
+    """What a scrub found and did.
+
+    Attributes:
+        places: Where secrets were.
+        is_dry: Whether nothing was changed.
+    """
+
+    places: list[Place] = field(default_factory=list)
+    is_dry: bool = False
+
+    @property
+    def left(self) -> list[Place]:
+        """What still holds secrets."""
+        return [one for one in self.places if one.fate == "left"]
+
+    def add(self, what: str, fate: str, count: int = 1, note: str = "") -> None:
+        """Note a place."""
+        self.places.append(Place(what, fate, count, note))

@@ -1,0 +1,279 @@
+"""runstore scrub: afterwards no byte of the store's folder is of the secret."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from commands import messages, runstore
+from runstore import ManagerStore, Store
+from runstore.errors import UsageError
+from runstore.scrubbing import scrub, wanted
+
+SECRET = "Zq81mm" + "Pl9w20xx77"
+TOKEN = "gh" + "p_" + "a1B2c3D4" * 5
+
+
+def places_of(folder, secret=SECRET):
+    """Return every file that has a part of the secret, in whatever form."""
+    forms = {
+        code
+        for form in (secret, json.dumps(secret)[1:-1], json.dumps(json.dumps(secret))[3:-3])
+        for code in (form.encode(), form.encode("utf-16-le"))
+    }
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and any(form in path.read_bytes() for form in forms)
+    )
+
+
+def filled(folder, secret=SECRET):
+    """Fill a store with a secret in every place that takes texts."""
+    with Store.open(folder) as store:
+        run = store.start(
+            "fit", params={"password": secret, "deep": [1, {"x": secret}]},
+            notes=f"note {secret}", capture=False,
+        )  # fmt: skip
+        run.tags["page"] = f"see {secret}"
+        run.tags["page"] = "gone"
+        run.edit(notes="none")
+        run.keep_output()
+        print(f"printed {secret}")
+        run.save("log.txt", f"first\nhas {secret}\nlast\n".encode())
+        run.save("model.bin", b"\0\1" + secret.encode() + bytes(100))
+        run.save("wide.txt", secret.encode("utf-16-le"))
+        run.save("clean.bin", b"\0" * 10)
+        run.use(f"https://x.org/{secret}", secret)
+        run.finish("error", error=f"it is {secret}", traceback=f"at {secret}")
+        store.start(f"exp {secret.splitlines()[0]}", capture=False).finish()
+        trashed = store.start("trash", notes=secret, capture=False)
+        trashed.finish()
+        store.delete(trashed.reference)
+        list(store.grep("printed"))  # fills the index
+    return folder
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [SECRET, f"{SECRET}\"\\'x", f"{SECRET} é/ü%", f"line one {SECRET}\nline two {SECRET}"],
+)
+def test_no_byte_is_left(tmp_path, secret):
+    filled(tmp_path, secret)
+    assert places_of(tmp_path, secret)
+
+    with Store.open(tmp_path) as store:
+        planned = scrub(store, wanted((secret,)))
+        done = scrub(store, wanted((secret,)), is_dry=False)
+        again = scrub(store, wanted((secret,)))
+
+    assert places_of(tmp_path, secret) == []
+    assert done.left == []
+    assert {one.what for one in done.places} <= {one.what for one in planned.places}
+    assert again.places == []
+
+
+def test_what_else_there_is_stays(tmp_path):
+    filled(tmp_path)
+
+    with Store.open(tmp_path) as store:
+        done = scrub(store, wanted((SECRET,)), is_dry=False)
+        run = store.get("fit#1")
+
+        assert run.error == "it is ***"
+        assert run.parameter_sets[0].values == {"password": "***", "deep": [1, {"x": "***"}]}
+        assert [line.text for line in run.output] == ["printed ***"]
+        assert set(run.artifacts) == {"log.txt", "clean.bin"}
+        with run.open("log.txt") as file:
+            assert file.read() == b"first\nhas ***\nlast\n"
+        assert store.check(deep=True) == ()
+        assert len(list(store.grep("printed"))) == 1
+    fates = {one.what.split(" of ")[0]: one.fate for one in done.places}
+    assert fates["log.txt"] == "replaced"
+    assert fates["model.bin"] == "removed"
+
+
+def test_undo_brings_nothing_back(tmp_path):
+    filled(tmp_path)
+    with Store.open(tmp_path) as store:
+        scrub(store, wanted((SECRET,)), is_dry=False)
+
+        for _ in range(3):
+            store.undo("fit#1")
+
+        assert store.get("fit#1").notes == "note ***"
+    assert places_of(tmp_path) == []
+
+
+def test_contents_of_several_runs_are_followed(tmp_path):
+    with Store.open(tmp_path) as store:
+        for _ in range(2):
+            run = store.start("fit", capture=False)
+            run.save("log.txt", f"{SECRET}\n".encode())
+            run.finish()
+        reader = store.start("read", capture=False)
+        reader.use(store.get("fit#1").artifacts["log.txt"])
+        reader.finish()
+
+        scrub(store, wanted((SECRET,)), is_dry=False)
+
+        digests = {store.get(name).artifacts["log.txt"].digest for name in ("fit#1", "fit#2")}
+        assert {one.digest for one in store.get("read#1").inputs} == digests
+        assert len(digests) == 1
+
+
+def test_copies_and_files_beside_the_database_are_clean(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    block = {
+        "reference": "a_1_2026-01-01-T000000", "experiment_name": "a", "run_number": 1,
+        "timestamp": "2026-01-01-T000000", "commit": "", "cli": "", "notes": SECRET,
+        "status": "complete", "odd": {"key": SECRET},
+    }  # fmt: skip
+    (folder / "store.json").write_text(json.dumps([block]))
+    ManagerStore(str(folder))
+    (folder / "runs" / "a_1").mkdir(parents=True)
+    (folder / "runs" / "a_1" / "log.txt").write_text(f"x {SECRET}\n")
+    (folder / "store.json.damaged").write_text(SECRET)
+    (folder / "mine.txt").write_text(SECRET)
+    with Store.open(folder) as store:
+        store.database.driver.copy_aside("before-schema-0001")
+        assert len(places_of(folder)) >= 6
+
+        done = scrub(store, wanted((SECRET,)), is_dry=False)
+
+    assert places_of(folder) == ["mine.txt"], "files of others are not touched"
+    assert done.left == []
+    assert not (folder / "runstore.db.before-schema-0001").exists()
+
+
+def test_what_a_running_run_writes_is_named(tmp_path):
+    with Store.open(tmp_path) as store:
+        run = store.start("fit", capture=False)
+        run.keep_output()
+        print(f"printed {SECRET}")
+
+        done = scrub(store, wanted((SECRET,)), is_dry=False)
+        assert [one.what for one in done.left] == places_of(tmp_path)
+
+        run.finish()
+        assert scrub(store, wanted((SECRET,)), is_dry=False).left == []
+    assert places_of(tmp_path) == []
+
+
+def test_rules_of_today_clean_what_was_recorded_before(tmp_path):
+    with Store.open(tmp_path) as store:
+        run = store.start("fit", params={"token": TOKEN}, notes=f"my {TOKEN}", capture=False)
+        run.finish("error", error="later")
+        with store.database.driver.write() as connection:
+            connection.execute(
+                "UPDATE runs SET error = ?, cli = ?, facts = ?",
+                (f"refused {TOKEN}", f"train --api-key {SECRET}",
+                 json.dumps({"values": {"command.line": f"x --token {SECRET}"}, "unknown": {}})),
+            )  # fmt: skip
+
+        done = scrub(store, wanted(), is_dry=False)
+        kept = store.get("fit#1")
+
+    assert kept.error == "refused ***"
+    assert kept.notes == f"my {TOKEN}", "notes are as their user wrote them"
+    assert places_of(tmp_path) == []
+    assert {one.what for one in done.places} >= {"runs.error", "runs.cli", "runs.facts"}
+
+
+def test_links_are_not_followed(tmp_path):
+    folder = tmp_path / "data"
+    filled(folder)
+    private = tmp_path / "private.txt"
+    private.write_text(SECRET)
+    (folder / "store.json.old").symlink_to(private)
+    (folder / "runstore.db.before-schema-0001").symlink_to(private)
+    (folder / "runs").symlink_to(tmp_path)
+
+    with Store.open(folder) as store:
+        scrub(store, wanted((SECRET,)), is_dry=False)
+
+    assert private.read_text() == SECRET
+
+
+@pytest.mark.parametrize("given", [{"secrets": ("abc",)}, {"pattern": "("}, {"pattern": "x*"}])
+def test_what_would_be_everywhere_is_refused(given):
+    with pytest.raises(UsageError):
+        wanted(**given)
+
+
+# The command
+
+
+def typed(folder, *words, text):
+    return subprocess.run(
+        [sys.executable, "-m", "runstore", "scrub", *words],
+        cwd=folder, input=text, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+def test_the_secret_comes_from_stdin(tmp_path):
+    filled(tmp_path / ".runstore")
+
+    dry = typed(tmp_path, "--secret", "--dry-run", text=SECRET + "\n")
+    refused = typed(tmp_path, "--secret", text=SECRET + "\n")
+    assert places_of(tmp_path)
+    done = typed(tmp_path, "--secret", "-y", text=SECRET + "\n")
+
+    assert dry.returncode == 0
+    assert "runs.error: to be masked" in dry.stdout
+    assert refused.returncode == 2
+    assert "-y" in refused.stderr
+    assert done.returncode == 0
+    assert "model.bin of fit_1" in done.stdout
+    assert SECRET not in done.stdout + done.stderr + dry.stdout + refused.stderr
+    assert places_of(tmp_path) == []
+
+
+def test_the_secret_is_asked_for_on_a_terminal(tmp_path):
+    filled(tmp_path / ".runstore")
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runstore", "scrub", "--secret"],
+        cwd=tmp_path, stdin=follower, stdout=follower, stderr=follower,
+    )  # fmt: skip
+    os.close(follower)
+    shown = b""
+    for prompt, answer in ((b"Secret", SECRET), (b"permanently?", "y")):
+        while prompt not in shown:
+            shown += os.read(leader, 4096)
+        os.write(leader, f"{answer}\n".encode())
+    try:
+        while some := os.read(leader, 4096):
+            shown += some
+    except OSError:
+        pass  # the other end is closed
+    os.close(leader)
+
+    assert process.wait(60) == 0
+    assert SECRET.encode() not in shown
+    assert places_of(tmp_path) == []
+
+
+def test_files_and_patterns_say_what_to_remove(tmp_path):
+    filled(tmp_path / ".runstore")
+    (tmp_path / "secrets.txt").write_text(f"other-secret\n\n{SECRET}\n")
+
+    one = runstore("scrub", "--from", "secrets.txt", "--dry-run", "--json", cwd=tmp_path)
+    two = runstore("scrub", "--pattern", "Zq81[A-Za-z0-9]{10,}", "-y", cwd=tmp_path)
+
+    assert json.loads(one.stdout)["places"]
+    assert two.returncode == 0
+    assert places_of(tmp_path / ".runstore") == []
+
+
+def test_nothing_found_is_said(tmp_path):
+    filled(tmp_path / ".runstore")
+
+    ended = typed(tmp_path, "--secret", "-y", text="not-in-there\n")
+
+    assert ended.returncode == 0
+    assert messages(ended) == ["No secrets were found."]
