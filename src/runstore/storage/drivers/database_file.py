@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from runstore.errors import StoreUnavailableError
-from runstore.storage.drivers.descriptors import Files, identity_of
+from runstore.storage.drivers.descriptors import Files, identity_of, is_whole
 from runstore.storage.drivers.paths import follow_folder
 
 _LOG, _SHARED_MEMORY = "-wal", "-shm"
@@ -34,13 +34,13 @@ class DatabaseFile:
         self.path = path
         self._identity: tuple[int, int] | None = None
         # As long as a descriptor is open, no new file gets this one's inode number.
-        self._pin: int | None = None
+        self._pin: Files = ()
         self._log: tuple[int, int] | None = None
         self._group: int | None = None
 
     def __del__(self) -> None:
-        if self._pin is not None and identity_of(self._pin) == self._identity:
-            os.close(self._pin)
+        for descriptor, _ in self._pin if is_whole(self._pin) else ():
+            os.close(descriptor)
 
     @property
     def is_known(self) -> bool:
@@ -117,8 +117,10 @@ class DatabaseFile:
             OSError: There is none.
         """
         if hasattr(os, "O_PATH"):  # closing it ends no locks, unlike other descriptors
-            self._pin = os.open(self.path, os.O_PATH | os.O_CLOEXEC)
-            found = os.fstat(self._pin)
+            pin = os.open(self.path, os.O_PATH | os.O_CLOEXEC)
+            found = os.fstat(pin)
+            # At once: another thread may ask for it.
+            self._pin = ((pin, (found.st_dev, found.st_ino)),)
         else:
             found = self.path.stat()
         self._identity = found.st_dev, found.st_ino
@@ -143,8 +145,12 @@ class DatabaseFile:
     def held_by(self, descriptors: Iterable[int]) -> Files:
         """Return those that lead to the database, its log or its shared memory, each with it."""
         ours = {self._identity, self._log, _identity_at(self._beside(_SHARED_MEMORY))} - {None}
-        found = ((one, identity_of(one)) for one in descriptors if one != self._pin)
-        return tuple((one, identity) for one, identity in found if identity in ours and identity)
+        pins = [descriptor for descriptor, _ in self._pin]
+        found = ((one, identity_of(one)) for one in descriptors if one not in pins)
+        files = tuple((one, identity) for one, identity in found if identity in ours and identity)
+        # A connection opens each once; a second one is another thread's, which may close it soon.
+        is_certain = len({identity for _, identity in files}) == len(files)
+        return files if is_certain else ()
 
     @property
     def identity(self) -> tuple[int, int] | None:
@@ -154,7 +160,7 @@ class DatabaseFile:
     @property
     def has_pin(self) -> bool:
         """Whether the descriptor that was opened with it is still there, if there was one."""
-        return self._pin is None or identity_of(self._pin) == self._identity
+        return is_whole(self._pin)
 
     def part_from_log(self) -> None:
         """Set the log of a file that was replaced aside: the next file would take it for its own.
