@@ -77,7 +77,7 @@ def parse_line(line: str) -> Metrics | Saved | Tagged | None:
         if text.startswith("{"):
             return _metrics(json.loads(text))
         return _words(text)
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise UsageError(
             f"{text!r:.200} is no line of {VARIABLE}: {error}.",
             hint="Write for example: loss=0.3 step=10",

@@ -45,9 +45,8 @@ LINKS = st.tuples(st.just("link"), st.sampled_from(TARGETS))
 HARD_LINKS = st.tuples(st.just("hard link"), st.sampled_from(FILES))
 TEXTS = st.one_of(
     st.binary(max_size=200),
-    st.sampled_from(
-        [b"", b"[" * 200_000, b'{"a":' * 50_000, b"9" * 100_000, b"\xff\xfe", b"SQLite format 3\0"]
-    ),
+    st.sampled_from([b"", b"\xff\xfe", b"SQLite format 3\0"]),
+    st.sampled_from([(b"[", 200_000), (b'{"a":', 50_000), (b"9", 100_000), (b"\0", 1 << 20)]),
     st.sampled_from(["id_rsa", "/etc/passwd", "zero"]).map(
         lambda name: f"loss=1\nsave HOME/{name} key\ntag a=b\n".encode()
     ),
@@ -146,7 +145,8 @@ def plant(store, place, thing, private):
         elif kind == "hard link":
             os.link(private / what, path)
         elif kind == "text":
-            path.write_bytes(what.replace(b"HOME", os.fsencode(private)))
+            text, times = what if isinstance(what, tuple) else (what, 1)
+            path.write_bytes(text.replace(b"HOME", os.fsencode(private)) * times)
         elif kind == "pipe":
             os.mkfifo(path)
         elif kind == "folder":

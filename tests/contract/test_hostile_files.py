@@ -417,6 +417,18 @@ def test_a_large_record_goes_to_the_users_own_place(tmp_path):
     assert not large.exists()
 
 
+@pytest.mark.parametrize("line", ['{"a":' * 50_000, "x=" + "9" * 100_000, "'", "tag \ud800=1"])
+def test_a_line_that_makes_no_sense_is_said_and_the_others_count(given, spooled, line):
+    spooled("lines").write_text(f"{line}\nloss=0.25\n", errors="surrogatepass")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StoreWarning)
+        store = Store.open(given)
+
+    assert list(store.get("fit#1").metric("loss").values)[-1] == 0.25
+    store.close()
+
+
 # Contents
 
 

@@ -89,10 +89,11 @@ def test_a_database_of_another_program_is_not_changed(given, tmp_path, how, mode
     before = other.read_bytes()
     planted(given / "runstore.db", other, how)
 
-    with pytest.raises(StoreCorruptError):
+    with pytest.raises((StoreCorruptError, StoreUnavailableError)):
         Store.open(given)
 
     assert other.read_bytes() == before
+    assert list(tmp_path.glob("places.sqlite-*")) == []
 
 
 def test_a_second_name_of_a_database_is_read_and_not_written(given, tmp_path, recorded):
@@ -215,6 +216,50 @@ def test_the_index_of_another_store_is_not_used(given, tmp_path, recorded):
         assert len(store.grep("warmup")) == 0
 
     assert (tmp_path / "mine" / "search.db").read_bytes() == before
+
+
+ENDLESS = """
+    CREATE VIEW documents AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
+    SELECT i AS id, 1 AS run_id, 0 AS field, NULL AS part_id, 0 AS begin, 1 AS size_bytes,
+        1 AS first_line, 0 AS checksum FROM n
+"""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ["DROP TABLE documents", ENDLESS],
+        ["CREATE TRIGGER more AFTER UPDATE ON facts BEGIN DELETE FROM documents; END"],
+        ["UPDATE facts SET value = 'x'"],
+        ["UPDATE documents SET size_bytes = 'x', begin = -1, checksum = 'x'"],
+        ["DELETE FROM documents"],
+    ],
+)
+def test_an_index_that_was_handed_on_is_made_anew(given, tmp_path, change):
+    with Store.open(given) as store:
+        store.edit("fit#1", notes="warmup")
+        assert len(store.grep("warmup")) == 1
+    with sqlite3.connect(given / "search.db") as connection:
+        for statement in change:
+            connection.execute(statement)
+    connection.close()
+    shutil.copytree(given, tmp_path / "unpacked")
+
+    with Store.open(tmp_path / "unpacked") as store:
+        assert len(store.grep("warmup")) == 1
+
+
+def test_an_index_moves_with_its_store(given, tmp_path):
+    with Store.open(given) as store:
+        store.grep("warmup")
+    before = (given / "search.db").stat()
+    given.rename(tmp_path / "moved")
+
+    with Store.open(tmp_path / "moved") as store:
+        store.grep("warmup")
+
+    after = (tmp_path / "moved" / "search.db").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 # The list of runs

@@ -11,6 +11,7 @@ import re
 import sqlite3
 import stat
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,7 +25,7 @@ from runstore.storage.safe_files import UnsafeFileError, reader
 SEARCH = "search.db"
 APPLICATION_ID = 0x72756E66  # "runf"; marks the file as ours
 # What it holds and how; another number means that it is made anew.
-FORMAT = 2
+FORMAT = 3
 _BUSY_S = 30.0
 _ALONE_S = 5.0
 _SIDE_FILES = ("", "-wal", "-shm", "-journal")
@@ -164,6 +165,8 @@ class SearchFile:
         connection.execute(f"PRAGMA journal_mode={mode}")
         connection.execute("BEGIN IMMEDIATE")
         if not _is_current(connection):  # another process may have been quicker
+            if connection.execute(TABLES).fetchone() is not None:
+                raise DamagedIndexError("an older runstore made it")
             make_anew(connection)
         connection.execute("COMMIT")
 
@@ -238,7 +241,17 @@ def make_anew(connection: sqlite3.Connection) -> None:
     for statement in SCHEMA:
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version={FORMAT}")
+    connection.execute(f"PRAGMA user_version={_version_of(connection)}")
+
+
+def _version_of(connection: sqlite3.Connection) -> int:
+    """Return what the head of an index says: its format, and which file it is.
+
+    A copy, which may come from somebody else with any tables and rows, has another inode number;
+    it is made anew before anything in it is read.
+    """
+    path = connection.execute("PRAGMA database_list").fetchone()[2]
+    return (zlib.crc32(b"%d" % Path(path).stat().st_ino) & 0x7FFFFF) << 8 | FORMAT
 
 
 def _prepared(location: str, prepare: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
@@ -261,9 +274,13 @@ def _is_current(connection: sqlite3.Connection) -> bool:
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     if owner != APPLICATION_ID and connection.execute(TABLES).fetchone() is not None:
         raise DamagedIndexError("another program made it")
-    if owner == APPLICATION_ID and found > FORMAT:
+    if owner != APPLICATION_ID:
+        return False
+    if found & 0xFF > FORMAT:
         raise UnusableIndexError("a newer runstore made it")
-    return bool(owner == APPLICATION_ID and found == FORMAT)
+    if found & 0xFF == FORMAT and found != _version_of(connection):
+        raise DamagedIndexError("it is a copy")
+    return bool(found & 0xFF == FORMAT)
 
 
 def _check_current(connection: sqlite3.Connection) -> None:

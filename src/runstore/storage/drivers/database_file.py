@@ -19,6 +19,10 @@ from runstore.storage.drivers.descriptors import Files, identity_of, is_whole
 from runstore.storage.drivers.paths import follow_folder
 
 _LOG, _SHARED_MEMORY = "-wal", "-shm"
+APPLICATION_ID = 0x72756E73  # "runs"; marks the file as ours (PRAGMA application_id)
+_HEAD_BYTES, _FIRST_PAGES_BYTES = 100, 1 << 20
+_NOTES = b"schema_migrations"
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 _BESIDE = (_LOG, _SHARED_MEMORY, "-journal")
 _LOCK_PATIENCE_S = 5.0
 
@@ -101,6 +105,9 @@ class DatabaseFile:
             raise _unsafe(self.path, "is a link to a file of another user")
         if not stat.S_ISREG(found.st_mode):
             raise _unsafe(self.path, "is a link to something that is no file")
+        # SQLite would make its log beside the file of another program, before it can be asked.
+        if not _is_run_database(self.path, found):
+            raise _unsafe(self.path, "is a link to a file that is no run database")
 
     @property
     def has_other_names(self) -> bool:
@@ -219,6 +226,32 @@ def _entry(path: str | Path) -> os.stat_result | None:
         return os.lstat(path)
     except OSError:
         return None  # SQLite finds out why
+
+
+# Linked databases that were looked at, by device and inode. They stay open: closing one would end
+# the locks of every connection of this process to it.
+_looked_at: dict[tuple[int, int], int] = {}
+
+
+def _is_run_database(path: Path, found: os.stat_result) -> bool:
+    """Tell by the head of a file whether it is a database of runs.
+
+    Source: SQLite, Database File Format: the application id is at byte 68.
+    """
+    identity = found.st_dev, found.st_ino
+    known = _looked_at.get(identity)
+    if known is None or identity_of(known) != identity:  # the program may have closed it
+        try:
+            known = _looked_at[identity] = os.open(path, os.O_RDONLY | os.O_CLOEXEC | _NONBLOCK)
+        except OSError:
+            return True  # it cannot be opened, as SQLite finds out
+    head = os.pread(known, _HEAD_BYTES, 0)
+    if not head.startswith(b"SQLite format 3\0"):
+        return False
+    # On network disks, stores were made without the mark; their tables are in the first pages.
+    mark = head[68:72]
+    is_unmarked_store = mark == bytes(4) and _NOTES in os.pread(known, _FIRST_PAGES_BYTES, 0)
+    return mark == APPLICATION_ID.to_bytes(4, "big") or is_unmarked_store
 
 
 def _unsafe(path: str | Path, why: str) -> StoreUnavailableError:

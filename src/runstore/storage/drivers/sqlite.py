@@ -21,7 +21,7 @@ from runstore.errors import (
     StoreUnavailableError,
 )
 from runstore.storage.drivers import Connection, Parameters
-from runstore.storage.drivers.database_file import DatabaseFile
+from runstore.storage.drivers.database_file import APPLICATION_ID, DatabaseFile
 from runstore.storage.drivers.descriptors import Files, is_whole, keep_for_ever, new_descriptors
 from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.drivers.forks import before_each_fork, inside_the_engine
@@ -40,7 +40,6 @@ _ENGINE_WAITS_S = 5.0  # inside a statement
 _PROBLEMS_TOLD = 100
 _REPLACED_PATIENCE_S = 5.0
 TABLES = "SELECT name FROM sqlite_master"
-APPLICATION_ID = 0x72756E73  # "runs"; marks the file as ours (PRAGMA application_id)
 
 TYPES: Mapping[str, str] = {
     "identity": "INTEGER PRIMARY KEY",
