@@ -326,9 +326,15 @@ class ActiveRun:
 
     # Output
 
-    def keep_output(self) -> None:
-        """Keep from here on what Python code of this process prints, until the run ends."""
-        self._kept_output().keep_streams()
+    def keep_output(self, *, mask_output: bool | None = None) -> None:
+        """Keep from here on what Python code of this process prints, until the run ends.
+
+        Args:
+            mask_output: Whether secrets in it are masked, in the records of `attach_logging` as
+                well; by default as `mask-output` of the project's settings says. The first call
+                counts.
+        """
+        self._kept_output(mask_output=mask_output).keep_streams()
 
     def attach_logging(
         self, logger: logging.Logger | str | None = None, *, level: int | str = 0
@@ -352,12 +358,12 @@ class ActiveRun:
         level = arguments.count(level, "level", 0)
         self._kept_output().keep_logging(logger, level)
 
-    def _kept_output(self) -> KeptOutput:
+    def _kept_output(self, *, mask_output: bool | None = None) -> KeptOutput:
         if self._output is None:
             be_ready(LOGGING)
             from runstore.kept_output import KeptOutput
 
-            self._output = KeptOutput(self.store.spool, self.uid)
+            self._output = KeptOutput(self.store.spool, self.uid, is_masked=mask_output)
             self._has_output = True
         return self._output
 

@@ -295,20 +295,31 @@ def _parse(text: str, file: Path) -> Mapping[str, Any] | None:
 
 
 def wants_system_samples() -> bool:
-    """Tell whether runs keep what their machine does.
-
-    `RUNSTORE_SYSTEM_SAMPLES` counts most, then `system-samples` of the project's settings; the
-    default is yes.
+    """Tell whether runs keep what their machine does; the default is yes.
 
     Raises:
         UsageError: The setting is neither true nor false.
     """
-    said = os.environ.get("RUNSTORE_SYSTEM_SAMPLES")
+    return _switch("system-samples", is_on=True)
+
+
+def wants_masked_output() -> bool:
+    """Return whether secrets in the output of runs are masked; the default is no.
+
+    Raises:
+        UsageError: The setting is neither true nor false.
+    """
+    return _switch("mask-output", is_on=False)
+
+
+def _switch(name: str, *, is_on: bool) -> bool:
+    """Return a setting: of the variable, such as `RUNSTORE_MASK_OUTPUT`, or of the project."""
+    said = os.environ.get(f"RUNSTORE_{name.replace('-', '_').upper()}")
     if said:
         return said.strip().lower() not in {"0", "false", "no", "off"}
-    wanted = _settings_here().get("system-samples", True)
+    wanted = _settings_here().get(name, is_on)
     if not isinstance(wanted, bool):
-        raise UsageError(f"system-samples is true or false, not {wanted!r}.")
+        raise UsageError(f"{name} is true or false, not {wanted!r}.")
     return wanted
 
 

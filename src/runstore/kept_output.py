@@ -187,10 +187,11 @@ class KeptOutput:
     Args:
         spool: Where it is kept while the run goes on.
         uid: The run.
+        is_masked: Whether secrets are masked; None for what the project's settings say.
     """
 
-    def __init__(self, spool: Spool, uid: str) -> None:
-        self._keeper = OutputKeeper(spool, uid)
+    def __init__(self, spool: Spool, uid: str, *, is_masked: bool | None = None) -> None:
+        self._keeper = OutputKeeper(spool, uid, is_masked=is_masked)
         self._streams: dict[str, _KeptText | _KeptStream] = {}
         self._levels: dict[logging.Logger, int] = {}
         self._handler = _Handler(self._keeper)

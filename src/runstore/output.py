@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runstore.errors import NotFoundError, StoreCorruptError
+from runstore.errors import NotFoundError, RunstoreError, StoreCorruptError
 from runstore.model.output import OutputLine
 from runstore.model.run import Run
 from runstore.storage.drivers.descriptors import with_room
@@ -22,6 +22,7 @@ from runstore.storage.spool import OUTPUT_SUFFIX, Spool
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
+    from runstore.masked_output import LineMasker
     from runstore.store import Store
 
 # What waits in memory while no disk takes it.
@@ -38,17 +39,36 @@ def new_output_path(place: Path, uid: str) -> Path:
     return place / f"{uid}.{time.time_ns():020d}{OUTPUT_SUFFIX}"
 
 
+def _masker(*, is_masked: bool | None) -> type[LineMasker] | None:
+    """Return what masks the output, if it is to be masked."""
+    if is_masked is None:
+        from runstore.config import wants_masked_output
+
+        try:
+            is_masked = wants_masked_output()
+        except RunstoreError as error:
+            warn(f"{error} Secrets in the output are masked.")
+            is_masked = True
+    if not is_masked:
+        return None
+    from runstore.masked_output import LineMasker
+
+    return LineMasker
+
+
 class OutputKeeper:
     """Keeps what this process prints for a run, on whatever disk takes it.
 
     Args:
         spool: Where it is kept while the run goes on.
         uid: The run.
+        is_masked: Whether secrets are masked; None for what the project's settings say.
     """
 
-    def __init__(self, spool: Spool, uid: str) -> None:
+    def __init__(self, spool: Spool, uid: str, *, is_masked: bool | None = None) -> None:
         self._spool = spool
         self._uid = uid
+        self._masker_class = _masker(is_masked=is_masked)
         self._begin_in_this_process()
         _keepers.add(self)
 
@@ -64,6 +84,7 @@ class OutputKeeper:
         self._coming: deque[tuple[bytes, bytes]] = deque()
         self._turn: dict[str, tuple[int]] = {}
         self._path: Path | None = None
+        self._masker = None if self._masker_class is None else self._masker_class()
 
     def after_fork(self) -> None:
         """Write to a file of this process's own."""
@@ -89,8 +110,14 @@ class OutputKeeper:
                 if self._held and time.monotonic() >= self._retry_at:
                     self._release()
                 while self._coming:
-                    self._feed(*self._coming.popleft())
+                    letter, data = self._coming.popleft()
+                    if self._masker is not None:
+                        data = self._masker.passed(letter, data)
+                    if data:
+                        self._feed(letter, data)
                 if self._is_closed:
+                    for rest in () if self._masker is None else self._masker.rest():
+                        self._feed(*rest)
                     self._close_file()
             finally:
                 del self._turn[""]

@@ -1,11 +1,13 @@
 """No channel brings a secret into the store, apart from those that keep what users write."""
 
+import sys
 import warnings
 
 import pytest
 
 import runstore
 from commands import git
+from commands import runstore as cli
 
 SECRET = "Zq81mm" + "Pl9w20xx77"
 TOKEN = "gh" + "p_" + "a1B2c3D4" * 5
@@ -121,8 +123,6 @@ def test_what_a_user_writes_stays(tmp_path):
 
 def test_an_error_is_kept_when_nothing_can_be_loaded(tmp_path, monkeypatch):
     """A process without free descriptors cannot load the patterns; its run ends all the same."""
-    import sys
-
     for name in [one for one in sys.modules if one.startswith("runstore.capture.secrets")]:
         monkeypatch.setitem(sys.modules, name, None)
     with runstore.Store.open(tmp_path) as store:
@@ -157,3 +157,83 @@ def test_tracked_and_new_files_follow_the_same_rules(repository, monkeypatch):
     assert "conf.yaml" in facts.unknown["untracked.masked"]
     assert SECRET.encode() not in bytes_of(repository / "runs")
     assert "token = tokens[i]" in patch
+
+
+# Output
+
+
+def printed(folder, name="latest"):
+    with runstore.Store.open(folder) as store:
+        return [line.text for line in store.get(name).output]
+
+
+def test_output_is_masked_when_asked_for(tmp_path, capsys):
+    store = runstore.Store.open(tmp_path)
+    with store.start("fit", capture=False) as run:
+        run.keep_output(mask_output=True)
+        print("login with pass", end="", flush=True)
+        print(f"word={SECRET}", flush=True)
+        print(f"x {TOKEN[:20]}", end="", flush=True)
+        print(f"{TOKEN[20:]} y\r", end="")
+        print("-----BEGIN RSA PRIVATE KEY-----")
+        print("MIIEabc/def+" * 4)
+        print("-----END RSA PRIVATE KEY-----")
+        assert TOKEN.encode() not in bytes_of(tmp_path), "before its line is complete as well"
+        print(f"the end: {TOKEN}", end="")
+    store.close()
+
+    assert printed(tmp_path)[:1] == ["login with password=***"]
+    assert printed(tmp_path)[-1] == "the end: ***"
+    for secret in (SECRET, TOKEN, "MIIEabc/def+"):
+        assert secret.encode() not in bytes_of(tmp_path)
+    assert SECRET in capsys.readouterr().out, "it is shown as ever"
+
+
+def test_output_stays_as_it_is_otherwise(tmp_path):
+    store = runstore.Store.open(tmp_path)
+    with store.start("fit", capture=False) as run:
+        run.keep_output()
+        print(f"password={SECRET}")
+    store.close()
+
+    assert printed(tmp_path) == [f"password={SECRET}"]
+
+
+@pytest.mark.parametrize("how", ["option", "variable", "setting"])
+def test_output_of_commands_is_masked_when_asked_for(tmp_path, how):
+    code = f"import logging; print('password={SECRET}'); logging.warning('{TOKEN}')"
+    (tmp_path / "train.py").write_text(code)
+    if how == "setting":
+        (tmp_path / "pyproject.toml").write_text("[tool.runstore]\nmask-output = true\n")
+    option = ["--mask-output"] if how == "option" else []
+    env = {"RUNSTORE_MASK_OUTPUT": "1"} if how == "variable" else {}
+
+    ended = cli("exec", *option, "--", sys.executable, "train.py", cwd=tmp_path, env=env)
+
+    assert SECRET in ended.stdout
+    assert sorted(printed(tmp_path / ".runstore")) == ["WARNING:root:***", "password=***"]
+
+
+def test_output_of_experiments_is_masked_when_asked_for(tmp_path):
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "fit.py").write_text(
+        f"def run(params, manager):\n    print('password={SECRET}')\n"
+        "def get_params():\n    return {'a': {'lr': 1}}\n"
+    )
+
+    cli("run", "fit", "--mask-output", cwd=tmp_path)
+
+    assert "password=***" in printed(tmp_path / ".runstore")
+
+
+def test_a_setting_that_is_none_masks(tmp_path, monkeypatch):
+    (tmp_path / "pyproject.toml").write_text("[tool.runstore]\nmask-output = 'maybe'\n")
+    monkeypatch.chdir(tmp_path)
+    store = runstore.Store.open(tmp_path / "runs")
+    with store.start("fit", capture=False) as run:
+        with pytest.warns(runstore.StoreWarning, match="mask-output is true or false"):
+            run.keep_output()
+        print(f"password={SECRET}")
+    store.close()
+
+    assert printed(tmp_path / "runs") == ["password=***"]

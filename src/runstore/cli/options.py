@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -18,6 +19,13 @@ runs_argument = click.argument(
     required=True,
     shell_complete=complete_runs,
 )
+
+
+def _mask_output() -> None:
+    # Whatever keeps output of this run, also in another process, asks for the setting.
+    os.environ["RUNSTORE_MASK_OUTPUT"] = "1"
+
+
 run_option = click.option(
     "--run",
     metavar="RUN",
@@ -25,6 +33,14 @@ run_option = click.option(
     help="The run; by default the one that started this program.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+mask_output_option = click.option(
+    "--mask-output",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=lambda _ctx, _param, wanted: _mask_output() if wanted else None,
+    help="Mask secrets in the output that is kept.",
+)
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
 

@@ -15,7 +15,7 @@ from runstore.errors import UsageError
 
 _DEFAULTS = {"experiments": "experiments", "params": "params"}
 _FOLDERS = (*_DEFAULTS, "store")
-_SETTINGS = (*_FOLDERS, "system-samples", "if-done")
+_SETTINGS = (*_FOLDERS, "system-samples", "mask-output", "if-done")
 
 
 @dataclass(frozen=True, slots=True)

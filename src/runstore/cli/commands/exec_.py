@@ -9,6 +9,7 @@ import click
 
 from runstore.cli.already_ran import chosen, if_done_option, skipping
 from runstore.cli.context import open_store
+from runstore.cli.options import mask_output_option
 from runstore.cli.output import say
 
 
@@ -28,6 +29,7 @@ from runstore.cli.output import say
 @click.option(
     "--save", "saves", metavar="PATH", multiple=True, help="A file or folder to keep at the end."
 )
+@mask_output_option
 @if_done_option
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def command(

@@ -13,6 +13,7 @@ import click
 from runstore.cli.already_ran import chosen, if_done_option, skipping
 from runstore.cli.completions import complete_experiment_modules, complete_parameter_modules
 from runstore.cli.context import open_store
+from runstore.cli.options import mask_output_option
 from runstore.cli.output import say
 
 _EDIT = "\0edit"
@@ -88,6 +89,7 @@ def _one_word_each(args: Sequence[str]) -> list[str]:
 @click.option("--dry-cache", is_flag=True, help="Read from the cache, write nothing into it.")
 @click.option("--overwrite", is_flag=True, help="Make cached files anew.")
 @click.option("--keep-going", is_flag=True, help="Go on with the next set after one failed.")
+@mask_output_option
 @if_done_option
 def command(*, notes: str | None, dry: bool, if_done: str | None, **options: Any) -> None:
     """Run EXPERIMENT over parameter sets and record it as one run.
