@@ -6,6 +6,7 @@ else a text says stays. Contents that change have another digest afterwards, and
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,6 +22,7 @@ from runstore.model.scrubbing import (
     Wanted,
     WantedByRules,
     WantedPattern,
+    masked_value,
 )
 from runstore.storage.references import References
 from runstore.storage.safe_files import folder_at, levels_below, reader, remove_file
@@ -61,9 +63,7 @@ def wanted(secrets: tuple[str, ...] = (), pattern: str | None = None) -> Wanted:
             raise UsageError(f"{pattern!r} matches an empty text.", kept="Nothing was changed.")
         return found
     if not secrets:
-        from runstore.capture.secrets import mask_message
-
-        return WantedByRules(mask_message)
+        return _by_rules()
     if any(len(one) < SHORTEST for one in secrets):
         raise UsageError(
             f"A secret of fewer than {SHORTEST} characters would be found everywhere.",
@@ -71,6 +71,29 @@ def wanted(secrets: tuple[str, ...] = (), pattern: str | None = None) -> Wanted:
             hint="Give the whole secret, or --pattern for a part of a text.",
         )
     return Wanted(secrets)
+
+
+def _by_rules() -> WantedByRules:
+    from runstore.capture.secrets import mask_arguments, mask_command, mask_message, mask_text
+
+    def facts(text: str) -> str:
+        try:
+            found = json.loads(text)
+            values = found["values"]
+            for name, value in values.items():
+                if name.endswith(("command.argv", "command.arguments")):
+                    values[name] = list(mask_arguments(value))
+                elif name.endswith("command.line"):
+                    values[name] = mask_command(value)
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return masked_value(text, mask_message)
+        after = text if found == json.loads(text) else json.dumps(found)
+        return masked_value(after, mask_message)
+
+    commands = dict.fromkeys(("runs.cli", "runs.reproduce"), mask_command)
+    # What a document is of is not known here, so its look says what it is.
+    documents = {"documents.body": lambda text: masked_value(text, mask_text)}
+    return WantedByRules(mask_message, {**commands, **documents, "runs.facts": facts})
 
 
 def scrub(store: Store, secrets: Wanted, *, is_dry: bool = True) -> Scrubbed:
@@ -125,7 +148,7 @@ class _Scrubber:
         """Replace secrets in the rows."""
         scrubber = RowScrubber(
             self._store.database.driver,
-            self._secrets.masked,
+            self._secrets.masked_of,
             self._secrets.needles,
             is_by_rules=self._is_by_rules,
         )

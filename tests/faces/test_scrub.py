@@ -170,13 +170,17 @@ def test_rules_of_today_clean_what_was_recorded_before(tmp_path):
         run.finish("error", error="later")
         with store.database.driver.write() as connection:
             connection.execute(
-                "UPDATE runs SET error = ?, cli = ?, facts = ?",
+                "UPDATE runs SET error = ?, cli = ?, facts = ?, facts_filed = NULL",
                 (f"refused {TOKEN}", f"train --api-key {SECRET}",
-                 json.dumps({"values": {"command.line": f"x --token {SECRET}"}, "unknown": {}})),
+                 json.dumps({"values": {"command.line": f"x --token {SECRET}",
+                                        "command.argv": ["x", "--pat", SECRET]}, "unknown": {}})),
             )  # fmt: skip
 
+        store.find("facts.command.line = 'x'")  # files the facts
         done = scrub(store, wanted(), is_dry=False)
         kept = store.get("fit#1")
+        assert kept.facts.values["command.argv"] == ("x", "--pat", "***")
+        assert len(list(store.find("facts.command.line ~ '[*]{3}'"))) == 1
 
     assert kept.error == "refused ***"
     assert kept.notes == f"my {TOKEN}", "notes are as their user wrote them"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import quote
 
 MASK = "***"
 SHORTEST = 4
 _LONG_LINE = 16
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*', re.DOTALL)
 
 
 class Wanted:
@@ -44,6 +44,11 @@ class Wanted:
         """Return a text without the secrets."""
         return self._pattern.sub(MASK, text)
 
+    def masked_of(self, column: str) -> Callable[[str], str]:
+        """Return what masks the texts of a column, such as `runs.error`."""
+        del column
+        return lambda text: masked_value(text, self.masked)
+
     def is_in(self, data: bytes) -> bool:
         """Return whether bytes hold a secret, in any of the usual encodings."""
         return self._bytes.search(data) is not None
@@ -72,12 +77,20 @@ class WantedByRules(Wanted):
 
     Args:
         mask: Masks a text.
+        by_column: Masks the texts of columns that are of another kind.
     """
 
-    def __init__(self, mask: Callable[[str], str]) -> None:
+    def __init__(
+        self, mask: Callable[[str], str], by_column: Mapping[str, Callable[[str], str]]
+    ) -> None:
         self.needles = None
         self.reach = 0
         self._mask = mask
+        self._by_column = by_column
+
+    def masked_of(self, column: str) -> Callable[[str], str]:
+        """Return what masks the texts of a column."""
+        return self._by_column.get(column) or super().masked_of(column)
 
     def masked(self, text: str) -> str:
         """Return a text as it would be recorded today."""
@@ -107,28 +120,33 @@ def _codings(form: str) -> set[bytes]:
 
 
 def masked_value(text: str, masked: Callable[[str], str]) -> str:
-    """Return a stored text, masked; JSON stays JSON, whatever of it is replaced."""
-    if text[:1] in {"{", "["}:
+    """Return a stored text, masked; of JSON, what is not replaced stays to the letter."""
+    if text[:1] not in {"{", "["}:
+        return masked(text)
+
+    def of_token(found: re.Match[str]) -> str:
+        token = found[0]
+        if token[0] != '"':
+            return token if masked(token) == token else f'"{MASK}"'
         try:
-            tree = json.loads(text)
-        except (ValueError, RecursionError):
-            return masked(text)
-        after = _masked_tree(tree, masked)
-        return text if after == tree else json.dumps(after, ensure_ascii=False)
-    return masked(text)
-
-
-def _masked_tree(tree: Any, masked: Callable[[str], str]) -> Any:
-    if isinstance(tree, str):
+            before = json.loads(token, strict=False)
+        except ValueError:
+            return masked(token)
         # What was captured is JSON within JSON.
-        return masked_value(tree, masked)
-    if isinstance(tree, dict):
-        return {masked(key): _masked_tree(value, masked) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [_masked_tree(one, masked) for one in tree]
-    if isinstance(tree, (int, float)) and not isinstance(tree, bool):
-        return MASK if masked(str(tree)) != str(tree) else tree
-    return tree
+        after = masked_value(before, masked)
+        return token if after == before else json.dumps(after, ensure_ascii=token.isascii())
+
+    after = _JSON_TOKEN.sub(of_token, text)
+    # Text that only begins like JSON may hold a secret between its tokens.
+    return after if after != text or _is_json(text) else masked(text)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

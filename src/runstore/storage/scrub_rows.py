@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from typing import Any
 
-from runstore.model.scrubbing import masked_value
+from runstore.model.params import tree_hash
 from runstore.storage import statements as sql
 from runstore.storage.drivers import Connection, Driver
 
@@ -24,9 +24,15 @@ _OF_USERS = frozenset({
 })  # fmt: skip
 # Keys that are made of what they stand for.
 _NEVER = frozenset({"param_values.tree_key", "run_params.tree_key", "documents.hash"})
+LOOSEN_FACTS = "UPDATE runs SET facts_filed = NULL WHERE id = ?"
+# The facts of a run are filed by their values; those that changed are filed anew by and by.
+_FILE_FACTS_AGAIN = (
+    "DELETE FROM run_facts WHERE run_id IN (SELECT id FROM runs WHERE facts_filed IS NULL)",
+    "DELETE FROM fact_values WHERE set_id NOT IN (SELECT set_id FROM run_facts)",
+)
 _ATTEMPTS = 100
 
-Masked = Callable[[str], str]
+Masked = Callable[[str], Callable[[str], str]]
 
 
 class RowScrubber:
@@ -34,7 +40,7 @@ class RowScrubber:
 
     Args:
         driver: The database.
-        masked: Returns a text without secrets.
+        masked: Returns what masks the texts of a column, such as `runs.error`.
         needles: What one text at least holds of each row that has secrets; None for all rows.
         is_by_rules: Whether texts of users stay.
     """
@@ -68,13 +74,17 @@ class RowScrubber:
         found: Counter[str] = Counter()
         for (table,) in connection.execute(_TABLES).fetchall():
             info = connection.execute(f'PRAGMA table_info("{table}")').fetchall()
-            columns = [row[1] for row in info if row[2].upper() in {"TEXT", "BLOB"}]
+            kinds = {"TEXT"} if self._is_by_rules else {"TEXT", "BLOB"}
+            columns = [row[1] for row in info if row[2].upper() in kinds]
             keys = [row[1] for row in sorted(info, key=lambda row: row[5]) if row[5]]
             for column in columns:
                 name = f"{table}.{column}"
                 if name not in _NEVER and not (self._is_by_rules and name in _OF_USERS):
                     count = self._column(connection, table, column, keys, is_dry=is_dry)
                     found.update({name: count} if count else {})
+        if found["runs.facts"] and not is_dry:
+            for text in _FILE_FACTS_AGAIN:
+                connection.execute(text)
         return found
 
     def _column(
@@ -82,33 +92,23 @@ class RowScrubber:
     ) -> int:
         key = ", ".join(f'"{one}"' for one in keys) or "rowid"
         where, values = self._filter(column)
-        rows = connection.execute(
-            f'SELECT "{column}", {key} FROM "{table}" WHERE {where}', values
-        ).fetchall()
-        count = 0
-        for before, *place in rows:
-            after = self._after(before)
-            if after != before:
-                count += 1
-                if not is_dry:
-                    self._write(connection, table, column, (keys or ["rowid"], place), after)
-        return count
+        rows = connection.execute(f'SELECT "{column}", {key} FROM "{table}" WHERE {where}', values)
+        masked = self._masked(f"{table}.{column}")
+        # Only what changes is in memory: there may be many captured texts.
+        changes = [
+            (place, after)
+            for before, *place in rows
+            if (after := _after(before, masked)) != before
+        ]
+        for place, after in () if is_dry else changes:
+            self._write(connection, table, column, (keys or ["rowid"], place), after)
+        return len(changes)
 
     def _filter(self, column: str) -> tuple[str, tuple[str, ...]]:
         if self._needles is None:
             return f'"{column}" IS NOT NULL', ()
         tests = [f'instr(CAST("{column}" AS BLOB), CAST(? AS BLOB)) > 0' for _ in self._needles]
         return " OR ".join(tests), tuple(self._needles)
-
-    def _after(self, before: Any) -> Any:
-        if isinstance(before, str):
-            return masked_value(before, self._masked)
-        if isinstance(before, bytes):
-            try:
-                return masked_value(before.decode(), self._masked).encode()
-            except UnicodeDecodeError:
-                return before  # numbers, pictures
-        return before
 
     def _write(
         self,
@@ -119,9 +119,12 @@ class RowScrubber:
         after: Any,
     ) -> None:
         keys, values = place
-        if (table, column) == ("documents", "body"):
-            _renew_document(connection, values[0], after)
+        renew = _RENEWED.get((table, column))
+        if renew is not None:
+            renew(connection, values[0], after)
             return
+        if (table, column) == ("runs", "facts"):
+            connection.execute(LOOSEN_FACTS, values)
         where = " AND ".join(f'"{one}" IS ?' for one in keys)
         change = f", changed = {sql.NEXT_CHANGE}" if table == "runs" else ""
         text = f'UPDATE "{table}" SET "{column}" = ?{change} WHERE {where}'
@@ -135,9 +138,29 @@ class RowScrubber:
                 return
 
 
+def _after(before: Any, masked: Callable[[str], str]) -> Any:
+    if isinstance(before, str):
+        return masked(before)
+    if isinstance(before, bytes):
+        try:
+            return masked(before.decode()).encode()
+        except UnicodeDecodeError:
+            return before  # numbers, pictures
+    return before
+
+
 def _other(after: Any, attempt: int) -> Any:
     """Return a text that no other row has: two names may differ in their secrets alone."""
     return f"{after}-{attempt + 1}" if attempt and isinstance(after, str) else after
+
+
+def _renew_tree(connection: Connection, before: str, tree: Any) -> None:
+    """Keep the values of a parameter set under the key that they have now."""
+    key = tree_hash(tree)
+    connection.execute(sql.INSERT_VALUES, (key, tree))
+    connection.execute("UPDATE run_params SET tree_key = ? WHERE tree_key = ?", (key, before))
+    if before != key:
+        connection.execute("DELETE FROM param_values WHERE tree_key = ?", (before,))
 
 
 def _renew_document(connection: Connection, before: str, body: Any) -> None:
@@ -147,3 +170,10 @@ def _renew_document(connection: Connection, before: str, body: Any) -> None:
     connection.execute("UPDATE run_documents SET hash = ? WHERE hash = ?", (digest, before))
     if before != digest:
         connection.execute("DELETE FROM documents WHERE hash = ?", (before,))
+
+
+# Texts that are kept by what they are.
+_RENEWED: dict[tuple[str, str], Callable[[Connection, str, Any], None]] = {
+    ("documents", "body"): _renew_document,
+    ("param_values", "tree"): _renew_tree,
+}
