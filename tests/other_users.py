@@ -85,5 +85,5 @@ class Users:
     def said_by(self, user, code, **options):
         """Run a program as a user, and return what it printed; it succeeds without a warning."""
         ended = self.run(user, code, **options)
-        assert (ended.returncode, ended.stderr) == (0, "")
+        assert (ended.returncode, ended.stderr) == (0, ""), ended
         return ended.stdout.strip()

@@ -354,9 +354,7 @@ def make_folder(path: Path) -> None:
         InvalidValueError: It cannot be the name of a folder.
     """
     try:
-        if not is_folder(path):
-            path.mkdir(parents=True, exist_ok=True)
-            _leave_to_owner(path)
+        _make_with_parents(path)
         if path.name == FOLDER and not is_there(path / ".gitignore"):
             with os.fdopen(made_file(path / ".gitignore"), "w", encoding="utf-8") as file:
                 file.write("*\n")
@@ -368,7 +366,11 @@ def make_folder(path: Path) -> None:
         raise InvalidValueError(f"{str(path)!r} cannot be a folder: {error}.") from error
 
 
-def _leave_to_owner(path: Path) -> None:
+def _make_with_parents(path: Path) -> None:
+    if is_folder(path):
+        return
+    _make_with_parents(path.parent)
+    path.mkdir(exist_ok=True)
     with suppress(OSError), opened_folder(path) as made:
         leave_to_owner(made, path.parent.stat())
 

@@ -51,10 +51,13 @@ def end_apart(folder):
     """End a run whose store is away, so that its end is kept elsewhere; bring the store back."""
     store = Store.open(folder)
     run = store.start("fit", notes="private", capture=False)
+    run.keep_output()
     away = folder.with_name("away")
     folder.rename(away)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StoreWarning)
+        print("private")
+        run.log(loss=0.5)
         run.save("model.bin", b"private")
         run.finish()
     store.close()
@@ -64,10 +67,11 @@ def end_apart(folder):
 def status_of_last(folder):
     with Store.open(folder) as store:
         run = store.get("latest")
-        return str(run.status), sorted(run.artifacts)
+        output = [line.text for line in run.output]
+        return str(run.status), sorted(run.artifacts), run.metrics["loss"].last, output
 
 
-TAKEN_IN = ("complete", ["model.bin"])
+TAKEN_IN = ("complete", ["model.bin"], 0.5, ["private"])
 
 
 # In the store

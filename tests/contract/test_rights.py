@@ -162,9 +162,23 @@ def test_what_root_makes_in_a_store_of_a_user_is_the_users(folder_with):
     folder = folder_with(0o755, "project")
     os.chown(folder, ALICE, ALICE)
 
-    make_folder(folder / ".runstore")
-    fill(folder / ".runstore")
-    paths.make_folders(folder / ".runstore" / "runs" / "fit_1")
+    make_folder(folder / "of" / "ours" / ".runstore")
+    fill(folder / "of" / "ours" / ".runstore")
+    with Store.open(folder / "of" / "ours" / ".runstore") as store:
+        run = store.start("fit", capture=False)
+        run.keep_output()
+        print("epoch 1")
+        run.log(loss=0.5)
+        run.save("model.bin", b"weights")
+        store.spool.keep(run.uid, "notes", {"notes": "warm", "author": "ada"})
+        check_owner(folder)
+        run.finish()
+    paths.make_folders(folder / "of" / "ours" / ".runstore" / "runs" / "fit_1")
+
+    check_owner(folder)
+
+
+def check_owner(folder):
 
     made = [folder, *folder.rglob("*")]
     assert {one.name for one in made} >= SHARED - {"runstore.db-wal", "runstore.db-shm"}

@@ -97,8 +97,11 @@ class Spool:
         """
         place = self.place
         about = os.stat(self._folder)  # noqa: PTH116 - for the first point of a run
-        with suppress(FileExistsError):
+        try:
             os.mkdir(place, 0o700)  # noqa: PTH102 - the same
+            is_new = True
+        except FileExistsError:
+            is_new = False
         rights = 0o700
         for shift in (3, 6):  # the group, and all others
             if about.st_mode & (stat.S_IWUSR >> shift):
@@ -106,7 +109,7 @@ class Spool:
         found = os.lstat(place)
         if not stat.S_ISDIR(found.st_mode):
             raise NotADirectoryError(ENOTDIR, "it is a link, or no folder", str(place))
-        if found.st_mode & 0o777 != rights and is_own_uid(found.st_uid):
+        if is_new or (found.st_mode & 0o777 != rights and is_own_uid(found.st_uid)):
             with suppress(OSError), opened_folder(place) as made:
                 os.fchmod(made, rights)
                 follow_folder(made, about)
@@ -236,12 +239,13 @@ class Spool:
         """Tell whether this user's program made the file that is open."""
         if self.is_own(path):
             return True
-        from runstore.storage.safe_files import read_file
+        from runstore.storage.safe_files import reader
 
         made = str(os.fstat(file).st_ino).encode()
         for place in self._places_to_read()[1:]:
-            with suppress(OSError):
-                if read_file(Path(place, f"{path.name}{_VOUCHER_SUFFIX}"), at_most=64) == made:
+            voucher = Path(place, f"{path.name}{_VOUCHER_SUFFIX}")
+            with suppress(OSError), reader(voucher, is_ours=True) as said:
+                if is_own_uid(os.fstat(said.fileno()).st_uid) and said.read(len(made) + 1) == made:
                     return True
         return False
 
