@@ -130,14 +130,15 @@ def _opened(path: Path) -> BinaryIO:
         UnsafeFileError: It is no plain file, or a link to a file that holds no list of runs.
         OSError: It cannot be read.
     """
-    if not stat.S_ISLNK(path.lstat().st_mode) or _is_circle(path):
-        return reader(path, levels=0, at_most=_LARGEST_BYTES)
-    real = Path(os.path.realpath(path))
-    if not real.exists():
-        raise UnsafeFileError(path, "it is a link that leads nowhere")
+    found, real = path.lstat(), path
+    if stat.S_ISLNK(found.st_mode) and not _is_circle(path):
+        real = Path(os.path.realpath(path))
+        if not real.exists():
+            raise UnsafeFileError(path, "it is a link that leads nowhere")
     file = reader(real, levels=0, at_most=_LARGEST_BYTES)
     try:
-        _check_link(path, file)
+        if real != path or found.st_nlink > 1:
+            _check_link(path, file)
     except BaseException:
         file.close()
         raise
@@ -145,15 +146,16 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _check_link(path: Path, file: BinaryIO) -> None:
-    """Make sure that a link leads to a list of runs, and of the user who made it.
+    """Make sure that a link, or a hard link, leads to a list of runs of the user who made it.
 
     Whoever handed on the store may have led it to any file of this user.
     """
     if path.lstat().st_uid not in {os.fstat(file.fileno()).st_uid, 0}:
         raise UnsafeFileError(path, "it is a link to a file of another user")
     if not _BEGINS_LIST.match(file.read(_BEGINNING_BYTES)):
-        real = os.path.realpath(path)
-        raise UnsafeFileError(path, f"it is a link to {real}, which holds no list of runs")
+        raise UnsafeFileError(
+            path, f"it is a link to a file ({os.path.realpath(path)}) that holds no list of runs"
+        )
     file.seek(0)
 
 
@@ -335,6 +337,8 @@ class FileLock:
             # Asked four times for each run: a file object would cost as much as the rest.
             descriptor = os.open(self.path, os.O_RDONLY | _NO_LINK_NO_WAIT)
             try:
+                if os.fstat(descriptor).st_nlink > 1:
+                    return {}  # replaced when the lock is taken
                 value = json.loads(os.read(descriptor, 4 * _STATE_BYTES))
             finally:
                 os.close(descriptor)

@@ -284,9 +284,10 @@ def test_a_list_on_another_disk_works_through_a_link(given, tmp_path):
 @pytest.mark.parametrize(
     "text", ["my only copy", '{"a": 1}', '[{"password": "x"}]', "[1]", "\0" * 100]
 )
-def test_a_link_to_a_file_that_is_no_list_is_left_alone(given, outside, text):
+@pytest.mark.parametrize("how", ["link", "hard link"])
+def test_a_link_to_a_file_that_is_no_list_is_left_alone(given, outside, text, how):
     (outside / "list.json").write_text(text)
-    (given / "store.json").symlink_to(outside / "list.json")
+    planted(given / "store.json", outside / "list.json", how)
     before = (outside / "list.json").stat()
 
     with pytest.warns(StoreWarning, match="holds no list of runs"):
