@@ -11,13 +11,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runstore.active import ActiveRun
-from runstore.errors import NotFoundError, RunNotFoundError, StoreUnavailableError
+from runstore.errors import (
+    NotFoundError,
+    RunNotFoundError,
+    StoreCorruptError,
+    StoreUnavailableError,
+)
 from runstore.model import arguments
 from runstore.model.metrics import FEWEST_SAMPLED, extremes
 from runstore.model.run import Run
 from runstore.naming import each_of
 from runstore.points_table import PointsTable, Stretch
-from runstore.reading_metrics import LOOKS, in_flight
+from runstore.reading_metrics import LOOKS, damaged_series, in_flight
 from runstore.storage.chunks import Columns, extend, taken_apart, unpack
 from runstore.storage.many_series import StoredMany, series_of_runs, stored_of_runs
 from runstore.storage.points import KeyOf
@@ -213,8 +218,11 @@ class _Building:
         added = [series for series in waiting if self.is_wanted(uid, series)]
         for series in sorted({*chunks, *added}):
             begin = len(self._values)
-            for chunk in chunks.get(series, ()):
-                self._add_chunk(chunk)
+            try:
+                for chunk in chunks.get(series, ()):
+                    self._add_chunk(chunk)
+            except StoreCorruptError as error:
+                raise damaged_series(self._labels[uid], series.key, error) from error
             if series in waiting:
                 extend(self._columns, waiting[series])
             if self._limit is not None and len(self._values) - begin > self._limit:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from runstore.errors import NotFoundError, StoreError, StoreUnavailableError
+from runstore.errors import NotFoundError, StoreCorruptError, StoreError, StoreUnavailableError
 from runstore.model.metrics import MetricSummary, Series, names_of
 from runstore.model.run import Run
 from runstore.storage.chunks import Columns, extend, taken_apart, unpack
@@ -61,7 +61,10 @@ def series(table: MetricTable, spool: Spool, run: Run, key: str, set_name: str |
         if stored.chunks or waiting.values:
             is_numpy_there = importlib.util.find_spec("numpy") is not None
             build = _with_numpy if is_numpy_there else _with_arrays
-            return build(key, stored.chunks, waiting)
+            try:
+                return build(key, stored.chunks, waiting)
+            except StoreCorruptError as error:
+                raise damaged_series(run.reference, key, error) from error
     known = sorted(run.metrics)
     import difflib
 
@@ -172,6 +175,15 @@ def _with_numpy(key: str, chunks: list[bytes], rest: Columns) -> Series:
     values.append(np.asarray(rest.values, np.float64))
     seconds = np.concatenate(times) / 1e6
     return Series(key, np.concatenate(steps), seconds, np.concatenate(values))
+
+
+def damaged_series(reference: str, key: str, error: StoreCorruptError) -> StoreCorruptError:
+    """Return the error that says whose points cannot be read."""
+    return StoreCorruptError(
+        f"The metric {key!r} of {reference} cannot be read. {error.what}",
+        kept=error.kept,
+        hint="To see what else is damaged: runstore doctor --deep",
+    )
 
 
 def _restless(run: Run) -> StoreUnavailableError:

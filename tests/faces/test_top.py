@@ -660,3 +660,33 @@ def test_without_textual_there_is_a_hint(store, tmp_path):
     assert ended.returncode == 6
     assert messages(ended)[0] == "runstore: textual is not installed."
     assert "runstore[top]" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE runs SET facts = '{', status = 'odd' WHERE run_number = 2",
+        "UPDATE runs SET started_at = 'noon', pid = 'x' WHERE run_number = 2",
+        "UPDATE param_values SET tree = '['",
+        "UPDATE metric_chunks SET chunk = x'00' WHERE run_id = 2",
+        "UPDATE metric_summaries SET last = 'x', count = 'y' WHERE run_id = 2",
+    ],
+)
+def test_a_damaged_run_is_shown_beside_the_others(store, damage):
+    for place in range(2):
+        record(store, params={"lr": place})
+    with sqlite3.connect(store.path / "runstore.db") as database:
+        database.execute(damage)
+    database.close()
+
+    async def look():
+        async with shown(store) as (app, pilot):
+            await pilot.press("enter")
+            await pilot.pause(0.3)
+            await pilot.press("escape")
+            await until(pilot, lambda: "fit" in screen(app))
+            return screen(app)
+
+    drawn = asyncio.run(look())
+
+    assert "complete" in drawn or "damaged" in drawn

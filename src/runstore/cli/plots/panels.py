@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runstore.errors import NotFoundError, UsageError
+from runstore.errors import NotFoundError, StoreCorruptError, UsageError
 from runstore.model.metrics import MetricSummary, Series
 from runstore.model.run import Run
 from runstore.model.short_names import short_names
@@ -157,6 +157,7 @@ def gather(runs: Sequence[Run], keys: Sequence[str], view: View) -> Plot:
 
     Raises:
         NotFoundError: No run has a metric of that key.
+        StoreCorruptError: None of what is to be drawn can be read.
         UsageError: There are too many metrics to show all.
     """
     known = [(run, list(run.metrics.values())) for run in runs]
@@ -164,19 +165,29 @@ def gather(runs: Sequence[Run], keys: Sequence[str], view: View) -> Plot:
     places = dict[tuple[str, str | None], int]()
     names = {run.uid: name for run, name in zip(runs, short_names(runs), strict=True)}
 
-    def line(run: Run, one: MetricSummary) -> Line:
+    damaged: list[StoreCorruptError] = []
+
+    def line(run: Run, one: MetricSummary) -> Line | None:
         name = names[run.uid]
         if one.set_name is not None:
             name = one.set_name if len(runs) == 1 else f"{name} {one.set_name}"
         place = places.setdefault((run.uid, one.set_name), len(places))
-        return _line(run, one, name, place, view)
+        try:
+            return _line(run, one, name, place, view)
+        except StoreCorruptError as error:
+            damaged.append(error)
+            return None
 
-    panels = [
-        Panel(key=key, lines=[line(run, one) for run, one in found])
+    drawn = {
+        key: [made for run, one in found if (made := line(run, one)) is not None]
         for key, found in chosen.items()
-    ]
+    }
+    panels = [Panel(key=key, lines=lines) for key, lines in drawn.items() if lines]
+    if not panels:
+        raise damaged[0]
+    missing = [*_missing(runs, chosen), *(error.what for error in damaged)]
     title = runs[0].reference if len(runs) == 1 else f"{len(runs)} runs"
-    return Plot(title=title, panels=panels, view=view, missing=_missing(runs, chosen))
+    return Plot(title=title, panels=panels, view=view, missing=missing)
 
 
 Known = Sequence[tuple[Run, Sequence[MetricSummary]]]

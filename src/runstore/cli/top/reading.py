@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from runstore.cli.top.interest import interesting_metrics
 from runstore.cli.top.runs import runs_shown
 from runstore.cli.top.texts import curve, parameter_texts
+from runstore.errors import StoreCorruptError
 from runstore.model.metrics import MetricSummary
 from runstore.model.run import Run
 from runstore.model.status import Status
@@ -166,8 +167,9 @@ class Reader:
             return
         text = ""
         if one.count > 1:
-            values = run.metric(one.key, one.set_name).sampled(_CURVE_POINTS).values
-            text = curve(values, CURVE_WIDTH)
+            with suppress(StoreCorruptError):  # the run goes without its picture
+                values = run.metric(one.key, one.set_name).sampled(_CURVE_POINTS).values
+                text = curve(values, CURVE_WIDTH)
         self._curves[run.uid, key] = life, max(1, one.count), text
 
     def _curves_of(self, run: Run, keys: Sequence[str]) -> dict[str, str]:
