@@ -97,7 +97,7 @@ def write_metrics(database: sqlite3.Connection, n: int, chance: random.Random) -
     """Write the summaries of ten metrics, and of one more now and then."""
     keys = [*range(1, 11), *([FEW] if n % 1000 == 0 else [])]
     database.executemany(
-        "INSERT INTO metric_summaries VALUES (?, -1, ?, 100, 0, ?, ?, ?, ?, ?, 99, 0)",
+        "INSERT INTO metric_summaries VALUES (?, -1, ?, 100, 0, ?, ?, ?, ?, ?, 99, 0, NULL)",
         [(n, key, *(chance.random() for _ in range(4)), chance.random() * 100) for key in keys],
     )
 

@@ -42,6 +42,7 @@ READING = (
     ("get", "exp#1", "--to", "taken"),
     ("doctor",),
     ("doctor", "--deep"),
+    ("verify",),
 )
 _DEEP = "[" * 100_000
 # What SQLite keeps in any column: other types, no UTF-8, no JSON, too much of it.

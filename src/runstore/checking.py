@@ -13,7 +13,7 @@ from runstore.collecting import gone_folders, gone_in_flight
 from runstore.config import DATABASE, RUNS
 from runstore.deleting import digests_in_flight, folders_named, names_of
 from runstore.errors import NotFoundError, StoreCorruptError
-from runstore.model.findings import DAMAGED, DANGLING, ORPHANED, UNUSED, Finding
+from runstore.model.findings import DAMAGED, DANGLING, ORPHANED, UNCHECKED, UNUSED, Finding
 from runstore.model.legible import size_text
 from runstore.model.reference import folder_name
 from runstore.put_aside import is_over
@@ -43,6 +43,7 @@ _OWN_FILES = re.compile(
 )
 _NOT_OURS = "What you did not add yourself may do harm; export the runs into a new store."
 _REPLACED = "A stand-in is shown in its place. Mend the value in sqlite3, or delete the run."
+_RESTORE = "A backup of the store has them as they were."
 _MEND = "Save the same contents again, or copy the file from a backup into objects/."
 
 
@@ -53,6 +54,7 @@ def check(store: Store, *, is_deep: bool) -> tuple[Finding, ...]:
         lambda: _odd_files(store),
         lambda: _schema(store),
         lambda: _rows(store),
+        lambda: _hashes(store) if is_deep else iter(()),
         lambda: _contents(store, is_deep=is_deep),
         lambda: _files(store),
         lambda: _folders(store),
@@ -113,6 +115,25 @@ def _rows(store: Store) -> Iterator[Finding]:
     if counts:
         told = [f"{table}: {count:,}" for table, count in counts.items()]
         yield _finding(UNUSED, "rows that nothing refers to", told, _CLEAN_UP)
+
+
+def _hashes(store: Store) -> Iterator[Finding]:
+    """Yield values and edits that are not those that were stored."""
+    from runstore.storage.hashes import altered
+    from runstore.storage.history import verify
+
+    values, edits = altered(store.database.driver), verify(store.database.driver)
+    if values.names:
+        yield _finding(DAMAGED, "stored values were changed", values.names, _RESTORE)
+    if edits.problems:
+        yield _finding(DAMAGED, "the history of edits was changed", edits.problems, _RESTORE)
+    for count, what in (
+        (values.not_covered, "chunks and summaries of metrics"),
+        (edits.not_covered, "edits"),
+    ):
+        if count:
+            told = f"{what} without a hash, from before runstore kept any: {count:,}"
+            yield _finding(UNCHECKED, told, ())
 
 
 def _contents(store: Store, *, is_deep: bool) -> Iterator[Finding]:

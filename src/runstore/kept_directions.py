@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, cast
 
 from runstore.errors import InvalidValueError, NotFoundError
@@ -32,7 +31,7 @@ def keep(store: Store, metric: str, direction: Direction) -> None:
         )
     if not metric:
         raise InvalidValueError("A metric has a name.", hint="Write it as acc or val/acc.")
-    store.database.change_state(_STATE, lambda kept: _with(kept, metric, direction))
+    store.database.change_mapping(_STATE, metric, direction)
 
 
 def forget(store: Store, metric: str) -> None:
@@ -42,7 +41,7 @@ def forget(store: Store, metric: str) -> None:
         raise NotFoundError(
             f"No direction of {metric!r:.60} is kept.", hint=hint_of(metric, list(kept))
         )
-    store.database.change_state(_STATE, lambda text: _with(text, metric, None))
+    store.database.change_mapping(_STATE, metric, None)
 
 
 def kept_for(kept: dict[str, Direction], metric: str) -> Direction | None:
@@ -50,8 +49,3 @@ def kept_for(kept: dict[str, Direction], metric: str) -> Direction | None:
     while metric not in kept and "/" in metric:
         metric = metric.partition("/")[2]
     return kept.get(metric)
-
-
-def _with(text: str | None, metric: str, direction: Direction | None) -> str:
-    others = {one: value for one, value in json.loads(text or "{}").items() if one != metric}
-    return json.dumps(others if direction is None else {**others, metric: direction})

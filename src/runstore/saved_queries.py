@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
@@ -45,15 +44,10 @@ def save(store: Store, name: str, text: str) -> None:
             hint="Use letters, digits, - _ and dots.",
         )
     parse_query(text)
-    store.database.change_state(_STATE, lambda kept: _with(kept, name, text))
+    store.database.change_mapping(_STATE, name, text)
 
 
 def remove(store: Store, name: str) -> None:
     """Forget a filter; see `Store.remove_query`."""
     load(store, name)
-    store.database.change_state(_STATE, lambda kept: _with(kept, name, None))
-
-
-def _with(kept: str | None, name: str, text: str | None) -> str:
-    filters = {one: value for one, value in json.loads(kept or "{}").items() if one != name}
-    return json.dumps(filters if text is None else {**filters, name: text})
+    store.database.change_mapping(_STATE, name, None)

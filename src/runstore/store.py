@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from runstore.points_table import PointsTable
     from runstore.put_aside import PutAside
     from runstore.storage.edits import EditTable, Undone
+    from runstore.storage.history import Verified
     from runstore.storage.metrics import MetricTable
     from runstore.storage.moves import Moves
     from runstore.storage.text_search import TextSearch
@@ -938,6 +939,17 @@ class Store:
         from runstore.checking import check
 
         return check(self, is_deep=deep)
+
+    def verify(self) -> Verified:
+        """Check that the events of all runs are those that were written, each in its place.
+
+        Each event has a hash of what it says and of all events of its run before it. Nothing is
+        changed. Whoever can write to the database can compute these hashes anew: compare with a
+        copy kept elsewhere against that.
+        """
+        from runstore.storage.history import verify
+
+        return verify(self.database.driver)
 
     def undo(
         self,

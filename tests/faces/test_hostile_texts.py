@@ -54,12 +54,14 @@ COMMANDS = {
     "rm": [["latest", "--dry-run"], ["exp_1", "--yes"]],
     "run": [["nosuch\x1b[31m"]],
     "save": [["nosuch\x1b[31m"]],
+    "scrub": [["--dry-run"]],
     "show": [["latest"], ["exp_1", "--history"], ["nosuch"], ["exp"]],
     "similar": [["latest"]],
     "tag": [["latest"], ["latest", "new=1"]],
     "top": [["--help"]],
     "trust": [[]],
     "undo": [[]],
+    "verify": [[]],
     "why": [[*REFERENCES, "--metric", "loss"]],
 }
 

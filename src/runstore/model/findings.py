@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-DAMAGED, DANGLING, ORPHANED, UNUSED = "damaged", "dangling", "orphaned", "unused"
+DAMAGED, DANGLING, ORPHANED = "damaged", "dangling", "orphaned"
+UNUSED, UNCHECKED = "unused", "unchecked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,8 @@ class Finding:
     Attributes:
         kind: `damaged` for what was changed or cannot be read, `dangling` for what refers to
             something that is not there, `orphaned` for what is there without its run, `unused`
-            for what is in order and only takes room.
+            for what is in order and only takes room, `unchecked` for what has no hash to be
+            compared with.
         what: What it is, as part of a sentence.
         names: What it is about: runs, files; of many, some.
         hint: What to do about it; empty where nothing can be done.
@@ -28,4 +30,4 @@ class Finding:
     @property
     def is_trouble(self) -> bool:
         """Whether something is wrong."""
-        return self.kind != UNUSED
+        return self.kind not in {UNUSED, UNCHECKED}

@@ -25,7 +25,13 @@ def _refused(constant: str) -> Any:
 
 
 _STRICT = json.JSONDecoder(parse_constant=_refused)  # NaN and infinities have a tag
-_ENORMOUS = re.compile(r"[eE]\+?\d{3}|\d{300}")
+# Numbers that may be read as infinity.
+_EXPONENT = re.compile(r"[eE]\+?\d\d\d")
+_LONG_NUMBER = 300
+# Short trees that can be read: the same runs are read again and again.
+_known_trees: set[str] = set()
+_SHORT, _KNOWN_AT_MOST = 2000, 1000
+_DIGITS = re.compile(r"\d{300}")
 
 
 def is_tree(text: Any) -> bool:
@@ -36,13 +42,25 @@ def is_tree(text: Any) -> bool:
     """
     if type(text) is not str or len(text) > _LONGEST:
         return False
+    if text in _known_trees:
+        return True
+    if not _can_be_read(text):
+        return False
+    if len(text) < _SHORT:
+        if len(_known_trees) == _KNOWN_AT_MOST:
+            _known_trees.clear()
+        _known_trees.add(text)
+    return True
+
+
+def _can_be_read(text: str) -> bool:
     try:
-        whole = _STRICT.decode(text)
-        if text.count("[") + text.count("{") > _DEEP and _depth(whole) > _DEEP:
+        whole, end = _STRICT.raw_decode(text)  # what runstore writes has no space around it
+        if end != len(text) or (text.count("[") + text.count("{") > _DEEP < _depth(whole)):
             return False
         if '"$' in text:
             decode(whole)
-        if _ENORMOUS.search(text):
+        if _EXPONENT.search(text) or (len(text) > _LONG_NUMBER and _DIGITS.search(text)):
             json.dumps(whole, allow_nan=False)  # refuses 1e999, which is read as infinity
     # All that the conversion of any tagged value may raise.
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):

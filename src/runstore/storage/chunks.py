@@ -21,6 +21,7 @@ import struct
 import sys
 from array import array
 from collections.abc import MutableSequence, Sequence
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from runstore.errors import StoreCorruptError
@@ -31,6 +32,9 @@ _HEAD = struct.Struct("<BBBxI")
 _TWO = struct.Struct("<qq")
 _ONE = struct.Struct("<q")
 _SHORT_TIMES = 2**32
+_DIGEST_BYTES = 16
+# Microseconds for which there are dates: the years 1 to 9000.
+_FIRST_TIME, _LAST_TIME = -62_135_596_800_000_000, 221_845_392_000_000_000
 
 
 class Columns(NamedTuple):
@@ -90,6 +94,18 @@ def _packed_times(times: Sequence[int]) -> tuple[int, bytes]:
     return 1, _bytes(array("q", times))
 
 
+def chunk_digest(place: Sequence[int], chunk: bytes) -> bytes:
+    """Return the hash of a chunk in its place.
+
+    Args:
+        place: Row id of the run, index of the set, row id of the key, index of the chunk, points.
+        chunk: The chunk.
+    """
+    digest = blake2b(b"%d %d %d %d %d " % tuple(place), digest_size=_DIGEST_BYTES)
+    digest.update(chunk)
+    return digest.digest()
+
+
 def taken_apart(chunk: bytes) -> Layout:
     """Return the parts of a chunk.
 
@@ -118,8 +134,11 @@ def taken_apart(chunk: bytes) -> Layout:
     except struct.error as error:
         raise _damaged("it is cut off") from error
     values = chunk[at : at + 8 * count]
-    if count > POINTS_AT_MOST or len(values) != 8 * count:
+    if not 0 < count <= POINTS_AT_MOST or len(values) != 8 * count:
         raise _damaged("it is cut off")
+    known = (first_time,) if offsets is not None else _array("q", times)
+    if min(known) < _FIRST_TIME or max(known) > _LAST_TIME:
+        raise _damaged("its times are none")
     return Layout(count, first, difference, steps, first_time, offsets, times, values)
 
 
@@ -142,7 +161,10 @@ def unpack(chunk: bytes) -> Columns:
         raise _damaged("its steps do not count")
     else:
         end = parts.first_step + parts.points * parts.difference
-        steps = array("q", range(parts.first_step, end, parts.difference))
+        try:
+            steps = array("q", range(parts.first_step, end, parts.difference))
+        except OverflowError as error:
+            raise _damaged("its steps have no end") from error
     if parts.offsets is None:
         times = _array("q", parts.times)
     else:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from sys import getsizeof
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runstore.errors import (
@@ -117,12 +119,17 @@ class Edit(NamedTuple):
 
 def add_event(connection: Connection, run_id: int, edit: Edit) -> None:
     """Note an edit, within the caller's transaction."""
+    from runstore.storage.history import add_link
+
     event = {"run_id": run_id, "at": now_micros(), **edit._asdict()}
-    connection.execute(sql.ADD_EVENT, event)
+    link = add_link(connection, run_id, event)
+    connection.execute(sql.ADD_EVENT, {**event, "link": link})
 
 
 def run_row(connection: Connection, uid: str, *, or_trashed: bool = False) -> Any:
     """Return the row of a run, in the order of `statements.RUN_COLUMNS`.
+
+    What cannot be read is replaced as for `Run`.
 
     Args:
         connection: Within a transaction of the caller.
@@ -136,7 +143,7 @@ def run_row(connection: Connection, uid: str, *, or_trashed: bool = False) -> An
     row = connection.execute(statement, {"uid": uid}).fetchone()
     if row is None:
         raise RunNotFoundError(f"There is no run {uid} in this store.")
-    return row
+    return rows.mended_row(row)
 
 
 def _for_each(connection: Connection, statement: str, run_ids: Sequence[int]) -> Iterator[Any]:
@@ -158,7 +165,7 @@ def _within_memory(found: Iterable[Any]) -> list[Any]:
     rows, size = [], 0
     for row in found:
         rows.append(row)
-        size += sum([len(cell) for cell in row if type(cell) is str or type(cell) is bytes])
+        size += sum(map(getsizeof, row))
         if size > LONGEST_READ:
             raise sqlite3.DataError("string or blob too big")
     return rows
@@ -669,8 +676,11 @@ class Database(Lookups):
         Raises:
             StoreCorruptError: They cannot be read.
         """
+        return self._mapping_of(name, self.get_state(name))
+
+    def _mapping_of(self, name: str, text: str | None) -> dict[str, str]:
         try:
-            return rows.mapping_of(self.get_state(name))
+            return rows.mapping_of(text)
         except ValueError as error:
             raise StoreCorruptError(
                 f"The {name} kept in {self.path} cannot be read.",
@@ -678,9 +688,15 @@ class Database(Lookups):
                 hint=f"To give them up, run in sqlite3: {_FORGET.format(name=name)}",
             ) from error
 
-    def change_state(self, name: str, changed: Callable[[str | None], str]) -> None:
-        """Replace a value by what becomes of it; nobody else changes it meanwhile."""
+    def change_mapping(self, name: str, key: str, value: str | None) -> None:
+        """Set one of the texts that are kept under a name; None removes it.
+
+        Raises:
+            StoreCorruptError: The others cannot be read.
+        """
         with self.driver.write() as connection:
             row = connection.execute(sql.GET_STATE, {"name": name}).fetchone()
-            value = changed(None if row is None else str(row[0]))
-            connection.execute(sql.SET_STATE, {"name": name, "value": value})
+            kept = self._mapping_of(name, None if row is None else as_text(row[0]))
+            others = {one: text for one, text in kept.items() if one != key}
+            changed = others if value is None else {**others, key: value}
+            connection.execute(sql.SET_STATE, {"name": name, "value": json.dumps(changed)})

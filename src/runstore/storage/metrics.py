@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from hashlib import blake2b
 from pathlib import Path
+from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runstore.storage import chunks
@@ -36,10 +38,10 @@ LAST_CHUNK = """
     ORDER BY chunk_index DESC LIMIT 1
 """
 PUT_CHUNK = """
-    INSERT INTO metric_chunks (run_id, set_index, key_id, chunk_index, count, chunk)
-    VALUES (:run_id, :set_index, :key_id, :chunk_index, :count, :chunk)
+    INSERT INTO metric_chunks (run_id, set_index, key_id, chunk_index, count, chunk, digest)
+    VALUES (:run_id, :set_index, :key_id, :chunk_index, :count, :chunk, :digest)
     ON CONFLICT (run_id, set_index, key_id, chunk_index)
-    DO UPDATE SET count = excluded.count, chunk = excluded.chunk
+    DO UPDATE SET count = excluded.count, chunk = excluded.chunk, digest = excluded.digest
 """
 SUMMARY = """
     SELECT count, nan_count, first, last, min, max, total FROM metric_summaries
@@ -47,13 +49,13 @@ SUMMARY = """
 """
 PUT_SUMMARY = """
     INSERT INTO metric_summaries (run_id, set_index, key_id, count, nan_count, first, last, min,
-        max, total, last_step, last_at)
+        max, total, last_step, last_at, digest)
     VALUES (:run_id, :set_index, :key_id, :points, :nan_count, :first, :last, :min, :max, :total,
-        :last_step, :last_at)
+        :last_step, :last_at, :digest)
     ON CONFLICT (run_id, set_index, key_id) DO UPDATE SET count = excluded.count,
         nan_count = excluded.nan_count, last = excluded.last, min = excluded.min,
         max = excluded.max, total = excluded.total, last_step = excluded.last_step,
-        last_at = excluded.last_at
+        last_at = excluded.last_at, digest = excluded.digest
 """
 SUMMARIES_OF_RUN = """
     SELECT k.key, s.set_index, s.count, s.nan_count, s.first, s.last, s.min, s.max, s.total,
@@ -69,6 +71,7 @@ CHUNKS_OF_SERIES = """
 """
 # A last chunk with fewer points than this is filled up, so that slow series stay in few rows.
 _FILLED_UP = chunks.POINTS_AT_MOST // 2
+_SUMMARY_HASHED = Struct("<qq5dqq")
 
 
 class Total(NamedTuple):
@@ -215,12 +218,50 @@ def add_points(connection: Connection, run_id: int, series: KeyOf, points: Colum
             waiting.steps[begin:end], waiting.times[begin:end], waiting.values[begin:end]
         )
         index += 1
-        packed = {"chunk_index": index, "count": len(some.values), "chunk": chunks.pack(some)}
-        connection.execute(PUT_CHUNK, {**where, **packed})
+        put_chunk(connection, where, index, some)
     known = connection.execute(SUMMARY, where).fetchone()
     total = summed(points.values, Total(*known) if known else None)
-    latest = {"last_step": points.steps[-1], "last_at": points.times[-1]}
-    connection.execute(PUT_SUMMARY, {**where, **total._asdict(), **latest})
+    put_summary(connection, where, total, points)
+
+
+def put_chunk(
+    connection: Connection, where: Mapping[str, int], index: int, points: Columns
+) -> None:
+    """Write a chunk of a series, with its hash, within the caller's transaction."""
+    chunk, count = chunks.pack(points), len(points.values)
+    digest = chunks.chunk_digest((*where.values(), index, count), chunk)
+    packed = {"chunk_index": index, "count": count, "chunk": chunk, "digest": digest}
+    connection.execute(PUT_CHUNK, {**where, **packed})
+
+
+def put_summary(
+    connection: Connection, where: Mapping[str, int], total: Total, points: Columns
+) -> None:
+    """Write the summary of a series, with its hash, within the caller's transaction.
+
+    Args:
+        connection: Where to.
+        where: Row id of the run, index of the set, row id of the key.
+        total: The summary.
+        points: Its last points.
+    """
+    latest = (points.steps[-1], points.times[-1])
+    digest = summary_digest((*where.values(),), (*total, *latest))
+    row = {**where, **total._asdict(), "last_step": latest[0], "last_at": latest[1]}
+    connection.execute(PUT_SUMMARY, {**row, "digest": digest})
+
+
+def summary_digest(place: Sequence[int], cells: Sequence[float | None]) -> bytes:
+    """Return the hash of a summary in its place.
+
+    Args:
+        place: Row id of the run, index of the set, row id of the key.
+        cells: The columns of the summary, `count` to `last_at`, in the order of the table.
+    """
+    # SQLite has one zero, and NULL for NaN.
+    known = [math.nan if one is None else one + 0.0 for one in cells[2:7]]
+    packed = _SUMMARY_HASHED.pack(*cells[:2], *known, *cells[7:])
+    return blake2b(b"%d %d %d " % tuple(place) + packed, digest_size=16).digest()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from runstore.model.reference import build_reference, new_uid
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, add_event, now_micros, run_row
 from runstore.storage.drivers import Connection
-from runstore.storage.rows import as_text
+from runstore.storage.rows import as_text, mended_row
 
 # Imported runs may share a number; a run that comes back takes a free place beside them.
 MOVE_RUN = f"""
@@ -115,7 +115,8 @@ class Moves:
             if found is None:
                 raise NotFoundError(f"There is no experiment {old!r}.", kept="Nothing was moved.")
             target_id = _free_target(connection, new, found[1], is_merge=is_merge)
-            every = connection.execute(ALL_OF_EXPERIMENT, {"id": found[0]}).fetchall()
+            rows = connection.execute(ALL_OF_EXPERIMENT, {"id": found[0]}).fetchall()
+            every = [mended_row(row) for row in rows]
             for row in every:
                 place = (
                     self._place_in(connection, row, new)

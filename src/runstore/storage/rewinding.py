@@ -9,7 +9,7 @@ from runstore.storage import chunks
 from runstore.storage.chunks import Columns
 from runstore.storage.database import Database, Edit, add_event, run_row
 from runstore.storage.drivers import Connection
-from runstore.storage.metrics import PUT_CHUNK, PUT_SUMMARY, summed
+from runstore.storage.metrics import put_chunk, put_summary, summed
 
 # What samples the machine counts steps of its own.
 _SERIES = """
@@ -76,10 +76,8 @@ def _shorten(connection: Connection, where: dict[str, Any], step: int) -> int:
 
 def _put(connection: Connection, where: dict[str, Any], points: Columns) -> None:
     for index, some in enumerate(_in_chunks(points)):
-        packed = {"chunk_index": index, "count": len(some.values), "chunk": chunks.pack(some)}
-        connection.execute(PUT_CHUNK, {**where, **packed})
-    latest = {"last_step": points.steps[-1], "last_at": points.times[-1]}
-    connection.execute(PUT_SUMMARY, {**where, **summed(points.values)._asdict(), **latest})
+        put_chunk(connection, where, index, some)
+    put_summary(connection, where, summed(points.values), points)
 
 
 def _in_chunks(points: Columns) -> Iterable[Columns]:

@@ -238,7 +238,9 @@ def facts_from_text(text: str | None) -> Facts:
             for name, value in kept["values"].items()
         }
         unknown = kept["unknown"]
-        are_facts = all(map(_is_fact, values.values())) and all(map(is_text, unknown.values()))
+        kinds = set(map(type, values.values()))
+        are_facts = kinds <= _FACT_TYPES or all(map(_is_fact, values.values()))
+        are_facts = are_facts and set(map(type, unknown.values())) <= {str}
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError("these are no facts") from error
     if not are_facts:
@@ -278,9 +280,10 @@ def run_from_row(
     return _built(mended, sets, tags, [*names, *damaged])
 
 
-def damaged_columns(row: Sequence[Any]) -> list[str]:
-    """Return which columns of a row of `statements.RUN_COLUMNS` do not hold what they should."""
-    return _mended(row)[1]
+def mended_row(row: Sequence[Any]) -> Sequence[Any]:
+    """Return a row that begins with `statements.RUN_COLUMNS`, with stand-ins where need be."""
+    cells, names = _mended(row)
+    return (*cells, *row[len(_COLUMNS) :]) if names else row
 
 
 def _mended(row: Sequence[Any]) -> tuple[list[Any], list[str]]:

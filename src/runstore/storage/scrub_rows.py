@@ -12,6 +12,7 @@ from typing import Any
 from runstore.model.params import tree_hash
 from runstore.storage import statements as sql
 from runstore.storage.drivers import Connection, Driver
+from runstore.storage.history import is_intact, link_anew
 
 _TABLES = """
     SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name
@@ -23,7 +24,11 @@ _OF_USERS = frozenset({
     "reference_aliases.reference", "store_state.value", "known_files.location",
 })  # fmt: skip
 # Keys that are made of what they stand for.
-_NEVER = frozenset({"param_values.tree_key", "run_params.tree_key", "documents.hash"})
+_NEVER = frozenset({
+    "param_values.tree_key", "run_params.tree_key", "documents.hash", "metric_chunks.chunk",
+    "metric_chunks.digest", "metric_summaries.digest", "events.link", "runs.last_link",
+})  # fmt: skip
+_RUN_OF_EVENT = "SELECT run_id FROM events WHERE id = ?"
 LOOSEN_FACTS = "UPDATE runs SET facts_filed = NULL WHERE id = ?"
 # The facts of a run are filed by their values; those that changed are filed anew by and by.
 _FILE_FACTS_AGAIN = (
@@ -57,6 +62,7 @@ class RowScrubber:
         self._masked = masked
         self._needles = needles
         self._is_by_rules = is_by_rules
+        self._edited: dict[int, bool] = {}
 
     def counted(self) -> Counter[str]:
         """Return how many rows hold secrets, by table and column."""
@@ -68,7 +74,12 @@ class RowScrubber:
         with self._driver.write() as connection:
             # What is replaced is written over with zeros, in the database and in its free pages.
             connection.execute("PRAGMA secure_delete = ON").fetchone()
-            return self._worked(connection, is_dry=False)
+            found = self._worked(connection, is_dry=False)
+            # A history that was not as it was written does not become so by this.
+            for run_id, was_intact in self._edited.items():
+                if was_intact:
+                    link_anew(connection, run_id)
+            return found
 
     def _worked(self, connection: Connection, *, is_dry: bool) -> Counter[str]:
         found: Counter[str] = Counter()
@@ -125,6 +136,10 @@ class RowScrubber:
             return
         if (table, column) == ("runs", "facts"):
             connection.execute(LOOSEN_FACTS, values)
+        if table == "events":
+            (run_id,) = connection.execute(_RUN_OF_EVENT, values).fetchone()
+            if run_id not in self._edited:
+                self._edited[run_id] = is_intact(connection, run_id)
         where = " AND ".join(f'"{one}" IS ?' for one in keys)
         change = f", changed = {sql.NEXT_CHANGE}" if table == "runs" else ""
         text = f'UPDATE "{table}" SET "{column}" = ?{change} WHERE {where}'

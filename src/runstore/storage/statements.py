@@ -229,8 +229,8 @@ ADD_ALIAS = """
         SET experiment_id = excluded.experiment_id, run_number = excluded.run_number
 """
 ADD_EVENT = """
-    INSERT INTO events (run_id, at, author, field, old, new, operation, undoes)
-    VALUES (:run_id, :at, :author, :field, :old, :new, :operation, :undoes)
+    INSERT INTO events (run_id, at, author, field, old, new, operation, undoes, link)
+    VALUES (:run_id, :at, :author, :field, :old, :new, :operation, :undoes, :link)
 """
 
 FACTS_OF_RUN = "SELECT id, facts FROM runs WHERE uid = :uid AND purged_at IS NULL"

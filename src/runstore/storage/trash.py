@@ -17,7 +17,7 @@ from runstore.storage.database import Database, Edit, add_event, now_micros, run
 from runstore.storage.drivers import Connection
 from runstore.storage.fact_index import release_facts
 from runstore.storage.lookups import AFTER_ANY_TEXT, Lookups
-from runstore.storage.rows import as_text, moment_text
+from runstore.storage.rows import as_int, as_text, moment_text
 
 SET_DELETED = f"""
     UPDATE runs SET deleted_at = :deleted_at, changed = {sql.NEXT_CHANGE} WHERE id = :id
@@ -47,7 +47,7 @@ EMPTY_RUN = f"""
         error = NULL, traceback = NULL, exit_code = NULL, commit_hash = NULL,
         workdir_dirty = NULL, cli = NULL, full_store = 0, reproduce = NULL, hostname = NULL,
         boot_id = NULL, pid = NULL, process_started = NULL, facts = NULL, block = NULL,
-        facts_filed = NULL, changed = {sql.NEXT_CHANGE}
+        facts_filed = NULL, last_link = NULL, changed = {sql.NEXT_CHANGE}
     WHERE id = :id
 """
 # Every table that says something about a run by its row id; aliases stay with the name.
@@ -224,7 +224,8 @@ def _note_last_edits(connection: Connection, run: Expired) -> None:
         return
     known = gone_edits(connection)
     for author, at in edits:
-        known[author] = max(known.get(author, (0, "")), (at, run.reference))
+        name = as_text(author)
+        known[name] = max(known.get(name, (0, "")), (as_int(at), run.reference))
     connection.execute(sql.SET_STATE, {"name": GONE_EDITS, "value": json.dumps(known)})
 
 

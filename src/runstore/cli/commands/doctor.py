@@ -31,8 +31,9 @@ def command(context: click.Context, *, deep: bool, as_json: bool) -> None:
     dangling   refers to something that is not there
     orphaned   is there without its run
     unused     is in order, and `runstore gc` frees it
+    unchecked  has no hash that tells whether it was changed
 
-    The exit code is 1 where something is wrong; what is only unused is not.
+    The exit code is 1 where something is wrong; what is unused or unchecked is not.
     """  # noqa: D301 - click keeps lines after the mark as they are
     with open_store() as store:
         found = store.check(deep=deep)

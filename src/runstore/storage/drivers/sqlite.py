@@ -117,6 +117,7 @@ class _Rows:
     def __init__(self, raw: sqlite3.Connection, sql: str, parameters: Parameters) -> None:
         self._statement = raw, sql, parameters
         self._given = 0
+        self._found: Any = None
         try:
             self._found = raw.execute(sql, parameters)
         except sqlite3.OperationalError as error:
@@ -128,6 +129,8 @@ class _Rows:
         if "decode" not in str(error) or raw.text_factory is text_of:
             raise error
         raw.text_factory = text_of
+        if self._found is not None:
+            self._found.close()  # before Python 3.11, its end would end the new one
         self._found = raw.execute(sql, parameters)
         if self._given:
             self._found.fetchmany(self._given)
@@ -156,8 +159,13 @@ class _Rows:
             return self._found.fetchall()
 
     def __iter__(self) -> Iterator[Any]:
-        while (row := self.fetchone()) is not None:
-            yield row
+        try:
+            for row in self._found:
+                self._given += 1
+                yield row
+        except sqlite3.OperationalError as error:
+            self._run_again(error)
+            yield from self._found
 
 
 class _Handle:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from runstore.storage.drivers import Connection, Driver
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 _MODULES = (
     "m0001_runs",
     "m0002_metrics",
@@ -24,6 +24,7 @@ _MODULES = (
     "m0006_already_ran",
     "m0007_views",
     "m0008_filters",
+    "m0009_hashes",
 )
 
 CREATE_NOTES = """
