@@ -103,7 +103,8 @@ def as_nobody(code, *arguments, modules=""):
     drop = (
         "import os, runstore.store, runstore.capture.process\n"
         "import runstore.storage.migrations.m0001_runs, runstore.model.parameter_sets\n"
-        "import runstore.capture.command, runstore.storage.drivers.unwritable\n"
+        "import runstore.capture.command, runstore.capture.secrets.text\n"
+        "import runstore.storage.drivers.unwritable\n"
         f"{modules}\n"
         "os.getuid() or os.setuid(65534)\n"
     )
