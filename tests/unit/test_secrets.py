@@ -259,6 +259,38 @@ def test_hostile_text_is_read_a_few_times(unit, path, is_full_campaign):
     mask_text(("token " + unit * (size // len(unit)))[:size], path)
 
 
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("x.py", ' some text\n+log in with password: {}\n """\n x = 1'),
+        ("x.py", " password = (\n+    '{}'\n )"),
+        ("x.py", "+wandb.login(key='{}')"),
+        ("conf.yaml", " password: |\n+  {}"),
+        ("k8s.yaml", "+  - name: DB_PASSWORD\n+    value: {}"),
+        ("conf.xml", '+<add key="password" value="{}"/>'),
+        ("conf.xml", '+<property name="password">{}</property>'),
+        ("conf.json", '+  "password": "{}",'),
+        ("fit.ipynb", '+    "api_key = \\"{}\\"\\n",'),
+        ("redis.conf", "+requirepass {}"),
+        ("a.h", '+#define API_KEY "{}"'),
+        ("a.rs", '+let password: &str = "{}";'),
+        ("a.go", '+password := "{}"'),
+        ("run.sh", "+mysql -u root -p{} runs"),
+        ("run.sh", "+curl -s -u bob:{} https://x.org"),
+        ("run.sh", "+sshpass -p {} ssh host"),
+        ("a.sql", "+CREATE USER bob IDENTIFIED BY '{}';"),
+        ("README.md", "+Use `export API_KEY={}` first."),
+    ],
+)
+def test_parts_of_files_of_any_kind_are_masked(path, line):
+    patch = f"--- a/{path}\n+++ b/{path}\n@@ -1,2 +1,3 @@ def f():\n{line.format(SECRET)}\n"
+
+    masked = mask_patch(patch, path)
+
+    assert SECRET not in masked
+    assert [one[:1] for one in masked.split("\n")] == [one[:1] for one in patch.split("\n")]
+
+
 def test_lines_of_a_patch_stay_in_place():
     patch = (
         "diff --git a/x.py b/x.py\n--- a/x.py\n+++ b/x.py\n@@ -1,3 +1,4 @@\n"

@@ -7,6 +7,7 @@ import re
 from runstore.capture.secrets.issuers import mask_tokens
 from runstore.capture.secrets.python_code import is_python, mask_python
 from runstore.capture.secrets.text import MASK, mask_plain
+from runstore.capture.secrets.values import looks_random
 
 _PYTHON = (".py", ".pyi", ".pyx", ".pxd", ".pyw")
 _YAML = (".yaml", ".yml")
@@ -41,7 +42,18 @@ def mask_hunks(text: str, path: str = "") -> str:
                 if old != new:
                     lines[place] = lines[place][:1] + new
     # A part may begin within a literal, and then code and text change places.
+    if kind.endswith(_PYTHON):
+        lines = [_masked_text(line) for line in lines]
     return head + mask_tokens("\n".join(lines), MASK)
+
+
+def _masked_text(line: str) -> str:
+    """Mask a secret in a line that is text of a literal, if it is no name in code."""
+    if any(one in line for one in "\"'"):
+        return line
+    masked = mask_plain(line)
+    gone = set(line.split()) - set(masked.split())
+    return masked if any(map(looks_random, gone)) else line
 
 
 def _rows(lines: list[str]) -> list[str]:

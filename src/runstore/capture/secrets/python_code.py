@@ -30,6 +30,7 @@ _BODIES = {
     '"""': re.compile(r'[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*', re.DOTALL),
 }
 _DEEPEST = 200
+_LOGINS = frozenset({"login", "authenticate", "signin", "sign_in", "log_in", "HTTPBasicAuth"})
 _IS_PYTHON = re.compile(
     r"^[ \t]*(?:from [\w.]+ import |import \w+(?:\.\w+)*(?:[ ]as \w+)?[ \t]*$"
     r"|(?:async )?def \w+\(|class \w+[(:]|@\w[\w.]*(?:\(.*)?$"
@@ -54,6 +55,7 @@ class _Frame:
         is_direct: Whether the value is the literal itself, and no argument of a call.
         around: How surely the name that the bracket belongs to is secret.
         first: The first literal within the bracket.
+        callee: The function that the bracket's arguments go to.
         word: The last name or literal, which may name what follows.
         is_key: Whether that is a literal.
         is_annotated: Whether a type stands between name and value.
@@ -67,6 +69,7 @@ class _Frame:
     is_direct: bool = True
     around: Secrecy = Secrecy.NONE
     first: str | None = None
+    callee: str = ""
     word: str = ""
     is_key: bool = False
     is_annotated: bool = False
@@ -157,6 +160,8 @@ class _Masker:
         sure, is_direct = frame.sure, frame.is_direct
         if frame.keyword == "default" and frame.first is not None:
             sure, is_direct = secrecy(frame.first), True
+        elif frame.callee in _LOGINS and not frame.sure:
+            sure, is_direct = Secrecy.PERHAPS, False
         elif self.before == "," and frame.is_key and frame.word.startswith("-"):
             sure = secrecy(frame.word)  # the words of a command
         elif not sure and is_second and frame.first is not None:
@@ -189,7 +194,8 @@ class _Masker:
         is_direct = frame.is_direct and self.before not in {"name", ")", "]", "literal"}
         sure = Secrecy.NONE if bracket == "{" else frame.sure
         if len(self.frames) < _DEEPEST:
-            self.frames.append(_Frame(bracket, sure, is_direct, sure))
+            callee = frame.word if bracket == "(" and self.before == "name" else ""
+            self.frames.append(_Frame(bracket, sure, is_direct, sure, callee=callee))
         else:
             self.deeper += 1
 

@@ -27,7 +27,7 @@ MASK = "***"
 _VALUE_BOUND = 4000
 _LINE_BOUND = 1000
 _TYPE = (
-    r"(?:str|&?String|string|bytes|Secret\w{1,10}|Final|Optional|typing\.\w{1,10}|Any)"
+    r"(?:&?str|&?String|string|bytes|Secret\w{1,10}|Final|Optional|typing\.\w{1,10}|Any)"
     r"(?:\[[A-Za-z_.]{1,30}\])?(?:[ ]?\|[ ]?None)?"
 )
 # Each name that something follows, whatever it is: a value behind a sign, or in an element.
@@ -76,6 +76,28 @@ _SPACED = re.compile(
     r"(?P<name>[\w.]{2,80})"
     r"(?P<sign>[ \t]+)(?P<value>[^\s=].*)$",
     re.MULTILINE,
+)
+# A name and its value in words of their own: `#define API_KEY "..."`, `requirepass ...`.
+_WORDS = re.compile(
+    r"^(?P<before>[ \t]*(?:#define[ \t]+)?)(?P<name>[A-Za-z][\w.-]{2,60})(?P<sign>[ \t]+)"
+    r"(?P<value>\"[^\"\n]{3,200}\"|'[^'\n]{3,200}'|[^\s\"'=:(]{8,200})(?P<after>[ \t;]*)$",
+    re.MULTILINE,
+)
+# A name and its value as two settings: of containers, in XML and JSON.
+_PAIR = re.compile(
+    r"(?P<before>\b(?:name|key|Name|Key)[\\\"']{0,4}[ \t]{0,4}[:=][ \t]{0,4}[\\\"']{0,4}"
+    r"(?P<name>[A-Za-z][\w.-]{2,80})[\\\"']{0,4}"
+    r"(?:>|[\s,]{1,60}"
+    r"[\\\"']{0,4}(?:value|Value)[\\\"']{0,4}[ \t]{0,4}[:=][ \t]{0,4})[\\\"']{0,4})"
+    r"(?P<value>[^\s\"'<>\\,]{4,400})"
+)
+# Options of programs whose names say nothing; a line is looked at for a few hundred letters.
+_PROGRAMS = re.compile(
+    r"\b(sshpass[ \t]+-p[ \t]*|wandb[ \t]+login[ \t]+"
+    r"|(?:mysql(?:dump|admin)?|mariadb)\b[^\n|;&]{0,200}?[ \t]-p(?=[^\s-])"
+    r"|redis-cli\b[^\n|;&]{0,200}?[ \t]-a[ \t]+"
+    r"|curl\b[^\n|;&]{0,300}?[ \t](?:-u|-U|--user|--proxy-user)[ \t=]{0,4}[\"']?[^\s:\"'$]{1,64}:)"
+    r"([^\s\"'|;&]{3,400})"
 )
 _OPTION = re.compile(
     r"(?<![\w-])(?P<name>--?[A-Za-z][\w.-]{1,60})(?P<sign>[ \t]{1,4})"
@@ -153,6 +175,25 @@ def _masked_spaced(found: re.Match[str]) -> str:
     return found["before"] + found["name"] + found["sign"] + MASK if is_secret else found[0]
 
 
+def _masked_words(found: re.Match[str]) -> str:
+    sure, value = secrecy(found["name"]), found["value"]
+    quote = value[0] if value[0] in "\"'" else ""
+    inner = value.strip("\"'")
+    is_secret = is_secret_literal(inner, sure) if quote else looks_random(inner)
+    if sure is not Secrecy.SURE or not is_secret or is_placeholder(inner):
+        return found[0]
+    return f"{found['before']}{found['name']}{found['sign']}{quote}{MASK}{quote}{found['after']}"
+
+
+def _masked_pair(found: re.Match[str]) -> str:
+    sure = secrecy(found["name"])
+    return found["before"] + MASK if sure and is_secret_word(found["value"], sure) else found[0]
+
+
+def _masked_program(found: re.Match[str]) -> str:
+    return found[0] if is_stand_in(found[2]) else found[1] + MASK
+
+
 def _masked_option(found: re.Match[str]) -> str:
     sure, value = secrecy(found["name"]), found["value"]
     if not sure or value.startswith("-"):
@@ -172,6 +213,9 @@ _FORMS: tuple[tuple[tuple[str, ...], re.Pattern[str], Callable[[re.Match[str]], 
     (("login",), _NETRC, _masked_netrc),
     (("env ", "setx ", "setenv ", "export ", "git config "), _SPACED, _masked_spaced),
     (("-",), _OPTION, _masked_option),
+    (("pass", "pwd", "secret", "key", "token", "auth"), _WORDS, _masked_words),
+    (("value", "name", "key"), _PAIR, _masked_pair),
+    (("sshpass", "wandb", "mysql", "mariadb", "redis-cli", "curl"), _PROGRAMS, _masked_program),
 )
 
 

@@ -17,7 +17,8 @@ _NO_NAME = re.compile(r"[A-Za-z]+[0-9]+|(?=\w*[0-9])(?=\w*[a-z]\w*[A-Z])[A-Za-z0
 _CHANGES = re.compile(r"[A-Za-z](?=[0-9])|[0-9](?=[A-Za-z])")
 _HEX = re.compile(r"[0-9a-f]{20,}|[0-9A-F]{20,}")
 _PLACEHOLDER = re.compile(
-    r"[*.?_\-#: ]*|[*xX._\-]{3,}|0+|.*(?:\.\.\.|…)|.*%[a-z(].*"  # ***, xxxx, abc..., %s
+    r"[|>][+-]?[0-9]?"  # a block of YAML follows
+    r"|[*.?_\-#: ]*|[*xX._\-]{3,}|0+|.*(?:\.\.\.|…)|.*%[a-z(].*"  # ***, xxxx, abc..., %s
     r"|(?:none|null|nil|true|false|yes|no|on|off|undefined|nan|required|optional|default|auto)"
     r"|\$\{?[A-Za-z_][A-Za-z0-9_.:-]*\}?|\$\(.*|`.*|%[A-Za-z_(][^%]*(?:%|\)s?)|%s|%r"
     r"|\$?\{\{?.*\}|<[^<>]*>|\[[^\[\]]*\]|\(.*\)|@[\w./-]*|!\w.*"
