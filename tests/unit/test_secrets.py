@@ -201,6 +201,8 @@ def test_settings_stay_readable(line):
         (["wandb", "login", "0123456789abcdef" * 2 + "01234567"], "wandb login ***"),
         (["docker", "run", "-e", f"API_KEY={SECRET}", "image"], None),
         (["train", f'{{"password": "{SECRET}"}}'], None),
+        (["java", f"-DapiKey={SECRET}"], "java -DapiKey=***"),
+        (["aws", "configure", "set", "aws_secret_access_key", SECRET], None),
         (["train", f"db={{password: {SECRET}}}"], None),
         (["train", "--pad-token=[PAD]", "--token", "$TOKEN", "--n-pass", "3"], "same"),
         (["train", "--eos-token", "</s>", "--key", "loss", "--tokens=50256"], "same"),

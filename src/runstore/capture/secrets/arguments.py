@@ -66,6 +66,8 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
             is_known = word in _WORD_OPTIONS.get(program, ()) + _LOGIN_OPTIONS.get(program, ())
             if is_known or secrecy(word):
                 option = word
+        elif place > 0 and words[place - 1] == "set" and secrecy(word) is Secrecy.SURE:
+            option = word  # aws configure set NAME VALUE
     return tuple(masked)
 
 
@@ -91,7 +93,9 @@ def _masked_value(option: str, program: str, word: str) -> str:
 
 def _masked_word(word: str, program: str) -> str:
     name, separator, value = word.partition("=")
-    sure = secrecy(name) if separator and " " not in name else Secrecy.NONE
+    # -DapiKey=VALUE, as Java takes it.
+    stem = name.removeprefix("-D")
+    sure = secrecy(stem) if separator and " " not in name else Secrecy.NONE
     if sure and _is_secret_value(value, sure):
         return f"{name}={MASK}"
     for option in _WORD_OPTIONS.get(program, ()):
