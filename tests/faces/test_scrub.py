@@ -12,6 +12,7 @@ from commands import messages, runstore
 from runstore import ManagerStore, Store
 from runstore.errors import UsageError
 from runstore.scrubbing import scrub, wanted
+from runstore.storage.history import verify
 
 SECRET = "Zq81mm" + "Pl9w20xx77"
 TOKEN = "gh" + "p_" + "a1B2c3D4" * 5
@@ -90,6 +91,7 @@ def test_what_else_there_is_stays(tmp_path):
         with run.open("log.txt") as file:
             assert file.read() == b"first\nhas ***\nlast\n"
         assert store.check(deep=True) == ()
+        assert verify(store.database.driver).problems == ()
         assert len(list(store.grep("printed"))) == 1
     fates = {one.what.split(" of ")[0]: one.fate for one in done.places}
     assert fates["log.txt"] == "replaced"

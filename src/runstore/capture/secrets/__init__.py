@@ -103,7 +103,7 @@ def mask_command(line: str) -> str:
 
 def mask_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
     """Return a command's arguments with secrets masked: also in `--token VALUE`, as two words."""
-    if not any(map(_may_hold_secrets, arguments)):
+    if not _may_hold_secrets(" ".join(arguments)):
         return tuple(arguments)
     from runstore.capture.secrets.arguments import mask_words
 
