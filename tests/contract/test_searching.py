@@ -3,7 +3,7 @@
 import sqlite3
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runstore import Store, StoreWarning
@@ -69,7 +69,6 @@ def looked_up(store, holds):
     ]
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     notes=st.lists(texts | st.none(), min_size=1, max_size=4),
     outputs=st.lists(st.lists(texts, max_size=3), min_size=1, max_size=4),

@@ -30,8 +30,10 @@ for _ in range(int(sys.argv[2])):
 """
 
 
-def test_many_processes_give_every_number_once_and_readers_always_see_a_whole_file(tmp_path):
-    writers, each = 16, 50
+def test_many_processes_give_every_number_once_and_readers_always_see_a_whole_file(
+    tmp_path, is_full_campaign
+):
+    writers, each = 16, 50 if is_full_campaign else 10
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", ADDER, str(tmp_path), str(each)],
