@@ -328,7 +328,7 @@ def test_output_that_another_process_took_in_meanwhile_is_no_trouble(tmp_path, m
         print("kept")
         path = store.spool.output_files(run.uid)[0]
         store.put_aside._take_output_file(path)
-        monkeypatch.setattr(store.spool, "output_files", lambda _uid="": [path])
+        monkeypatch.setattr(store.spool, "output_files", lambda _uid="", **_: [path])
 
         with warnings.catch_warnings():
             warnings.simplefilter("error")
