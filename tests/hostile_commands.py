@@ -3,18 +3,19 @@
     python hostile_commands.py STORE PRIVATE TO
 
 Prints a line for each command: its exit status, the seconds it took, its name; then the largest
-size of the process in kilobytes. An audit hook prints each use of a path that leads into the
+size of the process in bytes. An audit hook prints each use of a path that leads into the
 private folder: see PEP 578. A path that is used relative to an open folder follows no link.
 The times of access of private files, which the caller looks at, tell the rest.
 """
 
 import os
-import resource
 import sys
 import time
 import traceback
 import warnings
 from pathlib import Path
+
+from memory import peak_bytes
 
 store, private, to = sys.argv[1:]
 private = os.path.realpath(private)
@@ -99,4 +100,4 @@ for name, run in COMMANDS.items():
     took = time.monotonic() - began
     sys.stdout.flush()
     os.write(1, f"\nENDED {status} {took:.3f} {name}\n".encode())
-os.write(1, f"SIZE {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}\n".encode())
+os.write(1, f"SIZE {peak_bytes()}\n".encode())

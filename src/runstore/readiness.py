@@ -52,8 +52,10 @@ EVERYTHING = (
     "runstore.storage.artifacts",
     "runstore.storage.edits",
     "runstore.storage.fact_index",
+    "runstore.storage.history",
     "runstore.storage.late_params",
     "runstore.storage.objects",
+    "runstore.storage.own_places",
     "runstore.tags",
 )
 # What few runs do.
