@@ -34,6 +34,12 @@ def pytest_configure(config):
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", usual))
 
 
+def pytest_xdist_auto_num_workers():
+    """Return how many workers `-n auto` means: one waits for a program or a lock at any time."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return (cores or 1) + 1
+
+
 @pytest.fixture
 def campaign_rounds(request):
     """How often a campaign repeats what it does."""

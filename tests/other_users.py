@@ -4,6 +4,7 @@ import functools
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,7 @@ class Users:
 
     def __init__(self, place):
         self.place = place
+        self._one_at_a_time = threading.Lock()
 
     def folder(self, name, owner, mode=0o755, group=None):
         """Make a folder that belongs to a user."""
@@ -62,7 +64,8 @@ class Users:
     def home(self, user):
         """Return the home of a user."""
         path = self.place / f"home{user}"
-        return path if path.exists() else self.folder(path.name, user, 0o700)
+        with self._one_at_a_time:
+            return path if path.exists() else self.folder(path.name, user, 0o700)
 
     def run(self, user, code, *, cwd, umask=0o022, groups=(), group=None, **variables):
         """Run a program as a user, and return how it ended."""

@@ -269,7 +269,8 @@ def reader(
 def read_file(path: Path, *, levels: int = 1, at_most: int, is_ours: bool = True) -> bytes:
     """Return the contents of a plain file of a store; see `open_file`."""
     with reader(path, levels=levels, at_most=at_most, is_ours=is_ours) as file:
-        return file.read(at_most)
+        # Room is made for as much as is asked for.
+        return file.read(min(at_most, os.fstat(file.fileno()).st_size))
 
 
 def stat_file(path: Path, *, levels: int = 1) -> os.stat_result:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from runstore.errors import StoreUnavailableError
-from runstore.storage.drivers.descriptors import Files, identity_of, is_whole
+from runstore.storage.drivers.descriptors import Files, identity_of, is_whole, name_of
 from runstore.storage.drivers.paths import follow_folder
 
 _LOG, _SHARED_MEMORY = "-wal", "-shm"
@@ -43,7 +43,7 @@ class DatabaseFile:
         self._group: int | None = None
 
     def __del__(self) -> None:
-        for descriptor, _ in self._pin if is_whole(self._pin) else ():
+        for descriptor, *_ in self._pin if is_whole(self._pin) else ():
             os.close(descriptor)
 
     @property
@@ -127,7 +127,7 @@ class DatabaseFile:
             pin = os.open(self.path, os.O_PATH | os.O_CLOEXEC)
             found = os.fstat(pin)
             # At once: another thread may ask for it.
-            self._pin = ((pin, (found.st_dev, found.st_ino)),)
+            self._pin = ((pin, (found.st_dev, found.st_ino), ""),)
         else:
             found = self.path.stat()
         self._identity = found.st_dev, found.st_ino
@@ -152,11 +152,15 @@ class DatabaseFile:
     def held_by(self, descriptors: Iterable[int]) -> Files:
         """Return those that lead to the database, its log or its shared memory, each with it."""
         ours = {self._identity, self._log, _identity_at(self._beside(_SHARED_MEMORY))} - {None}
-        pins = [descriptor for descriptor, _ in self._pin]
+        pins = [descriptor for descriptor, *_ in self._pin]
         found = ((one, identity_of(one)) for one in descriptors if one not in pins)
-        files = tuple((one, identity) for one, identity in found if identity in ours and identity)
+        files = tuple(
+            (one, identity, name_of(one) if identity == self._log else "")
+            for one, identity in found
+            if identity in ours and identity
+        )
         # A connection opens each once; a second one is another thread's, which may close it soon.
-        is_certain = len({identity for _, identity in files}) == len(files)
+        is_certain = len({identity for _, identity, _ in files}) == len(files)
         return files if is_certain else ()
 
     @property
