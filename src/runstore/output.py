@@ -39,17 +39,20 @@ def new_output_path(place: Path, uid: str) -> Path:
     return place / f"{uid}.{time.time_ns():020d}{OUTPUT_SUFFIX}"
 
 
+def masked_by_settings() -> bool:
+    """Return whether the settings want secrets in the output masked, or cannot be read."""
+    from runstore.config import wants_masked_output
+
+    try:
+        return wants_masked_output()
+    except RunstoreError as error:
+        warn(f"{error} Secrets in the output are masked.")
+        return True
+
+
 def _masker(*, is_masked: bool | None) -> type[LineMasker] | None:
     """Return what masks the output, if it is to be masked."""
-    if is_masked is None:
-        from runstore.config import wants_masked_output
-
-        try:
-            is_masked = wants_masked_output()
-        except RunstoreError as error:
-            warn(f"{error} Secrets in the output are masked.")
-            is_masked = True
-    if not is_masked:
+    if not (masked_by_settings() if is_masked is None else is_masked):
         return None
     from runstore.masked_output import LineMasker
 

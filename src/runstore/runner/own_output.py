@@ -18,7 +18,7 @@ from pathlib import Path
 
 import runstore
 from runstore.errors import visible
-from runstore.output import OutputKeeper
+from runstore.output import OutputKeeper, masked_by_settings
 from runstore.runner.streams import Carrier, Channel, flush_own, open_channels
 from runstore.storage.spool import Spool
 from runstore.user_warnings import warn
@@ -80,8 +80,9 @@ class _Carried:
         package = str(Path(runstore.__file__).parents[1])
         program = [sys.executable, "-I", "-S", "-c", _PROGRAM + _CALL, package]
         used = [ended, *self._shown, *(one.read_end for one in self._channels)]
+        is_masked = str(int(masked_by_settings()))  # a bare Python has nothing to read them with
         return subprocess.Popen(
-            [*program, str(store_folder.absolute()), uid, str(ended), *passed],
+            [*program, str(store_folder.absolute()), uid, str(ended), is_masked, *passed],
             stdin=subprocess.DEVNULL,
             pass_fds=used,
         )
@@ -124,20 +125,20 @@ def carry_for_parent(words: list[str]) -> None:
     """Do the carrier's work; the process that began it passes on its descriptors.
 
     Args:
-        words: Store folder, uid, the descriptor that tells the end, and for stdout and stderr
-            `<read end>:<shown on>:<is a terminal>`.
+        words: Store folder, uid, the descriptor that tells the end, 1 if secrets are masked, and
+            for stdout and stderr `<read end>:<shown on>:<is a terminal>`.
     """
     for name in _FOR_THE_EXPERIMENT:
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     warnings.showwarning = _say
     channels = []
-    for name, word in zip(("stdout", "stderr"), words[3:], strict=True):
+    for name, word in zip(("stdout", "stderr"), words[4:], strict=True):
         read_end, shown_on, is_terminal = map(int, word.split(":"))
         channels.append(Channel(name, read_end, shown_on, -1, bool(is_terminal)))
         for descriptor in (read_end, shown_on):
             os.set_inheritable(descriptor, False)  # noqa: FBT003 - os's own
     os.set_inheritable(int(words[2]), False)  # noqa: FBT003 - os's own
-    keeper = OutputKeeper(Spool(Path(words[0])), words[1])
+    keeper = OutputKeeper(Spool(Path(words[0])), words[1], is_masked=words[3] == "1")
     carrier = Carrier(tuple(channels), keeper, int(words[2]))
     signal.signal(signal.SIGWINCH, lambda *_: carrier.resized())
     carrier.carry()
