@@ -1,5 +1,6 @@
 """Stores with hostile files of every kind in every place, read and cleaned by every command."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -98,7 +99,7 @@ def private_folder(place):
     (place / "id_rsa").write_bytes(SECRET)
     (place / "Documents" / "list.json").write_text('[{"password": "secret secret secret"}]')
     (place / "zero").symlink_to("/dev/zero")
-    with sqlite3.connect(place / "other.sqlite") as connection:
+    with contextlib.closing(sqlite3.connect(place / "other.sqlite")) as connection, connection:
         connection.execute("PRAGMA journal_mode=wal")
         connection.execute("CREATE TABLE precious (x)")
     connection.close()

@@ -4,6 +4,7 @@ What a program cannot know is who made a file in a store that was unpacked or is
 test plants something in a store and looks at a folder outside, with names, contents and times.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -306,7 +307,7 @@ def test_what_waits_for_another_store_is_not_taken_whatever_uid_is_named(given, 
         own.write_text(json.dumps({"notes": "mine", "author": "a"}))
     change = "UPDATE runs SET uid = ?, deleted_at = ?, purged_at = ?"
     for removed_at in (None, 1):
-        with sqlite3.connect(given / "runstore.db") as connection:
+        with contextlib.closing(sqlite3.connect(given / "runstore.db")) as connection, connection:
             connection.execute(change, (run.uid, removed_at, removed_at))
         connection.close()
         with Store.open(given) as store:
@@ -509,7 +510,7 @@ def test_contents_that_are_no_link_are_linked_to(given, tmp_path):
 def purged(folder, reference):
     import sqlite3
 
-    with sqlite3.connect(folder / "runstore.db") as connection:
+    with contextlib.closing(sqlite3.connect(folder / "runstore.db")) as connection, connection:
         connection.execute(
             "UPDATE runs SET reference = ?, purged_at = 1, deleted_at = 1", (reference,)
         )

@@ -1,5 +1,6 @@
 """A store from somebody else: links in the place of its database, its index, its lists."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -140,7 +141,7 @@ def older(folder):
     """Take a store back to the schema before the last one."""
     from runstore.storage.migrations import SCHEMA_VERSION
 
-    with sqlite3.connect(folder / "runstore.db") as connection:
+    with contextlib.closing(sqlite3.connect(folder / "runstore.db")) as connection, connection:
         connection.execute("DELETE FROM schema_migrations WHERE version = ?", (SCHEMA_VERSION,))
     connection.close()
     return f"runstore.db.before-schema-{SCHEMA_VERSION:04d}"
@@ -239,7 +240,7 @@ def test_an_index_that_was_handed_on_is_made_anew(given, tmp_path, change):
     with Store.open(given) as store:
         store.edit("fit#1", notes="warmup")
         assert len(store.grep("warmup")) == 1
-    with sqlite3.connect(given / "search.db") as connection:
+    with contextlib.closing(sqlite3.connect(given / "search.db")) as connection, connection:
         for statement in change:
             connection.execute(statement)
     connection.close()
@@ -411,7 +412,7 @@ def test_a_file_in_a_runs_folder_replaces_a_link(given, outside):
     "path", ["../../x", "/tmp/x", "a/../../x", "..", ".", "", "x/..", "C:/x", "a\0b", "x" * 300]
 )
 def test_an_artifact_with_a_name_that_no_file_has_is_not_written(given, tmp_path, path):
-    with sqlite3.connect(given / "runstore.db") as connection:
+    with contextlib.closing(sqlite3.connect(given / "runstore.db")) as connection, connection:
         connection.execute("UPDATE artifacts SET path = ?", (path,))
     connection.close()
 
@@ -427,7 +428,7 @@ def test_other_artifacts_are_written_beside_one_with_such_a_name(given, tmp_path
         with store.start("fit", capture=False) as run:
             run.save("a.txt", b"a")
             run.save("b.txt", b"b")
-    with sqlite3.connect(given / "runstore.db") as connection:
+    with contextlib.closing(sqlite3.connect(given / "runstore.db")) as connection, connection:
         connection.execute("UPDATE artifacts SET path = '../b.txt' WHERE path = 'b.txt'")
     connection.close()
 
@@ -439,7 +440,7 @@ def test_other_artifacts_are_written_beside_one_with_such_a_name(given, tmp_path
 
 @pytest.mark.parametrize("digest", ["../../../etc/passwd", "A" * 64, "", 7, b"x", "a" * 63 + "\0"])
 def test_a_digest_that_is_none_is_no_path(given, tmp_path, digest):
-    with sqlite3.connect(given / "runstore.db") as connection:
+    with contextlib.closing(sqlite3.connect(given / "runstore.db")) as connection, connection:
         connection.execute("UPDATE artifacts SET digest = ?", (digest,))
     connection.close()
 

@@ -197,7 +197,7 @@ def test_moments_of_numpy_and_pandas(store):
         pandas.Timestamp("2025-03-01T11:00:00+01:00"),
     ):
         assert store.record("mnist", started_at=given).started_at == MARCH
-    for given in (pandas.Timestamp("2025-03-01"), pandas.NaT, numpy.datetime64("NaT")):
+    for given in (pandas.Timestamp("2025-03-01"), pandas.NaT, numpy.datetime64("NaT", "s")):
         with pytest.raises(InvalidValueError, match="started_at"):
             store.record("other", started_at=given)
     assert not store.has_experiment("other")

@@ -1,5 +1,6 @@
 """Searching in notes, errors and output: what is there is found, whatever became of the index."""
 
+import contextlib
 import sqlite3
 
 import pytest
@@ -432,7 +433,7 @@ def test_an_older_database_put_back_is_searched_as_it_is(store, tmp_path):
     assert len(found(store, "words")) == 2
     store.close()
 
-    with sqlite3.connect(store.path / DATABASE) as target:
+    with contextlib.closing(sqlite3.connect(store.path / DATABASE)) as target, target:
         copy.backup(target)
     target.close()
     copy.close()

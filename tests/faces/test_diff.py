@@ -1,5 +1,6 @@
 """runstore diff and compare: what differs between runs, their code as git had it."""
 
+import contextlib
 import json
 import re
 import subprocess
@@ -329,7 +330,7 @@ def change_commit(store, uid, commit):
     """Write a commit into the database as only another program would."""
     import sqlite3
 
-    with sqlite3.connect(store.path / "runstore.db") as connection:
+    with contextlib.closing(sqlite3.connect(store.path / "runstore.db")) as connection, connection:
         connection.execute("UPDATE runs SET commit_hash = ? WHERE uid = ?", (commit, uid))
     connection.close()
 

@@ -1,5 +1,6 @@
 """Whatever texts a store holds, no terminal obeys them."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -68,7 +69,7 @@ COMMANDS = {
 
 def poison(path):
     """Put hostile texts into each column of the database that holds a text for people."""
-    with sqlite3.connect(path) as database:
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
         tables = database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
         for (table,) in tables:
             for column in database.execute(f"PRAGMA table_info({table})").fetchall():
@@ -143,7 +144,10 @@ def test_a_shell_is_offered_nothing_that_it_would_execute(tmp_path):
     with Store.open(tmp_path / ".runstore") as store:
         for name in ("plain", "x$(touch pwn)", "y`id`", "z;id"):
             store.start(name, capture=False).finish()
-    with sqlite3.connect(tmp_path / ".runstore" / "runstore.db") as database:
+    with (
+        contextlib.closing(sqlite3.connect(tmp_path / ".runstore" / "runstore.db")) as database,
+        database,
+    ):
         database.execute("UPDATE runs SET reference = 'w' || char(10) || 'id' WHERE id = 4")
     asked = {"COMP_WORDS": "runstore show ", "COMP_CWORD": "2"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -237,7 +238,7 @@ def test_lock_of_a_killed_holder_is_free(folder):
 def test_changed_runs_are_found_by_an_index(folder):
     """Each add_run asks for them; a walk through all runs would make it slow in a long list."""
     ManagerStore(folder)
-    with sqlite3.connect(folder / "runstore.db") as connection:
+    with contextlib.closing(sqlite3.connect(folder / "runstore.db")) as connection, connection:
         steps = connection.execute(f"EXPLAIN QUERY PLAN {CHANGED_ROWS}", {"after": 1}).fetchall()
     connection.close()
 

@@ -1,6 +1,7 @@
 """runstore top: runs on a full screen, read again and again."""
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import pty
@@ -675,7 +676,7 @@ def test_without_textual_there_is_a_hint(store, tmp_path):
 def test_a_damaged_run_is_shown_beside_the_others(store, damage):
     for place in range(2):
         record(store, params={"lr": place})
-    with sqlite3.connect(store.path / "runstore.db") as database:
+    with contextlib.closing(sqlite3.connect(store.path / "runstore.db")) as database, database:
         database.execute(damage)
     database.close()
 
