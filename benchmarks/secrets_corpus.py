@@ -6,10 +6,8 @@ python benchmarks/secrets_corpus.py [--seeds 50]
 from __future__ import annotations
 
 import argparse
-import ast
 import sys
 import time
-import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -68,7 +66,7 @@ def code() -> None:
         masked = mask_text(text, file.name)
         if masked != text:
             altered += 1
-            broken += is_code(text) and not is_code(masked)
+            broken += corpus.is_code(text) and not corpus.is_code(masked)
     took = time.process_time() - began
     print(f"| installed Python files, altered | {count:,} | {100 * altered / count:.3f} % |")
     print(f"| no longer parsable | {count:,} | {broken} |")
@@ -83,17 +81,6 @@ def files() -> Iterator[Path]:
             if file not in seen:
                 seen.add(file)
                 yield file
-
-
-def is_code(text: str) -> bool:
-    """Return whether a text is Python."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return False
-    return True
 
 
 if __name__ == "__main__":

@@ -5,12 +5,14 @@ that the issuers document; the prefixes are written apart, so that no scanner ta
 a leak.
 """
 
+import ast
 import base64
 import hashlib
 import random
 import re
 import string
 import uuid
+import warnings
 
 LOWER, UPPER, DIGITS = string.ascii_lowercase, string.ascii_uppercase, string.digits
 ALPHABETS = {
@@ -280,3 +282,14 @@ def lookalikes(seed=0):
         yield base64.b64encode(data).decode()
         yield hashlib.sha512(data).hexdigest()
         yield str(uuid.UUID(int=source.getrandbits(128)))
+
+
+def is_code(text):
+    """Return whether a text is Python."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return False
+    return True
