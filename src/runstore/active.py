@@ -25,7 +25,7 @@ from runstore.model.once import once
 from runstore.model.params import ParameterSet
 from runstore.model.status import Status
 from runstore.model.values import check_text
-from runstore.readiness import JOINING, LOGGING, MEDIA, POINTS, Later, Uninterrupted, be_ready
+from runstore.readiness import JOINING, LOGGING, MEDIA, POINTS, Later, be_ready
 from runstore.storage.drivers.descriptors import with_room
 from runstore.user_warnings import warn
 
@@ -121,6 +121,8 @@ class ActiveRun:
         self.surrounding: ActiveRun | None = None
         self.was_current = False
         self.is_block = False
+        # Started here: nothing was logged to it before.
+        self._is_new = is_owner and isinstance(run, Begun)
         self._points: PointLog | None = None
         self._held: dict[int, Later] = {}
         self._output: KeptOutput | None = None
@@ -472,7 +474,7 @@ class ActiveRun:
                 self._take_params_to_come()
             from runstore.logging_points import PointLog
 
-            points = PointLog(self.store, self.uid, self.reference)
+            points = PointLog(self.store, self.uid, self.reference, is_new=self._is_new)
             points.run = self
             points.is_strict = self._is_strict
             points.reopen_run = self.reopen
@@ -548,7 +550,7 @@ class ActiveRun:
         self, status: Status, error: str | None, traceback: str | None, exit_code: int | None
     ) -> None:
         """Write the end. Ctrl-C waits for it, but not for long: then it is kept in the spool."""
-        with Uninterrupted(patience_s=lifetime.PATIENCE_S):
+        with lifetime.Undisturbed():
             try:
                 self._write_end_now(status, error, traceback, exit_code)
             except BaseException:
@@ -588,13 +590,15 @@ class ActiveRun:
         )
         self.status = Status(ending["status"])
         self.ends_with_process = True  # if this is interrupted
-        answers = self._points is None or self._points.finish()
+        answers = self._points is None or self._points.finish(with_end=True)
         if self.loading is not None and self.loading.look_last():
             # Before the end is written: a complete run has all of its modules.
             self.store.keep_late_modules(self.uid, self.loading)
         if self._output is not None:
             self._output.close()
-        is_in_database = self.store.write_ending(self.uid, self.reference, ending, answers=answers)
+        is_in_database = self.store.write_ending(
+            self.uid, self.reference, ending, answers=answers, points=self._points
+        )
         self._has_ended()
         if not is_in_database:
             return
@@ -729,7 +733,7 @@ class ActiveRun:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with Uninterrupted(patience_s=lifetime.PATIENCE_S):
+        with lifetime.Undisturbed():
             current.leave(self)
             if not self._is_end_written:
                 self._end_by(error)

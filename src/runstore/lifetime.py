@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from runstore import background
 from runstore.errors import RunstoreError, visible
 from runstore.model.status import Status
-from runstore.readiness import Uninterrupted
+from runstore.readiness import ENDING, Uninterrupted, is_waiting
 from runstore.storage.drivers.descriptors import keep_reserve
 from runstore.tickers import Ticker
 
@@ -80,7 +80,8 @@ class ExitCalls:
     def __init__(self) -> None:
         self.last: SystemExit | None = None
         self._program: FrameType | None = None
-        self._made: dict[tuple[Any, str], tuple[Callable[..., Any], Callable[..., Any]]] = {}
+        # What replaces each function, made once; and those that are replaced now.
+        self._made: list[tuple[Any, str, Callable[..., Any], Callable[..., Any]]] = []
         self._watched: list[tuple[Any, str, Callable[..., Any], Callable[..., Any]]] = []
 
     def watch(self) -> None:
@@ -90,15 +91,16 @@ class ExitCalls:
         frame = _frame_of_main_thread()
         while frame is not None:
             self._program, frame = frame, frame.f_back
-        for owner, name in ((sys, "exit"), (builtins, "exit"), (builtins, "quit")):
-            original = getattr(owner, name, None)
-            if original is not None:
-                known, noting = self._made.get((owner, name), (None, original))
-                if known is not original:  # else the one made before serves
-                    noting = self._noting(original)
-                    self._made[owner, name] = original, noting
-                self._watched.append((owner, name, original, noting))
-                setattr(owner, name, noting)
+        if any(getattr(owner, name, None) is not one for owner, name, one, _ in self._made):
+            self._made.clear()  # somebody else has replaced them since
+        if not self._made:
+            for owner, name in ((sys, "exit"), (builtins, "exit"), (builtins, "quit")):
+                original = getattr(owner, name, None)
+                if original is not None:
+                    self._made.append((owner, name, original, self._noting(original)))
+        self._watched.extend(self._made)
+        for owner, name, _, noting in self._made:
+            setattr(owner, name, noting)
 
     def unwatch(self) -> None:
         """Give the functions back, unless somebody else has replaced them since."""
@@ -157,7 +159,7 @@ class _Registry:
 
     def add(self, run: Living) -> None:
         self.runs[run.uid] = run
-        self._take_signals()
+        self.take_signals()
         self.exits.watch()
         self._end_with_worker()
         keep_reserve()
@@ -167,7 +169,7 @@ class _Registry:
     def remove(self, run: Living) -> None:
         self.runs.pop(run.uid, None)
         if not self.runs:
-            self._give_back_signals()
+            self.give_back_signals()
             self.exits.unwatch()
 
     def end_all(self, error: BaseException | None) -> None:
@@ -263,7 +265,7 @@ class _Registry:
             with suppress(RunstoreError):
                 run.log_sample(values)
 
-    def _take_signals(self) -> None:
+    def take_signals(self) -> None:
         """Handle signals that nobody else handles; only the main thread may ask for them."""
         if threading.current_thread() is not threading.main_thread():
             return
@@ -277,12 +279,16 @@ class _Registry:
                     return
                 self._handled.append(number)
 
-    def _give_back_signals(self) -> None:
+    def give_back_signals(self) -> None:
+        """Let them do again what they do by default."""
         if threading.current_thread() is not threading.main_thread():
             return
-        while self._handled:
-            number = self._handled.pop()
-            if signal.getsignal(number) is _terminate:
+        for number in list(self._handled):
+            handler = signal.getsignal(number)
+            if is_waiting(handler):
+                continue  # until the block ends, which asks again
+            self._handled.remove(number)
+            if handler is _terminate:
                 signal.signal(number, signal.SIG_DFL)
 
 
@@ -295,6 +301,37 @@ def _current() -> _Registry:
     if _registry.pid != os.getpid():
         _registry = _Registry(_registry)
     return _registry
+
+
+class Undisturbed(Uninterrupted):
+    """Let signals wait while the end of a run is written."""
+
+    def __init__(self, numbers: tuple[int, ...] | None = None) -> None:
+        super().__init__(numbers, patience_s=PATIENCE_S)
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            super().__exit__(*error)
+        finally:
+            registry = _current()
+            if not registry.runs:
+                registry.give_back_signals()
+
+
+class Beginning(Undisturbed):
+    """Let signals that end the process wait until the run that begins is watched over.
+
+    Also those that nobody handles: by default they would end the process at once, and leave a run
+    that is in the database without an end.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(ENDING)
+
+    def __enter__(self) -> Beginning:
+        _current().take_signals()
+        super().__enter__()
+        return self
 
 
 def begin(run: Living) -> None:
@@ -352,8 +389,12 @@ def _exit_of_forked_worker() -> SystemExit | None:
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:
-    """Unwind the program, so that its run is recorded; in a forked child, end as by default."""
-    if _registry.pid != os.getpid():
+    """Unwind the program, so that its run is recorded.
+
+    End as by default in a forked child, and if no run is left: one that was ended by another
+    thread could not give the signal back.
+    """
+    if _registry.pid != os.getpid() or not _registry.runs:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
         return

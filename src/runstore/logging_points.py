@@ -40,14 +40,16 @@ from runstore.storage.chunks import Columns
 from runstore.storage.database import END_PATIENCE_S, PATIENCE_S
 from runstore.storage.drivers.descriptors import with_room
 from runstore.storage.drivers.disks import is_network_disk
-from runstore.storage.metrics import is_abandoned
+from runstore.storage.metrics import TakenIn, is_abandoned
 from runstore.storage.points import MARK, POINT, RECORD, KeyOf, PointFile, next_room
+from runstore.storage.safe_files import remove_file
 from runstore.storage.spool import POINTS_SUFFIX
 from runstore.tickers import Ticker
 from runstore.user_warnings import afterwards, warn
 
 if TYPE_CHECKING:
     from runstore.active import ActiveRun
+    from runstore.storage.drivers import Connection
     from runstore.store import Store
 
 OF_RUN = -1
@@ -81,9 +83,10 @@ class PointLog:
         store: Where the run is kept.
         uid: The run.
         reference: Its name, for messages.
+        is_new: Whether the run was started here, so that nothing was logged to it before.
     """
 
-    def __init__(self, store: Store, uid: str, reference: str) -> None:
+    def __init__(self, store: Store, uid: str, reference: str, *, is_new: bool = False) -> None:
         self.is_strict = False
         self._store = store
         self._uid = uid
@@ -98,7 +101,10 @@ class PointLog:
         self._numbers: dict[KeyOf, int] = {}
         self._next_number = count()
         # A run that was resumed counts its steps on, in files that come after those it had.
-        self.first_steps, self._newest = self._go_on_with()
+        self.first_steps, self._newest = ({}, 0) if is_new else self._go_on_with()
+        # What is taken in with the end of the run.
+        self._last: Path | None = None
+        self._taken: TakenIn | None = None
         self._begin_in_this_process()
         _logs.add(self)
 
@@ -367,8 +373,12 @@ class PointLog:
             channel.count_from(self.first_steps)
         return removed
 
-    def finish(self) -> bool:
+    def finish(self, *, with_end: bool = False) -> bool:
         """Take the rest in; where that fails, say where it is kept. Nothing is logged after.
+
+        Args:
+            with_end: Whether the end of the run is written next, and the last file with it: see
+                `take_in_last`.
 
         Returns:
             Whether the database took it.
@@ -379,7 +389,7 @@ class PointLog:
             self._release_held()
         self._end()
         self._ticker.stop(_THREAD_PATIENCE_S)
-        self._absorb_all()
+        self._absorb_all(with_end=with_end)
         lost = len(self.held) + self._dropped
         if lost:
             warn(f"{lost:,} points of {self._reference} could not be kept: no disk took them.")
@@ -398,7 +408,62 @@ class PointLog:
         with suppress(RunstoreError, OSError, StoreWarning):
             self._absorb_all()
 
-    def _absorb_all(self) -> None:
+    def take_in_last(self, connection: Connection) -> None:
+        """Take in the last file, within the transaction that writes the end of the run."""
+        path, self._taken = self._last, None
+        if path is None:
+            return
+        try:
+            self._taken = self._store.metrics_table.take_in(connection, path, is_over=True)
+            if not self._taken.is_there:
+                self._refuse(FileNotFoundError(f"{path} was moved away."))
+        except StoreError:
+            raise
+        except OSError as error:  # the end is written all the same
+            self._refuse(error)
+
+    def has_taken_last(self) -> None:
+        """Be done with the last file: what `take_in_last` did is durable now."""
+        path, self._last = self._last, None
+        if path is not None and self._taken is not None and self._taken.is_done:
+            with suppress(OSError):  # it was taken in; the next reader removes it
+                remove_file(path)
+            with suppress(ValueError):
+                self._written.remove(path)
+
+    def take_in_rest(self) -> None:
+        """Take in the last file by itself: the end was not written."""
+        if self._last is not None:
+            self._last = None
+            self._absorb_all()
+
+    def leave_last(self, error: Exception) -> bool:
+        """Leave the last file in the spool: the database did not take it; False if there is none.
+
+        Args:
+            error: Why.
+        """
+        is_one = self._last is not None
+        self._last = None
+        if is_one:
+            self._refuse(error)
+        return is_one
+
+    def drop_last(self) -> None:
+        """Remove the last file, as its run was removed for good."""
+        path, self._last = self._last, None
+        if path is not None:
+            with suppress(OSError):
+                remove_file(path)
+
+    def _refuse(self, error: Exception) -> None:
+        self._was_refused = True
+        warn(
+            f"{getattr(error, 'what', error)} The last points of {self._reference} are kept in"
+            " the spool of the store; they are taken in when it is opened next."
+        )
+
+    def _absorb_all(self, *, with_end: bool = False) -> None:
         """Take every file in, forked children's too, in the order of their making."""
         files = {*self._written, *self._store.spool.point_files(self._uid, is_to_take=True)}
         if not files:
@@ -409,21 +474,21 @@ class PointLog:
             return
         try:
             with self._store.database.driver.hurried(END_PATIENCE_S):
-                if self._store.database.is_purged(self._uid):
-                    for path in files:  # as the warning about the end says
+                in_order = sorted(files, key=lambda one: one.name)
+                if with_end:
+                    self._last = in_order.pop()
+                if in_order and self._store.database.is_purged(self._uid):
+                    for path in in_order:  # as the warning about the end says
                         path.unlink(missing_ok=True)
                     return
-                for path in sorted(files, key=lambda one: one.name):
+                for path in in_order:
                     # One that was only found there may be another thread's, made in vain.
                     is_in = with_room(functools.partial(self._absorbed, path, is_over=True))
                     if not is_in and path in self._written:
                         raise FileNotFoundError(f"{path} was moved away.")
         except OSError as error:  # every StoreError is one
-            self._was_refused = True
-            warn(
-                f"{getattr(error, 'what', error)} The last points of {self._reference} are kept in"
-                " the spool of the store; they are taken in when it is opened next."
-            )
+            self._last = None  # it would stand before those that were refused
+            self._refuse(error)
 
 
 class Known:

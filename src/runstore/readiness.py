@@ -180,6 +180,11 @@ class _Uncollected:
             gc.enable()
 
 
+def is_waiting(handler: object) -> bool:
+    """Tell whether a handler is that of an `Uninterrupted` block."""
+    return getattr(handler, "__func__", None) is Uninterrupted._wait  # noqa: SLF001 - of this file
+
+
 class Uninterrupted:
     """Let Python's signal handlers wait for the end of a block; they are called afterwards.
 

@@ -48,7 +48,7 @@ from runstore.naming import (
     runs_named,
     the_one,
 )
-from runstore.readiness import ENDING, Uninterrupted, be_ready
+from runstore.readiness import be_ready
 from runstore.storage.database import (
     BEYOND_NEWEST,
     END_PATIENCE_S,
@@ -56,6 +56,7 @@ from runstore.storage.database import (
     NewRun,
     now_micros,
 )
+from runstore.storage.drivers.descriptors import with_room
 from runstore.storage.drivers.paths import parsed
 from runstore.storage.rows import from_micros
 from runstore.storage.spool import OBJECTS, Spool
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from runstore.capture.program import Loading
     from runstore.comparing.comparison import Comparison
     from runstore.comparing.explanation import Explanation
+    from runstore.logging_points import PointLog
     from runstore.model.artifacts import Artifact, Input
     from runstore.model.deletion import Collected, Deletion
     from runstore.model.events import Event
@@ -307,7 +309,7 @@ class Store:
             facts=facts,
         )
         # Once it is there, its end is cared for.
-        with Uninterrupted(ENDING, patience_s=lifetime.PATIENCE_S):
+        with lifetime.Beginning():
             number, reference = self.database.start_run(new)
             run = ActiveRun(self, _begun(new, number, reference))
         has_cells = capture and argv is None and "IPython" in sys.modules
@@ -514,7 +516,7 @@ class Store:
         run = self.get(name)
         if is_executed_elsewhere(run):
             return join(self, run)
-        with Uninterrupted(ENDING, patience_s=lifetime.PATIENCE_S):
+        with lifetime.Beginning():
             self.database.resume_run(run.uid, Status.RUNNING, current_process(), current_author())
             resumed = ActiveRun(self, self.get(run.uid))
         resumed.loading = trace_resumption(self, run)
@@ -591,7 +593,13 @@ class Store:
         return self._kept(run.uid)
 
     def write_ending(
-        self, uid: str, reference: str, ending: Mapping[str, Any], *, answers: bool
+        self,
+        uid: str,
+        reference: str,
+        ending: Mapping[str, Any],
+        *,
+        answers: bool,
+        points: PointLog | None = None,
     ) -> bool:
         """Write the end of a run of this process; where that fails, keep it aside and say so.
 
@@ -600,25 +608,37 @@ class Store:
             reference: Its name, for messages.
             ending: As `Database.finish_run` takes it.
             answers: Whether the database answered just now; who was refused has waited enough.
+            points: What was logged last, which is taken in within the same transaction.
 
         Returns:
             Whether the database can be written.
         """
         patience_s = END_PATIENCE_S if answers and not self.spool.has_kept else 0.0
+        end = {**ending, "status": Status(ending["status"])}
+        before = None if points is None else points.take_in_last
         try:
             with self.database.driver.hurried(patience_s):
-                self.database.finish_run(uid, **{**ending, "status": Status(ending["status"])})
+                with_room(lambda: self.database.finish_run(uid, **end, before=before))
         except RunFinishedError as error:
+            if points is not None:
+                points.take_in_rest()
             kept = self.database.run_by_uid(uid)
             if kept is not None and kept.ended_at == from_micros(ending["ended_at"]):
                 return True  # it was written before, and interrupted after that
             warn(f"{error} The end reported now, {ending['status']}, was not written.")
         except (StoreError, NotFoundError) as refused:
             if isinstance(refused, NotFoundError) and self.database.is_purged(uid):
+                if points is not None:
+                    points.drop_last()
                 warn(f"{reference} was removed for good while it went on; its end is not kept.")
                 return True
+            if points is not None and points.leave_last(refused):
+                # It may be the points that it does not take.
+                return self.write_ending(uid, reference, ending, answers=False)
             self.put_aside.end(uid, reference, ending, refused)
             return isinstance(refused, NotFoundError)
+        if points is not None:
+            points.has_taken_last()
         return True
 
     @once

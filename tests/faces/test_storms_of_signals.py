@@ -47,12 +47,39 @@ def test_a_run_is_interrupted_however_often_that_is_said(tmp_path, program, numb
 
     with Store.open(tmp_path / "store") as store:
         kept = store.list()
-        # While no run is open, SIGTERM ends a process as by default: at once, also in the moment
-        # in which a run is in the database and not watched over yet.
-        at_once = program == "starts" and number == signal.SIGTERM
-        ended = {run.status for run in kept[1 if at_once else 0 :]}
+        ended = {run.status for run in kept}
         assert ended <= {Status.INTERRUPTED, Status.COMPLETE}
         assert program == "starts" or [run.status for run in kept] == [Status.INTERRUPTED]
+
+
+@pytest.mark.parametrize("by_thread", [False, True])
+def test_a_signal_ends_a_program_by_default_once_no_run_is_left(tmp_path, by_thread):
+    code = (
+        "import runstore, signal, sys, threading, time\n"
+        "run = runstore.start_run('x', store=sys.argv[1], capture=False)\n"
+        "ends = threading.Thread(target=run.finish)\n"
+        "(ends.start(), ends.join()) if len(sys.argv) > 2 else run.finish()\n"
+        "try: signal.raise_signal(signal.SIGTERM)\n"
+        "finally: print('unwound')\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "store", *(["thread"] if by_thread else [])],
+        capture_output=True,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout) == (-signal.SIGTERM, b"")
+
+
+def test_signals_are_given_back_with_the_end_of_the_last_run(tmp_path):
+    with Store.open(tmp_path / "store") as store:
+        with store.start("x", capture=False):
+            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+            with store.start("y", capture=False):
+                pass
+            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 @pytest.fixture

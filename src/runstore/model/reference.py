@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import time
@@ -113,6 +114,12 @@ def check_experiment_name(name: object) -> str:
             f"An experiment name is text, not {type(name).__name__}.",
             hint='Pass a name such as "mnist".',
         )
+    _check_text(str(name))
+    return name
+
+
+@functools.lru_cache(maxsize=64)  # a program starts many runs of one experiment
+def _check_text(name: str) -> None:
     if not name.strip():
         raise InvalidValueError("An experiment name cannot be empty.")
     for position, character in enumerate(name):
@@ -130,7 +137,6 @@ def check_experiment_name(name: object) -> str:
             f" the limit is {NAME_LIMIT_BYTES}.",
             hint="Put long descriptions into notes.",
         )
-    return name
 
 
 class Latest(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -333,14 +333,26 @@ class Database(Lookups):
         error: str | None = None,
         traceback: str | None = None,
         exit_code: int | None = None,
+        before: Callable[[Connection], object] | None = None,
     ) -> None:
         """Write the end of a run; durable on return.
+
+        Args:
+            uid: The run.
+            status: How it ended.
+            ended_at: When, in microseconds since 1970.
+            error: What went wrong, in one line.
+            traceback: Where.
+            exit_code: Of its process.
+            before: What is done within the same transaction before.
 
         Raises:
             RunNotFoundError: No such run is kept.
             RunFinishedError: Its end was reported before.
         """
         with self.driver.write() as connection:
+            if before is not None:
+                before(connection)
             changed = connection.execute(
                 sql.FINISH_RUN,
                 {

@@ -93,6 +93,20 @@ class Stored(NamedTuple):
     marks: dict[str, int]
 
 
+class TakenIn(NamedTuple):
+    """What became of a file of the spool.
+
+    Attributes:
+        points: How many of its points were new.
+        is_there: Whether there was such a file, or it was taken in before.
+        is_done: Whether nothing more can come from it; it can be removed once this is durable.
+    """
+
+    points: int = 0
+    is_there: bool = True
+    is_done: bool = False
+
+
 class MetricTable:
     """The metrics of one store.
 
@@ -119,26 +133,32 @@ class MetricTable:
             StoreError: The database did not take them; the file stays.
             OSError: The file cannot be read.
         """
-        uid = uid_of(path)
         with self._database.driver.write() as connection:
-            row = connection.execute(RUN_OF_UID, {"uid": uid}).fetchone()
-            if row is None:
-                return 0
-            mark = connection.execute(MARK_OF, {"name": path.name}).fetchone()
-            position = 0 if mark is None else mark[0]
-            try:
-                read = read_points(path, position, is_over=is_over)
-            except FileNotFoundError:
-                return 0
-            for series, points in read.points.items():
-                add_points(connection, row[0], series, points)
-            if read.position != position:
-                moved = {"name": path.name, "position": read.position}
-                connection.execute(SET_MARK, moved)
-        has_ended = is_over or row[1] not in {"queued", "running", "live"}
-        if read.is_sealed or (has_ended and is_abandoned(path)):
+            taken = self.take_in(connection, path, is_over=is_over)
+        if taken.is_done:
             remove_file(path)
-        return sum(len(columns.values) for columns in read.points.values())
+        return taken.points
+
+    def take_in(self, connection: Connection, path: Path, *, is_over: bool = False) -> TakenIn:
+        """Take a file's points in, within the caller's transaction; see `absorb`."""
+        row = connection.execute(RUN_OF_UID, {"uid": uid_of(path)}).fetchone()
+        if row is None:
+            return TakenIn()
+        mark = connection.execute(MARK_OF, {"name": path.name}).fetchone()
+        position = 0 if mark is None else mark[0]
+        try:
+            read = read_points(path, position, is_over=is_over)
+        except FileNotFoundError:
+            return TakenIn(is_there=mark is not None)
+        for series, points in read.points.items():
+            add_points(connection, row[0], series, points)
+        if read.position != position:
+            moved = {"name": path.name, "position": read.position}
+            connection.execute(SET_MARK, moved)
+        has_ended = is_over or row[1] not in {"queued", "running", "live"}
+        count = sum(len(columns.values) for columns in read.points.values())
+        is_done = read.is_sealed or (has_ended and is_abandoned(path))
+        return TakenIn(count, is_done=is_done)
 
     @property
     def is_writable(self) -> bool:

@@ -51,6 +51,7 @@ _MOST_POINTS = 128_000
 LARGEST_BYTES = 1 << 24
 _NUMBER = 0xFFFFFFFF
 _LARGEST_FILE = 1 << 40
+_ZEROS = bytes(4096)
 
 
 class KeyOf(NamedTuple):
@@ -330,7 +331,7 @@ def read_points(path: Path, position: int = 0, *, is_over: bool = False) -> Read
     """
     whole = read_file(path, at_most=LARGEST_BYTES)
     # Most of a file may be room that was never used.
-    rows = -(-len(whole.rstrip(b"\0")) // RECORD.size)
+    rows = -(-_used_bytes(whole) // RECORD.size)
     data = whole[: rows * RECORD.size]
     head = _head_of(data)
     if head is None or len(data) != rows * RECORD.size:
@@ -358,6 +359,15 @@ def read_points(path: Path, position: int = 0, *, is_over: bool = False) -> Read
         row = max(rows, first)
     points = {keys[kind & _NUMBER]: _columns(data, at) for kind, at in found.items() if at}
     return Read(points, max(row * RECORD.size, position), is_sealed, torn)
+
+
+def _used_bytes(data: bytes) -> int:
+    """Return the length of data without the zeros at its end."""
+    end, step = len(data), len(_ZEROS)
+    while end >= step and data[end - step : end] == _ZEROS:
+        end -= step  # quicker than byte by byte
+    begin = max(end - step, 0)
+    return begin + len(data[begin:end].rstrip(b"\0"))
 
 
 class _Head(NamedTuple):

@@ -12,7 +12,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,6 +26,7 @@ _HAS_FOLDERS = {os.open, os.stat, os.unlink, os.rmdir, os.mkdir} <= os.supports_
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _WRITES = os.O_WRONLY | os.O_RDWR
 _DEEPEST = 100  # each level of a tree takes a descriptor
+_NO_FOLDER = "it is no folder, or a link to one"
 _NOT_LEAVING = frozenset({"", ".", ".."})
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISLNK, "it is a link"),
@@ -84,34 +85,40 @@ class Folder:
         """Remove a file, or a link itself."""
         os.unlink(self.at(name), dir_fd=self.descriptor)
 
-    @contextmanager
-    def inner(self, name: str) -> Iterator[Folder]:
-        """Open a folder in this one.
+    def inner(self, name: str) -> Folder:
+        """Open a folder in this one, for a `with` block.
 
         Raises:
             UnsafeFileError: It is a link, or no folder.
         """
-        path = self.path / name
-        if not stat.S_ISDIR(self.entry(name).st_mode):
-            raise UnsafeFileError(path, "it is no folder, or a link to one")
         if self.descriptor is None:
-            yield Folder(path, None)
-            return
-        try:
-            descriptor = os.open(self.at(name), _FOLDER | _NO_FOLLOW, dir_fd=self.descriptor)
-        except OSError as error:
-            if error.errno in {errno.ELOOP, errno.ENOTDIR}:
-                raise UnsafeFileError(path, "it is no folder, or a link to one") from error
-            raise
-        try:
-            yield Folder(path, descriptor)
-        finally:
-            os.close(descriptor)
+            path = self.path / name
+            if not stat.S_ISDIR(self.entry(name).st_mode):
+                raise UnsafeFileError(path, _NO_FOLDER)
+            return Folder(path, None)
+        return _opened(self.path / name, self.at(name), self.descriptor)
+
+    def __enter__(self) -> Folder:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.descriptor is not None:
+            os.close(self.descriptor)
 
 
-@contextmanager
-def folder_at(path: Path, *, levels: int) -> Iterator[Folder]:
-    """Open a folder of a store.
+def _opened(path: Path, name: str, above: int | None) -> Folder:
+    """Open a folder of a store, which is no link."""
+    try:
+        # Nothing but a folder is opened: a pipe or a device is not even touched.
+        return Folder(path, os.open(name, _FOLDER | _NO_FOLLOW, dir_fd=above))
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENOTDIR}:
+            raise UnsafeFileError(path, _NO_FOLDER) from error
+        raise
+
+
+def folder_at(path: Path, *, levels: int) -> Folder:
+    """Open a folder of a store, for a `with` block.
 
     Args:
         path: The folder.
@@ -122,18 +129,19 @@ def folder_at(path: Path, *, levels: int) -> Iterator[Folder]:
         UnsafeFileError: One of them is a link, or no folder.
         OSError: It cannot be opened.
     """
-    if levels:
-        with folder_at(path.parent, levels=levels - 1) as above, above.inner(path.name) as found:
-            yield found
-        return
     if not _HAS_FOLDERS:
-        yield Folder(path, None)
-        return
-    descriptor = os.open(path, _FOLDER)
-    try:
-        yield Folder(path, descriptor)
-    finally:
-        os.close(descriptor)
+        for place in (path, *path.parents)[:levels]:
+            if not stat.S_ISDIR(os.lstat(place).st_mode):
+                raise UnsafeFileError(place, _NO_FOLDER)
+        return Folder(path, None)
+    if not levels:
+        return Folder(path, os.open(path, _FOLDER))
+    if levels == 1:
+        if path.name in _NOT_LEAVING:
+            raise UnsafeFileError(path, _NO_FOLDER)
+        return _opened(path, os.fspath(path), None)
+    with folder_at(path.parent, levels=levels - 1) as above:
+        return above.inner(path.name)
 
 
 def open_file(

@@ -314,7 +314,8 @@ class Spool:
         from runstore.storage.safe_files import folder_at
 
         wanted: list[tuple[str, Path]] = []
-        for place in map(Path, self._places_to_read()):
+        own, *users = self._places_to_read()
+        for place in map(Path, [own, *(one for one in users if _may_hold(one, suffix, uid))]):
             if self._is_for_another(place):
                 continue
             with suppress(OSError), folder_at(place, levels=1) as folder:
@@ -386,6 +387,14 @@ class Spool:
             with suppress(OSError):
                 places += [os.path.join(folder, name) for name in os.listdir(folder)]  # noqa: PTH118, PTH208 - the same
         return places
+
+
+def _may_hold(place: str, suffix: str, uid: str) -> bool:
+    """Tell whether a place of the user's has such a file; what others left there costs little."""
+    with suppress(OSError):
+        names = os.listdir(place)  # noqa: PTH208 - at the end of every run
+        return any(name.startswith(uid) and name.endswith(suffix) for name in names)
+    return False
 
 
 def uid_of(path: Path) -> str:

@@ -65,15 +65,21 @@ class _Gate:
 _gate = _Gate()
 
 
+def entered() -> Callable[[], None]:
+    """Keep forks of other threads waiting until this thread calls what is returned."""
+    gate = _gate
+    gate.enter()
+    return gate.leave
+
+
 @contextmanager
 def inside_the_engine() -> Iterator[None]:
     """Keep forks of other threads waiting while the block runs."""
-    gate = _gate
-    gate.enter()
+    leave = entered()
     try:
         yield
     finally:
-        gate.leave()
+        leave()
 
 
 _at_each_fork: list[Callable[[], object]] = []

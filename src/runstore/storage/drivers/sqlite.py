@@ -20,11 +20,11 @@ from runstore.errors import (
     StoreReadOnlyError,
     StoreUnavailableError,
 )
-from runstore.storage.drivers import Connection, Parameters
+from runstore.storage.drivers import Parameters
 from runstore.storage.drivers.database_file import APPLICATION_ID, DatabaseFile
 from runstore.storage.drivers.descriptors import Files, is_whole, keep_for_ever, new_descriptors
 from runstore.storage.drivers.disks import is_network_disk
-from runstore.storage.drivers.forks import before_each_fork, inside_the_engine
+from runstore.storage.drivers.forks import before_each_fork, entered, inside_the_engine
 from runstore.storage.drivers.functions import add_functions, text_of
 from runstore.storage.drivers.paths import copy_rights, file_uri
 from runstore.storage.file_locks import pause
@@ -64,10 +64,18 @@ class _Connection(sqlite3.Connection):
     _pid: int | None = None  # of the process that opened it; None while it is not open
     # Its descriptors, as far as they are known, and what each of them leads to.
     files: Files = ()
+    # The length of a value, in bytes, up to which it is read and written.
+    longest = _LONGEST
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._pid = os.getpid()
+
+    def limit_length(self, limit_bytes: int) -> None:
+        """Refuse longer values from now on, where this Python can."""
+        self.longest = limit_bytes
+        if sys.version_info >= (3, 11):
+            self.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limit_bytes)
 
     def __del__(
         self,
@@ -203,6 +211,31 @@ class _Own(threading.local):
         self.waiting: list[Callable[[], None]] = []
 
 
+class _InHand:
+    """A connection of this thread within a block; forks of other threads wait for its end."""
+
+    __slots__ = ("_driver", "_handle", "_is_to_write", "_leave")
+
+    def __init__(self, driver: SQLiteDriver, *, is_to_write: bool = False) -> None:
+        self._driver = driver
+        self._is_to_write = is_to_write
+
+    def __enter__(self) -> _Connection:
+        self._leave = entered()
+        try:
+            self._handle = self._driver.take(is_to_write=self._is_to_write)
+        except BaseException:
+            self._leave()
+            raise
+        return self._handle.raw
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            self._driver.give_back(self._handle)
+        finally:
+            self._leave()
+
+
 class SQLiteDriver:
     """A SQLite file: `Driver` for storage.
 
@@ -253,7 +286,9 @@ class SQLiteDriver:
     def read(self) -> Iterator[_Connection]:
         """Give this thread's connection."""
         try:
-            with inside_the_engine(), self._in_hand() as connection:
+            with _InHand(self) as connection:
+                if connection.longest != LONGEST_READ:
+                    connection.limit_length(LONGEST_READ)
                 yield cast("_Connection", _Reading(connection))
         except sqlite3.Error as error:
             raise self._translated(error) from error
@@ -277,14 +312,14 @@ class SQLiteDriver:
             )
         own.is_writing = True
         try:
-            with inside_the_engine(), self._in_hand() as connection:
+            with _InHand(self, is_to_write=True) as connection:
                 if self._refusal is not None:
                     raise self._refusal
-                if not is_whole(connection.files):
-                    raise self._use_no_more()
+                # SQLite's own limit: what a run hands over is never refused for its length.
+                if connection.longest != _LONGEST:
+                    connection.limit_length(_LONGEST)
                 self._begin(connection)
-                with values_up_to(connection, _LONGEST):
-                    yield from self._committed(connection)
+                yield from self._committed(connection)
         except sqlite3.Error as error:
             raise self._translated(error) from error
         finally:
@@ -426,19 +461,25 @@ class SQLiteDriver:
                 self._handles.discard(handle)
         return sum(handle in self._handles for handle in handles)
 
-    @contextmanager
-    def _in_hand(self) -> Iterator[_Connection]:
-        """Give a connection of this thread, which nobody else uses or closes within the block."""
+    def take(self, *, is_to_write: bool) -> _Handle:
+        """Return a connection of this thread, which nobody else uses or closes until given back.
+
+        Raises:
+            StoreUnavailableError: It leads to another file by now, or the database is gone.
+        """
         handle = self._taken_handle()
         try:
-            first = handle.raw.files[:1]
-            # One is enough for a program that closed all; `write` looks at each.
-            if not is_whole(first) or not (first or self.file.has_pin):
-                raise self._use_no_more()
-            self.file.check()
-            yield handle.raw
-        finally:
-            self._give_back(handle)
+            # Before reading one is enough, for a program that closed all.
+            self._check(handle.raw.files if is_to_write else handle.raw.files[:1])
+        except BaseException:
+            self.give_back(handle)
+            raise
+        return handle
+
+    def _check(self, files: Files) -> None:
+        if not is_whole(files) or not (files or self.file.has_pin):
+            raise self._use_no_more()
+        self.file.check()
 
     def _use_no_more(self) -> StoreError:
         """Be done with a database whose descriptors the program has closed; return why.
@@ -471,7 +512,8 @@ class SQLiteDriver:
                 return handle
         raise StoreUnavailableError(f"The store {self.path} was closed.")
 
-    def _give_back(self, handle: _Handle) -> None:
+    def give_back(self, handle: _Handle) -> None:
+        """Let others use or close a connection that was taken."""
         if handle.pid != os.getpid():
             _Connection.left_by_fork.append(handle.raw)
             return
@@ -579,7 +621,7 @@ class SQLiteDriver:
         if self.file.identity in _severed:
             raise self._use_no_more()
 
-    def _configure(self, connection: sqlite3.Connection, *, writable: bool) -> None:
+    def _configure(self, connection: _Connection, *, writable: bool) -> None:
         connection.execute("PRAGMA synchronous=FULL")
         _distrust(connection)
         add_functions(connection)
@@ -693,35 +735,28 @@ class SQLiteDriver:
 _severed: set[tuple[int, int] | None] = set()
 
 
-def _distrust(connection: sqlite3.Connection) -> None:
+def _distrust(connection: _Connection) -> None:
     """Let what the file holds call no function with an effect, and take no memory without end.
 
     Source: SQLite, Defense Against The Dark Arts, 3.53.
     """
     connection.execute("PRAGMA trusted_schema=OFF")
-    _limit_length(connection, LONGEST_READ)
+    connection.limit_length(LONGEST_READ)
     if sys.version_info >= (3, 12):
         connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)  # noqa: FBT003 - sqlite3's
         connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER, False)  # noqa: FBT003 - sqlite3's
 
 
 @contextmanager
-def values_up_to(connection: Connection, limit_bytes: int) -> Iterator[None]:
-    """Let values be read and written up to this length within the block.
-
-    SQLite's own limit is that of writing: what a run hands over is never refused for its length.
-    """
-    _limit_length(connection, limit_bytes)
+def values_up_to(connection: Any, limit_bytes: int) -> Iterator[None]:
+    """Let values be read and written up to this length within the block."""
+    before = connection.longest
+    connection.limit_length(limit_bytes)
     try:
         yield
     finally:
         with suppress(sqlite3.Error):  # it may be closed
-            _limit_length(connection, LONGEST_READ)
-
-
-def _limit_length(connection: Any, limit_bytes: int) -> None:
-    if sys.version_info >= (3, 11):
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limit_bytes)
+            connection.limit_length(before)
 
 
 # Every driver of this process.

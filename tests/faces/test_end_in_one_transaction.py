@@ -1,0 +1,122 @@
+"""The end of a run and its last points are one transaction, and neither hurts the other."""
+
+import sqlite3
+
+import pytest
+
+import runstore
+from runstore.errors import StoreWarning
+from runstore.storage.drivers.sqlite import SQLiteDriver
+
+
+@pytest.fixture
+def store(tmp_path):
+    with runstore.Store.open(tmp_path / ".runstore") as store:
+        yield store
+
+
+@pytest.fixture
+def uses(monkeypatch):
+    """Return a list that gets `read` or `write` for each use of a database."""
+    seen = []
+    for name in ("read", "write"):
+        original = getattr(SQLiteDriver, name)
+
+        def noting(driver, name=name, original=original):
+            seen.append(name)
+            return original(driver)
+
+        monkeypatch.setattr(SQLiteDriver, name, noting)
+    return seen
+
+
+def spooled(store):
+    return [path.name for path in (store.path / "spool").iterdir()]
+
+
+def test_the_first_points_of_a_new_run_ask_the_database_nothing(store, uses):
+    run = store.start("bert", capture=False)
+    uses.clear()
+
+    run.log(loss=0.5)
+
+    assert uses == []
+    run.finish()
+
+
+def test_points_and_end_are_one_transaction(store, uses):
+    run = store.start("bert", capture=False)
+    run.log(loss=0.5)
+    uses.clear()
+
+    run.finish()
+
+    assert uses == ["write"]
+    assert run.record.status is runstore.Status.COMPLETE
+    assert list(store.series_of(run, "loss").values) == [0.5]
+    assert spooled(store) == []
+
+
+def test_a_resumed_run_counts_its_steps_on(store):
+    with store.start("bert", capture=False) as run:
+        run.log(loss=0.5)
+    with store.resume(run.reference) as again:
+        again.log(loss=0.4)
+
+    assert list(store.series_of(run, "loss").steps) == [0, 1]
+
+
+def test_points_that_are_not_taken_keep_no_end_back(store):
+    run = store.start("bert", capture=False)
+    run.log(loss=0.5)
+    run.hand_in()
+    with sqlite3.connect(store.path / "runstore.db") as connection:
+        connection.execute("UPDATE metric_chunks SET chunk = x'00ff'")
+    connection.close()
+    run.log(loss=0.4)
+
+    with pytest.warns(StoreWarning, match="last points of bert_1_.* are kept in the spool"):
+        run.finish()
+
+    assert run.record.status is runstore.Status.COMPLETE
+    assert any(name.endswith(".points") for name in spooled(store))
+
+
+def test_a_file_of_points_that_was_moved_away_is_said(store):
+    run = store.start("bert", capture=False)
+    run.log(loss=0.5)
+    for path in (store.path / "spool").iterdir():
+        path.rename(store.path / path.name)
+
+    with pytest.warns(StoreWarning, match="was moved away"):
+        run.finish()
+
+    assert run.record.status is runstore.Status.COMPLETE
+
+
+def test_points_of_a_run_that_was_ended_elsewhere_are_taken_in(store):
+    run = store.start("bert", capture=False)
+    run.log(loss=0.5)
+    store.finish(run.reference, "error", error="stopped by hand")
+
+    with pytest.warns(StoreWarning, match="was not written"):
+        run.finish()
+
+    assert run.record.status is runstore.Status.ERROR
+    assert list(store.series_of(run, "loss").values) == [0.5]
+    assert spooled(store) == []
+
+
+def test_points_of_a_run_that_was_removed_are_removed(store):
+    run = store.start("bert", capture=False)
+    run.log(loss=0.5)
+    run.finish()
+    run = store.resume(run.reference)
+    run.log(loss=0.4)
+    store.delete([run.reference], force=True)
+    store.collect_garbage(older_than=0)
+
+    with pytest.warns(StoreWarning, match="removed for good"):
+        run.finish()
+
+    assert spooled(store) == []
