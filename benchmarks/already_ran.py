@@ -109,7 +109,7 @@ def fill(folder: Path, runs: Iterator[tuple[Params, str, str]]) -> None:
             (n, one.name, one.hash, one.tree_key),
         )
         rows = [(n, 0, *row) for row in one.flat()]
-        database.executemany("INSERT INTO params VALUES (?, ?, ?, ?, ?)", rows)
+        database.executemany("INSERT INTO params VALUES (?, ?, ?, ?, ?, 1)", rows)
     database.execute("COMMIT")
     database.close()
 

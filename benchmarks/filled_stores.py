@@ -64,7 +64,7 @@ def fill(folder: Path, runs: int) -> None:
         connection.executemany(f"INSERT INTO runs VALUES ({marks})", rows)  # noqa: S608 - column names
         connection.executemany("INSERT INTO run_params VALUES (?, ?, ?, ?, ?, ?)", sets)
         connection.executemany("INSERT OR IGNORE INTO param_values VALUES (?, ?)", values.items())
-        connection.executemany("INSERT INTO params VALUES (?, ?, ?, ?, ?)", flat)
+        connection.executemany("INSERT INTO params VALUES (?, ?, ?, ?, ?, 1)", flat)
         connection.execute("COMMIT")
     connection.execute(
         "UPDATE experiments SET last_run_number ="

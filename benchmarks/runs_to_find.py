@@ -89,7 +89,7 @@ def write_params(database: sqlite3.Connection, n: int, chance: random.Random) ->
     row = (n, "wide" if n % 1000 == 0 else "params", f"h{n}", str(n))
     database.execute("INSERT INTO run_params VALUES (?, 0, ?, 'default', ?, ?)", row)
     database.executemany(
-        "INSERT INTO params VALUES (?, 0, ?, ?, ?)", [(n, *row) for row in flatten(tree)]
+        "INSERT INTO params VALUES (?, 0, ?, ?, ?, 1)", [(n, *row) for row in flatten(tree)]
     )
 
 

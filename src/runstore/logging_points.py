@@ -55,7 +55,8 @@ if TYPE_CHECKING:
 OF_RUN = -1
 # A key of so many parts is rather an object that holds itself.
 _DEEPEST = 20
-pack_into = RECORD.pack_into
+# Found at once by the inner loop.
+pack_into, now_ns = RECORD.pack_into, clock.time_ns
 # Every log of this process: a forked child goes on in files of its own.
 _logs: weakref.WeakSet[PointLog] = weakref.WeakSet()
 _TEND_EVERY_S = 1.0
@@ -104,7 +105,7 @@ class PointLog:
         self.first_steps, self._newest = ({}, 0) if is_new else self._go_on_with()
         # What is taken in with the end of the run.
         self._last: Path | None = None
-        self._taken: TakenIn | None = None
+        self._taken: TakenIn | OSError | None = None
         self._begin_in_this_process()
         _logs.add(self)
 
@@ -415,21 +416,25 @@ class PointLog:
             return
         try:
             self._taken = self._store.metrics_table.take_in(connection, path, is_over=True)
-            if not self._taken.is_there:
-                self._refuse(FileNotFoundError(f"{path} was moved away."))
         except StoreError:
             raise
         except OSError as error:  # the end is written all the same
-            self._refuse(error)
+            self._taken = error
 
     def has_taken_last(self) -> None:
         """Be done with the last file: what `take_in_last` did is durable now."""
         path, self._last = self._last, None
-        if path is not None and self._taken is not None and self._taken.is_done:
+        if path is None or self._taken is None:
+            return
+        if isinstance(self._taken, OSError):
+            self._refuse(self._taken)
+        elif self._taken.is_done:
             with suppress(OSError):  # it was taken in; the next reader removes it
                 remove_file(path)
             with suppress(ValueError):
                 self._written.remove(path)
+        elif not self._taken.is_there and path in self._written:  # else made in vain by a thread
+            self._refuse(FileNotFoundError(f"{path} was moved away."))
 
     def take_in_rest(self) -> None:
         """Take in the last file by itself: the end was not written."""
@@ -561,7 +566,7 @@ class Channel:
                 metrics = more
             elif more or others or type(metrics) is not dict:
                 metrics, troubles = merged(metrics, others, more)
-            at = clock.time_ns() // 1000
+            at = now_ns() // 1000
             if time is not None:
                 at, metrics, troubles = timed(time, at, metrics, troubles)
             if step is not None and type(step) is not int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from runstore.errors import FilterError, StoreError
 from runstore.model.query import Compare, Field, Op, Query, Room
@@ -11,6 +11,7 @@ from runstore.model.query_forms import leaves
 from runstore.model.query_match import regex
 from runstore.storage.drivers import Driver
 from runstore.storage.fact_index import file_loose_facts
+from runstore.storage.param_index import indexed_params
 
 
 @contextmanager
@@ -23,8 +24,10 @@ def asking(driver: Driver, query: Query, *more: Field) -> Iterator[None]:
     regex.cache_clear()  # each query has its own time for expressions
     if any(field.room is Room.FACT for field in (*query.fields(), *more)):
         file_loose_facts(driver)
+    has_params = any(field.room is Room.PARAM for field in (*query.fields(), *more))
     try:
-        yield
+        with indexed_params(driver) if has_params else nullcontext():
+            yield
     except StoreError:
         _raise_slow_expression(query)
         raise

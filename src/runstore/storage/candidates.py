@@ -35,7 +35,9 @@ ALL_RUNS = "SELECT (SELECT count(*) FROM runs), (SELECT coalesce(max(id), 0) FRO
 # A value of a run itself, or of its first parameter set, is one row of one run; so is the first
 # value of a fact, which is in one set of the run's.
 RUNS_WITH_VALUE = {
-    Room.PARAM: "SELECT count(*) FROM params v WHERE v.key = ? AND v.set_index = 0",
+    Room.PARAM: """
+        SELECT count(*) FROM params v WHERE v.key = ? AND v.set_index = 0 AND v.indexed = 1
+    """,
     Room.METRIC: """
         SELECT count(*) FROM metric_summaries v
         WHERE v.key_id = (SELECT k.id FROM metric_keys k WHERE k.key = ?) AND v.set_index = -1

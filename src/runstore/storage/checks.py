@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from runstore.storage.database import Database
+from runstore.storage.param_index import NOT_INDEXED
 from runstore.storage.rows import as_text
 from runstore.storage.schema import differences_of_schema
 from runstore.storage.statements import EVERY
@@ -66,6 +67,7 @@ CHECKS: tuple[tuple[str, str], ...] = (
         )
         """,
     ),
+    ("parameters are not in the index that searches use", NOT_INDEXED),
     (
         "a captured text is missing",
         f"""

@@ -27,6 +27,7 @@ from runstore.storage.drivers import Connection
 from runstore.storage.drivers.sqlite import LONGEST_READ, SQLiteDriver, values_up_to
 from runstore.storage.lookups import AFTER_ANY_TEXT, Lookups
 from runstore.storage.migrations import CURRENT_VERSION, FOREIGN, SCHEMA_VERSION
+from runstore.storage.param_index import EVERY_RUNS, TAKE_BACK, WAITING_AT_MOST, index_params
 from runstore.storage.rows import (
     TOO_LONG,
     as_int,
@@ -277,7 +278,9 @@ class Database(Lookups):
         reference = build_reference(new.experiment_name, number, new.timestamp)
         started = _started_row(new, experiment_id, number, reference)
         run_id = connection.execute(sql.START_RUN, started).fetchone()[0]
-        self.insert_sets(connection, run_id, new.parameter_sets)
+        self.insert_sets(connection, run_id, new.parameter_sets, is_newest=True)
+        if run_id % EVERY_RUNS == 0:
+            index_params(connection)
         return run_id, number, reference
 
     def next_number(self, connection: Connection, experiment_name: str) -> tuple[int, int]:
@@ -294,9 +297,23 @@ class Database(Lookups):
         return experiment_id, number
 
     def insert_sets(
-        self, connection: Connection, run_id: int, sets: Sequence[ParameterSet]
+        self,
+        connection: Connection,
+        run_id: int,
+        sets: Sequence[ParameterSet],
+        *,
+        is_newest: bool = False,
     ) -> None:
-        """Write the parameter sets of a run, within the caller's transaction."""
+        """Write the parameter sets of a run, within the caller's transaction.
+
+        Args:
+            connection: Where to.
+            run_id: The row of the run.
+            sets: Its sets.
+            is_newest: Whether it is the newest run, whose parameters may wait for their index.
+        """
+        flat = [one.flat() for one in sets]
+        indexed = None if is_newest and sum(map(len, flat)) <= WAITING_AT_MOST else 1
         for index, one in enumerate(sets):
             tree_key = None if one.tree is None else one.tree_key
             if tree_key is not None:
@@ -304,7 +321,7 @@ class Database(Lookups):
             place = (run_id, index, one.file, one.name, one.hash, tree_key)
             connection.execute(sql.INSERT_SET, place)
             connection.executemany(
-                sql.INSERT_PARAM, [(run_id, index, *entry) for entry in one.flat()]
+                sql.INSERT_PARAM, [(run_id, index, *entry, indexed) for entry in flat[index]]
             )
 
     def withdraw_run(self, uid: str) -> None:
@@ -323,6 +340,7 @@ class Database(Lookups):
                 sql.REMOVE_RUN,
             ):
                 connection.execute(statement, {"uid": uid})
+            connection.execute(TAKE_BACK)
 
     def finish_run(
         self,

@@ -13,6 +13,7 @@ from runstore.storage import rows
 from runstore.storage.artifacts import input_from_row
 from runstore.storage.database import Database
 from runstore.storage.drivers import Connection
+from runstore.storage.param_index import indexed_params
 
 _AT_ONCE = 500
 # Of runs with the same parameters and commit so many of the newest are looked at.
@@ -53,7 +54,7 @@ NEWEST_IDS = """
       AND r.deleted_at IS NULL
     ORDER BY r.run_number DESC, r.duplicate DESC LIMIT :limit
 """
-HOLDERS = "SELECT p.run_id FROM params p WHERE {cell} LIMIT {limit}"
+HOLDERS = "SELECT p.run_id FROM params p WHERE {cell} AND p.indexed = 1 LIMIT {limit}"
 CANDIDATES = """
     SELECT r.id, r.commit_hash, r.status, r.started_at FROM runs r
     WHERE r.deleted_at IS NULL AND r.id IN ({ids})
@@ -156,7 +157,7 @@ class EarlierRuns:
             limit: At most so many of each kind.
         """
         newest = {"experiment_name": experiment_name, "limit": limit}
-        with self._driver.read() as connection:
+        with indexed_params(self._driver), self._driver.read() as connection:
             ids = [row[0] for row in connection.execute(NEWEST_IDS, newest).fetchall()]
             ids += self._with_rare_values(connection, sets, limit)
             found = {}

@@ -241,7 +241,9 @@ class Condition(Comparison):
             return f"run_params v WHERE v.{field.key} IS NOT NULL"
         if field.room is Room.PARAM:
             keys = self._marks(keys_of(field))
-            return f"params v WHERE {sign}v.key IN ({keys}){self._set(field)}"
+            # See `param_index`: the index holds those alone.
+            among = "" if sign else " AND v.indexed = 1"
+            return f"params v WHERE {sign}v.key IN ({keys}){among}{self._set(field)}"
         if field.room is Room.METRIC:
             key_id = f"(SELECT k.id FROM metric_keys k WHERE k.key = {self._mark(field.key)})"
             return f"metric_summaries v WHERE v.key_id = {key_id}{self._set(field)}"

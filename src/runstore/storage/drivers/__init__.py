@@ -45,6 +45,10 @@ class Driver(Protocol):
     def refusal(self) -> Exception | None:
         """Why this database cannot be written, or None."""
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether this thread is within a transaction that an interruption cannot wait for."""
+
     def read(self) -> AbstractContextManager[Connection]:
         """Give a connection to read from; errors leave translated."""
 

@@ -66,10 +66,17 @@ class _Connection(sqlite3.Connection):
     files: Files = ()
     # The length of a value, in bytes, up to which it is read and written.
     longest = _LONGEST
+    # How long its statements wait for other writers, in seconds.
+    waits_s = _ENGINE_WAITS_S
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._pid = os.getpid()
+
+    def wait_for_others(self, patience_s: float) -> None:
+        """Let statements wait for other writers so long from now on."""
+        self.waits_s = patience_s
+        self.execute(f"PRAGMA busy_timeout={round(patience_s * 1000)}")
 
     def limit_length(self, limit_bytes: int) -> None:
         """Refuse longer values from now on, where this Python can."""
@@ -594,7 +601,7 @@ class SQLiteDriver:
     def _opened(self, readable: Readable | None) -> _Connection:
         connection = sqlite3.connect(
             readable.uri if readable else file_uri(self.path, "mode=rw"),
-            timeout=min(_ENGINE_WAITS_S, self.busy_timeout_s),
+            timeout=_ENGINE_WAITS_S,
             isolation_level=None,
             check_same_thread=False,
             uri=True,
@@ -657,20 +664,21 @@ class SQLiteDriver:
 
     @contextmanager
     def hurried(self, patience_s: float) -> Iterator[None]:
-        """Let this thread wait for other writers no longer than this, within the block.
-
-        SQLite itself waits some seconds at least.
-        """
+        """Let this thread wait for other writers no longer than this, within the block."""
         before, self._own.patience_s = self._own.patience_s, patience_s
         try:
             yield
         finally:
             self._own.patience_s = before
 
-    def _begin(self, connection: sqlite3.Connection) -> None:
+    def _begin(self, connection: _Connection) -> None:
         """Take the write lock, waiting for other writers with growing, uneven pauses."""
-        patience_s = self._own.patience_s
-        deadline = time.monotonic() + (self.busy_timeout_s if patience_s is None else patience_s)
+        asked_s = self._own.patience_s
+        patience_s = self.busy_timeout_s if asked_s is None else asked_s
+        waits_s = min(_ENGINE_WAITS_S, patience_s)
+        if waits_s != connection.waits_s:
+            connection.wait_for_others(waits_s)
+        deadline = time.monotonic() + patience_s
         while True:
             try:
                 connection.execute("BEGIN IMMEDIATE")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from runstore.storage.drivers import Connection, Driver
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 _MODULES = (
     "m0001_runs",
     "m0002_metrics",
@@ -25,6 +25,7 @@ _MODULES = (
     "m0007_views",
     "m0008_filters",
     "m0009_hashes",
+    "m0010_param_index",
 )
 
 CREATE_NOTES = """

@@ -1,0 +1,17 @@
+"""The index of parameters leaves the start of a run; see `storage/param_index.py`."""
+
+NAME = "param_index"
+
+STATEMENTS = (
+    # 1 for what the index has. All that there is when this step is taken, it has.
+    "ALTER TABLE params ADD COLUMN indexed {integer} DEFAULT 1",
+    "DROP INDEX params_by_key",
+    """
+    CREATE INDEX params_by_key ON params (key, number, text, run_id, set_index)
+        WHERE indexed = 1
+    """,
+    """
+    INSERT INTO store_state (name, value)
+    SELECT 'last_run_indexed', coalesce(max(id), 0) FROM runs
+    """,
+)

@@ -1,0 +1,176 @@
+"""Parameters that wait for their index are found all the same, whoever searches."""
+
+import sqlite3
+import struct
+from contextlib import closing
+
+import pytest
+
+from runstore import Store
+from runstore.config import DATABASE
+from runstore.model.parameter_sets import parameter_set
+from runstore.model.query import Room
+from runstore.model.status import Status
+from runstore.storage import param_index
+from runstore.storage.earlier import EarlierRuns
+from runstore.storage.names import StoredNames
+from runstore.storage.param_index import EVERY_RUNS, IS_ANY_WAITING, WAITING_AT_MOST, index_params
+
+PARAMS = {f"p{n}": n * 0.5 for n in range(10)}
+# Each way to search by parameters, and what it finds of runs whose `lr` are 0, 1, 2 …
+WAYS = {
+    "filter": lambda store: len(store.find("params.lr >= 0", limit=None)),
+    "negation": lambda store: len(store.find("not params.lr < 0", limit=None)),
+    "order": lambda store: len(
+        [run for run in store.find("order by params.lr desc", limit=None) if run.params]
+    ),
+    "group": lambda store: len(store.group("params.lr")),
+    "set": lambda store: len(store.find("params.lr >= 0 and params.p1 = 0.5", limit=None)),
+}
+
+
+def waiting(store):
+    """Return how many parameters the index does not have."""
+    with closing(sqlite3.connect(store.path / DATABASE)) as database:
+        return database.execute("SELECT count(*) FROM params WHERE indexed IS NULL").fetchone()[0]
+
+
+def record(store, count, begin=0):
+    for n in range(begin, begin + count):
+        store.start("bert", params={"lr": n, **PARAMS}, capture=False).finish()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_search_finds_what_waits(store, way):
+    record(store, 5)
+    assert waiting(store) > 0
+
+    assert WAYS[way](store) == 5
+
+    assert waiting(store) == 0
+    record(store, 2, begin=5)
+    assert WAYS[way](store) == 7
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_store_that_cannot_be_written_finds_what_waits(store, monkeypatch, way):
+    record(store, 3)
+    assert WAYS[way](store) == 3
+    record(store, 3, begin=3)
+    with closing(sqlite3.connect(store.path / DATABASE)) as other:
+        monkeypatch.setattr(param_index, "_PATIENCE_S", 0.0)
+        other.execute("BEGIN IMMEDIATE")  # whoever writes for long
+
+        assert WAYS[way](store) == 6
+
+    assert waiting(store) > 0
+    record(store, 1, begin=6)
+    assert WAYS[way](store) == 7
+    assert waiting(store) == 0
+
+
+def test_names_that_wait_are_known(store):
+    record(store, 2)
+
+    assert "p3" in StoredNames(store.database.driver).every(Room.PARAM)
+
+
+def test_similar_runs_are_found_by_values_that_wait(store):
+    store.start("bert", params={"odd": 12345, **PARAMS}, capture=False).finish()
+    record(store, 3)
+    sought = parameter_set({"odd": 12345, "lr": 100})
+
+    found = EarlierRuns(store.database).candidates("bert", (sought,), limit=1)
+
+    assert sorted(one.id for one in found) == [1, 4]  # one that shares a value, and the newest
+
+
+def test_starts_put_into_the_index_what_waits(store):
+    record(store, EVERY_RUNS - 1)
+    assert waiting(store) > 0
+
+    record(store, 1)
+
+    assert waiting(store) == 0
+
+
+def test_parameters_of_large_runs_do_not_wait(store):
+    store.start("large", params={f"p{n}": n for n in range(WAITING_AT_MOST + 1)}, capture=False)
+
+    assert waiting(store) == 0
+
+
+def test_edits_of_runs_are_found(store):
+    run = store.start("bert", params={"lr": 1}, capture=False)
+    assert len(store.find("params.lr = 1")) == 1
+
+    run.add_params(seed=7)
+
+    assert len(store.find("params.seed = 7 and params.lr = 1")) == 1
+    run.finish()
+
+
+def test_the_row_of_a_start_that_was_undone_is_given_again(store):
+    record(store, 2)
+    assert len(store.find("params.lr >= 0")) == 2
+    undone = store.start("bert", params={"lr": 9}, capture=False)
+    assert len(store.find("params.lr = 9")) == 1
+    store.withdraw(undone.uid)
+    undone.take_status(Status.INTERRUPTED)
+
+    record(store, 1, begin=3)
+
+    assert len(store.find("params.lr = 3")) == 1
+
+
+def test_a_start_touches_no_page_for_each_parameter(store):
+    """Each page that a start writes is a frame of the log, of 4,120 bytes."""
+    record(store, EVERY_RUNS)
+    log = store.path / f"{DATABASE}-wal"
+    before = frames(log)
+
+    store.start("bert", params={"lr": 1000, **PARAMS}, capture=False)
+
+    assert frames(log) - before < 16
+
+
+def frames(log):
+    """Return how many frames of the current generation a log has."""
+    data = log.read_bytes()
+    salt, count = data[16:24], 0
+    for at in range(32, len(data), 4120):
+        if data[at + 8 : at + 16] != salt:
+            break
+        count += 1
+    assert struct.unpack(">I", data[8:12])[0] == 4096
+    return count
+
+
+def test_doctor_names_what_the_index_lacks(store):
+    record(store, 2)
+    with store.database.driver.write() as connection:
+        index_params(connection)
+        connection.execute("UPDATE params SET indexed = NULL WHERE run_id = 1")
+    with store.database.driver.read() as connection:
+        assert connection.execute(IS_ANY_WAITING).fetchone() is None
+
+    assert any("index" in found.what for found in store.check())
+
+
+def test_a_store_of_before_gets_the_index(tmp_path):
+    with Store.open(tmp_path / "old") as store:
+        record(store, 3)
+    with closing(sqlite3.connect(tmp_path / "old" / DATABASE)) as database, database:
+        database.execute("DROP INDEX params_by_key")
+        database.execute("ALTER TABLE params DROP COLUMN indexed")
+        database.execute(
+            "CREATE INDEX params_by_key ON params (key, number, text, run_id, set_index)"
+        )
+        database.execute("DELETE FROM store_state WHERE name = 'last_run_indexed'")
+        database.execute("DELETE FROM schema_migrations WHERE version = 10")
+
+    with Store.open(tmp_path / "old") as store:
+        record(store, 1, begin=3)
+        assert len(store.find("params.lr >= 0")) == 4
+        assert store.check() == ()
+    assert (tmp_path / "old" / "runstore.db.before-schema-0010").exists()
