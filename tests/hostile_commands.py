@@ -15,6 +15,7 @@ import traceback
 import warnings
 from pathlib import Path
 
+from hostile_rows import READING
 from memory import peak_bytes
 
 store, private, to = sys.argv[1:]
@@ -79,11 +80,9 @@ def recorded():
 COMMANDS = {
     " ".join(words): (lambda words=words: command(*words))
     for words in (
-        ["ls"], ["ls", "--json"], ["ls", "metrics.loss < 1"], ["ls", "notes contains 'warmup'"],
-        ["show", "latest"], ["show", "latest", "--json"], ["artifacts", "latest"],
-        ["get", "latest", "--to", to, "--overwrite"], ["log", "latest"], ["grep", "secret"],
-        ["experiments"], ["similar", "latest"], ["doctor"], ["doctor", "--deep"],
-        ["gc", "--dry-run"], ["note", "latest", "warmup"], ["plot"], ["best", "-m", "loss"],
+        *READING, ["artifacts", "latest"], ["get", "latest", "--to", to, "--overwrite"],
+        ["log", "latest"], ["grep", "secret"], ["experiments"], ["similar", "latest"],
+        ["note", "latest", "warmup"], ["plot"], ["best", "-m", "loss"],
         ["rm", "latest", "--yes"], ["gc", "--yes", "--older-than", "0d"], ["restore"], ["undo"],
     )
 }  # fmt: skip

@@ -3,6 +3,8 @@
 import contextlib
 import sqlite3
 
+from hypothesis import strategies as st
+
 from runstore import Store
 
 # Commands that read, with words that lead them to damaged runs and past them.
@@ -93,6 +95,16 @@ def columns_of(path):
             for column in database.execute(f"PRAGMA table_info({table})").fetchall()
             if column[1] not in _FOUND_BY
         ]
+
+
+def changes_of(path, *, min_size=0):
+    """Return a strategy for changes of a store; see `damage`."""
+    cells = st.tuples(
+        st.sampled_from(columns_of(path)),
+        st.sampled_from([None, 0, 1, 2, 3]),
+        st.sampled_from(VALUES),
+    )
+    return st.lists(cells.map(lambda one: (*one[0], *one[1:])), min_size=min_size, max_size=3)
 
 
 def damage(path, changes):

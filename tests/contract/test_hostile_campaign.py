@@ -1,4 +1,4 @@
-"""Stores with hostile files of every kind in every place, read and cleaned by every command."""
+"""Stores with hostile files and rows of every kind, read and cleaned by every command."""
 
 import contextlib
 import json
@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hostile_rows import changes_of, damage, make
 from runstore import Store
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at times of access")
@@ -23,7 +24,7 @@ SECRET = b"secret secret secret"
 LARGEST_BYTES = 500_000_000
 A_BUG = 70
 # Only a command that hangs needs this long.
-PATIENCE_S = 240
+HANGS_S, PATIENCE_S = 10, 240
 NUMBER = "00000000000000000001"
 RECORDS = ("end", "artifact", "input", "tags", "notes", "params")
 
@@ -78,6 +79,7 @@ THINGS = st.one_of(
 def recorded(tmp_path_factory):
     """Return a store with a run of its own folder, and its names."""
     folder = tmp_path_factory.mktemp("recorded") / "store"
+    make(folder)
     with Store.open(folder) as store:
         with store.start("fit", capture=False, notes="warmup", full_store=True) as run:
             run.log(loss=0.5)
@@ -168,12 +170,16 @@ def test_no_command_leaves_the_store(recorded, is_full_campaign):
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    @given(st.lists(st.tuples(PLACES, THINGS), min_size=1, max_size=6))
-    def check(planted):
+    @given(
+        st.lists(st.tuples(PLACES, THINGS), min_size=1, max_size=6),
+        changes_of(recorded[0] / "runstore.db"),
+    )
+    def check(planted, changes):
         folder, names = recorded
         with tempfile.TemporaryDirectory(prefix="hostile-") as here:
             place = Path(here)
             shutil.copytree(folder, place / "store")
+            damage(place / "store" / "runstore.db", changes)
             private = private_folder(place / "private")
             for where, thing in planted:
                 plant(place / "store", where.format(**names), thing, private)
@@ -199,6 +205,8 @@ def test_no_command_leaves_the_store(recorded, is_full_campaign):
             assert ended.returncode == 0, ended.stderr.decode(errors="replace")[-3000:]
             assert follows or [one for one in marks if one[0] == "ACCESS"] == []
             assert [one for one in marks if one[:2] == ["ENDED", str(A_BUG)]] == [], ended.stderr
+            slow = [one for one in marks if one[0] == "ENDED" and float(one[2]) > HANGS_S]
+            assert not is_full_campaign or slow == []  # the suite may run beside other things
             assert known_of(private, accesses=accesses) == before
             assert b"secret secret" not in ended.stdout
             assert all(b"secret secret" not in text for text in texts_of(place / "store"))

@@ -3,19 +3,21 @@
 
 import contextlib
 import json
-import random
 import shutil
 import signal
 import sqlite3
 import struct
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import runstore.cli.main as cli
-from hostile_rows import READING, VALUES, columns_of, damage, make
+from hostile_rows import READING, changes_of, damage, make
 from memory import forget_peak, peak_bytes
 from runstore import Store
 from runstore.errors import StoreCorruptError
@@ -295,21 +297,51 @@ def test_no_cell_is_a_bug_or_a_hang_of_any_command(
 
     monkeypatch.setattr(cli, "_bug", bug)
     monkeypatch.chdir(tmp_path)
-    seed = random.randrange(2**32) if is_full_campaign else 12
-    chance = random.Random(seed)
-    columns = columns_of(made / "runstore.db")
+    some = (
+        st.just(READING)
+        if is_full_campaign
+        else st.permutations(READING).map(lambda all_: all_[:12])
+    )
+
+    @settings(
+        max_examples=400 if is_full_campaign else 6,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(changes_of(made / "runstore.db", min_size=1), some)
+    def check(changes, commands):
+        with tempfile.TemporaryDirectory(dir=tmp_path) as here:
+            place = shutil.copytree(made, Path(here) / "store")
+            damage(place / "runstore.db", changes)
+            for words in commands:
+                # The suite may run beside other things.
+                with ended_after(_HANG_S if is_full_campaign else 6 * _HANG_S):
+                    run_here(capfd, place, *words)
+                assert not errors, (words, errors)
+
     had = forget_peak()
-    for number in range(400 if is_full_campaign else 6):
-        place = shutil.copytree(made, tmp_path / f"store{number}")
-        changes = [
-            (*chance.choice(columns), chance.choice([None, 0, 1, 2, 3]), chance.choice(VALUES))
-            for _ in range(chance.choice([1, 1, 2, 3]))
-        ]
-        damage(place / "runstore.db", changes)
-        for words in READING if is_full_campaign else chance.sample(READING, 12):
-            # The suite may run beside other things.
-            with ended_after(_HANG_S if is_full_campaign else 6 * _HANG_S):
-                run_here(capfd, place, *words)
-            assert not errors, (seed, number, words, changes)
-        shutil.rmtree(place)
+    check()
     assert peak_bytes() - had < 500_000_000
+
+
+@pytest.mark.parametrize("counter", ["'running'", "0", "-7", "x'00'", "1e300"])
+def test_a_damaged_counter_keeps_no_run_from_starting(store, counter):
+    change(store, f"UPDATE experiments SET last_run_number = {counter} WHERE name = 'exp'")
+
+    with Store.open(store) as opened:
+        started = [opened.start("exp", capture=False) for _ in range(2)]
+        numbers = [run.run_number for run in started]
+        for run in started:
+            run.finish()
+
+    assert numbers == [5, 6]
+
+
+def test_a_damaged_number_keeps_no_run_from_starting(store):
+    change(store, f"UPDATE runs SET run_number = 'two' {SECOND}")
+
+    with Store.open(store) as opened:
+        for expected in (5, 6):
+            run = opened.start("exp", capture=False)
+            run.finish()
+            assert run.run_number == expected

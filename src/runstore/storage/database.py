@@ -291,9 +291,15 @@ class Database(Lookups):
         Returns:
             The experiment's row id, and the number.
         """
-        experiment_id, number = connection.execute(
+        experiment_id, number, highest = connection.execute(
             sql.NEXT_RUN_NUMBER, {"name": experiment_name, "now": now_micros()}
         ).fetchone()
+        if highest is None or (type(highest) is int and type(number) is int and highest < number):
+            return experiment_id, number
+        # Another program, or a broken disk, changed the counter or a number.
+        row = connection.execute(sql.HIGHEST_NUMBER, {"id": experiment_id}).fetchone()
+        number = max(as_int(row[0]) + 1, as_int(number))
+        connection.execute(sql.SET_COUNTER, {"id": experiment_id, "number": number})
         return experiment_id, number
 
     def insert_sets(

@@ -25,8 +25,14 @@ NEXT_CHANGE = "(SELECT coalesce(max(changed), 0) + 1 FROM runs)"
 NEXT_RUN_NUMBER = """
     INSERT INTO experiments (name, last_run_number, created_at) VALUES (:name, 1, :now)
     ON CONFLICT (name) DO UPDATE SET last_run_number = experiments.last_run_number + 1
-    RETURNING id, last_run_number
+    RETURNING id, last_run_number,
+        (SELECT max(r.run_number) FROM runs r WHERE r.experiment_id = experiments.id)
 """  # the counter's row lock is what makes numbers unique between processes
+HIGHEST_NUMBER = """
+    SELECT coalesce(max(r.run_number), 0) FROM runs r
+    WHERE r.experiment_id = :id AND r.run_number BETWEEN 1 AND 4611686018427387904
+"""
+SET_COUNTER = "UPDATE experiments SET last_run_number = :number WHERE id = :id"
 
 TAKE_BACK_NUMBER = """
     UPDATE experiments SET last_run_number = last_run_number - 1
