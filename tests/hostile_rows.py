@@ -46,6 +46,23 @@ READING = (
     ("doctor", "--deep"),
     ("verify",),
 )
+# Those that change what they were led to.
+CHANGING = (
+    ("note", "exp#1", "mine"),
+    ("tag", "exp#1", "phase=final"),
+    ("undo", "exp#1"),
+    ("undo",),
+    ("mv", "exp#2", "other"),
+    ("undo",),
+    ("rm", "exp#1", "--yes"),
+    ("restore", "latest"),
+    ("undo",),
+    ("query", "save", "mine", "status = complete"),
+    ("direction", "set", "loss", "max"),
+    ("rm", "exp#3", "--yes"),
+    ("gc", "--yes", "--older-than", "0d"),
+    ("ls",),
+)
 _DEEP = "[" * 100_000
 # What SQLite keeps in any column: other types, no UTF-8, no JSON, too much of it.
 VALUES = (

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import runstore.cli.main as cli
-from hostile_rows import READING, changes_of, damage, make
+from hostile_rows import CHANGING, READING, changes_of, damage, make
 from memory import forget_peak, peak_bytes
 from runstore import Store
 from runstore.errors import StoreCorruptError
@@ -313,7 +313,7 @@ def test_no_cell_is_a_bug_or_a_hang_of_any_command(
         with tempfile.TemporaryDirectory(dir=tmp_path) as here:
             place = shutil.copytree(made, Path(here) / "store")
             damage(place / "runstore.db", changes)
-            for words in commands:
+            for words in (*commands, *CHANGING):
                 # The suite may run beside other things.
                 with ended_after(_HANG_S if is_full_campaign else 6 * _HANG_S):
                     run_here(capfd, place, *words)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from runstore.errors import ConflictError, NotFoundError
+from runstore.errors import ConflictError, NotFoundError, StoreCorruptError
 from runstore.model.events import DELETED, Event
 from runstore.model.reference import new_uid
 from runstore.storage import statements as sql
@@ -13,6 +13,7 @@ from runstore.storage.database import Database, Edit, add_event, run_row
 from runstore.storage.drivers import Connection
 from runstore.storage.moves import move_back
 from runstore.storage.rows import (
+    as_int,
     as_optional_text,
     as_text,
     as_time,
@@ -161,7 +162,7 @@ class EditTable:
             raise NotFoundError("There is no edit to take back.", kept="Nothing was changed.")
         rows = connection.execute(EVENTS_OF_OPERATION, {"operation": found[0]}).fetchall()
         if uid is None:
-            _check_is_last(connection, author, min(row[0] for row in rows))
+            _check_is_last(connection, author, min(as_int(row[0]) for row in rows))
         return [Undone(row[7], row[8], _event(row)) for row in rows]
 
 
@@ -215,7 +216,13 @@ def _undo_reference(connection: Connection, row: Sequence[Any], event: Event) ->
 
 def _undo_deleted(connection: Connection, row: Sequence[Any], event: Event) -> None:
     _check_same(event, None if row[26] is None else moment_text(row[26]))
-    set_deleted(connection, row[0], None if event.old is None else moment_of(event.old))
+    try:
+        deleted_at = None if event.old is None else moment_of(event.old)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise StoreCorruptError(
+            f"The edit of {row[4]} cannot be taken back: {error}.", kept="Nothing was changed."
+        ) from error
+    set_deleted(connection, row[0], deleted_at)
 
 
 def _undo_nothing(_: Connection, __: Sequence[Any], ___: Event) -> None:
