@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -48,6 +47,8 @@ class Evidence:
 
     def _as_lost(self, seen: Run) -> Run:
         """Return the run as it is now; where the store could not be told, as it should be."""
+        from dataclasses import replace
+
         run = self._database.run_by_uid(seen.uid) or seen
         if run.status.is_final or self._database.is_writable:
             return run

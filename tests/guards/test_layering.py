@@ -33,6 +33,9 @@ THIRD_PARTY = {
     "packaging": {"model"},
     "scipy": {"door"},
     "regex": {"model"},
+    # Parts of `hashlib`, under the names of one Python or another.
+    "_sha2": {"model"},
+    "_sha256": {"model"},
     # Saving what a program made with them: it has imported them itself.
     "PIL": {"door"},
     "joblib": {"door"},

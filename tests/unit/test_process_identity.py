@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 
@@ -14,7 +13,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 TELLER = (
     "import time, json, dataclasses; from runstore.capture.process import current_process;"
-    "print(json.dumps(dataclasses.asdict(current_process())), flush=True); time.sleep(60)"
+    "print(json.dumps(current_process()._asdict()), flush=True); time.sleep(60)"
 )
 
 
@@ -63,13 +62,13 @@ def test_a_stopped_child_lives(child):
 def test_a_reused_process_id_is_told_apart(child):
     _, identity = child
 
-    assert is_gone(replace(identity, started_ticks="1")) is True
+    assert is_gone(identity._replace(started_ticks="1")) is True
 
 
 def test_a_process_of_another_user_exists():
     """Process 1 refuses signals of ordinary users, and lives."""
     here = current_process()
-    first = replace(here, pid=1, started_ticks=None)
+    first = here._replace(pid=1, started_ticks=None)
 
     assert is_gone(first) is None
 
@@ -79,7 +78,7 @@ def test_another_boot_of_this_machine_ends_what_was_silent():
     machine, _, namespace = here.boot_id.split("/")
     if not machine or namespace != "4026531836":
         pytest.skip("this machine has no identity of its own, as in a container")
-    before = replace(here, boot_id=f"{machine}/another-boot/{namespace}")
+    before = here._replace(boot_id=f"{machine}/another-boot/{namespace}")
 
     assert is_gone(before) is True
     assert is_gone(before, silent_s=10) is None, "a clone of this machine may live"
@@ -96,14 +95,14 @@ def test_another_boot_of_this_machine_ends_what_was_silent():
     ],
 )
 def test_what_cannot_be_seen_from_here_is_not_judged(change):
-    assert is_gone(replace(current_process(), **change)) is None
+    assert is_gone(current_process()._replace(**change)) is None
 
 
 def test_another_namespace_of_this_boot_is_not_judged():
     here = current_process()
     machine, boot, _ = here.boot_id.split("/")
 
-    assert is_gone(replace(here, boot_id=f"{machine}/{boot}/1")) is None
+    assert is_gone(here._replace(boot_id=f"{machine}/{boot}/1")) is None
 
 
 def test_a_forked_child_has_an_identity_of_its_own():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 import time
 from contextlib import suppress
 
 from runstore.model.facts import ProcessIdentity
+from runstore.model.values import sha256
 
 # The namespace that the kernel itself starts in. Source: Linux, include/linux/proc_ns.h.
 _INITIAL_NAMESPACE = "4026531836"
@@ -155,7 +155,7 @@ def _machine() -> str:
     """Return a digest of the machine id: it should not leave the machine as it is."""
     with suppress(OSError):
         text = _small_text("/etc/machine-id").strip()
-        return hashlib.sha256(text.encode()).hexdigest()[:12] if text else ""
+        return sha256(text.encode()).hexdigest()[:12] if text else ""
     return ""
 
 

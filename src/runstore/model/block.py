@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -282,7 +282,7 @@ def with_values(
 ) -> tuple[ParameterSet, ...]:
     """Return the sets with their values filled in where a tree is known for the hash."""
     return tuple(
-        replace(one, tree=trees[one.hash]) if one.tree is None and one.hash in trees else one
+        one._replace(tree=trees[one.hash]) if one.tree is None and one.hash in trees else one
         for one in sets
     )
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Union
+from typing import Any, NamedTuple, Union
 
 FactValue = Union[str, int, float, bool, tuple[str, ...]]
+_NONE: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+# Named tuples, as `dataclasses` takes as long to load as all else that a start needs of ours.
+class Facts(NamedTuple):
     """What capture saw.
 
     Attributes:
@@ -20,9 +20,9 @@ class Facts:
         unknown: Facts that could not be read, by dotted name, each with its reason.
     """
 
-    values: Mapping[str, FactValue] = field(default_factory=dict)
-    documents: Mapping[str, str] = field(default_factory=dict)
-    unknown: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, FactValue] = _NONE
+    documents: Mapping[str, str] = _NONE
+    unknown: Mapping[str, str] = _NONE
 
     def merged(self, other: Facts) -> Facts:
         """Return both together; where both know a fact, the other's is taken."""
@@ -35,8 +35,7 @@ class Facts:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessIdentity:
+class ProcessIdentity(NamedTuple):
     """Which process executes a run: enough to prove later that it is gone.
 
     Attributes:

@@ -25,7 +25,7 @@ from typing import Any, Union
 
 from runstore.model.exact import nearest_double
 from runstore.model.plain import decode, decode_key, tag_of
-from runstore.model.values import canonical_json, clean_text
+from runstore.model.values import blake2b, canonical_json, clean_text
 
 LIST_LIMIT = 32
 ROWS_LIMIT = 2_000
@@ -141,8 +141,6 @@ def _storable_key(rows: dict[str, Cell], key: str) -> str:
     clean = clean_text(key)
     if len(clean) > KEY_LIMIT:
         # An index entry has its limit too: about 2,700 bytes in PostgreSQL.
-        from hashlib import blake2b
-
         digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
         clean = f"{clean[:KEY_LIMIT]}…{digest}"
     unique, count = clean, 1

@@ -8,19 +8,17 @@ list and a tuple of the same values are the same; a numpy scalar is the number i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from runstore.errors import InvalidValueError
 from runstore.model.flat import FlatValue, flatten, shown_in_line
 from runstore.model.plain import plain_values
-from runstore.model.values import clean_text
+from runstore.model.values import blake2b, clean_text
 
 DEFAULT_NAME = "default"
 
 
-@dataclass(frozen=True, slots=True)
-class ParameterSet:
+class ParameterSet(NamedTuple):  # as `dataclasses` takes long to load
     """One named set of parameters.
 
     Attributes:
@@ -65,17 +63,15 @@ class ParameterSet:
 
     def with_file(self, file: str | None) -> ParameterSet:
         """Return the same set as coming from a parameter file."""
-        return replace(self, file=None if file is None else clean_text(file))
+        return self._replace(file=None if file is None else clean_text(file))
 
     def with_name(self, name: str) -> ParameterSet:
         """Return the same set under another name."""
-        return replace(self, name=checked_name(name))
+        return self._replace(name=checked_name(name))
 
 
 def tree_hash(tree: str) -> str:
     """Return the hash of a canonical tree text: 32 hexadecimal digits."""
-    from hashlib import blake2b  # reading runs does without it
-
     return blake2b(tree.encode(), digest_size=16).hexdigest()
 
 

@@ -4,15 +4,44 @@ from __future__ import annotations
 
 import re
 from json import JSONEncoder
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runstore.errors import InvalidValueError
+
+try:  # at once: there may be no descriptor left when it is needed
+    from _blake2 import blake2b as _blake2b
+except ImportError:
+    from hashlib import blake2b as _blake2b
+
+if TYPE_CHECKING:
+    import hashlib
 
 TEXT_LIMIT_CHARACTERS = 1 << 20
 
 # PostgreSQL refuses NUL, UTF-8 has no place for half of a surrogate pair.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _ENCODER = JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+# Hashes without OpenSSL, which `hashlib` takes some milliseconds to load.
+
+
+def blake2b(data: bytes = b"", *, digest_size: int) -> hashlib.blake2b:
+    """Return the BLAKE2b hash of data, as an object of `hashlib`."""
+    return _blake2b(data, digest_size=digest_size)
+
+
+def sha256(data: bytes) -> hashlib._Hash:
+    """Return the SHA-256 of data, as an object of `hashlib`."""
+    try:
+        from _sha2 import sha256  # type: ignore[import-not-found]  # Python 3.12 and later
+    except ImportError:
+        try:
+            from _sha256 import sha256  # type: ignore[import-not-found]
+        except ImportError:
+            from hashlib import sha256
+    hashed: hashlib._Hash = sha256(data)
+    return hashed
 
 
 def clean_text(text: str) -> str:

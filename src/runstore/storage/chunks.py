@@ -21,10 +21,10 @@ import struct
 import sys
 from array import array
 from collections.abc import MutableSequence, Sequence
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from runstore.errors import StoreCorruptError
+from runstore.model.values import blake2b
 
 VERSION = 1
 POINTS_AT_MOST = 4096

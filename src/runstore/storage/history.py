@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from runstore.model.values import blake2b
 from runstore.storage.drivers import Connection, Driver
 from runstore.storage.rows import as_text
 

@@ -6,11 +6,11 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from hashlib import blake2b
 from pathlib import Path
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from runstore.model.values import blake2b
 from runstore.storage import chunks
 from runstore.storage.chunks import Columns
 from runstore.storage.database import Database
