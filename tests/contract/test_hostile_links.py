@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import sqlite3
 import stat
 import warnings
@@ -40,6 +41,12 @@ def runs_in(folder):
 
 
 # The database
+
+
+def socket_at(path):
+    """Make the file of a socket that nobody listens to."""
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(os.path.relpath(path))
 
 
 def test_a_database_on_another_disk_works_through_a_link(given, tmp_path):
@@ -108,6 +115,19 @@ def test_a_second_name_of_a_database_is_read_and_not_written(given, tmp_path, re
             store.start("fit", capture=False)
 
     assert (tmp_path / "mine" / "runstore.db").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "made", [os.mkfifo, os.mkdir, socket_at], ids=["pipe", "folder", "socket"]
+)
+def test_what_is_no_file_in_the_place_of_a_database_is_not_opened(given, made):
+    (given / "runstore.db").unlink()
+    made(given / "runstore.db")
+
+    # Opening a pipe would wait for ever.
+    for opened in (lambda: Store.open(given), lambda: Store.open(given, create=False)):
+        with pytest.raises(StoreUnavailableError, match="is no plain file"):
+            opened()
 
 
 @pytest.mark.parametrize("how", ["link", "hard link", "pipe"])

@@ -81,11 +81,13 @@ class DatabaseFile:
 
         Raises:
             StoreUnavailableError: The database or a file beside it is a link to elsewhere, or no
-                plain file.
+                plain file, such as a pipe.
         """
         real, link = self._real(), _entry(self.path)
         if link is not None and stat.S_ISLNK(link.st_mode):
             self._check_link(link)
+        elif link is not None and not stat.S_ISREG(link.st_mode):
+            raise _unsafe(self.path, "is no plain file")  # opening a pipe waits for ever
         for ending in _BESIDE:
             path = real + ending
             found = _entry(path)
