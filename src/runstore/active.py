@@ -748,18 +748,18 @@ class ActiveRun:
         The run that `start_run(...)` began is withdrawn, as if it had never been: a decorator is
         evaluated when the module is imported, not when the function runs.
         """
-        lifetime.end(self)
-        current.leave(self)
-        self.store.withdraw(self.uid)
-        self.status, self._is_end_written = Status.INTERRUPTED, True
         again = self._again
         if again is None or not callable(function):
             raise UsageError(
-                "Only the result of start_run(...) can decorate a function, and not with"
-                " if_done='skip' or 'error'.",
-                kept="No run was recorded.",
+                f"The run {self.reference} was called. Only the result of start_run(...) can"
+                " decorate a function, and not with if_done='skip' or 'error'.",
+                kept="The run is kept as it was.",
                 hint="Call start_run within the function.",
             )
+        self.store.withdraw(self.uid)
+        lifetime.end(self)
+        current.leave(self)
+        self.status, self._is_end_written = Status.INTERRUPTED, True
 
         from runstore.recorded_functions import recorded
 

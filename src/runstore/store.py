@@ -54,6 +54,7 @@ from runstore.storage.database import (
     END_PATIENCE_S,
     Database,
     NewRun,
+    not_withdrawn,
     now_micros,
 )
 from runstore.storage.drivers.descriptors import with_room
@@ -559,7 +560,13 @@ class Store:
         self.database.set_reproduce(uid, command)
 
     def withdraw(self, uid: str) -> None:
-        """Undo a start that nobody has seen yet."""
+        """Undo a start that nobody has seen yet.
+
+        Raises:
+            ConflictError: The run has ended, or something was recorded with it; it is kept.
+        """
+        if self.spool.point_files(uid) or self.spool.output_files(uid):
+            raise not_withdrawn(uid)
         self.database.withdraw_run(uid)
 
     # Ending

@@ -8,6 +8,7 @@ import pytest
 from runstore import Status, Store, parameter_set
 from runstore.errors import (
     AmbiguousReferenceError,
+    ConflictError,
     InvalidValueError,
     NotFoundError,
     RunActiveError,
@@ -106,6 +107,38 @@ class TestStarting:
         assert start(store).run_number == 1
         with pytest.raises(RunNotFoundError):
             store.get(first.uid)
+
+    @pytest.mark.parametrize(
+        "what",
+        [
+            lambda run: run.finish(),
+            lambda run: run.log(loss=0.5),
+            lambda run: run.save("a.txt", b"kept"),
+            lambda run: run.tags.update(phase="pilot"),
+            lambda run: run.edit(notes="warmup"),
+        ],
+        ids=["ended", "points", "artifact", "tag", "notes"],
+    )
+    def test_what_is_more_than_a_start_is_not_withdrawn(self, store, what):
+        run = start(store)
+        what(run)
+
+        with pytest.raises(ConflictError, match="cannot be undone"):
+            store.withdraw(run.uid)
+
+        assert store.get(run.uid).run_number == 1
+        assert start(store).run_number == 2
+
+    @pytest.mark.parametrize("argument", [5, None, "train"])
+    def test_calling_a_run_with_no_function_changes_nothing(self, store, argument):
+        run = start(store)
+        run.log(loss=0.5)
+
+        with pytest.raises(UsageError, match="was called"):
+            run(argument)
+
+        run.finish()
+        assert store.get(run.uid).metrics["loss"].count == 1
 
     def test_a_number_given_meanwhile_is_not_taken_back(self, store):
         first, second = start(store), start(store)

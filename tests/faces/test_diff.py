@@ -445,6 +445,17 @@ def test_a_live_run_can_be_compared(repository):
     assert rows["status"]["values"] == ["complete", "live"]
 
 
+def test_metrics_of_more_than_two_runs_are_json(repository):
+    for place in range(3):
+        record(repository, capture=False, logged={"loss": float(place)})
+
+    found = told("compare", "fit#1", "fit#2", "fit#3", "--only", "metrics", cwd=repository)
+
+    (loss,) = (one for one in found["differences"] if one["key"] == "loss")
+    assert loss["values"] == [0.0, 1.0, 2.0]
+    assert "change" not in loss
+
+
 def test_compare_has_a_column_for_each_run(repository):
     for lr in (1, 2, 2):
         record(repository, params={"lr": lr, "same": 0}, logged={"loss": 1.0 / lr})

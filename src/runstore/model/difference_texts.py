@@ -44,10 +44,10 @@ class Change:
 
 def change_of(one: Difference) -> Change | None:
     """Return how much a metric of two runs changed; None for anything else."""
-    if one.section != "metrics" or not all(isinstance(value, float) for value in one.values):
+    numbers = [value for value in one.values if isinstance(value, float)]
+    if one.section != "metrics" or not len(numbers) == len(one.values) == 2:  # noqa: PLR2004 - two runs
         return None
-    old, new = one.values
-    return change_between(old, new)
+    return change_between(*numbers)
 
 
 def change_between(old: float, new: float) -> Change:

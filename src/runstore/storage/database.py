@@ -11,6 +11,7 @@ from sys import getsizeof
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runstore.errors import (
+    ConflictError,
     RunActiveError,
     RunFinishedError,
     RunNotFoundError,
@@ -198,6 +199,15 @@ def now_micros() -> int:
     return time.time_ns() // 1000
 
 
+def not_withdrawn(uid: str) -> ConflictError:
+    """Return the error for a run that is more than a start."""
+    return ConflictError(
+        f"The start of {uid} cannot be undone: the run has ended, or holds something.",
+        kept="It was not changed.",
+        hint="To delete it: runstore rm",
+    )
+
+
 class Database(Lookups):
     """The runs of one store.
 
@@ -331,10 +341,16 @@ class Database(Lookups):
             )
 
     def withdraw_run(self, uid: str) -> None:
-        """Undo a start that nobody has seen; the number goes back if it is still the last."""
+        """Undo a start that nobody has seen; the number goes back if it is still the last.
+
+        Raises:
+            ConflictError: The run has ended, or something was recorded with it; it is kept.
+        """
         from runstore.storage.fact_index import release_facts
 
         with self.driver.write() as connection:
+            if connection.execute(sql.IS_MORE_THAN_STARTED, {"uid": uid}).fetchone() is not None:
+                raise not_withdrawn(uid)
             row = connection.execute(sql.FACTS_OF_RUN, {"uid": uid}).fetchone()
             if row is not None:
                 release_facts(connection, row[0])

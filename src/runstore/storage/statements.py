@@ -48,6 +48,17 @@ REMOVE_FLAT_PARAMS = """
 REMOVE_RUN_DOCUMENTS = """
     DELETE FROM run_documents WHERE run_id = (SELECT id FROM runs WHERE uid = :uid)
 """
+IS_MORE_THAN_STARTED = """
+    SELECT 1 FROM runs r WHERE r.uid = :uid AND (
+        r.ended_at IS NOT NULL OR r.deleted_at IS NOT NULL
+        OR EXISTS (SELECT 1 FROM metric_summaries m WHERE m.run_id = r.id)
+        OR EXISTS (SELECT 1 FROM artifacts a WHERE a.run_id = r.id)
+        OR EXISTS (SELECT 1 FROM inputs n WHERE n.run_id = r.id)
+        OR EXISTS (SELECT 1 FROM outputs o WHERE o.run_id = r.id)
+        OR EXISTS (SELECT 1 FROM tags t WHERE t.run_id = r.id)
+        OR EXISTS (SELECT 1 FROM events e WHERE e.run_id = r.id)
+    )
+"""
 REMOVE_RUN = "DELETE FROM runs WHERE uid = :uid"
 
 INSERT_RUN = f"""

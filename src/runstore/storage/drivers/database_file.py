@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from runstore.errors import StoreUnavailableError
+from runstore.errors import StoreCorruptError, StoreUnavailableError
 from runstore.storage.drivers.descriptors import Files, identity_of, is_whole, name_of
 from runstore.storage.drivers.paths import follow_folder
 
@@ -88,6 +88,7 @@ class DatabaseFile:
             self._check_link(link)
         elif link is not None and not stat.S_ISREG(link.st_mode):
             raise _unsafe(self.path, "is no plain file")  # opening a pipe waits for ever
+        self._check_not_emptied(Path(real))
         for ending in _BESIDE:
             path = real + ending
             found = _entry(path)
@@ -97,6 +98,24 @@ class DatabaseFile:
                 raise _unsafe(path, "is a link, or no file")
             if found.st_nlink > 1:
                 raise _unsafe(path, "is a second name (a hard link) of another file")
+
+    def _check_not_emptied(self, real: Path) -> None:
+        """Refuse a database that has lost its contents: SQLite would begin a new one.
+
+        It would also delete the log, from which the contents may come back.
+
+        Raises:
+            StoreCorruptError: It is empty, and what stands beside it shows that it held runs.
+        """
+        if not _is_empty(real):
+            return
+        beside = next(filter(None, map(_kept_at, _signs_of_runs(real, self.path.parent))), None)
+        if beside is not None and _is_empty(real):  # else it was made in this moment
+            raise StoreCorruptError(
+                f"{self.path} is empty, but {beside} beside it shows that it held runs.",
+                kept="Nothing was changed.",
+                hint="Put a backup in its place; to begin anew, move the whole folder aside.",
+            )
 
     def _check_link(self, link: os.stat_result) -> None:
         try:
@@ -225,6 +244,28 @@ class DatabaseFile:
         """Return the path that SQLite names the files beside the database after."""
         path = os.fspath(self.path)
         return os.path.realpath(path) if os.path.islink(path) else path  # noqa: PTH114 - for every connection
+
+
+def _is_empty(path: Path) -> bool:
+    """Tell whether there is a database with less than SQLite's head."""
+    found = _entry(path)
+    return found is not None and stat.S_ISREG(found.st_mode) and found.st_size < _HEAD_BYTES
+
+
+def _signs_of_runs(database: Path, store: Path) -> Iterator[Path]:
+    """Yield what only a store with runs has."""
+    yield Path(f"{database}{_LOG}")
+    yield from (store / name for name in ("search.db", "objects", "runs"))
+    yield from sorted(store.glob(f"{database.name}.before-schema-*"))
+
+
+def _kept_at(path: Path) -> str | None:
+    """Return the name of a file or folder that is not empty; None for any other."""
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            return f"{path.name}/" if os.listdir(path) else None  # noqa: PTH208 - whether there is any
+        return path.name if path.lstat().st_size else None
+    return None
 
 
 def _entry(path: str | Path) -> os.stat_result | None:

@@ -1,0 +1,73 @@
+"""A database that lost its contents is not taken for a new one."""
+
+import os
+
+import pytest
+
+from runstore import Store
+from runstore.errors import StoreCorruptError
+
+
+def with_log(folder):
+    (folder / "runstore.db-wal").write_bytes(b"frames")
+
+
+def with_objects(folder):
+    (folder / "objects" / "ab").mkdir(parents=True)
+
+
+def with_index(folder):
+    (folder / "search.db").write_bytes(b"SQLite format 3\0")
+
+
+def with_folders(folder):
+    (folder / "runs" / "bert_1_2026-11-27-T101500").mkdir(parents=True)
+
+
+def with_copy(folder):
+    (folder / "runstore.db.before-schema-0010").write_bytes(b"SQLite format 3\0")
+
+
+SIGNS = [with_log, with_objects, with_index, with_folders, with_copy]
+
+
+@pytest.mark.parametrize("size", [0, 1, 99])
+@pytest.mark.parametrize("sign", SIGNS)
+def test_an_empty_database_beside_signs_of_runs_is_refused(tmp_path, sign, size):
+    database = tmp_path / "runstore.db"
+    database.write_bytes(bytes(size))
+    sign(tmp_path)
+    before = {path: path.lstat() for path in tmp_path.rglob("*")}
+
+    for create in (True, False):
+        with pytest.raises(StoreCorruptError, match="shows that it held runs"):
+            Store.open(tmp_path, create=create)
+
+    now = {path: path.lstat() for path in tmp_path.rglob("*")}
+    assert {path: one.st_mtime_ns for path, one in now.items()} == {
+        path: one.st_mtime_ns for path, one in before.items()
+    }
+
+
+def test_an_emptied_store_works_again_with_its_backup(tmp_path):
+    with Store.open(tmp_path / "store") as store, store.start("bert", capture=False) as run:
+        run.save("a.txt", b"kept")
+    database = tmp_path / "store" / "runstore.db"
+    backup = database.read_bytes()
+    os.truncate(database, 0)
+
+    with pytest.raises(StoreCorruptError, match="objects/ beside it"):
+        Store.open(tmp_path / "store")
+    database.write_bytes(backup)
+
+    with Store.open(tmp_path / "store") as store:
+        assert store.get("bert#1").read_bytes("a.txt") == b"kept"
+
+
+def test_an_empty_file_alone_becomes_a_store(tmp_path):
+    (tmp_path / "runstore.db").touch()
+    (tmp_path / "objects").mkdir()
+
+    with Store.open(tmp_path) as store:
+        store.start("bert", capture=False).finish()
+        assert store.get("bert#1").run_number == 1
