@@ -18,6 +18,7 @@ SCRIPTS = (
     "finding.py",
     "manager_store.py",
     "processes.py",
+    "first_use.py",
     "comparing.py",
     "already_ran.py",
     "searching.py",
