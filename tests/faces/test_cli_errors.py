@@ -153,6 +153,23 @@ def test_a_reader_that_goes_away_before_the_first_line_is_no_error(folder, unbuf
     assert (ended.stdout, ended.stderr) == ("0\n", "")
 
 
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_the_version_is_said_as_by_the_command_line(folder, option):
+    short = shell(f"$RUNSTORE {option}", folder)
+    long = shell(f"$RUNSTORE --store . {option}", folder)
+    full = shell(f"$RUNSTORE {option} > /dev/full", folder)
+    closed = shell(f"$RUNSTORE {option} >&-", folder)
+    unread = shell(f"$RUNSTORE {option} | true; echo ${{PIPESTATUS[0]}}", folder)
+
+    assert (short.returncode, short.stdout) == (0, long.stdout)
+    assert (full.returncode, full.stderr) == (
+        74,
+        "runstore: The output could not be written: No space left on device.\n",
+    )
+    assert (closed.returncode, closed.stderr) == (0, "")
+    assert (unread.stdout, unread.stderr) == ("0\n", "")
+
+
 def test_an_encoding_without_the_characters_still_gets_them(folder):
     latin = {"PYTHONIOENCODING": "latin-1"}
 

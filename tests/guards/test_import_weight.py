@@ -149,3 +149,31 @@ def test_ls_in_a_pipe_draws_nothing(tmp_path):
 @pytest.mark.parametrize("name", ["Store", "ManagerStore", "start_run", "Run"])
 def test_a_public_name_is_loaded_on_first_use(name):
     assert f"runstore.{name}" not in loaded_by(f"import runstore; runstore.{name}")
+
+
+# What the names need of the standard library; each of these was weighed.
+STANDARD = {
+    "__future__", "atexit", "collections", "contextlib", "contextvars", "copyreg", "datetime",
+    "enum", "errno", "fnmatch", "functools", "gc", "glob", "grp", "importlib", "ipaddress",
+    "itertools", "json", "keyword", "math", "ntpath", "operator", "pathlib", "pwd", "re",
+    "reprlib", "sqlite3", "sre_compile", "sre_constants", "sre_parse", "struct", "threading",
+    "time", "types", "typing", "unicodedata", "urllib", "warnings", "weakref",
+}  # fmt: skip
+
+
+def test_the_names_of_recording_load_what_was_weighed():
+    loaded = loaded_by("import runstore; runstore.start_run; runstore.Store")
+
+    public = {one.split(".")[0] for one in loaded if not one.startswith("_") or one[1] == "_"}
+    assert public - {"runstore"} <= STANDARD
+    assert loaded & (LATER | HEAVY) == set()
+
+
+VERSION = "import sys; sys.argv[1:] = [{!r}]; from runstore.__main__ import main; main()"
+
+
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_the_version_needs_no_command_line(option):
+    ours = {one for one in loaded_by(VERSION.format(option)) if one.startswith("runstore")}
+
+    assert ours == {"runstore", "runstore.__main__", "runstore.started_in"}
