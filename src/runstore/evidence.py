@@ -41,9 +41,24 @@ class Evidence:
         if gone:
             # What a run said last counts more than what its silence says.
             self._listen()
-            if self._database.is_writable and not self._database.driver.is_writing:
+            if self._may_mark():
                 self._database.mark_lost(gone.values())
         return tuple(self._as_lost(run) if run.uid in gone else run for run in runs)
+
+    def settle_all(self) -> None:
+        """Mark every run as lost whose process is provably gone, before a filter asks.
+
+        Runs of other machines are not read: nothing can be proved of them here.
+        """
+        from runstore.capture.process import marks_of_here
+        from runstore.storage.finding import Finder
+
+        marks = marks_of_here() if self._may_mark() else None
+        if marks is not None:
+            self.settled(Finder(self._database).unfinished(*marks))
+
+    def _may_mark(self) -> bool:
+        return self._database.is_writable and not self._database.driver.is_writing
 
     def _as_lost(self, seen: Run) -> Run:
         """Return the run as it is now; where the store could not be told, as it should be."""

@@ -102,7 +102,7 @@ def settle(store: Store, fields: Iterable[Field]) -> None:
     if any(one.room is Room.METRIC for one in fields):
         store.refresh_metrics()
     if any(one.room is Room.RUN and one.key in _SETTLED for one in fields):
-        store.evidence.settled(Finder(store.database).unfinished())
+        store.evidence.settle_all()
 
 
 def query_of(store: Store, where: str | Query | None, experiment: str | None) -> Query:

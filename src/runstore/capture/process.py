@@ -66,6 +66,20 @@ def is_gone(identity: ProcessIdentity, *, silent_s: float = float("inf")) -> boo
     return True if is_same_machine and silent_s > REBOOT_SILENCE_S else None
 
 
+def marks_of_here() -> tuple[str, str, str] | None:
+    """Return what the processes have that `is_gone` can judge here; None if there are none.
+
+    They are a host name, and two patterns (as of LIKE) for boot ids: of every host for this boot
+    and namespace, and of that host for this machine.
+    """
+    here = current_process()
+    if here.boot_id is None:
+        return None
+    machine, boot, namespace = _parts(here.boot_id)
+    knows_machine = machine and namespace == _INITIAL_NAMESPACE
+    return here.hostname, f"%/{boot}/{namespace}", f"{machine}/%" if knows_machine else ""
+
+
 def _is_gone_here(identity: ProcessIdentity) -> bool | None:
     """Look at a process id of this very boot and namespace."""
     pid = identity.pid

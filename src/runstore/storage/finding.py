@@ -60,13 +60,19 @@ class Finder:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def unfinished(self) -> list[Run]:
-        """Return the runs that have no end yet, whose status may have to be settled.
+    def unfinished(self, hostname: str, boot: str, machine: str) -> list[Run]:
+        """Return the runs of this machine that have no end yet, whose status may change.
 
-        They come without what tells nothing of that: parameters, tags and facts.
+        They come without what says nothing about that: parameters, tags and facts.
+
+        Args:
+            hostname: The name of this machine.
+            boot: A pattern (as of LIKE) for the boot ids of this boot.
+            machine: A pattern for the boot ids of this machine.
         """
+        here = {"hostname": hostname, "boot": boot, "machine": machine}
         with self._database.driver.read() as connection:
-            found = connection.execute(sql.UNFINISHED_RUNS).fetchall()
+            found = connection.execute(sql.UNFINISHED_RUNS, here).fetchall()
         return [run_from_row((*row[:_FACTS], None, None, None), (), {}) for row in found]
 
     def find(

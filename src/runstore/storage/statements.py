@@ -162,6 +162,8 @@ RUNS_BY_ID = f"{_RUNS} WHERE {KEPT} AND r.id IN ({{ids}})"
 # The first condition lets the engine use the short list of what is not complete.
 UNFINISHED_RUNS = f"""
     {_RUNS} WHERE {KEPT} AND r.status <> 'complete' AND r.status IN {_UNFINISHED}
+      AND r.pid IS NOT NULL
+      AND (r.boot_id LIKE :boot OR (r.hostname = :hostname AND r.boot_id LIKE :machine))
 """
 
 SETS_OF_RUNS = """
