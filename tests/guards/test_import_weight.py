@@ -146,6 +146,21 @@ def test_ls_in_a_pipe_draws_nothing(tmp_path):
     assert not any(one.startswith("runstore.runner") for one in loaded)
 
 
+@pytest.mark.parametrize("words", [[], ["params.lr < 0.5"]])
+def test_ls_ends_without_loading_what_it_does_not_use(tmp_path, words):
+    """To the end of the process, when what is left of a store is deleted."""
+    with Store.open(tmp_path) as store:
+        store.start("light", params={"lr": 0.1}, capture=False).finish()
+    command = [sys.executable, "-X", "importtime", "-m", "runstore", "--store", tmp_path, "ls"]
+
+    ended = subprocess.run([*command, *words], capture_output=True, text=True, check=True)
+
+    loaded = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
+    assert "light" in ended.stdout
+    assert "runstore.store" in loaded
+    assert not loaded & {"ctypes", "runstore.deleting", "runstore.block_sync"}
+
+
 @pytest.mark.parametrize("name", ["Store", "ManagerStore", "start_run", "Run"])
 def test_a_public_name_is_loaded_on_first_use(name):
     assert f"runstore.{name}" not in loaded_by(f"import runstore; runstore.{name}")

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from runstore.cli.output import say
-from runstore.errors import AmbiguousReferenceError, NotFoundError, UsageError
+from runstore.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
@@ -26,13 +26,9 @@ def is_filter(store: Store, word: str) -> bool:
 
 
 def _is_run(store: Store, word: str) -> bool:
-    try:
-        store.get(word)
-    except AmbiguousReferenceError:
-        return True
-    except NotFoundError:
-        return False
-    return True
+    from runstore.naming import runs_named
+
+    return bool(runs_named(store.database, word))
 
 
 def tell_hints(page: Page[Any]) -> None:

@@ -108,6 +108,7 @@ class _Connection(sqlite3.Connection):
         """Close it, unless that would close files of the program, and write to them before."""
         if is_whole(self.files):
             super().close()
+            self.files = ()  # others may have these numbers from now on
         else:
             keep(self)
 
