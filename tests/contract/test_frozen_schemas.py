@@ -1,0 +1,129 @@
+"""Databases of every schema there was are opened, brought up to date, and read the same.
+
+See `tests/data/schemas/freeze.py`.
+"""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from runstore import Status, Store
+from runstore.storage.checks import Checks
+from runstore.storage.migrations import SCHEMA_VERSION
+
+FROZEN = Path(__file__).parents[1] / "data" / "schemas"
+VERSIONS = range(1, SCHEMA_VERSION + 1)
+# The schemas that brought what the others do not have.
+METRICS, PRODUCTS, TRASH = 2, 3, 5
+SAVED_QUERIES = 4
+
+
+@pytest.fixture(params=VERSIONS)
+def version(request):
+    return request.param
+
+
+@pytest.fixture
+def folder(tmp_path, version):
+    """Return a store as that schema left it; contents of artifacts are not with it."""
+    frozen = (FROZEN / f"{version:04d}.db.gz").read_bytes()
+    (tmp_path / "runstore.db").write_bytes(gzip.decompress(frozen))
+    return tmp_path
+
+
+@pytest.fixture
+def store(folder):
+    with Store.open(folder) as store:
+        yield store
+
+
+def test_runs_are_what_they_were(store, version):
+    names = {run.reference.rpartition("_")[0]: run for run in store.list()}
+    first, failed = names["bert_1"], names["gpt_1"]
+
+    assert names.keys() == {"bert_1", "bert_2", "gpt_1", "open_1"} | (
+        set() if version >= TRASH else {"gone_1"}
+    )
+    assert first.params == {"lr": 0.1, "layers": [1, 2], "opt": {"name": "adam"}}
+    assert first.notes == "second thoughts"
+    assert (first.status, first.exit_code, first.hostname) == (Status.COMPLETE, 0, "node1")
+    assert [one.name for one in names["bert_2"].parameter_sets] == ["small", "wide"]
+    assert (failed.status, failed.error) == (Status.ERROR, "ValueError: bad luck")
+    assert failed.traceback == "ValueError: bad luck"
+    assert all(run.damaged == () for run in names.values())
+
+
+def test_metrics_are_what_they_were(store, version):
+    run = store.get("bert#1")
+    if version < METRICS:
+        assert dict(run.metrics) == {}
+        return
+
+    loss = run.metric("loss")
+
+    assert list(loss.values) == [1.0 / (step + 1) for step in range(10)]
+    assert list(loss.steps) == list(range(10))
+    assert run.metrics["val/acc"].count == 10
+
+
+def test_what_was_saved_and_edited_is_what_it_was(store, version):
+    run = store.get("bert#1")
+    if version < PRODUCTS:
+        assert dict(run.tags) == {}
+        return
+
+    assert dict(run.tags) == {"phase": "pilot"}
+    assert run.artifacts["a.csv"].size_bytes == len(b"x,y\n1,2\n")
+    (used,) = run.inputs
+    assert used.location == "/data/train.csv"
+    notes = [(one.old, one.new, one.author) for one in store.events(run) if one.field == "notes"]
+    assert notes == [("first try", "second thoughts", "ada")]
+
+
+def test_searches_find_what_was_recorded_before(store, version):
+    assert [run.run_number for run in store.find("params.lr = 0.1")] == [1]
+    assert [run.experiment_name for run in store.find("error contains 'bad luck'")] == ["gpt"]
+    if version >= METRICS:
+        assert len(store.find("metrics.loss.min <= 0.1")) == 1
+    if version >= SAVED_QUERIES:
+        assert store.queries() == {"good": "status = complete"}
+
+
+def test_the_trash_is_what_it_was(store, version):
+    gone = [run.experiment_name for run in store.trash()]
+
+    assert gone == (["gone"] if version >= TRASH else [])
+
+
+def test_work_goes_on_and_the_tables_are_those_of_a_new_store(store):
+    with store.start("bert", params={"lr": 3}, capture=False) as run:
+        run.log(loss=0.5)
+
+    assert run.run_number == 3
+    assert [one.run_number for one in store.find("params.lr >= 0.1 and experiment = bert")] == [
+        3, 2, 1,
+    ]  # fmt: skip
+    assert Checks(store.database).schema() == []
+    assert store.database.driver.problems(is_deep=True) == []
+    assert store.verify().problems == ()
+
+
+def test_the_database_is_copied_aside_before_it_changes(folder, version):
+    before = (folder / "runstore.db").read_bytes()
+
+    with Store.open(folder):
+        pass
+
+    copies = [path.name for path in folder.glob("runstore.db.before-schema-*")]
+    assert copies == (
+        [] if version == SCHEMA_VERSION else [f"runstore.db.before-schema-{version + 1:04d}"]
+    )
+    if version == SCHEMA_VERSION:
+        assert (folder / "runstore.db").read_bytes() == before
+
+
+def test_every_schema_is_frozen():
+    assert sorted(path.name for path in FROZEN.glob("*.gz")) == [
+        f"{version:04d}.db.gz" for version in VERSIONS
+    ]
