@@ -24,6 +24,7 @@ from runstore.model.scrubbing import (
     WantedPattern,
     masked_value,
 )
+from runstore.storage.drivers.paths import sync_folder
 from runstore.storage.references import References
 from runstore.storage.safe_files import folder_at, levels_below, reader, remove_file
 from runstore.storage.scrub_contents import ContentsTable
@@ -303,6 +304,7 @@ class _Scrubber:
                 os.fsync(made)
             here, there = folder.at(aside), folder.at(path.name)
             os.replace(here, there, src_dir_fd=folder.descriptor, dst_dir_fd=folder.descriptor)
+            sync_folder(path.parent)
 
     def _is_of_this_store(self, path: Path) -> bool:
         """Whether a file of the spool is of this store; the user's own place has those of all."""

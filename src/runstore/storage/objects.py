@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from runstore.errors import NotFoundError, StoreCorruptError, StoreLockedError
-from runstore.storage.drivers.paths import follow_folder, parsed
+from runstore.storage.drivers.paths import follow_folder, parsed, sync_folder
 from runstore.storage.file_locks import locked
 from runstore.storage.safe_files import (
     folder_at,
@@ -235,8 +235,8 @@ class Objects:
             with path.open("rb") as file:
                 follow_folder(file.fileno(), folder.status())
             os.replace(path, folder.at(target.name), dst_dir_fd=folder.descriptor)
-        _sync_folder(target.parent)
-        _sync_folder(self.folder)
+        sync_folder(target.parent)
+        sync_folder(self.folder)
 
     def _has(self, kept: Contents) -> bool:
         """Tell whether contents are there and whole; a damaged file is to be replaced."""
@@ -390,13 +390,3 @@ def _unreadable(path: Path, error: OSError) -> StoreCorruptError:
 def _sync(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk; some systems cannot, and need not."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

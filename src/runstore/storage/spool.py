@@ -24,7 +24,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from runstore.storage.drivers.descriptors import with_room
-from runstore.storage.drivers.paths import follow_folder, is_own_uid, made_file, opened_folder
+from runstore.storage.drivers.paths import (
+    follow_folder,
+    is_own_uid,
+    made_file,
+    opened_folder,
+    sync_folder,
+)
 
 POINTS_SUFFIX = ".points"
 OUTPUT_SUFFIX = ".output"
@@ -411,6 +417,7 @@ def _write(path: Path, text: str) -> Path:
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
+        sync_folder(path.parent)
     except OSError:
         aside.unlink(missing_ok=True)
         raise

@@ -174,3 +174,13 @@ def read_plain_file(path: str | os.PathLike[str], at_most: int) -> tuple[bytes, 
 def _check_plain(found: os.stat_result, at_most: int) -> None:
     if not stat.S_ISREG(found.st_mode) or found.st_size > at_most:
         raise OSError("no plain file of a sane size")
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk; some systems cannot, and need not."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -26,7 +26,7 @@ from runstore.storage.drivers.descriptors import Files, is_whole, keep_for_ever,
 from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.drivers.forks import before_each_fork, entered, inside_the_engine
 from runstore.storage.drivers.functions import add_functions, text_of
-from runstore.storage.drivers.paths import copy_rights, file_uri
+from runstore.storage.drivers.paths import copy_rights, file_uri, sync_folder
 from runstore.storage.file_locks import pause
 
 if TYPE_CHECKING:
@@ -383,6 +383,7 @@ class SQLiteDriver:
                     copy.close()
                 os.fsync(made)
                 aside.replace(target)
+                sync_folder(target.parent)
             finally:
                 os.close(made)
                 aside.unlink(missing_ok=True)
