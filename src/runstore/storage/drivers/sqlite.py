@@ -37,6 +37,7 @@ _LONGEST = 1_000_000_000  # SQLite's own limit
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 BUSY_TIMEOUT_S = 60.0
 _ENGINE_WAITS_S = 5.0  # inside a statement
+_OTHERS_TAKE_S = 0.1  # a transaction of another program, which nobody is too hurried to wait for
 _PROBLEMS_TOLD = 100
 _REPLACED_PATIENCE_S = 5.0
 TABLES = "SELECT name FROM sqlite_master"
@@ -677,7 +678,7 @@ class SQLiteDriver:
         """Take the write lock, waiting for other writers with growing, uneven pauses."""
         asked_s = self._own.patience_s
         patience_s = self.busy_timeout_s if asked_s is None else asked_s
-        waits_s = min(_ENGINE_WAITS_S, patience_s)
+        waits_s = min(_ENGINE_WAITS_S, max(_OTHERS_TAKE_S, patience_s))
         if waits_s != connection.waits_s:
             connection.wait_for_others(waits_s)
         deadline = time.monotonic() + patience_s
