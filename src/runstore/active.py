@@ -749,17 +749,23 @@ class ActiveRun:
         evaluated when the module is imported, not when the function runs.
         """
         again = self._again
-        if again is None or not callable(function):
+        if not callable(function):
             raise UsageError(
-                f"The run {self.reference} was called. Only the result of start_run(...) can"
-                " decorate a function, and not with if_done='skip' or 'error'.",
-                kept="The run is kept as it was.",
-                hint="Call start_run within the function.",
+                f"The run {self.reference} was called with {function!r:.60}.",
+                kept="It was not changed.",
+                hint="Only functions can be decorated: @runstore.start_run(...).",
             )
         self.store.withdraw(self.uid)
         lifetime.end(self)
         current.leave(self)
         self.status, self._is_end_written = Status.INTERRUPTED, True
+        if again is None:
+            raise UsageError(
+                "Only the result of start_run(...) can decorate a function, and not with"
+                " if_done='skip' or 'error'.",
+                kept="No run was recorded.",
+                hint="Call start_run within the function.",
+            )
 
         from runstore.recorded_functions import recorded
 

@@ -34,4 +34,5 @@ def test_a_network_is_trained_kept_and_loaded_again(tmp_path):
         assert run.metrics["loss"].count == 30 * 43
         assert list(run.artifacts) == ["network.npz", "training.png"]
         assert run.read_bytes("training.png").startswith(b"\x89PNG")
-        assert len(list(run.output)) == 30
+        # Libraries may warn besides, of fonts for instance.
+        assert len([line for line in run.output if line.stream == "stdout"]) == 30

@@ -101,7 +101,7 @@ def as_nobody(code, *arguments, modules=""):
     """Run code as a user without rights, which needs these modules; return its output."""
     # Everything is imported before the rights are dropped: Python itself may be out of reach.
     drop = (
-        "import os, runstore.store, runstore.capture.process\n"
+        "import hashlib, os, runstore.store, runstore.capture.process\n"
         "import runstore.storage.migrations.m0001_runs, runstore.model.parameter_sets\n"
         "import runstore.capture.command, runstore.capture.secrets.text\n"
         "import runstore.storage.drivers.unwritable\n"
