@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,13 @@ from hypothesis import strategies as st
 
 import runstore.cli.main as cli
 from hostile_rows import CHANGING, READING, changes_of, damage, make
+from managers import Manager
 from memory import forget_peak, peak_bytes
-from runstore import Store
-from runstore.errors import StoreCorruptError
+from runstore import ManagerStore, Store
+from runstore.errors import RunstoreError, StoreCorruptError
 from runstore.storage import database
 from runstore.storage.drivers import sqlite
+from runstore.store import open_shared
 
 _HANG_S = 10
 _DEEP = "[" * 100_000
@@ -345,3 +348,50 @@ def test_a_damaged_number_keeps_no_run_from_starting(store):
             run = opened.start("exp", capture=False)
             run.finish()
             assert run.run_number == expected
+
+
+def test_a_manager_store_goes_on_beside_any_cell(made, tmp_path, is_full_campaign):
+    """Each method of Curifactory's class works, or says what is wrong with the store."""
+
+    @settings(
+        max_examples=300 if is_full_campaign else 10,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(changes_of(made / "runstore.db", min_size=1))
+    def check(changes):
+        with tempfile.TemporaryDirectory(dir=tmp_path) as here, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            place = shutil.copytree(made, Path(here) / "store")
+            damage(place / "runstore.db", changes)
+            with ended_after(6 * _HANG_S), contextlib.suppress(RunstoreError):
+                use_as_manager_store(place)
+
+    check()
+
+
+def use_as_manager_store(place):
+    manager = Manager("exp")
+    store = ManagerStore(place)
+
+    def edit():
+        store.runs[0]["notes"] = "new"
+        store.save()
+
+    def end():
+        manager.status = "complete"
+        store.update_run(manager)
+
+    for step in (
+        lambda: list(store.runs),
+        lambda: store.get_run("exp_1"),
+        lambda: store.get_experiment_runs("exp"),
+        store.load,
+        lambda: store.add_run(manager),
+        end,
+        store.save,
+        edit,
+    ):
+        with contextlib.suppress(RunstoreError):
+            step()
+    open_shared(place).close()
