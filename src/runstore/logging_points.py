@@ -463,9 +463,14 @@ class PointLog:
 
     def _refuse(self, error: Exception) -> None:
         self._was_refused = True
+        is_kept = any(path.exists() for path in self._written)
         warn(
-            f"{getattr(error, 'what', error)} The last points of {self._reference} are kept in"
-            " the spool of the store; they are taken in when it is opened next."
+            f"{getattr(error, 'what', error)} The last points of {self._reference} "
+            + (
+                "are kept in the spool of the store; they are taken in when it is opened next."
+                if is_kept
+                else "were in its spool, which is not there any more."
+            )
         )
 
     def _absorb_all(self, *, with_end: bool = False) -> None:

@@ -1,5 +1,6 @@
 """The end of a run and its last points are one transaction, and neither hurts the other."""
 
+import shutil
 import sqlite3
 
 import pytest
@@ -88,7 +89,7 @@ def test_a_file_of_points_that_was_moved_away_is_said(store):
     for path in (store.path / "spool").iterdir():
         path.rename(store.path / path.name)
 
-    with pytest.warns(StoreWarning, match="was moved away"):
+    with pytest.warns(StoreWarning, match="was moved away.*is not there any more"):
         run.finish()
 
     assert run.record.status is runstore.Status.COMPLETE
@@ -120,3 +121,16 @@ def test_points_of_a_run_that_was_removed_are_removed(store):
         run.finish()
 
     assert spooled(store) == []
+
+
+def test_a_store_that_was_removed_is_said_to_be_gone(store):
+    run = store.start("bert", capture=False)
+    run.log(loss=0.5)
+    shutil.rmtree(store.path)
+
+    with pytest.warns(StoreWarning) as said:
+        run.finish()
+
+    texts = [str(one.message) for one in said]
+    assert any("is not there any more" in text for text in texts)
+    assert not any("are kept in the spool of the store" in text for text in texts)
