@@ -19,22 +19,21 @@ METRICS, PRODUCTS, TRASH = 2, 3, 5
 SAVED_QUERIES = 4
 
 
-@pytest.fixture(params=VERSIONS)
+@pytest.fixture(scope="module", params=VERSIONS)
 def version(request):
     return request.param
 
 
-@pytest.fixture
-def folder(tmp_path, version):
-    """Return a store as that schema left it; contents of artifacts are not with it."""
+def thawed(folder, version):
+    """Make a store as that schema left it; contents of artifacts are not with it."""
     frozen = (FROZEN / f"{version:04d}.db.gz").read_bytes()
-    (tmp_path / "runstore.db").write_bytes(gzip.decompress(frozen))
-    return tmp_path
+    (folder / "runstore.db").write_bytes(gzip.decompress(frozen))
+    return folder
 
 
-@pytest.fixture
-def store(folder):
-    with Store.open(folder) as store:
+@pytest.fixture(scope="module")
+def store(tmp_path_factory, version):
+    with Store.open(thawed(tmp_path_factory.mktemp("thawed"), version)) as store:
         yield store
 
 
@@ -96,24 +95,24 @@ def test_the_trash_is_what_it_was(store, version):
     assert gone == (["gone"] if version >= TRASH else [])
 
 
-def test_work_goes_on_and_the_tables_are_those_of_a_new_store(store):
-    with store.start("bert", params={"lr": 3}, capture=False) as run:
-        run.log(loss=0.5)
+def test_work_goes_on_and_the_tables_are_those_of_a_new_store(tmp_path, version):
+    with Store.open(thawed(tmp_path, version)) as store:
+        with store.start("bert", params={"lr": 3}, capture=False) as run:
+            run.log(loss=0.5)
 
-    assert run.run_number == 3
-    assert [one.run_number for one in store.find("params.lr >= 0.1 and experiment = bert")] == [
-        3, 2, 1,
-    ]  # fmt: skip
-    assert Checks(store.database).schema() == []
-    assert store.database.driver.problems(is_deep=True) == []
-    assert store.verify().problems == ()
+        found = store.find("params.lr >= 0.1 and experiment = bert")
+        assert run.run_number == 3
+        assert [one.run_number for one in found] == [3, 2, 1]
+        assert Checks(store.database).schema() == []
+        assert store.database.driver.problems(is_deep=True) == []
+        assert store.verify().problems == ()
 
 
-def test_the_database_is_copied_aside_before_it_changes(folder, version):
+def test_the_database_is_copied_aside_before_it_changes(tmp_path, version):
+    folder = thawed(tmp_path, version)
     before = (folder / "runstore.db").read_bytes()
 
-    with Store.open(folder):
-        pass
+    Store.open(folder).close()
 
     copies = [path.name for path in folder.glob("runstore.db.before-schema-*")]
     assert copies == (
