@@ -72,14 +72,24 @@ def test_a_signal_ends_a_program_by_default_once_no_run_is_left(tmp_path, by_thr
 
 
 def test_signals_are_given_back_with_the_end_of_the_last_run(tmp_path):
-    with Store.open(tmp_path / "store") as store:
-        with store.start("x", capture=False):
-            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
-            with store.start("y", capture=False):
-                pass
-            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    code = (
+        "import runstore, signal, sys\n"
+        "def is_ours(): return signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL\n"
+        "seen = [is_ours()]\n"
+        "with runstore.start_run('x', store=sys.argv[1], capture=False):\n"
+        "    seen.append(is_ours())\n"
+        "    with runstore.start_run('y', store=sys.argv[1], capture=False): pass\n"
+        "    seen.append(is_ours())\n"
+        "print(seen, is_ours())\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "store"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
 
-        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert ended.stdout == "[False, True, True] False\n"
 
 
 @pytest.fixture
