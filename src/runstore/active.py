@@ -514,7 +514,7 @@ class ActiveRun:
 
     def finish(
         self,
-        status: Status | str = Status.COMPLETE,
+        status: Status | str | None = None,
         *,
         error: BaseException | str | None = None,
         traceback: TracebackType | str | None = None,
@@ -526,7 +526,9 @@ class ActiveRun:
         the spool, a `StoreWarning` says where, and the program goes on.
 
         Args:
-            status: `complete`, `pruned`, `error` or `interrupted`.
+            status: `complete`, `pruned`, `error` or `interrupted`. By default, what leaving a
+                block with the exception `error` stands for; `error` if there is another text, a
+                traceback or an exit status other than 0; otherwise `complete`.
             error: What went wrong: a line or a few, or an exception. An `error` within an
                 `except` block is the exception that is handled.
             traceback: The full traceback; by default that of the exception.

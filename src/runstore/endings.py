@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Container, Iterator
+from contextlib import suppress
 from types import ModuleType, TracebackType
 from typing import Any, NamedTuple
 
@@ -59,11 +60,13 @@ def reported(status: Status | str, among: Collection[Status] = REPORTED) -> Stat
     return ended
 
 
-def reported_ending(status: Status | str, error: Any, traceback: Any, exit_code: Any) -> Ending:
+def reported_ending(
+    status: Status | str | None, error: Any, traceback: Any, exit_code: Any
+) -> Ending:
     """Return the end that a program reports, in whatever form it has the parts.
 
     Args:
-        status: The status; only this one can be refused.
+        status: The status; only this one can be refused. None goes by the other parts.
         error: A text, an exception or anything else; None within an `except` block is the
             exception that is handled, if the run ends as an error.
         traceback: A text or a traceback.
@@ -72,11 +75,23 @@ def reported_ending(status: Status | str, error: Any, traceback: Any, exit_code:
     Raises:
         UsageError: The status is not an end that a run can report.
     """
-    ended = reported(status)
+    ended = status_by_parts(error, traceback, exit_code) if status is None else reported(status)
     if error is None and traceback is None and ended is Status.ERROR:
         error = sys.exc_info()[1]
     code = _exit_status(exit_code, _USUAL_EXIT_STATUS[ended])
     return Ending(ended, *texts_of(error, traceback), code)
+
+
+def status_by_parts(error: Any, traceback: Any, exit_code: Any) -> Status:
+    """Return how a run ended that reports no status: with an error it is not complete."""
+    if isinstance(error, BaseException):
+        return status_of(error)
+    if error is not None or traceback is not None:
+        return Status.ERROR
+    with suppress(TypeError, ValueError, OverflowError):
+        if exit_code is not None and int(exit_code) != 0:
+            return Status.ERROR
+    return Status.COMPLETE
 
 
 def texts_of(error: Any, traceback: Any) -> tuple[str | None, str | None]:

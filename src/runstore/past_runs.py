@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from runstore.capture.command import command_line
-from runstore.endings import EXIT_CODES, kept_text, reported, texts_of
+from runstore.endings import EXIT_CODES, kept_text, reported, status_by_parts, texts_of
 from runstore.errors import InvalidValueError, RunstoreError, StoreUnavailableError
 from runstore.masking import masked_tags
 from runstore.model import arguments
@@ -51,7 +51,7 @@ def past_run(
     *,
     started_at: Any,
     ended_at: Any,
-    status: Status | str,
+    status: Status | str | None,
     params: Any,
     metrics: Mapping[Any, Any] | None,
     tags: Mapping[str, Any] | None,
@@ -83,10 +83,12 @@ def past_run(
     )
     code = None if exit_code is None else arguments.count(exit_code, "exit_code", *EXIT_CODES)
     told, trace = texts_of(error, traceback)
+    by_parts = status_by_parts(error, traceback, code)
+    ended_as = by_parts if status is None else reported(status, FINAL)
     wanted = arguments.mapping({} if tags is None else tags, "tags", {"phase": "pilot"})
     return PastRun(
         new=new,
-        status=reported(status, FINAL),
+        status=ended_as,
         ended_at=ended,
         error=kept_text(check_text(told, "error")),
         traceback=kept_text(check_text(trace, "traceback")),

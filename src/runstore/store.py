@@ -333,7 +333,7 @@ class Store:
         *,
         started_at: datetime | float | str,
         ended_at: datetime | float | str | None = None,
-        status: Status | str = Status.COMPLETE,
+        status: Status | str | None = None,
         params: Any = None,
         metrics: Mapping[Any, Any] | None = None,
         tags: Mapping[str, Any] | None = None,
@@ -358,7 +358,8 @@ class Store:
             started_at: When it started: an aware datetime, seconds since 1970, or a text that
                 names its time zone, such as `2025-03-01T10:30:00Z`.
             ended_at: When it ended; None if that is not known.
-            status: `complete`, `pruned`, `error`, `interrupted` or `lost`.
+            status: `complete`, `pruned`, `error`, `interrupted` or `lost`. By default `complete`,
+                or `error` if there is an error, a traceback or an exit status other than 0.
             params: See `start`.
             metrics: By key: a number, a list or array of values, a `Series`, or a mapping with
                 `values` and, if they are known, `steps` and `times`. Steps count from 0 by
@@ -574,27 +575,29 @@ class Store:
     def finish(
         self,
         name: str | Run | ActiveRun,
-        status: Status | str = Status.COMPLETE,
+        status: Status | str | None = None,
         *,
-        error: str | None = None,
+        error: BaseException | str | None = None,
         traceback: str | None = None,
         exit_code: int | None = None,
     ) -> Run:
-        """End a run that another process began; durable on return.
+        """End a run that another process began; durable on return. See `ActiveRun.finish`.
 
         Raises:
             RunFinishedError: Its end was reported before.
         """
-        from runstore.endings import EXIT_CODES, kept_text, reported
+        from runstore.endings import EXIT_CODES, kept_text, reported, status_by_parts, texts_of
 
         run = self.get(name)
         code = None if exit_code is None else arguments.count(exit_code, "exit_code", *EXIT_CODES)
+        ended = status_by_parts(error, traceback, code) if status is None else reported(status)
+        told, trace = texts_of(error, traceback)
         self.database.finish_run(
             run.uid,
-            reported(status),
+            ended,
             ended_at=now_micros(),
-            error=kept_text(arguments.text_or_none(error, "error", "out of memory")),
-            traceback=kept_text(arguments.text_or_none(traceback, "traceback", "Traceback …")),
+            error=kept_text(told),
+            traceback=kept_text(trace),
             exit_code=code,
         )
         return self._kept(run.uid)

@@ -146,7 +146,6 @@ REFUSED = {
     "tag by a text": (lambda store: store.tag("e#1", "best"), "changes"),
     "author": (lambda store: store.edit("e#1", notes="x", author=7), "author"),
     "author of undo": (lambda store: store.undo(author=7), "author"),
-    "error": (lambda store: store.finish("e#1", "error", error=ValueError("x")), "error"),
     "exit code": (lambda store: store.finish("e#1", "error", exit_code="1"), "exit_code"),
     "list a run": (lambda store: store.list(store.get("e#1")), "experiment_name"),
     "list of text": (lambda store: store.list(limit="all"), "limit"),

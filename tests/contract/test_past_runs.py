@@ -124,7 +124,23 @@ def test_every_end_can_be_recorded(store, status):
     assert [run.status for run in found] == [status, status]
 
 
-@pytest.mark.parametrize("status", [*sorted(UNFINISHED), "done", "", None, 3])
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ({"error": "no memory"}, "error"),
+        ({"error": KeyboardInterrupt()}, "interrupted"),
+        ({"exit_code": 2}, "error"),
+        ({"exit_code": 0}, "complete"),
+    ],
+)
+def test_a_run_without_a_status_ended_as_the_rest_says(store, options, status):
+    assert store.record("mnist", started_at=MARCH, **options).status.value == status
+
+    begun = store.start("mnist", capture=False)
+    assert store.finish(begun, **options).status.value == status
+
+
+@pytest.mark.parametrize("status", [*sorted(UNFINISHED), "done", "", 3])
 def test_what_is_no_end_is_refused(store, status):
     with pytest.raises(UsageError, match="cannot end as"):
         store.record("mnist", started_at=MARCH, status=status)

@@ -273,6 +273,29 @@ def test_an_end_is_written_whatever_its_parts_are(store, options, error):
     assert (run.record.status.value, run.record.error) == ("error", error)
 
 
+@pytest.mark.parametrize(
+    ("options", "status", "code"),
+    [
+        ({"error": ValueError("it")}, "error", 1),
+        ({"error": "it"}, "error", 1),
+        ({"error": ""}, "error", 1),
+        ({"traceback": "File x"}, "error", 1),
+        ({"exit_code": 3}, "error", 3),
+        ({"exit_code": "3"}, "error", 3),
+        ({"error": KeyboardInterrupt()}, "interrupted", None),
+        ({"error": SystemExit(0)}, "complete", 0),
+        ({"exit_code": 0}, "complete", 0),
+        ({"error": None}, "complete", 0),
+    ],
+)
+def test_an_end_without_a_status_goes_by_its_other_parts(store, options, status, code):
+    run = begun(store)
+
+    run.finish(**options)
+
+    assert (run.record.status.value, run.record.exit_code) == (status, code)
+
+
 def test_an_exit_status_that_is_no_number_is_said(store):
     run = begun(store)
 
@@ -322,6 +345,14 @@ def test_a_trial_that_is_pruned_goes_on_its_way(store, kind):
     assert [run.reference for run in store.find("status = pruned and exit_code = 0")] == [
         store.get("block#1").reference, store.get("decorated#1").reference,
     ]  # fmt: skip
+
+
+def test_an_end_with_the_pruning_itself_is_pruned(store):
+    run = begun(store)
+
+    run.finish(error=TrialPruned("not promising"))
+
+    assert run.record.status.value == "pruned"
 
 
 def test_the_reason_of_a_pruned_run_is_kept_if_it_is_given(store):

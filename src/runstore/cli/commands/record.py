@@ -23,7 +23,9 @@ _NOTHING = "Nothing was recorded."
 @click.option("--started", required=True, metavar="TIME", help="When it started.")
 @click.option("--ended", metavar="TIME", help="When it ended.")
 @click.option("--took", metavar="DURATION", help="How long it took, such as 90 or '2 h 30 min'.")
-@click.option("--status", type=_WORDS, default="complete", show_default=True, help="How it ended.")
+@click.option(
+    "--status", type=_WORDS, help="How it ended (default: complete, or error with --error)."
+)
 @click.option(
     "--set", "settings", metavar="KEY=VALUE", multiple=True, help="A parameter to record."
 )
@@ -44,7 +46,7 @@ def command(
     started: str,
     ended: str | None,
     took: str | None,
-    status: str,
+    status: str | None,
     settings: Sequence[str],
     metrics: Sequence[str],
     tags: Sequence[str],
