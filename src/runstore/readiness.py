@@ -71,7 +71,8 @@ _OF_THE_LOOP = "_sighandler_noop"
 ENDING = tuple(
     int(getattr(signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
-_EVERY = tuple(map(int, signal.valid_signals()))
+# Those with names; real-time signals, which hardly any program handles, would take as long again.
+_EVERY = tuple(number for number in map(int, signal.valid_signals()) if number < 32)  # noqa: PLR2004 - as of signal(7)
 
 
 def be_ready(needed: tuple[str, ...] = EVERYTHING) -> None:
@@ -189,7 +190,7 @@ class Uninterrupted:
     """Let Python's signal handlers wait for the end of a block; they are called afterwards.
 
     Args:
-        numbers: Which signals; None is all.
+        numbers: Which signals; None is all but real-time signals.
         patience_s: How long they wait. Then the first one that comes interrupts, once: whoever
             presses Ctrl-C again need not wait for a database that does not answer.
     """
@@ -208,8 +209,11 @@ class Uninterrupted:
             return self
         self._began = time.monotonic()
         try:
+            handler_of = signal.getsignal
             for number in self._numbers or _EVERY:
-                handler = signal.getsignal(number)
+                handler = handler_of(number)
+                if handler is None or type(handler) is int:  # most have none of Python's
+                    continue
                 if callable(handler) and getattr(handler, "__name__", "") != _OF_THE_LOOP:
                     self._handlers[number] = handler
                     signal.signal(number, self._wait)
