@@ -12,7 +12,10 @@ BETTER = {
         false_negatives negative_log_likelihood accuracy_loss reward_loss acc_drop bits_per_char
         errors_per_second cost_per_hour time_to_accuracy mean_absolute_error edit_distance
         eval/nll_per_token smooth_l1 davies_bouldin_score mean_rank top_5_error collision_rate
-        td_error ram_gb
+        td_error ram_gb train_loss_epoch train_loss_step val_loss_epoch/dataloader_idx_0
+        cross_entropy_step ContinuousRankedProbabilityScore TweedieDevianceScore wil
+        DeepImageStructureAndTextureSimilarity LearnedPerceptualImagePatchSimilarity mmlu_loss
+        TranslationEditRate RetrievalFallOut SpectralAngleMapper
         """,
     "max": """
         val_acc testacc Acc@5 top1 hits@10 mAP@0.5 mIoU F1Score macro_f1 R-squared r2_score BLEU-4
@@ -20,12 +23,17 @@ BETTER = {
         win_rate true_positive_rate mean_return score error_reduction time_to_failure si_sdr
         cosine_similarity log_prob test/elbo signal_to_noise_ratio loss/acc c_index uptime
         negative_predictive_value dice_score information_gain rollout/ep_rew_mean R@1 P@10 top_5
-        explained_variance ROUGE-L chrF++ auc_pr
+        explained_variance ROUGE-L chrF++ auc_pr SignalDistortionRatio SignalNoiseRatio
+        ScaleInvariantSignalDistortionRatio d2_log_loss_score d2_absolute_error_score
+        d2_tweedie_score val_acc_epoch r2_epoch val/f1_score_epoch JaccardIndex
+        MatthewsCorrCoef ConcordanceCorrCoef MeanReciprocalRank v_measure mmlu gsm8k
+        harness/arc_challenge/acc_norm concordance_index DiceCoefficient SQuAD
         """,
     None: """
         timesteps transferred foo lr grad_norm loss_scale loss_weight epoch gloss lossless errand
         timely diameter costume gloss/meters x/y alpha wobble acc_std loss_var n_params entropy
-        approx_count ep_len_mean flops
+        approx_count ep_len_mean flops best_loss_epoch time_step success_epoch fail_step
+        max_epoch loss_scale_epoch SpectralDistortionIndex vif gini mmlu_stderr
         """,
 }
 

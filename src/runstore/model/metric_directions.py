@@ -24,7 +24,8 @@ SMALL = frozenset(
         "misses", "ece", "mce", "sce", "adaece", "brier", "crps", "nlpd", "toxicity",
         "hallucination", "hallucinations", "violation", "violations", "failure", "failures",
         "fail", "fails", "collision", "collisions", "failed", "crashes", "timeouts",
-        "rejections", "outliers", "drawdown", "degradation", "gap",
+        "rejections", "outliers", "drawdown", "degradation", "gap", "jer", "wil", "nmae", "aepe",
+        "tdcf", "fallout",
         # distances
         "distance", "distances", "dist", "wasserstein", "swd", "emd", "mmd", "hausdorff", "hd95",
         "chamfer", "assd", "asd", "epe", "ate", "rpe", "ade", "fde", "mpjpe", "fid", "kid",
@@ -54,7 +55,7 @@ LARGE = frozenset(
         "silhouette", "calinski", "purity", "modularity", "similarity", "cossim", "agreement",
         "coverage", "consistency", "diversity", "fidelity",
         # fit
-        "r2", "rsquared", "r2score", "adjr2", "evs", "nse", "kge", "corr", "correlation",
+        "r2", "d2", "rsquared", "r2score", "adjr2", "evs", "nse", "kge", "corr", "correlation",
         "pearson", "pearsonr", "spearmanr", "spearman", "kendall", "pcc", "plcc", "srcc", "krcc",
         "ccc", "concordance", "cindex", "elbo", "likelihood", "loglikelihood", "loglik", "ll",
         "logprob", "logp", "evidence",
@@ -62,7 +63,7 @@ LARGE = frozenset(
         "bleu", "sacrebleu", "chrf", "chrfpp", "rouge", "rougel", "rougelsum", "meteor", "cider",
         "spice", "bertscore", "bleurt", "sari", "spider", "comet", "exactmatch", "psnr", "ssim",
         "msssim", "vmaf", "pesq", "stoi", "estoi", "mos", "snr", "sdr", "sisdr", "sisnr",
-        "sisdri", "uptime", "lifetime", "survival",
+        "sisdri", "squad", "uptime", "lifetime", "survival",
         # rewards
         "reward", "rew", "rewards", "return", "returns", "win", "wins", "winrate", "success",
         "successes", "solved", "passed", "utility", "profit", "pnl", "revenue", "sharpe",
@@ -140,9 +141,47 @@ PHRASES: dict[str, Direction] = {
     "word error": "min",
     "edit distance": "min",
     "error rate": "min",
+    "edit rate": "min",
+    "fall out": "min",
+    "info lost": "min",
+    "info preserved": "max",
+    "spectral angle": "min",
+    "ranked probability": "min",
+    "patch similarity": "min",
+    "texture similarity": "min",
+    "signal distortion": "max",
+    "signal noise": "max",
+    "reciprocal rank": "max",
+    "quality index": "max",
+    "critical success index": "max",
+    "v measure": "max",
+    "fowlkes mallows": "max",
+    "mallows index": "max",
+    "acc norm": "max",
+    "dunn index": "max",
+    "jaccard index": "max",
+    "concordance index": "max",
+    "dice coefficient": "max",
+    "corr coef": "max",
+    "correlation coefficient": "max",
+    # Parts of a deviance that are explained, as r2 is.
+    "d2 absolute error": "max",
+    "d2 brier": "max",
+    "d2 log loss": "max",
+    "d2 pinball": "max",
 }
 # Words that count if no other does.
-WEAK: dict[str, Direction] = {"score": "max", "scores": "max", "rating": "max", "pass": "max"}
+WEAK: dict[str, Direction] = {
+    **dict.fromkeys(("score", "scores", "rating", "pass"), "max"),
+    # benchmarks of language models
+    **dict.fromkeys(
+        (
+            "mmlu", "gsm8k", "hellaswag", "humaneval", "mbpp", "winogrande", "piqa", "boolq",
+            "arc", "truthfulqa", "bbh", "glue", "superglue",
+        ),
+        "max",
+    ),
+}  # fmt: skip
 # What turns the words before it around, and what turns those after it around.
 TURNING_ENDS = frozenset({"drop", "decrease", "reduction"})
 TURNING_BEGINS = frozenset({"neg", "negative", "minus", "negated", "inverse", "inv"})
@@ -153,6 +192,15 @@ NEUTRAL = frozenset(
         "lr", "step", "steps", "timestep", "timesteps", "epoch", "epochs", "iteration",
         "iterations", "lambda", "beta", "alpha", "gamma", "threshold", "std", "stddev", "stderr",
         "sem", "var", "variance", "size", "length", "id", "index", "budget", "limit",
+    }
+)  # fmt: skip
+# Lightning's ends of names: the value of a step, and the mean of an epoch.
+_OF_WHICH = frozenset({"step", "epoch"})
+# Before these ends stands what happened in that step, or when.
+_EVENTS = frozenset(
+    {
+        "time", "times", "wait", "delay", "lag", "stall", "fail", "fails", "failed", "failure",
+        "success", "solved", "passed", "pass", "win", "hit", "miss", "collision",
     }
 )  # fmt: skip
 _QUALIFYING = ("train", "training", "val", "valid", "validation", "test", "eval", "dev")
@@ -240,13 +288,22 @@ def _of_words(words: list[str]) -> Direction | None:
     if words[-1] in TURNING_ENDS:
         return _turned(_of_words(words[:-1])) if words[:-1] else None
     if words[-1] in NEUTRAL:
-        return _phrase_at(words, len(words) - 1)
+        return _phrase_at(words, len(words) - 1) or _of_step_or_epoch(words)
     if words[:2] == ["time", "to"] and words[2:] != ["failure"]:
         return "min"  # whatever it takes time to reach
     for place, word in enumerate(words[:-1]):
         if word in TURNING_BEGINS and not _phrase_at(words, place):
             return _turned(_of_words(words[place + 1 :]))
     return _last_known(words)
+
+
+def _of_step_or_epoch(words: list[str]) -> Direction | None:
+    """Return the direction of `train_loss_epoch`; `best_loss_epoch` is no loss, but an epoch."""
+    *metric, end = words
+    if end not in _OF_WHICH or not metric or metric[-1] in _EVENTS or "best" in metric:
+        return None
+    is_named = any(metric[-1] in words for words in (SMALL, LARGE, WEAK))
+    return _of_words(metric) if is_named or _phrase_at(metric, len(metric) - 1) else None
 
 
 def _of_rate(words: list[str]) -> Direction | None:
