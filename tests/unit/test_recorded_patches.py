@@ -20,6 +20,7 @@ SETTINGS = (
     ("diff.context", "0"),
     ("diff.interHunkContext", "20"),
     ("diff.suppressBlankEmpty", "true"),
+    ("diff.orderFile", "/nowhere/order"),
     ("diff.external", "false"),
     ("diff.trustExitCode", "true"),
     ("diff.renames", "copies"),

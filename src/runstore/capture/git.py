@@ -30,6 +30,7 @@ _SETTINGS = (
     "core.quotePath=false",
     "core.safecrlf=false",
     "diff.suppressBlankEmpty=false",
+    "diff.orderFile=/dev/null",  # one that is missing is fatal, whatever is asked
 )
 _GIT = ("git", *(word for one in _SETTINGS for word in ("-c", one)), "--no-pager")
 # What would change the meaning of a path or of a diff for every call.
