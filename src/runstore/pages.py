@@ -141,10 +141,13 @@ class Page(Generic[T]):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows; it calls this by itself."""
-        from runstore.model.html import html_table
+        from runstore.model.html import html_paragraphs, html_table
 
+        said = html_paragraphs(self.hints)
+        if not self.items:
+            return f"{said}<p>(empty)</p>"
         has_runs = any(isinstance(one, Run) for one in self.items)
-        return html_table(_HEADERS if has_runs else (), map(_cells, self.items))
+        return said + html_table(_HEADERS if has_runs else (), map(_cells, self.items))
 
 
 def _cells(item: object) -> Sequence[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from runstore.model.nearest import hint_of
+from runstore.model.nearest import hint_of, listed
 from runstore.model.query import Field, Missing, Query, Room
 from runstore.model.query_forms import leaves
 from runstore.storage.names import StoredNames
@@ -39,9 +39,20 @@ def unknown_names(store: Store, query: Query, *more: Field) -> tuple[str, ...]:
 def _sentences(names: StoredNames, fields: Iterable[Field]) -> Iterable[str]:
     for field in fields:
         if field.room in names.rooms and not names.has(field):
-            word = _WORDS[field.room]
-            hint = hint_of(field.key, names.every(field.room), most=_LISTED)
-            yield f"No run has the {word} {field.key!r}. {hint}"
+            known = names.every(field.room)
+            parts = _parts(field, known)
+            if parts:
+                said = f"The parameter {field.key!r} is compared part by part."
+                yield f"{said} {listed(parts, most=_LISTED)}"
+                continue
+            hint = hint_of(field.key, known, most=_LISTED)
+            yield f"No run has the {_WORDS[field.room]} {field.key!r}. {hint}"
+
+
+def _parts(field: Field, known: Iterable[str]) -> list[str]:
+    """Return the parameters within a list or an object."""
+    begins = f"{field.key}.", f"{field.key}["
+    return [one for one in known if field.room is Room.PARAM and one.startswith(begins)]
 
 
 def is_known_column(store: Store, name: str) -> bool:

@@ -130,6 +130,29 @@ def test_names_that_no_run_has_are_hinted_at(tmp_path):
     assert told[4:] == [(), ()]
 
 
+@pytest.mark.parametrize("key", ["model", "model.layers"])
+def test_a_parameter_with_parts_is_not_called_unknown(tmp_path, key):
+    with Store.open(tmp_path) as store:
+        params = {"model": {"layers": [1, 2]}, "modell": 1}
+        store.start("e", params=params, capture=False).finish()
+
+        for condition in ("= 1", "contains 1", "< 3"):
+            (hint,) = store.find(f"params.{key} {condition}").hints
+
+            assert "No run has" not in hint
+            assert hint.endswith("There is: model.layers[0], model.layers[1].")
+
+
+def test_notebooks_show_the_hints_of_an_empty_page(tmp_path):
+    with Store.open(tmp_path) as store:
+        store.start("e", params={"lr": 1}, capture=False).finish()
+
+        page = store.find("params.lrr = 1")
+
+    assert "Did you mean &#x27;lr&#x27;?" in page._repr_html_()
+    assert "(empty)" in page._repr_html_()
+
+
 def test_filters_and_tables_know_what_live_runs_logged(tmp_path):
     with Store.open(tmp_path) as writer, Store.open(tmp_path) as store:
         run = writer.start("e", params=[{"name": "a", "x": 1}], capture=False)
