@@ -164,15 +164,10 @@ def column_of(values: Iterable[Any], name: str) -> list[Any]:
     Raises:
         InvalidValueError: It is none, or a table of several.
     """
-    refused = InvalidValueError(
-        f"Expected a list or an array for {name}, got {shown(values)}.",
-        kept="Nothing was logged.",
-        hint="Give one number per point.",
-    )
     if values is None or isinstance(values, (*_TEXTS, dict)):
-        raise refused
+        raise _no_column(values, name)
     if len(getattr(values, "shape", (1,))) != 1:
-        raise refused
+        raise _no_column(values, name)
     masked = sys.modules.get("numpy.ma")
     if masked is not None and isinstance(values, masked.MaskedArray):
         return list(values)
@@ -182,4 +177,12 @@ def column_of(values: Iterable[Any], name: str) -> list[Any]:
     try:
         return list(values) if whole is None else list(whole())
     except TypeError:
-        raise refused from None
+        raise _no_column(values, name) from None
+
+
+def _no_column(values: Any, name: str) -> InvalidValueError:
+    return InvalidValueError(
+        f"Expected a list or an array for {name}, got {shown(values)}.",
+        kept="Nothing was logged.",
+        hint="Give one number per point.",
+    )
