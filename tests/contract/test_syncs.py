@@ -16,6 +16,7 @@ import pytest
 from runstore.errors import StoreWarning
 from runstore.storage.chunks import Columns
 from runstore.storage.points import KeyOf, PointFile
+from runstore.storage.trusted import list_file, trust
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -107,9 +108,18 @@ def test_points_are_brought_to_the_disk(tmp_path, calls):
     file.write_many(0, Columns([0], [0], [0.5]))
 
     file.sync()
+    file.sync()
 
-    assert calls == [("sync", "a.points")]
+    assert calls == [("sync", "a.points"), ("sync", tmp_path.name), ("sync", "a.points")]
     file.seal()
+
+
+def test_the_list_of_trusted_folders_is_durable(tmp_path, monkeypatch, calls):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+    trust(str(tmp_path))
+
+    assert is_durable(calls, list_file().name, list_file().parent.name)
 
 
 def test_every_connection_that_writes_syncs_each_transaction(store):

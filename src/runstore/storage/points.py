@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 
 from runstore.storage.chunks import Columns
 from runstore.storage.drivers.descriptors import identity_of, keep_for_ever
-from runstore.storage.drivers.paths import made_file, parsed
+from runstore.storage.drivers.paths import made_file, parsed, sync_folder
 from runstore.storage.safe_files import read_file, reader
 
 RECORD = struct.Struct("<qqdIHH")
@@ -102,6 +102,7 @@ class PointFile:
         "_descriptor",
         "_device_and_file",
         "_end",
+        "_has_lasting_name",
         "_is_closing",
         "_of_memory",
         "_seals",
@@ -118,6 +119,7 @@ class PointFile:
         end = (1 + points) * RECORD.size
         self._end = end
         self.places = iter(range(RECORD.size, end, RECORD.size))
+        self._has_lasting_name = False
         self._is_closing = False
         self._writing: list[None] = []
         self._seals = [None]  # whoever takes it seals the file
@@ -236,6 +238,9 @@ class PointFile:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        if not self._has_lasting_name:
+            sync_folder(self.path.parent)
+            self._has_lasting_name = True
 
     def seal(self) -> None:
         """Say that nothing follows, and let go of the file; doing so twice changes nothing.

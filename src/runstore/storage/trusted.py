@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from runstore.errors import StoreUnavailableError, UsageError
-from runstore.storage.drivers.paths import is_own_uid, read_plain_file
+from runstore.storage.drivers.paths import is_own_uid, read_plain_file, sync_folder
 
 VARIABLE = "RUNSTORE_TRUST"
 EVERYTHING = "*"
@@ -131,7 +131,10 @@ def _rewrite(lines: Sequence[str]) -> None:
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(os.fsencode("".join(f"{one}\n" for one in lines)))
+                file.flush()
+                os.fsync(file.fileno())
             aside.replace(target)
+            sync_folder(target.parent)
         finally:
             aside.unlink(missing_ok=True)
     except OSError as error:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from runstore.errors import StoreCorruptError, StoreUnavailableError
 from runstore.storage.drivers.descriptors import Files, identity_of, is_whole, name_of
-from runstore.storage.drivers.paths import follow_folder
+from runstore.storage.drivers.paths import follow_folder, sync_folder
 
 _LOG, _SHARED_MEMORY = "-wal", "-shm"
 APPLICATION_ID = 0x72756E73  # "runs"; marks the file as ours (PRAGMA application_id)
@@ -236,6 +236,7 @@ class DatabaseFile:
         log = self._beside(_LOG)
         with suppress(FileNotFoundError):
             log.rename(log.with_name(f"{log.name}.left-{time.time_ns()}"))
+            sync_folder(log.parent)  # or it could be back after a power cut, as the new one's
 
     def _beside(self, ending: str) -> Path:
         return Path(self._real() + ending)
