@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import threading
 
 import pytest
 
@@ -17,14 +18,15 @@ def store(tmp_path):
 
 
 @pytest.fixture
-def uses(monkeypatch):
-    """Return a list that gets `read` or `write` for each use of a database."""
-    seen = []
+def uses(store, monkeypatch):
+    """Return a list that gets `read` or `write` for each use of the database by this thread."""
+    seen, me = [], threading.get_ident()
     for name in ("read", "write"):
         original = getattr(SQLiteDriver, name)
 
         def noting(driver, name=name, original=original):
-            seen.append(name)
+            if driver is store.database.driver and threading.get_ident() == me:
+                seen.append(name)
             return original(driver)
 
         monkeypatch.setattr(SQLiteDriver, name, noting)
