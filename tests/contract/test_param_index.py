@@ -165,3 +165,21 @@ def test_a_store_of_before_gets_the_index(tmp_path):
         assert len(store.find("params.lr >= 0")) == 4
         assert store.check() == ()
     assert (tmp_path / "old" / "runstore.db.before-schema-0010").exists()
+
+
+def test_a_run_that_starts_meanwhile_is_in_no_group_without_its_value(store, monkeypatch):
+    """A search sees one moment: a run and its parameters, or neither."""
+    record(store, 2)
+    with Store.open(store.path) as other:
+        begin = param_index._is_indexed_now
+
+        def and_then_another_starts(driver):
+            is_indexed = begin(driver)
+            record(other, 1, begin=2)
+            return is_indexed
+
+        monkeypatch.setattr(param_index, "_is_indexed_now", and_then_another_starts)
+
+        groups = store.group("params.lr")
+
+    assert [one.value for one in groups if one.value is None] == []

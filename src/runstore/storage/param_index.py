@@ -45,7 +45,6 @@ _SHADOW = f"""
     SELECT run_id, set_index, key, number, text, 1 FROM main.params
     WHERE run_id > {_LAST_INDEXED.replace("store_state", "main.store_state")} AND indexed IS NULL
 """
-_NO_SHADOW = "DROP VIEW IF EXISTS temp.params"
 NOT_INDEXED = f"""
     SELECT DISTINCT r.reference FROM params p JOIN runs r ON r.id = p.run_id
     WHERE p.indexed IS NULL AND p.run_id <= {_LAST_INDEXED}
@@ -63,17 +62,23 @@ def indexed_params(driver: Driver) -> Iterator[None]:
     """Let statements with `params.indexed = 1` find every parameter within the block."""
     with driver.read() as connection:
         is_any = connection.execute(IS_ANY_WAITING).fetchone() is not None
-    if not is_any or _is_indexed_now(driver):
-        yield
-        return
+    if is_any:
+        _is_indexed_now(driver)
     with driver.read() as connection:
-        connection.execute(_NO_SHADOW)
-        connection.execute(_SHADOW)
+        # One moment for this look and for the search: a run that starts in between would be found,
+        # its parameters would not.
+        connection.execute("BEGIN")
+        try:
+            if connection.execute(IS_ANY_WAITING).fetchone() is not None:
+                connection.execute(_SHADOW)
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
     try:
         yield  # has the same connection, which is free again
     finally:
         with driver.read() as connection:
-            connection.execute(_NO_SHADOW)
+            connection.execute("ROLLBACK")
 
 
 def _is_indexed_now(driver: Driver) -> bool:
