@@ -13,6 +13,7 @@ from runstore.model.status import Status
 from runstore.storage import param_index
 from runstore.storage.earlier import EarlierRuns
 from runstore.storage.names import StoredNames
+from runstore.storage.newest import NewestRuns
 from runstore.storage.param_index import EVERY_RUNS, IS_ANY_WAITING, WAITING_AT_MOST, index_params
 
 FRAME_HEAD_BYTES = 24
@@ -183,3 +184,24 @@ def test_a_run_that_starts_meanwhile_is_in_no_group_without_its_value(store, mon
         groups = store.group("params.lr")
 
     assert [one.value for one in groups if one.value is None] == []
+
+
+def test_who_interrupts_a_search_can_write_and_search(store, monkeypatch):
+    """A signal handler or a finalizer comes while the search has one moment open."""
+    record(store, 2)
+    interrupted = []
+
+    def interrupting(self, limit, place, original=NewestRuns.ids):
+        if not interrupted:
+            interrupted.append(None)
+            record(store, 1, begin=2)
+            interrupted.append(len(store.find("params.lr >= 0")))
+        return original(self, limit, place)
+
+    monkeypatch.setattr(NewestRuns, "ids", interrupting)
+
+    found = store.find("params.lr >= 0")
+
+    assert len(found) in {2, 3}  # as of its moment, or of what was written since
+    assert interrupted[1] in {2, 3}
+    assert len(store.find("params.lr >= 0")) == 3

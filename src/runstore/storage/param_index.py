@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from runstore.errors import StoreError
 from runstore.storage.drivers import Connection, Driver
@@ -65,20 +66,35 @@ def indexed_params(driver: Driver) -> Iterator[None]:
     if is_any:
         _is_indexed_now(driver)
     with driver.read() as connection:
-        # One moment for this look and for the search: a run that starts in between would be found,
-        # its parameters would not.
-        connection.execute("BEGIN")
-        try:
-            if connection.execute(IS_ANY_WAITING).fetchone() is not None:
-                connection.execute(_SHADOW)
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
+        began = _began_a_moment(connection)
     try:
         yield  # has the same connection, which is free again
     finally:
-        with driver.read() as connection:
-            connection.execute("ROLLBACK")
+        if began:
+            with driver.read() as connection:
+                _end_the_moment(connection)
+
+
+def _began_a_moment(connection: Any) -> bool:
+    """Let this look and the search see one moment; False if they do already.
+
+    A run that starts in between would be found, its parameters would not.
+    """
+    if connection.in_transaction:  # whoever was interrupted searches
+        return False
+    connection.execute("BEGIN")
+    try:
+        if connection.execute(IS_ANY_WAITING).fetchone() is not None:
+            connection.execute(_SHADOW)
+    except BaseException:
+        _end_the_moment(connection)
+        raise
+    return True
+
+
+def _end_the_moment(connection: Any) -> None:
+    if connection.in_transaction:  # a fork may have closed the one that began
+        connection.execute("ROLLBACK")
 
 
 def _is_indexed_now(driver: Driver) -> bool:

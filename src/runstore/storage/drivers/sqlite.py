@@ -477,7 +477,7 @@ class SQLiteDriver:
         Raises:
             StoreUnavailableError: It leads to another file by now, or the database is gone.
         """
-        handle = self._taken_handle()
+        handle = self._taken_handle(is_to_write=is_to_write)
         try:
             # Before reading one is enough, for a program that closed all.
             self._check(handle.raw.files if is_to_write else handle.raw.files[:1])
@@ -505,7 +505,20 @@ class SQLiteDriver:
         )
         return self._severed
 
-    def _taken_handle(self) -> _Handle:
+    def _taken_handle(self, *, is_to_write: bool = False) -> _Handle:
+        """Return a connection of this thread; to write, one that no search has in its hand."""
+        if not is_to_write:
+            return self._any_handle()
+        searching: list[_Handle] = []
+        try:
+            while (handle := self._any_handle()).raw.in_transaction:
+                searching.append(handle)
+            return handle
+        finally:
+            for one in searching:
+                self.give_back(one)
+
+    def _any_handle(self) -> _Handle:
         free = self._own.free
         if self._severed is not None:
             raise self._severed
