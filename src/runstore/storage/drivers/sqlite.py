@@ -109,7 +109,8 @@ class _Connection(sqlite3.Connection):
         """Close it, unless that would close files of the program, and write to them before."""
         if is_whole(self.files):
             super().close()
-            self.files = ()  # others may have these numbers from now on
+            # Others may have these numbers from now on, and there is nothing left to close.
+            self.files, self._pid = (), None
         else:
             keep(self)
 
