@@ -19,7 +19,7 @@ from runstore.errors import RunstoreError, visible
 from runstore.model.status import Status
 from runstore.readiness import ENDING, Uninterrupted, is_waiting
 from runstore.storage.drivers.descriptors import keep_reserve
-from runstore.tickers import Ticker
+from runstore.tickers import Ticker, stop_all
 
 if TYPE_CHECKING:
     from runstore.capture.system import SystemProbe
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 HEARTBEAT_S = 10.0
 # How long Ctrl-C waits for what is being written.
 PATIENCE_S = 3.0
+# How long the end of the process waits for threads that are in the middle of something.
+_THREADS_PATIENCE_S = 1.0
 # What a signal that ends the process by default does to a run: it is recorded as interrupted.
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -421,6 +423,7 @@ def _at_exit() -> None:
         registry.end_by_exit()
         # The process ends anyway.
         signals.drop(signal.default_int_handler, _terminate)
+        stop_all(_THREADS_PATIENCE_S)
 
 
 # A signal may come before they are kept from it, so it is asked for more than once.

@@ -96,6 +96,20 @@ class Ticker:
             self.start()
 
 
+def stop_all(patience_s: float) -> None:
+    """End every thread, because the process ends.
+
+    One that has just been started would meet an interpreter that is no longer there: up to
+    Python 3.12, that is a crash.
+
+    Args:
+        patience_s: How long to wait for all of them.
+    """
+    deadline = time.monotonic() + patience_s
+    for one in list(_tickers):
+        one.stop(max(0.0, deadline - time.monotonic()))
+
+
 _tickers: weakref.WeakSet[Ticker] = weakref.WeakSet()
 _paused: list[Ticker] = []
 

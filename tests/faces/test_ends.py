@@ -539,3 +539,33 @@ def test_blocks_that_are_left_out_of_order_leave_the_other_one_current(tmp_path,
     assert runstore.current_run() is second
     second.__exit__(None, None, None)
     assert runstore.current_run() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_no_thread_of_ours_meets_the_end_of_the_interpreter(tmp_path):
+    """One that has just been started would crash there, up to Python 3.12."""
+    code = textwrap.dedent("""
+        import atexit, os, time
+
+        def threads():
+            return len(os.listdir("/proc/self/task"))
+
+        def last():  # registered first
+            deadline = time.monotonic() + 10
+            # A thread of the system ends a moment after its work.
+            while threads() > 1 and time.monotonic() < deadline:
+                time.sleep(0.001)
+            print("threads", threads())
+
+        atexit.register(last)
+        import runstore
+        run = runstore.start_run("x", store="store", capture=False)
+        run.log(a=1.0)
+        run.finish()
+    """)
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "threads 1\n"
