@@ -62,7 +62,8 @@ EVERYTHING = (
 JOINING = ("runstore.joining",)
 LOGGING = (*EVERYTHING, "logging", "runstore.kept_output")
 MEDIA = (*EVERYTHING, "runstore.media_log")
-TRACEBACKS = ("traceback",)
+# With what `traceback` itself loads when it prints.
+TRACEBACKS = ("traceback", "ast", "tokenize", "unicodedata")
 MASKING = ("runstore.capture.secrets.text",)
 _PAUSES_S = (0.01, 0.1, 0.3)
 # Python's own, which does nothing: the event loop hears of the signal in another way.
