@@ -41,7 +41,7 @@ from runstore.storage.database import END_PATIENCE_S, PATIENCE_S
 from runstore.storage.drivers.descriptors import with_room
 from runstore.storage.drivers.disks import is_network_disk
 from runstore.storage.metrics import TakenIn, is_abandoned
-from runstore.storage.points import MARK, POINT, RECORD, KeyOf, PointFile, next_room
+from runstore.storage.points import QUICK_RECORD, KeyOf, PointFile, kind_of, next_room
 from runstore.storage.safe_files import remove_file
 from runstore.storage.spool import POINTS_SUFFIX
 from runstore.tickers import Ticker
@@ -56,7 +56,7 @@ OF_RUN = -1
 # A key of so many parts is rather an object that holds itself.
 _DEEPEST = 20
 # Found at once by the inner loop.
-pack_into, now_ns = RECORD.pack_into, clock.time_ns
+pack_into, now_ns = QUICK_RECORD.pack_into, clock.time_ns
 # Every log of this process: a forked child goes on in files of its own.
 _logs: weakref.WeakSet[PointLog] = weakref.WeakSet()
 _TEND_EVERY_S = 1.0
@@ -507,17 +507,19 @@ class Known:
     Attributes:
         series: Which it is.
         number: Its number in the files.
+        kind: The last eight bytes of its points, as one number.
         said_in: The file that says so last.
         quick_file: The same, if points can be copied into its memory at once.
         steps: Gives the next step; each is given once, whatever thread asks.
         given: The step that was given last, if counting is to go on behind it.
     """
 
-    __slots__ = ("given", "number", "quick_file", "said_in", "series", "steps")
+    __slots__ = ("given", "kind", "number", "quick_file", "said_in", "series", "steps")
 
     def __init__(self, series: KeyOf, number: int, first_step: int) -> None:
         self.series = series
         self.number = number
+        self.kind = kind_of(number)
         self.said_in: PointFile | None = None
         self.quick_file: Any = _NOWHERE
         self.steps: Iterator[int] = count(first_step)
@@ -601,9 +603,7 @@ class Channel:
                 place = next(file.places, 0)
                 try:
                     if place:
-                        pack_into(
-                            file.memory, place, at_step, at, number, known.number, POINT, MARK
-                        )
+                        pack_into(file.memory, place, at_step, at, number, known.kind)
                         continue
                 except (TypeError, struct.error):  # it was let go of, or the step is too large
                     pass

@@ -326,7 +326,7 @@ class Database(Lookups):
             connection: Where to.
             run_id: The row of the run.
             sets: Its sets.
-            is_newest: Whether it is the newest run, whose parameters may wait for their index.
+            is_newest: Whether it is the newest run, whose parameters may be indexed later.
         """
         flat = [one.flat() for one in sets]
         indexed = None if is_newest and sum(map(len, flat)) <= WAITING_AT_MOST else 1
@@ -381,10 +381,10 @@ class Database(Lookups):
             uid: The run.
             status: How it ended.
             ended_at: When, in microseconds since 1970.
-            error: What went wrong, in one line.
-            traceback: Where.
-            exit_code: Of its process.
-            before: What is done within the same transaction before.
+            error: The error, in one line.
+            traceback: Its traceback.
+            exit_code: The exit status of its process.
+            before: Called with the connection first, in the same transaction.
 
         Raises:
             RunNotFoundError: No such run is kept.

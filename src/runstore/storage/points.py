@@ -37,6 +37,7 @@ from runstore.storage.drivers.paths import made_file, parsed, sync_folder
 from runstore.storage.safe_files import read_file, reader
 
 RECORD = struct.Struct("<qqdIHH")
+QUICK_RECORD = struct.Struct("<qqdQ")  # the same bytes: the last three fields as one number
 MARK = 0x5AFE
 FORMAT_VERSION = 2
 _FIRST_FORMAT = 1  # its series stood together behind the head
@@ -348,8 +349,8 @@ def read_points(path: Path, position: int = 0, *, is_over: bool = False) -> Read
     else:
         # Series that were named before this position are needed as well.
         keys = _series_among(data, kinds)
-    found: dict[int, list[int]] = {_kind_of(number): [] for number in keys}
-    is_sealed = kinds[-1] == _kind_of(0, _END)
+    found: dict[int, list[int]] = {kind_of(number): [] for number in keys}
+    is_sealed = kinds[-1] == kind_of(0, _END)
     row = first
     torn = 0
     for row, kind in enumerate(kinds[first:], first):
@@ -437,7 +438,7 @@ def _series_among(data: bytes, kinds: Sequence[int]) -> dict[int, KeyOf]:
     return keys
 
 
-def _kind_of(number: int, kind: int = POINT) -> int:
+def kind_of(number: int, kind: int = POINT) -> int:
     """Return the last eight bytes of a record as one number."""
     return number | kind << 32 | MARK << 48
 
@@ -451,7 +452,7 @@ def _packed(number: int, points: Columns, begin: int, end: int) -> bytearray:
         array("q", points.steps[begin:end]),
         array("q", points.times[begin:end]),
         array("d", points.values[begin:end]),
-        array("Q", [_kind_of(number)]) * rows,
+        array("Q", [kind_of(number)]) * rows,
     )
     for place, column in enumerate(columns):
         if sys.byteorder != "little":
