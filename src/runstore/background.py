@@ -12,6 +12,9 @@ from typing import Any, Protocol
 # How long the end of the process, or of a store, may wait for it.
 PATIENCE_S = 5.0
 
+# The system's numbers of the last threads of ours: one is listed for a moment after its work.
+recent_threads: deque[int] = deque(maxlen=32)
+
 
 class Job(Protocol):
     """Something to do, once for all jobs that are like it."""
@@ -36,9 +39,13 @@ class _Worker:
         if not self._is_busy.acquire(blocking=False):
             return  # the thread sees it before it ends
         try:
-            _thread.start_new_thread(self._work, ())
+            _thread.start_new_thread(self._run, ())
         except RuntimeError:  # no more threads
             self._work()
+
+    def _run(self) -> None:
+        recent_threads.append(_thread.get_native_id())
+        self._work()
 
     def _work(self) -> None:
         try:

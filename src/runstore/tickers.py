@@ -57,6 +57,7 @@ class Ticker:
         return True
 
     def _run(self) -> None:
+        background.recent_threads.append(_thread.get_native_id())
         try:
             while not self.rests(self._every_s()):
                 self._work()
@@ -118,13 +119,13 @@ def _before_fork() -> None:
     _no_warning.is_due = False
     deadline = time.monotonic() + _FORK_PATIENCE_S
     background.wait_until_done(_FORK_PATIENCE_S)
-    before = _tasks()
     _paused.extend(_tickers)
     ended = sum(one.pause(max(0.0, deadline - time.monotonic())) for one in list(_paused))
-    # A thread of the system ends a moment after its work.
-    while ended and _tasks() > before - ended and time.monotonic() < deadline:
+    ours = set(background.recent_threads) - {_thread.get_native_id()}
+    while not ours.isdisjoint(_tasks()) and time.monotonic() < deadline:
         time.sleep(0.0002)
-    if ended and _tasks() == 1:
+    background.recent_threads.clear()
+    if ended and len(_tasks()) == 1:
         _no_warning.is_due = True
         if _no_warning.filter not in warnings.filters:
             warnings.filters.insert(0, _no_warning.filter)  # type: ignore[attr-defined]  # a list
@@ -162,12 +163,12 @@ def _after_fork_in_child() -> None:
     _tickers.clear()
 
 
-def _tasks() -> int:
-    """Return how many threads the process has; 0 if the system does not say."""
+def _tasks() -> set[int]:
+    """Return the system's numbers of all threads of the process; empty if it does not say."""
     try:
-        return len(os.listdir(_TASKS))  # noqa: PTH208 - a count
+        return {int(one) for one in os.listdir(_TASKS)}  # noqa: PTH208 - names alone
     except OSError:
-        return 0
+        return set()
 
 
 # What is registered last comes first before a fork: our threads end before the engine closes.
