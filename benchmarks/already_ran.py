@@ -20,11 +20,11 @@ from pathlib import Path
 from timing import median_ms
 
 from runstore import Store, parameter_set
-from runstore.already_ran.lookup import look_up
+from runstore.analysis.reruns.lookup import look_up
 from runstore.capture import code_facts, quick_facts
 from runstore.config import DATABASE
 from runstore.model.facts import Facts
-from runstore.model.parameter_sets import parameter_sets
+from runstore.model.params.build import parameter_sets
 
 RUNS = 100_000
 ROUNDS = 25

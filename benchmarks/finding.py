@@ -20,7 +20,7 @@ from timing import spent_ms
 
 from runstore import Store
 from runstore.config import DATABASE
-from runstore.model.query_text import parse_query
+from runstore.model.query.parse import parse_query
 
 SIZES = (10_000, 100_000)
 ROUNDS = 21

@@ -24,7 +24,7 @@ from typing import Any
 from unittest.mock import patch
 
 from runstore import Store, capture
-from runstore.comparing.explanation import explain
+from runstore.analysis.explain.explanation import explain
 from runstore.model.facts import Facts
 
 PAIRS, SEED = 392, 5_000

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runstore import Store
-from runstore.reading_many import read_points_of
+from runstore.reading.points import read_points_of
 
 ROUNDS = 5
 KINDS = ((1000, 10, 100), (10, 1, 1_000_000))

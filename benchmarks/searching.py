@@ -17,7 +17,7 @@ from timing import median_ms
 from runstore import Store
 from runstore.config import DATABASE
 from runstore.model.reference import new_uid
-from runstore.storage.search_file import SEARCH
+from runstore.storage.fulltext.index_file import SEARCH
 
 RUNS = 100_000
 PRINTING = 2_000

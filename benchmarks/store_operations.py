@@ -26,7 +26,8 @@ import sys, time
 sys.path.insert(0, {here!r})
 from filled_stores import Bare, params_of
 from runstore import Store
-import runstore.capture.command, runstore.capture.process, runstore.model.parameter_sets
+import runstore.capture.program.command, runstore.capture.machine.process
+import runstore.model.params.build
 from pathlib import Path
 which, folder = sys.argv[1], Path(sys.argv[2])
 begin = time.perf_counter()

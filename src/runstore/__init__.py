@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runstore import errors as errors
-    from runstore.active import ActiveRun
+    from runstore.curifactory.artifact_manager import ArtifactManager
+    from runstore.curifactory.manager_store import ManagerStore
     from runstore.current import current_run
     from runstore.errors import AlreadyRanError, RunstoreError, StoreWarning
-    from runstore.manager import ArtifactManager
-    from runstore.manager_store import ManagerStore
-    from runstore.model.events import Event
-    from runstore.model.experiments import Experiment
-    from runstore.model.media import Histogram
-    from runstore.model.parameter_sets import parameter_set
-    from runstore.model.params import ParameterSet
+    from runstore.model.logged.media import Histogram
+    from runstore.model.params.build import parameter_set
+    from runstore.model.params.parameter_set import ParameterSet
+    from runstore.model.results.events import Event
+    from runstore.model.results.experiments import Experiment
     from runstore.model.run import Run
     from runstore.model.status import Status
-    from runstore.pages import Page
+    from runstore.reading.pages import Page
+    from runstore.recording.active import ActiveRun
     from runstore.start import attach_run, start_run
     from runstore.store import Store
 
@@ -31,15 +31,15 @@ __version__ = "0.1.0"
 
 # Where each public name is defined; a module is loaded when its name is used first.
 _HOMES = {
-    "ActiveRun": "runstore.active",
+    "ActiveRun": "runstore.recording.active",
     "AlreadyRanError": "runstore.errors",
-    "ArtifactManager": "runstore.manager",
-    "Event": "runstore.model.events",
-    "Experiment": "runstore.model.experiments",
-    "Histogram": "runstore.model.media",
-    "ManagerStore": "runstore.manager_store",
-    "Page": "runstore.pages",
-    "ParameterSet": "runstore.model.params",
+    "ArtifactManager": "runstore.curifactory.artifact_manager",
+    "Event": "runstore.model.results.events",
+    "Experiment": "runstore.model.results.experiments",
+    "Histogram": "runstore.model.logged.media",
+    "ManagerStore": "runstore.curifactory.manager_store",
+    "Page": "runstore.reading.pages",
+    "ParameterSet": "runstore.model.params.parameter_set",
     "Run": "runstore.model.run",
     "RunstoreError": "runstore.errors",
     "Status": "runstore.model.status",
@@ -47,7 +47,7 @@ _HOMES = {
     "StoreWarning": "runstore.errors",
     "attach_run": "runstore.start",
     "current_run": "runstore.current",
-    "parameter_set": "runstore.model.parameter_sets",
+    "parameter_set": "runstore.model.params.build",
     "start_run": "runstore.start",
 }
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from runstore.errors import InvalidValueError, StoreUnavailableError, UsageError
 from runstore.model import arguments
 from runstore.started_in import STARTED_IN
-from runstore.storage.drivers.paths import (
+from runstore.storage.sqlite.paths import (
     is_own_uid,
     leave_to_owner,
     made_file,
@@ -70,7 +70,7 @@ def find_store(location: str | os.PathLike[str] | None = None) -> Path:
     else:
         store = _place_for_new_store(above) / FOLDER
     if foreign:
-        from runstore import foreign_stores
+        from runstore.storage.trust import foreign_stores
 
         foreign_stores.pass_over(foreign, store)
     return store
@@ -114,7 +114,7 @@ def check_place(store: Path) -> None:
         except OSError:
             is_free_for_all = owner = 0
         if is_free_for_all and owner and not is_usable(Path(path), here):
-            from runstore import foreign_stores
+            from runstore.storage.trust import foreign_stores
 
             raise foreign_stores.taken(Path(path))
         if above == path:
@@ -238,7 +238,7 @@ def project_settings(here: Path) -> tuple[Mapping[str, Any], Path]:
             continue
         if not is_usable(file, here, found):
             if _TABLE in text:
-                from runstore import foreign_stores
+                from runstore.storage.trust import foreign_stores
 
                 foreign_stores.leave_out_settings(file)
             continue
@@ -269,7 +269,7 @@ def is_usable(path: Path, here: Path, found: os.stat_result | None = None) -> bo
         return False
     if not strangers:
         return True
-    from runstore.storage.trusted import is_trusted
+    from runstore.storage.trust.trusted import is_trusted
 
     return is_trusted(path)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from runstore.model.values import clean_text
 
 if TYPE_CHECKING:
-    from runstore.active import ActiveRun
+    from runstore.recording.active import ActiveRun
 
 # The uid of the run that a process was started in.
 PARENT_VARIABLE = "RUNSTORE_PARENT"

@@ -6,9 +6,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from runstore import current
-from runstore.active import ActiveRun
 from runstore.config import IfDone
 from runstore.errors import UsageError
+from runstore.recording.active import ActiveRun
 from runstore.store import Store, open_shared
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def attach_run(
         RunNotFoundError: There is no such run.
         UsageError: No run is named, and none started this process.
     """
-    from runstore.joining import surrounding_run
+    from runstore.recording.joining import surrounding_run
 
     opened = store if isinstance(store, Store) else open_shared(store)
     return opened.attach(surrounding_run() if run is None else run)

@@ -10,8 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from runstore import background, current, lifetime
-from runstore.active import ActiveRun, Begun
+from runstore import background, current
 from runstore.config import (
     DATABASE,
     RUNS,
@@ -32,14 +31,14 @@ from runstore.errors import (
     StoreUnavailableError,
     UsageError,
 )
-from runstore.evidence import Evidence
 from runstore.model import arguments
 from runstore.model import reference as names
 from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.once import once
 from runstore.model.status import Status
 from runstore.model.values import check_text
-from runstore.naming import (
+from runstore.reading.liveness import Evidence
+from runstore.reading.names import (
     author_named,
     check_experiment,
     current_author,
@@ -48,7 +47,9 @@ from runstore.naming import (
     runs_named,
     the_one,
 )
-from runstore.readiness import be_ready
+from runstore.recording import live_runs as lifetime
+from runstore.recording.active import ActiveRun, Begun
+from runstore.recording.readiness import be_ready
 from runstore.storage.database import (
     BEYOND_NEWEST,
     END_PATIENCE_S,
@@ -57,44 +58,44 @@ from runstore.storage.database import (
     not_withdrawn,
     now_micros,
 )
-from runstore.storage.drivers.descriptors import with_room
-from runstore.storage.drivers.paths import parsed
+from runstore.storage.files.spool import OBJECTS, Spool
 from runstore.storage.rows import from_micros
-from runstore.storage.spool import OBJECTS, Spool
+from runstore.storage.sqlite.descriptors import with_room
+from runstore.storage.sqlite.paths import parsed
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
     from typing import IO
 
-    from runstore.already_ran.likeness import Similar
-    from runstore.already_ran.lookup import Earlier
-    from runstore.artifacts import Artifacts
+    from runstore.analysis.compare.comparison import Comparison
+    from runstore.analysis.explain.explanation import Explanation
+    from runstore.analysis.reruns.lookup import Earlier
+    from runstore.analysis.reruns.similarity import Similar
+    from runstore.artifacts.artifacts import Artifacts
     from runstore.capture import Surroundings
-    from runstore.capture.program import Loading
-    from runstore.comparing.comparison import Comparison
-    from runstore.comparing.explanation import Explanation
-    from runstore.logging_points import PointLog
+    from runstore.capture.program.files import Loading
     from runstore.model.artifacts import Artifact, Input
-    from runstore.model.deletion import Collected, Deletion
-    from runstore.model.events import Event
-    from runstore.model.experiments import Experiment
-    from runstore.model.findings import Finding
-    from runstore.model.found_texts import FoundTexts
-    from runstore.model.groups import RunGroup
     from runstore.model.metric_directions import Direction
     from runstore.model.metrics import MetricSummary, Series
-    from runstore.model.output import OutputLine
-    from runstore.model.params import ParameterSet
-    from runstore.model.query import Query
+    from runstore.model.params.parameter_set import ParameterSet
+    from runstore.model.query.tree import Query
+    from runstore.model.results.deletion import Collected, Deletion
+    from runstore.model.results.events import Event
+    from runstore.model.results.experiments import Experiment
+    from runstore.model.results.findings import Finding
+    from runstore.model.results.groups import RunGroup
     from runstore.model.run import Run
-    from runstore.pages import Page
-    from runstore.points_table import PointsTable
-    from runstore.put_aside import PutAside
+    from runstore.model.text.matches import FoundTexts
+    from runstore.model.text.output import OutputLine
+    from runstore.reading.pages import Page
+    from runstore.reading.points_table import PointsTable
+    from runstore.recording.deferred import PutAside
+    from runstore.recording.metric_log import PointLog
     from runstore.storage.edits import EditTable, Undone
-    from runstore.storage.history import Verified
-    from runstore.storage.metrics import MetricTable
+    from runstore.storage.fulltext.search import TextSearch
+    from runstore.storage.integrity.history import Verified
+    from runstore.storage.metrics.table import MetricTable
     from runstore.storage.moves import Moves
-    from runstore.storage.text_search import TextSearch
     from runstore.storage.trash import Trash
 
 T = TypeVar("T")
@@ -264,7 +265,7 @@ class Store:
             StoreError: The store did not take the run.
             UsageError: `if_done` is none of its choices, or there is no capture to go by.
         """
-        from runstore.model.parameter_sets import parameter_sets
+        from runstore.model.params.build import parameter_sets
 
         name = names.check_experiment_name(experiment_name)
         sets = parameter_sets(params)
@@ -281,15 +282,15 @@ class Store:
             )
             facts = room.quick_facts(where, argv=argv)
         if checked_if_done(if_done) != "run":
-            from runstore.already_ran.lookup import look_up, stop_or_warn
-            from runstore.model.sameness import has_values
+            from runstore.analysis.reruns.identity import has_values
+            from runstore.analysis.reruns.lookup import look_up, stop_or_warn
 
             # A script that records no parameters has them on its command line.
             exactly = not (is_told_by_params or (argv is None and has_values(sets)))
             earlier = look_up(self, name, sets, facts, exactly=exactly, where=where)
             stop_or_warn(earlier, if_done)
-        from runstore.capture.command import command_line
-        from runstore.capture.process import current_process
+        from runstore.capture.machine.process import current_process
+        from runstore.capture.program.command import command_line
 
         loading = None if where is None or is_other_process else where.loading(facts)
         if loading is not None:
@@ -384,8 +385,8 @@ class Store:
             StoreError: The store did not take the run. Nothing was recorded.
             UsageError: The status is no end.
         """
-        from runstore.block_sync import refresh_store_json
-        from runstore.past_runs import past_run, write
+        from runstore.curifactory.sync import refresh_store_json
+        from runstore.recording.past.runs import past_run, write
 
         past = past_run(
             self,
@@ -438,7 +439,7 @@ class Store:
             RunActiveError: The run is not over.
             StoreError: The store did not take it. Nothing was recorded.
         """
-        from runstore.past_runs import add
+        from runstore.recording.past.runs import add
 
         run = self.get(name)
         add(self, run, metrics, artifacts, author_named(author))
@@ -455,7 +456,7 @@ class Store:
             where: Where it started.
             code: Its changes of code, where they were read before its start.
         """
-        from runstore.captures import Capture
+        from runstore.recording.captures import Capture
 
         background.do_later(Capture(self.database, uid, quick, where, code))
 
@@ -511,9 +512,9 @@ class Store:
                 does.
             RunNotFoundError: There is no such run.
         """
-        from runstore.capture.process import current_process
-        from runstore.joining import is_executed_elsewhere, join
-        from runstore.resuming import trace_resumption
+        from runstore.capture.machine.process import current_process
+        from runstore.recording.joining import is_executed_elsewhere, join
+        from runstore.recording.resuming import trace_resumption
 
         run = self.get(name)
         if is_executed_elsewhere(run):
@@ -534,7 +535,7 @@ class Store:
             RunFinishedError: It has ended.
             RunNotFoundError: There is no such run.
         """
-        from runstore.joining import attach
+        from runstore.recording.joining import attach
 
         return attach(self, self.get(name))
 
@@ -548,7 +549,7 @@ class Store:
 
         A run that was moved keeps the folder of its first name.
         """
-        from runstore.deleting import folders_named
+        from runstore.maintenance.trash import folders_named
 
         reference = arguments.text(reference, "reference", "mnist_7_2026-11-23-T101500")
         run = self.database.runs_by_reference(reference)
@@ -586,7 +587,13 @@ class Store:
         Raises:
             RunFinishedError: Its end was reported before.
         """
-        from runstore.endings import EXIT_CODES, kept_text, reported, status_by_parts, texts_of
+        from runstore.recording.outcome import (
+            EXIT_CODES,
+            kept_text,
+            reported,
+            status_by_parts,
+            texts_of,
+        )
 
         run = self.get(name)
         code = None if exit_code is None else arguments.count(exit_code, "exit_code", *EXIT_CODES)
@@ -655,7 +662,7 @@ class Store:
     def put_aside(self) -> PutAside:
         """What keeps aside what the database refuses, and takes it in later."""
         be_ready()
-        from runstore.put_aside import PutAside
+        from runstore.recording.deferred import PutAside
 
         return PutAside(self)
 
@@ -732,7 +739,7 @@ class Store:
             InvalidValueError: A key or a value cannot be a tag; nothing was changed.
             RunNotFoundError: There is no such run; nothing was changed.
         """
-        from runstore.masking import masked_tags
+        from runstore.artifacts.masking import masked_tags
         from runstore.model.tags import tag_key, tag_value
 
         checked = {
@@ -811,7 +818,7 @@ class Store:
             RunNotFoundError: There is no such run; nothing was moved.
             InvalidValueError: No experiment can have this name.
         """
-        from runstore.deleting import moved
+        from runstore.maintenance.trash import moved
 
         return moved(self, wanted, experiment_name, author_named(author))
 
@@ -837,7 +844,7 @@ class Store:
             InvalidValueError: No experiment can have this name.
             NotFoundError: There is no such experiment; the nearest name is told.
         """
-        from runstore.deleting import renamed
+        from runstore.maintenance.trash import renamed
 
         return renamed(self, old, new, author_named(author), is_merge=merge)
 
@@ -876,7 +883,7 @@ class Store:
             RunActiveError: One of them is being executed; nothing was deleted.
             RunNotFoundError: There is no such run; nothing was deleted.
         """
-        from runstore.deleting import delete
+        from runstore.maintenance.trash import delete
 
         who = author_named(author)
         return delete(self, wanted, author=who, is_dry=dry, is_forced=force)
@@ -899,7 +906,7 @@ class Store:
         Raises:
             RunNotFoundError: There is no such run in the trash; nothing was restored.
         """
-        from runstore.deleting import restore
+        from runstore.maintenance.trash import restore
 
         return restore(self, wanted, author=author_named(author))
 
@@ -946,7 +953,7 @@ class Store:
             StoreError: The store cannot be written, or somebody saves for longer than a minute.
                 What was removed by then was not needed; the next time goes on.
         """
-        from runstore.collecting import collect
+        from runstore.maintenance.gc import collect
 
         kept = timedelta(0) if older_than == 0 and older_than is not False else older_than
         if not isinstance(kept, timedelta) or kept < timedelta(0):
@@ -966,7 +973,7 @@ class Store:
         Returns:
             What was found; nothing where all is well.
         """
-        from runstore.checking import check
+        from runstore.maintenance.doctor import check
 
         return check(self, is_deep=deep)
 
@@ -977,7 +984,7 @@ class Store:
         changed. Whoever can write to the database can compute these hashes anew: compare with a
         copy kept elsewhere against that.
         """
-        from runstore.storage.history import verify
+        from runstore.storage.integrity.history import verify
 
         return verify(self.database.driver)
 
@@ -1005,7 +1012,7 @@ class Store:
             NotFoundError: There is nothing to take back.
             ConflictError: Somebody changed the same since; nothing was changed.
         """
-        from runstore.deleting import undone
+        from runstore.maintenance.trash import undone
 
         return undone(self, name, author_named(author), is_dry=dry)
 
@@ -1029,7 +1036,7 @@ class Store:
         name = run_name(name)
         found = self.evidence.settled(runs_named(self.database, name))
         if not found:
-            from runstore.deleting import what_became_of
+            from runstore.maintenance.trash import what_became_of
 
             if error := what_became_of(self, name):
                 raise error
@@ -1092,7 +1099,7 @@ class Store:
             UsageError: The limit is out of range, or `after` is not from a page.
             NotFoundError: There is no such experiment.
         """
-        from runstore.pages import (
+        from runstore.reading.pages import (
             BY_NUMBER,
             BY_START,
             Page,
@@ -1138,7 +1145,7 @@ class Store:
             NotFoundError: There is no such experiment.
             UsageError: The limit is out of range, or `after` is not from a page.
         """
-        from runstore.search import found_page, query_of
+        from runstore.reading.find import found_page, query_of
 
         return found_page(self, query_of(self, where, experiment), limit, after)
 
@@ -1166,7 +1173,7 @@ class Store:
             NotFoundError: There is no such experiment.
             UsageError: Runs cannot be grouped by this field.
         """
-        from runstore.grouped_runs import group_runs
+        from runstore.reading.groups import group_runs
 
         return group_runs(self, by, where, experiment, metrics)
 
@@ -1207,8 +1214,8 @@ class Store:
             UsageError: The text is empty or of several lines, a number is out of range, or there
                 is no such field.
         """
-        from runstore.grep import found_texts
-        from runstore.search import query_of
+        from runstore.reading.find import query_of
+        from runstore.reading.grep import found_texts
 
         return found_texts(
             self,
@@ -1226,8 +1233,8 @@ class Store:
     @once
     def texts(self) -> TextSearch:
         """What searches in notes, errors and output."""
-        from runstore.storage.objects import Objects
-        from runstore.storage.text_search import TextSearch
+        from runstore.storage.files.objects import Objects
+        from runstore.storage.fulltext.search import TextSearch
 
         objects = Objects(self.path / OBJECTS)
         return TextSearch(self.database, objects, self.spool, tell=warn)
@@ -1239,7 +1246,7 @@ class Store:
         everything: bool = False,
         metrics: Sequence[str] = (),
     ) -> Comparison:
-        """Return what differs between runs; see `runstore.comparing.comparison`.
+        """Return what differs between runs; see `runstore.analysis.compare.comparison`.
 
         Args:
             runs: Any names of runs, or runs; two or more, or one list or page of them.
@@ -1252,7 +1259,7 @@ class Store:
             RunNotFoundError: There is no such run.
             UsageError: There are fewer than two runs, or there is no such section.
         """
-        from runstore.comparing.comparison import compare_runs
+        from runstore.analysis.compare.comparison import compare_runs
 
         return compare_runs(self, runs, sections=sections, everything=everything, metrics=metrics)
 
@@ -1272,7 +1279,7 @@ class Store:
             NotFoundError: Neither has the metric; the nearest key is told.
             RunNotFoundError: There is no such run.
         """
-        from runstore.comparing.explanation import explain
+        from runstore.analysis.explain.explanation import explain
 
         return explain(self, a, b, metric)
 
@@ -1293,9 +1300,9 @@ class Store:
             InvalidValueError: The name or a value cannot be stored; it is named.
         """
         from runstore import capture as room
-        from runstore.already_ran.lookup import look_up
-        from runstore.model.parameter_sets import parameter_sets
-        from runstore.model.sameness import has_values
+        from runstore.analysis.reruns.identity import has_values
+        from runstore.analysis.reruns.lookup import look_up
+        from runstore.model.params.build import parameter_sets
 
         name = names.check_experiment_name(experiment_name)
         _check_command(argv)
@@ -1319,7 +1326,7 @@ class Store:
             RunNotFoundError: There is no such run.
             UsageError: The limit is out of range.
         """
-        from runstore.already_ran.lookup import similar
+        from runstore.analysis.reruns.lookup import similar
 
         return similar(self, self.run_of(name), arguments.count(limit, "limit", 1, 100))
 
@@ -1330,7 +1337,7 @@ class Store:
             FilterError: The text is no filter.
             InvalidValueError: The name is not made of letters, digits, `-`, `_` and `.`.
         """
-        from runstore.saved_queries import save
+        from runstore.reading.saved_queries import save
 
         save(self, name, text)
 
@@ -1340,13 +1347,13 @@ class Store:
         Raises:
             NotFoundError: There is none; the nearest name is told.
         """
-        from runstore.saved_queries import load
+        from runstore.reading.saved_queries import load
 
         return load(self, name)
 
     def queries(self) -> dict[str, str]:
         """Return the filters that are kept, by name."""
-        from runstore.saved_queries import every
+        from runstore.reading.saved_queries import every
 
         return every(self)
 
@@ -1356,7 +1363,7 @@ class Store:
         Raises:
             NotFoundError: There is none.
         """
-        from runstore.saved_queries import remove
+        from runstore.reading.saved_queries import remove
 
         remove(self, name)
 
@@ -1370,13 +1377,13 @@ class Store:
         Raises:
             InvalidValueError: It is neither, or the metric has no name.
         """
-        from runstore.kept_directions import keep
+        from runstore.reading.directions import keep
 
         keep(self, metric, direction)
 
     def directions(self) -> dict[str, Direction]:
         """Return the directions that are kept, by metric."""
-        from runstore.kept_directions import every
+        from runstore.reading.directions import every
 
         return every(self)
 
@@ -1386,7 +1393,7 @@ class Store:
         Raises:
             NotFoundError: None is kept.
         """
-        from runstore.kept_directions import forget
+        from runstore.reading.directions import forget
 
         forget(self, metric)
 
@@ -1408,13 +1415,13 @@ class Store:
     @once
     def metrics_table(self) -> MetricTable:
         """Where the points of metrics are kept."""
-        from runstore.storage.metrics import MetricTable
+        from runstore.storage.metrics.table import MetricTable
 
         return MetricTable(self.database)
 
     def metrics_of(self, run: str | Run | ActiveRun) -> tuple[MetricSummary, ...]:
         """Return a summary of each series of a run, without touching its points."""
-        from runstore.reading_metrics import summaries
+        from runstore.reading.metrics import summaries
 
         return summaries(self.metrics_table, self.spool, self.run_of(run))
 
@@ -1426,14 +1433,14 @@ class Store:
         Raises:
             NotFoundError: The run has no such metric.
         """
-        from runstore.reading_metrics import series
+        from runstore.reading.metrics import series
 
         key = arguments.text(key, "key", "val/loss")
         return series(self.metrics_table, self.spool, self.run_of(run), key, set_name)
 
     def refresh_metrics(self) -> None:
         """Take in what live runs logged, so that filters and tables are a second old at most."""
-        from runstore.reading_metrics import refresh
+        from runstore.reading.metrics import refresh
 
         refresh(self.metrics_table, self.spool)
 
@@ -1443,7 +1450,7 @@ class Store:
         Returns:
             By uid, and there by (set name or None for the run itself, key).
         """
-        from runstore.storage.finding import Finder
+        from runstore.storage.query.finder import Finder
 
         self.refresh_metrics()
         return Finder(self.database).last_values([run.uid for run in self.runs_of(runs)])
@@ -1468,7 +1475,7 @@ class Store:
             RunNotFoundError: There is no such run.
             UsageError: The limit is too small.
         """
-        from runstore.reading_many import read_points_of
+        from runstore.reading.points import read_points_of
 
         return read_points_of(self, runs, keys, limit)
 
@@ -1477,7 +1484,7 @@ class Store:
     @once
     def artifacts(self) -> Artifacts:
         """What runs saved and what they read."""
-        from runstore.artifacts import Artifacts
+        from runstore.artifacts.artifacts import Artifacts
 
         return Artifacts(self)
 
@@ -1518,7 +1525,7 @@ class Store:
 
     def output_of(self, run: str | Run | ActiveRun) -> Iterator[OutputLine]:
         """Yield what a run printed, as far as it was kept."""
-        from runstore.output import lines_of
+        from runstore.recording.output.keeper import lines_of
 
         return lines_of(self, self.run_of(run))
 

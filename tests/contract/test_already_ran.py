@@ -12,8 +12,8 @@ from managers import STORES
 from runstore import AlreadyRanError, ManagerStore, Store, background
 from runstore.errors import AlreadyRanWarning, UsageError
 from runstore.model.facts import Facts
-from runstore.model.parameter_sets import parameter_set
-from runstore.storage.objects import hashed
+from runstore.model.params.build import parameter_set
+from runstore.storage.files.objects import hashed
 from runstore.storage.rows import facts_to_text
 
 
@@ -259,7 +259,7 @@ def test_an_input_of_many_runs_is_read_once(store, place, monkeypatch):
     data.write_bytes(b"y" * 1000)
     reads = []
     monkeypatch.setattr(
-        "runstore.artifacts.hashed", lambda file: reads.append(file.name) or hashed(file)
+        "runstore.artifacts.artifacts.hashed", lambda file: reads.append(file.name) or hashed(file)
     )
 
     earlier = store.earlier("fit", params=SEED)
@@ -275,7 +275,7 @@ def test_inputs_too_large_to_be_read_again_are_not_taken_for_the_same(store, pla
         (place / "data" / name).write_bytes(b"x" * 1000)
     for _ in range(3):
         ran(store, use=["data/a", "data/b"])
-    monkeypatch.setattr("runstore.already_ran.inputs.READ_LIMIT_BYTES", 1500)
+    monkeypatch.setattr("runstore.analysis.reruns.inputs.READ_LIMIT_BYTES", 1500)
     for name in "ab":
         (place / "data" / name).write_bytes(b"x" * 1000)
 
@@ -443,8 +443,8 @@ def test_moved_and_renamed_runs_count_under_their_new_name(store):
 
 
 def test_at_a_prompt_nothing_tells_the_program(store, monkeypatch):
+    from runstore.analysis.reruns.identity import call_of
     from runstore.model.facts import Facts
-    from runstore.model.sameness import call_of
 
     for argv in (("python", "-"), ("python",), ("python", "-i")):
         facts = Facts(values={"command.argv": argv, "command.cwd": "/work", "git.root": "/work"})
@@ -518,8 +518,8 @@ def test_a_run_that_was_recorded_without_its_modules(store, place, monkeypatch):
         text = facts_to_text(Facts(values=facts, unknown=old.facts.unknown))
         connection.execute("UPDATE runs SET facts = ? WHERE uid = ?", (text, old.uid))
         connection.execute("DELETE FROM run_documents WHERE name = 'modules'")
-    monkeypatch.setattr("runstore.capture.program._own_among", lambda _: {})
-    monkeypatch.setattr("runstore.capture.program._known", ((0, None), {}))
+    monkeypatch.setattr("runstore.capture.program.files._own_among", lambda _: {})
+    monkeypatch.setattr("runstore.capture.program.files._known", ((0, None), {}))
     assert is_done(store)
 
     (place / "data").mkdir()

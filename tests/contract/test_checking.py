@@ -6,7 +6,7 @@ import pytest
 
 from runstore import Store
 from runstore.errors import StoreCorruptError
-from runstore.output import OutputKeeper
+from runstore.recording.output.keeper import OutputKeeper
 
 
 @pytest.fixture

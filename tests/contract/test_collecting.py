@@ -13,7 +13,7 @@ import pytest
 
 from runstore import Store, background
 from runstore.errors import StoreReadOnlyError, StoreWarning
-from runstore.model.deletion import Amount
+from runstore.model.results.deletion import Amount
 
 AT_ONCE = timedelta(0)
 
@@ -234,7 +234,7 @@ def test_saving_and_cleaning_up_at_once_lose_nothing(location, campaign_rounds):
 
 def test_a_save_during_a_long_clean_up_is_kept_aside_and_taken_in_later(store, monkeypatch):
     """Contents saved without the lock could be collected before they are referenced."""
-    monkeypatch.setattr("runstore.storage.objects._SAVING_PATIENCE_S", 0.0)
+    monkeypatch.setattr("runstore.storage.files.objects._SAVING_PATIENCE_S", 0.0)
     run = store.start("fit", capture=False)
 
     with store.artifacts.objects.alone() as is_alone:

@@ -1,6 +1,6 @@
 """What was not recorded of a run is unknown, not missing; what is on its way is waited for."""
 
-from runstore.model.differences import MISSING, Unknown
+from runstore.analysis.compare.differences import MISSING, Unknown
 from runstore.model.facts import Facts
 
 

@@ -7,9 +7,9 @@ from runstore import Store
 from runstore.config import DATABASE
 from runstore.errors import StoreReadOnlyError
 from runstore.model.facts import Facts
-from runstore.storage import fact_index
-from runstore.storage.drivers.sqlite import SQLiteDriver
+from runstore.storage.indexes import facts as fact_index
 from runstore.storage.migrations import known_migrations, migrate
+from runstore.storage.sqlite.driver import SQLiteDriver
 
 HERE = {"host.name": "here", "host.cpu_count": 8}
 

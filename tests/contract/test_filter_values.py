@@ -6,9 +6,9 @@ import pytest
 
 from runstore import Store
 from runstore.errors import FilterError
-from runstore.model.exact import written_number
 from runstore.model.facts import Facts
-from runstore.model.moments import moment
+from runstore.model.query.exact import written_number
+from runstore.model.query.times import moment
 
 BIG = 2**53 + 1
 

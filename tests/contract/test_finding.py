@@ -12,12 +12,14 @@ from runstore import Store
 from runstore.config import DATABASE
 from runstore.errors import FilterError, UsageError
 from runstore.model.facts import Facts
-from runstore.model.query import Kind
-from runstore.model.query_match import matches
-from runstore.model.query_text import parse_query
-from runstore.output import OutputKeeper
-from runstore.search import RunSubject
-from runstore.storage import candidates, fact_index, newest, sorting
+from runstore.model.query.evaluate import matches
+from runstore.model.query.parse import parse_query
+from runstore.model.query.tree import Kind
+from runstore.reading.find import RunSubject
+from runstore.recording.output.keeper import OutputKeeper
+from runstore.storage.indexes import facts as fact_index
+from runstore.storage.query import candidates, newest
+from runstore.storage.query import sorted as sorting
 from unusual_stores import opened_without_index
 
 PARAMS = [

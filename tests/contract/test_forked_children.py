@@ -10,8 +10,8 @@ import pytest
 
 from runstore import Store
 from runstore.errors import StoreLockedError
-from runstore.output import OutputKeeper
-from runstore.storage.output import is_being_written
+from runstore.recording.output.keeper import OutputKeeper
+from runstore.storage.files.output import is_being_written
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
 

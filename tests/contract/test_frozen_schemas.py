@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runstore import Status, Store
-from runstore.storage.checks import Checks
+from runstore.storage.integrity.checks import Checks
 from runstore.storage.migrations import SCHEMA_VERSION
 
 FROZEN = Path(__file__).parents[1] / "data" / "schemas"

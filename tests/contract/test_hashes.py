@@ -8,11 +8,11 @@ import sqlite3
 import pytest
 
 from runstore import Store
+from runstore.maintenance.scrub import scrub, wanted
 from runstore.model.facts import Facts
-from runstore.scrubbing import scrub, wanted
-from runstore.storage.drivers.sqlite import SQLiteDriver
-from runstore.storage.history import link_anew
+from runstore.storage.integrity.history import link_anew
 from runstore.storage.migrations import known_migrations, migrate
+from runstore.storage.sqlite.driver import SQLiteDriver
 
 
 @pytest.fixture

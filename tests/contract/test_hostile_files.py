@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from runstore import Store, StoreWarning
-from runstore.storage.safe_files import (
+from runstore.storage.files.safe_files import (
     UnsafeFileError,
     folder_at,
     make_folder,
@@ -193,7 +193,7 @@ def test_a_line_that_somebody_else_wrote_saves_no_file(given, outside, spooled):
 
 def test_a_line_of_an_own_program_that_was_killed_saves_its_file(tmp_path, monkeypatch):
     """The state folder remembers which file this user's program made."""
-    from runstore.program_lines import LineTaker
+    from runstore.recording.output.program_lines import LineTaker
 
     (tmp_path / "key").write_bytes(b"mine")
     monkeypatch.chdir(tmp_path)
@@ -214,7 +214,7 @@ def test_a_line_of_an_own_program_that_was_killed_saves_its_file(tmp_path, monke
 
 def test_a_line_file_that_was_handed_on_and_back_saves_no_file(tmp_path, outside):
     """It has the name of a file that this user made once, and is another one."""
-    from runstore.program_lines import LineTaker
+    from runstore.recording.output.program_lines import LineTaker
 
     with Store.open(tmp_path / "store") as store:
         run = store.start("fit", capture=False)
@@ -383,7 +383,7 @@ def test_a_record_that_cannot_be_removed_is_taken_in_once(given, monkeypatch, sp
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("runstore.put_aside.remove_file", refuse)
+    monkeypatch.setattr("runstore.recording.deferred.remove_file", refuse)
     with Store.open(given) as store:
         assert store.get("fit#1").notes == "first"
         store.edit("fit#1", notes="second")

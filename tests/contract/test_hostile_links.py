@@ -20,7 +20,7 @@ from runstore.errors import (
     StoreUnavailableError,
 )
 from runstore.runner.run_folder import write_beginning
-from runstore.storage.safe_files import write_whole
+from runstore.storage.files.safe_files import write_whole
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a POSIX file system")
 BESIDE = ("-wal", "-shm", "-journal")
@@ -148,7 +148,7 @@ def test_what_stands_in_the_place_of_the_log_is_not_touched(given, outside, endi
 
 def test_a_log_is_not_copied_from_elsewhere_to_be_read(given, outside, tmp_path, monkeypatch):
     """Where the database cannot be written, it is copied with its log."""
-    from runstore.storage.drivers.unwritable import ways_to_read
+    from runstore.storage.sqlite.read_only import ways_to_read
 
     os.mkfifo(given / "runstore.db-wal")
     monkeypatch.setenv("TMPDIR", str(tmp_path))

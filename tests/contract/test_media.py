@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import runstore
 from runstore.cli.commands.show import command
 from runstore.errors import InvalidValueError, NotFoundError, StoreWarning
-from runstore.model.media import Histogram
+from runstore.model.logged.media import Histogram
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from commands import runstore
 from runstore import Status, Store, StoreWarning
 from runstore.errors import InvalidValueError, NotFoundError, RunFinishedError, UsageError
-from runstore.storage.chunks import Columns, pack, unpack
+from runstore.storage.metrics.chunks import Columns, pack, unpack
 from runstore.testing import temporary_store
 
 
@@ -301,7 +301,7 @@ def test_absorbing_twice_or_after_a_crash_in_the_middle_changes_nothing(store, m
     for place in range(3000):
         run.log(loss=float(place))
     (path,) = store.spool.point_files(run.uid)[:1]
-    from runstore.storage import metrics
+    from runstore.storage.metrics import table as metrics
 
     def crash(*_):
         raise KeyboardInterrupt
@@ -326,7 +326,7 @@ def test_a_torn_last_record_is_dropped_and_the_file_is_read(store):
         run.log(loss=float(place))
     (path,) = store.spool.point_files(run.uid)
     data = bytearray(path.read_bytes())
-    from runstore.storage.points import RECORD, read_points
+    from runstore.storage.metrics.point_files import RECORD, read_points
 
     end = int(RECORD.unpack_from(data)[2]) + 12 * RECORD.size  # the series takes two
     data[end : end + 16] = b"\x01" * 16  # a step and a time, and no mark
@@ -343,7 +343,7 @@ def test_a_torn_last_record_is_dropped_and_the_file_is_read(store):
 
 def test_a_place_that_a_thread_has_not_filled_yet_is_waited_for(store):
     """While the writer lives, what stands behind such a place is read, and taken in later."""
-    from runstore.storage.points import MARK, POINT, RECORD
+    from runstore.storage.metrics.point_files import MARK, POINT, RECORD
 
     run = begun(store)
     run.log(loss=0.0)
@@ -424,7 +424,7 @@ def test_points_take_few_bytes(store):
 
 def test_a_disk_that_takes_nothing_costs_a_warning(store, monkeypatch):
     run = begun(store)
-    from runstore.storage.spool import Spool
+    from runstore.storage.files.spool import Spool
 
     def refuse(_self):
         raise OSError(28, "No space left on device")
@@ -489,7 +489,7 @@ def test_an_experiment_of_the_runner_logs_for_its_set(tmp_path):
 @pytest.mark.parametrize("mapped", [True, False])
 def test_a_file_that_is_full_keeps_its_last_point(tmp_path, mapped):
     """Also where a network disk gets writes, and the file is only as long as they are."""
-    from runstore.storage.points import KeyOf, PointFile, read_points
+    from runstore.storage.metrics.point_files import KeyOf, PointFile, read_points
 
     series = KeyOf(-1, "loss")
     file = PointFile(tmp_path / "full", 7, mapped=mapped)

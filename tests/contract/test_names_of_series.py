@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from commands import runstore
 from runstore.model.metrics import names_of
-from runstore.reading_many import read_points_of
+from runstore.reading.points import read_points_of
 
 SETS = [{"name": "train", "lr": 1}, {"name": "val", "lr": 2}]
 

@@ -9,8 +9,9 @@ import warnings
 import pytest
 
 import runstore.store
-from runstore import Store, StoreWarning, logging_points
+from runstore import Store, StoreWarning
 from runstore.config import DATABASE
+from runstore.recording import metric_log as logging_points
 
 
 @pytest.fixture(autouse=True)
@@ -51,8 +52,8 @@ def check_everything_is_there(run):
 def test_a_database_that_another_program_holds(location, data, monkeypatch):
     for module in (logging_points, runstore.store):
         monkeypatch.setattr(module, "END_PATIENCE_S", 1.0)
-    monkeypatch.setattr("runstore.put_aside.PATIENCE_S", 1.0)
-    monkeypatch.setattr("runstore.storage.drivers.sqlite._ENGINE_WAITS_S", 0.2)
+    monkeypatch.setattr("runstore.recording.deferred.PATIENCE_S", 1.0)
+    monkeypatch.setattr("runstore.storage.sqlite.driver._ENGINE_WAITS_S", 0.2)
     store = Store.open(location)
     run = store.start("fit", capture=False)
     other = sqlite3.connect(location / DATABASE, isolation_level=None)

@@ -8,9 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from runstore import Store, StoreWarning, logging_points
-from runstore.model.numbers import LAST_STEP
-from runstore.storage.points import MARK, RECORD
+from runstore import Store, StoreWarning
+from runstore.model.logged.values import LAST_STEP
+from runstore.recording import metric_log as logging_points
+from runstore.storage.metrics.point_files import MARK, RECORD
 
 
 class Refuses:

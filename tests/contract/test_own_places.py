@@ -12,8 +12,8 @@ from other_users import ALICE, BOB, TEAM, skip_without_root
 from runstore import Store, StoreWarning
 from runstore.errors import StoreUnavailableError
 from runstore.model.status import Status
-from runstore.storage import own_places
-from runstore.storage.spool import Spool
+from runstore.storage.files.spool import Spool
+from runstore.storage.trust import own_places
 
 
 @pytest.fixture

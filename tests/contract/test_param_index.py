@@ -7,14 +7,19 @@ import pytest
 
 from runstore import Store
 from runstore.config import DATABASE
-from runstore.model.parameter_sets import parameter_set
-from runstore.model.query import Room
+from runstore.model.params.build import parameter_set
+from runstore.model.query.tree import Room
 from runstore.model.status import Status
-from runstore.storage import param_index
-from runstore.storage.earlier import EarlierRuns
-from runstore.storage.names import StoredNames
-from runstore.storage.newest import NewestRuns
-from runstore.storage.param_index import EVERY_RUNS, IS_ANY_WAITING, WAITING_AT_MOST, index_params
+from runstore.storage.indexes import params as param_index
+from runstore.storage.indexes.params import (
+    EVERY_RUNS,
+    IS_ANY_WAITING,
+    WAITING_AT_MOST,
+    index_params,
+)
+from runstore.storage.prior_runs import EarlierRuns
+from runstore.storage.query.names import StoredNames
+from runstore.storage.query.newest import NewestRuns
 
 FRAME_HEAD_BYTES = 24
 PARAMS = {f"p{n}": n * 0.5 for n in range(10)}

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from runstore import Store
 from runstore.errors import NotFoundError, RunNotFoundError, UsageError
 from runstore.model.metrics import Series
-from runstore.reading_many import read_points_of
-from runstore.storage.chunks import POINTS_AT_MOST
+from runstore.reading.points import read_points_of
+from runstore.storage.metrics.chunks import POINTS_AT_MOST
 from runstore.testing import temporary_store
 
 MOMENT = datetime(2026, 1, 1, 0, 0, 0, 123456, tzinfo=timezone.utc)
@@ -25,7 +25,7 @@ STRANGE = [math.nan, math.inf, -math.inf, -0.0, 5e-324, 1.5]
 ONE_POINT = """
 import sys
 from runstore import Store
-from runstore.reading_many import read_points_of
+from runstore.reading.points import read_points_of
 with Store.open(sys.argv[1]) as store:
     table = read_points_of(store, store.list())
     print([(row.key, row.value) for row in table])

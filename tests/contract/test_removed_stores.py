@@ -142,7 +142,7 @@ def test_a_replaced_database_does_not_meet_the_log_of_the_old_one(location, tmp_
 REMADE = """
 import contextlib, os, shutil, sys, threading, warnings
 import runstore
-from runstore import lifetime
+from runstore.recording import live_runs as lifetime
 warnings.simplefilter("ignore")
 lifetime.HEARTBEAT_S = 0.005
 folder, rounds = sys.argv[1], int(sys.argv[2])

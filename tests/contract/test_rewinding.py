@@ -7,7 +7,7 @@ import pytest
 
 from runstore import Store
 from runstore.errors import InvalidValueError, RunFinishedError
-from runstore.storage import rewinding
+from runstore.storage.metrics import rewinding
 
 
 def begun(store, **more):

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 import strategies
 from runstore.errors import InvalidValueError, NotFoundError
-from runstore.model.json_text import json_text
+from runstore.model.display.json_text import json_text
 
 np = pytest.importorskip("numpy")
 
@@ -222,7 +222,7 @@ def read_safetensors(contents):
     )
 )
 def test_arrays_by_name_are_written_as_safetensors(tmp_path, made):
-    from runstore.safetensors import write_safetensors
+    from runstore.artifacts.safetensors import write_safetensors
 
     arrays = {name: np.ones(shape, dtype) for name, (shape, dtype) in made.items()}
 

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from runstore.output import OutputKeeper
-from runstore.storage.search_file import SEARCH
+from runstore.recording.output.keeper import OutputKeeper
+from runstore.storage.fulltext.index_file import SEARCH
 
 PROCESSES = 16
 RUNS = 300
@@ -18,7 +18,7 @@ RUNS = 300
 SEARCHER = """
 import sys
 from runstore import Store
-from runstore.storage import search_index
+from runstore.storage.fulltext import index as search_index
 search_index._STEP_S = 0.005  # many short steps, to be killed within any of them
 with Store.open(sys.argv[1]) as store:
     print("begin", flush=True)
@@ -29,7 +29,7 @@ with Store.open(sys.argv[1]) as store:
 WRITER = """
 import sys
 from runstore import Store
-from runstore.output import OutputKeeper
+from runstore.recording.output.keeper import OutputKeeper
 with Store.open(sys.argv[1]) as store:
     for number in range(int(sys.argv[2])):
         run = store.start("more", notes="added later", capture=False)

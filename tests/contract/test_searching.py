@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from runstore import Store, StoreWarning
 from runstore.config import DATABASE
 from runstore.errors import FilterError, NotFoundError, UsageError
-from runstore.model.output import plain_text
-from runstore.output import OutputKeeper
-from runstore.storage import output_pieces, search_file, search_index
-from runstore.storage.search_file import SEARCH
+from runstore.model.text.output import plain_text
+from runstore.recording.output.keeper import OutputKeeper
+from runstore.storage.fulltext import index as search_index
+from runstore.storage.fulltext import index_file as search_file
+from runstore.storage.fulltext import pieces as output_pieces
+from runstore.storage.fulltext.index_file import SEARCH
 from unusual_stores import opened_without_index
 
 LETTERS = [
@@ -153,7 +155,7 @@ def test_what_makes_no_sense_is_refused(store, options, error):
 
 
 def test_a_slow_expression_ends_with_an_error(store, monkeypatch):
-    monkeypatch.setattr("runstore.model.needle.REGEX_TIME_S", 0.2)
+    monkeypatch.setattr("runstore.model.text.line_pattern.REGEX_TIME_S", 0.2)
     store.start("fit", notes="a" * 5000 + "b", capture=False).finish()
 
     with pytest.raises(FilterError, match="takes more than"):
@@ -632,7 +634,7 @@ def test_who_may_not_read_the_runs_may_not_read_the_index(store):
 
 def test_a_search_that_takes_long_says_so_once(store, monkeypatch):
     monkeypatch.setattr(search_index, "_STEP_S", 0.0)
-    monkeypatch.setattr("runstore.storage.text_search._SLOW_S", 0.0)
+    monkeypatch.setattr("runstore.storage.fulltext.search._SLOW_S", 0.0)
     for _ in range(5):
         with store.start("fit", notes="some words", capture=False) as run:
             printed(store, run, "more words\n")

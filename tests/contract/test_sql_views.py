@@ -192,8 +192,8 @@ def test_any_name_and_value_comes_out_as_it_went_in(tmp_path, name):
 
 
 def test_an_older_database_gets_the_views(tmp_path):
-    from runstore.storage.drivers.sqlite import SQLiteDriver
     from runstore.storage.migrations import known_migrations, migrate
+    from runstore.storage.sqlite.driver import SQLiteDriver
 
     driver = SQLiteDriver(tmp_path / DATABASE)
     migrate(driver, list(takewhile(lambda step: step.name != "views", known_migrations())))

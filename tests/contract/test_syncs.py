@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from runstore.errors import StoreWarning
-from runstore.storage.chunks import Columns
-from runstore.storage.points import KeyOf, PointFile
-from runstore.storage.trusted import list_file, trust
+from runstore.storage.metrics.chunks import Columns
+from runstore.storage.metrics.point_files import KeyOf, PointFile
+from runstore.storage.trust.trusted import list_file, trust
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -85,7 +85,7 @@ def test_what_is_kept_aside_is_durable(store, calls):
             store.database.driver.hurried(0.0),
             pytest.MonkeyPatch.context() as patch,
         ):
-            patch.setattr("runstore.put_aside.PATIENCE_S", 0.0)
+            patch.setattr("runstore.recording.deferred.PATIENCE_S", 0.0)
             run.tags["phase"] = "pilot"
 
     (record,) = (store.path / "spool").glob("*.json")

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from runstore import Status, Store
-from runstore.capture import process
+from runstore.capture.machine import process
 
 LEAVE = """
 import os, sys, runstore

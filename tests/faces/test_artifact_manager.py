@@ -17,7 +17,7 @@ import pytest
 
 from runstore import ArtifactManager, ManagerStore, Status, Store, current_run, parameter_set
 from runstore.background import wait_until_done
-from runstore.block_sync import refresh_store_json
+from runstore.curifactory.sync import refresh_store_json
 from runstore.errors import ConflictError, InvalidValueError
 
 KEYS_OF_THE_PAGE = [

@@ -24,7 +24,7 @@ from memory import forget_peak, peak_bytes
 from runstore import ManagerStore, Store
 from runstore.errors import RunstoreError, StoreCorruptError
 from runstore.storage import database
-from runstore.storage.drivers import sqlite
+from runstore.storage.sqlite import driver as sqlite
 from runstore.store import open_shared
 
 _HANG_S = 10

@@ -9,8 +9,8 @@ import pytest
 
 from commands import git, messages, on_terminal, runstore
 from runstore import Store
-from runstore.comparing.code_of_run import code_changes
-from runstore.comparing.comparison import compare_runs
+from runstore.analysis.compare.code import code_changes
+from runstore.analysis.compare.comparison import compare_runs
 
 BODY = "".join(f"line {number}\n" for number in range(20))
 SETS = [{"name": "a", "lr": 1}, {"name": "b", "lr": 1}]

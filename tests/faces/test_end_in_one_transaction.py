@@ -8,7 +8,7 @@ import pytest
 
 import runstore
 from runstore.errors import StoreWarning
-from runstore.storage.drivers.sqlite import SQLiteDriver
+from runstore.storage.sqlite.driver import SQLiteDriver
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pytest
 
 import runstore
 from runstore import Store, StoreWarning
-from runstore.endings import exit_status, status_of
 from runstore.errors import UsageError
+from runstore.recording.outcome import exit_status, status_of
 
 PLAIN = "run = runstore.start_run('x', capture=False)\nrun.log(a=1.0)\n"
 BLOCK = "with runstore.start_run('x', capture=False) as run:\n    run.log(a=1.0)\n    "

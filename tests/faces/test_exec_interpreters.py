@@ -8,7 +8,7 @@ import venv
 import pytest
 
 from commands import runstore
-from runstore.capture.packages import distributions
+from runstore.capture.machine.packages import distributions
 
 
 @pytest.fixture

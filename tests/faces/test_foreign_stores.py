@@ -9,11 +9,11 @@ import pytest
 
 from commands import runstore
 from other_users import ALICE, BOB, TEAM, skip_without_root
-from runstore import Store, StoreWarning, config, foreign_stores
+from runstore import Store, StoreWarning, config
 from runstore.config import find_store, project_settings
 from runstore.errors import StoreUnavailableError, UntrustedStoreError, UsageError
 from runstore.runner.project import Project
-from runstore.storage import trusted
+from runstore.storage.trust import foreign_stores, trusted
 
 RECORD = "import runstore\nwith runstore.start_run('fit', capture=False) as r: print(r.store.path)"
 LIST = "import runstore; s = runstore.Store.open(create=False); print(s.path, len(s.find()))"

@@ -6,7 +6,7 @@ import pytest
 
 from commands import messages, on_terminal, runstore
 from runstore import Store
-from runstore.output import OutputKeeper
+from runstore.recording.output.keeper import OutputKeeper
 
 
 @pytest.fixture(scope="module")

@@ -101,10 +101,10 @@ def as_nobody(code, *arguments, modules=""):
     """Run code as a user without rights, which needs these modules; return its output."""
     # Everything is imported before the rights are dropped: Python itself may be out of reach.
     drop = (
-        "import hashlib, os, runstore.store, runstore.capture.process\n"
-        "import runstore.storage.migrations.m0001_runs, runstore.model.parameter_sets\n"
-        "import runstore.capture.command, runstore.capture.secrets.text\n"
-        "import runstore.storage.drivers.unwritable\n"
+        "import hashlib, os, runstore.store, runstore.capture.machine.process\n"
+        "import runstore.storage.migrations.m0001_runs, runstore.model.params.build\n"
+        "import runstore.capture.program.command, runstore.capture.secrets.text\n"
+        "import runstore.storage.sqlite.read_only\n"
         f"{modules}\n"
         "os.getuid() or os.setuid(65534)\n"
     )
@@ -332,8 +332,9 @@ def test_a_read_only_folder_is_searched(kept, is_indexed):
     """
 
     modules = """
-import random, fcntl, runstore.grep, runstore.storage.text_search, runstore.search, runstore.output
-from runstore.model.query_text import parse_query
+import random, fcntl, runstore.reading.grep, runstore.storage.fulltext.search
+import runstore.reading.find, runstore.recording.output.keeper
+from runstore.model.query.parse import parse_query
 parse_query("output is missing")
 """
     result = as_nobody(code, kept, modules=modules)
@@ -362,7 +363,7 @@ def test_a_store_that_vanishes_keeps_the_end_aside(kept, tmp_path, monkeypatch):
 
 
 def test_a_locked_database_is_said_after_the_time_limit(kept, monkeypatch):
-    from runstore.storage.drivers import sqlite
+    from runstore.storage.sqlite import driver as sqlite
 
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.2)
     blocker = sqlite3.connect(kept / "runstore.db", isolation_level=None)

@@ -12,7 +12,7 @@ import pytest
 from commands import messages, runstore
 from runstore import Store
 from runstore.errors import FilterError, UsageError
-from runstore.model.query import Room
+from runstore.model.query.tree import Room
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 import runstore
 from commands import messages
 from runstore import Status, Store
-from runstore.storage.points import PointFile, read_points
+from runstore.storage.metrics.point_files import PointFile, read_points
 
 REFUSE = """
 import _thread, sys, threading, runstore

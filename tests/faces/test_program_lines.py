@@ -14,7 +14,7 @@ import pytest
 from commands import messages, runstore
 from runstore import Status, Store
 from runstore.errors import UsageError
-from runstore.program_lines import Metrics, Saved, Tagged, parse_line, text_of
+from runstore.recording.output.program_lines import Metrics, Saved, Tagged, parse_line, text_of
 
 OURS = f"{sys.executable} -m runstore"
 

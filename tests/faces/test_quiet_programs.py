@@ -58,7 +58,7 @@ def test_a_fork_meets_no_thread_of_ours(tmp_path):
     text = """
         import os, time
         import runstore
-        from runstore import lifetime
+        from runstore.recording import live_runs as lifetime
         lifetime.HEARTBEAT_S = 0.001
         store = runstore.Store.open("runs")
         with store.start("fit") as run:
@@ -101,7 +101,7 @@ def test_after_a_fork_our_threads_go_on(tmp_path):
     text = """
         import os, time
         import runstore
-        from runstore import lifetime
+        from runstore.recording import live_runs as lifetime
         lifetime.HEARTBEAT_S = 0.01
         store = runstore.Store.open("runs")
         with store.start("fit", capture=False) as run:

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from commands import git, runstore
-from runstore import Store, background, lifetime
+from runstore import Store, background
+from runstore.recording import live_runs as lifetime
 
 BEGIN = (
     "import os, runstore\nfrom runstore import background\nrun = runstore.start_run('x')\n"

@@ -11,8 +11,8 @@ import pytest
 from commands import messages, runstore
 from runstore import ManagerStore, Store
 from runstore.errors import UsageError
-from runstore.scrubbing import scrub, wanted
-from runstore.storage.history import verify
+from runstore.maintenance.scrub import scrub, wanted
+from runstore.storage.integrity.history import verify
 
 SECRET = "Zq81mm" + "Pl9w20xx77"
 TOKEN = "gh" + "p_" + "a1B2c3D4" * 5

@@ -8,8 +8,9 @@ import time
 
 import pytest
 
-from runstore import Status, Store, lifetime
-from runstore.readiness import ENDING, Uninterrupted
+from runstore import Status, Store
+from runstore.recording import live_runs as lifetime
+from runstore.recording.readiness import ENDING, Uninterrupted
 
 PROGRAMS = {
     "block": (

@@ -537,7 +537,7 @@ def test_a_store_that_goes_away_and_comes_back_is_read_again(store, tmp_path):
 
 
 def test_a_locked_store_is_told_and_tried_again(store, monkeypatch):
-    monkeypatch.setattr("runstore.storage.drivers.sqlite._ENGINE_WAITS_S", 0.2)
+    monkeypatch.setattr("runstore.storage.sqlite.driver._ENGINE_WAITS_S", 0.2)
     subprocess.run([sys.executable, "-c", KILLED, store.path], check=False)
 
     async def look():

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from runstore import Status, Store
-from runstore.storage.drivers import descriptors
+from runstore.storage.sqlite import descriptors
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="limits are those of POSIX")
 

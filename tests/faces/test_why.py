@@ -7,7 +7,7 @@ import pytest
 
 from commands import git, messages, runstore
 from runstore import Store
-from runstore.comparing.explanation import explain
+from runstore.analysis.explain.explanation import explain
 
 
 @pytest.fixture

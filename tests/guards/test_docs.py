@@ -163,7 +163,7 @@ def test_every_setting_is_documented():
 
 
 def test_every_name_that_why_goes_by_is_documented():
-    from runstore.model import known_names
+    from runstore.analysis.explain import known_names
 
     page = (DOCS / "concepts" / "why-ranking.md").read_text(encoding="utf-8")
     lists = (

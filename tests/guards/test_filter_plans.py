@@ -12,10 +12,11 @@ import pytest
 from runstore import Store
 from runstore.config import DATABASE
 from runstore.errors import FilterError
-from runstore.model.query import Room
-from runstore.model.query_text import parse_query
-from runstore.storage import candidates, newest, sorting
-from runstore.storage.filters import column_of_run
+from runstore.model.query.parse import parse_query
+from runstore.model.query.tree import Room
+from runstore.storage.query import candidates, newest
+from runstore.storage.query import sorted as sorting
+from runstore.storage.query.where import column_of_run
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guides" / "filter-runs.md"

@@ -85,15 +85,15 @@ LATER = {
     "hashlib",
     "inspect",
     "random",
-    "runstore.logging_points",
-    "runstore.model.events",
-    "runstore.model.experiments",
+    "runstore.recording.metric_log",
+    "runstore.model.results.events",
+    "runstore.model.results.experiments",
     "runstore.model.metrics",
     "runstore.model.run",
-    "runstore.model.trees",
-    "runstore.pages",
-    "runstore.put_aside",
-    "runstore.saving",
+    "runstore.model.params.encode",
+    "runstore.reading.pages",
+    "runstore.recording.deferred",
+    "runstore.artifacts.serializers",
     "runstore.storage.edits",
     "runstore.storage.trash",
     "shutil",
@@ -158,7 +158,7 @@ def test_ls_ends_without_loading_what_it_does_not_use(tmp_path, words):
     loaded = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
     assert "light" in ended.stdout
     assert "runstore.store" in loaded
-    assert not loaded & {"ctypes", "runstore.deleting", "runstore.block_sync"}
+    assert not loaded & {"ctypes", "runstore.maintenance.trash", "runstore.curifactory.sync"}
 
 
 @pytest.mark.parametrize("name", ["Store", "ManagerStore", "start_run", "Run"])

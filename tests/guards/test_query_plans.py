@@ -7,24 +7,17 @@ import pytest
 
 from runstore import Store
 from runstore.config import DATABASE
-from runstore.storage import (
-    artifacts,
-    blocks,
-    earlier,
-    edits,
-    fact_index,
-    many_series,
-    metrics,
-    moves,
-    packages,
-    references,
-    run_texts,
-    search_index,
-    statements,
-    text_candidates,
-    trash,
-)
-from runstore.storage.search_file import make_anew
+from runstore.storage import artifacts, blocks, edits, moves, statements, trash
+from runstore.storage import prior_runs as earlier
+from runstore.storage.fulltext import candidates as text_candidates
+from runstore.storage.fulltext import index as search_index
+from runstore.storage.fulltext import run_texts
+from runstore.storage.fulltext.index_file import make_anew
+from runstore.storage.indexes import facts as fact_index
+from runstore.storage.integrity import references
+from runstore.storage.metrics import many_series
+from runstore.storage.metrics import table as metrics
+from runstore.storage.query import packages
 
 # One row per experiment: a list of experiments is as long as what it shows.
 LISTS_EXPERIMENTS = {"EXPERIMENTS", "EXPERIMENT_NAMES"}

@@ -10,7 +10,7 @@ ROOT = Path(runstore.__file__).parent
 DOORS = {"cli/output.py", "cli/safe_console.py"}
 RAW = {"click.echo", "click.secho", "print", "sys.stdout.write", "sys.stderr.write", "Console"}
 # These two are no commands: each makes its text harmless itself.
-OWN = {"lifetime.py", "runner/own_output.py"}
+OWN = {"recording/live_runs.py", "runner/own_output.py"}
 
 
 def calls_in(path):

@@ -8,10 +8,15 @@ from hypothesis import strategies as st
 
 from commands import git
 from runstore import Store, background
-from runstore.capture.git import run_git
-from runstore.capture.snapshot import snapshot
-from runstore.comparing.code_of_run import code_changes
-from runstore.model.binary_patches import BinaryPatchError, apply_binary, as_binary, object_after
+from runstore.analysis.compare.binary_patches import (
+    BinaryPatchError,
+    apply_binary,
+    as_binary,
+    object_after,
+)
+from runstore.analysis.compare.code import code_changes
+from runstore.capture.git.snapshot import snapshot
+from runstore.capture.git.state import run_git
 from runstore.model.facts import Facts
 
 

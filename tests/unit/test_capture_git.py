@@ -8,7 +8,7 @@ import time
 import pytest
 
 from commands import git
-from runstore.capture.git import GitError, read_head, read_remote, run_git
+from runstore.capture.git.state import GitError, read_head, read_remote, run_git
 
 
 def test_a_clean_work_tree(repository):

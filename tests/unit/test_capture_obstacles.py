@@ -9,9 +9,9 @@ import pytest
 
 from commands import git, runstore
 from runstore.capture import Surroundings, code_facts, quick_facts
-from runstore.capture.git import GitError, read_head, run_git
+from runstore.capture.git.snapshot import snapshot
+from runstore.capture.git.state import GitError, read_head, run_git
 from runstore.capture.secrets import mask_patch
-from runstore.capture.snapshot import snapshot
 
 
 def untracked(facts):

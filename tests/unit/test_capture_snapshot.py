@@ -5,8 +5,8 @@ import os
 
 from commands import git
 from runstore.capture import Surroundings, code_facts, environment_facts, quick_facts
-from runstore.capture.git import GitError, run_git
-from runstore.capture.snapshot import snapshot
+from runstore.capture.git.snapshot import snapshot
+from runstore.capture.git.state import GitError, run_git
 
 
 def untracked(facts):

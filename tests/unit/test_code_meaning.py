@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from runstore.comparing.reached_files import reached_files
-from runstore.model.code_meaning import imports_of, meaning
+from runstore.analysis.compare.file_versions import FileState
+from runstore.analysis.explain.code_meaning import imports_of, meaning
+from runstore.analysis.explain.reached_files import reached_files
 from runstore.model.facts import Facts
-from runstore.model.file_states import FileState
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from runstore.errors import InvalidValueError
-from runstore.model.numbers import column_of
+from runstore.model.logged.values import column_of
 
 
 class Watched(list):

@@ -13,12 +13,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import runstore.model.unified
+import runstore.analysis.compare.unified
 from commands import git
-from runstore.model.causes import Setting
-from runstore.model.code_changes import changes_between
-from runstore.model.difference_texts import change_between, texts_of
-from runstore.model.differences import (
+from runstore.analysis.compare.code_changes import changes_between
+from runstore.analysis.compare.differences import (
     MISSING,
     Difference,
     Unknown,
@@ -26,11 +24,14 @@ from runstore.model.differences import (
     gaps,
     identity,
 )
-from runstore.model.explaining import most_changed, ranked
-from runstore.model.file_states import FileState
-from runstore.model.judging import Evidence, Judgement
-from runstore.model.leaves import leaves
-from runstore.model.parameter_sets import parameter_set
+from runstore.analysis.compare.file_versions import FileState
+from runstore.analysis.compare.leaf_values import leaves
+from runstore.analysis.compare.texts import change_between, texts_of
+from runstore.analysis.compare.unified import unified
+from runstore.analysis.explain.judging import Evidence, Judgement
+from runstore.analysis.explain.ranking import most_changed, ranked
+from runstore.analysis.explain.rules import Setting
+from runstore.model.params.build import parameter_set
 from runstore.model.patches import (
     PatchError,
     apply_patch,
@@ -38,7 +39,6 @@ from runstore.model.patches import (
     quoted,
     unquoted,
 )
-from runstore.model.unified import unified
 from strategies import parameter_mappings, parameter_values
 
 
@@ -187,7 +187,7 @@ TEXT = st.builds(lambda lines, end: "\n".join(lines) + end, LINES, st.sampled_fr
 @example("a", "")
 @example("a\n" * 20 + "b", "a\n" * 20 + "b\n")
 def test_what_is_written_is_read_and_applied(steps, old, new):
-    with mock.patch.object(runstore.model.unified, "_STEPS_AT_MOST", steps):
+    with mock.patch.object(runstore.analysis.compare.unified, "_STEPS_AT_MOST", steps):
         lines, added, removed = unified(old, new)
     patch = f"diff --git a/x b/x\n--- a/x\n+++ b/x\n{lines}"
 

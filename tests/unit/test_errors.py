@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from runstore import Store, errors, lifetime
+from runstore import Store, errors
+from runstore.recording import live_runs as lifetime
 
 EVERY_KIND = [
     kind

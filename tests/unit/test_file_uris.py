@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from runstore.storage.drivers.paths import file_uri
+from runstore.storage.sqlite.paths import file_uri
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from runstore.model.judging import Observed, judge
+from runstore.analysis.explain.judging import Observed, judge
 
 LR, DATA, CODE, SEED, OUT = (
     ("params", "lr"), ("inputs", "d"), ("code", "code"), ("params", "seed"), ("params", "out"),

@@ -21,7 +21,7 @@ from runstore.model.block import (
     lasting_uid,
     status_of_word,
 )
-from runstore.model.params import ParameterSet
+from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.run import Run
 from runstore.model.status import Status
 

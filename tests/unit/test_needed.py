@@ -7,15 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runstore.errors import FilterError
-from runstore.model.needed import (
+from runstore.model.query.patterns import Regex, is_like
+from runstore.model.text.line_pattern import Needle
+from runstore.model.text.required_literals import (
     Every,
     fold,
     needed_by_like,
     needed_by_regex,
     needed_by_text,
 )
-from runstore.model.needle import Needle
-from runstore.model.patterns import Regex, is_like
 
 letters = st.sampled_from(
     [*"abiIkKsSßİ\u0131\u017f\u212a%_.*\\x0é", "\ufb05", "CUDA", "oom", " ", "\0", "\n", "🚀"]

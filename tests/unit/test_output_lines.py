@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runstore.storage.output import OutputFile, Tail, is_being_written, read_lines
+from runstore.storage.files.output import OutputFile, Tail, is_being_written, read_lines
 
 
 def kept(path, *fed):

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 import runstore
 import strategies
-from runstore.model.parameter_sets import parameter_set, parameter_sets
-from runstore.model.params import tree_hash
+from runstore.model.params.build import parameter_set, parameter_sets
+from runstore.model.params.parameter_set import tree_hash
 
 # Released hashes: stores hold them, so none may ever change. The program is plain Python 3.10.
 GOLDEN_PROGRAM = """
@@ -31,7 +31,7 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import PurePosixPath, PureWindowsPath
 from uuid import UUID
-from runstore.model.parameter_sets import parameter_set
+from runstore.model.params.build import parameter_set
 
 class Colour(enum.Enum):
     RED = 1

@@ -27,9 +27,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import runstore
+from runstore.analysis.compare.leaf_values import leaves
 from runstore.errors import InvalidValueError, StoreWarning
-from runstore.model.leaves import leaves
-from runstore.model.parameter_sets import parameter_set, parameter_sets
+from runstore.model.params.build import parameter_set, parameter_sets
 
 PAGE = Path(__file__).parents[2] / "docs" / "concepts" / "parameters-and-hashes.md"
 
@@ -516,7 +516,7 @@ def test_estimators_of_scikit_learn():
 
 PROGRAM = """
 import datetime, functools, io, json, operator, pathlib, random, re, typing
-from runstore.model.parameter_sets import parameter_set
+from runstore.model.params.build import parameter_set
 class Net:
     def __init__(self): self.depth, self._seen = 3, (1,)
     def run(self): pass

@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import given
 
 import strategies
-from runstore.model.parameter_sets import parameter_set
+from runstore.model.params.build import parameter_set
 from runstore.model.values import clean_text
 
 

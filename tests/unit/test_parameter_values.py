@@ -18,8 +18,8 @@ from hypothesis import given
 
 import strategies
 from runstore.errors import InvalidValueError
-from runstore.model.parameter_sets import parameter_set, parameter_sets
-from runstore.model.params import ParameterSet
+from runstore.model.params.build import parameter_set, parameter_sets
+from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.values import TEXT_LIMIT_CHARACTERS, canonical_json, check_text
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runstore.model.patterns import needed_text
+from runstore.model.query.patterns import needed_text
 
 # Pieces of expressions, sound and broken ones.
 SIGNS = r"a b c 1 - _ # \. \d \b [ab] [^a] . ^ $ * + ? {2} {1,} (ab) (a|bc) ( ) | [ ]a] { } \\"

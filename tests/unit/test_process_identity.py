@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from runstore.capture.process import current_process, is_gone
+from runstore.capture.machine.process import current_process, is_gone
 from runstore.model.facts import ProcessIdentity
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 TELLER = (
-    "import time, json, dataclasses; from runstore.capture.process import current_process;"
+    "import time, json, dataclasses; from runstore.capture.machine.process import current_process;"
     "print(json.dumps(current_process()._asdict()), flush=True); time.sleep(60)"
 )
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from commands import git
-from runstore.capture.git import run_git
-from runstore.capture.snapshot import snapshot
+from runstore.capture.git.snapshot import snapshot
+from runstore.capture.git.state import run_git
 
 MARKS = ("patch", "patch.rest", "patch.masked", "patch.submodules", "patch.filters")
 SETTINGS = (

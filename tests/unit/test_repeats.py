@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runstore.model.parameter_sets import parameter_set, parameter_sets
-from runstore.model.params import ParameterSet
-from runstore.model.repeats import DEFAULT_OVER, group_repeats
+from runstore.analysis.repeats.grouping import DEFAULT_OVER, group_repeats
+from runstore.model.params.build import parameter_set, parameter_sets
+from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.run import Run
 from runstore.model.status import Status
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from rich.pretty import pretty_repr
 
-from runstore.model.legible import duration_text
+from runstore.model.display.formatting import duration_text
 from runstore.testing import temporary_store
 
 

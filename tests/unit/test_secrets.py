@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runstore.capture.command import command_facts
+from runstore.capture.git.source_files import is_secret_file
+from runstore.capture.program.command import command_facts
 from runstore.capture.secrets import is_secret_name, mask_arguments, mask_patch, mask_text
-from runstore.capture.source_files import is_secret_file
 
 TOKEN = "ghp_" + "a1B2" * 9
 

@@ -7,9 +7,10 @@ import time
 
 import pytest
 
-from runstore import Store, lifetime
-from runstore.capture.system import SystemProbe
+from runstore import Store
+from runstore.capture.machine.system import SystemProbe
 from runstore.config import wants_system_samples
+from runstore.recording import live_runs as lifetime
 
 BUSY = "import time\nend = time.time() + 60\nwhile time.time() < end: sum(range(1000))"
 # Plays NVIDIA's library where there is no card: three cards, of which the third tells no power.
@@ -81,7 +82,7 @@ def sampled_in_a_child(folder, code, **environment):
 
 
 CARDS = (
-    "from runstore.capture.system import SystemProbe\n"
+    "from runstore.capture.machine.system import SystemProbe\n"
     "for key, value in sorted(SystemProbe().sample().items()):\n"
     "    if 'gpu' in key: print(f'{key}={value:g}')"
 )
@@ -108,7 +109,7 @@ def test_without_libraries_there_is_nothing_and_no_error(tmp_path):
     for name in ("psutil", "pynvml"):
         (tmp_path / f"{name}.py").write_text("raise RuntimeError('broken')")
 
-    code = "from runstore.capture.system import SystemProbe; print(SystemProbe().sample())"
+    code = "from runstore.capture.machine.system import SystemProbe; print(SystemProbe().sample())"
 
     assert sampled_in_a_child(tmp_path, code) == ["{}"]
 

@@ -14,7 +14,7 @@ from runstore.model.facts import Facts, FactValue
 from runstore.model.values import clean_text
 
 if TYPE_CHECKING:
-    from runstore.capture.program import Loading
+    from runstore.capture.program.files import Loading
 
 
 def working_folder() -> Path | None:
@@ -55,7 +55,7 @@ class Surroundings(NamedTuple):
             store: The folder of the store.
             is_other_process: Whether another process runs the program, started from here.
         """
-        from runstore.capture.program import scripts
+        from runstore.capture.program.files import scripts
 
         folder = working_folder()
         found = scripts(argv, None if folder is None else str(folder))
@@ -64,7 +64,7 @@ class Surroundings(NamedTuple):
 
     def program(self) -> tuple[str, ...]:
         """Return absolute paths of the program's files, its main script first."""
-        from runstore.capture.program import program_files
+        from runstore.capture.program.files import program_files
 
         return program_files(self.scripts, None if self.folder is None else str(self.folder))
 
@@ -75,7 +75,7 @@ class Surroundings(NamedTuple):
             quick: What `quick_facts` gave.
             prefix: Of the names by which it is kept.
         """
-        from runstore.capture.program import Loading
+        from runstore.capture.program.files import Loading
 
         root = quick.values.get("git.root")
         return Loading(root if isinstance(root, str) else None, prefix)
@@ -88,10 +88,10 @@ def quick_facts(where: Surroundings | None = None, *, argv: Sequence[str] | None
         where: Where the run starts; None for here.
         argv: The exact arguments, where they are not those of this process.
     """
-    from runstore.capture.command import command_facts
-    from runstore.capture.environment import scheduler_facts
-    from runstore.capture.host import host_basics
-    from runstore.capture.program import program_facts
+    from runstore.capture.machine.environment import scheduler_facts
+    from runstore.capture.machine.host import host_basics
+    from runstore.capture.program.command import command_facts
+    from runstore.capture.program.files import program_facts
 
     place = Surroundings.here(argv=argv) if where is None else where
     return _together(
@@ -105,7 +105,7 @@ def quick_facts(where: Surroundings | None = None, *, argv: Sequence[str] | None
 
 def _head(where: Surroundings) -> Facts:
     """Return the head of the working directory's repository, or else of the program's."""
-    from runstore.capture.git import NO_REPOSITORY, read_head
+    from runstore.capture.git.state import NO_REPOSITORY, read_head
 
     found = read_head(where.folder or Path.cwd())
     if where.scripts and found.unknown.get("git.dirty") == NO_REPOSITORY:
@@ -119,7 +119,7 @@ def environment_facts(where: Surroundings | None = None) -> Facts:
     Args:
         where: Where the run starts; None for here.
     """
-    from runstore.capture.host import host_details
+    from runstore.capture.machine.host import host_details
 
     return _together(("python", lambda: _python(where)), ("host", host_details))
 
@@ -130,24 +130,24 @@ def late_facts(loading: Loading) -> Facts:
     Args:
         loading: What watched over them.
     """
-    from runstore.capture.modules import modules_since
+    from runstore.capture.program.modules import modules_since
 
     return _together(("modules.late", lambda: modules_since(loading)))
 
 
 def session_facts() -> Facts:
     """Return the cells that a notebook or prompt ran so far, and the notebook's name."""
-    from runstore.capture.notebook import notebook_facts
+    from runstore.capture.program.notebook import notebook_facts
 
     return _together(("notebook", notebook_facts))
 
 
 def _python(where: Surroundings | None) -> Facts:
     if where is None or where.command is None:
-        from runstore.capture.environment import environment_facts as own
+        from runstore.capture.machine.environment import environment_facts as own
 
         return own()
-    from runstore.capture.other_python import facts_of_command
+    from runstore.capture.machine.other_python import facts_of_command
 
     return facts_of_command(where.command, where.folder)
 
@@ -165,10 +165,10 @@ def code_facts(quick: Facts, where: Surroundings) -> Facts:
 
 
 def _repository(quick: Facts, where: Surroundings) -> Facts:
-    from runstore.capture.command_modules import Command
-    from runstore.capture.git import NO_REPOSITORY, read_remote, run_git
-    from runstore.capture.program import own_modules
-    from runstore.capture.snapshot import snapshot
+    from runstore.capture.git.snapshot import snapshot
+    from runstore.capture.git.state import NO_REPOSITORY, read_remote, run_git
+    from runstore.capture.program.command_modules import Command
+    from runstore.capture.program.files import own_modules
 
     if quick.unknown.get("git.dirty") == NO_REPOSITORY:
         return _program_alone(where)
@@ -196,7 +196,7 @@ def _repository(quick: Facts, where: Surroundings) -> Facts:
 
 def _program_alone(where: Surroundings) -> Facts:
     """Return the program that no repository keeps, by names below the folder of its script."""
-    from runstore.capture.snapshot import program_alone
+    from runstore.capture.git.snapshot import program_alone
 
     root = Path(where.scripts[0]).parent if where.scripts else where.folder
     return Facts() if root is None else program_alone(root, where.program())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from runstore.model.deletion import Amount, Freed
-from runstore.model.legible import size_text
+from runstore.model.display.formatting import size_text
+from runstore.model.results.deletion import Amount, Freed
 
 
 def counted(count: int, what: str) -> str:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from runstore.active import ActiveRun
     from runstore.model.run import Run
+    from runstore.recording.active import ActiveRun
     from runstore.store import Store
 
 
@@ -47,7 +47,7 @@ def run_to_add_to(name: str | None) -> Iterator[tuple[Store, Run | ActiveRun]]:
     Args:
         name: Any name of it; None for the run that started this process, which must not be over.
     """
-    from runstore.joining import surrounding_run
+    from runstore.recording.joining import surrounding_run
 
     uid = surrounding_run() if name is None else name
     with open_store() as store:
@@ -59,7 +59,7 @@ def run_to_add_to(name: str | None) -> Iterator[tuple[Store, Run | ActiveRun]]:
 def line_file() -> Path | None:
     """Return the file that lines for the surrounding run are appended to; None without one."""
     from runstore.current import PARENT_VARIABLE
-    from runstore.program_lines import VARIABLE
+    from runstore.recording.output.program_lines import VARIABLE
 
     path = Path(os.environ.get(VARIABLE, ""))
     uid = os.environ.get(PARENT_VARIABLE)

@@ -14,8 +14,8 @@ import click
 
 from runstore.cli.plain import plain
 from runstore.errors import visible
-from runstore.model.events import DELETED
-from runstore.model.legible import duration_text
+from runstore.model.display.formatting import duration_text
+from runstore.model.results.events import DELETED
 from runstore.model.run import DAMAGED, Run
 from runstore.model.status import Status
 

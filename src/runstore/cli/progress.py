@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from runstore.active import ActiveRun
 from runstore.cli.output import console, say, terminal_safe
+from runstore.recording.active import ActiveRun
 
 
 class _Silent:

@@ -11,7 +11,7 @@ from runstore.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
-    from runstore.pages import Page
+    from runstore.reading.pages import Page
     from runstore.store import Store
 
 
@@ -26,7 +26,7 @@ def is_filter(store: Store, word: str) -> bool:
 
 
 def _is_run(store: Store, word: str) -> bool:
-    from runstore.naming import runs_named
+    from runstore.reading.names import runs_named
 
     return bool(runs_named(store.database, word))
 

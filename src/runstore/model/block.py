@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from runstore.model.params import ParameterSet
+from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.reference import TIMESTAMP_FORMAT, build_reference, parse_reference
 from runstore.model.run import Run
 from runstore.model.status import Status

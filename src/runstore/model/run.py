@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from runstore.errors import NotFoundError
+from runstore.model.display.formatting import duration_text, local_time
 from runstore.model.facts import Facts, ProcessIdentity
-from runstore.model.legible import duration_text, local_time
-from runstore.model.params import ParameterSet
+from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.status import Status
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runstore.model.artifacts import Artifact, Input
-    from runstore.model.media import MediaSeries
+    from runstore.model.logged.media import MediaSeries
     from runstore.model.metric_directions import Direction
     from runstore.model.metrics import MetricSummary, Series
-    from runstore.model.output import OutputLine
+    from runstore.model.text.output import OutputLine
 
 
 DAMAGED = "damaged"  # in the place of the status
@@ -168,7 +168,7 @@ class Run:
     @property
     def media(self) -> dict[str, MediaSeries]:
         """The texts, images and histograms it logged, by `<kind>/<key>`."""
-        from runstore.model.media import media_in
+        from runstore.model.logged.media import media_in
 
         return media_in(self.artifacts.values(), self.read_bytes)
 
@@ -299,6 +299,6 @@ class Run:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows; it calls this by itself."""
-        from runstore.model.html import html_table
+        from runstore.model.display.html import html_table
 
         return html_table((), self.summary())

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runstore import program_lines
-from runstore.active import ActiveRun
-from runstore.block_sync import refresh_store_json
+from runstore.analysis.reruns.identity import IMPORTED_MODULES, LATE_MODULES
 from runstore.config import IfDone
+from runstore.curifactory.sync import refresh_store_json
 from runstore.current import PARENT_VARIABLE
 from runstore.errors import (
     CommandNotFoundError,
@@ -25,9 +24,10 @@ from runstore.errors import (
 )
 from runstore.model.facts import Facts
 from runstore.model.launchers import launched
-from runstore.model.sameness import IMPORTED_MODULES, LATE_MODULES
 from runstore.model.status import Status
-from runstore.output import OutputKeeper
+from runstore.recording.active import ActiveRun
+from runstore.recording.output import program_lines
+from runstore.recording.output.keeper import OutputKeeper
 from runstore.runner.signals import pass_on_until_ended
 from runstore.runner.streams import Streams, flush_own
 from runstore.store import Store
@@ -174,7 +174,7 @@ def _note_edited_modules(store: Store, run: ActiveRun) -> None:
     with suppress(RunstoreError):
         text = store.document(run.uid, IMPORTED_MODULES)
         if text is not None:
-            from runstore.capture.command_modules import edited_since
+            from runstore.capture.program.command_modules import edited_since
 
             root = run.record.facts.values.get("git.root")
             why = edited_since(run.started_at, text, str(root))

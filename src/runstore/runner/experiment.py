@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from runstore import background
-from runstore.active import ActiveRun
-from runstore.block_sync import refresh_store_json
 from runstore.config import IfDone
+from runstore.curifactory.sync import refresh_store_json
 from runstore.current import PARENT_VARIABLE
-from runstore.endings import status_of
 from runstore.errors import StoreUnavailableError, UsageError, UserCodeError
-from runstore.model.parameter_sets import parameter_set
-from runstore.model.params import ParameterSet
+from runstore.model.params.build import parameter_set
+from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.status import Status
+from runstore.recording.active import ActiveRun
+from runstore.recording.outcome import status_of
 from runstore.runner import modules, overrides, own_output, run_folder
 from runstore.runner.experiment_manager import CacheOptions, ExperimentManager
 from runstore.runner.project import Module, Project

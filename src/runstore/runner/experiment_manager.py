@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runstore.artifacts.serializers import name_of_file
+from runstore.curifactory.artifact_manager import ArtifactManager
 from runstore.errors import UsageError
-from runstore.manager import ArtifactManager
 from runstore.model.artifacts import artifact_path
-from runstore.model.params import ParameterSet
+from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.reference import folder_name
 from runstore.runner.run_folder import ARTIFACTS
-from runstore.saving import name_of_file
-from runstore.storage.drivers.paths import make_folders
+from runstore.storage.sqlite.paths import make_folders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

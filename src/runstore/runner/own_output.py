@@ -18,9 +18,9 @@ from pathlib import Path
 
 import runstore
 from runstore.errors import visible
-from runstore.output import OutputKeeper, masked_by_settings
+from runstore.recording.output.keeper import OutputKeeper, masked_by_settings
 from runstore.runner.streams import Carrier, Channel, flush_own, open_channels
-from runstore.storage.spool import Spool
+from runstore.storage.files.spool import Spool
 from runstore.user_warnings import warn
 
 # The carrier needs this package and the standard library, whatever the user's setup adds.

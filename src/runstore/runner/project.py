@@ -195,7 +195,7 @@ def _is_own_folder(folder: Path, here: Path) -> bool:
         return False
     if is_usable(folder, here):
         return True
-    from runstore.foreign_stores import leave_out_program
+    from runstore.storage.trust.foreign_stores import leave_out_program
 
     leave_out_program(folder)
     return False

@@ -8,11 +8,11 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from runstore import capture
-from runstore.already_ran.lookup import look_up
-from runstore.already_ran.texts import difference_text
+from runstore.analysis.reruns.lookup import look_up
+from runstore.analysis.reruns.texts import difference_text
 from runstore.errors import NotFoundError, UsageError
 from runstore.model.facts import Facts
-from runstore.model.params import ParameterSet
+from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.run import Run
 from runstore.runner.run_folder import ARTIFACTS
 from runstore.store import Store

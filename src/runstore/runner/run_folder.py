@@ -23,7 +23,7 @@ from typing import Any
 from runstore.errors import NotFoundError
 from runstore.model.block import block_from_run
 from runstore.model.run import Run
-from runstore.storage.safe_files import make_folder, write_whole
+from runstore.storage.files.safe_files import make_folder, write_whole
 from runstore.store import Store
 from runstore.user_warnings import warn
 

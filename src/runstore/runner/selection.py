@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from runstore.errors import UsageError
-from runstore.model.parameter_sets import parameter_set
-from runstore.model.params import ParameterSet
+from runstore.model.params.build import parameter_set
+from runstore.model.params.parameter_set import ParameterSet
 
 _NOTHING_RECORDED = "Nothing was recorded."
 _INDICES = re.compile(r"(\d+)(?:-(\d+))?")

@@ -12,8 +12,8 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from runstore.model.output import STDERR, STDOUT
-from runstore.output import OutputKeeper
+from runstore.model.text.output import STDERR, STDOUT
+from runstore.recording.output.keeper import OutputKeeper
 
 _CHUNK_BYTES = 1 << 16
 # How long to listen on after the command has ended, to what it left in the background.

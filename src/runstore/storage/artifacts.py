@@ -9,7 +9,7 @@ from runstore.errors import ConflictError, RunNotFoundError
 from runstore.model.artifacts import Artifact, Input, Preview
 from runstore.storage import statements as sql
 from runstore.storage.database import Database
-from runstore.storage.drivers import Connection
+from runstore.storage.driver import Connection
 from runstore.storage.rows import (
     as_int,
     as_optional_int,

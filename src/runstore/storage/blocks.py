@@ -17,16 +17,16 @@ from runstore.model.block import (
     lasting_uid,
     with_values,
 )
-from runstore.model.events import DELETED
 from runstore.model.facts import Facts, ProcessIdentity
-from runstore.model.params import ParameterSet, lowest_hash
+from runstore.model.params.parameter_set import ParameterSet, lowest_hash
 from runstore.model.reference import build_reference, new_uid, parse_timestamp
+from runstore.model.results.events import DELETED
 from runstore.model.run import Run
 from runstore.model.status import REPORTED, Status
 from runstore.storage import rows
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, add_event, now_micros
-from runstore.storage.drivers import Connection
+from runstore.storage.driver import Connection
 from runstore.storage.rows import as_int
 from runstore.storage.trash import set_deleted
 

@@ -19,16 +19,15 @@ from runstore.errors import (
     StoreCorruptError,
 )
 from runstore.model.facts import Facts, ProcessIdentity
-from runstore.model.params import ParameterSet, lowest_hash
+from runstore.model.params.parameter_set import ParameterSet, lowest_hash
 from runstore.model.reference import build_reference
 from runstore.model.status import Status
 from runstore.storage import rows
 from runstore.storage import statements as sql
-from runstore.storage.drivers import Connection
-from runstore.storage.drivers.sqlite import LONGEST_READ, SQLiteDriver, values_up_to
+from runstore.storage.driver import Connection
+from runstore.storage.indexes.params import EVERY_RUNS, TAKE_BACK, WAITING_AT_MOST, index_params
 from runstore.storage.lookups import AFTER_ANY_TEXT, Lookups
 from runstore.storage.migrations import CURRENT_VERSION, FOREIGN, SCHEMA_VERSION
-from runstore.storage.param_index import EVERY_RUNS, TAKE_BACK, WAITING_AT_MOST, index_params
 from runstore.storage.rows import (
     TOO_LONG,
     as_int,
@@ -38,9 +37,10 @@ from runstore.storage.rows import (
     is_text,
     pairs_of_texts,
 )
+from runstore.storage.sqlite.driver import LONGEST_READ, SQLiteDriver, values_up_to
 
 if TYPE_CHECKING:
-    from runstore.model.experiments import Experiment
+    from runstore.model.results.experiments import Experiment
     from runstore.model.run import Run
 
 _FORGET = "DELETE FROM store_state WHERE name = '{name}';"
@@ -121,7 +121,7 @@ class Edit(NamedTuple):
 
 def add_event(connection: Connection, run_id: int, edit: Edit) -> None:
     """Note an edit, within the caller's transaction."""
-    from runstore.storage.history import add_link
+    from runstore.storage.integrity.history import add_link
 
     event = {"run_id": run_id, "at": now_micros(), **edit._asdict()}
     link = add_link(connection, run_id, event)
@@ -228,7 +228,7 @@ class Database(Lookups):
         with self.driver.read() as connection:
             foreign = connection.execute(FOREIGN).fetchall()
             if foreign:
-                from runstore.storage.schema import refuse
+                from runstore.storage.integrity.schema import refuse
 
                 refuse(self.driver, foreign)
             try:
@@ -346,7 +346,7 @@ class Database(Lookups):
         Raises:
             ConflictError: The run has ended, or something was recorded with it; it is kept.
         """
-        from runstore.storage.fact_index import release_facts
+        from runstore.storage.indexes.facts import release_facts
 
         with self.driver.write() as connection:
             if connection.execute(sql.IS_MORE_THAN_STARTED, {"uid": uid}).fetchone() is not None:
@@ -491,7 +491,7 @@ class Database(Lookups):
         """
         import hashlib
 
-        from runstore.storage.fact_index import file_facts
+        from runstore.storage.indexes.facts import file_facts
 
         bodies = {
             name: (hashlib.sha256(body.encode()).hexdigest(), body)
@@ -656,7 +656,7 @@ class Database(Lookups):
 
     def experiments(self) -> list[Experiment]:
         """Return every experiment, the most recently run first."""
-        from runstore.model.experiments import Experiment
+        from runstore.model.results.experiments import Experiment
 
         with self.driver.read() as connection:
             found = connection.execute(sql.EXPERIMENTS).fetchall()

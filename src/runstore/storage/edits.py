@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from runstore.errors import ConflictError, NotFoundError, StoreCorruptError
-from runstore.model.events import DELETED, Event
 from runstore.model.reference import new_uid
+from runstore.model.results.events import DELETED, Event
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, add_event, run_row
-from runstore.storage.drivers import Connection
+from runstore.storage.driver import Connection
 from runstore.storage.moves import move_back
 from runstore.storage.rows import (
     as_int,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from runstore.model.late_params import with_added
-from runstore.model.params import ParameterSet, lowest_hash
+from runstore.model.params.added import with_added
+from runstore.model.params.parameter_set import ParameterSet, lowest_hash
 from runstore.storage import rows
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, add_event, run_row

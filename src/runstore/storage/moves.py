@@ -14,7 +14,7 @@ from runstore.errors import ConflictError, NotFoundError
 from runstore.model.reference import build_reference, new_uid
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, add_event, now_micros, run_row
-from runstore.storage.drivers import Connection
+from runstore.storage.driver import Connection
 from runstore.storage.rows import as_text, mended_row
 
 # Imported runs may share a number; a run that comes back takes a free place beside them.

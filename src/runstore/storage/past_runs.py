@@ -9,13 +9,13 @@ from runstore.errors import RunActiveError
 from runstore.model.status import Status
 from runstore.storage import statements as sql
 from runstore.storage.artifacts import Noted, put_artifact
-from runstore.storage.chunks import Columns
 from runstore.storage.database import Database, Edit, NewRun, add_event, run_row
-from runstore.storage.drivers import Connection
+from runstore.storage.driver import Connection
 from runstore.storage.edits import PUT_TAG
-from runstore.storage.fact_index import file_facts
-from runstore.storage.metrics import add_points
-from runstore.storage.points import KeyOf
+from runstore.storage.indexes.facts import file_facts
+from runstore.storage.metrics.chunks import Columns
+from runstore.storage.metrics.point_files import KeyOf
+from runstore.storage.metrics.table import add_points
 from runstore.storage.rows import facts_to_text
 
 FIELD = "recorded"

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from runstore.model.facts import Facts, ProcessIdentity
-from runstore.model.params import ParameterSet
-from runstore.model.plain import is_tree
+from runstore.model.params.decode import is_tree
+from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.status import Status
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from runstore.errors import RunActiveError, StoreCorruptError
-from runstore.model.events import DELETED
 from runstore.model.reference import new_uid
+from runstore.model.results.events import DELETED
 from runstore.model.run import Run
 from runstore.model.status import Status
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, add_event, now_micros, run_row
-from runstore.storage.drivers import Connection
-from runstore.storage.fact_index import release_facts
+from runstore.storage.driver import Connection
+from runstore.storage.indexes.facts import release_facts
 from runstore.storage.lookups import AFTER_ANY_TEXT, Lookups
 from runstore.storage.rows import as_int, as_text, moment_text
 

@@ -12,7 +12,7 @@ from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option
 from runstore.model.artifacts import Artifact
-from runstore.model.legible import local_time, size_text
+from runstore.model.display.formatting import local_time, size_text
 
 _COLUMNS = (
     output.Column("path", narrowest=20, rank=0),

@@ -21,7 +21,7 @@ from runstore.cli.options import json_option, limit_option, runs_argument
 from runstore.cli.words import runs_meant
 
 if TYPE_CHECKING:
-    from runstore.comparing.comparison import Comparison
+    from runstore.analysis.compare.comparison import Comparison
 
 
 @click.command(short_help="Show what differs between several runs, side by side.")
@@ -62,7 +62,7 @@ def command(
             metric = the_metric(metrics)
             print_over(runs_meant(store, words), over, metric, level, as_json=as_json)
             return
-        from runstore.comparing.comparison import compare_runs
+        from runstore.analysis.compare.comparison import compare_runs
 
         runs = runs_meant(store, words, limit=limit)
         found = compare_runs(
@@ -91,9 +91,9 @@ def _print_json(found: Comparison) -> None:
 
 
 def _print(found: Comparison, *, transpose: bool) -> None:
+    from runstore.analysis.compare.texts import texts_of
     from runstore.cli.comparisons.lines import tell, tell_gaps
     from runstore.cli.comparisons.tables import print_in_blocks
-    from runstore.model.difference_texts import texts_of
 
     if found.differences:
         names = found.names if output.is_terminal() else [run.reference for run in found.runs]

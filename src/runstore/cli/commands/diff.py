@@ -15,8 +15,8 @@ from runstore.cli.options import json_option
 from runstore.errors import UsageError
 
 if TYPE_CHECKING:
-    from runstore.comparing.comparison import Comparison
-    from runstore.model.code_changes import CodeChanges
+    from runstore.analysis.compare.code_changes import CodeChanges
+    from runstore.analysis.compare.comparison import Comparison
 
 
 @click.command(short_help="Show what differs between two runs.")
@@ -46,8 +46,8 @@ def command(
     """
     if is_stat and without_code:
         raise UsageError("--stat counts code.", hint="Leave out --no-code.")
-    from runstore.comparing.code_of_run import code_changes
-    from runstore.comparing.comparison import compare_runs
+    from runstore.analysis.compare.code import code_changes
+    from runstore.analysis.compare.comparison import compare_runs
 
     with open_store() as store:
         found = compare_runs(
@@ -123,7 +123,7 @@ def _print(found: Comparison, code: CodeChanges | None) -> None:
 
 def _print_columns(found: Comparison, code: CodeChanges | None) -> None:
     """Print a line for each difference, with tabs between; the patch follows after a blank one."""
-    from runstore.model.difference_texts import change_of, texts_of
+    from runstore.analysis.compare.texts import change_of, texts_of
 
     if found.differences:
         columns = ("section", "key", *(run.reference for run in found.runs), "change")

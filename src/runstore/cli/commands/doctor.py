@@ -13,7 +13,7 @@ from runstore.cli.options import json_option
 from runstore.cli.output import terminal_safe
 
 if TYPE_CHECKING:
-    from runstore.model.findings import Finding
+    from runstore.model.results.findings import Finding
 
 _NAMES_SHOWN = 10
 _STYLES = {"damaged": "bold red", "dangling": "red", "orphaned": "yellow", "unused": "green"}

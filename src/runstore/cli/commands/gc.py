@@ -15,12 +15,12 @@ from runstore.cli.amounts import bytes_text, counted, freed_as_json, freed_text
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option, yes_option
 from runstore.errors import UsageError
-from runstore.model.deletion import Amount
-from runstore.model.moments import duration_s
+from runstore.model.query.times import duration_s
+from runstore.model.results.deletion import Amount
 from runstore.store import TRASH_KEPT
 
 if TYPE_CHECKING:
-    from runstore.model.deletion import Collected
+    from runstore.model.results.deletion import Collected
 
 _WORTH_SHRINKING_BYTES = 1_000_000
 

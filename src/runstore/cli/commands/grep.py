@@ -16,8 +16,8 @@ from runstore.cli.words import place_meant, tell_hints
 from runstore.model.arguments import PAGE_LIMIT
 
 if TYPE_CHECKING:
-    from runstore.model.found_texts import FoundTexts
-    from runstore.pages import Page
+    from runstore.model.text.matches import FoundTexts
+    from runstore.reading.pages import Page
 
 _FIELDS = ("notes", "error", "output")
 
@@ -123,7 +123,7 @@ def command(
         for one in page:
             output.say(one.run.reference)
     elif page.items:
-        from runstore.cli.found_lines import print_found
+        from runstore.cli.lists.found_lines import print_found
 
         print_found(page, has_context=context > 0, with_times=times)
     if not as_json:

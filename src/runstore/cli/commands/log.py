@@ -11,7 +11,7 @@ import click
 from runstore.cli import output
 from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
-from runstore.model.output import LOGGING, SEQUENCE, STDERR, STDOUT, OutputLine
+from runstore.model.text.output import LOGGING, SEQUENCE, STDERR, STDOUT, OutputLine
 from runstore.store import Store
 
 _POLL_S = 0.25
@@ -58,7 +58,7 @@ def _of(lines: Iterable[OutputLine], stream: str | None) -> Iterator[OutputLine]
 
 
 def _follow(store: Store, uid: str, show: _Shown, stream: str | None, lines: int | None) -> None:
-    from runstore.output import Follower
+    from runstore.recording.output.keeper import Follower
 
     follower = Follower(store, uid)
     is_first = True

@@ -14,9 +14,9 @@ from runstore.cli.options import json_option, limit_option
 from runstore.cli.words import filter_text, is_filter, tell_hints
 from runstore.errors import UsageError
 from runstore.model.arguments import PAGE_LIMIT
-from runstore.model.legible import local_time
+from runstore.model.display.formatting import local_time
 from runstore.model.run import Run
-from runstore.pages import Page
+from runstore.reading.pages import Page
 from runstore.store import Store
 
 _COLUMNS = (
@@ -101,8 +101,8 @@ def command(
         page = _found(store, words, sort, limit, after)
         tell_hints(page)
         if form != "table" or columns or sets:
-            from runstore.cli.run_formats import print_runs
-            from runstore.unknown_names import is_known_column
+            from runstore.cli.lists.formats import print_runs
+            from runstore.reading.unknown_names import is_known_column
 
             known = partial(is_known_column, store)
             print_runs(page.table(sets=sets), _names(columns), form, known)
@@ -127,7 +127,7 @@ def _print_groups(
     limit: int,
     form: str,
 ) -> None:
-    from runstore.cli.grouping import print_groups
+    from runstore.cli.lists.groups import print_groups
 
     experiment, where = _asked(store, words)
     print_groups(
@@ -143,7 +143,7 @@ def _print_groups(
 
 
 def _watch(store: Store, read: Callable[[], Page[Run]]) -> None:
-    from runstore.cli.watching import watch
+    from runstore.cli.lists.watching import watch
 
     watch(
         store,

@@ -31,7 +31,7 @@ def command(values: Sequence[str], step: int | None, run: str | None) -> None:
 
     from runstore.errors import UsageError
     from runstore.model.run import Run
-    from runstore.program_lines import Metrics, append, parse_line
+    from runstore.recording.output.program_lines import Metrics, append, parse_line
 
     line = shlex.join(values)
     asked = parse_line(line)

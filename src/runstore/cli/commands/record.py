@@ -11,7 +11,7 @@ from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
 from runstore.cli.output import say
 from runstore.errors import UsageError
-from runstore.model.moments import duration_s, moment
+from runstore.model.query.times import duration_s, moment
 from runstore.model.status import FINAL
 
 _WORDS = click.Choice(sorted(one.value for one in FINAL))
@@ -68,8 +68,8 @@ def command(
     runstore record mnist --started '2025-03-01 10:30' --took 2h --set lr=0.1 --metric acc=0.93
     runstore record mnist --started yesterday --status error --error 'out of memory'
     """  # noqa: D301 - click keeps lines after the mark as they are
+    from runstore.artifacts.serializers import name_of_file
     from runstore.runner import overrides
-    from runstore.saving import name_of_file
 
     if ended is not None and took is not None:
         raise UsageError("--ended and --took say the same.", kept=_NOTHING, hint="Give one.")

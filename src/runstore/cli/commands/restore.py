@@ -10,7 +10,7 @@ from runstore.cli import output
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option
 from runstore.errors import UsageError
-from runstore.model.legible import local_time
+from runstore.model.display.formatting import local_time
 from runstore.model.run import Run
 
 _COLUMNS = (

@@ -15,7 +15,7 @@ from runstore.cli.options import json_option, runs_argument, yes_option
 from runstore.cli.words import runs_meant
 
 if TYPE_CHECKING:
-    from runstore.model.deletion import Deletion, Dependent
+    from runstore.model.results.deletion import Deletion, Dependent
 
 _ASKED_FROM = 2
 _DEPENDENTS_TOLD = 20

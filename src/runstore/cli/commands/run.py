@@ -105,7 +105,7 @@ def command(*, notes: str | None, dry: bool, if_done: str | None, **options: Any
 
     Where the same was run before, that is said, and it is run again; see --if-done.
     """  # noqa: D301 - click keeps lines after the mark as they are
-    from runstore.lifetime import Terminated
+    from runstore.recording.live_runs import Terminated
     from runstore.runner.experiment import Request, execute, prepare
     from runstore.runner.project import Project
     from runstore.testing import temporary_store

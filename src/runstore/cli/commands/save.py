@@ -23,8 +23,8 @@ def command(path: str, name: str | None, run: str | None) -> None:
     runstore save out/model.bin
     runstore save /tmp/plot.png loss.png
     """  # noqa: D301 - click keeps lines after the mark as they are
+    from runstore.artifacts.serializers import name_of_file
     from runstore.model.run import Run
-    from runstore.saving import name_of_file
 
     with run_to_add_to(run) as (store, found):
         named = name_of_file(path) if name is None else name

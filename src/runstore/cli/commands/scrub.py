@@ -50,7 +50,7 @@ def command(
     runstore scrub --secret
     pass show wandb | runstore scrub --secret -y
     """  # noqa: D301 - click keeps lines after the mark as they are
-    from runstore.scrubbing import scrub, wanted
+    from runstore.maintenance.scrub import scrub, wanted
 
     if secret + (source is not None) + (pattern is not None) > 1:
         raise UsageError("Give one of --secret, --from and --pattern.")

@@ -18,9 +18,9 @@ from runstore.cli.plain import as_text
 from runstore.cli.sparkline import sparkline
 from runstore.errors import NotFoundError, StoreError
 from runstore.model.artifacts import Artifact, Input
-from runstore.model.events import Event
-from runstore.model.legible import local_time, size_text
-from runstore.model.media import MediaSeries, is_media
+from runstore.model.display.formatting import local_time, size_text
+from runstore.model.logged.media import MediaSeries, is_media
+from runstore.model.results.events import Event
 from runstore.model.run import Run
 from runstore.store import Store
 

@@ -12,7 +12,7 @@ from runstore.cli.context import open_store
 from runstore.cli.options import json_option, limit_option
 
 if TYPE_CHECKING:
-    from runstore.already_ran.likeness import Similar
+    from runstore.analysis.reruns.similarity import Similar
     from runstore.model.run import Run
 
 _COLUMNS = (
@@ -46,7 +46,7 @@ def command(run: str, limit: int, *, as_json: bool) -> None:
 
 
 def _row(one: Similar) -> tuple[str, str, str]:
-    from runstore.already_ran.texts import differences_text
+    from runstore.analysis.reruns.texts import differences_text
 
     told = differences_text(one.differences) or "; ".join(one.unknown) or "nothing"
     return one.run.reference, one.run.status_text, told

@@ -29,7 +29,7 @@ def command(folders: Sequence[str], *, remove: bool, as_json: bool) -> None:
     runstore trust /data/team
     runstore trust --remove /data/team
     """  # noqa: D301 - click keeps lines after the mark as they are
-    from runstore.storage import trusted
+    from runstore.storage.trust import trusted
 
     for given in folders:
         if remove:
@@ -48,7 +48,7 @@ def command(folders: Sequence[str], *, remove: bool, as_json: bool) -> None:
 
 
 def _trust(given: str) -> None:
-    from runstore.storage import trusted
+    from runstore.storage.trust import trusted
 
     path = trusted.EVERYTHING if given == trusted.EVERYTHING else os.path.abspath(given)  # noqa: PTH100 - keeps links
     if path != trusted.EVERYTHING and not Path(path).is_dir():
@@ -64,7 +64,7 @@ def _trust(given: str) -> None:
 
 
 def _distrust(given: str) -> None:
-    from runstore.storage import trusted
+    from runstore.storage.trust import trusted
 
     if not (trusted.distrust(given) or trusted.distrust(os.path.abspath(given))):  # noqa: PTH100 - keeps links
         raise NotFoundError(

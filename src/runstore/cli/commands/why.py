@@ -12,8 +12,8 @@ from runstore.cli.context import open_store
 from runstore.cli.options import json_option
 
 if TYPE_CHECKING:
-    from runstore.comparing.explanation import Explanation
-    from runstore.model.causes import Cause
+    from runstore.analysis.explain.explanation import Explanation
+    from runstore.analysis.explain.rules import Cause
 
 _SHOWN = 20
 
@@ -22,7 +22,7 @@ def _print_rules(context: click.Context, _parameter: click.Parameter, is_wanted:
     """Print the table of weights, and leave."""
     if not is_wanted or context.resilient_parsing:
         return
-    from runstore.model.causes import Rule
+    from runstore.analysis.explain.rules import Rule
 
     columns = [output.Column("weight", narrowest=6), output.Column("what differs", rank=1)]
     output.print_table(columns, [(str(rule.weight), rule.what) for rule in Rule])
@@ -55,7 +55,7 @@ def command(
     thumb, which --rules prints; other runs of the experiment that differ in one parameter alone
     count more than these.
     """
-    from runstore.comparing.explanation import explain
+    from runstore.analysis.explain.explanation import explain
 
     with open_store() as store:
         found = explain(store, a, b, metric, with_code=not without_code)
@@ -94,7 +94,7 @@ def _as_json(found: Explanation) -> dict[str, object]:
 
 
 def _texts(one: Cause) -> tuple[str, ...]:
-    from runstore.model.difference_texts import texts_of
+    from runstore.analysis.compare.texts import texts_of
 
     return texts_of(one.difference) if one.difference.values else ("", "")
 
@@ -108,8 +108,8 @@ def _print_columns(found: Explanation, shown: tuple[Cause, ...]) -> None:
 
 
 def _print(found: Explanation, shown: tuple[Cause, ...]) -> None:
+    from runstore.analysis.compare.texts import change_between
     from runstore.cli.comparisons.lines import print_change, print_indented, title_line
-    from runstore.model.difference_texts import change_between
 
     old, new = found.names
     title_line(f"{old} → {new}")

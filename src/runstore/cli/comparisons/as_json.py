@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from runstore.model.code_changes import CodeChanges
-from runstore.model.difference_texts import Change, change_of
-from runstore.model.differences import MISSING, Difference, FileContents, Gap, Unknown
+from runstore.analysis.compare.code_changes import CodeChanges
+from runstore.analysis.compare.differences import MISSING, Difference, FileContents, Gap, Unknown
+from runstore.analysis.compare.texts import Change, change_of
 from runstore.model.run import Run
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from runstore.analysis.compare.differences import Difference, Gap
+from runstore.analysis.compare.texts import change_of, texts_of
 from runstore.cli import output
-from runstore.model.difference_texts import change_of, texts_of
-from runstore.model.differences import Difference, Gap
 
 if TYPE_CHECKING:
-    from runstore.model.code_changes import CodeChanges, FileChange
+    from runstore.analysis.compare.code_changes import CodeChanges, FileChange
     from runstore.model.run import Run
 
 _KEY_WIDTH = 24

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from runstore.analysis.compare.differences import SECTIONS
 from runstore.cli.completions import complete_metrics
-from runstore.model.differences import SECTIONS
 
 
 def _sections(
@@ -13,7 +13,7 @@ def _sections(
 ) -> tuple[str, ...]:
     """Return the sections asked for, each once; all without any."""
     wanted = [name.strip() for text in given for name in text.split(",") if name.strip()]
-    from runstore.comparing.comparison import check_sections
+    from runstore.analysis.compare.comparison import check_sections
 
     return check_sections(wanted) or SECTIONS
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from runstore.errors import NotFoundError, StoreCorruptError, UsageError
+from runstore.model.display.short_names import short_names
 from runstore.model.metrics import MetricSummary, Series
 from runstore.model.run import Run
-from runstore.model.short_names import short_names
 
 X_AXES = ("step", "time", "relative")
 DEFAULT_PANELS = 6  # of a run with more metrics, somebody has to choose

@@ -13,7 +13,7 @@ from runstore.cli.top.interest import telling_parameters
 from runstore.cli.top.order import METRIC, STARTED, STATUS, TOOK
 from runstore.cli.top.reading import CURVE_WIDTH, Row, Snapshot
 from runstore.cli.top.texts import clean, fitted, number_text, started_text
-from runstore.model.short_names import short_names
+from runstore.model.display.short_names import short_names
 
 MARK = "mark"
 _GAP = 2

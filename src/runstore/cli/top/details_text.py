@@ -13,10 +13,10 @@ from runstore.cli.output import STATUS_STYLES, lifetime_text, tags_text, termina
 from runstore.cli.top.texts import curve, number_text, parameter_texts
 from runstore.errors import NotFoundError, StoreCorruptError
 from runstore.model.artifacts import Artifact
-from runstore.model.legible import local_time, size_text
-from runstore.model.output import OutputLine
+from runstore.model.display.formatting import local_time, size_text
 from runstore.model.run import Run
-from runstore.output import Follower
+from runstore.model.text.output import OutputLine
+from runstore.recording.output.keeper import Follower
 from runstore.store import Store
 
 _CURVE_WIDTH = 16

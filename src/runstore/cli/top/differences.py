@@ -12,14 +12,14 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Static
 from textual.worker import Worker
 
+from runstore.analysis.compare.comparison import compare_runs
+from runstore.analysis.compare.differences import MISSING, Difference
+from runstore.analysis.compare.texts import value_text
 from runstore.cli.top.keys import BACK, QUIT, KeysLine, bindings
 from runstore.cli.top.pace import Attempt, attempted
 from runstore.cli.top.reading import Source
 from runstore.cli.top.texts import NOTHING, clean, fitted
-from runstore.comparing.comparison import compare_runs
 from runstore.errors import NotFoundError
-from runstore.model.difference_texts import value_text
-from runstore.model.differences import MISSING, Difference
 from runstore.store import Store
 
 _WIDEST, _NARROWEST = 40, 14

@@ -11,8 +11,8 @@ from rich.cells import cell_len, set_cell_size
 from runstore.cli.output import terminal_safe
 from runstore.cli.plain import as_text
 from runstore.cli.sparkline import sparkline
-from runstore.model.flat import joined
-from runstore.model.params import ParameterSet
+from runstore.model.params.flatten import joined
+from runstore.model.params.parameter_set import ParameterSet
 
 NOTHING = "–"  # noqa: RUF001 - the sign for a value that is not there
 _LONGEST = 300  # characters of a line that are looked at

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from runstore.storage.drivers import Connection, Driver
+from runstore.storage.driver import Connection, Driver
 
 SCHEMA_VERSION = 10
 _MODULES = (

@@ -1,4 +1,4 @@
-"""Hashes: what was stored is told from what was changed since; see `storage/hashes.py`."""
+"""Hashes: what was stored is told from what was changed since; see `integrity/hashes.py`."""
 
 NAME = "hashes"
 

@@ -1,4 +1,4 @@
-"""The index of parameters leaves the start of a run; see `storage/param_index.py`."""
+"""The index of parameters leaves the start of a run; see `storage/indexes/params.py`."""
 
 NAME = "param_index"
 

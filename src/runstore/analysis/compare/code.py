@@ -1,0 +1,261 @@
+"""The code of runs as files: their commits, uncommitted changes and new files, compared."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runstore.analysis.compare.binary_patches import apply_binary, object_after
+from runstore.analysis.compare.code_changes import CodeChanges, FileChange, changes_between
+from runstore.analysis.compare.commits import Commit, has_commit
+from runstore.analysis.compare.file_versions import PLAIN_FILE, FileState, Version
+from runstore.analysis.explain.known_names import is_source
+from runstore.analysis.reruns.identity import RESUMED_CODE
+from runstore.capture.git.state import GitError
+from runstore.model.patches import FilePatch, PatchError, apply_patch, parse_patch
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
+    from runstore.store import Store
+
+# What a store says goes onto a command line; a commit is digits, never an option.
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+class CodeUnknownError(Exception):
+    """The code of a run cannot be read; the text is a sentence that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """What is kept of the code of one run.
+
+    Attributes:
+        run: The run.
+        patch: Its uncommitted changes, as text.
+        patches: The same by path, after and before.
+        untracked: Texts of new files by path.
+        remarks: Sentences about what was not kept.
+    """
+
+    run: Run
+    patch: str = ""
+    patches: Mapping[str, FilePatch] = field(default_factory=dict)
+    untracked: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    def own(self, path: str) -> tuple[str | None, str | None]:
+        """Return what the run had at a path beyond its commit."""
+        patch = self.patches.get(path)
+        return None if patch is None else patch.text, self.untracked.get(path)
+
+
+def code_changes(store: Store, a: Run, b: Run, *, folder: Path | None = None) -> CodeChanges:
+    """Return what differs between the code of two runs.
+
+    Where git does not have both commits, the captured changes are compared, and a remark says so.
+
+    Args:
+        store: Where the runs are kept.
+        a: The first run.
+        b: The second run.
+        folder: Where to look for a repository first; None is the working directory.
+    """
+    old, new = _code_of(store, a), _code_of(store, b)
+    remarks = (*old.remarks, *new.remarks)
+    unread = tuple(one.run.reference for one in (old, new) if _is_unread(one))
+    if a.commit is not None and a.commit == b.commit and _has_same_changes(old, new):
+        return CodeChanges(remarks=remarks, unread=unread)
+    try:
+        files = _compared(old, new, folder or Path.cwd())
+    except (CodeUnknownError, GitError) as error:
+        reason = (
+            str(error)
+            if isinstance(error, CodeUnknownError)
+            else f"The code is not known: {error}."
+        )
+        files = changes_between(_as_version(old), _as_version(new))
+        instead = " The captured changes are compared instead, as patches." if files else ""
+        told = (f"{reason}{instead}", *remarks)
+        return CodeChanges(files, told, is_known=False, unread=unread)
+    return CodeChanges(files, remarks, unread=unread)
+
+
+def _is_unread(code: _Code) -> bool:
+    """Tell whether uncommitted changes of source code were not kept."""
+    left_out = code.run.facts.unknown.get("patch.rest")
+    if left_out is not None:
+        return any(map(is_source, re.findall(r"[^\s,:()]+", left_out)))
+    return bool(code.run.workdir_dirty) and not code.patch
+
+
+def _has_same_changes(old: _Code, new: _Code) -> bool:
+    return old.patch == new.patch and old.untracked == new.untracked
+
+
+def _as_version(code: _Code) -> Version:
+    """Return what was captured as files: the patch of a file as if it were the file."""
+    patches = {f"{one.path}.patch": one.text for one in code.patches.values()}
+    texts = {**patches, **code.untracked}
+    return {path: FileState.of_text(text, PLAIN_FILE) for path, text in texts.items()}
+
+
+class CodeFiles:
+    """All files of the code of a run, as it had them.
+
+    Args:
+        store: Where the run is kept.
+        run: The run.
+        beside: Runs whose repository may be the same.
+        folder: Where to look for a repository first; None is the working directory.
+
+    Raises:
+        CodeUnknownError: The commit is not known here.
+        GitError: git did not answer.
+    """
+
+    def __init__(
+        self, store: Store, run: Run, beside: Sequence[Run] = (), *, folder: Path | None = None
+    ) -> None:
+        self._code = _code_of(store, run)
+        place = _repository(run, beside, folder or Path.cwd())
+        self._commit = Commit(place, run.commit or "")
+
+    @property
+    def paths(self) -> set[str]:
+        """Every file that it has, or that its changes are about."""
+        return {*self._commit.entries, *self._code.untracked, *self._code.patches}
+
+    def read(self, paths: Collection[str]) -> Version:
+        """Return some of the files; those that it has."""
+        return _version(self._code, self._commit, set(paths) & self.paths)
+
+
+# What was captured
+
+
+def _code_of(store: Store, run: Run) -> _Code:
+    patch = store.document(run.uid, "patch") or ""
+    untracked = _untracked(store.document(run.uid, "untracked"))
+    parsed = parse_patch(patch)
+    # A file that moved has gone from its old path, where another may have come.
+    patches = {one.old: one for one in parsed if one.old is not None and not one.is_copy}
+    patches |= {one.new: one for one in parsed if one.new is not None}
+    return _Code(run, patch, patches, untracked, tuple(_remarks(run, patch, untracked)))
+
+
+def _untracked(document: str | None) -> dict[str, str]:
+    try:
+        files = json.loads(document or "{}")
+    except ValueError:
+        return {}
+    is_right = isinstance(files, dict) and all(isinstance(one, str) for one in files.values())
+    return files if is_right else {}
+
+
+def _remarks(run: Run, patch: str, untracked: Mapping[str, str]) -> Iterator[str]:
+    """Yield sentences about what capture could not keep."""
+    unknown = run.facts.unknown
+    if run.workdir_dirty and not patch:
+        reason = unknown.get("patch", "no patch was kept")
+        yield f"{run.reference}: its uncommitted changes are not known ({reason})."
+    if RESUMED_CODE in unknown:
+        yield f"{run.reference}: {unknown[RESUMED_CODE]}."
+    if "patch.rest" in unknown:
+        yield f"{run.reference}: {unknown['patch.rest']}."
+    if "patch.masked" in unknown:
+        yield f"{run.reference}: secrets in its changes were masked, and may differ as ***."
+    if "untracked.rest" in unknown:
+        yield f"{run.reference}: some new files were not kept: {unknown['untracked.rest']}."
+    elif run.facts.values.get("git.has_untracked") and not untracked:
+        reason = unknown.get("untracked", "no text of them was kept")
+        yield f"{run.reference}: its new files are not known ({reason})."
+
+
+# With the commits
+
+
+def _compared(old: _Code, new: _Code, folder: Path) -> tuple[FileChange, ...]:
+    places = [_repository(one.run, (old.run, new.run), folder) for one in (old, new)]
+    commits = [
+        Commit(place, one.run.commit or "") for one, place in zip((old, new), places, strict=True)
+    ]
+    entries = [one.entries for one in commits]
+    own = {path for one in (old, new) for path in (*one.patches, *one.untracked)}
+    paths = {
+        path
+        for path in entries[0].keys() | entries[1].keys() | own
+        if entries[0].get(path) != entries[1].get(path) or old.own(path) != new.own(path)
+    }
+    return changes_between(_version(old, commits[0], paths), _version(new, commits[1], paths))
+
+
+def _repository(run: Run, runs: Sequence[Run], folder: Path) -> Path:
+    """Return a folder of a repository that has the commit of a run.
+
+    Raises:
+        CodeUnknownError: No such repository is known here.
+        GitUnavailableError: git is missing, or did not answer.
+    """
+    if run.commit is None:
+        reason = run.facts.unknown.get("git.commit", "no commit was recorded")
+        raise CodeUnknownError(f"The code of {run.reference} is not known: {reason}.")
+    if not _COMMIT.fullmatch(run.commit):
+        raise CodeUnknownError(f"The commit of {run.reference} is not one of git.")
+    roots = (one.facts.values.get("git.root") for one in (run, *runs))
+    places = dict.fromkeys([folder, *(Path(root) for root in roots if isinstance(root, str))])
+    for place in places:
+        if place.is_dir() and has_commit(place, run.commit):
+            return place
+    raise CodeUnknownError(
+        f"The commit {run.commit[:12]} of {run.reference} is in no repository that is known here."
+    )
+
+
+def _version(code: _Code, commit: Commit, paths: set[str]) -> Version:
+    """Return the files of these paths that a run had, as it had them."""
+    before = {one.old for path in paths if (one := code.patches.get(path)) and one.old}
+    committed = commit.read(paths | before)
+    found = {path: _state(code, committed, path) for path in sorted(paths)}
+    return {path: one for path, one in found.items() if one is not None}
+
+
+def _state(code: _Code, committed: Version, path: str) -> FileState | None:
+    """Return a file as the run had it; None where it had none there."""
+    if path in code.untracked:
+        return FileState.of_text(code.untracked[path], None)
+    patch = code.patches.get(path)
+    if patch is None:
+        return committed.get(path)
+    if patch.new != path:
+        return None
+    before = committed.get(patch.old) if patch.old is not None else None
+    return _patched(code, patch, before)
+
+
+def _patched(code: _Code, patch: FilePatch, before: FileState | None) -> FileState | None:
+    mode = patch.mode or (before.mode if before else None)
+    if patch.is_binary:
+        return _binary_state(patch, before, mode)
+    if before is not None and before.text is None:
+        return FileState(None, None, mode, before.remark)
+    try:
+        text = apply_patch(before.text if before else None, patch)
+    except PatchError as error:
+        return FileState(None, None, mode, f"{code.run.reference}: {error}")
+    return None if text is None else FileState.of_text(text, mode)
+
+
+def _binary_state(patch: FilePatch, before: FileState | None, mode: str | None) -> FileState:
+    """Return a file kept as git keeps binary ones: as a whole, or as a change of bytes."""
+    contents = before.contents if before else None
+    # Named as git names it, so that it is the same as in a commit.
+    name = object_after(patch.text)
+    try:
+        return FileState.of_bytes(apply_binary(contents or b"", patch.text), name, mode)
+    except PatchError:
+        return FileState(None, name or None, mode, "binary")

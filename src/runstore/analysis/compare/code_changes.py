@@ -1,0 +1,166 @@
+"""What differs between two versions of the code, file by file, as git writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from runstore.analysis.compare.file_versions import (
+    PLAIN_FILE,
+    FileState,
+    Version,
+    differs,
+    has_other_bytes,
+    mode_remark,
+)
+from runstore.analysis.compare.renames import renames
+from runstore.analysis.compare.unified import unified
+from runstore.model.patches import quoted
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """How one file differs.
+
+    Attributes:
+        old: Its path in the first version; None where it is not there.
+        new: Its path in the second; None where it is not there.
+        diff: The lines as a patch, with the header git gives it; the header alone where they are
+            not known.
+        added: Lines that only the second has.
+        removed: Lines that only the first has.
+        remark: What the lines do not say, e.g. `binary`; empty for nothing.
+        is_exact: Whether the patch turns one file into the other, byte for byte.
+        before: Its contents in the first version; None where it is not there.
+        after: The same in the second.
+    """
+
+    old: str | None
+    new: str | None
+    diff: str = ""
+    added: int = 0
+    removed: int = 0
+    remark: str = ""
+    is_exact: bool = True
+    before: FileState | None = field(default=None, repr=False, compare=False)
+    after: FileState | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def kind(self) -> str:
+        """`added`, `deleted`, `renamed` or `changed`."""
+        if self.old is None:
+            return "added"
+        if self.new is None:
+            return "deleted"
+        return "changed" if self.old == self.new else "renamed"
+
+    @property
+    def path(self) -> str:
+        """Where it is, or was."""
+        return self.new or self.old or ""
+
+    @property
+    def name(self) -> str:
+        """Its path; both of a file that was renamed."""
+        return f"{self.old} → {self.new}" if self.kind == "renamed" else self.path
+
+
+@dataclass(frozen=True, slots=True)
+class CodeChanges:
+    """What differs between the code of two runs.
+
+    Attributes:
+        files: By path.
+        remarks: Sentences about what could not be compared, or not as code.
+        is_known: Whether the code of both could be read; False where at most the captured changes
+            were compared.
+        reached: Files that the program may use; None if that cannot be told.
+        unread: Runs whose changes of source code were not all kept.
+    """
+
+    files: tuple[FileChange, ...] = ()
+    remarks: tuple[str, ...] = ()
+    is_known: bool = True
+    reached: frozenset[str] | None = None
+    unread: tuple[str, ...] = ()
+
+
+def changes_between(old: Version, new: Version) -> tuple[FileChange, ...]:
+    """Return what differs between two versions, renamed files found.
+
+    Args:
+        old: The files of the first version that may differ, by path.
+        new: Those of the second.
+    """
+    # What became a link, or was one, is another file under the same name.
+    same = {path for path in old.keys() & new.keys() if old[path].kind == new[path].kind}
+    gone = {path: one for path, one in old.items() if path not in same}
+    come = {path: one for path, one in new.items() if path not in same}
+    moved = dict(renames(gone, come))
+    arrived = set(moved.values())
+    found = [
+        change(path, path, old[path], new[path]) for path in same if differs(old[path], new[path])
+    ]
+    found += [change(before, after, gone[before], come[after]) for before, after in moved.items()]
+    found += [change(path, None, one, None) for path, one in gone.items() if path not in moved]
+    found += [change(None, path, None, one) for path, one in come.items() if path not in arrived]
+    # What makes room for another file under its name comes first.
+    return tuple(sorted(found, key=lambda one: (one.path, one.new is not None, one.old or "")))
+
+
+def change(
+    old: str | None, new: str | None, before: FileState | None, after: FileState | None
+) -> FileChange:
+    """Return how a file differs.
+
+    Args:
+        old: Its path in the first version; None where it is not there.
+        new: The same in the second.
+        before: What it was; None where it was not.
+        after: What it is; None where it is not.
+    """
+    return replace(_change(old, new, before, after), before=before, after=after)
+
+
+def _change(
+    old: str | None, new: str | None, before: FileState | None, after: FileState | None
+) -> FileChange:
+    both = [one for one in (before, after) if one is not None]
+    head = "".join(f"{line}\n" for line in _header(old, new, before, after))
+    remark = "; ".join(dict.fromkeys(one.remark for one in both if one.remark))
+    if remark:
+        return FileChange(old, new, head, remark=remark, is_exact=False)
+    lines, added, removed = unified(before.text if before else None, after.text if after else None)
+    remark = mode_remark(before, after)
+    if not lines and before and after and has_other_bytes(before, after):
+        remark = "other bytes that are not UTF-8"
+    if lines:
+        head += f"--- {_named('a', old)}\n+++ {_named('b', new)}\n"
+    is_exact = all(one.is_exact for one in both)
+    return FileChange(old, new, f"{head}{lines}", added, removed, remark, is_exact)
+
+
+def _header(
+    old: str | None, new: str | None, before: FileState | None, after: FileState | None
+) -> Iterator[str]:
+    """Yield the lines above the changes. Source: git-diff(1) 2.39."""
+    path = new or old or ""
+    yield f"diff --git {quoted(f'a/{old or path}')} {quoted(f'b/{path}')}"
+    if after and old is None:
+        yield f"new file mode {after.mode or PLAIN_FILE}"
+    elif before and new is None:
+        yield f"deleted file mode {before.mode or PLAIN_FILE}"
+    elif mode_remark(before, after) and before and after:
+        yield f"old mode {before.mode}"
+        yield f"new mode {after.mode}"
+    if old and new and old != new:
+        yield f"rename from {quoted(old)}"
+        yield f"rename to {quoted(new)}"
+
+
+def _named(side: str, path: str | None) -> str:
+    if path is None:
+        return "/dev/null"
+    name = quoted(f"{side}/{path}")
+    # As git does, so that readers see where a name with blanks ends.
+    return f"{name}\t" if " " in name and name[0] != '"' else name

@@ -1,0 +1,190 @@
+"""Comparison: what differs between runs, as a value, a data frame and in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runstore import background
+from runstore.analysis.compare.descriptions import describe
+from runstore.analysis.compare.differences import (
+    MISSING,
+    SECTIONS,
+    Difference,
+    FileContents,
+    Gap,
+    Unknown,
+    differences,
+    gaps,
+)
+from runstore.analysis.compare.texts import texts_of
+from runstore.errors import NotFoundError, UsageError
+from runstore.extras import library
+from runstore.model import arguments
+from runstore.model.display.html import html_table
+from runstore.model.display.short_names import short_names
+from runstore.model.display.suggestions import hint_of
+from runstore.reading.names import each_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from runstore.model.run import Run
+    from runstore.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What differs between runs.
+
+    Attributes:
+        runs: The runs, in the order they were asked for.
+        differences: What differs, or everything where that was asked for, section by section.
+        gaps: What is not known of a run, and so was not compared.
+    """
+
+    runs: tuple[Run, ...]
+    differences: tuple[Difference, ...]
+    gaps: tuple[Gap, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.differences)
+
+    def __iter__(self) -> Iterator[Difference]:
+        return iter(self.differences)
+
+    def __repr__(self) -> str:
+        count = len(self.differences)
+        what = "difference" if count == 1 else "differences"
+        return f"<Comparison of {len(self.runs)} runs: {count} {what}>"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The shortest reference of each run that no other of them has."""
+        return short_names(self.runs)
+
+    def to_pandas(self) -> DataFrame:
+        """Return a `pandas.DataFrame`: a row for each run, a column for each difference.
+
+        The index is the references, the columns are section and key. What is missing or unknown is
+        None; files are their digest. A column of one type of numbers has that type, any other is
+        of objects.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        pd = library("pandas", "pandas")
+        rows = [run.reference for run in self.runs]
+        columns = [list(map(_cell, one.values)) for one in self.differences]
+        series = [
+            pd.Series(values, index=rows, dtype=None if _is_of_one_type(values) else "object")
+            for values in columns
+        ]
+        names = pd.MultiIndex.from_tuples(
+            [(one.section, one.key) for one in self.differences], names=["section", "key"]
+        )
+        frame: DataFrame = pd.DataFrame(dict(enumerate(series)), index=rows)
+        frame.columns = names
+        frame.index.name = "run"
+        return frame
+
+    def __rich_repr__(self) -> Iterator[Any]:
+        """Yield what `rich` prints; it calls this by itself. Source: rich 13, Repr protocol."""
+        yield "runs", self.names
+        for one in self.differences:
+            yield one.name, texts_of(one)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows; it calls this by itself."""
+        rows = [(one.name, *texts_of(one)) for one in self.differences]
+        return html_table(("", *self.names), rows)
+
+
+def _cell(value: Any) -> Any:
+    if value is MISSING or isinstance(value, Unknown):
+        return None
+    return value.digest if isinstance(value, FileContents) else value
+
+
+def _is_of_one_type(values: Sequence[Any]) -> bool:
+    """Tell whether pandas may choose the type of a column: where it does not turn 1 into 1.0."""
+    kinds = {type(value) for value in values}
+    return len(kinds) == 1 or kinds == {float, type(None)}
+
+
+def compare_runs(
+    store: Store,
+    names: Sequence[Any],
+    *,
+    sections: Collection[str] | None = None,
+    everything: bool = False,
+    metrics: Collection[str] = (),
+) -> Comparison:
+    """Return what differs between runs.
+
+    Args:
+        store: Where they are kept.
+        names: Any names of runs, or runs; two or more.
+        sections: Which sections; None for all.
+        everything: Whether to return what is the same as well, the extremes of metrics and the
+            samples of the machine.
+        metrics: Of the metrics only these, also where they are the same; empty for all.
+
+    Raises:
+        NotFoundError: None of the runs has such a metric; the nearest key is told.
+        UsageError: There are fewer than two runs, or there is no such section.
+        RunNotFoundError: There is no such run.
+    """
+    sections = SECTIONS if sections is None else check_sections(sections)
+    metrics = arguments.texts(metrics, "metrics", "val/loss")
+    if len(names) == 1:
+        names = tuple(each_of(names[0]))  # a page of runs, a list
+    if len(names) < 2:  # noqa: PLR2004 - a comparison
+        raise UsageError("A comparison takes two runs or more.")
+    background.wait_until_done()  # facts about a run of this process may be on their way
+    runs = tuple(map(store.run_of, names))
+    described = describe(store, runs, sections=sections, everything=everything or bool(metrics))
+    found = differences(described, sections=sections, everything=True)
+    if metrics:
+        check_metrics(runs, metrics)
+    return Comparison(
+        runs,
+        tuple(one for one in found if _is_wanted(one, metrics, everything=everything)),
+        gaps(described, sections=sections),
+    )
+
+
+def _is_wanted(one: Difference, metrics: Collection[str], *, everything: bool) -> bool:
+    if one.section != "metrics" or not metrics:
+        return everything or one.differs
+    return one.key in metrics or (everything and one.key.rpartition(".")[0] in metrics)
+
+
+def check_sections(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names of sections, each once.
+
+    Raises:
+        UsageError: There is no such section; the nearest one is told.
+    """
+    wanted = tuple(dict.fromkeys(arguments.texts(names, "sections", "params")))
+    for name in wanted:
+        if name not in SECTIONS:
+            hint = hint_of(name, SECTIONS, who="There are")
+            raise UsageError(f"There is no section {name!r}.", hint=hint)
+    return wanted
+
+
+def check_metrics(runs: Sequence[Run], keys: Collection[str]) -> None:
+    """Refuse a metric that no run has.
+
+    Raises:
+        NotFoundError: The nearest key is told.
+    """
+    known = sorted({key for run in runs for key in run.metrics})
+    for key in keys:
+        if key not in known:
+            raise NotFoundError(
+                f"None of these runs has a metric {key!r}.",
+                hint=hint_of(key, known, who="They have"),
+            )

@@ -1,0 +1,310 @@
+"""Descriptions of runs: section by section what is recorded of each, for comparisons."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Union
+
+from runstore.analysis.compare.differences import SECTIONS, Description, FileContents, Unknown
+from runstore.analysis.compare.leaf_values import leaves
+from runstore.model.patches import parse_patch
+
+if TYPE_CHECKING:
+    from runstore.model.params.parameter_set import ParameterSet
+    from runstore.model.run import Run
+    from runstore.store import Store
+
+SYSTEM = "system/"  # metrics that a sampler of the machine logs
+_MINUTE_S = 60
+_FINGERPRINT = 8
+_HASH_ONLY = "(hash)"
+# Documents and what is shown in another section; ids of a batch job differ always.
+_NOT_OF_ENVIRONMENT = (
+    "command.",
+    "resumed.",
+    "git.",
+    "patch",
+    "untracked",
+    "modules",
+    "packages",
+    "python.package_count",
+)
+_IDS = frozenset({"scheduler.job", "scheduler.array_job"})
+_GIT_PLACE = "git.root"
+# Facts that are recorded only of a machine or job that has them.
+_ONLY_IF_ANY = ("scheduler.", "host.memory_limit_bytes", "gpu.driver", "gpu.memory")
+
+Values = Mapping[str, Any]
+Section = Union[Values, Unknown]
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How a run is described.
+
+    Attributes:
+        store: Where the run is kept.
+        has_labels: Whether the name of its set goes before each parameter; not where every run
+            has one set at most.
+        by_hash: Labels of sets of which some run knows only the hash.
+        everything: Whether to tell the extremes of metrics, and what the machine did.
+    """
+
+    store: Store
+    has_labels: bool
+    by_hash: frozenset[str]
+    everything: bool
+
+
+def describe(
+    store: Store,
+    runs: Sequence[Run],
+    *,
+    sections: Collection[str] = SECTIONS,
+    everything: bool = False,
+) -> tuple[Description, ...]:
+    """Return what is recorded of runs, in the words of `runstore.analysis.compare.differences`.
+
+    Parameters are told by their dotted keys, after the name of their set where a run has several.
+
+    Args:
+        store: Where the runs are kept.
+        runs: The runs to compare.
+        sections: Which sections; what the others need is not read.
+        everything: Whether to tell the extremes of metrics as well, and the samples of the
+            machine.
+    """
+    has_labels = any(len(run.parameter_sets) > 1 for run in runs)
+    by_hash = frozenset(
+        label
+        for run in runs
+        for label, one in labelled_sets(run, has_labels=has_labels)
+        if one.tree is None
+    )
+    look = _Look(store, has_labels, by_hash, everything)
+    described = [
+        {name: _DESCRIBED[name](run, look) for name in SECTIONS if name in sections}
+        for run in runs
+    ]
+    return tuple(_with_unrecorded(one, described) for one in described)
+
+
+def _with_unrecorded(one: Description, described: Sequence[Description]) -> Description:
+    """Mark facts that other runs have and this one does not: nobody recorded that it has none."""
+    environment = one.get("environment")
+    if environment is None or isinstance(environment, Unknown):
+        return one
+    elsewhere = {
+        key
+        for other in described
+        if not isinstance(other["environment"], Unknown)
+        for key in other["environment"]
+    }
+    missing = {
+        key: Unknown("it was not recorded")
+        for key in sorted(elsewhere - environment.keys())
+        if not key.startswith(_ONLY_IF_ANY)
+    }
+    return {**one, "environment": {**environment, **missing}}
+
+
+def _status(run: Run, _: _Look) -> Section:
+    values = {"experiment": run.experiment_name, "status": run.status.value}
+    told: dict[str, Any] = {"exit code": run.exit_code, "error": run.error}
+    values |= {key: value for key, value in told.items() if value is not None}
+    if run.duration is not None:
+        return {**values, "duration": _rounded(run.duration)}
+    why = "has no known end" if run.status.is_final else f"is {run.status.value}"
+    return {**values, "duration": Unknown(f"{run.reference} {why}")}
+
+
+def _rounded(duration: timedelta) -> timedelta:
+    """Return a duration as exact as people read it: what looks the same is the same."""
+    seconds = duration.total_seconds()
+    return timedelta(seconds=round(seconds, 2 if seconds < _MINUTE_S else 0))
+
+
+# Parameters
+
+
+def labelled_sets(run: Run, *, has_labels: bool) -> Iterator[tuple[str, ParameterSet]]:
+    """Yield what goes before the keys of each parameter set, and the set."""
+    names = [one.name for one in run.parameter_sets]
+    for one in run.parameter_sets:
+        is_unique = names.count(one.name) == 1
+        label = one.name if is_unique else f"{one.file}:{one.name}"
+        yield f"{label}/" if has_labels else "", one
+
+
+def parameters(run: Run, *, has_labels: bool) -> dict[str, Any]:
+    """Return the values of all parameter sets by dotted key."""
+    return {
+        f"{label}{key}": value
+        for label, one in labelled_sets(run, has_labels=has_labels)
+        for key, value in leaves(one.tree or "{}").items()
+    }
+
+
+def _params(run: Run, look: _Look) -> Section:
+    values: dict[str, Any] = {}
+    for label, one in labelled_sets(run, has_labels=look.has_labels):
+        if not look.has_labels:
+            values["(set)"] = one.name
+        if one.file is not None:
+            values[f"{label}(file)"] = one.file
+        if label in look.by_hash:
+            values[f"{label}{_HASH_ONLY}"] = one.hash
+        else:
+            found = leaves(one.tree or "{}")
+            values.update({f"{label}{key}": value for key, value in found.items()})
+    return values
+
+
+# Code and surroundings
+
+
+def _code(run: Run, look: _Look) -> Section:
+    facts = run.facts
+    if run.commit is None and "git.dirty" not in facts.values:
+        return Unknown(facts.unknown.get("git.commit", "no commit was recorded"))
+    told = {
+        "commit": run.commit,
+        "branch": facts.values.get("git.branch"),
+        "remote": facts.values.get("git.remote"),
+    }
+    values: dict[str, Any] = {key: value for key, value in told.items() if value is not None}
+    if "git.remote" not in {**facts.values, **facts.unknown}:
+        values["remote"] = Unknown("it was not recorded")
+    patch = look.store.document(run.uid, "patch")
+    if patch is not None:
+        values["changes"] = _counted(len(parse_patch(patch)), patch)
+    elif run.workdir_dirty:
+        values["changes"] = Unknown(facts.unknown.get("patch", "no patch was kept"))
+    untracked = look.store.document(run.uid, "untracked")
+    if untracked is not None:
+        values["new files"] = _counted(len(json.loads(untracked)), untracked)
+    elif facts.values.get("git.has_untracked"):
+        reason = facts.unknown.get("untracked") or facts.unknown.get("untracked.rest")
+        values["new files"] = Unknown(reason or "no text of them was kept")
+    return values
+
+
+def _counted(files: int, text: str) -> str:
+    """Return what tells two captured texts apart in one line: `2 files, 1f3a9c07`."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{files} file{'' if files == 1 else 's'}, {digest[:_FINGERPRINT]}"
+
+
+def _packages(run: Run, look: _Look) -> Section:
+    document = look.store.document(run.uid, "packages")
+    if document is None:
+        return Unknown(run.facts.unknown.get("python", "they were not captured"))
+    return describe_packages(document)
+
+
+def describe_packages(document: str) -> dict[str, Any]:
+    """Return the versions of packages by normalized name, from the captured text."""
+    lines = (line.partition("==") for line in document.splitlines())
+    return {_normalized(name): version for name, separator, version in lines if separator}
+
+
+def _normalized(name: str) -> str:
+    """Return a name as packages are compared by. Source: PEP 503, normalized names."""
+    parts = name.lower().replace("_", "-").replace(".", "-").split("-")
+    return "-".join(part for part in parts if part)
+
+
+def _environment(run: Run, _: _Look) -> Section:
+    facts = run.facts
+    if not facts.values:
+        return {"host.name": run.hostname} if run.hostname else Unknown("it was not captured")
+    return {
+        **environment(run),
+        **{name: Unknown(why) for name, why in facts.unknown.items() if _is_of_environment(name)},
+    }
+
+
+def environment(run: Run) -> dict[str, Any]:
+    """Return what was captured of machine and Python."""
+    return {name: one for name, one in run.facts.values.items() if _is_of_environment(name)}
+
+
+def _is_of_environment(name: str) -> bool:
+    if name == _GIT_PLACE:
+        return True
+    return not (name.startswith(_NOT_OF_ENVIRONMENT) or name in _IDS)
+
+
+def _inputs(run: Run, _: _Look) -> Section:
+    values: dict[str, Any] = {}
+    for one in run.inputs:
+        values[_free(values, one.name)] = FileContents(one.digest, one.size_bytes)
+    return values
+
+
+def _free(taken: Values, name: str) -> str:
+    """Return a name that is not taken: artifacts of two runs may have the same one."""
+    unique, count = name, 1
+    while unique in taken:
+        count += 1
+        unique = f"{name} ({count})"
+    return unique
+
+
+def _command(run: Run, _: _Look) -> Section:
+    facts = run.facts.values
+    # `python -c` and `python -m` say little of what was called.
+    line = run.cli if run.cli and not run.cli.startswith("-") else facts.get("command.line")
+    told = {
+        "command": line or run.cli,
+        "folder": facts.get("command.cwd"),
+        "user": facts.get("command.user"),
+    }
+    return {key: value for key, value in told.items() if value} or Unknown(
+        "no command line was recorded"
+    )
+
+
+# What came out
+
+
+def _metrics(run: Run, look: _Look) -> Section:
+    values: dict[str, Any] = {}
+    for key, one in run.metrics.items():
+        if key.startswith(SYSTEM) and not look.everything:
+            continue
+        values[key] = one.last
+        if look.everything:
+            values |= {f"{key}.min": one.min, f"{key}.max": one.max}
+    return values
+
+
+def _artifacts(run: Run, _: _Look) -> Section:
+    return {path: FileContents(one.digest, one.size_bytes) for path, one in run.artifacts.items()}
+
+
+def _tags(run: Run, _: _Look) -> Section:
+    return dict(run.tags)
+
+
+def _notes(run: Run, _: _Look) -> Section:
+    return {} if run.notes is None else {"notes": run.notes}
+
+
+_DESCRIBED: Mapping[str, Callable[[Run, _Look], Section]] = {
+    "status": _status,
+    "params": _params,
+    "code": _code,
+    "packages": _packages,
+    "environment": _environment,
+    "inputs": _inputs,
+    "command": _command,
+    "metrics": _metrics,
+    "artifacts": _artifacts,
+    "tags": _tags,
+    "notes": _notes,
+}

@@ -1,0 +1,152 @@
+"""What other runs of the experiments show: each as features and a result, for `judging`."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runstore.analysis.compare.descriptions import describe_packages, environment, parameters
+from runstore.analysis.compare.differences import FileContents, identity
+from runstore.analysis.explain.environment import is_minor
+from runstore.analysis.explain.judging import Feature, Judgement, Observed, judge
+from runstore.analysis.explain.known_names import is_seed
+from runstore.model.status import Status
+from runstore.storage.documents import document_hashes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runstore.model.run import Run
+    from runstore.store import Store
+
+RUNS_AT_MOST = 200
+CODE: Feature = ("code", "code")
+COMMAND: Feature = ("command", "command")
+_LARGEST = 1e300
+_CODE_TEXTS = ("patch", "untracked")
+
+
+@dataclass(frozen=True, slots=True)
+class Precedents:
+    """What other runs show.
+
+    Attributes:
+        runs: How many runs were looked at.
+        judgement: What they say of each feature.
+    """
+
+    runs: int
+    judgement: Judgement
+
+
+def precedents(
+    store: Store,
+    a: Run,
+    b: Run,
+    metric: str,
+    *,
+    code_of: Callable[[Run, Mapping[str, str]], Hashable] | None = None,
+) -> Precedents:
+    """Return what the newest runs of the experiments of two runs show.
+
+    Only runs that are complete and have the metric count, and the two themselves.
+
+    Args:
+        store: Where the runs are kept.
+        a: The first run.
+        b: The second run.
+        metric: Key of the metric.
+        code_of: What runs of the same code share, from the run and the hashes of its captured
+            texts; None for its commit and these.
+    """
+    look = _Look(store, (a, b), metric, code_of or _code_of)
+    others = [run for run in look.candidates() if run.uid not in {a.uid, b.uid}]
+    seen = [look.observed(run) for run in (a, b, *others)]
+    known = [one for one in seen[2:] if one is not None]
+    if seen[0] is None or seen[1] is None:
+        return Precedents(len(known), Judgement({}, None))
+    features = {feature for one in (*seen[:2], *known) if one for feature in one.features}
+    judgement = judge(
+        [seen[0], seen[1], *known],
+        minor=[one for one in features if is_minor(*one)],
+        seeds=[one for one in features if one[0] == "params" and is_seed(one[1])],
+    )
+    return Precedents(len(known), judgement)
+
+
+class _Look:
+    """Reads runs as evidence."""
+
+    def __init__(
+        self,
+        store: Store,
+        runs: tuple[Run, Run],
+        metric: str,
+        code_of: Callable[[Run, Mapping[str, str]], Hashable],
+    ) -> None:
+        self._store = store
+        self._runs = runs
+        self._metric = metric
+        self._code_of = code_of
+        self._has_labels = any(len(run.parameter_sets) > 1 for run in runs)
+        self._has_params = any(run.parameter_sets for run in runs)
+        self._packages: dict[str, Mapping[str, Any]] = {}
+        self._texts: dict[str, dict[str, str]] = {}
+
+    def candidates(self) -> Sequence[Run]:
+        """Return the runs that may be evidence, newest first."""
+        names = dict.fromkeys(run.experiment_name for run in self._runs)
+        found = [
+            run
+            for name in names
+            for run in self._store.list(name, limit=RUNS_AT_MOST // len(names))
+            if run.status is Status.COMPLETE
+            and (self._has_labels or len(run.parameter_sets) <= 1)
+            and all(one.tree is not None for one in run.parameter_sets)
+        ]
+        uids = [run.uid for run in (*self._runs, *found)]
+        self._texts = document_hashes(self._store.database, uids)
+        return found
+
+    def observed(self, run: Run) -> Observed | None:
+        """Return a run as evidence; None without the metric."""
+        summary = run.metrics.get(self._metric)
+        if summary is None:
+            return None
+        features: dict[Feature, Hashable] = {}
+        numbers: dict[Feature, float] = {}
+        for section, values in self._sections(run):
+            for key, value in values.items():
+                features[section, key] = identity(value)
+                if type(value) in {int, float} and abs(value) < _LARGEST:
+                    numbers[section, key] = float(value)
+        features[CODE] = self._code_of(run, self._texts.get(run.uid, {}))
+        features["metrics", f"{self._metric}.last_step"] = summary.last_step
+        return Observed(features, numbers, summary.last)
+
+    def _sections(self, run: Run) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        yield "status", {"experiment": run.experiment_name}
+        yield "params", parameters(run, has_labels=self._has_labels)
+        yield "packages", self._packages_of(run)
+        yield "environment", environment(run)
+        yield (
+            "inputs",
+            {one.name: FileContents(one.digest, one.size_bytes) for one in run.inputs},
+        )
+        if not self._has_params and run.cli:
+            yield "command", {"command": run.cli}
+
+    def _packages_of(self, run: Run) -> Mapping[str, Any]:
+        digest = self._texts.get(run.uid, {}).get("packages")
+        if digest is None:
+            return {}
+        if digest not in self._packages:
+            self._packages[digest] = describe_packages(
+                self._store.document(run.uid, "packages") or ""
+            )
+        return self._packages[digest]
+
+
+def _code_of(run: Run, texts: Mapping[str, str]) -> Hashable:
+    return run.commit, *(texts.get(name) for name in _CODE_TEXTS)

@@ -1,0 +1,81 @@
+"""The programs of two runs: which files they may use, and whether other runs had the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runstore.analysis.compare.code import CodeFiles, CodeUnknownError
+from runstore.analysis.explain.code_meaning import meaning
+from runstore.analysis.explain.reached_files import reached_files
+from runstore.capture.git.state import GitError
+
+if TYPE_CHECKING:
+    from runstore.analysis.compare.file_versions import FileState
+    from runstore.model.run import Run
+    from runstore.store import Store
+
+_VERSIONS_AT_MOST = 40  # of the code that are read; git takes some milliseconds for each
+
+
+class Programs:
+    """What the programs of two runs use of their code.
+
+    Attributes:
+        reached: Files that either may use; None if that cannot be told of both.
+
+    Args:
+        store: Where the runs are kept.
+        runs: The two runs.
+        folder: Where to look for a repository first; None is the working directory.
+    """
+
+    def __init__(self, store: Store, runs: tuple[Run, Run], *, folder: Path | None = None) -> None:
+        self._store = store
+        self._runs = runs
+        self._folder = folder
+        self._known: dict[Hashable, Hashable] = {}
+        self._meanings: dict[tuple[str, str | None], str | None] = {}
+        reached = [self._reached_by(run) for run in runs]
+        self.reached = (
+            None if reached[0] is None or reached[1] is None else reached[0] | reached[1]
+        )
+
+    def _reached_by(self, run: Run) -> frozenset[str] | None:
+        try:
+            return reached_files(run, self._files(run))
+        except (CodeUnknownError, GitError):
+            return None
+
+    def _files(self, run: Run) -> CodeFiles:
+        return CodeFiles(self._store, run, self._runs, folder=self._folder)
+
+    def code_of(self, run: Run, texts: Mapping[str, str]) -> Hashable:
+        """Return what runs share whose programs use the same code, comments and layout aside.
+
+        Args:
+            run: The run.
+            texts: Hashes of its captured texts by name.
+        """
+        exact: Hashable = run.commit, texts.get("patch"), texts.get("untracked")
+        if self.reached is None or run.commit is None:
+            return exact
+        if exact not in self._known and len(self._known) < _VERSIONS_AT_MOST:
+            self._known[exact] = self._used_by(run) or exact
+        return self._known.get(exact, exact)
+
+    def _used_by(self, run: Run) -> Hashable | None:
+        try:
+            states = self._files(run).read(self.reached or ())
+        except (CodeUnknownError, GitError):
+            return None
+        return tuple((path, self._meaning(path, states[path])) for path in sorted(states))
+
+    def _meaning(self, path: str, state: FileState) -> str | None:
+        if state.text is None or not state.is_exact:
+            return state.identity
+        key = path, state.identity
+        if key not in self._meanings:
+            self._meanings[key] = meaning(path, state.text)
+        return self._meanings[key]

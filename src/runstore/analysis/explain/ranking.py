@@ -1,0 +1,349 @@
+"""Ranking what differs between two runs by how likely it explains another result.
+
+Duration, metrics and artifacts are results themselves; tags and notes are written by people.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from runstore.analysis.compare.differences import (
+    MISSING,
+    SECTIONS,
+    Difference,
+    FileContents,
+    Unknown,
+)
+from runstore.analysis.explain.code import code_cause
+from runstore.analysis.explain.environment import environment_cause, package_cause
+from runstore.analysis.explain.judging import Evidence, Repeats
+from runstore.analysis.explain.known_names import is_cosmetic, is_length, is_likely, is_seed
+from runstore.analysis.explain.renamed_parameters import renamed
+from runstore.analysis.explain.rules import Cause, Rule, Setting
+
+_SAME_AS_HERE, _HALF_AS_HERE, _HARDLY = 1.0, 0.5, 0.1  # of the change that is to be explained
+_SAME_CURVE, _OTHER_CURVE = 0.3, 0.7  # of the change, apart at the last step that both have
+_PAIRS_ENOUGH = 6  # of four runs
+_HARDLY_COUNTS = 5  # a weight
+_SHOWN_AS_WELL = 30.0  # points at which a cause that is shown, but not as well, stops
+_HUGE = 1e300
+_CHANCE = "chance"
+# The command line says the seed, most often; chance is what a seed is about.
+_BESIDE_A_SEED = frozenset({"command", _CHANCE})
+_ORDER = {name: place for place, name in enumerate(SECTIONS)}
+
+
+def ranked(found: Sequence[Difference], setting: Setting) -> tuple[Cause, ...]:
+    """Return what may explain a changed result, the likeliest first.
+
+    Args:
+        found: What differs between two runs.
+        setting: What else is known.
+    """
+    causes = [_with_evidence(one, setting) for one in _causes(found, setting)]
+    return tuple(sorted(_alone(_one_shown(causes, setting)), key=_rank))
+
+
+def _causes(found: Sequence[Difference], setting: Setting) -> Iterator[Cause]:
+    names = renamed([one for one in found if one.section == "params"])
+    gone = {key for pair in names for key in pair}
+    for old, new in names:
+        value = next(one.values[0] for one in found if (one.section, one.key) == ("params", old))
+        yield Cause(
+            Rule.RENAMED,
+            Difference("params", f"{old} → {new}", (value, value)),
+            "the same value under another name",
+        )
+    for one in found:
+        if one.section == "params" and one.key in gone:
+            continue
+        cause = _of_section(one, found, setting)
+        if cause is not None:
+            yield cause
+    for cause in (code_cause(found, setting), _chance(setting), _last_step(setting)):
+        if cause is not None:
+            yield cause
+
+
+def _of_section(one: Difference, found: Sequence[Difference], setting: Setting) -> Cause | None:
+    """Return a difference as a cause; None where it is a result, or part of a larger cause."""
+    if one.section == "inputs":
+        return _input(one, found)
+    if one.section in _ALONE:
+        return _ALONE[one.section](one)
+    if one.section in _IN_SETTING:
+        return _IN_SETTING[one.section](one, setting)
+    return None
+
+
+def _rank(one: Cause) -> tuple[int, float, int, str]:
+    section = one.difference.section
+    return -one.weight, -_size(one.difference), _ORDER.get(section, -1), one.difference.key
+
+
+def _size(one: Difference) -> float:
+    """Return how far apart the numbers of a parameter are, for an order of equal weights."""
+    numbers = [one for one in one.values if type(one) in {int, float}]
+    if one.section != "params" or len(numbers) < len(one.values) or not numbers:
+        return 0.0
+    old, new = (abs(float(value)) if abs(value) < _HUGE else _HUGE for value in numbers)
+    if old == new:
+        return 0.0
+    return abs(math.log10((max(old, new) or 1) / min(old, new))) if min(old, new) > 0 else 1.0
+
+
+def _alone(causes: list[Cause]) -> list[Cause]:
+    """Say so where nothing else that counts differs but a seed."""
+    others = [
+        one
+        for one in causes
+        if not _is_of_seed(one.difference)
+        and one.weight > _HARDLY_COUNTS
+        and one.difference.section not in _BESIDE_A_SEED
+    ]
+    if others:
+        return causes
+    return [_seed_only(one) if _is_of_seed(one.difference) else one for one in causes]
+
+
+def _seed_only(one: Cause) -> Cause:
+    rule = max(one.rule, Rule.SEED_ALONE, key=lambda rule: rule.weight)
+    return Cause(rule, one.difference, f"seed only: {one.reason}")
+
+
+def _is_of_seed(one: Difference) -> bool:
+    return one.section == "params" and is_seed(one.key)
+
+
+# What other runs say
+
+
+def _with_evidence(one: Cause, setting: Setting) -> Cause:
+    evidence = _evidence_of(one, setting)
+    if evidence is None or setting.change is None:
+        return one
+    rule = Rule.SHOWN if evidence.is_shown else one.rule
+    told = _told(evidence, setting.change, str(setting.metric))
+    return Cause(rule, one.difference, f"{one.reason}; {told}", evidence.points)
+
+
+def _evidence_of(one: Cause, setting: Setting) -> Evidence | None:
+    about = one.difference
+    if about.section in {_CHANCE, "metrics"} or _is_of_seed(about):
+        return None  # judged by how much repeats differ, and by the curves
+    key = about.key if about.section not in {"code", "command"} else about.section
+    return setting.judgement.evidence.get((about.section, key))
+
+
+def _told(evidence: Evidence, change: float, metric: str) -> str:
+    count = "1 other pair of runs differs"
+    if evidence.pairs > 1:
+        count = f"{evidence.pairs} other pairs of runs differ"
+    moved = f"{metric} moved by {abs(evidence.typical * change):.3g} there"
+    if not math.isfinite(change):
+        moved = f"{metric} moved there" if evidence.typical else f"{metric} did not move there"
+    return f"{count} in it{_BY_KIND[evidence.kind].format(moved=moved, metric=metric)}"
+
+
+_BY_KIND = {
+    "alone": " and in nothing else that counts, and {moved}",
+    "values": " alone, with other values, and {moved}",
+    "others": " and in more, and {moved}",
+    "still": ", and {moved}: hardly, compared with here",
+    "away": " alone, and {moved}, the other way",
+    "often": " and in other things, and {metric} moved more often there than elsewhere",
+    "rarely": " and in other things, and {metric} moved no more often there than elsewhere",
+}
+
+
+def _one_shown(causes: list[Cause], setting: Setting) -> list[Cause]:
+    """Let the cause stay shown that moved the metric most nearly as much as here.
+
+    None does where one of the runs ended early, and they were the same up to there.
+    """
+    shown = [one for one in causes if one.rule is Rule.SHOWN]
+    is_early = setting.apart is not None and setting.apart <= _SAME_CURVE
+    if len(shown) <= 1 and not is_early:
+        return causes
+    best = min(shown, key=lambda one: abs(_typical(one, setting) - 1), default=None)
+    best = None if is_early else best
+    return [
+        Cause(Rule.PARAMETER, one.difference, one.reason, min(one.points, _SHOWN_AS_WELL))
+        if one in shown and one is not best
+        else one
+        for one in causes
+    ]
+
+
+def _typical(one: Cause, setting: Setting) -> float:
+    evidence = _evidence_of(one, setting)
+    return evidence.typical if evidence else math.inf
+
+
+# Status and parameters
+
+
+def _status(one: Difference, setting: Setting) -> Cause | None:
+    if one.key == "experiment":
+        return Cause(Rule.EXPERIMENT, one, "they are runs of two experiments")
+    if one.key != "status":
+        return None
+    if setting.steps is not None and setting.steps[0] == setting.steps[1]:
+        return Cause(Rule.STATUS_LATE, one, "both logged the metric up to the same step")
+    if setting.apart is not None and setting.apart <= _SAME_CURVE:
+        return Cause(Rule.STATUS_EARLY, one, "the metric was the same until one of them ended")
+    if setting.apart is not None and setting.apart >= _OTHER_CURVE:
+        return Cause(Rule.STATUS_LATE, one, "the metric differs before one of them ended")
+    return Cause(Rule.STATUS, one, "a run that ended early has another result")
+
+
+def _param(one: Difference, setting: Setting) -> Cause:
+    if one.key.endswith(("(set)", "(file)")):
+        return Cause(Rule.SET_NAME, one, "what parameters are called, not what they are")
+    if is_seed(one.key):
+        return _seed(one, setting)
+    if is_length(one.key) and setting.apart is not None and setting.apart <= _SAME_CURVE:
+        return Cause(Rule.LENGTH, one, "the metric was the same until one of them ended")
+    rule, why = _unproven(one)
+    return Cause(rule, one, why)
+
+
+def _unproven(one: Difference) -> tuple[Rule, str]:
+    if is_cosmetic(one.key):
+        return Rule.COSMETIC, "its name says that it is about logging, names or speed"
+    if _is_same_number(one.values):
+        return Rule.NUMBER_TYPE, "the same number of another type"
+    if one.key.endswith("(hash)"):
+        return Rule.PARAMETER, "a parameter set of which only the hash is known"
+    rule = Rule.LIKELY_PARAMETER if is_likely(one.key) else Rule.PARAMETER
+    return (
+        rule,
+        "a parameter that only one of them has" if MISSING in one.values else "a parameter",
+    )
+
+
+def _is_same_number(values: Sequence[object]) -> bool:
+    is_numbers = all(isinstance(value, (int, float)) for value in values)
+    return is_numbers and all(value == values[0] for value in values)
+
+
+def _seed(one: Difference, setting: Setting) -> Cause:
+    repeats = setting.judgement.chance
+    if repeats is None or setting.change is None:
+        return Cause(Rule.SEED, one, "a seed: it moves a result by chance")
+    told = f"a seed: {_repeats_text(repeats, setting)}"
+    if repeats.typical >= _SAME_AS_HERE and repeats.pairs >= _PAIRS_ENOUGH:
+        return Cause(Rule.SEED_CHANCE, one, f"{told}: as much as here or more")
+    if repeats.typical >= _HALF_AS_HERE:
+        return Cause(Rule.SEED_HALF, one, f"{told}: at least half as much as here")
+    if repeats.typical >= _HARDLY:
+        return Cause(Rule.SEED, one, f"{told}: less than half as much as here")
+    return Cause(Rule.SEED_HARDLY, one, f"{told}: hardly, compared with here")
+
+
+def _repeats_text(repeats: Repeats, setting: Setting) -> str:
+    pairs = f"{repeats.pairs} pair{'' if repeats.pairs == 1 else 's'}"
+    change = abs(setting.change or 0)
+    by = f"by {repeats.typical * change:.3g} in" if math.isfinite(change) else "in"
+    return f"runs of the same parameters, seeds aside, differ {by} {setting.metric} ({pairs})"
+
+
+# Data and command
+
+
+def _input(one: Difference, found: Sequence[Difference]) -> Cause:
+    there = [value for value in one.values if isinstance(value, FileContents)]
+    if len(there) == 1:
+        if there[0].digest is not None and there[0].digest in _digests(found, one):
+            return Cause(Rule.SAME_DATA, one, "the same data under another name")
+        return Cause(Rule.DATA_OF_ONE, one, "data that only one of them said it read")
+    has_digests = all(value.digest is not None for value in there)
+    if has_digests or len({value.size_bytes for value in there}) > 1:
+        return Cause(Rule.OTHER_DATA, one, "the data that was read is not the same")
+    unsure = "whether the data is the same cannot be told without both digests"
+    return Cause(Rule.DATA_UNKNOWN, one, unsure)
+
+
+def _digests(found: Sequence[Difference], but: Difference) -> set[str | None]:
+    """Return the digests of all other inputs that differ."""
+    return {
+        value.digest
+        for other in found
+        if other.section == "inputs" and other is not but
+        for value in other.values
+        if isinstance(value, FileContents)
+    }
+
+
+def _command(one: Difference, setting: Setting) -> Cause:
+    if one.key == "folder":
+        return Cause(Rule.FOLDER, one, "it ran in another folder")
+    if one.key == "user":
+        return Cause(Rule.USER, one, "another user")
+    if setting.has_params:
+        return Cause(Rule.COMMAND, one, "what it says counts where the parameters do not tell it")
+    no_params = "no parameters are recorded, so it may be where they stand"
+    return Cause(Rule.COMMAND_ALONE, one, no_params)
+
+
+_ALONE: Mapping[str, Callable[[Difference], Cause | None]] = {
+    "packages": package_cause,
+    "environment": environment_cause,
+}
+_IN_SETTING: Mapping[str, Callable[[Difference, Setting], Cause | None]] = {
+    "status": _status,
+    "params": _param,
+    "command": _command,
+}
+
+
+# What is no difference
+
+
+def _chance(setting: Setting) -> Cause | None:
+    repeats = setting.judgement.chance
+    if repeats is None or not setting.change or repeats.typical < _HALF_AS_HERE:
+        return None
+    told = _repeats_text(repeats, setting)
+    about = Difference(_CHANCE, _CHANCE, ())
+    if repeats.typical < _SAME_AS_HERE or repeats.pairs < _PAIRS_ENOUGH:
+        return Cause(Rule.CHANCE_HALF, about, f"{told}: at least half as much as here")
+    return Cause(Rule.CHANCE, about, f"{told}: as much as here or more")
+
+
+def _last_step(setting: Setting) -> Cause | None:
+    if setting.steps is None or setting.steps[0] == setting.steps[1]:
+        return None
+    about = Difference("metrics", f"{setting.metric}.last_step", setting.steps)
+    longer = "one of them logged the metric for longer"
+    if setting.apart is None:
+        return Cause(Rule.LAST_STEP, about, longer)
+    share = f"at the last step of both it differs by {setting.apart:.0%} of what it does here"
+    if setting.apart <= _SAME_CURVE:
+        return Cause(Rule.LAST_STEP_SAME, about, f"{longer}; {share}")
+    if setting.apart >= _OTHER_CURVE:
+        return Cause(Rule.LAST_STEP_OTHER, about, f"{longer}, but {share}")
+    return Cause(Rule.LAST_STEP, about, f"{longer}; {share}")
+
+
+def most_changed(found: Sequence[Difference]) -> Difference | None:
+    """Return the metric of two runs that differs most, relative to its size; None without one.
+
+    NaN beside a number differs more than any number does.
+    """
+    both = [
+        one
+        for one in found
+        if one.section == "metrics"
+        and not any(value is MISSING or isinstance(value, Unknown) for value in one.values)
+    ]
+    # Of several, the one whose name comes first.
+    both.sort(key=lambda one: one.key)
+    return max(both, key=lambda one: _relative(*one.values), default=None)
+
+
+def _relative(old: float, new: float) -> float:
+    largest = max(abs(old), abs(new))
+    share = abs(new - old) / largest if largest else 0.0
+    return share if share == share else float("inf")  # noqa: PLR0124 - NaN

@@ -1,0 +1,68 @@
+"""Which parameters have the same value under another name."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from runstore.analysis.compare.differences import MISSING, Difference, identity
+from runstore.analysis.explain.short_forms import are_alike
+
+_ROUND = 1_000  # whole numbers below are so common that equal ones say little
+_DIGITS = 3  # of a number that is as good as a name
+_SHORT = 4  # letters of a text that says little
+
+
+def renamed(found: Sequence[Difference]) -> list[tuple[str, str]]:
+    """Return the old and the new name of parameters that were renamed.
+
+    That is a value which only the one run has under the one name, and only the other under the
+    other. The names are forms of each other, or the value is one that nothing else has by chance.
+
+    Args:
+        found: Parameters in which two runs differ.
+    """
+    gone: dict[str, list[str]] = defaultdict(list)
+    come: dict[str, list[str]] = defaultdict(list)
+    values: dict[str, object] = {}
+    for one in found:
+        old, new = one.values
+        if (old is MISSING) == (new is MISSING) or one.key.endswith(("(set)", "(file)")):
+            continue
+        value = new if old is MISSING else old
+        (come if old is MISSING else gone)[identity(value)].append(one.key)
+        values[identity(value)] = value
+    return sorted(
+        pair
+        for same in gone.keys() & come.keys()
+        for pair in _pairs(gone[same], come[same], is_telling=_is_telling(values[same]))
+    )
+
+
+def _pairs(
+    gone: Sequence[str], come: Sequence[str], *, is_telling: bool
+) -> Iterator[tuple[str, str]]:
+    free = list(come)
+    for old in gone:
+        alike = [new for new in free if are_alike(old, new)]
+        if not alike and is_telling and len(gone) == len(come) == 1:
+            alike = free
+        if alike:
+            new = alike[0]
+            free.remove(new)
+            yield old, new
+
+
+def _is_telling(value: object) -> bool:
+    """Tell whether two parameters hardly have this value both by chance."""
+    if isinstance(value, bool) or value is None:
+        return False
+    if isinstance(value, int):
+        return abs(value) >= _ROUND and value % _ROUND != 0
+    if isinstance(value, float):
+        return len(re.sub(r"e.*|[^\d]", "", repr(value)).strip("0")) >= _DIGITS
+    return isinstance(value, str) and len(value) >= _SHORT and value.lower() not in _COMMON
+
+
+_COMMON = frozenset({"none", "true", "false", "auto", "default", "mean", "linear", "constant"})

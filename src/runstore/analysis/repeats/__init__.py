@@ -1,0 +1,1 @@
+"""Repeated runs: their spread, and which group is best."""

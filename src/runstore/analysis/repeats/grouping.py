@@ -1,0 +1,267 @@
+"""Grouping of runs into repeats: what is equal except for a seed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runstore.model.params.decode import tag_of
+from runstore.model.params.flatten import Cell, flatten, joined
+from runstore.model.run import Run
+from runstore.model.status import Status
+from runstore.model.values import canonical_json
+
+DEFAULT_OVER = ("seed", "random_state", "rng_seed", "random_seed")
+
+_LABEL_WIDTH = 60
+_VALUE_WIDTH = 24
+_COMMIT_WIDTH = 7
+
+LeftOutValues = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A run, or one parameter set of a run, that repeats what the others of its group did.
+
+    Attributes:
+        run: The run.
+        set_name: Its parameter set; None for a run without any.
+        left_out: Key and JSON text of each value that was left out, in the order of the keys.
+    """
+
+    run: Run
+    set_name: str | None
+    left_out: LeftOutValues
+
+    @property
+    def repeat(self) -> LeftOutValues | None:
+        """What tells this repeat from the others; None where no value does."""
+        told = tuple(one for one in self.left_out if one[1] != "null")
+        return told or None
+
+    @property
+    def name(self) -> str:
+        """The run's reference, and the set where the run has several."""
+        has_several = len(self.run.parameter_sets) > 1
+        return f"{self.run.reference}/{self.set_name}" if has_several else self.run.reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Runs that differ in nothing but what was left out.
+
+    Attributes:
+        label: What distinguishes it from the other groups: `lr=0.1 layers=2`.
+        experiment_name: The experiment of all its runs.
+        commit: The code of all its runs; None where groups are not split by code.
+        members: The oldest first.
+    """
+
+    label: str
+    experiment_name: str
+    commit: str | None
+    members: tuple[Member, ...]
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Its runs, each once, the oldest first."""
+        return tuple({one.run.uid: one.run for one in self.members}.values())
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What does not count, and why.
+
+    Attributes:
+        name: The run's reference; `<reference>/<set>` for one set of several.
+        reason: Why, to stand behind the name: `is error, not complete`.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeats:
+    """Runs in their groups.
+
+    Attributes:
+        groups: The one with the oldest run first.
+        over: Keys that were asked to be left out.
+        found: Dotted keys that were left out, sorted.
+        keys: All dotted keys of the runs, sorted.
+        left_out: Runs and sets that do not count.
+    """
+
+    groups: tuple[Group, ...]
+    over: tuple[str, ...]
+    found: tuple[str, ...]
+    keys: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A parameter set without what is left out."""
+
+    identity: str
+    left_out: LeftOutValues
+    cells: Mapping[str, Cell]
+
+
+def group_repeats(
+    runs: Iterable[Run], *, over: Sequence[str] | None = None, by_code: bool = False
+) -> Repeats:
+    """Group runs of one experiment whose parameters are equal except for some keys.
+
+    Complete runs count. Each parameter set of a run is a member of its own. Where several members
+    of a group have the same values left out, such as one seed, the newest counts: the others are
+    no new evidence.
+
+    Args:
+        runs: In any order; each counts once.
+        over: Dotted keys to leave out; one such as `seed` is left out at any depth, and all that
+            is below a key with it. None leaves out what is called like a seed.
+        by_code: Whether runs of different commits are kept apart.
+    """
+    keys = DEFAULT_OVER if over is None else tuple(dict.fromkeys(over))
+    apart = _Taker(keys)
+    left_out: list[LeftOut] = []
+    found: dict[tuple[str, str | None, str], list[Member]] = {}
+    cells: dict[tuple[str, str | None, str], Mapping[str, Cell]] = {}
+    for run in sorted(runs, key=lambda one: (one.started_at, one.uid)):
+        if run.status is not Status.COMPLETE:
+            left_out.append(LeftOut(run.reference, f"is {run.status.value}, not complete"))
+            continue
+        for member, part in _members(run, apart):
+            key = run.experiment_name, run.commit if by_code else None, part.identity
+            found.setdefault(key, []).append(member)
+            cells.setdefault(key, part.cells)
+    labels = _labels(list(found), cells)
+    groups = tuple(
+        Group(
+            label=labels[key],
+            experiment_name=key[0],
+            commit=key[1],
+            members=tuple(_newest_of_each(members, left_out)),
+        )
+        for key, members in found.items()
+    )
+    return Repeats(
+        groups=groups,
+        over=keys,
+        found=tuple(sorted(apart.found)),
+        keys=tuple(sorted(apart.found.union(*cells.values()))),
+        left_out=tuple(left_out),
+    )
+
+
+def _members(run: Run, apart: _Taker) -> Iterator[tuple[Member, _Part]]:
+    if not run.parameter_sets:
+        yield Member(run=run, set_name=None, left_out=()), _Part("{}", (), {})
+    for one in run.parameter_sets:
+        # Of some imported sets the hash is all there is.
+        part = _Part(one.hash, (), {}) if one.tree is None else apart.taken(one.tree)
+        yield Member(run=run, set_name=one.name, left_out=part.left_out), part
+
+
+def _newest_of_each(members: Sequence[Member], left_out: list[LeftOut]) -> Iterator[Member]:
+    """Yield members that are different draws; of the same seed only the one that ran last."""
+    newest = {one.repeat: one for one in members}
+    for one in members:
+        last = newest[one.repeat]
+        if one.repeat is None or one is last:
+            yield one
+        else:
+            told = " ".join(f"{key}={value}" for key, value in one.repeat)
+            left_out.append(LeftOut(one.name, f"has {told}, as {last.name} has, which is newer"))
+
+
+class _Taker:
+    """Takes keys out of trees; the same tree is looked at once.
+
+    Attributes:
+        found: Dotted keys that were taken out.
+    """
+
+    def __init__(self, over: Sequence[str]) -> None:
+        self.found: set[str] = set()
+        self._over = frozenset(over)
+        self._ends = tuple(f".{key}" for key in over)
+        self._known: dict[str, _Part] = {}
+
+    def taken(self, tree: str) -> _Part:
+        """Return a tree text without the keys."""
+        if tree not in self._known:
+            out: list[tuple[str, str]] = []
+            rest = canonical_json(self._rest(json.loads(tree), "", out))
+            cells = {key: (number, text) for key, number, text in flatten(rest)}
+            self._known[tree] = _Part(rest, tuple(sorted(out)), cells)
+            self.found.update(key for key, _ in out)
+        return self._known[tree]
+
+    def _rest(self, tree: Any, key: str, out: list[tuple[str, str]]) -> Any:
+        if isinstance(tree, list):
+            return [self._rest(one, f"{key}[{place}]", out) for place, one in enumerate(tree)]
+        if not isinstance(tree, dict) or tag_of(tree) is not None:
+            return tree
+        rest = {}
+        for name, one in tree.items():
+            dotted = joined(key, name)
+            if dotted in self._over or dotted.endswith(self._ends):
+                out.append((dotted, canonical_json(one)))
+            else:
+                rest[name] = self._rest(one, dotted, out)
+        return rest
+
+
+_Key = tuple[str, "str | None", str]
+
+
+def _labels(groups: Sequence[_Key], cells: Mapping[_Key, Mapping[str, Cell]]) -> dict[_Key, str]:
+    """Return a short text for each group that no other group has."""
+    differing = _differing([cells[one] for one in groups])
+    is_one_experiment = len({experiment for experiment, _, _ in groups}) == 1
+    is_one_commit = len({commit for _, commit, _ in groups}) == 1
+    taken: set[str] = set()
+    labels = {}
+    for group in groups:
+        experiment, commit, _ = group
+        parts = [] if is_one_experiment else [experiment]
+        if not is_one_commit:
+            parts.append(f"code={(commit or 'unknown')[:_COMMIT_WIDTH]}")
+        parts += [f"{key}={_shown(cells[group][key])}" for key in differing if key in cells[group]]
+        missing = f"without {', '.join(differing)}" if differing else experiment
+        label = " ".join(parts) or missing
+        labels[group] = _unique(_cut(label, _LABEL_WIDTH), taken)
+    return labels
+
+
+def _differing(groups: Sequence[Mapping[str, Cell]]) -> list[str]:
+    """Return the keys that not all groups have with the same value, in the order of the keys."""
+    keys = dict.fromkeys(key for one in groups for key in one)
+    return [key for key in keys if len({one.get(key, ()) for one in groups}) > 1]
+
+
+def _unique(label: str, taken: set[str]) -> str:
+    """Return a label that is not taken yet, and take it."""
+    unique, count = label, 1
+    while unique in taken:
+        count += 1
+        unique = f"{label} ({count})"
+    taken.add(unique)
+    return unique
+
+
+def _shown(cell: Cell) -> str:
+    number, text = cell
+    if text is not None:
+        return _cut(text, _VALUE_WIDTH)
+    return "null" if number is None else f"{number:.12g}"
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"

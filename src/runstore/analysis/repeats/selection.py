@@ -1,0 +1,228 @@
+"""The best of several samples, and which others cannot be told apart from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from runstore.analysis.repeats.samples import (
+    PAIR,
+    Interval,
+    Kind,
+    MeanGap,
+    Sample,
+    finite,
+    gap_between,
+    t_quantile,
+)
+from runstore.analysis.repeats.statistics import NO_SPREAD, Mean, check_level, is_skewed, mean_of
+from runstore.model.metric_directions import Direction
+
+_UNEQUAL = 1.7  # ratio of spreads from which skewness matters
+Verdict = Literal[
+    "best", "best mean", "cannot be told apart", "worse", "not judged", "largest mean", "smaller"
+]  # the last two if nobody knows whether large values are good
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One sample among the others.
+
+    Attributes:
+        place: Place of the sample in what was given.
+        rank: From 1, by mean; None for what is not judged.
+        mean: Its mean, with an interval by itself.
+        verdict: What may be said of it; the winner is `best` where it is told apart from all
+            others, and has the `best mean` otherwise.
+        p: Corrected probability of such a distance from the winner if this were the best; None
+            for the winner, and where it cannot be tested.
+        gap: The difference to the winner, never positive for `max`; None for the winner.
+        gap_interval: Its interval, corrected as `p` is: the verdict is `worse` where it does not
+            reach zero.
+        kind: How it was compared with the winner.
+        remark: Why it was not judged or cannot be tested; empty otherwise.
+        is_fragile: Whether it is called worse, and would not be, or may not be, if the values are
+            skewed: since their spreads differ, or a test that allows for skewness says otherwise.
+    """
+
+    place: int
+    rank: int | None
+    mean: Mean
+    verdict: Verdict
+    p: float | None = None
+    gap: float | None = None
+    gap_interval: Interval | None = None
+    kind: Kind | None = None
+    remark: str = ""
+    is_fragile: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Best:
+    """The winner, and what cannot be told apart from it.
+
+    Attributes:
+        direction: Whether large or small means are good; None if nobody knows: then large ones
+            come first, and none is called best.
+        level: The probability with which its statements hold.
+        standings: By rank, then those that are not judged.
+        winner_interval: Interval of the winner's mean that allows for its having been chosen;
+            None without a winner.
+        is_decided: Whether everything else that was judged is worse, and there was something.
+    """
+
+    direction: Direction | None
+    level: float
+    standings: tuple[Standing, ...]
+    winner_interval: Interval | None
+    is_decided: bool
+
+    @property
+    def winner(self) -> Standing | None:
+        """The one with the best mean; None where none has two values, or no direction is known."""
+        return None if self.direction is None else self.first
+
+    @property
+    def first(self) -> Standing | None:
+        """The one of rank 1, best or not; None where none has two values."""
+        return self.standings[0] if self.standings and self.standings[0].rank == 1 else None
+
+
+def best_of(
+    samples: Sequence[Sample], *, direction: Direction | None = "max", level: float = 0.95
+) -> Best:
+    """Return the sample with the best mean, and which others cannot be told apart from it.
+
+    The winner is chosen from the data, so tests against it are corrected for the choice. Of k
+    samples, one is worse where a one-sided test against the winner has k x p <= 1 - level. Then,
+    whatever the true means are,
+
+    - the truly best sample is called worse with a probability of at most 1 - level: any of the
+      k - 1 others may be the winner that beats it wrongly;
+    - one sample alone is declared the best although another is as good with a probability of at
+      most 1 - level: whichever it is, there is a certain other that it must have beaten wrongly.
+
+    Both assume independent values with a normal spread.
+    It is a selection of the best in the sense of Hsu, with Bonferroni's bound in the place of a
+    common variance. Unpaired tests count the degrees of freedom of the smaller sample alone:
+    Welch's own number is too generous in the tails where corrected tests look, when a small
+    sample spreads more.
+    Sources: Hsu, Constrained simultaneous confidence intervals for multiple comparisons with the
+    best, 1984; Mickey and Brown, Bounds on the distribution functions of the Behrens-Fisher
+    statistic, 1966.
+
+    Args:
+        samples: Those with fewer than two finite values are not judged.
+        direction: Whether large or small means are good; None if that is not known.
+        level: From 0.5 to 0.999.
+
+    Raises:
+        UsageError: The level is out of range.
+        MissingExtraError: SciPy is not installed.
+    """
+    check_level(level)
+    means = [mean_of(one.values, level=level) for one in samples]
+    sign = -1 if direction == "min" else 1
+
+    def order(place: int) -> tuple[Any, ...]:
+        # Ties are broken by values alone, never by names or by the order of what was given.
+        one = means[place]
+        return -sign * one.mean, -one.n, one.spread, sorted(finite(samples[place].values))
+
+    judged = sorted((place for place, one in enumerate(means) if one.n >= PAIR), key=order)
+    among = _Among(samples, means, judged, sign, level, has_direction=direction is not None)
+    others = [among.standing(rank) for rank in range(2, len(judged) + 1)]
+    is_decided = bool(others) and all(one.verdict == "worse" for one in others)
+    return Best(
+        direction=direction,
+        level=level,
+        standings=(*among.winner(is_decided=is_decided), *others, *_unjudged(means, sign)),
+        winner_interval=_chosen_interval(means[judged[0]], len(judged), level)
+        if judged and direction
+        else None,
+        is_decided=is_decided,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Among:
+    """The samples that are judged, the best mean first.
+
+    Attributes:
+        samples: All samples.
+        means: Their means.
+        judged: Places of those that are judged.
+        sign: 1 where large means are good, -1 where small ones are.
+        level: With which decisions hold.
+        has_direction: Whether it is known which means are good.
+    """
+
+    samples: Sequence[Sample]
+    means: Sequence[Mean]
+    judged: Sequence[int]
+    sign: int
+    level: float
+    has_direction: bool
+
+    def winner(self, *, is_decided: bool) -> Iterator[Standing]:
+        """Yield the winner, if there is one."""
+        verdict: Verdict = "best" if is_decided else "best mean"
+        if not self.has_direction:
+            verdict = "largest mean"
+        for place in self.judged[:1]:
+            yield Standing(place=place, rank=1, mean=self.means[place], verdict=verdict)
+
+    def standing(self, rank: int) -> Standing:
+        """Compare the sample of a rank with the winner."""
+        place, count = self.judged[rank - 1], len(self.judged)
+        gap = gap_between(self.samples[place], self.samples[self.judged[0]])
+        p = interval = None
+        if gap.can_be_tested:
+            p = min(1.0, count * gap.p_below(gap.least_freedom, self.sign))
+            interval = gap.interval(gap.least_freedom, 1 - 2 * (1 - self.level) / count)
+        is_worse = p is not None and p <= 1 - self.level
+        behind: Verdict = "worse" if self.has_direction else "smaller"
+        return Standing(
+            place=place,
+            rank=rank,
+            mean=self.means[place],
+            verdict=behind if is_worse else "cannot be told apart",
+            p=p,
+            gap=gap.difference,
+            gap_interval=interval,
+            kind=gap.kind,
+            remark="" if gap.can_be_tested else NO_SPREAD,
+            is_fragile=is_worse and self._is_fragile(place, gap),
+        )
+
+    def _is_fragile(self, place: int, gap: MeanGap) -> bool:
+        spreads = sorted((self.means[place].spread, self.means[self.judged[0]].spread))
+        if spreads[1] >= _UNEQUAL * spreads[0]:
+            return True
+        samples = (self.samples[place], self.samples[self.judged[0]])
+        if any(is_skewed(finite(one.values)) for one in samples):
+            return True
+        share = (1 - self.level) / len(self.judged)
+        return not gap.is_below_if_skewed(gap.least_freedom, self.sign, share)
+
+
+def _unjudged(means: Sequence[Mean], sign: int) -> Iterator[Standing]:
+    """Yield samples of fewer than two values, the best first."""
+    few = [place for place, one in enumerate(means) if one.n < PAIR]
+    few.sort(key=lambda place: -sign * means[place].mean if means[place].n else math.inf)
+    for place in few:
+        yield Standing(
+            place=place,
+            rank=None,
+            mean=means[place],
+            verdict="not judged",
+            remark="one value" if means[place].n else "no value",
+        )
+
+
+def _chosen_interval(mean: Mean, count: int, level: float) -> Interval:
+    """Return the interval of a mean that holds for all of them at once: so for the chosen one."""
+    half = t_quantile(mean.n - 1, 1 - (1 - level) / (2 * count)) * mean.spread / math.sqrt(mean.n)
+    return Interval(mean.mean - half, mean.mean + half, level)

@@ -1,0 +1,126 @@
+"""Groups of repeats as people and data frames read them: numbers, sentences, tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from runstore.analysis.repeats.grouping import Group, LeftOut
+from runstore.analysis.repeats.samples import Interval
+from runstore.analysis.repeats.statistics import Mean
+from runstore.extras import library
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_NAMES_LISTED = 3
+_LOWEST_P = 0.001
+_FEWEST_DIGITS, _MOST_DIGITS = 3, 12
+
+
+def number_text(value: float, scale: float | None = None) -> str:
+    """Return a number with as many digits as mean something.
+
+    Args:
+        value: The number.
+        scale: How far it is uncertain: two digits of that are shown. None for four digits.
+    """
+    if not math.isfinite(value):
+        return str(value)
+    digits = _FEWEST_DIGITS + 1
+    if scale and value and math.isfinite(scale):
+        orders = math.floor(math.log10(abs(value))) - math.floor(math.log10(scale))
+        digits = min(_MOST_DIGITS, max(_FEWEST_DIGITS, orders + 2))
+    return f"{value:.{digits}g}"
+
+
+def interval_text(interval: Interval | None) -> str:
+    """Return an interval as `0.87 to 0.93`; a dash where there is none."""
+    if interval is None:
+        return "-"
+    scale = scale_of(interval)
+    return f"{number_text(interval.low, scale)} to {number_text(interval.high, scale)}"
+
+
+def scale_of(interval: Interval | None) -> float | None:
+    """Return half the width of an interval."""
+    return None if interval is None else (interval.high - interval.low) / 2
+
+
+def level_text(level: float) -> str:
+    """Return a level as `95 %`."""
+    return f"{100 * level:.4g} %"
+
+
+def p_text(p: float | None) -> str:
+    """Return a p-value; below 0.001 only that it is."""
+    if p is None:
+        return "-"
+    return f"< {_LOWEST_P}" if p < _LOWEST_P else f"{p:.3f}"
+
+
+def mean_cells(mean: Mean) -> tuple[str, str, str]:
+    """Return n, mean and interval as texts."""
+    shown = number_text(mean.mean, scale_of(mean.interval)) if mean.n else "-"
+    return str(mean.n), shown, interval_text(mean.interval)
+
+
+def mean_as_plain(mean: Mean) -> dict[str, Any]:
+    """Return a mean as plain values."""
+    return {
+        "n": mean.n,
+        "left_out": mean.left_out,
+        "mean": mean.mean if mean.n else None,
+        "spread": mean.spread if mean.n > 1 else None,
+        **ends(mean.interval),
+    }
+
+
+def ends(interval: Interval | None) -> dict[str, float | None]:
+    """Return the ends of an interval; None where there is none."""
+    low, high = (None, None) if interval is None else (interval.low, interval.high)
+    return {"low": low, "high": high}
+
+
+def remarks_on_means(labels: Sequence[str], means: Sequence[Mean]) -> Iterator[str]:
+    """Yield what limits the means, the same of several groups once."""
+    told: dict[str, list[str]] = {}
+    for label, mean in zip(labels, means, strict=True):
+        for remark in mean.remarks:
+            told.setdefault(remark, []).append(label)
+    for remark, names in told.items():
+        who = "All groups" if len(names) == len(labels) > 1 else listed(names)
+        yield f"{who}: {remark}."
+
+
+def remarks_on_code(groups: Sequence[Group]) -> Iterator[str]:
+    """Yield which groups hold runs of different code."""
+    mixed = [one.label for one in groups if len({run.commit for run in one.runs}) > 1]
+    if mixed:
+        yield f"{listed(mixed)}: the runs are of different commits; by code they can be split."
+
+
+def remarks_on_left_out(left_out: Sequence[LeftOut]) -> Iterator[str]:
+    """Yield what was left out, runs of the same reason together."""
+    told: dict[str, list[str]] = {}
+    for one in left_out:
+        told.setdefault(one.reason, []).append(one.name)
+    for reason, names in told.items():
+        yield f"Left out: {listed(names)}: {reason}."
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return some names, and how many more there are."""
+    more = f" and {len(names) - _NAMES_LISTED} more" if len(names) > _NAMES_LISTED else ""
+    return ", ".join(names[:_NAMES_LISTED]) + more
+
+
+def frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return a `pandas.DataFrame` with a row for each record.
+
+    Raises:
+        MissingExtraError: pandas is not installed.
+    """
+    made: pd.DataFrame = library("pandas", "pandas").DataFrame(list(records))
+    return made

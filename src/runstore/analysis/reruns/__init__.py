@@ -1,0 +1,1 @@
+"""What was run before: the same, or nearly the same."""

@@ -1,0 +1,235 @@
+"""What makes two runs the same: the same parameter sets, the same code, the same call.
+
+What is not known of one of them makes them neither the same nor different; the reason is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from runstore.analysis.compare.differences import MISSING, Difference
+from runstore.model.facts import Facts
+from runstore.model.launchers import code_argument, is_python, launched
+from runstore.model.params.parameter_set import ParameterSet
+
+MASK = "***"
+_NO_VALUES = "{}"
+# Documents that hold the code beyond the commit.
+CODE_DOCUMENTS = ("patch", "untracked")
+# New files whose text was not kept: their fingerprints.
+OTHER_FILES = "untracked.others"
+_LEFT_OUT = "untracked.rest"
+# Modules in the work tree that git ignores: their fingerprints.
+IGNORED = "untracked.ignored"
+# Documents of the modules that neither the commit nor these hold: loaded by the start, and later.
+MODULES = "modules"
+LATE_MODULES = "modules.late"
+# And of those that a command of another process imports, as far as its code tells.
+IMPORTED_MODULES = "modules.imported"
+# How many were outside of the work tree at the start.
+OUTSIDE = "command.outside_modules"
+# What is missing in them.
+_GAPS = (
+    "patch",
+    "patch.rest",
+    "patch.masked",
+    "patch.submodules",
+    "patch.filters",
+    "patch.hidden",
+    "untracked",
+    "untracked.cut",
+    "untracked.masked",
+    OTHER_FILES,
+    IGNORED,
+    MODULES,
+    LATE_MODULES,
+)
+_NAMES = {"patch": "the changes", MODULES: "the modules outside of git"}
+# A run that went on with other code than it began with.
+RESUMED_CODE = "resumed.code"
+# Programs whose code comes from somewhere else: cells of a notebook.
+_INTERACTIVE = ("ipykernel", "colab_kernel")
+_RUNNER = "runstore"
+
+
+# Parameters
+
+
+def are_same_sets(ours: Iterable[ParameterSet], theirs: Iterable[ParameterSet]) -> bool:
+    """Tell whether two runs have the same sets, in whatever order.
+
+    A set is the same where its file, its name and its hash are; fields that the hash leaves out
+    do not count.
+    """
+    return sorted(map(_identity, ours)) == sorted(map(_identity, theirs))
+
+
+def has_values(sets: Iterable[ParameterSet]) -> bool:
+    """Tell whether any set has a value, so that parameters say what is done."""
+    return any(one.tree != _NO_VALUES for one in sets)
+
+
+def _identity(one: ParameterSet) -> tuple[str, str, str]:
+    return one.file or "", one.name, one.hash
+
+
+# Code
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """The code of a run.
+
+    Attributes:
+        commit: The commit's hash.
+        documents: Hash of `patch` and of `untracked`, each only where there is one.
+        others: Fingerprints of new files whose text is not in these, by path.
+        ignored: Fingerprints of modules that git ignores, by path; None if they were not read.
+        problem: Why it is not known, as part of a sentence; empty where it is.
+    """
+
+    commit: str | None
+    documents: Mapping[str, str]
+    others: Mapping[str, str]
+    ignored: Mapping[str, str] | None
+    problem: str
+
+
+def code_of(commit: str | None, facts: Facts, documents: Mapping[str, str]) -> Code:
+    """Return the code of a run.
+
+    Args:
+        commit: The commit's hash.
+        facts: What was captured of it.
+        documents: Hashes of its captured texts, by name.
+    """
+    kept = {name: documents[name] for name in CODE_DOCUMENTS if name in documents}
+    others = _marks(facts, OTHER_FILES) or {}
+    return Code(commit, kept, others, _marks(facts, IGNORED), _problem(commit, facts))
+
+
+def _marks(facts: Facts, name: str) -> dict[str, str] | None:
+    lines = facts.values.get(name)
+    if not isinstance(lines, tuple):
+        return None
+    return {path: mark for mark, _, path in (line.partition(" ") for line in lines)}
+
+
+def _problem(commit: str | None, facts: Facts) -> str:
+    if commit is None:
+        return facts.unknown.get("git.commit", "no commit was recorded")
+    if "git.dirty" not in facts.values:
+        return facts.unknown.get("git.dirty", "whether it had changes was not recorded")
+    if RESUMED_CODE in facts.unknown:
+        return facts.unknown[RESUMED_CODE]
+    gap = next((name for name in _GAPS if name in facts.unknown), None)
+    if gap is None and OTHER_FILES not in facts.values and _LEFT_OUT in facts.unknown:
+        gap = _LEFT_OUT
+    if gap is not None:
+        what = _NAMES.get(gap.partition(".")[0] if gap != IGNORED else MODULES, "the new files")
+        return f"{what} are not known as a whole: {facts.unknown[gap]}"
+    has_more = facts.values["git.dirty"] or facts.values.get("git.has_untracked")
+    if has_more and not is_code_read(facts):
+        return facts.unknown.get("git", "its changes were not read")
+    return ""
+
+
+def is_code_read(facts: Facts) -> bool:
+    """Tell whether the code beyond the commit was read, which happens after the start."""
+    return "git.remote" in facts.values or "git.remote" in facts.unknown
+
+
+# The call
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What was called, and where.
+
+    Attributes:
+        program: The script below the root of the repository, `-m` and a module, or the like; None
+            if nothing tells it, as at a prompt.
+        arguments: The program and its arguments; None if they were not kept as a whole.
+        folder: The working directory, below the root of the repository where there is one.
+    """
+
+    program: str | None
+    arguments: tuple[str, ...] | None
+    folder: str
+
+
+def call_of(facts: Facts) -> Call:
+    """Return what was called."""
+    cwd, root = (str(facts.values.get(name, "")) for name in ("command.cwd", "git.root"))
+    folder = _below(cwd, root)
+    program, words = _called(facts, cwd, root, folder)
+    if program is not None and MASK in program:
+        program = None
+    if words is not None and any(MASK in word for word in words):
+        words = None
+    return Call(program, words or None, folder)
+
+
+def _called(
+    facts: Facts, cwd: str, root: str, folder: str
+) -> tuple[str | None, tuple[str, ...] | None]:
+    if {"command.program", "command.arguments"} & (facts.values.keys() | facts.unknown.keys()):
+        found = facts.values.get("command.program")
+        program = _below(found, root) if isinstance(found, str) else None
+        arguments = facts.values.get("command.arguments")
+        if program is None or not isinstance(arguments, tuple):
+            return program, None
+        return program, (program, *arguments)
+    argv = facts.values.get("command.argv")
+    words = argv if isinstance(argv, tuple) else ()
+    is_whole = "command.argv.rest" not in facts.unknown
+    return _program(words, cwd, root, folder), words if is_whole else None
+
+
+def _below(path: str, root: str) -> str:
+    """Return a path as it is in every copy of the repository; whole outside of it."""
+    place = PurePath(path)
+    return place.relative_to(root).as_posix() if root and place.is_relative_to(root) else path
+
+
+def _program(words: Sequence[str], cwd: str, root: str, folder: str) -> str | None:
+    """Return the program of a command line, if it can be told from that."""
+    if not words:
+        return None
+    if PurePath(words[0]).name == _RUNNER:
+        # The experiment says which module it is, within the project of this folder.
+        return f"runstore run in {folder}"
+    found = launched(words)
+    if found.kind == "code":
+        return code_argument(words) or None
+    if found.kind == "module":
+        return None if found.what.startswith(_INTERACTIVE) else f"-m {found.what}"
+    if is_python(found.what) or PurePath(found.what).name.startswith(_INTERACTIVE):
+        return None  # a prompt, or a script that came through a pipe
+    is_path = found.kind == "script" or "/" in found.what
+    return _below(str(PurePath(cwd, found.what)), root) if is_path else found.what
+
+
+def call_differences(old: Call, new: Call, *, exactly: bool) -> tuple[list[Difference], list[str]]:
+    """Return in what two calls differ, and what cannot be told.
+
+    Args:
+        old: The call of an earlier run.
+        new: The other one.
+        exactly: Whether arguments and folder count, or the program alone.
+    """
+    pairs: list[tuple[str, str | tuple[str, ...] | None, str | tuple[str, ...] | None]]
+    if exactly:
+        pairs = [("arguments", old.arguments, new.arguments), ("folder", old.folder, new.folder)]
+    else:
+        pairs = [("program", old.program, new.program)]
+    found, unknown = [], []
+    for key, before, now in pairs:
+        if before is None or now is None:
+            whose = "of the earlier run" if before is None else "now"
+            unknown.append(f"the {key} {whose} cannot be told")
+        elif before != now:
+            found.append(Difference("command", key, (before or MISSING, now or MISSING)))
+    return found, unknown

@@ -1,0 +1,181 @@
+"""Whether the data that an earlier run read is still the same."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runstore.analysis.compare.differences import MISSING, Difference, FileContents
+from runstore.capture.git.state import is_tracked
+from runstore.errors import RunstoreError
+from runstore.model.display.formatting import local_time, size_text
+from runstore.storage.prior_runs import EarlierRuns
+from runstore.storage.rows import from_micros
+
+if TYPE_CHECKING:
+    from runstore.model.artifacts import Input
+    from runstore.model.run import Run
+    from runstore.store import Store
+
+# Of files that only look changed, one look-up reads so much to see whether they are.
+READ_LIMIT_BYTES = 256 << 20
+_INPUTS_AT_MOST = 2_000
+
+
+@dataclass(slots=True)
+class InputsNow:
+    """What became of the data that a run read.
+
+    Attributes:
+        differences: Data that changed or is gone.
+        unknown: What could not be told, as sentences without their ends.
+        unchecked: Names of data elsewhere, which nothing here can tell of.
+    """
+
+    differences: list[Difference] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+
+
+class FilesNow:
+    """Files as one look-up finds them: each is read once, whatever number of runs read it.
+
+    What is read counts for all of them together: else the answer would depend on how many runs
+    are looked at.
+
+    Args:
+        store: Knows the digests of files that were read before.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._artifacts = store.artifacts
+        self._left_bytes = READ_LIMIT_BYTES
+        self.extent = functools.cache(self._artifacts.extent)
+        self.digest = functools.cache(self._digest)
+
+    def _digest(self, place: Path) -> str | None:
+        """Return the digest of a file or folder; None where it is too large to be read."""
+        return self._artifacts.digest_of(place, self._may_read)
+
+    def _may_read(self, size_bytes: int) -> bool:
+        if size_bytes > self._left_bytes:
+            return False
+        self._left_bytes -= size_bytes
+        return True
+
+
+def inputs_now(store: Store, run: Run, folder: Path, files: FilesNow) -> InputsNow:
+    """Compare what a run and the runs inside of it read with what is there now.
+
+    A file is the same where its size and its times are as they were when it was read last, or
+    else where its contents are.
+
+    Args:
+        store: Where the run is kept.
+        run: The earlier run.
+        folder: The working directory, which relative paths count from.
+        files: The files as this look-up found them.
+    """
+    earlier = EarlierRuns(store.database)
+    found = earlier.inputs_inside(run.uid, _INPUTS_AT_MOST + 1)
+    look = _Look(earlier, run, folder, files)
+    if len(found) > _INPUTS_AT_MOST:
+        look.now.unknown.append(f"it read more than {_INPUTS_AT_MOST:,} files")
+    for one in found[:_INPUTS_AT_MOST]:
+        look.at(one)
+    return look.now
+
+
+class _Look:
+    def __init__(self, earlier: EarlierRuns, run: Run, folder: Path, files: FilesNow) -> None:
+        self._files = files
+        self._earlier = earlier
+        self._then = Path(str(run.facts.values.get("command.cwd", "")))
+        self._folder = folder
+        self.now = InputsNow()
+
+    def at(self, one: Input) -> None:
+        """Look at one input."""
+        if one.location is None:
+            if (
+                one.digest
+                and one.source_uid
+                and self._earlier.is_saved(one.digest, one.source_uid)
+            ):
+                return
+            self._differs(one, None)
+        elif "://" in one.location:
+            self.now.unchecked.append(one.name)
+        else:
+            self._at_file(one, self._place(one.name, Path(one.location)))
+
+    def _place(self, name: str, location: Path) -> Path:
+        """Return where a run would read this now: a relative path counts from its folder."""
+        is_relative = not os.path.isabs(name) and self._then / name == location  # noqa: PTH117 - any text
+        return self._folder / name if is_relative else location
+
+    def _at_file(self, one: Input, place: Path) -> None:
+        try:
+            size, modified_ns = self._files.extent(place)
+            if size != one.size_bytes:
+                self._differs(one, size_text(size))
+                return
+            digest = self._files.digest(place) if one.digest else None
+        except (OSError, ValueError, RunstoreError):
+            self._differs(one, None)
+            return
+        if digest is not None:
+            if digest != one.digest:
+                self._differs(one, FileContents(digest, size))
+        elif one.modified_at != from_micros(modified_ns // 1000):
+            self._touched(one, size)
+
+    def _touched(self, one: Input, size: int) -> None:
+        if one.digest is None:
+            self._differs(one, f"{size_text(size)}, written since")
+        else:
+            self.now.unknown.append(f"{one.name} was written since, and is too large to be read")
+
+    def _differs(self, one: Input, now: FileContents | str | None) -> None:
+        before = FileContents(one.digest, one.size_bytes)
+        values = (before, MISSING if now is None else now)
+        self.now.differences.append(Difference("inputs", one.name, values))
+
+
+def arguments_now(run: Run, arguments: tuple[str, ...], folder: Path) -> list[Difference]:
+    """Return the files among the arguments of a command that changed after a run of it ended.
+
+    What git keeps is left out: it belongs to the code.
+    """
+    return [
+        Difference("inputs", word, ("as it was", f"written {local_time(from_micros(at))}"))
+        for word, at in _written_since(run, arguments, folder)
+    ]
+
+
+def _written_since(
+    run: Run, arguments: tuple[str, ...], folder: Path
+) -> Iterator[tuple[str, int]]:
+    for argument in arguments:
+        # A file may stand behind the name of an option.
+        for word in dict.fromkeys((argument, argument.partition("=")[2])):
+            at = _written_at(folder, word)
+            is_later = (
+                at is not None and run.ended_at is not None and from_micros(at) > run.ended_at
+            )
+            if at is not None and is_later and not is_tracked(folder / word, folder):
+                yield word, at
+
+
+def _written_at(folder: Path, word: str) -> int | None:
+    """Return when a file was written, in microseconds; None where there is none of this name."""
+    if not word:
+        return None
+    try:
+        return (folder / word).stat().st_mtime_ns // 1000
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,288 @@
+"""Looking up what was run before a run starts, and what to do where the same was."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from runstore import background, capture
+from runstore.analysis.reruns.distance import Distance
+from runstore.analysis.reruns.identity import (
+    CODE_DOCUMENTS,
+    are_same_sets,
+    call_of,
+    code_of,
+    has_values,
+    is_code_read,
+)
+from runstore.analysis.reruns.inputs import FilesNow
+from runstore.analysis.reruns.similarity import Similar, Subject, kept, likeness, likeness_of_kept
+from runstore.analysis.reruns.texts import done_text, running_text, unchecked_text, untold_text
+from runstore.capture.program.command import reads_a_file
+from runstore.config import IfDone
+from runstore.errors import AlreadyRanError, AlreadyRanWarning, UsageError
+from runstore.model.facts import Facts, ProcessIdentity
+from runstore.model.once import once
+from runstore.model.params.parameter_set import ParameterSet, lowest_hash
+from runstore.model.run import Run
+from runstore.model.status import Status
+from runstore.storage.prior_runs import Candidate, EarlierRuns, Sought
+from runstore.storage.rows import to_micros
+from runstore.user_warnings import warn
+
+if TYPE_CHECKING:
+    from runstore.store import Store
+
+# Of earlier runs with the same parameters and code so many of the newest are looked at.
+_LOOKED_AT = 20
+# Runs of each kind among which the nearest is looked for.
+_NEAR_AT_MOST = 100
+
+
+class Earlier:
+    """What was run before a run that is about to start.
+
+    Looked up at the time it was asked for; `nearest` when it is used first.
+
+    Attributes:
+        code: What git told of the code beyond the commit; None where it was not asked.
+        running: A run that is doing the same now, elsewhere; None where `same` is known.
+        unknown: Why no run can be told to be the same, as part of a sentence; empty where one can.
+    """
+
+    def __init__(
+        self, store: Store, planned: Subject, code: Facts | None, *, exactly: bool
+    ) -> None:
+        self._store = store
+        self._planned = planned
+        self._exactly = exactly
+        run = planned.run
+        # Without parameters nothing tells the runs of one program apart: they may be a loop.
+        self._is_loop = "command.arguments" in run.facts.values and not has_values(
+            run.parameter_sets
+        )
+        self._at = planned.run.started_at
+        self._files = FilesNow(store)
+        self.code = code
+        self.unknown = _unknown(planned, exactly=exactly)
+        self._sought = None if self.unknown else _sought(planned)
+        self.found = self._same()
+        self.running = None if self.found else self._running()
+
+    def __repr__(self) -> str:
+        return f"<Earlier same={self.same!r} running={self.running!r}>"
+
+    @property
+    def same(self) -> Run | None:
+        """The newest complete run with the same parameters, code and inputs."""
+        return self.found.run if self.found else None
+
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        """Inputs of that run which nobody can tell of, such as URLs."""
+        return self.found.unchecked if self.found else ()
+
+    def _same(self) -> Similar | None:
+        if self._sought is None:
+            return None
+        from runstore.capture.machine.process import current_process
+
+        this = current_process()
+        for row_id in EarlierRuns(self._store.database).done(self._sought, _LOOKED_AT):
+            for run in self._captured(row_id, this):
+                if self._is_loop and run.process == this:
+                    continue
+                if are_same_sets(run.parameter_sets, self._planned.run.parameter_sets):
+                    found = self._likeness(run)
+                    if found.is_same:
+                        return found
+        return None
+
+    def _captured(self, row_id: int, this: ProcessIdentity) -> list[Run]:
+        """Return a run; one of this process once all that is captured of it is written."""
+        found = self._runs([row_id])
+        if all(is_code_read(run.facts) or run.process != this for run in found):
+            return found
+        background.wait_until_done()
+        return self._runs([row_id])
+
+    def _running(self) -> Run | None:
+        if self._sought is None:
+            return None
+        from runstore.capture.machine.process import current_process
+
+        ids = EarlierRuns(self._store.database).unfinished(self._sought, _LOOKED_AT)
+        for run in self._store.evidence.settled(self._runs(ids)):
+            # A run that this process executes is one that this code knows of.
+            if run.status.is_final or run.process == current_process():
+                continue
+            if self._likeness(run).is_same:
+                return run.reading_from(self._store)
+        return None
+
+    @once
+    def nearest(self) -> Similar | None:
+        """The earlier run that differs least, and in what; None where the experiment is new.
+
+        The one whose parameters differ in the fewest values; among equals one of the same commit,
+        then one that is complete, then the newest.
+        """
+        if self.found:
+            return self.found
+        runs = _nearest(self._store, self._planned.run, before=self._at, limit=1)
+        return self._likeness(runs[0]) if runs else None
+
+    def compared_with(self, run: Run) -> Similar:
+        """Return what differs between an earlier run and the one that is about to start."""
+        return self._likeness(run)
+
+    def _likeness(self, run: Run) -> Similar:
+        old = kept(self._store, run)
+        return likeness(self._store, old, self._planned, self._files, exactly=self._exactly)
+
+    def _runs(self, ids: Sequence[int]) -> list[Run]:
+        return _read(self._store, ids)
+
+
+def look_up(
+    store: Store,
+    experiment_name: str,
+    sets: tuple[ParameterSet, ...],
+    facts: Facts,
+    *,
+    exactly: bool,
+    where: capture.Surroundings | None,
+) -> Earlier:
+    """Return what was run before.
+
+    Args:
+        store: Where runs are kept.
+        experiment_name: Of the run that is about to start.
+        sets: Its parameter sets.
+        facts: What `capture.quick_facts` told.
+        exactly: Whether all of the command counts, or its program alone.
+        where: Where it starts; None where nothing is captured.
+
+    Raises:
+        UsageError: Nothing was captured.
+    """
+    if where is None:
+        raise UsageError(
+            "With capture=False the code is not known: nothing tells whether it was run before.",
+            kept="Nothing was started.",
+            hint="Leave out capture=False, or if_done.",
+        )
+    code = None
+    if "git.root" in facts.values:
+        code = capture.code_facts(facts, where)
+        facts = facts.merged(code)
+    planned = Run(
+        uid="",
+        experiment_name=experiment_name,
+        run_number=0,
+        reference=experiment_name,
+        timestamp="",
+        status=Status.QUEUED,
+        started_at=datetime.now(timezone.utc),
+        parameter_sets=sets,
+        commit=_text(facts.values.get("git.commit")),
+        workdir_dirty=bool(facts.values.get("git.dirty")),
+        facts=facts,
+    )
+    hashes = {
+        name: hashlib.sha256(text.encode()).hexdigest() for name, text in facts.documents.items()
+    }
+    return Earlier(
+        store,
+        Subject(planned, hashes, facts.documents.get),
+        code,
+        exactly=exactly,
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _unknown(planned: Subject, *, exactly: bool) -> str:
+    """Return why no run can be the same as this one; empty where one can."""
+    code = code_of(planned.run.commit, planned.run.facts, planned.documents)
+    if code.problem:
+        return f"the code is not known: {code.problem}"
+    call = call_of(planned.run.facts)
+    if exactly:
+        if reads_a_file():
+            return "standard input is a file, which was not compared"
+        if call.arguments is None:
+            why = planned.run.facts.unknown.get("command.arguments")
+            return "the arguments are not known" + (f": {why}" if why else "")
+        return ""
+    return "" if call.program else "which program runs is not known"
+
+
+def _sought(planned: Subject) -> Sought | None:
+    """Return what to look for; None without a commit."""
+    run = planned.run
+    if run.commit is None:
+        return None
+    documents = (planned.documents.get(name, "") for name in CODE_DOCUMENTS)
+    return Sought(run.experiment_name, lowest_hash(run.parameter_sets), run.commit, *documents)
+
+
+def stop_or_warn(earlier: Earlier, if_done: IfDone) -> None:
+    """Say what was run before, or refuse to run it again.
+
+    Raises:
+        AlreadyRanError: The same was run before, and is to be skipped, or is an error.
+    """
+    if earlier.same is None:
+        if earlier.running is not None:
+            warn(f"{running_text(earlier.running)} This one runs as well.", AlreadyRanWarning)
+        elif earlier.unknown and if_done != "warn":
+            # Who asked to leave out what is done would wait for it in vain.
+            warn(untold_text(earlier.unknown), AlreadyRanWarning)
+        return
+    told = f"{done_text(earlier.same)} {unchecked_text(earlier.unchecked)}".strip()
+    if if_done == "warn":
+        warn(f"{told} It is run again.", AlreadyRanWarning)
+    else:
+        raise AlreadyRanError(
+            told,
+            run=earlier.same,
+            kept="Nothing was started.",
+            hint="To run it again: if_done='run', on the command line --if-done run.",
+        )
+
+
+def similar(store: Store, run: Run, limit: int) -> tuple[Similar, ...]:
+    """Return the runs of an experiment that are nearest to one of its runs, nearest first."""
+    new = kept(store, run)
+    found = _nearest(store, run, before=None, limit=limit)
+    return tuple(likeness_of_kept(store, kept(store, one), new) for one in found)
+
+
+def _nearest(store: Store, run: Run, *, before: datetime | None, limit: int) -> list[Run]:
+    distance = Distance(run.parameter_sets)
+    candidates = EarlierRuns(store.database).candidates(
+        run.experiment_name, run.parameter_sets, _NEAR_AT_MOST
+    )
+    latest = None if before is None else to_micros(before)
+
+    def rank(one: Candidate) -> tuple[int, bool, bool, int]:
+        is_other_commit = run.commit is None or one.commit != run.commit
+        is_done = one.status == Status.COMPLETE
+        return distance.to(one.sets), is_other_commit, not is_done, -one.started_at
+
+    ranked = sorted(
+        (one for one in candidates if latest is None or one.started_at < latest), key=rank
+    )
+    # One more, for the run itself is among its own neighbours.
+    runs = _read(store, [one.id for one in ranked[: limit + 1]])
+    return [one for one in runs if one.uid != run.uid][:limit]
+
+
+def _read(store: Store, ids: Iterable[int]) -> list[Run]:
+    found = store.evidence.settled(list(store.database.runs_by_id(list(ids)).values()))
+    return [run.reading_from(store) for run in found]

@@ -1,0 +1,209 @@
+"""Likeness: what differs between an earlier run and another one, and whether that matters."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runstore.analysis.compare.differences import MISSING, Difference, differences
+from runstore.analysis.reruns.identity import (
+    CODE_DOCUMENTS,
+    IMPORTED_MODULES,
+    are_same_sets,
+    call_differences,
+    call_of,
+    code_of,
+)
+from runstore.errors import visible
+from runstore.model.patches import parse_patch
+from runstore.storage.documents import document_hashes
+
+if TYPE_CHECKING:
+    from runstore.analysis.reruns.inputs import FilesNow
+    from runstore.model.run import Run
+    from runstore.store import Store
+
+_FINGERPRINT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A run that is compared, kept or about to start.
+
+    Attributes:
+        run: The run; of one that has not started, what is known of it.
+        documents: Hash of each captured text, by name.
+        text_of: Returns a captured text, by name.
+    """
+
+    run: Run
+    documents: Mapping[str, str]
+    text_of: Callable[[str], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """An earlier run, and what differs from it.
+
+    Attributes:
+        run: The earlier run.
+        differences: What differs, its own value first: parameters, code, the command, inputs.
+        unknown: What cannot be compared, and why; such a run is not the same.
+        unchecked: Inputs elsewhere, such as URLs, which nobody can tell of; they do not count.
+    """
+
+    run: Run
+    differences: tuple[Difference, ...]
+    unknown: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
+
+    @property
+    def is_same(self) -> bool:
+        """Whether nothing that counts differs, or is unknown."""
+        return not self.differences and not self.unknown
+
+    def __str__(self) -> str:
+        from runstore.analysis.reruns.texts import near_text
+
+        return visible(near_text(self))
+
+
+def kept(store: Store, run: Run) -> Subject:
+    """Return a kept run as a subject."""
+    hashes = document_hashes(store.database, [run.uid]).get(run.uid, {})
+    return Subject(run, hashes, lambda name: store.document(run.uid, name))
+
+
+def likeness(
+    store: Store, old: Subject, new: Subject, files: FilesNow, *, exactly: bool
+) -> Similar:
+    """Return what differs between an earlier run and one that is about to start.
+
+    Args:
+        store: Where the earlier run is kept.
+        old: The earlier run.
+        new: The other one.
+        files: The files as this look-up found them.
+        exactly: Whether arguments and folder of the command count, or the program alone.
+    """
+    from runstore.analysis.reruns.inputs import arguments_now, inputs_now
+    from runstore.analysis.reruns.modules import modules_now
+
+    found, unknown = _recorded(store, old, new, exactly=exactly)
+    call = call_of(new.run.facts)
+    folder = Path(str(new.run.facts.values.get("command.cwd", ".")))
+    inputs = inputs_now(store, old.run, folder, files)
+    found += inputs.differences
+    if exactly and call.arguments is not None:
+        found += arguments_now(old.run, call.arguments[1:], folder)
+    unknown += inputs.unknown
+    if not (found or unknown):
+        # Of a run that differs already, what it loaded is not looked at.
+        modules = modules_now(old, new)
+        found += modules.differences
+        unknown += modules.unknown
+    return Similar(old.run, tuple(found), tuple(unknown), tuple(inputs.unchecked))
+
+
+def likeness_of_kept(store: Store, old: Subject, new: Subject) -> Similar:
+    """Return what differs between two kept runs; their inputs are as they were recorded."""
+    from runstore.analysis.compare.descriptions import describe
+
+    found, unknown = _recorded(store, old, new, exactly=False)
+    described = describe(store, (old.run, new.run), sections=("inputs",))
+    found += differences(described, sections=("inputs",))
+    return Similar(old.run, tuple(found), tuple(unknown))
+
+
+def _recorded(
+    store: Store, old: Subject, new: Subject, *, exactly: bool
+) -> tuple[list[Difference], list[str]]:
+    found, unknown = _params(store, old.run, new.run)
+    for compared in (_code(old, new), _call(old.run, new.run, exactly=exactly)):
+        found += compared[0]
+        unknown += compared[1]
+    return found, unknown
+
+
+def _params(store: Store, old: Run, new: Run) -> tuple[list[Difference], list[str]]:
+    from runstore.analysis.compare.descriptions import describe
+
+    sets = (*old.parameter_sets, *new.parameter_sets)
+    unknown = ["not all parameter values are known"] if any(s.tree is None for s in sets) else []
+    if are_same_sets(old.parameter_sets, new.parameter_sets):
+        return [], unknown
+    described = describe(store, (old, new), sections=("params",))
+    found = list(differences(described, sections=("params",)))
+    # Values may be equal, and what stands for them in the hash is not.
+    hashes = tuple(", ".join(s.hash for s in run.parameter_sets) for run in (old, new))
+    return found or [Difference("params", "(hash)", hashes)], unknown
+
+
+def _call(old: Run, new: Run, *, exactly: bool) -> tuple[list[Difference], list[str]]:
+    return call_differences(call_of(old.facts), call_of(new.facts), exactly=exactly)
+
+
+def _code(old: Subject, new: Subject) -> tuple[list[Difference], list[str]]:
+    before, now = (code_of(one.run.commit, one.run.facts, one.documents) for one in (old, new))
+    unknown = []
+    if before.problem or now.problem:
+        whose, why = ("its code", before.problem) if before.problem else ("the code", now.problem)
+        unknown.append(f"{whose} is not known: {why}")
+    if before.commit and now.commit and before.commit != now.commit:
+        return [Difference("code", "commit", (before.commit, now.commit))], unknown
+    if before.commit is None or now.commit is None:
+        return [], unknown
+    others = _changed_marks(before.others, now.others)
+    others += _changed_marks(_imported(old), _imported(new))
+    if before.ignored is not None and now.ignored is not None:
+        others += _changed_marks(before.ignored, now.ignored)
+    if before.documents == now.documents:
+        return others, unknown
+    return [*_changed_files(old, new), *others], unknown
+
+
+def _imported(one: Subject) -> dict[str, str]:
+    """Return the fingerprints of the modules that a command imports, by their names."""
+    text = one.text_of(IMPORTED_MODULES) if IMPORTED_MODULES in one.documents else None
+    return {name: mark for name, (_, mark) in json.loads(text or "{}").items()}
+
+
+def _changed_marks(before: Mapping[str, str], now: Mapping[str, str]) -> list[Difference]:
+    return [
+        Difference("code", path, (before.get(path, MISSING), now.get(path, MISSING)))
+        for path in sorted(before.keys() | now.keys())
+        if before.get(path) != now.get(path)
+    ]
+
+
+def _changed_files(old: Subject, new: Subject) -> list[Difference]:
+    """Return the files that differ between two states of the code beyond one commit."""
+    before, now = (
+        {path: text for name in CODE_DOCUMENTS for path, text in _files(name, one.text_of(name))}
+        for one in (old, new)
+    )
+    return [
+        Difference("code", path, (_state(before.get(path)), _state(now.get(path))))
+        for path in sorted(before.keys() | now.keys())
+        if before.get(path) != now.get(path)
+    ]
+
+
+def _files(document: str, text: str | None) -> list[tuple[str, str]]:
+    """Return the files of a captured text: path and text, or its part of the patch."""
+    if text is None:
+        return []
+    if document == "patch":
+        return [(one.path, one.text) for one in parse_patch(text)]
+    return [(path, str(body)) for path, body in json.loads(text).items()]
+
+
+def _state(text: str | None) -> object:
+    if text is None:
+        return MISSING
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"uncommitted {digest[:_FINGERPRINT]}"

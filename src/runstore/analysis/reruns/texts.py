@@ -1,0 +1,95 @@
+"""Sentences about earlier runs: what did the same and with which result, and what is near."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from runstore.analysis.compare.texts import texts_of
+from runstore.model.display.formatting import duration_text, local_time
+from runstore.model.display.short_names import short_names
+from runstore.model.status import Status
+
+if TYPE_CHECKING:
+    from runstore.analysis.compare.differences import Difference
+    from runstore.analysis.reruns.similarity import Similar
+    from runstore.model.run import Run
+
+_METRICS_SHOWN = 3
+_DIFFERENCES_SHOWN = 3
+_NAMES_SHOWN = 3
+_VALUE_WIDTH = 40
+_SYSTEM = "system/"  # metrics that a sampler of the machine logs
+
+
+def done_text(run: Run) -> str:
+    """Return that a run did the same, when, and what came out."""
+    return f"{run.reference} did the same on {local_time(run.started_at)}: {result_text(run)}."
+
+
+def result_text(run: Run) -> str:
+    """Return how a run ended: `complete in 3.2 s, acc=0.93 loss=0.31`."""
+    took = "" if run.duration is None else f" in {duration_text(run.duration)}"
+    last = {
+        key: one.last
+        for key, one in run.metrics.items()
+        if not key.startswith(_SYSTEM) and not math.isnan(one.last)
+    }
+    shown = " ".join(f"{key}={value:.4g}" for key, value in list(last.items())[:_METRICS_SHOWN])
+    more = " …" if len(last) > _METRICS_SHOWN else ""
+    return f"{run.status_text}{took}" + (f", {shown}{more}" if shown else "")
+
+
+def running_text(run: Run) -> str:
+    """Return that a run is doing the same now."""
+    where = f" on {run.hostname}" if run.hostname else ""
+    return f"{run.reference} is doing the same now{where}, since {local_time(run.started_at)}."
+
+
+def unchecked_text(names: tuple[str, ...]) -> str:
+    """Return which data was not looked at; empty without any."""
+    if not names:
+        return ""
+    more = ", …" if len(names) > _NAMES_SHOWN else ""
+    return f"Whether these changed is not known: {', '.join(names[:_NAMES_SHOWN])}{more}."
+
+
+def untold_text(why: str) -> str:
+    """Return that nothing tells whether the same was run before."""
+    return f"Nothing tells whether this was run before, so it is run: {why}."
+
+
+def near_text(one: Similar) -> str:
+    """Return an earlier run in a line: `mnist_7 (complete), differs in lr: 0.1 → 0.01`."""
+    (name,) = short_names([one.run])
+    told = [f"{name} ({one.run.status_text})"]
+    if one.differences:
+        told.append(f"differs in {differences_text(one.differences)}")
+    elif not one.unknown:
+        told.append("nothing that counts differs")
+    told += one.unknown[:_NAMES_SHOWN]
+    return "; ".join(told)
+
+
+def differences_text(found: tuple[Difference, ...]) -> str:
+    """Return the first differences in a line: `lr: 0.1 → 0.01, code.commit: 3f2a… → 88ac…`."""
+    shown = [difference_text(one) for one in found[:_DIFFERENCES_SHOWN]]
+    more = len(found) - _DIFFERENCES_SHOWN
+    return ", ".join(shown) + (f", and {more} more" if more > 0 else "")
+
+
+def difference_text(one: Difference) -> str:
+    """Return a difference in a line: `lr: 0.1 → 0.01`."""
+    name = one.key if one.section in {"params", "inputs"} else one.name
+    old, new = (_cut(text) for text in texts_of(one))
+    return f"{name}: {old} → {new}" if old != new else name
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _VALUE_WIDTH else f"{line[: _VALUE_WIDTH - 1]}…"
+
+
+def is_worth_telling(one: Similar) -> bool:
+    """Tell whether an earlier run that is near says something: one that failed does as well."""
+    return not (one.is_same and one.run.status is Status.COMPLETE)

@@ -1,0 +1,1 @@
+"""Files and objects that runs save, and the data that they read."""

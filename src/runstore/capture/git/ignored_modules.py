@@ -1,0 +1,83 @@
+"""Modules in the work tree that git was told to ignore, such as settings and compiled ones."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from importlib import machinery
+from pathlib import Path
+
+from runstore.capture.git.patch import Asker
+from runstore.capture.git.source_files import shown
+from runstore.capture.git.state import GitError
+from runstore.capture.program.modules import Marks
+from runstore.model.facts import Facts
+
+_LIST_LIMIT_BYTES = 1 << 24
+_AT_MOST = 1_000
+_LOOKED_AT = 1_000  # entries of a folder that a link leads to
+
+
+def ignored_modules(ask: Asker, but: Sequence[str]) -> Facts:
+    """Return `untracked.ignored`: the path and the fingerprint of each, a line each.
+
+    Folders that are ignored as a whole, such as environments and build output, are not looked
+    into.
+
+    Args:
+        ask: Asks git about a work tree.
+        but: Pathspecs of what is left out.
+    """
+    try:
+        paths = ignored_paths(ask, but)
+    except GitError as error:
+        return Facts(unknown={"untracked.ignored": str(error)})
+    marks = Marks()
+    lines = [f"{_mark(marks, ask.root, one)} {shown(one)}" for one in paths[:_AT_MOST]]
+    if len(paths) > _AT_MOST or marks.problem:
+        why = marks.problem or f"git ignores more than {_AT_MOST:,} modules"
+        return Facts(unknown={"untracked.ignored": why})
+    return Facts(values={"untracked.ignored": tuple(lines)})
+
+
+def ignored_paths(ask: Asker, but: Sequence[str]) -> list[str]:
+    """Return the paths of modules that git ignores.
+
+    Raises:
+        GitError: git did not answer.
+    """
+    listed = ask(
+        ["ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z", "--",
+         ".", *but],
+        _LIST_LIMIT_BYTES,
+    )  # fmt: skip
+    names = os.fsdecode(listed).split("\0")[:-1]
+    return sorted(one for one in names if _is_module(ask.root, one))
+
+
+def _is_module(root: Path, path: str) -> bool:
+    folder, _, name = path.rpartition("/")
+    stem = name.partition(".")[0]
+    if not stem.isidentifier() or "__pycache__" in folder.split("/"):
+        return False
+    if name.endswith(tuple(machinery.all_suffixes())):
+        return True
+    place = root / path
+    return place.is_symlink() and _holds_modules(place)
+
+
+def _holds_modules(folder: Path) -> bool:
+    """Whether a folder that a link leads to may be a package."""
+    suffixes = tuple(machinery.all_suffixes())
+    try:
+        with os.scandir(folder) as entries:
+            names = [one.name for one, _ in zip(entries, range(_LOOKED_AT), strict=False)]
+    except OSError:
+        return False
+    return any(one.endswith(suffixes) for one in names)
+
+
+def _mark(marks: Marks, root: Path, path: str) -> str:
+    place = root / path
+    target = f"link:{os.fsencode(os.readlink(place)).hex()}:" if place.is_symlink() else ""  # noqa: PTH115 - text as it is
+    return f"{target}{marks.of(str(place)) or 'none'}"

@@ -1,0 +1,418 @@
+"""The changes against the commit as one patch that `git apply` takes, whatever files hold.
+
+Files are asked for in the order of their worth, the program and other source code first, so that
+no large file crowds them out. What is no UTF-8 is kept as git keeps binary files.
+Source: git-diff(1) 2.39, "Raw output format" and "Generating patch text with -p"; git's
+apply.c, parse_binary: the second half of a binary patch is optional.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import time
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from runstore.analysis.compare.binary_patches import as_binary, object_before, unpacked
+from runstore.capture.git.source_files import is_secret_file, is_source, shown
+from runstore.capture.git.state import SLOW_TIMEOUT_S, GitError
+from runstore.capture.secrets import mask_patch, mask_text
+from runstore.model.facts import Facts
+from runstore.model.patches import parse_patch
+
+PATCH_LIMIT_BYTES = 1 << 20
+_READ_LIMIT_BYTES = 1 << 22
+_READ_IN_ALL_BYTES = 1 << 26
+_LIST_LIMIT_BYTES = 1 << 24
+_FILE_LIMIT_BYTES = 1 << 24  # git would take seconds over more
+_LARGE_BYTES = 1 << 20
+_AT_ONCE = 400  # paths on one command line
+_NAMED_AT_MOST = 50
+_DIFF = (
+    "-c", "core.quotePath=true", "diff", "--binary", "--full-index", "--find-renames",
+    "--unified=3", "--inter-hunk-context=0", "--diff-algorithm=default", "--no-color",
+    "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/",
+    "--submodule=short", "--ignore-submodules=none", "--no-relative",
+    "--ws-error-highlight=none", "-O/dev/null",
+)  # fmt: skip
+_FILE = re.compile(rb"^(?=diff --git )", re.MULTILINE)
+_UNMERGED = re.compile(rb"^\* Unmerged path .*\n", re.MULTILINE)
+# Behind the second @@ stands the line above, cut after some bytes, perhaps within a letter.
+_HUNK_NOTE = re.compile(rb"^(@@ -[\d,]+ \+[\d,]+ @@).*$", re.MULTILINE)
+_CR_BEFORE = re.compile(rb"^[- ][^\n]*\r\n", re.MULTILINE)
+_DIRTY_SUBMODULE = re.compile(r"^(\+Subproject commit [0-9a-f]+)-dirty$", re.MULTILINE)
+_SUBPROJECTS = re.compile(r"^[-+]Subproject commit ([0-9a-f]+)$", re.MULTILINE)
+_LARGE = f"its change is larger than {PATCH_LIMIT_BYTES >> 20} MiB"
+_BINARY = b"\nGIT binary patch\n"
+
+
+class RunGit(Protocol):
+    """How git is asked; see `runstore.capture.git.state.run_git`."""
+
+    def __call__(self, args: list[str], cwd: Path, *, limit_bytes: int, timeout_s: float) -> bytes:
+        """Return what git prints, up to one byte more than the limit."""
+
+
+@dataclass(slots=True)
+class Asker:
+    """Asks git about one work tree, for a limited time in all.
+
+    Attributes:
+        root: The top folder of the work tree.
+        run_git: Asks git.
+        options: Settings for every call.
+        deadline: When to give up, of the monotonic clock.
+    """
+
+    root: Path
+    run_git: RunGit
+    options: tuple[str, ...] = ()
+    deadline: float = field(default_factory=lambda: time.monotonic() + SLOW_TIMEOUT_S)
+
+    @property
+    def has_time(self) -> bool:
+        """Whether git can still be asked."""
+        return time.monotonic() < self.deadline
+
+    def __call__(self, args: Iterable[str], limit_bytes: int) -> bytes:
+        """Return what git prints, up to one byte more than the limit.
+
+        Raises:
+            GitError: git refused, or took too long.
+        """
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise GitError(f"git did not answer within {SLOW_TIMEOUT_S:g} s")
+        asked = [*self.options, *args]
+        return self.run_git(asked, self.root, limit_bytes=limit_bytes, timeout_s=left)
+
+
+@dataclass(slots=True)
+class _Found:
+    """The parts of a patch by path, what is left out by path, and what else is unknown.
+
+    Attributes:
+        paths: Each path as the system has it, by how a patch tells it.
+    """
+
+    paths: dict[str, str]
+    sections: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    unknown: dict[str, str] = field(default_factory=dict)
+
+
+def read_patch(ask: Asker, but: Sequence[str], first: Sequence[str]) -> Facts:
+    """Return the document `patch`, and `git.dirty`; what is missing is among the unknown facts.
+
+    Args:
+        ask: Asks git.
+        but: Pathspecs of what is left out.
+        first: Paths of the program's own files.
+    """
+    unknown: dict[str, str] = {}
+    try:
+        base, changes = _changes(ask, but, unknown)
+    except GitError as error:
+        return Facts(unknown={"patch": str(error)})
+    found = _Found({shown(path): path for path in changes}, unknown=unknown)
+    found.left_out.update(_pipes(ask, base, but, changes))
+    if changes:
+        _read(ask, base, _in_order(ask, base, changes, first, found), found)
+    # Of a file in two parts, as where a link became a file, both are kept or none.
+    whole = {path: one for path, one in found.sections.items() if path not in found.left_out}
+    text, too_much = _chosen(whole, first)
+    found.left_out.update(too_much)
+    if found.left_out:
+        found.unknown["patch.rest"] = _named(found.left_out)
+    return Facts(
+        values={"git.dirty": bool(changes or found.left_out)},
+        documents={"patch": text} if text else {},
+        unknown=found.unknown,
+    )
+
+
+# What changed
+
+
+def _changes(ask: Asker, but: Sequence[str], unknown: dict[str, str]) -> tuple[str, list[str]]:
+    """Return what the work tree is compared with, and what differs."""
+    try:
+        return "HEAD", _raw(ask, "HEAD", but)
+    except GitError as error:
+        if "bad revision" in str(error):
+            empty = ask(["hash-object", "-t", "tree", "--stdin"], 1 << 10).decode().strip()
+            return empty, _raw(ask, empty, but)
+        if " filter " not in str(error):
+            raise
+        unknown["patch.filters"] = (
+            f"{error}; what passes through filters is kept as it is on the disk"
+        )
+        ask.options = (*ask.options, *_without_filters(ask))
+        return "HEAD", _raw(ask, "HEAD", but)
+
+
+def _without_filters(ask: Asker) -> list[str]:
+    names = ask(["config", "--name-only", "--get-regexp", r"^filter\."], 1 << 16)
+    drivers = {one.rpartition(".")[0] for one in os.fsdecode(names).splitlines()}
+    settings = ("clean=", "smudge=", "process=", "required=false")
+    return [word for one in sorted(drivers) for end in settings for word in ("-c", f"{one}.{end}")]
+
+
+def _raw(ask: Asker, base: str, but: Sequence[str]) -> list[str]:
+    answer = ask(
+        ["diff", "--raw", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=none",
+         "--no-relative", base, "--", ".", *but],
+        _LIST_LIMIT_BYTES,
+    )  # fmt: skip
+    # Each change is told first, its path follows; what stands last is empty, or cut.
+    return os.fsdecode(answer).split("\0")[1:-1:2]
+
+
+def _pipes(ask: Asker, base: str, but: Sequence[str], changes: Sequence[str]) -> dict[str, str]:
+    """Return empty files that became pipes or devices, of which git's list of changes is silent.
+
+    Source: git 2.39, diffcore_skip_stat_unmatch: it compares sizes, which are 0.
+    """
+    try:
+        answer = ask(
+            ["diff-index", "-z", "--ignore-submodules=none", base, "--", ".", *but],
+            _LIST_LIMIT_BYTES,
+        )
+    except GitError:
+        return {}
+    touched = set(os.fsdecode(answer).split("\0")[1:-1:2]).difference(changes)
+    return {path: "cannot hash a pipe or device" for path in touched if _is_pipe(ask.root / path)}
+
+
+def _is_pipe(place: Path) -> bool:
+    try:
+        mode = place.lstat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode))
+
+
+def _in_order(
+    ask: Asker, base: str, changes: Sequence[str], first: Sequence[str], found: _Found
+) -> list[str]:
+    """Return the paths that are asked for, those that count most at the beginning."""
+    before = _sizes_before(ask, base, changes)
+    sizes = {path: max(_size(ask.root / path), before.get(path, 0)) for path in changes}
+    for path, size in sizes.items():
+        if is_secret_file(path):
+            found.left_out[path] = "may hold secrets"
+        elif size > _FILE_LIMIT_BYTES:
+            found.left_out[path] = f"larger than {_FILE_LIMIT_BYTES >> 20} MiB"
+    asked = [path for path in changes if path not in found.left_out]
+    return sorted(
+        asked,
+        key=lambda path: (
+            path not in first,
+            sizes[path] > _LARGE_BYTES,
+            not is_source(path),
+            sizes[path],
+            path,
+        ),
+    )
+
+
+def _size(place: Path) -> int:
+    try:
+        return place.lstat().st_size
+    except OSError:
+        return 0
+
+
+def _sizes_before(ask: Asker, base: str, paths: Sequence[str]) -> dict[str, int]:
+    """Return the sizes of files in the commit. Source: git-ls-tree(1), 2.39."""
+    found: dict[str, int] = {}
+    for some in _batches(paths):
+        try:
+            listed = ask(["ls-tree", "-r", "-l", "-z", base, "--", *some], _LIST_LIMIT_BYTES)
+        except GitError:
+            return found
+        for line in os.fsdecode(listed).split("\0")[:-1]:
+            head, _, path = line.partition("\t")
+            size = head.split()[-1]
+            found[path] = int(size) if size.isdecimal() else 0
+    return found
+
+
+def _batches(paths: Sequence[str]) -> list[Sequence[str]]:
+    return [paths[begin : begin + _AT_ONCE] for begin in range(0, len(paths), _AT_ONCE)]
+
+
+# The patch of each file
+
+
+def _read(ask: Asker, base: str, paths: Sequence[str], found: _Found) -> None:
+    """Ask for the patches of files, of fewer at once where git fails or has too much to say."""
+    waiting = [list(one) for one in reversed(_batches(paths))]
+    left_bytes = _READ_IN_ALL_BYTES
+    while waiting:
+        some = waiting.pop()
+        why = "no room left" if left_bytes <= 0 else ""
+        if not why:
+            try:
+                answer = _diff(ask, base, some)
+            except GitError as error:
+                why = "" if len(some) > 1 and ask.has_time else str(error)
+            else:
+                left_bytes -= len(answer)
+                if len(answer) <= _READ_LIMIT_BYTES:
+                    _take(ask, answer, found)
+                    continue
+                why = _LARGE if len(some) == 1 else ""
+        if why:
+            found.left_out.update(dict.fromkeys(some, why))
+        else:
+            half = len(some) // 2
+            waiting += [some[half:], some[:half]]
+
+
+def _diff(ask: Asker, base: str, paths: Sequence[str]) -> bytes:
+    literal = [f":(top,literal){path}" for path in paths]
+    return ask([*_DIFF, base, "--", *literal], _READ_LIMIT_BYTES)
+
+
+def _take(ask: Asker, answer: bytes, found: _Found) -> None:
+    """Note the patch of each file; of what is no text, as a binary patch."""
+    for section in _split(answer):
+        text = _text_of(section)
+        if _BINARY in section:
+            _take_binary(section, found)
+        elif text is not None and (mask_patch(text) != text or not _is_mixed(ask, section)):
+            _take_text(text, found)
+        else:
+            _take_bytes(ask, section, "not UTF-8" if text is None else "mixed line ends", found)
+
+
+def _is_mixed(ask: Asker, section: bytes) -> bool:
+    """Whether only some lines of a file ended with a carriage return.
+
+    Where git changes line ends, `git apply` takes all of them for such, or none.
+    Source: git 2.39, apply.c, check_old_for_crlf.
+    """
+    if not _CR_BEFORE.search(section):
+        return False
+    try:
+        contents = _contents_before(ask, section.decode("latin-1"))
+    except GitError:
+        return True
+    return contents.count(b"\n") != contents.count(b"\r\n") or contents.endswith(b"\r")
+
+
+def _contents_before(ask: Asker, told: str) -> bytes:
+    before = object_before(told)
+    return ask(["cat-file", "blob", before], _FILE_LIMIT_BYTES) if before else b""
+
+
+def _take_bytes(ask: Asker, section: bytes, why: str, found: _Found) -> None:
+    # Latin-1 has a letter for every byte.
+    told = section.decode("latin-1")
+    path = _path_of(section, found)
+    if mask_text(told) != told:
+        found.left_out[path] = f"{why}, and may hold secrets"
+        return
+    try:
+        binary = as_binary(told, _contents_before(ask, told))
+        _take_binary(binary.encode("latin-1"), found)
+    except (GitError, ValueError) as error:
+        found.left_out[path] = f"{why}: {error}"
+
+
+def _split(answer: bytes) -> list[bytes]:
+    return [one for one in _FILE.split(_UNMERGED.sub(b"", answer)) if one]
+
+
+def _text_of(section: bytes) -> str | None:
+    if b"\0" in section:
+        return None
+    try:
+        return section.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    try:
+        return _HUNK_NOTE.sub(rb"\1", section).decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _take_text(text: str, found: _Found) -> None:
+    if _DIRTY_SUBMODULE.search(text):
+        found.unknown["patch.submodules"] = "a submodule has changes of its own"
+        text = _DIRTY_SUBMODULE.sub(r"\1", text)
+        if len(set(_SUBPROJECTS.findall(text))) == 1 and "\nnew file mode" not in text:
+            return  # the same commit: nothing that a patch could say
+    path = _path_of(text.encode(), found)
+    masked = mask_patch(text, path)
+    if masked != text:
+        # A patch that no longer applies as it was is told apart from one that does.
+        found.unknown["patch.masked"] = "secrets in it were masked"
+    _add(path, masked, found)
+
+
+def _take_binary(section: bytes, found: _Found) -> None:
+    path = _path_of(section, found)
+    head, _, contents = section.partition(_BINARY)
+    # The first half leads from the commit to the file; the other one leads back.
+    forward = contents.partition(b"\n\n")[0]
+    if len(forward) > PATCH_LIMIT_BYTES:
+        found.left_out[path] = _LARGE
+    elif _has_secrets(forward):
+        found.left_out[path] = "may hold secrets"
+    else:
+        _add(path, (head + _BINARY + forward + b"\n\n").decode("utf-8"), found)
+
+
+def _add(path: str, section: str, found: _Found) -> None:
+    # What became of another kind, a link of a file, goes and comes: two parts.
+    found.sections[path] = found.sections.get(path, "") + section
+
+
+def _has_secrets(contents: bytes) -> bool:
+    try:
+        text = unpacked(contents.decode("ascii").split("\n")[1:]).decode("latin-1")
+    except (ValueError, zlib.error):
+        return True
+    return mask_text(text) != text
+
+
+def _path_of(section: bytes, found: _Found) -> str:
+    """Return the path of a part, as the list of changes has it."""
+    head = section.partition(b"\n@@ ")[0].partition(_BINARY)[0]
+    path = parse_patch(head.decode("ascii", "replace"))[0].path
+    return found.paths.get(path, path)
+
+
+# What is kept
+
+
+def _chosen(sections: dict[str, str], first: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """Return the patch of as many files as there is room for, and the others with the reason."""
+    room, kept = PATCH_LIMIT_BYTES, set()
+    too_much: dict[str, str] = {}
+    sizes = {path: len(text.encode()) for path, text in sections.items()}
+
+    def worth(path: str) -> tuple[bool, bool, int, str]:
+        return path not in first, not is_source(path), sizes[path], path
+
+    for path in sorted(sections, key=worth):
+        if sizes[path] <= room:
+            room -= sizes[path]
+            kept.add(path)
+        else:
+            too_much[path] = _LARGE if sizes[path] > PATCH_LIMIT_BYTES else "no room left"
+    return "".join(sections[path] for path in sorted(kept)), too_much
+
+
+def _named(left_out: dict[str, str]) -> str:
+    named = [f"{shown(path)} ({why})" for path, why in sorted(left_out.items())]
+    more = len(named) - _NAMED_AT_MOST
+    rest = f"; {more} more files" if more > 0 else ""
+    return f"not in the patch: {'; '.join(named[:_NAMED_AT_MOST])}{rest}"

@@ -1,0 +1,303 @@
+"""The code as it is, beyond the commit: the patch of changes and the files git does not keep.
+
+Text only, with a limit of size, masked. What git ignores is not kept, except for the program.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runstore.capture.git.hidden_changes import hidden_changes
+from runstore.capture.git.ignored_modules import ignored_modules
+from runstore.capture.git.patch import Asker, RunGit, read_patch
+from runstore.capture.git.source_files import is_code, is_secret_file, is_source, shown
+from runstore.capture.git.state import GitError
+from runstore.capture.program.command_modules import Command, modules_of_command
+from runstore.capture.program.files import Module
+from runstore.capture.program.fingerprints import Fingerprints
+from runstore.capture.program.modules import modules_at_start
+from runstore.capture.secrets import mask_text
+from runstore.model.facts import Facts, FactValue
+
+FILE_LIMIT_BYTES = 1 << 18
+PROGRAM_LIMIT_BYTES = 1 << 20
+UNTRACKED_LIMIT_BYTES = 1 << 22
+_NAMES_LIMIT_BYTES = 1 << 24
+_FILES_AT_MOST = 1000
+_NAMED_AT_MOST = 50
+_GLOB = re.compile(r"[*?\[\]\\]")
+# What a store keeps in its folder changes with every run, and is no code.
+_OF_A_STORE = (
+    "runstore.db*", "search.db*", "store.json*", "spool", "objects", "objects.lock", "runs",
+    "cache",
+)  # fmt: skip
+
+
+def snapshot(
+    root: Path,
+    run_git: RunGit,
+    *,
+    store: Path | None = None,
+    program: Sequence[str] = (),
+    modules: Mapping[str, Module] | None = None,
+    command: Command | None = None,
+    has_changes: bool = True,
+    has_new_files: bool = True,
+) -> Facts:
+    """Return the documents `patch` and `untracked` of a work tree; each only where there is one.
+
+    And `modules`, the loaded ones that are in neither of them and not in the commit, with a
+    fingerprint each; and `git.dirty` and `git.has_untracked`. What is missing is told among the
+    unknown facts: `patch.rest`, `patch.masked`, `patch.submodules`, `patch.filters`,
+    `untracked.cut`, `untracked.masked`; and `untracked.rest`, new files whose text is not kept.
+    Of these `untracked.others` holds a fingerprint each.
+
+    Args:
+        root: The top folder of the work tree.
+        run_git: Asks git.
+        store: The folder of the store, whose own files are left out.
+        program: Absolute paths of the program's files, which are kept before all others.
+        modules: The program's own modules that are loaded.
+        command: What another process runs instead, and where it starts.
+        has_changes: Whether files that git keeps may have changed.
+        has_new_files: Whether there may be files that it neither keeps nor ignores.
+    """
+    but = _files_of_a_store(root, store)
+    own = _Program.at(root, program)
+    patch = read_patch(Asker(root, run_git), but, own.inside) if has_changes else Facts()
+    loaded = modules if command is None else command
+    new = _untracked(Asker(root, run_git), but, own, loaded, is_asked=has_new_files)
+    return patch.merged(new)
+
+
+def program_alone(root: Path, program: Sequence[str]) -> Facts:
+    """Return the document `untracked` of a program that is in no repository.
+
+    Args:
+        root: The folder that its names count from.
+        program: Absolute paths of its files.
+    """
+    own = _Program.at(root, program)
+    files = _Files(root)
+    files.read((*own.inside, *own.outside), PROGRAM_LIMIT_BYTES)
+    return files.facts()
+
+
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """The files of the program: those in the work tree, by their path there, and the others."""
+
+    inside: tuple[str, ...]
+    outside: tuple[str, ...]
+
+    @classmethod
+    def at(cls, root: Path, files: Sequence[str]) -> _Program:
+        inside, outside = [], []
+        resolved = root.resolve()
+        for one in files:
+            place = _place(one)
+            if place.is_relative_to(resolved):
+                inside.append(place.relative_to(resolved).as_posix())
+            else:
+                outside.append(one)
+        return cls(tuple(inside), tuple(outside[:1]))
+
+
+def _place(file: str) -> Path:
+    """Return where a file is in the work tree: a link itself, in a folder that is none."""
+    path = Path(file)
+    try:
+        return path.parent.resolve() / path.name
+    except (OSError, RuntimeError):
+        return path
+
+
+def _files_of_a_store(root: Path, store: Path | None) -> list[str]:
+    """Return the patterns that leave out what a store inside of the work tree keeps."""
+    if store is None:
+        return []
+    place = store.resolve()
+    if not place.is_relative_to(root):
+        return []
+    folder = _GLOB.sub(r"\\\g<0>", place.relative_to(root).as_posix())
+    return [f":(exclude,glob){folder}/{name}{end}" for name in _OF_A_STORE for end in ("", "/**")]
+
+
+def _untracked(
+    ask: Asker,
+    but: list[str],
+    own: _Program,
+    modules: Mapping[str, Module] | Command | None,
+    *,
+    is_asked: bool,
+) -> Facts:
+    """Return files that git neither keeps nor ignores, and the program's that it does not keep.
+
+    And those that git was told to take for unchanged, although they are not; and modules that
+    are in none of these.
+    """
+    values: dict[str, FactValue] = {}
+    unknown: dict[str, str] = {}
+    names: list[str] = []
+    try:
+        names = _new_names(ask, but) if is_asked else []
+    except GitError as error:
+        unknown["untracked"] = str(error)
+    else:
+        values["git.has_untracked"] = bool(names)
+    files = _Files(ask.root)
+    kept = _kept(ask, [one for one in own.inside if one not in set(names)])
+    files.read((*_script(own, names, kept), *own.outside), PROGRAM_LIMIT_BYTES)
+    # Of these git sees no change, so the patch holds none.
+    hidden = hidden_changes(ask)
+    files.read(hidden, PROGRAM_LIMIT_BYTES)
+    if any(shown(one) not in files.texts for one in hidden):
+        unknown["patch.hidden"] = "git was told not to see changes of files that were not kept"
+    loaded = [one for one in own.inside if one in set(names)]
+    files.read((*loaded, *sorted(names, key=_worth)[:_FILES_AT_MOST]), FILE_LIMIT_BYTES)
+    if len(names) > _FILES_AT_MOST:
+        files.left_out.append(f"{len(names) - _FILES_AT_MOST} more files")
+        files.unknown["untracked.cut"] = f"they are more than {_FILES_AT_MOST}"
+    ignored = Facts() if "untracked" in unknown else ignored_modules(ask, but)
+    found = Facts(values=values, unknown=unknown).merged(files.facts()).merged(ignored)
+    if modules is None:
+        return found
+    scripts = [str(ask.root / one) for one in (*own.inside[:1], *own.outside)]
+
+    def is_kept(paths: Sequence[str]) -> set[str]:
+        return _kept(ask, paths).union(names, files.texts)
+
+    if isinstance(modules, Command):
+        return found.merged(modules_of_command(ask.root, modules, is_kept))
+    return found.merged(modules_at_start(ask.root, modules, scripts, is_kept))
+
+
+def _new_names(ask: Asker, but: list[str]) -> list[str]:
+    """Return the files that git neither keeps nor ignores."""
+    listed = ask(
+        ["ls-files", "--others", "--exclude-standard", "-z", "--", ".", *but], _NAMES_LIMIT_BYTES
+    )
+    # What stands last is empty, or cut.
+    return os.fsdecode(listed).split("\0")[:-1]
+
+
+def _kept(ask: Asker, paths: Sequence[str]) -> set[str]:
+    """Return those of these paths that the commit has, or the next one will have."""
+    try:
+        literal = [f":(top,literal){one}" for one in paths]
+        kept = ask(["ls-files", "-z", "--", *literal], _NAMES_LIMIT_BYTES) if paths else b""
+    except GitError:
+        return set()
+    return set(os.fsdecode(kept).split("\0")[:-1])
+
+
+def _script(own: _Program, names: Sequence[str], kept: set[str]) -> Sequence[str]:
+    """Return the main script if no commit has it; git may be told to ignore it."""
+    return [one for one in own.inside[:1] if one in names or one not in kept]
+
+
+def _worth(name: str) -> tuple[bool, bool, int, str]:
+    return not is_code(name), not is_source(name), name.count("/"), name
+
+
+@dataclass(slots=True)
+class _Files:
+    """Texts of files by name, as many as there is room for."""
+
+    root: Path
+    texts: dict[str, str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    unknown: dict[str, str] = field(default_factory=dict)
+    room: int = UNTRACKED_LIMIT_BYTES
+    done: set[str] = field(default_factory=set)
+    fingerprints: Fingerprints = field(default_factory=Fingerprints)
+    marks: list[str] = field(default_factory=list)
+    unkept: list[str] = field(default_factory=list)
+
+    def read(self, names: Iterable[str], limit_bytes: int) -> None:
+        """Read files; what is no text, too large or secret is named."""
+        for name in names:
+            if name not in self.done:
+                self.done.add(name)
+                why = self._keep(name, limit_bytes)
+                if why:
+                    self.left_out.append(f"{shown(name)} ({why})")
+                    self.unkept.append(name)
+
+    def _keep(self, name: str, limit_bytes: int) -> str:
+        """Keep one file; return the reason where it is left out."""
+        if is_secret_file(name):
+            return "may hold secrets"
+        try:
+            text, encoding, why = _text_of(self.root / name, limit_bytes)
+        except (OSError, ValueError) as error:
+            return str(getattr(error, "strerror", None) or error)
+        if why:
+            return why
+        if len(text) > self.room:
+            limit = UNTRACKED_LIMIT_BYTES >> 20
+            self.unknown["untracked.cut"] = f"they are larger than {limit} MiB"
+            return "no room left"
+        self.room -= len(text)
+        masked = self.texts[shown(name)] = mask_text(text, name)
+        if masked != text:
+            self.unknown["untracked.masked"] = f"secrets in {shown(name)} were masked"
+        if encoding:
+            known = self.unknown.get("untracked.encoding")
+            told = f"{shown(name)} ({encoding})"
+            self.unknown["untracked.encoding"] = f"{known}; {told}" if known else told
+        return ""
+
+    def _mark(self, name: str) -> None:
+        """Note the fingerprint of a file whose text is not kept, by which a change is seen."""
+        try:
+            mark = self.fingerprints.of(self.root / name, is_secret=is_secret_file(name))
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            self.unknown["untracked.others"] = f"{shown(name)}: {why}"
+        else:
+            self.marks.append(f"{mark} {shown(name)}")
+
+    def facts(self) -> Facts:
+        """Return the document, and what is missing in it."""
+        if self.left_out:
+            more = len(self.left_out) - _NAMED_AT_MOST
+            named = self.left_out[:_NAMED_AT_MOST] + ([f"{more} more"] if more > 0 else [])
+            self.unknown["untracked.rest"] = "; ".join(named)
+        for name in sorted(self.unkept):
+            self._mark(name)
+        # In one order, whatever was read first.
+        text = json.dumps(self.texts, ensure_ascii=False, indent=1, sort_keys=True)
+        documents = {"untracked": text} if self.texts else {}
+        is_marked = self.marks and "untracked.others" not in self.unknown
+        values: dict[str, FactValue] = (
+            {"untracked.others": tuple(sorted(self.marks))} if is_marked else {}
+        )
+        return Facts(values=values, documents=documents, unknown=self.unknown)
+
+
+def _text_of(file: Path, limit_bytes: int) -> tuple[str, str, str]:
+    """Return the text of a file, its encoding where that is not UTF-8, or why it has none."""
+    about = file.lstat()
+    # A link may lead anywhere, a pipe would never end.
+    if not stat.S_ISREG(about.st_mode):
+        return "", "", "not a plain file"
+    if about.st_size > limit_bytes:
+        return "", "", f"larger than {limit_bytes >> 10} KiB"
+    with file.open("rb") as opened:
+        data = opened.read(limit_bytes + 1)
+    if b"\0" in data:
+        return "", "", "not text"
+    try:
+        return data.decode("utf-8"), "", ""
+    except UnicodeDecodeError:
+        # Of code each byte is kept: Latin-1 has a letter for all of them.
+        return (
+            (data.decode("latin-1"), "latin-1", "") if is_code(file.name) else ("", "", "not text")
+        )

@@ -1,0 +1,261 @@
+"""What git knows of the working directory: commit, branch, changes, remote."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runstore.capture.secrets import mask_text
+from runstore.model.facts import Facts, FactValue
+
+if TYPE_CHECKING:
+    import subprocess
+
+QUICK_TIMEOUT_S = 2.0
+SLOW_TIMEOUT_S = 10.0
+_STATUS_LIMIT_BYTES = 1 << 20
+_SMALL_LIMIT_BYTES = 1 << 16
+_CHUNK_BYTES = 1 << 16
+
+# No pager, no prompt, no lock taken, no watcher or diff program of the user's configuration; and
+# nothing in it that makes the same changes look different.
+_SETTINGS = (
+    "core.fsmonitor=false",
+    "core.quotePath=false",
+    "core.safecrlf=false",
+    "diff.suppressBlankEmpty=false",
+    "diff.orderFile=/dev/null",  # one that is missing is fatal, whatever is asked
+)
+_GIT = ("git", *(word for one in _SETTINGS for word in ("-c", one)), "--no-pager")
+# What would change the meaning of a path or of a diff for every call.
+_NOT_PASSED_ON = (
+    "GIT_EXTERNAL_DIFF",
+    "GIT_DIFF_OPTS",
+    "GIT_LITERAL_PATHSPECS",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_NOGLOB_PATHSPECS",
+    "GIT_ICASE_PATHSPECS",
+)
+_ENVIRONMENT = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_LAZY_FETCH": "1",  # nor is the network asked for what a partial clone lacks
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "true",
+    "LC_ALL": "C",
+}
+_HEAD_FACTS = ("git.commit", "git.branch", "git.dirty", "git.has_untracked")
+_NAMES = {"branch.oid": "git.commit", "branch.head": "git.branch"}
+_STATUS = (
+    "status",
+    "--porcelain=v2",
+    "--branch",
+    "-z",
+    "--untracked-files=normal",
+    "--ignore-submodules=none",
+    "--no-renames",
+    "--no-ahead-behind",
+)
+_NEW_IN_SUBMODULE = ".M S..U "
+NO_REPOSITORY = "not in a git repository"
+NO_COMMIT = "the repository has no commit yet"
+
+
+class GitError(Exception):
+    """git did not answer; the text says why."""
+
+
+class GitUnavailableError(GitError):
+    """git could not be started, or took too long: it said neither yes nor no."""
+
+
+def run_git(args: Sequence[str], cwd: Path, *, limit_bytes: int, timeout_s: float) -> bytes:
+    """Return what git prints, up to one byte more than the limit.
+
+    Raises:
+        GitError: git is missing, refused, or took too long; it was ended with all its children.
+    """
+    import subprocess
+
+    environment = {**os.environ, **_ENVIRONMENT}
+    for name in _NOT_PASSED_ON:
+        environment.pop(name, None)
+    try:
+        process = subprocess.Popen(
+            [*_GIT, *args],
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError) and cwd.is_dir()
+        reason = "git is not installed" if missing else f"{cwd}: {error.strerror}"
+        raise GitUnavailableError(reason) from None
+    return _answer(process, limit_bytes, timeout_s)
+
+
+def _answer(process: subprocess.Popen[bytes], limit_bytes: int, timeout_s: float) -> bytes:
+    with process:
+        read = _read(process, limit_bytes, time.monotonic() + timeout_s)
+        if read is None:
+            _end_group(process)
+            raise GitUnavailableError(f"git did not answer within {timeout_s:g} s")
+        answer, complaint = read
+        if len(answer) > limit_bytes:
+            _end_group(process)
+            return answer[: limit_bytes + 1]
+    if process.returncode != 0:
+        raise GitError(_reason(complaint.decode("utf-8", "replace")))
+    return answer
+
+
+def _read(
+    process: subprocess.Popen[bytes], limit_bytes: int, deadline: float
+) -> tuple[bytes, bytes] | None:
+    """Read both outputs until they end or the limit is passed; None when the time is over.
+
+    Without a thread for the time limit, which would take as long to start as git to answer.
+    """
+    outputs: dict[int, bytearray] = {}
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            outputs[stream.fileno()] = bytearray()
+    answer, complaint = outputs.values()
+    waiting = select.poll()  # `select` itself refuses descriptors above 1023
+    for descriptor in outputs:
+        waiting.register(descriptor, select.POLLIN)
+    are_open = len(outputs)
+    while are_open and len(answer) <= limit_bytes:
+        ready = waiting.poll(max(0.0, deadline - time.monotonic()) * 1000)
+        if not ready:
+            return None
+        for descriptor, _ in ready:
+            data = os.read(descriptor, _CHUNK_BYTES)
+            outputs[descriptor] += data
+            if not data:
+                waiting.unregister(descriptor)
+                are_open -= 1
+    return bytes(answer), bytes(complaint)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    with suppress(OSError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+
+
+def _reason(complaint: str) -> str:
+    if "not a git repository" in complaint:
+        return NO_REPOSITORY
+    if "dubious ownership" in complaint:
+        return "the repository belongs to another user (git's safe.directory)"
+    # Programs that git started complain before it does.
+    lines = complaint.strip().splitlines() or ["git failed without a word"]
+    return next((one for one in lines if one.startswith("fatal: ")), lines[0])[:200]
+
+
+def _root_above(cwd: Path) -> str | None:
+    """Return the nearest folder with a `.git`, as git looks for it; None without one."""
+    folder = os.path.abspath(cwd)  # noqa: PTH100 - text is quicker, and this is before every run
+    while not os.path.lexists(os.path.join(folder, ".git")):  # noqa: PTH118 - the same
+        above = os.path.dirname(folder)  # noqa: PTH120 - the same
+        if above == folder:
+            return None
+        folder = above
+    return folder
+
+
+def is_tracked(path: Path, cwd: Path) -> bool:
+    """Tell whether git keeps a file; False where it does not answer."""
+    try:
+        listed = run_git(
+            ["ls-files", "-z", "--", str(path)],
+            cwd,
+            limit_bytes=_SMALL_LIMIT_BYTES,
+            timeout_s=QUICK_TIMEOUT_S,
+        )
+    except GitError:
+        return False
+    return bool(listed)
+
+
+def read_head(cwd: Path, *, timeout_s: float = QUICK_TIMEOUT_S) -> Facts:
+    """Return `git.commit` (40 characters), `git.branch`, `git.dirty` and `git.has_untracked`.
+
+    And `git.root`, which git may tell better later. One call of git; if that fails or takes too
+    long, commit and branch are read from the files of the repository. Dirty means that files git
+    tracks have changed, staged or not; files it does not track are told apart, since results
+    often lie among them.
+    Source: git-status(1), porcelain format version 2.
+    """
+    root = _root_above(cwd)
+    # Starting git is worth its milliseconds where it may find something.
+    if root is None and "GIT_DIR" not in os.environ:
+        return Facts(unknown=dict.fromkeys(_HEAD_FACTS, NO_REPOSITORY))
+    values: dict[str, FactValue] = {} if root is None else {"git.root": root}
+    try:
+        # The head comes first; a list of changes longer than the limit is dirty enough.
+        answer = run_git(_STATUS, cwd, limit_bytes=_STATUS_LIMIT_BYTES, timeout_s=timeout_s)
+    except GitError as error:
+        from runstore.capture.git.head import head_in_files
+
+        head = head_in_files(root)
+        unknown = dict.fromkeys(_HEAD_FACTS, str(error))
+        return Facts(unknown=unknown).merged(Facts(values={**values, **head} if head else {}))
+    return Facts(values=values).merged(_head(answer))
+
+
+def _head(answer: bytes) -> Facts:
+    values: dict[str, FactValue] = {"git.dirty": False, "git.has_untracked": False}
+    unknown: dict[str, str] = {}
+    for line in answer.decode("utf-8", "replace").split("\0"):
+        kind, _, rest = line.partition(" ")
+        if kind == "#":
+            name, _, value = rest.partition(" ")
+            if (name, value) == ("branch.oid", "(initial)"):
+                unknown["git.commit"] = NO_COMMIT
+            elif name in _NAMES:
+                values[_NAMES[name]] = value
+        elif kind == "?" or (kind == "1" and rest.startswith(_NEW_IN_SUBMODULE)):
+            values["git.has_untracked"] = True
+        elif kind in {"1", "2", "u"}:
+            values["git.dirty"] = True
+    return Facts(values=values, unknown=unknown)
+
+
+def read_remote(cwd: Path, *, timeout_s: float = QUICK_TIMEOUT_S) -> Facts:
+    """Return `git.remote`, without credentials, and `git.root`."""
+    try:
+        root = run_git(
+            ["rev-parse", "--show-toplevel"],
+            cwd,
+            limit_bytes=_SMALL_LIMIT_BYTES,
+            timeout_s=timeout_s,
+        )
+    except GitError as error:
+        return Facts(unknown={"git.root": str(error), "git.remote": str(error)})
+    values: dict[str, FactValue] = {"git.root": os.fsdecode(root).rstrip("\n")}
+    try:
+        listed = run_git(
+            ["config", "--get-regexp", r"^remote\..*\.url$"],
+            cwd,
+            limit_bytes=_SMALL_LIMIT_BYTES,
+            timeout_s=timeout_s,
+        )
+    except GitError:
+        return Facts(values=values, unknown={"git.remote": "the repository has no remote"})
+    urls = dict(
+        line.partition(" ")[::2] for line in listed.decode("utf-8", "replace").splitlines()
+    )
+    values["git.remote"] = mask_text(urls.get("remote.origin.url") or next(iter(urls.values())))
+    return Facts(values=values)

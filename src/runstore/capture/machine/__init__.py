@@ -1,0 +1,1 @@
+"""The machine, the process and the software around it."""

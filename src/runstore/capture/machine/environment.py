@@ -1,0 +1,67 @@
+"""The software around a run: Python, installed distributions, the batch scheduler's ids."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from runstore.model.facts import Facts, FactValue
+
+# Fact by variable. Source: the manuals of sbatch 24.05, qsub of PBS 2022.1 and LSF 10.1.
+_SCHEDULER = {
+    "SLURM_JOB_ID": "scheduler.job",
+    "SLURM_ARRAY_JOB_ID": "scheduler.array_job",
+    "SLURM_ARRAY_TASK_ID": "scheduler.array_index",
+    "SLURM_JOB_NAME": "scheduler.name",
+    "SLURM_JOB_PARTITION": "scheduler.queue",
+    "SLURM_JOB_NODELIST": "scheduler.nodes",
+    "SLURM_PROCID": "scheduler.rank",
+    "SLURM_RESTART_COUNT": "scheduler.restarts",
+    "PBS_JOBID": "scheduler.job",
+    "PBS_ARRAY_ID": "scheduler.array_job",
+    "PBS_ARRAY_INDEX": "scheduler.array_index",
+    "PBS_ARRAYID": "scheduler.array_index",
+    "PBS_JOBNAME": "scheduler.name",
+    "PBS_QUEUE": "scheduler.queue",
+    "LSB_JOBID": "scheduler.job",
+    "LSB_JOBINDEX": "scheduler.array_index",
+    "LSB_JOBNAME": "scheduler.name",
+    "LSB_QUEUE": "scheduler.queue",
+}
+_KINDS = {"SLURM": "slurm", "PBS": "pbs", "LSB": "lsf"}
+
+
+def scheduler_facts() -> Facts:
+    """Return `scheduler.kind`, `.job`, `.array_index` …; nothing outside of a batch job."""
+    values: dict[str, FactValue] = {}
+    for variable, name in _SCHEDULER.items():
+        value = os.environ.get(variable)
+        if value:
+            values.setdefault("scheduler.kind", _KINDS[variable.partition("_")[0]])
+            values.setdefault(name, value)
+    return Facts(values=values)
+
+
+def environment_facts() -> Facts:
+    """Return Python's details, and the document `packages`: `name==version`, one per line."""
+    from runstore.capture.machine.packages import distributions, python_values
+
+    return facts_of(python_values(), *distributions())
+
+
+def facts_of(values: Mapping[str, str], packages: list[str], broken: list[str]) -> Facts:
+    """Return what an interpreter told of itself, masked; see `runstore.capture.machine.packages`.
+
+    Args:
+        values: Small facts.
+        packages: Distributions, a line each.
+        broken: Those that could not be read, with the reason.
+    """
+    from runstore.capture.secrets import mask_text
+
+    text = mask_text("".join(f"{one}\n" for one in packages))
+    return Facts(
+        values={**values, "python.package_count": len(packages)},
+        documents={"packages": text},
+        unknown={"packages.rest": "; ".join(broken[:20])} if broken else {},
+    )

@@ -1,0 +1,1 @@
+"""The program that runs: its command, files and modules."""

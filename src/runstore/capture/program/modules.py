@@ -1,0 +1,248 @@
+"""The modules of a program that no commit holds: where they are, and a fingerprint of each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import sys
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from runstore.analysis.reruns.identity import LATE_MODULES, MODULES, RESUMED_CODE
+from runstore.capture.git.source_files import shown
+from runstore.capture.machine.process import process_started_ns
+from runstore.capture.program.files import LOADED_AT_NS, Loading, Module, is_own
+from runstore.capture.program.imports import imports_beyond
+from runstore.model.facts import Facts
+
+_FILES_AT_MOST = 5_000
+_READ_AT_MOST_BYTES = 256 << 20
+_SECONDS_AT_MOST = 10.0
+# Of a larger file, such as a compiled library, size and time count.
+_FILE_AT_MOST_BYTES = 64 << 20
+_DIGITS = 16
+
+IsKept = Callable[[Sequence[str]], "Collection[str]"]
+
+# What was read before, by place, size and times: programs start many runs.
+_read: dict[tuple[str, int, int, int], str] = {}
+
+
+class Marks:
+    """Fingerprints of modules, of so many as there is time for.
+
+    Attributes:
+        problem: Why one of them is not known, as part of a sentence; empty where all are.
+    """
+
+    def __init__(self) -> None:
+        self.problem = ""
+        self._left_bytes = _READ_AT_MOST_BYTES
+        self._left_files = _FILES_AT_MOST
+        self._deadline = time.monotonic() + _SECONDS_AT_MOST
+
+    def of(self, file: str) -> str:
+        """Return the fingerprint of a module's file, or of the archive that it is in.
+
+        Empty where it is gone, cannot be read, or is too much.
+        """
+        place = file_or_archive(file)
+        if place is None:
+            return ""
+        try:
+            about = os.stat(place)  # noqa: PTH116 - text all along
+            return self._of(place, about)
+        except OSError as error:
+            self.problem = f"{shown(place)}: {error.strerror}"
+            return ""
+
+    def _of(self, place: str, about: os.stat_result) -> str:
+        key = (place, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+        if about.st_size > _FILE_AT_MOST_BYTES:
+            return f"size:{about.st_size}:time:{about.st_mtime_ns}"
+        if key not in _read:
+            self._left_files -= 1
+            self._left_bytes -= about.st_size
+            if min(self._left_files, self._left_bytes) < 0 or time.monotonic() > self._deadline:
+                self.problem = "they are too many to be read"
+                return ""
+            if len(_read) > _FILES_AT_MOST:
+                _read.clear()
+            _read[key] = digest_of_file(place)
+        return _read[key]
+
+
+def digest_of_file(place: str) -> str:
+    """Return the fingerprint of what a file holds."""
+    found = hashlib.sha256()
+    with open(place, "rb") as opened:  # noqa: PTH123 - text all along
+        while part := opened.read(1 << 20):
+            found.update(part)
+    return f"sha256:{found.hexdigest()[:_DIGITS]}"
+
+
+def file_or_archive(file: str) -> str | None:
+    """Return a module's file, or the archive that holds it; None where there is neither."""
+    place = file
+    while not os.path.isfile(place):  # noqa: PTH113 - text all along
+        above = os.path.dirname(place)  # noqa: PTH120 - the same
+        if above in {place, ""} or os.path.isdir(place):  # noqa: PTH112 - the same
+            return None
+        place = above
+    return place
+
+
+def written_ns(file: str) -> int:
+    """Return when a file was written or put where it is; 0 where it is gone.
+
+    The time of its last change can be set to any; that of its entry cannot.
+    """
+    place = file_or_archive(file)
+    try:
+        about = os.stat(place) if place else None  # noqa: PTH116 - text all along
+    except OSError:
+        return 0
+    if about is None or not stat.S_ISREG(about.st_mode):
+        return 0
+    return about.st_mtime_ns if sys.platform == "win32" else about.st_ctime_ns
+
+
+def place_of(file: str, root: str | None) -> str:
+    """Return the path of a file, below the root of the work tree where it is in there."""
+    start = None if root is None else root.rstrip(os.sep) + os.sep
+    inside = start is not None and file.startswith(start)
+    return shown(file[len(start or "") :] if inside else file)
+
+
+def paths_in(root: Path, file: str) -> tuple[str, ...] | None:
+    """Return the paths by which git may keep a file: its own, and that which links lead to.
+
+    None where one of them is outside of the work tree.
+    """
+    top = os.path.realpath(root)
+    folder, name = os.path.split(file)
+    try:
+        places = (os.path.join(os.path.realpath(folder), name), os.path.realpath(file))  # noqa: PTH118 - text all along
+    except (OSError, ValueError):
+        return None
+    if not all(one.startswith(top + os.sep) for one in places):
+        return None
+    return tuple(dict.fromkeys(os.path.relpath(one, top).replace(os.sep, "/") for one in places))
+
+
+def _documents(name: str, entries: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """Return the text that keeps place and fingerprint of modules by name; none without any."""
+    if not entries:
+        return {}
+    return {name: json.dumps({one: list(entries[one]) for one in sorted(entries)})}
+
+
+def files_of(modules: Mapping[str, Module], scripts: Sequence[str]) -> tuple[dict[str, str], str]:
+    """Return the files of loaded modules and of those that their code imports, by name.
+
+    And why not all of the latter are known, as part of a sentence: processes that this one starts
+    may load what it does not.
+
+    Args:
+        modules: The program's own modules that are loaded.
+        scripts: Its main script, which is kept in another way.
+    """
+    files = {name: one.file for name, one in modules.items() if one.file not in scripts}
+    try:
+        return {**files, **imports_beyond(files, scripts, is_own).files}, ""
+    except Exception as error:  # noqa: BLE001 - finders of other packages may raise anything
+        return files, f"their imports cannot be followed: {type(error).__name__}: {error}"
+
+
+def modules_at_start(
+    root: Path, modules: Mapping[str, Module], scripts: Sequence[str], is_kept: IsKept
+) -> Facts:
+    """Return the document `modules`: what is loaded now, or imported by that, and kept nowhere.
+
+    And `modules` among the unknown facts, where the code that is loaded may be another one than
+    that of the files.
+
+    Args:
+        root: The top folder of the work tree.
+        modules: The program's own modules that are loaded.
+        scripts: Its main script, which is kept as well.
+        is_kept: Returns which of some paths of the work tree are kept in another way.
+    """
+    files, why = files_of(modules, scripts)
+    loaded = [one.file for one in modules.values()]
+    why = why or written_since_the_beginning(root, (*scripts, *loaded))
+    return marked(MODULES, root, files, is_kept, why)
+
+
+def marked(
+    name: str, root: Path, files: Mapping[str, str], is_kept: IsKept, problem: str = ""
+) -> Facts:
+    """Return a document of the modules among these that are kept in no other way.
+
+    And `modules` among the unknown facts, if there is a problem.
+
+    Args:
+        name: Of the document.
+        root: The top folder of the work tree.
+        files: Their files, by their names.
+        is_kept: Returns which of some paths of the work tree are kept in another way.
+        problem: Why they are not all, or not those that are loaded.
+    """
+    marks = Marks()
+    paths = {file: paths_in(root, file) for file in files.values()}
+    kept = is_kept(sorted({one for some in paths.values() for one in some or ()}))
+    entries = {
+        module: (place_of(file, str(root)), marks.of(file))
+        for module, file in files.items()
+        if not _is_covered(paths[file], kept)
+    }
+    why = problem or marks.problem
+    return Facts(documents=_documents(name, entries), unknown={MODULES: why} if why else {})
+
+
+def _is_covered(paths: Sequence[str] | None, covered: Collection[str]) -> bool:
+    return paths is not None and all(one in covered for one in paths)
+
+
+def written_since_the_beginning(root: Path, files: Iterable[str]) -> str:
+    """Return which file was written since this process began; see `first_written_since`."""
+    began_ns = min(process_started_ns() or LOADED_AT_NS, LOADED_AT_NS)
+    return first_written_since(began_ns, str(root), files)
+
+
+def first_written_since(since_ns: int, root: str | None, files: Iterable[str]) -> str:
+    """Return which module's file was written since, as a sentence; empty without any.
+
+    Args:
+        since_ns: Nanoseconds since 1970.
+        root: The top folder of the work tree.
+        files: Files of modules.
+    """
+    for file in files:
+        if written_ns(file) > since_ns:
+            return f"{place_of(file, root)} was written after the program had begun"
+    return ""
+
+
+def modules_since(loading: Loading) -> Facts:
+    """Return the document `modules.late`: what a program loaded while a run went on.
+
+    And `modules.late` among the unknown facts, if it may have loaded something else.
+
+    Args:
+        loading: What it loaded.
+    """
+    marks = Marks()
+    entries: dict[str, tuple[str, str]] = {}
+    for name, one in loading.late.copy().items():
+        place = place_of(one.file, loading.root)
+        # What git keeps is told by the commit; whether it does is asked when it matters.
+        entries[name] = place, "" if place != shown(one.file) else marks.of(one.file)
+    problem = loading.problem or marks.problem
+    return Facts(
+        documents=_documents(f"{loading.prefix}{LATE_MODULES}", entries),
+        unknown={(RESUMED_CODE if loading.prefix else LATE_MODULES): problem} if problem else {},
+    )

@@ -1,0 +1,1 @@
+"""How lists of runs and lines are shown."""

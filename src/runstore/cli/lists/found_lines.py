@@ -1,0 +1,123 @@
+"""Lines that were found: under their runs on a terminal, with tabs between in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from runstore.cli import output
+from runstore.model.text.matches import FoundLine, FoundTexts
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+_BEFORE = 30  # characters of a long line in front of what was found
+_GAP = 2
+
+
+class _Row(NamedTuple):
+    """A line that is shown: one that was found, or one around it."""
+
+    field: str
+    number: int
+    text: str
+    found: FoundLine | None
+
+
+def print_found(items: Iterable[FoundTexts], *, has_context: bool, with_times: bool) -> None:
+    """Print what was found.
+
+    Args:
+        items: Runs with their lines.
+        has_context: Whether lines around them are shown, and so have to be told apart.
+        with_times: Whether the time of printed lines is shown.
+    """
+    if output.is_terminal():
+        _print_on_terminal(items, with_times=with_times)
+        return
+    for item in items:
+        for row in _rows(item.lines):
+            sign = "" if not has_context else ":" if row.found else "-"
+            cells = [item.run.reference, row.field, f"{row.number}{sign}"]
+            if with_times:
+                cells.append(_time(row))
+            cells.append(row.text)
+            safe = (output.terminal_safe(cell).replace("\t", " ") for cell in cells)
+            output.say("\t".join(safe))
+
+
+def _rows(lines: Iterable[FoundLine]) -> Iterator[_Row]:
+    """Yield lines with those around them, each once, in the order of each field."""
+    fields: dict[str, dict[int, _Row]] = {}
+    for line in lines:
+        rows = fields.setdefault(line.field, {})
+        first = line.number - len(line.before)
+        for number, text in enumerate((*line.before, line.text, *line.after), first):
+            if number == line.number:
+                rows[number] = _Row(line.field, number, text, line)
+            else:
+                rows.setdefault(number, _Row(line.field, number, text, None))
+    for rows in fields.values():
+        yield from (rows[number] for number in sorted(rows))
+
+
+def _time(row: _Row) -> str:
+    if row.found is None or row.found.at is None:
+        return ""
+    return f"{row.found.at.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _print_on_terminal(items: Iterable[FoundTexts], *, with_times: bool) -> None:
+    from rich.text import Text
+
+    console = output.console()
+    for place, item in enumerate(items):
+        if place:
+            console.print()
+        name = Text(output.terminal_safe(item.run.reference), "bold")
+        status = item.run.status_text
+        console.print(name.append("  ").append(status, output.STATUS_STYLES[status]))
+        rows = list(_rows(item.lines))
+        fields = max(len(row.field) for row in rows)
+        numbers = max(len(str(row.number)) for row in rows)
+        before: _Row | None = None
+        for row in rows:
+            if before is not None and _is_apart(before, row):
+                console.print(Text(" " * _GAP + "--", "dim"))
+            before = row
+            head = f"{'':{_GAP}}{row.field:{fields}} {row.number:>{numbers}}"
+            line = Text().append(head + (": " if row.found else "- "), "dim")
+            if with_times and (at := _time(row)):
+                line.append(f"{at} ", "cyan")
+            line.append_text(_shown(row, console.width - line.cell_len))
+            console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
+        if item.has_more:
+            console.print(Text(" " * _GAP + "…", "dim"))
+
+
+def _is_apart(before: _Row, row: _Row) -> bool:
+    """Tell whether lines were left out between two, where there are lines around."""
+    has_context = before.found is None or row.found is None
+    return has_context and (before.field != row.field or row.number != before.number + 1)
+
+
+def _shown(row: _Row, room: int) -> Text:
+    """Return a line, what was found in it marked; of one that is too long, the part with it."""
+    from rich.text import Text
+
+    spans = row.found.spans if row.found else ()
+    begin = 0
+    if spans and len(row.text) > room and spans[0][1] > room - _GAP:
+        begin = max(0, spans[0][0] - _BEFORE)
+    shown = Text("…" if begin else "", no_wrap=True)
+    for first, last in spans:
+        if last - begin > _GAP * room:
+            break
+        shown.append(_safe(row.text[begin:first]))
+        shown.append(_safe(row.text[first:last]), "bold red underline")
+        begin = max(begin, last)
+    return shown.append(_safe(row.text[begin : begin + _GAP * max(room, 1)]))
+
+
+def _safe(text: str) -> str:
+    return output.terminal_safe(text).replace("\t", "    ")

@@ -1,1 +1,0 @@
-"""Comparing runs: what differs, in parameters, code, surroundings, results; and why."""

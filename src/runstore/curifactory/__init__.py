@@ -1,0 +1,1 @@
+"""The classes of Curifactory on this store, and `store.json`."""

@@ -1,0 +1,67 @@
+"""Runs that managers of this process execute: what becomes of them when the process ends."""
+
+from __future__ import annotations
+
+import os
+
+from runstore.curifactory.sync import BlockSync
+from runstore.model.run import Run
+from runstore.model.status import Status
+from runstore.recording import live_runs as lifetime
+from runstore.recording.active import ActiveRun
+from runstore.store import Store
+
+_watched: dict[str, ManagedRun] = {}
+
+
+class ManagedRun(ActiveRun):
+    """A run begun with `ManagerStore.add_run`; its end is written into `store.json` as well.
+
+    Its manager reports the end. Where it cannot, because Ctrl-C or an error ends the process, the
+    end is written at exit.
+    """
+
+    _can_reopen = False
+
+    def __init__(self, store: Store, run: Run, sync: BlockSync) -> None:
+        super().__init__(store, run)
+        self._sync = sync
+
+    def capture_the_rest(self) -> None:
+        """Read in the background what takes long: changes of code, packages, hardware."""
+        from runstore.capture import Surroundings
+
+        where = Surroundings.here(store=self.store.path)
+        self.store.capture_in_background(self.uid, self.record.facts, where)
+
+    def _write_end(
+        self, status: Status, error: str | None, traceback: str | None, exit_code: int | None
+    ) -> None:
+        forget(self)
+        super()._write_end(status, error, traceback, exit_code)
+        if self._pid == os.getpid():
+            self._sync.write_or_warn()
+
+
+def watch(run: ManagedRun) -> None:
+    """Watch over a run that has begun."""
+    _watched[run.uid] = run
+
+
+def watched(uid: str) -> ManagedRun | None:
+    """Return the run with this uid if this process watches over it."""
+    return _watched.get(uid)
+
+
+def watched_as(reference: str, store: Store) -> ManagedRun | None:
+    """Return the newest run of this reference in a store, if this process watches over it."""
+    for run in reversed(_watched.values()):
+        if run.reference == reference and run.store is store:
+            return run
+    return None
+
+
+def forget(run: ManagedRun) -> None:
+    """Stop watching over a run whose end was reported."""
+    _watched.pop(run.uid, None)
+    lifetime.end(run)

@@ -1,0 +1,224 @@
+"""What a manager says of its run, as a metadata block in the manager's own dialect.
+
+A manager is anything with the attributes; an optional one may be missing.
+Source: `curifactory.manager.ArtifactManager` of 0.5 to 0.20, by its attributes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import socket
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from runstore.errors import InvalidValueError
+from runstore.model.block import MIDDLE, PAGE, RECENT, Block, Dialect
+from runstore.model.params.parameter_set import ParameterSet
+from runstore.model.reference import TIMESTAMP_FORMAT, build_reference
+from runstore.model.run import Run
+
+# Set on a manager whose dialect would read differently once we have told it the dirty flag.
+_DIALECT_MARK = "_runstore_dialect"
+_OPTION_WITHIN = re.compile(r"(?<!\S)--(?:overwrite|store-full) ")
+_OPTION_AT_END = re.compile(r" --(?:overwrite|store-full)$")
+
+
+def dialect_of(manager: Any) -> Dialect:
+    """Return the dialect that a manager's attributes ask for."""
+    marked = getattr(manager, _DIALECT_MARK, None)
+    if isinstance(marked, Dialect):
+        return marked
+    if _has(manager, "param_file_param_sets") or _has(manager, "parameter_files"):
+        return RECENT
+    if _has(manager, "git_workdir_dirty") or (
+        _has(manager, "store_full") and not _has(manager, "store_entire_run")
+    ):
+        return MIDDLE
+    return PAGE
+
+
+def _has(manager: Any, name: str) -> bool:
+    return getattr(manager, name, _NOTHING) is not _NOTHING
+
+
+_NOTHING = object()
+
+
+def _first(manager: Any, *names: str, default: Any = None) -> Any:
+    """Return the first of these attributes that the manager has."""
+    for name in names:
+        value = getattr(manager, name, _NOTHING)
+        if value is not _NOTHING:
+            return value
+    return default
+
+
+def experiment_of(manager: Any) -> Any:
+    """Return the experiment's name as the manager has it; Curifactory's may be None."""
+    name = getattr(manager, "experiment_name", _NOTHING)
+    if name is _NOTHING or isinstance(manager, Run):
+        why = "has no experiment_name" if name is _NOTHING else "cannot be changed"
+        raise InvalidValueError(
+            f"A {type(manager).__name__} {why}, so it is not a manager of a run.",
+            kept="No run was added.",
+        )
+    return name
+
+
+def reference_of(manager: Any) -> str:
+    """Return the reference under which a manager's run is kept."""
+    ask: Callable[[], Any] | None = getattr(manager, "get_reference_name", None)
+    if ask is not None:
+        with suppress(OSError):  # it makes the folder; that it cannot is said when it is filled
+            return str(ask())
+    number = getattr(manager, "experiment_run_number", 0)
+    return build_reference(str(experiment_of(manager)), number, timestamp_of(manager))
+
+
+def timestamp_of(manager: Any) -> str:
+    """Return the start of a manager's run as local wall time."""
+    ask: Callable[[], Any] | None = getattr(manager, "get_str_timestamp", None)
+    if ask is not None:
+        with suppress(OSError):  # it makes the folder; that it cannot is said when it is filled
+            return str(ask())
+    began = getattr(manager, "run_timestamp", None)
+    if isinstance(began, datetime):
+        return began.strftime(TIMESTAMP_FORMAT)
+    return time.strftime(TIMESTAMP_FORMAT)
+
+
+def tell_commit(manager: Any, commit: str, *, is_dirty: bool | None) -> Dialect:
+    """Set what git says on the manager; return the dialect it had before."""
+    dialect = dialect_of(manager)
+    if dialect is PAGE:
+        _try_to_set(manager, _DIALECT_MARK, dialect)
+    manager.git_commit_hash = commit
+    manager.git_workdir_dirty = is_dirty
+    return dialect
+
+
+def _try_to_set(manager: Any, name: str, value: object) -> None:
+    try:
+        setattr(manager, name, value)
+    except AttributeError:
+        return  # an object with fixed attributes keeps its dialect by them
+
+
+def new_block(manager: Any, number: int, dialect: Dialect, runs_folder: Path) -> Block:
+    """Return the block of a run that begins, and set its number on the manager."""
+    manager.experiment_run_number = number
+    block: Block = {
+        "reference": reference_of(manager),
+        "experiment_name": experiment_of(manager),
+        "run_number": number,
+        "timestamp": timestamp_of(manager),
+        "commit": manager.git_commit_hash,
+    }
+    if dialect.has_dirty_flag:
+        block["workdir_dirty"] = manager.git_workdir_dirty
+    files, sets = _parameters(manager)
+    block |= {
+        dialect.files_key: [] if files is _NOTHING else files,
+        dialect.sets_key: {} if sets is _NOTHING else sets,
+        "full_store": is_full_store(manager),
+        "status": "incomplete",
+        "cli": _masked(_first(manager, "run_line", default="")),
+        "hostname": _first(manager, "hostname", default="") or socket.gethostname(),
+        "notes": _first(manager, "notes"),
+    }
+    if is_full_store(manager):
+        block["reproduce"] = tell_reproduction(manager, runs_folder)
+    return block
+
+
+def renewed_block(block: Block, manager: Any, runs_folder: Path) -> Block:
+    """Return the block with what the manager says now; it keeps the keys it came with."""
+    new = dict(block)
+    status = getattr(manager, "status", _NOTHING)
+    if status is not _NOTHING and status is not None:
+        new["status"] = str(status)
+    if new.get("status") == "error":
+        new["error"] = _without_secrets(_first(manager, "error"))
+    dialect = dialect_of(manager)
+    if "params" in block or "param_files" in block:
+        dialect = RECENT
+    elif "args" in block or "params_files" in block:
+        dialect = PAGE
+    files, sets = _parameters(manager)
+    if files is not _NOTHING:
+        new[dialect.files_key] = files
+    if sets is not _NOTHING:
+        new[dialect.sets_key] = sets
+    if is_full_store(manager):
+        new["reproduce"] = tell_reproduction(manager, runs_folder)
+    return new
+
+
+def _parameters(manager: Any) -> tuple[Any, Any]:
+    files = _first(manager, "parameter_files", "experiment_args_file_list", default=_NOTHING)
+    sets = _first(manager, "param_file_param_sets", "experiment_args", default=_NOTHING)
+    return files, sets
+
+
+def trees_said_by(manager: Any) -> dict[str, str]:
+    """Return the values of parameter sets that the manager itself knows, by hash."""
+    sets = getattr(manager, "parameter_sets", ())
+    if not isinstance(sets, (tuple, list)):
+        return {}
+    return {
+        one.hash: one.tree
+        for one in sets
+        if isinstance(one, ParameterSet) and one.tree is not None
+    }
+
+
+def hashes_said_by(manager: Any) -> set[str]:
+    """Return the hash of each parameter set that the manager names."""
+    _, sets = _parameters(manager)
+    if not isinstance(sets, Mapping):
+        return set()
+    pairs = [pair for listed in sets.values() if isinstance(listed, list) for pair in listed]
+    return {str(pair[1]) for pair in pairs if isinstance(pair, (list, tuple)) and len(pair) > 1}
+
+
+def is_full_store(manager: Any) -> bool:
+    """Tell whether the run is to have a folder of plain files."""
+    return bool(_first(manager, "store_full", "store_entire_run", default=False))
+
+
+def tell_reproduction(manager: Any, runs_folder: Path) -> str:
+    """Set the command that repeats a full store's run on the manager, and return it."""
+    line = _OPTION_WITHIN.sub("", str(_masked(_first(manager, "run_line", default=""))))
+    line = _OPTION_AT_END.sub("", line)
+    artifacts = shlex.quote(f"{_run_folder(manager, runs_folder)}/artifacts")
+    manager.reproduction_line = f"{line} --cache {artifacts} --dry-cache"
+    return str(manager.reproduction_line)
+
+
+def _masked(line: object) -> object:
+    """Return a command line without secrets; one that has none stays as it was typed."""
+    from runstore.capture.secrets import mask_command
+
+    return mask_command(line) if isinstance(line, str) else line
+
+
+def _without_secrets(error: object) -> object:
+    from runstore.recording.outcome import kept_text
+
+    return kept_text(error) if isinstance(error, str) else error
+
+
+def _run_folder(manager: Any, runs_folder: Path) -> str:
+    ask: Callable[[], Any] | None = getattr(manager, "get_run_output_path", None)
+    if ask is not None:
+        with suppress(OSError):  # it makes the folder; that it cannot is said when it is filled
+            return str(ask())
+    folder = getattr(manager, "runs_path", None)
+    parent = runs_folder if folder is None else folder
+    return os.path.join(parent, reference_of(manager))  # noqa: PTH118 - a relative path stays as it was given

@@ -1,0 +1,361 @@
+"""ManagerStore: recorded runs as a list of metadata blocks, kept in `store.json` as well.
+
+Source: the documentation of `curifactory.store.ManagerStore`; names and results are as it says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from runstore.curifactory.managed_run import ManagedRun, forget, watch, watched
+from runstore.curifactory.manager_attributes import (
+    experiment_of,
+    hashes_said_by,
+    new_block,
+    reference_of,
+    renewed_block,
+    tell_commit,
+    trees_said_by,
+)
+from runstore.curifactory.run_list import Edits, Mirror, merged, plain
+from runstore.curifactory.store_json import STORE_JSON, read_block_file, read_list
+from runstore.curifactory.sync import BlockSync, trees_of
+from runstore.errors import StoreError, StoreReadOnlyError, StoreUnavailableError, UsageError
+from runstore.model import arguments
+from runstore.model.block import NO_REPOSITORY, Block, block_from_run
+from runstore.model.reference import check_experiment_name, new_uid
+from runstore.model.values import clean_text
+from runstore.reading.names import current_author
+from runstore.storage.blocks import BlockRow, BlockTable, BlockWriter
+from runstore.storage.database import now_micros
+from runstore.store import Store, open_shared
+from runstore.user_warnings import warn
+
+
+class ManagerStore:
+    """The runs of a folder as metadata blocks: the class of Curifactory, on a database.
+
+    Opening a folder with a `store.json` that another tool wrote imports it. From then on the
+    database beside it is the truth, and the file shows it after every change.
+
+    Args:
+        manager_cache_path: The folder; made when it is missing.
+
+    Raises:
+        StoreUnavailableError: The folder cannot be made, or is a file.
+        StoreCorruptError: The database in it is damaged, or another program's.
+    """
+
+    def __init__(self, manager_cache_path: str | os.PathLike[str]) -> None:
+        folder = arguments.path(manager_cache_path, "manager_cache_path")
+        if not folder:
+            raise UsageError(
+                "The folder of a ManagerStore cannot be empty.", hint="Name a folder."
+            )
+        self.path = folder + ("" if folder.endswith("/") else "/") + STORE_JSON
+        """The full path of `store.json`."""
+        self._folder = Path(folder).absolute()
+        self._guard = threading.RLock()
+        self._mirror = Mirror()
+        self._seen = 0
+        self._refusal: StoreError | None = None
+        self._store: Store | None = None
+        try:
+            self._open()
+        except (StoreUnavailableError, StoreReadOnlyError) as error:
+            self._read_without_database(error)
+
+    def __repr__(self) -> str:
+        return f"<ManagerStore {self.path!r}>"
+
+    def __reduce__(self) -> tuple[type[ManagerStore], tuple[str]]:
+        return type(self), (str(self._folder),)  # a copy has edits of its own
+
+    @property
+    def runs(self) -> list[Block]:
+        """The metadata block of each run, oldest first: plain dictionaries, to edit and `save`."""
+        with self._guard:
+            if self._mirror.runs is None:
+                self._fill(keep_edits=True)
+            return self._mirror.runs or self._no_runs()
+
+    @runs.setter
+    def runs(self, blocks: list[Block]) -> None:
+        with self._guard:
+            if self._mirror.runs is None:
+                self._fill(keep_edits=True)
+            self._mirror.runs = blocks
+
+    def load(self) -> None:
+        """Read the runs anew; edits of `runs` that were not saved are gone."""
+        with self._guard:
+            if self._store is None:
+                return
+            self._bring_together()
+            self._fill(keep_edits=False)
+
+    def save(self) -> None:
+        """Write edits, additions and removals made in `runs`; durable on return.
+
+        What others did meanwhile stays: each run is compared with what was loaded. Removed runs
+        go to the trash of the database.
+
+        Raises:
+            StoreReadOnlyError: The folder cannot be written.
+            InvalidValueError: A block holds what JSON cannot say; nothing was saved.
+        """
+        with self._guard:
+            with self._changing():
+                pass
+            self._sync.write_or_warn(file_is_wanted=True)
+
+    def get_run(self, ref_name: str) -> tuple[Block | None, int]:
+        """Return the block of the run with this reference, and its index in `runs`.
+
+        A reference that a run had before it was moved finds it as well.
+
+        Returns:
+            `(None, -1)` for a reference that is not known.
+        """
+        with self._guard:
+            self._refresh()
+            names = [block.get("reference") for block in self.runs]
+            for name in (ref_name, self._reference_now(ref_name)):
+                if name in names:
+                    index = names.index(name)
+                    return self.runs[index], index
+            return None, -1
+
+    def _reference_now(self, former: str) -> str | None:
+        """Return the reference of the run that had this one before it was moved."""
+        if self._store is None or not isinstance(former, str):
+            return None
+        found = self._store.database.runs_by_reference(clean_text(former))
+        return found[0].reference if found else None
+
+    def get_experiment_runs(self, experiment_name: str) -> list[Block]:
+        """Return the blocks of every run of an experiment, oldest first."""
+        with self._guard:
+            self._refresh()
+            return [one for one in self.runs if one.get("experiment_name") == experiment_name]
+
+    def add_run(self, mngr: Any) -> Block:
+        """Record a run that begins; durable on return, in the database and in `store.json`.
+
+        Sets `experiment_run_number`, `git_commit_hash` and `git_workdir_dirty` on the manager,
+        and `reproduction_line` for a full store.
+
+        Args:
+            mngr: Anything with a manager's attributes.
+
+        Returns:
+            The run's block, which stands in `runs`.
+        """
+        from runstore import capture
+        from runstore.capture.machine.process import current_process
+
+        name = experiment_of(mngr)
+        experiment = "None" if name is None else check_experiment_name(name)
+        facts = capture.quick_facts()
+        commit = facts.values.get("git.commit")
+        is_dirty = facts.values.get("git.dirty")
+        dialect = tell_commit(
+            mngr,
+            commit if isinstance(commit, str) else NO_REPOSITORY,
+            # Without a repository nothing vouches for the code: dirty, as Curifactory has it.
+            is_dirty=is_dirty if isinstance(is_dirty, bool) else True,
+        )
+
+        def made(number: int) -> Block:
+            return plain(new_block(mngr, number, dialect, self._folder / "runs"), lenient=True)
+
+        trees = self._trees_for(mngr)
+        with self._guard, self._changing() as writer:
+            process = current_process()
+            row_id = writer.start(experiment, made, process=process, facts=facts, trees=trees)
+            row = _present(writer, row_id)
+        with self._guard:
+            watch(ManagedRun(self._open_store(), row.run, self._sync))
+            shown = self._mirror.block_of(row_id)
+            return shown or self._mirror.adopt(row_id, block_from_run(row.run))
+
+    def update_run(self, mngr: Any) -> Block | None:
+        """Record how a run stands: status, error, parameter files and sets; durable on return.
+
+        Returns:
+            The run's block, or None when no run has the manager's reference.
+        """
+        reference = reference_of(mngr)
+        with self._guard, self._changing() as writer:
+            row = _of_this_process(writer.rows_by_reference(reference))
+            if row is None:
+                return None
+            old = block_from_run(row.run)
+            new = plain(renewed_block(old, mngr, self._folder / "runs"), lenient=True)
+            if new != old:
+                trees = self._trees_for(mngr) if _has_new_sets(old, new) else {}
+                writer.change(row, new, author=current_author(), trees=trees)
+                row = _present(writer, row.id)
+        with self._guard:
+            self._watch_or_forget(row)
+            return self._mirror.adopt(row.id, block_from_run(row.run))
+
+    def _trees_for(self, mngr: Any) -> dict[str, str]:
+        """Return the values of a manager's parameter sets, as it or the registry knows them."""
+        said = trees_said_by(mngr)
+        wanted = hashes_said_by(mngr) - said.keys()
+        return {**trees_of(self._folder, wanted), **said} if wanted else said
+
+    def _watch_or_forget(self, row: BlockRow) -> None:
+        mine = watched(row.run.uid)
+        if mine is None:
+            return
+        mine.take_status(row.run.status)
+        if mine.status.is_final:
+            forget(mine)
+
+    # Reading
+
+    def _read_without_database(self, error: StoreError) -> None:
+        """Show the file of a folder where no database can be made; writing is refused."""
+        found = None
+        with suppress(OSError):
+            found = read_block_file(self._folder / STORE_JSON)
+        if found is None:
+            raise error
+        self._refusal = StoreReadOnlyError(
+            f"The store at {self._folder} cannot be written: {error.what}",
+            kept="Nothing was changed; reading still works.",
+            hint="Check the permissions of the folder, or choose another store.",
+        )
+        self._mirror.fill(enumerate(found.blocks), keep_edits=False)
+
+    def _no_runs(self) -> list[Block]:
+        if self._mirror.runs is None:
+            self._mirror.runs = []
+        return self._mirror.runs
+
+    def _fill(self, *, keep_edits: bool) -> None:
+        if self._store is None:
+            return
+        self._seen = self._table.newest_change()
+        self._mirror.fill(self._from_file() or self._from_database(), keep_edits=keep_edits)
+
+    def _from_file(self) -> list[tuple[int, Block]] | None:
+        """Return the runs from the file, which is quicker, where it is certain to show them."""
+        if not self._sync.is_current():
+            return None
+        ids = self._table.ids()
+        try:
+            blocks = json.loads(read_list(self._sync.path))
+        except (OSError, ValueError, RecursionError):
+            return None
+        if not isinstance(blocks, list) or not all(isinstance(one, dict) for one in blocks):
+            return None
+        is_whole = self._sync.is_current() and len(blocks) == len(ids)
+        return list(zip(ids, blocks, strict=True)) if is_whole else None
+
+    def _from_database(self) -> list[tuple[int, Block]]:
+        return [(row.id, block_from_run(row.run)) for row in self._table.rows()]
+
+    def _refresh(self) -> None:
+        """Show what others recorded since; costs one look at a counter when nobody did."""
+        if self._store is None:
+            return
+        if self._sync.is_foreign():
+            self._bring_together()
+        newest = self._table.newest_change()
+        if newest != self._seen and self._mirror.is_in_use:
+            self._mirror.refresh(self._sync.changes(self._seen, newest))
+        self._seen = newest
+
+    def _bring_together(self) -> None:
+        try:
+            self._sync.write_or_warn()
+        except StoreReadOnlyError:
+            return  # reading goes on; writing says it then
+
+    # Writing
+
+    def _open(self) -> None:
+        self._store = open_shared(self._folder)
+        self._table = BlockTable(self._store.database)
+        self._sync = BlockSync(self._folder, self._table)
+        self._bring_together()
+        self._seen = self._table.newest_change()
+
+    def _open_store(self) -> Store:
+        if self._store is None:
+            raise self._refusal or StoreReadOnlyError(f"{self.path} cannot be written.")
+        if not self._store.is_in_place:
+            # SQLite would go on writing into the file that has no name any more.
+            warn(f"The database in {self._folder} was deleted; what is there now is used.")
+            self._mirror = Mirror()
+            self._open()
+        return self._store
+
+    @contextmanager
+    def _changing(self) -> Iterator[BlockWriter]:
+        """Take in the file, write the owner's edits and the caller's change, write the file."""
+        self._open_store()
+        self._sync.take_in_or_warn()
+        edits = self._mirror.edits() if self._mirror.is_in_use else Edits()
+        with self._table.write() as writer:
+            settled = self._apply(writer, edits)
+            yield writer
+        for row_id, block, stored in settled:
+            self._mirror.settle(row_id, block, stored)
+        for row_id, _ in edits.removed:
+            self._mirror.forget(row_id)
+        self._sync.write_or_warn()
+        self._refresh()
+        if edits:
+            self._mirror.put_in_order()
+
+    def _apply(self, writer: BlockWriter, edits: Edits) -> list[tuple[int, Block, Block]]:
+        """Write the owner's edits over what the store holds by now."""
+        settled = []
+        author = current_author()
+        for row_id, before, now in edits.changed:
+            row = writer.row(row_id)
+            if row is None or row.is_deleted:
+                continue
+            new = merged(block_from_run(row.run), before, plain(now))
+            writer.change(row, new, author=author)
+            settled.append((row_id, now, block_from_run(_present(writer, row_id).run)))
+        seen_at = now_micros()
+        trees = trees_of(self._folder) if edits.added else {}
+        for block in edits.added:
+            row_id = writer.add(plain(block), seen_at=seen_at, trees=trees)
+            settled.append((row_id, block, block_from_run(_present(writer, row_id).run)))
+        operation = new_uid()
+        for row_id, before in edits.removed:
+            row = writer.row(row_id)
+            # What another changed meanwhile, its owner has not seen; it comes back into the list.
+            if row is not None and not row.is_deleted and block_from_run(row.run) == before:
+                writer.put_away(row_id, author, operation)
+        return settled
+
+
+def _present(writer: BlockWriter, row_id: int) -> BlockRow:
+    row = writer.row(row_id)
+    if row is None:
+        raise RuntimeError(f"row {row_id} vanished within its own transaction")
+    return row
+
+
+def _of_this_process(rows: list[BlockRow]) -> BlockRow | None:
+    """Choose among runs of one reference: the one this process began, else the first."""
+    kept = [row for row in rows if not row.is_deleted]
+    mine = [row for row in kept if watched(row.run.uid) is not None]
+    return next(iter(mine or kept), None)
+
+
+def _has_new_sets(old: Block, new: Block) -> bool:
+    return any(old.get(key) != new.get(key) for key in ("params", "args"))

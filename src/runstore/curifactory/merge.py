@@ -1,0 +1,253 @@
+"""What another program wrote into `store.json`, compared block by block and taken in.
+
+Rules: a block that is missing is no deletion, since a git checkout of an older file must not lose
+runs. A final status never goes back. Where runstore and the other program changed the same run,
+the other's texts are taken when they are new, and leave an event; nothing is guessed otherwise.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runstore.model.block import (
+    HEX_DIGITS,
+    Block,
+    block_from_run,
+    fields_from_block,
+    status_of_word,
+)
+from runstore.model.status import Status
+from runstore.storage.blocks import BlockRow, BlockTable, BlockWriter
+
+AUTHOR = "store.json"
+_HEX_LENGTH = 40
+_SHORTEST = 7  # what git shows when asked for an abbreviation
+
+
+@dataclass(slots=True)
+class Taken:
+    """What came of it.
+
+    Attributes:
+        added: References of runs that were not known.
+        edited: References of runs that were known and said something new.
+        is_first: Whether the database was empty before: the file was imported.
+        is_same: Whether the file shows the database as it is now.
+        newest: The change number the database has now.
+        last_id: The last row of the list.
+        left_out: References of runs that the file does not show any more.
+    """
+
+    added: list[str] = field(default_factory=list)
+    edited: list[str] = field(default_factory=list)
+    is_first: bool = False
+    is_same: bool = False
+    newest: int = 0
+    last_id: int = 0
+    left_out: list[str] = field(default_factory=list)
+
+    @property
+    def is_news(self) -> bool:
+        """Whether a change by another program is to be told."""
+        return not self.is_first and bool(self.added or self.edited)
+
+    def told(self) -> str:
+        """Return what was taken in, for a person."""
+        parts = [
+            f"{len(names)} run{'s' if len(names) > 1 else ''} {verb} ({listed(names)})"
+            for names, verb in ((self.added, "added"), (self.edited, "changed"))
+            if names
+        ]
+        return ", ".join(parts)
+
+
+def listed(names: Sequence[str], at_most: int = 3) -> str:
+    """Return the first names of a list, with a sign if there are more."""
+    return ", ".join(names[:at_most]) + (", …" if len(names) > at_most else "")
+
+
+class TakeIn:
+    """Takes the blocks of a file into the database, in one transaction.
+
+    Args:
+        table: The runs.
+        base: The change number whose state the file showed when we wrote it; None when unknown.
+        seen_at: Start of runs without a time, in microseconds.
+    """
+
+    def __init__(self, table: BlockTable, *, base: int | None, seen_at: int) -> None:
+        self._table = table
+        self._base = base
+        self._seen_at = seen_at
+
+    def take(self, blocks: Sequence[Block], trees: Mapping[str, str], folder: Path) -> Taken:
+        """Take in the blocks; returns what changed."""
+        newest = self._table.newest_change()
+        rows = self._table.rows()
+        kept = [(row, block_from_run(row.run)) for row in rows]
+        taken = Taken(is_first=not rows and newest == 0, newest=newest)
+        pairs = _matched(blocks, kept)
+        shown = {pair[0].id for _, pair in pairs if pair is not None}
+        news = [(block, pair) for block, pair in pairs if pair is None or pair[1] != block]
+        if not news:
+            _compare(taken, kept, blocks)
+            taken.left_out = self._left_out(kept, shown)
+            return taken
+        whole = _whole_commits([block for block, _ in news], folder)
+        with self._table.write() as writer:
+            for block, pair in news:
+                if pair is None:
+                    shown |= self._add(writer, _with_whole_commit(block, whole), trees, taken)
+                else:
+                    self._merge(writer, pair[0], pair[1], block, taken)
+        taken.newest = self._table.newest_change()
+        if taken.is_first:
+            # Every block made a row, in order: there is nothing to compare.
+            taken.is_same = not whole
+            return taken
+        taken.left_out = self._left_out(kept, shown)
+        rows = self._table.rows()
+        _compare(taken, [(row, block_from_run(row.run)) for row in rows], blocks)
+        return taken
+
+    def _left_out(
+        self,
+        kept: Sequence[tuple[BlockRow, Block]],
+        shown: AbstractSet[int],
+    ) -> list[str]:
+        """Return the runs that the file showed when we wrote it, and does not show any more."""
+        base = -1 if self._base is None else self._base
+        return [
+            row.run.reference for row, _ in kept if row.id not in shown and row.changed <= base
+        ]
+
+    def _add(
+        self, writer: BlockWriter, block: Block, trees: Mapping[str, str], taken: Taken
+    ) -> set[int]:
+        """Add a block that no run of the list has; return the runs that it showed long ago."""
+        # A deleted run stays in the trash, though an older file still shows it; and a run that
+        # was moved to another experiment is not there twice because a file has its old name.
+        if not taken.is_first:
+            reference = fields_from_block(block).reference
+            known = writer.rows_by_reference(reference) if reference else []
+            if any(row.is_deleted or row.run.reference != reference for row in known):
+                return {row.id for row in known}
+        taken.last_id = writer.add(block, seen_at=self._seen_at, trees=trees)
+        taken.added.append(str(block.get("reference", "a run without a reference")))
+        return set()
+
+    def _merge(
+        self, writer: BlockWriter, row: BlockRow, ours: Block, theirs: Block, taken: Taken
+    ) -> None:
+        """Take what the file says newly of a run."""
+        now = writer.row(row.id)
+        if now is None or now.is_deleted:
+            return
+        ours = block_from_run(now.run)
+        is_base_known = self._base is not None and now.changed <= self._base
+        merged = dict(ours)
+        for key in {**ours, **theirs}:
+            if key in ours and key in theirs and ours[key] == theirs[key]:
+                continue
+            if not self._is_to_be_taken(
+                writer, now, key, ours, theirs, is_base_known=is_base_known
+            ):
+                continue
+            if key in theirs:
+                merged[key] = theirs[key]
+            else:
+                del merged[key]
+        if merged != ours:
+            writer.change(now, merged, author=AUTHOR)
+            taken.edited.append(now.run.reference)
+
+    def _is_to_be_taken(
+        self,
+        writer: BlockWriter,
+        row: BlockRow,
+        key: str,
+        ours: Block,
+        theirs: Block,
+        *,
+        is_base_known: bool,
+    ) -> bool:
+        """Tell whether the file's value of this key is news, and not just old."""
+        if key == "status":
+            return _is_forward(row.run.status, status_of_word(theirs.get(key)), is_base_known)
+        if key == "error":
+            return key in theirs and theirs.get("status") == "error"
+        if key == "commit" and (row.run.commit or "").startswith(str(theirs.get(key))):
+            return False  # other tools cut it short
+        if is_base_known:
+            return True
+        # Not known what the file held before: what it lacks is no deletion.
+        is_older = key == "notes" and theirs.get(key) in writer.old_texts(row.id, key)
+        return key in theirs and (not ours.get(key) or (key == "notes" and not is_older))
+
+
+def _is_forward(ours: Status, theirs: Status, is_base_known: bool) -> bool:  # noqa: FBT001 - one fact of three
+    if ours.is_final:
+        return is_base_known and theirs.is_final and theirs is not ours
+    return theirs is not ours
+
+
+def _compare(
+    taken: Taken, kept: Sequence[tuple[BlockRow, Block]], blocks: Sequence[Block]
+) -> None:
+    """Note whether the file shows the database as it is."""
+    taken.last_id = kept[-1][0].id if kept else 0
+    taken.is_same = len(kept) == len(blocks) and all(
+        ours == theirs for (_, ours), theirs in zip(kept, blocks, strict=True)
+    )
+
+
+def _matched(
+    blocks: Sequence[Block], kept: Sequence[tuple[BlockRow, Block]]
+) -> list[tuple[Block, tuple[BlockRow, Block] | None]]:
+    """Find the run of each block: by reference, the same block first, then in order."""
+    by_reference: dict[str, list[tuple[BlockRow, Block]]] = defaultdict(list)
+    for row, block in kept:
+        reference = block.get("reference")
+        by_reference[reference if isinstance(reference, str) else ""].append((row, block))
+    found: list[tuple[Block, tuple[BlockRow, Block] | None]] = []
+    late: list[int] = []
+    for block in blocks:
+        reference = block.get("reference")
+        candidates = by_reference[reference if isinstance(reference, str) else ""]
+        same = next((at for at, one in enumerate(candidates) if one[1] == block), None)
+        found.append((block, None if same is None else candidates.pop(same)))
+        if same is None:
+            late.append(len(found) - 1)
+    for at in late:
+        reference = found[at][0].get("reference")
+        candidates = by_reference[reference] if isinstance(reference, str) else []
+        if candidates:
+            found[at] = (found[at][0], candidates.pop(0))
+    return found
+
+
+def _whole_commits(blocks: Sequence[Block], folder: Path) -> dict[str, str]:
+    """Return the whole hash of each commit that other tools cut short, where git knows it."""
+    short = {
+        commit
+        for block in blocks
+        if isinstance(commit := block.get("commit"), str)
+        and _SHORTEST <= len(commit) < _HEX_LENGTH
+        and set(commit.lower()) <= HEX_DIGITS
+    }
+    if not short:
+        return {}
+    from runstore.capture.git.short_commits import whole_commits
+
+    return whole_commits(short, (folder, Path.cwd()))
+
+
+def _with_whole_commit(block: Block, whole: Mapping[str, str]) -> Block:
+    commit = block.get("commit")
+    if isinstance(commit, str) and commit in whole:
+        return {**block, "commit": whole[commit]}
+    return block

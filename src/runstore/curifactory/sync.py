@@ -1,0 +1,252 @@
+"""`store.json` and the database kept the same: changes of others taken in, then the file written.
+
+The database is the truth. What another program wrote into the file since is compared block by
+block with what the file held before; the result goes into the database, and from there back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from runstore.curifactory.block_text import Change, Piece, patched_list, whole_list
+from runstore.curifactory.merge import TakeIn, listed
+from runstore.curifactory.store_json import (
+    STORE_JSON,
+    FileLock,
+    Stamp,
+    read_block_file,
+    read_list,
+    read_registry,
+    set_aside,
+    stamp_of,
+    write_block_file,
+)
+from runstore.errors import StoreError, StoreReadOnlyError
+from runstore.model.block import block_from_run
+from runstore.model.params.build import parameter_set
+from runstore.storage.blocks import BlockRow, BlockTable
+from runstore.user_warnings import warn
+
+if TYPE_CHECKING:
+    from runstore.store import Store
+
+# Beyond that, making the whole list is quicker than looking for each place in it.
+_PATCHES_AT_MOST = 200
+
+
+class _Written(NamedTuple):
+    """The runs that changed between two change numbers, as they were written into the file."""
+
+    after: int
+    newest: int
+    rows: Sequence[BlockRow]
+
+
+class BlockSync:
+    """Keeps one `store.json` in step with its database.
+
+    Args:
+        folder: Where the file is.
+        table: The runs.
+    """
+
+    def __init__(self, folder: Path, table: BlockTable) -> None:
+        self.folder = folder
+        self.path = folder / STORE_JSON
+        self.table = table
+        self.lock = FileLock(self.path)
+        self._written = _Written(0, 0, ())
+
+    def is_current(self) -> bool:
+        """Tell whether the file is the one we wrote, and the database the one it shows."""
+        state = self._state()
+        return state.get("changed") == self.table.newest_change() and _is_ours(
+            state, stamp_of(self.path)
+        )
+
+    def is_foreign(self) -> bool:
+        """Tell whether somebody else wrote the file."""
+        stamp = stamp_of(self.path)
+        return stamp is not None and not _is_ours(self._state(), stamp)
+
+    def _state(self) -> dict[str, Any]:
+        """Return what is known of the file; nothing, when it showed another database."""
+        state = self.lock.state()
+        return state if state.get("database") == self.table.born_at() else {}
+
+    def bring_together(self, *, file_is_wanted: bool = False) -> None:
+        """Take in what others wrote into the file, and write the file if it is not current.
+
+        Args:
+            file_is_wanted: Whether a list without runs is written as well.
+
+        Raises:
+            StoreError: The folder or the database cannot be written, or is locked.
+        """
+        if not self.table.is_writable or self.is_current():
+            return
+        with self.lock:
+            state = self._state()
+            if state.get("changed", 0) > self.table.newest_change():
+                state = {}  # the database is an older one, put back
+            stamp = stamp_of(self.path)
+            if stamp is not None and not _is_ours(state, stamp):
+                state = self._take_in(state)
+                is_same = state.pop("is_same", False)
+                if is_same and stamp == stamp_of(self.path):
+                    state = {**state, **stamp.as_state()}
+            self._write(state, file_is_wanted=file_is_wanted)
+
+    def take_in_or_warn(self) -> None:
+        """Take in what another program wrote, before a change of our own.
+
+        A file that cannot be read (a folder in its place, no permission) costs no run.
+
+        Raises:
+            StoreError: The database cannot be written, or is locked.
+        """
+        if not self.is_foreign():
+            return
+        try:
+            self.bring_together()
+        except StoreError:
+            raise
+        except OSError as error:
+            warn(f"{self.path} could not be read: {error}. Runs are kept in the database only.")
+
+    def write_or_warn(self, *, file_is_wanted: bool = False) -> None:
+        """Bring file and database together after a change; the change itself is safe already."""
+        try:
+            self.bring_together(file_is_wanted=file_is_wanted)
+        except StoreReadOnlyError:
+            raise
+        except (StoreError, OSError) as error:
+            warn(
+                f"{self.path} could not be written: {error} The run is kept in the database"
+                " beside it; the file is made current when the store is opened next."
+            )
+
+    def _take_in(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Take in the file; return what is known of it now."""
+        found = read_block_file(self.path)
+        if found is None:
+            return {}
+        if found.problems:
+            aside = set_aside(self.path)
+            warn(
+                f"{self.path} is damaged; it is kept as {aside.name}, and made anew from what"
+                f" is known. {_told(found.problems)}"
+            )
+        shown = state.get("changed")
+        # What a damaged file lacks, nobody took out.
+        base = shown if isinstance(shown, int) and not found.problems else None
+        taken = TakeIn(self.table, base=base, seen_at=_changed_at(self.path)).take(
+            found.blocks, trees_of(self.folder), self.folder
+        )
+        if taken.is_news:
+            warn(f"{self.path} was changed by another program; taken in: {taken.told()}.")
+        if taken.left_out:
+            warn(
+                f"{self.path} does not show {listed(taken.left_out)} any more; the runs are kept,"
+                " and the file shows them again. To delete runs: runstore rm."
+            )
+        is_same = taken.is_same and not found.problems
+        return {"changed": taken.newest, "last_id": taken.last_id, "is_same": is_same}
+
+    def _write(self, state: Mapping[str, Any], *, file_is_wanted: bool) -> None:
+        """Write the file from the database, as little of it as needed; with the lock held."""
+        stamp = stamp_of(self.path)
+        known = state.get("changed") if _is_ours(state, stamp) else None
+        if isinstance(known, int) and known == self.table.newest_change():
+            self._remember(state)
+            return
+        last_id = state.get("last_id")
+        pieces: Iterable[Piece] | None = None
+        if isinstance(known, int) and known > 0 and isinstance(last_id, int):
+            rows = self.table.rows(after=known)
+            pieces = self._patched(rows, last_id)
+            changed = max((row.changed for row in rows), default=known)
+            newest_id = max((row.id for row in rows), default=0)
+            last_id = max(last_id, newest_id)
+            self._written = _Written(known, changed, rows)
+        if pieces is None:
+            # Read before the rows: what changes in between is written once more, not left out.
+            changed = self.table.newest_change()
+            rows = self.table.rows()
+            last_id = max((row.id for row in rows), default=0)
+            pieces = whole_list(block_from_run(row.run) for row in rows)
+            if not rows and stamp is None and not file_is_wanted:
+                return  # nothing was ever recorded: leave no file behind
+        written = write_block_file(self.path, pieces)
+        self._remember({**written.as_state(), "changed": changed, "last_id": last_id})
+
+    def _remember(self, state: Mapping[str, Any]) -> None:
+        self.lock.remember({**state, "database": self.table.born_at()})
+
+    def changes(self, after: int, newest: int) -> Sequence[BlockRow]:
+        """Return the runs that changed after this change number; cheap for what was just written.
+
+        Args:
+            after: The change number known to the caller.
+            newest: The newest one.
+        """
+        last = self._written
+        if last.after <= after and last.newest == newest:
+            return [row for row in last.rows if row.changed > after]
+        return self.table.rows(after=after)
+
+    def _patched(self, rows: Sequence[BlockRow], last_id: int) -> list[Piece] | None:
+        if len(rows) > _PATCHES_AT_MOST or any(row.is_deleted for row in rows):
+            return None
+        changes = [Change(block_from_run(row.run), is_new=row.id > last_id) for row in rows]
+        try:
+            return patched_list(read_list(self.path), changes)
+        except FileNotFoundError:
+            return None
+
+
+def refresh_store_json(store: Store) -> None:
+    """Show what was recorded in the `store.json` of a folder that has one; else one look."""
+    if not (store.path / STORE_JSON).exists():
+        return
+    try:
+        BlockSync(store.path, BlockTable(store.database)).write_or_warn()
+    except StoreReadOnlyError as error:
+        warn(f"{store.path / STORE_JSON} was not made current: {error}")
+
+
+def _is_ours(state: Mapping[str, Any], stamp: Stamp | None) -> bool:
+    return stamp is not None and all(
+        state.get(name) == value for name, value in stamp.as_state().items()
+    )
+
+
+def _changed_at(path: Path) -> int:
+    stamp = stamp_of(path)
+    return stamp.mtime_ns // 1000 if stamp else time.time_ns() // 1000
+
+
+def trees_of(folder: Path, hashes: Collection[str] | None = None) -> dict[str, str]:
+    """Return the values of parameter sets that the registry beside the file explains.
+
+    Args:
+        folder: Where the registry is.
+        hashes: Only these sets; None for all.
+    """
+    trees: dict[str, str] = {}
+    for digest, (name, values) in read_registry(folder).items():
+        if hashes is not None and digest not in hashes:
+            continue
+        tree = parameter_set(values, name=name or "").tree
+        if tree is not None:
+            trees[digest] = tree
+    return trees
+
+
+def _told(problems: Iterable[str], at_most: int = 5) -> str:
+    told = list(problems)
+    more = f" And {len(told) - at_most} more." if len(told) > at_most else ""
+    return " ".join(told[:at_most]) + more

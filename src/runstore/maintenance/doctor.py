@@ -1,0 +1,264 @@
+"""Looking a store over: what is damaged, what refers to nothing, what nobody refers to."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runstore.config import DATABASE, RUNS
+from runstore.curifactory.store_json import REGISTRY, STORE_JSON
+from runstore.errors import NotFoundError, StoreCorruptError
+from runstore.maintenance.gc import gone_folders, gone_in_flight
+from runstore.maintenance.trash import digests_in_flight, folders_named, names_of
+from runstore.model.display.formatting import size_text
+from runstore.model.reference import folder_name
+from runstore.model.results.findings import DAMAGED, DANGLING, ORPHANED, UNCHECKED, UNUSED, Finding
+from runstore.recording.deferred import is_over
+from runstore.storage.files.safe_files import folder_at, names_in, stat_file
+from runstore.storage.files.spool import uid_of
+from runstore.storage.integrity.checks import Checks
+from runstore.storage.integrity.leftovers import Leftovers
+from runstore.storage.integrity.references import References
+
+if TYPE_CHECKING:
+    from runstore.storage.files.objects import Objects
+    from runstore.store import Store
+
+_NAMES_TOLD = 100
+_CLEAN_UP = "To remove them: runstore gc"
+_RECOVER = "Copy the folder aside first. What sqlite3's .recover saves can be opened again."
+_REPLACE = "Look where it leads, then remove it: runstore makes its own when it needs it."
+_TRUST = "That user takes it in by opening the store; to do it yourself: runstore trust {}"
+_LEFT_ALONE = "It is ignored. If it is not yours, remove it."
+_OWN_FOLDERS = frozenset({"spool", "objects", RUNS})
+# People keep these on other disks.
+_MAY_BE_LINKS = frozenset({DATABASE, STORE_JSON, REGISTRY})
+_OWN_FILES = re.compile(
+    r"\.gitignore|objects\.lock|(runstore|search)\.db(-wal|-shm|-journal|\.before-schema-\d+)?"
+    r"|\.?(store|params_registry)\.json(\.lock|\.new|\.damaged-.*)?"
+)
+_NOT_OURS = "What you did not add yourself may do harm; export the runs into a new store."
+_REPLACED = "A stand-in is shown in its place. Mend the value in sqlite3, or delete the run."
+_RESTORE = "A backup of the store has them as they were."
+_MEND = "Save the same contents again, or copy the file from a backup into objects/."
+
+
+def check(store: Store, *, is_deep: bool) -> tuple[Finding, ...]:
+    """Look a store over; see `Store.check`."""
+    parts: tuple[Callable[[], Iterator[Finding]], ...] = (
+        lambda: _engine(store, is_deep=is_deep),
+        lambda: _odd_files(store),
+        lambda: _schema(store),
+        lambda: _rows(store),
+        lambda: _hashes(store) if is_deep else iter(()),
+        lambda: _contents(store, is_deep=is_deep),
+        lambda: _files(store),
+        lambda: _folders(store),
+        lambda: _in_flight(store),
+    )
+    return tuple(finding for part in parts for finding in _unless_unreadable(part))
+
+
+def _unless_unreadable(part: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Yield what a part finds; a database that cannot be read is a finding too."""
+    try:
+        yield from part()
+    except StoreCorruptError as error:
+        yield Finding(DAMAGED, error.what, (), _RECOVER)
+
+
+def _engine(store: Store, *, is_deep: bool) -> Iterator[Finding]:
+    problems = store.database.driver.problems(is_deep=is_deep)
+    if problems:
+        yield _finding(DAMAGED, "the database file", problems, _RECOVER)
+
+
+def _odd_files(store: Store) -> Iterator[Finding]:
+    """Yield what stands in the place of the store's own files and folders, such as links."""
+    odd = [f"{name} ({why})" for name, why in _odd_names(store.path)]
+    if odd:
+        yield _finding(DAMAGED, "not as runstore makes it, and not used", odd, _REPLACE)
+
+
+def _odd_names(folder: Path) -> Iterator[tuple[str, str]]:
+    with folder_at(folder, levels=0) as place:
+        for name in place.names():
+            if name in _OWN_FOLDERS:
+                is_right, why = stat.S_ISDIR, "it is a link, or no folder"
+            elif name in _MAY_BE_LINKS or not _OWN_FILES.fullmatch(name):
+                continue
+            else:
+                is_right, why = stat.S_ISREG, "it is a link, or no file"
+            found = place.entry(name)
+            if not is_right(found.st_mode):
+                yield name, why
+            elif stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
+                yield name, "it is a second name (a hard link) of another file"
+
+
+def _schema(store: Store) -> Iterator[Finding]:
+    names = Checks(store.database).schema()
+    if names:
+        yield _finding(DAMAGED, "the tables are not as runstore makes them", names, _NOT_OURS)
+
+
+def _rows(store: Store) -> Iterator[Finding]:
+    for what, names in Checks(store.database).damaged():
+        yield _finding(DAMAGED, what, names, _REPLACED)
+    for what, names in Checks(store.database).wrong():
+        yield _finding(DANGLING, what, names, "Please report it: runstore writes no such rows.")
+    counts = Leftovers(store.database).counted()
+    if counts:
+        told = [f"{table}: {count:,}" for table, count in counts.items()]
+        yield _finding(UNUSED, "rows that nothing refers to", told, _CLEAN_UP)
+
+
+def _hashes(store: Store) -> Iterator[Finding]:
+    """Yield values and edits that are not those that were stored."""
+    from runstore.storage.integrity.hashes import altered
+    from runstore.storage.integrity.history import verify
+
+    values, edits = altered(store.database.driver), verify(store.database.driver)
+    if values.names:
+        yield _finding(DAMAGED, "stored values were changed", values.names, _RESTORE)
+    if edits.problems:
+        yield _finding(DAMAGED, "the history of edits was changed", edits.problems, _RESTORE)
+    for count, what in (
+        (values.not_covered, "chunks and summaries of metrics"),
+        (edits.not_covered, "edits"),
+    ):
+        if count:
+            told = f"{what} without a hash, from before runstore kept any: {count:,}"
+            yield _finding(UNCHECKED, told, ())
+
+
+def _contents(store: Store, *, is_deep: bool) -> Iterator[Finding]:
+    """Yield contents that runs refer to and that are not there, or not the same."""
+    objects = store.artifacts.objects
+    missing, changed = [], []
+    for _, reference, kind, name, digest, size in References(store.database).every():
+        told = f"{reference}: {kind} {name} ({digest[:12]}…)"
+        try:
+            if stat_file(objects.path_of(digest), levels=2).st_size != size:
+                changed.append(told)
+            elif is_deep:
+                objects.whole(digest, size)
+        except (FileNotFoundError, NotFoundError):
+            missing.append(told)
+        except (OSError, StoreCorruptError):
+            changed.append(told)
+    if missing:
+        yield _finding(DANGLING, "contents are missing", missing, _MEND)
+    if changed:
+        yield _finding(DAMAGED, "contents were changed or cannot be read", changed, _MEND)
+
+
+def _files(store: Store) -> Iterator[Finding]:
+    """Yield files below `objects` that no run refers to."""
+    objects = store.artifacts.objects
+    needed = References(store.database).needed() | digests_in_flight(store)
+    unused, coming, strange = [], [], []
+    for path in _files_of(objects):
+        digest = objects.digest_at(path)
+        if objects.is_leftover(path):
+            coming.append(path)
+        elif digest is None:
+            strange.append(path)
+        elif digest not in needed:
+            unused.append(path)
+    for paths, what in (
+        (unused, "contents that no run refers to"),
+        (coming, "files on their way in, or left by a crash"),
+    ):
+        if paths:
+            told = f"{what}: {len(paths):,}, {size_text(sum(map(_size, paths)))}"
+            yield _finding(UNUSED, told, map(str, paths), _CLEAN_UP)
+    if strange:
+        yield _finding(ORPHANED, "files in objects/ that runstore did not make", map(str, strange))
+
+
+def _folders(store: Store) -> Iterator[Finding]:
+    """Yield run folders without a run, and runs without their folder."""
+    checks = Checks(store.database)
+    missing = [
+        reference
+        for uid, reference in checks.full_stores()
+        if not folders_named(store, names_of(store, uid, reference))
+    ]
+    if missing:
+        yield _finding(DANGLING, "the folder of plain files is missing", missing)
+    gone = set(gone_folders(store))
+    if gone:
+        told = "folders of runs that were removed for good"
+        yield _finding(ORPHANED, told, map(str, sorted(gone)), _CLEAN_UP)
+    known = {folder_name(name) for name in store.trash_table.every_reference()}
+    runs = store.path / RUNS
+    strange = [runs / name for name in _names_in(runs) if name not in known]
+    if strange:
+        yield _finding(ORPHANED, "in runs/, but of no run", map(str, strange))
+
+
+def _in_flight(store: Store) -> Iterator[Finding]:
+    """Yield files of the store's spool that belong to no run."""
+    refused = store.spool.look_through()
+    if refused:
+        odd = [f"{path.name} ({why})" for path, why in sorted(refused.items())]
+        yield _finding(DAMAGED, "in flight, but not as runstore writes it", odd, _LEFT_ALONE)
+    gone = set(gone_in_flight(store))
+    if gone:
+        told = "in flight of runs that were removed for good"
+        yield _finding(ORPHANED, told, map(str, sorted(gone)), _CLEAN_UP)
+    waiting = [path for path in store.spool.files_of_others() if _is_over(store, path)]
+    if waiting:
+        told = "in flight, and left by another user"
+        yield _finding(
+            ORPHANED, told, map(str, waiting), _TRUST.format(shlex.quote(str(store.path)))
+        )
+    known = Checks(store.database).uids()
+    # The user's own place is for all stores: what is of no run here may be of another store.
+    place = store.spool.place
+    strange = [
+        path
+        for path in store.spool.every_file()
+        if path.parent == place
+        and path not in gone
+        and path not in refused
+        and uid_of(path) not in known
+    ]
+    if strange:
+        yield _finding(ORPHANED, "in flight, but of no run of this store", map(str, strange))
+
+
+def _is_over(store: Store, path: Path) -> bool:
+    run = store.database.run_by_uid(uid_of(path))
+    return run is not None and is_over(run)
+
+
+def _finding(kind: str, what: str, names: Iterable[str], hint: str = "") -> Finding:
+    told = list(names)
+    return Finding(kind, what, tuple(told[:_NAMES_TOLD]), hint)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
+
+
+def _files_of(objects: Objects) -> list[Path]:
+    try:
+        return list(objects.files())
+    except OSError:  # a link, or no folder, as another finding says
+        return []
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return names_in(folder)
+    except OSError:  # a link, or no folder, as another finding says
+        return []

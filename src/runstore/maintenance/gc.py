@@ -1,0 +1,260 @@
+"""Cleaning up: what was long enough in the trash, and files that no run needs any more.
+
+Nothing that a run needs is ever removed: while contents are looked at and removed, nobody saves,
+and runs in the trash count as runs. Whatever ends it in the middle, the next time goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from runstore.errors import StoreError, StoreReadOnlyError
+from runstore.maintenance.trash import (
+    amount_in,
+    digests_in_flight,
+    folders_named,
+    freed_by,
+    names_of,
+)
+from runstore.model.reference import folder_name
+from runstore.model.results.deletion import Amount, Collected, Freed
+from runstore.storage.database import now_micros
+from runstore.storage.files.safe_files import folder_at, remove_tree
+from runstore.storage.files.spool import uid_of
+from runstore.storage.integrity.leftovers import Leftovers
+from runstore.storage.integrity.references import References
+from runstore.storage.trash import Expired, InTrash
+from runstore.user_warnings import warn
+
+if TYPE_CHECKING:
+    from runstore.store import Store
+
+T = TypeVar("T")
+RUNS_AT_ONCE = 100
+_FILES_AT_ONCE = 500
+_ANY_TIME = 2**62  # later than any deletion
+# Where locks cannot keep programs from saving meanwhile, what is younger than this is left.
+_DAY_S = 86_400
+
+
+def collect(store: Store, *, older_than: timedelta, is_dry: bool, shrink: bool) -> Collected:
+    """Clean up; see `Store.collect_garbage`."""
+    if not is_dry and not store.database.is_writable:
+        raise StoreReadOnlyError(
+            f"The store at {store.path} cannot be written.", kept="Nothing was removed."
+        )
+    before = now_micros() - older_than // timedelta(microseconds=1)
+    expired = store.trash_table.expired(before)
+    sweep = _Sweep(store, expired if is_dry else [], is_dry=is_dry)
+    first = Amount()
+    if not is_dry:
+        store.absorb_spool()
+        # A full disk needs this room to remove the rows of a run.
+        first = sweep.contents()
+        expired = _purged(store, expired, before)
+    freed = Freed(
+        folders=sweep.folders(),
+        leftovers=sweep.spool() + sweep.incoming(),
+        contents=first + sweep.contents(),
+    )
+    sweep.say_what_is_left()
+    rows = Leftovers(store.database)
+    orphans = rows.counted() if is_dry else rows.remove()
+    if shrink and not is_dry:
+        store.database.driver.shrink()
+    left = _in_trash_but(store, expired)
+    return Collected(
+        runs=tuple(one.reference for one in expired),
+        freed=freed,
+        rows=orphans,
+        trashed=len(left),
+        trash_frees=freed_by(store, left)[0],
+        reusable_bytes=store.database.driver.reusable_bytes(),
+        is_dry=is_dry,
+    )
+
+
+def _purged(store: Store, expired: Sequence[Expired], before: int) -> list[Expired]:
+    """Remove what is known of runs, and return those that were removed."""
+    return [
+        one
+        for some in _batches(expired, RUNS_AT_ONCE)
+        for one in store.trash_table.purge(some, before)
+    ]
+
+
+def _in_trash_but(store: Store, expired: Sequence[Expired]) -> dict[str, list[str]]:
+    """Return the names of other runs in the trash, by uid."""
+    going = _uids(expired)
+    return {
+        one.uid: names_of(store, one.uid, one.reference)
+        for one in store.trash_table.expired(_ANY_TIME)
+        if one.uid not in going
+    }
+
+
+class _Sweep:
+    """Removes files that nobody needs, or only counts them.
+
+    Args:
+        store: The store.
+        expired: Runs that count as if they were removed for good.
+        is_dry: Whether to count only.
+    """
+
+    def __init__(self, store: Store, expired: Sequence[Expired], *, is_dry: bool) -> None:
+        self._store = store
+        self._expired = expired
+        self._is_dry = is_dry
+        self._objects = store.artifacts.objects
+        self._references = References(store.database)
+        # What could not be removed, by path, and why.
+        self._left: dict[str, str] = {}
+
+    def say_what_is_left(self) -> None:
+        """Warn once of what could not be removed."""
+        if self._left:
+            path, why = min(self._left.items())
+            more = f", and {len(self._left) - 1:,} more" if len(self._left) > 1 else ""
+            warn(f"Not removed: {path} ({why}){more}. To look the store over: runstore doctor.")
+
+    @contextmanager
+    def _noting(self, path: Path) -> Iterator[None]:
+        """Go on where something cannot be removed, or is a link to elsewhere."""
+        try:
+            yield
+        except FileNotFoundError:
+            pass  # another process removed it
+        except OSError as error:
+            if isinstance(error, StoreError):
+                raise
+            self._left[str(path)] = error.strerror or str(error)
+
+    def contents(self) -> Amount:
+        """Remove contents that no run refers to."""
+        needed = self._references.needed(without={one.run_id for one in self._expired})
+        candidates = (
+            path
+            for path in self._files()
+            if (digest := self._objects.digest_at(path)) is not None and digest not in needed
+        )
+        total = Amount()
+        for some in _batches(candidates, _FILES_AT_ONCE):
+            total += self._with_nobody_saving(some)
+        return total
+
+    def _with_nobody_saving(self, paths: Sequence[Path]) -> Amount:
+        if self._is_dry:
+            awaited = digests_in_flight(self._store)
+            return self._removed((path for path in paths if self._digest(path) not in awaited), 2)
+        with self._objects.alone() as is_alone:
+            # Somebody may have saved the same since; nobody does from here on.
+            free = set(self._references.unneeded(map(self._digest, paths)))
+            free -= digests_in_flight(self._store)
+            old = paths if is_alone else [path for path in paths if _is_old(path)]
+            return self._removed((path for path in old if self._digest(path) in free), 2)
+
+    def _digest(self, path: Path) -> str:
+        return self._objects.digest_at(path) or ""
+
+    def _files(self) -> Iterator[Path]:
+        with self._noting(self._objects.folder):
+            yield from self._objects.files()
+
+    def incoming(self) -> Amount:
+        """Remove files on their way in that nobody is writing any more."""
+        found = [path for path in self._files() if self._objects.is_leftover(path)]
+        if not found:
+            return Amount()
+        if self._is_dry:
+            return self._removed(found, 2)
+        with self._objects.alone() as is_alone:
+            return self._removed((path for path in found if is_alone or _is_old(path)), 2)
+
+    def folders(self) -> Amount:
+        """Remove folders of plain files whose run is gone for good."""
+        total = Amount()
+        for folder in gone_folders(self._store, self._expired):
+            with self._noting(folder):
+                total += amount_in(folder)
+                if not self._is_dry:
+                    with folder_at(folder.parent, levels=1) as runs:
+                        remove_tree(runs, folder.name)
+        return total
+
+    def spool(self) -> Amount:
+        """Remove what is in flight of runs that are gone for good."""
+        return self._removed(gone_in_flight(self._store, self._expired), 1)
+
+    def _removed(self, paths: Iterable[Path], levels: int) -> Amount:
+        """Remove files, that many folders deep in the store; of a link, the link itself."""
+        total = Amount()
+        for path in paths:
+            with self._noting(path), folder_at(path.parent, levels=levels) as folder:
+                size = folder.entry(path.name).st_size
+                if not self._is_dry:
+                    folder.remove(path.name)
+                total += Amount(1, size)
+        return total
+
+
+def gone_folders(store: Store, expired: Collection[Expired] = ()) -> Iterator[Path]:
+    """Yield the folders of plain files whose run is gone for good.
+
+    Args:
+        store: The store.
+        expired: Runs that count as if they were.
+    """
+    gone = {reference for _, reference in store.trash_table.purged_names()}
+    going = _uids(expired)
+    for one in expired:
+        gone.update(names_of(store, one.uid, one.reference))
+    by_name = {folder_name(reference): reference for reference in gone}
+    for folder in folders_named(store, sorted(gone)):
+        reference = by_name[folder.name]
+        # Runs that another tool wrote may share a reference, and so a folder.
+        sharing = store.database.runs_by_reference(reference)
+        sharing += InTrash(store.database).runs_by_reference(reference)
+        if all(run.uid in going for run in sharing):
+            yield folder
+
+
+def gone_in_flight(store: Store, expired: Collection[Expired] = ()) -> Iterator[Path]:
+    """Yield files in the spool whose run is gone for good, and those that a crash cut off.
+
+    Args:
+        store: The store.
+        expired: Runs that count as if they were gone.
+    """
+    going = _uids(expired)
+    for path in store.spool.every_file():
+        is_cut_off = path.suffix == ".tmp" and path.parent == store.spool.place
+        if (
+            uid_of(path) in going
+            or store.database.is_purged(uid_of(path))
+            or (is_cut_off and _is_old(path))
+        ):
+            yield path
+
+
+def _uids(expired: Iterable[Expired]) -> set[str]:
+    return {one.uid for one in expired}
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        return time.time() - path.lstat().st_mtime > _DAY_S
+    except OSError:
+        return False
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    left = iter(items)
+    while some := list(islice(left, size)):
+        yield some

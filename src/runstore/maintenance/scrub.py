@@ -1,0 +1,348 @@
+"""Removing secrets from a store: from its rows, files, logs and free pages, for good.
+
+It removes what slipped through: a token that a program printed, a password among parameters. What
+else a text says stays. Contents that change have another digest afterwards, and are kept by it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from runstore.artifacts import previews
+from runstore.config import RUNS
+from runstore.errors import RunstoreError, StoreReadOnlyError, UsageError
+from runstore.model.scrubbing import (
+    SHORTEST,
+    Scrubbed,
+    Wanted,
+    WantedByRules,
+    WantedPattern,
+    masked_value,
+)
+from runstore.storage.files.safe_files import folder_at, levels_below, reader, remove_file
+from runstore.storage.files.spool import uid_of
+from runstore.storage.fulltext.index_file import SearchFile
+from runstore.storage.integrity.references import References
+from runstore.storage.scrub.contents import ContentsTable
+from runstore.storage.scrub.rows import RowScrubber
+from runstore.storage.sqlite.paths import sync_folder
+
+if TYPE_CHECKING:
+    from runstore.store import Store
+
+_CHUNK_BYTES = 1 << 20
+_OUTPUT_IN_FLIGHT = (".output", ".points")
+# What a store keeps beside its database; other files of the folder are not its own.
+_TEXTS = ("store.json*", "params_registry.json*")
+_COPIES = ("runstore.db.*", "runstore.db-wal.left-*")
+_LOGS = ("runstore.db", "runstore.db-wal")
+
+
+def wanted(secrets: tuple[str, ...] = (), pattern: str | None = None) -> Wanted:
+    """Return what is to be removed; what the rules of today mask if nothing is given.
+
+    Args:
+        secrets: The secrets themselves.
+        pattern: A regular expression.
+
+    Raises:
+        UsageError: A secret is so short that it would be found everywhere, or the pattern is none.
+    """
+    if pattern is not None:
+        import re
+
+        try:
+            found = WantedPattern(pattern)
+        except re.error as error:
+            raise UsageError(f"{pattern!r} is no regular expression: {error}.") from None
+        if found.masked("") != "":
+            raise UsageError(f"{pattern!r} matches an empty text.", kept="Nothing was changed.")
+        return found
+    if not secrets:
+        return _by_rules()
+    if any(len(one) < SHORTEST for one in secrets):
+        raise UsageError(
+            f"A secret of fewer than {SHORTEST} characters would be found everywhere.",
+            kept="Nothing was changed.",
+            hint="Give the whole secret, or --pattern for a part of a text.",
+        )
+    return Wanted(secrets)
+
+
+def _by_rules() -> WantedByRules:
+    from runstore.capture.secrets import mask_arguments, mask_command, mask_message, mask_text
+
+    def facts(text: str) -> str:
+        try:
+            found = json.loads(text)
+            values = found["values"]
+            for name, value in values.items():
+                if name.endswith(("command.argv", "command.arguments")):
+                    values[name] = list(mask_arguments(value))
+                elif name.endswith("command.line"):
+                    values[name] = mask_command(value)
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return masked_value(text, mask_message)
+        after = text if found == json.loads(text) else json.dumps(found)
+        return masked_value(after, mask_message)
+
+    commands = dict.fromkeys(("runs.cli", "runs.reproduce"), mask_command)
+    # What a document is of is not known here, so its look says what it is.
+    documents = {"documents.body": lambda text: masked_value(text, mask_text)}
+    return WantedByRules(mask_message, {**commands, **documents, "runs.facts": facts})
+
+
+def scrub(store: Store, secrets: Wanted, *, is_dry: bool = True) -> Scrubbed:
+    """Remove secrets from a store, and return where they were; doing it twice changes nothing.
+
+    Args:
+        store: The store.
+        secrets: What `wanted` gave.
+        is_dry: Whether to look only.
+
+    Raises:
+        StoreReadOnlyError: The store cannot be written.
+        StoreLockedError: Another program uses the database.
+    """
+    if not is_dry and not store.database.is_writable:
+        raise StoreReadOnlyError(
+            f"The store at {store.path} cannot be written.", kept="Nothing was changed."
+        )
+    found = Scrubbed(is_dry=is_dry)
+    work = _Scrubber(store, secrets, found)
+    if not is_dry:
+        store.absorb_spool()
+    work.contents()
+    work.rows()
+    work.files()
+    if not is_dry:
+        work.wipe()
+    return found
+
+
+class _Kept(NamedTuple):
+    """Contents that hold secrets."""
+
+    digest: str
+    path: Path
+    is_text: bool
+
+
+class _Scrubber:
+    def __init__(self, store: Store, secrets: Wanted, found: Scrubbed) -> None:
+        self._store = store
+        self._secrets = secrets
+        self._found = found
+        self._is_dry = found.is_dry
+        self._is_by_rules = isinstance(secrets, WantedByRules)
+        self._objects = store.artifacts.objects
+        self._table = ContentsTable(store.database)
+
+    # Rows
+
+    def rows(self) -> None:
+        """Replace secrets in the rows."""
+        scrubber = RowScrubber(
+            self._store.database.driver,
+            self._secrets.masked_of,
+            self._secrets.needles,
+            is_by_rules=self._is_by_rules,
+        )
+        counts = scrubber.counted() if self._is_dry else scrubber.removed()
+        for name, count in sorted(counts.items()):
+            self._found.add(name, "masked", count)
+
+    # Contents
+
+    def contents(self) -> None:
+        """Replace contents of text that hold secrets, and remove others."""
+        if self._is_by_rules:
+            return
+        for one in list(self._contents_with_secrets()):
+            names = self._table.names_of(one.digest)
+            shown = ", ".join(names) or f"contents {one.digest[:12]} that no run has"
+            if not names or not one.is_text:
+                note = "" if one.is_text else "no text, so it cannot be masked"
+                self._found.add(shown, "removed", note=note)
+                if not self._is_dry:
+                    self._table.remove(one.digest)
+                    self._discard(one)
+            elif self._is_dry:
+                self._found.add(shown, "replaced", note=f"its digest {one.digest[:12]} changes")
+            else:
+                after = self._replace(one)
+                self._found.add(
+                    shown, "replaced", note=f"digest {one.digest[:12]}, now {after[:12]}"
+                )
+
+    def _contents_with_secrets(self) -> Iterator[_Kept]:
+        for path in self._objects.files():
+            digest = self._objects.digest_at(path)
+            if digest is None:
+                continue
+            with suppress(OSError):
+                has_some, is_text = self._look(path)
+                if has_some:
+                    yield _Kept(digest, path, is_text)
+
+    def _look(self, path: Path) -> tuple[bool, bool]:
+        """Return whether a file holds secrets, and whether it is text."""
+        from codecs import getincrementaldecoder
+
+        decoder = getincrementaldecoder("utf-8")()
+        has_some, is_text, before = False, True, b""
+        with reader(path, levels=levels_below(path, self._store.path)) as file:
+            while some := file.read(_CHUNK_BYTES):
+                has_some = has_some or self._secrets.is_in(before + some)
+                before = some[-self._secrets.reach :]
+                if is_text:
+                    try:
+                        is_text = "\0" not in decoder.decode(some)
+                    except UnicodeDecodeError:
+                        is_text = False
+        return has_some, is_text
+
+    def _replace(self, one: _Kept) -> str:
+        with self._objects.in_use(), self._objects.aside(".txt") as aside:
+            with reader(one.path, levels=3) as source, aside.open("xb") as target:
+                self._copy_masked(source, target)
+            kept = self._objects.adopt(aside)
+            media_type = self._table.media_type_of(one.digest)
+            preview = (
+                None
+                if media_type is None
+                else previews.preview_of(self._objects.path_of(kept.digest), media_type)
+            )
+            self._table.replace(one.digest, kept, preview)
+        self._discard(one)
+        return kept.digest
+
+    def _copy_masked(self, source: BinaryIO, target: BinaryIO) -> None:
+        target.writelines(self._secrets.masked(line.decode()).encode() for line in source)
+
+    def _discard(self, one: _Kept) -> None:
+        with self._objects.alone():
+            if not References(self._store.database).unneeded([one.digest]):
+                return  # saved again meanwhile
+            remove_file(one.path, levels=levels_below(one.path, self._store.path))
+
+    # Files
+
+    def files(self) -> None:
+        """Replace secrets in the files beside the database, and remove copies that have some."""
+        if not self._is_dry:
+            self._renew_store_json()
+        if self._is_by_rules:
+            return
+        for path in self._beside(_COPIES):
+            self._remove_copy(path)
+        for path in filter(self._objects.is_leftover, self._objects.files()):
+            self._remove_copy(path)
+        for path in self._beside(_TEXTS):
+            self._mask_file(path, "masked")
+        for path in filter(self._is_of_this_store, self._store.spool.every_file()):
+            self._of_the_spool(path)
+        self._folders_of_runs()
+
+    def _beside(self, patterns: tuple[str, ...]) -> list[Path]:
+        return [path for one in patterns for path in sorted(self._store.path.glob(one))]
+
+    def _renew_store_json(self) -> None:
+        from runstore.curifactory.sync import refresh_store_json
+
+        refresh_store_json(self._store)
+
+    def _name(self, path: Path) -> str:
+        if path.is_relative_to(self._store.path):
+            return path.relative_to(self._store.path).as_posix()
+        return str(path)
+
+    def _has_some(self, path: Path) -> tuple[bool, bool]:
+        try:
+            return self._look(path)
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):
+                self._found.add(self._name(path), "left", note=error.strerror or str(error))
+            return False, False
+
+    def _remove_copy(self, path: Path) -> None:
+        if self._has_some(path)[0]:
+            self._found.add(self._name(path), "removed", note="a copy that was kept aside")
+            if not self._is_dry:
+                remove_file(path, levels=levels_below(path, self._store.path))
+
+    def _mask_file(self, path: Path, fate: str) -> None:
+        has_some, is_text = self._has_some(path)
+        if not has_some:
+            return
+        if not is_text:
+            self._found.add(self._name(path), "left", note="no text; remove it yourself")
+            return
+        self._found.add(self._name(path), fate)
+        if not self._is_dry:
+            self._write(path)
+
+    def _write(self, path: Path) -> None:
+        """Write a text file anew; who looks meanwhile finds the old one or the new one."""
+        levels = levels_below(path, self._store.path)
+        with folder_at(path.parent, levels=levels) as folder:
+            aside = f".{path.name}.{os.urandom(4).hex()}"
+            made = os.open(
+                folder.at(aside),
+                os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
+                0o600,
+                dir_fd=folder.descriptor,
+            )
+            with open(made, "wb") as target, reader(path, levels=levels) as source:  # noqa: PTH123 - it is open
+                self._copy_masked(source, target)
+                os.fchmod(made, os.fstat(source.fileno()).st_mode & 0o777)
+                os.fsync(made)
+            here, there = folder.at(aside), folder.at(path.name)
+            os.replace(here, there, src_dir_fd=folder.descriptor, dst_dir_fd=folder.descriptor)
+            sync_folder(path.parent)
+
+    def _is_of_this_store(self, path: Path) -> bool:
+        """Whether a file of the spool is of this store; the user's own place has those of all."""
+        if path.is_symlink() or not path.is_file():
+            return False
+        if path.parent == self._store.spool.place:
+            return True
+        try:
+            self._store.record_of(uid_of(path))
+        except RunstoreError:
+            return False
+        return True
+
+    def _of_the_spool(self, path: Path) -> None:
+        if path.suffix in _OUTPUT_IN_FLIGHT:
+            if self._has_some(path)[0]:
+                note = "a run is writing it; scrub again when the run has ended"
+                self._found.add(self._name(path), "left", note=note)
+        else:
+            self._mask_file(path, "masked")
+
+    def _folders_of_runs(self) -> None:
+        folder = self._store.path / RUNS
+        if folder.is_symlink():
+            return
+        for place, _, names in os.walk(folder):
+            for name in sorted(names):
+                self._mask_file(Path(place, name), "masked")
+
+    # Free pages
+
+    def wipe(self) -> None:
+        """Write the database anew without its free pages, and empty its log."""
+        with suppress(OSError):
+            SearchFile(self._store.path / _LOGS[0]).remove()
+        self._store.database.driver.shrink()
+        for name in _LOGS:
+            path = self._store.path / name
+            if path.exists() and self._has_some(path)[0]:
+                note = "another program has it open; end it, and scrub again"
+                self._found.add(name, "left", note=note)

@@ -1,0 +1,1 @@
+"""What runs log: calls, values, media."""

@@ -1,0 +1,165 @@
+"""What a logging call was given: values, steps and times, as they are kept, and what is wrong.
+
+What is wrong is noted under what it is about, so that a loop hears of it once, and what can be
+kept is kept all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from runstore.errors import InvalidValueError, RunstoreError
+from runstore.model.logged.values import (
+    LAST_STEP,
+    column_of,
+    is_likely_time,
+    metric_step,
+    metric_time,
+    metric_value,
+    shown,
+)
+
+Troubles = dict[str, RunstoreError]
+
+
+def noted(troubles: Troubles | None, about: str, error: RunstoreError) -> Troubles:
+    """Return the troubles with one more."""
+    troubles = {} if troubles is None else troubles
+    troubles.setdefault(about, error)
+    return troubles
+
+
+def unreadable(error: Exception) -> InvalidValueError:
+    """Return what to say of an error that came out of a value."""
+    return InvalidValueError(
+        f"What was to be logged cannot be read: {type(error).__name__}: {_text(error)}.",
+        hint='Give numbers by key: run.log({"loss": 0.5}).',
+    )
+
+
+def _text(error: Exception) -> str:
+    try:
+        return f"{error!s:.200}"
+    except Exception:  # noqa: BLE001 - its text is anybody's code and may raise anything
+        return "…"
+
+
+def no_more_steps(key: Any) -> InvalidValueError:
+    """Return what to say when steps have reached their limit."""
+    return InvalidValueError(
+        f"The steps of {shown(key)} go beyond the largest, {LAST_STEP:,}.",
+        kept="The values are kept at that step.",
+        hint="Give steps that begin at 0.",
+    )
+
+
+def taken_apart(key: Any, value: Mapping[Any, Any]) -> InvalidValueError:
+    """Return what to say of a mapping among the values."""
+    first = f"{key}/{next(iter(value))}"
+    return InvalidValueError(
+        f"The metric {shown(key)} got a mapping, which is no number.",
+        kept=f"Its numbers are kept as {shown(first)} and so on.",
+        hint="Log them under these names.",
+    )
+
+
+def merged(
+    metrics: Any, others: tuple[Any, ...], more: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], Troubles | None]:
+    """Return the metrics of a call that is not just a dict or names with values."""
+    if not others and callable(getattr(metrics, "items", None)):
+        return {**dict(metrics.items()), **more}, None
+    given = ", ".join(map(shown, (metrics, *others)))
+    error = InvalidValueError(
+        f"Expected values by key, got {given}.",
+        hint='Give numbers by key: run.log({"loss": 0.5}) or run.log(loss=0.5).',
+    )
+    return more, {"call": error}
+
+
+def stepped(step: Any, troubles: Troubles | None) -> tuple[int | None, Troubles | None]:
+    """Return the step of a call; None, to count on, if it is none."""
+    try:
+        return metric_step(step), troubles
+    except InvalidValueError as error:
+        kept = InvalidValueError(error.what, kept=_COUNTED, hint=error.hint)
+        return None, noted(troubles, "step", kept)
+
+
+_COUNTED = "The values are kept at the next step."
+
+
+def timed(
+    time: Any, now: int, metrics: Mapping[str, Any], troubles: Troubles | None
+) -> tuple[int, Mapping[str, Any], Troubles | None]:
+    """Return the time of a call, and its metrics.
+
+    A number of the 1970s is the seconds that something took, and a metric of that name.
+    """
+    try:
+        at = metric_time(time)
+    except InvalidValueError as error:
+        kept = InvalidValueError(
+            error.what, kept="The values are kept as of now.", hint=error.hint
+        )
+        return now, metrics, noted(troubles, "time", kept)
+    if isinstance(time, datetime) or is_likely_time(at) or "time" in metrics:
+        return at, metrics, troubles
+    seconds = InvalidValueError(
+        f"time={shown(time)} is no time of today, in seconds since 1970.",
+        kept="It is kept as the metric 'time', and the values as of now.",
+        hint=f'For a metric, write run.log({{"time": {shown(time)}}}).',
+    )
+    return now, {**metrics, "time": time}, noted(troubles, "time", seconds)
+
+
+def values_of(column: list[Any], key: str, troubles: Troubles) -> list[float | None]:
+    """Return the values of a column; None for what is no number."""
+    if set(map(type, column)) <= {float}:
+        return list(column)
+    values: list[float | None] = []
+    for one in column:
+        try:
+            values.append(one if type(one) is float else metric_value(one, key))
+        except InvalidValueError as error:
+            values.append(None)
+            noted(troubles, f"value of {key}", error)
+    return values
+
+
+def steps_of(column: list[Any], next_step: Callable[[], int], troubles: Troubles) -> list[int]:
+    """Return the steps of a column; what is none is counted on."""
+    steps: list[int] = []
+    for one in column:
+        step, _ = (one, None) if type(one) is int else stepped(one, troubles)
+        if step is None:
+            step = steps[-1] + 1 if steps else next_step()
+        steps.append(step)
+    return steps
+
+
+def times_of(times: Iterable[Any], key: str, now: int, troubles: Troubles) -> list[int]:
+    """Return times in microseconds; now for what is none."""
+    found: list[int] = []
+    column = column_of(times, f"the times of {key!r}")
+    for one in column:
+        at, _, _ = timed(one, now, {"time": None}, troubles)
+        found.append(at)
+    if found and not any(map(is_likely_time, found)) and not isinstance(column[0], datetime):
+        early = InvalidValueError(
+            f"The times of {shown(key)} are of 1970.",
+            kept="They are kept as given.",
+            hint="Give seconds since 1970, such as time.time(), or datetimes.",
+        )
+        noted(troubles, f"times of {key}", early)
+    return found
+
+
+def within_limit(steps: list[int], key: str, troubles: Troubles) -> list[int]:
+    """Return steps no larger than the largest."""
+    if not steps or (min(steps) >= -LAST_STEP - 1 and max(steps) <= LAST_STEP):
+        return steps
+    noted(troubles, f"last step of {key}", no_more_steps(key))
+    return [max(-LAST_STEP - 1, min(step, LAST_STEP)) for step in steps]

@@ -1,0 +1,1 @@
+"""Parameter sets: made, encoded, decoded, flattened."""

@@ -1,0 +1,73 @@
+"""Parameters that a run gets after its start, added to those that it has."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from runstore.errors import ConflictError, UsageError
+from runstore.model.params.parameter_set import ParameterSet, tree_hash
+from runstore.model.values import canonical_json
+
+
+def with_added(
+    sets: Sequence[ParameterSet], added: ParameterSet, set_name: str | None
+) -> tuple[ParameterSet, ...]:
+    """Return the sets of a run with these values added to one of them.
+
+    Args:
+        sets: The sets that the run has; without any, the values make one.
+        added: The values.
+        set_name: The set that gets them; None for a run that has at most one.
+
+    Raises:
+        ConflictError: A parameter has another value already.
+        UsageError: There is no such set, or one of several is not named.
+    """
+    if not sets:
+        return (added.with_name(set_name) if set_name else added,)
+    places = [place for place, one in enumerate(sets) if set_name in {None, one.name}]
+    if len(places) != 1:
+        names = ", ".join(one.name for one in sets)
+        wrong = "several parameter sets" if set_name is None else f"no parameter set {set_name!r}"
+        raise UsageError(f"The run has {wrong}.", hint=f"Name one of: {names}.")
+    place = places[0]
+    return (*sets[:place], _merged(sets[place], added), *sets[place + 1 :])
+
+
+def _merged(old: ParameterSet, added: ParameterSet) -> ParameterSet:
+    before, more = json.loads(old.tree or "{}"), json.loads(added.tree or "{}")
+    tree = canonical_json(_with(before, more, ""))
+    if tree == old.tree:
+        return old
+    # A set whose hash leaves values out keeps doing so.
+    is_whole = old.hash == old.tree_key and added.hash == added.tree_key
+    digest = tree_hash(tree if is_whole else f"{old.hash} {added.hash}")
+    return ParameterSet(old.name, digest, tree, old.file)
+
+
+def _with(old: dict[str, Any], new: dict[str, Any], place: str) -> dict[str, Any]:
+    merged = dict(old)
+    for key, value in new.items():
+        known = old.get(key, value)
+        name = f"{place}{key}"
+        if _is_mapping(known) and _is_mapping(value):
+            merged[key] = _with(known, value, f"{name}.")
+        elif canonical_json(known) != canonical_json(value):
+            raise ConflictError(
+                f"The parameter {name} is {canonical_json(known):.60} already, and cannot become"
+                f" {canonical_json(value):.60}.",
+                kept="The parameters of the run were not changed.",
+                hint="Log a value that changes as a metric.",
+            )
+        else:
+            merged[key] = value
+    return merged
+
+
+def _is_mapping(tree: Any) -> bool:
+    """Tell whether a tree is a mapping, and no value that is written as one."""
+    return isinstance(tree, dict) and not any(
+        (key.startswith("$") and not key.startswith("$$")) or key == "__class__" for key in tree
+    )

@@ -1,0 +1,178 @@
+"""Making parameter sets of what users have: mappings, dataclasses, objects, lists of these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from runstore.errors import InvalidValueError
+from runstore.model.params.encode_plain import is_name, plain_text
+from runstore.model.params.parameter_set import DEFAULT_NAME, ParameterSet, checked_name, tree_hash
+from runstore.model.values import canonical_json, clean_text
+from runstore.user_warnings import warn
+
+if TYPE_CHECKING:
+    from runstore.model.params.encode import TreeBuilder
+    from runstore.model.params.encode_scalars import Place
+
+TREE_LIMIT_CHARACTERS = 16 << 20
+_NOTED = 5
+
+_HINT = "Pass a mapping, a dataclass, an object with attributes, or a list of these."
+
+
+def parameter_set(
+    values: Any, *, name: str | None = None, file: str | None = None
+) -> ParameterSet:
+    """Make a parameter set.
+
+    Args:
+        values: A mapping, a dataclass instance, or an object with attributes. Its
+            `hash_representations` (field name to None, or to a function of the object and the
+            value) say what stands for a field in the hash; None leaves it out of the hash, not
+            out of the values.
+        name: Its name; None takes the object's `name`, or a mapping's value of that key where
+            it is text, else `default`. A name is not part of the hash. A mapping's stays among
+            the values.
+        file: The parameter file it came from.
+
+    Raises:
+        InvalidValueError: A value cannot be represented; the message names its key.
+    """
+    if isinstance(values, ParameterSet):
+        return _renamed(values, name, file)
+    tree, digest = (type(values) is dict and _plain(values)) or _built(values)
+    if len(tree) > TREE_LIMIT_CHARACTERS:
+        raise InvalidValueError(
+            f"params: {len(tree):,} characters; the limit is {TREE_LIMIT_CHARACTERS:,}.",
+            hint="Keep large data in a file, and store its path.",
+        )
+    chosen = _own_name(values) or DEFAULT_NAME if name is None else checked_name(name)
+    return ParameterSet(chosen, digest, tree, file)
+
+
+def parameter_sets(params: Any) -> tuple[ParameterSet, ...]:
+    """Return what `start(params=...)` was given as parameter sets.
+
+    Args:
+        params: None for none; a mapping, dataclass instance, object with attributes, or
+            `ParameterSet` for one; or an iterable of these. In an iterable of several, one
+            without a name is called `set1`, `set2` … by its position.
+
+    Raises:
+        InvalidValueError: A value cannot be represented, or two sets of one file have one name.
+    """
+    if params is None:
+        return ()
+    if type(params) is dict or _is_one(params):
+        return (parameter_set(params),)
+    if isinstance(params, (str, bytes, type)) or not isinstance(params, Iterable):
+        raise InvalidValueError(f"params: {params!r:.60} is not a set of values.", hint=_HINT)
+    given = list(params)
+    sets = []
+    for position, one in enumerate(given, 1):
+        unnamed = len(given) > 1 and not isinstance(one, ParameterSet) and not _own_name(one)
+        sets.append(parameter_set(one, name=f"set{position}" if unnamed else None))
+    seen = set()
+    for one in sets:
+        if (one.file, one.name) in seen:
+            place = f" in {one.file}" if one.file else ""
+            raise InvalidValueError(
+                f"params: two parameter sets{place} are called {one.name!r}.",
+                hint="Give each set a name of its own.",
+            )
+        seen.add((one.file, one.name))
+    return tuple(sets)
+
+
+def _is_one(params: Any) -> bool:
+    return isinstance(params, (ParameterSet, Mapping)) or _held(params) is not None
+
+
+def _held(values: Any) -> dict[str, Any] | None:
+    """Return the attributes of an object that is a parameter set, not a list of them."""
+    from runstore.model.params.attributes import attributes_of, fields_of
+
+    held = fields_of(values)
+    if held is None and not isinstance(values, Iterable):
+        return attributes_of(values)
+    return held
+
+
+def _plain(values: dict[Any, Any]) -> tuple[str, str] | None:
+    """Return tree and hash of values that are their own tree; None for all others."""
+    tree = plain_text(values)
+    if tree is None:
+        return None
+    if not is_name(values.get("name")):
+        return tree, tree_hash(tree)
+    return tree, tree_hash(canonical_json(_without_name(values)))
+
+
+def _built(values: Any) -> tuple[str, str]:
+    """Return tree and hash of values of any type."""
+    from runstore.model.params.encode import TreeBuilder
+
+    builder = TreeBuilder(for_hash=False)
+    whole = _tree(values, builder)
+    if builder.notes:
+        warn(_not_in_full(builder.notes))
+    if not builder.differs:
+        return whole, tree_hash(whole)
+    return whole, tree_hash(_tree(values, TreeBuilder(for_hash=True)))
+
+
+def _tree(values: Any, builder: TreeBuilder) -> str:
+    place = ("params",)
+    if isinstance(values, Mapping):
+        tree = builder.build(values, place)
+        if is_name(_named(values)):
+            builder.differs = True
+            if builder.for_hash:
+                tree.pop("name", None)
+        return canonical_json(tree)
+    held = _held(values)
+    if held is None:
+        raise InvalidValueError(f"params: {values!r:.60} is not a set of values.", hint=_HINT)
+    return canonical_json(builder.holder(values, held, place, is_set=True))
+
+
+def _not_in_full(notes: list[tuple[Place, Any, str]]) -> str:
+    """Return the warning about values of which only a part is kept."""
+    from runstore.model.params.callables import public_name
+    from runstore.model.params.encode import BY_TYPE
+    from runstore.model.params.encode_scalars import place_of
+
+    told = [
+        f"{place_of(place)} ({public_name(type(one))}) by {kept}" for place, one, kept in notes
+    ]
+    more = f", and {len(told) - _NOTED:,} more" if len(told) > _NOTED else ""
+    text = f"Not kept in full: {', '.join(told[:_NOTED])}{more}."
+    if any(kept == BY_TYPE for _, __, kept in notes):
+        text += " Runs that differ only in a value kept by its type count as equal."
+    return f"{text} Pass a name, a number or a path in its place to keep all that matters."
+
+
+def _named(values: Mapping[Any, Any]) -> Any:
+    """Return a mapping's value of the key `name`; None if it has none that can be read."""
+    # One that raises is refused, by its place, when the values are read.
+    with suppress(Exception):
+        return values["name"]
+    return None
+
+
+def _without_name(values: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {key: one for key, one in values.items() if key != "name"}
+
+
+def _own_name(values: Any) -> str | None:
+    """Return the name that values bring along."""
+    found = _named(values) if isinstance(values, Mapping) else getattr(values, "name", None)
+    return clean_text(str.__str__(found)) if isinstance(found, str) and found else None
+
+
+def _renamed(one: ParameterSet, name: str | None, file: str | None) -> ParameterSet:
+    if name is not None:
+        one = one.with_name(name)
+    return one if file is None else one.with_file(file)

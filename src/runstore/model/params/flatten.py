@@ -1,0 +1,188 @@
+"""A typed tree as flat rows, for queries and for one-line previews.
+
+A row is (dotted key, number, text). A key with a dot, bracket or quote in it stands in quotes;
+elements of a list are `layers[0]`, and so are keys that are not text: `classes[3]`.
+
+| value | number | text |
+|---|---|---|
+| None | None | None |
+| int, float | the nearest double, infinity beyond | None; the digits if no double holds them |
+| bool | 1 or 0 | `true`, `false` |
+| nan, infinity | None, infinity | `nan`, `inf`, `-inf` |
+| decimal, fraction | nearest double | as written |
+| timedelta | seconds | as Python prints it |
+| text, path, date, enum … | None | itself |
+| list over `LIST_LIMIT`, anything empty | None | JSON, cut at `TEXT_LIMIT` |
+
+Texts and keys hold neither NUL nor lone surrogates. The whole values stay in the tree.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Union
+
+from runstore.model.params.decode import decode, decode_key, tag_of
+from runstore.model.query.exact import nearest_double
+from runstore.model.values import blake2b, canonical_json, clean_text
+
+LIST_LIMIT = 32
+ROWS_LIMIT = 2_000
+KEY_LIMIT = 400
+TEXT_LIMIT = 1_000
+
+FlatValue = tuple[str, Union[float, None], Union[str, None]]
+Cell = tuple[Union[float, None], Union[str, None]]
+
+_EXACT_INT = 2**53
+_SCALARS = frozenset({float, int, str, bool})
+# A value cut off to less than this says nothing.
+_WORTH_CUTTING = 12
+_SPECIAL = re.compile(r'[.\[\]"\\\s]')
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+
+
+def flatten(tree: str) -> tuple[FlatValue, ...]:
+    """Return the rows of a tree text, in the order of its keys; up to `ROWS_LIMIT` rows."""
+    rows: dict[str, Cell] = {}
+    _add(rows, "", json.loads(tree))
+    flat = [(key, number, text) for key, (number, text) in rows.items()]
+    return tuple(flat[:ROWS_LIMIT])
+
+
+def _add(rows: dict[str, Cell], key: str, tree: Any) -> None:
+    if len(rows) >= ROWS_LIMIT:
+        return
+    kind = type(tree)
+    if kind is dict:
+        _add_object(rows, key, tree)
+    elif kind is list:
+        _add_list(rows, key, tree)
+    else:
+        rows[_storable_key(rows, key)] = _scalar(tree)
+
+
+def _add_object(rows: dict[str, Cell], key: str, tree: dict[str, Any]) -> None:
+    tag = tag_of(tree)
+    if tag == "$array":
+        _add(rows, key, tree[tag][2])
+    elif tag == "$set":
+        _add_list(rows, key, tree[tag])
+    elif tag is not None:
+        rows[_storable_key(rows, key)] = _tagged(tag, tree)
+    elif not tree:
+        if key:
+            rows[_storable_key(rows, key)] = None, "{}"
+    else:
+        for name, one in tree.items():
+            # Most sets are plain values under plain names, which nothing can make equal.
+            if not key and type(one) in _SCALARS and name.isidentifier() and len(name) < KEY_LIMIT:
+                rows[name] = _scalar(one)
+            else:
+                _add(rows, joined(key, name), one)
+
+
+def _add_list(rows: dict[str, Cell], key: str, trees: list[Any]) -> None:
+    if 0 < len(trees) <= LIST_LIMIT:
+        for index, one in enumerate(trees):
+            _add(rows, f"{key}[{index}]", one)
+    else:
+        rows[_storable_key(rows, key)] = None, _cut(canonical_json(trees), TEXT_LIMIT)
+
+
+def _scalar(tree: Any) -> Cell:
+    kind = type(tree)
+    if kind is float:
+        return tree, None
+    if kind is str:
+        return None, clean_text(tree)
+    if kind is bool:
+        return (1.0, "true") if tree else (0.0, "false")
+    if kind is int:
+        return _nearest(tree), (None if -_EXACT_INT <= tree <= _EXACT_INT else str(tree))
+    return None, None
+
+
+def _tagged(tag: str, tree: dict[str, Any]) -> Cell:
+    kept, value = tree[tag], decode(tree)
+    if tag in {"$float", "$decimal"}:
+        return (None if "nan" in kept.lower() else float(kept)), kept
+    if tag == "$fraction":
+        return _nearest(value), canonical_json(kept)[1:-1].replace(",", "/")
+    if tag == "$int":
+        return _nearest(value), kept
+    if tag == "$timedelta":
+        return value.total_seconds(), str(value)
+    # Dates and bytes stand in the tree as a person reads them.
+    text = decode(kept) if tag in {"$bytes", "$datetime", "$date", "$time", "$path"} else value
+    return None, clean_text(str(text))
+
+
+def _nearest(value: Any) -> float:
+    return nearest_double(value)
+
+
+def joined(key: str, name: str) -> str:
+    """Return the dotted key of a mapping's entry, from the key's text in the tree."""
+    if name.isidentifier():
+        return f"{key}.{name}" if key else name
+    if name[:1] == "$":
+        if name[:2] != "$$":
+            return f"{key}[{name[1:]}]"
+        name = name[1:]
+    if not name or _SPECIAL.search(name):
+        name = json.dumps(name, ensure_ascii=False)
+    return f"{key}.{name}" if key else name
+
+
+def _storable_key(rows: dict[str, Cell], key: str) -> str:
+    """Return the key as engines take it, different from the rows there are."""
+    clean = clean_text(key)
+    if len(clean) > KEY_LIMIT:
+        # An index entry has its limit too: about 2,700 bytes in PostgreSQL.
+        digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        clean = f"{clean[:KEY_LIMIT]}…{digest}"
+    unique, count = clean, 1
+    while unique in rows:
+        count += 1
+        unique = f"{clean}~{count}"
+    return unique
+
+
+def shown_in_line(tree: str, width: int) -> str:
+    """Return as many values as fit into one line, `…` in the place of the rest."""
+    values = json.loads(tree)
+    line = ""
+    for position, (key, one) in enumerate(values.items(), 1):
+        part = _CONTROL.sub(" ", clean_text(f"{joined('', key)}={_shown(one)}"))
+        longer = f"{line} {part}" if line else part
+        # What is not the last leaves room for the sign that more follows.
+        if len(longer) > (width if position == len(values) else width - 2):
+            worth_cutting = width - len(line) > _WORTH_CUTTING or not line
+            return longer[: width - 1] + "…" if worth_cutting else f"{line} …"
+        line = longer
+    return line
+
+
+def _shown(tree: Any) -> str:
+    plain = legible(tree)
+    return plain if isinstance(plain, str) else canonical_json(plain)
+
+
+def legible(tree: Any) -> Any:
+    """Return a tree with the texts that a person reads in the place of its tags."""
+    if isinstance(tree, list):
+        return [legible(one) for one in tree]
+    if not isinstance(tree, dict):
+        return tree
+    tag = tag_of(tree)
+    if tag is None:
+        return {str(decode_key(key)): legible(one) for key, one in tree.items()}
+    if tag in {"$array", "$set"}:
+        return legible(tree[tag][2] if tag == "$array" else tree[tag])
+    return _tagged(tag, tree)[1]
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"

@@ -1,0 +1,1 @@
+"""Filters: their text, their tree, and what they mean in Python."""

@@ -1,0 +1,428 @@
+"""Builds the tree of a query from what the parser found, and checks that it makes sense."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timezone
+from typing import Any as AnyValue
+
+from lark import Token, Transformer, v_args
+
+from runstore.errors import FilterError
+from runstore.model.query.exact import nearest_double
+from runstore.model.query.fields import (
+    MLFLOW_STATUSES,
+    TEXT_FACTS,
+    UnknownFieldError,
+    Word,
+    field_of,
+    nearest,
+)
+from runstore.model.query.times import duration_s, moment
+from runstore.model.query.tree import (
+    All,
+    Any,
+    Compare,
+    Field,
+    Kind,
+    Literal,
+    Missing,
+    Node,
+    Not,
+    Op,
+    Order,
+    Room,
+)
+from runstore.model.status import Status
+
+DEPTH_LIMIT = 50
+COMPARISONS_LIMIT = 200
+OPTIONS_LIMIT = 1_000
+_OPS = {"==": Op.EQUAL, "<>": Op.EQUAL, "!=": Op.EQUAL, "!~": Op.MATCHES}
+_ORDERED = frozenset({Op.EQUAL, Op.BELOW, Op.AT_MOST, Op.ABOVE, Op.AT_LEAST})
+_TEXTUAL = frozenset({Kind.TEXT, Kind.CELL, Kind.STATUS, Kind.VERSION})
+_SECONDS_FROM = 1e8  # 1973; a smaller number is no time of a run
+_DATES = r"\d{4}|\d{8}|(?:19|20)\d{12}"  # without dashes
+_MILLISECONDS_FROM = 1e11  # seconds would be the year 5138
+
+
+class Mistake(Exception):  # noqa: N818 - a part of a FilterError that does not know the text yet
+    """What is wrong with a filter.
+
+    Args:
+        why: A sentence.
+        at: The place in the text, from 0.
+        hint: What may be meant.
+    """
+
+    def __init__(self, why: str, at: int, hint: str = "") -> None:
+        super().__init__(why)
+        self.why = why
+        self.at = at
+        self.hint = hint
+
+
+class Given:
+    """A value, its place, and its spelling, which is the value that a text is compared with."""
+
+    def __init__(
+        self, value: Literal, at: int, *, is_bare: bool = False, spelling: str | None = None
+    ) -> None:
+        self.value = value
+        self.at = at
+        self.is_bare = is_bare
+        self.spelling = str(value) if spelling is None else spelling
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a number without quotes."""
+        return isinstance(self.value, (int, float)) and not isinstance(self.value, bool)
+
+
+class Named:
+    """A field as it was written, and where."""
+
+    def __init__(self, field: Field, at: int, text: str) -> None:
+        self.field = field
+        self.at = at
+        self.text = text
+
+
+@v_args(inline=True)
+class Builder(Transformer[Token, AnyValue]):
+    """Turns the parser's tree into the tree of a query, from the leaves up.
+
+    Args:
+        now: What relative times count from; None for the present.
+    """
+
+    def __init__(self, now: datetime | None) -> None:
+        super().__init__()
+        self._now = now or datetime.now(timezone.utc)
+        self._count = 0
+
+    def start(self, condition: Node | None, *rest: AnyValue) -> tuple[Node | None, list[Order]]:
+        """Return the condition and the order."""
+        return condition, [one for one in rest if isinstance(one, Order)]
+
+    def any(self, *parts: AnyValue) -> Node:
+        """Return what one of the parts accepts."""
+        return _joined(Any, parts)
+
+    def all(self, *parts: AnyValue) -> Node:
+        """Return what all parts accept."""
+        return _joined(All, parts)
+
+    def negation(self, word: Token, inner: Node) -> Node:
+        """Return what the part refuses."""
+        return _not_too_deep(Not(inner), _at(word))
+
+    # Comparisons
+
+    def compare(self, named: Named, sign: Token, given: Given) -> Node:
+        """Return a comparison by a sign."""
+        op = _OPS.get(sign) or Op(sign)
+        return self._compared(named, op, given, is_negated=sign[0] == "!" or sign == "<>")
+
+    def compare_word(
+        self, named: Named, negation: Token | None, word: Token, given: Given
+    ) -> Node:
+        """Return a comparison by a word."""
+        op = Op(word.lower())
+        return self._compared(named, op, given, is_negated=negation is not None)
+
+    def among(self, named: Named, negation: Token | None, word: Token, *given: Given) -> Node:
+        """Return a comparison with several values."""
+        if len(given) > OPTIONS_LIMIT:
+            raise Mistake(f"`in` takes at most {OPTIONS_LIMIT:,} values.", _at(word))
+        self._counted(_at(word))
+        options: list[Literal] = []
+        for one in given:
+            bound = self._bound(named, Op.EQUAL, one)
+            options.extend(bound if isinstance(bound, tuple) else (bound,))
+            if one.is_number and _may_be_text(named.field):
+                options.append(one.spelling)
+        return Compare(named.field, Op.IN, tuple(options), negation is not None)
+
+    def missing(self, named: Named, word: Token, negation: Token | None, nothing: Token) -> Node:
+        """Return whether there is a value; of a parameter, it may be None."""
+        self._counted(_at(word))
+        field = named.field
+        inner = Missing(field)
+        if field.room is not Room.PARAM or nothing.lower() == "missing":
+            return inner if negation is None else Not(inner)
+        is_none = Compare(field, Op.EQUAL, None, is_negated=negation is not None)
+        if negation is not None or nothing.lower() == "none":
+            return is_none
+        return Any((inner, is_none))
+
+    def _compared(self, named: Named, op: Op, given: Given, *, is_negated: bool) -> Node:
+        self._counted(named.at)
+        field = named.field
+        if field.kind is Kind.MOMENT and op is Op.EQUAL:
+            return self._within(field, given, is_negated=is_negated)
+        if given.is_number and _may_be_text(field) and op is Op.EQUAL:
+            # A fact may be a text that looks like a number: a branch named 20261126.
+            return Compare(field, Op.IN, (given.value, given.spelling), is_negated)
+        value = self._bound(named, op, given)
+        return Compare(field, Op.IN if isinstance(value, tuple) else op, value, is_negated)
+
+    def _counted(self, at: int) -> None:
+        self._count += 1
+        if self._count > COMPARISONS_LIMIT:
+            raise Mistake(f"A filter has at most {COMPARISONS_LIMIT} comparisons.", at)
+
+    def _bound(self, named: Named, op: Op, given: Given) -> Literal | tuple[Literal, ...]:
+        """Return the value as the field's kind takes it."""
+        kind = named.field.kind
+        if op not in _ORDERED:
+            return _pattern(named, op, given)
+        if named.field.room is Room.OUTPUT and op is not Op.EQUAL:
+            raise Mistake(f"{named.text} has no order.", given.at, "Use contains, like, ~ or =.")
+        if kind is Kind.MOMENT:
+            return self._moment(op, given)
+        return _OF_KIND[kind](named, op, given)
+
+    def _moment(self, op: Op, given: Given) -> int:
+        span = _span(given, self._now)
+        # Later than a day is later than all of it.
+        later = span.end if op is Op.AT_MOST else span.begin
+        return _micros(later) - (1 if op is Op.AT_MOST else 0)
+
+    def _within(self, field: Field, given: Given, *, is_negated: bool) -> Node:
+        span = _span(given, self._now)
+        inside = All(
+            (
+                Compare(field, Op.AT_LEAST, _micros(span.begin)),
+                Compare(field, Op.BELOW, _micros(span.end)),
+            )
+        )
+        return All((Not(Missing(field)), Not(inside))) if is_negated else inside
+
+    # Names and values
+
+    def key(self, named: Named, direction: Token | None) -> Order:
+        """Return a key of the order."""
+        has_order = named.field.kind is not Kind.VERSION and named.field.room is not Room.OUTPUT
+        if not has_order or named.field.part == "path":
+            raise Mistake(f"Runs have no order by {named.text}.", named.at)
+        return Order(named.field, direction is not None and direction.type == "DESC")
+
+    def field(self, first: Token, *rest: Word) -> Named:
+        """Return the field of a dotted name."""
+        quoted = first[:1] == "`"
+        words = [Word(_unquoted(first) if quoted else str(first), quoted), *rest]
+        text = ".".join(word.text for word in words)
+        try:
+            return Named(field_of(words), _at(first), text)
+        except UnknownFieldError as error:
+            hint = f"Did you mean {error.near!r}?" if error.near else ""
+            if not rest and not hint:
+                hint = f"A parameter is params.{text}, a metric metrics.{text}, a tag tags.{text}."
+            raise Mistake(str(error), _at(first), hint) from None
+
+    def dotted(self, token: Token) -> Word:
+        """Return a part of a name."""
+        return Word(_unquoted(token), token.type != "PART")
+
+    def bracketed(self, token: Token) -> Word:
+        """Return a part of a name in brackets."""
+        return Word(_unquoted(token), token.type != "PART", is_bracket=True)
+
+    def string(self, token: Token) -> Given:
+        """Return a text in quotes."""
+        return Given(_unquoted(token), _at(token))
+
+    def number(self, token: Token) -> Given:
+        """Return a number."""
+        try:
+            value = _number_of(str(token))
+        except ValueError:  # Python refuses to read thousands of digits
+            raise Mistake("The number is too long.", _at(token)) from None
+        return Given(value, _at(token), spelling=str(token))
+
+    def unquoted(self, token: Token) -> Given:
+        """Return a date or a duration without quotes."""
+        return Given(str(token), _at(token))
+
+    def bare(self, token: Token) -> Given:
+        """Return a word without quotes."""
+        word = str(token)
+        if word.lower() in {"true", "false"}:
+            return Given(word.lower() == "true", _at(token), spelling=word)
+        if word.lower() in {"nan", "inf"}:
+            return Given(float(word), _at(token), spelling=word)
+        if word.lower() in {"null", "none", "missing"}:
+            hint = "Write: is missing, or is none for a parameter whose value is None."
+            raise Mistake("Nothing is equal to nothing.", _at(token), hint)
+        return Given(word, _at(token), is_bare=True)
+
+
+def _at(token: Token) -> int:
+    return token.start_pos or 0
+
+
+def _joined(kind: type[All | Any], parts: Sequence[AnyValue]) -> Node:
+    nodes = tuple(part for part in parts if not isinstance(part, Token))
+    at = next((_at(part) for part in parts if isinstance(part, Token)), 0)
+    return nodes[0] if len(nodes) == 1 else _not_too_deep(kind(nodes), at)
+
+
+def _not_too_deep(node: Node, at: int) -> Node:
+    depth, level = 0, [node]
+    while level:
+        depth += 1
+        level = [
+            inner
+            for one in level
+            for inner in (
+                one.parts
+                if isinstance(one, (All, Any))
+                else (one.inner,)
+                if isinstance(one, Not)
+                else ()
+            )
+        ]
+    if depth > DEPTH_LIMIT:
+        raise Mistake(f"A filter is nested at most {DEPTH_LIMIT} levels deep.", at)
+    return node
+
+
+def _unquoted(token: Token) -> str:
+    text = str(token)
+    if text[:1] in {"'", '"'}:
+        return text[1:-1].replace(text[0] * 2, text[0])
+    return text[1:-1] if text[:1] == "`" else text
+
+
+def _number_of(text: str) -> float | int:
+    plain = text.replace("_", "")
+    return int(plain) if plain.lstrip("+-").isdigit() else float(plain)
+
+
+def _micros(at: datetime) -> int:
+    from datetime import timedelta
+
+    return (at - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(microseconds=1)
+
+
+def _span(given: Given, now: datetime) -> AnyValue:
+    value = given.value
+    try:
+        is_date = not given.is_number or re.fullmatch(_DATES, given.spelling)
+        # A small number would be a time of the 1970s; read as a date, it is refused.
+        if is_date or not isinstance(value, (int, float)) or value < _SECONDS_FROM:
+            return moment(given.spelling, now)
+        seconds = value / 1000 if abs(value) >= _MILLISECONDS_FROM else value
+        return moment(datetime.fromtimestamp(seconds, timezone.utc).isoformat(), now)
+    except (ValueError, OverflowError, OSError):
+        raise Mistake(
+            f"{value!r:.60} is no time.",
+            given.at,
+            "Write '2026-11-01', '2026-11-01 10:30', '3 days ago', 'yesterday', 'today'.",
+        ) from None
+
+
+def _duration(_named: Named, _op: Op, given: Given) -> float:
+    value = given.value
+    try:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value)
+        return duration_s(str(value))
+    except (ValueError, OverflowError):
+        raise Mistake(
+            f"{value!r:.60} is no duration.", given.at, "Write '90 s', '2 h', '1 h 30 min'."
+        ) from None
+
+
+def _number(named: Named, _op: Op, given: Given) -> float | int:
+    value = given.value
+    if isinstance(value, str) and not given.is_bare:
+        with suppress(ValueError):
+            value = _number_of(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _in_column(named.field, value)
+    raise Mistake(f"{named.text} is a number, and {value!r:.60} is none.", given.at)
+
+
+def _in_column(field: Field, number: float) -> float:
+    """Return a number as a column holds it: a double for metrics, else 64 bits where they do."""
+    limit = 2**53 if field.room is Room.METRIC else 2**63
+    return number if -limit <= number < limit else nearest_double(number)
+
+
+def _text(_named: Named, _op: Op, given: Given) -> str:
+    return given.spelling
+
+
+def _cell(named: Named, op: Op, given: Given) -> Literal:
+    if given.is_number and _has_leading_zeros(given.spelling):
+        return given.spelling  # nobody writes a number like 007
+    if given.is_number and op is not Op.EQUAL and named.field.key in TEXT_FACTS:
+        raise Mistake(
+            f"{named.text} is a text, and {given.spelling:.60} a number.",
+            given.at,
+            "Put the value in quotes to compare by letters.",
+        )
+    return given.value
+
+
+def _may_be_text(field: Field) -> bool:
+    """Tell whether a number without quotes is compared with texts of the same spelling too."""
+    return field.kind is Kind.CELL and field.room is Room.FACT
+
+
+def _has_leading_zeros(spelling: str) -> bool:
+    digits = spelling.lstrip("+-")
+    return digits[:1] == "0" and digits[1:2].isdigit()
+
+
+def _flag(named: Named, op: Op, given: Given) -> int:
+    value = given.value
+    if isinstance(value, str) and value.lower() in {"true", "false"}:
+        value = value.lower() == "true"
+    if op is Op.EQUAL and value in (0, 1, True, False):
+        return int(value)
+    raise Mistake(f"{named.text} is true or false.", given.at, f"Write: {named.text} = true")
+
+
+def _status(named: Named, op: Op, given: Given) -> Literal | tuple[Literal, ...]:
+    if op is not Op.EQUAL:
+        raise Mistake(f"{named.text} has no order.", given.at, "Use =, != or in.")
+    word = given.spelling
+    if word in MLFLOW_STATUSES:
+        return MLFLOW_STATUSES[word]
+    known = [one.value for one in Status]
+    if word.lower() in known:
+        return word.lower()
+    near = nearest(word.lower(), known)
+    hint = f"Did you mean {near!r}?" if near else f"There is: {', '.join(known)}."
+    raise Mistake(f"No run has the status {word!r:.60}.", given.at, hint)
+
+
+def _pattern(named: Named, op: Op, given: Given) -> str:
+    kind = named.field.kind
+    if kind not in _TEXTUAL:
+        raise Mistake(f"{named.text} is {kind.value}, which {op.value} does not fit.", named.at)
+    text = _text(named, op, given)
+    if op is Op.MATCHES:
+        from runstore.model.query.evaluate import regex
+
+        try:
+            regex(text)
+        except FilterError as error:
+            raise Mistake(error.what, given.at) from None
+    return text
+
+
+_OF_KIND: dict[Kind, Callable[[Named, Op, Given], Literal | tuple[Literal, ...]]] = {
+    Kind.CELL: _cell,
+    Kind.DURATION: _duration,
+    Kind.FLAG: _flag,
+    Kind.NUMBER: _number,
+    Kind.STATUS: _status,
+    Kind.TEXT: _text,
+    Kind.VERSION: _text,
+}

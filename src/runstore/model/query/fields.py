@@ -1,0 +1,259 @@
+"""The names of the filter language: which fields there are, and what a dotted name means."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from runstore.model.query.tree import Field, Kind, Room
+
+STATS = ("last", "first", "min", "max", "mean", "count")
+FILE_PARTS = {"path": Kind.TEXT, "size": Kind.NUMBER, "type": Kind.TEXT, "digest": Kind.TEXT}
+INPUT_PARTS = {**FILE_PARTS, "location": Kind.TEXT, "source": Kind.TEXT}
+del INPUT_PARTS["type"]
+
+# Fields of a run itself: by name, the attribute's own word and its kind.
+RUN_FIELDS: Mapping[str, tuple[str, Kind]] = {
+    "commit": ("commit", Kind.TEXT),
+    "command": ("cli", Kind.TEXT),
+    "dirty": ("workdir_dirty", Kind.FLAG),
+    "duration": ("duration", Kind.DURATION),
+    "ended": ("ended_at", Kind.MOMENT),
+    "error": ("error", Kind.TEXT),
+    "exit_code": ("exit_code", Kind.NUMBER),
+    "experiment": ("experiment_name", Kind.TEXT),
+    "full_store": ("full_store", Kind.FLAG),
+    "hostname": ("hostname", Kind.TEXT),
+    "notes": ("notes", Kind.TEXT),
+    "parent": ("parent_uid", Kind.TEXT),
+    "reference": ("reference", Kind.TEXT),
+    "run_number": ("run_number", Kind.NUMBER),
+    "seen": ("last_seen_at", Kind.MOMENT),
+    "started": ("started_at", Kind.MOMENT),
+    "status": ("status", Kind.STATUS),
+    "traceback": ("traceback", Kind.TEXT),
+    "uid": ("uid", Kind.TEXT),
+}
+OUTPUT = "output"  # what it printed
+# Of the parameter sets of a run.
+SET_FIELDS = {"set": "name", "param_file": "file", "param_hash": "hash"}
+# The same field by the name that the Python attribute or the command line has.
+SAME: Mapping[str, str] = {
+    "branch": "git.branch",
+    "cli": "command",
+    "ended_at": "ended",
+    "experiment_name": "experiment",
+    "host": "hostname",
+    "last_seen_at": "seen",
+    "number": "run_number",
+    "parent_uid": "parent",
+    "run": "reference",
+    "started_at": "started",
+    "took": "duration",
+    "user": "command.user",
+    "workdir_dirty": "dirty",
+}
+# Names of MLflow's search language. Source: MLflow 3, search syntax of runs.
+MLFLOW_FIELDS: Mapping[str, str] = {
+    "run_id": "uid",
+    "run_name": "reference",
+    "start_time": "started",
+    "end_time": "ended",
+    "user_id": "command.user",
+}
+MLFLOW_STATUSES: Mapping[str, tuple[str, ...]] = {
+    "RUNNING": ("running", "live"),
+    "SCHEDULED": ("queued",),
+    "FINISHED": ("complete",),
+    "FAILED": ("error", "lost"),
+    "KILLED": ("interrupted", "pruned"),
+}
+ROOM_WORDS: Mapping[str, Room] = {
+    **dict.fromkeys(("param", "params", "parameter", "parameters"), Room.PARAM),
+    **dict.fromkeys(("metric", "metrics"), Room.METRIC),
+    **dict.fromkeys(("tag", "tags"), Room.TAG),
+    **dict.fromkeys(("artifact", "artifacts"), Room.ARTIFACT),
+    **dict.fromkeys(("input", "inputs", "dataset", "datasets"), Room.INPUT),
+    **dict.fromkeys(("fact", "facts"), Room.FACT),
+    **dict.fromkeys(("package", "packages"), Room.PACKAGE),
+}
+# Facts that are versions, and those that are nothing but texts.
+VERSION_FACTS = frozenset({"gpu.driver", "python.version"})
+TEXT_FACTS = frozenset(
+    {
+        "command.cwd", "command.line", "command.user", "git.branch", "git.commit", "git.remote",
+        "git.root", "host.cpu_model", "host.machine", "host.name", "host.platform",
+        "host.system", "notebook.path", "python.executable", "python.implementation",
+        "python.prefix", "scheduler.kind", "scheduler.name", "scheduler.nodes", "scheduler.queue",
+    }
+)  # fmt: skip
+_RUN_WORDS = frozenset({"attribute", "attributes", "attr", "run", "runs"})
+_FACT_GROUPS = frozenset({"command", "git", "gpu", "host", "notebook", "python", "scheduler"})
+
+
+class Word(NamedTuple):
+    """A part of a dotted name.
+
+    Attributes:
+        text: The part.
+        is_quoted: Whether it stood in quotes, so that it is nothing but a name.
+        is_bracket: Whether it stood in brackets.
+    """
+
+    text: str
+    is_quoted: bool = False
+    is_bracket: bool = False
+
+
+class UnknownFieldError(ValueError):
+    """No field has such a name.
+
+    Args:
+        why: What is wrong, as a sentence.
+        near: The nearest name that there is; empty without one.
+    """
+
+    def __init__(self, why: str, near: str = "") -> None:
+        super().__init__(why)
+        self.near = near
+
+
+def field_of(words: Sequence[Word]) -> Field:
+    """Return the field that a dotted name means.
+
+    Raises:
+        UnknownFieldError: There is no such field.
+    """
+    first, rest = words[0], list(words[1:])
+    room = None if first.is_quoted else ROOM_WORDS.get(first.text)
+    if room is not None and rest:
+        return _IN_ROOM[room](first.text, rest)
+    if room in {Room.ARTIFACT, Room.INPUT}:
+        return Field(room, "", Kind.TEXT, "path")
+    if room is not None:
+        raise UnknownFieldError(f"{first.text} needs a name: {first.text}.<name>.")
+    if first.text in _RUN_WORDS and len(rest) == 1:
+        return _of_run(rest[0].text)
+    name = ".".join(word.text for word in words)
+    if not first.is_quoted and rest and first.text in _FACT_GROUPS:
+        return _named_fact(name)
+    return _of_run(name)
+
+
+def _of_run(name: str) -> Field:
+    name = MLFLOW_FIELDS.get(name, SAME.get(name, name))
+    if name in RUN_FIELDS:
+        key, kind = RUN_FIELDS[name]
+        return Field(Room.RUN, key, kind)
+    if name == OUTPUT:
+        return Field(Room.OUTPUT, "", Kind.TEXT)
+    if name in SET_FIELDS:
+        return Field(Room.SET, SET_FIELDS[name], Kind.TEXT)
+    if name.partition(".")[0] in _FACT_GROUPS and "." in name:
+        return _named_fact(name)
+    raise UnknownFieldError(f"There is no field {name!r}.", nearest(name, known_names()))
+
+
+def known_names() -> list[str]:
+    """Return the names that a first word may be."""
+    rooms = [f"{room.value}." for room in dict.fromkeys(ROOM_WORDS.values())]
+    return sorted({*RUN_FIELDS, OUTPUT, *SET_FIELDS, *SAME, *rooms})
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """Return the name that was probably meant; empty without one."""
+    by_text = {one.rstrip("."): one for one in names}
+    found = difflib.get_close_matches(name.partition(".")[0], by_text, n=1)
+    if found:
+        return by_text[found[0]]
+    return next((one for one in names if len(name) > 1 and one.startswith(name)), "")
+
+
+def _param(_word: str, rest: list[Word]) -> Field:
+    set_name = _set_name(rest)
+    return Field(Room.PARAM, dotted(rest), Kind.CELL, set_name=set_name)
+
+
+def dotted(words: Sequence[Word]) -> str:
+    """Return the key that names a nested parameter, as `flat.py` writes it."""
+    from runstore.model.params.flatten import joined
+
+    key = ""
+    for word in words:
+        if word.is_bracket:
+            key += f"[{word.text}]"
+        elif word.is_quoted:
+            key = joined(key, word.text)
+        else:
+            key = f"{key}.{word.text}" if key else word.text
+    return key
+
+
+def keys_of(field: Field) -> tuple[str, ...]:
+    """Return the keys that a parameter may have: `a.b` is b in a, or one name with a dot."""
+    key = field.key
+    if "." in key and '"' not in key and "[" not in key:
+        return key, f'"{key}"'
+    return (key,)
+
+
+def _metric(word: str, rest: list[Word]) -> Field:
+    set_name = _set_name(rest)
+    last = rest[-1]
+    stat = "last"
+    if len(rest) > 1 and not last.is_quoted and last.text in STATS:
+        stat = last.text
+        rest = rest[:-1]
+    if any(one.is_bracket for one in rest):
+        raise UnknownFieldError(f"A bracket stands behind {word}: {word}[<set>].<key>.")
+    return Field(Room.METRIC, ".".join(one.text for one in rest), Kind.NUMBER, stat, set_name)
+
+
+def _set_name(rest: list[Word]) -> str | None:
+    if not rest[0].is_bracket:
+        return None
+    if len(rest) == 1:
+        raise UnknownFieldError(f"[{rest[0].text}] is a parameter set; a name has to follow.")
+    return rest.pop(0).text
+
+
+def _tag(_word: str, rest: list[Word]) -> Field:
+    return Field(Room.TAG, ".".join(one.text for one in rest), Kind.CELL)
+
+
+def _fact(_word: str, rest: list[Word]) -> Field:
+    return _named_fact(".".join(one.text for one in rest))
+
+
+def _named_fact(name: str) -> Field:
+    is_version = name in VERSION_FACTS or name.endswith("_version")
+    return Field(Room.FACT, name, Kind.VERSION if is_version else Kind.CELL)
+
+
+def _package(_word: str, rest: list[Word]) -> Field:
+    return Field(Room.PACKAGE, ".".join(one.text for one in rest).lower(), Kind.VERSION)
+
+
+def _file(word: str, rest: list[Word]) -> Field:
+    room = ROOM_WORDS[word]
+    parts = FILE_PARTS if room is Room.ARTIFACT else INPUT_PARTS
+    # MLflow knows a dataset's `name` and `digest`.
+    names = {**{part: part for part in parts}, "name": "path"}
+    last = rest[-1]
+    part = "path"
+    if not last.is_quoted and last.text in names:
+        part = names[last.text]
+        rest = rest[:-1]
+    return Field(room, ".".join(one.text for one in rest), parts[part], part)
+
+
+_IN_ROOM = {
+    Room.PARAM: _param,
+    Room.METRIC: _metric,
+    Room.TAG: _tag,
+    Room.FACT: _fact,
+    Room.PACKAGE: _package,
+    Room.ARTIFACT: _file,
+    Room.INPUT: _file,
+}

@@ -1,0 +1,46 @@
+"""The form of a query's tree, by which a search chooses its way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runstore.model.query.tree import All, Any, Compare, Missing, Node, Not, Room
+
+
+def pushed_down(node: Node, *, is_negated: bool = False) -> Node:
+    """Return a tree of the same meaning with `not` at its leaves alone, and no `and` in an `and`.
+
+    Args:
+        node: The tree.
+        is_negated: Whether its opposite is wanted.
+    """
+    if isinstance(node, Not):
+        return pushed_down(node.inner, is_negated=not is_negated)
+    if isinstance(node, (Compare, Missing)):
+        return Not(node) if is_negated else node
+    kind = All if isinstance(node, All) is not is_negated else Any
+    parts = [pushed_down(part, is_negated=is_negated) for part in node.parts]
+    return kind(tuple(one for part in parts for one in parts_of(part, kind)))
+
+
+def parts_of(node: Node, kind: type[All | Any] = All) -> tuple[Node, ...]:
+    """Return what a tree joins by this word; a tree that joins nothing is its only part."""
+    return node.parts if isinstance(node, kind) else (node,)
+
+
+def leaves(node: Node) -> Iterator[Compare | Missing]:
+    """Yield the comparisons of a tree."""
+    nodes = [node]
+    while nodes:
+        one = nodes.pop()
+        if isinstance(one, (All, Any)):
+            nodes.extend(reversed(one.parts))
+        elif isinstance(one, Not):
+            nodes.append(one.inner)
+        else:
+            yield one
+
+
+def is_of_run(node: Node) -> bool:
+    """Tell whether a tree asks for nothing but the fields of the run itself."""
+    return all(leaf.field.room is Room.RUN for leaf in leaves(node))

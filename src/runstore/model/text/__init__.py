@@ -1,0 +1,1 @@
+"""Lines of text: patterns, what an index can be asked, and what was found."""

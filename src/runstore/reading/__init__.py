@@ -1,0 +1,1 @@
+"""Finding runs and reading what they hold."""

@@ -1,0 +1,243 @@
+"""Finding runs by a filter: the page of a query, and a run as a query sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from runstore.errors import UsageError
+from runstore.model.query.evaluate import Value, tag_cell
+from runstore.model.query.fields import Word, field_of, keys_of
+from runstore.model.query.tree import All, Compare, Field, Op, Query, Room
+from runstore.reading.names import check_experiment
+from runstore.reading.pages import Page, order_name, page_limit, read_cursor, write_cursor
+from runstore.reading.unknown_names import unknown_names
+from runstore.storage.indexes.facts import cells
+from runstore.storage.query.finder import Finder, FoundPage
+from runstore.storage.query.packages import package_version
+from runstore.storage.query.sort_keys import sort_keys
+from runstore.storage.query.where import Condition
+from runstore.storage.rows import to_micros
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
+    from runstore.storage.fulltext.conditions import TextConditions
+    from runstore.storage.fulltext.run_texts import RunTexts
+    from runstore.storage.fulltext.verify import Check
+    from runstore.storage.query.sorted import Place
+    from runstore.store import Store
+
+# What evidence may change, and so has to be settled before it is asked for.
+_SETTLED = frozenset({"status", "ended_at", "duration"})
+
+
+def found_page(store: Store, query: Query, limit: int | None, after: str | None) -> Page[Run]:
+    """Return one page of a query; see `Store.find`."""
+    found = found_runs(store, query, limit, after)
+    settled = store.evidence.settled([one.run for one in found.runs])
+    runs = tuple(run.reading_from(store) for run in settled)
+    return Page(runs, cursor_of(found, query), hints_of(store, query, after))
+
+
+def hints_of(store: Store, query: Query, after: str | None) -> tuple[str, ...]:
+    """Return what the first page says of names that no run has."""
+    return unknown_names(store, query) if after is None and query.fields() else ()
+
+
+def cursor_of(found: FoundPage, query: Query) -> str | None:
+    """Return the `next` of a page."""
+    return None if found.next is None else write_cursor(found.next, order_name(query.order))
+
+
+def found_runs(
+    store: Store,
+    query: Query,
+    limit: int | None,
+    after: str | None,
+    check_of: Callable[[RunTexts], Check] | None = None,
+) -> FoundPage:
+    """Return the runs of a page, and where the next one begins.
+
+    Args:
+        store: Where they are kept.
+        query: What is wanted.
+        limit: Runs per page; None for all.
+        after: `next` of the page before.
+        check_of: Makes one more condition, on texts.
+    """
+    limit = page_limit(limit)
+    finder = Finder(store.database)
+    fields = query.fields()
+    settle(store, fields)
+    before = None if after is None else _place(after, query)
+    if check_of is None and not any(one.room is Room.OUTPUT for one in fields):
+        return finder.find(query, limit=limit, after=before)
+
+    def find(texts: TextConditions) -> FoundPage:
+        where = query.where
+        if check_of is not None:
+            where = All((where, texts.node_of(check_of(texts.texts))))
+        asked = replace(query, where=where)
+        return finder.find(asked, limit=limit, after=before, texts=texts)
+
+    return store.texts.run(find)
+
+
+def _place(after: str, query: Query) -> Place:
+    """Return the place that a cursor of this query holds."""
+    place = read_cursor(after, order_name(query.order))
+    keys = len(sort_keys(query.order, Condition(lambda _: ()))) or 1
+    if len(place) != keys + 1 or not all(isinstance(one, int) for one in place[-1:]):
+        raise UsageError(
+            f"{after!r:.80} is not the `next` of a page.", hint="Leave it out to begin anew."
+        )
+    return place
+
+
+def settle(store: Store, fields: Iterable[Field]) -> None:
+    """Bring what fields ask for up to date: whether runs still go on, and what they logged."""
+    fields = tuple(fields)
+    if any(one.room is Room.METRIC for one in fields):
+        store.refresh_metrics()
+    if any(one.room is Room.RUN and one.key in _SETTLED for one in fields):
+        store.evidence.settle_all()
+
+
+def query_of(store: Store, where: str | Query | None, experiment: str | None) -> Query:
+    """Return the query of a text, for the runs of one experiment where one is named."""
+    if where is None:
+        where = ""
+    if not isinstance(where, (str, Query)):
+        raise UsageError(
+            f"Expected a filter (such as 'params.lr < 0.1'), got {where!r:.60}.",
+            hint="An experiment is passed by name: find(experiment='mnist').",
+        )
+    if isinstance(where, str) and not where.strip():  # needs no parser, and no package
+        where = Query(text=where)
+    elif isinstance(where, str):
+        from runstore.model.query.parse import parse_query
+
+        where = parse_query(where)
+    if experiment is None:
+        return where
+    check_experiment(store.database, experiment, store.path)
+    is_of_it = Compare(field_of([Word("experiment")]), Op.EQUAL, experiment)
+    return replace(where, where=All((is_of_it, where.where)))
+
+
+class RunSubject:
+    """A run as a query sees it, for `query_match.matches`.
+
+    Args:
+        run: A run that came from a store.
+        set_name: Only this parameter set of it; None for all.
+    """
+
+    def __init__(self, run: Run, set_name: str | None = None) -> None:
+        self.run = run
+        self.set_name = set_name
+
+    def values(self, field: Field) -> Iterable[Value]:
+        """Return the values of a field."""
+        return _IN_ROOM[field.room](self, field)
+
+    def of_run(self, field: Field) -> Iterator[Value]:
+        """Yield a field of the run itself."""
+        value: Any = getattr(self.run, field.key)
+        if field.key == "status":
+            value = value.value
+        elif field.key == "duration" and value is not None:
+            value = value.total_seconds()
+        elif isinstance(value, datetime):
+            value = to_micros(value)
+        elif isinstance(value, bool):
+            value = int(value)
+        if value is not None:
+            yield value
+
+    def of_sets(self, field: Field) -> Iterator[Value]:
+        """Yield what parameter sets are called."""
+        for one in self._sets(field):
+            value = getattr(one, field.key)
+            if value is not None:
+                yield value
+
+    def params(self, field: Field) -> Iterator[Value]:
+        """Yield the cells of a parameter."""
+        keys = keys_of(field)
+        for one in self._sets(field):
+            yield from ((number, text) for key, number, text in one.flat() if key in keys)
+
+    def _sets(self, field: Field) -> Iterator[Any]:
+        for one in self.run.parameter_sets:
+            if field.set_name in {None, one.name} and self.set_name in {None, one.name}:
+                yield one
+
+    def metrics(self, field: Field) -> Iterator[Value]:
+        """Yield a metric of the run, and of its sets."""
+        for one in self.run.metrics.values():
+            is_asked = field.set_name is None or one.set_name == field.set_name
+            is_shown = self.set_name is None or one.set_name in {None, self.set_name}
+            if one.key == field.key and is_asked and is_shown:
+                value = float(getattr(one, field.part))
+                yield None if value != value else value  # noqa: PLR0124 - NaN
+
+    def tags(self, field: Field) -> Iterator[Value]:
+        """Yield the cell of a tag."""
+        if field.key in self.run.tags:
+            yield tag_cell(self.run.tags[field.key])
+
+    def facts(self, field: Field) -> Iterator[Value]:
+        """Yield the cells of a fact."""
+        yield from cells(self.run.facts.values.get(field.key))
+
+    def output(self, _field: Field) -> Iterator[Value]:
+        """Yield what the run printed."""
+        from runstore.recording.output.keeper import text_of
+
+        source: Any = self.run.source
+        text = text_of(source, self.run) if source else None
+        if text is not None:
+            yield text
+
+    def packages(self, field: Field) -> Iterator[Value]:
+        """Yield the version of a package."""
+        source: Any = self.run.source
+        body = source.document(self.run.uid, "packages") if source else None
+        version = package_version(body or "", field.key)
+        if version is not None:
+            yield version
+
+    def artifacts(self, field: Field) -> Iterator[Value]:
+        """Yield what is asked of artifacts."""
+        words = {"path": "path", "size": "size_bytes", "type": "media_type", "digest": "digest"}
+        yield from _told(self.run.artifacts.values(), "path", words[field.part], field)
+
+    def inputs(self, field: Field) -> Iterator[Value]:
+        """Yield what is asked of inputs."""
+        words = {"path": "name", "size": "size_bytes", "source": "source_uid"}
+        word = words.get(field.part, field.part)
+        yield from _told(self.run.inputs, "name", word, field)
+
+
+def _told(items: Iterable[Any], name: str, word: str, field: Field) -> Iterator[Value]:
+    for one in items:
+        value = getattr(one, word)
+        if value is not None and field.key in {"", getattr(one, name)}:
+            yield value
+
+
+_IN_ROOM: dict[Room, Callable[[RunSubject, Field], Iterable[Value]]] = {
+    Room.RUN: RunSubject.of_run,
+    Room.SET: RunSubject.of_sets,
+    Room.PARAM: RunSubject.params,
+    Room.METRIC: RunSubject.metrics,
+    Room.TAG: RunSubject.tags,
+    Room.FACT: RunSubject.facts,
+    Room.OUTPUT: RunSubject.output,
+    Room.PACKAGE: RunSubject.packages,
+    Room.ARTIFACT: RunSubject.artifacts,
+    Room.INPUT: RunSubject.inputs,
+}

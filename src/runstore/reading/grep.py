@@ -1,0 +1,75 @@
+"""Looking for a text in what runs noted, failed with and printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from runstore.errors import UsageError
+from runstore.model import arguments
+from runstore.model.text.line_pattern import Needle
+from runstore.model.text.matches import ERROR, NOTES, OUTPUT, TRACEBACK, FoundTexts
+from runstore.reading.find import cursor_of, found_runs, hints_of
+from runstore.reading.pages import Page
+from runstore.storage.fulltext.run_texts import RunTexts
+from runstore.storage.fulltext.verify import LineCheck
+
+if TYPE_CHECKING:
+    from runstore.model.query.tree import Query
+    from runstore.store import Store
+
+# An error is the last line of its traceback: who asks for one asks for both.
+PLACES = {NOTES: (NOTES,), ERROR: (ERROR, TRACEBACK), OUTPUT: (OUTPUT,)}
+CONTEXT_LIMIT = 1000
+
+
+def found_texts(
+    store: Store,
+    text: str,
+    query: Query,
+    *,
+    fields: Sequence[str],
+    regexp: bool,
+    ignore_case: bool,
+    lines: int | None,
+    context: int,
+    limit: int | None,
+    after: str | None,
+) -> Page[FoundTexts]:
+    """Return one page of runs whose texts hold something; see `Store.grep`."""
+    if not isinstance(text, str):  # what is looked for is not cleaned
+        raise arguments.refused(text, "text", "text", "out of memory")
+    needle = Needle(text, is_regexp=regexp, ignores_case=ignore_case)
+    places = _places(arguments.texts(fields, "fields", OUTPUT))
+    lines = None if lines is None else arguments.count(lines, "lines", 1)
+    context = arguments.count(context, "context", 0, CONTEXT_LIMIT)
+    checks: list[LineCheck] = []
+
+    def check_of(texts: RunTexts) -> LineCheck:
+        checks.append(LineCheck(needle, places, texts, lines=lines, context=context))
+        return checks[-1]
+
+    found = found_runs(store, query, limit, after, check_of)
+    by_run = checks[-1].found
+    settled = store.evidence.settled([one.run for one in found.runs])
+    items = tuple(
+        FoundTexts(
+            run.reading_from(store),
+            tuple(by_run[one.row_id][:lines]),
+            has_more=lines is not None and len(by_run[one.row_id]) > lines,
+        )
+        for run, one in zip(settled, found.runs, strict=True)
+    )
+    return Page(items, cursor_of(found, query), hints_of(store, query, after))
+
+
+def _places(fields: Sequence[str]) -> tuple[str, ...]:
+    unknown = [one for one in fields if one not in PLACES]
+    if unknown or not fields:
+        raise UsageError(
+            f"There are no texts called {unknown[0]!r}."
+            if unknown
+            else "There is no place named.",
+            hint=f"There are {', '.join(PLACES)}.",
+        )
+    return tuple(place for name, places in PLACES.items() if name in fields for place in places)

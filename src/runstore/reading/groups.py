@@ -1,0 +1,123 @@
+"""Runs in groups, as rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from runstore.errors import UsageError
+from runstore.model import arguments
+from runstore.model.query.tree import Field, Kind, Query, Room
+from runstore.model.results.groups import RunGroup
+from runstore.model.status import Status
+from runstore.reading.find import found_runs, query_of, settle
+from runstore.reading.runs_table import Column, Table, Type, number_column
+from runstore.storage.query.grouping import Grouping
+
+if TYPE_CHECKING:
+    from runstore.store import Store
+
+_SPREAD = ("min", "mean", "max")
+
+
+def group_runs(
+    store: Store, by: str, where: str | Query, experiment: str | None, metrics: Sequence[str]
+) -> tuple[RunGroup, ...]:
+    """Return runs in groups; see `Store.group`."""
+    field = field_of_text(by)
+    metrics = arguments.texts(metrics, "metrics", "val/loss")
+    query = query_of(store, where, experiment)
+    settle(
+        store, (*query.fields(), field, *(Field(Room.METRIC, one, Kind.NUMBER) for one in metrics))
+    )
+    if any(one.room is Room.OUTPUT for one in query.fields()):
+        ids = [one.row_id for one in found_runs(store, query, None, None).runs]
+        return tuple(Grouping(store.database, field).groups(query, metrics, among=ids))
+    return tuple(Grouping(store.database, field).groups(query, metrics))
+
+
+def field_of_text(by: str) -> Field:
+    """Return the field that runs are grouped by: what they have an order by, but for times."""
+    from runstore.model.query.parse import parse_query
+
+    order = parse_query(f"order by {by}").order
+    if len(order) != 1 or order[0].is_descending or order[0].field.room is Room.METRIC:
+        raise UsageError(
+            f"Runs cannot be grouped by {by!r}.",
+            hint="Group by experiment, status, params.lr, tags.phase and the like.",
+        )
+    if order[0].field.kind in {Kind.MOMENT, Kind.DURATION}:
+        raise UsageError(f"Runs cannot be grouped by a time such as {by!r}.")
+    return order[0].field
+
+
+class GroupsTable(Table):
+    """Groups as columns: the value, counts by status, the last run, and spreads of metrics.
+
+    Args:
+        by: What the runs are grouped by.
+        groups: The groups, in the order of the rows.
+        metrics: Keys of the metrics.
+    """
+
+    def __init__(self, by: str, groups: Sequence[RunGroup], metrics: Sequence[str]) -> None:
+        self.columns = {
+            by: _values(groups),
+            "runs": Column(Type.WHOLE, [one.runs for one in groups]),
+            **dict(_counts(by, groups)),
+            "last run": Column(Type.TEXT, [one.last_reference for one in groups]),
+            "started": Column(Type.MOMENT, [one.last_started_at for one in groups]),
+        }
+        for key in metrics:
+            spreads = [one.metrics.get(key) for one in groups]
+            for name in _SPREAD:
+                values = [None if one is None else getattr(one, name) for one in spreads]
+                self.columns[f"metrics.{key}.{name}"] = Column(Type.NUMBER, values)
+
+
+def _counts(by: str, groups: Sequence[RunGroup]) -> Iterator[tuple[str, Column]]:
+    """Yield a column for each status that occurs; `error` is a field as well."""
+    for status in Status:
+        counts = [one.statuses.get(status.value, 0) for one in groups]
+        if any(counts):
+            name = f"status.{status.value}" if status.value == by else status.value
+            yield name, Column(Type.WHOLE, counts)
+
+
+def _values(groups: Sequence[RunGroup]) -> Column:
+    """Return the column of what tells groups apart: of one type, or else as texts."""
+    values: list[Any] = [one.value for one in groups]
+    kinds = {type(one) for one in values if one is not None}
+    if kinds == {bool}:
+        return Column(Type.FLAG, values)
+    if kinds and kinds <= {int, float}:
+        return number_column(values)
+    return Column(Type.TEXT, [_as_text(one) for one in values])
+
+
+def _as_text(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else value
+
+
+def sorted_by(groups: Sequence[RunGroup], by: str, text: str) -> list[RunGroup]:
+    """Return groups in the order of one of their columns: `runs desc`, `metrics.acc.max`.
+
+    Raises:
+        UsageError: There is no such column.
+    """
+    name, _, direction = text.strip().partition(" ")
+    metrics = list(dict.fromkeys(key for one in groups for key in one.metrics))
+    columns = GroupsTable(by, groups, metrics).columns
+    if name not in columns or direction.strip().lower() not in {"", "asc", "desc"}:
+        raise UsageError(
+            f"Groups cannot be sorted by {text!r}.",
+            hint=f"Sort by one of: {', '.join(columns)}; with desc for the largest first.",
+        )
+    values = dict(enumerate(columns[name].values))
+    known = [place for place, value in values.items() if value is not None]
+    is_down = direction.strip().lower() == "desc"
+    known.sort(key=values.__getitem__, reverse=is_down)
+    unknown = [place for place, value in values.items() if value is None]
+    return [groups[place] for place in known + unknown]

@@ -1,0 +1,194 @@
+"""Reading metrics: what the database holds, and what is still in flight, as one."""
+
+from __future__ import annotations
+
+import importlib.util
+from array import array
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from runstore.errors import NotFoundError, StoreCorruptError, StoreError, StoreUnavailableError
+from runstore.model.metrics import MetricSummary, Series, names_of
+from runstore.model.run import Run
+from runstore.storage.files.safe_files import UnsafeFileError
+from runstore.storage.files.spool import Spool
+from runstore.storage.metrics.chunks import Columns, extend, taken_apart, unpack
+from runstore.storage.metrics.point_files import KeyOf, read_points
+from runstore.storage.metrics.table import MetricTable, Stored, Total, summary_of, with_points
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OF_RUN = -1
+# A file may be taken in between two looks; then both are taken anew.
+LOOKS = 20
+# A search does not wait for writers; it is repeated sooner or later.
+_PATIENCE_S = 0.5
+
+
+def summaries(table: MetricTable, spool: Spool, run: Run) -> tuple[MetricSummary, ...]:
+    """Return a summary of each series of a run, those of the run itself first."""
+    return tuple(
+        summary_of(series, total, last_step, _set_name(run, series))
+        for series, (total, last_step) in sorted(_totals(table, spool, run).items())
+    )
+
+
+def _totals(table: MetricTable, spool: Spool, run: Run) -> dict[KeyOf, tuple[Total, int]]:
+    for _ in range(LOOKS):
+        files = spool.point_files(run.uid)
+        totals, marks = table.totals(run.uid)
+        try:
+            waiting = in_flight(files, marks)
+        except FileNotFoundError:
+            continue
+        for series, points in waiting.items():
+            totals[series] = with_points(totals.get(series), points)
+        return totals
+    raise _restless(run)
+
+
+def series(table: MetricTable, spool: Spool, run: Run, key: str, set_name: str | None) -> Series:
+    """Return the points of one metric of a run, in the order of their logging.
+
+    Raises:
+        NotFoundError: The run has no such metric.
+    """
+    for wanted in chain(_candidates(run, key, set_name), _named(table, spool, run, key, set_name)):
+        stored, waiting = _read(table, spool, run, wanted)
+        if stored.chunks or waiting.values:
+            is_numpy_there = importlib.util.find_spec("numpy") is not None
+            build = _with_numpy if is_numpy_there else _with_arrays
+            try:
+                return build(key, stored.chunks, waiting)
+            except StoreCorruptError as error:
+                raise damaged_series(run.reference, key, error) from error
+    known = sorted(run.metrics)
+    import difflib
+
+    close = difflib.get_close_matches(key, known, n=1)
+    raise NotFoundError(
+        f"{run.reference} has no metric {key!r}.",
+        hint=f"Did you mean {close[0]!r}?" if close else f"It has: {', '.join(known) or 'none'}.",
+    )
+
+
+def _read(table: MetricTable, spool: Spool, run: Run, wanted: KeyOf) -> tuple[Stored, Columns]:
+    for _ in range(LOOKS):
+        files = spool.point_files(run.uid)
+        stored = table.stored(run.uid, wanted)
+        try:
+            return stored, in_flight(files, stored.marks).get(wanted, Columns([], [], []))
+        except FileNotFoundError:
+            continue
+    raise _restless(run)
+
+
+def refresh(table: MetricTable, spool: Spool) -> None:
+    """Take in the points that wait in the spool, so that statements see them.
+
+    A database that cannot be written, or is held by others, is read as it is.
+    """
+    files = spool.point_files(is_to_take=True)
+    if not files or not table.is_writable:
+        return
+    with suppress(StoreError, OSError), table.hurried(_PATIENCE_S):
+        for path in files:
+            if read_points(path, table.position(path), is_over=True).points:
+                table.absorb(path)
+
+
+def in_flight(files: list[Path], marks: dict[str, int]) -> dict[KeyOf, Columns]:
+    """Return the points beyond the marks.
+
+    Raises:
+        FileNotFoundError: A file was taken in meanwhile.
+    """
+    found: dict[KeyOf, Columns] = {}
+    for path in files:
+        with suppress(UnsafeFileError):  # none of ours, as `runstore doctor` says
+            read = read_points(path, marks.get(path.name, 0), is_over=True)
+            for one, points in read.points.items():
+                extend(found.setdefault(one, Columns([], [], [])), points)
+    return found
+
+
+def _candidates(run: Run, key: str, set_name: str | None) -> list[KeyOf]:
+    names = [one.name for one in run.parameter_sets]
+    if set_name is not None:
+        if set_name not in names:
+            raise NotFoundError(f"{run.reference} has no parameter set {set_name!r}.")
+        return [KeyOf(names.index(set_name), key)]
+    found = [KeyOf(OF_RUN, key)]
+    for index, name in enumerate(names):
+        if key.startswith(f"{name}/"):
+            found.append(KeyOf(index, key[len(name) + 1 :]))
+    return found
+
+
+def _named(
+    table: MetricTable, spool: Spool, run: Run, key: str, set_name: str | None
+) -> Iterator[KeyOf]:
+    """Yield the series that has this name in `Run.metrics`, beside another one of its key."""
+    if set_name is None:
+        found = sorted(_totals(table, spool, run))
+        names = names_of([(_set_name(run, one), one.key) for one in found])
+        yield from (one for one, name in zip(found, names, strict=True) if name == key)
+
+
+def _set_name(run: Run, one: KeyOf) -> str | None:
+    known = 0 <= one.set_index < len(run.parameter_sets)
+    return run.parameter_sets[one.set_index].name if known else None
+
+
+def _with_arrays(key: str, chunks: list[bytes], rest: Columns) -> Series:
+    whole = Columns(array("q"), array("q"), array("d"))
+    for chunk in chunks:
+        extend(whole, unpack(chunk))
+    extend(whole, rest)
+    seconds = array("d", [time / 1e6 for time in whole.times])
+    return Series(key, array("q", whole.steps), seconds, array("d", whole.values))
+
+
+def _with_numpy(key: str, chunks: list[bytes], rest: Columns) -> Series:
+    import numpy as np
+
+    steps: list[Any] = []
+    times: list[Any] = []
+    values: list[Any] = []
+    for chunk in chunks:
+        parts = taken_apart(chunk)
+        if parts.difference is None:
+            steps.append(np.frombuffer(parts.steps, "<i8"))
+        else:
+            counted = np.arange(parts.points, dtype=np.int64)
+            steps.append(parts.first_step + counted * parts.difference)
+        if parts.offsets is None:
+            times.append(np.frombuffer(parts.times, "<i8"))
+        else:
+            times.append(np.frombuffer(parts.offsets, "<u4").astype(np.int64) + parts.first_time)
+        values.append(np.frombuffer(parts.values, "<f8"))
+    steps.append(np.asarray(rest.steps, np.int64))
+    times.append(np.asarray(rest.times, np.int64))
+    values.append(np.asarray(rest.values, np.float64))
+    seconds = np.concatenate(times) / 1e6
+    return Series(key, np.concatenate(steps), seconds, np.concatenate(values))
+
+
+def damaged_series(reference: str, key: str, error: StoreCorruptError) -> StoreCorruptError:
+    """Return the error that says whose points cannot be read."""
+    return StoreCorruptError(
+        f"The metric {key!r} of {reference} cannot be read. {error.what}",
+        kept=error.kept,
+        hint="To see what else is damaged: runstore doctor --deep",
+    )
+
+
+def _restless(run: Run) -> StoreUnavailableError:
+    return StoreUnavailableError(
+        f"The metrics of {run.reference} move faster than they can be read.",
+        kept="Nothing is lost.",
+        hint="Try again.",
+    )

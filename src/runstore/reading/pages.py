@@ -1,0 +1,229 @@
+"""Page: part of a list, and the cursor that leads to the next part."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from runstore.errors import UsageError
+from runstore.model import arguments
+from runstore.model.display.formatting import duration_text, local_time
+from runstore.model.run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+    from runstore.analysis.repeats.ranking import Ranking
+    from runstore.analysis.repeats.table import RepeatsTable
+    from runstore.model.metric_directions import Direction
+    from runstore.model.query.tree import Order
+    from runstore.reading.runs_table import RunsTable
+
+T = TypeVar("T")
+_HEADERS = ("run", "status", "started", "took", "parameters", "notes")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Part of a list, newest first.
+
+    Attributes:
+        items: What is on the page.
+        next: Pass it as `after` to get the page that follows; None at the end.
+        hints: Of a filter's first page: names in it that no run has, each in a sentence with the
+            nearest name that there is.
+    """
+
+    items: tuple[T, ...]
+    next: str | None = None
+    hints: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> T:
+        return self.items[index]
+
+    def to_pandas(self, *, sets: bool = False) -> pd.DataFrame:
+        """Return the runs as a `pandas.DataFrame`: fields, `params.…`, `metrics.…`, `tags.…`.
+
+        Args:
+            sets: A row for each parameter set of a run, instead of one for each run.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        return self.table(sets=sets).to_pandas()
+
+    def to_polars(self, *, sets: bool = False) -> pl.DataFrame:
+        """Return the runs as a `polars.DataFrame`; see `to_pandas`."""
+        return self.table(sets=sets).to_polars()
+
+    def to_arrow(self, *, sets: bool = False) -> pa.Table:
+        """Return the runs as a `pyarrow.Table`; see `to_pandas`."""
+        return self.table(sets=sets).to_arrow()
+
+    def table(self, *, sets: bool = False) -> RunsTable:
+        """Return the runs as columns; see `to_pandas`."""
+        from runstore.reading.runs_table import RunsTable
+
+        runs = self._runs()
+        source: Any = next((run.source for run in runs if run.source is not None), None)
+        metrics = source.last_values(runs) if source is not None else {}
+        return RunsTable(runs, metrics, sets=sets)
+
+    def best(
+        self,
+        metric: str,
+        *,
+        over: Sequence[str] | None = None,
+        direction: Direction | None = None,
+        level: float = 0.95,
+        by_code: bool = False,
+    ) -> Ranking:
+        """Return which settings are best, and which cannot be told apart from them.
+
+        Runs that differ only in a seed are repeats of one setting. Take all runs of an experiment
+        with `store.find(experiment="mnist", limit=None)`.
+
+        Args:
+            metric: `acc`, or one value of its series: `acc.max`, `.min`, `.first`, `.mean`,
+                `.count`; the last value by default.
+            over: Keys in which repeats may differ, at any depth; None for what is called like a
+                seed.
+            direction: `max` or `min`, whether large or small values are good; None goes by
+                `Store.set_direction` and the metric's name. If neither is known, the groups are
+                ranked and none wins.
+            level: With which the decision holds, from 0.5 to 0.999.
+            by_code: Whether runs of different commits are kept apart.
+
+        Raises:
+            NotFoundError: No run is complete, or none has the metric.
+            UsageError: The level is out of range, or no run has a key of `over`.
+            MissingExtraError: SciPy is not installed.
+        """
+        from runstore.analysis.repeats.ranking import best
+
+        return best(
+            self._runs(), metric, over=over, direction=direction, level=level, by_code=by_code
+        )
+
+    def compare_over(
+        self,
+        metric: str,
+        over: Sequence[str] | None = None,
+        *,
+        level: float = 0.95,
+        by_code: bool = False,
+    ) -> RepeatsTable:
+        """Return the mean of each setting's repeats, and a test between each two of them.
+
+        Args and errors are those of `best`.
+        """
+        from runstore.analysis.repeats.table import compare_over
+
+        return compare_over(self._runs(), metric, over=over, level=level, by_code=by_code)
+
+    def _runs(self) -> list[Run]:
+        return [one for one in self.items if isinstance(one, Run)]
+
+    def __rich_repr__(self) -> Iterator[Any]:
+        """Yield what `rich` prints; it calls this by itself. Source: rich 13, Repr protocol."""
+        yield from self.items
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows; it calls this by itself."""
+        from runstore.model.display.html import html_paragraphs, html_table
+
+        said = html_paragraphs(self.hints)
+        if not self.items:
+            return f"{said}<p>(empty)</p>"
+        has_runs = any(isinstance(one, Run) for one in self.items)
+        return said + html_table(_HEADERS if has_runs else (), map(_cells, self.items))
+
+
+def _cells(item: object) -> Sequence[str]:
+    if not isinstance(item, Run):
+        return (repr(item),)
+    sets = item.parameter_sets
+    return (
+        item.reference,
+        item.status_text,
+        local_time(item.started_at),
+        "" if item.duration is None else duration_text(item.duration),
+        sets[0].preview() if len(sets) == 1 else ", ".join(one.name for one in sets),
+        item.notes or "",
+    )
+
+
+def page_limit(limit: object) -> int | None:
+    """Return how many runs a page has at most; None for all.
+
+    Raises:
+        UsageError: It is not a number of 1 to 1000.
+    """
+    return None if limit is None else arguments.count(limit, "limit", 1, arguments.PAGE_LIMIT)
+
+
+BY_START, BY_NUMBER = "start", "number"
+
+
+def order_name(order: Sequence[Order]) -> str:
+    """Return what a cursor calls the order of its page."""
+    if not order:
+        return BY_START
+    shown = repr(order).encode("utf-8", "surrogatepass")
+    return f"order{zlib.crc32(shown):08x}"
+
+
+def read_cursor(after: str, order: str) -> tuple[Any, ...]:
+    """Return the place that `write_cursor` put into a text.
+
+    Raises:
+        UsageError: The text is no cursor, or one of a page in another order.
+    """
+    if not isinstance(after, str):
+        raise UsageError(
+            f"Expected after as the `next` of a page, got {after!r:.60}.",
+            hint="Pass page.next, or None to begin anew.",
+        )
+    import base64
+
+    named, _, packed = after.partition(".")
+    try:
+        text = zlib.decompress(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
+        place = tuple(json.loads(text))
+    except (ValueError, TypeError, zlib.error, RecursionError):
+        raise UsageError(
+            f"{after!r:.80} is not the `next` of a page.", hint="Leave it out to begin anew."
+        ) from None
+    if named != order:
+        raise UsageError(
+            "The cursor belongs to a page in another order.",
+            hint="Repeat the order of that page, or leave the cursor out to begin anew.",
+        )
+    return place
+
+
+def newest_place(after: str, order: str) -> tuple[int, int]:
+    """Return the place in a list of the newest runs that a cursor holds."""
+    place = read_cursor(after, order)
+    if len(place) != 2 or not all(type(one) is int for one in place):  # noqa: PLR2004 - key and id
+        raise UsageError(f"{after!r:.80} is not the `next` of a page.")
+    return place[0], place[1]
+
+
+def write_cursor(place: Sequence[Any], order: str) -> str:
+    """Return the place of a page's last run as text; it holds what the run was sorted by."""
+    import base64
+
+    packed = zlib.compress(json.dumps(place).encode())
+    return f"{order}.{base64.urlsafe_b64encode(packed).decode().rstrip('=')}"

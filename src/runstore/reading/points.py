@@ -1,0 +1,275 @@
+"""Reading the points of many runs into one table."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from runstore.errors import (
+    NotFoundError,
+    RunNotFoundError,
+    StoreCorruptError,
+    StoreUnavailableError,
+)
+from runstore.model import arguments
+from runstore.model.metrics import FEWEST_SAMPLED, extremes
+from runstore.model.run import Run
+from runstore.reading.metrics import LOOKS, damaged_series, in_flight
+from runstore.reading.names import each_of
+from runstore.reading.points_table import PointsTable, Stretch
+from runstore.recording.active import ActiveRun
+from runstore.storage.files.spool import uid_of
+from runstore.storage.metrics.chunks import Columns, extend, taken_apart, unpack
+from runstore.storage.metrics.many_series import StoredMany, series_of_runs, stored_of_runs
+from runstore.storage.metrics.point_files import KeyOf
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runstore.store import Store
+
+# Read at once: as much as is quick, little beside the table itself.
+_POINTS_AT_ONCE = 500_000
+_RUNS_AT_ONCE = 1000
+_KEYS_SHOWN = 10
+
+
+def read_points_of(
+    store: Store,
+    runs: Iterable[Run | ActiveRun | str] | Run | ActiveRun | str,
+    keys: str | Iterable[str] | None = None,
+    limit: int | None = None,
+) -> PointsTable:
+    """Return the points of many runs; see `Store.points`."""
+    if limit is not None:
+        limit = arguments.count(limit, "limit", FEWEST_SAMPLED)
+    chosen = _chosen(store, runs)
+    known, stored = series_of_runs(store.database, list(chosen))
+    for uid, run in chosen.items():
+        if uid not in known:
+            raise RunNotFoundError(f"{run.reference} is not in {store.path}.")
+    table = _Building(chosen, _Wanted(keys), limit)
+    counts = Counter[str]()
+    for one in stored:
+        if table.is_wanted(one.uid, one.series):
+            counts[one.uid] += one.points
+    for uids in _batches(chosen, counts):
+        found, waiting = _read(store, uids, table)
+        for uid in uids:
+            table.add(uid, found.chunks[uid], waiting.get(uid, {}))
+    if chosen:
+        table.wanted.check()
+    return table.finished()
+
+
+def _chosen(
+    store: Store, runs: Iterable[Run | ActiveRun | str] | Run | ActiveRun | str
+) -> dict[str, Run | ActiveRun]:
+    """Return each run once, by uid, in the order asked for."""
+    found = (
+        one if isinstance(one, (Run, ActiveRun)) else store.run_of(one) for one in each_of(runs)
+    )
+    return {run.uid: run for run in found}
+
+
+def _batches(uids: Iterable[str], counts: Mapping[str, int]) -> Iterator[list[str]]:
+    some: list[str] = []
+    points = 0
+    for uid in uids:
+        if some and (points + counts[uid] > _POINTS_AT_ONCE or len(some) >= _RUNS_AT_ONCE):
+            yield some
+            some, points = [], 0
+        some.append(uid)
+        points += counts[uid]
+    if some:
+        yield some
+
+
+def _read(
+    store: Store, uids: Sequence[str], table: _Building
+) -> tuple[StoredMany, dict[str, dict[KeyOf, Columns]]]:
+    """Return what the database has of some runs, and what is in flight beyond that."""
+    for _ in range(LOOKS):
+        files: dict[str, list[Path]] = defaultdict(list)
+        wanted = set(uids)
+        for path in store.spool.point_files():
+            if uid_of(path) in wanted:
+                files[uid_of(path)].append(path)
+        names = [path.name for some in files.values() for path in some]
+        stored = stored_of_runs(store.database, uids, names, table.is_wanted)
+        try:
+            return stored, {uid: in_flight(some, stored.marks) for uid, some in files.items()}
+        except FileNotFoundError:  # taken in meanwhile
+            continue
+    raise StoreUnavailableError(
+        "The metrics of these runs move faster than they can be read.",
+        kept="Nothing is lost.",
+        hint="Try again.",
+    )
+
+
+class _Wanted:
+    """Which metrics were asked for, and which of them there are.
+
+    Args:
+        keys: Keys, `<set>/<key>` for one parameter set; `*` and `?` stand for any text and any
+            character. None for all.
+    """
+
+    def __init__(self, keys: str | Iterable[str] | None) -> None:
+        names = None if keys is None else arguments.texts(keys, "keys", "val/*")
+        self._patterns = None if names is None else {name: _pattern(name) for name in names}
+        self._seen: dict[tuple[str, ...], bool] = {}
+        self._found: set[str] = set()
+
+    def has(self, names: tuple[str, ...]) -> bool:
+        """Tell whether a series was asked for by one of its names."""
+        if self._patterns is None:
+            return True
+        if names not in self._seen:
+            matching = [
+                wanted
+                for wanted, pattern in self._patterns.items()
+                if any(pattern.fullmatch(name) for name in names)
+            ]
+            self._found.update(matching)
+            self._seen[names] = bool(matching)
+        return self._seen[names]
+
+    def check(self) -> None:
+        """Refuse what no run has.
+
+        Raises:
+            NotFoundError: The nearest key is told.
+        """
+        for wanted in self._patterns or ():
+            if wanted in self._found:
+                continue
+            import difflib
+
+            known = sorted({name for names in self._seen for name in names})
+            close = difflib.get_close_matches(wanted, known, n=1)
+            more = ", …" if len(known) > _KEYS_SHOWN else ""
+            listed = ", ".join(known[:_KEYS_SHOWN]) + more
+            raise NotFoundError(
+                f"None of these runs has a metric {wanted!r}.",
+                hint=f"Did you mean {close[0]!r}?" if close else f"They have: {listed or 'none'}.",
+            )
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    """Return what matches a key; brackets stand for themselves, as keys such as `acc[0]` do."""
+    text = re.escape(name).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.compile(text, re.DOTALL)
+
+
+class _Building:
+    """A table that grows run by run.
+
+    Args:
+        runs: The runs by uid.
+        wanted: Which of their metrics.
+        limit: Points at most of each series.
+    """
+
+    def __init__(
+        self, runs: Mapping[str, Run | ActiveRun], wanted: _Wanted, limit: int | None
+    ) -> None:
+        self.wanted = wanted
+        self._runs = runs
+        self._limit = limit
+        self._has_numpy = importlib.util.find_spec("numpy") is not None
+        self._stretches: list[Stretch] = []
+        self._steps: array[int] = array("q")
+        self._times: array[int] = array("q")
+        self._values: array[float] = array("d")
+        self._sets = {
+            uid: tuple(one.name for one in run.parameter_sets) for uid, run in runs.items()
+        }
+        times_used = Counter(run.reference for run in runs.values())
+        # A reference may stand for several runs that were imported.
+        self._labels = {
+            uid: run.reference if times_used[run.reference] == 1 else f"{run.reference} ({uid})"
+            for uid, run in runs.items()
+        }
+
+    def is_wanted(self, uid: str, series: KeyOf) -> bool:
+        """Tell whether a series of a run goes into the table."""
+        name = self._set_name(uid, series)
+        return self.wanted.has(
+            (series.key,) if name is None else (series.key, f"{name}/{series.key}")
+        )
+
+    def add(
+        self, uid: str, chunks: Mapping[KeyOf, list[bytes]], waiting: Mapping[KeyOf, Columns]
+    ) -> None:
+        """Add the points of a run, series by series.
+
+        Args:
+            uid: The run.
+            chunks: Chunks of the series that are wanted.
+            waiting: Points in flight, of any series.
+        """
+        added = [series for series in waiting if self.is_wanted(uid, series)]
+        for series in sorted({*chunks, *added}):
+            begin = len(self._values)
+            try:
+                for chunk in chunks.get(series, ()):
+                    self._add_chunk(chunk)
+            except StoreCorruptError as error:
+                raise damaged_series(self._labels[uid], series.key, error) from error
+            if series in waiting:
+                extend(self._columns, waiting[series])
+            if self._limit is not None and len(self._values) - begin > self._limit:
+                self._sample(begin, self._limit)
+            name, count = self._set_name(uid, series), len(self._values) - begin
+            if count:
+                self._stretches.append(Stretch(self._labels[uid], name, series.key, count))
+
+    def finished(self) -> PointsTable:
+        """Return the table."""
+        return PointsTable(self._stretches, self._steps, self._times, self._values)
+
+    @property
+    def _columns(self) -> Columns:
+        return Columns(self._steps, self._times, self._values)
+
+    def _set_name(self, uid: str, series: KeyOf) -> str | None:
+        names = self._sets[uid]
+        return names[series.set_index] if 0 <= series.set_index < len(names) else None
+
+    def _add_chunk(self, chunk: bytes) -> None:
+        if not self._has_numpy or sys.byteorder == "big":
+            extend(self._columns, unpack(chunk))
+            return
+        import numpy as np
+
+        parts = taken_apart(chunk)
+        if parts.difference is None:
+            self._steps.frombytes(parts.steps)
+        else:
+            steps = np.arange(parts.points, dtype=np.int64) * parts.difference + parts.first_step
+            self._steps.frombytes(steps.tobytes())
+        if parts.offsets is None:
+            self._times.frombytes(parts.times)
+        else:
+            times = np.frombuffer(parts.offsets, "u4").astype(np.int64) + parts.first_time
+            self._times.frombytes(times.tobytes())
+        self._values.frombytes(parts.values)
+
+    def _sample(self, begin: int, limit: int) -> None:
+        """Keep of the points from here on what a plot shows."""
+        values: Any = self._values[begin:]
+        if self._has_numpy:
+            import numpy as np
+
+            values = np.asarray(values)
+        places = extremes(values, limit)
+        columns: tuple[array[Any], ...] = (self._steps, self._times, self._values)
+        for column in columns:
+            column[begin:] = array(column.typecode, [column[begin + place] for place in places])

@@ -1,0 +1,262 @@
+"""Runs as one wide table, a row each, for data frames."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from runstore.extras import library
+from runstore.model.metrics import names_of
+from runstore.model.query.evaluate import TRUTH, Cell, shown_text
+from runstore.model.query.exact import exact_value
+from runstore.model.run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+
+class Type(Enum):
+    """What the values of a column are: for pandas, polars and arrow.
+
+    Numbers that neither 64 bits nor a double hold are `EXACT`: texts to what has no such numbers.
+    """
+
+    TEXT = ("string", "String", "string")
+    WHOLE = ("Int64", "Int64", "int64")
+    NUMBER = ("float64", "Float64", "float64")
+    EXACT = ("object", "String", "string")
+    FLAG = ("boolean", "Boolean", "bool_")
+    MOMENT = ("datetime64[us, UTC]", "Datetime", "timestamp")
+    DURATION = ("timedelta64[us]", "Duration", "duration")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column.
+
+    Attributes:
+        type: Of its values.
+        values: One per row; None where a run has none.
+    """
+
+    type: Type
+    values: Sequence[Any]
+
+
+_FIELDS: tuple[tuple[str, Type, Callable[[Run], Any]], ...] = (
+    ("run", Type.TEXT, lambda run: run.reference),
+    ("uid", Type.TEXT, lambda run: run.uid),
+    ("experiment", Type.TEXT, lambda run: run.experiment_name),
+    ("run_number", Type.WHOLE, lambda run: run.run_number),
+    ("status", Type.TEXT, lambda run: run.status.value),
+    ("started", Type.MOMENT, lambda run: run.started_at),
+    ("ended", Type.MOMENT, lambda run: run.ended_at),
+    ("duration", Type.DURATION, lambda run: run.duration),
+    ("exit_code", Type.WHOLE, lambda run: run.exit_code),
+    ("error", Type.TEXT, lambda run: run.error),
+    ("notes", Type.TEXT, lambda run: run.notes),
+    ("commit", Type.TEXT, lambda run: run.commit),
+    ("dirty", Type.FLAG, lambda run: run.workdir_dirty),
+    ("command", Type.TEXT, lambda run: run.cli),
+    ("hostname", Type.TEXT, lambda run: run.hostname),
+)
+
+
+class Table:
+    """Columns of one length, for data frames and files.
+
+    Attributes:
+        columns: By name, in order; at least one.
+    """
+
+    columns: dict[str, Column]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())).values)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a `pandas.DataFrame`; missing values are `NA`, `NaT` or NaN.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        pandas = library("pandas", "pandas")
+        frame: pd.DataFrame = pandas.DataFrame(
+            {
+                name: pandas.Series(column.values, dtype=column.type.value[0])
+                for name, column in self.columns.items()
+            }
+        )
+        return frame
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return a `polars.DataFrame`; missing values are null.
+
+        Raises:
+            MissingExtraError: polars is not installed.
+        """
+        polars = library("polars", "polars")
+        special = {
+            Type.MOMENT: polars.Datetime("us", "UTC"),
+            Type.DURATION: polars.Duration("us"),
+        }
+        frame: pl.DataFrame = polars.DataFrame(
+            [
+                polars.Series(
+                    name,
+                    _as_kept(column),
+                    dtype=special.get(column.type) or getattr(polars, column.type.value[1]),
+                )
+                for name, column in self.columns.items()
+            ]
+        )
+        return frame
+
+    def to_arrow(self) -> pa.Table:
+        """Return a `pyarrow.Table`; missing values are null.
+
+        Raises:
+            MissingExtraError: pyarrow is not installed.
+        """
+        arrow = library("pyarrow", "arrow")
+        special = {
+            Type.MOMENT: arrow.timestamp("us", tz="UTC"),
+            Type.DURATION: arrow.duration("us"),
+        }
+        return arrow.table(
+            {
+                name: arrow.array(
+                    _as_kept(column),
+                    special.get(column.type) or getattr(arrow, column.type.value[2])(),
+                )
+                for name, column in self.columns.items()
+            }
+        )
+
+    def to_parquet(self, columns: Sequence[str]) -> bytes:
+        """Return a Parquet file of these columns.
+
+        Raises:
+            MissingExtraError: pyarrow is not installed.
+        """
+        table = self.to_arrow().select(list(columns))
+        file = io.BytesIO()
+        library("pyarrow.parquet", "arrow").write_table(table, file)
+        return file.getvalue()
+
+
+class RunsTable(Table):
+    """Runs as columns: their fields, then parameters, metrics (the last value) and tags.
+
+    Args:
+        runs: In the order of the rows.
+        metrics: Of each run, by uid: last values by set name and key.
+        sets: Whether there is a row for each parameter set, instead of one for each run. A row of
+            a run with several sets has those parameters that all sets agree on.
+
+    Attributes:
+        columns: By name, in order: `params.lr`, `metrics.loss`, `tags.phase` …
+    """
+
+    def __init__(
+        self,
+        runs: Iterable[Run],
+        metrics: Mapping[str, Mapping[tuple[str | None, str], float]],
+        *,
+        sets: bool = False,
+    ) -> None:
+        rows = list(_rows(runs, sets=sets))
+        self.columns: dict[str, Column] = {
+            name: Column(kind, [read(run) for run, _ in rows]) for name, kind, read in _FIELDS
+        }
+        if sets:
+            names = [None if at is None else run.parameter_sets[at].name for run, at in rows]
+            self.columns["set"] = Column(Type.TEXT, names)
+        params = [_params_of(run, at) for run, at in rows]
+        for key in _keys(params):
+            self.columns[f"params.{key}"] = _column([cells.get(key) for cells in params])
+        values = [_metrics_of(run, at, metrics.get(run.uid, {})) for run, at in rows]
+        for key in _keys(values):
+            self.columns[f"metrics.{key}"] = Column(Type.NUMBER, [one.get(key) for one in values])
+        tags = [run.tags for run, _ in rows]
+        for key in _keys(tags):
+            self.columns[f"tags.{key}"] = Column(Type.TEXT, [one.get(key) for one in tags])
+
+
+def _rows(runs: Iterable[Run], *, sets: bool) -> Iterator[tuple[Run, int | None]]:
+    for run in runs:
+        if sets and run.parameter_sets:
+            yield from ((run, at) for at in range(len(run.parameter_sets)))
+        else:
+            yield run, None
+
+
+def _params_of(run: Run, at: int | None) -> dict[str, Cell]:
+    """Return the cells of one set; of several those that are the same in all."""
+    chosen = run.parameter_sets if at is None else run.parameter_sets[at : at + 1]
+    found = [{key: (number, text) for key, number, text in one.flat()} for one in chosen]
+    if len(found) < 2:  # noqa: PLR2004 - several
+        return found[0] if found else {}
+    return {
+        key: cell
+        for key, cell in found[0].items()
+        if all(key in other and other[key] == cell for other in found[1:])
+    }
+
+
+def _metrics_of(
+    run: Run, at: int | None, values: Mapping[tuple[str | None, str], float]
+) -> dict[str, float]:
+    """Return a row's last values; a metric of the row's own set stands before one of the run."""
+    own = None if at is None else run.parameter_sets[at].name
+    if at is None:
+        return dict(zip(names_of(list(values)), values.values(), strict=True))
+    of_run = {key: value for (name, key), value in values.items() if name is None}
+    return of_run | {key: value for (name, key), value in values.items() if name == own}
+
+
+def _keys(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return every key, in the order in which they are met."""
+    return list(dict.fromkeys(key for row in rows for key in row))
+
+
+def _column(cells: Sequence[Cell | None]) -> Column:
+    """Return a parameter's column: numbers or truth values where all are, else texts."""
+    known = [cell for cell in cells if cell is not None and cell != (None, None)]
+    if known and all(cell[0] is not None and cell[1] in TRUTH for cell in known):
+        return Column(Type.FLAG, [None if cell is None else cell[1] == TRUTH[1] for cell in cells])
+    if known and all(_is_number(cell) for cell in known):
+        return number_column([None if cell is None else _number(cell) for cell in cells])
+    return Column(Type.TEXT, [None if cell is None else shown_text(cell) for cell in cells])
+
+
+def _is_number(cell: Cell) -> bool:
+    number, text = cell
+    return text == "nan" if number is None else text not in TRUTH
+
+
+def _number(cell: Cell) -> float | None:
+    return float("nan") if cell == (None, "nan") else exact_value(cell)
+
+
+def number_column(values: Sequence[float | None]) -> Column:
+    """Return numbers as a column that keeps each of them: int beyond a double stays whole."""
+    whole = [one for one in values if isinstance(one, int)]
+    if not whole:
+        return Column(Type.NUMBER, values)
+    known = [one for one in values if one is not None]
+    if all(-(2**63) <= one < 2**63 and one == int(one) for one in known):
+        return Column(Type.WHOLE, [None if one is None else int(one) for one in values])
+    return Column(Type.EXACT, values)
+
+
+def _as_kept(column: Column) -> list[Any]:
+    """Return values for libraries whose numbers have no such size."""
+    if column.type is not Type.EXACT:
+        return list(column.values)
+    return [None if one is None else str(one) for one in column.values]  # noqa: PD011 - no array

@@ -1,0 +1,53 @@
+"""Filters that are kept in the store under a name."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from runstore.errors import InvalidValueError, NotFoundError
+from runstore.model import arguments
+from runstore.model.query.fields import nearest
+from runstore.model.query.parse import parse_query
+
+if TYPE_CHECKING:
+    from runstore.store import Store
+
+_STATE = "queries"
+_NAME = re.compile(r"\w[\w.-]{0,99}")
+
+
+def every(store: Store) -> dict[str, str]:
+    """Return the filters by name, in alphabetical order."""
+    return dict(sorted(store.database.mapping(_STATE).items()))
+
+
+def load(store: Store, name: str) -> str:
+    """Return the filter of a name; see `Store.query`."""
+    name, kept = arguments.text(name, "name", "failed"), every(store)
+    if name not in kept:
+        near = nearest(name, list(kept))
+        raise NotFoundError(
+            f"There is no filter @{name}.",
+            hint=f"Did you mean @{near}?" if near else "List them with: runstore query ls",
+        )
+    return kept[name]
+
+
+def save(store: Store, name: str, text: str) -> None:
+    """Keep a filter; see `Store.save_query`."""
+    name = arguments.text(name, "name", "failed")
+    text = arguments.text(text, "text", "status = 'error'")
+    if not _NAME.fullmatch(name):
+        raise InvalidValueError(
+            f"{name!r:.60} cannot be the name of a filter.",
+            hint="Use letters, digits, - _ and dots.",
+        )
+    parse_query(text)
+    store.database.change_mapping(_STATE, name, text)
+
+
+def remove(store: Store, name: str) -> None:
+    """Forget a filter; see `Store.remove_query`."""
+    load(store, name)
+    store.database.change_mapping(_STATE, name, None)

@@ -1,0 +1,70 @@
+"""Names in a filter that no run of the store has, each with the nearest one there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from runstore.model.display.suggestions import hint_of, listed
+from runstore.model.query.normalize import leaves
+from runstore.model.query.tree import Field, Missing, Query, Room
+from runstore.storage.query.names import StoredNames
+
+if TYPE_CHECKING:
+    from runstore.store import Store
+
+_WORDS = {
+    Room.PARAM: "parameter",
+    Room.METRIC: "metric",
+    Room.TAG: "tag",
+    Room.FACT: "fact",
+    Room.PACKAGE: "package",
+}
+_LISTED = 8
+
+
+def unknown_names(store: Store, query: Query, *more: Field) -> tuple[str, ...]:
+    """Return a sentence for each name that no run has, with the nearest name or a short list.
+
+    Args:
+        store: Where the runs are.
+        query: The filter and its order; a name that is asked to be missing may be unknown.
+        more: Further fields, such as the one that runs are grouped by.
+    """
+    asked = [one.field for one in leaves(query.where) if not isinstance(one, Missing)]
+    fields = dict.fromkeys([*asked, *(key.field for key in query.order), *more])
+    return tuple(_sentences(StoredNames(store.database.driver), fields))
+
+
+def _sentences(names: StoredNames, fields: Iterable[Field]) -> Iterable[str]:
+    for field in fields:
+        if field.room in names.rooms and not names.has(field):
+            known = names.every(field.room)
+            parts = _parts(field, known)
+            if parts:
+                said = f"The parameter {field.key!r} is compared part by part."
+                yield f"{said} {listed(parts, most=_LISTED)}"
+                continue
+            hint = hint_of(field.key, known, most=_LISTED)
+            yield f"No run has the {_WORDS[field.room]} {field.key!r}. {hint}"
+
+
+def _parts(field: Field, known: Iterable[str]) -> list[str]:
+    """Return the parameters within a list or an object."""
+    begins = f"{field.key}.", f"{field.key}["
+    return [one for one in known if field.room is Room.PARAM and one.startswith(begins)]
+
+
+def is_known_column(store: Store, name: str) -> bool:
+    """Return whether a run of the store may have a column such as `metrics.loss`."""
+    room_name, _, key = name.partition(".")
+    rooms = {"params": Room.PARAM, "metrics": Room.METRIC, "tags": Room.TAG}
+    if room_name not in rooms or not key:
+        return False
+    room, names = rooms[room_name], StoredNames(store.database.driver)
+    if room is not Room.METRIC:
+        return key in names.every(room)
+    # A column of a parameter set's metric is called by the set and the key.
+    ends = [key, *(key[at + 1 :] for at, sign in enumerate(key) if sign == "/")]
+    known = set(names.every(room))
+    return any(end in known for end in ends)

@@ -1,0 +1,1 @@
+"""What a running program writes: its run, metrics, output, artifacts and tags."""

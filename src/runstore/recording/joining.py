@@ -1,0 +1,86 @@
+"""Logging to a run that another process executes."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from runstore.capture.machine.process import current_process, descends_from, is_gone
+from runstore.current import PARENT_VARIABLE
+from runstore.errors import RunFinishedError, UsageError
+from runstore.recording import live_runs as lifetime
+from runstore.recording.active import ActiveRun, Begun
+from runstore.user_warnings import warn
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
+    from runstore.store import Store
+
+# A process that lives writes a sign of life every ten seconds.
+_ALIVE_S = 60.0
+# One object for each run that this process joined: its steps are counted once.
+_joined: dict[str, ActiveRun] = {}
+
+
+def join(store: Store, run: Run | Begun) -> ActiveRun:
+    """Return the object of this process that logs to a run; never an error.
+
+    Args:
+        store: Where the run is kept; it need not be open yet.
+        run: The run.
+    """
+    mine = lifetime.running(run.uid)
+    if isinstance(mine, ActiveRun):
+        return mine
+    known = _joined.get(run.uid)
+    if known is None:
+        known = _joined[run.uid] = ActiveRun(store, run, is_owner=False)
+    return known
+
+
+def attach(store: Store, run: Run) -> ActiveRun:
+    """Return what logs to a run that is being executed; see `Store.attach`.
+
+    Raises:
+        RunFinishedError: It has ended.
+    """
+    if run.status.is_final:
+        raise RunFinishedError(
+            f"The run {run.reference} has ended, as {run.status}.",
+            kept="Its record was not changed.",
+            hint=f"To add metrics or files: store.add({run.reference!r}, …); to continue it:"
+            f" runstore.start_run(resume={run.reference!r}).",
+        )
+    return join(store, run)
+
+
+def is_executed_elsewhere(run: Run) -> bool:
+    """Check whether another process is executing a run; warn unless that one started this one."""
+    process = run.process
+    if run.status.is_final or process is None or process == current_process():
+        return False
+    silent = run.silent_for(datetime.now(timezone.utc)) or timedelta()
+    if is_gone(process) is None and silent.total_seconds() > _ALIVE_S:
+        return False
+    if not descends_from(process):
+        warn(
+            f"The run {run.reference} is being executed by process {process.pid} of"
+            f" {process.hostname}. This process logs to the same run and does not end it."
+        )
+    return True
+
+
+def surrounding_run() -> str:
+    """Return the uid of the run that this process was started in.
+
+    Raises:
+        UsageError: It was not started in one.
+    """
+    uid = os.environ.get(PARENT_VARIABLE)
+    if not uid:
+        raise UsageError(
+            "This process was not started by a run.",
+            hint="Name the run, or start the program with: runstore exec -- PROGRAM",
+        )
+    return uid

@@ -1,0 +1,431 @@
+"""The runs that this process executes: signs of life, and what happens to them at its end."""
+
+from __future__ import annotations
+
+import _signal as signal  # type: ignore[import-not-found]  # without its slow enumerations
+import atexit
+import builtins
+import functools
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from runstore import background
+from runstore.errors import RunstoreError, visible
+from runstore.model.status import Status
+from runstore.recording.readiness import ENDING, Uninterrupted, is_waiting
+from runstore.recording.tickers import Ticker, stop_all
+from runstore.storage.sqlite.descriptors import keep_reserve
+
+if TYPE_CHECKING:
+    from runstore.capture.machine.system import SystemProbe
+
+HEARTBEAT_S = 10.0
+# How long Ctrl-C waits for what is being written.
+PATIENCE_S = 3.0
+# How long the end of the process waits for threads that are in the middle of something.
+_THREADS_PATIENCE_S = 1.0
+# What a signal that ends the process by default does to a run: it is recorded as interrupted.
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class Terminated(SystemExit):
+    """A signal asked the process to end; passes through the program as `sys.exit` does."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.signal_number = number
+
+    def __reduce__(self) -> tuple[type[Terminated], tuple[int]]:
+        return type(self), (self.signal_number,)  # the exit status is no argument of ours
+
+
+class Living(Protocol):
+    """A run that this process executes."""
+
+    uid: str
+    reference: str
+    status: Status
+    ends_with_process: bool
+
+    def beat(self) -> None:
+        """Write a sign of life."""
+
+    def make_ready(self) -> None:
+        """Load what finalizers may use when the interpreter loads nothing any more."""
+
+    def take_over(self) -> bool:
+        """Execute a run here whose process has ended; return whether this process does."""
+
+    def end_with_process(self, error: BaseException | None) -> None:
+        """Write the end, because the process ends: by this exception, or in good order."""
+
+    @property
+    def wants_samples(self) -> bool:
+        """Whether what the machine does is kept with it."""
+
+    def log_sample(self, values: Mapping[str, float]) -> None:
+        """Keep what the machine did."""
+
+
+class ExitCalls:
+    """Calls of `sys.exit`, `exit` and `quit`, which nothing else tells at the end of a process.
+
+    They are watched as long as a run goes on. `raise SystemExit(3)` is not seen, but that the
+    program did not reach its last line is.
+    """
+
+    def __init__(self) -> None:
+        self.last: SystemExit | None = None
+        self._program: FrameType | None = None
+        # What replaces each function, made once; and those that are replaced now.
+        self._made: list[tuple[Any, str, Callable[..., Any], Callable[..., Any]]] = []
+        self._watched: list[tuple[Any, str, Callable[..., Any], Callable[..., Any]]] = []
+
+    def watch(self) -> None:
+        """Notice calls from now on; at a prompt, they are none of the end."""
+        if self._watched or hasattr(sys, "ps1"):
+            return
+        frame = _frame_of_main_thread()
+        while frame is not None:
+            self._program, frame = frame, frame.f_back
+        if any(getattr(owner, name, None) is not one for owner, name, one, _ in self._made):
+            self._made.clear()  # somebody else has replaced them since
+        if not self._made:
+            for owner, name in ((sys, "exit"), (builtins, "exit"), (builtins, "quit")):
+                original = getattr(owner, name, None)
+                if original is not None:
+                    self._made.append((owner, name, original, self._noting(original)))
+        self._watched.extend(self._made)
+        for owner, name, _, noting in self._made:
+            setattr(owner, name, noting)
+
+    def unwatch(self) -> None:
+        """Give the functions back, unless somebody else has replaced them since."""
+        # Whoever has the frame keeps all that the program has, which nothing would finalize.
+        self._program = None
+        while self._watched:
+            owner, name, original, noting = self._watched.pop()
+            if getattr(owner, name, None) is noting:
+                setattr(owner, name, original)
+
+    @property
+    def is_caught(self) -> bool:
+        """Whether the program went on to its last line, whatever was raised before."""
+        if self._program is None or self._program.f_lasti < 0:
+            return True
+        import opcode
+
+        # A frame that has ended stands at its last instruction.
+        last = self._program.f_code.co_code[self._program.f_lasti]
+        return opcode.opname[last].startswith("RETURN")
+
+    def _noting(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def noting(*status: Any, **more: Any) -> Any:
+            if threading.current_thread() is threading.main_thread():
+                self.last = SystemExit(*status, *more.values())
+            return original(*status, **more)
+
+        return noting
+
+
+def _frame_of_main_thread() -> FrameType | None:
+    if threading.current_thread() is threading.main_thread():
+        return sys._getframe()  # noqa: SLF001 - named so by Python's documentation
+    main = threading.main_thread().ident
+    return None if main is None else sys._current_frames().get(main)  # noqa: SLF001 - the same
+
+
+class _Registry:
+    """Every unfinished run of this process."""
+
+    def __init__(self, parent: _Registry | None = None) -> None:
+        self.pid = os.getpid()
+        self.runs: dict[str, Living] = {}
+        # Those of the process that this one was forked from: a daemon goes on with them.
+        self.inherited: dict[str, Living] = (
+            {} if parent is None else {**parent.runs, **parent.inherited}
+        )
+        self.terminated_by: int | None = None
+        self.is_over = False
+        self.exits: ExitCalls = ExitCalls() if parent is None else parent.exits
+        self._ends_with_worker = False
+        self._ticker = Ticker(self._beat, lambda: HEARTBEAT_S)
+        self._handled: list[int] = []
+        self._probe: SystemProbe | None = None
+
+    def add(self, run: Living) -> None:
+        self.runs[run.uid] = run
+        self.take_signals()
+        self.exits.watch()
+        self._end_with_worker()
+        keep_reserve()
+        # A container that allows no more threads costs the signs of life alone.
+        self._ticker.start()
+
+    def remove(self, run: Living) -> None:
+        self.runs.pop(run.uid, None)
+        if not self.runs:
+            self.give_back_signals()
+            self.exits.unwatch()
+
+    def end_all(self, error: BaseException | None) -> None:
+        """End every run, because the process ends."""
+        for run in list(self.runs.values()):
+            run.end_with_process(error)
+        background.wait_until_done()
+
+    def end_by_exit(self) -> None:
+        """End every run with the exception, the signal or the call that ends the process."""
+        for run in self.inherited.values():
+            with suppress(RunstoreError, OSError):
+                run.take_over()
+        # At a prompt, the last error may be hours old and have nothing to do with the end.
+        error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
+        if self.terminated_by is not None:
+            error = Terminated(self.terminated_by)
+        if self._ends_with_worker:  # its program, copied from its parent, never gets to an end
+            error = error or _exit_of_forked_worker() or self.exits.last
+        elif error is None:
+            reached_its_end = self.exits.is_caught
+            error = None if reached_its_end else self.exits.last
+            if error is None:
+                self._leave_open(but_those_that_end=reached_its_end)
+        self.end_all(error)
+        self.exits.unwatch()
+        self.is_over = True
+
+    def _leave_open(self, *, but_those_that_end: bool) -> None:
+        """Write no end for runs that nobody ended, and say so.
+
+        Args:
+            but_those_that_end: Whether runs that end with their process are left out. It is not
+                known how it ends after `raise SystemExit(n)`, which does not reveal n.
+        """
+        runs = [one for one in self.runs.values() if one.status is not Status.LIVE]
+        if but_those_that_end:
+            runs = [one for one in runs if not one.ends_with_process]
+        for run in runs:
+            with suppress(RunstoreError, OSError, ImportError):
+                run.beat()
+                run.make_ready()
+            del self.runs[run.uid]
+        if not runs or sys.stderr is None:  # Python's word for one that is closed
+            return
+        names = [visible(run.reference) for run in runs]
+        shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")  # noqa: PLR2004 - a line's worth
+        with suppress(OSError, ValueError):
+            sys.stderr.write(
+                f"runstore: the process ends, but nobody ended {shown}; recorded as lost."
+                " Call run.finish(), use `with`, or set run.ends_with_process = True.\n"
+            )
+
+    def _end_with_worker(self) -> None:
+        """End the runs of a worker of multiprocessing, which ends without `atexit`."""
+        process = sys.modules.get("multiprocessing.process")
+        if self._ends_with_worker or process is None or process.parent_process() is None:
+            return
+        import multiprocessing.util
+
+        self._ends_with_worker = True
+        multiprocessing.util.Finalize(None, self._end_by_worker, exitpriority=100)
+
+    def _end_by_worker(self) -> None:
+        with Uninterrupted(patience_s=PATIENCE_S):
+            self._end_all_of_worker()
+
+    def _end_all_of_worker(self) -> None:
+        if self.terminated_by is not None:
+            self.end_all(Terminated(self.terminated_by))
+        else:
+            self.end_all(sys.exc_info()[1] or _exit_of_forked_worker())
+
+    def _beat(self) -> None:
+        for run in list(self.runs.values()):
+            # A missed sign of life harms nothing: the process itself is the evidence.
+            with suppress(RunstoreError, OSError, ImportError):
+                run.beat()
+        with suppress(OSError, ImportError):  # no descriptors are left to read it
+            self._sample()
+
+    def _sample(self) -> None:
+        """Let the runs know what this process and its children use."""
+        wanting = [run for run in list(self.runs.values()) if run.wants_samples]
+        if not wanting:
+            return
+        if self._probe is None:
+            from runstore.capture.machine.system import SystemProbe
+
+            self._probe = SystemProbe()
+        values = self._probe.sample()
+        for run in wanting if values else ():
+            with suppress(RunstoreError):
+                run.log_sample(values)
+
+    def take_signals(self) -> None:
+        """Handle signals that nobody else handles; only the main thread may ask for them."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        if self._handled:
+            return
+        for number in _SIGNALS:
+            if signal.getsignal(number) is signal.SIG_DFL:
+                try:
+                    signal.signal(number, _terminate)
+                except ValueError:  # the main thread of an interpreter beside the main one
+                    return
+                self._handled.append(number)
+
+    def give_back_signals(self) -> None:
+        """Let them do again what they do by default."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in list(self._handled):
+            handler = signal.getsignal(number)
+            if is_waiting(handler):
+                continue  # until the block ends, which asks again
+            self._handled.remove(number)
+            if handler is _terminate:
+                signal.signal(number, signal.SIG_DFL)
+
+
+_registry = _Registry()
+
+
+def _current() -> _Registry:
+    """Return this process's registry; a forked child has none of its parent's runs."""
+    global _registry  # noqa: PLW0603 - one per process, whatever forked
+    if _registry.pid != os.getpid():
+        _registry = _Registry(_registry)
+    return _registry
+
+
+class Undisturbed(Uninterrupted):
+    """Let signals wait while the end of a run is written."""
+
+    def __init__(self, numbers: tuple[int, ...] | None = None) -> None:
+        super().__init__(numbers, patience_s=PATIENCE_S)
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            super().__exit__(*error)
+        finally:
+            registry = _current()
+            if not registry.runs:
+                registry.give_back_signals()
+
+
+class Beginning(Undisturbed):
+    """Let signals that end the process wait until the run that begins is watched over.
+
+    Also those that nobody handles: by default they would end the process at once, and leave a run
+    that is in the database without an end.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(ENDING)
+
+    def __enter__(self) -> Beginning:
+        _current().take_signals()
+        super().__enter__()
+        return self
+
+
+def begin(run: Living) -> None:
+    """Watch over a run that this process executes."""
+    _current().add(run)
+
+
+def adopt(run: Living) -> None:
+    """Watch over a run whose process has ended, in a child that goes on with it.
+
+    A worker of multiprocessing is no such child: that it ends in order says nothing of the run.
+    """
+    process = sys.modules.get("multiprocessing.process")
+    if process is None or process.parent_process() is None:
+        begin(run)
+
+
+def end(run: Living) -> None:
+    """Stop watching over a run that has ended."""
+    _current().remove(run)
+
+
+def running(uid: str) -> Living | None:
+    """Return the run with this uid if this process executes it."""
+    return _current().runs.get(uid)
+
+
+def forget(is_meant: Callable[[Living], bool]) -> None:
+    """Stop watching over runs whose store was closed; evidence speaks for them."""
+    registry = _current()
+    for run in [one for one in registry.runs.values() if is_meant(one)]:
+        registry.remove(run)
+
+
+def wait_for_background(patience_s: float = background.PATIENCE_S) -> None:
+    """Wait until facts that are being captured are written, or the time is over."""
+    background.wait_until_done(patience_s)
+
+
+_WORKERS_FORGET = (3, 13)
+
+
+def _exit_of_forked_worker() -> SystemExit | None:
+    """Return how a forked worker ends: from Python 3.13 on, its exception is gone by now.
+
+    Source: CPython 3.13, `multiprocessing.popen_fork.Popen._launch`.
+    """
+    if sys.version_info[:2] < _WORKERS_FORGET:
+        return None
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the documented way to see callers
+    while frame is not None and frame.f_code.co_name != "_launch":
+        frame = frame.f_back
+    code = None if frame is None else frame.f_locals.get("code")
+    return SystemExit(code) if isinstance(code, int) else None
+
+
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    """Unwind the program, so that its run is recorded.
+
+    End as by default in a forked child, and if no run is left: one that was ended by another
+    thread could not give the signal back.
+    """
+    if _registry.pid != os.getpid() or not _registry.runs:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        return
+    _registry.terminated_by = number
+    raise Terminated(number)
+
+
+def exit_status_by_signal() -> int | None:
+    """Return the exit status that a signal gave this process; None if none is ending it."""
+    number = _current().terminated_by
+    return None if number is None else 128 + number
+
+
+def is_over() -> bool:
+    """Tell whether the runs of this process have been ended because it ends."""
+    return _current().is_over
+
+
+def _at_exit() -> None:
+    registry = _current()
+    if registry.is_over:
+        return
+    with Uninterrupted(patience_s=PATIENCE_S) as signals:
+        registry.end_by_exit()
+        # The process ends anyway.
+        signals.drop(signal.default_int_handler, _terminate)
+        stop_all(_THREADS_PATIENCE_S)
+
+
+# A signal may come before they are kept from it, so it is asked for more than once.
+for _ in range(3):
+    atexit.register(_at_exit)

@@ -1,0 +1,123 @@
+"""Logging of texts, images and histograms at steps of a run."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runstore.errors import InvalidValueError, RunstoreError, StoreError
+from runstore.model.artifacts import artifact_path
+from runstore.model.logged.media import Histogram, media_in, media_path
+from runstore.model.logged.values import metric_key, metric_step
+from runstore.model.values import clean_text
+from runstore.user_warnings import warn
+
+if TYPE_CHECKING:
+    from runstore.recording.active import ActiveRun
+
+_SIGNATURES = {
+    b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif", b"RIFF": ".webp",
+    b"BM": ".bmp", b"<svg": ".svg", b"<?xml": ".svg",
+}  # fmt: skip
+# One for all runs: a run may be copied to another process, a lock not.
+_COUNTING = threading.Lock()
+
+
+class MediaLog:
+    """Logs for one run.
+
+    Args:
+        run: The run.
+    """
+
+    def __init__(self, run: ActiveRun) -> None:
+        self._run = run
+        self._next_steps: dict[str, int] = {}
+
+    def text(self, key: str, text: Any, step: int | None) -> None:
+        """Log a text, or several."""
+        self._log("text", key, text, step)
+
+    def image(self, key: str, image: Any, step: int | None) -> None:
+        """Log an image, or several."""
+        self._log("image", key, image, step)
+
+    def histogram(
+        self, key: str, values: Any, step: int | None, bins: int | Sequence[float]
+    ) -> None:
+        """Log the histogram of values."""
+        self._guarded("histogram", key, lambda: [_histogram(values, bins)], step)
+
+    def _log(self, kind: str, key: str, given: Any, step: int | None) -> None:
+        as_file = _text if kind == "text" else _image
+        several = list(given) if isinstance(given, (list, tuple)) else [given]
+        self._guarded(kind, key, lambda: [as_file(one) for one in several], step)
+
+    def _guarded(self, kind: str, key: str, make: Any, step: int | None) -> None:
+        """Log; what cannot be logged is a warning, or an error if the run is strict."""
+        try:
+            self._save(kind, metric_key(key), make(), step)
+        except RunstoreError as error:
+            if self._run.is_strict:
+                raise
+            warn(f"The {kind} {str(key)!r:.60} was not logged: {error}")
+
+    def _save(self, kind: str, key: str, files: list[tuple[Any, str]], step: int | None) -> None:
+        if not files:
+            raise InvalidValueError(f"There is no {kind} in an empty list.")
+        number = self._step(f"{kind}/{key}", step)
+        for index, (source, suffix) in enumerate(files):
+            path = media_path(kind, key, number, index if len(files) > 1 else None, suffix)
+            if artifact_path(path) != path:
+                raise InvalidValueError(
+                    f"{key!r} has an empty part or a dot between its slashes.",
+                    hint="Use a key such as val/samples.",
+                )
+            self._run.store.artifacts.save(self._run.uid, path, source)
+
+    def _step(self, name: str, step: int | None) -> int:
+        """Return a step that was given, or the one after the last of the key."""
+        with _COUNTING:
+            if step is None and name not in self._next_steps:
+                self._next_steps[name] = self._after(name)
+            number = self._next_steps[name] if step is None else metric_step(step)
+            self._next_steps[name] = max(self._next_steps.get(name, 0), number + 1)
+        return number
+
+    def _after(self, name: str) -> int:
+        """Return the step after those of an earlier part of the run, which may be resumed."""
+        with suppress(StoreError):
+            saved = self._run.store.artifacts.table.of_run(self._run.uid)
+            series = media_in(saved, lambda _: b"").get(name)
+            return 0 if series is None else max(series.steps[-1] + 1, 0)
+        return 0
+
+
+def _text(given: Any) -> tuple[bytes, str]:
+    if not isinstance(given, str):
+        raise InvalidValueError(
+            f"A {type(given).__name__} is no text.", hint="Pass a text, or a list of texts."
+        )
+    return clean_text(given).encode(), ".txt"
+
+
+def _image(given: Any) -> tuple[Any, str]:
+    """Return what to save, and its suffix."""
+    if isinstance(given, (bytes, bytearray)):
+        found = (one for begin, one in _SIGNATURES.items() if given.startswith(begin))
+        suffix = next(found, None)
+        if suffix is None:
+            raise InvalidValueError("These bytes are no image of a known kind.")
+        return given, suffix
+    if isinstance(given, (str, os.PathLike)):
+        return given, Path(os.fspath(given)).suffix.lower() or ".png"
+    return given, ".png"
+
+
+def _histogram(values: Any, bins: int | Sequence[float]) -> tuple[bytes, str]:
+    one = values if isinstance(values, Histogram) else Histogram.of(values, bins)
+    return one.as_json().encode(), ".json"

@@ -1,0 +1,242 @@
+"""How a run ends: which ends a program may report, and what an exception stands for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Container, Iterator
+from contextlib import suppress
+from types import ModuleType, TracebackType
+from typing import Any, NamedTuple
+
+from runstore.errors import UsageError
+from runstore.model.status import REPORTED, Status
+from runstore.model.values import clean_text
+from runstore.recording import live_runs as lifetime
+from runstore.recording.readiness import MASKING, TRACEBACKS, be_ready
+from runstore.user_warnings import warn
+
+EXIT_CODES = -(2**31), 2**32 - 1  # of any system
+_EXIT_INTERRUPTED = 130
+_USUAL_EXIT_STATUS = {
+    Status.COMPLETE: 0,
+    Status.PRUNED: 0,
+    Status.ERROR: 1,
+    Status.INTERRUPTED: None,
+}
+_EXIT_UNREADABLE = 255  # of a number that the system's own exit statuses cannot hold
+# Exceptions by the package that they come from, so that none has to be imported.
+_CANCELLED = {("asyncio", "CancelledError"), ("trio", "Cancelled")}
+_PRUNED = {("optuna", "TrialPruned")}
+
+
+_NOT_SEARCHED = "(not kept: it could not be searched for secrets)"
+
+
+class Ending(NamedTuple):
+    """What a run says of its end.
+
+    Attributes:
+        status: How it ended.
+        error: What went wrong, in a line or a few.
+        traceback: The full traceback.
+        exit_code: The exit status; None if it is unknown.
+    """
+
+    status: Status
+    error: str | None = None
+    traceback: str | None = None
+    exit_code: int | None = None
+
+
+def reported(status: Status | str, among: Collection[Status] = REPORTED) -> Status:
+    """Return the status when a run may end so."""
+    try:
+        ended = Status(status)
+    except ValueError:
+        ended = Status.RUNNING
+    if ended not in among:
+        names = ", ".join(sorted(one.value for one in among))
+        raise UsageError(f"A run cannot end as {str(status)!r}.", hint=f"Use one of: {names}.")
+    return ended
+
+
+def reported_ending(
+    status: Status | str | None, error: Any, traceback: Any, exit_code: Any
+) -> Ending:
+    """Return the end that a program reports, in whatever form it has the parts.
+
+    Args:
+        status: The status; only this one can be refused. None goes by the other parts.
+        error: A text, an exception or anything else; None within an `except` block is the
+            exception that is handled, if the run ends as an error.
+        traceback: A text or a traceback.
+        exit_code: A number.
+
+    Raises:
+        UsageError: The status is not an end that a run can report.
+    """
+    ended = status_by_parts(error, traceback, exit_code) if status is None else reported(status)
+    if error is None and traceback is None and ended is Status.ERROR:
+        error = sys.exc_info()[1]
+    code = _exit_status(exit_code, _USUAL_EXIT_STATUS[ended])
+    return Ending(ended, *texts_of(error, traceback), code)
+
+
+def status_by_parts(error: Any, traceback: Any, exit_code: Any) -> Status:
+    """Return how a run ended that reports no status: with an error it is not complete."""
+    if isinstance(error, BaseException):
+        return status_of(error)
+    if error is not None or traceback is not None:
+        return Status.ERROR
+    with suppress(TypeError, ValueError, OverflowError):
+        if exit_code is not None and int(exit_code) != 0:
+            return Status.ERROR
+    return Status.COMPLETE
+
+
+def texts_of(error: Any, traceback: Any) -> tuple[str | None, str | None]:
+    """Return what went wrong and its traceback as texts, in whatever form a program has them."""
+    if isinstance(error, BaseException):
+        told, trace, _ = told_by(error)
+        error, traceback = told or _line_of(error), trace if traceback is None else traceback
+    if isinstance(traceback, TracebackType):
+        traceback = _printed(lambda: _tracebacks().format_tb(traceback))
+    return _text(error), _text(traceback)
+
+
+def kept_text(text: str | None) -> str | None:
+    """Return an error text or a traceback as it is kept: without secrets.
+
+    A process that can open no more files, or has no memory left, cannot load the patterns.
+    """
+    if text is None:
+        return None
+    try:
+        be_ready(MASKING)
+        from runstore.capture.secrets import mask_message
+
+        return mask_message(clean_text(text))
+    except (ImportError, OSError, MemoryError, RecursionError):
+        return _NOT_SEARCHED
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - anybody's code, and the end has to be written
+        return f"<{type(value).__name__}>"
+
+
+def _exit_status(given: Any, default: int | None) -> int | None:
+    if given is None:
+        return default
+    try:
+        return exit_status(int(given))
+    except (TypeError, ValueError, OverflowError):
+        warn(f"The exit status of a run is a number, not {given!r}; it was not kept.")
+        return default
+
+
+def exit_status(code: Any) -> int:
+    """Return the exit status of a process that calls `sys.exit` with this.
+
+    Source: Python 3.13, `sys.exit`, and CPython's `_Py_HandleSystemExit`.
+    """
+    if code is None:
+        return 0
+    if not isinstance(code, int):
+        return 1
+    is_number_of_c = -(2**63) <= code < 2**63
+    return int(code) & 0xFF if is_number_of_c else _EXIT_UNREADABLE
+
+
+def status_of(error: BaseException | None) -> Status:
+    """Return how a run ends whose block was left with this exception."""
+    # A generator that its caller needs no longer was not stopped by a fault.
+    if error is None or isinstance(error, GeneratorExit):
+        return Status.COMPLETE
+    parts = tuple(_parts(error)) or (error,)
+    if any(_is_interruption(one) for one in parts):
+        return Status.INTERRUPTED
+    if all(_is_pruning(one) for one in parts):
+        return Status.PRUNED
+    if isinstance(error, SystemExit) and exit_status(error.code) == 0:
+        return Status.COMPLETE
+    return Status.ERROR
+
+
+def _parts(error: BaseException) -> Iterator[BaseException]:
+    """Yield those that a group of exceptions holds, at any depth; else the exception itself."""
+    parts = getattr(error, "exceptions", None)
+    if not isinstance(parts, tuple) or not type(error).__name__.endswith("ExceptionGroup"):
+        yield error
+        return
+    for part in parts:
+        if isinstance(part, BaseException):
+            yield from _parts(part)
+
+
+def _is_interruption(error: BaseException) -> bool:
+    return isinstance(error, (KeyboardInterrupt, lifetime.Terminated)) or _is_cancellation(error)
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    return _is_one_of(_CANCELLED, error)
+
+
+def _is_pruning(error: BaseException) -> bool:
+    return _is_one_of(_PRUNED, error)
+
+
+def _is_one_of(names: Container[tuple[str, str]], error: BaseException) -> bool:
+    return any(
+        (str(kind.__module__).partition(".")[0], kind.__name__) in names
+        for kind in type(error).__mro__
+    )
+
+
+def told_by(error: BaseException | None) -> tuple[str | None, str | None, int | None]:
+    """Return the error text, the traceback and the exit status that an exception stands for."""
+    if error is None or isinstance(error, GeneratorExit) or status_of(error) is Status.PRUNED:
+        return None, None, 0
+    if isinstance(error, KeyboardInterrupt):
+        return None, None, _EXIT_INTERRUPTED
+    if _is_cancellation(error):
+        return None, None, lifetime.exit_status_by_signal()
+    if isinstance(error, SystemExit):
+        status = exit_status(error.code)
+        if isinstance(error, lifetime.Terminated) or error.code is None:
+            return None, None, status
+        is_number = isinstance(error.code, int)
+        told = (_text(error.code) or "''") if not is_number else str(int(error.code))
+        return f"SystemExit: {told}" if status or not is_number else None, None, status
+    trace = _printed(
+        lambda: _tracebacks().format_exception(type(error), error, error.__traceback__)
+    )
+    return _line_of(error), trace, 1
+
+
+def _line_of(error: BaseException) -> str:
+    line = _printed(lambda: _tracebacks().format_exception_only(type(error), error))
+    return (line or f"{type(error).__name__}: {_text(error)}").strip()
+
+
+def _printed(lines: Callable[[], list[str]]) -> str | None:
+    """Return lines as a text; None if what makes them cannot be loaded.
+
+    A program may have used all its descriptors, and an interpreter that is shut down loads
+    nothing more; neither may hide the user's own exception.
+    """
+    try:
+        return "".join(lines())
+    except (OSError, ImportError):
+        return None
+
+
+def _tracebacks() -> ModuleType:
+    be_ready(TRACEBACKS)
+    import traceback
+
+    return traceback

@@ -1,0 +1,1 @@
+"""What a run prints: kept while it is shown, masked on request, and read from programs."""

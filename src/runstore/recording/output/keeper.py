@@ -1,0 +1,284 @@
+"""What a run prints: kept on a disk that takes it, and read again."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runstore.errors import NotFoundError, RunstoreError, StoreCorruptError
+from runstore.model.run import Run
+from runstore.model.text.output import OutputLine
+from runstore.storage.files.output import LETTERS, OutputFile, Tail, read_lines
+from runstore.storage.files.safe_files import UnsafeFileError
+from runstore.storage.files.spool import OUTPUT_SUFFIX, Spool
+from runstore.storage.sqlite.descriptors import with_room
+from runstore.user_warnings import warn
+
+if TYPE_CHECKING:
+    from runstore.recording.output.masked import LineMasker
+    from runstore.store import Store
+
+# What waits in memory while no disk takes it.
+_HELD_BYTES = 1 << 22
+_RETRY_S = 1.0
+# How long the end waits for a thread that is writing.
+_LOOKS, _LOOK_EVERY_S = 5000, 0.001
+# Every keeper of this process.
+_keepers: weakref.WeakSet[OutputKeeper] = weakref.WeakSet()
+
+
+def new_output_path(place: Path, uid: str) -> Path:
+    """Return the name of a new file of printed lines; later ones come later in order."""
+    return place / f"{uid}.{time.time_ns():020d}{OUTPUT_SUFFIX}"
+
+
+def masked_by_settings() -> bool:
+    """Return whether the settings want secrets in the output masked, or cannot be read."""
+    from runstore.config import wants_masked_output
+
+    try:
+        return wants_masked_output()
+    except RunstoreError as error:
+        warn(f"{error} Secrets in the output are masked.")
+        return True
+
+
+def _masker(*, is_masked: bool | None) -> type[LineMasker] | None:
+    """Return what masks the output, if it is to be masked."""
+    if not (masked_by_settings() if is_masked is None else is_masked):
+        return None
+    from runstore.recording.output.masked import LineMasker
+
+    return LineMasker
+
+
+class OutputKeeper:
+    """Keeps what this process prints for a run, on whatever disk takes it.
+
+    Args:
+        spool: Where it is kept while the run goes on.
+        uid: The run.
+        is_masked: Whether secrets are masked; None for what the project's settings say.
+    """
+
+    def __init__(self, spool: Spool, uid: str, *, is_masked: bool | None = None) -> None:
+        self._spool = spool
+        self._uid = uid
+        self._masker_class = _masker(is_masked=is_masked)
+        self._begin_in_this_process()
+        _keepers.add(self)
+
+    def _begin_in_this_process(self) -> None:
+        self._pid = os.getpid()
+        self._file: OutputFile | None = None
+        self._held: list[tuple[bytes, bytes]] = []
+        self._held_bytes = 0
+        self._retry_at = 0.0
+        self._is_closed = False
+        # What came while a file was being written, by another thread or before an interruption,
+        # is written by whoever holds the turn: nobody waits here.
+        self._coming: deque[tuple[bytes, bytes]] = deque()
+        self._turn: dict[str, tuple[int]] = {}
+        self._path: Path | None = None
+        self._masker = None if self._masker_class is None else self._masker_class()
+
+    def after_fork(self) -> None:
+        """Write to a file of this process's own."""
+        if self._file is not None:
+            self._file.leave_to_parent()
+        is_closed = self._is_closed
+        self._begin_in_this_process()
+        self._is_closed = is_closed
+
+    def feed(self, stream: str, data: bytes) -> None:
+        """Keep what a stream printed; never an error."""
+        if not self._is_closed:
+            self._coming.append((LETTERS[stream], data))
+            self._write_what_came()
+
+    def _write_what_came(self) -> bool:
+        """Write all that came, and close if that was asked for; False if another one does."""
+        mine = (threading.get_ident(),)
+        while True:
+            if self._turn.setdefault("", mine) is not mine:
+                return False
+            try:
+                if self._held and time.monotonic() >= self._retry_at:
+                    self._release()
+                while self._coming:
+                    letter, data = self._coming.popleft()
+                    if self._masker is not None:
+                        data = self._masker.passed(letter, data)
+                    if data:
+                        self._feed(letter, data)
+                if self._is_closed:
+                    for rest in () if self._masker is None else self._masker.rest():
+                        self._feed(*rest)
+                    self._close_file()
+            finally:
+                del self._turn[""]
+            if not self._coming and not (self._is_closed and self._file):
+                return True
+
+    def _feed(self, letter: bytes, data: bytes) -> None:
+        if self._held:
+            self._hold(letter, data)
+            return
+        try:
+            self._opened().feed(letter, data)
+        except OSError as error:
+            self._let_go(error)
+            try:
+                self._opened().feed(letter, data)
+            except OSError:
+                self._hold(letter, data)
+
+    def _opened(self) -> OutputFile:
+        if self._file is None or not self._file.is_open:
+            self._file = with_room(lambda: self._spool.in_first_place(self._new_file))
+            self._path = self._file.path
+        return self._file
+
+    def _new_file(self, place: Path) -> OutputFile:
+        return OutputFile(new_output_path(place, self._uid))
+
+    def _let_go(self, error: OSError) -> None:
+        """Leave a file that takes no more; the next one may lie elsewhere."""
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+            warn(f"{self._file.path} takes no more output: {error.strerror}.")
+        self._file = None
+
+    def _hold(self, letter: bytes, data: bytes) -> None:
+        if not self._held:
+            self._retry_at = time.monotonic() + _RETRY_S
+        if self._held_bytes < _HELD_BYTES:
+            self._held.append((letter, data))
+            self._held_bytes += len(data)
+
+    def _release(self) -> None:
+        held, self._held, self._held_bytes = self._held, [], 0
+        for letter, data in held:
+            self._feed(letter, data)
+
+    def close(self) -> Path | None:
+        """Keep no more, and return the file; None where nothing was printed here."""
+        if self._pid != os.getpid():
+            return None
+        self._is_closed = True
+        for _ in range(_LOOKS):
+            if self._write_what_came():
+                break
+            if self._turn.get("") == (threading.get_ident(),):
+                break  # this is an interruption: the file is closed when the writing goes on
+            time.sleep(_LOOK_EVERY_S)
+        return self._path
+
+    def _close_file(self) -> None:
+        if self._held:
+            self._release()
+        lost, file = self._held_bytes, self._file
+        self._file, self._held, self._held_bytes = None, [], 0
+        if lost:
+            warn(f"{lost:,} bytes of output could not be kept: no disk took them.")
+        if file is not None:
+            with suppress(OSError):
+                file.close()
+
+
+def _after_fork_in_child() -> None:
+    for keeper in list(_keepers):
+        keeper.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def lines_of(store: Store, run: Run) -> Iterator[OutputLine]:
+    """Yield what a run printed, in the order of its printing, up to now.
+
+    Raises:
+        NotFoundError: What was kept is gone.
+        StoreCorruptError: It was changed or damaged.
+    """
+    parts = store.artifacts.table.outputs_of(run.uid)
+    files = [store.artifacts.objects.whole(one.digest, one.size_bytes) for one in parts]
+    seen = {one.part for one in parts}
+    files += [path for path in store.spool.output_files(run.uid) if path.name not in seen]
+    return read_lines(files)
+
+
+def text_of(store: Store, run: Run) -> str | None:
+    """Return all that a run printed as one text, without colours; None for nothing.
+
+    Files that are gone or damaged are left out.
+    """
+    from runstore.model.text.output import plain_text
+
+    parts = [one for one in store.artifacts.table.outputs_of(run.uid) if one.size_bytes]
+    seen = {one.part for one in parts}
+    files = [
+        path
+        for path in store.spool.output_files(run.uid)
+        if path.name not in seen and path.lstat().st_size
+    ]
+    if not parts and not files:
+        return None
+    kept = []
+    for one in parts:
+        with suppress(NotFoundError, StoreCorruptError):
+            kept.append(store.artifacts.objects.whole(one.digest, one.size_bytes))
+    return "\n".join(plain_text(line.text) for line in read_lines([*kept, *files]))
+
+
+class Follower:
+    """Follows what a run prints, until it has ended.
+
+    Args:
+        store: Where the run is kept.
+        uid: The run.
+    """
+
+    def __init__(self, store: Store, uid: str) -> None:
+        self._store = store
+        self._uid = uid
+        self._tails: dict[str, Tail] = {}
+
+    def poll(self) -> tuple[list[OutputLine], OutputLine | None, bool]:
+        """Return new whole lines, a line that is open, and whether the run has ended."""
+        # Asked first: what was printed before the end is found then.
+        has_ended = self._store.get(self._uid).status.is_final
+        for path in self._paths():
+            if path.name not in self._tails:
+                with suppress(FileNotFoundError, UnsafeFileError):  # taken in this moment
+                    self._tails[path.name] = Tail(path)
+        whole: list[OutputLine] = []
+        last: OutputLine | None = None
+        for tail in self._tails.values():
+            new, is_open = tail.lines()
+            whole += new
+            last = is_open or last
+        return sorted(whole, key=lambda line: line.at), last, has_ended
+
+    def _paths(self) -> Iterator[Path]:
+        yield from self._store.spool.output_files(self._uid)
+        artifacts = self._store.artifacts
+        for one in artifacts.table.outputs_of(self._uid):
+            if one.part not in self._tails:
+                kept = artifacts.objects.whole(one.digest, one.size_bytes)
+                with suppress(FileNotFoundError):
+                    self._tails[one.part] = Tail(kept)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for tail in self._tails.values():
+            tail.close()

@@ -1,0 +1,323 @@
+"""Lines that programs of any language write for their run: metrics, files, tags.
+
+A program appends lines to the file that `RUNSTORE_LOG` names, and whoever executes the run takes
+them in. The format is documented in `docs/reference/spool.md`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time as clock
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from runstore.errors import RunstoreError, UsageError
+from runstore.storage.files.locks import lock_now
+from runstore.storage.files.safe_files import open_file, remove_file, stat_file
+from runstore.storage.files.spool import LINES_SUFFIX, Spool
+from runstore.user_warnings import warn
+
+if TYPE_CHECKING:
+    from runstore.recording.active import ActiveRun
+
+VARIABLE = "RUNSTORE_LOG"
+_POLL_S = 0.2
+_CHUNK_BYTES = 1 << 20
+_LONGEST_LINE_BYTES = 1 << 20
+# The head says how far the lines were taken in; its length never changes.
+_HEAD = "# runstore lines, taken in up to byte {:020d}\n"
+_HEAD_BYTES = len(_HEAD.format(0))
+_FOLDER = "# folder "
+_OPTIONS = ("step", "time")
+
+
+class Metrics(NamedTuple):
+    """Values of one step.
+
+    Attributes:
+        values: Numbers by key.
+        step: The step; None counts on.
+        time: Seconds since 1970; None is now.
+    """
+
+    values: dict[str, float]
+    step: int | None = None
+    time: float | None = None
+
+
+class Saved(NamedTuple):
+    """A file to keep, and what it is called in the run; None for its own path."""
+
+    path: str
+    name: str | None = None
+
+
+class Tagged(NamedTuple):
+    """Tags to set."""
+
+    tags: dict[str, str]
+
+
+def parse_line(line: str) -> Metrics | Saved | Tagged | None:
+    """Return what a line asks for; None for an empty line or a comment.
+
+    `loss=0.3 acc=0.9 step=10`, `{"loss": 0.3, "step": 10}`, `save out/model.bin [NAME]`,
+    `tag phase=pilot`.
+
+    Raises:
+        UsageError: It asks for nothing that there is.
+    """
+    text = line.strip()
+    if not text or text.startswith("#"):
+        return None
+    try:
+        if text.startswith("{"):
+            return _metrics(json.loads(text))
+        return _words(text)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise UsageError(
+            f"{text!r:.200} is no line of {VARIABLE}: {error}.",
+            hint="Write for example: loss=0.3 step=10",
+        ) from None
+
+
+def _words(text: str) -> Metrics | Saved | Tagged:
+    import shlex
+
+    words = shlex.split(text)
+    if words[0] == "save" and len(words) in {2, 3}:
+        return Saved(*words[1:])
+    if words[0] == "tag" and len(words) > 1:
+        return Tagged({key: value for key, _, value in (one.partition("=") for one in words[1:])})
+    pairs = [word.rpartition("=") for word in words]
+    if not all(key and separator for key, separator, _ in pairs):
+        raise ValueError("expected key=value")
+    return _metrics({key: value for key, _, value in pairs})
+
+
+def _metrics(found: Any) -> Metrics:
+    if not isinstance(found, dict):
+        raise TypeError("expected an object")
+    step, time = (found.get(name) for name in _OPTIONS)
+    if isinstance(step, float) and not step.is_integer():
+        raise ValueError("the step is no whole number")
+    values = {key: float(value) for key, value in found.items() if key not in _OPTIONS}
+    if not values:
+        raise ValueError("there is no metric")
+    return Metrics(
+        values, None if step is None else int(step), None if time is None else float(time)
+    )
+
+
+def text_of(metrics: Metrics) -> str:
+    """Return the line that says this."""
+    options = {"step": metrics.step, "time": metrics.time}
+    said = {name: value for name, value in options.items() if value is not None}
+    return json.dumps({**metrics.values, **said}) + "\n"
+
+
+class LineFile:
+    """The file that a run's programs append lines to; taken in while it grows.
+
+    The head moves on after each line, so a line is taken in again only if this process is killed
+    between the two.
+
+    Args:
+        path: The file; made if it is missing.
+        spool: Where it lies. A file that others may have put there can name no file to save.
+        folder: Where relative paths begin; None goes by what the file says.
+
+    Raises:
+        OSError: It cannot be made or opened, or is no plain file.
+    """
+
+    def __init__(self, path: Path, spool: Spool, folder: Path | None = None) -> None:
+        self.path = path
+        self._spool = spool
+        self._head = -1  # written without O_APPEND, which ignores the place
+        # Not for children: the lock ends with this process.
+        flags = os.O_RDWR | os.O_APPEND | (0 if folder is None else os.O_CREAT)
+        self._file = open_file(path, flags, is_ours=True)
+        self.is_mine = lock_now(self._file) is not False
+        self._place = 0
+        self._folder = folder
+        self._wrong: list[str] = []
+        if folder is not None:
+            spool.vouch(path, self._file)
+            head = _HEAD.format(_HEAD_BYTES) + f"{_FOLDER}{folder}\n"
+            os.write(self._file, head.encode(errors="surrogateescape"))
+        if os.pread(self._file, _HEAD_BYTES, 0).startswith(_HEAD[:20].encode()):
+            self._head = open_file(path, os.O_WRONLY, is_ours=True)
+            with suppress(ValueError):
+                self._place = int(os.pread(self._file, 20, _HEAD_BYTES - 21))
+            self._place = max(self._place, _HEAD_BYTES)
+
+    def take_in(self, run: ActiveRun, *, is_over: bool = False, at: float | None = None) -> None:
+        """Do what new lines ask for.
+
+        Args:
+            run: The run.
+            is_over: Whether a last line without an end counts as well.
+            at: The time of lines that have none, in seconds since 1970; None is now.
+        """
+        waiting = b""
+        while data := os.pread(self._file, _CHUNK_BYTES, self._place + len(waiting)):
+            *lines, waiting = (waiting + data).split(b"\n")
+            for line in lines:
+                self._do(run, line, at)
+                self._move_on(len(line) + 1)
+            if len(waiting) > _LONGEST_LINE_BYTES:
+                self._wrong.append("a line of more than a megabyte")
+                self._move_on(len(waiting))
+                waiting = b""
+        if waiting and is_over:
+            self._do(run, waiting, at)
+            self._move_on(len(waiting))
+
+    def _move_on(self, length: int) -> None:
+        self._place += length
+        if self._head >= 0:
+            os.pwrite(self._head, _HEAD.format(self._place).encode(), 0)
+
+    def _do(self, run: ActiveRun, line: bytes, at: float | None) -> None:
+        text = os.fsdecode(line)
+        if self._folder is None and text.startswith(_FOLDER):
+            self._folder = Path(text.removeprefix(_FOLDER))
+        try:
+            asked = parse_line(text)
+            if isinstance(asked, Metrics):
+                run.log(
+                    asked.values, step=asked.step, time=at if asked.time is None else asked.time
+                )
+            elif isinstance(asked, Saved):
+                self._save(run, asked)
+            elif isinstance(asked, Tagged):
+                run.tags.update(asked.tags)
+        except RunstoreError as error:
+            self._wrong.append(str(error))
+
+    def _save(self, run: ActiveRun, asked: Saved) -> None:
+        """Keep a file that a line names.
+
+        Raises:
+            UsageError: Somebody else may have written the line, to get at a private file.
+        """
+        if not self._spool.vouches(self.path, self._file):
+            raise UsageError(
+                f"The line that saves {asked.path!r} was ignored: its file was not made by"
+                " runstore for this user on this machine.",
+                hint=f"If the line is yours, save the file yourself: runstore save {asked.path}",
+            )
+        path = Path(self._folder or "", asked.path)
+        run.save(asked.path if asked.name is None else asked.name, path)
+
+    def end(self, run: ActiveRun) -> None:
+        """Take in the rest, say what was not understood, and remove the file."""
+        self.take_in(run, is_over=True)
+        self.remove()
+        self.close()
+        self.complain(run.reference)
+
+    def remove(self) -> None:
+        """Remove the file."""
+        remove_file(self.path)
+        self._spool.forget(self.path)
+
+    def complain(self, reference: str) -> None:
+        """Say which lines could not be taken in."""
+        if self._wrong:
+            count = len(self._wrong)
+            lines = "1 line was" if count == 1 else f"{count:,} lines were"
+            first = "" if count == 1 else "The first: "
+            warn(f"{lines} not taken in for {reference}. {first}{self._wrong[0]}")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        for descriptor in (self._file, self._head):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+class LineTaker:
+    """Takes in the lines of a run's programs while they run, in a thread where there may be one.
+
+    Args:
+        spool: Where the file is made.
+        run: The run.
+
+    Attributes:
+        path: What programs append to; it leads nowhere if no disk takes a file.
+    """
+
+    def __init__(self, spool: Spool, run: ActiveRun) -> None:
+        self._run = run
+        name = f"{run.uid}.{clock.time_ns():020d}{LINES_SUFFIX}"
+        try:
+            folder = Path.cwd()
+        except FileNotFoundError:  # deleted: only absolute paths lead anywhere
+            folder = Path("/")
+        self._file: LineFile | None = None
+        self._refusal: OSError | None = None
+        try:
+            self._file = spool.in_first_place(lambda place: LineFile(place / name, spool, folder))
+        except OSError as error:
+            self._refusal = error
+        self.path = os.devnull if self._file is None else str(self._file.path.absolute())
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        thread = threading.Thread(target=self._tend, name="runstore-lines", daemon=True)
+        with suppress(RuntimeError):  # no more threads: all is taken in at the end
+            thread.start()
+            self._thread = thread
+
+    def _tend(self) -> None:
+        while self._file is not None and not self._ended.wait(_POLL_S):
+            with suppress(OSError):  # tried again
+                self._file.take_in(self._run)
+
+    def end(self) -> None:
+        """Take in the rest."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._file is None:
+            reason = "" if self._refusal is None else f": {self._refusal.strerror}"
+            warn(f"Lines that the command wrote to {VARIABLE} were not kept{reason}.")
+            return
+        try:
+            self._file.end(self._run)
+        except OSError as error:
+            warn(f"The last lines of {self._run.reference} are kept in {self.path}: {error}.")
+
+
+def append(path: Path, metrics: Metrics) -> None:
+    """Append a line to the file of a run; it is on the disk on return.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    file = open_file(path, os.O_WRONLY | os.O_APPEND)
+    try:
+        os.write(file, text_of(metrics).encode())
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def take_in_leftover(path: Path, run: ActiveRun) -> None:
+    """Take in a file that nobody takes in any more, and remove it.
+
+    Raises:
+        OSError: It cannot be read, or is no plain file.
+    """
+    file = LineFile(path, run.store.spool)
+    try:
+        if file.is_mine:
+            file.take_in(run, is_over=True, at=stat_file(path).st_mtime)
+            file.remove()
+            file.complain(run.reference)
+    finally:
+        file.close()

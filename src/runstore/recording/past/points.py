@@ -1,0 +1,106 @@
+"""The metrics of a run that is over, as a program that imports them has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from runstore.errors import InvalidValueError, UsageError
+from runstore.model import arguments
+from runstore.model.logged.values import (
+    column_of,
+    is_likely_time,
+    metric_key,
+    metric_step,
+    metric_time,
+    metric_value,
+    shown,
+)
+from runstore.model.metrics import Series
+from runstore.recording.metric_log import OF_RUN
+from runstore.storage.metrics.chunks import Columns
+from runstore.storage.metrics.point_files import KeyOf
+
+_COLUMNS = ("values", "steps", "times")
+_NONE: Mapping[KeyOf, int] = {}
+
+
+def points_of(
+    metrics: Mapping[Any, Any],
+    set_names: Sequence[str],
+    at: int,
+    last_steps: Mapping[KeyOf, int] = _NONE,
+) -> dict[KeyOf, Columns]:
+    """Return the points of each metric; a metric without any is left out.
+
+    Args:
+        metrics: By key, or by (set name, key): a number, a column of values, a `Series`, or a
+            mapping with `values` and, if they are known, `steps` and `times`.
+        set_names: Names of the run's parameter sets.
+        at: When points without times were logged, in microseconds.
+        last_steps: The last steps of series that go on.
+
+    Raises:
+        InvalidValueError: Something is no number, step or time, or the columns differ in length.
+        UsageError: The run has no such parameter set.
+    """
+    found: dict[KeyOf, Columns] = {}
+    for name, given in arguments.mapping(metrics, "metrics", {"loss": [0.5, 0.4]}).items():
+        series = _series_of(name, set_names)
+        points = _points(series.key, given, at, last_steps.get(series, -1) + 1)
+        if points.values:
+            found[series] = points
+    return found
+
+
+def _series_of(name: Any, set_names: Sequence[str]) -> KeyOf:
+    if not isinstance(name, tuple):
+        return KeyOf(OF_RUN, metric_key(name))
+    set_name, key = name if len(name) == 2 else (None, None)  # noqa: PLR2004 - a pair
+    if set_name not in set_names:
+        raise UsageError(
+            f"The metric {shown(name)} is of no parameter set of the run.",
+            hint=f"Its sets: {', '.join(set_names) or 'none'}. Write: ('baseline', 'loss')",
+        )
+    return KeyOf(set_names.index(set_name), metric_key(key))
+
+
+def _points(key: str, given: Any, at: int, first_step: int) -> Columns:
+    values, steps, times = _columns_of(key, given)
+    numbers = [metric_value(one, key) for one in column_of(values, f"the values of {key!r}")]
+    end = metric_step(first_step + len(numbers) - 1) + 1
+    at_steps = list(range(first_step, end))
+    if steps is not None:
+        at_steps = [metric_step(one) for one in column_of(steps, f"the steps of {key!r}")]
+    at_times = [at] * len(numbers)
+    if times is not None:
+        at_times = [metric_time(one) for one in column_of(times, f"the times of {key!r}")]
+    if not len(numbers) == len(at_steps) == len(at_times):
+        raise InvalidValueError(
+            f"The metric {key!r} has {len(numbers)} values, {len(at_steps)} steps and"
+            f" {len(at_times)} times.",
+            hint="Give as many steps and times as values.",
+        )
+    if at_times and not any(map(is_likely_time, at_times)):
+        raise InvalidValueError(
+            f"The times of {shown(key)} are of 1970.",
+            hint="Give seconds since 1970, such as time.time(), or datetimes.",
+        )
+    return Columns(at_steps, at_times, numbers)
+
+
+def _columns_of(key: str, given: Any) -> tuple[Any, Any, Any]:
+    """Return values, steps and times; None for columns that are not known."""
+    if isinstance(given, Series):
+        return given.values, given.steps, given.times
+    if isinstance(given, Mapping):
+        if "values" not in given or not set(given) <= set(_COLUMNS):
+            raise InvalidValueError(
+                f"The metric {shown(key)} got a mapping with {', '.join(map(shown, given))}.",
+                hint="A mapping has 'values' and, if they are known, 'steps' and 'times'.",
+            )
+        return given["values"], given.get("steps"), given.get("times")
+    # Scalars of numpy and torch can be told by their shape alone.
+    is_column = isinstance(given, Iterable) and getattr(given, "shape", None) != ()
+    is_text = isinstance(given, (str, bytes, bytearray))
+    return (given if is_column and not is_text else [given]), None, None

@@ -1,0 +1,265 @@
+"""Recording a run after the fact: what was run without runstore, or before it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from runstore.artifacts.masking import masked_tags
+from runstore.capture.program.command import command_line
+from runstore.errors import InvalidValueError, RunstoreError, StoreUnavailableError
+from runstore.model import arguments
+from runstore.model import reference as names
+from runstore.model.facts import Facts, ProcessIdentity
+from runstore.model.logged.values import is_likely_time, metric_time, shown
+from runstore.model.params.build import parameter_sets
+from runstore.model.query.times import moment
+from runstore.model.status import FINAL, Status
+from runstore.model.tags import tag_key, tag_value
+from runstore.model.values import check_text
+from runstore.recording.outcome import EXIT_CODES, kept_text, reported, status_by_parts, texts_of
+from runstore.recording.past.points import points_of
+from runstore.storage.database import NewRun, now_micros
+from runstore.storage.past_runs import PastRun, add_to_run, write_past_run
+from runstore.storage.rows import from_micros
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
+    from runstore.recording.active import ActiveRun
+    from runstore.storage.artifacts import Noted
+    from runstore.storage.metrics.chunks import Columns
+    from runstore.storage.metrics.point_files import KeyOf
+    from runstore.store import Store
+
+_ENDS_WITH_ZONE = re.compile(r"[t ].*\d ?(?:z|[+-]\d{2}(?::?\d{2})?)$", re.IGNORECASE)
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND = timedelta(microseconds=1)
+# Clocks differ, and people take local time for UTC; what is further ahead is a mistake.
+_AHEAD_AT_MOST = timedelta(days=1)
+_COMMIT_DIGITS = range(4, 65)
+_NOTHING_RECORDED = "Nothing was recorded."
+_NONE: Mapping[KeyOf, int] = {}
+
+
+def past_run(
+    store: Store,
+    experiment_name: str,
+    *,
+    started_at: Any,
+    ended_at: Any,
+    status: Status | str | None,
+    params: Any,
+    metrics: Mapping[Any, Any] | None,
+    tags: Mapping[str, Any] | None,
+    notes: str | None,
+    error: BaseException | str | None,
+    traceback: TracebackType | str | None,
+    exit_code: int | None,
+    parent: str | ActiveRun | Run | None,
+    cli: str | None,
+    commit: str | None,
+    hostname: str | None,
+) -> PastRun:
+    """Return a run that is over, checked and ready to be written; see `Store.record`."""
+    name = names.check_experiment_name(experiment_name)
+    began, ended = _moments(started_at, ended_at)
+    sets = parameter_sets(params)
+    new = NewRun(
+        uid=names.new_uid(),
+        experiment_name=name,
+        status=Status.RUNNING,
+        started_at=began,
+        timestamp=names.local_timestamp(began),
+        parameter_sets=sets,
+        parent_uid=None if parent is None else store.get(parent).uid,
+        notes=check_text(notes, "notes"),
+        cli=None if cli is None else command_line(check_text(cli, "cli"), ()),
+        process=_on(arguments.text_or_none(hostname, "hostname", "gpu-3")),
+        facts=_of_commit(arguments.text_or_none(commit, "commit", "3f2a8c1")),
+    )
+    code = None if exit_code is None else arguments.count(exit_code, "exit_code", *EXIT_CODES)
+    told, trace = texts_of(error, traceback)
+    by_parts = status_by_parts(error, traceback, code)
+    ended_as = by_parts if status is None else reported(status, FINAL)
+    wanted = arguments.mapping({} if tags is None else tags, "tags", {"phase": "pilot"})
+    return PastRun(
+        new=new,
+        status=ended_as,
+        ended_at=ended,
+        error=kept_text(check_text(told, "error")),
+        traceback=kept_text(check_text(trace, "traceback")),
+        exit_code=code,
+        tags=_masked(wanted),
+        points=_points(metrics, [one.name for one in sets], began if ended is None else ended),
+    )
+
+
+def _masked(tags: Mapping[str, Any]) -> dict[str, str]:
+    given = {tag_key(key): tag_value(one) for key, one in tags.items() if one is not None}
+    return {key: one for key, one in masked_tags(given).items() if one is not None}
+
+
+def write(store: Store, past: PastRun, artifacts: Mapping[Any, Any] | None, author: str) -> None:
+    """Write a run that is over, its files first; all of it or nothing. Durable on return.
+
+    Raises:
+        StoreError: The store did not take it.
+    """
+    with _kept(store, past.new.uid, artifacts) as kept:
+        write_past_run(store.database, past._replace(artifacts=kept), author)
+
+
+def add(
+    store: Store,
+    run: Run,
+    metrics: Mapping[Any, Any] | None,
+    artifacts: Mapping[Any, Any] | None,
+    author: str,
+) -> None:
+    """Add metrics and files to a run that is over; see `Store.add`."""
+    store.refresh_metrics()  # what its program logged comes before
+    totals, _ = store.metrics_table.totals(run.uid)
+    last_steps = {series: last_step for series, (_, last_step) in totals.items()}
+    set_names = [one.name for one in run.parameter_sets]
+    points = _points(metrics, set_names, now_micros(), last_steps)
+    with _kept(store, run.uid, artifacts) as kept:
+        add_to_run(store.database, run.uid, points, kept, author)
+
+
+@contextmanager
+def _kept(store: Store, uid: str, artifacts: Mapping[Any, Any] | None) -> Iterator[list[Noted]]:
+    """Keep the contents of artifacts; within the block they get their place in the database."""
+    wanted = arguments.mapping(
+        {} if artifacts is None else artifacts, "artifacts", {"model.pt": "out/model.pt"}
+    )
+    if not wanted:
+        yield []
+        return
+    room = store.artifacts
+    with room.objects.in_use():
+        try:
+            kept = [noted for name, one in wanted.items() for noted in room.keep(uid, name, one)]
+        except RunstoreError:
+            raise
+        except OSError as refused:
+            raise StoreUnavailableError(
+                f"The artifacts could not be kept: {refused.strerror or refused}.",
+                kept=_NOTHING_RECORDED,
+                hint="Check the folder of the store and the room on its disk, or leave them out.",
+            ) from refused
+        yield kept
+
+
+def _points(
+    metrics: Any, set_names: Sequence[str], at: int, last_steps: Mapping[KeyOf, int] = _NONE
+) -> Mapping[KeyOf, Columns]:
+    try:
+        return points_of({} if metrics is None else metrics, set_names, at, last_steps)
+    except InvalidValueError as error:
+        raise InvalidValueError(error.what, kept=_NOTHING_RECORDED, hint=error.hint) from None
+
+
+def _moments(started_at: Any, ended_at: Any) -> tuple[int, int | None]:
+    began = _moment(started_at, "started_at")
+    ended = None if ended_at is None else _moment(ended_at, "ended_at")
+    if ended is not None and ended < began:
+        raise InvalidValueError(
+            f"The run ended before it started: {from_micros(began)} to {from_micros(ended)}.",
+            kept=_NOTHING_RECORDED,
+            hint="Check started_at and ended_at, and their time zones.",
+        )
+    return began, ended
+
+
+def _moment(given: Any, name: str) -> int:
+    """Return a moment of the past in microseconds since 1970."""
+    if isinstance(given, str):
+        given = _read(given, name)
+    if isinstance(given, datetime):
+        if not _is_aware(given, name):
+            raise InvalidValueError(
+                f"{name} has no time zone: {_told(given)}.",
+                kept=_NOTHING_RECORDED,
+                hint=f"Pass {name}.astimezone() for local time, or"
+                f" {name}.replace(tzinfo=timezone.utc) for UTC.",
+            )
+        # Not its own subtraction: subclasses such as those of pandas return other things.
+        at = datetime.__sub__(given, _EPOCH) // _MICROSECOND
+    else:
+        at = _seconds(given, name)
+    if not 0 <= at <= now_micros() + _AHEAD_AT_MOST // _MICROSECOND:
+        when = "in the future" if at > 0 else "before 1970"
+        raise InvalidValueError(
+            f"{name} is {when}: {_told(given)}.",
+            kept=_NOTHING_RECORDED,
+            hint="Pass when the run took place.",
+        )
+    return at
+
+
+def _read(text: str, name: str) -> datetime:
+    """Return the moment of a text that names its time zone."""
+    try:
+        at = moment(text, from_micros(now_micros())).begin
+    except (ValueError, OverflowError):
+        raise _no_time(text, name) from None
+    if not _ENDS_WITH_ZONE.search(text.strip()):
+        raise InvalidValueError(
+            f"{name} has no time zone: {text!r:.60}.",
+            kept=_NOTHING_RECORDED,
+            hint="Write it with its zone, such as '2025-03-01T10:30:00+01:00' or '…Z' for UTC.",
+        )
+    return at
+
+
+def _is_aware(given: datetime, name: str) -> bool:
+    try:
+        return given.utcoffset() is not None
+    except Exception:  # noqa: BLE001 - a time zone is anybody's code; NaT of pandas has none
+        raise _no_time(given, name) from None
+
+
+def _no_time(given: Any, name: str) -> InvalidValueError:
+    return InvalidValueError(
+        f"{name} is no time of a run: {shown(given)}.",
+        kept=_NOTHING_RECORDED,
+        hint="Pass an aware datetime, such as datetime.now().astimezone(), seconds since 1970, or"
+        " a text such as '2025-03-01T10:30:00Z'.",
+    )
+
+
+def _told(given: Any) -> str:
+    return f"{given!s:.60}" if isinstance(given, datetime) else shown(given)
+
+
+def _seconds(given: Any, name: str) -> int:
+    try:
+        at = metric_time(given)
+    except InvalidValueError:
+        raise _no_time(given, name) from None
+    if not is_likely_time(at):
+        raise _no_time(given, name)
+    return at
+
+
+def _on(hostname: str | None) -> ProcessIdentity | None:
+    if not hostname:
+        return None
+    return ProcessIdentity(hostname=hostname, boot_id=None, pid=None, started_ticks=None)
+
+
+def _of_commit(commit: str | None) -> Facts:
+    if not commit:
+        return Facts()
+    digits = commit.strip().lower()
+    if len(digits) not in _COMMIT_DIGITS or not set(digits) <= set("0123456789abcdef"):
+        raise InvalidValueError(
+            f"commit is no commit of git: {shown(commit)}.",
+            kept=_NOTHING_RECORDED,
+            hint="Pass what 'git rev-parse HEAD' prints.",
+        )
+    return Facts(values={"git.commit": digits})

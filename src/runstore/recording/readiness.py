@@ -1,0 +1,256 @@
+"""Work without interruption: loading what recording needs, and writing what must be written.
+
+A module that is being imported cannot be used by whoever interrupts its import. So what recording
+loads late, to start quickly, is loaded at once and without interruption: handlers that are due
+meanwhile are called afterwards.
+"""
+
+from __future__ import annotations
+
+import _signal as signal  # type: ignore[import-not-found]  # without its slow enumerations
+import gc
+import importlib
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from runstore.storage.sqlite.descriptors import with_room
+from runstore.storage.sqlite.forks import inside_the_engine
+from runstore.user_warnings import warn
+
+if TYPE_CHECKING:
+    from runstore.recording.metric_log import Channel
+
+# What logging needs, which most runs do.
+POINTS = (
+    "json",
+    "runstore.recording.metric_log",
+    "runstore.storage.metrics.chunks",
+    "runstore.storage.metrics.table",
+)
+EVERYTHING = (
+    *POINTS,
+    "base64",
+    "csv",
+    "getpass",
+    "hashlib",
+    "tempfile",
+    "runstore.artifacts.artifacts",
+    "runstore.artifacts.masking",
+    "runstore.model.params.added",
+    "runstore.model.params.build",
+    "runstore.model.run",
+    "runstore.reading.names",
+    "runstore.recording.deferred",
+    "runstore.artifacts.serializers",
+    "runstore.artifacts.previews",
+    "runstore.storage.artifacts",
+    "runstore.storage.edits",
+    "runstore.storage.indexes.facts",
+    "runstore.storage.integrity.history",
+    "runstore.storage.late_params",
+    "runstore.storage.files.objects",
+    "runstore.storage.trust.own_places",
+    "runstore.recording.tags",
+)
+# What few runs do.
+JOINING = ("runstore.recording.joining",)
+LOGGING = (*EVERYTHING, "logging", "runstore.recording.output.python")
+MEDIA = (*EVERYTHING, "runstore.recording.media_log")
+# With what `traceback` itself loads when it prints.
+TRACEBACKS = ("traceback", "ast", "tokenize", "unicodedata")
+MASKING = ("runstore.capture.secrets.text",)
+_PAUSES_S = (0.01, 0.1, 0.3)
+# Python's own, which does nothing: the event loop hears of the signal in another way.
+_OF_THE_LOOP = "_sighandler_noop"
+# What people and systems end a program with.
+ENDING = tuple(
+    int(getattr(signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+# Those with names; real-time signals, which hardly any program handles, would take as long again.
+_EVERY = tuple(number for number in map(int, signal.valid_signals()) if number < 32)  # noqa: PLR2004 - as of signal(7)
+
+
+def be_ready(needed: tuple[str, ...] = EVERYTHING) -> None:
+    """Load what a part of recording needs; quick when that was done.
+
+    Args:
+        needed: `POINTS` for logging, which starts quickly, `EVERYTHING`, or another of these.
+
+    Raises:
+        OSError: It cannot be read; the program has used all its descriptors, and the reserve.
+        ImportError: The interpreter is being shut down.
+    """
+    if needed in _loaded:
+        return
+    # A child that is forked while another thread imports could never import the same.
+    with inside_the_engine(), Uninterrupted(), _Uncollected():
+        # Logging does not wait: it holds its points.
+        _loaded_soon(needed, () if needed is POINTS else _PAUSES_S)
+    _loaded.append(needed)
+
+
+def _loaded_soon(needed: tuple[str, ...], pauses_s: tuple[float, ...]) -> None:
+    """Load modules; wait if another thread has taken the descriptors of the reserve."""
+    for pause_s in pauses_s:
+        with suppress(OSError, ImportError):
+            return _load(needed)
+        time.sleep(pause_s)
+    return _load(needed)
+
+
+def _load(needed: tuple[str, ...]) -> None:
+    with_room(lambda: [importlib.import_module(name) for name in needed])
+
+
+_loaded: list[tuple[str, ...]] = []
+
+
+class Later:
+    """Holds what is logged in memory, as long as what logging needs cannot be loaded.
+
+    Args:
+        reference: The run, for messages.
+        channel: Returns what logs, once that can be loaded.
+    """
+
+    def __init__(self, reference: str, channel: Callable[[], Channel]) -> None:
+        self._reference = reference
+        self._channel = channel
+        self._calls: deque[tuple[str, tuple[Any, ...], dict[str, Any]]] = deque()
+        self._is_said = False
+
+    def log(self, metrics: Any = None, /, *others: Any, **more: Any) -> None:
+        """Log one value of each of these metrics; see `Channel.log`."""
+        if more.get("time") is None:
+            more["time"] = time.time()
+        if isinstance(metrics, Mapping):
+            metrics = dict(metrics)  # as it is now
+        self._hold("log", ({} if metrics is None else metrics, *others), more)
+
+    def log_points(self, key: str, values: Any, **more: Any) -> None:
+        """Log many points of one metric; see `Channel.log_points`."""
+        self._hold("log_points", (key, list(values)), more)
+
+    def log_sample(self, values: Mapping[str, float]) -> None:
+        """Log nothing: what this machine did is not worth the memory."""
+
+    def _hold(self, name: str, arguments: tuple[Any, ...], more: dict[str, Any]) -> None:
+        self._calls.append((name, arguments, more))
+        why = self.release()
+        if why is not None and not self._is_said:
+            self._is_said = True
+            reason = why.strerror if isinstance(why, OSError) else why
+            warn(f"Points of {self._reference} are held in memory: {reason}.")
+
+    def release(self) -> Exception | None:
+        """Log what is held; return what is in the way, if something still is."""
+        try:
+            be_ready(POINTS)
+        except (OSError, ImportError) as why:
+            return why
+        channel = self._channel()
+        while self._calls:
+            try:
+                name, arguments, more = self._calls.popleft()
+            except IndexError:  # another thread did it
+                break
+            getattr(channel, name)(*arguments, **more)
+        return None
+
+    def give_up(self) -> None:
+        """Log what is held for the last time, and say what cannot be kept."""
+        if self.release() is not None and self._calls:
+            lost = len(self._calls)
+            warn(f"{lost:,} calls that logged to {self._reference} could not be kept.")
+
+
+class _Uncollected:
+    """Let the garbage collector wait for the end of a block: finalizers may be anybody's code."""
+
+    def __enter__(self) -> None:
+        self._collects = gc.isenabled()
+        gc.disable()
+
+    def __exit__(self, *error: object) -> None:
+        if self._collects:
+            gc.enable()
+
+
+def is_waiting(handler: object) -> bool:
+    """Tell whether a handler is that of an `Uninterrupted` block."""
+    return getattr(handler, "__func__", None) is Uninterrupted._wait  # noqa: SLF001 - of this file
+
+
+class Uninterrupted:
+    """Let Python's signal handlers wait for the end of a block; they are called afterwards.
+
+    Args:
+        numbers: Which signals; None is all but real-time signals.
+        patience_s: How long they wait. Then the first one that comes interrupts, once: whoever
+            presses Ctrl-C again need not wait for a database that does not answer.
+    """
+
+    def __init__(
+        self, numbers: tuple[int, ...] | None = None, *, patience_s: float | None = None
+    ) -> None:
+        self._numbers = numbers
+        self._patience_s = patience_s
+        self._due: list[int] = []
+        self._handlers: dict[int, Callable[..., Any]] = {}
+
+    def __enter__(self) -> Uninterrupted:
+        """Replace the handlers; only the main thread is ever interrupted by one."""
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        self._began = time.monotonic()
+        try:
+            handler_of = signal.getsignal
+            for number in self._numbers or _EVERY:
+                handler = handler_of(number)
+                if handler is None or type(handler) is int:  # most have none of Python's
+                    continue
+                if callable(handler) and getattr(handler, "__name__", "") != _OF_THE_LOOP:
+                    self._handlers[number] = handler
+                    signal.signal(number, self._wait)
+        except ValueError:  # the main thread of a subinterpreter gets no signals
+            self._handlers.clear()
+        except BaseException:  # of a signal that came before its handler was replaced
+            self._give_back()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Give the handlers back, and call those that are due."""
+        handlers = dict(self._handlers)
+        self._give_back()
+        while self._due:
+            number = self._due.pop(0)
+            handlers[number](number, sys._getframe())  # noqa: SLF001 - as Python calls it
+
+    def drop(self, *handlers: Callable[..., Any]) -> None:
+        """Forget signals that came and have one of these handlers."""
+        self._due = [one for one in self._due if self._handlers.get(one) not in handlers]
+
+    def _wait(self, number: int, frame: FrameType | None) -> None:
+        patience_s = self._patience_s
+        if patience_s is None or time.monotonic() - self._began < patience_s:
+            self._due.append(number)
+            return
+        self._patience_s = None
+        self._handlers[number](number, frame)
+
+    def _give_back(self) -> None:
+        try:
+            while self._handlers:
+                number, handler = next(iter(self._handlers.items()))
+                signal.signal(number, handler)
+                self._handlers.pop(number, None)
+        finally:
+            if self._handlers:  # one was called as soon as it was there again
+                self._give_back()

@@ -1,0 +1,119 @@
+"""The code and the place that a resumed run goes on with, kept beside those of its start.
+
+The facts of the n-th resumption are `resumed.n.git.commit` and so on, its texts `resumed.n.patch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from runstore import background
+from runstore.analysis.reruns.identity import CODE_DOCUMENTS, IGNORED, MODULES, RESUMED_CODE
+from runstore.errors import StoreError
+from runstore.model.facts import Facts, FactValue
+from runstore.reading.names import current_author
+from runstore.storage.database import Edit
+from runstore.user_warnings import warn
+
+if TYPE_CHECKING:
+    from runstore.capture import Surroundings
+    from runstore.capture.program.files import Loading
+    from runstore.model.run import Run
+    from runstore.store import Store
+
+_KEPT = (
+    "git.commit", "git.branch", "git.dirty", "git.root", "command.line", "command.cwd",
+    "host.name", "python.version", "python.prefix",
+)  # fmt: skip
+_PREFIX = "resumed."
+_DOCUMENTS = (*CODE_DOCUMENTS, "packages")
+
+
+def trace_resumption(store: Store, run: Run) -> Loading | None:
+    """Note what a run goes on with; durable on return, what takes long is read in the background.
+
+    Args:
+        store: Where the run is kept.
+        run: The run as it was before; one without captured facts is left alone.
+
+    Returns:
+        What watches the modules that its program loads from now on.
+    """
+    if not run.facts.values:
+        return None
+    from runstore import capture
+
+    where = capture.Surroundings.here(store=store.path)
+    quick = capture.quick_facts(where)
+    number = 1 + len({name.split(".")[1] for name in run.facts.values if name.startswith(_PREFIX)})
+    before: Mapping[str, FactValue] = run.facts.values
+    if number > 1:
+        start = f"{_PREFIX}{number - 1}."
+        before = {name.removeprefix(start): one for name, one in before.items()}
+    old, new = _shown(before), _shown(quick.values)
+    edit = Edit("code", old, new, current_author(), None)
+    named = _under(quick, f"{_PREFIX}{number}.")
+    store.database.attach_facts(run.uid, named, [edit] if old != new else [])
+    background.do_later(_Resumption(store, run, number, quick, where))
+    return where.loading(quick, f"{_PREFIX}{number}.")
+
+
+class _Resumption(NamedTuple):
+    """What a resumed run goes on with, as far as it takes long to know."""
+
+    store: Store
+    run: Run
+    number: int
+    quick: Facts
+    where: Surroundings
+
+    def is_like(self, _: object) -> bool:
+        """Tell whether doing one does the other; each resumption has its own."""
+        return False
+
+    def do_with(self, _: Sequence[_Resumption]) -> None:
+        """Read the facts, and keep them."""
+        _trace_the_rest(*self)
+
+
+def _trace_the_rest(
+    store: Store, run: Run, number: int, quick: Facts, where: Surroundings
+) -> None:
+    from runstore import capture
+
+    facts = quick.merged(capture.environment_facts(where))
+    facts = facts.merged(capture.code_facts(quick, where))
+    first = {name: store.document(run.uid, name) for name in _DOCUMENTS}
+    # Where the start was killed before its changes were read, nothing tells them apart.
+    is_known = "git.remote" in {*run.facts.values, *run.facts.unknown}
+    is_other = facts.values.get("git.commit") != run.facts.values.get("git.commit") or (
+        is_known and any(facts.documents.get(name) != first[name] for name in CODE_DOCUMENTS)
+    )
+    ignored = run.facts.values.get(IGNORED)
+    is_other = is_other or (ignored is not None and facts.values.get(IGNORED) != ignored)
+    texts = {name: one for name, one in facts.documents.items() if first.get(name) != one}
+    named = _under(Facts(values=facts.values, documents=texts), f"{_PREFIX}{number}.")
+    if is_other:
+        told = f"it went on with other code: {_shown(facts.values)}"
+        named = named.merged(Facts(unknown={RESUMED_CODE: told}))
+    elif MODULES in facts.unknown:
+        named = named.merged(Facts(unknown={RESUMED_CODE: facts.unknown[MODULES]}))
+    try:
+        store.database.attach_facts(run.uid, named)
+    except StoreError as error:
+        warn(f"Some facts about the resumed {run.reference} could not be kept: {error}")
+
+
+def _under(facts: Facts, prefix: str) -> Facts:
+    return Facts(
+        values={f"{prefix}{name}": facts.values[name] for name in _KEPT if name in facts.values},
+        documents={f"{prefix}{name}": text for name, text in facts.documents.items()},
+    )
+
+
+def _shown(values: Mapping[str, FactValue]) -> str:
+    commit = values.get("git.commit")
+    if not isinstance(commit, str):
+        return "no commit"
+    return f"{commit[:12]}{' with changes' if values.get('git.dirty') else ''}"

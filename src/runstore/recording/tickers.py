@@ -1,0 +1,180 @@
+"""Threads that do something again and again, and are not there while the program forks.
+
+A thread does not exist in a forked child, but what it held at that moment stays held there; Python
+warns of that from 3.12 on. So our threads end before a fork, and begin again after it.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import sys
+import time
+import warnings
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from runstore import background
+from runstore.storage.sqlite import forks  # noqa: F401 - its hooks come first
+
+# How long a fork waits for our threads; after that it goes on, and Python may warn.
+_FORK_PATIENCE_S = 1.0
+_TASKS = "/proc/self/task"
+
+
+class Ticker:
+    """Does something every few seconds in a thread of its own.
+
+    Signal handlers and finalizers may call it in the middle of anything else, so it has no locks
+    that these could wait for.
+
+    Args:
+        work: What to do.
+        every_s: Returns the seconds from one time to the next.
+    """
+
+    def __init__(self, work: Callable[[], object], every_s: Callable[[], float]) -> None:
+        self._work = work
+        self._every_s = every_s
+        self._thread = 0
+        self._go_on = _thread.allocate_lock()  # free: the thread is asked to end
+        self._is_running = _thread.allocate_lock()
+
+    def start(self) -> bool:
+        """Start the thread if there is none; return whether there is one now."""
+        if not self._is_running.acquire(blocking=False):
+            return True
+        self._go_on.acquire(blocking=False)
+        try:
+            # `threading` has locks of its own, which whoever is interrupted may hold.
+            self._thread = _thread.start_new_thread(self._run, ())
+        except RuntimeError:  # no new thread is possible here, or not now
+            self._is_running.release()
+            return False
+        _tickers.add(self)
+        return True
+
+    def _run(self) -> None:
+        background.recent_threads.append(_thread.get_native_id())
+        try:
+            while not self.rests(self._every_s()):
+                self._work()
+        finally:
+            self._is_running.release()
+            if self._go_on.locked() and self in _tickers:  # it was asked to end, and then not to
+                self.start()
+
+    def rests(self, seconds: float) -> bool:
+        """Wait; return whether the thread is asked to end."""
+        if not self._go_on.acquire(timeout=seconds):
+            return False
+        self._go_on.release()  # seen again by the loop
+        return True
+
+    def stop(self, patience_s: float) -> bool:
+        """End the thread; return whether it has ended, or is the one that asks."""
+        _tickers.discard(self)
+        return self.pause(patience_s)
+
+    def pause(self, patience_s: float) -> bool:
+        """End the thread for now; return whether it has ended, or is the one that asks."""
+        with suppress(RuntimeError):  # it is asked already
+            self._go_on.release()
+        # When the interpreter is shut down, other threads get no further.
+        if self._thread == _thread.get_ident() or sys.is_finalizing():
+            return True
+        if not self._is_running.acquire(timeout=patience_s):
+            return False
+        self._is_running.release()
+        return True
+
+    def resume(self) -> None:
+        """Continue after a pause, unless it was stopped meanwhile."""
+        if self in _tickers:
+            self._go_on.acquire(blocking=False)
+            self.start()
+
+
+def stop_all(patience_s: float) -> None:
+    """End every thread, because the process ends.
+
+    One that has just been started would meet an interpreter that is no longer there: up to
+    Python 3.12, that is a crash.
+
+    Args:
+        patience_s: How long to wait for all of them.
+    """
+    deadline = time.monotonic() + patience_s
+    for one in list(_tickers):
+        one.stop(max(0.0, deadline - time.monotonic()))
+
+
+_tickers: weakref.WeakSet[Ticker] = weakref.WeakSet()
+_paused: list[Ticker] = []
+
+
+def _before_fork() -> None:
+    _no_warning.is_due = False
+    deadline = time.monotonic() + _FORK_PATIENCE_S
+    background.wait_until_done(_FORK_PATIENCE_S)
+    _paused.extend(_tickers)
+    ended = sum(one.pause(max(0.0, deadline - time.monotonic())) for one in list(_paused))
+    ours = set(background.recent_threads) - {_thread.get_native_id()}
+    while not ours.isdisjoint(_tasks()) and time.monotonic() < deadline:
+        time.sleep(0.0002)
+    background.recent_threads.clear()
+    if ended and len(_tasks()) == 1:
+        _no_warning.is_due = True
+        if _no_warning.filter not in warnings.filters:
+            warnings.filters.insert(0, _no_warning.filter)  # type: ignore[attr-defined]  # a list
+
+
+class _NoWarning:
+    """Ignores Python's warning of threads at a fork that met none.
+
+    From 3.13 on, Python counts them after the fork, when ours are there again. Other warnings,
+    and forks beside threads of others, are not touched.
+    """
+
+    def __init__(self) -> None:
+        self.is_due = False
+        self.filter: Any = ("ignore", self, DeprecationWarning, None, 0)
+
+    def match(self, message: str) -> bool:
+        """Tell whether a message is the one, as the pattern of a filter does."""
+        is_it = self.is_due and "is multi-threaded, use of fork" in message
+        if is_it:
+            self.is_due = False
+        return is_it
+
+
+_no_warning = _NoWarning()
+
+
+def _after_fork_in_parent() -> None:
+    while _paused:
+        _paused.pop().resume()
+
+
+def _after_fork_in_child() -> None:
+    _paused.clear()
+    _tickers.clear()
+
+
+def _tasks() -> set[int]:
+    """Return the system's numbers of all threads of the process; empty if it does not say."""
+    try:
+        return {int(one) for one in os.listdir(_TASKS)}  # noqa: PTH208 - names alone
+    except OSError:
+        return set()
+
+
+# What is registered last comes first before a fork: our threads end before the engine closes.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

@@ -1,1 +1,0 @@
-"""Statistics over repeats: groups of runs that differ in a seed, their means, the best."""

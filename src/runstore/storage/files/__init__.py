@@ -1,0 +1,1 @@
+"""Files of a store: objects, output, spool, locks."""

@@ -1,0 +1,392 @@
+"""Contents of artifacts, by their SHA-256, once each: `objects/ab/cdef…`.
+
+A file gets its name when it is whole and on the disk, so a name that is there stands for all of
+its contents. Files are read-only: nobody should change contents that several runs share.
+
+The folder and those in it are opened one from the other and are never links: cleaning up removes
+nothing elsewhere, whatever somebody put there.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from runstore.errors import NotFoundError, StoreCorruptError, StoreLockedError
+from runstore.storage.files.locks import locked
+from runstore.storage.files.safe_files import (
+    folder_at,
+    make_folder,
+    names_in,
+    reader,
+    remove_file,
+    stat_file,
+)
+from runstore.storage.sqlite.paths import follow_folder, parsed, sync_folder
+
+_CHUNK_BYTES = 1 << 20
+_READ_ONLY = 0o444
+# Source: Linux, include/uapi/linux/fs.h: FICLONE; ioctl_ficlone(2).
+_FICLONE = 0x40049409
+_ASIDE = "incoming"
+_SAVING_PATIENCE_S, _CLEANING_PATIENCE_S = 20.0, 60.0
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+
+class Contents(NamedTuple):
+    """What was kept: its digest in hex, and its size in bytes."""
+
+    digest: str
+    size_bytes: int
+
+
+class Objects:
+    """The contents kept below one folder.
+
+    Args:
+        folder: `objects` of a store; made when something is kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = parsed(folder)
+        # Contents that were found whole, by identity and time of their file.
+        self._verified: dict[str, tuple[int, int, int]] = {}
+
+    def path_of(self, digest: str) -> Path:
+        """Return where contents of this digest belong.
+
+        Raises:
+            StoreCorruptError: It is no digest.
+        """
+        if not (isinstance(digest, str) and _DIGEST.fullmatch(digest)):
+            raise StoreCorruptError(f"The store names contents {digest!r}: no SHA-256 in hex.")
+        return self.folder / digest[:2] / digest[2:]
+
+    def size_of(self, digest: str) -> int | None:
+        """Return the size of the file of these contents, whole or not; None without one."""
+        try:
+            return stat_file(self.path_of(digest), levels=2).st_size
+        except OSError:
+            return None
+
+    # Saving and cleaning up at the same time
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Let nobody clean up within the block: what is kept in it gets its reference there.
+
+        Raises:
+            StoreLockedError: Somebody cleans up for longer than that.
+        """
+        with ExitStack() as stack:
+            try:
+                lock = locked(self._lock, is_shared=True, patience_s=_SAVING_PATIENCE_S)
+                stack.enter_context(lock)
+            except StoreLockedError:
+                raise
+            except OSError:
+                pass  # where there is no lock to be had, who cleans up spares what is new
+            yield
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Let nobody save within the block; yields False where that cannot be had.
+
+        Raises:
+            StoreLockedError: Somebody saves for longer than a minute.
+        """
+        with ExitStack() as stack:
+            is_alone = False
+            try:
+                lock = locked(self._lock, is_shared=False, patience_s=_CLEANING_PATIENCE_S)
+                is_alone = stack.enter_context(lock)
+            except StoreLockedError:
+                raise
+            except OSError:
+                pass  # something is in the place of the lock
+            yield is_alone
+
+    @property
+    def _lock(self) -> Path:
+        """Beside the folder, in which there are contents alone."""
+        return self.folder.with_name(f"{self.folder.name}.lock")
+
+    def files(self) -> Iterator[Path]:
+        """Yield everything in the folder and in the folders in it, whatever it is.
+
+        Raises:
+            OSError: The folder is a link, or no folder.
+        """
+        for name in names_in(self.folder):
+            try:
+                inner = names_in(self.folder / name, levels=2)
+            except OSError:  # no folder
+                yield self.folder / name
+            else:
+                yield from (self.folder / name / one for one in inner)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file that `files` gave, if it is still there.
+
+        Raises:
+            OSError: It cannot be removed.
+        """
+        remove_file(path, levels=2)
+
+    def digest_at(self, path: Path) -> str | None:
+        """Return the digest that a file below the folder is named by; None for any other file."""
+        digest = path.parent.name + path.name
+        is_place = _DIGEST.fullmatch(digest) is not None and path == self.path_of(digest)
+        return digest if is_place else None
+
+    def is_leftover(self, path: Path) -> bool:
+        """Tell whether a file was on its way in."""
+        return path.parent == self.folder / _ASIDE
+
+    # In
+
+    @contextmanager
+    def aside(self, suffix: str = "") -> Iterator[Path]:
+        """Give a path to write to, on the same disk; removed in the end if it is still there."""
+        # Not its parents: a store that was moved away would be hidden by a new one.
+        make_folder(self.folder / _ASIDE, levels=2)
+        path = self.folder / _ASIDE / f"{os.getpid()}-{secrets.token_hex(8)}{suffix}"
+        try:
+            yield path
+        finally:
+            remove_file(path, levels=2)
+
+    def keep_file(self, source: Path) -> Contents:
+        """Keep the contents of a file, which may be of any size; durable on return.
+
+        Where the file system can, blocks are shared instead of copied (reflink); a later change
+        of either file does not touch the other.
+
+        Raises:
+            OSError: The file cannot be read, or the disk does not take it.
+        """
+        with source.open("rb") as file:
+            return self.keep_open(file)
+
+    def keep_open(self, file: BinaryIO) -> Contents:
+        """Keep the contents of an open file; see `keep_file`."""
+        with self.aside() as path:
+            if _cloned(file, path):
+                return self.adopt(path)
+            return self._keep_stream(file, path)
+
+    def keep_stream(self, file: BinaryIO) -> Contents:
+        """Keep what a binary file object gives, to its end; durable on return."""
+        with self.aside() as path:
+            return self._keep_stream(file, path)
+
+    def keep_bytes(self, contents: bytes | bytearray | memoryview) -> Contents:
+        """Keep bytes; durable on return."""
+        view = memoryview(contents).cast("B")
+        kept = Contents(hashlib.sha256(view).hexdigest(), len(view))
+        if self._has(kept):
+            return kept
+        with self.aside() as path:
+            with path.open("xb") as target:
+                target.write(view)
+                _sync(target)
+            self._name(path, kept)
+        return kept
+
+    def _keep_stream(self, file: BinaryIO, path: Path) -> Contents:
+        hashed, size = hashlib.sha256(), 0
+        with path.open("xb") as target:
+            while some := file.read(_CHUNK_BYTES):
+                hashed.update(some)
+                target.write(some)
+                size += len(some)
+            _sync(target)
+        kept = Contents(hashed.hexdigest(), size)
+        self._name(path, kept)
+        return kept
+
+    def adopt(self, path: Path) -> Contents:
+        """Keep a file that lies aside, or elsewhere on this disk, by giving it its name.
+
+        The path is gone on return; contents are durable.
+        """
+        with path.open("rb+") as file:
+            kept = Contents(*hashed(file))
+            _sync(file)
+        self._name(path, kept)
+        return kept
+
+    def _name(self, path: Path, kept: Contents) -> None:
+        if self._has(kept):
+            path.unlink()
+            return
+        target = self.path_of(kept.digest)
+        make_folder(target.parent, levels=2)
+        with folder_at(target.parent, levels=2) as folder:
+            path.chmod(_READ_ONLY)
+            with path.open("rb") as file:
+                follow_folder(file.fileno(), folder.status())
+            os.replace(path, folder.at(target.name), dst_dir_fd=folder.descriptor)
+        sync_folder(target.parent)
+        sync_folder(self.folder)
+
+    def _has(self, kept: Contents) -> bool:
+        """Tell whether contents are there and whole; a damaged file is to be replaced."""
+        try:
+            file = self.opened(*kept)
+        except (NotFoundError, StoreCorruptError):
+            return False
+        # Who cleans up tells by the time whether a file was wanted just now.
+        with file, suppress(OSError):
+            os.utime(file.fileno() if os.utime in os.supports_fd else file.name)
+            self._verified[kept.digest] = _identity(os.fstat(file.fileno()))
+        return True
+
+    # Out
+
+    def whole(self, digest: str, size_bytes: int) -> Path:
+        """Return the file of these contents, once it is certain that they are the same as ever.
+
+        Raises:
+            NotFoundError: The contents are not there.
+            StoreCorruptError: The file has other contents; it is left as it is.
+        """
+        with self.opened(digest, size_bytes):
+            return self.path_of(digest)
+
+    def opened(self, digest: str, size_bytes: int) -> BinaryIO:
+        """Open these contents, once it is certain that they are the same as ever.
+
+        The first look at a file in a process reads all of it.
+
+        Raises:
+            NotFoundError: The contents are not there.
+            StoreCorruptError: The file has other contents; it is left as it is.
+        """
+        path = self.path_of(digest)
+        try:
+            file = reader(path, levels=2)
+        except FileNotFoundError:
+            raise NotFoundError(
+                f"The contents {digest[:12]}… are not in {self.folder}.",
+                hint="Were the objects of the store copied as well?",
+            ) from None
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        try:
+            self._check(file, Contents(digest, size_bytes))
+        except OSError as error:  # a StoreError is one as well
+            file.close()
+            if isinstance(error, StoreCorruptError):
+                raise
+            raise _unreadable(path, error) from error
+        return file
+
+    def _check(self, file: BinaryIO, wanted: Contents) -> None:
+        """Make sure, by reading all of a file once, that it holds these contents."""
+        now = _identity(os.fstat(file.fileno()))
+        if self._verified.get(wanted.digest) == now:
+            return
+        # A file of another size needs no reading, which may take for ever.
+        is_same = os.fstat(file.fileno()).st_size == wanted.size_bytes and hashed(file) == wanted
+        if not is_same:
+            raise StoreCorruptError(
+                f"{self.path_of(wanted.digest)} was changed or damaged: its contents have another"
+                " digest.",
+                kept="It was left as it is; other contents are not touched.",
+                hint="Save the same contents again to mend it, or take them from a copy.",
+            )
+        file.seek(0)
+        self._verified[wanted.digest] = now
+
+    def copy_to(self, digest: str, size_bytes: int, target: Path, *, link: bool = False) -> None:
+        """Write contents to a path, whole or not at all; a file that is there is replaced.
+
+        Args:
+            digest: The contents.
+            size_bytes: Their size.
+            target: Where to write; folders are made.
+            link: Share the file itself where the disk allows it; it is read-only then.
+
+        Raises:
+            NotFoundError: The contents are not there.
+            StoreCorruptError: They were damaged; nothing was written.
+            OSError: The disk does not take them.
+        """
+        with self.opened(digest, size_bytes) as file:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            aside = target.with_name(f".{secrets.token_hex(8)}.part")
+            try:
+                if not (link and self._linked(digest, file, aside)) and not _cloned(file, aside):
+                    with aside.open("xb") as copy:
+                        shutil.copyfileobj(file, copy, _CHUNK_BYTES)
+                aside.replace(target)
+            finally:
+                aside.unlink(missing_ok=True)
+
+    def _linked(self, digest: str, file: BinaryIO, target: Path) -> bool:
+        """Give an open file of these contents a second name; False where that cannot be."""
+        path = self.path_of(digest)
+        try:
+            with folder_at(path.parent, levels=2) as folder:
+                os.link(
+                    folder.at(path.name),
+                    target,
+                    src_dir_fd=folder.descriptor,
+                    follow_symlinks=os.link not in os.supports_follow_symlinks,
+                )
+            if _identity(target.lstat()) == _identity(os.fstat(file.fileno())):
+                return True
+            target.unlink()  # swapped in this moment
+        except OSError:
+            pass
+        return False
+
+
+def hashed(file: BinaryIO) -> tuple[str, int]:
+    """Return the SHA-256 of a file from here to its end, in hex, and the bytes read."""
+    digest, size = hashlib.sha256(), 0
+    while some := file.read(_CHUNK_BYTES):
+        digest.update(some)
+        size += len(some)
+    return digest.hexdigest(), size
+
+
+def _identity(about: os.stat_result) -> tuple[int, int, int]:
+    return about.st_ino, about.st_size, about.st_mtime_ns
+
+
+def _cloned(source: BinaryIO, target: Path) -> bool:
+    """Share the blocks of a file with a new one; False where the file system cannot."""
+    try:
+        import fcntl
+    except ImportError:
+        return False
+    try:
+        with target.open("xb") as clone:
+            fcntl.ioctl(clone.fileno(), _FICLONE, source.fileno())
+    except OSError as error:
+        target.unlink(missing_ok=True)
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        return False
+    return True
+
+
+def _unreadable(path: Path, error: OSError) -> StoreCorruptError:
+    return StoreCorruptError(
+        f"{path} cannot be read: {error.strerror}.", kept="It was left as it is."
+    )
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())

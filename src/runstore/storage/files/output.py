@@ -1,0 +1,383 @@
+"""Files of printed lines: interleaved, time-stamped, progress bars collapsed.
+
+A file is `spool/<uid>.<n>.output` while the run goes on, and one of the objects afterwards. Each
+line of it is `<seconds since 1970>.<microseconds> <stream> <text>`; the stream is `o` for stdout,
+`e` for stderr, `l` for logging. The format is documented in `docs/reference/spool.md`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import re
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from runstore.model.text.output import LOGGING, STDERR, STDOUT, OutputLine
+from runstore.storage.files.locks import lock_now, unlock
+from runstore.storage.files.safe_files import UnsafeFileError, open_file, reader
+from runstore.storage.sqlite.descriptors import identity_of, with_room
+from runstore.storage.sqlite.paths import made_file
+
+LETTERS = {STDOUT: b"o", STDERR: b"e", LOGGING: b"l"}
+_STREAMS = {letter: name for name, letter in LETTERS.items()}
+# Rows that can still change: a nest of progress bars is rarely higher.
+_OPEN_ROWS = 64
+_LONGEST_LINE_BYTES = 1 << 20
+# A program that prints without line ends writes rows of that and what it printed at once.
+_LONGEST_ROW_BYTES = 1 << 26
+# `objects/ab/cdef…`
+_LETTERS_OF_OBJECTS = 2
+# What moves a terminal's cursor: carriage return, backspace, and escape sequences (ECMA-48 CSI).
+_MOVES = re.compile(rb"[\r\x08]|\x1b\[([0-9;?]*)([A-HJKf])")
+# Eleven digits of seconds are the year 5138.
+_LINE = re.compile(rb"(\d{1,11})\.(\d{6}) ([oel]) ?(.*)", re.DOTALL)
+
+
+class _Row:
+    """One line on its way: it may be written over by what comes.
+
+    Attributes:
+        head: Time and stream.
+        text: What stands in it.
+        is_open: Whether its end has not come.
+        written: Bytes of it in the file.
+    """
+
+    __slots__ = ("head", "is_open", "text", "written")
+
+    def __init__(self, head: bytes) -> None:
+        self.head = head
+        self.text = b""
+        self.is_open = True
+        self.written = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes without the line's end."""
+        return len(self.head) + len(self.text)
+
+
+class _Cursor:
+    """Where the next text of one stream goes."""
+
+    __slots__ = ("is_at_begin", "is_beyond", "last", "row", "waiting")
+
+    def __init__(self) -> None:
+        self.row: _Row | None = None
+        self.last: _Row | None = None  # the lowest row of the stream
+        self.is_at_begin = False  # after a carriage return: the next text replaces the line
+        self.is_beyond = True  # after a line's end: the next text begins a new line
+        self.waiting = b""  # an escape sequence whose end has not come
+
+
+class OutputFile:
+    """A file that one process writes what it prints to.
+
+    What `feed` got is the kernel's when it returns, so it survives `kill -9`. Lines that a
+    progress bar writes over are written over here as well: the file keeps what would be seen.
+
+    Args:
+        path: The file; made new.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = made_file(path)
+        self._identity = identity_of(self._file)
+        lock_now(self._file)
+        self._rows: deque[_Row] = deque()
+        self._end = 0
+        self._cursors: dict[bytes, _Cursor] = {}
+
+    def feed(self, letter: bytes, data: bytes) -> None:
+        """Add what a stream printed.
+
+        Args:
+            letter: One of `LETTERS`.
+            data: Bytes as they came; lines and escape sequences may be cut anywhere.
+
+        Raises:
+            OSError: The disk did not take it; lines from before are kept.
+        """
+        cursor = self._cursors.setdefault(letter, _Cursor())
+        head = b"%d.%06d %s " % (*divmod(time.time_ns() // 1000, 1_000_000), letter)
+        if cursor.waiting:
+            data, cursor.waiting = cursor.waiting + data, b""
+        if b"\r" in data or b"\x1b" in data or b"\x08" in data:
+            changed = self._feed_moves(cursor, head, data)
+        else:
+            changed = self._feed_text(cursor, head, data)
+        if changed is not None:
+            self._write_from(changed)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the descriptor is still that of the file: the program may have closed it."""
+        return self._file >= 0 and identity_of(self._file) == self._identity
+
+    def sync(self) -> None:
+        """Bring the file to the disk."""
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        """Close the file; it ends with a line's end."""
+        if not self.is_open:
+            self._file = -1
+            return
+        try:
+            if self._rows and self._rows[-1].is_open:
+                os.pwrite(self._file, b"\n", self._end)
+            self.sync()
+        finally:
+            unlock(self._file)
+            os.close(self._file)
+            self._file = -1
+
+    def leave_to_parent(self) -> None:
+        """Close the copy of a forked child, which would keep the lock after the parent's end."""
+        if self.is_open:
+            os.close(self._file)
+        self._file = -1
+
+    # What the rows look like
+
+    def _feed_text(self, cursor: _Cursor, head: bytes, data: bytes) -> int | None:
+        """Add text without movements; return the index of the first row that changed."""
+        changed: int | None = None
+        parts = data.split(b"\n")
+        for place, text in enumerate(parts):
+            has_ended = place < len(parts) - 1
+            if not text and not has_ended:
+                break
+            row = cursor.row
+            if cursor.is_beyond or row is None or len(row.text) > _LONGEST_LINE_BYTES:
+                row = self._row_below(cursor, head)
+                cursor.row, cursor.is_at_begin = row, True
+            if text:
+                row.text = text if cursor.is_at_begin else row.text + text
+                cursor.is_at_begin = False
+            row.is_open = not has_ended
+            cursor.is_beyond = has_ended
+            if changed is None:  # the others stand below
+                changed = self._index(row)
+        return changed
+
+    def _feed_moves(self, cursor: _Cursor, head: bytes, data: bytes) -> int | None:
+        """Add text with movements of the cursor; return the first row that changed."""
+        cut = data.rfind(b"\x1b", -32)
+        if cut >= 0 and re.fullmatch(rb"\x1b(\[[0-9;?]*)?", data[cut:]):
+            cursor.waiting, data = data[cut:], data[:cut]
+        changed: list[int] = []
+        begin = 0
+        for move in _MOVES.finditer(data):
+            self._note(changed, self._feed_text(cursor, head, data[begin : move.start()]))
+            begin = move.end()
+            self._note(changed, self._move(cursor, move))
+        self._note(changed, self._feed_text(cursor, head, data[begin:]))
+        return min(changed, default=None)
+
+    @staticmethod
+    def _note(changed: list[int], index: int | None) -> None:
+        if index is not None:
+            changed.append(index)
+
+    def _move(self, cursor: _Cursor, move: re.Match[bytes]) -> int | None:
+        """Do what a terminal would; return the row that changed, if any."""
+        kind = move[2]
+        row = cursor.row
+        if row is None:
+            return None
+        if kind in {b"A", b"F"}:  # up
+            count = int(move[1]) if move[1].isdigit() else 1
+            self._go_up(cursor, max(1, count))
+            return None
+        if cursor.is_beyond:
+            # At the begin of a line that nothing stands in yet.
+            return None
+        if move[0] == b"\r" or (kind == b"G" and move[1] in {b"", b"1"}):
+            cursor.is_at_begin = True
+        elif move[0] == b"\x08":
+            row.text = row.text.decode(errors="replace")[:-1].encode()
+            return self._index(row)
+        elif kind == b"K" and (cursor.is_at_begin or move[1] == b"2"):
+            row.text = b""
+            return self._index(row)
+        return None
+
+    def _go_up(self, cursor: _Cursor, count: int) -> None:
+        """Put the cursor on an earlier line of the same stream, as far as rows can be changed."""
+        own = self._rows_of(cursor)
+        if not own:
+            return
+        here = own.index(cursor.row) if cursor.row in own else 0
+        # Beyond a line's end means one row further down.
+        target = here - count + (1 if cursor.is_beyond else 0)
+        cursor.row = own[max(0, target)]
+        cursor.is_beyond, cursor.is_at_begin = False, True
+
+    def _row_below(self, cursor: _Cursor, head: bytes) -> _Row:
+        """Return the row under the cursor's, a new one where there is none."""
+        if cursor.row is not cursor.last:
+            own = self._rows_of(cursor)
+            if cursor.row in own[:-1]:
+                return own[own.index(cursor.row) + 1]
+        row = cursor.last = _Row(head)
+        self._rows.append(row)
+        return row
+
+    def _rows_of(self, cursor: _Cursor) -> list[_Row]:
+        """Return the rows of the cursor's stream that can still be changed."""
+        letter = cursor.last.head[-2:] if cursor.last else b""
+        return [row for row in self._rows if row.head[-2:] == letter]
+
+    def _index(self, row: _Row) -> int | None:
+        if self._rows and self._rows[-1] is row:
+            return len(self._rows) - 1
+        return self._rows.index(row) if row in self._rows else None
+
+    # What the file holds
+
+    def _write_from(self, index: int) -> None:
+        """Write the rows from this one on, and let go of rows that are far above."""
+        rows = self._rows
+        # The end of an open row is written with the next one.
+        while index and rows[index - 1].written == rows[index - 1].size:
+            index -= 1
+        changed = [rows[-1]] if index == len(rows) - 1 else list(islice(rows, index, None))
+        position = self._end - sum(row.written for row in changed)
+        parts: list[bytes] = []
+        for row in changed:
+            parts += (row.head, row.text, b"\n")
+            row.written = row.size + 1
+        if rows[-1].is_open:
+            parts.pop()
+            rows[-1].written -= 1
+        data = b"".join(parts)
+        _write_all(self._file, data, position)
+        end = position + len(data)
+        if end < self._end:
+            os.ftruncate(self._file, end)
+        self._end = end
+        while len(rows) > _OPEN_ROWS:
+            rows.popleft()
+
+
+def is_being_written(path: Path) -> bool:
+    """Tell whether a process still writes to a file: it holds a lock that ends with it."""
+    try:
+        file = with_room(lambda: open_file(path, os.O_RDWR, is_ours=True))
+    except OSError:
+        return False
+    try:
+        return lock_now(file) is False
+    finally:
+        os.close(file)
+
+
+def _write_all(file: int, data: bytes, position: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(file, view, position)
+        view, position = view[written:], position + written
+
+
+def open_output(path: Path) -> BinaryIO:
+    """Open a file of printed lines, in the spool or among the objects.
+
+    Raises:
+        FileNotFoundError: It is gone, maybe taken in.
+        OSError: It cannot be read, or is no plain file.
+    """
+    # Objects are two folders deep; the inner one has two letters as no other folder has.
+    is_object = len(path.parent.name) == _LETTERS_OF_OBJECTS
+    return reader(path, levels=2 if is_object else 1, is_ours=not is_object)
+
+
+def read_lines(files: Iterable[Path]) -> Iterator[OutputLine]:
+    """Yield the lines of several files of one run, in the order of their times."""
+    return heapq.merge(*map(_lines_of, files), key=lambda line: line.at)
+
+
+def _lines_of(path: Path) -> Iterator[OutputLine]:
+    try:
+        file = open_output(path)
+    except UnsafeFileError:
+        return  # none of ours, as `runstore doctor` says
+    with file:
+        # A longer line is none that was kept: it is read in parts, which are none either.
+        while line := file.readline(_LONGEST_ROW_BYTES):
+            parsed = parse_line(line.removesuffix(b"\n"))
+            if parsed is not None:
+                yield parsed
+
+
+def line_in(data: bytes, place: int, *, of: int) -> OutputLine:
+    """Return one line of a part of a file that begins with a line.
+
+    Args:
+        data: The part.
+        place: Which of its lines, from 0.
+        of: How many lines it has.
+    """
+    rows = data.removesuffix(b"\n").split(b"\n")
+    if len(rows) > of:  # some of them are none
+        rows = [row for row in rows if _LINE.fullmatch(row)]
+    line = parse_line(rows[place])
+    if line is None:
+        raise IndexError(place)
+    return line
+
+
+def parse_line(line: bytes) -> OutputLine | None:
+    """Return what one line of a file says; None for one that is no such line."""
+    found = _LINE.fullmatch(line)
+    if found is None:
+        return None
+    micros = int(found[1]) * 1_000_000 + int(found[2])
+    try:
+        at = datetime.fromtimestamp(micros / 1e6, timezone.utc)
+    except (OverflowError, ValueError, OSError):
+        return None
+    return OutputLine(at, _STREAMS[found[3]], found[4].decode(errors="replace"))
+
+
+class Tail:
+    """Reads a file of printed lines while it is written.
+
+    Args:
+        path: The file; it is read to its end even when it was removed meanwhile.
+
+    Raises:
+        FileNotFoundError: It is not there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with open_output(path) as file:
+            self._file = os.dup(file.fileno())
+        self._begin = 0  # where lines begin that may still change
+        self._seen = 0  # whole lines read since there
+
+    def lines(self) -> tuple[list[OutputLine], OutputLine | None]:
+        """Return whole lines that are new, and the last line as far as it goes, if it is open."""
+        size = os.fstat(self._file).st_size
+        data = os.pread(self._file, max(0, size - self._begin), self._begin)
+        parts = data.split(b"\n")
+        last = parts.pop()
+        new = [line for line in map(parse_line, parts[self._seen :]) if line is not None]
+        above = max(0, len(parts) - _OPEN_ROWS)
+        self._begin += sum(len(line) + 1 for line in parts[:above])
+        self._seen = len(parts) - above
+        return new, parse_line(last) if last else None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._file)

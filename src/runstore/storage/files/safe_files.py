@@ -1,0 +1,419 @@
+"""Files of a store, opened with no trust in what lies in their place.
+
+A store may come from somebody else, or be shared: what has the name of a file may be a link to a
+private file, a pipe, a device, a second name of another file, or be swapped for one at any
+moment. So each folder of the store is opened from the one above, links are never followed, and
+an open file is looked at before it is used.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from runstore.storage.sqlite.paths import follow_folder
+
+# Windows has neither these flags nor calls relative to an open folder.
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_FLAGS = _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_FLAGS |= getattr(os, "O_BINARY", 0)
+_HAS_FOLDERS = {os.open, os.stat, os.unlink, os.rmdir, os.mkdir} <= os.supports_dir_fd
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+_WRITES = os.O_WRONLY | os.O_RDWR
+_DEEPEST = 100  # each level of a tree takes a descriptor
+_NO_FOLDER = "it is no folder, or a link to one"
+_NOT_LEAVING = frozenset({"", ".", ".."})
+_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
+    (stat.S_ISLNK, "it is a link"),
+    (stat.S_ISDIR, "it is a folder"),
+    (stat.S_ISFIFO, "it is a pipe"),
+    (stat.S_ISSOCK, "it is a socket"),
+)
+
+
+class UnsafeFileError(OSError):
+    """What lies there is no plain file, or no plain folder, of the store.
+
+    Args:
+        path: What it is about.
+        why: What is wrong with it, such as "it is a link".
+    """
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(errno.EINVAL, why, os.fspath(path))
+        self.why = why
+
+
+class Folder:
+    """An open folder of a store: whatever becomes of its path, it is the same folder.
+
+    Args:
+        path: Its path, for messages.
+        descriptor: The open folder; None on systems that cannot work relative to one.
+    """
+
+    __slots__ = ("descriptor", "path")
+
+    def __init__(self, path: Path, descriptor: int | None) -> None:
+        self.path = path
+        self.descriptor = descriptor
+
+    def at(self, name: str) -> str:
+        """Return what calls with `dir_fd=folder.descriptor` take for a name in the folder."""
+        if name in _NOT_LEAVING or "/" in name or os.sep in name or "\0" in name:
+            raise UnsafeFileError(self.path / name.replace("\0", "?"), "it is no name of a file")
+        return os.path.join(self.path, name) if self.descriptor is None else name  # noqa: PTH118 - for calls of os
+
+    def status(self) -> os.stat_result:
+        """Return what is known of the folder itself."""
+        return os.stat(self.path if self.descriptor is None else self.descriptor)  # noqa: PTH116 - a descriptor, or a path
+
+    def entry(self, name: str) -> os.stat_result:
+        """Return what is known of an entry, of a link itself."""
+        return os.stat(self.at(name), dir_fd=self.descriptor, follow_symlinks=False)
+
+    def names(self) -> list[str]:
+        """Return the names in the folder, sorted."""
+        return sorted(os.listdir(self.path if self.descriptor is None else self.descriptor))  # noqa: PTH208 - an open folder
+
+    def remove(self, name: str) -> None:
+        """Remove a file, or a link itself."""
+        os.unlink(self.at(name), dir_fd=self.descriptor)
+
+    def inner(self, name: str) -> Folder:
+        """Open a folder in this one, for a `with` block.
+
+        Raises:
+            UnsafeFileError: It is a link, or no folder.
+        """
+        if self.descriptor is None:
+            path = self.path / name
+            if not stat.S_ISDIR(self.entry(name).st_mode):
+                raise UnsafeFileError(path, _NO_FOLDER)
+            return Folder(path, None)
+        return _opened(self.path / name, self.at(name), self.descriptor)
+
+    def __enter__(self) -> Folder:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+
+
+def _opened(path: Path, name: str, above: int | None) -> Folder:
+    """Open a folder of a store, which is no link."""
+    try:
+        # Nothing but a folder is opened: a pipe or a device is not even touched.
+        return Folder(path, os.open(name, _FOLDER | _NO_FOLLOW, dir_fd=above))
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENOTDIR}:
+            raise UnsafeFileError(path, _NO_FOLDER) from error
+        raise
+
+
+def folder_at(path: Path, *, levels: int) -> Folder:
+    """Open a folder of a store, for a `with` block.
+
+    Args:
+        path: The folder.
+        levels: How many parts at the end of the path are folders of the store, which are never
+            links. What stands before them is the user's choice, and is trusted.
+
+    Raises:
+        UnsafeFileError: One of them is a link, or no folder.
+        OSError: It cannot be opened.
+    """
+    if not _HAS_FOLDERS:
+        for place in (path, *path.parents)[:levels]:
+            if not stat.S_ISDIR(os.lstat(place).st_mode):
+                raise UnsafeFileError(place, _NO_FOLDER)
+        return Folder(path, None)
+    if not levels:
+        return Folder(path, os.open(path, _FOLDER))
+    if levels == 1:
+        if path.name in _NOT_LEAVING:
+            raise UnsafeFileError(path, _NO_FOLDER)
+        return _opened(path, os.fspath(path), None)
+    with folder_at(path.parent, levels=levels - 1) as above:
+        return above.inner(path.name)
+
+
+def open_file(
+    path: Path,
+    flags: int = os.O_RDONLY,
+    *,
+    levels: int = 1,
+    at_most: int | None = None,
+    is_ours: bool = False,
+) -> int:
+    """Open a plain file of a store, and return its descriptor.
+
+    Args:
+        path: The file.
+        flags: As of `os.open`. A file that is opened for writing has no second name; one that
+            is to be emptied is opened for writing.
+        levels: How many of the last folders of its path are the store's; see `folder_at`.
+        at_most: The largest size that such a file may have, in bytes.
+        is_ours: Whether only a running program of ours writes such a file: it has no second
+            name, and no holes if its size has no limit.
+
+    Raises:
+        UnsafeFileError: It is a link, a pipe, a device, a folder, too large, or has another name.
+        FileNotFoundError: There is none.
+        OSError: It cannot be opened.
+    """
+    with folder_at(path.parent, levels=levels) as folder:
+        return open_in(folder, path.name, flags, at_most=at_most, is_ours=is_ours)
+
+
+def open_in(
+    folder: Folder,
+    name: str,
+    flags: int = os.O_RDONLY,
+    *,
+    at_most: int | None = None,
+    is_ours: bool = False,
+) -> int:
+    """Open a plain file in an open folder; see `open_file`."""
+    path = folder.path / name
+    # Opening a device can do something by itself, so it is looked at first.
+    is_there = False
+    with suppress(FileNotFoundError):
+        _check_kind(path, folder.entry(name))
+        is_there = True
+    try:
+        # Emptied once it is known to be the store's own.
+        careful = flags & ~os.O_TRUNC | _FLAGS
+        descriptor = os.open(folder.at(name), careful, 0o666, dir_fd=folder.descriptor)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO}:
+            raise UnsafeFileError(path, "it is no plain file") from error
+        raise
+    try:
+        found = os.fstat(descriptor)
+        _check_kind(path, found)
+        if is_ours or flags & _WRITES:
+            _check_names(path, found)
+        _check_size(path, descriptor, found.st_size, at_most=at_most, is_ours=is_ours)
+        if flags & os.O_TRUNC:
+            os.ftruncate(descriptor, 0)
+        if not is_there:
+            follow_folder(descriptor, folder.status())
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check_kind(path: Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        why = next((why for is_kind, why in _KINDS if is_kind(found.st_mode)), "it is a device")
+        raise UnsafeFileError(path, why)
+
+
+def _check_names(path: Path, found: os.stat_result) -> None:
+    if found.st_nlink > 1:
+        raise UnsafeFileError(path, "it is a second name (a hard link) of another file")
+
+
+def _check_size(
+    path: Path, descriptor: int, size: int, *, at_most: int | None, is_ours: bool
+) -> None:
+    if at_most is not None and size > at_most:
+        raise UnsafeFileError(path, f"it is larger than {at_most:,} bytes")
+    if at_most is None and is_ours and has_holes(descriptor):
+        raise UnsafeFileError(path, "it has holes")
+
+
+def has_holes(descriptor: int) -> bool:
+    """Tell whether a file takes less room than it says: reading it could go on for hours.
+
+    The place in the file is its beginning on return.
+    """
+    size = os.fstat(descriptor).st_size
+    if not size or not hasattr(os, "SEEK_HOLE"):
+        return False
+    try:
+        return os.lseek(descriptor, 0, os.SEEK_HOLE) < size
+    except OSError:  # a disk that does not tell
+        return False
+    finally:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+
+
+def open_or_replace(path: Path) -> int:
+    """Open a file whose contents do not count, such as a lock; one that is none is replaced.
+
+    Raises:
+        OSError: It cannot be made or opened.
+    """
+    flags = os.O_RDWR | os.O_CREAT
+    try:
+        return open_file(path, flags, levels=0)
+    except UnsafeFileError:
+        path.unlink()  # of a link, the link itself
+        return open_file(path, flags, levels=0)
+
+
+def reader(
+    path: Path, *, levels: int = 1, at_most: int | None = None, is_ours: bool = False
+) -> BinaryIO:
+    """Open a plain file of a store for reading; see `open_file`."""
+    return open(
+        path,
+        "rb",
+        opener=lambda _, flags: open_file(
+            path, flags, levels=levels, at_most=at_most, is_ours=is_ours
+        ),
+    )
+
+
+def read_file(path: Path, *, levels: int = 1, at_most: int, is_ours: bool = True) -> bytes:
+    """Return the contents of a plain file of a store; see `open_file`."""
+    with reader(path, levels=levels, at_most=at_most, is_ours=is_ours) as file:
+        # Room is made for as much as is asked for.
+        return file.read(min(at_most, os.fstat(file.fileno()).st_size))
+
+
+def stat_file(path: Path, *, levels: int = 1) -> os.stat_result:
+    """Return what is known of a plain file of a store.
+
+    Raises:
+        UnsafeFileError: It is no plain file.
+        OSError: There is none, or it cannot be looked at.
+    """
+    with folder_at(path.parent, levels=levels) as folder:
+        found = folder.entry(path.name)
+    _check_kind(path, found)
+    return found
+
+
+def remove_file(path: Path, *, levels: int = 1) -> None:
+    """Remove a file of a store if it is there; of a link, the link itself.
+
+    Raises:
+        OSError: It cannot be removed, or lies behind a link.
+    """
+    with suppress(FileNotFoundError), folder_at(path.parent, levels=levels) as folder:
+        folder.remove(path.name)
+
+
+def names_in(folder: Path, *, levels: int = 1) -> list[str]:
+    """Return the names in a folder of a store, sorted; none if there is no folder.
+
+    Raises:
+        UnsafeFileError: It is a link, or no folder.
+        OSError: It cannot be read.
+    """
+    try:
+        with folder_at(folder, levels=levels) as found:
+            return found.names()
+    except FileNotFoundError:
+        return []
+
+
+def make_folder(path: Path, *, levels: int = 1) -> None:
+    """Make folders of a store where they are missing; see `folder_at`.
+
+    Raises:
+        UnsafeFileError: One of them is a link, or no folder.
+        OSError: One cannot be made.
+    """
+    for level in range(levels - 1, -1, -1):
+        place = path.parents[level - 1] if level else path
+        with folder_at(place.parent, levels=levels - 1 - level) as above:
+            is_new = True
+            try:
+                os.mkdir(above.at(place.name), dir_fd=above.descriptor)
+            except FileExistsError:
+                is_new = False
+            with above.inner(place.name) as made:
+                if is_new and made.descriptor is not None:
+                    follow_folder(made.descriptor, above.status())
+
+
+def levels_below(path: Path, store: Path) -> int:
+    """Return how many of the last folders of a path are a store's; 0 for one that is elsewhere."""
+    if ".." in path.parts or not path.is_relative_to(store):
+        return 0
+    return len(path.relative_to(store).parts)
+
+
+def write_whole(path: Path, text: str, *, levels: int) -> None:
+    """Write a text file: who looks meanwhile finds the old one or the new one.
+
+    What is there under its name is replaced, a link as well, and never written through.
+
+    Raises:
+        OSError: The disk does not take it, or one of the store's folders is a link.
+    """
+    with folder_at(path.parent, levels=levels) as folder:
+        aside = f".{path.name}.{os.urandom(4).hex()}"
+        made = open_in(folder, aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            with open(made, "w", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123 - it is open
+                file.write(text)
+            here, there = folder.at(aside), folder.at(path.name)
+            os.replace(here, there, src_dir_fd=folder.descriptor, dst_dir_fd=folder.descriptor)
+        except BaseException:
+            with suppress(OSError):
+                folder.remove(aside)
+            raise
+
+
+# Trees
+
+
+def files_below(folder: Folder, *, deepest: int = _DEEPEST) -> Iterator[os.stat_result]:
+    """Yield what is known of every file of a tree; links count as themselves.
+
+    Folders on another disk, which are mounted there, are not entered.
+
+    Raises:
+        OSError: A part of the tree cannot be read, or it is too deep.
+    """
+    for name, found in _entries(folder):
+        if not stat.S_ISDIR(found.st_mode):
+            yield found
+        elif _is_entered(folder, name, found, deepest):
+            with folder.inner(name) as inner:
+                yield from files_below(inner, deepest=deepest - 1)
+
+
+def remove_tree(above: Folder, name: str, *, deepest: int = _DEEPEST) -> None:
+    """Remove a folder and all that is in it; never anything that a link in it leads to.
+
+    Raises:
+        OSError: Something cannot be removed; what was removed before is gone.
+    """
+    with above.inner(name) as folder:
+        for one, found in _entries(folder):
+            if not stat.S_ISDIR(found.st_mode):
+                with suppress(FileNotFoundError):
+                    folder.remove(one)
+            elif _is_entered(folder, one, found, deepest):
+                remove_tree(folder, one, deepest=deepest - 1)
+    os.rmdir(above.at(name), dir_fd=above.descriptor)
+
+
+def _entries(folder: Folder) -> Iterator[tuple[str, os.stat_result]]:
+    for name in folder.names():
+        with suppress(FileNotFoundError):
+            yield name, folder.entry(name)
+
+
+def _is_entered(above: Folder, name: str, found: os.stat_result, deepest: int) -> bool:
+    """Tell whether a folder is a part of the tree; a mounted disk is not.
+
+    Raises:
+        UnsafeFileError: The tree is too deep.
+    """
+    if deepest <= 0:
+        raise UnsafeFileError(above.path / name, f"it is more than {_DEEPEST} folders deep")
+    return found.st_dev == above.status().st_dev

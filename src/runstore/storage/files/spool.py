@@ -1,0 +1,459 @@
+"""What is in flight: points and output of runs, and records that the database did not take.
+
+A record is one file, `spool/<uid>.<time>.<kind>.json`, written whole and synced before it gets its
+name. It is absorbed once, in any order, by the next one who opens the store, or by the run itself
+when the obstacle is gone. When the store's folder itself refuses, the file goes to the user's
+state folder, under a name made from the store's path.
+
+The store's own spool may have been filled by anybody: only plain files are read, of a size that
+runstore writes, and nothing in them names files to read. What lies in the user's state folder was
+written by this user.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from errno import ENOTDIR
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from runstore.storage.sqlite.descriptors import with_room
+from runstore.storage.sqlite.paths import (
+    follow_folder,
+    is_own_uid,
+    made_file,
+    opened_folder,
+    sync_folder,
+)
+
+POINTS_SUFFIX = ".points"
+OUTPUT_SUFFIX = ".output"
+LINES_SUFFIX = ".lines"
+OBJECTS = "objects"
+_RECORD_SUFFIX = ".json"
+_VOUCHER_SUFFIX = ".made"
+# Files of points are never larger than four megabytes; a record holds one text or one tree.
+_LARGEST_BYTES = {POINTS_SUFFIX: 1 << 24, _RECORD_SUFFIX: 1 << 24}
+_LARGEST_OWN_RECORD_BYTES = 1 << 30
+T = TypeVar("T")
+
+
+class Record(NamedTuple):
+    """Something that the database did not take when it happened.
+
+    Attributes:
+        path: Its file.
+        uid: The run it is about.
+        kind: `end`, `artifact`, `input`, `tags` or `notes`.
+        body: What happened.
+    """
+
+    path: Path
+    uid: str
+    kind: str
+    body: Mapping[str, Any]
+
+
+class Spool:
+    """What is in flight for one store.
+
+    Args:
+        folder: The store's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        # What this process kept aside, so that it asks again by and by.
+        self._kept: set[Path] = set()
+        # Files that are not as runstore writes them, and why; they are left alone.
+        self.refused: dict[Path, str] = {}
+        # Whether files of these users and groups are taken in.
+        self._trusts: dict[tuple[int, int], bool] = {}
+
+    # In
+
+    @property
+    def place(self) -> Path:
+        """The folder in the store."""
+        return self._folder / "spool"
+
+    def in_first_place(self, work: Callable[[Path], T]) -> T:
+        """Do something in the first place that takes it, and return what it gives.
+
+        Raises:
+            OSError: No place took it; that of the last one.
+        """
+        try:
+            return work(self._place_in_store())
+        except OSError:
+            return work(self.own_place())
+
+    def _place_in_store(self) -> Path:
+        """Return the store's place, which is for its owner, or for those who share the store.
+
+        Raises:
+            OSError: It cannot be made, or the store was moved away: a new folder of that name
+                would only hide it.
+        """
+        place = self.place
+        about = os.stat(self._folder)  # noqa: PTH116 - for the first point of a run
+        try:
+            os.mkdir(place, 0o700)  # noqa: PTH102 - the same
+            is_new = True
+        except FileExistsError:
+            is_new = False
+        rights = 0o700
+        for shift in (3, 6):  # the group, and all others
+            if about.st_mode & (stat.S_IWUSR >> shift):
+                rights |= 0o700 >> shift
+        found = os.lstat(place)
+        if not stat.S_ISDIR(found.st_mode):
+            raise NotADirectoryError(ENOTDIR, "it is a link, or no folder", str(place))
+        if is_new or (found.st_mode & 0o777 != rights and is_own_uid(found.st_uid)):
+            with suppress(OSError), opened_folder(place) as made:
+                os.fchmod(made, rights)
+                follow_folder(made, about)
+        return place
+
+    def own_place(self) -> Path:
+        """Return this user's own place for this store; made when it is missing.
+
+        Raises:
+            OSError: There is none that nobody else can get at.
+        """
+        from runstore.storage.trust.own_places import note_store, own_place
+
+        place = own_place(_own_folders(), _name_of(self._folder))
+        note_store(place, self._folder)
+        return place
+
+    def usable_place(self) -> Path:
+        """Return the first place that there is or that can be made.
+
+        Raises:
+            OSError: There is none.
+        """
+        return self.in_first_place(lambda place: place)
+
+    def keep(self, uid: str, kind: str, body: Mapping[str, Any]) -> Path:
+        """Write a record to the first place that takes it, and return its path.
+
+        One that is very large, or that names a folder of contents, goes to the user's own place.
+
+        Raises:
+            OSError: No place took it.
+        """
+        name = f"{uid}.{time.time_ns():020d}.{kind}{_RECORD_SUFFIX}"
+        text = json.dumps(body)
+        if body.get(OBJECTS) is None and len(text) <= _LARGEST_BYTES[_RECORD_SUFFIX]:
+            path = with_room(lambda: self.in_first_place(lambda place: _write(place / name, text)))
+        else:
+            path = with_room(lambda: _write(self.own_place() / name, text))
+        self._kept.add(path)
+        return path
+
+    @property
+    def has_kept(self) -> bool:
+        """Whether something that this process kept aside is still waiting."""
+        return bool(self._kept)
+
+    def forget_taken(self) -> None:
+        """Forget what was taken in, by whomever."""
+        for path in list(self._kept):
+            if not path.exists():
+                self._kept.discard(path)
+
+    # Out
+
+    def records(self, *, is_to_take: bool = False) -> Iterator[Record]:
+        """Yield what is kept aside, in order; a file that is no record stays where it is.
+
+        Args:
+            is_to_take: Whether they are to be taken in; see `_may_take`.
+        """
+        from runstore.storage.files.spool_records import read_record
+
+        for path in self._files(_RECORD_SUFFIX, is_to_take=is_to_take):
+            try:
+                body = read_record(path, at_most=self._largest(path))
+            except FileNotFoundError:
+                continue  # taken in this moment
+            except ValueError as error:
+                self.refused[path] = str(error)
+            except OSError as error:
+                self.refused[path] = error.strerror or str(error)
+            else:
+                yield Record(path, uid_of(path), path.name.split(".")[2], body)
+
+    def awaited_digests(self) -> set[str]:
+        """Return the digests that records of artifacts name, also records that are not taken in.
+
+        A newer runstore may have written them.
+        """
+        import re
+
+        from runstore.storage.files.safe_files import read_file
+
+        found: set[str] = set()
+        for path in self._files(f".artifact{_RECORD_SUFFIX}"):
+            with suppress(OSError):
+                text = read_file(path, at_most=self._largest(path)).decode(errors="replace")
+                found.update(re.findall("[0-9a-f]{64}", text))
+        return found
+
+    def is_own(self, path: Path) -> bool:
+        """Tell whether a file lies in the user's state folder: this user's program wrote it."""
+        return path.parent != self.place
+
+    def objects_of(self, record: Record) -> Path | None:
+        """Return the folder that holds the contents of an artifact, where the store has them not.
+
+        It is beside the record in the user's state folder, or in the place that is kept there for
+        this very store; no other folder is ever taken contents from.
+
+        Raises:
+            ValueError: The record names another one.
+        """
+        if record.body[OBJECTS] is None:
+            return None
+        named = Path(record.body[OBJECTS])
+        own = [Path(one, _name_of(self._folder)) for one in _own_folders()]
+        own += [record.path.parent] if self.is_own(record.path) else []
+        if named not in [place / OBJECTS for place in own]:
+            raise ValueError("it names a folder that is not the user's own place")
+        return named
+
+    # Files whose lines may name files to save: the user's state folder remembers who made them
+
+    def vouch(self, path: Path, file: int) -> None:
+        """Remember that this user's program made a file; where that fails, it is not trusted.
+
+        Args:
+            path: The file in the spool.
+            file: The same, open.
+        """
+        with suppress(OSError):
+            _write(self.own_place() / f"{path.name}{_VOUCHER_SUFFIX}", str(os.fstat(file).st_ino))
+
+    def vouches(self, path: Path, file: int) -> bool:
+        """Tell whether this user's program made the file that is open."""
+        if self.is_own(path):
+            return True
+        from runstore.storage.files.safe_files import reader
+
+        made = str(os.fstat(file).st_ino).encode()
+        for place in self._places_to_read()[1:]:
+            voucher = Path(place, f"{path.name}{_VOUCHER_SUFFIX}")
+            with suppress(OSError), reader(voucher, is_ours=True) as said:
+                if is_own_uid(os.fstat(said.fileno()).st_uid) and said.read(len(made) + 1) == made:
+                    return True
+        return False
+
+    def forget(self, path: Path) -> None:
+        """Forget who made a file that is gone."""
+        for place in self._places_to_read()[1:]:
+            with suppress(OSError):
+                os.unlink(os.path.join(place, f"{path.name}{_VOUCHER_SUFFIX}"))  # noqa: PTH108, PTH118 - texts
+
+    def has_anything(self, knows_any: Callable[[set[str]], bool]) -> bool:
+        """Tell whether anything of this store is in flight; quick, for every opening.
+
+        Args:
+            knows_any: Whether one of these uids is that of a run of this store: what other stores
+                left in the user's place costs this one nothing.
+        """
+        own, *users = self._places_to_read()
+        with suppress(OSError):
+            if not os.path.islink(own) and os.listdir(own):  # noqa: PTH114, PTH208 - at every opening
+                return True
+        uids: set[str] = set()
+        for place in users:
+            with suppress(OSError):
+                uids.update(name.partition(".")[0] for name in os.listdir(place))  # noqa: PTH208 - the same
+        return bool(uids) and knows_any(uids)
+
+    def point_files(self, uid: str = "", *, is_to_take: bool = False) -> list[Path]:
+        """Return the files of metric points of a run, or of all, the oldest first."""
+        return self._files(POINTS_SUFFIX, uid, is_to_take=is_to_take)
+
+    def output_files(self, uid: str = "", *, is_to_take: bool = False) -> list[Path]:
+        """Return the files of printed lines of a run, or of all, the oldest first."""
+        return self._files(OUTPUT_SUFFIX, uid, is_to_take=is_to_take)
+
+    def line_files(self, uid: str = "", *, is_to_take: bool = False) -> list[Path]:
+        """Return the files of programs' lines of a run, or of all, the oldest first."""
+        return self._files(LINES_SUFFIX, uid, is_to_take=is_to_take)
+
+    def every_file(self) -> list[Path]:
+        """Return everything in all places, whatever it is."""
+        return self._files("", is_any=True)
+
+    def files_of_others(self) -> list[Path]:
+        """Return the files that are left to the users who wrote them."""
+        takeable = set(self._files("", is_any=True, is_to_take=True))
+        return [path for path in self.every_file() if path not in takeable]
+
+    def look_through(self) -> Mapping[Path, str]:
+        """Return the files that are not as runstore writes them, and why, after a look at all."""
+        from runstore.storage.files.safe_files import open_file
+
+        for path in (*self.point_files(), *self.output_files(), *self.line_files()):
+            try:
+                os.close(open_file(path, at_most=_LARGEST_BYTES.get(path.suffix), is_ours=True))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                self.refused[path] = error.strerror or str(error)
+        for _ in self.records():
+            pass  # each was read
+        return self.refused
+
+    def _files(
+        self, suffix: str, uid: str = "", *, is_any: bool = False, is_to_take: bool = False
+    ) -> list[Path]:
+        from runstore.storage.files.safe_files import folder_at
+
+        wanted: list[tuple[str, Path]] = []
+        own, *users = self._places_to_read()
+        for place in map(Path, [own, *(one for one in users if _may_hold(one, suffix, uid))]):
+            if self._is_for_another(place):
+                continue
+            with suppress(OSError), folder_at(place, levels=1) as folder:
+                for name in folder.names():
+                    if not (name.endswith(suffix) and name.startswith(uid)):
+                        continue
+                    with suppress(FileNotFoundError):  # taken in this moment
+                        found, path = folder.entry(name), place / name
+                        if is_to_take and not self._may_take(path, found):
+                            continue
+                        if is_any or self._is_plain(path, found):
+                            wanted.append((name, place))
+        return [place / name for name, place in sorted(wanted)]
+
+    def _is_for_another(self, place: Path) -> bool:
+        """Tell whether a place of the user's own is for another store, which is still there.
+
+        Whatever uids a store from somebody else may name, it gets nothing of other stores.
+        """
+        if place == self.place or place.name == _name_of(self._folder):
+            return False
+        from runstore.storage.trust.own_places import is_for_another
+
+        return is_for_another(place, self._folder)
+
+    def _is_plain(self, path: Path, found: os.stat_result) -> bool:
+        """Tell whether an entry is a file as runstore writes it; another one is remembered."""
+        if not stat.S_ISREG(found.st_mode):
+            self.refused[path] = "it is no plain file"
+        elif found.st_nlink > 1:
+            self.refused[path] = "it is a second name (a hard link) of another file"
+        elif found.st_size > (largest := self._largest(path)):
+            self.refused[path] = f"it is larger than {largest:,} bytes"
+        else:
+            return True
+        return False
+
+    def _largest(self, path: Path) -> int:
+        if path.suffix == _RECORD_SUFFIX and self.is_own(path):
+            return _LARGEST_OWN_RECORD_BYTES
+        return _LARGEST_BYTES.get(path.suffix, sys.maxsize)
+
+    def _may_take(self, path: Path, found: os.stat_result) -> bool:
+        """Check whether a file in flight may be taken in: this user's program wrote it.
+
+        Files of others are left to them, unless this user trusts the folder. Root works for the
+        owner of the store.
+        """
+        if is_own_uid(found.st_uid) or (os.geteuid(), found.st_uid) == (0, self._owner()):
+            return True
+        who = found.st_uid, found.st_gid
+        if who not in self._trusts:
+            from runstore.storage.trust.trusted import is_trusted
+
+            self._trusts[who] = is_trusted(path)
+        return self._trusts[who]
+
+    def _owner(self) -> int:
+        return os.stat(self._folder).st_uid  # noqa: PTH116 - for each file
+
+    def _places_to_read(self) -> list[str]:
+        """Return the places where something of this store may be, as text, which is quicker.
+
+        Of the user's own, all are: a store that was moved has another name there, and a run is
+        known by its uid wherever it is.
+        """
+        places = [os.path.join(self._folder, "spool")]  # noqa: PTH118 - at every opening
+        for folder in _own_folders_there():
+            with suppress(OSError):
+                places += [os.path.join(folder, name) for name in os.listdir(folder)]  # noqa: PTH118, PTH208 - the same
+        return places
+
+
+def _may_hold(place: str, suffix: str, uid: str) -> bool:
+    """Tell whether a place of the user's has such a file; what others left there costs little."""
+    with suppress(OSError):
+        names = os.listdir(place)  # noqa: PTH208 - at the end of every run
+        return any(name.startswith(uid) and name.endswith(suffix) for name in names)
+    return False
+
+
+def uid_of(path: Path) -> str:
+    """Return the uid of the run that a file belongs to."""
+    return path.name.partition(".")[0]
+
+
+def _write(path: Path, text: str) -> Path:
+    aside = path.with_suffix(".tmp")
+    try:
+        aside.unlink(missing_ok=True)  # left by a crash, or a link
+        with os.fdopen(made_file(aside), "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+        sync_folder(path.parent)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _own_folders() -> list[str]:
+    """Return the folders for this user's own places, the best first.
+
+    Source: XDG Base Directory 0.8: a relative path in the variable is ignored.
+    """
+    state = os.environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(state):  # noqa: PTH117 - at every opening, as what follows
+        state = os.path.expanduser("~/.local/state")  # noqa: PTH111
+    temporary = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - owners are checked
+    user = os.geteuid() if hasattr(os, "geteuid") else "user"
+    found = [f"{temporary}/runstore-{user}"]  # for a home that is unknown or refuses
+    return [f"{state}/runstore/spool", *found] if os.path.isabs(state) else found  # noqa: PTH117
+
+
+def _own_folders_there() -> Iterator[str]:
+    """Yield those of them that there are; those that another user made are left out."""
+    for folder in _own_folders():
+        try:
+            owners = os.lstat(folder).st_uid, os.stat(folder).st_uid  # noqa: PTH116
+        except OSError:
+            continue
+        if all(map(is_own_uid, owners)):
+            yield folder
+        else:
+            from runstore.storage.trust.own_places import others_beside
+
+            yield from others_beside(folder)
+
+
+def _name_of(folder: Path) -> str:
+    import hashlib
+
+    return hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""The index of texts, in a file of its own."""

@@ -1,0 +1,138 @@
+"""Conditions on texts as SQL: which runs may fulfil them, and a look at those."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from runstore.errors import RunstoreError
+from runstore.model.query.tree import All, Compare, Field, Kind, Missing, Node, Op, Room
+from runstore.storage.fulltext.run_texts import RunTexts
+from runstore.storage.fulltext.verify import Check, OutputCheck
+from runstore.storage.sqlite.functions import lend, take_back
+
+# More runs are not told to SQL, which goes through all of them then.
+_MANY = 5_000
+
+Mark = Callable[[Any], str]
+
+
+class TextConditions:
+    """The conditions on texts of one search.
+
+    A comparison that every run found has to fulfil only narrows down what SQL finds; who searches
+    has to look at these runs, see `left_to_look_at`. Others, within `or` and `not`, SQL asks for.
+
+    Attributes:
+        texts: The texts of the runs.
+        failure: What went wrong with the index or a text: within a statement about runs it would
+            be taken for an error of these.
+    """
+
+    def __init__(self, texts: RunTexts) -> None:
+        self.texts = texts
+        self.failure: Exception | None = None
+        self._checks: dict[Compare, Check] = {}
+        self._looked_at: set[Compare] = set()
+        self._lent: dict[Check, int] = {}
+
+    def node_of(self, check: Check) -> Node:
+        """Return what stands for a check in the tree of a query."""
+        node = Compare(_CHECKED, Op.EQUAL, len(self._checks))
+        self._checks[node] = check
+        return node
+
+    def left_to_look_at(self, where: Node) -> list[Callable[[int], bool]]:
+        """Return what has to be asked about each run that SQL finds, by its row id."""
+        parts = [where]
+        looks: list[Callable[[int], bool]] = []
+        while parts:
+            node = parts.pop()
+            if isinstance(node, All):
+                parts.extend(node.parts)
+            elif isinstance(node, Compare) and node.field.room is Room.OUTPUT:
+                self._looked_at.add(node)
+                looks.append(_look(self._check_of(node), is_refused=node.is_negated))
+        return looks
+
+    def of_output(self, node: Compare | Missing, mark: Mark) -> str:
+        """Return a comparison of what a run `r` printed, or what narrows it down.
+
+        Args:
+            node: The comparison.
+            mark: Takes a value as a parameter, and returns its mark.
+        """
+        if isinstance(node, Missing):
+            return f"(NOT {self._is_there(mark)})"
+        with self._watched():
+            check = self._check_of(node)
+            runs = check.runs(_MANY)
+        is_looked_at = node in self._looked_at
+        if node.is_negated:
+            there = self._is_there(mark)
+            return there if is_looked_at else f"({there} AND NOT {self._asked(check, mark)})"
+        parts = [] if runs is None else [f"r.id IN {_among(runs, mark)}"]
+        if not is_looked_at:
+            parts.append(self._asked(check, mark))
+        return f"({' AND '.join(parts) or '1 = 1'})"
+
+    def runs(self, node: Compare | Missing, at_most: int) -> set[int] | None:
+        """Return the runs that may fulfil a comparison; None where these may be many."""
+        if isinstance(node, Missing) or node.is_negated:
+            return None
+        with self._watched():
+            return self._check_of(node).runs(at_most)
+
+    def _check_of(self, node: Compare) -> Check:
+        plain = replace(node, is_negated=False)
+        check = self._checks.get(plain)
+        if check is None:
+            check = self._checks[plain] = OutputCheck(plain, self.texts)
+        return check
+
+    def _is_there(self, mark: Mark) -> str:
+        kept = "SELECT 1 FROM outputs v WHERE v.run_id = r.id AND v.size_bytes > 0"
+        return f"(EXISTS ({kept}) OR r.id IN {_among(self.texts.live_runs, mark)})"
+
+    def _asked(self, check: Check, mark: Mark) -> str:
+        token = self._lent.get(check)
+        if token is None:
+            token = self._lent[check] = lend(self._guarded(check))
+        # As a subquery it is asked last: nothing else takes as long.
+        return f"(SELECT fulfils({mark(token)}, r.id))"
+
+    def _guarded(self, check: Check) -> Callable[[int], bool]:
+        def fulfils(run_id: int) -> bool:
+            with self._watched():
+                return check(run_id)
+
+        return fulfils
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            yield
+        except (RunstoreError, OSError, sqlite3.Error) as error:
+            self.failure = self.failure or error
+            raise
+
+    def close(self) -> None:
+        """Take back what SQL could call."""
+        for token in self._lent.values():
+            take_back(token)
+
+
+_CHECKED = Field(Room.OUTPUT, "checked", Kind.NUMBER)
+
+
+def _look(check: Check, *, is_refused: bool) -> Callable[[int], bool]:
+    return (lambda run_id: not check(run_id)) if is_refused else check
+
+
+def _among(runs: Iterable[int], mark: Mark) -> str:
+    ids = mark(json.dumps(sorted(runs)))
+    return f"(SELECT value FROM json_each({ids}))"  # noqa: S608 - the mark of a parameter

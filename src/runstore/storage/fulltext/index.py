@@ -1,0 +1,329 @@
+"""The search index kept in step with the runs: which documents there are, and where they are.
+
+A document is a note, an error, a traceback, or a piece of what a run printed. The index is
+brought up to date when somebody searches, in short transactions, so that it may be interrupted at
+any moment, and several processes share the work. It goes by `runs.changed`, which grows with
+every change of any run.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from runstore.errors import NotFoundError, StoreCorruptError
+from runstore.model.text.matches import TEXT_FIELDS
+from runstore.model.text.required_literals import fold
+from runstore.storage.database import Database
+from runstore.storage.files.objects import Objects
+from runstore.storage.fulltext.index_file import make_anew
+from runstore.storage.fulltext.pieces import checksum_of, pieces_of, texts_in
+from runstore.storage.rows import as_int, as_optional_text, as_text
+
+FIELD_NUMBERS: Mapping[str, int] = {name: number for number, name in enumerate(TEXT_FIELDS)}
+OUTPUT_FIELD = FIELD_NUMBERS["output"]
+# Two characters behind a text: so each of its characters begins a sequence of three.
+PADDING = "\n\n"
+_STEP_S = 0.5
+_ROWS_AT_ONCE = 500
+_MARKS_KEPT = 8
+_STALE_AT_LEAST = 20_000
+_NOT_THERE, _DAMAGED = -1, -2  # of `parts.taken_bytes`
+
+# Of the runs
+
+BORN_AT = "SELECT coalesce(min(applied_at), 0) FROM schema_migrations"
+NEWEST_CHANGE = "SELECT coalesce(max(changed), 0) FROM runs"
+CHANGE_OF_RUN = "SELECT changed FROM runs WHERE uid = ?"
+CHANGED_RUNS = """
+    SELECT id, uid, changed, deleted_at, notes, error, traceback FROM runs
+    WHERE changed > ? ORDER BY changed LIMIT ?
+"""
+CHANGED_WITHOUT_TEXTS = """
+    SELECT id, uid, changed, deleted_at FROM runs WHERE changed > ? ORDER BY changed LIMIT ?
+"""
+OUTPUTS_OF_RUNS = """
+    SELECT run_id, part, digest, size_bytes FROM outputs
+    WHERE run_id IN (SELECT value FROM json_each(?))
+"""
+RUNS_LEFT = "SELECT count(*) FROM runs WHERE changed > ?"
+BYTES_LEFT = """
+    SELECT coalesce(sum(o.size_bytes), 0) FROM runs r JOIN outputs o ON o.run_id = r.id
+    WHERE r.changed > ?
+"""
+
+# Of the index
+
+ADD_DOCUMENT = """
+    INSERT INTO documents (run_id, field, part_id, begin, size_bytes, first_line, checksum)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+ADD_TEXT = "INSERT INTO trigrams (rowid, text) VALUES (?, ?)"
+TEXTS_OF_RUNS = """
+    SELECT run_id, field, id, checksum FROM documents
+    WHERE run_id IN (SELECT value FROM json_each(?)) AND part_id IS NULL
+"""
+PARTS_OF_RUNS = """
+    SELECT run_id, part, digest, id, size_bytes, taken_bytes FROM parts
+    WHERE run_id IN (SELECT value FROM json_each(?))
+"""
+ADD_PART = """
+    INSERT INTO parts (run_id, part, digest, size_bytes, taken_bytes, lines)
+    VALUES (?, ?, ?, ?, 0, 0)
+"""
+PART = "SELECT taken_bytes, lines FROM parts WHERE id = ?"
+TAKE_PART = "UPDATE parts SET taken_bytes = ?, lines = ? WHERE id = ?"
+# The first condition lets the engine use the short list of what could not be read.
+MISSING_PARTS = """
+    SELECT id, run_id, digest, size_bytes FROM parts WHERE taken_bytes < 0 AND taken_bytes = -1
+"""
+REMOVE_DOCUMENT = "DELETE FROM documents WHERE id = ?"
+REMOVE_PART = "DELETE FROM parts WHERE id = ?"
+REMOVE_DOCUMENTS_OF_PART = "DELETE FROM documents WHERE run_id = ? AND part_id = ?"
+REMOVE_DOCUMENTS_OF_RUN = "DELETE FROM documents WHERE run_id = ?"
+REMOVE_PARTS_OF_RUN = "DELETE FROM parts WHERE run_id = ?"
+COUNT_DOCUMENTS = "SELECT count(*) FROM documents"
+GET_FACT = "SELECT value FROM facts WHERE name = ?"
+SET_FACT = "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)"
+
+
+class Mark(NamedTuple):
+    """How far the changes of runs were taken in: a change, and the run that it was of.
+
+    Numbers of changes may be given again once the runs that had the highest ones are gone. As
+    long as the run of a mark is there, all that changed later has a higher number.
+    """
+
+    changed: int
+    uid: str
+
+
+class SearchIndex:
+    """The index of one store, open.
+
+    Args:
+        connection: Its file.
+        database: The runs.
+        objects: Where their output is once they have ended.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, database: Database, objects: Objects
+    ) -> None:
+        self._connection = connection
+        self._database = database
+        self._objects = objects
+        self._deadline = 0.0
+        self._stale = 0
+
+    # How far it is
+
+    def seen(self) -> int:
+        """Return the change up to which all runs are in it."""
+        marks = self._trusted_marks()
+        return marks[0].changed if marks else 0
+
+    def newest_change(self) -> int:
+        """Return the last change of any run."""
+        return as_int(self._of_runs(NEWEST_CHANGE)[0][0])
+
+    def left(self) -> tuple[int, int]:
+        """Return how many runs are to be taken in, and the bytes that they printed."""
+        seen = self.seen()
+        return self._of_runs(RUNS_LEFT, seen)[0][0], self._of_runs(BYTES_LEFT, seen)[0][0]
+
+    def _trusted_marks(self) -> list[Mark]:
+        """Return marks, the last one first, from the first whose run is still there."""
+        if self._fact("born_at") != self._of_runs(BORN_AT)[0][0]:
+            return []
+        try:
+            marks = [Mark(*one) for one in json.loads(self._fact("marks") or "[]")]
+        except (TypeError, ValueError) as error:
+            raise sqlite3.DatabaseError(f"marks: {error}") from error
+        for place, mark in enumerate(marks):
+            found = self._of_runs(CHANGE_OF_RUN, mark.uid)
+            if found and found[0][0] >= mark.changed:
+                return marks[place:]
+        return []
+
+    def _fact(self, name: str) -> Any:
+        row = self._connection.execute(GET_FACT, (name,)).fetchone()
+        return None if row is None else row[0]
+
+    def _of_runs(self, statement: str, *parameters: Any) -> Sequence[Any]:
+        with self._database.driver.read() as connection:
+            return connection.execute(statement, parameters).fetchall()
+
+    # Catching up
+
+    def catch_up(self, tell: Callable[[], None]) -> None:
+        """Take in what changed since the last search.
+
+        Args:
+            tell: Called between two steps, where it takes several.
+
+        Raises:
+            sqlite3.Error: The file cannot be written, or is damaged; what was taken in stays.
+        """
+        # What changes while this works is left to the next search, or this one might never end.
+        newest = self.newest_change()
+        while self.seen() < min(newest, self.newest_change()):
+            self._transaction(self._step)
+            tell()
+        missing = self._connection.execute(MISSING_PARTS).fetchall()
+        back = [row for row in missing if self._objects.size_of(row[2]) is not None]
+        for row in back:
+            self._transaction(partial(self._take_missing, *row))
+
+    def _transaction(self, work: Callable[[], None]) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            work()
+            self._connection.execute("COMMIT")
+        except BaseException:
+            # A full disk may have rolled back already.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _step(self) -> None:
+        """Take in some changes: as many as half a second takes."""
+        self._deadline = time.monotonic() + _STEP_S
+        born_at = self._of_runs(BORN_AT)[0][0]
+        if self._fact("born_at") not in {None, born_at}:
+            make_anew(self._connection)  # the runs are those of another database
+        self._connection.execute(SET_FACT, ("born_at", born_at))
+        self._stale = self._fact("stale") or 0
+        marks = self._trusted_marks()
+        reached = marks[0] if marks else Mark(0, "")
+        while True:
+            rows = self._changed_runs(reached.changed)
+            further = self._take(rows)
+            reached = further or reached
+            if further is None or len(rows) < _ROWS_AT_ONCE or self._is_late():
+                break
+        self._connection.execute(SET_FACT, ("stale", self._stale))
+        if reached.uid and reached not in marks:
+            marks = [reached, *marks][:_MARKS_KEPT]
+            self._connection.execute(SET_FACT, ("marks", json.dumps(marks)))
+        self._forget_if_stale()
+
+    def _changed_runs(self, after: int) -> Sequence[Any]:
+        try:
+            return self._of_runs(CHANGED_RUNS, after, _ROWS_AT_ONCE)
+        except StoreCorruptError:  # a text that is too long to be read
+            some = self._of_runs(CHANGED_WITHOUT_TEXTS, after, _ROWS_AT_ONCE)
+            return [(*row, *self._database.texts_of(row[0])) for row in some]
+
+    def _is_late(self) -> bool:
+        return time.monotonic() > self._deadline
+
+    def _forget_if_stale(self) -> None:
+        """Begin anew where most of what the index holds is of texts that are gone."""
+        if self._stale < _STALE_AT_LEAST:
+            return
+        if self._stale > self._connection.execute(COUNT_DOCUMENTS).fetchone()[0]:
+            make_anew(self._connection)
+
+    def _take(self, rows: Sequence[Any]) -> Mark | None:
+        """Take in these runs as far as time allows; return the last one that is whole."""
+        ids = json.dumps([row[0] for row in rows])
+        texts = _by_run(self._connection.execute(TEXTS_OF_RUNS, (ids,)))
+        parts = _by_run(self._connection.execute(PARTS_OF_RUNS, (ids,)))
+        outputs = _by_run(self._of_runs(OUTPUTS_OF_RUNS, ids))
+        reached = None
+        for run_id, uid, changed, deleted_at, *fields in rows:
+            if deleted_at is not None:
+                self._forget_run(run_id)
+            else:
+                self._take_texts(run_id, [*map(as_optional_text, fields)], texts[run_id])
+                if not self._take_outputs(run_id, outputs[run_id], parts[run_id]):
+                    return reached
+            reached = Mark(as_int(changed), as_text(uid))
+            if self._is_late():
+                break
+        return reached
+
+    def _forget_run(self, run_id: int) -> None:
+        gone = self._connection.execute(REMOVE_DOCUMENTS_OF_RUN, (run_id,)).rowcount
+        self._connection.execute(REMOVE_PARTS_OF_RUN, (run_id,))
+        self._stale += gone
+
+    # Notes and the like
+
+    def _take_texts(self, run_id: int, texts: Sequence[str | None], known: Sequence[Any]) -> None:
+        old = {field: (document, checksum) for field, document, checksum in known}
+        for field, text in enumerate(texts):
+            checksum = checksum_of((text or "").encode(errors="replace"))
+            document, old_checksum = old.get(field, (None, None))
+            if document is not None and (not text or checksum != old_checksum):
+                self._connection.execute(REMOVE_DOCUMENT, (document,))
+                self._stale += 1
+                document = None
+            if text and document is None:
+                self._add((run_id, field, None, 0, 0, 1, checksum), text)
+
+    def _add(self, document: tuple[Any, ...], text: str) -> None:
+        row_id = self._connection.execute(ADD_DOCUMENT, document).lastrowid
+        self._connection.execute(ADD_TEXT, (row_id, fold(text) + PADDING))
+
+    # Output
+
+    def _take_outputs(self, run_id: int, outputs: Sequence[Any], known: Sequence[Any]) -> bool:
+        """Take in the output of a run; False where time did not allow for all of it."""
+        old = {(part, digest): rest for part, digest, *rest in known}
+        for part, digest, size in outputs:
+            part_id, _, taken = old.pop((part, digest), (None, 0, 0))
+            if part_id is None:
+                added = self._connection.execute(ADD_PART, (run_id, part, digest, size))
+                part_id = added.lastrowid
+            elif taken == size or taken < 0:
+                continue
+            if not self._take_part(part_id, run_id, digest, size):
+                return False
+        for part_id, *_ in old.values():
+            gone = self._connection.execute(REMOVE_DOCUMENTS_OF_PART, (run_id, part_id))
+            self._stale += gone.rowcount
+            self._connection.execute(REMOVE_PART, (part_id,))
+        return True
+
+    def _take_missing(self, part_id: int, run_id: int, digest: str, size: int) -> None:
+        """Take in a file that was not there before, all at once."""
+        self._deadline = float("inf")
+        self._connection.execute(TAKE_PART, (0, 0, part_id))
+        self._take_part(part_id, run_id, digest, size)
+
+    def _take_part(self, part_id: int, run_id: int, digest: str, size: int) -> bool:
+        """Take in a file of printed lines, from where it was left; False where time ends first."""
+        try:
+            file = self._objects.opened(digest, size)
+        except NotFoundError:
+            self._connection.execute(TAKE_PART, (_NOT_THERE, 0, part_id))
+            return True
+        except StoreCorruptError:
+            self._connection.execute(TAKE_PART, (_DAMAGED, 0, part_id))
+            return True
+        with file:
+            taken, lines = self._connection.execute(PART, (part_id,)).fetchone()
+            for begin, data in pieces_of(file, taken):
+                texts = texts_in(data)
+                place = (run_id, OUTPUT_FIELD, part_id, begin, len(data), lines + 1)
+                self._add((*place, checksum_of(data)), "\n".join(texts))
+                taken, lines = begin + len(data), lines + len(texts)
+                if self._is_late():
+                    break
+        self._connection.execute(TAKE_PART, (taken, lines, part_id))
+        return bool(taken == size)
+
+
+def _by_run(rows: Iterable[Any]) -> Mapping[int, list[Any]]:
+    """Return rows by their first column, which is left out."""
+    found: dict[int, list[Any]] = defaultdict(list)
+    for run_id, *rest in rows:
+        found[run_id].append(rest)
+    return found

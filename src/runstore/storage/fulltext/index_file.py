@@ -1,0 +1,333 @@
+"""The file of the search index: opened for one search, and made anew where it is of no use.
+
+Nothing is only here: the file may be deleted at any time. Whoever has it open holds a shared lock
+on the store's folder, so that a damaged file is removed only when nobody works with it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import stat
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from runstore.storage.files.locks import pause, unlock
+from runstore.storage.files.safe_files import UnsafeFileError, reader
+from runstore.storage.sqlite.disks import is_network_disk
+from runstore.storage.sqlite.forks import inside_the_engine
+from runstore.storage.sqlite.paths import copy_rights, file_uri
+
+SEARCH = "search.db"
+APPLICATION_ID = 0x72756E66  # "runf"; marks the file as ours
+# What it holds and how; another number means that it is made anew.
+FORMAT = 3
+_BUSY_S = 30.0
+_ALONE_S = 5.0
+_SIDE_FILES = ("", "-wal", "-shm", "-journal")
+# What SQLite says of tables that are not as they were made.
+_BROKEN = re.compile(r"no such (table|column)|vtable constructor failed|malformed|decode")
+
+SCHEMA = (
+    # Which texts are in the index: notes and the like of a run, or some lines of its output. What
+    # is not here any more is stale, whatever the index says.
+    """
+    CREATE TABLE documents (
+        id INTEGER PRIMARY KEY,
+        run_id INTEGER NOT NULL,
+        field INTEGER NOT NULL,
+        part_id INTEGER,
+        begin INTEGER NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        first_line INTEGER NOT NULL,
+        checksum INTEGER NOT NULL
+    )
+    """,
+    "CREATE INDEX documents_by_run ON documents (run_id, field, id)",
+    # Files of printed lines, and how far each was taken in; -1 where it could not be read.
+    """
+    CREATE TABLE parts (
+        id INTEGER PRIMARY KEY,
+        run_id INTEGER NOT NULL,
+        part TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        taken_bytes INTEGER NOT NULL,
+        lines INTEGER NOT NULL
+    )
+    """,
+    "CREATE INDEX parts_by_run ON parts (run_id)",
+    "CREATE INDEX parts_unread ON parts (taken_bytes) WHERE taken_bytes < 0",
+    "CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
+    # Of each sequence of three characters, in which documents it is; no texts, no places.
+    """
+    CREATE VIRTUAL TABLE trigrams USING fts5 (
+        text, tokenize = 'trigram case_sensitive 1', content = '', columnsize = 0, detail = none
+    )
+    """,
+    "CREATE VIRTUAL TABLE words USING fts5vocab (trigrams, row)",
+    "INSERT INTO trigrams (trigrams, rank) VALUES ('hashsize', 16777216)",
+)
+TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'trigrams_%'"
+
+
+class UnusableIndexError(Exception):
+    """There is no index to search with, for a reason that a person can be told."""
+
+
+class DamagedIndexError(Exception):
+    """The file makes no sense; a new one will."""
+
+
+class SearchFile:
+    """The file of the index of one store.
+
+    Args:
+        database: The database of the runs; the index is beside it, for the same people.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._folder = database.parent
+        self.path = self._folder / SEARCH
+
+    @contextmanager
+    def opened(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection to an index of this format, which may be empty, or not for writing.
+
+        Raises:
+            DamagedIndexError: The file is damaged; also where the block finds that out.
+            UnusableIndexError: There is none, and none can be made.
+        """
+        try:
+            with self._lock(exclusive=False), inside_the_engine():
+                self._check_plain()
+                connection = self._connect()
+                try:
+                    yield connection
+                finally:
+                    connection.close()
+        except sqlite3.Error as error:
+            raise _told(error) from error
+        except BlockingIOError as error:
+            raise UnusableIndexError("another process is mending it") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        deadline = time.monotonic() + _BUSY_S
+        while True:
+            try:
+                self._make_file()
+                return _prepared(str(self.path), self._prepare)
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    return self._connect_read_only(error)
+            pause(0.05)
+
+    def _check_plain(self) -> None:
+        """Make sure that SQLite would write to no other file.
+
+        Raises:
+            DamagedIndexError: The file or one beside it is a link, or no plain file.
+            UnusableIndexError: It is a folder.
+        """
+        for path in self._files():
+            with suppress(FileNotFoundError):
+                found = path.lstat()
+                if stat.S_ISDIR(found.st_mode):
+                    raise UnusableIndexError(f"{path} is a folder")
+                if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+                    raise DamagedIndexError("it is a link, or no file")
+
+    def _files(self) -> list[Path]:
+        return [self.path.with_name(self.path.name + suffix) for suffix in _SIDE_FILES]
+
+    def _make_file(self) -> None:
+        """Make an empty file that nobody may read who may not read the runs."""
+        with suppress(OSError):  # it is there; or cannot be made, which SQLite will tell
+            about = self._database.stat()
+            descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                copy_rights(descriptor, about)
+            finally:
+                os.close(descriptor)
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Check whose file it is, and make what is not there."""
+        self._check_plain()  # once more: now it is open
+        if _is_current(connection):
+            return
+        # WAL needs shared memory, which network disks lack.
+        mode = "delete" if is_network_disk(self._folder) else "wal"
+        connection.execute(f"PRAGMA journal_mode={mode}")
+        connection.execute("BEGIN IMMEDIATE")
+        if not _is_current(connection):  # another process may have been quicker
+            if connection.execute(TABLES).fetchone() is not None:
+                raise DamagedIndexError("an older runstore made it")
+            make_anew(connection)
+        connection.execute("COMMIT")
+
+    def _connect_read_only(self, reason: sqlite3.OperationalError) -> sqlite3.Connection:
+        """Open an index that is there and that this user or this disk cannot write."""
+        uri = file_uri(self.path, "mode=ro")
+        uris = [uri]
+        if not _has_content(self.path.with_name(f"{self.path.name}-wal")):  # nobody is writing it
+            uris.append(f"{uri}&immutable=1")
+        for one in uris if _has_content(self.path) else ():
+            with suppress(sqlite3.OperationalError, UnusableIndexError):
+                return _prepared(one, _check_current)
+        raise reason
+
+    def remove(self) -> str:
+        """Take the file away, once nobody works with it.
+
+        Returns:
+            Where a file is now that is none of ours; empty when there was none.
+
+        Raises:
+            UnusableIndexError: Somebody works with it, or it cannot be removed.
+        """
+        seen, kept = list(map(_identity, self._files())), ""
+        try:
+            with self._lock(exclusive=True):
+                if list(map(_identity, self._files())) != seen:
+                    return ""  # another process has done it
+                if seen[0] is not None and not _is_ours(self.path):
+                    kept = f"{self.path}.{time.time_ns()}"
+                    self.path.rename(kept)
+                for path in self._files():
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            reason = f"{self.path} cannot be removed: {error.strerror or error}"
+            raise UnusableIndexError(reason) from error
+        return kept
+
+    @contextmanager
+    def _lock(self, *, exclusive: bool) -> Iterator[None]:
+        """Hold a lock on the folder; where the disk or the system has none, nothing."""
+        try:
+            import fcntl
+
+            descriptor = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
+        except (ImportError, OSError):
+            yield
+            return
+        kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+        deadline = time.monotonic() + _ALONE_S
+        try:
+            while True:
+                try:
+                    fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.01)
+                except OSError:
+                    break
+            yield
+        finally:
+            unlock(descriptor)
+            os.close(descriptor)
+
+
+def make_anew(connection: sqlite3.Connection) -> None:
+    """Make all tables, within the caller's transaction; what is there is dropped."""
+    for (name,) in connection.execute(TABLES).fetchall():
+        connection.execute(f"DROP TABLE {name}")
+    for statement in SCHEMA:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version={_version_of(connection)}")
+
+
+def _version_of(connection: sqlite3.Connection) -> int:
+    """Return what the head of an index says: its format, and which file it is.
+
+    A copy, which may come from somebody else with any tables and rows, has another inode number;
+    it is made anew before anything in it is read.
+    """
+    path = connection.execute("PRAGMA database_list").fetchone()[2]
+    return (zlib.crc32(b"%d" % Path(path).stat().st_ino) & 0x7FFFFF) << 8 | FORMAT
+
+
+def _prepared(location: str, prepare: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        location, timeout=_BUSY_S, isolation_level=None, uri=location.startswith("file:")
+    )
+    try:
+        # What a power cut takes away is indexed again.
+        connection.execute("PRAGMA synchronous=NORMAL")
+        prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _is_current(connection: sqlite3.Connection) -> bool:
+    """Tell whether the tables are there; a database of somebody else is an error."""
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if owner != APPLICATION_ID and connection.execute(TABLES).fetchone() is not None:
+        raise DamagedIndexError("another program made it")
+    if owner != APPLICATION_ID:
+        return False
+    if found & 0xFF > FORMAT:
+        raise UnusableIndexError("a newer runstore made it")
+    if found & 0xFF == FORMAT and found != _version_of(connection):
+        raise DamagedIndexError("it is a copy")
+    return bool(found & 0xFF == FORMAT)
+
+
+def _check_current(connection: sqlite3.Connection) -> None:
+    if not _is_current(connection):
+        raise UnusableIndexError("an older runstore made it, and it cannot be written")
+
+
+def is_broken(error: sqlite3.OperationalError) -> bool:
+    """Tell whether an error says that the tables are not as they were made."""
+    return _BROKEN.search(str(error)) is not None
+
+
+def _told(error: sqlite3.Error) -> Exception:
+    """Return what an error of SQLite means for the index."""
+    text = str(error)
+    if isinstance(error, (sqlite3.ProgrammingError, sqlite3.InterfaceError)):
+        return error
+    if isinstance(error, sqlite3.OperationalError) and not is_broken(error):
+        return UnusableIndexError(text)
+    return DamagedIndexError(text)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        about = path.lstat()
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _is_ours(path: Path) -> bool:
+    """Tell by a file's head whether it was made here; one without contents is nobody's.
+
+    Source: SQLite, Database File Format: the application id is at byte 68.
+    """
+    try:
+        with reader(path, levels=0, is_ours=True) as file:
+            head = file.read(72)
+    except UnsafeFileError:
+        return False
+    return not head or (
+        head.startswith(b"SQLite format 3\0") and head[68:] == APPLICATION_ID.to_bytes(4, "big")
+    )

@@ -1,0 +1,192 @@
+"""The texts of runs during one search: what the index knows of them, and where to look them up."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from runstore.errors import NotFoundError, StoreCorruptError
+from runstore.model.text.output import OutputLine, plain_text
+from runstore.model.text.required_literals import Needed
+from runstore.storage.artifacts import OutputPart
+from runstore.storage.database import Database
+from runstore.storage.files.objects import Objects
+from runstore.storage.files.output import open_output, read_lines
+from runstore.storage.files.spool import uid_of
+from runstore.storage.fulltext.candidates import Candidates
+from runstore.storage.fulltext.index import FIELD_NUMBERS
+from runstore.storage.fulltext.pieces import checksum_of, pieces_of
+from runstore.storage.rows import as_int, as_optional_text, as_text
+
+TEXTS_OF_RUN = "SELECT notes, error, traceback FROM runs WHERE id = ?"
+OUTPUTS_OF_RUN_ID = """
+    SELECT part, digest, size_bytes FROM outputs WHERE run_id = ? ORDER BY part
+"""
+RUNS_OF_UIDS = """
+    SELECT id, uid FROM runs WHERE uid IN (SELECT value FROM json_each(?))
+"""
+CHANGED_SINCE = "SELECT id FROM runs WHERE changed > ?"
+UNREAD_RUNS = "SELECT run_id FROM parts WHERE taken_bytes < 0"
+PIECE = """
+    SELECT p.digest, p.size_bytes, d.begin, d.size_bytes, d.first_line, d.checksum
+    FROM documents d JOIN parts p ON p.id = d.part_id WHERE d.id = ?
+"""
+
+
+class Piece(NamedTuple):
+    """Some lines of output: the number of the first of them, and their bytes."""
+
+    first_line: int
+    data: bytes
+
+
+class Known(NamedTuple):
+    """The index, within a transaction, and the change up to which all runs are in it."""
+
+    connection: sqlite3.Connection
+    seen: int
+
+
+class RunTexts:
+    """The texts of the runs of one store, as one search finds them.
+
+    Attributes:
+        apart: Runs whose texts have to be looked at, whatever the index says.
+
+    Args:
+        database: The runs.
+        objects: Output of runs that have ended.
+        live: Files of printed lines that are in the spool, by uid.
+        known: What the index knows; None without one.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        objects: Objects,
+        live: Mapping[str, Sequence[Path]],
+        known: Known | None = None,
+    ) -> None:
+        self._database = database
+        self._objects = objects
+        self._index = known.connection if known else None
+        seen = known.seen if known else -1
+        with database.driver.read() as connection:
+            found = connection.execute(RUNS_OF_UIDS, (json.dumps(list(live)),)).fetchall()
+            changed = connection.execute(CHANGED_SINCE, (seen,)).fetchall()
+        self._live: dict[int, Sequence[Path]] = {run_id: live[uid] for run_id, uid in found}
+        self.apart = {row[0] for row in changed}
+        if self._index is not None:
+            self.apart |= {row[0] for row in self._index.execute(UNREAD_RUNS).fetchall()}
+
+    def candidates(
+        self, needed: Needed, fields: Iterable[str], *, in_one_document: bool
+    ) -> Candidates | None:
+        """Return the documents that may match; None without an index."""
+        if self._index is None:
+            return None
+        numbers = [FIELD_NUMBERS[name] for name in fields]
+        return Candidates(self._index, needed, numbers, in_one_document=in_one_document)
+
+    def notes_and_errors(self, run_id: int) -> tuple[str | None, str | None, str | None]:
+        """Return notes, error and traceback of a run."""
+        try:
+            with self._database.driver.read() as connection:
+                row = connection.execute(TEXTS_OF_RUN, (run_id,)).fetchone()
+        except StoreCorruptError:  # one of them is too long to be read
+            return self._database.texts_of(run_id)
+        notes, error, traceback = map(as_optional_text, row or (None, None, None))
+        return notes, error, traceback
+
+    # Output
+
+    @property
+    def live_runs(self) -> set[int]:
+        """Runs of which something printed is in no index yet."""
+        return set(self._live)
+
+    def is_live(self, run_id: int) -> bool:
+        """Tell whether something that a run printed is in no index yet."""
+        return run_id in self._live
+
+    def piece(self, document: int) -> Piece:
+        """Return the lines of a document; none where the file is gone or was changed.
+
+        Raises:
+            sqlite3.DatabaseError: The file is whole, so the index is not.
+        """
+        assert self._index is not None  # noqa: S101 - documents come from there
+        row = self._index.execute(PIECE, (document,)).fetchone()
+        if row is None:
+            raise sqlite3.DatabaseError(f"document {document} belongs to no part")
+        digest, whole_size, begin, size, first_line, checksum = row
+        data = b""
+        try:
+            with open_output(self._objects.path_of(digest)) as file:
+                file.seek(begin)
+                data = file.read(size)
+        except OSError:
+            pass
+        if checksum_of(data) == checksum:
+            return Piece(first_line, data)
+        with suppress(NotFoundError, StoreCorruptError):
+            self._objects.whole(digest, whole_size)
+            raise sqlite3.DatabaseError(f"document {document} is not what was taken in")
+        return Piece(first_line, b"")
+
+    def output_files(self, run_id: int) -> list[Path]:
+        """Return the files of what a run printed, those left out that are gone or damaged."""
+        files = []
+        parts = self._parts(run_id)
+        for part in parts:
+            try:
+                files.append(self._objects.whole(part.digest, part.size_bytes))
+            except (NotFoundError, StoreCorruptError):
+                continue
+        seen = {part.part for part in parts}
+        return files + [path for path in self._live.get(run_id, ()) if path.name not in seen]
+
+    def _parts(self, run_id: int) -> list[OutputPart]:
+        with self._database.driver.read() as connection:
+            rows = connection.execute(OUTPUTS_OF_RUN_ID, (run_id,)).fetchall()
+        return [
+            OutputPart(as_text(part), as_text(digest), as_int(size)) for part, digest, size in rows
+        ]
+
+    def output_pieces(self, path: Path) -> Iterator[Piece]:
+        """Yield the lines of one file; nothing where it is gone."""
+        number = 1
+        try:
+            with open_output(path) as file:
+                for _, data in pieces_of(file):
+                    yield Piece(number, data)
+                    number += data.count(b"\n")
+        except OSError:
+            return
+
+    def output_lines(self, run_id: int) -> Iterator[OutputLine]:
+        """Yield what a run printed, in the order of its printing."""
+        return read_lines(self.output_files(run_id))
+
+    def output_text(self, run_id: int) -> str | None:
+        """Return all that a run printed as one text, without colours; None for nothing."""
+        if run_id not in self._live and not any(one.size_bytes for one in self._parts(run_id)):
+            return None
+        return "\n".join(plain_text(line.text) for line in self.output_lines(run_id))
+
+
+def by_run(files: Iterable[Path]) -> dict[str, list[Path]]:
+    """Return files of the spool by the uid of their run; those without contents left out."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in files:
+        try:
+            if path.lstat().st_size:
+                found[uid_of(path)].append(path)
+        except OSError:
+            continue  # taken in this moment
+    return found

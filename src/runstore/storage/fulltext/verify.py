@@ -1,0 +1,249 @@
+"""Looking at texts themselves: whether a run's fulfil a filter, and which lines hold a needle.
+
+The index says which runs may; these say which do. They are called from within a statement, for
+one run after the other, the newest first, and only until there are enough.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Protocol
+
+from runstore.model.query.evaluate import holds
+from runstore.model.query.patterns import like_parts
+from runstore.model.query.tree import Compare, Op
+from runstore.model.text.line_pattern import Needle
+from runstore.model.text.matches import ERROR, NOTES, OUTPUT, TRACEBACK, FoundLine
+from runstore.model.text.output import OutputLine, plain_text
+from runstore.model.text.required_literals import (
+    NOTHING,
+    Needed,
+    Some,
+    needed_by_like,
+    needed_by_regex,
+    needed_by_text,
+)
+from runstore.storage.files.output import line_in
+from runstore.storage.fulltext.candidates import Candidates, Document
+from runstore.storage.fulltext.index import FIELD_NUMBERS
+from runstore.storage.fulltext.pieces import texts_in
+from runstore.storage.fulltext.run_texts import Piece, RunTexts
+
+
+class Check(Protocol):
+    """A condition on the texts of a run, which SQL cannot look at."""
+
+    def __call__(self, run_id: int) -> bool:
+        """Tell whether a run fulfils it."""
+
+    def runs(self, at_most: int) -> set[int] | None:
+        """Return the runs that may fulfil it; None where these may be many."""
+
+
+def _runs(candidates: Candidates | None, apart: set[int], at_most: int) -> set[int] | None:
+    if candidates is None or len(apart) > at_most:
+        return None
+    found = candidates.runs(at_most)
+    return None if found is None else found | apart
+
+
+class OutputCheck:
+    """Whether what a run printed is as a comparison says, its negation left out.
+
+    Args:
+        node: The comparison.
+        texts: The texts of the runs.
+    """
+
+    def __init__(self, node: Compare, texts: RunTexts) -> None:
+        self._node = replace(node, is_negated=False)
+        self._texts = texts
+        self._is_of_a_line = _is_of_a_line(node)
+        self._apart = texts.apart | texts.live_runs
+        self._candidates = texts.candidates(
+            _needed(node), [OUTPUT], in_one_document=self._is_of_a_line
+        )
+
+    def __call__(self, run_id: int) -> bool:
+        """Tell whether it is."""
+        if self._candidates is None or run_id in self._apart:
+            return self._is_whole_text(run_id)
+        documents = self._candidates.of_run(run_id)
+        if not self._is_of_a_line:
+            return bool(documents) and self._is_whole_text(run_id)
+        pieces = (self._texts.piece(one.id) for one in documents)
+        return any(holds(self._node, "\n".join(texts_in(piece.data))) for piece in pieces)
+
+    def _is_whole_text(self, run_id: int) -> bool:
+        text = self._texts.output_text(run_id)
+        return text is not None and holds(self._node, text)
+
+    def runs(self, at_most: int) -> set[int] | None:
+        """Return the runs that may fulfil it; None where these may be many."""
+        return _runs(self._candidates, self._apart, at_most)
+
+
+def _needed(node: Compare) -> Needed:
+    """Return what a text has to hold to be as a comparison says."""
+    wanted = node.value
+    if node.op is Op.IN:
+        options = wanted if isinstance(wanted, tuple) else (wanted,)
+        return Some(tuple(needed_by_text(str(one)) for one in options))
+    if node.op in {Op.LIKE, Op.ILIKE}:
+        return needed_by_like(str(wanted))
+    if node.op is Op.MATCHES:
+        return needed_by_regex(str(wanted)).needed
+    return needed_by_text(str(wanted)) if node.op in {Op.CONTAINS, Op.EQUAL} else NOTHING
+
+
+def _is_of_a_line(node: Compare) -> bool:
+    """Tell whether a part of one line alone decides: `contains 'x'`, `like '%x%'`."""
+    text = str(node.value)
+    if "\n" in text:
+        return False
+    if node.op in {Op.LIKE, Op.ILIKE}:
+        parts, wild = like_parts(text), ("%", True)
+        ends = parts[:1] == parts[-1:] == (wild,)
+        return ends and len(parts) > 2 and not any(is_wild for _, is_wild in parts[1:-1])  # noqa: PLR2004 - both ends
+    return node.op is Op.CONTAINS and bool(text)
+
+
+class LineCheck:
+    """Which lines of a run hold a needle.
+
+    Attributes:
+        found: The lines by run, as they were asked for, and one more where there are more.
+
+    Args:
+        needle: What is looked for.
+        fields: Where: of `notes`, `error`, `traceback`, `output`.
+        texts: The texts of the runs.
+        lines: Lines of each run at most.
+        context: Lines above and below.
+    """
+
+    def __init__(
+        self,
+        needle: Needle,
+        fields: Sequence[str],
+        texts: RunTexts,
+        *,
+        lines: int | None,
+        context: int,
+    ) -> None:
+        self._needle = needle
+        self._fields = fields
+        self._texts = texts
+        self._at_most = None if lines is None else lines + 1
+        self._context = context
+        self._candidates = texts.candidates(needle.needed, fields, in_one_document=True)
+        self._apart = texts.apart | texts.live_runs if OUTPUT in fields else texts.apart
+        self.found: dict[int, list[FoundLine]] = {}
+
+    def __call__(self, run_id: int) -> bool:
+        """Tell whether there is such a line, and keep those that there are."""
+        lines = list(islice(self._lines(run_id), self._at_most))
+        if lines:
+            self.found[run_id] = lines
+        return bool(lines)
+
+    def runs(self, at_most: int) -> set[int] | None:
+        """Return the runs that may have such a line; None where these may be many."""
+        return _runs(self._candidates, self._apart, at_most)
+
+    def _lines(self, run_id: int) -> Iterator[FoundLine]:
+        documents: Sequence[Document] | None = None
+        if self._candidates is not None and run_id not in self._texts.apart:
+            documents = self._candidates.of_run(run_id)
+        yield from self._of_texts(run_id, documents)
+        if OUTPUT in self._fields:
+            number = FIELD_NUMBERS[OUTPUT]
+            if documents is not None:
+                documents = [one for one in documents if one.field == number]
+            yield from self._of_output(run_id, documents)
+
+    def _of_texts(self, run_id: int, documents: Sequence[Document] | None) -> Iterator[FoundLine]:
+        fields = [one for one in (NOTES, ERROR, TRACEBACK) if one in self._fields]
+        if documents is not None:
+            there = {one.field for one in documents}
+            fields = [one for one in fields if FIELD_NUMBERS[one] in there]
+        if not fields:
+            return
+        texts = dict(
+            zip((NOTES, ERROR, TRACEBACK), self._texts.notes_and_errors(run_id), strict=True)
+        )
+        seen: set[str] = set()
+        for field in fields:
+            for line in self._in_text(field, texts[field] or ""):
+                # A traceback ends with the error.
+                if field != TRACEBACK or line.text not in seen:
+                    yield line
+                if field == ERROR:
+                    seen.add(line.text)
+
+    def _in_text(self, field: str, text: str) -> Iterator[FoundLine]:
+        if not text or not self._needle.may_be_in(text):
+            return
+        lines = text.split("\n")
+        for number, line in enumerate(lines, 1):
+            spans = self._needle.spans(line)
+            if spans:
+                before = lines[max(0, number - 1 - self._context) : number - 1]
+                after = lines[number : number + self._context]
+                yield FoundLine(field, number, line, spans, tuple(before), tuple(after))
+
+    # Output
+
+    def _of_output(self, run_id: int, documents: Sequence[Document] | None) -> Iterator[FoundLine]:
+        if documents is not None and not documents and not self._texts.is_live(run_id):
+            return
+        files = self._texts.output_files(run_id)
+        if self._context or len(files) > 1:
+            yield from self._in_lines(self._texts.output_lines(run_id))
+        elif documents is None or self._texts.is_live(run_id):
+            for path in files:
+                yield from self._in_pieces(self._texts.output_pieces(path))
+        else:
+            yield from self._in_pieces(self._texts.piece(one.id) for one in documents)
+
+    def _in_pieces(self, pieces: Iterable[Piece]) -> Iterator[FoundLine]:
+        for piece in pieces:
+            if not self._needle.may_be_in_bytes(piece.data):
+                continue
+            texts = texts_in(piece.data)
+            if not self._needle.may_be_in("\n".join(texts)):
+                continue
+            for place, text in enumerate(texts):
+                spans = self._needle.spans(text)
+                if spans:
+                    line = line_in(piece.data, place, of=len(texts))
+                    yield _printed(line, piece.first_line + place, text, spans)
+
+    def _in_lines(self, lines: Iterator[OutputLine]) -> Iterator[FoundLine]:
+        """Yield lines with those around them, which are read as far as they are needed."""
+        width = self._context
+        before: deque[str] = deque(maxlen=width)
+        ahead: deque[OutputLine] = deque(islice(lines, width))
+        number = 0
+        while True:
+            ahead.extend(islice(lines, 1))
+            if not ahead:
+                return
+            line = ahead.popleft()
+            number += 1
+            text = plain_text(line.text)
+            spans = self._needle.spans(text)
+            if spans:
+                after = tuple(plain_text(one.text) for one in ahead)
+                found = _printed(line, number, text, spans)
+                yield replace(found, before=tuple(before), after=after)
+            before.append(text)
+
+
+def _printed(
+    line: OutputLine, number: int, text: str, spans: tuple[tuple[int, int], ...]
+) -> FoundLine:
+    return FoundLine(OUTPUT, number, text, spans, at=line.at, stream=line.stream)

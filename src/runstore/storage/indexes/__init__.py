@@ -1,0 +1,1 @@
+"""Indexes that searches need and starts do not wait for."""

@@ -1,0 +1,1 @@
+"""Whether rows are whole: schema, hashes, history, references, leftovers."""

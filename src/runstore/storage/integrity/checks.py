@@ -1,0 +1,216 @@
+"""Looks through the rows of a store for what refers to something that is not there."""
+# ruff: noqa: S608 - nothing but constants of this room is put into a text
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from runstore.storage.database import Database
+from runstore.storage.indexes.params import NOT_INDEXED
+from runstore.storage.integrity.schema import differences_of_schema
+from runstore.storage.rows import as_text
+from runstore.storage.statements import EVERY
+from runstore.storage.trash import TABLES_OF_RUNS
+
+ROWS_TOLD = 100
+
+_NAME = "(SELECT r.reference FROM runs r WHERE r.id = {table}.run_id)"
+# What is wrong, and a statement for the names of what it is about.
+CHECKS: tuple[tuple[str, str], ...] = (
+    *(
+        (
+            f"rows of {table} are of no run",
+            f"""
+            SELECT DISTINCT 'run ' || run_id FROM {table}
+            WHERE run_id NOT IN (SELECT id FROM runs)
+            """,
+        )
+        for table in (*TABLES_OF_RUNS, "run_facts", "reference_aliases")
+        if table != "params"  # the most rows by far; below they are compared with their sets
+    ),
+    *(
+        (
+            f"rows of {table} are left of a run that was removed for good",
+            f"""
+            SELECT DISTINCT {_NAME.format(table=table)} FROM {table}
+            WHERE run_id IN (SELECT id FROM runs WHERE purged_at IS NOT NULL)
+            """,
+        )
+        for table in (*TABLES_OF_RUNS, "run_facts")
+    ),
+    (
+        "runs are of no experiment",
+        "SELECT reference FROM runs WHERE experiment_id NOT IN (SELECT id FROM experiments)",
+    ),
+    (
+        "a run number is higher than its experiment ever gave",
+        """
+        SELECT r.reference FROM runs r JOIN experiments e ON e.id = r.experiment_id
+        WHERE r.run_number > e.last_run_number
+        """,
+    ),
+    (
+        "the values of a parameter set are missing",
+        f"""
+        SELECT {_NAME.format(table="run_params")} FROM run_params
+        WHERE tree_key IS NOT NULL AND tree_key NOT IN (SELECT tree_key FROM param_values)
+        """,
+    ),
+    (
+        "parameters are of no parameter set",
+        f"""
+        SELECT DISTINCT {_NAME.format(table="params")} FROM params WHERE NOT EXISTS (
+            SELECT 1 FROM run_params s
+            WHERE s.run_id = params.run_id AND s.set_index = params.set_index
+        )
+        """,
+    ),
+    ("parameters are not in the index that searches use", NOT_INDEXED),
+    (
+        "a captured text is missing",
+        f"""
+        SELECT {_NAME.format(table="run_documents")} || ': ' || name FROM run_documents
+        WHERE hash NOT IN (SELECT hash FROM documents)
+        """,
+    ),
+    (
+        "the summary of a metric does not fit its points",
+        """
+        SELECT coalesce(r.reference, 'run ' || s.run_id) || ': ' || coalesce(k.key, s.key_id)
+        FROM metric_summaries s
+        LEFT JOIN runs r ON r.id = s.run_id LEFT JOIN metric_keys k ON k.id = s.key_id
+        WHERE k.key IS NULL OR s.count <> (
+            SELECT coalesce(sum(c.count), 0) FROM metric_chunks c
+            WHERE c.run_id = s.run_id AND c.set_index = s.set_index AND c.key_id = s.key_id
+        )
+        """,
+    ),
+    (
+        "points are of no metric",
+        """
+        SELECT DISTINCT coalesce(r.reference, 'run ' || c.run_id)
+        FROM metric_chunks c LEFT JOIN runs r ON r.id = c.run_id
+        WHERE NOT EXISTS (
+            SELECT 1 FROM metric_summaries s
+            WHERE s.run_id = c.run_id AND s.set_index = c.set_index AND s.key_id = c.key_id
+        )
+        """,
+    ),
+    (
+        "the run that saved an input is not known",
+        f"""
+        SELECT {_NAME.format(table="inputs")} || ': ' || name FROM inputs
+        WHERE source_uid IS NOT NULL AND source_uid NOT IN (SELECT uid FROM runs)
+        """,
+    ),
+)
+# A parent may be a run of another store, so that one is never missing.
+
+FULL_STORES = """
+    SELECT uid, reference FROM runs
+    WHERE full_store = 1 AND purged_at IS NULL AND status NOT IN ('queued', 'running', 'live')
+"""
+UIDS = "SELECT uid FROM runs"
+
+
+TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+EVERY_RUN = "SELECT id FROM runs WHERE purged_at IS NULL AND id > :after ORDER BY id LIMIT :limit"
+_AT_ONCE = 500
+# What may stand in a column of each type that migrations use.
+_KINDS = {
+    "TEXT": "'text'",
+    "INTEGER": "'integer'",
+    "REAL": "'real', 'integer'",
+    "BLOB": "'blob'",
+}
+
+
+class Wrong(NamedTuple):
+    """Something that is wrong with the rows.
+
+    Attributes:
+        what: What is wrong, as part of a sentence.
+        names: What it is about; 100 at most.
+    """
+
+    what: str
+    names: tuple[str, ...]
+
+
+def _odd_cells_of(table: str, columns: Sequence[Any]) -> Iterator[str]:
+    """Yield a statement for each column of a table that finds values of another type."""
+    named = {str(column[1]) for column in columns}
+    row = "coalesce((SELECT r.reference FROM runs r WHERE r.id = t.run_id), 'run ' || t.run_id)"
+    name = "t.reference" if table == "runs" else row if "run_id" in named else "'the store'"
+    for _, column, kind, is_required, _, _ in columns:
+        if kind in _KINDS:
+            known = _KINDS[kind] if is_required else f"{_KINDS[kind]}, 'null'"
+            yield f"""
+                SELECT {name} || ': {table}.{column}' FROM "{table}" t
+                WHERE typeof(t."{column}") NOT IN ({known}) LIMIT :limit
+            """
+
+
+class Checks:
+    """Looks through the rows of one store.
+
+    Args:
+        database: The open database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._driver = database.driver
+
+    def wrong(self) -> Iterator[Wrong]:
+        """Yield what is wrong with the rows."""
+        with self._driver.read() as connection:
+            for what, statement in CHECKS:
+                found = connection.execute(f"{statement} LIMIT {ROWS_TOLD}").fetchall()
+                if found:
+                    yield Wrong(what, tuple(str(row[0]) for row in found))
+
+    def damaged(self) -> Iterator[Wrong]:
+        """Yield runs and rows that hold what cannot be read, with the field."""
+        names = list(islice(self._damaged_runs(), ROWS_TOLD))
+        if names:
+            yield Wrong("part of a run cannot be read", tuple(names))
+        names = list(islice(self._odd_cells(), ROWS_TOLD))
+        if names:
+            yield Wrong("a value is of another type than its column", tuple(names))
+
+    def _damaged_runs(self) -> Iterator[str]:
+        after, some = -(2**63), [0]
+        while some:
+            page = {"after": after, "limit": _AT_ONCE}
+            with self._driver.read() as connection:
+                some = [row[0] for row in connection.execute(EVERY_RUN, page).fetchall()]
+            for run in self._database.runs_by_id(some, among=EVERY).values():
+                yield from (f"{run.reference}: {name}" for name in run.damaged)
+            after = some[-1] if some else after
+
+    def _odd_cells(self) -> Iterator[str]:
+        with self._driver.read() as connection:
+            for (table,) in connection.execute(TABLES).fetchall():
+                columns = connection.execute(f'PRAGMA table_info("{table}")').fetchall()
+                for statement in _odd_cells_of(str(table), columns):
+                    found = connection.execute(statement, {"limit": ROWS_TOLD}).fetchall()
+                    yield from (str(row[0]) for row in found)
+
+    def schema(self) -> list[str]:
+        """Return the tables, indexes, views and triggers that are not as migrations make them."""
+        with self._driver.read() as connection:
+            return differences_of_schema(connection)
+
+    def full_stores(self) -> list[tuple[str, str]]:
+        """Return uid and reference of the runs that have a folder of plain files."""
+        with self._driver.read() as connection:
+            found = connection.execute(FULL_STORES).fetchall()
+        return [(as_text(uid), as_text(reference)) for uid, reference in found]
+
+    def uids(self) -> set[str]:
+        """Return the uid of every run, deleted ones as well."""
+        with self._driver.read() as connection:
+            return {as_text(row[0]) for row in connection.execute(UIDS).fetchall()}

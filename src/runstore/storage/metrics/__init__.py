@@ -1,0 +1,1 @@
+"""Metric points: files in flight, chunks, summaries."""

@@ -1,0 +1,484 @@
+"""Metric points in flight: files of fixed records, one writer each.
+
+A file is `spool/<uid>.<n>.points`, preallocated and mapped into memory. Writing a point is one
+copy of 32 bytes into a place of its own, which the kernel has from then on: it survives `kill -9`
+when the call returns. The format, little-endian, is documented in `docs/reference/spool.md`.
+
+| record | step | time | value | number | kind | mark |
+|---|---|---|---|---|---|---|
+| head | version | process id | where the points begin | 0 | 0 | MARK |
+| point | step | microseconds | value | of its series | 1 | MARK |
+| series | length of its key | set index, -1 for none | 0 | its own | 2 | MARK |
+| end | 0 | 0 | 0 | 0 | 3 | MARK |
+| part n of a key | 24 bytes of text in all | | | of its series | 16 + n | MARK |
+
+Every record has a place of its own, also those that name a series, which come before its first
+point in the file. So threads, signal handlers and finalizers write without a lock between them:
+taking a place is one step of the interpreter. The mark is written last and a record never crosses
+a disk sector, so one without it was never finished.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import struct
+import sys
+from array import array
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from runstore.storage.files.safe_files import read_file, reader
+from runstore.storage.metrics.chunks import Columns
+from runstore.storage.sqlite.descriptors import identity_of, keep_for_ever
+from runstore.storage.sqlite.paths import made_file, parsed, sync_folder
+
+RECORD = struct.Struct("<qqdIHH")
+QUICK_RECORD = struct.Struct("<qqdQ")  # the same bytes: the last three fields as one number
+MARK = 0x5AFE
+FORMAT_VERSION = 2
+_FIRST_FORMAT = 1  # its series stood together behind the head
+_HEAD, POINT, _SERIES, _END = range(4)
+_PART = 16
+_PART_RECORD = struct.Struct("<24sIHH")
+_PART_BYTES = 24
+# A short run takes little disk; a long one grows in larger steps.
+_FIRST_POINTS = 2_000
+_MOST_POINTS = 128_000
+# Larger ones were never written.
+LARGEST_BYTES = 1 << 24
+_NUMBER = 0xFFFFFFFF
+_LARGEST_FILE = 1 << 40
+_ZEROS = bytes(4096)
+
+
+class KeyOf(NamedTuple):
+    """Which series a point belongs to: a metric's key, of the run or of one of its sets."""
+
+    set_index: int
+    key: str
+
+
+class Read(NamedTuple):
+    """What a file holds from a position on.
+
+    Attributes:
+        points: By series, in the order of their writing.
+        position: Where to read on.
+        is_sealed: Whether its writer said that nothing follows.
+        torn: Records that were begun and never finished.
+    """
+
+    points: dict[KeyOf, Columns]
+    position: int
+    is_sealed: bool
+    torn: int
+
+
+class PointFile:
+    """The file that a process writes its points into.
+
+    Nothing here waits: threads write at once, and a signal handler or a finalizer may write, or
+    seal the file, in the middle of any of these calls.
+
+    Args:
+        path: Where; it must not exist.
+        points: Room for so many records.
+        mapped: Whether to map it into memory, as `memory`. A hole in a mapped file on a full
+            disk would end the program, so the space is allocated first; a network disk gets
+            `write` calls.
+
+    Attributes:
+        places: Gives the place of the next record. Each is given once, whoever asks.
+        following: Under "", the file that follows; None at the end of the run.
+
+    Raises:
+        OSError: The disk does not take it; nothing is left behind.
+    """
+
+    __slots__ = (
+        "_descriptor",
+        "_device_and_file",
+        "_end",
+        "_has_lasting_name",
+        "_is_closing",
+        "_of_memory",
+        "_seals",
+        "_writing",
+        "following",
+        "memory",
+        "path",
+        "places",
+    )
+
+    def __init__(self, path: Path, points: int, *, mapped: bool = True) -> None:
+        self.path = parsed(path)
+        self.following: dict[str, PointFile | None] = {}
+        end = (1 + points) * RECORD.size
+        self._end = end
+        self.places = iter(range(RECORD.size, end, RECORD.size))
+        self._has_lasting_name = False
+        self._is_closing = False
+        self._writing: list[None] = []
+        self._seals = [None]  # whoever takes it seals the file
+        # One record more, for the end.
+        allocated = end + RECORD.size
+        self._descriptor = made_file(path)
+        try:
+            if hasattr(os, "posix_fallocate") and mapped:
+                os.posix_fallocate(self._descriptor, 0, allocated)
+            elif mapped:  # macOS: written, so that it is there
+                os.write(self._descriptor, bytes(allocated))
+            head = RECORD.pack(FORMAT_VERSION, os.getpid(), float(RECORD.size), 0, _HEAD, MARK)
+            os.pwrite(self._descriptor, head, 0)
+            self._device_and_file = identity_of(self._descriptor)
+            # The map has a descriptor of its own: the lowest that is free, as this one.
+            number = os.dup(self._descriptor)
+            os.close(number)
+            self.memory: mmap.mmap | None = None
+            if mapped:
+                self.memory = mmap.mmap(self._descriptor, allocated)
+            is_it = mapped and identity_of(number) == self._device_and_file
+            self._of_memory = number if is_it else None  # else another thread was quicker
+        except BaseException:
+            os.close(self._descriptor)
+            path.unlink(missing_ok=True)
+            raise
+
+    def __del__(self) -> None:
+        self._let_go_of_memory()
+
+    def write(self, number: int, step: int, time: int, value: float) -> bool:
+        """Write a point; False if the file is full or sealed.
+
+        Raises:
+            OSError: The disk did not take it.
+        """
+        return self._put(RECORD.pack(step, time, value, number, POINT, MARK))
+
+    def write_many(self, number: int, points: Columns, begin: int = 0) -> int:
+        """Write points of one series while there is room, and return how many were written.
+
+        Args:
+            number: Of the series.
+            points: All of them.
+            begin: How many of them other files took.
+
+        Raises:
+            OSError: The disk did not take them.
+        """
+        places = list(islice(self.places, len(points.values) - begin))
+        if not places:
+            return 0
+        data = _packed(number, points, begin, begin + len(places))
+        if places[-1] - places[0] == (len(places) - 1) * RECORD.size:
+            return len(places) if self._store(places[0], data) else 0
+        for written, place in enumerate(places):
+            record = data[written * RECORD.size : (written + 1) * RECORD.size]
+            if not self._store(place, record):  # sealed by another thread
+                return written
+        return len(places)
+
+    def say_series(self, series: KeyOf, number: int) -> bool:
+        """Say which series a number stands for; False if the file is full or sealed.
+
+        Threads that say the same series at once say it twice, which changes nothing.
+
+        Raises:
+            OSError: The disk did not take it.
+        """
+        text = series.key.encode()
+        records = [RECORD.pack(len(text), series.set_index, 0.0, number, _SERIES, MARK)]
+        for part, begin in enumerate(range(0, len(text), _PART_BYTES), _PART):
+            piece = text[begin : begin + _PART_BYTES]
+            records.append(_PART_RECORD.pack(piece, number, part, MARK))
+        return all(map(self._put, records))
+
+    def _put(self, record: bytes) -> bool:
+        place = next(self.places, 0)
+        return bool(place) and self._store(place, record)
+
+    def _store(self, place: int, data: bytes | bytearray) -> bool:
+        memory = self.memory
+        if memory is None:
+            return self._store_through(place, data)
+        try:
+            memory[place : place + len(data)] = data
+        except ValueError:  # closed
+            return False
+        return True
+
+    def _store_through(self, place: int, data: bytes | bytearray) -> bool:
+        # While anybody is noted here, the descriptor stays open: it could name another file.
+        self._writing.append(None)
+        try:
+            if self._is_closing:
+                return False
+            os.pwrite(self._own_descriptor(), data, place)
+            return True
+        finally:
+            self._writing.pop()
+            if self._is_closing:
+                self._close_if_idle()
+
+    def sync(self) -> None:
+        """Bring what was written to the disk.
+
+        Raises:
+            OSError: The disk refused, or the file was sealed.
+        """
+        memory = self.memory
+        if memory is not None and sys.platform != "linux":
+            memory.flush()
+        # Linux writes what the memory map changed as well, and Python lets others run meanwhile.
+        descriptor = os.dup(self._own_descriptor())  # others may seal the file before this is done
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if not self._has_lasting_name:
+            sync_folder(self.path.parent)
+            self._has_lasting_name = True
+
+    def seal(self) -> None:
+        """Say that nothing follows, and let go of the file; doing so twice changes nothing.
+
+        The map goes first: who has taken a place and not written yet is refused and writes
+        elsewhere, where a point behind the end would be lost.
+        """
+        self._is_closing = True
+        self._let_go_of_memory()
+        self._close_if_idle()
+
+    def _let_go_of_memory(
+        self,
+        # Bound here: at the end of the interpreter, names of modules are gone before objects.
+        identity_of: Callable[[int], tuple[int, int] | None] = identity_of,
+        keep: Callable[[object], None] = keep_for_ever,
+    ) -> None:
+        memory, self.memory = getattr(self, "memory", None), None
+        if memory is None:  # also of a file that could not be made
+            return
+        if self._of_memory is None or identity_of(self._of_memory) == self._device_and_file:
+            memory.close()
+        else:  # the program has closed its descriptor, and may have opened a file there
+            keep(memory)
+
+    def _close_if_idle(self) -> None:
+        if self._writing:
+            return  # the last one of them does it
+        try:
+            self._seals.pop()
+        except IndexError:
+            return
+        try:
+            descriptor = self._own_descriptor()
+        except OSError:  # it was removed
+            return
+        try:
+            place = next(self.places, self._end)
+            os.pwrite(descriptor, RECORD.pack(0, 0, 0.0, 0, _END, MARK), place)
+        finally:
+            os.close(descriptor)
+
+    def _own_descriptor(self) -> int:
+        """Return the descriptor of the file.
+
+        It is opened again if the program has closed it, as daemons do, and maybe opened a file
+        of its own there.
+        """
+        if identity_of(self._descriptor) != self._device_and_file:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+            if identity_of(descriptor) != self._device_and_file:
+                os.close(descriptor)
+                raise FileNotFoundError(errno.ENOENT, "The file was replaced", self.path)
+            self._descriptor = descriptor
+        return self._descriptor
+
+    def discard(self) -> None:
+        """Remove a file that nobody writes to."""
+        self.seal()
+        self.path.unlink(missing_ok=True)
+
+
+def next_room(points: int) -> int:
+    """Return the room of the file that follows one of this room; 0 for the first."""
+    return min(_MOST_POINTS, points * 4) if points else _FIRST_POINTS
+
+
+def writer_of(path: Path) -> int | None:
+    """Return the id of the process that writes a file; None when it does not say."""
+    try:
+        with reader(path, at_most=LARGEST_BYTES, is_ours=True) as file:
+            head = file.read(RECORD.size)
+    except OSError:
+        return None
+    if len(head) < RECORD.size:
+        return None
+    _, pid, _, _, kind, mark = RECORD.unpack(head)
+    return int(pid) if (kind, mark) == (_HEAD, MARK) else None
+
+
+def read_points(path: Path, position: int = 0, *, is_over: bool = False) -> Read:
+    """Return what a file holds from a position on; 0 is its beginning.
+
+    Args:
+        path: The file.
+        position: `position` of the reading before.
+        is_over: Whether its writer is gone. While it lives, a record that is not finished yet
+            may be so soon, and `position` stays before it.
+
+    Raises:
+        FileNotFoundError: It was taken in meanwhile.
+        OSError: It cannot be read.
+    """
+    whole = read_file(path, at_most=LARGEST_BYTES)
+    # Most of a file may be room that was never used.
+    rows = -(-_used_bytes(whole) // RECORD.size)
+    data = whole[: rows * RECORD.size]
+    head = _head_of(data)
+    if head is None or len(data) != rows * RECORD.size:
+        return Read({}, position, is_sealed=False, torn=0)
+    kinds = _column("Q", data, rows, 3)
+    first = max(position, head.begin) // RECORD.size
+    if head.version == _FIRST_FORMAT:
+        keys = _series_in_front(data, head.begin)
+    else:
+        # Series that were named before this position are needed as well.
+        keys = _series_among(data, kinds)
+    found: dict[int, list[int]] = {kind_of(number): [] for number in keys}
+    is_sealed = kinds[-1] == kind_of(0, _END)
+    row = first
+    torn = 0
+    for row, kind in enumerate(kinds[first:], first):
+        places = found.get(kind)
+        if places is not None:
+            places.append(row)
+        elif not _is_about_points(kind):
+            if not (is_sealed or is_over):
+                break
+            torn += 1
+    else:
+        row = max(rows, first)
+    points = {keys[kind & _NUMBER]: _columns(data, at) for kind, at in found.items() if at}
+    return Read(points, max(row * RECORD.size, position), is_sealed, torn)
+
+
+def _used_bytes(data: bytes) -> int:
+    """Return the length of data without the zeros at its end."""
+    end, step = len(data), len(_ZEROS)
+    while end >= step and data[end - step : end] == _ZEROS:
+        end -= step  # quicker than byte by byte
+    begin = max(end - step, 0)
+    return begin + len(data[begin:end].rstrip(b"\0"))
+
+
+class _Head(NamedTuple):
+    version: int
+    begin: int
+
+
+def _head_of(data: bytes) -> _Head | None:
+    """Return what the head says; None where it is no head of ours."""
+    if len(data) < RECORD.size:
+        return None
+    version, _, begin, _, kind, mark = RECORD.unpack_from(data)
+    known = (_FIRST_FORMAT, FORMAT_VERSION)
+    if (kind, mark) != (_HEAD, MARK) or version not in known:
+        return None
+    if not (RECORD.size <= begin < _LARGEST_FILE and begin % RECORD.size == 0):
+        return None
+    return _Head(version, int(begin))
+
+
+def _is_about_points(kind: int) -> bool:
+    """Tell whether a finished record is no point but belongs among them."""
+    meant = kind >> 32 & 0xFFFF
+    return kind >> 48 == MARK and (meant in {_SERIES, _END} or meant >= _PART)
+
+
+def _series_in_front(data: bytes, begin: int) -> dict[int, KeyOf]:
+    """Return the series that a file of the first format says, by their numbers."""
+    keys: dict[int, KeyOf] = {}
+    at = RECORD.size
+    while at < min(begin, len(data)):
+        length, set_index, _, number, kind, mark = RECORD.unpack_from(data, at)
+        if (kind, mark) != (_SERIES, MARK) or not 0 <= length <= begin:
+            break
+        at += RECORD.size
+        keys[number] = KeyOf(set_index, data[at : at + length].decode("utf-8", "replace"))
+        at += -(-length // RECORD.size) * RECORD.size
+    return keys
+
+
+def _series_among(data: bytes, kinds: Sequence[int]) -> dict[int, KeyOf]:
+    """Return the series that are said among the points, by their numbers."""
+    said: dict[int, tuple[int, int]] = {}
+    parts: dict[int, dict[int, bytes]] = {}
+    for kind in set(kinds):
+        meant = kind >> 32 & 0xFFFF
+        if meant == POINT or kind >> 48 != MARK:
+            continue
+        number, at = kind & _NUMBER, kinds.index(kind) * RECORD.size
+        if meant == _SERIES:
+            length, set_index, *_ = RECORD.unpack_from(data, at)
+            said[number] = (length, set_index)
+        elif meant >= _PART:
+            parts.setdefault(number, {})[meant - _PART] = data[at : at + _PART_BYTES]
+    keys: dict[int, KeyOf] = {}
+    for number, (length, set_index) in said.items():
+        own = parts.get(number, {})
+        # A length that nobody writes, or a part that is missing: killed while it was said.
+        if 0 <= length <= len(own) * _PART_BYTES and sorted(own) == list(range(len(own))):
+            text = b"".join(own[part] for part in sorted(own))[:length]
+            keys[number] = KeyOf(set_index, text.decode("utf-8", "replace"))
+    return keys
+
+
+def kind_of(number: int, kind: int = POINT) -> int:
+    """Return the last eight bytes of a record as one number."""
+    return number | kind << 32 | MARK << 48
+
+
+def _packed(number: int, points: Columns, begin: int, end: int) -> bytearray:
+    """Return the records of these points of one series, column by column."""
+    rows = end - begin
+    data = bytearray(rows * RECORD.size)
+    whole: Any = memoryview(data)
+    columns: tuple[array[Any], ...] = (
+        array("q", points.steps[begin:end]),
+        array("q", points.times[begin:end]),
+        array("d", points.values[begin:end]),
+        array("Q", [kind_of(number)]) * rows,
+    )
+    for place, column in enumerate(columns):
+        if sys.byteorder != "little":
+            column.byteswap()
+        whole.cast(column.typecode)[place::4] = memoryview(column)
+    return data
+
+
+def _columns(data: bytes, places: list[int]) -> Columns:
+    """Return the points in these rows."""
+    first, last = places[0], places[-1] + 1
+    part = memoryview(data)[first * RECORD.size : last * RECORD.size]
+    count = last - first
+    steps, times, values = (
+        _column(kind, part, count, place) for place, kind in enumerate(("q", "q", "d"))
+    )
+    if len(places) == count:
+        return Columns(steps, times, values)
+    rows = [place - first for place in places]
+    return Columns(*([column[row] for row in rows] for column in (steps, times, values)))
+
+
+def _column(kind: str, data: bytes | memoryview, rows: int, place: int) -> list[Any]:
+    """Return one of the four fields of eight bytes of each record."""
+    view: Any = memoryview(data)[: rows * RECORD.size]
+    if sys.byteorder == "little":
+        return list(view.cast("B").cast(kind)[place::4])
+    fields = struct.unpack(f"<{rows * 4}{kind}", view)
+    return list(fields[place::4])

@@ -1,0 +1,86 @@
+"""Removing the points of a run from a step on, so that they can be logged again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from runstore.storage.database import Database, Edit, add_event, run_row
+from runstore.storage.driver import Connection
+from runstore.storage.metrics import chunks
+from runstore.storage.metrics.chunks import Columns
+from runstore.storage.metrics.table import put_chunk, put_summary, summed
+
+# What samples the machine counts steps of its own.
+_SERIES = """
+    SELECT s.set_index, s.key_id FROM metric_summaries s JOIN metric_keys k ON k.id = s.key_id
+    WHERE s.run_id = :run_id AND substr(k.key, 1, 7) <> 'system/'
+"""
+_CHUNKS = """
+    SELECT chunk FROM metric_chunks
+    WHERE run_id = :run_id AND set_index = :set_index AND key_id = :key_id ORDER BY chunk_index
+"""
+_REMOVE_CHUNKS = """
+    DELETE FROM metric_chunks
+    WHERE run_id = :run_id AND set_index = :set_index AND key_id = :key_id
+"""
+_REMOVE_SUMMARY = """
+    DELETE FROM metric_summaries
+    WHERE run_id = :run_id AND set_index = :set_index AND key_id = :key_id
+"""
+
+
+def remove_points(database: Database, uid: str, step: int, author: str) -> int:
+    """Remove the points of all series from a step on, and return how many there were.
+
+    All of it or nothing, with one event; durable on return. Points that wait in the spool are
+    left alone.
+
+    Raises:
+        RunNotFoundError: The run was removed for good.
+        StoreError: The database could not be written; nothing was removed.
+    """
+    with database.driver.write() as connection:
+        run_id = run_row(connection, uid, or_trashed=True)[0]
+        found = connection.execute(_SERIES, {"run_id": run_id}).fetchall()
+        removed = [
+            _shorten(connection, {"run_id": run_id, "set_index": row[0], "key_id": row[1]}, step)
+            for row in found
+        ]
+        total = sum(removed)
+        if total:
+            series = len(removed) - removed.count(0)
+            old = f"{total:,} points of {series} metrics, from step {step} on"
+            add_event(connection, run_id, Edit("metrics", old, "removed", author, None))
+    return total
+
+
+def _shorten(connection: Connection, where: dict[str, Any], step: int) -> int:
+    """Remove the points of one series from a step on; return how many there were."""
+    kept, removed = Columns([], [], []), 0
+    for (chunk,) in connection.execute(_CHUNKS, where).fetchall():
+        points = chunks.unpack(chunk)
+        places = [place for place, one in enumerate(points.steps) if one < step]
+        removed += len(points.steps) - len(places)
+        for one in places:
+            kept.steps.append(points.steps[one])
+            kept.times.append(points.times[one])
+            kept.values.append(points.values[one])
+    if removed:
+        connection.execute(_REMOVE_CHUNKS, where)
+        connection.execute(_REMOVE_SUMMARY, where)
+        if kept.values:
+            _put(connection, where, kept)
+    return removed
+
+
+def _put(connection: Connection, where: dict[str, Any], points: Columns) -> None:
+    for index, some in enumerate(_in_chunks(points)):
+        put_chunk(connection, where, index, some)
+    put_summary(connection, where, summed(points.values), points)
+
+
+def _in_chunks(points: Columns) -> Iterable[Columns]:
+    for begin in range(0, len(points.values), chunks.POINTS_AT_MOST):
+        end = begin + chunks.POINTS_AT_MOST
+        yield Columns(points.steps[begin:end], points.times[begin:end], points.values[begin:end])

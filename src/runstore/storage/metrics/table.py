@@ -1,0 +1,364 @@
+"""Metric points on their way from the spool into the database, and out of it."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from struct import Struct
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from runstore.model.values import blake2b
+from runstore.storage.database import Database
+from runstore.storage.driver import Connection
+from runstore.storage.files.safe_files import read_file, remove_file
+from runstore.storage.files.spool import uid_of
+from runstore.storage.metrics import chunks
+from runstore.storage.metrics.chunks import Columns
+from runstore.storage.metrics.point_files import LARGEST_BYTES, KeyOf, read_points, writer_of
+from runstore.storage.rows import as_int, as_number, as_text
+
+if TYPE_CHECKING:
+    from runstore.model.metrics import MetricSummary
+
+RUN_OF_UID = "SELECT id, status FROM runs WHERE uid = :uid AND purged_at IS NULL"
+MARK_OF = "SELECT position FROM spool_marks WHERE name = :name"
+SET_MARK = """
+    INSERT INTO spool_marks (name, position) VALUES (:name, :position)
+    ON CONFLICT (name) DO UPDATE SET position = excluded.position
+"""
+MARKS_OF_RUN = "SELECT name, position FROM spool_marks WHERE name >= :begin AND name < :end"
+ADD_KEY = "INSERT INTO metric_keys (key) VALUES (:key) ON CONFLICT (key) DO NOTHING"
+KEY_ID = "SELECT id FROM metric_keys WHERE key = :key"
+LAST_CHUNK = """
+    SELECT chunk_index, count, chunk FROM metric_chunks
+    WHERE run_id = :run_id AND set_index = :set_index AND key_id = :key_id
+    ORDER BY chunk_index DESC LIMIT 1
+"""
+PUT_CHUNK = """
+    INSERT INTO metric_chunks (run_id, set_index, key_id, chunk_index, count, chunk, digest)
+    VALUES (:run_id, :set_index, :key_id, :chunk_index, :count, :chunk, :digest)
+    ON CONFLICT (run_id, set_index, key_id, chunk_index)
+    DO UPDATE SET count = excluded.count, chunk = excluded.chunk, digest = excluded.digest
+"""
+SUMMARY = """
+    SELECT count, nan_count, first, last, min, max, total FROM metric_summaries
+    WHERE run_id = :run_id AND set_index = :set_index AND key_id = :key_id
+"""
+PUT_SUMMARY = """
+    INSERT INTO metric_summaries (run_id, set_index, key_id, count, nan_count, first, last, min,
+        max, total, last_step, last_at, digest)
+    VALUES (:run_id, :set_index, :key_id, :points, :nan_count, :first, :last, :min, :max, :total,
+        :last_step, :last_at, :digest)
+    ON CONFLICT (run_id, set_index, key_id) DO UPDATE SET count = excluded.count,
+        nan_count = excluded.nan_count, last = excluded.last, min = excluded.min,
+        max = excluded.max, total = excluded.total, last_step = excluded.last_step,
+        last_at = excluded.last_at, digest = excluded.digest
+"""
+SUMMARIES_OF_RUN = """
+    SELECT k.key, s.set_index, s.count, s.nan_count, s.first, s.last, s.min, s.max, s.total,
+        s.last_step
+    FROM metric_summaries s JOIN metric_keys k ON k.id = s.key_id
+    WHERE s.run_id = (SELECT id FROM runs WHERE uid = :uid) ORDER BY s.set_index, s.key_id
+"""
+CHUNKS_OF_SERIES = """
+    SELECT chunk FROM metric_chunks
+    WHERE run_id = (SELECT id FROM runs WHERE uid = :uid) AND set_index = :set_index
+      AND key_id = (SELECT id FROM metric_keys WHERE key = :key)
+    ORDER BY chunk_index
+"""
+# A last chunk with fewer points than this is filled up, so that slow series stay in few rows.
+_FILLED_UP = chunks.POINTS_AT_MOST // 2
+_SUMMARY_HASHED = Struct("<qq5dqq")
+
+
+class Total(NamedTuple):
+    """A summary in the making; a null among the numbers stands for NaN."""
+
+    points: int
+    nan_count: int
+    first: float | None
+    last: float | None
+    min: float | None
+    max: float | None
+    total: float | None
+
+
+class Stored(NamedTuple):
+    """The chunks of a series, and how far the spool files of its run were taken in."""
+
+    chunks: list[bytes]
+    marks: dict[str, int]
+
+
+class TakenIn(NamedTuple):
+    """What became of a file of the spool.
+
+    Attributes:
+        points: How many of its points were new.
+        is_there: Whether there was such a file, or it was taken in before.
+        is_done: Whether nothing more can come from it; it can be removed once this is durable.
+    """
+
+    points: int = 0
+    is_there: bool = True
+    is_done: bool = False
+
+
+class MetricTable:
+    """The metrics of one store.
+
+    Args:
+        database: The open database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # In
+
+    def absorb(self, path: Path, *, is_over: bool = False) -> int:
+        """Take a file's points in, and return how many were new; durable on return.
+
+        Once, however often it is called, by however many processes, and whatever ends them. A
+        file from which nothing more can come is removed.
+
+        Args:
+            path: The file.
+            is_over: Whether the run ends now; else its status tells.
+
+        Raises:
+            StoreError: The database did not take them; the file stays.
+            OSError: The file cannot be read.
+        """
+        with self._database.driver.write() as connection:
+            taken = self.take_in(connection, path, is_over=is_over)
+        if taken.is_done:
+            remove_file(path)
+        return taken.points
+
+    def take_in(self, connection: Connection, path: Path, *, is_over: bool = False) -> TakenIn:
+        """Take a file's points in, within the caller's transaction; see `absorb`."""
+        row = connection.execute(RUN_OF_UID, {"uid": uid_of(path)}).fetchone()
+        if row is None:
+            return TakenIn()
+        mark = connection.execute(MARK_OF, {"name": path.name}).fetchone()
+        position = 0 if mark is None else mark[0]
+        try:
+            read = read_points(path, position, is_over=is_over)
+        except FileNotFoundError:
+            return TakenIn(is_there=mark is not None)
+        for series, points in read.points.items():
+            add_points(connection, row[0], series, points)
+        if read.position != position:
+            moved = {"name": path.name, "position": read.position}
+            connection.execute(SET_MARK, moved)
+        has_ended = is_over or row[1] not in {"queued", "running", "live"}
+        count = sum(len(columns.values) for columns in read.points.values())
+        is_done = read.is_sealed or (has_ended and is_abandoned(path))
+        return TakenIn(count, is_done=is_done)
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether points can be taken in."""
+        return self._database.is_writable and not self._database.driver.is_writing
+
+    def hurried(self, patience_s: float) -> AbstractContextManager[None]:
+        """Wait no longer than this for other writers, within the block."""
+        return self._database.driver.hurried(patience_s)
+
+    def position(self, path: Path) -> int:
+        """Return up to where a file of the spool was taken in."""
+        with self._database.driver.read() as connection:
+            mark = connection.execute(MARK_OF, {"name": path.name}).fetchone()
+        return 0 if mark is None else int(mark[0])
+
+    def has_seen(self, path: Path) -> bool:
+        """Tell whether anything of a file was taken in."""
+        with self._database.driver.read() as connection:
+            return connection.execute(MARK_OF, {"name": path.name}).fetchone() is not None
+
+    def mark_seen(self, path: Path) -> None:
+        """Note that all of a file of the spool was taken in, as it cannot be removed."""
+        with self._database.driver.write() as connection:
+            connection.execute(SET_MARK, {"name": path.name, "position": 0})
+
+    # Out
+
+    def totals(self, uid: str) -> tuple[dict[KeyOf, tuple[Total, int]], dict[str, int]]:
+        """Return the summary of each series with its last step, and the marks of that moment."""
+        bounds = {"begin": uid, "end": uid + "/"}
+        with self._database.driver.read() as connection, _one_moment(connection):
+            marks = connection.execute(MARKS_OF_RUN, bounds).fetchall()
+            found = connection.execute(SUMMARIES_OF_RUN, {"uid": uid}).fetchall()
+        totals = {
+            KeyOf(as_int(row[1], -1), as_text(row[0])): (_total_of(row[2:9]), as_int(row[9]))
+            for row in found
+        }
+        return totals, _marks(marks)
+
+    def stored(self, uid: str, series: KeyOf) -> Stored:
+        """Return the chunks of a series as they are at one moment, and the marks of then."""
+        bounds = {"begin": uid, "end": uid + "/"}
+        with self._database.driver.read() as connection, _one_moment(connection):
+            marks = connection.execute(MARKS_OF_RUN, bounds).fetchall()
+            where = {"uid": uid, "set_index": series.set_index, "key": series.key}
+            found = connection.execute(CHUNKS_OF_SERIES, where).fetchall()
+        return Stored([row[0] for row in found], _marks(marks))
+
+
+def _total_of(cells: Sequence[Any]) -> Total:
+    """Return a summary from its columns; what is no number is as good as NaN."""
+    points = as_int(cells[0])
+    unknown = min(as_int(cells[1]), points)
+    return Total(points, unknown, *map(as_number, cells[2:]))
+
+
+def _marks(rows: Sequence[Any]) -> dict[str, int]:
+    return {as_text(name): as_int(position) for name, position in rows}
+
+
+def add_points(connection: Connection, run_id: int, series: KeyOf, points: Columns) -> None:
+    """Add points to a series of a run, within the caller's transaction; at least one."""
+    connection.execute(ADD_KEY, {"key": series.key})
+    key_id = connection.execute(KEY_ID, {"key": series.key}).fetchone()[0]
+    where = {"run_id": run_id, "set_index": series.set_index, "key_id": key_id}
+    index, waiting = -1, points
+    last = connection.execute(LAST_CHUNK, where).fetchone()
+    if last is not None:
+        index = last[0]
+        if last[1] < _FILLED_UP:
+            index, waiting = last[0] - 1, chunks.unpack(last[2])
+            chunks.extend(waiting, points)
+    for begin in range(0, len(waiting.values), chunks.POINTS_AT_MOST):
+        end = begin + chunks.POINTS_AT_MOST
+        some = Columns(
+            waiting.steps[begin:end], waiting.times[begin:end], waiting.values[begin:end]
+        )
+        index += 1
+        put_chunk(connection, where, index, some)
+    known = connection.execute(SUMMARY, where).fetchone()
+    total = summed(points.values, Total(*known) if known else None)
+    put_summary(connection, where, total, points)
+
+
+def put_chunk(
+    connection: Connection, where: Mapping[str, int], index: int, points: Columns
+) -> None:
+    """Write a chunk of a series, with its hash, within the caller's transaction."""
+    chunk, count = chunks.pack(points), len(points.values)
+    digest = chunks.chunk_digest((*where.values(), index, count), chunk)
+    packed = {"chunk_index": index, "count": count, "chunk": chunk, "digest": digest}
+    connection.execute(PUT_CHUNK, {**where, **packed})
+
+
+def put_summary(
+    connection: Connection, where: Mapping[str, int], total: Total, points: Columns
+) -> None:
+    """Write the summary of a series, with its hash, within the caller's transaction.
+
+    Args:
+        connection: Where to.
+        where: Row id of the run, index of the set, row id of the key.
+        total: The summary.
+        points: Its last points.
+    """
+    latest = (points.steps[-1], points.times[-1])
+    digest = summary_digest((*where.values(),), (*total, *latest))
+    row = {**where, **total._asdict(), "last_step": latest[0], "last_at": latest[1]}
+    connection.execute(PUT_SUMMARY, {**row, "digest": digest})
+
+
+def summary_digest(place: Sequence[int], cells: Sequence[float | None]) -> bytes:
+    """Return the hash of a summary in its place.
+
+    Args:
+        place: Row id of the run, index of the set, row id of the key.
+        cells: The columns of the summary, `count` to `last_at`, in the order of the table.
+    """
+    # SQLite has one zero, and NULL for NaN.
+    known = [math.nan if one is None else one + 0.0 for one in cells[2:7]]
+    packed = _SUMMARY_HASHED.pack(*cells[:2], *known, *cells[7:])
+    return blake2b(b"%d %d %d " % tuple(place) + packed, digest_size=16).digest()
+
+
+@contextmanager
+def _one_moment(connection: Connection) -> Iterator[None]:
+    """Let several statements see the database as it is at one moment."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("COMMIT")
+
+
+def is_abandoned(path: Path) -> bool:
+    """Tell whether nobody will write to a file any more, though nobody said so."""
+    pid = writer_of(path)
+    if pid is None:
+        # Killed before its head was written; what holds anything else is not ours to remove.
+        try:
+            return not any(read_file(path, at_most=LARGEST_BYTES))
+        except OSError:
+            return False
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):  # another user's, or no process id at all
+        return False
+    return False
+
+
+def summed(values: Sequence[float], before: Total | None = None) -> Total:
+    """Return a summary with these values added, in their order."""
+    known = [value for value in values if not math.isnan(value)]
+    low = [*known, *([before.min] if before and before.min is not None else [])]
+    high = [*known, *([before.max] if before and before.max is not None else [])]
+    added = sum(known)
+    if before is not None and before.points > before.nan_count:
+        added += _nan(before.total)
+    return Total(
+        points=len(values) + (before.points if before else 0),
+        nan_count=len(values) - len(known) + (before.nan_count if before else 0),
+        first=before.first if before else _null(values[0]),
+        last=_null(values[-1]),
+        min=min(low, default=None),
+        max=max(high, default=None),
+        total=_null(added),
+    )
+
+
+def with_points(before: tuple[Total, int] | None, points: Columns) -> tuple[Total, int]:
+    """Return a summary and its last step with these points added."""
+    return summed(points.values, before[0] if before else None), points.steps[-1]
+
+
+def summary_of(series: KeyOf, total: Total, last_step: int, set_name: str | None) -> MetricSummary:
+    """Return a summary as people read it."""
+    from runstore.model.metrics import MetricSummary
+
+    known = total.points - total.nan_count
+    return MetricSummary(
+        key=series.key,
+        set_name=set_name,
+        count=total.points,
+        first=_nan(total.first),
+        last=_nan(total.last),
+        min=_nan(total.min),
+        max=_nan(total.max),
+        mean=_nan(total.total) / known if known else math.nan,
+        last_step=last_step,
+    )
+
+
+def _null(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _nan(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,1 @@
+"""Filters as SQL: conditions, orders, groups, and the way a search goes."""

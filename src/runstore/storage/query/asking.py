@@ -1,0 +1,42 @@
+"""Asking the database a query: what comes before, and what a failure means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+from runstore.errors import FilterError, StoreError
+from runstore.model.query.evaluate import regex
+from runstore.model.query.normalize import leaves
+from runstore.model.query.tree import Compare, Field, Op, Query, Room
+from runstore.storage.driver import Driver
+from runstore.storage.indexes.facts import file_loose_facts
+from runstore.storage.indexes.params import indexed_params
+
+
+@contextmanager
+def asking(driver: Driver, query: Query, *more: Field) -> Iterator[None]:
+    """Ask a query within the block, and for these fields besides.
+
+    Raises:
+        FilterError: A regular expression of the query takes too long.
+    """
+    regex.cache_clear()  # each query has its own time for expressions
+    if any(field.room is Room.FACT for field in (*query.fields(), *more)):
+        file_loose_facts(driver)
+    has_params = any(field.room is Room.PARAM for field in (*query.fields(), *more))
+    try:
+        with indexed_params(driver) if has_params else nullcontext():
+            yield
+    except StoreError:
+        _raise_slow_expression(query)
+        raise
+
+
+def _raise_slow_expression(query: Query) -> None:
+    """Tell the reason where it was an expression that took too long."""
+    for node in leaves(query.where):
+        if isinstance(node, Compare) and node.op is Op.MATCHES:
+            error: FilterError | None = regex(str(node.value)).refusal
+            if error is not None:
+                raise error

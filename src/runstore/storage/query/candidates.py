@@ -1,0 +1,195 @@
+"""Small sets of runs that hold all which a condition accepts, found by an index.
+
+Where there is one, a search looks at its runs alone, one by one.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+from runstore.model.query.fields import keys_of
+from runstore.model.query.normalize import is_of_run, parts_of
+from runstore.model.query.tree import All, Any, Compare, Field, Missing, Node, Not, Room
+from runstore.storage import statements as sql
+from runstore.storage.driver import Connection
+from runstore.storage.query.packages import PackageLists
+from runstore.storage.query.where import EVERY_ROOM, Condition
+
+# Larger sets take longer, run by run, than going through all runs.
+FEW = 3_000
+# No need to look for a smaller one.
+VERY_FEW = 500
+# The highest row id up to which what is missing is looked for in memory.
+LARGEST = 1_000_000
+
+AT_MOST = """
+    SELECT count(*), json_group_array(n.run_id) FROM (
+        SELECT c.run_id AS run_id FROM ({runs}) c LIMIT ?
+    ) n
+"""
+IN_PARENTHESES = "SELECT * FROM ({})"
+RUNS = "SELECT r.id AS run_id FROM runs r WHERE {kept} AND {where}"
+TOGETHER = "SELECT json_group_array(n.run_id) FROM ({runs}) n"
+ALL_RUNS = "SELECT (SELECT count(*) FROM runs), (SELECT coalesce(max(id), 0) FROM runs)"
+# A value of a run itself, or of its first parameter set, is one row of one run; so is the first
+# value of a fact, which is in one set of the run's.
+RUNS_WITH_VALUE = {
+    Room.PARAM: """
+        SELECT count(*) FROM params v WHERE v.key = ? AND v.set_index = 0 AND v.indexed = 1
+    """,
+    Room.METRIC: """
+        SELECT count(*) FROM metric_summaries v
+        WHERE v.key_id = (SELECT k.id FROM metric_keys k WHERE k.key = ?) AND v.set_index = -1
+    """,
+    Room.TAG: "SELECT count(*) FROM tags v WHERE v.key = ?",
+    Room.FACT: """
+        SELECT count(*) FROM fact_values f CROSS JOIN run_facts l ON l.set_id = f.set_id
+        WHERE f.key = ? AND f.place = 0
+    """,
+}
+
+
+class Few(NamedTuple):
+    """Some runs: how many, one perhaps more than once, and their row ids as a JSON list."""
+
+    size: int
+    ids: str
+
+
+NONE = Few(0, "[]")
+
+
+class Candidates:
+    """Looks for a small set that holds every run which a condition accepts.
+
+    Args:
+        connection: Where the runs are.
+        packages: The captured lists of packages.
+    """
+
+    def __init__(self, connection: Connection, packages: PackageLists) -> None:
+        self._connection = connection
+        self._packages = packages
+
+    def of(self, node: Node) -> Few | None:
+        """Return a small set, or None where none is quickly found.
+
+        Args:
+            node: A condition with `not` at its leaves alone.
+        """
+        if is_of_run(node):
+            condition = Condition(self._packages.accepted, texts=self._packages.texts)
+            runs = RUNS.format(kept=sql.KEPT, where=condition.of(node))
+            return self._at_most(runs, condition)
+        if isinstance(node, All):
+            return self._smallest(node)
+        if isinstance(node, Any):
+            return self._together(node)
+        if isinstance(node, Not):
+            return self._of_negation(node.inner)
+        if isinstance(node, Missing):
+            return self._without_value(node.field)
+        return self._with_value(node)
+
+    def in_common(self, node: Node) -> Few | None:
+        """Return the runs that fulfil every comparison of values by itself; None for many."""
+        condition = Condition(
+            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_ROOM
+        )
+        sets = [
+            condition.runs_with(part)
+            for part in parts_of(node)
+            if isinstance(part, Compare) and part.field.room not in {Room.RUN, Room.OUTPUT}
+        ]
+        if len(sets) < 2:  # noqa: PLR2004 - one has nothing in common with another
+            return None
+        return self._at_most(" INTERSECT ".join(map(IN_PARENTHESES.format, sets)), condition)
+
+    def _smallest(self, node: All) -> Few | None:
+        """Return the smallest set of the parts: what asks for the run itself is one of them."""
+        others = [part for part in node.parts if not is_of_run(part)]
+        of_run = tuple(part for part in node.parts if is_of_run(part))
+        found: Few | None = None
+        for part in [*others, *([All(of_run)] if of_run else [])]:
+            few = self.of(part)
+            if few is not None and (found is None or few.size < found.size):
+                found = few
+            if found is not None and found.size <= VERY_FEW:
+                break
+        return found
+
+    def _together(self, node: Any) -> Few | None:
+        """Return the sets of all parts."""
+        of_run = tuple(part for part in node.parts if is_of_run(part))
+        others = [part for part in node.parts if not is_of_run(part)]
+        found = NONE
+        for part in [*others, *([Any(of_run)] if of_run else [])]:
+            few = self.of(part)
+            both = None if few is None else _both(found, few)
+            if both is None:
+                return None
+            found = both
+        return found
+
+    def _of_negation(self, node: Node) -> Few | None:
+        """Return the runs with a value that a comparison refuses, and those without a value."""
+        if isinstance(node, Missing):
+            return self._with_value(node)
+        if not isinstance(node, Compare):
+            return None
+        refused = self._with_value(node, is_refused=True)
+        without = None if refused is None else self._without_value(node.field)
+        return None if refused is None or without is None else _both(refused, without)
+
+    def _with_value(self, node: Compare | Missing, *, is_refused: bool = False) -> Few | None:
+        if node.field.room is Room.OUTPUT:
+            return None if is_refused else self._with_text(node)
+        condition = Condition(
+            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_ROOM
+        )
+        return self._at_most(condition.runs_with(node, is_refused=is_refused), condition)
+
+    def _with_text(self, node: Compare | Missing) -> Few | None:
+        """Return the runs that may have printed what a comparison asks for."""
+        texts = self._packages.texts
+        runs = None if texts is None else texts.runs(node, FEW)
+        return None if runs is None else Few(len(runs), json.dumps(sorted(runs)))
+
+    def _at_most(self, runs: str, condition: Condition) -> Few | None:
+        text = AT_MOST.format(runs=runs)
+        row = self._connection.execute(text, [*condition.parameters, FEW + 1]).fetchone()
+        return Few(row[0], row[1]) if row[0] <= FEW else None
+
+    def _without_value(self, field: Field) -> Few | None:
+        """Return the runs without a value of a field."""
+        if field.room is Room.OUTPUT:
+            return None
+        runs, last = self._connection.execute(ALL_RUNS).fetchone()
+        statement = RUNS_WITH_VALUE.get(field.room)
+        if statement is not None and field.set_name is None:
+            keys = keys_of(field) if field.room is Room.PARAM else (field.key,)
+            with_value = max(
+                self._connection.execute(statement, (key,)).fetchone()[0] for key in keys
+            )
+            if with_value == runs:
+                return NONE
+            if runs - with_value > FEW:
+                return None
+        if runs == 0 or last > LARGEST:
+            return None
+        condition = Condition(
+            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_ROOM
+        )
+        text = TOGETHER.format(runs=condition.runs_with(Missing(field)))
+        ids = self._connection.execute(text, condition.parameters).fetchone()[0]
+        # Python finds what is missing in half the time of an engine, which sorts first.
+        without = set(range(1, last + 1)).difference(json.loads(ids))
+        return Few(len(without), json.dumps(sorted(without))) if len(without) <= FEW else None
+
+
+def _both(one: Few, other: Few) -> Few | None:
+    if one.size + other.size > FEW:
+        return None
+    ids = ",".join(few.ids[1:-1] for few in (one, other) if few.size)
+    return Few(one.size + other.size, f"[{ids}]")

@@ -1,0 +1,170 @@
+"""Finding runs by a query."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from runstore.model.query.normalize import pushed_down
+from runstore.model.query.tree import Query
+from runstore.model.run import Run
+from runstore.storage import statements as sql
+from runstore.storage.database import BEYOND_NUMBERS, Database
+from runstore.storage.query.asking import asking
+from runstore.storage.query.newest import NewestRuns
+from runstore.storage.query.packages import PackageLists
+from runstore.storage.query.sorted import Place, SortedRuns, place_of
+from runstore.storage.rows import as_int, as_number, as_optional_text, as_text, run_from_row
+
+if TYPE_CHECKING:
+    from runstore.storage.fulltext.conditions import TextConditions
+
+LAST_VALUES = """
+    SELECT r.uid, s.name, k.key, v.last
+    FROM runs r CROSS JOIN metric_summaries v ON v.run_id = r.id
+    JOIN metric_keys k ON k.id = v.key_id
+    LEFT JOIN run_params s ON s.run_id = v.run_id AND s.set_index = v.set_index
+    WHERE r.uid IN ({uids}) ORDER BY v.run_id, v.set_index, v.key_id
+"""
+START_OF_RUN = "SELECT started_at FROM runs WHERE id = ?"
+ALL = 2**62
+_AT_ONCE = 500
+# Where looks at texts refuse many runs, ever more of them are asked for at once.
+_GROWTH = 4
+_FACTS = 24  # the place of facts in `statements.RUN_COLUMNS`; behind it block and deletion
+
+
+class Found(NamedTuple):
+    """A run that was found, and its row."""
+
+    row_id: int
+    run: Run
+
+
+class FoundPage(NamedTuple):
+    """Runs that were found, and the place of the last one if more follow."""
+
+    runs: list[Found]
+    next: Place | None
+
+
+class Finder:
+    """Finds runs of one store.
+
+    Args:
+        database: The open database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def unfinished(self, hostname: str, boot: str, machine: str) -> list[Run]:
+        """Return the runs of this machine that have no end yet, whose status may change.
+
+        They come without what says nothing about that: parameters, tags and facts.
+
+        Args:
+            hostname: The name of this machine.
+            boot: A pattern (as of LIKE) for the boot ids of this boot.
+            machine: A pattern for the boot ids of this machine.
+        """
+        here = {"hostname": hostname, "boot": boot, "machine": machine}
+        with self._database.driver.read() as connection:
+            found = connection.execute(sql.UNFINISHED_RUNS, here).fetchall()
+        return [run_from_row((*row[:_FACTS], None, None, None), (), {}) for row in found]
+
+    def find(
+        self,
+        query: Query,
+        *,
+        limit: int | None,
+        after: Place | None = None,
+        texts: TextConditions | None = None,
+    ) -> FoundPage:
+        """Return the first runs of a query, behind those of an earlier page.
+
+        Args:
+            query: What is wanted.
+            limit: Runs at most; None for all.
+            after: The `next` of the page before.
+            texts: The conditions on texts, for a query that has some.
+
+        Raises:
+            FilterError: A regular expression takes too long.
+        """
+        with asking(self._database.driver, query):
+            wanted = replace(query, where=pushed_down(query.where))
+            one_more = ALL if limit is None else limit + 1
+            if texts is None:
+                ids = self._ids(wanted, one_more, after)
+            else:
+                ids = self._ids_by_texts(wanted, one_more, after, texts)
+            has_more = limit is not None and len(ids) > limit
+            # What the last run is sorted by now is kept in the cursor: it may change.
+            end = self._place(wanted, ids[limit - 1]) if has_more and limit else None
+        runs = self._database.runs_by_id(ids[:limit])
+        return FoundPage([Found(*one) for one in runs.items()], end)
+
+    def _ids(
+        self,
+        query: Query,
+        limit: int,
+        after: Place | None,
+        texts: TextConditions | None = None,
+    ) -> list[int]:
+        with self._database.driver.read() as connection:
+            packages = PackageLists(connection, texts)
+            if not query.order:
+                newest = NewestRuns(connection, packages, query.where)
+                return newest.ids(limit, None if after is None else (after[0], after[1]))
+            search = SortedRuns(
+                connection, packages, query.where, query.order, limit=limit, after=after
+            )
+            return search.ids()
+
+    def _ids_by_texts(
+        self, query: Query, limit: int, after: Place | None, texts: TextConditions
+    ) -> list[int]:
+        """Return the row ids of runs whose texts fulfil what only a look at them can tell.
+
+        Nothing takes as long, so it is looked at one run after the other, until there are enough.
+        """
+        checks = texts.left_to_look_at(query.where)
+        found: list[int] = []
+        some = limit
+        while True:
+            ids = self._ids(query, some, after, texts)
+            for run_id in ids:
+                if all(check(run_id) for check in checks):
+                    found.append(run_id)
+                    if len(found) == limit:
+                        return found
+            if len(ids) < some:
+                return found
+            after = self._place(query, ids[-1])
+            some *= _GROWTH
+
+    def _place(self, query: Query, run_id: int) -> Place:
+        """Return what a run is sorted by, with its row id behind."""
+        with self._database.driver.read() as connection:
+            if query.order:
+                return place_of(connection, query.order, run_id)
+            row = connection.execute(START_OF_RUN, (run_id,)).fetchone()
+        return (0 if row is None else as_int(row[0], BEYOND_NUMBERS), run_id)
+
+    def last_values(self, uids: Sequence[str]) -> dict[str, dict[tuple[str | None, str], float]]:
+        """Return the last value of every metric of runs; see `Store.last_values`."""
+        found: dict[str, dict[tuple[str | None, str], float]] = {}
+        with self._database.driver.read() as connection:
+            for begin in range(0, len(uids), _AT_ONCE):
+                some = uids[begin : begin + _AT_ONCE]
+                text = LAST_VALUES.format(uids=", ".join("?" * len(some)))
+                for uid, name, key, last in connection.execute(text, some).fetchall():
+                    values = found.setdefault(uid, {})
+                    known = as_number(last)
+                    values[as_optional_text(name), as_text(key)] = (
+                        math.nan if known is None else known
+                    )
+        return found

@@ -1,0 +1,173 @@
+"""Runs in groups by the value of a field: counted and summed up by the database."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple, Union
+
+from runstore.model.query.evaluate import TRUTH
+from runstore.model.query.tree import Field, Kind, Node, Query, Room
+from runstore.model.results.groups import RunGroup, Spread
+from runstore.model.status import Status
+from runstore.storage import statements as sql
+from runstore.storage.database import Database
+from runstore.storage.driver import Connection
+from runstore.storage.query.asking import asking
+from runstore.storage.query.packages import PackageLists
+from runstore.storage.query.where import EVERY_ROOM, Condition, column_of_run
+from runstore.storage.rows import as_text, as_time
+
+_STATUSES = tuple(Status)
+_COUNTS = ", ".join(
+    f"sum(CASE WHEN r.status = '{one.value}' THEN 1 ELSE 0 END)" for one in _STATUSES
+)
+# A run of several sets may have several values; it counts once for each. The values come first
+# and runs are looked up by id: SQLite expects few values of one key, and would go through all of
+# them again for each run.
+_VALUES = """(
+    WITH h AS (SELECT DISTINCT v.run_id AS run_id, {number} AS a, {text} AS b FROM {tables})
+    SELECT * FROM h
+    UNION ALL SELECT id, NULL, NULL FROM runs WHERE id NOT IN (SELECT run_id FROM h)
+) g"""
+# Beside a single `max`, SQLite takes other columns from the row that has it: the run's id is that
+# of the latest start.
+GROUPS = """
+    SELECT {key}, count(*), max(r.started_at), r.id, {counts}
+    FROM {runs} WHERE {kept} AND {where} GROUP BY {key}
+"""
+SPREADS = """
+    SELECT {key}, min(m.last), avg(m.last), max(m.last), avg(m.last / 1048576.0)
+    FROM {runs} CROSS JOIN metric_summaries m ON m.run_id = r.id
+        AND m.key_id = (SELECT k.id FROM metric_keys k WHERE k.key = ?)
+    WHERE {kept} AND {where} AND m.last IS NOT NULL GROUP BY {key}
+"""
+REFERENCES = "SELECT id, reference FROM runs WHERE id IN (SELECT value FROM json_each(?))"
+_SCALE = 1048576.0  # so many times smaller, no sum of metrics becomes infinite
+_AMONG = "r.id IN (SELECT value FROM json_each(?))"
+
+Key = tuple[Any, Any]
+Value = Union[str, float, bool, None]
+
+
+class _Wanted(NamedTuple):
+    """Which runs are put into groups."""
+
+    connection: Connection
+    where: Node
+    among: Sequence[int] | None
+
+    def condition(self, condition: Condition) -> str:
+        """Return it as SQL; what it asks for is added to the parameters."""
+        if self.among is None:
+            return condition.of(self.where)
+        condition.parameters.append(json.dumps(self.among))
+        return _AMONG
+
+
+class Grouping:
+    """Puts the runs of one store into groups.
+
+    Args:
+        database: The open database.
+        field: What they are grouped by.
+    """
+
+    def __init__(self, database: Database, field: Field) -> None:
+        self._driver = database.driver
+        self._field = field
+
+    def groups(
+        self, query: Query, metrics: Sequence[str], *, among: Sequence[int] | None = None
+    ) -> list[RunGroup]:
+        """Return the groups, the one with the latest start first.
+
+        Args:
+            query: Which runs; its order does not count.
+            metrics: Keys of the metrics to sum up.
+            among: The row ids of these runs, where they are known already; needed for a query
+                that asks for output.
+
+        Raises:
+            FilterError: A regular expression takes too long.
+        """
+        with asking(self._driver, query, self._field), self._driver.read() as connection:
+            wanted = _Wanted(connection, query.where, among)
+            rows = self._rows(wanted, GROUPS)
+            spreads = {
+                key: {row[:2]: row[2:] for row in self._rows(wanted, SPREADS, key)}
+                for key in metrics
+            }
+            ids = json.dumps([row[4] for row in rows])
+            names = dict(connection.execute(REFERENCES, (ids,)).fetchall())
+        made = [self._group(row, names, spreads) for row in rows]
+        return sorted(made, key=lambda one: one.last_started_at, reverse=True)
+
+    def _rows(self, wanted: _Wanted, statement: str, *marks: str) -> list[tuple[Any, ...]]:
+        packages = PackageLists(wanted.connection)
+        condition = Condition(packages.accepted, from_sets=EVERY_ROOM)
+        key, runs = self._key(condition)
+        before = len(condition.parameters)
+        where = wanted.condition(condition)
+        made = statement.format(key=key, runs=runs, kept=sql.KEPT, where=where, counts=_COUNTS)
+        parameters = [*condition.parameters[:before], *marks, *condition.parameters[before:]]
+        found = wanted.connection.execute(made, parameters).fetchall()
+        return [tuple(row) for row in found]
+
+    def _key(self, condition: Condition) -> tuple[str, str]:
+        """Return the two columns of the value, and the tables that hold them and the run `r`."""
+        field = self._field
+        if field.room is Room.RUN:
+            if field.key == "experiment_name":
+                return "x.name, NULL", "runs r JOIN experiments x ON x.id = r.experiment_id"
+            return f"{column_of_run(field)}, NULL", "runs r"
+        number, text = condition.cells(field)
+        values = _VALUES.format(
+            number="NULL" if number == text else number,
+            text=text,
+            tables=condition.values_of_all(field),
+        )
+        return "g.a, g.b", f"{values} CROSS JOIN runs r ON r.id = g.run_id"
+
+    def _group(
+        self,
+        row: tuple[Any, ...],
+        names: Mapping[int, str],
+        spreads: Mapping[str, Mapping[Key, tuple[Any, ...]]],
+    ) -> RunGroup:
+        key: Key = (row[0], row[1])
+        counts = zip(_STATUSES, row[5:], strict=True)
+        return RunGroup(
+            value=self._value(*key),
+            runs=row[2],
+            statuses={status.value: count for status, count in counts if count},
+            last_reference=as_text(names.get(row[4])),
+            last_started_at=as_time(row[3]),
+            metrics=dict(_spreads_of(key, spreads)),
+        )
+
+    def _value(self, number: float | None, text: Value) -> Value:
+        """Return a value as people know it: truth values are kept as numbers and texts."""
+        if self._field.room is Room.RUN:
+            return bool(number) if self._field.kind is Kind.FLAG and number is not None else number
+        if text in TRUTH and number is not None:
+            return bool(text == TRUTH[1])
+        if number is not None and isinstance(text, str) and text.lstrip("-").isdigit():
+            with suppress(ValueError):  # nobody recorded as many digits
+                return int(text)  # a whole number that no double holds
+        return number if text is None else text
+
+
+def _spreads_of(
+    key: Key, spreads: Mapping[str, Mapping[Key, tuple[Any, ...]]]
+) -> Iterator[tuple[str, Spread]]:
+    for name, by_key in spreads.items():
+        if key in by_key:
+            least, mean, most, scaled = by_key[key]
+            if mean is None:  # infinity and minus infinity
+                mean = math.nan
+            elif math.isinf(mean) and math.isfinite(least) and math.isfinite(most):
+                mean = min(max(scaled, least / _SCALE), most / _SCALE) * _SCALE
+            yield name, Spread(least, mean, most)

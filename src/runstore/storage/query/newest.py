@@ -1,0 +1,158 @@
+"""The newest runs that a condition accepts.
+
+The newest runs of all are looked at one by one: where many match, the page is soon full. Else a
+small set of runs that holds all matches is asked of the indexes, and looked at run by run. Where
+there is none, whole sets are put together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from runstore.model.query.normalize import is_of_run, parts_of
+from runstore.model.query.tree import All, Node, Room
+from runstore.storage import statements as sql
+from runstore.storage.database import BEYOND_NEWEST
+from runstore.storage.driver import Connection
+from runstore.storage.query.candidates import Candidates
+from runstore.storage.query.packages import PackageLists
+from runstore.storage.query.where import EVERY_ROOM, Condition
+
+# So many of the newest runs are looked at first.
+WINDOW = 500
+# Where the page should be full after so many more, going on one by one is quicker than asking an
+# index for few, and up to so many quicker than whole sets.
+NEAR = 4_000
+FAR = 20_000
+# Where so few of the runs pass what is asked of the run itself, the rest is asked of those alone.
+_FEW_PASS = 5
+
+Key = tuple[int, int]
+
+END_OF_WINDOW = """
+    SELECT r.started_at, r.id FROM runs r WHERE {kept} AND (r.started_at, r.id) < (?, ?)
+    ORDER BY r.started_at DESC, r.id DESC LIMIT 1 OFFSET ?
+"""
+IN_WINDOW = """
+    SELECT r.started_at, r.id FROM runs r
+    WHERE {kept} AND (r.started_at, r.id) < (?, ?) AND (r.started_at, r.id) >= (?, ?) AND {where}
+    ORDER BY r.started_at DESC, r.id DESC LIMIT ?
+"""
+PASSING = """
+    SELECT coalesce(sum(CASE WHEN {where} THEN 1 ELSE 0 END), 0), count(*) FROM runs r
+    WHERE {kept} AND (r.started_at, r.id) < (?, ?) AND (r.started_at, r.id) >= (?, ?)
+"""
+BEHIND = """
+    SELECT r.started_at, r.id FROM runs r
+    WHERE {kept} AND (r.started_at, r.id) < (?, ?) AND {where}
+    ORDER BY r.started_at DESC, r.id DESC LIMIT ?
+"""
+AMONG_FEW = """
+    SELECT r.started_at, r.id
+    FROM (SELECT DISTINCT j.value AS id FROM json_each(?) j) c CROSS JOIN runs r ON r.id = c.id
+    WHERE {kept} AND (r.started_at, r.id) < (?, ?) AND {where}
+    ORDER BY r.started_at DESC, r.id DESC LIMIT ?
+"""
+
+
+class NewestRuns:
+    """One search for the newest runs.
+
+    Args:
+        connection: Where the runs are.
+        packages: The captured lists of packages.
+        where: A condition with `not` at its leaves alone.
+    """
+
+    def __init__(self, connection: Connection, packages: PackageLists, where: Node) -> None:
+        self._connection = connection
+        self._packages = packages
+        self._where = where
+        self._candidates = Candidates(connection, packages)
+
+    def ids(self, limit: int, after: Key | None) -> list[int]:
+        """Return the row ids of what matches, the newest first.
+
+        Args:
+            limit: Runs at most.
+            after: Start and row id of the run before the first one.
+        """
+        found: list[Key] = []
+        begin, seen, size, asked = after or BEYOND_NEWEST, 0, WINDOW, False
+        while True:
+            left = limit - len(found)
+            end = self._end(begin, size)
+            if end is None:
+                found += self._rows(BEHIND, begin, self._condition(in_order=True), left)
+                break
+            found += self._rows(IN_WINDOW, (*begin, *end), self._condition(in_order=True), left)
+            seen += size
+            left = limit - len(found)
+            if left <= 0:
+                break
+            needed = _needed(len(found), seen, limit)
+            if needed > NEAR and not asked:
+                asked, few = True, self._few(end, left)
+                if few is not None:
+                    found += few
+                    break
+            if needed > FAR:
+                found += self._from_sets(begin, end, left)
+                break
+            begin, size = end, needed
+        return [row_id for _, row_id in found]
+
+    def _few(self, end: Key, limit: int) -> list[Key] | None:
+        """Return what matches behind a window, where an index leads there; None where not."""
+        if is_of_run(self._where):
+            return self._rows(BEHIND, end, self._condition(), limit)
+        few = self._candidates.of(self._where)
+        if few is None:
+            return None
+        return self._rows(AMONG_FEW, (few.ids, *end), self._condition(), limit)
+
+    def _from_sets(self, begin: Key, end: Key, limit: int) -> list[Key]:
+        """Return what matches behind a window in which next to nothing did."""
+        few = self._candidates.in_common(self._where)
+        if few is not None:
+            return self._rows(AMONG_FEW, (few.ids, *end), self._condition(), limit)
+        rooms = {Room.FACT} if self._few_pass(begin, end) else EVERY_ROOM
+        condition = Condition(
+            self._packages.accepted, texts=self._packages.texts, from_sets=rooms, in_order=True
+        )
+        return self._rows(BEHIND, end, condition, limit)
+
+    def _few_pass(self, begin: Key, end: Key) -> bool:
+        """Tell whether few runs of a window pass what is asked of the run itself."""
+        of_run = All(tuple(part for part in parts_of(self._where) if is_of_run(part)))
+        condition = self._condition(in_order=True)
+        where = condition.of(of_run)
+        text = PASSING.format(kept=sql.KEPT, where=where)
+        place = [*condition.parameters, *begin, *end]
+        passing, seen = self._connection.execute(text, place).fetchone()
+        return bool(passing * _FEW_PASS <= seen)
+
+    def _condition(self, *, in_order: bool = False) -> Condition:
+        return Condition(self._packages.accepted, texts=self._packages.texts, in_order=in_order)
+
+    def _end(self, begin: Key, size: int) -> Key | None:
+        """Return the last of the next runs, of which there are that many; None where not."""
+        text = END_OF_WINDOW.format(kept=sql.KEPT)
+        row = self._connection.execute(text, (*begin, size - 1)).fetchone()
+        return None if row is None else (row[0], row[1])
+
+    def _rows(
+        self, statement: str, place: Sequence[Any], condition: Condition, limit: int
+    ) -> list[Key]:
+        where = condition.of(self._where)
+        parameters = [*place, *condition.parameters, limit]
+        text = statement.format(kept=sql.KEPT, where=where)
+        return [(row[0], row[1]) for row in self._connection.execute(text, parameters).fetchall()]
+
+
+def _needed(found: int, seen: int, limit: int) -> int:
+    """Return how many more runs have to be looked at, if it goes on as it did so far."""
+    if found == 0:
+        return FAR + 1
+    return max(WINDOW, (limit - found) * seen * 3 // (found * 2))

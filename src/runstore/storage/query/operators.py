@@ -1,0 +1,209 @@
+"""One value compared with what a filter wants of it, as SQL.
+
+Every value that a user wrote travels as a parameter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any as AnyValue
+
+from runstore.model.query.evaluate import TRUTH, number_in
+from runstore.model.query.exact import is_exact, nearest_double
+from runstore.model.query.patterns import like_parts, needed_text
+from runstore.model.query.tree import Compare, Kind, Op, Room
+
+FALSE = "(1 = 0)"
+BOOLS = "('false', 'true')"
+_TEXTUAL = frozenset({Op.CONTAINS, Op.MATCHES, Op.LIKE, Op.ILIKE})
+_DOWN = frozenset({Op.BELOW, Op.AT_MOST})
+_SIGNS_OF_NUMBERS = frozenset("0123456789.+-einf")
+
+
+class Comparison:
+    """Builds comparisons of single values.
+
+    Attributes:
+        parameters: The values of its marks, in the order in which these were made.
+    """
+
+    def __init__(self) -> None:
+        self.parameters: list[AnyValue] = []
+
+    def _mark(self, value: AnyValue) -> str:
+        self.parameters.append(value)
+        return "?"
+
+    def _marks(self, values: Iterable[AnyValue]) -> str:
+        return ", ".join([self._mark(value) for value in values]) or "NULL"
+
+    def _checked(self, node: Compare, number: str, text: str) -> str:
+        """Return a comparison of one value, with its negation."""
+        options = node.value if isinstance(node.value, tuple) else (node.value,)
+        op = Op.EQUAL if node.op is Op.IN else node.op
+        compare = {Kind.CELL: self._cell, Kind.VERSION: self._version}.get(
+            node.field.kind, self._plain
+        )
+        is_tag = node.field.room is Room.TAG
+        ways = [
+            self._tag(op, one, text)
+            if is_tag and op not in _TEXTUAL and isinstance(one, str)
+            else compare(op, one, number, text)
+            for one in options
+        ]
+        held = joined("OR", ways)
+        return f"(({held}) IS NOT TRUE)" if node.is_negated else f"({held})"
+
+    def _plain(self, op: Op, wanted: AnyValue, column: str, _text: str) -> str:
+        if op in _TEXTUAL:
+            return self._text(op, str(wanted), column)
+        if _is_nan(wanted):
+            return f"({column} IS NULL)" if op is Op.EQUAL else FALSE
+        return f"{column} {op.value} {self._mark(wanted)}"
+
+    def _version(self, op: Op, wanted: AnyValue, number: str, text: str) -> str:
+        """Return a comparison of a fact; those of packages are made in Python."""
+        shown = f"coalesce({text}, number_text({number}))"
+        if op in _TEXTUAL:
+            return self._text(op, str(wanted), shown)
+        return f"version_holds({self._mark(op.value)}, {shown}, {self._mark(wanted)})"
+
+    def _cell(self, op: Op, wanted: AnyValue, number: str, text: str) -> str:
+        if op in _TEXTUAL:
+            may_be_number = set(_needed(op, str(wanted))) <= _SIGNS_OF_NUMBERS
+            shown = f"coalesce({text}, number_text({number}))" if may_be_number else text
+            return self._text(op, str(wanted), shown)
+        if isinstance(wanted, str):
+            return self._quoted(op, wanted, number, text)
+        if wanted is None or isinstance(wanted, bool) or _is_nan(wanted):
+            return self._word(wanted, number, text) if op is Op.EQUAL else FALSE
+        return self._number(op, wanted, number, text)
+
+    def _word(self, wanted: float | None, number: str, text: str) -> str:
+        """Return that a value is None, a truth value, or NaN."""
+        if wanted is None:
+            return f"({number} IS NULL AND {text} IS NULL)"
+        if isinstance(wanted, bool):
+            return f"({text} = {self._mark(TRUTH[wanted])} AND {number} IS NOT NULL)"
+        return f"({text} = 'nan' AND {number} IS NULL)"
+
+    def _number(self, op: Op, wanted: float, number: str, text: str) -> str:
+        is_number = f"({text} IS NULL OR {text} NOT IN {BOOLS})"
+        if not is_exact(wanted):
+            return f"({number} {op.value} {self._mark(wanted)} AND {is_number})"
+        is_whole = f"({text} IS NOT NULL AND {text} NOT GLOB '*[^0-9-]*' AND {text} GLOB '*[0-9]')"
+        whole = self._whole(op, wanted, number, text)
+        double = self._double(op, wanted, number)
+        return f"({is_number} AND CASE WHEN {is_whole} THEN {whole} ELSE {double} END)"
+
+    def _double(self, op: Op, wanted: float, number: str) -> str:
+        """Return an exact comparison of a double with a number that may lie between two."""
+        near = nearest_double(wanted)
+        if near == wanted:
+            return f"{number} {op.value} {self._mark(near)}"
+        if op is Op.EQUAL:
+            return FALSE
+        # A double is never equal: what counts is on which side the nearest one lies.
+        sign = (
+            ("<=" if near < wanted else "<") if op in _DOWN else (">=" if near > wanted else ">")
+        )
+        return f"{number} {sign} {self._mark(near)}"
+
+    def _whole(self, op: Op, wanted: float, number: str, text: str) -> str:
+        """Return a comparison of a whole number's digits, if its double tells too little."""
+        if wanted in {math.inf, -math.inf}:  # no whole number reaches it
+            is_beyond = op is not Op.EQUAL and (op in _DOWN) is (wanted > 0)
+            return f"{number} IS NOT NULL" if is_beyond else FALSE
+        near, digits = nearest_double(wanted), str(wanted)
+        if op is Op.EQUAL:
+            return f"({text} = {self._mark(digits)} AND {number} IS NOT NULL)"
+        sign, beyond = ("<", op is Op.AT_MOST) if op in _DOWN else (">", op is Op.AT_LEAST)
+        # Of negative numbers the one with larger digits is below.
+        by_digits = sign if wanted > 0 else {"<": ">", ">": "<"}[sign]
+        by_double = f"{number} {sign} {self._mark(near)} OR {number} = {self._mark(near)}"
+        size = len(digits)
+        by_text = f"{text} {by_digits}{'=' if beyond else ''} {self._mark(digits)}"
+        longer = f"length({text}) {by_digits} {size}"
+        return f"({by_double} AND ({longer} OR (length({text}) = {size} AND {by_text})))"
+
+    def _quoted(self, op: Op, wanted: str, number: str, text: str) -> str:
+        """Return a comparison with a text in quotes; numbers may be quoted."""
+        if op is Op.EQUAL:
+            ways = [self._told(wanted, number, text)]
+            if wanted == "None":
+                ways.append(f"({number} IS NULL AND {text} IS NULL)")
+        else:
+            ways = [f"({number} IS NULL AND {text} {op.value} {self._mark(wanted)})"]
+        as_number = number_in(wanted)
+        if as_number is not None:
+            ways.append(self._number(op, as_number, number, text))
+        return f"({' OR '.join(ways)})"
+
+    def _told(self, wanted: str, number: str, text: str) -> str:
+        """Return that a value is told by this text; a truth value is in any letters."""
+        told = wanted.lower()
+        if told not in TRUTH or told == wanted:
+            return f"{text} = {self._mark(wanted)}"
+        return (
+            f"(({number} IS NULL AND {text} = {self._mark(wanted)})"
+            f" OR ({number} IS NOT NULL AND {text} = {self._mark(told)}))"
+        )
+
+    def _tag(self, op: Op, wanted: str, text: str) -> str:
+        """Return a comparison of a tag with a text in quotes, by letters."""
+        if op is not Op.EQUAL:
+            return f"{text} {op.value} {self._mark(wanted)}"
+        told = dict.fromkeys((wanted, wanted.lower() if wanted.lower() in TRUTH else wanted))
+        return f"{text} IN ({self._marks(told)})"
+
+    def _text(self, op: Op, wanted: str, text: str) -> str:
+        if op is Op.CONTAINS:
+            return f"instr({text}, {self._mark(wanted)}) > 0"
+        if op is Op.ILIKE:
+            return f"{text} LIKE {self._mark(_escaped(wanted))} ESCAPE '\\'"
+        if op is Op.LIKE:
+            return f"{text} GLOB {self._mark(_globbed(wanted))}"
+        needed = needed_text(wanted)
+        # Finding a word takes the engine a tenth of what an expression takes.
+        if needed and needed == wanted:
+            return self._text(Op.CONTAINS, wanted, text)
+        first = f"instr({text}, {self._mark(needed)}) > 0 AND " if needed else ""
+        return f"({first}matches({self._mark(wanted)}, {text}))"
+
+
+def joined(word: str, parts: Sequence[str]) -> str:
+    """Join conditions as a balanced tree: SQLite takes a chain of a thousand for too deep."""
+    if len(parts) == 1:
+        return parts[0]
+    middle = len(parts) // 2
+    return f"({joined(word, parts[:middle])} {word} {joined(word, parts[middle:])})"
+
+
+def _needed(op: Op, wanted: str) -> str:
+    """Return characters that a text has to have, to be taken by a pattern."""
+    if op is Op.CONTAINS:
+        return wanted
+    if op is Op.MATCHES:
+        return needed_text(wanted)
+    fixed = "".join(one for one, is_wild in like_parts(wanted) if not is_wild)
+    return fixed.lower() if op is Op.ILIKE else fixed
+
+
+def _is_nan(wanted: AnyValue) -> bool:
+    return isinstance(wanted, float) and math.isnan(wanted)
+
+
+def _globbed(pattern: str) -> str:
+    """Return a `like` pattern as GLOB has it, which tells capitals from small letters."""
+    signs = {("%", True): "*", ("_", True): "?"}
+    return "".join(
+        signs.get(part) or (f"[{part[0]}]" if part[0] in "*?[" else part[0])
+        for part in like_parts(pattern)
+    )
+
+
+def _escaped(pattern: str) -> str:
+    return "".join(
+        one if is_wild or one not in "%_\\" else f"\\{one}" for one, is_wild in like_parts(pattern)
+    )

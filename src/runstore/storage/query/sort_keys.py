@@ -1,0 +1,63 @@
+"""Keys that runs are put in order by, as SQL: of one run, and of all runs at once."""
+# ruff: noqa: S608 - nothing but constants of this room is put into a text
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from runstore.model.query.tree import Order, Room
+from runstore.storage import statements as sql
+from runstore.storage.query.where import Condition, column_of_run
+
+_NAME = "(SELECT x.name FROM experiments x WHERE x.id = r.experiment_id)"
+
+
+class SortKey(NamedTuple):
+    """One column that runs are put in order by: cells have two, the number and then the text.
+
+    Attributes:
+        order: The key of the query.
+        place: Which column of it.
+    """
+
+    order: Order
+    place: int
+
+    @property
+    def direction(self) -> str:
+        """The word for its direction."""
+        return "DESC" if self.order.is_descending else "ASC"
+
+    def of_run(self, condition: Condition) -> str:
+        """Return the SQL of the value that counts for the run `r`."""
+        field = self.order.field
+        if field.room is Room.RUN:
+            return _NAME if field.key == "experiment_name" else column_of_run(field)
+        first = "max" if self.order.is_descending else "min"
+        column = condition.cells(field)[self.place]
+        return f"(SELECT {first}({column}) FROM {condition.values_of_run(field)})"
+
+    def rows(self, condition: Condition) -> dict[str, str]:
+        """Return the SQL of all values: the rows, the run's id in them, and the value."""
+        field = self.order.field
+        if field.room is not Room.RUN:
+            tables, column = condition.values_of_all(field), condition.cells(field)[self.place]
+            if field.room is Room.TAG and self.place == 0:
+                # The limit lets the engine make each number once.
+                tables = f"(SELECT v.run_id, {column} AS n FROM {tables} LIMIT -1) v WHERE (1 = 1)"
+                column = "v.n"
+            return {"rows": tables, "id": "v.run_id", "value": column}
+        if field.key == "experiment_name":
+            tables = "experiments x CROSS JOIN runs r ON r.experiment_id = x.id WHERE (1 = 1)"
+            return {"rows": tables, "id": "r.id", "value": "x.name"}
+        return {"rows": f"runs r WHERE {sql.KEPT}", "id": "r.id", "value": column_of_run(field)}
+
+
+def sort_keys(order: Sequence[Order], condition: Condition) -> list[SortKey]:
+    """Return the columns that an order stands for."""
+    return [
+        SortKey(one, place)
+        for one in order
+        for place in range(1 if one.field.room is Room.RUN else len({*condition.cells(one.field)}))
+    ]

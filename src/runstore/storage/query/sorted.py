@@ -1,0 +1,259 @@
+"""Runs in an order that a query names.
+
+What the first key's own index says comes first is looked at alone: some hundred runs, with all
+their keys and conditions. Of many runs with one value of a key, the next key tells which come
+first. Where conditions leave nearly nothing of that, all that match are sorted.
+"""
+# ruff: noqa: S608 - nothing but constants of this room is put into a text
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from runstore.model.query.tree import EVERYTHING, Node, Order
+from runstore.storage import statements as sql
+from runstore.storage.database import BEYOND_NEWEST
+from runstore.storage.driver import Connection
+from runstore.storage.query.candidates import Candidates
+from runstore.storage.query.packages import PackageLists
+from runstore.storage.query.sort_keys import SortKey, sort_keys
+from runstore.storage.query.where import EVERY_ROOM, Condition
+
+# So many of the first ones by one key are looked at, and then so many times more, twice at most.
+FIRST = 250
+GROWTH = 8
+ROUNDS = 3
+# Up to so many runs with the same value are sorted by their next keys at once.
+EQUAL_AT_MOST = 2_000
+
+# What comes first by one key alone, whether or not it matches. A run of several values may come
+# twice.
+BY_ONE_KEY = """
+    SELECT {id}, {value} FROM {rows} AND {value} IS NOT NULL {after}
+    ORDER BY {value} {direction} LIMIT ?
+"""
+WITH_VALUE = "SELECT {id} AS id FROM {rows} AND {value} = ? LIMIT ?"
+NEWEST_IDS = """
+    SELECT json_group_array(n.id) FROM (
+        SELECT r.id FROM runs r WHERE r.id < ? ORDER BY r.id DESC LIMIT ?
+    ) n
+"""
+_SOME = "(SELECT DISTINCT j.value AS id FROM json_each(?) j) c CROSS JOIN runs r ON r.id = c.id"
+SORTED = """
+    SELECT q.id FROM (SELECT r.id AS id, {keys} FROM {runs} WHERE {kept} AND {where}) q
+    WHERE {behind} ORDER BY {order} LIMIT ?
+"""
+KEYS_OF_RUN = "SELECT {keys} FROM runs r WHERE r.id = ?"
+
+
+# What a run is sorted by, and its row id.
+Place = tuple[Any, ...]
+
+
+def place_of(connection: Connection, order: Sequence[Order], row_id: int) -> Place:
+    """Return the place of a run in an order: its values of all keys, and its row id."""
+    condition = Condition(PackageLists(connection).accepted)
+    keys = sort_keys(order, condition)
+    text = KEYS_OF_RUN.format(keys=_listed(keys, condition))
+    row = connection.execute(text, [*condition.parameters, row_id]).fetchone()
+    return (*(row or [None] * len(keys)), row_id)
+
+
+def _listed(keys: Sequence[SortKey], condition: Condition) -> str:
+    return ", ".join(f"{key.of_run(condition)} AS k{n}" for n, key in enumerate(keys))
+
+
+class SortedRuns:
+    """One search for runs in an order.
+
+    Args:
+        connection: Where the runs are.
+        packages: The captured lists of packages.
+        where: A condition with `not` at its leaves alone.
+        order: The keys, at least one.
+        limit: Runs at most.
+        after: The place of the run before the first one.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        packages: PackageLists,
+        where: Node,
+        order: Sequence[Order],
+        *,
+        limit: int,
+        after: Place | None,
+    ) -> None:
+        self._connection = connection
+        self._packages = packages
+        self._where = where
+        self._limit = limit
+        self._keys = sort_keys(order, Condition(packages.accepted, texts=packages.texts))
+        self._after = after
+
+    def ids(self) -> list[int]:
+        """Return the row ids of what matches, in order."""
+        if self._where != EVERYTHING:
+            few = Candidates(self._connection, self._packages).of(self._where)
+            if few is not None:
+                return self._exact(few.ids, (), self._limit)
+        found = None if self._limit > EQUAL_AT_MOST else self._first((), self._limit)
+        return self._exact(None, (), self._limit) if found is None else found
+
+    def _first(self, fixed: tuple[Any, ...], limit: int) -> list[int] | None:
+        """Return the first runs whose first keys have these values; None where that is slow."""
+        if len(fixed) == len(self._keys):
+            return self._newest_with(fixed, limit)
+        start = self._start(fixed)
+        if start is not None and start[0] is None:
+            return self._first((*fixed, None), limit)
+        found: list[int] = []
+        for size in (FIRST * GROWTH**n for n in range(ROUNDS)):
+            block = self._block(len(fixed), start, size)
+            found += self._of(block.ids, fixed, found, limit)
+            if len(found) < limit:
+                more = self._with_last(block, fixed, found, limit - len(found))
+                if more is None:
+                    return None
+                found += more
+            if len(found) >= limit or block.is_last:
+                return found
+            start = (block.last, False)
+        return None
+
+    def _with_last(
+        self, block: _Block, fixed: tuple[Any, ...], found: Sequence[int], limit: int
+    ) -> list[int] | None:
+        """Return the runs with the value that ends a block; None where that is slow."""
+        if block.last is not None:
+            equal = self._with_value(len(fixed), block.last)
+            if equal is not None:
+                return self._of(equal, fixed, found, len(found) + limit)
+        return self._first((*fixed, block.last), limit)
+
+    def _of(
+        self, ids: Sequence[int], fixed: tuple[Any, ...], found: Sequence[int], limit: int
+    ) -> list[int]:
+        """Return what of some runs follows those that were found already."""
+        new = sorted(set(ids).difference(found))
+        return self._exact(json.dumps(new), fixed, limit - len(found)) if new else []
+
+    def _newest_with(self, fixed: tuple[Any, ...], limit: int) -> list[int]:
+        """Return the newest runs all of whose keys have these values."""
+        follows = self._after is not None and self._after[:-1] == fixed
+        begin = self._after[-1] if follows and self._after else BEYOND_NEWEST[1]
+        newest = self._connection.execute(NEWEST_IDS, (begin, EQUAL_AT_MOST)).fetchone()[0]
+        found = self._exact(newest, fixed, limit)
+        if len(found) == limit:
+            return found
+        condition = Condition(
+            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_ROOM
+        )
+        sets, parameters = [], list[Any]()
+        for key, value in zip(self._keys, fixed, strict=True):
+            if value is not None:
+                sets.append(WITH_VALUE.format(**key.rows(condition)))
+                parameters += [*condition.parameters, value, -1]
+                condition.parameters.clear()
+        if not sets:
+            return self._exact(None, fixed, limit)
+        common = " INTERSECT ".join(f"SELECT * FROM ({one})" for one in sets)
+        text = f"SELECT json_group_array(n.id) FROM ({common}) n"
+        ids = self._connection.execute(text, parameters).fetchone()[0]
+        return self._exact(ids, fixed, limit)
+
+    def _start(self, fixed: tuple[Any, ...]) -> tuple[Any, bool] | None:
+        """Return the value to begin at, and whether it is among what is wanted."""
+        if self._after is None or self._after[: len(fixed)] != fixed:
+            return None
+        return self._after[len(fixed)], True
+
+    def _block(self, place: int, start: tuple[Any, bool] | None, size: int) -> _Block:
+        """Return the next runs by one key, up to the last value that was seen."""
+        key = self._keys[place]
+        condition = Condition(
+            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_ROOM
+        )
+        rows = key.rows(condition)
+        after, values = "", []
+        if start is not None:
+            sign = {"ASC": ">", "DESC": "<"}[key.direction]
+            after = f"AND {rows['value']} {sign}{'=' if start[1] else ''} ?"
+            values = [start[0]]
+        text = BY_ONE_KEY.format(**rows, after=after, direction=key.direction)
+        parameters = [*condition.parameters, *values, size]
+        found = self._connection.execute(text, parameters).fetchall()
+        if len(found) < size:
+            return _Block([row[0] for row in found], None, is_last=True)
+        last = found[-1][1]
+        return _Block([row[0] for row in found if row[1] != last], last, is_last=False)
+
+    def _with_value(self, place: int, value: Any) -> list[int] | None:
+        """Return the runs with a value of a key; None where they are many."""
+        condition = Condition(
+            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_ROOM
+        )
+        text = WITH_VALUE.format(**self._keys[place].rows(condition))
+        parameters = [*condition.parameters, value, EQUAL_AT_MOST + 1]
+        found = self._connection.execute(text, parameters).fetchall()
+        return [row[0] for row in found] if len(found) <= EQUAL_AT_MOST else None
+
+    def _exact(self, ids: str | None, fixed: tuple[Any, ...], limit: int) -> list[int]:
+        """Return the first that match of some runs, or of all, by every key that is not fixed."""
+        keys = Condition(self._packages.accepted, texts=self._packages.texts)
+        listed = self._listed(keys)
+        rooms = EVERY_ROOM if ids is None and not fixed else ()
+        condition = Condition(self._packages.accepted, texts=self._packages.texts, from_sets=rooms)
+        where = condition.of(self._where)
+        behind, values = self._behind(fixed)
+        free = range(len(fixed), len(self._keys))
+        order = [f"q.k{n} {self._keys[n].direction} NULLS LAST" for n in free]
+        text = SORTED.format(
+            keys=listed,
+            runs="runs r" if ids is None else _SOME,
+            kept=sql.KEPT,
+            where=where,
+            behind=behind,
+            order=", ".join([*order, "q.id DESC"]),
+        )
+        some = [] if ids is None else [ids]
+        parameters = [*keys.parameters, *some, *condition.parameters, *values, limit]
+        return [row[0] for row in self._connection.execute(text, parameters).fetchall()]
+
+    def _listed(self, condition: Condition) -> str:
+        return _listed(self._keys, condition)
+
+    def _behind(self, fixed: tuple[Any, ...]) -> tuple[str, list[Any]]:
+        """Return the condition that a run has these keys and stands behind the one before."""
+        same = [f"q.k{n} IS ?" for n in range(len(fixed))]
+        if self._after is None:
+            return " AND ".join(same) or "(1 = 1)", list(fixed)
+        ways: list[str] = []
+        values: list[Any] = list(fixed)
+        *keys, row_id = self._after
+        for n, value in enumerate(keys):
+            before = "".join(f"q.k{m} IS ? AND " for m in range(n))
+            if value is not None:
+                sign = "<" if self._keys[n].order.is_descending else ">"
+                ways.append(f"({before}(q.k{n} {sign} ? OR q.k{n} IS NULL))")
+                values += [*keys[:n], value]
+        ways.append("(" + "".join(f"q.k{m} IS ? AND " for m in range(len(keys))) + "q.id < ?)")
+        values += [*keys, row_id]
+        return " AND ".join([*same, f"({' OR '.join(ways)})"]), values
+
+
+class _Block(NamedTuple):
+    """The next runs by one key.
+
+    Attributes:
+        ids: Those before the last value, in no order.
+        last: The last value, which more runs may have than were seen; None for no value.
+        is_last: Whether nothing follows.
+    """
+
+    ids: list[int]
+    last: Any
+    is_last: bool

@@ -1,0 +1,272 @@
+"""A query's tree to SQL: conditions on the run `r`, and their parameters.
+
+Every value and every name that a user wrote travels as a parameter. `model/query/evaluate.py` says
+in Python what this says in SQL.
+"""
+# ruff: noqa: S608 - nothing but constants of this file is put into a text
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from runstore.model.query.fields import keys_of
+from runstore.model.query.tree import All, Any, Compare, Field, Missing, Node, Not, Op, Room
+from runstore.model.status import Status
+from runstore.storage.query.operators import BOOLS, FALSE, Comparison, joined
+
+if TYPE_CHECKING:
+    from runstore.storage.fulltext.conditions import TextConditions
+
+_COLUMNS: Mapping[str, str] = {
+    "cli": "r.cli",
+    "commit": "r.commit_hash",
+    "duration": "((r.ended_at - r.started_at) / 1000000.0)",
+    "ended_at": "r.ended_at",
+    "error": "r.error",
+    "exit_code": "r.exit_code",
+    "full_store": "r.full_store",
+    "hostname": "r.hostname",
+    "last_seen_at": "r.last_seen_at",
+    "notes": "r.notes",
+    "parent_uid": "r.parent_uid",
+    "reference": "r.reference",
+    "run_number": "r.run_number",
+    "started_at": "r.started_at",
+    "status": "r.status",
+    "traceback": "r.traceback",
+    "uid": "r.uid",
+    "workdir_dirty": "r.workdir_dirty",
+}
+# Columns of the table that a room's values are in, by the part of the field.
+_PARTS: Mapping[Room, Mapping[str, str]] = {
+    Room.METRIC: {
+        "last": "v.last",
+        "first": "v.first",
+        "min": "v.min",
+        "max": "v.max",
+        "mean": "(v.total / nullif(v.count - v.nan_count, 0))",
+        "count": "v.count",
+    },
+    Room.ARTIFACT: {
+        "path": "v.path",
+        "size": "v.size_bytes",
+        "type": "v.media_type",
+        "digest": "v.digest",
+    },
+    Room.INPUT: {
+        "path": "v.name",
+        "size": "v.size_bytes",
+        "digest": "v.digest",
+        "location": "v.location",
+        "source": "v.source_uid",
+    },
+}
+# Most tags are words, or whole numbers that the engine reads as Python does: calling it takes ten
+# times as long.
+_TAG_NUMBER = (
+    "(CASE WHEN length(v.value) BETWEEN 1 AND 15 AND v.value NOT GLOB '*[^0-9]*'"
+    " AND v.value NOT GLOB '0?*' THEN CAST(v.value AS REAL)"
+    f" WHEN v.value GLOB '*[0-9]*' OR v.value LIKE '%inf%' OR v.value IN {BOOLS}"
+    " THEN number_of(v.value) END)"
+)
+_FACT_NUMBER = "(CASE WHEN v.type = 'text' THEN NULL ELSE v.value END)"
+_FACT_TEXT = (
+    "(CASE v.type WHEN 'text' THEN v.value WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' END)"
+)
+# Facts by their names; and those of runs that are not filed yet.
+_FILED = "fact_values v CROSS JOIN run_facts l ON l.set_id = v.set_id WHERE v.key = {key}"
+_LOOSE = (
+    "runs p CROSS JOIN json_each(p.facts, {path}) v"
+    " WHERE p.facts IS NOT NULL AND p.facts_filed IS NULL AND v.type <> 'null'"
+)
+_FACTS = f"""(
+    SELECT l.run_id AS run_id, v.number AS number, v.text AS text FROM {_FILED}
+    UNION ALL SELECT p.id, {_FACT_NUMBER}, {_FACT_TEXT} FROM {_LOOSE}
+) v WHERE (1 = 1)"""
+_CELL = ("v.number", "v.text")
+# An index holds these alone: most runs are complete.
+_INCOMPLETE = "r.status <> 'complete'"
+# Columns with an index of their own, which would put runs out of their order.
+_INDEXED = frozenset({"parent_uid", "reference", "status", "uid"})
+EVERY_ROOM = frozenset(Room)
+
+
+class Condition(Comparison):
+    """Builds the condition of one query.
+
+    Args:
+        versions: Returns the packages documents, by hash, in which a package has a version that
+            a comparison accepts.
+        from_sets: Rooms whose values are looked for in all runs at once, which is quicker where
+            few match; those of the others in each run by itself, which is quicker where many do.
+        in_order: Whether runs are gone through in their order, from which no other index of
+            theirs may lead away.
+        texts: The conditions on texts, where the query has some.
+    """
+
+    def __init__(
+        self,
+        versions: Callable[[Compare | Missing], Sequence[str]],
+        *,
+        from_sets: Collection[Room] = (),
+        in_order: bool = False,
+        texts: TextConditions | None = None,
+    ) -> None:
+        super().__init__()
+        self._versions = versions
+        self._texts = texts
+        self._from_sets = from_sets
+        self._in_order = in_order
+
+    def of(self, node: Node) -> str:
+        """Return the condition of a tree; its parameters are added in the order of their marks."""
+        if isinstance(node, (All, Any)):
+            parts = [self.of(part) for part in node.parts]
+            if not parts:
+                return "(1 = 1)" if isinstance(node, All) else FALSE
+            return joined("AND" if isinstance(node, All) else "OR", parts)
+        if isinstance(node, Not):
+            return f"({self.of(node.inner)} IS NOT TRUE)"
+        if node.field.room is Room.OUTPUT and self._texts is not None:
+            return self._texts.of_output(node, self._mark)
+        if isinstance(node, Missing):
+            return self._missing(node)
+        return self._compare(node)
+
+    def _missing(self, node: Missing) -> str:
+        field = node.field
+        if field.room is Room.RUN:
+            return f"({self._column(field)} IS NULL)"
+        return f"(NOT {self._among(node)})"
+
+    def _compare(self, node: Compare) -> str:
+        if node.field.room is Room.RUN:
+            return self._of_run(node)
+        return self._among(node)
+
+    def _of_run(self, node: Compare) -> str:
+        column = self._column(node.field)
+        if node.field.key == "experiment_name":
+            sign = "+" if self._in_order else ""
+            inner = self._checked(node, "x.name", "x.name")
+            return f"({sign}r.experiment_id IN (SELECT x.id FROM experiments x WHERE {inner}))"
+        is_there = f"{column} IS NOT NULL AND "
+        if column == "r.status" and not _accepts(node, Status.COMPLETE.value):
+            is_there = f"{_INCOMPLETE} AND "
+        return f"({is_there}{self._checked(node, column, column)})"
+
+    def _column(self, field: Field) -> str:
+        column = column_of_run(field)
+        return f"+{column}" if self._in_order and field.key in _INDEXED else column
+
+    def _among(self, node: Compare | Missing) -> str:
+        """Return that one of a field's values fulfils a condition."""
+        if node.field.room in self._from_sets:
+            # The sign keeps the engine from leaving the order of the runs.
+            sign = "+" if self._in_order else ""
+            return f"({sign}r.id IN ({self.runs_with(node)}))"
+        tables = self.values_of_run(node.field)
+        inner = self._inner(node, self.cells(node.field))
+        return f"(EXISTS (SELECT 1 FROM {tables} AND {inner}))"
+
+    def runs_with(self, node: Compare | Missing, *, is_refused: bool = False) -> str:
+        """Return a statement for the ids of runs that have a value which a comparison accepts.
+
+        Args:
+            node: The comparison; of a `Missing`, any value will do.
+            is_refused: Whether the comparison has to refuse the value instead.
+        """
+        if node.field.room is Room.FACT:
+            # Two statements: the engine would put all facts together before it looks at them.
+            filed = f"SELECT l.run_id FROM {_FILED.format(key=self._mark(node.field.key))}"
+            filed += f" AND {self._inner(node, _CELL, is_refused=is_refused)}"
+            loose = f"SELECT p.id FROM {_LOOSE.format(path=self._mark(_fact_path(node.field)))}"
+            cells = (_FACT_NUMBER, _FACT_TEXT)
+            loose += f" AND {self._inner(node, cells, is_refused=is_refused)}"
+            return f"{filed} UNION ALL {loose}"
+        tables = self.values_of_all(node.field)
+        inner = self._inner(node, self.cells(node.field), is_refused=is_refused)
+        return f"SELECT v.run_id FROM {tables} AND {inner}"
+
+    def _inner(
+        self, node: Compare | Missing, cells: tuple[str, str], *, is_refused: bool = False
+    ) -> str:
+        if node.field.room is Room.PACKAGE:
+            inner = f"v.hash IN ({self._marks(self._versions(node))})"
+        else:
+            inner = "(1 = 1)" if isinstance(node, Missing) else self._checked(node, *cells)
+        return f"({inner} IS NOT TRUE)" if is_refused else inner
+
+    def cells(self, field: Field) -> tuple[str, str]:
+        """Return the SQL of a value's number and of its text; the same where it is no cell."""
+        if field.room is Room.FACT and Room.FACT not in self._from_sets:
+            return _FACT_NUMBER, _FACT_TEXT
+        if field.room in {Room.PARAM, Room.FACT}:
+            return _CELL
+        if field.room is Room.TAG:
+            return _TAG_NUMBER, "v.value"
+        if field.room is Room.SET:
+            return f"v.{field.key}", f"v.{field.key}"
+        column = _PARTS[field.room][field.part] if field.room in _PARTS else "NULL"
+        return column, column
+
+    def values_of_run(self, field: Field) -> str:
+        """Return the table `v` of a room, narrowed down to the field and to the run `r`."""
+        if field.room is Room.FACT:
+            path = self._mark(_fact_path(field))
+            return f"json_each(r.facts, {path}) v WHERE v.type <> 'null'"
+        # The sign keeps the engine from the parameters of all runs, where it is about one.
+        return f"{self._tables(field, '+')} AND v.run_id = r.id"
+
+    def values_of_all(self, field: Field) -> str:
+        """Return the table `v` of a room, narrowed down to the field."""
+        if field.room is Room.FACT:
+            key = self._mark(field.key)
+            return _FACTS.format(key=key, path=self._mark(_fact_path(field)))
+        return self._tables(field, "")
+
+    def _tables(self, field: Field, sign: str) -> str:
+        if field.room is Room.SET:
+            return f"run_params v WHERE v.{field.key} IS NOT NULL"
+        if field.room is Room.PARAM:
+            keys = self._marks(keys_of(field))
+            # See `param_index`: the index holds those alone.
+            among = "" if sign else " AND v.indexed = 1"
+            return f"params v WHERE {sign}v.key IN ({keys}){among}{self._set(field)}"
+        if field.room is Room.METRIC:
+            key_id = f"(SELECT k.id FROM metric_keys k WHERE k.key = {self._mark(field.key)})"
+            return f"metric_summaries v WHERE v.key_id = {key_id}{self._set(field)}"
+        if field.room is Room.TAG:
+            return f"tags v WHERE v.key = {self._mark(field.key)}"
+        if field.room is Room.PACKAGE:
+            return "run_documents v WHERE v.name = 'packages'"
+        table = "artifacts" if field.room is Room.ARTIFACT else "inputs"
+        name = _PARTS[field.room]["path"]
+        where = f"{name} = {self._mark(field.key)}" if field.key else "(1 = 1)"
+        return f"{table} v WHERE {where} AND {_PARTS[field.room][field.part]} IS NOT NULL"
+
+    def _set(self, field: Field) -> str:
+        if field.set_name is None:
+            return ""
+        return (
+            " AND EXISTS (SELECT 1 FROM run_params s WHERE s.run_id = v.run_id"
+            f" AND s.set_index = v.set_index AND s.name = {self._mark(field.set_name)})"
+        )
+
+
+def column_of_run(field: Field) -> str:
+    """Return the SQL of a field of the run itself, but for its experiment's name."""
+    return _COLUMNS.get(field.key, "r.id")
+
+
+def _fact_path(field: Field) -> str:
+    # A quote ends the name within a path, and no fact has one in its name.
+    return '$.values."{}"'.format(field.key.replace('"', ""))
+
+
+def _accepts(node: Compare, status: str) -> bool:
+    options = node.value if isinstance(node.value, tuple) else (node.value,)
+    if node.op not in {Op.EQUAL, Op.IN}:
+        return True
+    return (status in options) is not node.is_negated

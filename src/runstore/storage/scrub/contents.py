@@ -1,0 +1,87 @@
+"""Contents that are replaced or removed: what refers to them follows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runstore.storage import statements as sql
+
+if TYPE_CHECKING:
+    from runstore.model.artifacts import Preview
+    from runstore.storage.database import Database
+    from runstore.storage.files.objects import Contents
+
+NAMES = """
+    SELECT a.path || ' of ' || r.reference FROM artifacts a JOIN runs r ON r.id = a.run_id
+    WHERE a.digest = :digest
+    UNION
+    SELECT 'output of ' || r.reference FROM outputs o JOIN runs r ON r.id = o.run_id
+    WHERE o.digest = :digest
+"""
+MEDIA_TYPE = "SELECT media_type FROM artifacts WHERE digest = :digest LIMIT 1"
+REPLACE = tuple(
+    f"UPDATE {table} SET digest = :now, size_bytes = :size_bytes WHERE digest = :digest"  # noqa: S608 - a constant
+    for table in ("artifacts", "outputs", "inputs")
+)
+CHANGED = f"""
+    UPDATE runs SET changed = {sql.NEXT_CHANGE} WHERE id IN (
+        SELECT run_id FROM artifacts WHERE digest = :digest
+        UNION SELECT run_id FROM outputs WHERE digest = :digest
+    )
+"""  # noqa: S608 - a constant
+REMOVE = tuple(
+    f"DELETE FROM {table} WHERE digest = :digest"  # noqa: S608 - a constant
+    for table in ("artifacts", "outputs", "previews")
+)
+ADD_PREVIEW = """
+    INSERT INTO previews (digest, media_type, body) VALUES (:digest, :media_type, :body)
+    ON CONFLICT (digest) DO NOTHING
+"""
+
+
+class ContentsTable:
+    """Which artifacts, outputs and inputs have some contents.
+
+    Args:
+        database: The open database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._driver = database.driver
+
+    def names_of(self, digest: str) -> list[str]:
+        """Return the artifacts and outputs with these contents, also of runs in the trash."""
+        with self._driver.read() as connection:
+            found = connection.execute(NAMES, {"digest": digest}).fetchall()
+        return sorted(row[0] for row in found)
+
+    def media_type_of(self, digest: str) -> str | None:
+        """Return the media type of an artifact with these contents."""
+        with self._driver.read() as connection:
+            row = connection.execute(MEDIA_TYPE, {"digest": digest}).fetchone()
+        return None if row is None else row[0]
+
+    def replace(self, digest: str, now: Contents, preview: Preview | None) -> None:
+        """Let everything that has these contents have others."""
+        values = {"digest": digest, "now": now.digest, "size_bytes": now.size_bytes}
+        with self._driver.write() as connection:
+            connection.execute("PRAGMA secure_delete = ON").fetchone()
+            connection.execute(CHANGED, {"digest": digest})
+            for text in REPLACE:
+                connection.execute(text, values)
+            connection.execute(REMOVE[2], {"digest": digest})
+            if preview is not None:
+                seen = {
+                    "digest": now.digest,
+                    "media_type": preview.media_type,
+                    "body": preview.body,
+                }
+                connection.execute(ADD_PREVIEW, seen)
+
+    def remove(self, digest: str) -> None:
+        """Take contents from the runs that have them; what was read from them keeps the digest."""
+        with self._driver.write() as connection:
+            connection.execute("PRAGMA secure_delete = ON").fetchone()
+            connection.execute(CHANGED, {"digest": digest})
+            for text in REMOVE:
+                connection.execute(text, {"digest": digest})

@@ -1,0 +1,194 @@
+"""Secrets in the rows of a database: replaced in every text of every table, and wiped."""
+# ruff: noqa: S608 - the names of tables and columns come from the schema, in quotes
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Collection
+from typing import Any
+
+from runstore.model.params.parameter_set import tree_hash
+from runstore.storage import statements as sql
+from runstore.storage.driver import Connection, Driver
+from runstore.storage.integrity.history import is_intact, link_anew
+
+_TABLES = """
+    SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name
+"""
+# Texts that users write as they want them; the rules for what is captured leave them alone.
+_OF_USERS = frozenset({
+    "runs.notes", "params.text", "params.key", "param_values.tree", "run_params.name",
+    "experiments.name", "metric_keys.key", "previews.body", "runs.reference",
+    "reference_aliases.reference", "store_state.value", "known_files.location",
+})  # fmt: skip
+# Keys that are made of what they stand for.
+_NEVER = frozenset({
+    "param_values.tree_key", "run_params.tree_key", "documents.hash", "metric_chunks.chunk",
+    "metric_chunks.digest", "metric_summaries.digest", "events.link", "runs.last_link",
+})  # fmt: skip
+_RUN_OF_EVENT = "SELECT run_id FROM events WHERE id = ?"
+LOOSEN_FACTS = "UPDATE runs SET facts_filed = NULL WHERE id = ?"
+# The facts of a run are filed by their values; those that changed are filed anew by and by.
+_FILE_FACTS_AGAIN = (
+    "DELETE FROM run_facts WHERE run_id IN (SELECT id FROM runs WHERE facts_filed IS NULL)",
+    "DELETE FROM fact_values WHERE set_id NOT IN (SELECT set_id FROM run_facts)",
+)
+_ATTEMPTS = 100
+
+Masked = Callable[[str], Callable[[str], str]]
+
+
+class RowScrubber:
+    """Replaces secrets in the rows of a database.
+
+    Args:
+        driver: The database.
+        masked: Returns what masks the texts of a column, such as `runs.error`.
+        needles: What one text at least holds of each row that has secrets; None for all rows.
+        is_by_rules: Whether texts of users stay.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        masked: Masked,
+        needles: Collection[str] | None,
+        *,
+        is_by_rules: bool,
+    ) -> None:
+        self._driver = driver
+        self._masked = masked
+        self._needles = needles
+        self._is_by_rules = is_by_rules
+        self._edited: dict[int, bool] = {}
+
+    def counted(self) -> Counter[str]:
+        """Return how many rows hold secrets, by table and column."""
+        with self._driver.read() as connection:
+            return self._worked(connection, is_dry=True)
+
+    def removed(self) -> Counter[str]:
+        """Replace the secrets, at once or not at all, and return how many rows had some."""
+        with self._driver.write() as connection:
+            # What is replaced is written over with zeros, in the database and in its free pages.
+            connection.execute("PRAGMA secure_delete = ON").fetchone()
+            found = self._worked(connection, is_dry=False)
+            # A history that was not as it was written does not become so by this.
+            for run_id, was_intact in self._edited.items():
+                if was_intact:
+                    link_anew(connection, run_id)
+            return found
+
+    def _worked(self, connection: Connection, *, is_dry: bool) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for (table,) in connection.execute(_TABLES).fetchall():
+            info = connection.execute(f'PRAGMA table_info("{table}")').fetchall()
+            kinds = {"TEXT"} if self._is_by_rules else {"TEXT", "BLOB"}
+            columns = [row[1] for row in info if row[2].upper() in kinds]
+            keys = [row[1] for row in sorted(info, key=lambda row: row[5]) if row[5]]
+            for column in columns:
+                name = f"{table}.{column}"
+                if name not in _NEVER and not (self._is_by_rules and name in _OF_USERS):
+                    count = self._column(connection, table, column, keys, is_dry=is_dry)
+                    found.update({name: count} if count else {})
+        if found["runs.facts"] and not is_dry:
+            for text in _FILE_FACTS_AGAIN:
+                connection.execute(text)
+        return found
+
+    def _column(
+        self, connection: Connection, table: str, column: str, keys: list[str], *, is_dry: bool
+    ) -> int:
+        key = ", ".join(f'"{one}"' for one in keys) or "rowid"
+        where, values = self._filter(column)
+        rows = connection.execute(f'SELECT "{column}", {key} FROM "{table}" WHERE {where}', values)
+        masked = self._masked(f"{table}.{column}")
+        # Only what changes is in memory: there may be many captured texts.
+        changes = [
+            (place, after)
+            for before, *place in rows
+            if (after := _after(before, masked)) != before
+        ]
+        for place, after in () if is_dry else changes:
+            self._write(connection, table, column, (keys or ["rowid"], place), after)
+        return len(changes)
+
+    def _filter(self, column: str) -> tuple[str, tuple[str, ...]]:
+        if self._needles is None:
+            return f'"{column}" IS NOT NULL', ()
+        tests = [f'instr(CAST("{column}" AS BLOB), CAST(? AS BLOB)) > 0' for _ in self._needles]
+        return " OR ".join(tests), tuple(self._needles)
+
+    def _write(
+        self,
+        connection: Connection,
+        table: str,
+        column: str,
+        place: tuple[list[str], list[Any]],
+        after: Any,
+    ) -> None:
+        keys, values = place
+        renew = _RENEWED.get((table, column))
+        if renew is not None:
+            renew(connection, values[0], after)
+            return
+        if (table, column) == ("runs", "facts"):
+            connection.execute(LOOSEN_FACTS, values)
+        if table == "events":
+            (run_id,) = connection.execute(_RUN_OF_EVENT, values).fetchone()
+            if run_id not in self._edited:
+                self._edited[run_id] = is_intact(connection, run_id)
+        where = " AND ".join(f'"{one}" IS ?' for one in keys)
+        change = f", changed = {sql.NEXT_CHANGE}" if table == "runs" else ""
+        text = f'UPDATE "{table}" SET "{column}" = ?{change} WHERE {where}'
+        for attempt in range(_ATTEMPTS):
+            try:
+                connection.execute(text, (_other(after, attempt), *values))
+            except sqlite3.IntegrityError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+            else:
+                return
+
+
+def _after(before: Any, masked: Callable[[str], str]) -> Any:
+    if isinstance(before, str):
+        return masked(before)
+    if isinstance(before, bytes):
+        try:
+            return masked(before.decode()).encode()
+        except UnicodeDecodeError:
+            return before  # numbers, pictures
+    return before
+
+
+def _other(after: Any, attempt: int) -> Any:
+    """Return a text that no other row has: two names may differ in their secrets alone."""
+    return f"{after}-{attempt + 1}" if attempt and isinstance(after, str) else after
+
+
+def _renew_tree(connection: Connection, before: str, tree: Any) -> None:
+    """Keep the values of a parameter set under the key that they have now."""
+    key = tree_hash(tree)
+    connection.execute(sql.INSERT_VALUES, (key, tree))
+    connection.execute("UPDATE run_params SET tree_key = ? WHERE tree_key = ?", (key, before))
+    if before != key:
+        connection.execute("DELETE FROM param_values WHERE tree_key = ?", (before,))
+
+
+def _renew_document(connection: Connection, before: str, body: Any) -> None:
+    """Keep a captured text under the digest that it has now."""
+    digest = hashlib.sha256(body.encode()).hexdigest()
+    connection.execute(sql.ADD_DOCUMENT, {"hash": digest, "body": body})
+    connection.execute("UPDATE run_documents SET hash = ? WHERE hash = ?", (digest, before))
+    if before != digest:
+        connection.execute("DELETE FROM documents WHERE hash = ?", (before,))
+
+
+# Texts that are kept by what they are.
+_RENEWED: dict[tuple[str, str], Callable[[Connection, str, Any], None]] = {
+    ("documents", "body"): _renew_document,
+    ("param_values", "tree"): _renew_tree,
+}

@@ -1,0 +1,327 @@
+"""The file of a database: made only when that is asked for, and the same file ever after.
+
+SQLite names a file's log and its shared memory by the file's path. When a store is removed while
+a program has it open, a connection that made the file anew would meet the shared memory of the
+old one, and shorten it under the mappings of older connections: that kills the process.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from runstore.errors import StoreCorruptError, StoreUnavailableError
+from runstore.storage.sqlite.descriptors import Files, identity_of, is_whole, name_of
+from runstore.storage.sqlite.paths import follow_folder, sync_folder
+
+_LOG, _SHARED_MEMORY = "-wal", "-shm"
+APPLICATION_ID = 0x72756E73  # "runs"; marks the file as ours (PRAGMA application_id)
+_HEAD_BYTES, _FIRST_PAGES_BYTES = 100, 1 << 20
+_NOTES = b"schema_migrations"
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+_BESIDE = (_LOG, _SHARED_MEMORY, "-journal")
+_LOCK_PATIENCE_S = 5.0
+
+
+class DatabaseFile:
+    """One database file, told apart from any other that comes to have its name.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._identity: tuple[int, int] | None = None
+        # As long as a descriptor is open, no new file gets this one's inode number.
+        self._pin: Files = ()
+        self._log: tuple[int, int] | None = None
+        self._group: int | None = None
+
+    def __del__(self) -> None:
+        for descriptor, *_ in self._pin if is_whole(self._pin) else ():
+            os.close(descriptor)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the file was opened before."""
+        return self._identity is not None
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the path still leads to the file that was opened."""
+        try:
+            found = os.stat(self.path)  # noqa: PTH116 - before every statement
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self._identity
+
+    def check(self) -> None:
+        """Make sure that the path still leads to the file that was opened.
+
+        Raises:
+            StoreUnavailableError: The file was removed, moved or replaced.
+        """
+        if not self.is_in_place:
+            raise StoreUnavailableError(
+                f"The store at {self.path.parent} was moved, removed or replaced while open.",
+                kept="Nothing was written to a store that took its place.",
+                hint="If it was moved, open it in its new place.",
+            )
+
+    def check_surroundings(self) -> None:
+        """Make sure, before the file is first opened, that SQLite touches only the store's files.
+
+        A link to a database of the same owner is followed, as people keep databases on other
+        disks; SQLite keeps the log and the like beside the database itself.
+
+        Raises:
+            StoreUnavailableError: The database or a file beside it is a link to elsewhere, or no
+                plain file, such as a pipe.
+        """
+        real, link = self._real(), _entry(self.path)
+        if link is not None and stat.S_ISLNK(link.st_mode):
+            self._check_link(link)
+        elif link is not None and not stat.S_ISREG(link.st_mode):
+            raise _unsafe(self.path, "is no plain file")  # opening a pipe waits for ever
+        self._check_not_emptied(Path(real))
+        for ending in _BESIDE:
+            path = real + ending
+            found = _entry(path)
+            if found is None:
+                continue
+            if not stat.S_ISREG(found.st_mode):
+                raise _unsafe(path, "is a link, or no file")
+            if found.st_nlink > 1:
+                raise _unsafe(path, "is a second name (a hard link) of another file")
+
+    def _check_not_emptied(self, real: Path) -> None:
+        """Refuse a database that has lost its contents: SQLite would begin a new one.
+
+        It would also delete the log, from which the contents may come back.
+
+        Raises:
+            StoreCorruptError: It is empty, and what stands beside it shows that it held runs.
+        """
+        if not _is_empty(real):
+            return
+        beside = next(filter(None, map(_kept_at, _signs_of_runs(real, self.path.parent))), None)
+        if beside is not None and _is_empty(real):  # else it was made in this moment
+            raise StoreCorruptError(
+                f"{self.path} is empty, but {beside} beside it shows that it held runs.",
+                kept="Nothing was changed.",
+                hint="Put a backup in its place; to begin anew, move the whole folder aside.",
+            )
+
+    def _check_link(self, link: os.stat_result) -> None:
+        try:
+            found = self.path.stat()
+        except OSError as error:
+            raise _unsafe(self.path, "is a link that leads nowhere") from error
+        if link.st_uid not in {found.st_uid, 0}:
+            raise _unsafe(self.path, "is a link to a file of another user")
+        if not stat.S_ISREG(found.st_mode):
+            raise _unsafe(self.path, "is a link to something that is no file")
+        # SQLite would make its log beside the file of another program, before it can be asked.
+        if not _is_run_database(self.path, found):
+            raise _unsafe(self.path, "is a link to a file that is no run database")
+
+    @property
+    def has_other_names(self) -> bool:
+        """Whether the file is a hard link: what is written to it would change another file."""
+        try:
+            return os.stat(self.path).st_nlink > 1  # noqa: PTH116 - at every opening
+        except OSError:
+            return False
+
+    def remember(self) -> None:
+        """Note which file the path leads to now.
+
+        Raises:
+            OSError: There is none.
+        """
+        if hasattr(os, "O_PATH"):  # closing it ends no locks, unlike other descriptors
+            pin = os.open(self.path, os.O_PATH | os.O_CLOEXEC)
+            found = os.fstat(pin)
+            # At once: another thread may ask for it.
+            self._pin = ((pin, (found.st_dev, found.st_ino), ""),)
+        else:
+            found = self.path.stat()
+        self._identity = found.st_dev, found.st_ino
+        self._group = found.st_gid
+
+    def remember_log(self) -> None:
+        """Note which log the file has; a connection to it is open."""
+        self._log = _identity_at(self._beside(_LOG))
+        if self._group is not None and hasattr(os, "getegid") and self._group != os.getegid():
+            self._share_log(self._group)
+
+    def _share_log(self, group: int) -> None:
+        """Give the log and the shared memory to the group of the database, as setgid would.
+
+        SQLite gives them its rights only; root's it gives to the owner of the database.
+        """
+        for ending in (_LOG, _SHARED_MEMORY):
+            with suppress(OSError):  # another member made it
+                if os.geteuid():
+                    os.chown(self._beside(ending), -1, group, follow_symlinks=False)
+
+    def held_by(self, descriptors: Iterable[int]) -> Files:
+        """Return those that lead to the database, its log or its shared memory, each with it."""
+        ours = {self._identity, self._log, _identity_at(self._beside(_SHARED_MEMORY))} - {None}
+        pins = [descriptor for descriptor, *_ in self._pin]
+        found = ((one, identity_of(one)) for one in descriptors if one not in pins)
+        files = tuple(
+            (one, identity, name_of(one) if identity == self._log else "")
+            for one, identity in found
+            if identity in ours and identity
+        )
+        # A connection opens each once; a second one is another thread's, which may close it soon.
+        is_certain = len({identity for _, identity, _ in files}) == len(files)
+        return files if is_certain else ()
+
+    @property
+    def identity(self) -> tuple[int, int] | None:
+        """Device and file; None before it was opened."""
+        return self._identity
+
+    @property
+    def has_pin(self) -> bool:
+        """Whether the descriptor that was opened with it is still there, if there was one."""
+        return is_whole(self._pin)
+
+    def part_from_log(self) -> None:
+        """Set the log of a file that was replaced aside: the next file would take it for its own.
+
+        As long as a connection is open, no other log has its inode number.
+        """
+        if self._log is None or self.is_in_place:
+            return
+        with suppress(OSError):
+            found = self._beside(_LOG).stat()
+            if (found.st_dev, found.st_ino) == self._log:
+                self._set_leftovers_aside()
+
+    def make(self) -> None:
+        """Make an empty file if there is none, and set aside what an older one left.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        if self.path.exists():
+            return
+        from runstore.storage.files.locks import unlock
+
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _wait_for_lock(folder)
+            if not self.path.exists():
+                self._set_leftovers_aside()
+                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                made = os.open(self.path, flags, 0o666)
+                # SQLite gives its log and its shared memory the rights of the database.
+                follow_folder(made, os.fstat(folder))
+                os.close(made)
+        finally:
+            unlock(folder)
+            os.close(folder)
+
+    def _set_leftovers_aside(self) -> None:
+        # Programs that have it open keep it.
+        self._beside(_SHARED_MEMORY).unlink(missing_ok=True)
+        log = self._beside(_LOG)
+        with suppress(FileNotFoundError):
+            log.rename(log.with_name(f"{log.name}.left-{time.time_ns()}"))
+            sync_folder(log.parent)  # or it could be back after a power cut, as the new one's
+
+    def _beside(self, ending: str) -> Path:
+        return Path(self._real() + ending)
+
+    def _real(self) -> str:
+        """Return the path that SQLite names the files beside the database after."""
+        path = os.fspath(self.path)
+        return os.path.realpath(path) if os.path.islink(path) else path  # noqa: PTH114 - for every connection
+
+
+def _is_empty(path: Path) -> bool:
+    """Tell whether there is a database with less than SQLite's head."""
+    found = _entry(path)
+    return found is not None and stat.S_ISREG(found.st_mode) and found.st_size < _HEAD_BYTES
+
+
+def _signs_of_runs(database: Path, store: Path) -> Iterator[Path]:
+    """Yield what only a store with runs has."""
+    yield Path(f"{database}{_LOG}")
+    yield from (store / name for name in ("search.db", "objects", "runs"))
+    yield from sorted(store.glob(f"{database.name}.before-schema-*"))
+
+
+def _kept_at(path: Path) -> str | None:
+    """Return the name of a file or folder that is not empty; None for any other."""
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            return f"{path.name}/" if os.listdir(path) else None  # noqa: PTH208 - whether there is any
+        return path.name if path.lstat().st_size else None
+    return None
+
+
+def _entry(path: str | Path) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except OSError:
+        return None  # SQLite finds out why
+
+
+# Linked databases that were looked at, by device and inode. They stay open: closing one would end
+# the locks of every connection of this process to it.
+_looked_at: dict[tuple[int, int], int] = {}
+
+
+def _is_run_database(path: Path, found: os.stat_result) -> bool:
+    """Tell by the head of a file whether it is a database of runs.
+
+    Source: SQLite, Database File Format: the application id is at byte 68.
+    """
+    identity = found.st_dev, found.st_ino
+    known = _looked_at.get(identity)
+    if known is None or identity_of(known) != identity:  # the program may have closed it
+        try:
+            known = _looked_at[identity] = os.open(path, os.O_RDONLY | os.O_CLOEXEC | _NONBLOCK)
+        except OSError:
+            return True  # it cannot be opened, as SQLite finds out
+    head = os.pread(known, _HEAD_BYTES, 0)
+    if not head.startswith(b"SQLite format 3\0"):
+        return False
+    # On network disks, stores were made without the mark; their tables are in the first pages.
+    mark = head[68:72]
+    is_unmarked_store = mark == bytes(4) and _NOTES in os.pread(known, _FIRST_PAGES_BYTES, 0)
+    return mark == APPLICATION_ID.to_bytes(4, "big") or is_unmarked_store
+
+
+def _unsafe(path: str | Path, why: str) -> StoreUnavailableError:
+    return StoreUnavailableError(
+        f"{path} {why}.",
+        kept="Nothing was read or changed.",
+        hint="Look where it leads; then replace it by the file itself, or remove it.",
+    )
+
+
+def _identity_at(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - for every connection
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _wait_for_lock(folder: int) -> None:
+    """Lock a folder, so that one process at a time makes a file in it; not for ever."""
+    from runstore.storage.files.locks import lock_now
+
+    deadline = time.monotonic() + _LOCK_PATIENCE_S
+    while lock_now(folder) is False and time.monotonic() < deadline:
+        time.sleep(0.01)

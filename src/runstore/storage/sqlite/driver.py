@@ -1,0 +1,834 @@
+"""SQLite: connections per process and thread, durable transactions, errors translated."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from runstore.errors import (
+    StoreCorruptError,
+    StoreError,
+    StoreLockedError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+)
+from runstore.storage.driver import Parameters
+from runstore.storage.files.locks import pause
+from runstore.storage.sqlite.database_file import APPLICATION_ID, DatabaseFile
+from runstore.storage.sqlite.descriptors import Files, is_whole, keep_for_ever, new_descriptors
+from runstore.storage.sqlite.disks import is_network_disk
+from runstore.storage.sqlite.forks import before_each_fork, entered, inside_the_engine
+from runstore.storage.sqlite.functions import add_functions, text_of
+from runstore.storage.sqlite.paths import copy_rights, file_uri, sync_folder
+
+if TYPE_CHECKING:
+    from runstore.storage.sqlite.read_only import Readable
+
+LONGEST_READ = 64 << 20  # bytes of one value; parameters, the longest, have 16 million characters
+_LONGEST = 1_000_000_000  # SQLite's own limit
+OLDEST_SQLITE = (3, 35, 0)  # RETURNING
+BUSY_TIMEOUT_S = 60.0
+_ENGINE_WAITS_S = 5.0  # inside a statement
+_OTHERS_TAKE_S = 0.1  # a transaction of another program; even a hurried writer waits for it
+_PROBLEMS_TOLD = 100
+_REPLACED_PATIENCE_S = 5.0
+TABLES = "SELECT name FROM sqlite_master"
+
+TYPES: Mapping[str, str] = {
+    "identity": "INTEGER PRIMARY KEY",
+    "integer": "INTEGER",
+    "real": "REAL",
+    "bytes": "BLOB",
+    "text": "TEXT",
+    "without_rowid": "WITHOUT ROWID",
+}
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that closes itself, whatever collects it.
+
+    Python 3.13 warns of every connection that is collected open, and collects the members of a
+    circle in no certain order: only the connection itself is sure to be asked in time.
+    """
+
+    # Connections that a fork left in the child. SQLite forbids using or closing them there, so
+    # they are kept from the garbage collector, which would close them.
+    left_by_fork: ClassVar[list[object]] = []
+    _pid: int | None = None  # of the process that opened it; None while it is not open
+    # Its descriptors, as far as they are known, and what each of them leads to.
+    files: Files = ()
+    # The length of a value, in bytes, up to which it is read and written.
+    longest = _LONGEST
+    # How long its statements wait for other writers, in seconds.
+    waits_s = _ENGINE_WAITS_S
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._pid = os.getpid()
+
+    def wait_for_others(self, patience_s: float) -> None:
+        """Let statements wait for other writers so long from now on."""
+        self.waits_s = patience_s
+        self.execute(f"PRAGMA busy_timeout={round(patience_s * 1000)}")
+
+    def limit_length(self, limit_bytes: int) -> None:
+        """Refuse longer values from now on, where this Python can."""
+        self.longest = limit_bytes
+        if sys.version_info >= (3, 11):
+            self.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limit_bytes)
+
+    def __del__(
+        self,
+        # Bound here: at the end of the interpreter, names of modules are gone before objects.
+        getpid: Callable[[], int] = os.getpid,
+        is_finalizing: Callable[[], bool] = sys.is_finalizing,
+    ) -> None:
+        if self._pid is None:
+            return
+        if self._pid != getpid():
+            self.left_by_fork.append(self)
+        elif is_finalizing():
+            self.close()
+        else:
+            with inside_the_engine():
+                self.close()
+
+    def close(
+        self,
+        is_whole: Callable[[Files], bool] = is_whole,
+        keep: Callable[[object], None] = keep_for_ever,
+    ) -> None:
+        """Close it, unless that would close files of the program, and write to them before."""
+        if is_whole(self.files):
+            super().close()
+            # Others may have these numbers from now on, and there is nothing left to close.
+            self.files, self._pid = (), None
+        else:
+            keep(self)
+
+
+class _Reading:
+    """A connection to read from, for which a text that is no UTF-8 is a text all the same."""
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self._raw = raw
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> _Rows:
+        """Run one statement."""
+        return _Rows(self._raw, sql, parameters)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+
+class _Rows:
+    """The rows of a statement, which is run again if one of their texts cannot be decoded."""
+
+    def __init__(self, raw: sqlite3.Connection, sql: str, parameters: Parameters) -> None:
+        self._statement = raw, sql, parameters
+        self._given = 0
+        self._found: Any = None
+        try:
+            self._found = raw.execute(sql, parameters)
+        except sqlite3.OperationalError as error:
+            self._run_again(error)
+
+    def _run_again(self, error: sqlite3.OperationalError) -> None:
+        """Run the statement again, up to where it was; from here on each text costs more time."""
+        raw, sql, parameters = self._statement
+        if "decode" not in str(error) or raw.text_factory is text_of:
+            raise error
+        raw.text_factory = text_of
+        if self._found is not None:
+            self._found.close()  # before Python 3.11, its end would end the new one
+        self._found = raw.execute(sql, parameters)
+        if self._given:
+            self._found.fetchmany(self._given)
+
+    @property
+    def rowcount(self) -> int:
+        """Rows changed."""
+        return int(self._found.rowcount)
+
+    def fetchone(self) -> Any:
+        """Return the next row, or None."""
+        try:
+            row = self._found.fetchone()
+        except sqlite3.OperationalError as error:
+            self._run_again(error)
+            row = self._found.fetchone()
+        self._given += 1
+        return row
+
+    def fetchall(self) -> Any:
+        """Return the remaining rows."""
+        try:
+            return self._found.fetchall()
+        except sqlite3.OperationalError as error:
+            self._run_again(error)
+            return self._found.fetchall()
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            for row in self._found:
+                self._given += 1
+                yield row
+        except sqlite3.OperationalError as error:
+            self._run_again(error)
+            yield from self._found
+
+
+class _Handle:
+    """A connection of one thread; closed with the thread."""
+
+    def __init__(self, raw: _Connection) -> None:
+        self.raw = raw
+        self.pid = os.getpid()
+        # Whoever takes this may use or close it: closing a connection in use is a crash.
+        self.is_idle: list[None] = []
+
+    def is_taken(self) -> bool:
+        """Take it; False if it is in use, or was closed."""
+        try:
+            self.is_idle.pop()
+        except IndexError:
+            return False
+        return True
+
+
+class _Own(threading.local):
+    """What belongs to a thread.
+
+    Attributes:
+        free: Connections that are not in use; most threads have one.
+        patience_s: How long it waits for other writers, if that was said.
+        is_writing: Whether it is within a transaction that writes.
+        waiting: What it does behind that transaction.
+    """
+
+    def __init__(self) -> None:
+        self.free: list[_Handle] = []
+        self.patience_s: float | None = None
+        self.is_writing = False
+        self.waiting: list[Callable[[], None]] = []
+
+
+class _InHand:
+    """A connection of this thread within a block; forks of other threads wait for its end."""
+
+    __slots__ = ("_driver", "_handle", "_is_to_write", "_leave")
+
+    def __init__(self, driver: SQLiteDriver, *, is_to_write: bool = False) -> None:
+        self._driver = driver
+        self._is_to_write = is_to_write
+
+    def __enter__(self) -> _Connection:
+        self._leave = entered()
+        try:
+            self._handle = self._driver.take(is_to_write=self._is_to_write)
+        except BaseException:
+            self._leave()
+            raise
+        return self._handle.raw
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            self._driver.give_back(self._handle)
+        finally:
+            self._leave()
+
+
+class SQLiteDriver:
+    """A SQLite file: `Driver` for storage.
+
+    A signal handler or a finalizer may use it in the middle of anything else that its thread does
+    here: each use has a connection of its own. Within a transaction of its thread it cannot
+    write, as the transaction cannot end before it returns; see `is_writing`.
+
+    Args:
+        path: The database file.
+        create: Make the file, and its folder, when missing.
+        busy_timeout_s: How long to wait for other writers, in seconds.
+    """
+
+    types = TYPES
+
+    def __init__(
+        self, path: Path, *, create: bool = True, busy_timeout_s: float = BUSY_TIMEOUT_S
+    ) -> None:
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise StoreUnavailableError(
+                f"This Python has SQLite {sqlite3.sqlite_version}; runstore needs 3.35 or later.",
+                hint="Use a newer Python.",
+            )
+        self.path = path
+        self.file = DatabaseFile(path)
+        self._create = create
+        self.busy_timeout_s = busy_timeout_s
+        self._refusal: StoreError | None = None
+        self._readable: Readable | None = None
+        self._network_disk: bool | None = None
+        self._is_ours = False
+        self._own = _Own()
+        self._handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
+        self._closed = False
+        self._severed: StoreError | None = None
+        _drivers.add(self)
+
+    @property
+    def refusal(self) -> StoreError | None:
+        """Why this database cannot be written, or None."""
+        return self._refusal
+
+    def refuse_writes(self, why: StoreError) -> None:
+        """Answer every later write with this error."""
+        self._refusal = why
+
+    @contextmanager
+    def read(self) -> Iterator[_Connection]:
+        """Give this thread's connection."""
+        try:
+            with _InHand(self) as connection:
+                if connection.longest != LONGEST_READ:
+                    connection.limit_length(LONGEST_READ)
+                yield cast("_Connection", _Reading(connection))
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+        except MemoryError as error:
+            raise self._unreadable("there is not enough memory for it") from error
+
+    @contextmanager
+    def write(self) -> Iterator[_Connection]:
+        """Give a connection inside a transaction that is on disk when left.
+
+        Raises:
+            StoreLockedError: Another writer kept the database, or this thread is writing already:
+                a signal handler or a finalizer interrupts it.
+        """
+        own = self._own
+        if own.is_writing:
+            raise StoreLockedError(
+                f"This thread is writing to {self.path} already, and was interrupted.",
+                kept="This change was not written.",
+                hint="Write outside of signal handlers and finalizers.",
+            )
+        own.is_writing = True
+        try:
+            with _InHand(self, is_to_write=True) as connection:
+                if self._refusal is not None:
+                    raise self._refusal
+                # SQLite's own limit: what a run hands over is never refused for its length.
+                if connection.longest != _LONGEST:
+                    connection.limit_length(_LONGEST)
+                self._begin(connection)
+                yield from self._committed(connection)
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+        finally:
+            own.is_writing = False
+            while own.waiting:
+                own.waiting.pop()()
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether this thread is within a transaction that an interruption cannot wait for."""
+        return self._own.is_writing
+
+    def after_writing(self, work: Callable[[], None]) -> None:
+        """Do something once the transaction of this thread has ended; work raises nothing."""
+        self._own.waiting.append(work)
+
+    def _committed(self, connection: _Connection) -> Iterator[_Connection]:
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            # A full disk may have rolled back already; the first error is the one to tell.
+            with suppress(sqlite3.Error):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            raise
+
+    def change_mark(self) -> object:
+        """Return a value that differs once another connection changed the database."""
+        with self.read() as connection:
+            return (
+                os.getpid(),
+                threading.get_ident(),
+                id(connection),
+                connection.execute("PRAGMA data_version").fetchone()[0],
+            )
+
+    def copy_aside(self, suffix: str) -> None:
+        """Copy the database to `<name>.<suffix>`, through SQLite's own backup.
+
+        The copy gets its name when it is whole; a link of that name is replaced, not followed.
+        """
+        target = self.path.with_name(f"{self.path.name}.{suffix}")
+        aside = target.with_name(f"{target.name}.{os.urandom(8).hex()}")
+        with self.read() as connection:
+            made = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                copy_rights(made, self.path.stat())  # for the same people as the database
+                copy = sqlite3.connect(aside)
+                try:
+                    connection.backup(copy)
+                finally:
+                    copy.close()
+                os.fsync(made)
+                aside.replace(target)
+                sync_folder(target.parent)
+            finally:
+                os.close(made)
+                aside.unlink(missing_ok=True)
+
+    def reusable_bytes(self) -> int:
+        """Return the bytes of the file's pages that hold nothing."""
+        with self.read() as connection:
+            pages, size = (
+                connection.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("freelist_count", "page_size")
+            )
+        return int(pages * size)
+
+    def limit_memory(self, limit_bytes: int) -> None:
+        """Let SQLite use no more memory than this in the whole process, which must be ours."""
+        with self.read() as connection:
+            connection.execute(f"PRAGMA hard_heap_limit={limit_bytes}").fetchone()
+
+    def shrink(self) -> None:
+        """Write the file anew without empty pages; it takes as much room again meanwhile.
+
+        Raises:
+            StoreLockedError: Another program uses the database.
+            StoreUnavailableError: The disk has no room for it.
+        """
+        with self.read() as connection:
+            if self._refusal is not None:
+                raise self._refusal
+            with values_up_to(connection, _LONGEST):
+                connection.execute("VACUUM")
+            # In WAL mode the file itself shrinks when the log is taken in.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    def problems(self, *, is_deep: bool) -> list[str]:
+        """Return what SQLite's own checks find, 100 of each at most."""
+        kind = "integrity_check" if is_deep else "quick_check"
+        with self.read() as connection:
+            found = connection.execute(f"PRAGMA {kind}({_PROBLEMS_TOLD})").fetchall()
+        return [str(row[0]) for row in found if row[0] != "ok"]
+
+    def close(self) -> None:
+        """Close every thread's connection; one that is being used, when its thread is done."""
+        self._closed = True
+        self._close_idle()
+
+    def close_replaced(self) -> None:
+        """Close every connection to a file that another one has replaced, once it is not in use.
+
+        Raises:
+            StoreLockedError: One is in use for longer than some seconds.
+        """
+        deadline = time.monotonic() + _REPLACED_PATIENCE_S
+        while self._close_idle():
+            if time.monotonic() > deadline:
+                raise StoreLockedError(
+                    f"{self.path} was replaced while this program is using the old file.",
+                    kept="Nothing was changed.",
+                    hint="Try again when the other threads are done with it.",
+                )
+            time.sleep(0.01)
+
+    def close_before_fork(self) -> None:
+        """Close each connection, so that a child has none of them; they are opened again."""
+        with suppress(sqlite3.Error):
+            self._close_idle()
+
+    def after_fork(self) -> None:
+        """Write nothing in a child that was forked while a connection was in use."""
+        if self._handles and self._refusal is None:
+            self._refusal = StoreUnavailableError(
+                f"This process was forked while its parent was using {self.path}.",
+                kept="Nothing was changed; reading still works.",
+                hint="Open the store again, in a process that was not forked.",
+            )
+
+    def _close_idle(self) -> int:
+        """Close each connection that is not in use; return how many are."""
+        handles = [one for one in list(self._handles) if one.pid == os.getpid()]
+        if handles:
+            self.file.part_from_log()
+        for handle in handles:
+            if handle.is_taken():
+                handle.raw.close()
+                self._handles.discard(handle)
+        return sum(handle in self._handles for handle in handles)
+
+    def take(self, *, is_to_write: bool) -> _Handle:
+        """Return a connection of this thread, which nobody else uses or closes until given back.
+
+        Raises:
+            StoreUnavailableError: It leads to another file by now, or the database is gone.
+        """
+        handle = self._taken_handle(is_to_write=is_to_write)
+        try:
+            # Before reading one is enough, for a program that closed all.
+            self._check(handle.raw.files if is_to_write else handle.raw.files[:1])
+        except BaseException:
+            self.give_back(handle)
+            raise
+        return handle
+
+    def _check(self, files: Files) -> None:
+        if not is_whole(files) or not (files or self.file.has_pin):
+            raise self._use_no_more()
+        self.file.check()
+
+    def _use_no_more(self) -> StoreError:
+        """Be done with a database whose descriptors the program has closed; return why.
+
+        They may be files of its own by now, and the engine has some of them for all connections of
+        this process together.
+        """
+        _severed.add(self.file.identity)
+        self._severed = StoreUnavailableError(
+            f"This program has closed files that runstore had open: those of {self.path}.",
+            kept="Nothing was written to files that took their place.",
+            hint="Close only files that the program has opened; other programs can use the store.",
+        )
+        return self._severed
+
+    def _taken_handle(self, *, is_to_write: bool = False) -> _Handle:
+        """Return a connection of this thread; to write, one that no search has in its hand."""
+        if not is_to_write:
+            return self._any_handle()
+        searching: list[_Handle] = []
+        try:
+            while (handle := self._any_handle()).raw.in_transaction:
+                searching.append(handle)
+            return handle
+        finally:
+            for one in searching:
+                self.give_back(one)
+
+    def _any_handle(self) -> _Handle:
+        free = self._own.free
+        if self._severed is not None:
+            raise self._severed
+        while not self._closed:
+            try:
+                handle = free.pop()
+            except IndexError:
+                handle = _Handle(self._connect())
+                self._handles.add(handle)
+                return handle
+            if handle.pid != os.getpid():
+                _Connection.left_by_fork.append(handle.raw)
+            elif handle.is_taken():
+                return handle
+        raise StoreUnavailableError(f"The store {self.path} was closed.")
+
+    def give_back(self, handle: _Handle) -> None:
+        """Let others use or close a connection that was taken."""
+        if handle.pid != os.getpid():
+            _Connection.left_by_fork.append(handle.raw)
+            return
+        handle.is_idle.append(None)
+        self._own.free.append(handle)
+        if self._closed and handle.is_taken():
+            handle.raw.close()
+            self._handles.discard(handle)
+
+    def _connect(self) -> _Connection:
+        """Open the file for writing; if that is refused, for reading.
+
+        Only the first connection may make the file; every later one opens that file again.
+        """
+        if self.file.is_known:
+            self.file.check()
+        else:
+            self._find_file()
+            if self.file.has_other_names:
+                what = f"{self.path.name} is a second name (a hard link) of another file"
+                return self._connect_read_only(sqlite3.OperationalError(what))
+        deadline = time.monotonic() + self.busy_timeout_s
+        while True:
+            try:
+                return self._prepared(self._readable)
+            except sqlite3.OperationalError as error:
+                if _is_busy(error) and time.monotonic() < deadline:
+                    pause(0.02)
+                    continue
+                if self._readable or not (_is_refused(error) or _is_full(error)):
+                    raise self._translated(error) from error
+                return self._connect_read_only(error)
+            except sqlite3.Error as error:
+                raise self._translated(error) from error
+
+    def _find_file(self) -> None:
+        """Make the file if that was asked for, and make sure that only the store's are touched."""
+        self.file.check_surroundings()
+        if self._create:
+            with suppress(OSError):  # SQLite finds it missing, and says why
+                self.file.make()
+        elif not self.path.exists():
+            raise StoreUnavailableError(f"There is no run database at {self.path}.")
+        _close_replaced(self.path)
+
+    def _connect_read_only(self, reason: sqlite3.OperationalError) -> _Connection:
+        """Open where nothing can be written; every later write is answered with the reason."""
+        with suppress(OSError, ImportError):
+            from runstore.storage.sqlite.read_only import remove_copy, ways_to_read
+
+            for way in ways_to_read(self.path):
+                if way.copy is not None:
+                    weakref.finalize(self, remove_copy, way.copy, os.getpid())
+                try:
+                    connection = self._prepared(way)
+                except sqlite3.Error:
+                    continue
+                self._readable = way
+                self._refusal = self._refused(reason)
+                return connection
+        raise self._translated(reason) from reason
+
+    def _refused(self, reason: sqlite3.OperationalError) -> StoreError:
+        if _is_full(reason):
+            return self._translated(reason)
+        return StoreReadOnlyError(
+            f"The store at {self.path.parent} cannot be written: {reason}.",
+            kept="Nothing was changed; reading still works.",
+            hint="Check the permissions of the folder, or choose another store.",
+        )
+
+    def _prepared(self, readable: Readable | None) -> _Connection:
+        with new_descriptors() as new:
+            connection = self._opened(readable)
+            connection.files = self.file.held_by(new())
+        return connection
+
+    def _opened(self, readable: Readable | None) -> _Connection:
+        connection = sqlite3.connect(
+            readable.uri if readable else file_uri(self.path, "mode=rw"),
+            timeout=_ENGINE_WAITS_S,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=True,
+            factory=_Connection,
+        )
+        try:
+            self._prove()
+            self._configure(connection, writable=readable is None)
+            if readable is None:
+                connection.execute("PRAGMA schema_version").fetchone()  # opens the log
+                self.file.remember_log()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prove(self) -> None:
+        """Make sure, before the first statement, that it is the file of the other connections."""
+        if self.file.is_known:
+            self.file.check()
+            return
+        with suppress(OSError):  # gone in this moment, which the next statement finds
+            self.file.remember()
+        if self.file.identity in _severed:
+            raise self._use_no_more()
+
+    def _configure(self, connection: _Connection, *, writable: bool) -> None:
+        connection.execute("PRAGMA synchronous=FULL")
+        _distrust(connection)
+        add_functions(connection)
+        if not writable:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            return
+        if self._network_disk is None:
+            self._network_disk = is_network_disk(self.path.parent)
+        # WAL needs shared memory, which network disks lack; a rollback journal is slower but safe.
+        wanted = "delete" if self._network_disk else "wal"
+        if not self._is_ours:
+            self._check_owner(connection)
+            self._is_ours = True
+        mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+        if mode != wanted:
+            connection.execute(f"PRAGMA journal_mode={wanted}")
+
+    def _check_owner(self, connection: sqlite3.Connection) -> None:
+        """Refuse another program's database before anything in it is changed."""
+        owner = connection.execute("PRAGMA application_id").fetchone()[0]
+        if owner == APPLICATION_ID:
+            return
+        tables = {row[0] for row in connection.execute(TABLES).fetchall()}
+        # On network disks, stores were made without the mark.
+        if owner == 0 and (not tables or {"runs", "schema_migrations"} <= tables):
+            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            return
+        raise StoreCorruptError(
+            f"{self.path} is a database of another program.",
+            kept="It was not changed.",
+            hint="Choose another folder for the store.",
+        )
+
+    @contextmanager
+    def hurried(self, patience_s: float) -> Iterator[None]:
+        """Let this thread wait for other writers no longer than this, within the block."""
+        before, self._own.patience_s = self._own.patience_s, patience_s
+        try:
+            yield
+        finally:
+            self._own.patience_s = before
+
+    def _begin(self, connection: _Connection) -> None:
+        """Take the write lock, waiting for other writers with growing, uneven pauses."""
+        asked_s = self._own.patience_s
+        patience_s = self.busy_timeout_s if asked_s is None else asked_s
+        waits_s = min(_ENGINE_WAITS_S, max(_OTHERS_TAKE_S, patience_s))
+        if waits_s != connection.waits_s:
+            connection.wait_for_others(waits_s)
+        deadline = time.monotonic() + patience_s
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or time.monotonic() > deadline:
+                    raise
+                pause(0.05)
+            else:
+                return
+
+    def _translated(self, error: sqlite3.Error) -> StoreError:
+        """Return the error of our family that says what this one means for the user."""
+        if isinstance(error, sqlite3.DataError) or _is_unreadable(error):
+            return self._unreadable(str(error))
+        return self._told(error)
+
+    def _unreadable(self, why: str) -> StoreCorruptError:
+        return StoreCorruptError(
+            f"{self.path} holds a value that cannot be read: {why}.",
+            kept="It was not changed.",
+            hint="To see which run it belongs to: runstore doctor",
+        )
+
+    def _told(self, error: sqlite3.Error) -> StoreError:
+        if _is_busy(error):
+            return StoreLockedError(
+                f"Another program keeps {self.path} locked.",
+                kept="Runs recorded before are safe; this change was not written.",
+                hint="End the program that holds the lock, then try again.",
+            )
+        text = str(error)
+        if _is_full(error):
+            return StoreUnavailableError(
+                f"The disk of {self.path} did not take the data: {text}.",
+                kept="Runs recorded before are safe; this change was not written.",
+                hint="Free some space, then try again.",
+            )
+        if "readonly" in text or "read-only" in text:
+            return StoreReadOnlyError(
+                f"The store at {self.path.parent} cannot be written: {text}.",
+                kept="Nothing was changed; reading still works.",
+                hint="Check the permissions of the folder, or choose another store.",
+            )
+        if isinstance(error, sqlite3.OperationalError):
+            return StoreUnavailableError(
+                f"The store at {self.path} cannot be used: {text}.",
+                kept="Nothing was changed.",
+                hint="Check that the folder exists and may be written.",
+            )
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(
+            error, (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
+        ):
+            return StoreCorruptError(
+                f"{self.path} is not a run database, or it is damaged: {text}.",
+                kept="It was not changed.",
+                hint="Move the file aside to begin anew; keep it, for what can be saved from it.",
+            )
+        return StoreError(f"{self.path}: {text}.", kept="This change was not written.")
+
+
+# Databases whose descriptors the program has closed.
+_severed: set[tuple[int, int] | None] = set()
+
+
+def _distrust(connection: _Connection) -> None:
+    """Let what the file holds call no function with an effect, and take no memory without end.
+
+    Source: SQLite, Defense Against The Dark Arts, 3.53.
+    """
+    connection.execute("PRAGMA trusted_schema=OFF")
+    connection.limit_length(LONGEST_READ)
+    if sys.version_info >= (3, 12):
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)  # noqa: FBT003 - sqlite3's
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER, False)  # noqa: FBT003 - sqlite3's
+
+
+@contextmanager
+def values_up_to(connection: Any, limit_bytes: int) -> Iterator[None]:
+    """Let values be read and written up to this length within the block."""
+    before = connection.longest
+    connection.limit_length(limit_bytes)
+    try:
+        yield
+    finally:
+        with suppress(sqlite3.Error):  # it may be closed
+            connection.limit_length(before)
+
+
+# Every driver of this process.
+_drivers: weakref.WeakSet[SQLiteDriver] = weakref.WeakSet()
+
+
+def _close_before_fork() -> None:
+    for driver in list(_drivers):
+        driver.close_before_fork()
+
+
+def _after_fork_in_child() -> None:
+    for driver in list(_drivers):
+        driver.after_fork()
+
+
+before_each_fork(_close_before_fork)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _close_replaced(path: Path) -> None:
+    """Close what this process still has open of files that had this name before.
+
+    The new file's connections may come to have the same shared memory, and within one process no
+    lock keeps them from clearing it: SQLite's locks are those of the process.
+    """
+    for driver in list(_drivers):
+        if driver.path == path and driver.file.is_known and not driver.file.is_in_place:
+            driver.close_replaced()
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return "locked" in str(error) or "busy" in str(error)
+
+
+def _is_full(error: sqlite3.Error) -> bool:
+    """Tell whether the disk did not take the data; SQLite says so in two ways."""
+    return "full" in str(error) or "disk I/O" in str(error)
+
+
+def _is_unreadable(error: sqlite3.Error) -> bool:
+    """Tell whether a value is too long to be read, or no text where one should be."""
+    return "too big" in str(error) or "decode" in str(error) or "malformed JSON" in str(error)
+
+
+def _is_refused(error: sqlite3.Error) -> bool:
+    """Tell whether the error may come from missing write access."""
+    text = str(error)
+    return "readonly" in text or "read-only" in text or "unable to open" in text

@@ -1,0 +1,100 @@
+"""Functions that SQLite does not have: regular expressions, numbers as texts and back, checks.
+
+What they need is imported when a statement calls them first: recording runs needs none of them.
+From then on they are called for up to every run of a store, and so look up next to nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+_tokens = itertools.count(1)
+_checks: dict[int, Callable[[int], bool]] = {}
+
+
+class Undecodable(str):
+    """A text whose bytes are no UTF-8; those that are none are escaped in it."""
+
+    __slots__ = ()
+
+
+def text_of(data: bytes) -> str:
+    """Return the text of these bytes, whatever they are."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return Undecodable(data.decode(errors="backslashreplace"))
+
+
+def add_functions(connection: sqlite3.Connection) -> None:
+    """Let a connection's statements call these functions."""
+    connection.create_function("matches", 2, _matches, deterministic=True)
+    connection.create_function("number_of", 1, _number_of, deterministic=True)
+    connection.create_function("number_text", 1, _number_text, deterministic=True)
+    connection.create_function("version_holds", 3, _version_holds, deterministic=True)
+    connection.create_function("fulfils", 2, _fulfils)
+
+
+def lend(check: Callable[[int], bool]) -> int:
+    """Let statements ask something of a run: `fulfils(<what this returns>, run_id)`."""
+    token = next(_tokens)
+    _checks[token] = check
+    return token
+
+
+def take_back(token: int) -> None:
+    """Let statements ask this no more."""
+    del _checks[token]
+
+
+def _fulfils(token: int, run_id: int) -> bool:
+    return _checks[token](run_id)
+
+
+def _matches(pattern: str, text: Any) -> bool | None:
+    return None if text is None else _regex()(pattern).is_found_in(str(text))
+
+
+def _number_of(text: Any) -> float | None:
+    return None if text is None else _tag_number()(str(text))
+
+
+def _number_text(number: Any) -> str | None:
+    return None if number is None else _number_writer()(float(number))
+
+
+def _version_holds(op: str, version: Any, wanted: str) -> bool | None:
+    return None if version is None else _version_judge()(op, str(version), wanted)
+
+
+@cache
+def _version_judge() -> Callable[[str, str, str], bool]:
+    from runstore.model.query.evaluate import compare_versions
+    from runstore.model.query.tree import Op
+
+    return lambda op, version, wanted: compare_versions(Op(op), version, wanted)
+
+
+@cache
+def _regex() -> Callable[[str], Any]:
+    from runstore.model.query.evaluate import regex
+
+    return regex
+
+
+@cache
+def _tag_number() -> Callable[[str], float | None]:
+    from runstore.model.query.evaluate import tag_number
+
+    return tag_number
+
+
+@cache
+def _number_writer() -> Callable[[float], str | None]:
+    from runstore.model.query.evaluate import number_text
+
+    return number_text

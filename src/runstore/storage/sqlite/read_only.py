@@ -1,0 +1,85 @@
+"""Reading a SQLite file where SQLite may write nothing beside it: read-only and full disks."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from runstore.storage.sqlite.paths import file_uri
+
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """A way to open the file.
+
+    Attributes:
+        uri: What SQLite opens.
+        copy: The temporary folder that holds a copy, to be removed by who opens it; None for
+            the file itself.
+    """
+
+    uri: str
+    copy: Path | None = None
+
+
+def ways_to_read(path: Path) -> Iterator[Readable]:
+    """Yield ways to open a database for reading alone, the most faithful first.
+
+    Raises:
+        OSError: The last way, a copy in the folder for temporary files, is closed as well.
+    """
+    yield Readable(file_uri(path, "mode=ro"))
+    if not _has_content(_beside(path, "-wal")):
+        yield Readable(file_uri(path, "immutable=1"))
+        return
+    # The newest runs may be in the write-ahead log, which `immutable` would leave out; to read it
+    # SQLite needs a file of its own beside it.
+    import shutil
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="runstore-"))
+    files = (path, _beside(path, "-wal"))
+    sizes = [one.stat().st_size for one in files]
+    if sum(sizes) > shutil.disk_usage(folder).free // 2:
+        folder.rmdir()
+        raise OSError("the copy would take more than half of the room for temporary files")
+    for one, ending in zip(files, ("", "-wal"), strict=True):
+        with _plain(one) as source, (folder / (path.name + ending)).open("xb") as copy:
+            shutil.copyfileobj(source, copy)
+    yield Readable(file_uri(folder / path.name, "mode=rw"), folder)
+
+
+def _plain(path: Path) -> BinaryIO:
+    """Open a file for reading; a pipe or a device would have no end."""
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | _NONBLOCK))  # noqa: SIM115 - for the caller to close
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(f"{path} is no plain file")
+    return file
+
+
+def remove_copy(folder: Path, pid: int) -> None:
+    """Remove a copy, in the process that made it: a forked child leaves it alone."""
+    if os.getpid() == pid:
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    """Return the path of a file that SQLite keeps beside the database, which may be a link."""
+    real = Path(os.path.realpath(path))
+    return real.with_name(real.name + suffix)
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""Whose stores and folders are used, and places of the user's own."""

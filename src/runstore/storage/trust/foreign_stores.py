@@ -1,0 +1,80 @@
+"""What other users left where this user's store is looked for, and what is said about it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from runstore.errors import UntrustedStoreError
+from runstore.storage.sqlite.paths import is_own_uid
+from runstore.storage.trust.trusted import owner_name
+from runstore.user_warnings import warn
+
+_said: set[Path] = set()
+
+
+def pass_over(foreign: Sequence[Path], instead: Path) -> None:
+    """Warn, once for each, that stores of other users are not used.
+
+    Args:
+        foreign: Those stores.
+        instead: The store that is used.
+
+    Raises:
+        UntrustedStoreError: It is one of them.
+    """
+    if instead in foreign:
+        raise _refused(
+            instead, f"The store at {instead} belongs to {_owner_of(instead)}, not to you."
+        )
+    for one in foreign:
+        _say(
+            one,
+            f"The store at {one} belongs to {_owner_of(one)}, not to you, so it was not used;"
+            f" yours is {instead}.",
+        )
+
+
+def leave_out_settings(file: Path) -> None:
+    """Warn, once, that the settings in the project file of somebody else are not used."""
+    _say(file, f"{file} belongs to {_owner_of(file)}, not to you, so its settings were not used.")
+
+
+def leave_out_program(folder: Path) -> None:
+    """Warn, once, that the experiments of somebody else are not run."""
+    _say(folder, f"{folder} belongs to {_owner_of(folder)}, not to you, so it was not used.")
+
+
+def taken(path: Path) -> UntrustedStoreError:
+    """Return the error for a place that somebody else made first."""
+    return _refused(
+        path,
+        f"{path} was made by {_owner_of(path)}, not by you, in a folder that everybody can"
+        " write to.",
+    )
+
+
+def _refused(path: Path, what: str) -> UntrustedStoreError:
+    return UntrustedStoreError(
+        what,
+        kept="It was not used, and nothing was recorded.",
+        hint=f"Name a store of your own, for example in RUNSTORE_URL. {_how_to_trust(path)}",
+    )
+
+
+def _say(path: Path, what: str) -> None:
+    if path not in _said:
+        _said.add(path)
+        warn(f"{what} {_how_to_trust(path)}")
+
+
+def _how_to_trust(path: Path) -> str:
+    return f"If you trust its owner, use it with: runstore trust {shlex.quote(str(path))}"
+
+
+def _owner_of(path: Path) -> str:
+    """Return the name of the owner, of a link or of what it leads to, who is not this user."""
+    owners = (os.lstat(path).st_uid, os.stat(path).st_uid)  # noqa: PTH116 - both ways
+    return owner_name(next((uid for uid in owners if not is_own_uid(uid)), owners[0]))

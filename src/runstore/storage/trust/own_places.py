@@ -1,0 +1,146 @@
+"""The user's own places for what the folder of a store refuses: nobody else can get at them.
+
+They are in the user's state folder or, if there is no home that can be written, in a folder for
+temporary files, where anybody could have made a folder of the expected name first.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from errno import EPERM
+from pathlib import Path
+
+from runstore.storage.sqlite.paths import is_own_uid, leave_to_owner, opened_folder
+
+_SHARED_BITS = 0o077
+_NOTE = "store"
+_LONGEST_NOTE = 1 << 14
+_DATABASE = "runstore.db"
+# Root, and the owner of files whose owner is unknown within a container. Source: Linux,
+# user_namespaces(7), overflowuid.
+_SYSTEM = {0, 65534}
+
+
+def own_place(folders: Sequence[str], name: str) -> Path:
+    """Return a folder of this user alone; made when it is missing.
+
+    Args:
+        folders: Where it may be, the best first.
+        name: Its name there.
+
+    Raises:
+        OSError: It can be made nowhere.
+    """
+    refused: OSError | None = None
+    for folder in folders:
+        if isinstance(refused, NotADirectoryError):
+            break  # a file in the way is a mistake in a setting, which is said and not hidden
+        is_temporary = not folder.endswith("/spool")
+        try:
+            if is_temporary and os.path.lexists(folder) and not _is_private(Path(folder)):
+                return _private(_beside(folder) / name, parts=2)
+            return _private(Path(folder, name), parts=2 if is_temporary else 3)
+        except OSError as error:
+            refused = error
+    raise refused or OSError("no place for what is in flight")
+
+
+def note_store(place: Path, store: Path) -> None:
+    """Note for which store a place is; where the disk refuses, it is told by the runs' uids."""
+    note = place / _NOTE
+    if os.path.lexists(note):
+        return
+    with suppress(OSError):
+        database = (store / _DATABASE).stat()
+        text = f"{database.st_ino}\n{store.absolute()}"
+        with os.fdopen(os.open(note, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(os.fsencode(text))
+
+
+def is_for_another(place: Path, store: Path) -> bool:
+    """Tell whether a place is for another store, which is still where it was.
+
+    The files of a store that was moved have another folder now, and the same database.
+
+    Args:
+        place: The place, in a folder of this user alone.
+        store: The folder of the store that asks.
+    """
+    from runstore.storage.files.safe_files import read_file
+
+    try:
+        inode, _, folder = os.fsdecode(read_file(place / _NOTE, at_most=_LONGEST_NOTE)).partition(
+            "\n"
+        )
+        there = Path(folder, _DATABASE).stat()
+        here = (store / _DATABASE).stat()
+    except (OSError, ValueError):
+        return False
+    is_there = str(there.st_ino) == inode
+    return is_there and (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino)
+
+
+def others_beside(folder: str) -> Iterator[str]:
+    """Yield folders of this user beside one of the expected name that somebody else made."""
+    place, name = os.path.split(folder)
+    with suppress(OSError), os.scandir(place) as entries:
+        for entry in entries:
+            if entry.name.startswith(f"{name}-") and _is_private(Path(entry.path)):
+                yield entry.path
+
+
+def _beside(folder: str) -> Path:
+    """Return a folder of this user whose name nobody could foresee."""
+    for there in others_beside(folder):
+        return Path(there)
+    import tempfile
+
+    place, name = os.path.split(folder)
+    return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=place))
+
+
+def _private(path: Path, *, parts: int) -> Path:
+    """Make a folder private, with so many parts of its path and all those that are missing.
+
+    Raises:
+        OSError: It cannot be made, or belongs to somebody else, or is within their reach.
+    """
+    chain = [path, *path.parents[: parts - 1]]
+    while not (above := chain[-1].parent).exists():
+        chain.append(above)
+    _check_reach(above)
+    for one in reversed(chain):
+        with suppress(FileExistsError):
+            one.mkdir(0o700)
+            with suppress(OSError), opened_folder(one) as made:
+                leave_to_owner(made, one.parent.stat())
+        _make_private(one)
+    return path
+
+
+def _check_reach(folder: Path) -> None:
+    """Refuse a folder in which others could put something else in place of what is made there."""
+    if sys.platform == "win32":
+        return
+    real = Path(os.path.realpath(folder))
+    for one in (real, *real.parents):
+        about = one.stat()
+        is_replaceable = about.st_mode & stat.S_IWOTH and not about.st_mode & stat.S_ISVTX
+        if is_replaceable or not (is_own_uid(about.st_uid) or about.st_uid in _SYSTEM):
+            raise PermissionError(EPERM, f"others can change {one}", str(folder))
+
+
+def _is_private(path: Path) -> bool:
+    """Check whether a folder, and a link that leads to it, belong to this user."""
+    return is_own_uid(path.lstat().st_uid) and is_own_uid(path.stat().st_uid) and path.is_dir()
+
+
+def _make_private(path: Path) -> None:
+    if not _is_private(path):
+        raise PermissionError(EPERM, "it belongs to somebody else", str(path))
+    if sys.platform != "win32" and path.stat().st_mode & _SHARED_BITS:
+        path.chmod(0o700)
