@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from runstore.model.status import Status
     from runstore.reading.pages import Page
     from runstore.recording.active import ActiveRun
-    from runstore.start import attach_run, start_run
+    from runstore.start import attach_run, recorded, start_run
     from runstore.store import Store
 
 __version__ = "0.1.0"
@@ -48,6 +48,7 @@ _HOMES = {
     "attach_run": "runstore.start",
     "current_run": "runstore.current",
     "parameter_set": "runstore.model.params.build",
+    "recorded": "runstore.start",
     "start_run": "runstore.start",
 }
 
@@ -69,6 +70,7 @@ __all__ = [
     "attach_run",
     "current_run",
     "parameter_set",
+    "recorded",
     "start_run",
 ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from runstore import current
 from runstore.config import IfDone
@@ -12,7 +12,11 @@ from runstore.recording.active import ActiveRun
 from runstore.store import Store, open_shared
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runstore.model.run import Run
+
+F = TypeVar("F", bound="Callable[..., Any]")
 
 
 def start_run(
@@ -29,7 +33,8 @@ def start_run(
 ) -> ActiveRun:
     """Start a run in the store of this project, or in the one given.
 
-    Use it as a context manager, as a decorator, or as a plain object with `finish()`.
+    Use it as a context manager, or as a plain object with `finish()`. To make each call of a
+    function a run, see `recorded`.
 
     Args:
         experiment_name: Any printable text up to 255 bytes.
@@ -70,6 +75,61 @@ def start_run(
         run.repeat_with(begin)
     current.enter(run)
     return run
+
+
+def recorded(
+    experiment_name: str,
+    *,
+    store: str | os.PathLike[str] | Store | None = None,
+    params: Any = None,
+    notes: str | None = None,
+    capture: bool = True,
+    parent: str | ActiveRun | Run | None = None,
+    live: bool = False,
+    if_done: IfDone = "run",
+) -> Callable[[F], F]:
+    """Make each call of the decorated function a run: `@runstore.recorded("mnist")`.
+
+    Decorating starts nothing and opens no store. The run begins and ends with the body of the
+    function, of a coroutine, or of a generator of either kind; `current_run()` returns it there.
+
+    Args:
+        experiment_name: See `start_run`.
+        store: See `start_run`; None finds the store at each call.
+        params: See `Store.start`.
+        notes: See `Store.start`.
+        capture: See `Store.start`.
+        parent: See `Store.start`.
+        live: See `Store.start`.
+        if_done: See `Store.start`; `skip` and `error` raise `AlreadyRanError` at the call.
+
+    Raises:
+        UsageError: No experiment name was given, or no function was decorated.
+    """
+    if not isinstance(experiment_name, str):
+        raise UsageError(
+            f"recorded takes an experiment name, got {experiment_name!r:.60}.",
+            hint='Decorate with parentheses: @runstore.recorded("mnist").',
+        )
+
+    def begin() -> ActiveRun:
+        return start_run(
+            experiment_name,
+            store=store,
+            params=params,
+            notes=notes,
+            capture=capture,
+            parent=parent,
+            live=live,
+            if_done=if_done,
+        )
+
+    def decorate(function: F) -> F:
+        from runstore.recording.recorded_functions import run_per_call
+
+        return cast("F", run_per_call(function, begin))
+
+    return decorate
 
 
 def attach_run(

@@ -22,6 +22,7 @@ PUBLIC = [
     "attach_run",
     "current_run",
     "parameter_set",
+    "recorded",
     "start_run",
 ]
 

@@ -29,6 +29,12 @@ def decorated(steps: int) -> float:
     return steps * 0.5
 
 
+@runstore.recorded("awaited", params=Settings())
+async def awaited(steps: int) -> float:
+    """Be a run of its own at each call."""
+    return steps * 0.5
+
+
 def read(folder: Path) -> dict[str, Any]:
     """Read runs back."""
     with runstore.Store.open(folder) as store:

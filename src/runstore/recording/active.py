@@ -748,8 +748,8 @@ class ActiveRun:
     def __call__(self, function: F) -> F:
         """Make every call of the function a run of its own, with the arguments given here.
 
-        The run that `start_run(...)` began is withdrawn, as if it had never been: a decorator is
-        evaluated when the module is imported, not when the function runs.
+        The run that `start_run(...)` began is withdrawn, as if it had never been. `recorded`
+        starts none when a module is imported.
         """
         again = self._again
         if not callable(function):
@@ -770,6 +770,6 @@ class ActiveRun:
                 hint="Call start_run within the function.",
             )
 
-        from runstore.recording.recorded_functions import recorded
+        from runstore.recording.recorded_functions import run_per_call
 
-        return cast("F", recorded(function, again))
+        return cast("F", run_per_call(function, again))

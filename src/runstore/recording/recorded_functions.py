@@ -7,44 +7,67 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
+from runstore.errors import UsageError
+
 if TYPE_CHECKING:
     from runstore.recording.active import ActiveRun
 
 
-def recorded(function: Callable[..., Any], begin: Callable[[], ActiveRun]) -> Callable[..., Any]:
+def run_per_call(function: Any, begin: Callable[[], ActiveRun]) -> Any:
     """Return a function whose body is executed within a run.
 
     A coroutine or a generator begins its run when it begins to execute, and ends it with its body.
 
     Args:
-        function: The function.
+        function: The function; a static or class method may be wrapped already.
         begin: Starts a run.
+
+    Raises:
+        UsageError: It cannot be called.
     """
-    if inspect.isasyncgenfunction(function):
-        return functools.wraps(function)(_async_generator(function, begin))
-    if inspect.iscoroutinefunction(function):
+    if isinstance(function, (staticmethod, classmethod)):
+        return type(function)(run_per_call(function.__func__, begin))
+    if not callable(function):
+        raise UsageError(
+            f"Only functions can be decorated, got {function!r:.60}.", kept="No run was recorded."
+        )
+    is_routine = inspect.isroutine(function) or isinstance(function, functools.partial)
+    body = function if is_routine else type(function).__call__
+    if inspect.isasyncgenfunction(body):
+        wrapper: Callable[..., Any] = _async_generator(function, begin)
+    elif inspect.iscoroutinefunction(body):
+        wrapper = _coroutine(function, begin)
+    elif inspect.isgeneratorfunction(body):
+        wrapper = _generator(function, begin)
+    else:
+        wrapper = _plain(function, begin)
+    return functools.wraps(function)(wrapper)
 
-        @functools.wraps(function)
-        async def coroutine(*args: Any, **kwargs: Any) -> Any:
-            with begin():
-                return await function(*args, **kwargs)
 
-        return coroutine
-    if inspect.isgeneratorfunction(function):
-
-        @functools.wraps(function)
-        def generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            with begin():
-                return (yield from function(*args, **kwargs))
-
-        return generator
-
-    @functools.wraps(function)
+def _plain(function: Callable[..., Any], begin: Callable[[], ActiveRun]) -> Callable[..., Any]:
     def plain(*args: Any, **kwargs: Any) -> Any:
         with begin():
             return function(*args, **kwargs)
 
     return plain
+
+
+def _coroutine(function: Callable[..., Any], begin: Callable[[], ActiveRun]) -> Callable[..., Any]:
+    async def coroutine(*args: Any, **kwargs: Any) -> Any:
+        with begin():
+            return await function(*args, **kwargs)
+
+    return coroutine
+
+
+def _generator(
+    function: Callable[..., Any], begin: Callable[[], ActiveRun]
+) -> Callable[..., Generator[Any, Any, Any]]:
+    def generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        with begin():
+            return (yield from function(*args, **kwargs))
+
+    return generator
 
 
 def _async_generator(

@@ -1,0 +1,307 @@
+"""recorded: a run for each call of a function of any kind, and none before."""
+
+import asyncio
+import functools
+import inspect
+import os
+import pickle
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import runstore
+from commands import git
+from runstore import Status, Store
+from runstore.errors import UsageError
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(tmp_path / "store") as opened:
+        yield opened
+
+
+@pytest.fixture
+def recorded(store):
+    return functools.partial(runstore.recorded, store=store, capture=False)
+
+
+def statuses(store):
+    return [run.status for run in store.list()]
+
+
+def squares_file(n):
+    return n * n
+
+
+pickled = runstore.recorded("squares", capture=False)(squares_file)
+squares_file = pickled
+
+
+class TestNothingAtImport:
+    @pytest.mark.parametrize("place", ["store=sys.argv[1] + '/new', ", ""])
+    def test_decorating_makes_no_store(self, tmp_path, place):
+        (tmp_path / "module.py").write_text(
+            "import sys, runstore\n"
+            f"@runstore.recorded('m', {place}params={{'lr': 1}})\n"
+            "def plain(): pass\n"
+            "@runstore.recorded('m')\n"
+            "async def coroutine(): pass\n"
+            "@runstore.recorded('m')\n"
+            "def generator(): yield\n"
+            "@runstore.recorded('m')\n"
+            "async def asynchronous(): yield\n"
+        )
+        before = sorted(tmp_path.iterdir())
+
+        ended = subprocess.run(
+            [sys.executable, "-B", "-c", "import module", str(tmp_path)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        )
+
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert sorted(tmp_path.iterdir()) == before
+
+    def test_a_store_that_cannot_be_opened_does_not_matter_before_the_call(self, tmp_path):
+        (tmp_path / "file").write_text("no store")
+
+        @runstore.recorded("m", store=tmp_path / "file", capture=False)
+        def train():
+            pass
+
+        with pytest.raises((runstore.RunstoreError, OSError)):
+            train()
+
+    def test_the_store_is_found_at_each_call(self, tmp_path, monkeypatch):
+        @runstore.recorded("m", capture=False)
+        def train():
+            return runstore.current_run().store.path
+
+        paths = [tmp_path / "a", tmp_path / "b"]
+        found = []
+        for path in paths:
+            monkeypatch.setenv("RUNSTORE_URL", str(path))
+            found.append(train())
+
+        assert found == paths
+
+    @pytest.mark.parametrize("found", [None, 5, print])
+    def test_decorating_without_a_name_is_refused_at_once(self, found):
+        with pytest.raises(UsageError, match="experiment name"):
+            runstore.recorded(found)
+
+    def test_only_functions_are_decorated(self, recorded, store):
+        with pytest.raises(UsageError, match="Only functions"):
+            recorded("m")(5)
+
+        assert len(store.list()) == 0
+
+
+class TestKindsOfFunctions:
+    def test_a_plain_function(self, recorded, store):
+        @recorded("m", params={"lr": 1}, notes="each time")
+        def train(x, /, *, y=2):
+            """Train."""
+            return x, y, runstore.current_run().run_number
+
+        assert [train(5), train(6, y=0)] == [(5, 2, 1), (6, 0, 2)]
+        assert runstore.current_run() is None
+        assert (train.__doc__, list(inspect.signature(train).parameters)) == ("Train.", ["x", "y"])
+        assert statuses(store) == [Status.COMPLETE] * 2
+        assert {(run.notes, run.params["lr"]) for run in store.list()} == {("each time", 1)}
+
+    def test_each_call_of_a_coroutine_function_that_runs_at_once(self, recorded, store):
+        @recorded("m")
+        async def train(x):
+            for _ in range(3):
+                await asyncio.sleep(0)
+            return x, runstore.current_run().run_number
+
+        async def both():
+            return await asyncio.gather(train("a"), train("b"))
+
+        assert inspect.iscoroutinefunction(train)
+        train("never awaited").close()
+        assert asyncio.run(both()) == [("a", 1), ("b", 2)]
+        assert statuses(store) == [Status.COMPLETE] * 2
+
+    def test_a_cancelled_coroutine_is_interrupted(self, recorded, store):
+        @recorded("m")
+        async def train():
+            await asyncio.sleep(60)
+
+        async def cancel():
+            task = asyncio.create_task(train())
+            await asyncio.sleep(0)
+            task.cancel()
+            await task
+
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(cancel())
+        assert statuses(store) == [Status.INTERRUPTED]
+
+    def test_a_generator(self, recorded, store):
+        @recorded("m")
+        def steps():
+            got = yield 1
+            assert runstore.current_run().record.status is Status.RUNNING
+            return got
+
+        generator = steps()
+        assert (inspect.isgeneratorfunction(steps), len(store.list())) == (True, 0)
+        assert next(generator) == 1
+        with pytest.raises(StopIteration) as stopped:
+            generator.send("sent")
+        assert (stopped.value.value, statuses(store)) == ("sent", [Status.COMPLETE])
+
+    @pytest.mark.parametrize("is_closed", [False, True])
+    def test_an_asynchronous_generator(self, recorded, store, is_closed):
+        @recorded("m")
+        async def steps():
+            try:
+                yield (yield 1)
+            finally:
+                await asyncio.sleep(0)
+
+        async def use():
+            generator = steps()
+            found = [await generator.__anext__()]
+            if is_closed:
+                await generator.aclose()
+            else:
+                found += [await generator.asend("sent")] + [one async for one in generator]
+            return found
+
+        assert inspect.isasyncgenfunction(steps)
+        assert asyncio.run(use()) == ([1] if is_closed else [1, "sent"])
+        assert statuses(store) == [Status.COMPLETE]
+
+    def test_methods_of_all_kinds(self, recorded, store):
+        class Trainer:
+            name = "of the class"
+
+            @recorded("m")
+            def train(self):
+                return self.name
+
+            @recorded("m")
+            @classmethod
+            def outside(cls):
+                return cls.name
+
+            @classmethod
+            @recorded("m")
+            def inside(cls):
+                return cls.name
+
+            @recorded("m")
+            @staticmethod
+            def still(x):
+                return x
+
+            @recorded("m")
+            async def later(self):
+                return self.name
+
+        trainer = Trainer()
+        trainer.name = "of the object"
+
+        assert [trainer.train(), trainer.outside(), trainer.inside(), trainer.still(1)] == [
+            "of the object", "of the class", "of the class", 1,
+        ]  # fmt: skip
+        assert [Trainer.still(2), asyncio.run(trainer.later())] == [2, "of the object"]
+        assert statuses(store) == [Status.COMPLETE] * 6
+
+    def test_objects_that_are_called(self, recorded, store):
+        class Later:
+            async def __call__(self):
+                return runstore.current_run().record.status
+
+        async def add(a, b):
+            await asyncio.sleep(0)
+            return a + b + runstore.current_run().run_number
+
+        assert asyncio.run(recorded("m")(Later())()) is Status.RUNNING
+        assert asyncio.run(recorded("m")(functools.partial(add, 1))(2)) == 5
+        assert recorded("m")(functools.lru_cache(abs))(-3) == 3
+        assert statuses(store) == [Status.COMPLETE] * 3
+
+    def test_a_decorated_function_can_be_pickled(self):
+        assert pickle.loads(pickle.dumps(pickled)) is pickled  # noqa: S301 - our own
+
+
+class TestCalls:
+    def test_a_failing_call_is_recorded_and_raises(self, recorded, store):
+        @recorded("m")
+        def train():
+            raise ValueError("bad")
+
+        with pytest.raises(ValueError, match="bad"):
+            train()
+        assert [(run.status, run.error) for run in store.list()] == [
+            (Status.ERROR, "ValueError: bad")
+        ]
+
+    def test_a_call_within_a_call_is_its_child(self, recorded, store):
+        @recorded("m")
+        def train(depth):
+            return [runstore.current_run().uid, *(train(depth - 1) if depth else [])]
+
+        outer, inner = train(1)
+
+        assert store.get(inner).parent_uid == outer
+        assert store.get(outer).parent_uid is None
+
+    def test_calls_in_threads_at_once(self, recorded, store):
+        meeting = threading.Barrier(4, timeout=60)
+        seen = []
+
+        @recorded("m")
+        def train():
+            meeting.wait()
+            seen.append(runstore.current_run().run_number)
+
+        threads = [threading.Thread(target=train) for _ in range(4)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+
+        assert sorted(seen) == [1, 2, 3, 4]
+        assert statuses(store) == [Status.COMPLETE] * 4
+
+    def test_a_call_that_was_made_before_can_be_refused(self, tmp_path):
+        (tmp_path / "train.py").write_text(
+            "import runstore\n"
+            "@runstore.recorded('m', params={'lr': 1}, if_done='skip')\n"
+            "def train(): print('trained')\n"
+            "train()\n"
+            "try: train()\n"
+            "except runstore.AlreadyRanError as error: print(error.code)\n"
+        )
+        git(tmp_path, "init", "-q")
+        git(tmp_path, "add", ".")
+        git(tmp_path, "commit", "-qm", "first")
+
+        out = subprocess.run(
+            [sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
+
+        assert out.splitlines() == ["trained", "already-ran"]
+        with Store.open(tmp_path / ".runstore") as kept:
+            assert statuses(kept) == [Status.COMPLETE]
+
+    def test_a_call_can_finish_its_run(self, recorded, store):
+        @recorded("m")
+        def train():
+            runstore.current_run().finish("pruned")
+
+        train()
+
+        assert statuses(store) == [Status.PRUNED]
