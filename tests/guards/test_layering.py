@@ -39,8 +39,6 @@ THIRD_PARTY = {
     "tomli": {"config"},
     "typing_extensions": {"curifactory"},
     "numpy": {"artifacts", "model", "reading"},  # arrays, where it is installed anyway
-    # The filter language, when a filter is read.
-    "lark": {"model"},
     "packaging": {"analysis", "model"},
     "regex": {"model"},
     # Parts of `hashlib`, under the names of one Python or another.

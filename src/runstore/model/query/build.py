@@ -8,8 +8,6 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any as AnyValue
 
-from lark import Token, Transformer, v_args
-
 from runstore.errors import FilterError
 from runstore.model.query.exact import nearest_double
 from runstore.model.query.fields import (
@@ -20,6 +18,7 @@ from runstore.model.query.fields import (
     field_of,
     nearest,
 )
+from runstore.model.query.grammar import Mistake, Token, Tree
 from runstore.model.query.times import duration_s, moment
 from runstore.model.query.tree import (
     All,
@@ -48,22 +47,6 @@ _DATES = r"\d{4}|\d{8}|(?:19|20)\d{12}"  # without dashes
 _MILLISECONDS_FROM = 1e11  # seconds would be the year 5138
 
 
-class Mistake(Exception):  # noqa: N818 - a part of a FilterError that does not know the text yet
-    """What is wrong with a filter.
-
-    Args:
-        why: A sentence.
-        at: The place in the text, from 0.
-        hint: What may be meant.
-    """
-
-    def __init__(self, why: str, at: int, hint: str = "") -> None:
-        super().__init__(why)
-        self.why = why
-        self.at = at
-        self.hint = hint
-
-
 class Given:
     """A value, its place, and its spelling, which is the value that a text is compared with."""
 
@@ -90,18 +73,24 @@ class Named:
         self.text = text
 
 
-@v_args(inline=True)
-class Builder(Transformer[Token, AnyValue]):
-    """Turns the parser's tree into the tree of a query, from the leaves up.
+class Builder:
+    """Turns the tree of a text into the tree of a query, from the leaves up.
+
+    A method has the name of the rule that it knows, and takes what its parts became.
 
     Args:
         now: What relative times count from; None for the present.
     """
 
     def __init__(self, now: datetime | None) -> None:
-        super().__init__()
         self._now = now or datetime.now(timezone.utc)
         self._count = 0
+
+    def built(self, part: AnyValue) -> AnyValue:
+        """Return what a tree means; tokens and options that are left out stay as they are."""
+        if not isinstance(part, Tree):
+            return part
+        return getattr(self, part.rule)(*map(self.built, part.parts))
 
     def start(self, condition: Node | None, *rest: AnyValue) -> tuple[Node | None, list[Order]]:
         """Return the condition and the order."""
@@ -117,27 +106,29 @@ class Builder(Transformer[Token, AnyValue]):
 
     def negation(self, word: Token, inner: Node) -> Node:
         """Return what the part refuses."""
-        return _not_too_deep(Not(inner), _at(word))
+        return _not_too_deep(Not(inner), word.at)
 
     # Comparisons
 
     def compare(self, named: Named, sign: Token, given: Given) -> Node:
         """Return a comparison by a sign."""
-        op = _OPS.get(sign) or Op(sign)
-        return self._compared(named, op, given, is_negated=sign[0] == "!" or sign == "<>")
+        op = _OPS.get(sign.text) or Op(sign.text)
+        return self._compared(
+            named, op, given, is_negated=sign.text[0] == "!" or sign.text == "<>"
+        )
 
     def compare_word(
         self, named: Named, negation: Token | None, word: Token, given: Given
     ) -> Node:
         """Return a comparison by a word."""
-        op = Op(word.lower())
+        op = Op(word.text.lower())
         return self._compared(named, op, given, is_negated=negation is not None)
 
     def among(self, named: Named, negation: Token | None, word: Token, *given: Given) -> Node:
         """Return a comparison with several values."""
         if len(given) > OPTIONS_LIMIT:
-            raise Mistake(f"`in` takes at most {OPTIONS_LIMIT:,} values.", _at(word))
-        self._counted(_at(word))
+            raise Mistake(f"`in` takes at most {OPTIONS_LIMIT:,} values.", word.at)
+        self._counted(word.at)
         options: list[Literal] = []
         for one in given:
             bound = self._bound(named, Op.EQUAL, one)
@@ -148,13 +139,13 @@ class Builder(Transformer[Token, AnyValue]):
 
     def missing(self, named: Named, word: Token, negation: Token | None, nothing: Token) -> Node:
         """Return whether there is a value; of a parameter, it may be None."""
-        self._counted(_at(word))
+        self._counted(word.at)
         field = named.field
         inner = Missing(field)
-        if field.room is not Room.PARAM or nothing.lower() == "missing":
+        if field.room is not Room.PARAM or nothing.text.lower() == "missing":
             return inner if negation is None else Not(inner)
         is_none = Compare(field, Op.EQUAL, None, is_negated=negation is not None)
-        if negation is not None or nothing.lower() == "none":
+        if negation is not None or nothing.text.lower() == "none":
             return is_none
         return Any((inner, is_none))
 
@@ -208,65 +199,60 @@ class Builder(Transformer[Token, AnyValue]):
         has_order = named.field.kind is not Kind.VERSION and named.field.room is not Room.OUTPUT
         if not has_order or named.field.part == "path":
             raise Mistake(f"Runs have no order by {named.text}.", named.at)
-        return Order(named.field, direction is not None and direction.type == "DESC")
+        return Order(named.field, direction is not None and direction.kind == "DESC")
 
     def field(self, first: Token, *rest: Word) -> Named:
         """Return the field of a dotted name."""
-        quoted = first[:1] == "`"
-        words = [Word(_unquoted(first) if quoted else str(first), quoted), *rest]
+        words = [Word(_unquoted(first), first.kind == "BACKTICKED"), *rest]
         text = ".".join(word.text for word in words)
         try:
-            return Named(field_of(words), _at(first), text)
+            return Named(field_of(words), first.at, text)
         except UnknownFieldError as error:
             hint = f"Did you mean {error.near!r}?" if error.near else ""
             if not rest and not hint:
                 hint = f"A parameter is params.{text}, a metric metrics.{text}, a tag tags.{text}."
-            raise Mistake(str(error), _at(first), hint) from None
+            raise Mistake(str(error), first.at, hint) from None
 
     def dotted(self, token: Token) -> Word:
         """Return a part of a name."""
-        return Word(_unquoted(token), token.type != "PART")
+        return Word(_unquoted(token), token.kind != "PART")
 
     def bracketed(self, token: Token) -> Word:
         """Return a part of a name in brackets."""
-        return Word(_unquoted(token), token.type != "PART", is_bracket=True)
+        return Word(_unquoted(token), token.kind != "PART", is_bracket=True)
 
     def string(self, token: Token) -> Given:
         """Return a text in quotes."""
-        return Given(_unquoted(token), _at(token))
+        return Given(_unquoted(token), token.at)
 
     def number(self, token: Token) -> Given:
         """Return a number."""
         try:
-            value = _number_of(str(token))
+            value = _number_of(token.text)
         except ValueError:  # Python refuses to read thousands of digits
-            raise Mistake("The number is too long.", _at(token)) from None
-        return Given(value, _at(token), spelling=str(token))
+            raise Mistake("The number is too long.", token.at) from None
+        return Given(value, token.at, spelling=token.text)
 
     def unquoted(self, token: Token) -> Given:
         """Return a date or a duration without quotes."""
-        return Given(str(token), _at(token))
+        return Given(token.text, token.at)
 
     def bare(self, token: Token) -> Given:
         """Return a word without quotes."""
-        word = str(token)
+        word = token.text
         if word.lower() in {"true", "false"}:
-            return Given(word.lower() == "true", _at(token), spelling=word)
+            return Given(word.lower() == "true", token.at, spelling=word)
         if word.lower() in {"nan", "inf"}:
-            return Given(float(word), _at(token), spelling=word)
+            return Given(float(word), token.at, spelling=word)
         if word.lower() in {"null", "none", "missing"}:
             hint = "Write: is missing, or is none for a parameter whose value is None."
-            raise Mistake("Nothing is equal to nothing.", _at(token), hint)
-        return Given(word, _at(token), is_bare=True)
-
-
-def _at(token: Token) -> int:
-    return token.start_pos or 0
+            raise Mistake("Nothing is equal to nothing.", token.at, hint)
+        return Given(word, token.at, is_bare=True)
 
 
 def _joined(kind: type[All | Any], parts: Sequence[AnyValue]) -> Node:
     nodes = tuple(part for part in parts if not isinstance(part, Token))
-    at = next((_at(part) for part in parts if isinstance(part, Token)), 0)
+    at = next((part.at for part in parts if isinstance(part, Token)), 0)
     return nodes[0] if len(nodes) == 1 else _not_too_deep(kind(nodes), at)
 
 
@@ -291,7 +277,7 @@ def _not_too_deep(node: Node, at: int) -> Node:
 
 
 def _unquoted(token: Token) -> str:
-    text = str(token)
+    text = token.text
     if text[:1] in {"'", '"'}:
         return text[1:-1].replace(text[0] * 2, text[0])
     return text[1:-1] if text[:1] == "`" else text

@@ -1,0 +1,273 @@
+"""The grammar of filters: a text becomes a tree of rules, whatever its names mean.
+
+    query:      [condition] ["order" "by" key ("," key)*]
+    condition:  both ("or" both)*
+    both:       one ("and" one)*
+    one:        "not" one | "(" condition ")" | comparison
+    comparison: field sign value
+              | field ["not"] ("like" | "ilike" | "contains") value
+              | field ["not"] "in" "(" value ("," value)* ")"
+              | field "is" ["not"] ("missing" | "null" | "none")
+    key:        field ["asc" | "desc"]
+    field:      name ("." part | "[" part "]")*
+
+Read by hand: importing a parser library and handing it this grammar took longer than the rest of
+a search.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import NamedTuple
+
+BRACKETS_LIMIT = 100
+_WORD_END = r"(?![\w/-])"
+# How each kind of token is spelled. Of several kinds, the first one that fits is taken.
+_SPELLINGS = {
+    "NOT": "(?i:not)" + _WORD_END,
+    "AND": "(?i:and)" + _WORD_END,
+    "OR": "(?i:or)" + _WORD_END,
+    "IN": "(?i:in)" + _WORD_END,
+    "IS": "(?i:is)" + _WORD_END,
+    "ORDER": r"(?i:order)(?=\s+(?i:by)" + _WORD_END + ")",
+    "BY": "(?i:by)" + _WORD_END,
+    "ASC": "(?i:asc)" + _WORD_END,
+    "DESC": "(?i:desc)" + _WORD_END,
+    "WORD": "(?i:contains|ilike|like)" + _WORD_END,
+    "NOTHING": "(?i:missing|null|none)" + _WORD_END,
+    "COMPARES": "==|=|!=|<>|<=|>=|<|>|!~|~",
+    "LPAR": r"\(",
+    "RPAR": r"\)",
+    "LSQB": r"\[",
+    "RSQB": r"\]",
+    "COMMA": ",",
+    "DOT": r"\.",
+    "VERSION": r"\d+\.\d+(?:\.\d+)+(?:[\w.+-]*\w)?",
+    "DATE": (
+        r"\d{4}-\d{2}(?:-\d{2}(?:T\d{2}(?::\d{2}(?::[\d.]+)?)?(?:Z|[+-][\d:]{2,5})?)?)?(?![\w:-])"
+    ),
+    "QUANTITY": r"\d+(?:\.\d+)?\s?(?i:ms|sec|min|s|m|h|d|w)(?!\w)",
+    "NUMBER": (r"[+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?!\w)|[+-]?inf(?!\w)|nan(?!\w)"),
+    "STRING": r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""",
+    "NAME": r"[^\W\d][\w/-]*",
+    "PART": r"\w[\w/@:+-]*",
+    "BACKTICKED": "`[^`]+`",
+}
+# What may stand at a place, in the words of a person and the order of a hint.
+_EXPECTED = {
+    "AND": "and",
+    "OR": "or",
+    "NOT": "not",
+    "IN": "in",
+    "IS": "is missing",
+    "ORDER": "order by",
+    "BY": "by",
+    "ASC": "asc",
+    "DESC": "desc",
+    "WORD": "like, ilike, contains",
+    "NOTHING": "missing",
+    "NAME": "a name",
+    "PART": "a name",
+    "BACKTICKED": "a name",
+    "STRING": "a text in quotes",
+    "QUANTITY": "a number",
+    "DATE": "a date",
+    "VERSION": "a version",
+    "NUMBER": "a number",
+    "COMPARES": "= != < <= > >= ~",
+    "LPAR": "(",
+    "RPAR": ")",
+    "COMMA": ",",
+    "DOT": ".",
+    "LSQB": "[",
+    "RSQB": "]",
+}
+_VALUES = {
+    "VERSION": "unquoted",
+    "DATE": "unquoted",
+    "QUANTITY": "unquoted",
+    "NUMBER": "number",
+    "STRING": "string",
+    "NAME": "bare",
+}
+
+
+class Mistake(Exception):  # noqa: N818 - a part of a FilterError that does not know the text yet
+    """What is wrong with a filter.
+
+    Args:
+        why: A sentence.
+        at: The place in the text, from 0.
+        hint: What may be meant.
+    """
+
+    def __init__(self, why: str, at: int, hint: str = "") -> None:
+        super().__init__(why)
+        self.why = why
+        self.at = at
+        self.hint = hint
+
+
+class Token(NamedTuple):
+    """A word or sign of a filter.
+
+    Attributes:
+        kind: Its name in the table of spellings.
+        text: As it was written.
+        at: Its place in the filter, from 0.
+    """
+
+    kind: str
+    text: str
+    at: int
+
+
+class Tree(NamedTuple):
+    """A rule of the grammar and what it was found in.
+
+    Attributes:
+        rule: The name of the method of `Builder` that knows what it means.
+        parts: Tokens, trees, and None for an option that is left out.
+    """
+
+    rule: str
+    parts: tuple[Token | Tree | None, ...]
+
+
+def tree_of(text: str) -> Tree:
+    """Return the tree of a filter that is not empty.
+
+    Raises:
+        Mistake: The text is no filter; with what may stand at the place.
+    """
+    return _Reader(text).query()
+
+
+@cache
+def _pattern(kinds: tuple[str, ...]) -> re.Pattern[str]:
+    some = "|".join(f"(?P<{kind}>{_SPELLINGS[kind]})" for kind in kinds)
+    return re.compile(rf"(?:{some})\s*")
+
+
+class _Reader:
+    """Reads a filter from left to right; each method reads one rule of the grammar."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = len(text) - len(text.lstrip())
+        self._open = 0
+        self._wanted: set[str] = set()  # where it stands now
+
+    def query(self) -> Tree:
+        order = self._next("ORDER")
+        condition = None
+        if order is None:
+            condition = self._condition()
+            order = self._next("ORDER")
+        keys = []
+        if order is not None:
+            self._expect("BY")
+            keys.append(self._key())
+            while self._next("COMMA"):
+                keys.append(self._key())
+        if self._at < len(self._text):
+            raise self._mistake()
+        return Tree("start", (condition, *keys))
+
+    def _condition(self) -> Tree:
+        parts: list[Token | Tree] = [self._both()]
+        while word := self._next("OR"):
+            parts += word, self._both()
+        return Tree("any", tuple(parts))
+
+    def _both(self) -> Tree:
+        parts: list[Token | Tree] = [self._one()]
+        while word := self._next("AND"):
+            parts += word, self._one()
+        return Tree("all", tuple(parts))
+
+    def _one(self) -> Tree:
+        negations = []
+        while word := self._next("NOT"):
+            negations.append(word)
+        bracket = self._next("LPAR")
+        one = self._comparison() if bracket is None else self._bracketed(bracket)
+        for word in reversed(negations):
+            one = Tree("negation", (word, one))
+        return one
+
+    def _bracketed(self, bracket: Token) -> Tree:
+        self._open += 1
+        if self._open > BRACKETS_LIMIT:
+            why = f"A filter has at most {BRACKETS_LIMIT} brackets within each other."
+            raise Mistake(why, bracket.at)
+        inner = self._condition()
+        self._expect("RPAR")
+        self._open -= 1
+        return inner
+
+    def _comparison(self) -> Tree:
+        field = self._field()
+        if sign := self._next("COMPARES"):
+            return Tree("compare", (field, sign, self._value()))
+        negation = self._next("NOT")
+        if word := self._next("WORD"):
+            return Tree("compare_word", (field, negation, word, self._value()))
+        if word := self._next("IN"):
+            return Tree("among", (field, negation, word, *self._values()))
+        if negation is not None:
+            raise self._mistake()
+        word = self._expect("IS")
+        return Tree("missing", (field, word, self._next("NOT"), self._expect("NOTHING")))
+
+    def _values(self) -> list[Tree]:
+        self._expect("LPAR")
+        values = [self._value()]
+        while self._next("COMMA"):
+            values.append(self._value())
+        self._expect("RPAR")
+        return values
+
+    def _value(self) -> Tree:
+        token = self._expect(*_VALUES)
+        return Tree(_VALUES[token.kind], (token,))
+
+    def _key(self) -> Tree:
+        return Tree("key", (self._field(), self._next("ASC", "DESC")))
+
+    def _field(self) -> Tree:
+        parts: list[Token | Tree] = [self._expect("NAME", "BACKTICKED")]
+        while sign := self._next("DOT", "LSQB"):
+            if sign.kind == "DOT":
+                parts.append(Tree("dotted", (self._expect("PART", "BACKTICKED", "STRING"),)))
+            else:
+                parts.append(Tree("bracketed", (self._expect("PART", "STRING"),)))
+                self._expect("RSQB")
+        return Tree("field", tuple(parts))
+
+    # Tokens
+
+    def _next(self, *kinds: str) -> Token | None:
+        """Return the token of one of these kinds that stands here and go on; None without one."""
+        found = _pattern(kinds).match(self._text, self._at)
+        if found is None or found.lastgroup is None:
+            self._wanted.update(kinds)
+            return None
+        token = Token(found.lastgroup, found.group(found.lastgroup), self._at)
+        self._at = found.end()
+        self._wanted.clear()
+        return token
+
+    def _expect(self, *kinds: str) -> Token:
+        token = self._next(*kinds)
+        if token is None:
+            raise self._mistake()
+        return token
+
+    def _mistake(self) -> Mistake:
+        is_end = self._at == len(self._text)
+        why = "The filter ends too early." if is_end else "The filter cannot be understood here."
+        words = dict.fromkeys(word for kind, word in _EXPECTED.items() if kind in self._wanted)
+        hint = f"Here may stand: {', '.join(words)}."
+        return Mistake(why, len(self._text.rstrip()) if is_end else self._at, hint)
