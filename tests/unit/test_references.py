@@ -19,6 +19,7 @@ from runstore.model.reference import (
     build_reference,
     check_experiment_name,
     format_timestamp,
+    local_timestamp,
     new_uid,
     parse_reference,
     parse_run_name,
@@ -183,3 +184,57 @@ def test_uids_are_of_version_7_and_follow_the_clock():
         uid = uuid.UUID(text)
         assert (uid.version, uid.variant, str(uid)) == (7, uuid.RFC_4122, text)
         assert before <= uid.int >> 80 <= after
+
+
+@pytest.mark.parametrize("now_ns", [-5_000_000_000, 0, 1_795_780_800_123_999_999])
+def test_a_uid_begins_with_the_milliseconds_since_1970(monkeypatch, now_ns):
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns)
+    monkeypatch.setattr("os.urandom", lambda count: bytes([0xA5]) * count)
+
+    uid = new_uid()
+
+    milliseconds = f"{max(0, now_ns) // 1_000_000:012x}"
+    assert uid == f"{milliseconds[:8]}-{milliseconds[8:]}-75a5-a5a5-a5a5a5a5a5a5"
+
+
+def test_a_timestamp_is_of_the_second_that_has_begun():
+    at = datetime(2026, 11, 23, 10, 15, tzinfo=timezone.utc)
+    micros = int(at.timestamp()) * 1_000_000
+
+    assert local_timestamp(micros) == local_timestamp(micros + 999_999) == format_timestamp(at)
+    assert local_timestamp(micros + 1_000_000) != format_timestamp(at)
+
+
+@pytest.mark.parametrize("number", ["0", "1", str(2**63 - 1)])
+def test_a_reference_has_any_number_that_a_store_can_keep(number):
+    assert parse_reference(f"mnist_{number}_{STAMP}") == ("mnist", int(number), STAMP)
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "x" * 60, " a ", "a\xa0b"])
+def test_a_name_may_have_any_printable_character_and_255_bytes(name):
+    assert check_experiment_name(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("\n" + "x" * 59, "'\\n" + "x" * 59 + "'"), ("\n" + "x" * 60, "'\\n" + "x" * 56 + "…'")],
+)
+def test_a_refused_name_is_shown_as_far_as_a_line_goes(name, shown):
+    with pytest.raises(InvalidValueError) as refused:
+        check_experiment_name(name)
+
+    assert f"name {shown} has an unprintable character (U+000A) at position 0." in str(
+        refused.value
+    )
+
+
+@pytest.mark.parametrize("character", ["\x07", "\x85", "\ud800", "\u2028", "\u2029", "\u2066"])
+def test_each_kind_of_unprintable_character_is_refused(character):
+    with pytest.raises(InvalidValueError, match=f"U\\+{ord(character):04X}"):
+        check_experiment_name(f"a{character}b")
+
+
+def test_the_form_of_a_timestamp_is_for_ever():
+    at = datetime(2026, 1, 2, 3, 4, 5).astimezone()
+
+    assert format_timestamp(at) == "2026-01-02-T030405"

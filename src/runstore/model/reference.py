@@ -92,7 +92,8 @@ def folder_name(reference: str) -> str:
         return shown
     import hashlib
 
-    digest = hashlib.blake2b(reference.encode(), digest_size=8).hexdigest()
+    whole = reference.encode("utf-8", "surrogatepass")
+    digest = hashlib.blake2b(whole, digest_size=8).hexdigest()
     return f"{shown.encode()[:_FOLDER_CUT].decode(errors='ignore')}~{digest}"
 
 

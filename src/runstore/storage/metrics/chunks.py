@@ -110,7 +110,7 @@ def taken_apart(chunk: bytes) -> Layout:
     """Return the parts of a chunk.
 
     Raises:
-        StoreCorruptError: It is of a version that this library does not know, or cut off.
+        StoreCorruptError: Its version or layout is unknown to this library, or it is cut off.
     """
     if not isinstance(chunk, bytes):
         raise _damaged("it is none")
@@ -118,6 +118,8 @@ def taken_apart(chunk: bytes) -> Layout:
         version, step_layout, time_layout, count = _HEAD.unpack_from(chunk)
         if version != VERSION:
             raise _damaged(f"version {version} is not known")
+        if max(step_layout, time_layout) > 1:
+            raise _damaged("its layout is not known")
         at, first, difference, steps = _HEAD.size, 0, None, b""
         if step_layout == 0:
             first, difference = _TWO.unpack_from(chunk, at)
@@ -152,7 +154,7 @@ def unpack(chunk: bytes) -> Columns:
     """Return the columns of a chunk.
 
     Raises:
-        StoreCorruptError: It is of a version that this library does not know, or cut off.
+        StoreCorruptError: Its version or layout is unknown to this library, or it is cut off.
     """
     parts = taken_apart(chunk)
     if parts.difference is None:

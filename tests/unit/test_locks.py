@@ -1,0 +1,173 @@
+"""Locks on files: who holds one keeps others away, and where there are none we are told so."""
+
+import errno
+import fcntl
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from runstore.errors import StoreLockedError
+from runstore.storage.files import locks
+from runstore.storage.files.locks import lock_now, locked, pause, unlock
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors in /proc")
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Return one file, opened twice: for locks, as two programs have it open."""
+    path = tmp_path / "lock"
+    descriptors = [os.open(path, os.O_RDWR | os.O_CREAT) for _ in range(2)]
+    yield descriptors
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return the waits of this process, which take no time but move its clock on."""
+    waits = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0 + sum(waits))
+    return waits
+
+
+def open_descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize(
+    ("mine", "others", "is_granted"),
+    [(True, True, True), (True, False, False), (False, True, False), (False, False, False)],
+    ids=["both shared", "other alone", "mine alone", "both alone"],
+)
+def test_only_shared_locks_are_held_by_two(two, mine, others, is_granted):
+    assert lock_now(two[0], is_shared=mine) is True
+
+    assert lock_now(two[1], is_shared=others) is is_granted
+
+
+def test_a_lock_is_for_one_holder_unless_it_is_shared(two):
+    assert lock_now(two[0]) is True
+
+    assert lock_now(two[1]) is False
+    unlock(two[0])
+    assert lock_now(two[1]) is True
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EBADF, errno.ENOTSUP])
+def test_a_disk_without_locks_is_told_from_a_held_lock(two, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+    assert lock_now(two[0]) is None
+    unlock(two[0])  # nothing to give back
+
+
+def test_a_system_without_locks_is_told_from_a_held_lock(two, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+
+    assert lock_now(two[0]) is None
+    unlock(two[0])
+
+
+def test_a_lock_is_given_back_although_a_child_has_the_file_open(two):
+    lock_now(two[0])
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writer)
+        os.read(reader, 1)  # until the parent is done
+        os._exit(0)
+
+    unlock(two[0])
+
+    assert lock_now(two[1]) is True
+    os.close(reader)
+    os.close(writer)
+    os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_a_block_holds_the_lock_and_gives_it_back(tmp_path, is_shared):
+    path = tmp_path / "lock"
+
+    with locked(path, is_shared=is_shared, patience_s=0) as held:
+        assert held is True
+        other = os.open(path, os.O_RDWR)
+        assert lock_now(other) is False
+        assert lock_now(other, is_shared=True) is is_shared
+        unlock(other)
+
+    assert lock_now(other) is True
+    os.close(other)
+
+
+def test_a_block_that_fails_gives_the_lock_back(tmp_path):
+    path = tmp_path / "lock"
+
+    with pytest.raises(KeyError), locked(path, is_shared=False, patience_s=0):
+        raise KeyError
+
+    with locked(path, is_shared=False, patience_s=0) as held:
+        assert held is True
+
+
+def test_a_block_without_locks_runs_and_is_told_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(fcntl, "flock", lambda *_: os.fstat(-1))
+
+    with locked(tmp_path / "lock", is_shared=False, patience_s=0) as held:
+        assert held is False
+
+
+def test_a_lock_that_others_keep_is_waited_for_as_long_as_agreed(tmp_path, clock):
+    path = tmp_path / "lock"
+    with locked(path, is_shared=False, patience_s=0):
+        before = open_descriptors()
+
+        with (
+            pytest.raises(StoreLockedError, match=r"lock locked for 2\.5 s") as caught,
+            locked(path, is_shared=True, patience_s=2.5),
+        ):
+            pytest.fail("two hold it")
+
+        assert caught.value.kept == "Nothing was changed."
+        assert open_descriptors() == before
+    assert 2.5 < sum(clock) <= 2.5 + locks._PAUSE_S
+    assert max(clock) <= locks._PAUSE_S < 0.05
+
+
+def test_a_lock_that_is_given_back_meanwhile_is_ours(tmp_path, monkeypatch):
+    path = tmp_path / "lock"
+    other = os.open(path, os.O_RDWR | os.O_CREAT)
+    lock_now(other)
+    monkeypatch.setattr(time, "sleep", lambda _: unlock(other))
+
+    with locked(path, is_shared=False, patience_s=60) as held:
+        assert held is True
+        assert lock_now(other) is False
+    os.close(other)
+
+
+def test_a_block_leaves_no_descriptor_open(tmp_path):
+    before = open_descriptors()
+
+    for _ in range(3):
+        with locked(tmp_path / "lock", is_shared=True, patience_s=0):
+            pass
+
+    assert open_descriptors() == before
+
+
+@pytest.mark.parametrize(("byte", "part"), [(0, 1 / 256), (127, 0.5), (255, 1.0)])
+def test_a_pause_is_a_part_of_the_longest(clock, monkeypatch, byte, part):
+    monkeypatch.setattr(os, "urandom", lambda count: bytes([byte]) * count)
+
+    pause(0.3)
+
+    assert clock == [pytest.approx(0.3 * part)]
