@@ -1,11 +1,6 @@
-"""ls --group-by and ls --watch, as their users see them."""
+"""ls --group-by, as its users see it."""
 
 import json
-import os
-import pty
-import subprocess
-import sys
-import time
 
 import pytest
 
@@ -98,14 +93,6 @@ def test_what_makes_no_sense_is_said(folder, words, told):
     assert any(told in line for line in messages(ended)), ended.stderr
 
 
-@pytest.mark.parametrize("more", [["--group-by", "status"], ["--json"], ["--columns", "run"]])
-def test_what_cannot_be_watched_is_said(folder, more):
-    ended = runstore("ls", "--watch", *more, cwd=folder)
-
-    assert ended.returncode == 2
-    assert "--watch shows the usual list" in ended.stderr
-
-
 def test_errors_are_groups_like_any_other(folder):
     with Store.open(folder / ".runstore") as store:
         run = store.start("fit", capture=False)
@@ -150,65 +137,6 @@ def test_no_field_of_the_language_breaks_it(folder):
                 store.group(f"{room.value}.x")
             except (FilterError, UsageError):
                 continue
-
-
-def test_in_a_pipe_there_is_nothing_to_watch(folder):
-    ended = runstore("ls", "--watch", cwd=folder)
-
-    assert ended.returncode == 2
-    assert "--watch draws on a terminal" in ended.stderr
-
-
-class Watch:
-    """`runstore ls --watch` on a terminal, read as it draws."""
-
-    def __init__(self, folder, *arguments):
-        self.terminal, inside = pty.openpty()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "runstore", "ls", *arguments, "--watch"],
-            cwd=folder,
-            env={**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "40"},
-            stdin=inside,
-            stdout=inside,
-            stderr=inside,
-            start_new_session=True,
-        )
-        os.close(inside)
-        self.seen = b""
-
-    def read_until(self, word, since=0):
-        end = time.monotonic() + 30
-        while word not in self.seen[since:] and time.monotonic() < end:
-            self.seen += os.read(self.terminal, 65536)
-        assert word in self.seen[since:], self.seen
-
-    def exit_code(self):
-        code = self.process.wait(timeout=30)
-        os.close(self.terminal)
-        return code
-
-
-def test_an_experiment_that_is_not_there_is_not_watched(folder):
-    watch = Watch(folder, "fresh")
-
-    watch.read_until(b"no experiment 'fresh'")
-    assert watch.exit_code() == 3
-
-
-def test_a_watched_list_shows_what_happens_until_it_is_left(folder):
-    watch = Watch(folder)
-
-    watch.read_until(b"train_4_")
-    with Store.open(folder / ".runstore") as store:
-        run = store.start("fresh", capture=False)
-        watch.read_until(b"fresh_1_")
-        here = len(watch.seen)
-        watch.read_until(b"running", here)
-        run.finish()
-        here = len(watch.seen)
-        watch.read_until(b"complete", here)
-    os.write(watch.terminal, b"q")
-    assert watch.exit_code() == 0
 
 
 def spread_of(folder, values):

@@ -644,6 +644,17 @@ def test_leaving_restores_the_terminal(store, tmp_path, keys):
     assert printed.rfind("\x1b[?25l") < printed.rfind("\x1b[?25h")
 
 
+def test_a_kept_filter_is_taken_by_its_name(store, tmp_path):
+    store.save_query("good", "notes = 'kept'")
+    record(store, notes="kept")
+    record(store, "other")
+    store.close()
+
+    code, printed, _ = in_terminal(tmp_path, b"q", "@good")
+
+    assert (code, "fit_1" in printed, "other_1" in printed) == (0, True, False), printed
+
+
 def test_without_a_terminal_there_is_a_hint(store, tmp_path):
     ended = runstore("top", cwd=tmp_path)
 

@@ -147,12 +147,6 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Non
     drawn.print(_drawn(columns, safe, drawn), crop=False)
 
 
-def drawn_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:
-    """Return what `print_table` draws on a terminal."""
-    safe = [[terminal_safe(cell).replace("\t", " ") for cell in row] for row in rows]
-    return _drawn(columns, safe, console())
-
-
 def _drawn(columns: Sequence[Column], safe: Sequence[Sequence[str]], drawn: Console) -> Table:
     from rich.table import Table
     from rich.text import Text

@@ -58,9 +58,6 @@ class Driver(Protocol):
     def hurried(self, patience_s: float) -> AbstractContextManager[None]:
         """Let this thread wait for other writers no longer than this, within the block."""
 
-    def change_mark(self) -> object:
-        """Return a value that differs once another connection changed the database."""
-
     def copy_aside(self, suffix: str) -> None:
         """Keep a copy of the database before its tables change."""
 

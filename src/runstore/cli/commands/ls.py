@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import click
@@ -47,7 +47,6 @@ _SETS_SHOWN = 3
     help="A row for each value of a field, such as experiment, status, params.model; --columns"
     " names metrics to sum up.",
 )
-@click.option("--watch", "is_watched", is_flag=True, help="Keep the list up to date until q.")
 @click.option(
     "--format",
     "form",
@@ -67,7 +66,6 @@ def command(
     group_by: str | None,
     *,
     sets: bool,
-    is_watched: bool,
     as_json: bool,
 ) -> None:
     """List runs, newest first; all of them, those of EXPERIMENT, or those that FILTER accepts.
@@ -78,25 +76,16 @@ def command(
     runstore ls mnist --sort metrics.loss.min --columns run,params,metrics.loss
     runstore ls @good
     runstore ls --group-by experiment --columns metrics.acc
-    runstore ls "status = running" --watch
 
     @good is a filter kept with `runstore query save good "…"`.
     In a pipe there is one line per run with tabs between the columns.
     """  # noqa: D301 - click keeps lines after the mark as they are
     form = "json" if as_json and (group_by or columns or sets or form != "table") else form
     with open_store() as store:
-        if is_watched and (as_json or group_by or columns or sets or form != "table"):
-            raise UsageError(
-                "--watch shows the usual list.",
-                hint="Leave out --group-by, --columns, --sets and --format, or --watch.",
-            )
         if group_by is not None:
             if after or sets:
                 raise UsageError("--group-by has neither pages nor sets.", hint="Add -n.")
             _print_groups(store, words, group_by, sort, columns, limit, form)
-            return
-        if is_watched:
-            _watch(store, lambda: _found(store, words, sort, limit, after))
             return
         page = _found(store, words, sort, limit, after)
         tell_hints(page)
@@ -139,17 +128,6 @@ def _print_groups(
         columns=_names(columns),
         limit=limit,
         form=form,
-    )
-
-
-def _watch(store: Store, read: Callable[[], Page[Run]]) -> None:
-    from runstore.cli.lists.watching import watch
-
-    watch(
-        store,
-        read,
-        lambda page: output.drawn_table(_COLUMNS, [_row(run) for run in page]),
-        is_moving=lambda page: not all(run.status.is_final for run in page),
     )
 
 

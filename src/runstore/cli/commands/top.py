@@ -14,6 +14,7 @@ from runstore.cli.context import open_store
 from runstore.cli.exit_codes import BUG
 from runstore.cli.options import limit_option
 from runstore.cli.top import app_class
+from runstore.cli.words import filter_text as filter_of
 from runstore.errors import UsageError
 from runstore.model.arguments import PAGE_LIMIT
 
@@ -35,13 +36,14 @@ _BY_SIGNAL = 128
 def command(filter_text: str, limit: int, refresh_s: float) -> int:
     """Watch running and recent runs on a full screen, those that FILTER chooses.
 
-    FILTER is a text in name, status, notes or parameters. The keys are shown at the bottom; q
-    leaves.
+    FILTER is a filter such as "status = running", @NAME for one that was kept, or a text in name,
+    status, notes or parameters. The keys are shown at the bottom; q leaves.
     """
     kind = app_class()
     _check_terminal()
     with open_store() as store:
-        app = kind(store, limit=limit, refresh_s=refresh_s, filter_text=filter_text)
+        wanted = filter_of(store, filter_text)
+        app = kind(store, limit=limit, refresh_s=refresh_s, filter_text=wanted)
         with _warnings_told_afterwards():
             try:
                 app.run()

@@ -357,16 +357,6 @@ class SQLiteDriver:
                     connection.execute("ROLLBACK")
             raise
 
-    def change_mark(self) -> object:
-        """Return a value that differs once another connection changed the database."""
-        with self.read() as connection:
-            return (
-                os.getpid(),
-                threading.get_ident(),
-                id(connection),
-                connection.execute("PRAGMA data_version").fetchone()[0],
-            )
-
     def copy_aside(self, suffix: str) -> None:
         """Copy the database to `<name>.<suffix>`, through SQLite's own backup.
 
@@ -799,8 +789,7 @@ def _after_fork_in_child() -> None:
 
 
 before_each_fork(_close_before_fork)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _close_replaced(path: Path) -> None:
