@@ -17,7 +17,7 @@ _SOURCE = Path(runstore.__file__).parent.parent
 
 def skip_without_root():
     """Skip, and say so, what only root can try: to be several users."""
-    if sys.platform == "win32" or os.geteuid() != 0:
+    if os.geteuid() != 0:
         pytest.skip("needs root, to step down to other users")
 
 

@@ -30,7 +30,7 @@ PATIENCE_S = 3.0
 # How long the end of the process waits for threads that are in the middle of something.
 _THREADS_PATIENCE_S = 1.0
 # What a signal that ends the process by default does to a run: it is recorded as interrupted.
-_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Terminated(SystemExit):

@@ -751,8 +751,7 @@ def _after_fork_in_child() -> None:
         log.after_fork()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _made_at(name: str) -> int:

@@ -69,9 +69,7 @@ _PAUSES_S = (0.01, 0.1, 0.3)
 # Python's own, which does nothing: the event loop hears of the signal in another way.
 _OF_THE_LOOP = "_sighandler_noop"
 # What people and systems end a program with.
-ENDING = tuple(
-    int(getattr(signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
+ENDING = (int(signal.SIGINT), int(signal.SIGTERM), int(signal.SIGHUP))
 # Those with names; real-time signals, which hardly any program handles, would take as long again.
 _EVERY = tuple(number for number in map(int, signal.valid_signals()) if number < 32)  # noqa: PLR2004 - as of signal(7)
 

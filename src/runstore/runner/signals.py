@@ -10,16 +10,8 @@ from types import FrameType
 
 # What people and batch systems send to a command. Ctrl-Z and what cannot be caught stay as they
 # are: a terminal stops this process together with the command.
-_PASSED_ON = tuple(
-    getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
-    if hasattr(signal, name)
-)
-ENDING = frozenset(
-    getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
-    if hasattr(signal, name)
-)
+ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
+_PASSED_ON = (*ENDING, signal.SIGUSR1, signal.SIGUSR2)
 _NEWS = (signal.SIGCHLD, signal.SIGWINCH)
 # Source: Linux, include/uapi/asm-generic/siginfo.h; sent by the kernel, as a terminal's Ctrl-C is.
 _SENT_BY_KERNEL = 0x80

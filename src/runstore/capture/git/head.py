@@ -86,7 +86,7 @@ def _packed(common: Path, name: str) -> str:
 
 def _small_text(place: Path) -> str:
     """Return the one line of a small file; a pipe of this name is never waited for."""
-    descriptor = os.open(place, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK)
     try:
         return os.fsdecode(os.read(descriptor, _LIMIT_BYTES)).strip()
     finally:

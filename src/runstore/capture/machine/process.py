@@ -83,8 +83,8 @@ def marks_of_here() -> tuple[str, str, str] | None:
 def _is_gone_here(identity: ProcessIdentity) -> bool | None:
     """Look at a process id of this very boot and namespace."""
     pid = identity.pid
-    if sys.platform == "win32" or pid is None:
-        return None  # there, os.kill would end the process
+    if pid is None:
+        return None
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -140,11 +140,7 @@ def _parts(boot_id: str) -> tuple[str, str, str]:
 
 
 def _hostname() -> str:
-    if hasattr(os, "uname"):
-        return os.uname().nodename
-    import platform
-
-    return platform.node()
+    return os.uname().nodename
 
 
 def _boot_id() -> str | None:

@@ -241,10 +241,7 @@ def _loaded_below(folder: str) -> Iterator[str]:
 
 
 # With these a process starts others, which load the program's modules from their files anew.
-_SPAWNING = frozenset({
-    "multiprocessing.popen_spawn_posix", "multiprocessing.popen_forkserver",
-    "multiprocessing.popen_spawn_win32",
-})  # fmt: skip
+_SPAWNING = frozenset({"multiprocessing.popen_spawn_posix", "multiprocessing.popen_forkserver"})
 
 
 class Loading:

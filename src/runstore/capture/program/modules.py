@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import stat
-import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -107,7 +106,7 @@ def written_ns(file: str) -> int:
         return 0
     if about is None or not stat.S_ISREG(about.st_mode):
         return 0
-    return about.st_mtime_ns if sys.platform == "win32" else about.st_ctime_ns
+    return about.st_ctime_ns
 
 
 def place_of(file: str, root: str | None) -> str:

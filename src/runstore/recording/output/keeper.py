@@ -199,8 +199,7 @@ def _after_fork_in_child() -> None:
         keeper.after_fork()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def lines_of(store: Store, run: Run) -> Iterator[OutputLine]:

@@ -366,10 +366,8 @@ def _identity(about: os.stat_result) -> tuple[int, int, int]:
 
 def _cloned(source: BinaryIO, target: Path) -> bool:
     """Share the blocks of a file with a new one; False where the file system cannot."""
-    try:
-        import fcntl
-    except ImportError:
-        return False
+    import fcntl
+
     try:
         with target.open("xb") as clone:
             fcntl.ioctl(clone.fileno(), _FICLONE, source.fileno())

@@ -18,12 +18,8 @@ from typing import BinaryIO
 
 from runstore.storage.sqlite.paths import follow_folder
 
-# Windows has neither these flags nor calls relative to an open folder.
-_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
-_FLAGS = _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-_FLAGS |= getattr(os, "O_BINARY", 0)
-_HAS_FOLDERS = {os.open, os.stat, os.unlink, os.rmdir, os.mkdir} <= os.supports_dir_fd
-_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _WRITES = os.O_WRONLY | os.O_RDWR
 _DEEPEST = 100  # each level of a tree takes a descriptor
 _NO_FOLDER = "it is no folder, or a link to one"
@@ -54,12 +50,12 @@ class Folder:
 
     Args:
         path: Its path, for messages.
-        descriptor: The open folder; None on systems that cannot work relative to one.
+        descriptor: The open folder.
     """
 
     __slots__ = ("descriptor", "path")
 
-    def __init__(self, path: Path, descriptor: int | None) -> None:
+    def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
         self.descriptor = descriptor
 
@@ -67,11 +63,11 @@ class Folder:
         """Return what calls with `dir_fd=folder.descriptor` take for a name in the folder."""
         if name in _NOT_LEAVING or "/" in name or os.sep in name or "\0" in name:
             raise UnsafeFileError(self.path / name.replace("\0", "?"), "it is no name of a file")
-        return os.path.join(self.path, name) if self.descriptor is None else name  # noqa: PTH118 - for calls of os
+        return name
 
     def status(self) -> os.stat_result:
         """Return what is known of the folder itself."""
-        return os.stat(self.path if self.descriptor is None else self.descriptor)  # noqa: PTH116 - a descriptor, or a path
+        return os.fstat(self.descriptor)
 
     def entry(self, name: str) -> os.stat_result:
         """Return what is known of an entry, of a link itself."""
@@ -79,7 +75,7 @@ class Folder:
 
     def names(self) -> list[str]:
         """Return the names in the folder, sorted."""
-        return sorted(os.listdir(self.path if self.descriptor is None else self.descriptor))  # noqa: PTH208 - an open folder
+        return sorted(os.listdir(self.descriptor))  # noqa: PTH208 - an open folder
 
     def remove(self, name: str) -> None:
         """Remove a file, or a link itself."""
@@ -91,26 +87,20 @@ class Folder:
         Raises:
             UnsafeFileError: It is a link, or no folder.
         """
-        if self.descriptor is None:
-            path = self.path / name
-            if not stat.S_ISDIR(self.entry(name).st_mode):
-                raise UnsafeFileError(path, _NO_FOLDER)
-            return Folder(path, None)
         return _opened(self.path / name, self.at(name), self.descriptor)
 
     def __enter__(self) -> Folder:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.descriptor is not None:
-            os.close(self.descriptor)
+        os.close(self.descriptor)
 
 
 def _opened(path: Path, name: str, above: int | None) -> Folder:
     """Open a folder of a store, which is no link."""
     try:
         # Nothing but a folder is opened: a pipe or a device is not even touched.
-        return Folder(path, os.open(name, _FOLDER | _NO_FOLLOW, dir_fd=above))
+        return Folder(path, os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=above))
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENOTDIR}:
             raise UnsafeFileError(path, _NO_FOLDER) from error
@@ -129,11 +119,6 @@ def folder_at(path: Path, *, levels: int) -> Folder:
         UnsafeFileError: One of them is a link, or no folder.
         OSError: It cannot be opened.
     """
-    if not _HAS_FOLDERS:
-        for place in (path, *path.parents)[:levels]:
-            if not stat.S_ISDIR(os.lstat(place).st_mode):
-                raise UnsafeFileError(place, _NO_FOLDER)
-        return Folder(path, None)
     if not levels:
         return Folder(path, os.open(path, _FOLDER))
     if levels == 1:
@@ -334,7 +319,7 @@ def make_folder(path: Path, *, levels: int = 1) -> None:
             except FileExistsError:
                 is_new = False
             with above.inner(place.name) as made:
-                if is_new and made.descriptor is not None:
+                if is_new:
                     follow_folder(made.descriptor, above.status())
 
 

@@ -433,8 +433,7 @@ def _own_folders() -> list[str]:
     if not os.path.isabs(state):  # noqa: PTH117 - at every opening, as what follows
         state = os.path.expanduser("~/.local/state")  # noqa: PTH111
     temporary = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - owners are checked
-    user = os.geteuid() if hasattr(os, "geteuid") else "user"
-    found = [f"{temporary}/runstore-{user}"]  # for a home that is unknown or refuses
+    found = [f"{temporary}/runstore-{os.geteuid()}"]  # for a home that is unknown or refuses
     return [f"{state}/runstore/spool", *found] if os.path.isabs(state) else found  # noqa: PTH117
 
 

@@ -116,8 +116,6 @@ _reserve: list[tuple[int, tuple[int, int] | None]] = []
 
 def keep_reserve() -> None:
     """Keep descriptors open for `with_room`, as far as there are any left."""
-    if os.name != "posix":
-        return
     with suppress(OSError):
         if _reserve and identity_of(_reserve[0][0]) != _reserve[0][1]:
             _reserve.clear()  # the program has closed them

@@ -24,7 +24,7 @@ def is_network_disk(folder: Path, mountinfo: Path = Path("/proc/self/mountinfo")
     """Tell whether a folder is on a disk that other machines may write to as well.
 
     Asks the kernel's table of mounts by device number, as `statfs` would by type number, without
-    calling into C. Where there is no such table (macOS, Windows) the answer is False.
+    calling into C. Where there is no such table (macOS) the answer is False.
     """
     if sys.platform != "linux":
         return False

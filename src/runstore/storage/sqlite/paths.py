@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,8 +40,6 @@ def is_own_uid(uid: int) -> bool:
 
     Below `sudo`, the files of the user who called it do as well.
     """
-    if sys.platform == "win32":  # owners are not told apart by numbers there
-        return True
     user = os.geteuid()
     return uid == user or (user == 0 and str(uid) == os.environ.get("SUDO_UID"))
 
@@ -57,8 +54,6 @@ def follow_folder(made: int, folder: os.stat_result) -> None:
         made: The file or folder, open.
         folder: The status of the folder that it is in.
     """
-    if sys.platform == "win32":
-        return
     with suppress(OSError):
         leave_to_owner(made, folder)
         found = os.fstat(made)
@@ -94,7 +89,7 @@ def leave_to_owner(made: int, folder: os.stat_result) -> None:
 
     Without this, root in a container would lock the user out of the user's own store.
     """
-    if sys.platform != "win32" and folder.st_uid != 0 == os.geteuid():
+    if folder.st_uid != 0 == os.geteuid():
         found = os.fstat(made)
         is_new = stat.S_ISDIR(found.st_mode) or found.st_nlink == 1  # no link to a file of root's
         if is_new and found.st_uid == 0:
@@ -108,8 +103,6 @@ def copy_rights(made: int, like: os.stat_result) -> None:
         made: The file, open; only its owner may read it so far.
         like: The status of the other file.
     """
-    if sys.platform == "win32":
-        return
     with suppress(OSError):
         leave_to_owner(made, like)
         if os.fstat(made).st_gid != like.st_gid:
@@ -145,10 +138,9 @@ def opened_folder(path: Path) -> Iterator[int]:
     """Open a folder that is not a link.
 
     Raises:
-        OSError: It is none, or it cannot be opened, as on Windows.
+        OSError: It is none, or it cannot be opened.
     """
-    flags = (getattr(os, name, 0) for name in ("O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC"))
-    folder = os.open(path, os.O_RDONLY | sum(flags))
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         yield folder
     finally:
@@ -164,8 +156,7 @@ def read_plain_file(path: str | os.PathLike[str], at_most: int) -> tuple[bytes, 
         OSError: It cannot be read, is no plain file, or is larger than `at_most` bytes.
     """
     _check_plain(os.stat(path), at_most)  # noqa: PTH116 - opening a device may do something
-    flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-    with os.fdopen(os.open(path, os.O_RDONLY | flags), "rb") as file:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         found = os.fstat(file.fileno())
         _check_plain(found, at_most)
         return file.read(at_most), found
@@ -179,7 +170,7 @@ def _check_plain(found: os.stat_result, at_most: int) -> None:
 def sync_folder(folder: Path) -> None:
     """Bring the names in a folder to the disk; some systems cannot, and need not."""
     with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
         finally:

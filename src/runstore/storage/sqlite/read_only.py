@@ -11,8 +11,6 @@ from typing import BinaryIO
 
 from runstore.storage.sqlite.paths import file_uri
 
-_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
-
 
 @dataclass(frozen=True, slots=True)
 class Readable:
@@ -57,7 +55,7 @@ def ways_to_read(path: Path) -> Iterator[Readable]:
 
 def _plain(path: Path) -> BinaryIO:
     """Open a file for reading; a pipe or a device would have no end."""
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | _NONBLOCK))  # noqa: SIM115 - for the caller to close
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115 - for the caller to close
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise OSError(f"{path} is no plain file")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from errno import EPERM
@@ -124,8 +123,6 @@ def _private(path: Path, *, parts: int) -> Path:
 
 def _check_reach(folder: Path) -> None:
     """Refuse a folder in which others could put something else in place of what is made there."""
-    if sys.platform == "win32":
-        return
     real = Path(os.path.realpath(folder))
     for one in (real, *real.parents):
         about = one.stat()
@@ -142,5 +139,5 @@ def _is_private(path: Path) -> bool:
 def _make_private(path: Path) -> None:
     if not _is_private(path):
         raise PermissionError(EPERM, "it belongs to somebody else", str(path))
-    if sys.platform != "win32" and path.stat().st_mode & _SHARED_BITS:
+    if path.stat().st_mode & _SHARED_BITS:
         path.chmod(0o700)
