@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import stat
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -18,8 +17,8 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from runstore.curifactory.salvage import Salvaged, read_blocks
-from runstore.errors import StoreLockedError, StoreReadOnlyError, StoreUnavailableError
-from runstore.storage.files.locks import pause
+from runstore.errors import StoreReadOnlyError, StoreUnavailableError
+from runstore.storage.files.locks import kept_locked, unlock, wait_for_lock
 from runstore.storage.files.safe_files import (
     UnsafeFileError,
     has_holes,
@@ -32,11 +31,6 @@ from runstore.storage.sqlite.paths import copy_rights, follow_folder
 STORE_JSON = "store.json"
 REGISTRY = "params_registry.json"
 LOCK_PATIENCE_S = 60.0
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
 _STATE_BYTES = 512
 _LARGEST_BYTES = 1 << 31
 _LARGEST_REGISTRY_BYTES = 1 << 27
@@ -45,8 +39,6 @@ _BEGINNING_BYTES = 4096
 _BEGINS_LIST = re.compile(
     rb"(\xef\xbb\xbf)?\s*(\Z|\[\s*(\]\s*\Z|\{.*\"(reference|experiment_name)\"\s*:))", re.DOTALL
 )
-_NO_LINK_NO_WAIT = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-_LOCKED_BYTE = 1 << 30  # beyond the content: Windows forbids others to read what is locked
 # Curifactory rewrites the file in place; who looks meanwhile finds the beginning of it. It writes
 # 8 kB at a time, milliseconds apart.
 _FRESH_NS = 2_000_000_000
@@ -221,7 +213,7 @@ def write_block_file(path: Path, chunks: Iterable[bytes | memoryview]) -> Stamp:
             file.flush()
             os.fsync(file.fileno())
             written = os.fstat(file.fileno())
-        _replace(aside, path)
+        aside.replace(path)
     except BaseException:
         with suppress(OSError):
             aside.unlink()
@@ -236,20 +228,6 @@ def _take_rights(path: Path, descriptor: int) -> None:
             copy_rights(descriptor, path.stat())
         else:
             follow_folder(descriptor, path.parent.stat())
-
-
-def _replace(aside: Path, path: Path) -> None:
-    """Rename; Windows refuses while somebody reads the old file, so try for a second there."""
-    attempts = 100 if sys.platform == "win32" else 1
-    for attempt in range(1, attempts + 1):
-        try:
-            aside.replace(path)
-        except PermissionError:
-            if attempt == attempts:
-                raise
-            time.sleep(0.01)
-        else:
-            return
 
 
 def set_aside(path: Path) -> Path:
@@ -296,15 +274,10 @@ class FileLock:
                 kept="Nothing was changed.",
                 hint="Free some space, or check the folder.",
             ) from error
-        deadline = time.monotonic() + LOCK_PATIENCE_S
-        while not _try_lock(self._descriptor):
-            if time.monotonic() > deadline:
-                self._close()
-                raise StoreLockedError(
-                    f"Another program kept {self.path} locked for {LOCK_PATIENCE_S:g} s.",
-                    hint="End the program that holds the lock, then try again.",
-                )
-            pause(0.003)
+        # On a disk without locks, the database's own are left, and the file is written whole.
+        if wait_for_lock(self._descriptor, patience_s=LOCK_PATIENCE_S) is False:
+            self._close()
+            raise kept_locked(self.path, LOCK_PATIENCE_S)
         return self
 
     def __exit__(
@@ -317,7 +290,7 @@ class FileLock:
 
     def _close(self) -> None:
         if self._descriptor is not None:
-            _unlock(self._descriptor)
+            unlock(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = None
 
@@ -335,7 +308,7 @@ class FileLock:
         """Return the state last remembered; empty when there is none. Needs no lock."""
         try:
             # Asked four times for each run: a file object would cost as much as the rest.
-            descriptor = os.open(self.path, os.O_RDONLY | _NO_LINK_NO_WAIT)
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
                 if os.fstat(descriptor).st_nlink > 1:
                     return {}  # replaced when the lock is taken
@@ -347,28 +320,6 @@ class FileLock:
         if not isinstance(value, dict):
             return {}
         return {name: one for name, one in value.items() if isinstance(one, int)}
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        if sys.platform == "win32":
-            os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in {errno.EAGAIN, errno.EACCES, errno.EDEADLK}:
-            return False
-        raise
-    return True
-
-
-def _unlock(descriptor: int) -> None:
-    if sys.platform == "win32":
-        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
-    else:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def _refused(path: Path, error: OSError) -> StoreReadOnlyError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,7 +24,7 @@ from runstore.model.run import Run
 from runstore.model.status import Status
 from runstore.storage.artifacts import OutputPart
 from runstore.storage.database import PATIENCE_S
-from runstore.storage.files.locks import lock_now, unlock
+from runstore.storage.files.locks import unlock, wait_for_lock
 from runstore.storage.files.objects import Contents, Objects
 from runstore.storage.files.output import is_being_written, open_output
 from runstore.storage.files.safe_files import UnsafeFileError, reader, remove_file
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from runstore.store import Store
 
 # How long who opens a store waits for another process that is taking in what it would read.
-_CLAIM_PATIENCE_S, _CLAIM_LOOK_EVERY_S = 1.0, 0.005
+_CLAIM_PATIENCE_S = 1.0
 
 
 class PutAside:
@@ -403,9 +402,7 @@ def _claimed(path: Path, patience_s: float) -> Iterator[bool]:
     """
     # A child that is forked within the block would keep the lock after this process's end.
     with inside_the_engine(), reader(path, is_ours=True) as file:
-        deadline = time.monotonic() + patience_s
-        while (lock := lock_now(file.fileno())) is False and time.monotonic() < deadline:
-            time.sleep(_CLAIM_LOOK_EVERY_S)
+        lock = wait_for_lock(file.fileno(), patience_s=patience_s)
         try:
             if not os.path.lexists(path):
                 raise FileNotFoundError(path)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runstore.errors import StoreLockedError
 
-_PAUSE_S = 0.01
+_PAUSE_S = 0.005
 
 
 def pause(longest_s: float) -> None:
@@ -42,6 +42,25 @@ def lock_now(descriptor: int, *, is_shared: bool = False) -> bool | None:
     return True
 
 
+def wait_for_lock(descriptor: int, *, is_shared: bool = False, patience_s: float) -> bool | None:
+    """Lock an open file, and wait for others for a while; see `lock_now`."""
+    deadline = time.monotonic() + patience_s
+    while (held := lock_now(descriptor, is_shared=is_shared)) is False:
+        if time.monotonic() > deadline:
+            return False
+        pause(_PAUSE_S)
+    return held
+
+
+def kept_locked(path: Path, patience_s: float) -> StoreLockedError:
+    """Return the error for a lock that others did not give back in this time."""
+    return StoreLockedError(
+        f"Another program kept {path} locked for {patience_s:g} s.",
+        kept="Nothing was changed.",
+        hint="End the program that holds the lock, or try again later.",
+    )
+
+
 def unlock(descriptor: int) -> None:
     """Give a lock back, also for children that were forked meanwhile and have the file open."""
     with suppress(ImportError, OSError):
@@ -70,15 +89,9 @@ def locked(path: Path, *, is_shared: bool, patience_s: float) -> Iterator[bool]:
 
     descriptor = open_or_replace(path)
     try:
-        deadline = time.monotonic() + patience_s
-        while (held := lock_now(descriptor, is_shared=is_shared)) is False:
-            if time.monotonic() > deadline:
-                raise StoreLockedError(
-                    f"Another program kept {path} locked for {patience_s:g} s.",
-                    kept="Nothing was changed.",
-                    hint="Try again when it is done.",
-                )
-            pause(_PAUSE_S)
+        held = wait_for_lock(descriptor, is_shared=is_shared, patience_s=patience_s)
+        if held is False:
+            raise kept_locked(path, patience_s)
         yield bool(held)
     finally:
         unlock(descriptor)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from runstore.storage.files.locks import pause, unlock
+from runstore.storage.files.locks import pause, unlock, wait_for_lock
 from runstore.storage.files.safe_files import UnsafeFileError, reader
 from runstore.storage.sqlite.disks import is_network_disk
 from runstore.storage.sqlite.forks import inside_the_engine
@@ -113,8 +113,6 @@ class SearchFile:
                     connection.close()
         except sqlite3.Error as error:
             raise _told(error) from error
-        except BlockingIOError as error:
-            raise UnusableIndexError("another process is mending it") from error
 
     def _connect(self) -> sqlite3.Connection:
         deadline = time.monotonic() + _BUSY_S
@@ -209,25 +207,18 @@ class SearchFile:
     def _lock(self, *, exclusive: bool) -> Iterator[None]:
         """Hold a lock on the folder; where the disk or the system has none, nothing."""
         try:
-            import fcntl
-
             descriptor = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
-        except (ImportError, OSError):
+        except OSError:
             yield
             return
-        kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
-        deadline = time.monotonic() + _ALONE_S
         try:
-            while True:
-                try:
-                    fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        raise
-                    time.sleep(0.01)
-                except OSError:
-                    break
+            is_shared = not exclusive
+            if wait_for_lock(descriptor, is_shared=is_shared, patience_s=_ALONE_S) is False:
+                raise UnusableIndexError(
+                    "another process is mending it"
+                    if is_shared
+                    else f"{self.path} cannot be removed: another process is using it"
+                )
             yield
         finally:
             unlock(descriptor)

@@ -22,7 +22,6 @@ _LOG, _SHARED_MEMORY = "-wal", "-shm"
 APPLICATION_ID = 0x72756E73  # "runs"; marks the file as ours (PRAGMA application_id)
 _HEAD_BYTES, _FIRST_PAGES_BYTES = 100, 1 << 20
 _NOTES = b"schema_migrations"
-_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 _BESIDE = (_LOG, _SHARED_MEMORY, "-journal")
 _LOCK_PATIENCE_S = 5.0
 
@@ -157,7 +156,7 @@ class DatabaseFile:
     def remember_log(self) -> None:
         """Note which log the file has; a connection to it is open."""
         self._log = _identity_at(self._beside(_LOG))
-        if self._group is not None and hasattr(os, "getegid") and self._group != os.getegid():
+        if self._group is not None and self._group != os.getegid():
             self._share_log(self._group)
 
     def _share_log(self, group: int) -> None:
@@ -214,11 +213,12 @@ class DatabaseFile:
         """
         if self.path.exists():
             return
-        from runstore.storage.files.locks import unlock
+        from runstore.storage.files.locks import unlock, wait_for_lock
 
         folder = os.open(self.path.parent, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            _wait_for_lock(folder)
+            # One process at a time makes the file; but nobody waits for ever.
+            wait_for_lock(folder, patience_s=_LOCK_PATIENCE_S)
             if not self.path.exists():
                 self._set_leftovers_aside()
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -290,7 +290,9 @@ def _is_run_database(path: Path, found: os.stat_result) -> bool:
     known = _looked_at.get(identity)
     if known is None or identity_of(known) != identity:  # the program may have closed it
         try:
-            known = _looked_at[identity] = os.open(path, os.O_RDONLY | os.O_CLOEXEC | _NONBLOCK)
+            known = _looked_at[identity] = os.open(
+                path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+            )
         except OSError:
             return True  # it cannot be opened, as SQLite finds out
     head = os.pread(known, _HEAD_BYTES, 0)
@@ -316,12 +318,3 @@ def _identity_at(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _wait_for_lock(folder: int) -> None:
-    """Lock a folder, so that one process at a time makes a file in it; not for ever."""
-    from runstore.storage.files.locks import lock_now
-
-    deadline = time.monotonic() + _LOCK_PATIENCE_S
-    while lock_now(folder) is False and time.monotonic() < deadline:
-        time.sleep(0.01)
