@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runstore.model.query.patterns import needed_text
+from runstore.model.text.required_literals import needed_text
 
 # Pieces of expressions, sound and broken ones.
 SIGNS = r"a b c 1 - _ # \. \d \b [ab] [^a] . ^ $ * + ? {2} {1,} (ab) (a|bc) ( ) | [ ]a] { } \\"
@@ -19,18 +19,24 @@ PIECES = st.sampled_from([*SIGNS.split(" "), "(?:a)", "(?i)", r"\x61", "{e<=1}"]
         ("warm.p", "warm"),
         ("warm.?up", "warm"),
         ("(cold|hot) start", " start"),
-        ("(ab)+c", "c"),
+        ("(ab)+c", "ab"),
         (r"\d+ epochs", " epochs"),
         (r"v1\.2", "v1.2"),
         ("abc*", "ab"),
         ("abc+", "abc"),
-        ("abc{2}", "ab"),
+        ("abc{2}", "abcc"),
         ("a|bc", ""),
+        ("warm(er|est)", "warme"),
+        ("(one) cut|one more", "one "),
         ("(?i)warm", ""),
-        ("(a(b))c", ""),
+        ("(?i:w)arm", "arm"),
+        ("(?x) w a r m  # spaces", "warm"),
+        ("a{2,}b{0,3}c", "aa"),
+        (r"[a--b]c", ""),
+        ("(a(b))c", "abc"),
         ("(?:foo){e<=1}", ""),
         ("[[:alpha:]]x", ""),
-        (r"\x41b", ""),
+        (r"\x41b", "Ab"),
         (r"\p{L}b", ""),
     ],
 )

@@ -17,14 +17,6 @@ _QUANTIFIERS = "*+{?"
 _AT_ONCE_LIMIT = 4_000  # characters that a simple pattern takes in no time
 # Each choice within a group may double the ways to try.
 _CHOICES_LIMIT = 8
-# A piece of an expression: a sign that stands for itself, or what takes some sign or place, or a
-# group without groups in it; behind it how often.
-_PIECE = re.compile(
-    r"""(?: \\(?P<escaped>[\ -/:-@\[-`{-~]) | (?P<plain>[^][\\(){}|^$.*+?])
-        | \\[dDwWsSbB] | \[\^?[^][\\]+\] | [.^$] | \((?!\?)[^][\\()]*\) )
-        (?P<repeat>\{\d+(?:,\d*)?\}[+?]? | [*+?]*)""",
-    re.VERBOSE,
-)
 T = TypeVar("T")
 
 
@@ -96,29 +88,6 @@ def _like_pieces(pattern: str) -> tuple[_LikePiece, ...]:
         compiled = re.compile("".join(piece), re.DOTALL)
         made.append(_LikePiece(len(piece), compiled.match, compiled.search, compiled.fullmatch))
     return tuple(made)
-
-
-@lru_cache(maxsize=16)
-def needed_text(pattern: str) -> str:
-    """Return a text that is within every text in which an expression matches.
-
-    It is empty where there is none, or where that is not plain to see.
-    """
-    found, run, at = "", "", 0
-    while at < len(pattern):
-        piece = _PIECE.match(pattern, at)
-        if piece is None:
-            return ""
-        at = piece.end()
-        sign = piece["escaped"] or piece["plain"] or ""
-        repeat = piece["repeat"]
-        if sign and not repeat:
-            run += sign
-            continue
-        if sign and repeat[:1] == "+":
-            run += sign
-        found, run = max(found, run, key=len), ""
-    return max(found, run, key=len)
 
 
 class Regex:

@@ -11,8 +11,10 @@ import importlib
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from posixpath import commonprefix
 from typing import Any, NamedTuple, Union
 
 from runstore.model.query.patterns import like_parts
@@ -28,6 +30,8 @@ _ENDS = frozenset(
     {"AT_BEGINNING", "AT_BEGINNING_STRING", "AT_END", "AT_END_STRING", "AT_NON_BOUNDARY"}
 )
 _REPEATS = 4  # of a text are written out
+# What Python's own parser does not know is a superset of its language, or a mistake.
+_UNSURE = (re.error, Warning, RecursionError, OverflowError, AttributeError, ImportError)
 _ESCAPED = re.compile(r"\\.", re.DOTALL)
 
 
@@ -89,24 +93,45 @@ class Parsed(NamedTuple):
 
 def needed_by_regex(pattern: str, *, ignores_case: bool = False) -> Parsed:
     """Return what has to be there where a regular expression matches; nothing when unsure."""
-    unsure = Parsed(NOTHING, is_of_a_line=False)
-    if _OTHERWISE_IN_REGEX.search(_ESCAPED.sub("", pattern)):
-        return unsure
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            tree = _parser().parse(pattern)
+        tree = _parsed(pattern)
         ignores_case = ignores_case or bool(tree.state.flags & re.IGNORECASE)
         needed = _Literals(ignores_case=ignores_case).of(tree)
         return Parsed(needed, is_of_a_line=not _asks_around(tree))
-    # What Python's own parser does not know is a superset of its language, or a mistake.
-    except (re.error, Warning, RecursionError, OverflowError, AttributeError, ImportError):
-        return unsure
+    except _UNSURE:
+        return Parsed(NOTHING, is_of_a_line=False)
 
 
-def _parser() -> Any:
-    """Return the module of Python that reads regular expressions."""
-    return importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
+@lru_cache(maxsize=16)
+def needed_text(pattern: str) -> str:
+    """Return a text, not folded, that is there where a regular expression matches.
+
+    It is empty if there is none, or if that is not certain.
+    """
+    try:
+        tree = _parsed(pattern)
+        if tree.state.flags & re.IGNORECASE:
+            return ""
+        return _in_each_way(_Literals(ignores_case=False, shown=str).of(tree))
+    except _UNSURE:
+        return ""
+
+
+def _in_each_way(needed: Needed) -> str:
+    if isinstance(needed, str):
+        return needed
+    found = [_in_each_way(part) for part in needed.parts]
+    return commonprefix(found) if isinstance(needed, Some) else max(found, key=len, default="")
+
+
+def _parsed(pattern: str) -> Any:
+    """Return a regular expression as Python's own parser reads it; raises one of `_UNSURE`."""
+    if _OTHERWISE_IN_REGEX.search(_ESCAPED.sub("", pattern)):
+        raise OverflowError("it has more signs than Python knows")
+    name = "re._parser" if sys.version_info >= (3, 11) else "sre_parse"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return importlib.import_module(name).parse(pattern)
 
 
 def _asks_around(items: Iterable[tuple[Any, Any]]) -> bool:
@@ -129,10 +154,12 @@ class _Literals:
 
     Args:
         ignores_case: Whether capitals are small letters.
+        shown: What a text becomes.
     """
 
-    def __init__(self, *, ignores_case: bool) -> None:
+    def __init__(self, *, ignores_case: bool, shown: Callable[[str], str] = fold) -> None:
         self._ignores_case = ignores_case
+        self._shown = shown
         self._parts: list[Needed] = []
         self._run = ""
 
@@ -184,10 +211,13 @@ class _Literals:
 
     def _branches(self, branches: Sequence[Any]) -> None:
         begun, self._run = self._run, ""
-        ways = [_Literals(ignores_case=self._ignores_case).of(one, begun) for one in branches]
+        ways = [
+            _Literals(ignores_case=self._ignores_case, shown=self._shown).of(one, begun)
+            for one in branches
+        ]
         self._parts.append(Some(tuple(ways)))
 
     def _cut(self) -> None:
         if self._run:
-            self._parts.append(fold(self._run))
+            self._parts.append(self._shown(self._run))
         self._run = ""

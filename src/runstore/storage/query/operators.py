@@ -11,8 +11,9 @@ from typing import Any as AnyValue
 
 from runstore.model.query.evaluate import TRUTH, number_in
 from runstore.model.query.exact import is_exact, nearest_double
-from runstore.model.query.patterns import like_parts, needed_text
+from runstore.model.query.patterns import like_parts
 from runstore.model.query.tree import Compare, Kind, Op, Room
+from runstore.model.text.required_literals import needed_text
 
 FALSE = "(1 = 0)"
 BOOLS = "('false', 'true')"
