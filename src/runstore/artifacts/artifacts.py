@@ -574,13 +574,11 @@ def _check_inside(target: Path, folder: Path) -> None:
 
 
 def _no_artifact(run: Run, path: str, known: dict[str, Artifact]) -> NotFoundError:
-    import difflib
+    from runstore.model.display.suggestions import hint_of
 
-    close = difflib.get_close_matches(path, known, n=1)
-    shown = ", ".join(list(known)[:10]) + (", …" if len(known) > 10 else "")  # noqa: PLR2004 - a line
     return NotFoundError(
         f"{run.reference} has no artifact {path!r}.",
-        hint=f"Did you mean {close[0]!r}?" if close else f"It has: {shown or 'none'}.",
+        hint=hint_of(path, known, who="It has", most=10),
     )
 
 

@@ -70,11 +70,10 @@ class _Commands(click.Group):
         name = args[0]
         command = self.get_command(ctx, name)
         if command is None and not ctx.resilient_parsing:
-            import difflib
+            from runstore.model.display.suggestions import hint_of
 
-            close = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            ctx.fail(f"There is no command {name!r}.{hint}")
+            hint = hint_of(name, self.list_commands(ctx), otherwise="")
+            ctx.fail(f"There is no command {name!r}. {hint}".strip())
         return name, command, args[1:]
 
 

@@ -65,13 +65,11 @@ def series(table: MetricTable, spool: Spool, run: Run, key: str, set_name: str |
                 return build(key, stored.chunks, waiting)
             except StoreCorruptError as error:
                 raise damaged_series(run.reference, key, error) from error
-    known = sorted(run.metrics)
-    import difflib
+    from runstore.model.display.suggestions import hint_of
 
-    close = difflib.get_close_matches(key, known, n=1)
     raise NotFoundError(
         f"{run.reference} has no metric {key!r}.",
-        hint=f"Did you mean {close[0]!r}?" if close else f"It has: {', '.join(known) or 'none'}.",
+        hint=hint_of(key, sorted(run.metrics), who="It has"),
     )
 
 

@@ -110,12 +110,10 @@ def check_experiment(database: Database, name: str, place: Path) -> None:
     name = arguments.text(name, "experiment", "mnist")
     known = database.experiment_names()
     if name not in known:
-        import difflib
+        from runstore.model.display.suggestions import hint_of
 
-        close = difflib.get_close_matches(name, known, n=1)
         raise NotFoundError(
-            f"There is no experiment {name!r} in {place}.",
-            hint=f"Did you mean {close[0]!r}?" if close else "",
+            f"There is no experiment {name!r} in {place}.", hint=hint_of(name, known, otherwise="")
         )
 
 

@@ -17,6 +17,7 @@ from runstore.errors import (
     StoreUnavailableError,
 )
 from runstore.model import arguments
+from runstore.model.display.suggestions import hint_of
 from runstore.model.metrics import FEWEST_SAMPLED, extremes
 from runstore.model.run import Run
 from runstore.reading.metrics import LOOKS, damaged_series, in_flight
@@ -150,15 +151,10 @@ class _Wanted:
         for wanted in self._patterns or ():
             if wanted in self._found:
                 continue
-            import difflib
-
             known = sorted({name for names in self._seen for name in names})
-            close = difflib.get_close_matches(wanted, known, n=1)
-            more = ", …" if len(known) > _KEYS_SHOWN else ""
-            listed = ", ".join(known[:_KEYS_SHOWN]) + more
             raise NotFoundError(
                 f"None of these runs has a metric {wanted!r}.",
-                hint=f"Did you mean {close[0]!r}?" if close else f"They have: {listed or 'none'}.",
+                hint=hint_of(wanted, known, who="They have", most=_KEYS_SHOWN),
             )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runstore.errors import InvalidValueError, NotFoundError
 from runstore.model import arguments
-from runstore.model.query.fields import nearest
+from runstore.model.display.suggestions import hint_of
 from runstore.model.query.parse import parse_query
 
 if TYPE_CHECKING:
@@ -26,10 +26,9 @@ def load(store: Store, name: str) -> str:
     """Return the filter of a name; see `Store.query`."""
     name, kept = arguments.text(name, "name", "failed"), every(store)
     if name not in kept:
-        near = nearest(name, list(kept))
         raise NotFoundError(
             f"There is no filter @{name}.",
-            hint=f"Did you mean @{near}?" if near else "List them with: runstore query ls",
+            hint=hint_of(name, kept, otherwise="List them with: runstore query ls"),
         )
     return kept[name]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import copy
 import dataclasses
-import difflib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from pathlib import PurePath
 from typing import Any
 
 from runstore.errors import UsageError
+from runstore.model.display.suggestions import hint_of
 
 _WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _NOTHING = ("none", "null")
@@ -90,12 +90,10 @@ def _name_in(
         return texts[name]
     if is_last and isinstance(values, Mapping):
         return name
-    close = difflib.get_close_matches(name, texts, n=1)
-    hint = f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(texts)}."
     raise UsageError(
         f"--set {key}: the parameter set has no {name!r}.",
         kept="Nothing was recorded.",
-        hint=hint,
+        hint=hint_of(name, texts, who="There are"),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from runstore.config import is_folder, is_usable, project_settings, working_directory
 from runstore.errors import UsageError
+from runstore.model.display.suggestions import hint_of
 
 _DEFAULTS = {"experiments": "experiments", "params": "params"}
 _FOLDERS = (*_DEFAULTS, "store")
@@ -106,13 +106,16 @@ class Project:
             if name and all(part.isidentifier() for part in name.split(".")) and file.is_file():
                 return Module(name, file, folder)
         known = [one.name for folder in folders for one in modules_in(folder)]
-        close = difflib.get_close_matches(given, known, n=1)
-        hint = f"Did you mean {close[0]!r}? " if close else ""
-        listed = "List what can be run with: runstore experiments"
+        hint = hint_of(given, known, otherwise="")
+        todo = (
+            "List what can be run with: runstore experiments"
+            if known
+            else "Make a small project with: runstore init"
+        )
         raise UsageError(
             f"There is no {kind} {given!r} in {_shown(folders[0])}.",
             kept="Nothing was recorded.",
-            hint=hint + (listed if known else "Make a small project with: runstore init"),
+            hint=f"{hint} {todo}".strip(),
         )
 
     def import_name(self, module: Module) -> str:
@@ -127,10 +130,9 @@ class Project:
 def _checked(settings: Mapping[str, Any], root: Path) -> dict[str, str]:
     for name, value in settings.items():
         if name not in _SETTINGS:
-            close = difflib.get_close_matches(name, _SETTINGS, n=1)
             raise UsageError(
                 f"[tool.runstore] in {root / 'pyproject.toml'} has an unknown setting {name!r}.",
-                hint=f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(_SETTINGS)}.",
+                hint=hint_of(name, _SETTINGS, who="Known"),
             )
         if name in _FOLDERS and not (isinstance(value, str) and value):
             raise UsageError(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from runstore.errors import UsageError
+from runstore.model.display.suggestions import hint_of
 from runstore.model.params.build import parameter_set
 from runstore.model.params.parameter_set import ParameterSet
 
@@ -116,11 +116,10 @@ def select(
 def _place(name: str, sets: Sequence[Candidate]) -> int:
     known = [one.recorded.name for one in sets]
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
         raise UsageError(
             f"There is no parameter set {name!r} among: {', '.join(known)}.",
             kept=_NOTHING_RECORDED,
-            hint=f"Did you mean {close[0]!r}?" if close else "",
+            hint=hint_of(name, known, otherwise=""),
         )
     return known.index(name)
 

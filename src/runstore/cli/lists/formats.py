@@ -11,7 +11,7 @@ from typing import Any
 from runstore.cli import output
 from runstore.errors import UsageError
 from runstore.model.display.formatting import duration_text, local_time
-from runstore.model.query.fields import nearest
+from runstore.model.display.suggestions import hint_of
 from runstore.reading.runs_table import Column, RunsTable, Table, Type
 
 FORMATS = ("table", "json", "jsonl", "csv", "markdown", "parquet")
@@ -39,10 +39,9 @@ def chosen(
                 kind = Type.NUMBER if name.startswith("metrics.") else Type.TEXT
                 found[name] = table.columns[name] = Column(kind, [None] * len(table))
                 continue
-            near = nearest(name, list(table.columns))
             raise UsageError(
                 f"None of these runs has {name!r}.",
-                hint=f"Did you mean {near!r}?" if near else "",
+                hint=hint_of(name, table.columns, otherwise=""),
             )
         found.update((one, table.columns[one]) for one in inside)
     return found

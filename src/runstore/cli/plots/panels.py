@@ -10,6 +10,7 @@ from typing import Any
 
 from runstore.errors import NotFoundError, StoreCorruptError, UsageError
 from runstore.model.display.short_names import short_names
+from runstore.model.display.suggestions import hint_of, listed
 from runstore.model.metrics import MetricSummary, Series
 from runstore.model.run import Run
 
@@ -225,27 +226,18 @@ def _defaults(known: Known) -> list[str]:
     if len(keys) > DEFAULT_PANELS:
         raise UsageError(
             f"There are {len(keys)} metrics, too many to show all.",
-            hint=f"Choose with -m: {_listed(keys)}.",
+            hint=listed(keys, who="Choose with -m", most=_KEYS_LISTED),
         )
     return keys
 
 
 def _no_such_metric(known: Known, key: str) -> NotFoundError:
-    import difflib
-
     found = list(dict.fromkeys(full_key(one) for _, summaries in known for one in summaries))
     who = known[0][0].reference if len(known) == 1 else f"None of the {len(known)} runs"
-    close = difflib.get_close_matches(key, found, n=1)
-    hint = f"Did you mean {close[0]!r}?" if close else f"There is: {_listed(found)}."
     return NotFoundError(
         f"{who} has {'no' if len(known) == 1 else 'a'} metric {key!r}.",
-        hint=hint if found else "",
+        hint=hint_of(key, found, most=_KEYS_LISTED) if found else "",
     )
-
-
-def _listed(keys: Sequence[str]) -> str:
-    more = f" and {len(keys) - _KEYS_LISTED} more" if len(keys) > _KEYS_LISTED else ""
-    return ", ".join(keys[:_KEYS_LISTED]) + more
 
 
 def _missing(runs: Sequence[Run], chosen: Chosen) -> list[str]:

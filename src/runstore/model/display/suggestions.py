@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection
 
 
-def hint_of(name: str, known: Collection[str], *, who: str = "There is", most: int = 40) -> str:
+def nearest(name: str, known: Collection[str]) -> str:
+    """Return the name that was probably meant; empty without one."""
+    import difflib
+
+    close = difflib.get_close_matches(name, known, n=1)
+    return close[0] if close else ""
+
+
+def hint_of(
+    name: str,
+    known: Collection[str],
+    *,
+    who: str = "There is",
+    most: int = 40,
+    otherwise: str | None = None,
+) -> str:
     """Return `Did you mean 'acc'?`, or the names that there are.
 
     Args:
@@ -13,11 +28,11 @@ def hint_of(name: str, known: Collection[str], *, who: str = "There is", most: i
         known: What there is.
         who: What the list begins with: `They have`.
         most: How many names are listed.
+        otherwise: What to say instead of the list.
     """
-    import difflib
-
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"Did you mean {close[0]!r}?" if close else listed(known, who=who, most=most)
+    if near := nearest(name, known):
+        return f"Did you mean {near!r}?"
+    return listed(known, who=who, most=most) if otherwise is None else otherwise
 
 
 def listed(known: Collection[str], *, who: str = "There is", most: int = 40) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any as AnyValue
 
 from runstore.errors import FilterError
+from runstore.model.display.suggestions import hint_of
 from runstore.model.query.exact import nearest_double
 from runstore.model.query.fields import (
     MLFLOW_STATUSES,
@@ -16,7 +17,6 @@ from runstore.model.query.fields import (
     UnknownFieldError,
     Word,
     field_of,
-    nearest,
 )
 from runstore.model.query.grammar import Mistake, Token, Tree
 from runstore.model.query.times import duration_s, moment
@@ -383,8 +383,7 @@ def _status(named: Named, op: Op, given: Given) -> Literal | tuple[Literal, ...]
     known = [one.value for one in Status]
     if word.lower() in known:
         return word.lower()
-    near = nearest(word.lower(), known)
-    hint = f"Did you mean {near!r}?" if near else f"There is: {', '.join(known)}."
+    hint = hint_of(word.lower(), known)
     raise Mistake(f"No run has the status {word!r:.60}.", given.at, hint)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from runstore.model.display.suggestions import nearest
 from runstore.model.query.tree import Field, Kind, Room
 
 STATS = ("last", "first", "min", "max", "mean", "count")
@@ -152,7 +152,7 @@ def _of_run(name: str) -> Field:
         return Field(Room.SET, SET_FIELDS[name], Kind.TEXT)
     if name.partition(".")[0] in _FACT_GROUPS and "." in name:
         return _named_fact(name)
-    raise UnknownFieldError(f"There is no field {name!r}.", nearest(name, known_names()))
+    raise UnknownFieldError(f"There is no field {name!r}.", _meant(name, known_names()))
 
 
 def known_names() -> list[str]:
@@ -161,12 +161,11 @@ def known_names() -> list[str]:
     return sorted({*RUN_FIELDS, OUTPUT, *SET_FIELDS, *SAME, *rooms})
 
 
-def nearest(name: str, names: Sequence[str]) -> str:
+def _meant(name: str, names: Sequence[str]) -> str:
     """Return the name that was probably meant; empty without one."""
     by_text = {one.rstrip("."): one for one in names}
-    found = difflib.get_close_matches(name.partition(".")[0], by_text, n=1)
-    if found:
-        return by_text[found[0]]
+    if near := nearest(name.partition(".")[0], by_text):
+        return by_text[near]
     return next((one for one in names if len(name) > 1 and one.startswith(name)), "")
 
 
