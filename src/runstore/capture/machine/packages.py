@@ -6,11 +6,19 @@ The standard library alone: other interpreters run this file by itself, see
 
 from __future__ import annotations
 
-import json
+import os
 import platform
 import sys
 from collections.abc import Iterator
-from importlib import metadata
+from importlib import machinery
+from typing import Any
+
+_INFOS = (".dist-info", ".egg-info")
+# Name and version come first, long before the description that most of these files are.
+_HEAD_BYTES = 1 << 12
+_REST_BYTES = 1 << 20
+# What `importlib.metadata` takes for a file that is not there.
+_ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
 def python_values() -> dict[str, str]:
@@ -30,56 +38,132 @@ def distributions() -> tuple[list[str], list[str]]:
     """
     seen: dict[str, str] = {}
     broken: list[str] = []
-    for distribution in _found(broken):
+    for place in _places(broken):
         try:
-            name, version = _name_and_version(distribution)
+            name, version = _name_and_version(place)
             # Folders of a half removed package have no name.
             if name and name.lower() not in seen:
-                seen[name.lower()] = _line(name, version, distribution)
+                seen[name.lower()] = _line(name, version, place)
         except Exception as error:  # noqa: BLE001 - one broken package costs no other
-            place = getattr(distribution, "_path", None)
-            named = getattr(place, "name", None) or "a distribution"
-            broken.append(f"{named} ({type(error).__name__}: {error})")
+            broken.append(f"{_named(place)} ({type(error).__name__}: {error})")
     return sorted(set(seen.values()), key=str.lower), broken
 
 
-def _found(broken: list[str]) -> Iterator[metadata.Distribution]:
+def _places(broken: list[str]) -> Iterator[Any]:
+    """Yield where each distribution keeps what it tells of itself: a path, or as it was found.
+
+    As `importlib.metadata` finds them, which takes as long to load as all of them to read: it is
+    asked where something else than folders may hold some.
+    """
+    has_finders = any(
+        hasattr(finder, "find_distributions")
+        for finder in sys.meta_path
+        if finder is not machinery.PathFinder
+    )
     for entry in sys.path:
         try:
-            yield from metadata.distributions(path=[entry])
+            if has_finders or os.path.isfile(entry):  # noqa: PTH113 - text all along
+                from importlib import metadata
+
+                yield from metadata.distributions(path=[entry])
+            else:
+                yield from _below(entry)
         except Exception as error:  # noqa: BLE001 - a folder that cannot be read costs no other
             broken.append(f"{entry} ({type(error).__name__}: {error})")
 
 
-def _name_and_version(distribution: metadata.Distribution) -> tuple[str, str]:
-    """Return both without parsing the description below them, which takes most of the time.
+def _below(entry: str) -> list[str]:
+    """Return the places within a folder of the path."""
+    try:
+        names = os.listdir(entry or os.curdir)  # noqa: PTH208 - text all along
+    except OSError:
+        return []
+    is_egg = os.path.basename(entry).lower().endswith(".egg")  # noqa: PTH119 - the same
+    return [
+        os.path.join(entry, name)  # noqa: PTH118 - the same
+        for name in names
+        if name.lower().endswith(_INFOS) or (is_egg and name.lower() == "egg-info")
+    ]
+
+
+def _named(place: Any) -> str:
+    path = place if isinstance(place, str) else getattr(place, "_path", "")
+    return os.path.basename(str(path)) or "a distribution"  # noqa: PTH119 - text all along
+
+
+def _text(place: Any, name: str, *, is_whole: bool = True) -> str:
+    """Return the text of a file, or only its first lines; empty if there is none.
+
+    Args:
+        place: Where a distribution keeps what it tells of itself.
+        name: The file there; empty for the place itself.
+        is_whole: Whether more than the first lines is wanted.
+    """
+    if not isinstance(place, str):
+        return place.read_text(name) or ""
+    try:
+        # Nothing that a pipe of this name could hold up.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
+        file = os.open(os.path.join(place, name) if name else place, flags)  # noqa: PTH118
+    except _ABSENT:
+        return ""
+    try:
+        data = os.read(file, _HEAD_BYTES)
+        while is_whole and (more := os.read(file, _REST_BYTES)):
+            data += more
+    except IsADirectoryError:
+        return ""
+    finally:
+        os.close(file)
+    if not is_whole:
+        data = data[: data.rfind(b"\n") + 1]
+    return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _name_and_version(place: Any) -> tuple[str, str]:
+    """Return both without reading the description below them, which takes most of the time.
 
     Source: Core metadata specifications 2.3, and importlib.metadata's `Distribution.metadata`.
     """
-    texts = (distribution.read_text(name) for name in ("METADATA", "PKG-INFO", ""))
-    head = next((text for text in texts if text), "").partition("\n\n")[0]
+    for name in ("METADATA", "PKG-INFO", ""):
+        for is_whole in (False, True):
+            text = _text(place, name, is_whole=is_whole)
+            found = _fields(text)
+            if found[0] and found[1]:
+                return found
+        if text:
+            return found
+    return "", ""
+
+
+def _fields(text: str) -> tuple[str, str]:
+    """Return the values of the first `Name` and the first `Version`."""
     found: dict[str, str] = {}
-    for line in head.splitlines():
+    for line in text.partition("\n\n")[0].splitlines():
         name, _, value = line.partition(":")
         found.setdefault(name.strip().lower(), value.strip())
+        if "name" in found and "version" in found:
+            break
     return found.get("name", ""), found.get("version", "")
 
 
-def _line(name: str, version: str, distribution: metadata.Distribution) -> str:
+def _line(name: str, version: str, place: Any) -> str:
     if not version:
         raise ValueError("it has no version")
-    commit = _origin(distribution)
+    commit = _origin(place)
     return f"{name}=={version}" + (f" @ {commit}" if commit else "")
 
 
-def _origin(distribution: metadata.Distribution) -> str:
+def _origin(place: Any) -> str:
     """Return where a package installed from a repository or a folder came from.
 
     Source: PEP 610, direct_url.json.
     """
-    text = distribution.read_text("direct_url.json")
+    text = _text(place, "direct_url.json")
     if not text:
         return ""
+    import json
+
     try:
         told = json.loads(text)
         url = str(told["url"])
