@@ -3,9 +3,12 @@
 import json
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
+from commands import git
 from runstore import Store
 
 # What Python itself has loaded by then does not count.
@@ -193,3 +196,52 @@ def test_the_version_needs_no_command_line(option):
     ours = {one for one in loaded_by(VERSION.format(option)) if one.startswith("runstore")}
 
     assert ours == {"runstore", "runstore.__main__", "runstore.started_in"}
+
+
+# What the facts about a clean checkout have no need of.
+RARE = {
+    "dataclasses",
+    "email",
+    "hashlib",
+    "importlib.metadata",
+    "inspect",
+    "runstore.capture.git.patch",
+    "runstore.capture.machine.other_python",
+    "runstore.capture.program.command_modules",
+    "runstore.capture.secrets.text",
+    "zipfile",
+}
+
+
+@pytest.fixture
+def checkout():
+    """A clean checkout of a program, at a path that has no word as long as a token."""
+    with tempfile.TemporaryDirectory(prefix="run-") as name:
+        folder = Path(name)
+        git(folder, "init", "-q")
+        (folder / "train.py").write_text(
+            "import sys; before = set(sys.modules)\n"
+            "import runstore\n"
+            "from runstore import background\n"
+            "runstore.start_run('light', params={'lr': 0.1}, store='store').finish()\n"
+            "background.wait_until_done(60)\n"
+            "print(*set(sys.modules) - before)\n"
+        )
+        git(folder, "add", ".")
+        git(folder, "commit", "-qm", "first")
+        git(folder, "remote", "add", "origin", "https://example.org/project/train.git")
+        yield folder
+
+
+def test_capturing_a_clean_checkout_loads_little(checkout):
+    ended = subprocess.run(
+        [sys.executable, "train.py"], cwd=checkout, capture_output=True, text=True, check=True
+    )
+
+    with Store.open(checkout / "store") as store:
+        values = store.get("latest").facts.values
+    loaded = set(ended.stdout.split())
+    assert values["git.remote"] == "https://example.org/project/train.git"
+    assert values["python.package_count"] > 5
+    assert "runstore.capture.git.snapshot" in loaded
+    assert loaded & RARE == set()

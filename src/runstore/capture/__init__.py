@@ -167,8 +167,7 @@ def code_facts(quick: Facts, where: Surroundings) -> Facts:
 def _repository(quick: Facts, where: Surroundings) -> Facts:
     from runstore.capture.git.snapshot import snapshot
     from runstore.capture.git.state import NO_REPOSITORY, read_remote, run_git
-    from runstore.capture.program.command_modules import Command
-    from runstore.capture.program.files import own_modules
+    from runstore.capture.program.files import Command, own_modules
 
     if quick.unknown.get("git.dirty") == NO_REPOSITORY:
         return _program_alone(where)

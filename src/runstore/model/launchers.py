@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePath
+from typing import NamedTuple
 
 _PYTHON = re.compile(r"(?:python|pypy)[\d.]*w?t?(?:\.exe)?", re.IGNORECASE)
 # Programs of other languages that run a file.
@@ -26,8 +26,7 @@ _SOURCE = re.compile(r"\.(?:py|pyw|R|r|jl|sh|js|ts|rb|pl)$")
 _OF_A_SHELL = re.compile(r"[;&|<>$`(){}\n*?]")
 
 
-@dataclass(frozen=True, slots=True)
-class _Launcher:
+class _Launcher(NamedTuple):
     """How the command behind a launcher is found.
 
     Attributes:
@@ -215,8 +214,7 @@ _MODULES = {
 _TWO_VALUES = frozenset({"--mca", "-mca", "--gmca", "-genv", "-env"})
 
 
-@dataclass(frozen=True, slots=True)
-class Launched:
+class Launched(NamedTuple):
     """What a command line runs in the end.
 
     Attributes:

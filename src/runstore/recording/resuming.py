@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from runstore import background
-from runstore.analysis.reruns.identity import CODE_DOCUMENTS, IGNORED, MODULES, RESUMED_CODE
+from runstore.analysis.reruns.identity import CODE_DOCUMENTS, IGNORED
 from runstore.errors import StoreError
-from runstore.model.facts import Facts, FactValue
+from runstore.model.facts import MODULES, RESUMED_CODE, Facts, FactValue
 from runstore.reading.names import current_author
 from runstore.storage.database import Edit
 from runstore.user_warnings import warn

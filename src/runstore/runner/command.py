@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runstore.analysis.reruns.identity import IMPORTED_MODULES, LATE_MODULES
 from runstore.config import IfDone
 from runstore.curifactory.sync import refresh_store_json
 from runstore.current import PARENT_VARIABLE
@@ -22,7 +21,7 @@ from runstore.errors import (
     RunstoreError,
     UsageError,
 )
-from runstore.model.facts import Facts
+from runstore.model.facts import IMPORTED_MODULES, LATE_MODULES, Facts
 from runstore.model.launchers import launched
 from runstore.model.status import Status
 from runstore.recording.active import ActiveRun

@@ -22,6 +22,7 @@ from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.params.parameter_set import ParameterSet, lowest_hash
 from runstore.model.reference import build_reference
 from runstore.model.status import Status
+from runstore.model.values import sha256
 from runstore.storage import rows
 from runstore.storage import statements as sql
 from runstore.storage.driver import Connection
@@ -489,12 +490,10 @@ class Database(Lookups):
             facts: What was captured.
             edits: What is to be noted of it, at the same time.
         """
-        import hashlib
-
         from runstore.storage.indexes.facts import file_facts
 
         bodies = {
-            name: (hashlib.sha256(body.encode()).hexdigest(), body)
+            name: (sha256(body.encode()).hexdigest(), body)
             for name, body in facts.documents.items()
         }
         with self.driver.write() as connection:

@@ -14,8 +14,8 @@ from runstore.analysis.compare.code_changes import CodeChanges, FileChange, chan
 from runstore.analysis.compare.commits import Commit, has_commit
 from runstore.analysis.compare.file_versions import PLAIN_FILE, FileState, Version
 from runstore.analysis.explain.known_names import is_source
-from runstore.analysis.reruns.identity import RESUMED_CODE
 from runstore.capture.git.state import GitError
+from runstore.model.facts import RESUMED_CODE
 from runstore.model.patches import FilePatch, PatchError, apply_patch, parse_patch
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from runstore.analysis.compare.differences import MISSING, Difference
-from runstore.model.facts import Facts
+from runstore.model.facts import LATE_MODULES, MODULES, RESUMED_CODE, Facts
 from runstore.model.launchers import code_argument, is_python, launched
 from runstore.model.params.parameter_set import ParameterSet
 
@@ -23,11 +23,6 @@ OTHER_FILES = "untracked.others"
 _LEFT_OUT = "untracked.rest"
 # Modules in the work tree that git ignores: their fingerprints.
 IGNORED = "untracked.ignored"
-# Documents of the modules that neither the commit nor these hold: loaded by the start, and later.
-MODULES = "modules"
-LATE_MODULES = "modules.late"
-# And of those that a command of another process imports, as far as its code tells.
-IMPORTED_MODULES = "modules.imported"
 # How many were outside of the work tree at the start.
 OUTSIDE = "command.outside_modules"
 # What is missing in them.
@@ -47,8 +42,6 @@ _GAPS = (
     LATE_MODULES,
 )
 _NAMES = {"patch": "the changes", MODULES: "the modules outside of git"}
-# A run that went on with other code than it began with.
-RESUMED_CODE = "resumed.code"
 # Programs whose code comes from somewhere else: cells of a notebook.
 _INTERACTIVE = ("ipykernel", "colab_kernel")
 _RUNNER = "runstore"

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from runstore.analysis.compare.differences import MISSING, Difference
 from runstore.analysis.reruns.identity import (
     IGNORED,
-    LATE_MODULES,
-    MODULES,
     OUTSIDE,
     code_of,
     is_code_read,
@@ -24,6 +22,7 @@ from runstore.capture.git.state import SLOW_TIMEOUT_S, GitError, run_git
 from runstore.capture.program.files import CLOCK_LAG_NS, own_modules
 from runstore.capture.program.imports import file_of
 from runstore.capture.program.modules import Marks, paths_in, written_ns
+from runstore.model.facts import LATE_MODULES, MODULES
 
 if TYPE_CHECKING:
     from runstore.analysis.reruns.similarity import Subject

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from runstore.analysis.compare.differences import MISSING, Difference, differences
 from runstore.analysis.reruns.identity import (
     CODE_DOCUMENTS,
-    IMPORTED_MODULES,
     are_same_sets,
     call_differences,
     call_of,
     code_of,
 )
 from runstore.errors import visible
+from runstore.model.facts import IMPORTED_MODULES
 from runstore.model.patches import parse_patch
 from runstore.storage.documents import document_hashes
 

@@ -1,6 +1,6 @@
 """Changes that git was told not to see: files assumed unchanged, or outside of a sparse checkout.
 
-Source: git-update-index(1) 2.39, --assume-unchanged and --skip-worktree; git-ls-files(1), -v.
+Source: git-update-index(1) 2.39, --assume-unchanged and --skip-worktree.
 """
 
 from __future__ import annotations
@@ -9,25 +9,24 @@ import os
 import stat
 from collections.abc import Sequence
 
-from runstore.capture.git.patch import Asker
+from runstore.capture.git.asking import Asker
 from runstore.capture.git.state import GitError
+from runstore.capture.git.tracked import Tracked
 
 _LIST_LIMIT_BYTES = 1 << 24
 _FILE_LIMIT_BYTES = 1 << 24
 _AT_MOST = 400
 
 
-def hidden_changes(ask: Asker) -> list[str]:
+def hidden_changes(ask: Asker, tracked: Tracked) -> list[str]:
     """Return the paths of files that git reports as unchanged, and that are not.
 
     Args:
         ask: Asks git about a work tree.
+        tracked: The files that git keeps there.
     """
     try:
-        listed = os.fsdecode(ask(["ls-files", "-v", "-z"], _LIST_LIMIT_BYTES)).split("\0")[:-1]
-        # A small letter is a file assumed unchanged, an S one that is not checked out.
-        flagged = [one[2:] for one in listed if one[:1].islower() or one[:1] == "S"]
-        there = [path for path in flagged if _is_there(ask, path)][:_AT_MOST]
+        there = [path for path in tracked.flagged() if _is_there(ask, path)][:_AT_MOST]
         return _changed(ask, there) if there else []
     except GitError:
         return []

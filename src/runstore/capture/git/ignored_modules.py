@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import machinery
 from pathlib import Path
 
-from runstore.capture.git.patch import Asker
+from runstore.capture.git.asking import Asker
 from runstore.capture.git.source_files import shown
 from runstore.capture.git.state import GitError
 from runstore.capture.program.modules import Marks

@@ -11,16 +11,14 @@ from __future__ import annotations
 import os
 import re
 import stat
-import time
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from runstore.analysis.compare.binary_patches import as_binary, object_before, unpacked
+from runstore.capture.git.asking import Asker
 from runstore.capture.git.source_files import is_secret_file, is_source, shown
-from runstore.capture.git.state import SLOW_TIMEOUT_S, GitError
+from runstore.capture.git.state import GitError
 from runstore.capture.secrets import mask_patch, mask_text
 from runstore.model.facts import Facts
 from runstore.model.patches import parse_patch
@@ -51,48 +49,6 @@ _LARGE = f"its change is larger than {PATCH_LIMIT_BYTES >> 20} MiB"
 _BINARY = b"\nGIT binary patch\n"
 
 
-class RunGit(Protocol):
-    """How git is asked; see `runstore.capture.git.state.run_git`."""
-
-    def __call__(self, args: list[str], cwd: Path, *, limit_bytes: int, timeout_s: float) -> bytes:
-        """Return what git prints, up to one byte more than the limit."""
-
-
-@dataclass(slots=True)
-class Asker:
-    """Asks git about one work tree, for a limited time in all.
-
-    Attributes:
-        root: The top folder of the work tree.
-        run_git: Asks git.
-        options: Settings for every call.
-        deadline: When to give up, of the monotonic clock.
-    """
-
-    root: Path
-    run_git: RunGit
-    options: tuple[str, ...] = ()
-    deadline: float = field(default_factory=lambda: time.monotonic() + SLOW_TIMEOUT_S)
-
-    @property
-    def has_time(self) -> bool:
-        """Whether git can still be asked."""
-        return time.monotonic() < self.deadline
-
-    def __call__(self, args: Iterable[str], limit_bytes: int) -> bytes:
-        """Return what git prints, up to one byte more than the limit.
-
-        Raises:
-            GitError: git refused, or took too long.
-        """
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise GitError(f"git did not answer within {SLOW_TIMEOUT_S:g} s")
-        asked = [*self.options, *args]
-        return self.run_git(asked, self.root, limit_bytes=limit_bytes, timeout_s=left)
-
-
-@dataclass(slots=True)
 class _Found:
     """The parts of a patch by path, what is left out by path, and what else is unknown.
 
@@ -100,10 +56,11 @@ class _Found:
         paths: Each path as the system has it, by how a patch tells it.
     """
 
-    paths: dict[str, str]
-    sections: dict[str, str] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
-    unknown: dict[str, str] = field(default_factory=dict)
+    def __init__(self, paths: dict[str, str], unknown: dict[str, str]) -> None:
+        self.paths = paths
+        self.sections: dict[str, str] = {}
+        self.left_out: dict[str, str] = {}
+        self.unknown = unknown
 
 
 def read_patch(ask: Asker, but: Sequence[str], first: Sequence[str]) -> Facts:
@@ -119,7 +76,7 @@ def read_patch(ask: Asker, but: Sequence[str], first: Sequence[str]) -> Facts:
         base, changes = _changes(ask, but, unknown)
     except GitError as error:
         return Facts(unknown={"patch": str(error)})
-    found = _Found({shown(path): path for path in changes}, unknown=unknown)
+    found = _Found({shown(path): path for path in changes}, unknown)
     found.left_out.update(_pipes(ask, base, but, changes))
     if changes:
         _read(ask, base, _in_order(ask, base, changes, first, found), found)

@@ -10,16 +10,16 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
+from runstore.capture.git.asking import Asker, RunGit
 from runstore.capture.git.hidden_changes import hidden_changes
 from runstore.capture.git.ignored_modules import ignored_modules
-from runstore.capture.git.patch import Asker, RunGit, read_patch
 from runstore.capture.git.source_files import is_code, is_secret_file, is_source, shown
 from runstore.capture.git.state import GitError
-from runstore.capture.program.command_modules import Command, modules_of_command
-from runstore.capture.program.files import Module
+from runstore.capture.git.tracked import Tracked
+from runstore.capture.program.files import Command, Module
 from runstore.capture.program.fingerprints import Fingerprints
 from runstore.capture.program.modules import modules_at_start
 from runstore.capture.secrets import mask_text
@@ -70,7 +70,11 @@ def snapshot(
     """
     but = _files_of_a_store(root, store)
     own = _Program.at(root, program)
-    patch = read_patch(Asker(root, run_git), but, own.inside) if has_changes else Facts()
+    patch = Facts()
+    if has_changes:
+        from runstore.capture.git.patch import read_patch
+
+        patch = read_patch(Asker(root, run_git), but, own.inside)
     loaded = modules if command is None else command
     new = _untracked(Asker(root, run_git), but, own, loaded, is_asked=has_new_files)
     return patch.merged(new)
@@ -89,8 +93,7 @@ def program_alone(root: Path, program: Sequence[str]) -> Facts:
     return files.facts()
 
 
-@dataclass(frozen=True, slots=True)
-class _Program:
+class _Program(NamedTuple):
     """The files of the program: those in the work tree, by their path there, and the others."""
 
     inside: tuple[str, ...]
@@ -152,10 +155,11 @@ def _untracked(
     else:
         values["git.has_untracked"] = bool(names)
     files = _Files(ask.root)
-    kept = _kept(ask, [one for one in own.inside if one not in set(names)])
+    tracked = Tracked(ask)
+    kept = tracked.among([one for one in own.inside if one not in set(names)])
     files.read((*_script(own, names, kept), *own.outside), PROGRAM_LIMIT_BYTES)
     # Of these git sees no change, so the patch holds none.
-    hidden = hidden_changes(ask)
+    hidden = hidden_changes(ask, tracked)
     files.read(hidden, PROGRAM_LIMIT_BYTES)
     if any(shown(one) not in files.texts for one in hidden):
         unknown["patch.hidden"] = "git was told not to see changes of files that were not kept"
@@ -171,9 +175,11 @@ def _untracked(
     scripts = [str(ask.root / one) for one in (*own.inside[:1], *own.outside)]
 
     def is_kept(paths: Sequence[str]) -> set[str]:
-        return _kept(ask, paths).union(names, files.texts)
+        return tracked.among(paths).union(names, files.texts)
 
     if isinstance(modules, Command):
+        from runstore.capture.program.command_modules import modules_of_command
+
         return found.merged(modules_of_command(ask.root, modules, is_kept))
     return found.merged(modules_at_start(ask.root, modules, scripts, is_kept))
 
@@ -187,16 +193,6 @@ def _new_names(ask: Asker, but: list[str]) -> list[str]:
     return os.fsdecode(listed).split("\0")[:-1]
 
 
-def _kept(ask: Asker, paths: Sequence[str]) -> set[str]:
-    """Return those of these paths that the commit has, or the next one will have."""
-    try:
-        literal = [f":(top,literal){one}" for one in paths]
-        kept = ask(["ls-files", "-z", "--", *literal], _NAMES_LIMIT_BYTES) if paths else b""
-    except GitError:
-        return set()
-    return set(os.fsdecode(kept).split("\0")[:-1])
-
-
 def _script(own: _Program, names: Sequence[str], kept: set[str]) -> Sequence[str]:
     """Return the main script if no commit has it; git may be told to ignore it."""
     return [one for one in own.inside[:1] if one in names or one not in kept]
@@ -206,19 +202,19 @@ def _worth(name: str) -> tuple[bool, bool, int, str]:
     return not is_code(name), not is_source(name), name.count("/"), name
 
 
-@dataclass(slots=True)
 class _Files:
     """Texts of files by name, as many as there is room for."""
 
-    root: Path
-    texts: dict[str, str] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
-    unknown: dict[str, str] = field(default_factory=dict)
-    room: int = UNTRACKED_LIMIT_BYTES
-    done: set[str] = field(default_factory=set)
-    fingerprints: Fingerprints = field(default_factory=Fingerprints)
-    marks: list[str] = field(default_factory=list)
-    unkept: list[str] = field(default_factory=list)
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.texts: dict[str, str] = {}
+        self.left_out: list[str] = []
+        self.unknown: dict[str, str] = {}
+        self.room = UNTRACKED_LIMIT_BYTES
+        self.done: set[str] = set()
+        self.fingerprints = Fingerprints()
+        self.marks: list[str] = []
+        self.unkept: list[str] = []
 
     def read(self, names: Iterable[str], limit_bytes: int) -> None:
         """Read files; what is no text, too large or secret is named."""

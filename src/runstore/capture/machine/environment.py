@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 
 from runstore.model.facts import Facts, FactValue
@@ -28,6 +29,9 @@ _SCHEDULER = {
     "LSB_JOBNAME": "scheduler.name",
     "LSB_QUEUE": "scheduler.queue",
 }
+# A distribution whose name and version are too short for a token, though the name may sound like
+# one: loading all patterns of secrets for `tokenizers` takes longer than reading the list.
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}==v?[0-9][a-z0-9.!]{0,19}(?:\+[a-z0-9.]{1,9})?")
 _KINDS = {"SLURM": "slurm", "PBS": "pbs", "LSB": "lsf"}
 
 
@@ -57,11 +61,16 @@ def facts_of(values: Mapping[str, str], packages: list[str], broken: list[str]) 
         packages: Distributions, a line each.
         broken: Those that could not be read, with the reason.
     """
-    from runstore.capture.secrets import mask_text
-
-    text = mask_text("".join(f"{one}\n" for one in packages))
+    text = "".join(f"{_masked(one)}\n" for one in packages)
     return Facts(
         values={**values, "python.package_count": len(packages)},
         documents={"packages": text},
         unknown={"packages.rest": "; ".join(broken[:20])} if broken else {},
     )
+
+
+def _masked(package: str) -> str:
+    from runstore.capture.secrets import mask_text
+
+    name, sign, origin = package.partition(" @ ")
+    return (name if _PLAIN.fullmatch(name) else mask_text(name)) + sign + mask_text(origin)

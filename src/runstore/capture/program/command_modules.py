@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from importlib import machinery
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from runstore.analysis.reruns.identity import IMPORTED_MODULES
 from runstore.capture.machine.other_python import MARK, AskError, asked, interpreter_of
-from runstore.capture.program.files import CLOCK_LAG_NS, OWN_FOLDER
+from runstore.capture.program.files import CLOCK_LAG_NS, OWN_FOLDER, Command
 from runstore.capture.program.modules import (
     IsKept,
     first_written_since,
     marked,
     written_since_the_beginning,
 )
-from runstore.model.facts import Facts
+from runstore.model.facts import IMPORTED_MODULES, Facts
 from runstore.model.launchers import Launched, launched
 
 _FOLDERS_AT_MOST = 1_000
@@ -30,18 +29,6 @@ _ASK = (
     " exec(compile(open(file, encoding='utf-8').read(), file, 'exec'), own);"
     f" import json; print({MARK!r} + json.dumps(own['imports_of_command'](*words)))"
 )
-
-
-class Command(NamedTuple):
-    """A command that another process runs.
-
-    Attributes:
-        words: The program and its arguments.
-        folder: Where it starts.
-    """
-
-    words: Sequence[str]
-    folder: Path | None
 
 
 def modules_of_command(root: Path, command: Command, is_kept: IsKept) -> Facts:

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import runstore
@@ -173,6 +174,18 @@ def _of_environments() -> tuple[str, ...]:
     prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix} - {"/", "/usr"}
     ends = (one if one.endswith("python") else one + os.sep for one in _OF_AN_ENVIRONMENT)
     return (*_OF_THE_SYSTEM, *(f"{one}{os.sep}{end}" for end in ends for one in prefixes))
+
+
+class Command(NamedTuple):
+    """A command that another process runs.
+
+    Attributes:
+        words: The program and its arguments.
+        folder: Where it starts.
+    """
+
+    words: Sequence[str]
+    folder: Path | None
 
 
 class Module(NamedTuple):

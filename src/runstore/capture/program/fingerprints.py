@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from pathlib import Path
+
+from runstore.model.values import sha256
 
 # So much is read of all files together; of what is beyond, size and time count.
 _READ_LIMIT_BYTES = 64 << 20
@@ -56,6 +57,8 @@ def _by_time(about: os.stat_result) -> str:
 
 
 def _digest_of_file(place: Path) -> str:
+    import hashlib
+
     found = hashlib.sha256()
     with place.open("rb") as opened:
         while part := opened.read(1 << 20):
@@ -64,4 +67,4 @@ def _digest_of_file(place: Path) -> str:
 
 
 def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:_DIGITS]
+    return sha256(data).hexdigest()[:_DIGITS]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
@@ -10,12 +9,11 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from runstore.analysis.reruns.identity import LATE_MODULES, MODULES, RESUMED_CODE
 from runstore.capture.git.source_files import shown
 from runstore.capture.machine.process import process_started_ns
 from runstore.capture.program.files import LOADED_AT_NS, Loading, Module, is_own
 from runstore.capture.program.imports import imports_beyond
-from runstore.model.facts import Facts
+from runstore.model.facts import LATE_MODULES, MODULES, RESUMED_CODE, Facts
 
 _FILES_AT_MOST = 5_000
 _READ_AT_MOST_BYTES = 256 << 20
@@ -76,6 +74,8 @@ class Marks:
 
 def digest_of_file(place: str) -> str:
     """Return the fingerprint of what a file holds."""
+    import hashlib
+
     found = hashlib.sha256()
     with open(place, "rb") as opened:  # noqa: PTH123 - text all along
         while part := opened.read(1 << 20):

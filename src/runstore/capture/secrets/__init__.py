@@ -16,7 +16,7 @@ MASK = "***"
 # and compiling the patterns takes longer than starting a run.
 _HINTS = (
     "pass", "pw", "secret", "tok", "key", "cred", "conn", "auth", "cookie", "sas", "bearer",
-    "basic", "otp", "dsn", "session", "-pat", "_pat", ".pat", "-pin", "_pin", "://", "private",
+    "basic", "otp", "dsn", "session", "-pat", "_pat", ".pat", "-pin", "_pin", "private",
     "identified", "login", "curl", "mysql", "mariadb", "redis", "docker", "podman", "twine",
     "zip", "mongo", "openssl", "ldap", "smbclient",
 )  # fmt: skip
@@ -33,6 +33,8 @@ _LONG_TEXT = 10_000  # looking at all its words takes longer than the patterns d
 
 def _may_hold_secrets(text: str) -> bool:
     lowered = text.lower()
+    if "://" in text and ("@" in text or "=" in text):
+        return True  # an address has a secret in its login or in a parameter
     if any(hint in lowered for hint in _HINTS) or len(text) > _LONG_TEXT:
         return True
     return any(

@@ -9,7 +9,6 @@ Source: The Python Language Reference 3.14, "Lexical analysis".
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 
 from runstore.capture.secrets.keys import mask_keys
 from runstore.capture.secrets.names import Secrecy, secrecy
@@ -45,7 +44,6 @@ def is_python(text: str) -> bool:
     return _IS_PYTHON.search(text) is not None
 
 
-@dataclass(slots=True)
 class _Frame:
     """What is known within a bracket, or of a statement.
 
@@ -64,18 +62,25 @@ class _Frame:
         values: The same of the values that follow.
     """
 
-    bracket: str = ""
-    sure: Secrecy = Secrecy.NONE
-    is_direct: bool = True
-    around: Secrecy = Secrecy.NONE
-    first: str | None = None
-    callee: str = ""
-    word: str = ""
-    is_key: bool = False
-    is_annotated: bool = False
-    keyword: str = ""
-    targets: list[Secrecy] = field(default_factory=list)
-    values: list[Secrecy] = field(default_factory=list)
+    def __init__(
+        self,
+        bracket: str = "",
+        around: Secrecy = Secrecy.NONE,
+        *,
+        is_direct: bool = True,
+        callee: str = "",
+    ) -> None:
+        self.bracket = bracket
+        self.sure = self.around = around
+        self.is_direct = is_direct
+        self.first: str | None = None
+        self.callee = callee
+        self.word = ""
+        self.is_key = False
+        self.is_annotated = False
+        self.keyword = ""
+        self.targets: list[Secrecy] = []
+        self.values: list[Secrecy] = []
 
     def equals(self, sign: str) -> None:
         """Take what stands before a sign as the name of what follows it."""
@@ -111,14 +116,14 @@ class _Frame:
         self.is_direct = not self.around
 
 
-@dataclass(slots=True)
 class _Masker:
-    text: str
-    frames: list[_Frame] = field(default_factory=lambda: [_Frame()])
-    parts: list[str] = field(default_factory=list)
-    done: int = 0
-    before: str = ""
-    deeper: int = 0
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.frames = [_Frame()]
+        self.parts: list[str] = []
+        self.done = 0
+        self.before = ""
+        self.deeper = 0
 
     def masked(self) -> str:
         place, text = 0, self.text
@@ -195,7 +200,7 @@ class _Masker:
         sure = Secrecy.NONE if bracket == "{" else frame.sure
         if len(self.frames) < _DEEPEST:
             callee = frame.word if bracket == "(" and self.before == "name" else ""
-            self.frames.append(_Frame(bracket, sure, is_direct, sure, callee=callee))
+            self.frames.append(_Frame(bracket, sure, is_direct=is_direct, callee=callee))
         else:
             self.deeper += 1
 

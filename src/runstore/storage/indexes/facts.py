@@ -12,7 +12,7 @@ from typing import Any, Union
 
 from runstore.errors import StoreError
 from runstore.model.facts import FactValue
-from runstore.model.values import clean_text
+from runstore.model.values import blake2b, clean_text
 from runstore.storage.driver import Connection, Driver
 from runstore.storage.rows import facts_from_text
 
@@ -84,8 +84,6 @@ def _unlink(connection: Connection, run_id: int, sets: Mapping[int, Values]) -> 
 
 def _sets(facts: Values) -> dict[int, Values]:
     """Return the facts group by group, each with the number that stands for it."""
-    from hashlib import blake2b
-
     groups: dict[str, dict[str, FactValue]] = {}
     for key in sorted(facts):
         groups.setdefault(key.partition(".")[0], {})[key] = facts[key]

@@ -1,0 +1,53 @@
+"""Questions to git about one work tree, which have a limited time in all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from runstore.capture.git.state import SLOW_TIMEOUT_S, GitError
+
+
+class RunGit(Protocol):
+    """How git is asked; see `runstore.capture.git.state.run_git`."""
+
+    def __call__(self, args: list[str], cwd: Path, *, limit_bytes: int, timeout_s: float) -> bytes:
+        """Return what git prints, up to one byte more than the limit."""
+
+
+class Asker:
+    """Asks git about one work tree, for a limited time in all.
+
+    Attributes:
+        root: The top folder of the work tree.
+        options: Settings for every call.
+
+    Args:
+        root: The same.
+        run_git: Asks git.
+    """
+
+    def __init__(self, root: Path, run_git: RunGit) -> None:
+        self.root = root
+        self.options: tuple[str, ...] = ()
+        self._run_git = run_git
+        self._deadline = time.monotonic() + SLOW_TIMEOUT_S
+
+    @property
+    def has_time(self) -> bool:
+        """Whether git can still be asked."""
+        return time.monotonic() < self._deadline
+
+    def __call__(self, args: Iterable[str], limit_bytes: int) -> bytes:
+        """Return what git prints, up to one byte more than the limit.
+
+        Raises:
+            GitError: git refused, or took too long.
+        """
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise GitError(f"git did not answer within {SLOW_TIMEOUT_S:g} s")
+        asked = [*self.options, *args]
+        return self._run_git(asked, self.root, limit_bytes=limit_bytes, timeout_s=left)

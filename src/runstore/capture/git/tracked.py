@@ -1,0 +1,63 @@
+"""The files that git keeps: what the commit has, or the next one will have.
+
+Source: git-ls-files(1) 2.39, -v.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from runstore.capture.git.asking import Asker
+from runstore.capture.git.state import GitError
+from runstore.model.once import once
+
+_LIST_LIMIT_BYTES = 1 << 24
+
+
+class Tracked:
+    """The files of one work tree that git keeps, which it is asked for once.
+
+    Args:
+        ask: Asks git about the work tree.
+    """
+
+    def __init__(self, ask: Asker) -> None:
+        self._ask = ask
+
+    def among(self, paths: Sequence[str]) -> set[str]:
+        """Return those of these paths that git keeps; none if it does not answer."""
+        if not paths:
+            return set()
+        if self._is_cut:
+            return self._asked(paths)
+        return set(paths).intersection(line[2:] for line in self._lines)
+
+    def flagged(self) -> list[str]:
+        """Return the paths whose changes git was told not to see."""
+        # A small letter is a file assumed unchanged, an S one that is not checked out.
+        return [line[2:] for line in self._lines if line[:1].islower() or line[:1] == "S"]
+
+    @property
+    def _is_cut(self) -> bool:
+        return len(self._listed) > _LIST_LIMIT_BYTES
+
+    @once
+    def _listed(self) -> bytes:
+        try:
+            return self._ask(["ls-files", "-v", "-z"], _LIST_LIMIT_BYTES)
+        except GitError:
+            return b""
+
+    @once
+    def _lines(self) -> list[str]:
+        # What stands last is empty, or cut.
+        return os.fsdecode(self._listed).split("\0")[:-1]
+
+    def _asked(self, paths: Sequence[str]) -> set[str]:
+        literal = [f":(top,literal){one}" for one in paths]
+        try:
+            kept = self._ask(["ls-files", "-z", "--", *literal], _LIST_LIMIT_BYTES)
+        except GitError:
+            return set()
+        return set(os.fsdecode(kept).split("\0")[:-1])
