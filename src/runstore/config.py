@@ -19,6 +19,7 @@ from runstore.storage.sqlite.paths import (
     made_file,
     opened_folder,
     read_plain_file,
+    sync_folder,
 )
 from runstore.user_warnings import warn
 
@@ -371,6 +372,7 @@ def _make_with_parents(path: Path) -> None:
         return
     _make_with_parents(path.parent)
     path.mkdir(exist_ok=True)
+    sync_folder(path.parent)
     with suppress(OSError), opened_folder(path) as made:
         leave_to_owner(made, path.parent.stat())
 

@@ -13,36 +13,58 @@ from pathlib import Path
 
 import pytest
 
+from managers import Manager
+from runstore import ManagerStore, Store
+from runstore.curifactory.store_json import set_aside
 from runstore.errors import StoreWarning
+from runstore.storage.files.safe_files import write_whole
+from runstore.storage.fulltext.index_file import SearchFile
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_files import KeyOf, PointFile
+from runstore.storage.sqlite.paths import make_folders
 from runstore.storage.trust.trusted import list_file, trust
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
+# Calls that give something a name; those of `Path` are noted as well, since not every Python makes
+# them through `os`.
+NAMING = {
+    (os, "replace"): "rename",
+    (Path, "replace"): "rename",
+    (os, "rename"): "rename",
+    (Path, "rename"): "rename",
+    (os, "link"): "link",
+    (os, "mkdir"): "make",
+    (Path, "mkdir"): "make",
+}
+
+
 @pytest.fixture
 def calls(monkeypatch):
-    """Return a list of what was synced and renamed: (call, name of the file or folder)."""
+    """Return a list of what was synced, named and made: (call, name of the file or folder)."""
     made = []
-    fsync, replace, path_replace = os.fsync, os.replace, Path.replace
+
+    def noting(call, original, names):
+        def called(*arguments, **options):
+            result = original(*arguments, **options)
+            note = (call, Path(arguments[min(names, len(arguments)) - 1]).name)
+            if note not in made[-1:]:
+                made.append(note)
+            return result
+
+        return called
 
     def noting_fsync(file):
         number = file if isinstance(file, int) else file.fileno()
         made.append(("sync", Path(f"/proc/self/fd/{number}").readlink().name))
         return fsync(file)
 
-    def noting_replace(old, new, **more):
-        made.append(("rename", Path(new).name))
-        return replace(old, new, **more)
-
-    def noting_path_replace(path, new):
-        made.append(("rename", Path(new).name))
-        return path_replace(path, new)
-
+    for (owner, name), call in NAMING.items():
+        names = 1 if call == "make" else 2
+        monkeypatch.setattr(owner, name, noting(call, getattr(owner, name), names))
+    fsync = os.fsync
     monkeypatch.setattr(os, "fsync", noting_fsync)
-    monkeypatch.setattr(os, "replace", noting_replace)
-    monkeypatch.setattr(Path, "replace", noting_path_replace)
     return made
 
 
@@ -51,6 +73,11 @@ def is_durable(calls, name, folder):
     place = calls.index(("rename", name))
     before, after = calls[:place], calls[place + 1 :]
     return any(call == "sync" for call, _ in before) and ("sync", folder) in after
+
+
+def is_synced_after(calls, call, folder):
+    """Tell whether the folder of a new name was synced, after the name was there."""
+    return ("sync", folder) in calls[calls.index(call) + 1 :]
 
 
 def test_contents_are_durable_when_they_have_their_name(store, calls):
@@ -126,3 +153,98 @@ def test_every_connection_that_writes_syncs_each_transaction(store):
     with store.database.driver.write() as connection:
         assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
         assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+@pytest.mark.parametrize("name", ["store", "above/store", ".runstore"])
+def test_the_folders_of_a_new_store_are_durable(tmp_path, calls, name):
+    folder = tmp_path / name
+
+    with Store.open(folder):
+        pass
+
+    chain = [folder, *folder.parents]
+    for one in chain[: chain.index(tmp_path)]:
+        assert is_synced_after(calls, ("make", one.name), one.parent.name)
+
+
+def test_the_folder_of_what_is_in_flight_is_durable(store, calls):
+    with store.start("bert", capture=False) as run:
+        run.log(loss=0.5)
+
+    assert is_synced_after(calls, ("make", "spool"), "store")
+
+
+def test_the_user_s_own_place_is_durable(store, monkeypatch, tmp_path, calls):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+    place = store.spool.own_place()
+
+    for one in (place, place.parent, place.parent.parent):
+        assert is_synced_after(calls, ("make", one.name), one.parent.name)
+
+
+def test_folders_of_contents_are_durable(store, calls):
+    with store.start("bert", capture=False) as run:
+        (saved,) = run.save("model.bin", b"weights")
+
+    assert is_synced_after(calls, ("make", "objects"), "store")
+    assert is_synced_after(calls, ("make", saved.digest[:2]), "objects")
+
+
+def test_a_file_that_is_written_whole_is_durable(tmp_path, calls):
+    write_whole(tmp_path / "run.json", "{}", levels=1)
+
+    ((_, aside), *_) = calls
+    assert calls == [("sync", aside), ("rename", "run.json"), ("sync", tmp_path.name)]
+    assert aside.startswith(".run.json.")
+
+
+def test_folders_that_are_made_on_the_way_are_durable(tmp_path, calls):
+    make_folders(tmp_path / "a" / "b")
+
+    assert calls == [
+        ("make", "a"),
+        ("sync", tmp_path.name),
+        ("make", "b"),
+        ("sync", "a"),
+    ]
+
+
+def test_the_list_of_runs_is_durable_before_anything_is_remembered_of_it(tmp_path, calls):
+    manager_store = ManagerStore(tmp_path / "kept")
+    calls.clear()
+
+    manager_store.add_run(Manager())
+
+    name = ".store.json.new"
+    at = calls.index(("sync", name))
+    assert calls[at:][:3] == [("sync", name), ("rename", "store.json"), ("sync", "kept")]
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_damaged_list_is_kept_durably_before_it_is_replaced(
+    tmp_path, calls, monkeypatch, has_links
+):
+    path = tmp_path / "store.json"
+    path.write_text("damaged")
+    if not has_links:
+        monkeypatch.setattr(os, "link", lambda *_: os.fstat(-1))
+    before = path.stat().st_mtime_ns
+
+    aside = set_aside(path)
+
+    assert (aside.read_text(), path.read_text()) == ("damaged", "damaged")
+    assert aside.stat().st_mtime_ns == before
+    named = ("link", aside.name) if has_links else ("sync", aside.name)
+    assert calls == [named, ("sync", tmp_path.name)]
+
+
+def test_a_search_index_that_is_none_of_ours_is_kept_durably(store, calls):
+    index = SearchFile(store.path / "runstore.db")
+    index.path.write_bytes(b"somebody's notes")
+    calls.clear()
+
+    kept = Path(index.remove())
+
+    assert kept.read_bytes() == b"somebody's notes"
+    assert calls == [("rename", kept.name), ("sync", store.path.name)]

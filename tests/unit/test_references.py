@@ -189,12 +189,12 @@ def test_uids_are_of_version_7_and_follow_the_clock():
 @pytest.mark.parametrize("now_ns", [-5_000_000_000, 0, 1_795_780_800_123_999_999])
 def test_a_uid_begins_with_the_milliseconds_since_1970(monkeypatch, now_ns):
     monkeypatch.setattr(time, "time_ns", lambda: now_ns)
-    monkeypatch.setattr("os.urandom", lambda count: bytes([0xA5]) * count)
+    monkeypatch.setattr("os.urandom", lambda count: bytes(range(0xF0, 0xF0 + count)))
 
     uid = new_uid()
 
     milliseconds = f"{max(0, now_ns) // 1_000_000:012x}"
-    assert uid == f"{milliseconds[:8]}-{milliseconds[8:]}-75a5-a5a5-a5a5a5a5a5a5"
+    assert uid == f"{milliseconds[:8]}-{milliseconds[8:]}-70f1-b2f3-f4f5f6f7f8f9"
 
 
 def test_a_timestamp_is_of_the_second_that_has_begun():

@@ -26,7 +26,7 @@ from runstore.storage.files.safe_files import (
     read_file,
     reader,
 )
-from runstore.storage.sqlite.paths import copy_rights, follow_folder
+from runstore.storage.sqlite.paths import copy_rights, follow_folder, sync_folder
 
 STORE_JSON = "store.json"
 REGISTRY = "params_registry.json"
@@ -193,8 +193,7 @@ def decode(data: bytes) -> tuple[str, str | None]:
 def write_block_file(path: Path, chunks: Iterable[bytes | memoryview]) -> Stamp:
     """Replace a file by these bytes: at every instant there is the old one or the new one.
 
-    Written aside in the same folder, synced, renamed. The folder is not synced: after a power cut
-    the old file may be there, and the database knows what it lacks. An existing file's
+    Written aside in the same folder, synced, renamed, and the folder synced. An existing file's
     permissions are kept. When it fails, the old file stays, and nothing is left beside it.
 
     Raises:
@@ -214,6 +213,9 @@ def write_block_file(path: Path, chunks: Iterable[bytes | memoryview]) -> Stamp:
             os.fsync(file.fileno())
             written = os.fstat(file.fileno())
         aside.replace(path)
+        # What is remembered of the file would be of another one after a power cut, and an older
+        # list would be taken for what somebody wrote.
+        sync_folder(path.parent)
     except BaseException:
         with suppress(OSError):
             aside.unlink()
@@ -243,7 +245,10 @@ def set_aside(path: Path) -> Path:
     except OSError:  # a disk without hard links, or another disk
         with _opened(path) as file, aside.open("xb") as copy:
             shutil.copyfileobj(file, copy)
+            copy.flush()
+            os.fsync(copy.fileno())
         shutil.copystat(path, aside)
+    sync_folder(path.parent)  # before the name gets another file
     return aside
 
 

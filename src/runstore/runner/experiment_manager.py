@@ -16,7 +16,7 @@ from runstore.model.artifacts import artifact_path
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.reference import folder_name
 from runstore.runner.run_folder import ARTIFACTS
-from runstore.storage.sqlite.paths import make_folders
+from runstore.storage.sqlite.paths import make_folders, sync_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,10 @@ class ExperimentManager(ArtifactManager):
             make(aside)
             if not aside.is_file():
                 raise UsageError(f"Nothing was written for {name!r}.", hint="Write to the path.")
+            with aside.open("rb") as file:
+                os.fsync(file.fileno())
             aside.replace(target)
+            sync_folder(target.parent)
         finally:
             aside.unlink(missing_ok=True)
         return self._copied(target, place)

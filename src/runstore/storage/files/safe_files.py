@@ -77,6 +77,12 @@ class Folder:
         """Return the names in the folder, sorted."""
         return sorted(os.listdir(self.descriptor))  # noqa: PTH208 - an open folder
 
+    def sync(self) -> None:
+        """Bring the names in the folder to the disk; some systems cannot, and need not."""
+        if self.descriptor is not None:
+            with suppress(OSError):
+                os.fsync(self.descriptor)
+
     def remove(self, name: str) -> None:
         """Remove a file, or a link itself."""
         os.unlink(self.at(name), dir_fd=self.descriptor)
@@ -316,6 +322,7 @@ def make_folder(path: Path, *, levels: int = 1) -> None:
             is_new = True
             try:
                 os.mkdir(above.at(place.name), dir_fd=above.descriptor)
+                above.sync()
             except FileExistsError:
                 is_new = False
             with above.inner(place.name) as made:
@@ -331,7 +338,7 @@ def levels_below(path: Path, store: Path) -> int:
 
 
 def write_whole(path: Path, text: str, *, levels: int) -> None:
-    """Write a text file: who looks meanwhile finds the old one or the new one.
+    """Write a text file: who looks meanwhile finds the old one or the new one; durable on return.
 
     What is there under its name is replaced, a link as well, and never written through.
 
@@ -344,12 +351,15 @@ def write_whole(path: Path, text: str, *, levels: int) -> None:
         try:
             with open(made, "w", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123 - it is open
                 file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
             here, there = folder.at(aside), folder.at(path.name)
             os.replace(here, there, src_dir_fd=folder.descriptor, dst_dir_fd=folder.descriptor)
         except BaseException:
             with suppress(OSError):
                 folder.remove(aside)
             raise
+        folder.sync()
 
 
 # Trees

@@ -105,6 +105,7 @@ class Spool:
         about = os.stat(self._folder)  # noqa: PTH116 - for the first point of a run
         try:
             os.mkdir(place, 0o700)  # noqa: PTH102 - the same
+            sync_folder(self._folder)
             is_new = True
         except FileExistsError:
             is_new = False

@@ -20,7 +20,7 @@ from runstore.storage.files.locks import pause, unlock, wait_for_lock
 from runstore.storage.files.safe_files import UnsafeFileError, reader
 from runstore.storage.sqlite.disks import is_network_disk
 from runstore.storage.sqlite.forks import inside_the_engine
-from runstore.storage.sqlite.paths import copy_rights, file_uri
+from runstore.storage.sqlite.paths import copy_rights, file_uri, sync_folder
 
 SEARCH = "search.db"
 APPLICATION_ID = 0x72756E66  # "runf"; marks the file as ours
@@ -196,6 +196,7 @@ class SearchFile:
                 if seen[0] is not None and not _is_ours(self.path):
                     kept = f"{self.path}.{time.time_ns()}"
                     self.path.rename(kept)
+                    sync_folder(self._folder)
                 for path in self._files():
                     path.unlink(missing_ok=True)
         except OSError as error:

@@ -129,6 +129,7 @@ def make_folders(path: Path, mode: int = 0o777) -> None:
         if path.is_dir():
             return  # somebody was quicker
         raise
+    sync_folder(path.parent)
     with suppress(OSError), opened_folder(path) as made:
         follow_folder(made, path.parent.stat())
 

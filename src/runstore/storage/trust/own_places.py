@@ -13,7 +13,7 @@ from contextlib import suppress
 from errno import EPERM
 from pathlib import Path
 
-from runstore.storage.sqlite.paths import is_own_uid, leave_to_owner, opened_folder
+from runstore.storage.sqlite.paths import is_own_uid, leave_to_owner, opened_folder, sync_folder
 
 _SHARED_BITS = 0o077
 _NOTE = "store"
@@ -115,6 +115,7 @@ def _private(path: Path, *, parts: int) -> Path:
     for one in reversed(chain):
         with suppress(FileExistsError):
             one.mkdir(0o700)
+            sync_folder(one.parent)
             with suppress(OSError), opened_folder(one) as made:
                 leave_to_owner(made, one.parent.stat())
         _make_private(one)
