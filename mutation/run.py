@@ -181,9 +181,9 @@ def _test(folder: Path, tests: Sequence[str]) -> None:
     """Run tests in a process of their own, which has loaded pytest already; never returns."""
     os.setpgid(0, 0)
     os.chdir(folder)
-    source = str(folder / "src")
-    sys.path.insert(0, source)
-    os.environ["PYTHONPATH"] = source
+    places = [str(folder / "src"), str(folder)]
+    sys.path[:0] = places
+    os.environ["PYTHONPATH"] = os.pathsep.join(places)
     log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
         os.dup2(log, stream)

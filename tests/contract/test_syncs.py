@@ -211,10 +211,10 @@ def test_folders_that_are_made_on_the_way_are_durable(tmp_path, calls):
 
 
 def test_the_list_of_runs_is_durable_before_anything_is_remembered_of_it(tmp_path, calls):
-    manager_store = ManagerStore(tmp_path / "kept")
+    manager_store, manager = ManagerStore(tmp_path / "kept"), Manager()
     calls.clear()
 
-    manager_store.add_run(Manager())
+    manager_store.add_run(manager)
 
     name = ".store.json.new"
     at = calls.index(("sync", name))

@@ -230,6 +230,8 @@ class PointFile:
         Raises:
             OSError: The disk refused, or the file was sealed.
         """
+        if not self._seals:
+            raise OSError(errno.EBADF, "The file was sealed", self.path)
         memory = self.memory
         if memory is not None and sys.platform != "linux":
             memory.flush()
