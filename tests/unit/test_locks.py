@@ -69,6 +69,18 @@ def test_a_disk_without_locks_is_told_from_a_held_lock(two, monkeypatch, number)
     unlock(two[0])  # nothing to give back
 
 
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.EACCES, errno.EDEADLK])
+def test_a_held_lock_is_told_from_a_disk_without_locks(two, monkeypatch, number):
+    """A network disk answers as fcntl(2) does, for which each of these means: somebody has it."""
+
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+    assert lock_now(two[0]) is False
+
+
 def test_a_system_without_locks_is_told_from_a_held_lock(two, monkeypatch):
     monkeypatch.setitem(sys.modules, "fcntl", None)
 

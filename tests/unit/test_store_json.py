@@ -335,17 +335,19 @@ def test_damaged_files_of_one_second_have_names_of_their_own(path, monkeypatch):
 # The lock
 
 
-def test_one_holds_the_lock_at_a_time(path, clock):
+def test_one_holds_the_lock_at_a_time(path, clock, monkeypatch):
+    assert store_json.LOCK_PATIENCE_S == 60
+    monkeypatch.setattr(store_json, "LOCK_PATIENCE_S", 2)
+
     with FileLock(path) as lock:
         assert lock.path == path.with_name(".store.json.lock")
         before = open_descriptors()
 
-        with pytest.raises(StoreLockedError, match="locked for 60 s"), FileLock(path):
+        with pytest.raises(StoreLockedError, match="locked for 2 s"), FileLock(path):
             pytest.fail("two hold it")
 
         assert open_descriptors() == before
-    assert 60 < sum(clock) < 60.01
-    assert max(clock) <= 0.003
+    assert 2 < sum(clock) < 2.01
     with FileLock(path):
         pass
 
@@ -379,20 +381,13 @@ def test_a_lock_is_given_back_although_a_child_has_it_open(path, monkeypatch):
     os.waitpid(child, 0)
 
 
-@pytest.mark.parametrize("number", [errno.EAGAIN, errno.EACCES, errno.EDEADLK])
-def test_a_lock_that_is_taken_is_waited_for(path, clock, monkeypatch, number):
-    monkeypatch.setattr(fcntl, "flock", failing(number))
-    monkeypatch.setattr(store_json, "_unlock", lambda _: None)
-
-    with pytest.raises(StoreLockedError), FileLock(path):
-        pytest.fail("nobody gave it")
-
-
 def test_a_disk_without_locks_is_no_locked_store(path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", failing(errno.ENOLCK))
 
-    with pytest.raises(OSError, match="locks"), FileLock(path):
-        pytest.fail("nobody gave it")
+    with FileLock(path) as lock:
+        lock.remember({"changed": 7})
+
+    assert lock.state() == {"changed": 7}
 
 
 @pytest.mark.parametrize(
@@ -500,10 +495,10 @@ def test_a_registry_of_another_kind_explains_nothing(tmp_path, text):
 
 
 def test_a_damaged_registry_is_read_as_far_as_it_goes(tmp_path):
-    text = '{"abc": {"name": "a", "lr": "1"}, "_x": {"name": "b"}, "d": {"name": "c", "abc": {}}, "g'
+    text = '{"abc": {"name": "a", "lr": "1"}, "_x": {"name": "b"}, "d": {"x": "c", "abc": {}}, "g'
     (tmp_path / "params_registry.json").write_text(text)
 
     assert read_registry(tmp_path) == {
         "abc": ("a", {"lr": "1"}),
-        "d": ("c", {"abc": "{}"}),
+        "d": (None, {"x": "c", "abc": "{}"}),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from runstore.errors import StoreLockedError
 
 _PAUSE_S = 0.005
+_HELD = frozenset({errno.EAGAIN, errno.EACCES, errno.EDEADLK})
 
 
 def pause(longest_s: float) -> None:
@@ -35,10 +37,11 @@ def lock_now(descriptor: int, *, is_shared: bool = False) -> bool | None:
 
         kind = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except (ImportError, OSError):
+    except ImportError:
         return None
+    except OSError as error:
+        # A network disk takes it for a lock of fcntl(2), which has two more errors for "held".
+        return False if error.errno in _HELD else None
     return True
 
 
