@@ -115,7 +115,9 @@ def sample(source: str, at_most: int, chance: random.Random) -> list[Mutant]:
         if len(made) == at_most:
             break
         operator = cosmic_ray.plugins.get_operator(change.operator)()
-        code = mutate_code(source, operator, change.occurrence)
+        code = None
+        with suppress(AttributeError):  # of an exception with a dotted name
+            code = mutate_code(source, operator, change.occurrence)
         if code is not None and _compiles(code):
             made.append(Mutant(change, code))
     return sorted(made, key=lambda one: one.change.line)
@@ -212,6 +214,7 @@ def main() -> None:
         __import__(plugin)
     print(f"seed {options.seed}, at most {options.most} mutants of each module")
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        Path(folder).chmod(0o755)  # some tests run programs as other users
         place = Place(Path(folder))
         for name, tests in modules.items():
             try_module(place, _PACKAGE / name, options.tests or tests, options)

@@ -240,7 +240,7 @@ def trees_of(folder: Path, hashes: Collection[str] | None = None) -> dict[str, s
     for digest, (name, values) in read_registry(folder).items():
         if hashes is not None and digest not in hashes:
             continue
-        tree = parameter_set(values, name=name or "").tree
+        tree = parameter_set(values, name=name or None).tree
         if tree is not None:
             trees[digest] = tree
     return trees

@@ -1,0 +1,372 @@
+"""`store.json` and the database in step: who writes when, what is taken in, what is said."""
+
+import json
+import os
+import sys
+
+import pytest
+
+from runstore import ManagerStore
+from runstore.curifactory import store_json, sync
+from runstore.curifactory.store_json import FileLock, stamp_of
+from runstore.curifactory.sync import BlockSync, refresh_store_json, trees_of
+from runstore.errors import (
+    StoreLockedError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+    StoreWarning,
+)
+from runstore.storage.blocks import BlockTable
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="renames what is open")
+
+
+@pytest.fixture
+def step(store):
+    """The keeper of a `store.json` with two runs."""
+    keeper = BlockSync(store.path, BlockTable(store.database))
+    for notes in ("one", "two"):
+        store.start("fit", capture=False, notes=notes).finish()
+    keeper.bring_together()
+    return keeper
+
+
+def blocks(keeper):
+    return json.loads(keeper.path.read_text())
+
+
+def notes_in(keeper):
+    return [block["notes"] for block in blocks(keeper)]
+
+
+def rewrite(keeper, change=lambda found: found):
+    """Write the file as another program does: in its own way, with a change."""
+    keeper.path.write_text(json.dumps(change(blocks(keeper)), indent=1))
+
+
+def say(text):
+    def change(found):
+        found[0]["notes"] = text
+        return found
+
+    return change
+
+
+def again(store):
+    """Return a keeper as another process has it, which has seen nothing yet."""
+    return BlockSync(store.path, BlockTable(store.database))
+
+
+# Whose file it is
+
+
+def test_a_file_of_ours_is_current_until_a_run_changes(store, step):
+    assert step.is_current()
+    assert not step.is_foreign()
+
+    store.edit("fit#1", notes="more")
+    step.path.unlink()
+
+    assert not step.is_current()
+    assert not step.is_foreign(), "there is none"
+
+
+def test_a_file_of_another_program_is_foreign(step):
+    rewrite(step)
+
+    assert step.is_foreign()
+    assert not step.is_current()
+
+
+def test_a_file_of_another_database_is_foreign(store, step):
+    with FileLock(step.path) as lock:
+        lock.remember({**lock.state(), "database": 1})
+
+    assert again(store).is_foreign()
+    assert not again(store).is_current()
+
+
+@pytest.mark.parametrize("part", ["size", "mtime_ns", "inode", "changed"])
+def test_each_part_of_what_is_remembered_counts(store, step, part):
+    with FileLock(step.path) as lock:
+        lock.remember({**lock.state(), part: lock.state()[part] - 1})
+
+    assert not again(store).is_current()
+
+
+def test_a_current_file_is_not_written_again(step):
+    before = stamp_of(step.path)
+
+    step.bring_together()
+    step.write_or_warn()
+
+    assert stamp_of(step.path) == before
+
+
+def test_no_file_is_made_for_a_store_without_runs(store):
+    keeper = again(store)
+
+    keeper.bring_together()
+    assert not keeper.path.exists()
+    refresh_store_json(store)
+    assert not keeper.path.exists()
+    keeper.bring_together(file_is_wanted=True)
+    assert blocks(keeper) == []
+
+
+# Written
+
+
+def test_the_file_follows_edits_and_what_takes_them_back(store, step):
+    store.edit("fit#1", notes="better", author="ada")
+    refresh_store_json(store)
+    assert notes_in(step) == ["better", "two"]
+
+    store.undo(author="ada")
+
+    assert notes_in(step) == ["one", "two"]
+    assert step.is_current()
+
+
+def test_the_file_follows_deletions_and_what_takes_them_back(store, step):
+    store.delete("fit#1", author="ada")
+    assert notes_in(step) == ["two"]
+
+    store.undo(author="ada")
+
+    assert notes_in(step) == ["one", "two"]
+    store.delete("fit#2")
+    store.restore("fit#2")
+    assert notes_in(step) == ["one", "two"]
+    assert step.is_current()
+
+
+def test_a_new_run_is_patched_into_the_file_and_a_removal_writes_it_anew(store, step, monkeypatch):
+    read, reads = sync.read_list, []
+
+    def noted(path):
+        reads.append(path)
+        return read(path)
+
+    monkeypatch.setattr(sync, "read_list", noted)
+    store.start("fit", capture=False, notes="three").finish()
+    step.bring_together()
+    assert (len(reads), notes_in(step)) == (1, ["one", "two", "three"])
+
+    store.trash_table.put([store.get("fit#2").uid], "ada")
+    step.bring_together()
+
+    assert (len(reads), notes_in(step)) == (1, ["one", "three"])
+    assert step.is_current()
+
+
+@pytest.mark.parametrize(("at_most", "reads"), [(2, 1), (1, 0)])
+def test_many_changes_write_the_file_anew(store, step, monkeypatch, at_most, reads):
+    monkeypatch.setattr(sync, "_PATCHES_AT_MOST", at_most)
+    read, seen = sync.read_list, []
+
+    def noted(path):
+        seen.append(path)
+        return read(path)
+
+    for number in (1, 2):
+        store.edits.set_notes([store.get(f"fit#{number}").uid], f"new {number}", "ada")
+    monkeypatch.setattr(sync, "read_list", noted)
+
+    step.bring_together()
+
+    assert (len(seen), notes_in(step)) == (reads, ["new 1", "new 2"])
+
+
+def test_a_file_that_vanishes_while_it_is_patched_is_written_anew(store, step, monkeypatch):
+    def gone(path):
+        raise FileNotFoundError(path)
+
+    store.edits.set_notes([store.get("fit#1").uid], "new", "ada")
+    monkeypatch.setattr(sync, "read_list", gone)
+
+    step.bring_together()
+
+    assert notes_in(step) == ["new", "two"]
+
+
+def test_a_process_sees_what_it_and_others_changed(store, step):
+    known = step.table.newest_change()
+    store.edits.set_notes([store.get("fit#1").uid], "new", "ada")
+    newest = step.table.newest_change()
+    step.bring_together()
+    store.edits.set_notes([store.get("fit#2").uid], "newer", "ada")
+
+    def changed(after, upto):
+        return [row.run.notes for row in step.changes(after, upto)]
+
+    assert changed(known, newest) == ["new"]
+    assert changed(newest, newest) == []
+    assert changed(known, step.table.newest_change()) == ["new", "newer"]
+    assert sorted(changed(0, newest)) == ["new", "newer"], "not known from the last writing"
+
+
+# Taken in
+
+
+def test_a_change_of_another_program_is_taken_in_and_said(store, step):
+    rewrite(step, say("by hand"))
+
+    with pytest.warns(StoreWarning, match="was changed by another program; taken in: "):
+        step.take_in_or_warn()
+
+    assert store.get("fit#1").notes == "by hand"
+    assert step.is_current()
+
+
+def test_the_same_runs_in_another_form_are_left_as_they_are(step):
+    rewrite(step)
+    before = step.path.read_text()
+
+    step.take_in_or_warn()
+
+    assert step.path.read_text() == before
+    assert step.is_current()
+
+
+def test_a_run_that_is_not_shown_any_more_is_said_and_shown_again(step):
+    rewrite(step, lambda found: found[1:])
+
+    with pytest.warns(StoreWarning, match=r"does not show fit_1_\S+ any more; the runs are kept"):
+        step.bring_together()
+
+    assert sorted(notes_in(step)) == ["one", "two"]
+
+
+@pytest.mark.parametrize(("count", "more"), [(5, ""), (7, " And 2 more.")])
+def test_a_damaged_file_is_kept_and_what_is_wrong_is_said(step, monkeypatch, count, more):
+    from runstore.curifactory.salvage import Salvaged
+
+    found = Salvaged(problems=[f"Problem {n}." for n in range(count)])
+    monkeypatch.setattr(sync, "read_block_file", lambda _: found)
+    step.path.write_text("damaged")
+
+    with pytest.warns(StoreWarning) as said:
+        step.bring_together()
+
+    (kept,) = step.folder.glob("store.json.damaged-*")
+    assert str(said[0].message) == (
+        f"{step.path} is damaged; it is kept as {kept.name}, and made anew from what is known."
+        f" Problem 0. Problem 1. Problem 2. Problem 3. Problem 4.{more}"
+    )
+    assert len(said) == 1, "what a damaged file lacks, nobody took out"
+    assert (kept.read_text(), notes_in(step)) == ("damaged", ["one", "two"])
+
+
+def test_a_database_that_was_put_back_gets_what_the_file_knows(store, step):
+    with FileLock(step.path) as lock:
+        lock.remember({**lock.state(), "changed": 10_000})
+
+    again(store).bring_together()
+
+    assert again(store).is_current()
+    assert notes_in(step) == ["one", "two"]
+
+
+# Read only, and locked
+
+
+def test_a_store_that_cannot_be_written_leaves_the_file_alone(store, step):
+    rewrite(step, say("by hand"))
+    before = step.path.read_bytes()
+    step.lock.path.unlink()
+    store.database.driver.refuse_writes(StoreReadOnlyError("It is read only."))
+
+    step.bring_together()
+    step.take_in_or_warn()
+    step.write_or_warn()
+
+    assert step.path.read_bytes() == before
+    assert not step.lock.path.exists()
+
+
+@pytest.fixture
+def locked(step, monkeypatch):
+    """The keeper of a file that another program has locked for longer than anybody waits."""
+    monkeypatch.setattr(store_json, "LOCK_PATIENCE_S", 0)
+    with FileLock(step.path):
+        yield step
+
+
+def test_a_locked_file_is_not_written(store, locked):
+    store.trash_table.put([store.get("fit#1").uid], "ada")
+    before = locked.path.read_bytes()
+
+    with pytest.raises(StoreLockedError):
+        locked.bring_together()
+    with pytest.warns(StoreWarning, match="could not be written: Another program kept") as said:
+        locked.write_or_warn()
+
+    assert "The run is kept in the database beside it" in str(said[0].message)
+    assert locked.path.read_bytes() == before
+
+
+def test_a_locked_file_is_not_taken_in(store, locked):
+    rewrite(locked, say("by hand"))
+
+    with pytest.raises(StoreLockedError):
+        locked.take_in_or_warn()
+
+    assert store.get("fit#1").notes == "one"
+
+
+def test_a_folder_that_cannot_be_written_is_told_to_who_writes_blocks(store, step, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(store_json, "open_or_replace", refuse)
+    store.edits.set_notes([store.get("fit#1").uid], "new", "ada")
+
+    with pytest.raises(StoreReadOnlyError):
+        step.write_or_warn()
+    with pytest.warns(StoreWarning, match="was not made current: The store at .* cannot be"):
+        refresh_store_json(store)
+
+    assert notes_in(step) == ["one", "two"]
+
+
+def test_a_file_that_cannot_be_read_costs_a_warning(step):
+    step.path.unlink()
+    step.path.mkdir()
+
+    with pytest.warns(StoreWarning, match=r"could not be read: .*kept in the database only"):
+        step.take_in_or_warn()
+
+
+def test_a_disk_that_does_not_tell_is_no_reason_to_write(step, monkeypatch):
+    def fail(path):
+        raise StoreUnavailableError(f"{path} cannot be looked at.")
+
+    monkeypatch.setattr(sync, "stamp_of", fail)
+
+    with pytest.raises(StoreUnavailableError):
+        step.take_in_or_warn()
+
+
+# What the registry beside it explains
+
+
+def test_a_registry_explains_the_sets_that_are_asked_for(tmp_path):
+    registry = {"abc": {"name": "a", "lr": "0.1"}, "def": {"lr": "0.2"}}
+    (tmp_path / "params_registry.json").write_text(json.dumps(registry))
+
+    assert trees_of(tmp_path).keys() == {"abc", "def"}
+    assert trees_of(tmp_path, ["def"]).keys() == {"def"}
+    assert trees_of(tmp_path, []) == {}
+    assert json.loads(trees_of(tmp_path)["abc"]) == {"lr": "0.1"}
+    assert os.listdir(tmp_path) == ["params_registry.json"]  # noqa: PTH208 - the names
+
+
+@pytest.mark.parametrize("name", [None, "", 7])
+def test_a_folder_whose_registry_names_no_set_opens(tmp_path, name):
+    registry = {"abc": {"lr": "0.1"} if name is None else {"name": name, "lr": "0.1"}}
+    (tmp_path / "params_registry.json").write_text(json.dumps(registry))
+    block = {"reference": "fit_1_2026-11-24-T000000", "experiment_name": "fit", "run_number": 1}
+    (tmp_path / "store.json").write_text(json.dumps([block]))
+
+    assert ManagerStore(tmp_path).get_run(block["reference"])[0]["experiment_name"] == "fit"
