@@ -186,6 +186,7 @@ def _test(folder: Path, tests: Sequence[str]) -> None:
     places = [str(folder / "src"), str(folder)]
     sys.path[:0] = places
     os.environ["PYTHONPATH"] = os.pathsep.join(places)
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(folder)  # every other session changes its rights
     log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
         os.dup2(log, stream)
