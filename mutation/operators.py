@@ -52,13 +52,13 @@ class OtherWord(Operator):
 
     def mutate(self, node: NodeOrLeaf, index: int) -> NodeOrLeaf:
         """Return another word."""
-        node.value = node.value[:-1] + "_" + node.value[-1]
+        node.value = node.value[:-1] + "x" + node.value[-1]
         return node
 
     @classmethod
     def examples(cls) -> Sequence[Example]:
         """Return what it makes of what."""
-        return (Example('x = "queued"', 'x = "queued_"'),)
+        return (Example('x = "queued"', 'x = "queuedx"'),)
 
 
 class Provider:

@@ -17,7 +17,7 @@ import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,6 +51,10 @@ _FOR_OTHERS = ("TYPE_CHECKING", "sys.platform", "sys.byteorder", "hasattr(os")
 _NEVER = re.compile(r"\bos\.kill(pg)?\(")
 
 
+_Point = tuple[int, int]  # line and column
+_Span = tuple[_Point, _Point]
+
+
 class Change(NamedTuple):
     """What can be done to a place: by which operator, the how many-th that it finds, and where."""
 
@@ -68,7 +72,7 @@ class Mutant(NamedTuple):
 
 def places_of(source: str) -> list[list[Change]]:
     """Return, for each place of a module, the changes of one kind that there are for it."""
-    tree, left_alone = get_ast(source), _places_to_leave(source)
+    tree, left_alone, signatures = get_ast(source), _places_to_leave(source), _signatures(source)
     places: dict[tuple[str, tuple[int, int]], list[Change]] = {}
     for name in cosmic_ray.plugins.operator_names():
         operator_class = cosmic_ray.plugins.get_operator(name)
@@ -77,12 +81,26 @@ def places_of(source: str) -> list[list[Change]]:
         operator, kind = operator_class(), name.partition("_")[0]
         found = (place for node in ast_nodes(tree) for place in operator.mutation_positions(node))
         for occurrence, (begin, _) in enumerate(found):
-            if not any(first <= begin < last for first, last in left_alone):
+            is_star = kind == "core/ReplaceBinaryOperator" and _is_within(begin, signatures)
+            if not is_star and not _is_within(begin, left_alone):
                 places.setdefault((kind, begin), []).append(Change(name, occurrence, begin[0]))
     return list(places.values())
 
 
-def _places_to_leave(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+def _is_within(place: _Point, spans: Iterable[_Span]) -> bool:
+    return any(first <= place < last for first, last in spans)
+
+
+def _signatures(source: str) -> list[_Span]:
+    """Return where functions say what they take: a star there is no multiplication."""
+    return [
+        ((node.lineno, node.col_offset), (node.body[0].lineno, node.body[0].col_offset))
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    ]
+
+
+def _places_to_leave(source: str) -> list[_Span]:
     """Return the places to leave alone: annotations, code for other systems, and signals."""
     found: list[ast.AST | None] = []
     for node in ast.walk(ast.parse(source)):

@@ -303,3 +303,30 @@ def test_a_folder_that_two_runs_share_goes_with_the_last(store):
     assert folder.exists()
     assert store.collect_garbage(older_than=AT_ONCE).freed.folders == Amount(1, 5)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "count"), [({}, 0), ({"shrink": True}, 1), ({"shrink": True, "dry": True}, 0)]
+)
+def test_the_database_file_shrinks_only_when_it_is_asked_to(store, monkeypatch, options, count):
+    driver, calls = type(store.database.driver), []
+    monkeypatch.setattr(driver, "shrink", calls.append)
+
+    store.collect_garbage(**options)
+
+    assert len(calls) == count
+
+
+def test_a_spool_behind_a_link_is_not_emptied(store, tmp_path):
+    gone = ended(store)
+    store.delete(gone)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    mine = elsewhere / f"{gone.uid}.1.part"
+    mine.write_text("mine")
+    if store.spool.place.exists():
+        store.spool.place.rmdir()
+    store.spool.place.symlink_to(elsewhere)
+
+    assert store.collect_garbage(older_than=AT_ONCE).runs == (gone.reference,)
+    assert mine.read_text() == "mine"

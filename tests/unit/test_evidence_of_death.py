@@ -99,7 +99,7 @@ def test_a_process_that_began_at_another_time_is_another(here, kernel):
     ids=["no file", "no process", "hidden", "empty", "no name", "cut"],
 )
 def test_a_process_that_nobody_sees_is_not_judged(here, kernel, seen):
-    kernel["/proc/77/stat"] = seen
+    kernel["/proc/77/stat"] = kernel[f"/proc/{os.getppid()}/stat"] = seen
 
     assert is_gone(here._replace(pid=77)) is None
     assert descends_from(here._replace(pid=78)) is False
