@@ -310,7 +310,7 @@ def test_a_folder_that_two_runs_share_goes_with_the_last(store):
 )
 def test_the_database_file_shrinks_only_when_it_is_asked_to(store, monkeypatch, options, count):
     driver, calls = type(store.database.driver), []
-    monkeypatch.setattr(driver, "shrink", calls.append)
+    monkeypatch.setattr(driver, "shrink", lambda _: calls.append("shrink"))
 
     store.collect_garbage(**options)
 
@@ -330,3 +330,7 @@ def test_a_spool_behind_a_link_is_not_emptied(store, tmp_path):
 
     assert store.collect_garbage(older_than=AT_ONCE).runs == (gone.reference,)
     assert mine.read_text() == "mine"
+
+
+def test_a_file_that_is_gone_by_now_is_not_old(tmp_path):
+    assert gc._is_old(tmp_path / "missing") is False

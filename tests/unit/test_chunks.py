@@ -95,6 +95,7 @@ def test_the_parts_of_a_chunk_are_its_bytes():
 
 
 def test_a_full_chunk_comes_back():
+    assert POINTS_AT_MOST == 4096, "no reader takes more"
     columns = Columns(
         list(range(POINTS_AT_MOST)), [NOON] * POINTS_AT_MOST, [0.25] * POINTS_AT_MOST
     )

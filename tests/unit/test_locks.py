@@ -5,13 +5,13 @@ import fcntl
 import os
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
+from open_files import open_below
 from runstore.errors import StoreLockedError
 from runstore.storage.files import locks
-from runstore.storage.files.locks import lock_now, locked, pause, unlock
+from runstore.storage.files.locks import lock_now, locked, pause, unlock, wait_for_lock
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors in /proc")
 
@@ -33,10 +33,6 @@ def clock(monkeypatch):
     monkeypatch.setattr(time, "sleep", waits.append)
     monkeypatch.setattr(time, "monotonic", lambda: 1000.0 + sum(waits))
     return waits
-
-
-def open_descriptors():
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 @pytest.mark.parametrize(
@@ -120,6 +116,32 @@ def test_a_block_holds_the_lock_and_gives_it_back(tmp_path, is_shared):
     os.close(other)
 
 
+def test_a_block_gives_the_lock_back_although_a_child_has_the_file_open(tmp_path):
+    reader, writer = os.pipe()
+    with locked(tmp_path / "lock", is_shared=False, patience_s=0):
+        child = os.fork()
+        if child == 0:
+            os.close(writer)
+            os.read(reader, 1)  # until the parent is done
+            os._exit(0)
+
+    with locked(tmp_path / "lock", is_shared=False, patience_s=0) as held:
+        assert held is True
+    os.close(reader)
+    os.close(writer)
+    os.waitpid(child, 0)
+
+
+def test_a_lock_that_is_waited_for_is_for_one_unless_it_is_shared(two):
+    assert wait_for_lock(two[0], patience_s=0) is True
+    assert wait_for_lock(two[1], is_shared=True, patience_s=0) is False
+
+    unlock(two[0])
+
+    assert wait_for_lock(two[0], is_shared=True, patience_s=0) is True
+    assert wait_for_lock(two[1], is_shared=True, patience_s=0) is True
+
+
 def test_a_block_that_fails_gives_the_lock_back(tmp_path):
     path = tmp_path / "lock"
 
@@ -140,7 +162,7 @@ def test_a_block_without_locks_runs_and_is_told_so(tmp_path, monkeypatch):
 def test_a_lock_that_others_keep_is_waited_for_as_long_as_agreed(tmp_path, clock):
     path = tmp_path / "lock"
     with locked(path, is_shared=False, patience_s=0):
-        before = open_descriptors()
+        before = open_below(tmp_path)
 
         with (
             pytest.raises(StoreLockedError, match=r"lock locked for 2\.5 s") as caught,
@@ -149,7 +171,7 @@ def test_a_lock_that_others_keep_is_waited_for_as_long_as_agreed(tmp_path, clock
             pytest.fail("two hold it")
 
         assert caught.value.kept == "Nothing was changed."
-        assert open_descriptors() == before
+        assert open_below(tmp_path) == before
     assert 2.5 < sum(clock) <= 2.5 + locks._PAUSE_S
     assert max(clock) <= locks._PAUSE_S < 0.05
 
@@ -167,13 +189,13 @@ def test_a_lock_that_is_given_back_meanwhile_is_ours(tmp_path, monkeypatch):
 
 
 def test_a_block_leaves_no_descriptor_open(tmp_path):
-    before = open_descriptors()
+    before = open_below(tmp_path)
 
     for _ in range(3):
         with locked(tmp_path / "lock", is_shared=True, patience_s=0):
             pass
 
-    assert open_descriptors() == before
+    assert open_below(tmp_path) == before
 
 
 @pytest.mark.parametrize(("byte", "part"), [(0, 1 / 256), (127, 0.5), (255, 1.0)])

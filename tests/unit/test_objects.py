@@ -8,10 +8,10 @@ import os
 import stat
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
+from open_files import open_below
 from runstore.errors import NotFoundError, StoreCorruptError, StoreLockedError
 from runstore.storage.files import objects as objects_module
 from runstore.storage.files.objects import Contents, Objects, hashed
@@ -38,10 +38,6 @@ def path(objects):
 
 def everything(objects):
     return sorted(one for one in objects.folder.rglob("*") if not one.is_dir())
-
-
-def open_descriptors():
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def damage(path, data):
@@ -188,14 +184,14 @@ def test_damaged_contents_are_not_opened(objects, path, data):
     objects.whole(*KEPT)
     damage(path, data)
     os.utime(path, (HOUR_AGO, HOUR_AGO))
-    before = open_descriptors()
+    before = open_below(objects.folder)
 
     with pytest.raises(StoreCorruptError, match="changed or damaged") as caught:
         objects.opened(*KEPT)
 
     assert caught.value.kept.startswith("It was left as it is")
     assert path.read_bytes() == data
-    assert open_descriptors() == before
+    assert open_below(objects.folder) == before
 
 
 def test_a_file_of_another_size_is_not_read(objects, path, monkeypatch):
@@ -247,12 +243,12 @@ def test_a_disk_that_fails_while_reading_is_said(objects, path, monkeypatch):
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(objects_module, "hashed", fail)
-    before = open_descriptors()
+    before = open_below(objects.folder)
 
     with pytest.raises(StoreCorruptError, match="cannot be read: Input/output error"):
         Objects(objects.folder).opened(*KEPT)
 
-    assert open_descriptors() == before
+    assert open_below(objects.folder) == before
 
 
 @pytest.mark.parametrize("link", [False, True])

@@ -3,10 +3,10 @@
 import os
 import struct
 import sys
-from pathlib import Path
 
 import pytest
 
+from open_files import open_below
 from runstore.storage.files.safe_files import UnsafeFileError
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_files import (
@@ -44,10 +44,6 @@ def named(key=b"loss", number=0, set_index=-1):
 
 def points_of(read):
     return {key: [list(column) for column in columns] for key, columns in read.points.items()}
-
-
-def open_descriptors():
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 @pytest.fixture
@@ -168,18 +164,18 @@ def test_a_sealed_file_takes_nothing(file, path):
     assert path.read_bytes() == before
 
 
-def test_a_sealed_file_is_not_opened_again(file):
+def test_a_sealed_file_is_not_opened_again(file, path):
     file.seal()
-    before = open_descriptors()
+    before = open_below(path.parent)
 
     with pytest.raises(OSError, match="sealed"):
         file.sync()
 
-    assert open_descriptors() == before
+    assert open_below(path.parent) == before
 
 
 def test_a_file_is_let_go_of(path):
-    before = open_descriptors()
+    before = open_below(path.parent)
 
     for mapped in (True, False):
         file = PointFile(path, 6, mapped=mapped)
@@ -188,7 +184,7 @@ def test_a_file_is_let_go_of(path):
         file.discard()
         file.discard()
 
-    assert open_descriptors() == before
+    assert open_below(path.parent) == before
     assert not path.exists()
 
 
@@ -197,13 +193,13 @@ def test_a_disk_that_is_full_keeps_nothing_of_a_file(path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", refuse)
-    before = open_descriptors()
+    before = open_below(path.parent)
 
     with pytest.raises(OSError, match="No space"):
         PointFile(path, 6)
 
     assert not path.exists()
-    assert open_descriptors() == before
+    assert open_below(path.parent) == before
 
 
 def test_a_file_that_is_there_is_not_written(path):
@@ -232,14 +228,14 @@ def test_a_file_that_took_its_place_is_not_written(path):
     os.close(file._descriptor)
     path.rename(path.with_name("moved"))
     path.write_text("mine")
-    before = open_descriptors()
+    before = open_below(path.parent)
 
     with pytest.raises(FileNotFoundError, match="replaced"):
         file.write(0, 1, 2, 0.5)
     file.seal()
 
     assert path.read_text() == "mine"
-    assert open_descriptors() == before
+    assert open_below(path.parent) == before
 
 
 @pytest.mark.parametrize(

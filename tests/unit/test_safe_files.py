@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from open_files import open_below
 from runstore.storage.files.safe_files import (
     Folder,
     UnsafeFileError,
@@ -41,10 +42,9 @@ def path(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_left_open():
-    before = len(list(Path("/proc/self/fd").iterdir()))
+def _nothing_is_left_open(tmp_path):
     yield
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert open_below(tmp_path) == []
 
 
 def test_an_unsafe_file_is_said_with_its_path(path):

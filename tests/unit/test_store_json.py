@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from open_files import open_below
 from other_users import skip_without_root
 from runstore.curifactory import store_json
 from runstore.curifactory.store_json import (
@@ -45,10 +46,6 @@ def clock(monkeypatch):
     monkeypatch.setattr(time, "sleep", waits.append)
     monkeypatch.setattr(time, "monotonic", lambda: 1000.0 + sum(waits))
     return waits
-
-
-def open_descriptors():
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def failing(number):
@@ -218,12 +215,12 @@ def test_a_link_to_another_file_is_not_read(path, tmp_path, text, kind):
     real = tmp_path / "id_rsa"
     real.write_text(text)
     path.symlink_to(real) if kind == "link" else path.hardlink_to(real)
-    before = open_descriptors()
+    before = open_below(path.parent)
 
     with pytest.raises(UnsafeFileError, match="holds no list of runs"):
         read_list(path)
 
-    assert open_descriptors() == before
+    assert open_below(path.parent) == before
 
 
 def test_a_link_that_leads_nowhere_is_said(path, tmp_path):
@@ -256,7 +253,7 @@ def test_a_file_that_is_no_link_may_hold_anything(path):
 def test_a_file_is_replaced_whole(path):
     path.write_text("old")
     path.chmod(0o640)
-    before = open_descriptors()
+    before = open_below(path.parent)
 
     stamp = write_block_file(path, [b"new ", memoryview(b"list")])
 
@@ -264,7 +261,7 @@ def test_a_file_is_replaced_whole(path):
     assert stamp == stamp_of(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert [one.name for one in path.parent.iterdir()] == ["store.json"]
-    assert open_descriptors() == before
+    assert open_below(path.parent) == before
 
 
 def test_a_new_file_is_for_those_who_share_its_folder(path):
@@ -341,24 +338,24 @@ def test_one_holds_the_lock_at_a_time(path, clock, monkeypatch):
 
     with FileLock(path) as lock:
         assert lock.path == path.with_name(".store.json.lock")
-        before = open_descriptors()
+        before = open_below(path.parent)
 
         with pytest.raises(StoreLockedError, match="locked for 2 s"), FileLock(path):
             pytest.fail("two hold it")
 
-        assert open_descriptors() == before
+        assert open_below(path.parent) == before
     assert 2 < sum(clock) < 2.01
     with FileLock(path):
         pass
 
 
 def test_a_lock_is_given_back_by_an_error(path):
-    before = open_descriptors()
+    before = open_below(path.parent)
 
     with pytest.raises(KeyError), FileLock(path):
         raise KeyError
 
-    assert open_descriptors() == before
+    assert open_below(path.parent) == before
     with FileLock(path):
         pass
 
@@ -414,9 +411,9 @@ def test_a_lock_remembers_what_its_holder_wrote(path):
     with lock:
         lock.remember({"changed": 7, "size": 2**40})
         lock.remember({"changed": 8})
-        before = open_descriptors()
+        before = open_below(path.parent)
         assert lock.state() == {"changed": 8}
-        assert open_descriptors() == before
+        assert open_below(path.parent) == before
 
     assert FileLock(path).state() == {"changed": 8}
     assert lock.path.stat().st_size == 512
