@@ -22,9 +22,9 @@ from timing import median_ms
 from runstore import Store, parameter_set
 from runstore.analysis.reruns.lookup import look_up
 from runstore.capture import code_facts, quick_facts
-from runstore.config import DATABASE
 from runstore.model.facts import Facts
 from runstore.model.params.build import parameter_sets
+from runstore.storage.sqlite.paths import DATABASE
 
 RUNS = 100_000
 ROUNDS = 25
@@ -147,9 +147,9 @@ def measure(store: Store, known: list[tuple[Params, str, str]]) -> list[float]:
         again = parameter_sets(params)
         new = parameter_sets({**params, "fixed_3": 0.25 + place})
         begin = time.perf_counter()
-        found = look_up(store, "bench", again, facts_of(commit), exactly=False)
+        found = look_up(store.backend, "bench", again, facts_of(commit), exactly=False)
         middle = time.perf_counter()
-        other = look_up(store, "bench", new, facts_of(commit), exactly=False)
+        other = look_up(store.backend, "bench", new, facts_of(commit), exactly=False)
         looked = time.perf_counter()
         nearest = other.nearest
         end = time.perf_counter()

@@ -19,8 +19,8 @@ from runs_to_find import fill
 from timing import spent_ms
 
 from runstore import Store
-from runstore.config import DATABASE
 from runstore.model.query.parse import parse_query
+from runstore.storage.sqlite.paths import DATABASE
 
 SIZES = (10_000, 100_000)
 ROUNDS = 21

@@ -19,7 +19,7 @@ from runs_to_find import fill
 from timing import median_ms, spent_ms
 
 from runstore import Store
-from runstore.config import DATABASE
+from runstore.storage.sqlite.paths import DATABASE
 
 SIZES = (10_000, 100_000)
 ROUNDS = 5

@@ -54,7 +54,7 @@ def main() -> None:
             record = many.record
             record.metric("big")  # numpy is imported by then
             reads.append(seconds(lambda: record.metric("big")))  # noqa: B023 - called at once
-            with store.database.driver.read() as connection:
+            with store.backend.database.driver.read() as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             sizes.append((Path(name) / "runstore.db").stat().st_size / (POINTS + MANY))
         if place == 0:

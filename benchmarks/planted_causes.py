@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from runstore import Store, capture
+from runstore import Store, background, capture
 from runstore.analysis.explain.explanation import explain
 from runstore.model.facts import Facts
 
@@ -479,12 +479,12 @@ class Recorder:
         )
         with (
             patch.object(capture, "quick_facts", lambda *_, **__: facts),
-            patch.object(self.store, "capture_in_background"),
+            patch.object(background, "do_later"),
         ):
             run = self.store.start(
                 "planted", params=dict(world.params), argv=["python", "train.py"]
             )
-        self.store.database.attach_facts(run.uid, facts)
+        self.store.backend.database.attach_facts(run.uid, facts)
         data = self.repo.parent / "data.csv"
         data.write_text(world.rows, encoding="utf-8")
         run.use(data, name="data.csv")
@@ -505,7 +505,7 @@ def judged(seed: int) -> tuple[Pair, int | None, int, int]:
         for world in pair.history:
             recorder.record(world)
         a, b = recorder.record(pair.first), recorder.record(pair.second)
-        found = explain(recorder.store, a, b, METRIC, folder=recorder.repo)
+        found = explain(recorder.store.backend, a, b, METRIC, folder=recorder.repo)
         recorder.store.close()
     names = [(one.difference.section, one.difference.key) for one in found.causes]
     place = next((n for n, name in enumerate(names) if name in pair.answers), None)

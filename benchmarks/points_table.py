@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runstore import Store
-from runstore.reading.points import read_points_of
 
 ROUNDS = 5
 KINDS = ((1000, 10, 100), (10, 1, 1_000_000))
@@ -43,14 +42,14 @@ def measure(runs: int, keys: int, points: int) -> None:
     with tempfile.TemporaryDirectory(dir=".") as name, Store.open(Path(name)) as store:
         fill(store, runs, keys, points)
         page = store.list(limit=1000)
-        table = read_points_of(store, page)
+        table = store.points(page)
         works = {
             "one run after the other, `metric`": lambda: [
                 run.metric(f"train/k{key}") for run in page for key in range(keys)
             ],
-            "`points`": lambda: read_points_of(store, page),
-            "`points` of one key": lambda: read_points_of(store, page, "train/k0"),
-            "`points`, 500 of a series": lambda: read_points_of(store, page, limit=500),
+            "`points`": lambda: store.points(page),
+            "`points` of one key": lambda: store.points(page, "train/k0"),
+            "`points`, 500 of a series": lambda: store.points(page, limit=500),
             "`to_pandas`": table.to_pandas,
             "`to_pandas(wide=True)`": lambda: table.to_pandas(wide=True),
             "`to_polars`": table.to_polars,

@@ -8,9 +8,9 @@ import sqlite3
 from pathlib import Path
 
 from runstore import Store
-from runstore.config import DATABASE
 from runstore.model.params.flatten import flatten
 from runstore.storage.indexes import facts as fact_index
+from runstore.storage.sqlite.paths import DATABASE
 
 BEGIN = 1_767_225_600_000_000  # 2026-01-01, microseconds
 MINUTE = 60_000_000

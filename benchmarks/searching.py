@@ -15,9 +15,9 @@ from pathlib import Path
 from timing import median_ms
 
 from runstore import Store
-from runstore.config import DATABASE
 from runstore.model.reference import new_uid
 from runstore.storage.fulltext.index_file import SEARCH
+from runstore.storage.sqlite.paths import DATABASE
 
 RUNS = 100_000
 PRINTING = 2_000
@@ -52,8 +52,8 @@ def fill(folder: Path, runs: int) -> None:
     chance = random.Random(7)
     words = ["".join(chance.choices(string.ascii_lowercase, k=6)) for _ in range(3000)]
     with Store.open(folder) as store:
-        keep = store.artifacts.objects.keep_bytes
-        store.artifacts.objects.folder.mkdir()
+        keep = store.backend.objects.keep_bytes
+        store.backend.objects.folder.mkdir()
         outputs = [
             (n, "x.1.output", *keep(printed(chance, words, n)))
             for n in range(runs // PRINTING, runs + 1, runs // PRINTING)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from finding import SIZES, fill
 
-from runstore.config import DATABASE
+from runstore.storage.sqlite.paths import DATABASE
 
 ROUNDS = 7
 MEANS = (

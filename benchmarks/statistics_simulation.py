@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from runstore.analysis.repeats.samples import Interval, Sample
-from runstore.analysis.repeats.selection import best_of
-from runstore.analysis.repeats.statistics import difference_of, differences_of, mean_of
+from runstore.repeats.samples import Interval, Sample
+from runstore.repeats.selection import best_of
+from runstore.repeats.statistics import difference_of, differences_of, mean_of
 
 CASES = 2_000
 LEVEL = 0.95

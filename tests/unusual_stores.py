@@ -11,6 +11,6 @@ def opened_without_index(path):
     with Store.open(path) as store:
         folder = path / "in the way"
         folder.mkdir()
-        store.texts._file.path = folder
-        store.texts._tell = lambda _message: None
+        store.backend.texts._file.path = folder
+        store.backend.texts._tell = lambda _message: None
         yield store

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from runstore import errors as errors
     from runstore.curifactory.artifact_manager import ArtifactManager
     from runstore.curifactory.manager_store import ManagerStore
-    from runstore.current import current_run
     from runstore.errors import AlreadyRanError, RunstoreError, StoreWarning
     from runstore.model.logged.media import Histogram
     from runstore.model.params.build import parameter_set
@@ -46,7 +45,7 @@ _HOMES = {
     "Store": "runstore.store",
     "StoreWarning": "runstore.errors",
     "attach_run": "runstore.start",
-    "current_run": "runstore.current",
+    "current_run": "runstore.recording.active",
     "parameter_set": "runstore.model.params.build",
     "recorded": "runstore.start",
     "start_run": "runstore.start",

@@ -12,8 +12,10 @@ from typing import Any, Literal, get_args
 
 from runstore.errors import InvalidValueError, StoreUnavailableError, UsageError
 from runstore.model import arguments
+from runstore.model.values import clean_text
 from runstore.started_in import STARTED_IN
 from runstore.storage.sqlite.paths import (
+    DATABASE,
     is_own_uid,
     leave_to_owner,
     made_file,
@@ -24,8 +26,6 @@ from runstore.storage.sqlite.paths import (
 from runstore.user_warnings import warn
 
 FOLDER = ".runstore"
-DATABASE = "runstore.db"
-RUNS = "runs"
 _PROJECT_FILE = "pyproject.toml"
 _TABLE = "[tool.runstore"
 _LARGEST_PROJECT_FILE = 16 << 20
@@ -384,3 +384,13 @@ def unreachable(path: Path, error: OSError) -> StoreUnavailableError:
         kept="Nothing was changed.",
         hint="Name a folder that exists or can be made.",
     )
+
+
+def current_author() -> str:
+    """Return the user that edits are signed with."""
+    try:
+        import getpass
+
+        return clean_text(getpass.getuser())  # of a variable, which may hold any bytes
+    except (KeyError, OSError, ImportError):
+        return "unknown"

@@ -5,17 +5,36 @@ from __future__ import annotations
 import os
 import threading
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any, Protocol
 
+from runstore.model.status import Status
 from runstore.model.values import clean_text
 
-if TYPE_CHECKING:
-    from runstore.recording.active import ActiveRun
+
+class Executed(Protocol):
+    """A run that is being executed here.
+
+    Attributes:
+        store_path: The folder of its store.
+        surrounding: The run whose block it was started in.
+        was_current: Whether it ever was the current one.
+        is_block: Whether a `with` block is executed for it.
+    """
+
+    uid: str
+    experiment_name: str
+    status: Status
+    store_path: Path
+    surrounding: Any
+    was_current: bool
+    is_block: bool
+
 
 # The uid of the run that a process was started in.
 PARENT_VARIABLE = "RUNSTORE_PARENT"
 
-_current: ContextVar[ActiveRun | None] = ContextVar("runstore_current_run", default=None)
+_current: ContextVar[Executed | None] = ContextVar("runstore_current_run", default=None)
 
 
 class _OfMainThread:
@@ -26,12 +45,12 @@ class _OfMainThread:
     """
 
     def __init__(self) -> None:
-        self.run: ActiveRun | None = None
+        self.run: Executed | None = None
         # What the environment said before, and what it says since.
         self.inherited: str | None = None
         self.said: str | None = None
 
-    def is_now(self, run: ActiveRun | None) -> None:
+    def is_now(self, run: Executed | None) -> None:
         self.run = run
         found = os.environ.get(PARENT_VARIABLE)
         if found != self.said or self.said is None:  # somebody else's word
@@ -53,20 +72,15 @@ class _OfMainThread:
 _main = _OfMainThread()
 
 
-def current_run() -> ActiveRun | None:
-    """Return the run that is being executed here, or None.
-
-    It is the run whose `with` block or decorated function surrounds the call, or that
-    `start_run` returned as a plain object and that has not ended. A thread that has none is
-    executed for the run of the main thread.
-    """
+def innermost() -> Executed | None:
+    """Return the run that is being executed here, or None; see `runstore.current_run`."""
     run = _still_open(_current.get())
     if run is None and threading.current_thread() is not threading.main_thread():
         run = _still_open(_main.run)
     return run
 
 
-def enter(run: ActiveRun) -> None:
+def enter(run: Executed) -> None:
     """Make a run the current one of this thread or task."""
     around = _still_open(_current.get())
     if around is not run and not run.was_current:
@@ -74,7 +88,7 @@ def enter(run: ActiveRun) -> None:
     _become(run)
 
 
-def leave(run: ActiveRun) -> None:
+def leave(run: Executed) -> None:
     """Make the run around it the current one, wherever this one was left."""
     around = _still_open(run.surrounding)
     if _current.get() is run:
@@ -88,13 +102,13 @@ def parent_uid() -> str | None:
     return _main.parent_uid()
 
 
-def _become(run: ActiveRun | None) -> None:
+def _become(run: Executed | None) -> None:
     _current.set(run)
     if threading.current_thread() is threading.main_thread():
         _main.is_now(run)
 
 
-def _still_open(run: ActiveRun | None) -> ActiveRun | None:
+def _still_open(run: Executed | None) -> Executed | None:
     """Return a run, or the first one around it that has not ended."""
     while run is not None and run.status.is_final:
         run = run.surrounding

@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from runstore import background, current
 from runstore.config import (
-    DATABASE,
-    RUNS,
     IfDone,
     check_place,
     checked_if_done,
+    current_author,
     find_store,
     is_there,
     make_folder,
@@ -24,60 +23,46 @@ from runstore.config import (
     warn_of_store_apart,
 )
 from runstore.errors import (
-    NotFoundError,
-    RunFinishedError,
-    RunNotFoundError,
     StoreError,
     StoreUnavailableError,
     UsageError,
 )
+from runstore.inflight.waiting import take_in
 from runstore.model import arguments
 from runstore.model import reference as names
-from runstore.model.facts import Facts, ProcessIdentity
-from runstore.model.once import once
+from runstore.model.facts import Facts
 from runstore.model.status import Status
 from runstore.model.values import check_text
-from runstore.reading.liveness import Evidence
 from runstore.reading.names import (
     author_named,
-    check_experiment,
-    current_author,
-    each_of,
+    kept_run,
     run_name,
-    runs_named,
-    the_one,
+    run_named,
+    run_of,
+    runs_of,
+    with_source,
 )
-from runstore.recording import live_runs as lifetime
-from runstore.recording.active import ActiveRun, Begun
-from runstore.recording.readiness import be_ready
+from runstore.reading.source import Source
+from runstore.recording import live_runs
+from runstore.recording.active import ActiveRun, Begun, join
+from runstore.recording.recorder import Recorder
+from runstore.storage.backend import RUNS, Backend
 from runstore.storage.database import (
-    BEYOND_NEWEST,
-    END_PATIENCE_S,
     Database,
     NewRun,
-    not_withdrawn,
     now_micros,
 )
-from runstore.storage.files.spool import OBJECTS, Spool
 from runstore.storage.rows import from_micros
-from runstore.storage.sqlite.descriptors import with_room
-from runstore.storage.sqlite.paths import parsed
-from runstore.user_warnings import warn
+from runstore.storage.sqlite.paths import DATABASE
 
 if TYPE_CHECKING:
-    from typing import IO
-
     from runstore.analysis.compare.comparison import Comparison
     from runstore.analysis.explain.explanation import Explanation
     from runstore.analysis.reruns.lookup import Earlier
-    from runstore.analysis.reruns.similarity import Similar
-    from runstore.artifacts.artifacts import Artifacts
-    from runstore.capture import Surroundings
-    from runstore.capture.program.files import Loading
+    from runstore.analysis.reruns.subjects import Similar
     from runstore.model.artifacts import Artifact, Input
     from runstore.model.metric_directions import Direction
     from runstore.model.metrics import MetricSummary, Series
-    from runstore.model.params.parameter_set import ParameterSet
     from runstore.model.query.tree import Query
     from runstore.model.results.deletion import Collected, Deletion
     from runstore.model.results.events import Event
@@ -87,16 +72,10 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
     from runstore.model.text.matches import FoundTexts
     from runstore.model.text.output import OutputLine
+    from runstore.reading.metrics.points_table import PointsTable
     from runstore.reading.pages import Page
-    from runstore.reading.points_table import PointsTable
-    from runstore.recording.deferred import PutAside
-    from runstore.recording.metric_log import PointLog
-    from runstore.storage.edits import EditTable, Undone
-    from runstore.storage.fulltext.search import TextSearch
+    from runstore.storage.edits import Undone
     from runstore.storage.integrity.history import Verified
-    from runstore.storage.metrics.table import MetricTable
-    from runstore.storage.moves import Moves
-    from runstore.storage.trash import Trash
 
 T = TypeVar("T")
 TRASH_KEPT = timedelta(days=30)
@@ -119,13 +98,13 @@ class Store:
 
     Attributes:
         path: The folder.
+        backend: Its parts, for runstore itself; no part of the public API.
     """
 
-    def __init__(self, path: Path, database: Database) -> None:
-        self.path = parsed(path)
-        self.database = database
-        self.spool = Spool(path)
-        self.evidence = Evidence(database, self.absorb_spool)
+    def __init__(self, backend: Backend) -> None:
+        self.path = backend.path
+        self.backend = backend
+        backend.take_lines = _take_lines
 
     @classmethod
     def open(cls, location: str | os.PathLike[str] | None = None, *, create: bool = True) -> Store:
@@ -158,12 +137,13 @@ class Store:
                 hint="Record a run first, or name another folder.",
             )
         try:
-            store = cls(path, Database(path / DATABASE, create=create))
+            backend = Backend(path, Database(path / DATABASE, create=create))
         except StoreError:
             raise
         except OSError as error:
             raise unreachable(path, error) from error
-        store.absorb_spool()
+        store = cls(backend)
+        take_in(backend)
         return store
 
     def close(self) -> None:
@@ -172,8 +152,8 @@ class Store:
         Nothing more is written of runs that are still executed.
         """
         background.wait_until_done()
-        lifetime.forget(lambda run: isinstance(run, ActiveRun) and run.store is self)
-        self.database.close()
+        live_runs.forget(lambda run: isinstance(run, ActiveRun) and run.store is self)
+        self.backend.database.close()
 
     def __enter__(self) -> Store:
         return self
@@ -199,25 +179,6 @@ class Store:
 
     def __reduce__(self) -> tuple[Callable[[str], Store], tuple[str]]:
         return _store_at, (str(self.path.absolute()),)
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> object:
-            # A copy that came from another process is opened when it is used first: a process pool
-            # waits for ever for arguments and results that cannot be unpickled.
-            if "database" in self.__dict__ or name not in _OPENED_LATER:
-                kind = type(self).__name__
-                raise AttributeError(f"{kind!r} object has no attribute {name!r}")
-            if name == "spool":  # needs no database, and takes points where there is none
-                self.spool = Spool(self.path)
-            else:
-                self.__dict__.update(_open_existing(self.path).__dict__)
-            return self.__dict__[name]
-
-    @property
-    def is_in_place(self) -> bool:
-        """Whether the database is still the file that was opened, and not deleted or another."""
-        return self.database.driver.file.is_in_place
 
     # Starting
 
@@ -287,7 +248,7 @@ class Store:
 
             # A script that records no parameters has them on its command line.
             exactly = not (is_told_by_params or (argv is None and has_values(sets)))
-            earlier = look_up(self, name, sets, facts, exactly=exactly, where=where)
+            earlier = look_up(self.backend, name, sets, facts, exactly=exactly, where=where)
             stop_or_warn(earlier, if_done)
         from runstore.capture.machine.process import current_process
         from runstore.capture.program.command import command_line
@@ -311,16 +272,17 @@ class Store:
             facts=facts,
         )
         # Once it is there, its end is cared for.
-        with lifetime.Beginning():
-            number, reference = self.database.start_run(new)
-            run = ActiveRun(self, _begun(new, number, reference))
+        with live_runs.Beginning():
+            number, reference = self.backend.database.start_run(new)
+            run = ActiveRun(self.backend, _begun(new, number, reference), store=self)
         has_cells = capture and argv is None and "IPython" in sys.modules
         if has_cells:
-            self.keep_cells(new.uid)
+            self.backend.part(Recorder).keep_cells(new.uid)
         if where is not None:
-            self.capture_in_background(
-                new.uid, facts, where, code=earlier.code if earlier else None
-            )
+            from runstore.recording.captures import Capture
+
+            code = earlier.code if earlier else None
+            background.do_later(Capture(self.backend.database, new.uid, facts, where, code))
         if isinstance(params, MutableMapping) and not params:
             run.params_to_come = params
         run.earlier = earlier
@@ -385,11 +347,11 @@ class Store:
             StoreError: The store did not take the run. Nothing was recorded.
             UsageError: The status is no end.
         """
-        from runstore.curifactory.sync import refresh_store_json
         from runstore.recording.past.runs import past_run, write
+        from runstore.store_json.sync import refresh_store_json
 
         past = past_run(
-            self,
+            self.backend,
             experiment_name,
             started_at=started_at,
             ended_at=ended_at,
@@ -406,9 +368,9 @@ class Store:
             commit=commit,
             hostname=hostname,
         )
-        write(self, past, artifacts, author_named(author))
-        refresh_store_json(self)
-        return self._kept(past.new.uid)
+        write(self.backend, past, artifacts, author_named(author))
+        refresh_store_json(self.backend)
+        return kept_run(self.backend, past.new.uid)
 
     def add(
         self,
@@ -442,42 +404,8 @@ class Store:
         from runstore.recording.past.runs import add
 
         run = self.get(name)
-        add(self, run, metrics, artifacts, author_named(author))
-        return self._kept(run.uid)
-
-    def capture_in_background(
-        self, uid: str, quick: Facts, where: Surroundings, *, code: Facts | None = None
-    ) -> None:
-        """Read what takes long, changes of code, packages and hardware, and add it to the run.
-
-        Args:
-            uid: The run.
-            quick: What was captured before its start.
-            where: Where it started.
-            code: Its changes of code, where they were read before its start.
-        """
-        from runstore.recording.captures import Capture
-
-        background.do_later(Capture(self.database, uid, quick, where, code))
-
-    def keep_late_modules(self, uid: str, loading: Loading) -> None:
-        """Note the modules that the program of a run has loaded since it began."""
-        from runstore import capture as room
-
-        try:
-            with self.database.driver.hurried(END_PATIENCE_S):
-                self.database.attach_facts(uid, room.late_facts(loading))
-        except StoreError as error:
-            warn(f"The modules that the run {uid} loaded could not be kept: {error}")
-
-    def keep_cells(self, uid: str) -> None:
-        """Add what a notebook or prompt has executed by now to a run that was captured."""
-        from runstore import capture as room
-
-        try:
-            self.database.attach_facts(uid, room.session_facts())
-        except StoreError as error:
-            warn(f"The cells that the run {uid} executed could not be kept: {error}")
+        add(self.backend, run, metrics, artifacts, author_named(author))
+        return kept_run(self.backend, run.uid)
 
     def _parent_uid(
         self, parent: str | ActiveRun | Run | None, experiment_name: str
@@ -486,14 +414,14 @@ class Store:
             return self.get(parent).uid
         if parent is not None:
             return run_name(parent)
-        around = current.current_run()
+        around = current.innermost()
         while around is not None and not self._is_parent(around, experiment_name):
             around = around.surrounding
         return current.parent_uid() if around is None else around.uid
 
-    def _is_parent(self, run: ActiveRun, experiment_name: str) -> bool:
+    def _is_parent(self, run: current.Executed, experiment_name: str) -> bool:
         """Tell whether a run of an experiment that begins now belongs to one that goes on."""
-        if run.status.is_final or run.store.path != self.path:
+        if run.status.is_final or run.store_path != self.path:
             return False
         # A notebook's cell that is executed again starts a sibling; nobody ended the first one.
         return run.is_block or run.experiment_name != experiment_name
@@ -513,16 +441,18 @@ class Store:
             RunNotFoundError: There is no such run.
         """
         from runstore.capture.machine.process import current_process
-        from runstore.recording.joining import is_executed_elsewhere, join
+        from runstore.recording.joining import is_executed_elsewhere
         from runstore.recording.resuming import trace_resumption
 
         run = self.get(name)
         if is_executed_elsewhere(run):
-            return join(self, run)
-        with lifetime.Beginning():
-            self.database.resume_run(run.uid, Status.RUNNING, current_process(), current_author())
-            resumed = ActiveRun(self, self.get(run.uid))
-        resumed.loading = trace_resumption(self, run)
+            return join(self.backend, run, self)
+        with live_runs.Beginning():
+            self.backend.database.resume_run(
+                run.uid, Status.RUNNING, current_process(), current_author()
+            )
+            resumed = ActiveRun(self.backend, self.get(run.uid), store=self)
+        resumed.loading = trace_resumption(self.backend, run)
         return resumed
 
     def attach(self, name: str | Run | ActiveRun) -> ActiveRun:
@@ -537,39 +467,20 @@ class Store:
         """
         from runstore.recording.joining import attach
 
-        return attach(self, self.get(name))
-
-    def reopen(self, uid: str, process: ProcessIdentity) -> None:
-        """Continue a run of this process that has ended; leaves an event."""
-        with self.database.driver.hurried(END_PATIENCE_S):
-            self.database.resume_run(uid, Status.RUNNING, process, current_author())
+        return attach(self.backend, self.get(name), self)
 
     def folder_of(self, reference: str) -> Path:
         """Return where the plain files of a run belong; the folder may not exist.
 
         A run that was moved keeps the folder of its first name.
         """
-        from runstore.maintenance.trash import folders_named
+        from runstore.maintenance.usage import folders_named
 
         reference = arguments.text(reference, "reference", "mnist_7_2026-11-23-T101500")
-        run = self.database.runs_by_reference(reference)
-        former = self.moves.former_references(run[0].uid) if len(run) == 1 else []
-        there = folders_named(self, [reference, *former])
+        run = self.backend.database.runs_by_reference(reference)
+        former = self.backend.moves.former_references(run[0].uid) if len(run) == 1 else []
+        there = folders_named(self.backend, [reference, *former])
         return there[0] if there else self.path / RUNS / names.folder_name(reference)
-
-    def set_reproduce(self, uid: str, command: str) -> None:
-        """Note the command that repeats a full store's run; durable on return."""
-        self.database.set_reproduce(uid, command)
-
-    def withdraw(self, uid: str) -> None:
-        """Undo a start that nobody has seen yet.
-
-        Raises:
-            ConflictError: The run has ended, or something was recorded with it; it is kept.
-        """
-        if self.spool.point_files(uid) or self.spool.output_files(uid):
-            raise not_withdrawn(uid)
-        self.database.withdraw_run(uid)
 
     # Ending
 
@@ -599,7 +510,7 @@ class Store:
         code = None if exit_code is None else arguments.count(exit_code, "exit_code", *EXIT_CODES)
         ended = status_by_parts(error, traceback, code) if status is None else reported(status)
         told, trace = texts_of(error, traceback)
-        self.database.finish_run(
+        self.backend.database.finish_run(
             run.uid,
             ended,
             ended_at=now_micros(),
@@ -607,87 +518,9 @@ class Store:
             traceback=kept_text(trace),
             exit_code=code,
         )
-        return self._kept(run.uid)
-
-    def write_ending(
-        self,
-        uid: str,
-        reference: str,
-        ending: Mapping[str, Any],
-        *,
-        answers: bool,
-        points: PointLog | None = None,
-    ) -> bool:
-        """Write the end of a run of this process; where that fails, keep it aside and say so.
-
-        Args:
-            uid: The run.
-            reference: Its name, for messages.
-            ending: As `Database.finish_run` takes it.
-            answers: Whether the database answered just now; who was refused has waited enough.
-            points: What was logged last, which is taken in within the same transaction.
-
-        Returns:
-            Whether the database can be written.
-        """
-        patience_s = END_PATIENCE_S if answers and not self.spool.has_kept else 0.0
-        end = {**ending, "status": Status(ending["status"])}
-        before = None if points is None else points.take_in_last
-        try:
-            with self.database.driver.hurried(patience_s):
-                with_room(lambda: self.database.finish_run(uid, **end, before=before))
-        except RunFinishedError as error:
-            if points is not None:
-                points.take_in_rest()
-            kept = self.database.run_by_uid(uid)
-            if kept is not None and kept.ended_at == from_micros(ending["ended_at"]):
-                return True  # it was written before, and interrupted after that
-            warn(f"{error} The end reported now, {ending['status']}, was not written.")
-        except (StoreError, NotFoundError) as refused:
-            if isinstance(refused, NotFoundError) and self.database.is_purged(uid):
-                if points is not None:
-                    points.drop_last()
-                warn(f"{reference} was removed for good while it went on; its end is not kept.")
-                return True
-            if points is not None and points.leave_last(refused):
-                # It may be the points that it does not take.
-                return self.write_ending(uid, reference, ending, answers=False)
-            self.put_aside.end(uid, reference, ending, refused)
-            return isinstance(refused, NotFoundError)
-        if points is not None:
-            points.has_taken_last()
-        return True
-
-    @once
-    def put_aside(self) -> PutAside:
-        """What keeps aside what the database refuses, and takes it in later."""
-        be_ready()
-        from runstore.recording.deferred import PutAside
-
-        return PutAside(self)
-
-    def absorb_spool(self) -> None:
-        """Take in what was kept aside while the database could not be written."""
-        if self.database.is_writable and self.spool.has_anything(self.database.knows_any):
-            self.put_aside.take_in()
-
-    def take_back(self) -> None:
-        """Take in what this process kept aside, as far as that is possible now."""
-        if self.spool.has_kept and self.database.is_writable:
-            self.put_aside.take_records()
-
-    def mark_seen(self, uids: Iterable[str]) -> None:
-        """Note that these runs are alive now."""
-        self.database.mark_seen(uids)
+        return kept_run(self.backend, run.uid)
 
     # Editing
-
-    @once
-    def edits(self) -> EditTable:
-        """What people wrote about runs."""
-        from runstore.storage.edits import EditTable
-
-        return EditTable(self.database)
 
     def edit(
         self,
@@ -712,10 +545,10 @@ class Store:
         run = self.get(name)
         who = author_named(author)
         if not isinstance(notes, _Unchanged):
-            self.edits.set_notes([run.uid], check_text(notes, "notes"), who)
+            self.backend.edits.set_notes([run.uid], check_text(notes, "notes"), who)
         if not isinstance(experiment_name, _Unchanged):
             self.move(run, experiment_name, author=who)
-        return self._kept(run.uid)
+        return kept_run(self.backend, run.uid)
 
     def tag(
         self,
@@ -746,53 +579,12 @@ class Store:
             tag_key(key): None if value is None else tag_value(value)
             for key, value in arguments.mapping(changes, "changes", {"phase": "pilot"}).items()
         }
-        runs = self.runs_of(wanted)
+        runs = runs_of(self.backend, wanted)
         checked = masked_tags(checked)
-        self.edits.set_tags([run.uid for run in runs], checked, author_named(author))
-        return tuple(self._kept(run.uid) for run in runs)
-
-    def tag_active(self, uid: str, changes: Mapping[str, str | None]) -> None:
-        """Change tags of a run that this process executes; where that fails, keep them aside."""
-        who = current_author()
-        self.put_aside.unless(
-            lambda: self.edits.set_tags([uid], changes, who, or_trashed=True),
-            lambda error: self.put_aside.tags(uid, changes, who, error),
-        )
-
-    def add_params_active(
-        self, uid: str, added: ParameterSet, set_name: str | None
-    ) -> tuple[ParameterSet, ...] | None:
-        """Add parameters to a run that this process executes; if that fails, keep them aside.
-
-        Returns:
-            The sets that the run has now; None if the database has not taken them yet.
-        """
-        from runstore.storage.late_params import add_params
-
-        who = current_author()
-        now: list[tuple[ParameterSet, ...]] = []
-        self.put_aside.unless(
-            lambda: now.append(add_params(self.database, uid, added, set_name, who)),
-            lambda error: self.put_aside.params(uid, added, set_name, who, error),
-        )
-        return now[0] if now else None
-
-    def note_active(self, uid: str, notes: str | None) -> None:
-        """Replace the notes of a run that this process executes; where that fails, keep aside."""
-        who = current_author()
-        self.put_aside.unless(
-            lambda: self.edits.set_notes([uid], notes, who, or_trashed=True),
-            lambda error: self.put_aside.notes(uid, notes, who, error),
-        )
+        self.backend.edits.set_tags([run.uid for run in runs], checked, author_named(author))
+        return tuple(kept_run(self.backend, run.uid) for run in runs)
 
     # Moving
-
-    @once
-    def moves(self) -> Moves:
-        """What moves runs between experiments."""
-        from runstore.storage.moves import Moves
-
-        return Moves(self.database)
 
     def move(
         self,
@@ -820,7 +612,7 @@ class Store:
         """
         from runstore.maintenance.trash import moved
 
-        return moved(self, wanted, experiment_name, author_named(author))
+        return moved(self.backend, wanted, experiment_name, author_named(author))
 
     def rename_experiment(
         self, old: str, new: str, *, merge: bool = False, author: str | None = None
@@ -846,16 +638,9 @@ class Store:
         """
         from runstore.maintenance.trash import renamed
 
-        return renamed(self, old, new, author_named(author), is_merge=merge)
+        return renamed(self.backend, old, new, author_named(author), is_merge=merge)
 
     # Deleting
-
-    @once
-    def trash_table(self) -> Trash:
-        """The deleted runs."""
-        from runstore.storage.trash import Trash
-
-        return Trash(self.database)
 
     def delete(
         self,
@@ -886,7 +671,7 @@ class Store:
         from runstore.maintenance.trash import delete
 
         who = author_named(author)
-        return delete(self, wanted, author=who, is_dry=dry, is_forced=force)
+        return delete(self.backend, wanted, author=who, is_dry=dry, is_forced=force)
 
     def restore(
         self,
@@ -908,7 +693,7 @@ class Store:
         """
         from runstore.maintenance.trash import restore
 
-        return restore(self, wanted, author=author_named(author))
+        return restore(self.backend, wanted, author=author_named(author))
 
     def trash(self, *, limit: int | None = arguments.PAGE_LIMIT) -> tuple[Run, ...]:
         """Return runs that were deleted and can be restored, the last deleted one first.
@@ -917,14 +702,14 @@ class Store:
             limit: Runs at most; None for all.
         """
         most = sys.maxsize if limit is None else arguments.count(limit, "limit", 1)
-        return self._with_source(self.trash_table.newest(most))
+        return with_source(self.backend, self.backend.trash.newest(most))
 
     def name_of(self, uid: str | Run | ActiveRun) -> str | None:
         """Return the reference of a run, with what became of it; None for one never kept here.
 
         It is for people: `mnist_2_2026-11-23-T101500 (in the trash)`.
         """
-        return self.trash_table.name_of(run_name(uid))
+        return self.backend.trash.name_of(run_name(uid))
 
     def collect_garbage(
         self,
@@ -962,7 +747,7 @@ class Store:
                 kept="Nothing was removed.",
                 hint="Pass datetime.timedelta(days=30), or 0 to empty the trash.",
             )
-        return collect(self, older_than=kept, is_dry=dry, shrink=shrink)
+        return collect(self.backend, older_than=kept, is_dry=dry, shrink=shrink)
 
     def check(self, *, deep: bool = False) -> tuple[Finding, ...]:
         """Look the store over, changing nothing: what is damaged, dangling, orphaned, unused.
@@ -975,7 +760,7 @@ class Store:
         """
         from runstore.maintenance.doctor import check
 
-        return check(self, is_deep=deep)
+        return check(self.backend, is_deep=deep)
 
     def verify(self) -> Verified:
         """Check that the events of all runs are those that were written, each in its place.
@@ -986,7 +771,7 @@ class Store:
         """
         from runstore.storage.integrity.history import verify
 
-        return verify(self.database.driver)
+        return verify(self.backend.database.driver)
 
     def undo(
         self,
@@ -1014,11 +799,11 @@ class Store:
         """
         from runstore.maintenance.trash import undone
 
-        return undone(self, name, author_named(author), is_dry=dry)
+        return undone(self.backend, name, author_named(author), is_dry=dry)
 
     def events(self, name: str | Run | ActiveRun) -> tuple[Event, ...]:
         """Return the edits of a run, oldest first."""
-        return tuple(self.edits.events(self.get(name).uid))
+        return tuple(self.backend.edits.events(self.get(name).uid))
 
     # Reading
 
@@ -1033,51 +818,14 @@ class Store:
             RunNotFoundError: No run answers to it.
             AmbiguousReferenceError: Several do; the error lists them.
         """
-        name = run_name(name)
-        found = self.evidence.settled(runs_named(self.database, name))
-        if not found:
-            from runstore.maintenance.trash import what_became_of
+        return run_named(self.backend, name)
 
-            if error := what_became_of(self, name):
-                raise error
-        return the_one(found, name, self.path).reading_from(self)
+    def _run(self, run: str | Run | ActiveRun) -> Run:
+        return run_of(self.backend, run)
 
-    def record_of(self, uid: str) -> Run:
-        """Return a run that this process executes, also while it is in the trash.
-
-        Raises:
-            RunNotFoundError: It was removed for good.
-        """
-        try:
-            return self.get(uid)
-        except RunNotFoundError:
-            from runstore.storage.trash import InTrash
-
-            trashed = InTrash(self.database).run_by_uid(uid)
-            if trashed is None:
-                raise
-            return trashed.reading_from(self)
-
-    def run_of(self, run: object) -> Run:
-        """Return a run as it was read, or the one of a name; see `get`."""
-        from runstore.model.run import Run
-
-        return run if isinstance(run, Run) else self.get(cast("Any", run))
-
-    def runs_of(self, wanted: object) -> tuple[Run, ...]:
-        """Return each run once, of one or several runs or names of runs; see `get`."""
-        runs = [self.run_of(one) for one in each_of(wanted)]
-        return tuple({run.uid: run for run in runs}.values())
-
-    def _with_source(self, runs: Sequence[Run]) -> tuple[Run, ...]:
-        """Let runs that were built for this caller read their products from here."""
-        return tuple(run.reading_from(self) for run in runs)
-
-    def _kept(self, uid: str) -> Run:
-        run = self.database.run_by_uid(uid)
-        if run is None:
-            raise RunNotFoundError(f"The run {uid} was deleted meanwhile.")
-        return run.reading_from(self)
+    @property
+    def _source(self) -> Source:
+        return self.backend.part(Source)
 
     def list(
         self,
@@ -1099,29 +847,9 @@ class Store:
             UsageError: The limit is out of range, or `after` is not from a page.
             NotFoundError: There is no such experiment.
         """
-        from runstore.reading.pages import (
-            BY_NUMBER,
-            BY_START,
-            Page,
-            newest_place,
-            page_limit,
-            write_cursor,
-        )
+        from runstore.reading.newest import newest_page
 
-        limit = page_limit(limit)
-        if experiment_name is not None:
-            experiment_name = arguments.text(experiment_name, "experiment_name", "mnist")
-        order = BY_START if experiment_name is None else BY_NUMBER
-        before = BEYOND_NEWEST if after is None else newest_place(after, order)
-        one_more = BEYOND_NEWEST[1] if limit is None else limit + 1
-        found = self.database.newest_runs(experiment_name, limit=one_more, before=before)
-        if not found and experiment_name is not None and after is None:
-            check_experiment(self.database, experiment_name, self.path)
-        more = limit is not None and len(found) > limit
-        found = found[:limit]
-        last = write_cursor(found[-1][0], order) if more else None
-        settled = self.evidence.settled([run for _, run in found])
-        return Page(self._with_source(settled), last)
+        return newest_page(self.backend, experiment_name, limit, after)
 
     def find(
         self,
@@ -1147,7 +875,7 @@ class Store:
         """
         from runstore.reading.find import found_page, query_of
 
-        return found_page(self, query_of(self, where, experiment), limit, after)
+        return found_page(self.backend, query_of(self.backend, where, experiment), limit, after)
 
     def group(
         self,
@@ -1175,7 +903,7 @@ class Store:
         """
         from runstore.reading.groups import group_runs
 
-        return group_runs(self, by, where, experiment, metrics)
+        return group_runs(self.backend, by, where, experiment, metrics)
 
     def grep(
         self,
@@ -1218,9 +946,9 @@ class Store:
         from runstore.reading.grep import found_texts
 
         return found_texts(
-            self,
+            self.backend,
             text,
-            query_of(self, where, experiment),
+            query_of(self.backend, where, experiment),
             fields=fields,
             regexp=regexp,
             ignore_case=ignore_case,
@@ -1229,15 +957,6 @@ class Store:
             limit=limit,
             after=after,
         )
-
-    @once
-    def texts(self) -> TextSearch:
-        """What searches in notes, errors and output."""
-        from runstore.storage.files.objects import Objects
-        from runstore.storage.fulltext.search import TextSearch
-
-        objects = Objects(self.path / OBJECTS)
-        return TextSearch(self.database, objects, self.spool, tell=warn)
 
     def compare(
         self,
@@ -1261,7 +980,9 @@ class Store:
         """
         from runstore.analysis.compare.comparison import compare_runs
 
-        return compare_runs(self, runs, sections=sections, everything=everything, metrics=metrics)
+        return compare_runs(
+            self.backend, runs, sections=sections, everything=everything, metrics=metrics
+        )
 
     def explain(
         self, a: str | Run | ActiveRun, b: str | Run | ActiveRun, metric: str | None = None
@@ -1281,7 +1002,7 @@ class Store:
         """
         from runstore.analysis.explain.explanation import explain
 
-        return explain(self, a, b, metric)
+        return explain(self.backend, a, b, metric)
 
     def earlier(
         self, experiment_name: str, *, params: Any = None, argv: Sequence[str] | None = None
@@ -1310,7 +1031,7 @@ class Store:
         facts = room.quick_facts(where, argv=argv)
         sets = parameter_sets(params)
         exactly = argv is not None or not has_values(sets)
-        return look_up(self, name, sets, facts, exactly=exactly, where=where)
+        return look_up(self.backend, name, sets, facts, exactly=exactly, where=where)
 
     def similar(self, name: str | Run | ActiveRun, *, limit: int = 5) -> tuple[Similar, ...]:
         """Return the runs of the same experiment that are nearest to a run, nearest first.
@@ -1328,7 +1049,7 @@ class Store:
         """
         from runstore.analysis.reruns.lookup import similar
 
-        return similar(self, self.run_of(name), arguments.count(limit, "limit", 1, 100))
+        return similar(self.backend, self._run(name), arguments.count(limit, "limit", 1, 100))
 
     def save_query(self, name: str, text: str) -> None:
         """Keep a filter under a name; one of that name is replaced.
@@ -1339,7 +1060,7 @@ class Store:
         """
         from runstore.reading.saved_queries import save
 
-        save(self, name, text)
+        save(self.backend, name, text)
 
     def query(self, name: str) -> str:
         """Return the filter that is kept under a name.
@@ -1349,13 +1070,13 @@ class Store:
         """
         from runstore.reading.saved_queries import load
 
-        return load(self, name)
+        return load(self.backend, name)
 
     def queries(self) -> dict[str, str]:
         """Return the filters that are kept, by name."""
         from runstore.reading.saved_queries import every
 
-        return every(self)
+        return every(self.backend)
 
     def remove_query(self, name: str) -> None:
         """Forget the filter of a name.
@@ -1365,7 +1086,7 @@ class Store:
         """
         from runstore.reading.saved_queries import remove
 
-        remove(self, name)
+        remove(self.backend, name)
 
     def set_direction(self, metric: str, direction: Direction) -> None:
         """Keep whether small or large values of a metric are better; `best` goes by it.
@@ -1379,13 +1100,13 @@ class Store:
         """
         from runstore.reading.directions import keep
 
-        keep(self, metric, direction)
+        keep(self.backend, metric, direction)
 
     def directions(self) -> dict[str, Direction]:
         """Return the directions that are kept, by metric."""
         from runstore.reading.directions import every
 
-        return every(self)
+        return every(self.backend)
 
     def remove_direction(self, metric: str) -> None:
         """Forget the direction of a metric.
@@ -1395,35 +1116,27 @@ class Store:
         """
         from runstore.reading.directions import forget
 
-        forget(self, metric)
+        forget(self.backend, metric)
 
     def experiments(self) -> tuple[Experiment, ...]:
         """Return every experiment that has runs, the most recently run first; counts all runs."""
-        return tuple(self.database.experiments())
+        return tuple(self.backend.database.experiments())
 
     def has_experiment(self, name: str) -> bool:
         """Tell whether there are runs of an experiment, without counting them."""
-        return self.database.has_experiment(arguments.text(name, "name", "mnist"))
+        return self.backend.database.has_experiment(arguments.text(name, "name", "mnist"))
 
     def children(self, name: str | Run | ActiveRun) -> tuple[Run, ...]:
         """Return the runs that were started inside this one, oldest first."""
-        children = self.database.children(self.get(name).uid)
-        return self._with_source(self.evidence.settled(children))
+        from runstore.reading.names import children_of
+
+        return children_of(self.backend, self.get(name).uid)
 
     # Metrics
 
-    @once
-    def metrics_table(self) -> MetricTable:
-        """Where the points of metrics are kept."""
-        from runstore.storage.metrics.table import MetricTable
-
-        return MetricTable(self.database)
-
     def metrics_of(self, run: str | Run | ActiveRun) -> tuple[MetricSummary, ...]:
         """Return a summary of each series of a run, without touching its points."""
-        from runstore.reading.metrics import summaries
-
-        return summaries(self.metrics_table, self.spool, self.run_of(run))
+        return self._source.metrics_of(self._run(run))
 
     def series_of(
         self, run: str | Run | ActiveRun, key: str, set_name: str | None = None
@@ -1433,16 +1146,7 @@ class Store:
         Raises:
             NotFoundError: The run has no such metric.
         """
-        from runstore.reading.metrics import series
-
-        key = arguments.text(key, "key", "val/loss")
-        return series(self.metrics_table, self.spool, self.run_of(run), key, set_name)
-
-    def refresh_metrics(self) -> None:
-        """Take in what live runs logged, so that filters and tables are a second old at most."""
-        from runstore.reading.metrics import refresh
-
-        refresh(self.metrics_table, self.spool)
+        return self._source.series_of(self._run(run), key, set_name)
 
     def last_values(self, runs: Iterable[Run]) -> dict[str, dict[tuple[str | None, str], float]]:
         """Return the last value of every metric of many runs, as of about a second ago.
@@ -1450,10 +1154,7 @@ class Store:
         Returns:
             By uid, and there by (set name or None for the run itself, key).
         """
-        from runstore.storage.query.finder import Finder
-
-        self.refresh_metrics()
-        return Finder(self.database).last_values([run.uid for run in self.runs_of(runs)])
+        return self._source.last_values(runs_of(self.backend, runs))
 
     def points(
         self,
@@ -1475,74 +1176,44 @@ class Store:
             RunNotFoundError: There is no such run.
             UsageError: The limit is too small.
         """
-        from runstore.reading.points import read_points_of
+        from runstore.reading.metrics.points import read_points_of
 
-        return read_points_of(self, runs, keys, limit)
+        return read_points_of(self.backend, runs, keys, limit)
 
     # Artifacts and output
 
-    @once
-    def artifacts(self) -> Artifacts:
-        """What runs saved and what they read."""
-        from runstore.artifacts.artifacts import Artifacts
-
-        return Artifacts(self)
-
     def artifacts_of(self, run: str | Run | ActiveRun) -> dict[str, Artifact]:
         """Return the artifacts of a run by path."""
-        return self.artifacts.of_run(self.run_of(run))
+        return self._source.artifacts_of(self._run(run))
 
     def inputs_of(self, run: str | Run | ActiveRun) -> tuple[Input, ...]:
         """Return what a run said it read."""
-        return self.artifacts.table.inputs_of(self.run_of(run).uid)
+        return self._source.inputs_of(self._run(run))
 
     def readers_of(self, name: str | Run | ActiveRun) -> tuple[Run, ...]:
         """Return the runs that read what this one saved, oldest first."""
-        uids = self.artifacts.table.readers_of(self.get(name).uid)
-        found = [self.database.run_by_uid(uid) for uid in uids]
-        return self._with_source(self.evidence.settled([run for run in found if run]))
+        from runstore.reading.names import readers_of
 
-    def open_artifact(
-        self,
-        run: str | Run | ActiveRun,
-        path: str | Artifact | os.PathLike[str],
-        mode: str,
-        encoding: str | None,
-    ) -> IO[Any]:
-        """Open the contents of an artifact; see `Run.open`."""
-        return self.artifacts.open(self.run_of(run), path, mode, encoding)
-
-    def download(
-        self,
-        run: str | Run | ActiveRun,
-        path: str | Artifact | os.PathLike[str] | None,
-        to: str | os.PathLike[str],
-        *,
-        link: bool,
-    ) -> tuple[Path, ...]:
-        """Write artifacts into a folder; see `Run.download`."""
-        return self.artifacts.download(self.run_of(run), path, to, link=link)
+        return readers_of(self.backend, self.get(name).uid)
 
     def output_of(self, run: str | Run | ActiveRun) -> Iterator[OutputLine]:
         """Yield what a run printed, as far as it was kept."""
-        from runstore.recording.output.keeper import lines_of
-
-        return lines_of(self, self.run_of(run))
+        return self._source.output_of(self._run(run))
 
     def document(self, name: str | Run | ActiveRun, document: str) -> str | None:
         """Return a captured text of a run: `patch`, `packages`, `untracked`; None without it."""
         document = arguments.text(document, "document", "patch")
-        return self.database.document(self.get(name).uid, document)
+        return self.backend.database.document(self.get(name).uid, document)
 
     def documents(self, name: str | Run | ActiveRun) -> tuple[str, ...]:
         """Return the names of a run's captured texts."""
-        return tuple(self.database.document_names(self.get(name).uid))
+        return tuple(self.backend.database.document_names(self.get(name).uid))
 
     def complete(self, prefix: str, *, limit: int = 50) -> tuple[str, ...]:
         """Return references that begin so, recent ones first: what a shell offers."""
         begun = arguments.text(prefix, "prefix", "mnist_7")
         most = arguments.count(limit, "limit", 1, arguments.PAGE_LIMIT)
-        return tuple(self.database.references_with_prefix(begun, most))
+        return tuple(self.backend.database.references_with_prefix(begun, most))
 
 
 def _check_command(argv: object) -> None:
@@ -1557,32 +1228,22 @@ def open_shared(location: str | os.PathLike[str] | None = None) -> Store:
     """Return this process's store of a location, opened once."""
     path = find_store(location)
     store = _shared.get(path)
-    if store is None or not store.is_in_place:
+    if store is None or not store.backend.is_in_place:
         store = _shared[path] = Store.open(location)
     return store
 
 
-# What a store gets when it is opened.
-_OPENED_LATER = ("database", "evidence", "spool", "_file")
-
-
-def _open_existing(path: Path) -> Store:
-    """Return this process's store of a folder, which is not made when it is missing."""
-    store = _shared.get(path)
-    if store is None or not store.is_in_place:
-        store = _shared[path] = Store.open(path, create=False)
-    return store
-
-
 def _store_at(location: str) -> Store:
-    """Return a copy of a store of another process; see `Store.__getattr__`."""
+    """Return a copy of a store of another process; its database is opened when first used."""
     path = Path(location)
     known = _shared.get(path)
-    if known is not None:
-        return known
-    store = Store.__new__(Store)
-    store.path = path
-    return store
+    return Store(Backend(path)) if known is None else known
+
+
+def _take_lines(backend: Backend, path: Path, run: Run) -> None:
+    from runstore.recording.output.program_lines import take_in_leftover
+
+    take_in_leftover(backend, path, run)
 
 
 def _begun(new: NewRun, number: int, reference: str) -> Begun:

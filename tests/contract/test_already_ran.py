@@ -512,7 +512,7 @@ def test_values_beside_the_declared_ones_count(store, params):
 def test_a_run_that_was_recorded_without_its_modules(store, place, monkeypatch):
     """Of an earlier release: it counts as long as nothing suggests that it had any."""
     old = ran(store)
-    with store.database.driver.write() as connection:
+    with store.backend.database.driver.write() as connection:
         facts = dict(old.facts.values)
         del facts["command.outside_modules"], facts["untracked.ignored"]
         text = facts_to_text(Facts(values=facts, unknown=old.facts.unknown))

@@ -9,6 +9,7 @@ import pytest
 
 from runstore import ArtifactManager, ManagerStore, start_run
 from runstore.errors import RunNotFoundError, RunstoreError, UsageError
+from runstore.reading.metrics.summaries import refresh
 from runstore.store import Store
 
 
@@ -57,7 +58,7 @@ def test_a_run_is_passed_as_it_is_or_by_any_of_its_names(store, method):
         active.save("plots/a.txt", b"two\n")
         active.tags["phase"] = "pilot"
     if method == "last_values":
-        store.refresh_metrics()
+        refresh(store.backend.metrics, store.backend.spool)
 
     for run in (active, active.record, active.uid, active.reference, np.str_(active.uid)):
         assert call(store, run) == active.uid

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runstore import Store
+from runstore.artifacts.artifacts import Artifacts
 from runstore.errors import (
     ConflictError,
     InvalidValueError,
@@ -191,7 +192,7 @@ def test_figures_are_kept_as_pictures_with_a_small_one(store, run):
     assert run.record.read_bytes("f.pdf")[:5] == b"%PDF-"
     assert b"<svg" in run.record.read_bytes("f.svg")
     for one in saved.values():
-        preview = store.artifacts.preview_of(one.digest)
+        preview = store.backend.part(Artifacts).preview_of(one.digest)
         assert (preview.media_type, preview.body[:4]) == ("image/png", b"\x89PNG")
     with pytest.raises(InvalidValueError, match=r"\.png, \.svg"):
         run.save("f.xyz", figure)
@@ -221,7 +222,7 @@ def test_tables_are_kept_with_their_first_rows(store, run):
     with run.record.open("t.parquet") as file:
         assert pandas.read_parquet(file).equals(table)
     for one in run.record.artifacts.values():
-        body = json.loads(store.artifacts.preview_of(one.digest).body)
+        body = json.loads(store.backend.part(Artifacts).preview_of(one.digest).body)
         assert (body["columns"], body["row_count"], len(body["rows"])) == (["a", "b"], 100, 20)
 
 
@@ -251,7 +252,7 @@ def test_arrays_and_images(store, run):
         assert (np.load(file) == np.eye(3)).all()
     with run.record.open("grey.png") as file:
         assert image.open(file).size == (100, 100)
-    small = store.artifacts.preview_of(run.record.artifacts["big.png"].digest)
+    small = store.backend.part(Artifacts).preview_of(run.record.artifacts["big.png"].digest)
     assert image.open(io.BytesIO(small.body)).size == (320, 160)
 
 
@@ -415,13 +416,13 @@ def test_a_large_file_is_read_once_while_it_stays_the_same(store, run, tmp_path)
     long_ago = data.stat()
 
     first = run.use(data)
-    known = store.artifacts.table
+    known = store.backend.artifacts
     data.write_bytes(b"y" * 1000)
     os.utime(data, ns=(long_ago.st_atime_ns, long_ago.st_mtime_ns))  # as some copiers do
     second = run.use(data)
 
     assert first.digest != second.digest
-    assert known is store.artifacts.table
+    assert known is store.backend.artifacts
 
 
 def test_sixteen_processes_save_the_same_at_once(store, tmp_path):

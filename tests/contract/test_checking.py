@@ -24,11 +24,11 @@ def found(store, **options):
 
 
 def path_of(store, run):
-    return store.artifacts.objects.path_of(run.artifacts["model.bin"].digest)
+    return store.backend.objects.path_of(run.artifacts["model.bin"].digest)
 
 
 def change(store, statement, *values):
-    with store.database.driver.write() as connection:
+    with store.backend.database.driver.write() as connection:
         connection.execute(statement, values)
 
 
@@ -64,7 +64,7 @@ def test_other_contents_of_the_same_size_are_found_by_a_deep_look(store, run):
 @pytest.mark.parametrize("digest", ["", "../../secret", "b" * 63, "ß"])
 def test_a_reference_that_is_no_digest_is_damage_and_in_nobodys_way(store, run, digest):
     with store.start("fit", capture=False) as printing:
-        keeper = OutputKeeper(store.spool, printing.uid)
+        keeper = OutputKeeper(store.backend.spool, printing.uid)
         keeper.feed("stdout", b"epoch 1\n")
         keeper.close()
         printing.has_output()
@@ -81,7 +81,7 @@ def test_a_reference_that_is_no_digest_is_damage_and_in_nobodys_way(store, run, 
 
 
 def test_what_only_takes_room_is_no_trouble(store, run):
-    store.artifacts.objects.keep_bytes(b"nobody needs this")
+    store.backend.objects.keep_bytes(b"nobody needs this")
     (store.path / "objects" / "incoming" / "1-x").write_bytes(b"half")
 
     findings = store.check()
@@ -153,7 +153,7 @@ def test_run_folders_are_compared_with_runs(store, run):
 
 
 def test_files_in_flight_of_no_run_are_found(store, run):
-    place = store.spool.place
+    place = store.backend.spool.place
     place.mkdir(exist_ok=True)
     (place / f"{'0' * 36}.1.points").write_bytes(b"x")
 
@@ -162,7 +162,7 @@ def test_files_in_flight_of_no_run_are_found(store, run):
 
 @pytest.mark.parametrize("table", ["events", "metric_summaries", "documents"])
 def test_a_damaged_database_is_told(store, run, table):
-    with store.database.driver.read() as connection:
+    with store.backend.database.driver.read() as connection:
         page = connection.execute(
             "SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)
         ).fetchone()[0]

@@ -29,7 +29,7 @@ def ended(store, contents=b"", experiment="fit"):
 
 def orphan(store, contents, age_s=0.0):
     """Keep contents that no run refers to yet, as every program does before it says so."""
-    path = store.artifacts.objects.path_of(store.artifacts.objects.keep_bytes(contents).digest)
+    path = store.backend.objects.path_of(store.backend.objects.keep_bytes(contents).digest)
     made_old(path, age_s)
     return path
 
@@ -113,14 +113,14 @@ def test_nobody_saves_while_contents_are_removed(store, monkeypatch):
 
 def test_contents_that_are_wanted_again_meanwhile_stay(store, monkeypatch):
     path = orphan(store, b"wanted")
-    alone = type(store.artifacts.objects).alone
+    alone = type(store.backend.objects).alone
 
     def save_first(objects):
         monkeypatch.undo()
         ended(store, b"wanted")
         return alone(objects)
 
-    monkeypatch.setattr(type(store.artifacts.objects), "alone", save_first)
+    monkeypatch.setattr(type(store.backend.objects), "alone", save_first)
 
     assert store.collect_garbage(older_than=AT_ONCE).freed.contents == Amount()
     assert path.exists()
@@ -130,7 +130,7 @@ def test_contents_that_somebody_announced_stay(store):
     run = ended(store)
     path = orphan(store, b"announced")
     body = {"path": "a", "digest": path.parent.name + path.name, "objects": None}
-    store.spool.keep(run.uid, "artifact", {**body, "size_bytes": "not a number"})
+    store.backend.spool.keep(run.uid, "artifact", {**body, "size_bytes": "not a number"})
 
     assert store.collect_garbage(older_than=AT_ONCE, dry=True).freed.contents == Amount()
     with pytest.warns(StoreWarning, match="was ignored"):
@@ -140,9 +140,9 @@ def test_contents_that_somebody_announced_stay(store):
 
 def test_a_store_that_cannot_be_written_loses_nothing(store):
     path = orphan(store, b"orphan")
-    with store.database.driver.write() as connection:
+    with store.backend.database.driver.write() as connection:
         connection.execute("INSERT INTO metric_keys (key) VALUES ('of nobody')")
-    store.database.driver.refuse_writes(StoreReadOnlyError("It is read only."))
+    store.backend.database.driver.refuse_writes(StoreReadOnlyError("It is read only."))
 
     with pytest.raises(StoreReadOnlyError) as refused:
         store.collect_garbage(older_than=AT_ONCE)
@@ -156,7 +156,7 @@ def test_a_store_that_cannot_be_written_loses_nothing(store):
 
 
 def test_rows_of_nobody_are_removed_and_counted(store):
-    with store.database.driver.write() as connection:
+    with store.backend.database.driver.write() as connection:
         connection.execute("INSERT INTO metric_keys (key) VALUES ('of nobody')")
 
     assert store.collect_garbage().rows == {"metric_keys": 1}
@@ -220,13 +220,13 @@ def test_many_runs_and_files_go_a_few_at_a_time(store, monkeypatch):
     runs = [ended(store, b"%d" % n) for n in range(5)]
     store.delete(runs)
     orphans = [orphan(store, b"orphan %d" % n) for n in range(3)]
-    alone, times = type(store.artifacts.objects).alone, []
+    alone, times = type(store.backend.objects).alone, []
 
     def counted(objects):
         times.append(objects)
         return alone(objects)
 
-    monkeypatch.setattr(type(store.artifacts.objects), "alone", counted)
+    monkeypatch.setattr(type(store.backend.objects), "alone", counted)
 
     collected = store.collect_garbage(older_than=AT_ONCE)
 
@@ -238,7 +238,7 @@ def test_many_runs_and_files_go_a_few_at_a_time(store, monkeypatch):
 
 def test_the_spool_keeps_what_may_still_be_written(store):
     run = ended(store)
-    spool = store.spool.place
+    spool = store.backend.spool.place
     spool.mkdir(exist_ok=True)
     young, old, other = (spool / f"{run.uid}.{name}" for name in ("1.tmp", "2.tmp", "3.part"))
     for path, age_s in ((young, DAY_S - HOUR_S), (old, DAY_S + HOUR_S), (other, DAY_S + HOUR_S)):
@@ -253,7 +253,7 @@ def test_the_spool_keeps_what_may_still_be_written(store):
 
 def test_what_is_in_flight_of_a_removed_run_goes(store):
     gone, kept = ended(store), ended(store)
-    spool = store.spool.place
+    spool = store.backend.spool.place
     spool.mkdir(exist_ok=True)
     store.delete(gone)
     paths = [spool / f"{run.uid}.1.part" for run in (gone, kept)]
@@ -270,7 +270,7 @@ def test_what_is_in_flight_of_a_removed_run_goes(store):
 def test_a_dry_run_counts_what_goes_and_what_stays_in_the_trash(store):
     gone, kept = ended(store, b"gone"), ended(store, b"kept!")
     store.delete(gone)
-    with store.database.driver.write() as connection:
+    with store.backend.database.driver.write() as connection:
         connection.execute("UPDATE runs SET deleted_at = deleted_at - 7200000000")
     store.delete(kept)
 
@@ -287,7 +287,7 @@ def test_a_dry_run_counts_what_goes_and_what_stays_in_the_trash(store):
 def test_a_folder_that_two_runs_share_goes_with_the_last(store):
     """Runs that another tool wrote may have one reference."""
     first, second = ended(store), ended(store)
-    with store.database.driver.write() as connection:
+    with store.backend.database.driver.write() as connection:
         connection.execute(
             "UPDATE runs SET reference = ? WHERE uid = ?", (first.reference, second.uid)
         )
@@ -309,7 +309,7 @@ def test_a_folder_that_two_runs_share_goes_with_the_last(store):
     ("options", "count"), [({}, 0), ({"shrink": True}, 1), ({"shrink": True, "dry": True}, 0)]
 )
 def test_the_database_file_shrinks_only_when_it_is_asked_to(store, monkeypatch, options, count):
-    driver, calls = type(store.database.driver), []
+    driver, calls = type(store.backend.database.driver), []
     monkeypatch.setattr(driver, "shrink", lambda _: calls.append("shrink"))
 
     store.collect_garbage(**options)
@@ -324,9 +324,9 @@ def test_a_spool_behind_a_link_is_not_emptied(store, tmp_path):
     elsewhere.mkdir()
     mine = elsewhere / f"{gone.uid}.1.part"
     mine.write_text("mine")
-    if store.spool.place.exists():
-        store.spool.place.rmdir()
-    store.spool.place.symlink_to(elsewhere)
+    if store.backend.spool.place.exists():
+        store.backend.spool.place.rmdir()
+    store.backend.spool.place.symlink_to(elsewhere)
 
     assert store.collect_garbage(older_than=AT_ONCE).runs == (gone.reference,)
     assert mine.read_text() == "mine"

@@ -62,7 +62,7 @@ def test_doing_it_twice_frees_nothing_more(store):
 
 def test_files_that_are_gone_already_are_fine(store):
     run = ended(store, b"x" * 10)
-    store.artifacts.objects.path_of(run.artifacts["model.bin"].digest).unlink()
+    store.backend.objects.path_of(run.artifacts["model.bin"].digest).unlink()
     store.delete(run)
 
     collected = store.collect_garbage(older_than=AT_ONCE)
@@ -102,7 +102,7 @@ def test_nothing_of_a_run_is_left_in_the_database(store):
     store.delete(run.uid)
     store.collect_garbage(older_than=AT_ONCE)
 
-    with store.database.driver.read() as connection:
+    with store.backend.database.driver.read() as connection:
         counts = {
             table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - its own names
             for (table,) in connection.execute(
@@ -152,20 +152,20 @@ def test_what_a_crash_left_on_its_way_in_goes(store):
 def test_contents_that_the_database_did_not_take_yet_are_needed(store):
     """An artifact whose row waits in the spool keeps its contents."""
     run = ended(store)
-    saved = store.artifacts.objects.keep_bytes(b"waiting")
+    saved = store.backend.objects.keep_bytes(b"waiting")
     body = {"path": "a", "digest": saved.digest, "objects": None}
-    store.spool.keep(run.uid, "artifact", {**body, "size_bytes": "not a number"})
+    store.backend.spool.keep(run.uid, "artifact", {**body, "size_bytes": "not a number"})
 
     with pytest.warns(StoreWarning, match="was ignored"):
         store.collect_garbage()
 
-    assert store.artifacts.objects.path_of(saved.digest).exists()
+    assert store.backend.objects.path_of(saved.digest).exists()
 
 
 def test_a_store_that_cannot_be_written_is_left_alone(store, monkeypatch):
     run = ended(store, b"x")
     store.delete(run)
-    store.database.driver.refuse_writes(StoreReadOnlyError("It is read only."))
+    store.backend.database.driver.refuse_writes(StoreReadOnlyError("It is read only."))
 
     with pytest.raises(StoreReadOnlyError):
         store.collect_garbage(older_than=AT_ONCE)
@@ -237,11 +237,11 @@ def test_a_save_during_a_long_clean_up_is_kept_aside_and_taken_in_later(store, m
     monkeypatch.setattr("runstore.storage.files.objects._SAVING_PATIENCE_S", 0.0)
     run = store.start("fit", capture=False)
 
-    with store.artifacts.objects.alone() as is_alone:
+    with store.backend.objects.alone() as is_alone:
         assert is_alone
         with pytest.warns(StoreWarning, match="artifact 'model.bin'"):
             run.save("model.bin", b"kept")
-        assert list(store.artifacts.objects.files()) == []
+        assert list(store.backend.objects.files()) == []
     run.finish()
 
     with Store.open(store.path) as again:

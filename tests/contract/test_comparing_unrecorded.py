@@ -6,7 +6,7 @@ from runstore.model.facts import Facts
 
 def run_with(store, **facts):
     run = store.start("m", capture=False)
-    store.database.attach_facts(run.uid, Facts(values=facts))
+    store.backend.database.attach_facts(run.uid, Facts(values=facts))
     run.finish()
     return run.reference
 

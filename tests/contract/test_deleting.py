@@ -122,7 +122,10 @@ def test_undo_takes_a_deletion_and_a_restoration_back(store):
     store.undo()
 
     assert [run.uid for run in store.trash()] == [runs[0].uid]
-    events = [(one.field, bool(one.old), bool(one.new)) for one in store.edits.events(runs[0].uid)]
+    events = [
+        (one.field, bool(one.old), bool(one.new))
+        for one in store.backend.edits.events(runs[0].uid)
+    ]
     assert events[-1] == ("deleted", False, True)
 
 
@@ -140,7 +143,7 @@ def test_what_is_said_of_a_deleted_run_waits_for_it(store):
     run = store.start("fit", capture=False)
     store.delete(run.uid, force=True)
 
-    store.database.finish_run(run.uid, run.status.COMPLETE, ended_at=1)
+    store.backend.database.finish_run(run.uid, run.status.COMPLETE, ended_at=1)
 
     assert store.trash()[0].status.value == "complete"
     run.take_status(run.status.COMPLETE)
@@ -170,10 +173,10 @@ def test_nothing_can_be_written_to_a_run_that_is_gone(store):
     store.collect_garbage(older_than=AT_ONCE)
 
     with pytest.raises(RunNotFoundError):
-        store.artifacts.table.put_output(run.uid, ("part", "0" * 64, 1))
+        store.backend.artifacts.put_output(run.uid, ("part", "0" * 64, 1))
     with pytest.raises(RunNotFoundError):
-        store.database.finish_run(run.uid, run.status, ended_at=1)
-    store.database.attach_facts(run.uid, run.facts)
+        store.backend.database.finish_run(run.uid, run.status, ended_at=1)
+    store.backend.database.attach_facts(run.uid, run.facts)
 
     assert store.check() == ()
 

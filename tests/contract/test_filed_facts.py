@@ -3,20 +3,21 @@
 import itertools
 import json
 
-from runstore import Store
-from runstore.config import DATABASE
+from runstore import Store, background
 from runstore.errors import StoreReadOnlyError
 from runstore.model.facts import Facts
+from runstore.recording.recorder import Recorder
 from runstore.storage.indexes import facts as fact_index
 from runstore.storage.migrations import known_migrations, migrate
 from runstore.storage.sqlite.driver import SQLiteDriver
+from runstore.storage.sqlite.paths import DATABASE
 
 HERE = {"host.name": "here", "host.cpu_count": 8}
 
 
 def start_with(store, facts):
     run = store.start("m", capture=False)
-    store.database.attach_facts(run.uid, Facts(values=facts))
+    store.backend.database.attach_facts(run.uid, Facts(values=facts))
     run.finish()
     return run.uid
 
@@ -34,7 +35,7 @@ def counts(store):
 
 
 def rows_of(store, text):
-    with store.database.driver.read() as connection:
+    with store.backend.database.driver.read() as connection:
         return connection.execute(text).fetchall()
 
 
@@ -51,7 +52,7 @@ def test_equal_facts_of_many_runs_are_filed_once(store):
 
 def test_facts_that_come_later_are_filed_with_those_before(store):
     uid = start_with(store, {"git.branch": "main"})
-    store.database.attach_facts(
+    store.backend.database.attach_facts(
         uid, Facts(values={"git.branch": "topic", "gpu.names": ("A", "B")})
     )
 
@@ -62,7 +63,7 @@ def test_facts_that_come_later_are_filed_with_those_before(store):
 
 def test_facts_are_found_before_they_are_filed(store, monkeypatch):
     """The row of a run has them at its start; the background files them a little later."""
-    monkeypatch.setattr(store, "capture_in_background", lambda *_, **__: None)
+    monkeypatch.setattr(background, "do_later", lambda _: None)
     run = store.start("m", argv=["train", "--fast"])
     run.finish()
 
@@ -111,7 +112,7 @@ def test_a_store_that_cannot_be_written_finds_facts_as_well(tmp_path, monkeypatc
     monkeypatch.setattr(fact_index, "LOOSE_AT_MOST", 0)
 
     with Store.open(tmp_path) as store:
-        store.database.driver.refuse_writes(StoreReadOnlyError("The disk is read-only."))
+        store.backend.database.driver.refuse_writes(StoreReadOnlyError("The disk is read-only."))
 
         assert found(store, "git.branch = b1") == {uids[0], uids[3]}
         assert rows_of(store, "SELECT count(*) FROM run_facts") == [(0,)]
@@ -120,7 +121,7 @@ def test_a_store_that_cannot_be_written_finds_facts_as_well(tmp_path, monkeypatc
 def test_facts_that_make_no_sense_end_no_search(store):
     kept = start_with(store, {"git.branch": "main"})
     broken = start_with(store, {"git.branch": "main"})
-    with store.database.driver.write() as connection:
+    with store.backend.database.driver.write() as connection:
         connection.execute(
             "UPDATE runs SET facts = '[1]', facts_filed = NULL WHERE uid = ?", (broken,)
         )
@@ -130,8 +131,8 @@ def test_facts_that_make_no_sense_end_no_search(store):
 
 def test_a_withdrawn_start_leaves_no_facts(store):
     run = store.start("m", capture=False)
-    store.database.attach_facts(run.uid, Facts(values=HERE))
-    store.withdraw(run.uid)
+    store.backend.database.attach_facts(run.uid, Facts(values=HERE))
+    store.backend.part(Recorder).withdraw(run.uid)
 
     assert counts(store) == [0, 0, 0]
 
@@ -139,7 +140,7 @@ def test_a_withdrawn_start_leaves_no_facts(store):
 def test_facts_that_other_runs_share_stay_when_one_is_withdrawn(store):
     kept = start_with(store, HERE)
     run = store.start("m", capture=False)
-    store.database.attach_facts(run.uid, Facts(values=HERE))
-    store.withdraw(run.uid)
+    store.backend.database.attach_facts(run.uid, Facts(values=HERE))
+    store.backend.part(Recorder).withdraw(run.uid)
 
     assert found(store, "host.cpu_count = 8") == {kept}

@@ -26,7 +26,7 @@ def numbers(store, text):
 def add(store, *, facts=None, tags=(), notes=None, params=None):
     run = store.start("e", params=params, notes=notes, capture=False)
     if facts:
-        store.database.attach_facts(run.uid, Facts(values=facts))
+        store.backend.database.attach_facts(run.uid, Facts(values=facts))
     run.tags.update(tags)
     run.finish()
 

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runstore import Store
-from runstore.config import DATABASE
 from runstore.errors import FilterError, UsageError
 from runstore.model.facts import Facts
 from runstore.model.query.evaluate import matches
@@ -20,6 +19,7 @@ from runstore.recording.output.keeper import OutputKeeper
 from runstore.storage.indexes import facts as fact_index
 from runstore.storage.query import candidates, newest
 from runstore.storage.query import sorted as sorting
+from runstore.storage.sqlite.paths import DATABASE
 from unusual_stores import opened_without_index
 
 PARAMS = [
@@ -160,7 +160,7 @@ def add_run(store, number):
     notes = (None, "first try", "Ünï")[number % 3 - 1]
     run = store.start(name, params=params, notes=notes, capture=False)
     facts = {"host.name": "here", "command.argv": ("a", "b"), "host.cpu_count": 2}
-    store.database.attach_facts(
+    store.backend.database.attach_facts(
         run.uid,
         Facts(
             values=facts | FACTS[number % len(FACTS)],
@@ -175,7 +175,7 @@ def add_run(store, number):
         run.save("m/a.txt", b"x" * number)
     run.tags.update(TAGS[number % len(TAGS)])
     for printed in OUTPUTS[number % len(OUTPUTS)]:
-        keeper = OutputKeeper(store.spool, run.uid)
+        keeper = OutputKeeper(store.backend.spool, run.uid)
         keeper.feed("stdout", printed)
         if number != 41:  # of which something stays in the spool
             keeper.close()

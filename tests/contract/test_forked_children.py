@@ -10,6 +10,8 @@ import pytest
 
 from runstore import Store
 from runstore.errors import StoreLockedError
+from runstore.inflight.deferred import Deferred
+from runstore.inflight.waiting import take_in
 from runstore.recording.output.keeper import OutputKeeper
 from runstore.storage.files.output import is_being_written
 
@@ -92,16 +94,16 @@ def _ask(location):
 def test_a_child_that_was_forked_within_a_transaction_keeps_aside_what_it_writes(store):
     """It cannot know what of the database is locked; its parent takes everything in."""
     run = store.start("within", capture=False)
-    with store.database.driver.write():
+    with store.backend.database.driver.write():
         child = Steps(lambda: run.tags.update(a="1"), lambda: run.log(b=1.0))
         child.step()
         child.step()
-        kept = [record.kind for record in store.spool.records()]
+        kept = [record.kind for record in store.backend.spool.records()]
     child.close()
     run.finish()
 
     assert kept == ["tags"]
-    store.absorb_spool()
+    take_in(store.backend)
     assert run.record.tags == {"a": "1"}
     assert list(run.record.metric("b").values) == [1.0]
 
@@ -109,10 +111,10 @@ def test_a_child_that_was_forked_within_a_transaction_keeps_aside_what_it_writes
 def test_a_child_keeps_no_record_from_being_taken_in(store, monkeypatch):
     """Whoever takes a record in holds a lock, which a child that is forked then would share."""
     run = store.start("claimed", capture=False)
-    with store.database.driver.write():
+    with store.backend.database.driver.write():
         run.tags["a"] = "1"
-        (record,) = store.spool.records()
-        monkeypatch.setattr(store.database.driver._own, "waiting", [])
+        (record,) = store.backend.spool.records()
+        monkeypatch.setattr(store.backend.database.driver._own, "waiting", [])
     children = []
 
     def fork_and_fail(_record):
@@ -120,11 +122,11 @@ def test_a_child_keeps_no_record_from_being_taken_in(store, monkeypatch):
         raise StoreLockedError("as if another program kept it locked")
 
     with monkeypatch.context() as patched:
-        patched.setattr(store.put_aside, "_take", fork_and_fail)
-        store.put_aside.take_records()
+        patched.setattr(store.backend.part(Deferred), "_take", fork_and_fail)
+        store.backend.part(Deferred).take_records()
 
     assert record.path.exists()
-    store.put_aside.take_records()
+    store.backend.part(Deferred).take_records()
     assert not record.path.exists()
     assert run.record.tags == {"a": "1"}
     run.finish()
@@ -135,9 +137,9 @@ def test_a_child_keeps_no_record_from_being_taken_in(store, monkeypatch):
 def test_forks_wait_while_another_thread_takes_a_record_in(store, monkeypatch):
     """A child of a process that is killed in this moment would hold the claim for its life."""
     run = store.start("claimed", capture=False)
-    with store.database.driver.write():
+    with store.backend.database.driver.write():
         run.tags["a"] = "1"
-        monkeypatch.setattr(store.database.driver._own, "waiting", [])
+        monkeypatch.setattr(store.backend.database.driver._own, "waiting", [])
     taking, goes_on, happened = threading.Event(), threading.Event(), []
 
     def take(_record):
@@ -146,8 +148,8 @@ def test_forks_wait_while_another_thread_takes_a_record_in(store, monkeypatch):
         happened.append("taken")
         raise StoreLockedError("as if another program kept it locked")
 
-    monkeypatch.setattr(store.put_aside, "_take", take)
-    thread = threading.Thread(target=store.put_aside.take_records)
+    monkeypatch.setattr(store.backend.part(Deferred), "_take", take)
+    thread = threading.Thread(target=store.backend.part(Deferred).take_records)
     thread.start()
     taking.wait(60)
     threading.Timer(0.05, goes_on.set).start()
@@ -163,9 +165,9 @@ def test_forks_wait_while_another_thread_takes_a_record_in(store, monkeypatch):
 
 def test_a_child_does_not_hold_the_output_of_its_parent(store):
     """What a killed parent printed can be taken in although a child goes on."""
-    keeper = OutputKeeper(store.spool, "uid")
+    keeper = OutputKeeper(store.backend.spool, "uid")
     keeper.feed("stdout", b"of the parent\n")
-    (path,) = store.spool.output_files()
+    (path,) = store.backend.spool.output_files()
 
     with closing(Steps(lambda: keeper.feed("stdout", b"of the child\n"))) as child:
         assert is_being_written(path)
@@ -173,7 +175,7 @@ def test_a_child_does_not_hold_the_output_of_its_parent(store):
         os.close(keeper._file._file)  # as its end would
 
         assert not is_being_written(path)
-        files = store.spool.output_files()
+        files = store.backend.spool.output_files()
         assert [file.read_bytes().split(b" ", 2)[2] for file in files] == [
             b"of the parent\n",
             b"of the child\n",

@@ -103,8 +103,8 @@ def test_work_goes_on_and_the_tables_are_those_of_a_new_store(tmp_path, version)
         found = store.find("params.lr >= 0.1 and experiment = bert")
         assert run.run_number == 3
         assert [one.run_number for one in found] == [3, 2, 1]
-        assert Checks(store.database).schema() == []
-        assert store.database.driver.problems(is_deep=True) == []
+        assert Checks(store.backend.database).schema() == []
+        assert store.backend.database.driver.problems(is_deep=True) == []
         assert store.verify().problems == ()
 
 

@@ -81,7 +81,7 @@ def test_a_changed_value_is_named_with_its_run(folder, statement, named):
 def test_a_changed_captured_text_is_named(tmp_path):
     with Store.open(tmp_path) as store:
         uid = store.start("exp", capture=False).uid
-        store.database.attach_facts(uid, Facts(documents={"patch": "+ ours"}))
+        store.backend.database.attach_facts(uid, Facts(documents={"patch": "+ ours"}))
     assert damaged(tmp_path) == []
     change(tmp_path, "UPDATE documents SET body = '+ evil'")
 
@@ -152,7 +152,7 @@ def test_edits_of_before_the_hashes_are_said_to_be_not_covered(tmp_path):
 def test_events_are_linked_anew_when_runstore_itself_changes_them(folder):
     change(folder, "UPDATE events SET new = 'masked' WHERE new = 'second'")
     with Store.open(folder) as store:
-        with store.database.driver.write() as connection:
+        with store.backend.database.driver.write() as connection:
             link_anew(connection, 1)
         assert store.verify().problems == ()
 
@@ -167,7 +167,7 @@ def test_a_history_is_as_trustworthy_after_scrubbing_as_before(folder, was_forge
         change(folder, "UPDATE events SET author = 'boss' WHERE new = 'first'")
 
     with Store.open(folder) as store:
-        scrub(store, wanted(("hunter2-hunter2",)), is_dry=False)
+        scrub(store.backend, wanted(("hunter2-hunter2",)), is_dry=False)
         problems = store.verify().problems
         changed = [one.what for one in store.check(deep=True) if one.is_trouble]
 

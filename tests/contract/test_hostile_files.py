@@ -199,7 +199,7 @@ def test_a_line_of_an_own_program_that_was_killed_saves_its_file(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     with Store.open(tmp_path / "store") as store:
         run = store.start("fit", capture=False)
-        taker = LineTaker(store.spool, run)
+        taker = LineTaker(store.backend.spool, run)
         taker._ended.set()  # as if it were killed
         with Path(taker.path).open("a") as file:
             file.write("save key\n")
@@ -218,7 +218,7 @@ def test_a_line_file_that_was_handed_on_and_back_saves_no_file(tmp_path, outside
 
     with Store.open(tmp_path / "store") as store:
         run = store.start("fit", capture=False)
-        taker = LineTaker(store.spool, run)
+        taker = LineTaker(store.backend.spool, run)
         taker._ended.set()
         taker._file.close()
         run.finish()
@@ -271,7 +271,7 @@ def test_a_record_names_no_folder_to_take_contents_from(given, tmp_path, spooled
 
 def test_contents_that_this_user_kept_for_another_store_stay_there(given, tmp_path, spooled):
     with Store.open(tmp_path / "mine") as mine:
-        own = mine.spool.own_place()
+        own = mine.backend.spool.own_place()
     digest, path = keep_secret(own / "objects")
     record = artifact_record(own / "objects", digest)
     spooled("artifact.json").write_text(json.dumps(record))
@@ -303,7 +303,7 @@ def test_what_waits_for_another_store_is_not_taken_whatever_uid_is_named(given, 
     mine = tmp_path / "mine"
     with Store.open(mine) as store:
         run = store.start("fit", capture=False)
-        own = store.spool.own_place() / f"{run.uid}.{NUMBER}.notes.json"
+        own = store.backend.spool.own_place() / f"{run.uid}.{NUMBER}.notes.json"
         own.write_text(json.dumps({"notes": "mine", "author": "a"}))
     change = "UPDATE runs SET uid = ?, deleted_at = ?, purged_at = ?"
     for removed_at in (None, 1):
@@ -383,7 +383,7 @@ def test_a_record_that_cannot_be_removed_is_taken_in_once(given, monkeypatch, sp
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("runstore.recording.deferred.remove_file", refuse)
+    monkeypatch.setattr("runstore.inflight.deferred.remove_file", refuse)
     with Store.open(given) as store:
         assert store.get("fit#1").notes == "first"
         store.edit("fit#1", notes="second")
@@ -407,8 +407,10 @@ def test_a_spool_behind_a_link_takes_nothing_and_gives_nothing(tmp_path, outside
 def test_a_large_record_goes_to_the_users_own_place(tmp_path):
     with Store.open(tmp_path / "store") as store:
         run = store.start("fit", capture=False)
-        small = store.spool.keep(run.uid, "notes", {"notes": "x", "author": "a"})
-        large = store.spool.keep(run.uid, "notes", {"notes": "x" * (1 << 24), "author": "a"})
+        small = store.backend.spool.keep(run.uid, "notes", {"notes": "x", "author": "a"})
+        large = store.backend.spool.keep(
+            run.uid, "notes", {"notes": "x" * (1 << 24), "author": "a"}
+        )
         run.finish()
 
     assert small.parent == tmp_path / "store" / "spool"

@@ -275,7 +275,7 @@ def test_a_child_that_is_forked_while_threads_write_logs_on(store):
 def test_a_write_within_a_write_is_refused_at_once_and_kept_aside(store):
     """What a handler writes waits for nobody, without a warning, and is taken in at once."""
     run = store.start("nested", capture=False)
-    with store.database.driver.write():
+    with store.backend.database.driver.write():
         run.tags["inner"] = "1"
         run.edit(notes="inner")
         assert store.get(run.uid).tags == {}
@@ -290,7 +290,7 @@ def test_warnings_that_are_errors_lose_nothing(store, monkeypatch):
     run = store.start("strict warnings", capture=False)
     with pytest.raises(StoreWarning, match="no step"):
         run.log({"a": 1.0, "b": 2.0}, step="three")
-    monkeypatch.setattr(store.spool, "usable_place", _refuses)
+    monkeypatch.setattr(store.backend.spool, "usable_place", _refuses)
     run._points.file.places = iter(())
     with pytest.raises(StoreWarning, match="held in memory"):
         run.log(a=2.0)

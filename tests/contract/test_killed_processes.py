@@ -99,4 +99,4 @@ def test_parameters_that_were_added_before_a_kill_are_there(location, campaign_r
             assert sum(event.field.startswith("params") for event in store.events(run)) == kept
             last = f"params.nested.n{kept - 1} = {kept - 1}"
             assert [one.uid for one in store.find(last)][:1] == [run.uid]
-            assert list(store.spool.records()) == []
+            assert list(store.backend.spool.records()) == []

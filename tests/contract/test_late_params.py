@@ -3,8 +3,8 @@
 import pytest
 
 from runstore import Store, StoreWarning
-from runstore.config import DATABASE
 from runstore.errors import ConflictError, InvalidValueError, UsageError
+from runstore.storage.sqlite.paths import DATABASE
 
 
 def begun(store, **options):

@@ -113,13 +113,13 @@ class TestLogging:
         for place in range(5000):
             run.log(loss=float(place))
             if place == 3000:
-                store.metrics_table.absorb(store.spool.point_files(run.uid)[0])
+                store.backend.metrics.absorb(store.backend.spool.point_files(run.uid)[0])
 
         assert values(run) == list(map(float, range(5000)))
         assert run.record.metrics["loss"].last == 4999.0
         run.finish()
         assert values(run) == list(map(float, range(5000)))
-        assert store.spool.point_files() == []
+        assert store.backend.spool.point_files() == []
 
     def test_a_resumed_run_counts_on(self, store):
         with begun(store) as run:
@@ -255,7 +255,7 @@ class TestManyWriters:
 
         assert sorted(values(run)) == [1.0] + [2.0] * 300 + [3.0]
         assert run.record.metrics["child 2"].count == 100
-        assert store.spool.point_files() == []
+        assert store.backend.spool.point_files() == []
 
 
 WORKER = """
@@ -293,14 +293,14 @@ def test_each_point_whose_call_returned_survives_a_kill(location, campaign_round
                 assert kept == list(map(float, range(len(kept))))
                 assert len(kept) in {acknowledged, acknowledged + 1}
                 assert run.metrics["many"].count >= (acknowledged - 1) // 97 * 50
-            assert store.spool.point_files() == []
+            assert store.backend.spool.point_files() == []
 
 
 def test_absorbing_twice_or_after_a_crash_in_the_middle_changes_nothing(store, monkeypatch):
     run = begun(store)
     for place in range(3000):
         run.log(loss=float(place))
-    (path,) = store.spool.point_files(run.uid)[:1]
+    (path,) = store.backend.spool.point_files(run.uid)[:1]
     from runstore.storage.metrics import table as metrics
 
     def crash(*_):
@@ -308,12 +308,12 @@ def test_absorbing_twice_or_after_a_crash_in_the_middle_changes_nothing(store, m
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(metrics, "summed", crash)
-        store.metrics_table.absorb(path)
+        store.backend.metrics.absorb(path)
     data = path.read_bytes()
     for _ in range(3):
-        store.metrics_table.absorb(path)
+        store.backend.metrics.absorb(path)
     path.write_bytes(data)
-    store.metrics_table.absorb(path)
+    store.backend.metrics.absorb(path)
     run.finish()
 
     assert values(run) == list(map(float, range(3000)))
@@ -324,7 +324,7 @@ def test_a_torn_last_record_is_dropped_and_the_file_is_read(store):
     run = begun(store)
     for place in range(10):
         run.log(loss=float(place))
-    (path,) = store.spool.point_files(run.uid)
+    (path,) = store.backend.spool.point_files(run.uid)
     data = bytearray(path.read_bytes())
     from runstore.storage.metrics.point_files import RECORD, read_points
 
@@ -349,12 +349,12 @@ def test_a_place_that_a_thread_has_not_filled_yet_is_waited_for(store):
     run.log(loss=0.0)
     place = next(run._points.file.places)
     run.log(loss=2.0)
-    (path,) = store.spool.point_files(run.uid)
+    (path,) = store.backend.spool.point_files(run.uid)
 
-    store.metrics_table.absorb(path)
+    store.backend.metrics.absorb(path)
     assert values(run) == [0.0, 2.0]
     run._points.file._store(place, RECORD.pack(5, 0, 1.0, 0, POINT, MARK))
-    store.metrics_table.absorb(path)
+    store.backend.metrics.absorb(path)
     run.finish()
 
     assert values(run) == [0.0, 1.0, 2.0]
@@ -377,8 +377,8 @@ def test_any_interleaving_reads_back_what_was_acknowledged(data):
                 run.log_points("loss", many)
                 expected += many
             elif action == "absorb":
-                for path in store.spool.point_files():
-                    store.metrics_table.absorb(path)
+                for path in store.backend.spool.point_files():
+                    store.backend.metrics.absorb(path)
             elif action == "crash" and run._points is not None:
                 run._points.after_fork()  # the file is left as a killed process leaves it
             elif action == "reopen":
@@ -416,7 +416,7 @@ def test_points_take_few_bytes(store):
         run.log_points("loss", np.random.default_rng(place).random(4096))
     run.finish()
 
-    with store.database.driver.read() as connection:
+    with store.backend.database.driver.read() as connection:
         stored = connection.execute("SELECT sum(length(chunk)), sum(count) FROM metric_chunks")
         size, count = stored.fetchone()
     assert size / count < 16
@@ -510,7 +510,7 @@ def test_a_file_that_is_not_ours_is_left_alone(garbage, place, number):
     with temporary_store() as store:
         run = store.start("logged", capture=False)
         run.log(loss=1.0)
-        whole = bytearray(store.spool.point_files()[0].read_bytes()[:4000])
+        whole = bytearray(store.backend.spool.point_files()[0].read_bytes()[:4000])
         run.finish()
         whole[place * 8 : place * 8 + 8] = number.to_bytes(8, "little", signed=True)
         broken = [store.path / "spool" / f"{run.uid}.{n}.points" for n in range(2)]

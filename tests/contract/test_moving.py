@@ -116,7 +116,7 @@ def test_an_underscore_in_a_name_misleads_nobody(store):
 def test_a_reference_of_another_kind_comes_back_too(store):
     """Files of other tools may hold references that are not made of name, number and time."""
     run = ended(store)
-    with store.database.driver.write() as connection:
+    with store.backend.database.driver.write() as connection:
         connection.execute("UPDATE runs SET reference = 'whatever it was'")
 
     store.move(run.uid, "pilots")

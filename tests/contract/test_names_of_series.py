@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from commands import runstore
 from runstore.model.metrics import names_of
-from runstore.reading.points import read_points_of
 
 SETS = [{"name": "train", "lr": 1}, {"name": "val", "lr": 2}]
 
@@ -63,7 +62,7 @@ def test_both_are_found_compared_listed_and_drawn(store, both):
     assert drawn.count('"count": ') == 2
     assert [run.run_number for run in store.find('metrics."train/loss" = 99')] == [1]
     assert len(list(store.find("metrics[train].loss = 1"))) == 2
-    assert {(row.set, row.key, row.value) for row in read_points_of(store, both[0])} == {
+    assert {(row.set, row.key, row.value) for row in store.points(both[0])} == {
         (None, "loss", 7.0),
         (None, "train/loss", 99.0),
         ("train", "loss", 2.0),

@@ -8,10 +8,10 @@ import warnings
 
 import pytest
 
-import runstore.store
 from runstore import Store, StoreWarning
-from runstore.config import DATABASE
-from runstore.recording import metric_log as logging_points
+from runstore.inflight.waiting import take_in
+from runstore.recording import metric_log, recorder
+from runstore.storage.sqlite.paths import DATABASE
 
 
 @pytest.fixture(autouse=True)
@@ -46,13 +46,13 @@ def check_everything_is_there(run):
     assert [one.size_bytes for one in run.inputs] == [4]
     assert run.tags == {"keep": "", "phase": "final"}
     assert run.notes == "went well"
-    assert list(run.source.spool.records()) == []
+    assert list(run.source.backend.spool.records()) == []
 
 
 def test_a_database_that_another_program_holds(location, data, monkeypatch):
-    for module in (logging_points, runstore.store):
+    for module in (metric_log, recorder):
         monkeypatch.setattr(module, "END_PATIENCE_S", 1.0)
-    monkeypatch.setattr("runstore.recording.deferred.PATIENCE_S", 1.0)
+    monkeypatch.setattr("runstore.inflight.deferred.PATIENCE_S", 1.0)
     monkeypatch.setattr("runstore.storage.sqlite.driver._ENGINE_WAITS_S", 0.2)
     store = Store.open(location)
     run = store.start("fit", capture=False)
@@ -191,15 +191,15 @@ def test_a_crash_between_contents_and_row_changes_nothing(location):
     with pytest.warns(StoreWarning):
         run.save("model.bin", b"weights")
     (location / "objects").unlink()
-    (record,) = store.spool.records()
+    (record,) = store.backend.spool.records()
     text = record.path.read_text()
 
-    store.absorb_spool()
+    take_in(store.backend)
     record.path.write_text(text)  # as if the process had died before it removed it
-    store.absorb_spool()
+    take_in(store.backend)
 
     assert run.record.read_bytes("model.bin") == b"weights"
-    assert list(store.spool.records()) == []
+    assert list(store.backend.spool.records()) == []
     run.finish()
     store.close()
 
@@ -214,7 +214,7 @@ def test_closing_a_store_that_another_thread_waits_for_is_no_crash(location):
         "lock = sqlite3.connect(sys.argv[1] + '/runstore.db', isolation_level=None)\n"
         "lock.execute('BEGIN EXCLUSIVE')\n"
         "def wait():\n"
-        "    try: store.mark_seen([uid])\n"
+        "    try: store.backend.database.mark_seen([uid])\n"
         "    except OSError as error: print(type(error).__name__)\n"
         "threads = [threading.Thread(target=wait) for _ in range(8)]\n"
         "[one.start() for one in threads]\n"
@@ -276,7 +276,7 @@ def test_a_kept_record_with_an_impossible_number_stays_where_it_is(tmp_path):
         run = store.start("e", capture=False)
         body = {"name": "data", "digest": None, "size_bytes": 2**70, "modified_at": None}
         more = {"location": "/data", "source_uid": None, "used_at": 0}
-        kept = store.spool.keep(run.uid, "input", {**body, **more})
+        kept = store.backend.spool.keep(run.uid, "input", {**body, **more})
         run.finish()
 
     with pytest.warns(StoreWarning, match="'size_bytes' is no value"):

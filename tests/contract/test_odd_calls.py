@@ -208,7 +208,7 @@ def test_many_points_fill_files_in_order(store):
     numbers = np.random.default_rng(0).random(30_000)
     run.log(loss=0.5)
     run.log_points("loss", numbers, steps=range(-5, 29_995), times=np.arange(30_000) + 1.6e9)
-    assert len(store.spool.point_files()) > 1
+    assert len(store.backend.spool.point_files()) > 1
     run.finish()
 
     series = run.record.metric("loss")
@@ -261,7 +261,7 @@ def test_processes_that_open_a_store_at_once_take_each_record_once(location, tmp
         run.finish()
         for number in range(30):
             body = {"changes": {"round": str(number)}, "author": "somebody"}
-            store.spool.keep(run.uid, "tags", body)
+            store.backend.spool.keep(run.uid, "tags", body)
         program = [sys.executable, "-c", OPENS, str(location), str(tmp_path / "go")]
         openers = [subprocess.Popen(program, stdout=subprocess.PIPE, text=True) for _ in range(3)]
         for one in openers:
@@ -273,7 +273,7 @@ def test_processes_that_open_a_store_at_once_take_each_record_once(location, tmp
 
     with Store.open(location) as store:
         assert store.get(run.uid).tags == {"round": "29"}
-        assert [edit.new for edit in store.edits.events(run.uid) if "round" in edit.field] == [
-            str(number) for number in range(30)
-        ]
-        assert list(store.spool.records()) == []
+        assert [
+            edit.new for edit in store.backend.edits.events(run.uid) if "round" in edit.field
+        ] == [str(number) for number in range(30)]
+        assert list(store.backend.spool.records()) == []

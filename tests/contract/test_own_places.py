@@ -325,7 +325,7 @@ def test_a_record_of_a_member_is_taken_in_a_trusted_folder(
 def test_doctor_names_what_is_left_to_another_user(store_folder, forged):
     with Store.open(store_folder) as store:
         assert [one.what for one in store.check()] == []  # its run goes on
-        store.database.finish_run(store.get("latest").uid, Status.COMPLETE, ended_at=1)
+        store.backend.database.finish_run(store.get("latest").uid, Status.COMPLETE, ended_at=1)
         (found,) = store.check()
 
     assert found.what == "in flight, and left by another user"
@@ -344,14 +344,14 @@ def test_points_of_another_user_are_shown_and_not_taken_in(store_folder):
     store = Store.open(store_folder)
     run = store.start("fit", capture=False)
     run.log(loss=0.5)
-    points = store.spool.point_files(run.uid)
+    points = store.backend.spool.point_files(run.uid)
     for path in points:
         os.chown(path, BOB, BOB)
 
     assert list(store.get("latest").metric("loss").values) == [0.5]
     assert store.find("metrics.loss.last = 0.5").items == ()
-    assert points == store.spool.point_files(run.uid)
-    assert store.spool.point_files(run.uid, is_to_take=True) == []
+    assert points == store.backend.spool.point_files(run.uid)
+    assert store.backend.spool.point_files(run.uid, is_to_take=True) == []
     run.finish()
     store.close()
 

@@ -174,7 +174,7 @@ def test_a_filter_does_not_wait_for_a_writer(tmp_path):
     with Store.open(tmp_path) as writer, Store.open(tmp_path) as store:
         run = writer.start("e", capture=False)
         run.log(loss=1.0)
-        with writer.database.driver.write():
+        with writer.backend.database.driver.write():
             begin = time.monotonic()
             found = store.find("metrics.loss = 1")
             waited = time.monotonic() - begin

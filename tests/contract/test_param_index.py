@@ -6,10 +6,10 @@ from contextlib import closing
 import pytest
 
 from runstore import Store
-from runstore.config import DATABASE
 from runstore.model.params.build import parameter_set
 from runstore.model.query.tree import Room
 from runstore.model.status import Status
+from runstore.recording.recorder import Recorder
 from runstore.storage.indexes import params as param_index
 from runstore.storage.indexes.params import (
     EVERY_RUNS,
@@ -20,6 +20,7 @@ from runstore.storage.indexes.params import (
 from runstore.storage.prior_runs import EarlierRuns
 from runstore.storage.query.names import StoredNames
 from runstore.storage.query.newest import NewestRuns
+from runstore.storage.sqlite.paths import DATABASE
 
 FRAME_HEAD_BYTES = 24
 PARAMS = {f"p{n}": n * 0.5 for n in range(10)}
@@ -78,7 +79,7 @@ def test_a_store_that_cannot_be_written_finds_what_waits(store, monkeypatch, way
 def test_names_that_wait_are_known(store):
     record(store, 2)
 
-    assert "p3" in StoredNames(store.database.driver).every(Room.PARAM)
+    assert "p3" in StoredNames(store.backend.database.driver).every(Room.PARAM)
 
 
 def test_similar_runs_are_found_by_values_that_wait(store):
@@ -86,7 +87,7 @@ def test_similar_runs_are_found_by_values_that_wait(store):
     record(store, 3)
     sought = parameter_set({"odd": 12345, "lr": 100})
 
-    found = EarlierRuns(store.database).candidates("bert", (sought,), limit=1)
+    found = EarlierRuns(store.backend.database).candidates("bert", (sought,), limit=1)
 
     assert sorted(one.id for one in found) == [1, 4]  # one that shares a value, and the newest
 
@@ -121,7 +122,7 @@ def test_the_row_of_a_start_that_was_undone_is_given_again(store):
     assert len(store.find("params.lr >= 0")) == 2
     undone = store.start("bert", params={"lr": 9}, capture=False)
     assert len(store.find("params.lr = 9")) == 1
-    store.withdraw(undone.uid)
+    store.backend.part(Recorder).withdraw(undone.uid)
     undone.take_status(Status.INTERRUPTED)
 
     record(store, 1, begin=3)
@@ -132,7 +133,7 @@ def test_the_row_of_a_start_that_was_undone_is_given_again(store):
 def test_a_start_touches_no_page_for_each_parameter(store):
     """Each page that a start writes is a frame of the log; with the index they were 24 or more."""
     record(store, EVERY_RUNS)
-    with store.database.driver.read() as connection:
+    with store.backend.database.driver.read() as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]
 
@@ -145,10 +146,10 @@ def test_a_start_touches_no_page_for_each_parameter(store):
 
 def test_doctor_names_what_the_index_lacks(store):
     record(store, 2)
-    with store.database.driver.write() as connection:
+    with store.backend.database.driver.write() as connection:
         index_params(connection)
         connection.execute("UPDATE params SET indexed = NULL WHERE run_id = 1")
-    with store.database.driver.read() as connection:
+    with store.backend.database.driver.read() as connection:
         assert connection.execute(IS_ANY_WAITING).fetchone() is None
 
     assert any("index" in found.what for found in store.check())

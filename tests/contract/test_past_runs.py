@@ -112,7 +112,7 @@ def test_nothing_of_this_process_is_recorded(store):
             assert child.parent_uid == around.uid
     assert (run.facts.values, store.documents(run)) == ({}, ())
     assert (run.process.pid, run.process.boot_id) == (None, None)
-    assert store.spool.point_files(run.uid) == []
+    assert store.backend.spool.point_files(run.uid) == []
 
 
 @pytest.mark.parametrize("status", sorted(FINAL))
@@ -593,7 +593,7 @@ def test_nothing_is_added_to_a_run_that_goes_on(store):
 
 
 def test_a_store_that_cannot_be_written_says_so(store):
-    store.database.driver.refuse_writes(StoreReadOnlyError("The disk is read-only."))
+    store.backend.database.driver.refuse_writes(StoreReadOnlyError("The disk is read-only."))
 
     with pytest.raises(StoreReadOnlyError, match="read-only"):
         store.record("mnist", started_at=MARCH)
@@ -601,7 +601,7 @@ def test_a_store_that_cannot_be_written_says_so(store):
 
 def test_a_full_disk_is_an_error_and_leaves_nothing(store):
     kept = store.record("mnist", started_at=MARCH)
-    with store.database.driver.read() as connection:
+    with store.backend.database.driver.read() as connection:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         connection.execute(f"PRAGMA max_page_count = {pages + 2}")
 

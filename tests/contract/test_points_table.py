@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from runstore import Store
 from runstore.errors import NotFoundError, RunNotFoundError, UsageError
 from runstore.model.metrics import Series
-from runstore.reading.points import read_points_of
 from runstore.storage.metrics.chunks import POINTS_AT_MOST
 from runstore.testing import temporary_store
 
@@ -25,9 +24,9 @@ STRANGE = [math.nan, math.inf, -math.inf, -0.0, 5e-324, 1.5]
 ONE_POINT = """
 import sys
 from runstore import Store
-from runstore.reading.points import read_points_of
+from runstore.reading.metrics.points import read_points_of
 with Store.open(sys.argv[1]) as store:
-    table = read_points_of(store, store.list())
+    table = store.points(store.list())
     print([(row.key, row.value) for row in table])
     print("numpy" in sys.modules)
     for call in (table.to_pandas, table.to_polars, table.to_arrow):
@@ -60,7 +59,7 @@ class TestReading:
     def test_it_holds_every_point_of_every_run_in_order(self, store):
         runs = filled(store)
 
-        rows = list(read_points_of(store, runs))
+        rows = list(store.points(runs))
 
         assert len(rows) == 3 * 5 * 2
         assert [row.value for row in rows if row.key == "loss"] == [
@@ -72,42 +71,40 @@ class TestReading:
         runs = filled(store)
         first = runs[0].reference
 
-        assert read_points_of(store, store.list()).runs == tuple(
-            one.reference for one in runs[::-1]
-        )
-        assert read_points_of(store, "many#1").runs == (first,)
-        assert read_points_of(store, runs[0]).runs == (first,)
-        assert len(read_points_of(store, ["many#1", runs[0], first])) == 10
-        assert len(read_points_of(store, [])) == 0
+        assert store.points(store.list()).runs == tuple(one.reference for one in runs[::-1])
+        assert store.points("many#1").runs == (first,)
+        assert store.points(runs[0]).runs == (first,)
+        assert len(store.points(["many#1", runs[0], first])) == 10
+        assert len(store.points([])) == 0
 
     def test_keys_are_one_several_or_a_pattern(self, store):
         runs = filled(store)
 
-        assert read_points_of(store, runs, "loss").keys == ("loss",)
-        assert read_points_of(store, runs, ["loss", "val/*"]).keys == ("loss", "val/loss")
-        assert read_points_of(store, runs, "*loss").keys == ("loss", "val/loss")
-        assert read_points_of(store, runs).keys == ("loss", "val/loss")
+        assert store.points(runs, "loss").keys == ("loss",)
+        assert store.points(runs, ["loss", "val/*"]).keys == ("loss", "val/loss")
+        assert store.points(runs, "*loss").keys == ("loss", "val/loss")
+        assert store.points(runs).keys == ("loss", "val/loss")
 
     def test_brackets_in_a_key_are_no_pattern(self, store):
         with store.start("many", capture=False) as run:
             run.log({"acc[0]": 1.0, "acc0": 2.0})
 
-        assert read_points_of(store, run.record, "acc[0]").keys == ("acc[0]",)
+        assert store.points(run.record, "acc[0]").keys == ("acc[0]",)
 
     def test_a_key_that_some_runs_lack_is_fine_and_one_of_none_is_told(self, store):
         runs = filled(store, 2)
         with store.start("many", capture=False) as run:
             run.log(accuracy=1.0)
 
-        assert read_points_of(store, [*runs, run], "accuracy").runs == (run.reference,)
+        assert store.points([*runs, run], "accuracy").runs == (run.reference,)
         with pytest.raises(NotFoundError, match="Did you mean 'accuracy'"):
-            read_points_of(store, [*runs, run], ["loss", "acuracy"])
+            store.points([*runs, run], ["loss", "acuracy"])
         with pytest.raises(NotFoundError, match="They have: loss, val/loss"):
-            read_points_of(store, runs, "zzz/*")
+            store.points(runs, "zzz/*")
 
     def test_a_run_of_another_store_is_not_found(self, store):
         with temporary_store() as other, pytest.raises(RunNotFoundError, match="is not in"):
-            read_points_of(store, filled(other))
+            store.points(filled(other))
 
     def test_sets_are_a_column_and_found_by_name(self, store):
         with store.start("sets", params=[{"name": "a"}, {"name": "b"}], capture=False) as run:
@@ -116,7 +113,7 @@ class TestReading:
             run.of_set("b").log(loss=2.0)
 
         def found(keys):
-            return [(row.set, row.value) for row in read_points_of(store, run, keys)]
+            return [(row.set, row.value) for row in store.points(run, keys)]
 
         assert found("loss") == found(None) == [(None, 0.0), ("a", 1.0), ("b", 2.0)]
         assert found("b/loss") == [("b", 2.0)]
@@ -127,32 +124,32 @@ class TestReading:
         run.log(loss=0.5)
         run.log(loss=0.25)
         with Store.open(location) as other:
-            table = read_points_of(other, [*done, run.reference], "loss")
+            table = other.points([*done, run.reference], "loss")
             assert [row.value for row in table][-2:] == [0.5, 0.25]
             with pytest.raises(NotFoundError, match="'los'"):
-                read_points_of(other, run.reference, "los")
+                other.points(run.reference, "los")
         run.finish()
 
     def test_points_of_database_and_spool_are_one_series(self, store):
         run = store.start("many", capture=False)
         count = 300_000
         run.log_points("loss", [float(step) for step in range(count)])
-        (path, *_) = store.spool.point_files(run.uid)
-        store.metrics_table.absorb(path)
+        (path, *_) = store.backend.spool.point_files(run.uid)
+        store.backend.metrics.absorb(path)
 
-        table = read_points_of(store, run)
+        table = store.points(run)
 
-        assert store.spool.point_files(run.uid)
+        assert store.backend.spool.point_files(run.uid)
         assert np.array_equal(table.to_pandas().value, np.arange(count))
         run.finish()
 
     def test_runs_of_one_reference_are_told_apart(self, store):
         runs = filled(store, 2)
-        with store.database.driver.write() as connection:
+        with store.backend.database.driver.write() as connection:
             connection.execute("UPDATE runs SET reference = ?", (runs[0].reference,))
         twins = [store.get(run.uid) for run in runs]
 
-        assert read_points_of(store, twins).runs == tuple(
+        assert store.points(twins).runs == tuple(
             f"{runs[0].reference} ({run.uid})" for run in runs
         )
 
@@ -168,7 +165,7 @@ class TestReading:
         with temporary_store() as store:
             with store.start("exact", capture=False) as run:
                 run.log_points("x", values, steps=steps, times=[one / 1000 for one in times])
-            table = read_points_of(store, run)
+            table = store.points(run)
             series = run.record.metric("x")
 
             rows, frame, arrow = list(table), table.to_pandas(), table.to_arrow()
@@ -189,7 +186,7 @@ class TestSampling:
             run.log_points("short", [1.0, 2.0])
         record = run.record
 
-        rows = list(read_points_of(store, run, limit=50))
+        rows = list(store.points(run, limit=50))
 
         sample = record.metric("long").sampled(50)
         assert [row.value for row in rows if row.key == "long"] == list(sample.values)
@@ -198,7 +195,7 @@ class TestSampling:
 
     def test_too_few_points_make_no_sample(self, store):
         with pytest.raises(UsageError, match="4 or more"):
-            read_points_of(store, [], limit=3)
+            store.points([], limit=3)
 
     @given(st.lists(st.sampled_from([*STRANGE, 0.0, -1.0]), min_size=5, max_size=60))
     def test_with_and_without_numpy_a_sample_is_the_same(self, values):
@@ -218,7 +215,7 @@ class TestLibraries:
         with store.start("lib", params=[{"name": "a"}, {"name": "b"}], capture=False) as run:
             run.log_points("x", STRANGE, steps=[5, 3, 3, 0, -1, 2**62], times=[MOMENT] * 6)
             run.of_set("b").log(loss=0.5, time=MOMENT)
-        return read_points_of(store, [*filled(store, 2), run])
+        return store.points([*filled(store, 2), run])
 
     def test_pandas_has_categories_whole_steps_and_times(self, table):
         frame = table.to_pandas()
@@ -252,18 +249,18 @@ class TestLibraries:
         arrow.validate(full=True)
 
     def test_a_table_of_nothing_has_its_columns(self, store):
-        table = read_points_of(store, [])
+        table = store.points([])
 
         assert list(table) == []
         assert table.to_pandas().dtypes["value"] == np.float64
-        assert table.to_polars().schema == read_points_of(store, filled(store)).to_polars().schema
-        assert table.to_arrow().schema == read_points_of(store, "many#1").to_arrow().schema
+        assert table.to_polars().schema == store.points(filled(store)).to_polars().schema
+        assert table.to_arrow().schema == store.points("many#1").to_arrow().schema
         assert table.to_pandas(wide=True).empty
 
     def test_more_labels_than_a_byte_counts_are_told_apart(self, store):
         with store.start("keys", capture=False) as run:
             run.log({f"k{number:03}": number for number in range(200)})
-        table = read_points_of(store, run)
+        table = store.points(run)
 
         expected = [f"k{number:03}" for number in range(200)]
         assert table.to_arrow()["key"].to_pylist() == expected
@@ -298,7 +295,7 @@ class TestWide:
     def test_one_key_gives_a_column_a_run(self, store):
         runs = filled(store, 2, 3)
 
-        frame = read_points_of(store, runs, "loss").to_pandas(wide=True)
+        frame = store.points(runs, "loss").to_pandas(wide=True)
 
         assert list(frame.columns) == [run.reference for run in runs]
         assert frame.index.name == "step"
@@ -310,7 +307,7 @@ class TestWide:
         with store.start("many", capture=False) as two:
             two.log_points("x", [5.0], steps=[7])
 
-        frame = read_points_of(store, [one, two]).to_pandas(wide=True)
+        frame = store.points([one, two]).to_pandas(wide=True)
 
         assert list(frame.index) == [0, 4, 7]
         assert frame[one.reference].dropna().tolist() == [2.0, 3.0]
@@ -321,7 +318,7 @@ class TestWide:
             run.log(loss=0.0)
             run.of_set("b").log(loss=1.0, acc=2.0)
 
-        frame = read_points_of(store, run).to_pandas(wide=True)
+        frame = store.points(run).to_pandas(wide=True)
 
         assert frame.columns.names == ["key", "run", "set"]
         assert frame["acc"][run.reference]["b"].tolist() == [2.0]
@@ -331,5 +328,5 @@ class TestWide:
         with store.start("many", capture=False) as run:
             run.log(x=1.0, time=MOMENT + timedelta(microseconds=1))
 
-        (row,) = read_points_of(store, run)
+        (row,) = store.points(run)
         assert row.time == MOMENT + timedelta(microseconds=1)

@@ -9,8 +9,8 @@ import threading
 import pytest
 
 from runstore import Store, StoreWarning
-from runstore.config import DATABASE
 from runstore.errors import StoreUnavailableError
+from runstore.storage.sqlite.paths import DATABASE
 
 
 @pytest.fixture
@@ -60,14 +60,14 @@ def test_a_store_made_in_its_place_is_another_one(opened, location):
 
         assert made.get("new#1").status.value == "running"
         new.finish()
-    assert not opened.is_in_place
+    assert not opened.backend.is_in_place
 
 
 def test_the_same_inode_number_makes_no_second_file_the_first(location):
     """File systems give the number of a removed file to the next one."""
     first = Store.open(location)
-    first.database.driver.close()
-    seen = first.database.driver.file
+    first.backend.database.driver.close()
+    seen = first.backend.database.driver.file
     for _ in range(8):
         shutil.rmtree(location)
         Store.open(location).close()
@@ -130,7 +130,7 @@ def test_a_replaced_database_does_not_meet_the_log_of_the_old_one(location, tmp_
     with Store.open(location) as replaced:
         names = [run.experiment_name for run in replaced.list()]
         replaced.start("new", capture=False).finish()
-        problems = replaced.database.driver.problems(is_deep=True)
+        problems = replaced.backend.database.driver.problems(is_deep=True)
     store.close()
 
     assert names == ["other"]

@@ -41,7 +41,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint(location):
 
         expected = [(step, float(step >= 9000)) for step in range(9500)]
         assert points_of(run, "loss") == [*expected, (9500, 2.0)]
-        assert store.spool.point_files() == []
+        assert store.backend.spool.point_files() == []
         assert list(store.check()) == []
 
 

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import strategies
+from runstore.artifacts.artifacts import Artifacts
 from runstore.errors import InvalidValueError, NotFoundError
 from runstore.model.display.json_text import json_text
 
@@ -374,5 +375,5 @@ def test_what_has_a_figure_is_drawn(store, run):
     for name in drawings():
         one = run.record.artifacts[f"{name}.png"]
         assert run.record.read_bytes(one.path)[:4] == b"\x89PNG"
-        assert store.artifacts.preview_of(one.digest) is not None
+        assert store.backend.part(Artifacts).preview_of(one.digest) is not None
     plt.close("all")

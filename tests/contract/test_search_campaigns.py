@@ -33,7 +33,7 @@ from runstore.recording.output.keeper import OutputKeeper
 with Store.open(sys.argv[1]) as store:
     for number in range(int(sys.argv[2])):
         run = store.start("more", notes="added later", capture=False)
-        keeper = OutputKeeper(store.spool, run.uid)
+        keeper = OutputKeeper(store.backend.spool, run.uid)
         keeper.feed("stdout", b"printed later\\n")
         keeper.close()
         run.has_output()
@@ -56,7 +56,7 @@ def filled(store):
     for number in range(RUNS):
         run = store.start("fit", notes=f"note {number}", capture=False)
         if number % 10 == 0:
-            keeper = OutputKeeper(store.spool, run.uid)
+            keeper = OutputKeeper(store.backend.spool, run.uid)
             for line in range(400):
                 keeper.feed("stdout", f"step {line} of {number}\n".encode())
             keeper.close()

@@ -8,14 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runstore import Store, StoreWarning
-from runstore.config import DATABASE
 from runstore.errors import FilterError, NotFoundError, UsageError
+from runstore.inflight.deferred import Deferred
 from runstore.model.text.output import plain_text
 from runstore.recording.output.keeper import OutputKeeper
+from runstore.recording.recorder import Recorder
 from runstore.storage.fulltext import index as search_index
 from runstore.storage.fulltext import index_file as search_file
 from runstore.storage.fulltext import pieces as output_pieces
 from runstore.storage.fulltext.index_file import SEARCH
+from runstore.storage.sqlite.paths import DATABASE
 from unusual_stores import opened_without_index
 
 LETTERS = [
@@ -28,7 +30,7 @@ texts = st.lists(st.sampled_from(LETTERS), min_size=1, max_size=5).map("".join)
 
 def printed(store, run, *chunks, is_closed=True):
     """Let a run print, as a process of its own would."""
-    keeper = OutputKeeper(store.spool, run.uid)
+    keeper = OutputKeeper(store.backend.spool, run.uid)
     for chunk in chunks:
         keeper.feed("stdout", chunk.encode(errors="surrogatepass"))
     if is_closed:
@@ -320,7 +322,7 @@ def test_a_run_is_found_while_it_goes_on_and_afterwards(store):
     run.finish()
 
     assert found(store, "no further") == [(1, "output", 2)]
-    assert list(store.spool.output_files()) == []
+    assert list(store.backend.spool.output_files()) == []
     assert found(store, "so far") == [(1, "output", 1)]
 
 
@@ -328,27 +330,27 @@ def test_output_that_is_taken_in_later_is_found(store):
     """Its process was killed; whoever opens the store next takes it in."""
     run = store.start("fit", capture=False)
     keeper = printed(store, run, "last words\n", is_closed=False)
-    store.database.finish_run(run.uid, run.status.COMPLETE, ended_at=1)
+    store.backend.database.finish_run(run.uid, run.status.COMPLETE, ended_at=1)
     assert found(store, "last words") == [(1, "output", 1)]
     keeper.close()
     assert found(store, "last words") == [(1, "output", 1)]
 
     with Store.open(store.path) as again:
-        assert list(again.spool.output_files()) == []
+        assert list(again.backend.spool.output_files()) == []
         assert found(again, "last words") == [(1, "output", 1)]
     run.take_status(run.status.COMPLETE)
 
 
 def test_output_that_another_process_takes_in_meanwhile_is_no_trouble(store, monkeypatch):
     """Who opens the store just when a run has ended takes in its output too."""
-    take = store.put_aside._take_output_file
+    take = store.backend.part(Deferred)._take_output_file
 
     def late(path):
         with Store.open(store.path):
             assert not path.exists()
         take(path)
 
-    monkeypatch.setattr(store.put_aside, "_take_output_file", late)
+    monkeypatch.setattr(store.backend.part(Deferred), "_take_output_file", late)
     with store.start("fit", capture=False) as run:
         printed(store, run, "words\n")
 
@@ -369,7 +371,7 @@ def test_a_resumed_run_prints_more(store):
 
 
 def deleted(store, uid, at):
-    with store.database.driver.write() as connection:
+    with store.backend.database.driver.write() as connection:
         change = "(SELECT max(changed) + 1 FROM runs)"
         connection.execute(
             f"UPDATE runs SET deleted_at = ?, changed = {change} WHERE uid = ?",  # noqa: S608
@@ -378,7 +380,7 @@ def deleted(store, uid, at):
 
 
 def index_counts(store):
-    with store.texts._file.opened() as connection:
+    with store.backend.texts._file.opened() as connection:
         return [
             connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
             for table in ("documents", "parts")
@@ -408,7 +410,7 @@ def test_a_run_whose_row_is_gone_leaves_no_trace_to_the_next(store):
     store.start("fit", notes="stays", capture=False).finish()
     gone = store.start("fit", notes="gone", capture=False)
     assert found(store, "gone") == [(2, "notes", 1)]
-    store.withdraw(gone.uid)
+    store.backend.part(Recorder).withdraw(gone.uid)
     gone.take_status(gone.status.COMPLETE)
 
     store.start("fit", notes="comes instead", capture=False).finish()
@@ -418,7 +420,7 @@ def test_a_run_whose_row_is_gone_leaves_no_trace_to_the_next(store):
     for _ in range(3):
         gone = store.start("fit", notes="gone", capture=False)
         found(store, "gone")
-        store.withdraw(gone.uid)
+        store.backend.part(Recorder).withdraw(gone.uid)
         gone.take_status(gone.status.COMPLETE)
         store.start("eval", notes="another", capture=False).finish()
     assert found(store, "gone") == []
@@ -428,7 +430,7 @@ def test_a_run_whose_row_is_gone_leaves_no_trace_to_the_next(store):
 def test_an_older_database_put_back_is_searched_as_it_is(store, tmp_path):
     store.start("fit", notes="old words", capture=False).finish()
     copy = sqlite3.connect(tmp_path / "copy.db")
-    with store.database.driver.read() as connection:
+    with store.backend.database.driver.read() as connection:
         connection.backup(copy)
     store.start("fit", notes="lost words", capture=False).finish()
     store.edit("fit#1", notes="edited words")
@@ -468,7 +470,7 @@ def test_an_index_of_stale_texts_is_made_anew(store, monkeypatch):
         assert found(store, f"note {number}") == [(1, "notes", 1)]
     run.finish()
 
-    with store.texts._file.opened() as connection:
+    with store.backend.texts._file.opened() as connection:
         assert connection.execute("SELECT max(id) FROM documents").fetchone()[0] < 40
         assert (
             connection.execute("SELECT value FROM facts WHERE name = 'stale'").fetchone()[0] < 21
@@ -479,8 +481,8 @@ def test_contents_that_are_gone_are_left_out_until_they_are_back(store):
     for number in (1, 2):
         with store.start("fit", capture=False) as run:
             printed(store, run, f"words {number}\n")
-    part = store.artifacts.table.outputs_of(run.uid)[0]
-    path = store.artifacts.objects.path_of(part.digest)
+    part = store.backend.artifacts.outputs_of(run.uid)[0]
+    path = store.backend.objects.path_of(part.digest)
     path.rename(store.path / "aside")
 
     assert found(store, "words") == [(1, "output", 1)]
@@ -495,8 +497,8 @@ def test_damaged_contents_are_never_shown(store):
     with store.start("fit", capture=False) as run:
         printed(store, run, "words one\nwords two\n")
     assert len(found(store, "words")) == 2
-    part = store.artifacts.table.outputs_of(run.uid)[0]
-    path = store.artifacts.objects.path_of(part.digest)
+    part = store.backend.artifacts.outputs_of(run.uid)[0]
+    path = store.backend.objects.path_of(part.digest)
     path.chmod(0o644)
     path.write_bytes(path.read_bytes().replace(b"one", b"two"))
 
@@ -560,7 +562,7 @@ def test_an_index_that_is_of_no_use_is_made_anew(store, kind):
     with store.start("fit", notes="some words", capture=False) as run:
         printed(store, run, "more words\n")
     assert len(found(store, "words")) == 2
-    store.database.driver.close()
+    store.backend.database.driver.close()
     damage(store.path / SEARCH, kind, store)
 
     with Store.open(store.path) as again:
@@ -614,12 +616,12 @@ def test_an_index_that_tells_other_contents_is_made_anew(store):
     with store.start("fit", capture=False) as run:
         printed(store, run, "words\n")
     assert len(found(store, "words")) == 1
-    with store.texts._file.opened() as connection:
+    with store.backend.texts._file.opened() as connection:
         connection.execute("UPDATE documents SET checksum = 1")
 
     assert found(store, "words") == [(1, "output", 1)]
     assert store.find("output contains 'words'")
-    with store.texts._file.opened() as connection:
+    with store.backend.texts._file.opened() as connection:
         assert connection.execute("SELECT checksum = 1 FROM documents").fetchone() == (0,)
 
 
@@ -656,8 +658,8 @@ def test_an_interrupted_search_goes_on_where_it_was(store, monkeypatch):
         if next(steps) is not None:
             raise KeyboardInterrupt
 
-    with store.texts._file.opened() as connection:
-        index = search_index.SearchIndex(connection, store.database, None)
+    with store.backend.texts._file.opened() as connection:
+        index = search_index.SearchIndex(connection, store.backend.database, None)
         with pytest.raises(KeyboardInterrupt):
             index.catch_up(interrupted)
         assert connection.execute("SELECT count(*) FROM documents").fetchone() == (3,)
@@ -667,14 +669,14 @@ def test_an_interrupted_search_goes_on_where_it_was(store, monkeypatch):
 
 def is_known(store, sequence):
     """Tell whether the index knows a sequence of three characters."""
-    with store.texts._file.opened() as connection:
+    with store.backend.texts._file.opened() as connection:
         statement = "SELECT count(*) FROM words WHERE term = ?"
         return connection.execute(statement, (sequence,)).fetchone()[0] > 0
 
 
 def test_the_index_can_be_forgotten(store):
     """With all that it holds of texts that are gone."""
-    store.texts.forget()
+    store.backend.texts.forget()
     run = store.start("fit", notes="some zyzzyva", capture=False)
     run.finish()
     found(store, "some")
@@ -682,7 +684,7 @@ def test_the_index_can_be_forgotten(store):
     assert found(store, "zyzzyva") == []
     assert is_known(store, "zyz")
 
-    store.texts.forget()
+    store.backend.texts.forget()
 
     assert not (store.path / SEARCH).exists()
     assert found(store, "others") == [(1, "notes", 1)]

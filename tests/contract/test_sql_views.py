@@ -14,7 +14,7 @@ import pytest
 
 from duckdb_home import duckdb_home
 from runstore import Store
-from runstore.config import DATABASE
+from runstore.storage.sqlite.paths import DATABASE
 
 VIEWS = (
     "runs_flat",

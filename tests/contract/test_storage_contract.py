@@ -18,6 +18,7 @@ from runstore.errors import (
     UsageError,
 )
 from runstore.model.facts import Facts
+from runstore.recording.recorder import Recorder
 
 
 @dataclass
@@ -102,7 +103,7 @@ class TestStarting:
     def test_a_withdrawn_start_leaves_nothing(self, store):
         first = start(store, params={"lr": 1})
 
-        store.withdraw(first.uid)
+        store.backend.part(Recorder).withdraw(first.uid)
 
         assert start(store).run_number == 1
         with pytest.raises(RunNotFoundError):
@@ -124,7 +125,7 @@ class TestStarting:
         what(run)
 
         with pytest.raises(ConflictError, match="cannot be undone"):
-            store.withdraw(run.uid)
+            store.backend.part(Recorder).withdraw(run.uid)
 
         assert store.get(run.uid).run_number == 1
         assert start(store).run_number == 2
@@ -143,7 +144,7 @@ class TestStarting:
     def test_a_number_given_meanwhile_is_not_taken_back(self, store):
         first, second = start(store), start(store)
 
-        store.withdraw(first.uid)
+        store.backend.part(Recorder).withdraw(first.uid)
 
         assert (second.run_number, start(store).run_number) == (2, 3)
 
@@ -349,7 +350,7 @@ class TestFacts:
             unknown={"git.commit": "not a repository"},
         )
 
-        store.database.attach_facts(run.uid, facts)
+        store.backend.database.attach_facts(run.uid, facts)
 
         kept = store.get(run.uid).facts
         assert kept.values == {"python.version": "3.11", "command.argv": ("a", "b c")}
@@ -361,9 +362,9 @@ class TestFacts:
     def test_equal_documents_are_kept_once(self, store):
         for _ in range(3):
             run = start(store)
-            store.database.attach_facts(run.uid, Facts(documents={"packages": "numpy==1"}))
+            store.backend.database.attach_facts(run.uid, Facts(documents={"packages": "numpy==1"}))
 
-        with store.database.driver.read() as connection:
+        with store.backend.database.driver.read() as connection:
             count = connection.execute("SELECT count(*) FROM documents").fetchone()[0]
 
         assert count == 1

@@ -7,9 +7,6 @@ import sys
 import pytest
 
 from runstore import ManagerStore
-from runstore.curifactory import store_json, sync
-from runstore.curifactory.store_json import FileLock, stamp_of
-from runstore.curifactory.sync import BlockSync, refresh_store_json, trees_of
 from runstore.errors import (
     StoreLockedError,
     StoreReadOnlyError,
@@ -17,6 +14,10 @@ from runstore.errors import (
     StoreWarning,
 )
 from runstore.storage.blocks import BlockTable
+from runstore.store_json import file as store_json
+from runstore.store_json import sync
+from runstore.store_json.file import FileLock, stamp_of
+from runstore.store_json.sync import BlockSync, refresh_store_json, trees_of
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="renames what is open")
 
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="renames what is
 @pytest.fixture
 def step(store):
     """The keeper of a `store.json` with two runs."""
-    keeper = BlockSync(store.path, BlockTable(store.database))
+    keeper = BlockSync(store.path, BlockTable(store.backend.database))
     for notes in ("one", "two"):
         store.start("fit", capture=False, notes=notes).finish()
     keeper.bring_together()
@@ -54,7 +55,7 @@ def say(text):
 
 def again(store):
     """Return a keeper as another process has it, which has seen nothing yet."""
-    return BlockSync(store.path, BlockTable(store.database))
+    return BlockSync(store.path, BlockTable(store.backend.database))
 
 
 # Whose file it is
@@ -108,7 +109,7 @@ def test_no_file_is_made_for_a_store_without_runs(store):
 
     keeper.bring_together()
     assert not keeper.path.exists()
-    refresh_store_json(store)
+    refresh_store_json(store.backend)
     assert not keeper.path.exists()
     keeper.bring_together(file_is_wanted=True)
     assert blocks(keeper) == []
@@ -119,7 +120,7 @@ def test_no_file_is_made_for_a_store_without_runs(store):
 
 def test_the_file_follows_edits_and_what_takes_them_back(store, step):
     store.edit("fit#1", notes="better", author="ada")
-    refresh_store_json(store)
+    refresh_store_json(store.backend)
     assert notes_in(step) == ["better", "two"]
 
     store.undo(author="ada")
@@ -153,7 +154,7 @@ def test_a_new_run_is_patched_into_the_file_and_a_removal_writes_it_anew(store, 
     step.bring_together()
     assert (len(reads), notes_in(step)) == (1, ["one", "two", "three"])
 
-    store.trash_table.put([store.get("fit#2").uid], "ada")
+    store.backend.trash.put([store.get("fit#2").uid], "ada")
     step.bring_together()
 
     assert (len(reads), notes_in(step)) == (1, ["one", "three"])
@@ -170,7 +171,7 @@ def test_many_changes_write_the_file_anew(store, step, monkeypatch, at_most, rea
         return read(path)
 
     for number in (1, 2):
-        store.edits.set_notes([store.get(f"fit#{number}").uid], f"new {number}", "ada")
+        store.backend.edits.set_notes([store.get(f"fit#{number}").uid], f"new {number}", "ada")
     monkeypatch.setattr(sync, "read_list", noted)
 
     step.bring_together()
@@ -182,7 +183,7 @@ def test_a_file_that_vanishes_while_it_is_patched_is_written_anew(store, step, m
     def gone(path):
         raise FileNotFoundError(path)
 
-    store.edits.set_notes([store.get("fit#1").uid], "new", "ada")
+    store.backend.edits.set_notes([store.get("fit#1").uid], "new", "ada")
     monkeypatch.setattr(sync, "read_list", gone)
 
     step.bring_together()
@@ -192,10 +193,10 @@ def test_a_file_that_vanishes_while_it_is_patched_is_written_anew(store, step, m
 
 def test_a_process_sees_what_it_and_others_changed(store, step):
     known = step.table.newest_change()
-    store.edits.set_notes([store.get("fit#1").uid], "new", "ada")
+    store.backend.edits.set_notes([store.get("fit#1").uid], "new", "ada")
     newest = step.table.newest_change()
     step.bring_together()
-    store.edits.set_notes([store.get("fit#2").uid], "newer", "ada")
+    store.backend.edits.set_notes([store.get("fit#2").uid], "newer", "ada")
 
     def changed(after, upto):
         return [row.run.notes for row in step.changes(after, upto)]
@@ -240,7 +241,7 @@ def test_a_run_that_is_not_shown_any_more_is_said_and_shown_again(step):
 
 @pytest.mark.parametrize(("count", "more"), [(5, ""), (7, " And 2 more.")])
 def test_a_damaged_file_is_kept_and_what_is_wrong_is_said(step, monkeypatch, count, more):
-    from runstore.curifactory.salvage import Salvaged
+    from runstore.store_json.salvage import Salvaged
 
     found = Salvaged(problems=[f"Problem {n}." for n in range(count)])
     monkeypatch.setattr(sync, "read_block_file", lambda _: found)
@@ -275,7 +276,7 @@ def test_a_store_that_cannot_be_written_leaves_the_file_alone(store, step):
     rewrite(step, say("by hand"))
     before = step.path.read_bytes()
     step.lock.path.unlink()
-    store.database.driver.refuse_writes(StoreReadOnlyError("It is read only."))
+    store.backend.database.driver.refuse_writes(StoreReadOnlyError("It is read only."))
 
     step.bring_together()
     step.take_in_or_warn()
@@ -294,7 +295,7 @@ def locked(step, monkeypatch):
 
 
 def test_a_locked_file_is_not_written(store, locked):
-    store.trash_table.put([store.get("fit#1").uid], "ada")
+    store.backend.trash.put([store.get("fit#1").uid], "ada")
     before = locked.path.read_bytes()
 
     with pytest.raises(StoreLockedError):
@@ -320,12 +321,12 @@ def test_a_folder_that_cannot_be_written_is_told_to_who_writes_blocks(store, ste
         raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr(store_json, "open_or_replace", refuse)
-    store.edits.set_notes([store.get("fit#1").uid], "new", "ada")
+    store.backend.edits.set_notes([store.get("fit#1").uid], "new", "ada")
 
     with pytest.raises(StoreReadOnlyError):
         step.write_or_warn()
     with pytest.warns(StoreWarning, match="was not made current: The store at .* cannot be"):
-        refresh_store_json(store)
+        refresh_store_json(store.backend)
 
     assert notes_in(step) == ["one", "two"]
 

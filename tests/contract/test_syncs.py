@@ -15,7 +15,6 @@ import pytest
 
 from managers import Manager
 from runstore import ManagerStore, Store
-from runstore.curifactory.store_json import set_aside
 from runstore.errors import StoreWarning
 from runstore.storage.files.safe_files import write_whole
 from runstore.storage.fulltext.index_file import SearchFile
@@ -23,6 +22,7 @@ from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_files import KeyOf, PointFile
 from runstore.storage.sqlite.paths import make_folders
 from runstore.storage.trust.trusted import list_file, trust
+from runstore.store_json.file import set_aside
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -105,14 +105,14 @@ def test_what_is_kept_aside_is_durable(store, calls):
     run = store.start("bert", capture=False)
     with closing(sqlite3.connect(store.path / "runstore.db")) as other:
         other.execute("BEGIN IMMEDIATE")
-        store.database.driver.busy_timeout_s = 0.0
+        store.backend.database.driver.busy_timeout_s = 0.0
         calls.clear()
         with (
             pytest.warns(StoreWarning, match="Kept in"),
-            store.database.driver.hurried(0.0),
+            store.backend.database.driver.hurried(0.0),
             pytest.MonkeyPatch.context() as patch,
         ):
-            patch.setattr("runstore.recording.deferred.PATIENCE_S", 0.0)
+            patch.setattr("runstore.inflight.deferred.PATIENCE_S", 0.0)
             run.tags["phase"] = "pilot"
 
     (record,) = (store.path / "spool").glob("*.json")
@@ -124,7 +124,7 @@ def test_the_copy_before_a_migration_is_durable(store, calls):
     store.start("bert", capture=False).finish()
     calls.clear()
 
-    store.database.driver.copy_aside("before-schema-0001")
+    store.backend.database.driver.copy_aside("before-schema-0001")
 
     assert is_durable(calls, "runstore.db.before-schema-0001", store.path.name)
 
@@ -150,7 +150,7 @@ def test_the_list_of_trusted_folders_is_durable(tmp_path, monkeypatch, calls):
 
 
 def test_every_connection_that_writes_syncs_each_transaction(store):
-    with store.database.driver.write() as connection:
+    with store.backend.database.driver.write() as connection:
         assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
         assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
 
@@ -177,7 +177,7 @@ def test_the_folder_of_what_is_in_flight_is_durable(store, calls):
 def test_the_user_s_own_place_is_durable(store, monkeypatch, tmp_path, calls):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
-    place = store.spool.own_place()
+    place = store.backend.spool.own_place()
 
     for one in (place, place.parent, place.parent.parent):
         assert is_synced_after(calls, ("make", one.name), one.parent.name)

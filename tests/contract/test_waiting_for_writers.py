@@ -31,7 +31,7 @@ def waits(store, monkeypatch):
 def engine_waits(store, monkeypatch):
     """Return how long the engine was told to wait within a statement, in seconds."""
     told = []
-    with store.database.driver.write() as connection:
+    with store.backend.database.driver.write() as connection:
         kind = type(connection)
 
     def wait_for_others(one, patience_s):
@@ -52,13 +52,13 @@ def held(store, engine_waits):
 
 
 def begin(store):
-    with store.database.driver.write():
+    with store.backend.database.driver.write():
         pass
 
 
 def test_a_writer_waits_for_a_minute(store):
     assert BUSY_TIMEOUT_S == 60
-    assert store.database.driver.busy_timeout_s == BUSY_TIMEOUT_S
+    assert store.backend.database.driver.busy_timeout_s == BUSY_TIMEOUT_S
 
 
 @pytest.mark.parametrize("patience_s", [0.0, 0.3, 1.0])
@@ -67,7 +67,7 @@ def test_a_hurried_writer_waits_as_long_as_it_was_told(
 ):
     with (
         pytest.raises(StoreLockedError),
-        store.database.driver.hurried(patience_s),
+        store.backend.database.driver.hurried(patience_s),
     ):
         begin(store)
 
@@ -82,11 +82,11 @@ def test_the_engine_waits_for_one_transaction_of_another_program_at_least(
     store, engine_waits, patience_s, engine_s
 ):
     """And within a statement for five seconds at most, since nothing can interrupt that."""
-    with store.database.driver.hurried(1.0):
+    with store.backend.database.driver.hurried(1.0):
         begin(store)
     engine_waits.clear()
 
-    with store.database.driver.hurried(patience_s):
+    with store.backend.database.driver.hurried(patience_s):
         begin(store)
         begin(store)
 
@@ -94,8 +94,8 @@ def test_the_engine_waits_for_one_transaction_of_another_program_at_least(
 
 
 def test_hurry_ends_with_its_block_also_by_an_error(store, held, waits, engine_waits):
-    store.database.driver.busy_timeout_s = 0.2
-    with pytest.raises(KeyError), store.database.driver.hurried(0.0):
+    store.backend.database.driver.busy_timeout_s = 0.2
+    with pytest.raises(KeyError), store.backend.database.driver.hurried(0.0):
         raise KeyError
 
     with pytest.raises(StoreLockedError):
@@ -105,8 +105,8 @@ def test_hurry_ends_with_its_block_also_by_an_error(store, held, waits, engine_w
 
 
 def test_the_inner_of_two_hurries_counts(store, held, waits, engine_waits):
-    with store.database.driver.hurried(0.0):
-        with store.database.driver.hurried(0.2), pytest.raises(StoreLockedError):
+    with store.backend.database.driver.hurried(0.0):
+        with store.backend.database.driver.hurried(0.2), pytest.raises(StoreLockedError):
             begin(store)
         inner = len(waits)
         with pytest.raises(StoreLockedError):
@@ -117,7 +117,7 @@ def test_the_inner_of_two_hurries_counts(store, held, waits, engine_waits):
 
 
 def test_another_thread_is_not_hurried(store, held, waits, engine_waits):
-    store.database.driver.busy_timeout_s = 0.2
+    store.backend.database.driver.busy_timeout_s = 0.2
     raised = []
 
     def write():
@@ -126,7 +126,7 @@ def test_another_thread_is_not_hurried(store, held, waits, engine_waits):
         except StoreLockedError as error:
             raised.append(error)
 
-    with store.database.driver.hurried(0.0):
+    with store.backend.database.driver.hurried(0.0):
         thread = threading.Thread(target=write)
         thread.start()
         thread.join()
@@ -138,12 +138,12 @@ def test_another_thread_is_not_hurried(store, held, waits, engine_waits):
 def test_a_writer_that_is_let_in_meanwhile_writes(store, held, waits, engine_waits, monkeypatch):
     monkeypatch.setattr(driver_module, "pause", lambda _: held.rollback())
 
-    with store.database.driver.hurried(1.0):
+    with store.backend.database.driver.hurried(1.0):
         begin(store)
 
 
 def test_an_error_of_another_kind_is_not_waited_for(store, waits):
-    store.database.driver.refuse_writes(StoreLockedError("It is refused."))
+    store.backend.database.driver.refuse_writes(StoreLockedError("It is refused."))
 
     with pytest.raises(StoreLockedError, match="refused"):
         begin(store)

@@ -17,8 +17,8 @@ import pytest
 
 from runstore import ArtifactManager, ManagerStore, Status, Store, current_run, parameter_set
 from runstore.background import wait_until_done
-from runstore.curifactory.sync import refresh_store_json
 from runstore.errors import ConflictError, InvalidValueError
+from runstore.store_json.sync import refresh_store_json
 
 KEYS_OF_THE_PAGE = [
     "reference", "experiment_name", "run_number", "timestamp", "commit", "params_files", "args",
@@ -283,11 +283,11 @@ def test_store_json_shows_runs_of_the_runner_where_there_is_one(project):
     ManagerStore(project / "data").save()
     with Store.open(project / "data") as store:
         run = store.start("mnist", capture=False)
-        refresh_store_json(store)
+        refresh_store_json(store.backend)
         assert file_of(project / "data")[0]["status"] == "incomplete"
 
         run.finish()
-        refresh_store_json(store)
+        refresh_store_json(store.backend)
 
     assert file_of(project / "data")[0]["status"] == "complete"
 

@@ -8,10 +8,10 @@ import pytest
 
 from commands import messages, runstore
 from runstore import Store
-from runstore.analysis.repeats.ranking import best
-from runstore.analysis.repeats.table import compare_over
-from runstore.analysis.repeats.values import read_metric
 from runstore.errors import InvalidValueError, NotFoundError, UsageError
+from runstore.repeats.ranking import best
+from runstore.repeats.table import compare_over
+from runstore.repeats.values import read_metric
 
 ACCURACIES = {
     0.1: (0.80, 0.82, 0.79, 0.81, 0.78),

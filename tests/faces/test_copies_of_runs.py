@@ -88,10 +88,10 @@ def test_a_store_is_one_in_a_process_and_opened_anew_in_another(store, recorded,
     assert in_other_process(code, tmp_path).stdout == "0.5 True\n"
 
 
-def test_a_run_is_read_where_its_store_is_not(recorded, tmp_path):
+def test_a_run_is_read_where_its_store_is_not(store, recorded, tmp_path):
     sent = pickle.dumps(recorded)
     (tmp_path / "sent").write_bytes(sent)
-    recorded.source.close()
+    store.close()
     shutil.move(tmp_path / "store", tmp_path / "elsewhere")
     code = (
         "import pickle, runstore; run = pickle.load(open('sent', 'rb')); print(run.params['lr'])\n"

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from commands import git, messages, on_terminal, runstore
-from runstore import Store
+from runstore import Store, background
 from runstore.analysis.compare.code import code_changes
 from runstore.analysis.compare.comparison import compare_runs
 
@@ -167,7 +167,7 @@ def change_facts(folder, reference, packages, values):
             values={name: tuple(value) for name, value in values.items()},
             documents={"packages": packages},
         )
-        store.database.attach_facts(store.get(reference).uid, facts)
+        store.backend.database.attach_facts(store.get(reference).uid, facts)
 
 
 # Code
@@ -319,7 +319,7 @@ def test_a_commit_that_is_an_option_is_not_given_to_git(repository):
             with store.start("fit", capture=False) as run:
                 pass
             change_commit(store, run.uid, f"{block['commit']}{number}")
-        found = code_changes(store, store.get("fit#1"), store.get("fit#2"))
+        found = code_changes(store.backend, store.get("fit#1"), store.get("fit#2"))
 
     assert not found.is_known
     assert "is not one of git" in found.remarks[0]
@@ -514,7 +514,7 @@ def test_a_comparison_is_a_table(repository):
     record(repository, params={"lr": 1.0, "kind": "<b>"})
 
     with Store.open(".runstore") as store:
-        found = compare_runs(store, ["fit#1", "fit#2"], sections=("params", "metrics"))
+        found = compare_runs(store.backend, ["fit#1", "fit#2"], sections=("params", "metrics"))
         frame = found.to_pandas()
         references = [run.reference for run in found.runs]
 
@@ -609,10 +609,10 @@ def test_what_has_not_been_read_yet_is_no_difference(repository, monkeypatch):
     record(repository)
     (repository / "train.py").write_text("other\n")
     with Store.open(repository / ".runstore") as store:
-        monkeypatch.setattr(store, "capture_in_background", lambda *_, **__: None)
+        monkeypatch.setattr(background, "do_later", lambda _: None)
         store.start("fit").finish()
 
-        found = compare_runs(store, ["fit#1", "fit#2"])
+        found = compare_runs(store.backend, ["fit#1", "fit#2"])
 
         assert [one.name for one in found if one.section == "environment"] == []
         assert [one.name for one in found if one.section == "packages"] == []

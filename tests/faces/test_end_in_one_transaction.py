@@ -25,7 +25,7 @@ def uses(store, monkeypatch):
         original = getattr(SQLiteDriver, name)
 
         def noting(driver, name=name, original=original):
-            if driver is store.database.driver and threading.get_ident() == me:
+            if driver is store.backend.database.driver and threading.get_ident() == me:
                 seen.append(name)
             return original(driver)
 

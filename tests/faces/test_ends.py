@@ -144,14 +144,14 @@ def test_a_worker_of_multiprocessing_ends_its_runs(tmp_path):
 
 
 INTERRUPTED_END = """
-    import runstore.store
-    whole = runstore.store.Store.write_ending
+    from runstore.recording.recorder import Recorder
+    whole = Recorder.write_ending
     def interrupted(*arguments, **more):
-        runstore.store.Store.write_ending = whole
+        Recorder.write_ending = whole
         if {after}: whole(*arguments, **more)
         signal.raise_signal(signal.SIGINT)
         return whole(*arguments, **more)
-    runstore.store.Store.write_ending = interrupted
+    Recorder.write_ending = interrupted
     run = runstore.start_run("x", capture=False)
     run.log(a=1.0)
     try:

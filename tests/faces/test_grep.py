@@ -18,7 +18,7 @@ def folder(tmp_path_factory):
             run = store.start(
                 name, params={"lr": number / 10}, notes=f"try {number}", capture=False
             )
-            keeper = OutputKeeper(store.spool, run.uid)
+            keeper = OutputKeeper(store.backend.spool, run.uid)
             for line in range(30):
                 text = "\x1b[31mloss\x1b[0m nan\tof all" if line in {20, 21} else f"epoch {line}"
                 keeper.feed("stdout", f"{text}\n".encode())

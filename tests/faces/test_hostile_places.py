@@ -369,7 +369,7 @@ def test_a_locked_database_is_said_after_the_time_limit(kept, monkeypatch):
     blocker = sqlite3.connect(kept / "runstore.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     with Store.open(kept) as store:
-        store.database.driver.busy_timeout_s = 0.2
+        store.backend.database.driver.busy_timeout_s = 0.2
         with pytest.raises(StoreError, match="locked"):
             store.start("m", capture=False)
         assert len(store.list()) == 1, "readers do not wait"

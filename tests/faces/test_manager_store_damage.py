@@ -203,7 +203,7 @@ def test_file_outlives_its_database(folder):
 
 def test_database_of_yesterday_that_is_put_back_gets_the_runs_of_the_file(folder):
     with Store.open(folder) as store:
-        store.database.driver.copy_aside("yesterday")
+        store.backend.database.driver.copy_aside("yesterday")
     ManagerStore(folder).add_run(Manager())
     expected = blocks_of(folder)
     for path in folder.glob("runstore.db*"):

@@ -16,10 +16,10 @@ import pytest
 from commands import open_to_all
 from managers import BLOCKS, STORES, TEXT, Manager, blocks_of
 from runstore import ManagerStore, Store, StoreWarning
-from runstore.curifactory.store_json import FileLock, write_block_file
 from runstore.errors import StoreUnavailableError
 from runstore.model.status import Status
 from runstore.storage.blocks import CHANGED_ROWS
+from runstore.store_json.file import FileLock, write_block_file
 
 
 def names_in(folder):
@@ -223,7 +223,7 @@ def test_lock_of_a_killed_holder_is_free(folder):
     program = (
         "import os, sys, signal\n"
         "from pathlib import Path\n"
-        "from runstore.curifactory.store_json import FileLock\n"
+        "from runstore.store_json.file import FileLock\n"
         "FileLock(Path(sys.argv[1])).__enter__()\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )

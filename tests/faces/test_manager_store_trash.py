@@ -58,7 +58,9 @@ def test_what_was_taken_out_of_the_list_is_in_the_trash(folder):
 
     store = Store.open(folder)
     assert [run.reference for run in store.trash()] == [REFERENCES[1]]
-    assert [event.field for event in store.edits.events(store.trash()[0].uid)] == ["deleted"]
+    assert [event.field for event in store.backend.edits.events(store.trash()[0].uid)] == [
+        "deleted"
+    ]
     store.restore("latest")
     assert blocks_of(folder) == BLOCKS
 

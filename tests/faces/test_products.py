@@ -11,6 +11,7 @@ import pytest
 
 from commands import messages, runstore
 from runstore import Store
+from runstore.inflight.deferred import Deferred
 
 
 @pytest.fixture
@@ -326,9 +327,9 @@ def test_output_that_another_process_took_in_meanwhile_is_no_trouble(tmp_path, m
         run = store.start("fit", capture=False)
         run.keep_output()
         print("kept")
-        path = store.spool.output_files(run.uid)[0]
-        store.put_aside._take_output_file(path)
-        monkeypatch.setattr(store.spool, "output_files", lambda _uid="", **_: [path])
+        path = store.backend.spool.output_files(run.uid)[0]
+        store.backend.part(Deferred)._take_output_file(path)
+        monkeypatch.setattr(store.backend.spool, "output_files", lambda _uid="", **_: [path])
 
         with warnings.catch_warnings():
             warnings.simplefilter("error")

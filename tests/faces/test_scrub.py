@@ -67,9 +67,9 @@ def test_no_byte_is_left(tmp_path, secret):
     assert places_of(tmp_path, secret)
 
     with Store.open(tmp_path) as store:
-        planned = scrub(store, wanted((secret,)))
-        done = scrub(store, wanted((secret,)), is_dry=False)
-        again = scrub(store, wanted((secret,)))
+        planned = scrub(store.backend, wanted((secret,)))
+        done = scrub(store.backend, wanted((secret,)), is_dry=False)
+        again = scrub(store.backend, wanted((secret,)))
 
     assert places_of(tmp_path, secret) == []
     assert done.left == []
@@ -81,7 +81,7 @@ def test_what_else_there_is_stays(tmp_path):
     filled(tmp_path)
 
     with Store.open(tmp_path) as store:
-        done = scrub(store, wanted((SECRET,)), is_dry=False)
+        done = scrub(store.backend, wanted((SECRET,)), is_dry=False)
         run = store.get("fit#1")
 
         assert run.error == "it is ***"
@@ -91,7 +91,7 @@ def test_what_else_there_is_stays(tmp_path):
         with run.open("log.txt") as file:
             assert file.read() == b"first\nhas ***\nlast\n"
         assert store.check(deep=True) == ()
-        assert verify(store.database.driver).problems == ()
+        assert verify(store.backend.database.driver).problems == ()
         assert len(list(store.grep("printed"))) == 1
     fates = {one.what.split(" of ")[0]: one.fate for one in done.places}
     assert fates["log.txt"] == "replaced"
@@ -101,7 +101,7 @@ def test_what_else_there_is_stays(tmp_path):
 def test_undo_brings_nothing_back(tmp_path):
     filled(tmp_path)
     with Store.open(tmp_path) as store:
-        scrub(store, wanted((SECRET,)), is_dry=False)
+        scrub(store.backend, wanted((SECRET,)), is_dry=False)
 
         for _ in range(3):
             store.undo("fit#1")
@@ -120,7 +120,7 @@ def test_contents_of_several_runs_are_followed(tmp_path):
         reader.use(store.get("fit#1").artifacts["log.txt"])
         reader.finish()
 
-        scrub(store, wanted((SECRET,)), is_dry=False)
+        scrub(store.backend, wanted((SECRET,)), is_dry=False)
 
         digests = {store.get(name).artifacts["log.txt"].digest for name in ("fit#1", "fit#2")}
         assert {one.digest for one in store.get("read#1").inputs} == digests
@@ -142,10 +142,10 @@ def test_copies_and_files_beside_the_database_are_clean(tmp_path):
     (folder / "store.json.damaged").write_text(SECRET)
     (folder / "mine.txt").write_text(SECRET)
     with Store.open(folder) as store:
-        store.database.driver.copy_aside("before-schema-0001")
+        store.backend.database.driver.copy_aside("before-schema-0001")
         assert len(places_of(folder)) >= 6
 
-        done = scrub(store, wanted((SECRET,)), is_dry=False)
+        done = scrub(store.backend, wanted((SECRET,)), is_dry=False)
 
     assert places_of(folder) == ["mine.txt"], "files of others are not touched"
     assert done.left == []
@@ -158,11 +158,11 @@ def test_what_a_running_run_writes_is_named(tmp_path):
         run.keep_output()
         print(f"printed {SECRET}")
 
-        done = scrub(store, wanted((SECRET,)), is_dry=False)
+        done = scrub(store.backend, wanted((SECRET,)), is_dry=False)
         assert [one.what for one in done.left] == places_of(tmp_path)
 
         run.finish()
-        assert scrub(store, wanted((SECRET,)), is_dry=False).left == []
+        assert scrub(store.backend, wanted((SECRET,)), is_dry=False).left == []
     assert places_of(tmp_path) == []
 
 
@@ -170,7 +170,7 @@ def test_rules_of_today_clean_what_was_recorded_before(tmp_path):
     with Store.open(tmp_path) as store:
         run = store.start("fit", params={"token": TOKEN}, notes=f"my {TOKEN}", capture=False)
         run.finish("error", error="later")
-        with store.database.driver.write() as connection:
+        with store.backend.database.driver.write() as connection:
             connection.execute(
                 "UPDATE runs SET error = ?, cli = ?, facts = ?, facts_filed = NULL",
                 (f"refused {TOKEN}", f"train --api-key {SECRET}",
@@ -179,7 +179,7 @@ def test_rules_of_today_clean_what_was_recorded_before(tmp_path):
             )  # fmt: skip
 
         store.find("facts.command.line = 'x'")  # files the facts
-        done = scrub(store, wanted(), is_dry=False)
+        done = scrub(store.backend, wanted(), is_dry=False)
         kept = store.get("fit#1")
         assert kept.facts.values["command.argv"] == ("x", "--pat", "***")
         assert len(list(store.find("facts.command.line ~ '[*]{3}'"))) == 1
@@ -200,7 +200,7 @@ def test_links_are_not_followed(tmp_path):
     (folder / "runs").symlink_to(tmp_path)
 
     with Store.open(folder) as store:
-        scrub(store, wanted((SECRET,)), is_dry=False)
+        scrub(store.backend, wanted((SECRET,)), is_dry=False)
 
     assert private.read_text() == SECRET
 

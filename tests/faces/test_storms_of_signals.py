@@ -150,7 +150,9 @@ def test_an_end_that_takes_too_long_is_kept_in_the_spool(tmp_path, monkeypatch):
         run = store.start("x", capture=False)
         with monkeypatch.context() as patched:
             patched.setattr(
-                store.database, "finish_run", lambda *_, **__: signal.raise_signal(signal.SIGINT)
+                store.backend.database,
+                "finish_run",
+                lambda *_, **__: signal.raise_signal(signal.SIGINT),
             )
             with pytest.raises(KeyboardInterrupt), pytest.warns(UserWarning, match="Kept in"):
                 run.finish("error", error="boom")
@@ -163,14 +165,14 @@ def test_an_end_that_takes_too_long_is_kept_in_the_spool(tmp_path, monkeypatch):
 
 def test_a_run_that_ctrl_c_meets_at_its_start_is_ended_with_its_process(tmp_path, monkeypatch):
     with Store.open(tmp_path) as store:
-        start = store.database.start_run
+        start = store.backend.database.start_run
 
         def interrupted(new):
             started = start(new)
             signal.raise_signal(signal.SIGINT)
             return started
 
-        monkeypatch.setattr(store.database, "start_run", interrupted)
+        monkeypatch.setattr(store.backend.database, "start_run", interrupted)
         with pytest.raises(KeyboardInterrupt):
             store.start("x", capture=False)
 

@@ -582,7 +582,7 @@ def test_the_newest_runs_alone_are_read_and_ended_ones_once(store):
     asked = []
     reader = Reader(Source(store), limit=5)
 
-    with store.database.driver.read() as connection:
+    with store.backend.database.driver.read() as connection:
         connection.set_trace_callback(asked.append)
     first = reader.read("")
     at_first = sum("metric_" in statement for statement in asked)

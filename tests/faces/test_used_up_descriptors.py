@@ -265,7 +265,7 @@ def test_connections_of_other_threads_are_not_taken_for_closed_ones(tmp_path):
                 other.get(run.uid)
 
         assert len(run.record.tags) == 8
-        assert list(store.spool.records()) == []
+        assert list(store.backend.spool.records()) == []
 
 
 def test_descriptors_that_two_blocks_opened_at_once_belong_to_neither(tmp_path):

@@ -124,7 +124,7 @@ def test_pairs_that_are_the_same_leave_room_for_those_that_differ(folder):
         for _ in range(110):
             with store.start("fit", params={"lr": 1, "x": 0}, capture=False) as run:
                 run.log(acc=0.5)
-        found = explain(store, "fit#1", "fit#2")
+        found = explain(store.backend, "fit#1", "fit#2")
 
     assert "111 other pairs" in found.causes[0].reason
 
@@ -143,7 +143,7 @@ def test_at_most_the_newest_200_runs_are_looked_at(folder):
         for number in range(230):
             with store.start("fit", params={"lr": number}, capture=False) as run:
                 run.log(acc=number)
-        found = explain(store, "fit#1", "fit#230")
+        found = explain(store.backend, "fit#1", "fit#230")
 
     assert found.runs_seen == 199  # and the second of the pair
 
@@ -291,7 +291,7 @@ def test_a_notebook_shows_the_ranking(folder):
     record(folder, {"lr": 2}, 0.9)
 
     with Store.open(".runstore") as store:
-        found = explain(store, "fit#1", "fit#2", "acc")
+        found = explain(store.backend, "fit#1", "fit#2", "acc")
 
     assert "&lt;b&gt;" in found._repr_html_()
     assert repr(found) == "<Explanation of acc: 1 cause>"

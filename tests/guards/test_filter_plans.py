@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from runstore import Store
-from runstore.config import DATABASE
 from runstore.errors import FilterError
 from runstore.model.query.parse import parse_query
 from runstore.model.query.tree import Room
 from runstore.storage.query import candidates, newest
 from runstore.storage.query import sorted as sorting
 from runstore.storage.query.where import column_of_run
+from runstore.storage.sqlite.paths import DATABASE
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guides" / "filter-runs.md"
@@ -71,7 +71,7 @@ def store(tmp_path_factory):
 def plans_of(store, text):
     """Return the statements that find runs, each with the steps of its plan."""
     statements = []
-    with store.database.driver.read() as connection:
+    with store.backend.database.driver.read() as connection:
         connection.set_trace_callback(statements.append)
     store.find(text, limit=20)  # has the same connection, which is free again
     connection.set_trace_callback(None)

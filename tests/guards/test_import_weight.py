@@ -95,7 +95,7 @@ LATER = {
     "runstore.model.run",
     "runstore.model.params.encode",
     "runstore.reading.pages",
-    "runstore.recording.deferred",
+    "runstore.inflight.deferred",
     "runstore.artifacts.serializers",
     "runstore.storage.edits",
     "runstore.storage.trash",
@@ -161,7 +161,7 @@ def test_ls_ends_without_loading_what_it_does_not_use(tmp_path, words):
     loaded = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
     assert "light" in ended.stdout
     assert "runstore.store" in loaded
-    unused = {"ctypes", "regex", "runstore.maintenance.trash", "runstore.curifactory.sync"}
+    unused = {"ctypes", "regex", "runstore.maintenance.trash", "runstore.store_json.sync"}
     assert not loaded & unused
 
 

@@ -6,7 +6,6 @@ import sqlite3
 import pytest
 
 from runstore import Store
-from runstore.config import DATABASE
 from runstore.storage import artifacts, blocks, edits, moves, statements, trash
 from runstore.storage import prior_runs as earlier
 from runstore.storage.fulltext import candidates as text_candidates
@@ -18,6 +17,7 @@ from runstore.storage.integrity import references
 from runstore.storage.metrics import many_series
 from runstore.storage.metrics import table as metrics
 from runstore.storage.query import packages
+from runstore.storage.sqlite.paths import DATABASE
 
 # One row per experiment: a list of experiments is as long as what it shows.
 LISTS_EXPERIMENTS = {"EXPERIMENTS", "EXPERIMENT_NAMES"}
@@ -185,7 +185,7 @@ def test_groups_look_up_each_run_and_not_all_values_for_each(tmp_path, by):
     asked = []
     with Store.open(tmp_path) as store:
         store.start("plans", params={"lr": 0.1}, capture=False).finish()
-        with store.database.driver.read() as connection:
+        with store.backend.database.driver.read() as connection:
             connection.set_trace_callback(asked.append)
         store.group(by, metrics=["loss"])  # has the same connection, which is free again
         connection.set_trace_callback(None)

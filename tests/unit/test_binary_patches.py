@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from commands import git
 from runstore import Store, background
-from runstore.analysis.compare.binary_patches import (
+from runstore.analysis.compare.code import code_changes
+from runstore.capture.git.snapshot import snapshot
+from runstore.capture.git.state import run_git
+from runstore.model.code.binary_patches import (
     BinaryPatchError,
     apply_binary,
     as_binary,
     object_after,
 )
-from runstore.analysis.compare.code import code_changes
-from runstore.capture.git.snapshot import snapshot
-from runstore.capture.git.state import run_git
 from runstore.model.facts import Facts
 
 
@@ -87,7 +87,7 @@ def test_runs_with_other_bytes_have_other_code(tmp_path, monkeypatch):
             with store.start("e", argv=["python", "f.py"]) as run:
                 pass
             background.wait_until_done()
-            store.database.attach_facts(run.uid, Facts(documents={"patch": diff(repo)}))
+            store.backend.database.attach_facts(run.uid, Facts(documents={"patch": diff(repo)}))
             runs.append(store.get(run.reference))
         git(repo, "commit", "-aqm", "b")
         with store.start("e", argv=["python", "f.py"]) as run:
@@ -95,6 +95,8 @@ def test_runs_with_other_bytes_have_other_code(tmp_path, monkeypatch):
         background.wait_until_done()
         committed = store.get(run.reference)
 
-        assert code_changes(store, runs[0], runs[1]).files == ()
-        assert [one.path for one in code_changes(store, runs[1], runs[2]).files] == ["f.bin"]
-        assert code_changes(store, runs[2], committed).files == ()
+        assert code_changes(store.backend, runs[0], runs[1]).files == ()
+        assert [one.path for one in code_changes(store.backend, runs[1], runs[2]).files] == [
+            "f.bin"
+        ]
+        assert code_changes(store.backend, runs[2], committed).files == ()

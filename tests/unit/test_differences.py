@@ -31,14 +31,8 @@ from runstore.analysis.compare.unified import unified
 from runstore.analysis.explain.judging import Evidence, Judgement
 from runstore.analysis.explain.ranking import most_changed, ranked
 from runstore.analysis.explain.rules import Setting
+from runstore.model.code.patches import PatchError, apply_patch, parse_patch, quoted, unquoted
 from runstore.model.params.build import parameter_set
-from runstore.model.patches import (
-    PatchError,
-    apply_patch,
-    parse_patch,
-    quoted,
-    unquoted,
-)
 from strategies import parameter_mappings, parameter_values
 
 

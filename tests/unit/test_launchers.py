@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runstore.model.launchers import launched
+from runstore.model.code.launchers import launched
 
 WORDS = (
     "nice", "-n", "5", "env", "A=1", "timeout", "-k", "-s", "--", "-", "=", "--x=1", "-m", "-c",

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runstore.analysis.repeats.grouping import DEFAULT_OVER, group_repeats
 from runstore.model.params.build import parameter_set, parameter_sets
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.run import Run
 from runstore.model.status import Status
+from runstore.repeats.grouping import DEFAULT_OVER, group_repeats
 
 BEGIN = datetime(2026, 11, 23, tzinfo=timezone.utc)
 numbers = count(1)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from runstore.curifactory.block_text import Change, patched_list, whole_list
-from runstore.curifactory.salvage import read_blocks
-from runstore.curifactory.store_json import decode, read_blocks_from
+from runstore.store_json.block_text import Change, patched_list, whole_list
+from runstore.store_json.file import decode, read_blocks_from
+from runstore.store_json.salvage import read_blocks
 
 STORES = Path(__file__).parent.parent / "data" / "curifactory"
 TEXT = (STORES / "0.20.5" / "store.json").read_text()

@@ -10,16 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runstore.analysis.repeats.samples import Sample, gap_between
-from runstore.analysis.repeats.selection import best_of
-from runstore.analysis.repeats.statistics import (
-    NO_SPREAD,
-    difference_of,
-    differences_of,
-    holm,
-    mean_of,
-)
 from runstore.errors import UsageError
+from runstore.repeats.samples import Sample, gap_between
+from runstore.repeats.selection import best_of
+from runstore.repeats.statistics import NO_SPREAD, difference_of, differences_of, holm, mean_of
 
 # Hours of additional sleep of ten people under two drugs.
 # Source: Student, The probable error of a mean, Biometrika 1908.
@@ -458,7 +452,7 @@ def test_without_scipy_the_extra_is_named():
     code = (
         "import sys; sys.modules['scipy'] = None\n"
         "from runstore.errors import MissingExtraError\n"
-        "from runstore.analysis.repeats.statistics import mean_of\n"
+        "from runstore.repeats.statistics import mean_of\n"
         "assert mean_of([1.0]).mean == 1\n"
         "try: mean_of([1.0, 2.0])\n"
         "except MissingExtraError as error: print(error)"

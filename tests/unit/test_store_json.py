@@ -13,8 +13,10 @@ import pytest
 
 from open_files import open_below
 from other_users import skip_without_root
-from runstore.curifactory import store_json
-from runstore.curifactory.store_json import (
+from runstore.errors import StoreLockedError, StoreReadOnlyError, StoreUnavailableError
+from runstore.storage.files.safe_files import UnsafeFileError
+from runstore.store_json import file as store_json
+from runstore.store_json.file import (
     FileLock,
     Stamp,
     decode,
@@ -25,8 +27,6 @@ from runstore.curifactory.store_json import (
     stamp_of,
     write_block_file,
 )
-from runstore.errors import StoreLockedError, StoreReadOnlyError, StoreUnavailableError
-from runstore.storage.files.safe_files import UnsafeFileError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors in /proc")
 

@@ -13,10 +13,10 @@ from datetime import datetime, timezone
 from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
+from runstore import current
 from runstore.artifacts import previews
 from runstore.artifacts.folders import files_in
 from runstore.artifacts.serializers import drawn, is_text, name_of_file, written_by
-from runstore.current import current_run
 from runstore.errors import (
     ConflictError,
     InvalidValueError,
@@ -26,6 +26,7 @@ from runstore.errors import (
     StoreLockedError,
     StoreUnavailableError,
 )
+from runstore.inflight.deferred import Deferred
 from runstore.model import arguments
 from runstore.model.artifacts import (
     Artifact,
@@ -36,7 +37,8 @@ from runstore.model.artifacts import (
     why_no_name,
 )
 from runstore.model.values import clean_text
-from runstore.storage.artifacts import ArtifactTable, FileFacts, Noted
+from runstore.storage.artifacts import FileFacts, Noted
+from runstore.storage.backend import Backend
 from runstore.storage.database import PATIENCE_S
 from runstore.storage.files.objects import Contents, Objects, hashed
 from runstore.storage.files.spool import OBJECTS
@@ -46,7 +48,6 @@ from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
-    from runstore.store import Store
 
 _READ_MODES = {"r", "rt", "rb"}
 # A file that was changed just now may change again and show the same time.
@@ -60,13 +61,13 @@ class Artifacts:
     """What the runs of one store saved and read.
 
     Args:
-        store: The store.
+        backend: The store.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.table = ArtifactTable(store.database)
-        self.objects = Objects(store.path / OBJECTS)
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.table = backend.artifacts
+        self.objects = backend.objects
 
     # Saving
 
@@ -100,7 +101,7 @@ class Artifacts:
             return [_noted(uid, path, self.objects, kept, None, source)]
         if not source.is_dir():
             return [_noted(uid, path, self.objects, self.objects.keep_file(source), None)]
-        found = files_in(source, without=self._store.path)
+        found = files_in(source, without=self._backend.path)
         noted: list[Noted] = []
         for inner, file in found.files:
             why = why_no_name(f"{path}/{inner}")
@@ -115,7 +116,7 @@ class Artifacts:
 
     def _save_folder(self, uid: str, path: str, folder: Path) -> tuple[Artifact, ...]:
         """Keep what a folder holds, and say what of it is not kept."""
-        found = files_in(folder, without=self._store.path)
+        found = files_in(folder, without=self._backend.path)
         saved: list[Artifact] = []
         for inner, file in found.files:
             why = why_no_name(f"{path}/{inner}")
@@ -160,9 +161,9 @@ class Artifacts:
             return ()
         saved, preview = _noted(uid, path, objects, kept, media_type, thing)
         is_here = objects is self.objects
-        self._store.put_aside.unless(
+        self._backend.part(Deferred).unless(
             lambda: self.table.put(saved, preview),
-            lambda error: self._store.put_aside.artifact(
+            lambda error: self._backend.part(Deferred).artifact(
                 saved, preview, None if is_here else objects.folder, error
             ),
             is_refused=not is_here,
@@ -183,7 +184,7 @@ class Artifacts:
 
     def _kept_aside(self, keep: Keep) -> tuple[Objects, Contents]:
         """Keep contents in the user's own folder, until the store takes them."""
-        aside = Objects(self._store.spool.own_place() / OBJECTS)
+        aside = Objects(self._backend.spool.own_place() / OBJECTS)
         return aside, with_room(lambda: keep(aside))
 
     # Reading
@@ -260,8 +261,8 @@ class Artifacts:
 
     def _note_use(self, run: Run, wanted: Sequence[Artifact]) -> None:
         """Let the run that reads these artifacts know where they came from."""
-        reader = current_run()
-        if reader is None or reader.uid == run.uid or reader.store.path != self._store.path:
+        reader = current.innermost()
+        if reader is None or reader.uid == run.uid or reader.store_path != self._backend.path:
             return
         for one in wanted:
             self.note_input(
@@ -285,9 +286,9 @@ class Artifacts:
         if not isinstance(digest, bool):
             digest = arguments.text(digest, "digest", "e3b0c442…")
         if isinstance(source, Artifact):
-            from runstore.maintenance.trash import reference_of
+            from runstore.storage.trash import reference_of
 
-            owner = reference_of(self._store, source.run_uid)
+            owner = reference_of(self._backend.database, source.run_uid)
             used = Input(
                 name=name or f"{owner}/{source.path}",
                 digest=source.digest,
@@ -381,16 +382,16 @@ class Artifacts:
                 return None
             digest, _ = hashed(file)
         is_settled = _now_ns() - max(about.st_mtime_ns, about.st_ctime_ns) > _SETTLED_NS
-        if is_settled and not self._store.spool.has_kept:
-            with suppress(StoreError), self._store.database.driver.hurried(PATIENCE_S):
+        if is_settled and not self._backend.spool.has_kept:
+            with suppress(StoreError), self._backend.database.driver.hurried(PATIENCE_S):
                 self.table.remember_file(location, facts, digest)
         return digest
 
     def note_input(self, uid: str, used: Input) -> None:
         """Note what a run read; where the database refuses, it is kept aside."""
-        self._store.put_aside.unless(
+        self._backend.part(Deferred).unless(
             lambda: self.table.put_input(uid, used),
-            lambda error: self._store.put_aside.input(uid, used, error),
+            lambda error: self._backend.part(Deferred).input(uid, used, error),
         )
 
     def preview_of(self, digest: str) -> Preview | None:

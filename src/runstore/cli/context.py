@@ -30,7 +30,7 @@ def open_store(*, create: bool = False) -> Store:
     store = Store.open(store_location(), create=create)
     if not create:  # else a program of the user may run in this process
         # A store from somebody else may hold a text that is larger than the machine's memory.
-        store.database.driver.limit_memory(_MEMORY_BYTES)
+        store.backend.database.driver.limit_memory(_MEMORY_BYTES)
     return store
 
 

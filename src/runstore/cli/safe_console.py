@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from runstore.cli.output import terminal_safe
+from runstore.errors import visible
 
 
 class SafeConsole(Console):
@@ -23,6 +23,6 @@ class SafeConsole(Console):
         """Yield what is drawn; only what `rich` itself made may move the cursor."""
         for one in super().render(renderable, options):
             if one.control is None:
-                yield Segment(terminal_safe(one.text, keep_lines=True), one.style)
+                yield Segment(visible(one.text, keep_lines=True), one.style)
             else:
                 yield one

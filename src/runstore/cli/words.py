@@ -28,7 +28,7 @@ def is_filter(store: Store, word: str) -> bool:
 def _is_run(store: Store, word: str) -> bool:
     from runstore.reading.names import runs_named
 
-    return bool(runs_named(store.database, word))
+    return bool(runs_named(store.backend.database, word))
 
 
 def tell_hints(page: Page[Any]) -> None:

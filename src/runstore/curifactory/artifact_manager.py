@@ -17,11 +17,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from runstore.capture.program.command import own_words
-from runstore.config import RUNS, find_store
+from runstore.config import find_store
 from runstore.curifactory.managed_run import watched_as
 from runstore.curifactory.manager_store import ManagerStore
-from runstore.curifactory.sync import refresh_store_json
-from runstore.current import current_run
 from runstore.errors import RunstoreError, UsageError
 from runstore.model import arguments
 from runstore.model.block import (
@@ -36,10 +34,12 @@ from runstore.model.params.build import parameter_sets
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.reference import TIMESTAMP_FORMAT, build_reference, folder_name
 from runstore.model.values import check_text
-from runstore.recording.active import ActiveRun
+from runstore.recording.active import ActiveRun, current_run
+from runstore.storage.backend import RUNS
 from runstore.storage.files.safe_files import levels_below, make_folder, write_whole
 from runstore.storage.sqlite.paths import make_folders
 from runstore.store import open_shared
+from runstore.store_json.sync import refresh_store_json
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:

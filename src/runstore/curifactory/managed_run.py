@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 
-from runstore.curifactory.sync import BlockSync
+from runstore import background
 from runstore.model.run import Run
 from runstore.model.status import Status
-from runstore.recording import live_runs as lifetime
+from runstore.recording import live_runs
 from runstore.recording.active import ActiveRun
 from runstore.store import Store
+from runstore.store_json.sync import BlockSync
 
 _watched: dict[str, ManagedRun] = {}
 
@@ -24,15 +25,17 @@ class ManagedRun(ActiveRun):
     _can_reopen = False
 
     def __init__(self, store: Store, run: Run, sync: BlockSync) -> None:
-        super().__init__(store, run)
+        super().__init__(store.backend, run, store=store)
         self._sync = sync
 
     def capture_the_rest(self) -> None:
         """Read in the background what takes long: changes of code, packages, hardware."""
         from runstore.capture import Surroundings
+        from runstore.recording.captures import Capture
 
         where = Surroundings.here(store=self.store.path)
-        self.store.capture_in_background(self.uid, self.record.facts, where)
+        facts = self.record.facts
+        background.do_later(Capture(self._backend.database, self.uid, facts, where, None))
 
     def _write_end(
         self, status: Status, error: str | None, traceback: str | None, exit_code: int | None
@@ -64,4 +67,4 @@ def watched_as(reference: str, store: Store) -> ManagedRun | None:
 def forget(run: ManagedRun) -> None:
     """Stop watching over a run whose end was reported."""
     _watched.pop(run.uid, None)
-    lifetime.end(run)
+    live_runs.end(run)

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from runstore.config import current_author
 from runstore.curifactory.managed_run import ManagedRun, forget, watch, watched
 from runstore.curifactory.manager_attributes import (
     experiment_of,
@@ -23,18 +24,17 @@ from runstore.curifactory.manager_attributes import (
     tell_commit,
     trees_said_by,
 )
-from runstore.curifactory.run_list import Edits, Mirror, merged, plain
-from runstore.curifactory.store_json import STORE_JSON, read_block_file, read_list
-from runstore.curifactory.sync import BlockSync, trees_of
 from runstore.errors import StoreError, StoreReadOnlyError, StoreUnavailableError, UsageError
 from runstore.model import arguments
 from runstore.model.block import NO_REPOSITORY, Block, block_from_run
 from runstore.model.reference import check_experiment_name, new_uid
 from runstore.model.values import clean_text
-from runstore.reading.names import current_author
 from runstore.storage.blocks import BlockRow, BlockTable, BlockWriter
 from runstore.storage.database import now_micros
 from runstore.store import Store, open_shared
+from runstore.store_json.file import STORE_JSON, read_block_file, read_list
+from runstore.store_json.run_list import Edits, Mirror, merged, plain
+from runstore.store_json.sync import BlockSync, trees_of
 from runstore.user_warnings import warn
 
 
@@ -136,7 +136,7 @@ class ManagerStore:
         """Return the reference of the run that had this one before it was moved."""
         if self._store is None or not isinstance(former, str):
             return None
-        found = self._store.database.runs_by_reference(clean_text(former))
+        found = self._store.backend.database.runs_by_reference(clean_text(former))
         return found[0].reference if found else None
 
     def get_experiment_runs(self, experiment_name: str) -> list[Block]:
@@ -285,7 +285,7 @@ class ManagerStore:
 
     def _open(self) -> None:
         self._store = open_shared(self._folder)
-        self._table = BlockTable(self._store.database)
+        self._table = BlockTable(self._store.backend.database)
         self._sync = BlockSync(self._folder, self._table)
         self._bring_together()
         self._seen = self._table.newest_change()
@@ -293,7 +293,7 @@ class ManagerStore:
     def _open_store(self) -> Store:
         if self._store is None:
             raise self._refusal or StoreReadOnlyError(f"{self.path} cannot be written.")
-        if not self._store.is_in_place:
+        if not self._store.backend.is_in_place:
             # SQLite would go on writing into the file that has no name any more.
             warn(f"The database in {self._folder} was deleted; what is there now is used.")
             self._mirror = Mirror()

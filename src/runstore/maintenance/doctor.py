@@ -9,24 +9,25 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runstore.config import DATABASE, RUNS
-from runstore.curifactory.store_json import REGISTRY, STORE_JSON
 from runstore.errors import NotFoundError, StoreCorruptError
+from runstore.inflight.deferred import is_over
 from runstore.maintenance.gc import gone_folders, gone_in_flight
-from runstore.maintenance.trash import digests_in_flight, folders_named, names_of
+from runstore.maintenance.usage import digests_in_flight, folders_named, names_of
 from runstore.model.display.formatting import size_text
 from runstore.model.reference import folder_name
 from runstore.model.results.findings import DAMAGED, DANGLING, ORPHANED, UNCHECKED, UNUSED, Finding
-from runstore.recording.deferred import is_over
+from runstore.storage.backend import RUNS
 from runstore.storage.files.safe_files import folder_at, names_in, stat_file
 from runstore.storage.files.spool import uid_of
 from runstore.storage.integrity.checks import Checks
 from runstore.storage.integrity.leftovers import Leftovers
 from runstore.storage.integrity.references import References
+from runstore.storage.sqlite.paths import DATABASE
+from runstore.store_json.file import REGISTRY, STORE_JSON
 
 if TYPE_CHECKING:
+    from runstore.storage.backend import Backend
     from runstore.storage.files.objects import Objects
-    from runstore.store import Store
 
 _NAMES_TOLD = 100
 _CLEAN_UP = "To remove them: runstore gc"
@@ -47,18 +48,18 @@ _RESTORE = "A backup of the store has them as they were."
 _MEND = "Save the same contents again, or copy the file from a backup into objects/."
 
 
-def check(store: Store, *, is_deep: bool) -> tuple[Finding, ...]:
+def check(backend: Backend, *, is_deep: bool) -> tuple[Finding, ...]:
     """Look a store over; see `Store.check`."""
     parts: tuple[Callable[[], Iterator[Finding]], ...] = (
-        lambda: _engine(store, is_deep=is_deep),
-        lambda: _odd_files(store),
-        lambda: _schema(store),
-        lambda: _rows(store),
-        lambda: _hashes(store) if is_deep else iter(()),
-        lambda: _contents(store, is_deep=is_deep),
-        lambda: _files(store),
-        lambda: _folders(store),
-        lambda: _in_flight(store),
+        lambda: _engine(backend, is_deep=is_deep),
+        lambda: _odd_files(backend),
+        lambda: _schema(backend),
+        lambda: _rows(backend),
+        lambda: _hashes(backend) if is_deep else iter(()),
+        lambda: _contents(backend, is_deep=is_deep),
+        lambda: _files(backend),
+        lambda: _folders(backend),
+        lambda: _in_flight(backend),
     )
     return tuple(finding for part in parts for finding in _unless_unreadable(part))
 
@@ -71,15 +72,15 @@ def _unless_unreadable(part: Callable[[], Iterator[Finding]]) -> Iterator[Findin
         yield Finding(DAMAGED, error.what, (), _RECOVER)
 
 
-def _engine(store: Store, *, is_deep: bool) -> Iterator[Finding]:
-    problems = store.database.driver.problems(is_deep=is_deep)
+def _engine(backend: Backend, *, is_deep: bool) -> Iterator[Finding]:
+    problems = backend.database.driver.problems(is_deep=is_deep)
     if problems:
         yield _finding(DAMAGED, "the database file", problems, _RECOVER)
 
 
-def _odd_files(store: Store) -> Iterator[Finding]:
+def _odd_files(backend: Backend) -> Iterator[Finding]:
     """Yield what stands in the place of the store's own files and folders, such as links."""
-    odd = [f"{name} ({why})" for name, why in _odd_names(store.path)]
+    odd = [f"{name} ({why})" for name, why in _odd_names(backend.path)]
     if odd:
         yield _finding(DAMAGED, "not as runstore makes it, and not used", odd, _REPLACE)
 
@@ -100,29 +101,29 @@ def _odd_names(folder: Path) -> Iterator[tuple[str, str]]:
                 yield name, "it is a second name (a hard link) of another file"
 
 
-def _schema(store: Store) -> Iterator[Finding]:
-    names = Checks(store.database).schema()
+def _schema(backend: Backend) -> Iterator[Finding]:
+    names = Checks(backend.database).schema()
     if names:
         yield _finding(DAMAGED, "the tables are not as runstore makes them", names, _NOT_OURS)
 
 
-def _rows(store: Store) -> Iterator[Finding]:
-    for what, names in Checks(store.database).damaged():
+def _rows(backend: Backend) -> Iterator[Finding]:
+    for what, names in Checks(backend.database).damaged():
         yield _finding(DAMAGED, what, names, _REPLACED)
-    for what, names in Checks(store.database).wrong():
+    for what, names in Checks(backend.database).wrong():
         yield _finding(DANGLING, what, names, "Please report it: runstore writes no such rows.")
-    counts = Leftovers(store.database).counted()
+    counts = Leftovers(backend.database).counted()
     if counts:
         told = [f"{table}: {count:,}" for table, count in counts.items()]
         yield _finding(UNUSED, "rows that nothing refers to", told, _CLEAN_UP)
 
 
-def _hashes(store: Store) -> Iterator[Finding]:
+def _hashes(backend: Backend) -> Iterator[Finding]:
     """Yield values and edits that are not those that were stored."""
     from runstore.storage.integrity.hashes import altered
     from runstore.storage.integrity.history import verify
 
-    values, edits = altered(store.database.driver), verify(store.database.driver)
+    values, edits = altered(backend.database.driver), verify(backend.database.driver)
     if values.names:
         yield _finding(DAMAGED, "stored values were changed", values.names, _RESTORE)
     if edits.problems:
@@ -136,11 +137,11 @@ def _hashes(store: Store) -> Iterator[Finding]:
             yield _finding(UNCHECKED, told, ())
 
 
-def _contents(store: Store, *, is_deep: bool) -> Iterator[Finding]:
+def _contents(backend: Backend, *, is_deep: bool) -> Iterator[Finding]:
     """Yield contents that runs refer to and that are not there, or not the same."""
-    objects = store.artifacts.objects
+    objects = backend.objects
     missing, changed = [], []
-    for _, reference, kind, name, digest, size in References(store.database).every():
+    for _, reference, kind, name, digest, size in References(backend.database).every():
         told = f"{reference}: {kind} {name} ({digest[:12]}…)"
         try:
             if stat_file(objects.path_of(digest), levels=2).st_size != size:
@@ -157,10 +158,10 @@ def _contents(store: Store, *, is_deep: bool) -> Iterator[Finding]:
         yield _finding(DAMAGED, "contents were changed or cannot be read", changed, _MEND)
 
 
-def _files(store: Store) -> Iterator[Finding]:
+def _files(backend: Backend) -> Iterator[Finding]:
     """Yield files below `objects` that no run refers to."""
-    objects = store.artifacts.objects
-    needed = References(store.database).needed() | digests_in_flight(store)
+    objects = backend.objects
+    needed = References(backend.database).needed() | digests_in_flight(backend)
     unused, coming, strange = [], [], []
     for path in _files_of(objects):
         digest = objects.digest_at(path)
@@ -181,49 +182,49 @@ def _files(store: Store) -> Iterator[Finding]:
         yield _finding(ORPHANED, "files in objects/ that runstore did not make", map(str, strange))
 
 
-def _folders(store: Store) -> Iterator[Finding]:
+def _folders(backend: Backend) -> Iterator[Finding]:
     """Yield run folders without a run, and runs without their folder."""
-    checks = Checks(store.database)
+    checks = Checks(backend.database)
     missing = [
         reference
         for uid, reference in checks.full_stores()
-        if not folders_named(store, names_of(store, uid, reference))
+        if not folders_named(backend, names_of(backend, uid, reference))
     ]
     if missing:
         yield _finding(DANGLING, "the folder of plain files is missing", missing)
-    gone = set(gone_folders(store))
+    gone = set(gone_folders(backend))
     if gone:
         told = "folders of runs that were removed for good"
         yield _finding(ORPHANED, told, map(str, sorted(gone)), _CLEAN_UP)
-    known = {folder_name(name) for name in store.trash_table.every_reference()}
-    runs = store.path / RUNS
+    known = {folder_name(name) for name in backend.trash.every_reference()}
+    runs = backend.path / RUNS
     strange = [runs / name for name in _names_in(runs) if name not in known]
     if strange:
         yield _finding(ORPHANED, "in runs/, but of no run", map(str, strange))
 
 
-def _in_flight(store: Store) -> Iterator[Finding]:
+def _in_flight(backend: Backend) -> Iterator[Finding]:
     """Yield files of the store's spool that belong to no run."""
-    refused = store.spool.look_through()
+    refused = backend.spool.look_through()
     if refused:
         odd = [f"{path.name} ({why})" for path, why in sorted(refused.items())]
         yield _finding(DAMAGED, "in flight, but not as runstore writes it", odd, _LEFT_ALONE)
-    gone = set(gone_in_flight(store))
+    gone = set(gone_in_flight(backend))
     if gone:
         told = "in flight of runs that were removed for good"
         yield _finding(ORPHANED, told, map(str, sorted(gone)), _CLEAN_UP)
-    waiting = [path for path in store.spool.files_of_others() if _is_over(store, path)]
+    waiting = [path for path in backend.spool.files_of_others() if _is_over(backend, path)]
     if waiting:
         told = "in flight, and left by another user"
         yield _finding(
-            ORPHANED, told, map(str, waiting), _TRUST.format(shlex.quote(str(store.path)))
+            ORPHANED, told, map(str, waiting), _TRUST.format(shlex.quote(str(backend.path)))
         )
-    known = Checks(store.database).uids()
+    known = Checks(backend.database).uids()
     # The user's own place is for all stores: what is of no run here may be of another store.
-    place = store.spool.place
+    place = backend.spool.place
     strange = [
         path
-        for path in store.spool.every_file()
+        for path in backend.spool.every_file()
         if path.parent == place
         and path not in gone
         and path not in refused
@@ -233,8 +234,8 @@ def _in_flight(store: Store) -> Iterator[Finding]:
         yield _finding(ORPHANED, "in flight, but of no run of this store", map(str, strange))
 
 
-def _is_over(store: Store, path: Path) -> bool:
-    run = store.database.run_by_uid(uid_of(path))
+def _is_over(backend: Backend, path: Path) -> bool:
+    run = backend.database.run_by_uid(uid_of(path))
     return run is not None and is_over(run)
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from runstore.errors import StoreError, StoreReadOnlyError
-from runstore.maintenance.trash import (
+from runstore.inflight.waiting import take_in
+from runstore.maintenance.usage import (
     amount_in,
     digests_in_flight,
     folders_named,
@@ -33,7 +34,7 @@ from runstore.storage.trash import Expired, InTrash
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
-    from runstore.store import Store
+    from runstore.storage.backend import Backend
 
 T = TypeVar("T")
 RUNS_AT_ONCE = 100
@@ -43,58 +44,58 @@ _ANY_TIME = 2**62  # later than any deletion
 _DAY_S = 86_400
 
 
-def collect(store: Store, *, older_than: timedelta, is_dry: bool, shrink: bool) -> Collected:
+def collect(backend: Backend, *, older_than: timedelta, is_dry: bool, shrink: bool) -> Collected:
     """Clean up; see `Store.collect_garbage`."""
-    if not is_dry and not store.database.is_writable:
+    if not is_dry and not backend.database.is_writable:
         raise StoreReadOnlyError(
-            f"The store at {store.path} cannot be written.", kept="Nothing was removed."
+            f"The store at {backend.path} cannot be written.", kept="Nothing was removed."
         )
     before = now_micros() - older_than // timedelta(microseconds=1)
-    expired = store.trash_table.expired(before)
-    sweep = _Sweep(store, expired if is_dry else [], is_dry=is_dry)
+    expired = backend.trash.expired(before)
+    sweep = _Sweep(backend, expired if is_dry else [], is_dry=is_dry)
     first = Amount()
     if not is_dry:
-        store.absorb_spool()
+        take_in(backend)
         # A full disk needs this room to remove the rows of a run.
         first = sweep.contents()
-        expired = _purged(store, expired, before)
+        expired = _purged(backend, expired, before)
     freed = Freed(
         folders=sweep.folders(),
         leftovers=sweep.spool() + sweep.incoming(),
         contents=first + sweep.contents(),
     )
     sweep.say_what_is_left()
-    rows = Leftovers(store.database)
+    rows = Leftovers(backend.database)
     orphans = rows.counted() if is_dry else rows.remove()
     if shrink and not is_dry:
-        store.database.driver.shrink()
-    left = _in_trash_but(store, expired)
+        backend.database.driver.shrink()
+    left = _in_trash_but(backend, expired)
     return Collected(
         runs=tuple(one.reference for one in expired),
         freed=freed,
         rows=orphans,
         trashed=len(left),
-        trash_frees=freed_by(store, left)[0],
-        reusable_bytes=store.database.driver.reusable_bytes(),
+        trash_frees=freed_by(backend, left)[0],
+        reusable_bytes=backend.database.driver.reusable_bytes(),
         is_dry=is_dry,
     )
 
 
-def _purged(store: Store, expired: Sequence[Expired], before: int) -> list[Expired]:
+def _purged(backend: Backend, expired: Sequence[Expired], before: int) -> list[Expired]:
     """Remove what is known of runs, and return those that were removed."""
     return [
         one
         for some in _batches(expired, RUNS_AT_ONCE)
-        for one in store.trash_table.purge(some, before)
+        for one in backend.trash.purge(some, before)
     ]
 
 
-def _in_trash_but(store: Store, expired: Sequence[Expired]) -> dict[str, list[str]]:
+def _in_trash_but(backend: Backend, expired: Sequence[Expired]) -> dict[str, list[str]]:
     """Return the names of other runs in the trash, by uid."""
     going = _uids(expired)
     return {
-        one.uid: names_of(store, one.uid, one.reference)
-        for one in store.trash_table.expired(_ANY_TIME)
+        one.uid: names_of(backend, one.uid, one.reference)
+        for one in backend.trash.expired(_ANY_TIME)
         if one.uid not in going
     }
 
@@ -103,17 +104,17 @@ class _Sweep:
     """Removes files that nobody needs, or only counts them.
 
     Args:
-        store: The store.
+        backend: The store.
         expired: Runs that count as if they were removed for good.
         is_dry: Whether to count only.
     """
 
-    def __init__(self, store: Store, expired: Sequence[Expired], *, is_dry: bool) -> None:
-        self._store = store
+    def __init__(self, backend: Backend, expired: Sequence[Expired], *, is_dry: bool) -> None:
+        self._backend = backend
         self._expired = expired
         self._is_dry = is_dry
-        self._objects = store.artifacts.objects
-        self._references = References(store.database)
+        self._objects = backend.objects
+        self._references = References(backend.database)
         # What could not be removed, by path, and why.
         self._left: dict[str, str] = {}
 
@@ -151,12 +152,12 @@ class _Sweep:
 
     def _with_nobody_saving(self, paths: Sequence[Path]) -> Amount:
         if self._is_dry:
-            awaited = digests_in_flight(self._store)
+            awaited = digests_in_flight(self._backend)
             return self._removed((path for path in paths if self._digest(path) not in awaited), 2)
         with self._objects.alone() as is_alone:
             # Somebody may have saved the same since; nobody does from here on.
             free = set(self._references.unneeded(map(self._digest, paths)))
-            free -= digests_in_flight(self._store)
+            free -= digests_in_flight(self._backend)
             old = paths if is_alone else [path for path in paths if _is_old(path)]
             return self._removed((path for path in old if self._digest(path) in free), 2)
 
@@ -180,7 +181,7 @@ class _Sweep:
     def folders(self) -> Amount:
         """Remove folders of plain files whose run is gone for good."""
         total = Amount()
-        for folder in gone_folders(self._store, self._expired):
+        for folder in gone_folders(self._backend, self._expired):
             with self._noting(folder):
                 total += amount_in(folder)
                 if not self._is_dry:
@@ -190,7 +191,7 @@ class _Sweep:
 
     def spool(self) -> Amount:
         """Remove what is in flight of runs that are gone for good."""
-        return self._removed(gone_in_flight(self._store, self._expired), 1)
+        return self._removed(gone_in_flight(self._backend, self._expired), 1)
 
     def _removed(self, paths: Iterable[Path], levels: int) -> Amount:
         """Remove files, that many folders deep in the store; of a link, the link itself."""
@@ -204,40 +205,40 @@ class _Sweep:
         return total
 
 
-def gone_folders(store: Store, expired: Collection[Expired] = ()) -> Iterator[Path]:
+def gone_folders(backend: Backend, expired: Collection[Expired] = ()) -> Iterator[Path]:
     """Yield the folders of plain files whose run is gone for good.
 
     Args:
-        store: The store.
+        backend: The store.
         expired: Runs that count as if they were.
     """
-    gone = {reference for _, reference in store.trash_table.purged_names()}
+    gone = {reference for _, reference in backend.trash.purged_names()}
     going = _uids(expired)
     for one in expired:
-        gone.update(names_of(store, one.uid, one.reference))
+        gone.update(names_of(backend, one.uid, one.reference))
     by_name = {folder_name(reference): reference for reference in gone}
-    for folder in folders_named(store, sorted(gone)):
+    for folder in folders_named(backend, sorted(gone)):
         reference = by_name[folder.name]
         # Runs that another tool wrote may share a reference, and so a folder.
-        sharing = store.database.runs_by_reference(reference)
-        sharing += InTrash(store.database).runs_by_reference(reference)
+        sharing = backend.database.runs_by_reference(reference)
+        sharing += InTrash(backend.database).runs_by_reference(reference)
         if all(run.uid in going for run in sharing):
             yield folder
 
 
-def gone_in_flight(store: Store, expired: Collection[Expired] = ()) -> Iterator[Path]:
+def gone_in_flight(backend: Backend, expired: Collection[Expired] = ()) -> Iterator[Path]:
     """Yield files in the spool whose run is gone for good, and those that a crash cut off.
 
     Args:
-        store: The store.
+        backend: The store.
         expired: Runs that count as if they were gone.
     """
     going = _uids(expired)
-    for path in store.spool.every_file():
-        is_cut_off = path.suffix == ".tmp" and path.parent == store.spool.place
+    for path in backend.spool.every_file():
+        is_cut_off = path.suffix == ".tmp" and path.parent == backend.spool.place
         if (
             uid_of(path) in going
-            or store.database.is_purged(uid_of(path))
+            or backend.database.is_purged(uid_of(path))
             or (is_cut_off and _is_old(path))
         ):
             yield path

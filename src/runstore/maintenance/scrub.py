@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from runstore.artifacts import previews
-from runstore.config import RUNS
 from runstore.errors import RunstoreError, StoreReadOnlyError, UsageError
+from runstore.inflight.waiting import take_in
 from runstore.model.scrubbing import (
     SHORTEST,
     Scrubbed,
@@ -24,6 +24,8 @@ from runstore.model.scrubbing import (
     WantedPattern,
     masked_value,
 )
+from runstore.reading.names import record_of
+from runstore.storage.backend import RUNS
 from runstore.storage.files.safe_files import folder_at, levels_below, reader, remove_file
 from runstore.storage.files.spool import uid_of
 from runstore.storage.fulltext.index_file import SearchFile
@@ -33,7 +35,7 @@ from runstore.storage.scrub.rows import RowScrubber
 from runstore.storage.sqlite.paths import sync_folder
 
 if TYPE_CHECKING:
-    from runstore.store import Store
+    from runstore.storage.backend import Backend
 
 _CHUNK_BYTES = 1 << 20
 _OUTPUT_IN_FLIGHT = (".output", ".points")
@@ -97,11 +99,11 @@ def _by_rules() -> WantedByRules:
     return WantedByRules(mask_message, {**commands, **documents, "runs.facts": facts})
 
 
-def scrub(store: Store, secrets: Wanted, *, is_dry: bool = True) -> Scrubbed:
+def scrub(backend: Backend, secrets: Wanted, *, is_dry: bool = True) -> Scrubbed:
     """Remove secrets from a store, and return where they were; doing it twice changes nothing.
 
     Args:
-        store: The store.
+        backend: The store.
         secrets: What `wanted` gave.
         is_dry: Whether to look only.
 
@@ -109,14 +111,14 @@ def scrub(store: Store, secrets: Wanted, *, is_dry: bool = True) -> Scrubbed:
         StoreReadOnlyError: The store cannot be written.
         StoreLockedError: Another program uses the database.
     """
-    if not is_dry and not store.database.is_writable:
+    if not is_dry and not backend.database.is_writable:
         raise StoreReadOnlyError(
-            f"The store at {store.path} cannot be written.", kept="Nothing was changed."
+            f"The store at {backend.path} cannot be written.", kept="Nothing was changed."
         )
     found = Scrubbed(is_dry=is_dry)
-    work = _Scrubber(store, secrets, found)
+    work = _Scrubber(backend, secrets, found)
     if not is_dry:
-        store.absorb_spool()
+        take_in(backend)
     work.contents()
     work.rows()
     work.files()
@@ -134,21 +136,21 @@ class _Kept(NamedTuple):
 
 
 class _Scrubber:
-    def __init__(self, store: Store, secrets: Wanted, found: Scrubbed) -> None:
-        self._store = store
+    def __init__(self, backend: Backend, secrets: Wanted, found: Scrubbed) -> None:
+        self._backend = backend
         self._secrets = secrets
         self._found = found
         self._is_dry = found.is_dry
         self._is_by_rules = isinstance(secrets, WantedByRules)
-        self._objects = store.artifacts.objects
-        self._table = ContentsTable(store.database)
+        self._objects = backend.objects
+        self._table = ContentsTable(backend.database)
 
     # Rows
 
     def rows(self) -> None:
         """Replace secrets in the rows."""
         scrubber = RowScrubber(
-            self._store.database.driver,
+            self._backend.database.driver,
             self._secrets.masked_of,
             self._secrets.needles,
             is_by_rules=self._is_by_rules,
@@ -196,7 +198,7 @@ class _Scrubber:
 
         decoder = getincrementaldecoder("utf-8")()
         has_some, is_text, before = False, True, b""
-        with reader(path, levels=levels_below(path, self._store.path)) as file:
+        with reader(path, levels=levels_below(path, self._backend.path)) as file:
             while some := file.read(_CHUNK_BYTES):
                 has_some = has_some or self._secrets.is_in(before + some)
                 before = some[-self._secrets.reach :]
@@ -227,9 +229,9 @@ class _Scrubber:
 
     def _discard(self, one: _Kept) -> None:
         with self._objects.alone():
-            if not References(self._store.database).unneeded([one.digest]):
+            if not References(self._backend.database).unneeded([one.digest]):
                 return  # saved again meanwhile
-            remove_file(one.path, levels=levels_below(one.path, self._store.path))
+            remove_file(one.path, levels=levels_below(one.path, self._backend.path))
 
     # Files
 
@@ -245,21 +247,21 @@ class _Scrubber:
             self._remove_copy(path)
         for path in self._beside(_TEXTS):
             self._mask_file(path, "masked")
-        for path in filter(self._is_of_this_store, self._store.spool.every_file()):
+        for path in filter(self._is_of_this_store, self._backend.spool.every_file()):
             self._of_the_spool(path)
         self._folders_of_runs()
 
     def _beside(self, patterns: tuple[str, ...]) -> list[Path]:
-        return [path for one in patterns for path in sorted(self._store.path.glob(one))]
+        return [path for one in patterns for path in sorted(self._backend.path.glob(one))]
 
     def _renew_store_json(self) -> None:
-        from runstore.curifactory.sync import refresh_store_json
+        from runstore.store_json.sync import refresh_store_json
 
-        refresh_store_json(self._store)
+        refresh_store_json(self._backend)
 
     def _name(self, path: Path) -> str:
-        if path.is_relative_to(self._store.path):
-            return path.relative_to(self._store.path).as_posix()
+        if path.is_relative_to(self._backend.path):
+            return path.relative_to(self._backend.path).as_posix()
         return str(path)
 
     def _has_some(self, path: Path) -> tuple[bool, bool]:
@@ -274,7 +276,7 @@ class _Scrubber:
         if self._has_some(path)[0]:
             self._found.add(self._name(path), "removed", note="a copy that was kept aside")
             if not self._is_dry:
-                remove_file(path, levels=levels_below(path, self._store.path))
+                remove_file(path, levels=levels_below(path, self._backend.path))
 
     def _mask_file(self, path: Path, fate: str) -> None:
         has_some, is_text = self._has_some(path)
@@ -289,7 +291,7 @@ class _Scrubber:
 
     def _write(self, path: Path) -> None:
         """Write a text file anew; who looks meanwhile finds the old one or the new one."""
-        levels = levels_below(path, self._store.path)
+        levels = levels_below(path, self._backend.path)
         with folder_at(path.parent, levels=levels) as folder:
             aside = f".{path.name}.{os.urandom(4).hex()}"
             made = os.open(
@@ -310,10 +312,10 @@ class _Scrubber:
         """Whether a file of the spool is of this store; the user's own place has those of all."""
         if path.is_symlink() or not path.is_file():
             return False
-        if path.parent == self._store.spool.place:
+        if path.parent == self._backend.spool.place:
             return True
         try:
-            self._store.record_of(uid_of(path))
+            record_of(self._backend, uid_of(path))
         except RunstoreError:
             return False
         return True
@@ -327,7 +329,7 @@ class _Scrubber:
             self._mask_file(path, "masked")
 
     def _folders_of_runs(self) -> None:
-        folder = self._store.path / RUNS
+        folder = self._backend.path / RUNS
         if folder.is_symlink():
             return
         for place, _, names in os.walk(folder):
@@ -339,10 +341,10 @@ class _Scrubber:
     def wipe(self) -> None:
         """Write the database anew without its free pages, and empty its log."""
         with suppress(OSError):
-            SearchFile(self._store.path / _LOGS[0]).remove()
-        self._store.database.driver.shrink()
+            SearchFile(self._backend.path / _LOGS[0]).remove()
+        self._backend.database.driver.shrink()
         for name in _LOGS:
-            path = self._store.path / name
+            path = self._backend.path / name
             if path.exists() and self._has_some(path)[0]:
                 note = "another program has it open; end it, and scrub again"
                 self._found.add(name, "left", note=note)

@@ -6,13 +6,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Union
 
 FactValue = Union[str, int, float, bool, tuple[str, ...]]
-# Documents of the modules that neither commit nor patch holds: loaded by the start, and later.
-MODULES = "modules"
-LATE_MODULES = "modules.late"
-# And of those that a command of another process imports, as far as its code tells.
-IMPORTED_MODULES = "modules.imported"
-# A run that went on with other code than it began with.
-RESUMED_CODE = "resumed.code"
 _NONE: Mapping[str, Any] = {}
 
 

@@ -345,3 +345,10 @@ def _phrase_at(words: list[str], place: int) -> Direction | None:
                 if found is not None:
                     return found
     return None
+
+
+def kept_for(kept: dict[str, Direction], metric: str) -> Direction | None:
+    """Return the direction kept for a metric: that of `fid` counts for `val/fid` as well."""
+    while metric not in kept and "/" in metric:
+        metric = metric.partition("/")[2]
+    return kept.get(metric)

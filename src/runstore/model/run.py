@@ -64,6 +64,22 @@ class RunSource(Protocol):
         """Return whether small or large values of metrics are better, as far as that is kept."""
 
 
+class AnyRun(Protocol):
+    """A run, kept or being executed here."""
+
+    @property
+    def uid(self) -> str:
+        """Identity across machines."""
+
+    @property
+    def reference(self) -> str:
+        """`<experiment>_<run number>_<timestamp>`."""
+
+    @property
+    def parameter_sets(self) -> tuple[ParameterSet, ...]:
+        """The sets it ran."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Run:
     """One execution and its record.

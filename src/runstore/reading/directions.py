@@ -10,19 +10,19 @@ from runstore.model.display.suggestions import hint_of
 
 if TYPE_CHECKING:
     from runstore.model.metric_directions import Direction
-    from runstore.store import Store
+    from runstore.storage.backend import Backend
 
 _STATE = "directions"
 _DIRECTIONS = ("min", "max")
 
 
-def every(store: Store) -> dict[str, Direction]:
+def every(backend: Backend) -> dict[str, Direction]:
     """Return the directions by metric, in alphabetical order."""
-    kept = cast("dict[str, Direction]", store.database.mapping(_STATE))
+    kept = cast("dict[str, Direction]", backend.database.mapping(_STATE))
     return dict(sorted(one for one in kept.items() if one[1] in _DIRECTIONS))
 
 
-def keep(store: Store, metric: str, direction: Direction) -> None:
+def keep(backend: Backend, metric: str, direction: Direction) -> None:
     """Keep a direction; see `Store.set_direction`."""
     metric = arguments.text(metric, "metric", "val/loss")
     if direction not in _DIRECTIONS:
@@ -31,21 +31,14 @@ def keep(store: Store, metric: str, direction: Direction) -> None:
         )
     if not metric:
         raise InvalidValueError("A metric has a name.", hint="Write it as acc or val/acc.")
-    store.database.change_mapping(_STATE, metric, direction)
+    backend.database.change_mapping(_STATE, metric, direction)
 
 
-def forget(store: Store, metric: str) -> None:
+def forget(backend: Backend, metric: str) -> None:
     """Forget a direction; see `Store.remove_direction`."""
-    metric, kept = arguments.text(metric, "metric", "val/loss"), every(store)
+    metric, kept = arguments.text(metric, "metric", "val/loss"), every(backend)
     if metric not in kept:
         raise NotFoundError(
             f"No direction of {metric!r:.60} is kept.", hint=hint_of(metric, list(kept))
         )
-    store.database.change_mapping(_STATE, metric, None)
-
-
-def kept_for(kept: dict[str, Direction], metric: str) -> Direction | None:
-    """Return the direction kept for a metric: that of `fid` counts for `val/fid` as well."""
-    while metric not in kept and "/" in metric:
-        metric = metric.partition("/")[2]
-    return kept.get(metric)
+    backend.database.change_mapping(_STATE, metric, None)

@@ -11,7 +11,9 @@ from runstore.errors import UsageError
 from runstore.model.query.evaluate import Value, tag_cell
 from runstore.model.query.fields import Word, field_of, keys_of
 from runstore.model.query.tree import All, Compare, Field, Op, Query, Room
-from runstore.reading.names import check_experiment
+from runstore.reading.liveness import settle_all, settled
+from runstore.reading.metrics.summaries import refresh
+from runstore.reading.names import check_experiment, with_source
 from runstore.reading.pages import Page, order_name, page_limit, read_cursor, write_cursor
 from runstore.reading.unknown_names import unknown_names
 from runstore.storage.indexes.facts import cells
@@ -23,27 +25,26 @@ from runstore.storage.rows import to_micros
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
+    from runstore.storage.backend import Backend
     from runstore.storage.fulltext.conditions import TextConditions
     from runstore.storage.fulltext.run_texts import RunTexts
     from runstore.storage.fulltext.verify import Check
     from runstore.storage.query.sorted import Place
-    from runstore.store import Store
 
 # What evidence may change, and so has to be settled before it is asked for.
 _SETTLED = frozenset({"status", "ended_at", "duration"})
 
 
-def found_page(store: Store, query: Query, limit: int | None, after: str | None) -> Page[Run]:
+def found_page(backend: Backend, query: Query, limit: int | None, after: str | None) -> Page[Run]:
     """Return one page of a query; see `Store.find`."""
-    found = found_runs(store, query, limit, after)
-    settled = store.evidence.settled([one.run for one in found.runs])
-    runs = tuple(run.reading_from(store) for run in settled)
-    return Page(runs, cursor_of(found, query), hints_of(store, query, after))
+    found = found_runs(backend, query, limit, after)
+    runs = with_source(backend, settled(backend, [one.run for one in found.runs]))
+    return Page(runs, cursor_of(found, query), hints_of(backend, query, after))
 
 
-def hints_of(store: Store, query: Query, after: str | None) -> tuple[str, ...]:
+def hints_of(backend: Backend, query: Query, after: str | None) -> tuple[str, ...]:
     """Return what the first page says of names that no run has."""
-    return unknown_names(store, query) if after is None and query.fields() else ()
+    return unknown_names(backend, query) if after is None and query.fields() else ()
 
 
 def cursor_of(found: FoundPage, query: Query) -> str | None:
@@ -52,7 +53,7 @@ def cursor_of(found: FoundPage, query: Query) -> str | None:
 
 
 def found_runs(
-    store: Store,
+    backend: Backend,
     query: Query,
     limit: int | None,
     after: str | None,
@@ -61,16 +62,16 @@ def found_runs(
     """Return the runs of a page, and where the next one begins.
 
     Args:
-        store: Where they are kept.
+        backend: The store.
         query: What is wanted.
         limit: Runs per page; None for all.
         after: `next` of the page before.
         check_of: Makes one more condition, on texts.
     """
     limit = page_limit(limit)
-    finder = Finder(store.database)
+    finder = Finder(backend.database)
     fields = query.fields()
-    settle(store, fields)
+    settle(backend, fields)
     before = None if after is None else _place(after, query)
     if check_of is None and not any(one.room is Room.OUTPUT for one in fields):
         return finder.find(query, limit=limit, after=before)
@@ -82,7 +83,7 @@ def found_runs(
         asked = replace(query, where=where)
         return finder.find(asked, limit=limit, after=before, texts=texts)
 
-    return store.texts.run(find)
+    return backend.texts.run(find)
 
 
 def _place(after: str, query: Query) -> Place:
@@ -96,16 +97,16 @@ def _place(after: str, query: Query) -> Place:
     return place
 
 
-def settle(store: Store, fields: Iterable[Field]) -> None:
+def settle(backend: Backend, fields: Iterable[Field]) -> None:
     """Bring what fields ask for up to date: whether runs still go on, and what they logged."""
     fields = tuple(fields)
     if any(one.room is Room.METRIC for one in fields):
-        store.refresh_metrics()
+        refresh(backend.metrics, backend.spool)
     if any(one.room is Room.RUN and one.key in _SETTLED for one in fields):
-        store.evidence.settle_all()
+        settle_all(backend)
 
 
-def query_of(store: Store, where: str | Query | None, experiment: str | None) -> Query:
+def query_of(backend: Backend, where: str | Query | None, experiment: str | None) -> Query:
     """Return the query of a text, for the runs of one experiment where one is named."""
     if where is None:
         where = ""
@@ -122,7 +123,7 @@ def query_of(store: Store, where: str | Query | None, experiment: str | None) ->
         where = parse_query(where)
     if experiment is None:
         return where
-    check_experiment(store.database, experiment, store.path)
+    check_experiment(backend.database, experiment, backend.path)
     is_of_it = Compare(field_of([Word("experiment")]), Op.EQUAL, experiment)
     return replace(where, where=All((is_of_it, where.where)))
 
@@ -195,17 +196,15 @@ class RunSubject:
 
     def output(self, _field: Field) -> Iterator[Value]:
         """Yield what the run printed."""
-        from runstore.recording.output.keeper import text_of
-
         source: Any = self.run.source
-        text = text_of(source, self.run) if source else None
+        text = source.text_of_output(self.run) if source else None
         if text is not None:
             yield text
 
     def packages(self, field: Field) -> Iterator[Value]:
         """Yield the version of a package."""
         source: Any = self.run.source
-        body = source.document(self.run.uid, "packages") if source else None
+        body = source.document(self.run, "packages") if source else None
         version = package_version(body or "", field.key)
         if version is not None:
             yield version

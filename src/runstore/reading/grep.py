@@ -10,13 +10,15 @@ from runstore.model import arguments
 from runstore.model.text.line_pattern import Needle
 from runstore.model.text.matches import ERROR, NOTES, OUTPUT, TRACEBACK, FoundTexts
 from runstore.reading.find import cursor_of, found_runs, hints_of
+from runstore.reading.liveness import settled
+from runstore.reading.names import with_source
 from runstore.reading.pages import Page
 from runstore.storage.fulltext.run_texts import RunTexts
 from runstore.storage.fulltext.verify import LineCheck
 
 if TYPE_CHECKING:
     from runstore.model.query.tree import Query
-    from runstore.store import Store
+    from runstore.storage.backend import Backend
 
 # An error is the last line of its traceback: who asks for one asks for both.
 PLACES = {NOTES: (NOTES,), ERROR: (ERROR, TRACEBACK), OUTPUT: (OUTPUT,)}
@@ -24,7 +26,7 @@ CONTEXT_LIMIT = 1000
 
 
 def found_texts(
-    store: Store,
+    backend: Backend,
     text: str,
     query: Query,
     *,
@@ -49,18 +51,18 @@ def found_texts(
         checks.append(LineCheck(needle, places, texts, lines=lines, context=context))
         return checks[-1]
 
-    found = found_runs(store, query, limit, after, check_of)
+    found = found_runs(backend, query, limit, after, check_of)
     by_run = checks[-1].found
-    settled = store.evidence.settled([one.run for one in found.runs])
+    runs = with_source(backend, settled(backend, [one.run for one in found.runs]))
     items = tuple(
         FoundTexts(
-            run.reading_from(store),
+            run,
             tuple(by_run[one.row_id][:lines]),
             has_more=lines is not None and len(by_run[one.row_id]) > lines,
         )
-        for run, one in zip(settled, found.runs, strict=True)
+        for run, one in zip(runs, found.runs, strict=True)
     )
-    return Page(items, cursor_of(found, query), hints_of(store, query, after))
+    return Page(items, cursor_of(found, query), hints_of(backend, query, after))
 
 
 def _places(fields: Sequence[str]) -> tuple[str, ...]:

@@ -15,25 +15,26 @@ from runstore.reading.runs_table import Column, Table, Type, number_column
 from runstore.storage.query.grouping import Grouping
 
 if TYPE_CHECKING:
-    from runstore.store import Store
+    from runstore.storage.backend import Backend
 
 _SPREAD = ("min", "mean", "max")
 
 
 def group_runs(
-    store: Store, by: str, where: str | Query, experiment: str | None, metrics: Sequence[str]
+    backend: Backend, by: str, where: str | Query, experiment: str | None, metrics: Sequence[str]
 ) -> tuple[RunGroup, ...]:
     """Return runs in groups; see `Store.group`."""
     field = field_of_text(by)
     metrics = arguments.texts(metrics, "metrics", "val/loss")
-    query = query_of(store, where, experiment)
+    query = query_of(backend, where, experiment)
     settle(
-        store, (*query.fields(), field, *(Field(Room.METRIC, one, Kind.NUMBER) for one in metrics))
+        backend,
+        (*query.fields(), field, *(Field(Room.METRIC, one, Kind.NUMBER) for one in metrics)),
     )
     if any(one.room is Room.OUTPUT for one in query.fields()):
-        ids = [one.row_id for one in found_runs(store, query, None, None).runs]
-        return tuple(Grouping(store.database, field).groups(query, metrics, among=ids))
-    return tuple(Grouping(store.database, field).groups(query, metrics))
+        ids = [one.row_id for one in found_runs(backend, query, None, None).runs]
+        return tuple(Grouping(backend.database, field).groups(query, metrics, among=ids))
+    return tuple(Grouping(backend.database, field).groups(query, metrics))
 
 
 def field_of_text(by: str) -> Field:

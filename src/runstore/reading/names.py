@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runstore.config import current_author
 from runstore.errors import (
     AmbiguousReferenceError,
     NotFoundError,
@@ -15,6 +16,10 @@ from runstore.errors import (
 from runstore.model import arguments
 from runstore.model import reference as names
 from runstore.model.values import clean_text
+from runstore.reading.liveness import settled
+from runstore.reading.source import Source
+from runstore.storage import statements as sql
+from runstore.storage.backend import Backend
 from runstore.storage.database import Database
 from runstore.storage.lookups import Lookups
 
@@ -71,6 +76,101 @@ def runs_named(database: Lookups, text: str) -> Sequence[Run]:
     return found or database.runs_by_prefix(name.text)
 
 
+def run_named(backend: Backend, name: object) -> Run:
+    """Return the one run of this name, as it is now; see `Store.get`.
+
+    Raises:
+        RunNotFoundError: No run answers to it.
+        AmbiguousReferenceError: Several do; the error lists them.
+    """
+    text = run_name(name)
+    found = settled(backend, runs_named(backend.database, text))
+    if not found and (error := what_became_of(backend, text)):
+        raise error
+    return the_one(found, text, backend.path).reading_from(backend.part(Source))
+
+
+def record_of(backend: Backend, uid: str) -> Run:
+    """Return a run, also while it is in the trash.
+
+    Raises:
+        RunNotFoundError: It was permanently removed.
+    """
+    try:
+        return run_named(backend, uid)
+    except RunNotFoundError:
+        from runstore.storage.trash import InTrash
+
+        trashed = InTrash(backend.database).run_by_uid(uid)
+        if trashed is None:
+            raise
+        return trashed.reading_from(backend.part(Source))
+
+
+def run_of(backend: Backend, run: object) -> Run:
+    """Return a run as it was read, or the one of a name; see `run_named`."""
+    from runstore.model.run import Run
+
+    return run if isinstance(run, Run) else run_named(backend, run)
+
+
+def runs_of(backend: Backend, wanted: object) -> tuple[Run, ...]:
+    """Return each run once, of one or several runs or names of runs; see `run_named`."""
+    runs = [run_of(backend, one) for one in each_of(wanted)]
+    return tuple({run.uid: run for run in runs}.values())
+
+
+def kept_run(backend: Backend, uid: str) -> Run:
+    """Return a run that was just written.
+
+    Raises:
+        RunNotFoundError: It was deleted meanwhile.
+    """
+    run = backend.database.run_by_uid(uid)
+    if run is None:
+        raise RunNotFoundError(f"The run {uid} was deleted meanwhile.")
+    return run.reading_from(backend.part(Source))
+
+
+def with_source(backend: Backend, runs: Iterable[Run]) -> tuple[Run, ...]:
+    """Let runs that were built for this caller read their products from the store."""
+    return tuple(run.reading_from(backend.part(Source)) for run in runs)
+
+
+def children_of(backend: Backend, uid: str) -> tuple[Run, ...]:
+    """Return the runs that were started inside this one, oldest first."""
+    return with_source(backend, settled(backend, backend.database.children(uid)))
+
+
+def readers_of(backend: Backend, uid: str) -> tuple[Run, ...]:
+    """Return the runs that read what this one saved, oldest first."""
+    found = [backend.database.run_by_uid(one) for one in backend.artifacts.readers_of(uid)]
+    return with_source(backend, settled(backend, [run for run in found if run]))
+
+
+def what_became_of(backend: Backend, name: str) -> RunNotFoundError | None:
+    """Return the error that tells what became of a run that is not kept; None if nothing did."""
+    if name == "latest":
+        return None
+    import shlex
+
+    from runstore.model.display.formatting import local_time
+    from runstore.storage.trash import InTrash
+
+    for among, kept, hint in (
+        (sql.TRASHED, "It is in the trash.", "To have it back: runstore restore {}"),
+        (sql.PURGED, "It was removed for good: only its name is left.", ""),
+    ):
+        for run in runs_named(InTrash(backend.database, among), name)[:1]:
+            at = "" if run.deleted_at is None else f" on {local_time(run.deleted_at)}"
+            return RunNotFoundError(
+                f"The run {run.reference} was deleted{at}.",
+                kept=kept,
+                hint=hint.format(shlex.quote(run.reference)),
+            )
+    return None
+
+
 def the_one(found: Sequence[Run], name: str, place: Path | str) -> Run:
     """Return the only run found.
 
@@ -124,13 +224,3 @@ def author_named(author: object) -> str:
         UsageError: The author is not a text.
     """
     return arguments.text_or_none(author, "author", "ada") or current_author()
-
-
-def current_author() -> str:
-    """Return the user that edits are signed with."""
-    try:
-        import getpass
-
-        return clean_text(getpass.getuser())  # of a variable, which may hold any bytes
-    except (KeyError, OSError, ImportError):
-        return "unknown"

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from runstore.analysis.repeats.ranking import Ranking
-    from runstore.analysis.repeats.table import RepeatsTable
     from runstore.model.metric_directions import Direction
     from runstore.model.query.tree import Order
     from runstore.reading.runs_table import RunsTable
+    from runstore.repeats.ranking import Ranking
+    from runstore.repeats.table import RepeatsTable
 
 T = TypeVar("T")
 _HEADERS = ("run", "status", "started", "took", "parameters", "notes")
@@ -110,7 +110,7 @@ class Page(Generic[T]):
             UsageError: The level is out of range, or no run has a key of `over`.
             MissingExtraError: SciPy is not installed.
         """
-        from runstore.analysis.repeats.ranking import best
+        from runstore.repeats.ranking import best
 
         return best(
             self._runs(), metric, over=over, direction=direction, level=level, by_code=by_code
@@ -128,7 +128,7 @@ class Page(Generic[T]):
 
         Args and errors are those of `best`.
         """
-        from runstore.analysis.repeats.table import compare_over
+        from runstore.repeats.table import compare_over
 
         return compare_over(self._runs(), metric, over=over, level=level, by_code=by_code)
 

@@ -11,20 +11,20 @@ from runstore.model.display.suggestions import hint_of
 from runstore.model.query.parse import parse_query
 
 if TYPE_CHECKING:
-    from runstore.store import Store
+    from runstore.storage.backend import Backend
 
 _STATE = "queries"
 _NAME = re.compile(r"\w[\w.-]{0,99}")
 
 
-def every(store: Store) -> dict[str, str]:
+def every(backend: Backend) -> dict[str, str]:
     """Return the filters by name, in alphabetical order."""
-    return dict(sorted(store.database.mapping(_STATE).items()))
+    return dict(sorted(backend.database.mapping(_STATE).items()))
 
 
-def load(store: Store, name: str) -> str:
+def load(backend: Backend, name: str) -> str:
     """Return the filter of a name; see `Store.query`."""
-    name, kept = arguments.text(name, "name", "failed"), every(store)
+    name, kept = arguments.text(name, "name", "failed"), every(backend)
     if name not in kept:
         raise NotFoundError(
             f"There is no filter @{name}.",
@@ -33,7 +33,7 @@ def load(store: Store, name: str) -> str:
     return kept[name]
 
 
-def save(store: Store, name: str, text: str) -> None:
+def save(backend: Backend, name: str, text: str) -> None:
     """Keep a filter; see `Store.save_query`."""
     name = arguments.text(name, "name", "failed")
     text = arguments.text(text, "text", "status = 'error'")
@@ -43,10 +43,10 @@ def save(store: Store, name: str, text: str) -> None:
             hint="Use letters, digits, - _ and dots.",
         )
     parse_query(text)
-    store.database.change_mapping(_STATE, name, text)
+    backend.database.change_mapping(_STATE, name, text)
 
 
-def remove(store: Store, name: str) -> None:
+def remove(backend: Backend, name: str) -> None:
     """Forget a filter; see `Store.remove_query`."""
-    load(store, name)
-    store.database.change_mapping(_STATE, name, None)
+    load(backend, name)
+    backend.database.change_mapping(_STATE, name, None)

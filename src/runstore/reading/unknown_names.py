@@ -11,7 +11,7 @@ from runstore.model.query.tree import Field, Missing, Query, Room
 from runstore.storage.query.names import StoredNames
 
 if TYPE_CHECKING:
-    from runstore.store import Store
+    from runstore.storage.backend import Backend
 
 _WORDS = {
     Room.PARAM: "parameter",
@@ -23,17 +23,17 @@ _WORDS = {
 _LISTED = 8
 
 
-def unknown_names(store: Store, query: Query, *more: Field) -> tuple[str, ...]:
+def unknown_names(backend: Backend, query: Query, *more: Field) -> tuple[str, ...]:
     """Return a sentence for each name that no run has, with the nearest name or a short list.
 
     Args:
-        store: Where the runs are.
+        backend: The store.
         query: The filter and its order; a name that is asked to be missing may be unknown.
         more: Further fields, such as the one that runs are grouped by.
     """
     asked = [one.field for one in leaves(query.where) if not isinstance(one, Missing)]
     fields = dict.fromkeys([*asked, *(key.field for key in query.order), *more])
-    return tuple(_sentences(StoredNames(store.database.driver), fields))
+    return tuple(_sentences(StoredNames(backend.database.driver), fields))
 
 
 def _sentences(names: StoredNames, fields: Iterable[Field]) -> Iterable[str]:
@@ -55,13 +55,13 @@ def _parts(field: Field, known: Iterable[str]) -> list[str]:
     return [one for one in known if field.room is Room.PARAM and one.startswith(begins)]
 
 
-def is_known_column(store: Store, name: str) -> bool:
+def is_known_column(backend: Backend, name: str) -> bool:
     """Return whether a run of the store may have a column such as `metrics.loss`."""
     room_name, _, key = name.partition(".")
     rooms = {"params": Room.PARAM, "metrics": Room.METRIC, "tags": Room.TAG}
     if room_name not in rooms or not key:
         return False
-    room, names = rooms[room_name], StoredNames(store.database.driver)
+    room, names = rooms[room_name], StoredNames(backend.database.driver)
     if room is not Room.METRIC:
         return key in names.every(room)
     # A column of a parameter set's metric is called by the set and the key.

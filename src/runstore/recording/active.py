@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 from runstore import current
 from runstore.capture.machine.process import current_process, is_gone
+from runstore.config import current_author
 from runstore.errors import (
     ConflictError,
     RunstoreError,
@@ -24,9 +25,11 @@ from runstore.model.once import once
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.status import Status
 from runstore.model.values import check_text
-from runstore.recording import live_runs as lifetime
+from runstore.recording import live_runs
 from runstore.recording.outcome import Ending, kept_text, reported_ending, status_of, told_by
-from runstore.recording.readiness import JOINING, LOGGING, MEDIA, POINTS, Later, be_ready
+from runstore.recording.readiness import LOGGING, MEDIA, POINTS, Later, be_ready
+from runstore.recording.recorder import Recorder
+from runstore.storage.backend import Backend
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.user_warnings import warn
 
@@ -41,7 +44,6 @@ if TYPE_CHECKING:
     from runstore.recording.metric_log import Channel, PointLog
     from runstore.recording.output.python import KeptOutput
     from runstore.recording.tags import Tags
-    from runstore.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -84,7 +86,8 @@ class ActiveRun:
     decorator, each call of the function is a run of its own.
 
     Attributes:
-        store: Where the run is kept.
+        store: The `Store` that keeps the run; None in a process that only logs to it.
+        store_path: The folder of the store.
         uid: Identity across machines.
         reference: `<experiment>_<run number>_<timestamp>`.
         experiment_name: What the run is grouped under.
@@ -102,8 +105,13 @@ class ActiveRun:
     # Whether what is logged after its end continues it.
     _can_reopen = True
 
-    def __init__(self, store: Store, run: Run | Begun, *, is_owner: bool = True) -> None:
+    def __init__(
+        self, backend: Backend, run: Run | Begun, *, store: Any = None, is_owner: bool = True
+    ) -> None:
         self.store = store
+        self.store_path = backend.path
+        self._backend = backend
+        self._recorder = backend.part(Recorder)
         self.uid = run.uid
         self.reference = run.reference
         self.experiment_name = run.experiment_name
@@ -138,7 +146,7 @@ class ActiveRun:
         self.params_to_come: MutableMapping[Any, Any] | None = None
         self.ends_with_process = False
         if is_owner:
-            lifetime.begin(self)
+            live_runs.begin(self)
 
     def __repr__(self) -> str:
         return f"<ActiveRun {self.reference!r} {self.status.value}>"
@@ -152,15 +160,15 @@ class ActiveRun:
         return self
 
     def __reduce__(self) -> tuple[Callable[..., ActiveRun], tuple[Any, ...]]:
-        be_ready(JOINING)
-        from runstore.recording.joining import join
-
-        return join, (self.store, Begun(*(getattr(self, name) for name in Begun._fields)))
+        begun = Begun(*(getattr(self, name) for name in Begun._fields))
+        return join, (self._backend, begun, self.store)
 
     @property
     def record(self) -> Run:
         """The run as it is kept now, also while it is in the trash."""
-        return self.store.record_of(self.uid)
+        from runstore.reading.names import record_of
+
+        return record_of(self._backend, self.uid)
 
     def edit(self, *, notes: str | None) -> None:
         """Replace the notes; leaves an event. Durable on return.
@@ -173,7 +181,7 @@ class ActiveRun:
         """
         be_ready()
         self.notes = check_text(notes, "notes")
-        self.store.note_active(self.uid, self.notes)
+        self._recorder.note(self.uid, self.notes, current_author())
 
     def add_params(
         self, params: Any = None, /, *, set_name: str | None = None, **more: Any
@@ -203,7 +211,8 @@ class ActiveRun:
         for added in [parameter_set(one) for one in (params, more or None) if one is not None]:
             # Refused here if it must be: a record in the spool has nobody to tell.
             now = with_added(self.parameter_sets, added, set_name)
-            self.parameter_sets = self.store.add_params_active(self.uid, added, set_name) or now
+            kept = self._recorder.add_params(self.uid, added, set_name, current_author())
+            self.parameter_sets = kept or now
 
     def _take_params_to_come(self) -> None:
         """Take what the program has put into the mapping that was empty at the start."""
@@ -224,8 +233,8 @@ class ActiveRun:
 
         known: Mapping[str, str] = {}
         with suppress(RunstoreError):  # of a store that cannot be read, nothing is known
-            known = self.store.edits.tags_of(self.uid)
-        return Tags(self, known)
+            known = self._backend.edits.tags_of(self.uid)
+        return Tags(self._recorder, self.uid, known)
 
     # Artifacts
 
@@ -255,8 +264,7 @@ class ActiveRun:
             InvalidValueError: The name leads out of the run, or nothing can write such a thing.
             NotFoundError: There is no such file.
         """
-        be_ready()
-        return self.store.artifacts.save(self.uid, name, source, media_type=media_type)
+        return self._recorder.artifacts.save(self.uid, name, source, media_type=media_type)
 
     def log_text(self, key: str, text: str | Sequence[str], *, step: int | None = None) -> None:
         """Log a text at a step, or several: samples, transcripts, prompts.
@@ -307,7 +315,7 @@ class ActiveRun:
         be_ready(MEDIA)
         from runstore.recording.media_log import MediaLog
 
-        return MediaLog(self)
+        return MediaLog(self._recorder.artifacts, self.uid, lambda: self._is_strict)
 
     def use(self, source: Any, name: str | None = None, *, digest: bool | str = True) -> Input:
         """Note data that the run reads and that stays where it is: a file, a folder, a URL.
@@ -324,8 +332,7 @@ class ActiveRun:
         Raises:
             NotFoundError: There is no such file.
         """
-        be_ready()
-        return self.store.artifacts.use(self.uid, source, name, digest=digest)
+        return self._recorder.artifacts.use(self.uid, source, name, digest=digest)
 
     # Output
 
@@ -366,7 +373,7 @@ class ActiveRun:
             be_ready(LOGGING)
             from runstore.recording.output.python import KeptOutput
 
-            self._output = KeptOutput(self.store.spool, self.uid, is_masked=mask_output)
+            self._output = KeptOutput(self._backend.spool, self.uid, is_masked=mask_output)
             self._has_output = True
         return self._output
 
@@ -376,7 +383,7 @@ class ActiveRun:
 
     def _take_output(self) -> None:
         try:
-            with_room(lambda: self.store.put_aside.take_output_of(self.uid))
+            with_room(lambda: self._recorder.deferred.take_output_of(self.uid))
         except (RunstoreError, OSError, ImportError) as error:
             warn(
                 f"{error} The output of {self.reference} is kept in the spool of the store;"
@@ -475,7 +482,7 @@ class ActiveRun:
                 self._take_params_to_come()
             from runstore.recording.metric_log import PointLog
 
-            points = PointLog(self.store, self.uid, self.reference, is_new=self._is_new)
+            points = PointLog(self._backend, self.uid, self.reference, is_new=self._is_new)
             points.run = self
             points.is_strict = self._is_strict
             points.reopen_run = self.reopen
@@ -553,19 +560,19 @@ class ActiveRun:
         self, status: Status, error: str | None, traceback: str | None, exit_code: int | None
     ) -> None:
         """Write the end. Ctrl-C waits for it, but not for long: then it is kept in the spool."""
-        with lifetime.Undisturbed():
+        with live_runs.Undisturbed():
             try:
                 self._write_end_now(status, error, traceback, exit_code)
             except BaseException:
                 ending = self.__dict__.get("_ending")
                 if ending is not None and not self._is_end_written:
-                    self.store.put_aside.end(self.uid, self.reference, ending, None)
+                    self._recorder.deferred.end(self.uid, self.reference, ending, None)
                     self._has_ended()
                 raise
 
     def _has_ended(self) -> None:
         self._is_end_written = True
-        lifetime.end(self)
+        live_runs.end(self)
         current.leave(self)
 
     def _write_end_now(
@@ -596,10 +603,10 @@ class ActiveRun:
         answers = self._points is None or self._points.finish(with_end=True)
         if self.loading is not None and self.loading.look_last():
             # Before the end is written: a complete run has all of its modules.
-            self.store.keep_late_modules(self.uid, self.loading)
+            self._recorder.keep_late_modules(self.uid, self.loading)
         if self._output is not None:
             self._output.close()
-        is_in_database = self.store.write_ending(
+        is_in_database = self._recorder.write_ending(
             self.uid, self.reference, ending, answers=answers, points=self._points
         )
         self._has_ended()
@@ -608,14 +615,14 @@ class ActiveRun:
         if self._has_output:
             self._take_output()
         if self.has_cells:
-            self.store.keep_cells(self.uid)
-        self.store.take_back()
+            self._recorder.keep_cells(self.uid)
+        self._recorder.take_back()
 
     def make_ready(self) -> None:
         """Load what finalizers may use when the interpreter loads nothing any more."""
         self.channel(-1)
-        store = self.store
-        _ = self.tags, store.edits, store.put_aside, store.metrics_table, store.trash_table
+        backend, recorder = self._backend, self._recorder
+        _ = self.tags, backend.edits, recorder.deferred, backend.metrics, backend.trash
 
     def take_over(self) -> bool:
         """Go on with a run in a forked child, if the process that executed it has ended.
@@ -632,12 +639,12 @@ class ActiveRun:
         if os.getppid() == self._pid or not is_gone(self._process, silent_s=0.0):
             return False
         # Another child may have been quicker, or the process has written the end before.
-        if self._is_end_written or not self.store.database.take_over(
+        if self._is_end_written or not self._backend.database.take_over(
             self.uid, self._process, here
         ):
             return False
         self._pid, self._process = here.pid, here
-        lifetime.adopt(self)
+        live_runs.adopt(self)
         return True
 
     def _is_left_here(self) -> bool:
@@ -666,28 +673,28 @@ class ActiveRun:
         return False
 
     def _reopened(self) -> bool:
-        if lifetime.is_over():
+        if live_runs.is_over():
             return True  # points are taken in by the next reader; the end stays as it is
         try:
-            self.store.reopen(self.uid, current_process())
+            self._recorder.reopen(self.uid, current_process(), current_author())
         except (RunstoreError, OSError):
             return False
         self.__dict__.pop("_ending", None)
         self._is_end_written, self.ends_with_process = False, True
         self.status = Status.RUNNING
-        lifetime.begin(self)
+        live_runs.begin(self)
         return True
 
     def take_status(self, status: Status) -> None:
         """Have the status that the run was given elsewhere."""
         self.status, self._is_end_written = status, status.is_final
 
-    # What the end of the process needs (lifetime.Living)
+    # What the end of the process needs (live_runs.Living)
 
     def beat(self) -> None:
         """Write a sign of life, and what was kept aside while nothing could be written."""
-        self.store.mark_seen([self.uid])
-        self.store.take_back()
+        self._backend.database.mark_seen([self.uid])
+        self._recorder.take_back()
         if self.loading is not None:
             self.loading.look()
 
@@ -736,7 +743,7 @@ class ActiveRun:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with lifetime.Undisturbed():
+        with live_runs.Undisturbed():
             current.leave(self)
             if not self._is_end_written:
                 self._end_by(error)
@@ -758,8 +765,8 @@ class ActiveRun:
                 kept="It was not changed.",
                 hint="Only functions can be decorated: @runstore.start_run(...).",
             )
-        self.store.withdraw(self.uid)
-        lifetime.end(self)
+        self._recorder.withdraw(self.uid)
+        live_runs.end(self)
         current.leave(self)
         self.status, self._is_end_written = Status.INTERRUPTED, True
         if again is None:
@@ -773,3 +780,34 @@ class ActiveRun:
         from runstore.recording.recorded_functions import run_per_call
 
         return cast("F", run_per_call(function, again))
+
+
+# One object for each run that this process joined: its steps are counted once.
+_joined: dict[str, ActiveRun] = {}
+
+
+def join(backend: Backend, run: Run | Begun, store: Any = None) -> ActiveRun:
+    """Return the object of this process that logs to a run; never an error.
+
+    Args:
+        backend: The store; it need not be open yet.
+        run: The run.
+        store: The `Store`, if this process has opened it.
+    """
+    mine = live_runs.running(run.uid)
+    if isinstance(mine, ActiveRun):
+        return mine
+    known = _joined.get(run.uid)
+    if known is None:
+        known = _joined[run.uid] = ActiveRun(backend, run, store=store, is_owner=False)
+    return known
+
+
+def current_run() -> ActiveRun | None:
+    """Return the run that is being executed here, or None.
+
+    It is the run whose `with` block or decorated function surrounds the call, or that
+    `start_run` returned as a plain object and that has not ended. A thread that has none is
+    executed for the run of the main thread.
+    """
+    return cast("ActiveRun | None", current.innermost())

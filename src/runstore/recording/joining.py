@@ -4,42 +4,23 @@ from __future__ import annotations
 
 import os
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runstore.capture.machine.process import current_process, descends_from, is_gone
 from runstore.current import PARENT_VARIABLE
 from runstore.errors import RunFinishedError, UsageError
-from runstore.recording import live_runs as lifetime
-from runstore.recording.active import ActiveRun, Begun
+from runstore.recording.active import ActiveRun, join
+from runstore.storage.backend import Backend
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
-    from runstore.store import Store
 
 # A process that lives writes a sign of life every ten seconds.
 _ALIVE_S = 60.0
-# One object for each run that this process joined: its steps are counted once.
-_joined: dict[str, ActiveRun] = {}
 
 
-def join(store: Store, run: Run | Begun) -> ActiveRun:
-    """Return the object of this process that logs to a run; never an error.
-
-    Args:
-        store: Where the run is kept; it need not be open yet.
-        run: The run.
-    """
-    mine = lifetime.running(run.uid)
-    if isinstance(mine, ActiveRun):
-        return mine
-    known = _joined.get(run.uid)
-    if known is None:
-        known = _joined[run.uid] = ActiveRun(store, run, is_owner=False)
-    return known
-
-
-def attach(store: Store, run: Run) -> ActiveRun:
+def attach(backend: Backend, run: Run, store: Any) -> ActiveRun:
     """Return what logs to a run that is being executed; see `Store.attach`.
 
     Raises:
@@ -49,10 +30,10 @@ def attach(store: Store, run: Run) -> ActiveRun:
         raise RunFinishedError(
             f"The run {run.reference} has ended, as {run.status}.",
             kept="Its record was not changed.",
-            hint=f"To add metrics or files: store.add({run.reference!r}, …); to continue it:"
+            hint=f"To add metrics or files: backend.add({run.reference!r}, …); to continue it:"
             f" runstore.start_run(resume={run.reference!r}).",
         )
-    return join(store, run)
+    return join(backend, run, store)
 
 
 def is_executed_elsewhere(run: Run) -> bool:

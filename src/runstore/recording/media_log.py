@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from runstore.model.values import clean_text
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
-    from runstore.recording.active import ActiveRun
+    from runstore.artifacts.artifacts import Artifacts
 
 _SIGNATURES = {
     b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif", b"RIFF": ".webp",
@@ -31,11 +31,15 @@ class MediaLog:
     """Logs for one run.
 
     Args:
-        run: The run.
+        artifacts: Keeps the files.
+        uid: The run.
+        is_strict: Returns whether the run raises errors.
     """
 
-    def __init__(self, run: ActiveRun) -> None:
-        self._run = run
+    def __init__(self, artifacts: Artifacts, uid: str, is_strict: Callable[[], bool]) -> None:
+        self._artifacts = artifacts
+        self._uid = uid
+        self._is_strict = is_strict
         self._next_steps: dict[str, int] = {}
 
     def text(self, key: str, text: Any, step: int | None) -> None:
@@ -62,7 +66,7 @@ class MediaLog:
         try:
             self._save(kind, metric_key(key), make(), step)
         except RunstoreError as error:
-            if self._run.is_strict:
+            if self._is_strict():
                 raise
             warn(f"The {kind} {str(key)!r:.60} was not logged: {error}")
 
@@ -77,7 +81,7 @@ class MediaLog:
                     f"{key!r} has an empty part or a dot between its slashes.",
                     hint="Use a key such as val/samples.",
                 )
-            self._run.store.artifacts.save(self._run.uid, path, source)
+            self._artifacts.save(self._uid, path, source)
 
     def _step(self, name: str, step: int | None) -> int:
         """Return a step that was given, or the one after the last of the key."""
@@ -91,7 +95,7 @@ class MediaLog:
     def _after(self, name: str) -> int:
         """Return the step after those of an earlier part of the run, which may be resumed."""
         with suppress(StoreError):
-            saved = self._run.store.artifacts.table.of_run(self._run.uid)
+            saved = self._artifacts.table.of_run(self._uid)
             series = media_in(saved, lambda _: b"").get(name)
             return 0 if series is None else max(series.steps[-1] + 1, 0)
         return 0

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import count, islice, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runstore.errors import (
     InvalidValueError,
@@ -48,9 +48,8 @@ from runstore.storage.sqlite.disks import is_network_disk
 from runstore.user_warnings import afterwards, warn
 
 if TYPE_CHECKING:
-    from runstore.recording.active import ActiveRun
+    from runstore.storage.backend import Backend
     from runstore.storage.driver import Connection
-    from runstore.store import Store
 
 OF_RUN = -1
 # A key of so many parts is rather an object that holds itself.
@@ -69,6 +68,16 @@ _NOTHING: Mapping[str, Any] = {}
 _NOWHERE = object()
 
 
+class Executing(Protocol):
+    """A run that points are logged to."""
+
+    def take_over(self) -> bool:
+        """Execute the run here if its process has ended; return whether this process does."""
+
+    def channel(self, set_index: int) -> Channel:
+        """Return what logs for the run (-1) or for one of its parameter sets."""
+
+
 class PointLog:
     """Every point that this process logs for one run.
 
@@ -81,19 +90,21 @@ class PointLog:
     the interpreter (`setdefault`, `pop`, `next`), which only one of them wins.
 
     Args:
-        store: Where the run is kept.
+        backend: The store.
         uid: The run.
         reference: Its name, for messages.
         is_new: Whether the run was started here, so that nothing was logged to it before.
     """
 
-    def __init__(self, store: Store, uid: str, reference: str, *, is_new: bool = False) -> None:
+    def __init__(
+        self, backend: Backend, uid: str, reference: str, *, is_new: bool = False
+    ) -> None:
         self.is_strict = False
-        self._store = store
+        self._backend = backend
         self._uid = uid
         self._reference = reference
         self._channels: dict[int, Channel] = {}
-        self.run: ActiveRun | None = None  # whose it is, for copies in other processes
+        self.run: Executing | None = None  # whose it is, for copies in other processes
         # Is asked whether a run that has ended takes points again.
         self.reopen_run: Callable[[], bool] = bool
         self._was_refused = False
@@ -123,8 +134,8 @@ class PointLog:
 
     def _go_on_with(self) -> tuple[dict[KeyOf, int], int]:
         with suppress(StoreError):
-            files = self._store.spool.point_files(self._uid, is_to_take=True)
-            totals, marks = self._store.metrics_table.totals(self._uid)
+            files = self._backend.spool.point_files(self._uid, is_to_take=True)
+            totals, marks = self._backend.metrics.totals(self._uid)
             steps = {series: last_step + 1 for series, (_, last_step) in totals.items()}
             names = [*marks, *(path.name for path in files)]
             return steps, max(map(_made_at, names), default=0)
@@ -230,7 +241,7 @@ class PointLog:
         after = self._newest if old is None else _made_at(old.path.name)
         name = f"{self._uid}.{max(clock.time_ns(), after + 1):020d}"
         try:
-            folder = self._store.spool.usable_place()
+            folder = self._backend.spool.usable_place()
             # Nobody made a file of this name before: what was taken in is known by its name.
             path = folder / f"{name}-{os.urandom(4).hex()}{POINTS_SUFFIX}"
             is_mapped = not is_network_disk(folder)
@@ -307,7 +318,7 @@ class PointLog:
             file = self.file
             if file is not None:
                 file.sync()
-            with self._store.database.driver.hurried(PATIENCE_S):
+            with self._backend.database.driver.hurried(PATIENCE_S):
                 self._absorb_some(file)
 
     def _absorb_some(self, current: PointFile | None) -> None:
@@ -322,14 +333,14 @@ class PointLog:
                 return
         began = clock.monotonic()
         if current is not None and began >= self._absorb_at:
-            self._store.metrics_table.absorb(current.path)
+            self._backend.metrics.absorb(current.path)
             now = clock.monotonic()
             # One run is followed by the second; many that wait for each other make room.
             self._absorb_at = now + _SHARE_OF_OTHERS * (now - began)
 
     def _absorbed(self, path: Path, *, is_over: bool = False) -> bool:
         """Take a file in; tell whether it is in by now, whoever did it."""
-        table = self._store.metrics_table
+        table = self._backend.metrics
         if path.exists():
             table.absorb(path, is_over=is_over)
         elif not table.has_seen(path):
@@ -353,7 +364,7 @@ class PointLog:
 
     def rewind(self, step: int) -> int:
         """Remove the points of all series from a step on; see `ActiveRun.rewind`."""
-        from runstore.reading.names import current_author
+        from runstore.config import current_author
         from runstore.storage.metrics.rewinding import remove_points
 
         if self._is_ended:
@@ -364,11 +375,11 @@ class PointLog:
                 f"The points of {self._reference} cannot be written to the disk now.",
                 kept="They are held in memory, and nothing was removed.",
             )
-        with self._store.database.driver.hurried(END_PATIENCE_S):
+        with self._backend.database.driver.hurried(END_PATIENCE_S):
             # What a killed process left behind comes first, then what this one has logged.
-            for path in self._store.spool.point_files(self._uid, is_to_take=True):
+            for path in self._backend.spool.point_files(self._uid, is_to_take=True):
                 self._absorbed(path, is_over=is_abandoned(path))
-            removed = remove_points(self._store.database, self._uid, step, current_author())
+            removed = remove_points(self._backend.database, self._uid, step, current_author())
         self.first_steps, _ = self._go_on_with()
         for channel in list(self._channels.values()):
             channel.count_from(self.first_steps)
@@ -415,7 +426,7 @@ class PointLog:
         if path is None:
             return
         try:
-            self._taken = self._store.metrics_table.take_in(connection, path, is_over=True)
+            self._taken = self._backend.metrics.take_in(connection, path, is_over=True)
         except StoreError:
             raise
         except OSError as error:  # the end is written all the same
@@ -475,19 +486,19 @@ class PointLog:
 
     def _absorb_all(self, *, with_end: bool = False) -> None:
         """Take every file in, forked children's too, in the order of their making."""
-        files = {*self._written, *self._store.spool.point_files(self._uid, is_to_take=True)}
+        files = {*self._written, *self._backend.spool.point_files(self._uid, is_to_take=True)}
         if not files:
             return
-        driver = self._store.database.driver
+        driver = self._backend.database.driver
         if driver.is_writing:  # a signal handler or a finalizer ends the run
             driver.after_writing(self._absorb_quietly)
             return
         try:
-            with self._store.database.driver.hurried(END_PATIENCE_S):
+            with self._backend.database.driver.hurried(END_PATIENCE_S):
                 in_order = sorted(files, key=lambda one: one.name)
                 if with_end:
                     self._last = in_order.pop()
-                if in_order and self._store.database.is_purged(self._uid):
+                if in_order and self._backend.database.is_purged(self._uid):
                     for path in in_order:  # as the warning about the end says
                         path.unlink(missing_ok=True)
                     return
@@ -541,7 +552,7 @@ class Channel:
         self._set_index = set_index
         self._series: dict[str, Known] = {}
 
-    def __reduce__(self) -> tuple[Callable[[ActiveRun, int], Channel], tuple[Any, int]]:
+    def __reduce__(self) -> tuple[Callable[[Executing, int], Channel], tuple[Any, int]]:
         return _channel_of, (self._log.run, self._set_index)
 
     def log(  # noqa: C901, PLR0912 - an experiment's inner loop, without calls
@@ -741,7 +752,7 @@ class Channel:
         return troubles
 
 
-def _channel_of(run: ActiveRun, set_index: int) -> Channel:
+def _channel_of(run: Executing, set_index: int) -> Channel:
     """Return a copy of a channel: `run.log` travels to other processes as the run does."""
     return run.channel(set_index)
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from runstore.errors import UsageError
 from runstore.model.status import REPORTED, Status
 from runstore.model.values import clean_text
-from runstore.recording import live_runs as lifetime
+from runstore.recording import live_runs
 from runstore.recording.readiness import MASKING, TRACEBACKS, be_ready
 from runstore.user_warnings import warn
 
@@ -179,7 +179,7 @@ def _parts(error: BaseException) -> Iterator[BaseException]:
 
 
 def _is_interruption(error: BaseException) -> bool:
-    return isinstance(error, (KeyboardInterrupt, lifetime.Terminated)) or _is_cancellation(error)
+    return isinstance(error, (KeyboardInterrupt, live_runs.Terminated)) or _is_cancellation(error)
 
 
 def _is_cancellation(error: BaseException) -> bool:
@@ -204,10 +204,10 @@ def told_by(error: BaseException | None) -> tuple[str | None, str | None, int | 
     if isinstance(error, KeyboardInterrupt):
         return None, None, _EXIT_INTERRUPTED
     if _is_cancellation(error):
-        return None, None, lifetime.exit_status_by_signal()
+        return None, None, live_runs.exit_status_by_signal()
     if isinstance(error, SystemExit):
         status = exit_status(error.code)
-        if isinstance(error, lifetime.Terminated) or error.code is None:
+        if isinstance(error, live_runs.Terminated) or error.code is None:
             return None, None, status
         is_number = isinstance(error.code, int)
         told = (_text(error.code) or "''") if not is_number else str(int(error.code))

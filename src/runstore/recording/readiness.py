@@ -17,14 +17,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.storage.sqlite.forks import inside_the_engine
 from runstore.user_warnings import warn
-
-if TYPE_CHECKING:
-    from runstore.recording.metric_log import Channel
 
 # What logging needs, which most runs do.
 POINTS = (
@@ -46,7 +43,7 @@ EVERYTHING = (
     "runstore.model.params.build",
     "runstore.model.run",
     "runstore.reading.names",
-    "runstore.recording.deferred",
+    "runstore.inflight.deferred",
     "runstore.artifacts.serializers",
     "runstore.artifacts.previews",
     "runstore.storage.artifacts",
@@ -59,7 +56,6 @@ EVERYTHING = (
     "runstore.recording.tags",
 )
 # What few runs do.
-JOINING = ("runstore.recording.joining",)
 LOGGING = (*EVERYTHING, "logging", "runstore.recording.output.python")
 MEDIA = (*EVERYTHING, "runstore.recording.media_log")
 # With what `traceback` itself loads when it prints.
@@ -117,7 +113,7 @@ class Later:
         channel: Returns what logs, once that can be loaded.
     """
 
-    def __init__(self, reference: str, channel: Callable[[], Channel]) -> None:
+    def __init__(self, reference: str, channel: Callable[[], Any]) -> None:
         self._reference = reference
         self._channel = channel
         self._calls: deque[tuple[str, tuple[Any, ...], dict[str, Any]]] = deque()

@@ -5,15 +5,16 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Generator
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager
+from typing import Any
 
 from runstore.errors import UsageError
 
-if TYPE_CHECKING:
-    from runstore.recording.active import ActiveRun
+# Starts a run, and ends it when its block is left.
+Begin = Callable[[], AbstractContextManager[Any]]
 
 
-def run_per_call(function: Any, begin: Callable[[], ActiveRun]) -> Any:
+def run_per_call(function: Any, begin: Begin) -> Any:
     """Return a function whose body is executed within a run.
 
     A coroutine or a generator begins its run when it begins to execute, and ends it with its body.
@@ -44,7 +45,7 @@ def run_per_call(function: Any, begin: Callable[[], ActiveRun]) -> Any:
     return functools.wraps(function)(wrapper)
 
 
-def _plain(function: Callable[..., Any], begin: Callable[[], ActiveRun]) -> Callable[..., Any]:
+def _plain(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     def plain(*args: Any, **kwargs: Any) -> Any:
         with begin():
             return function(*args, **kwargs)
@@ -52,7 +53,7 @@ def _plain(function: Callable[..., Any], begin: Callable[[], ActiveRun]) -> Call
     return plain
 
 
-def _coroutine(function: Callable[..., Any], begin: Callable[[], ActiveRun]) -> Callable[..., Any]:
+def _coroutine(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     async def coroutine(*args: Any, **kwargs: Any) -> Any:
         with begin():
             return await function(*args, **kwargs)
@@ -61,7 +62,7 @@ def _coroutine(function: Callable[..., Any], begin: Callable[[], ActiveRun]) -> 
 
 
 def _generator(
-    function: Callable[..., Any], begin: Callable[[], ActiveRun]
+    function: Callable[..., Any], begin: Begin
 ) -> Callable[..., Generator[Any, Any, Any]]:
     def generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         with begin():
@@ -71,7 +72,7 @@ def _generator(
 
 
 def _async_generator(
-    function: Callable[..., Any], begin: Callable[[], ActiveRun]
+    function: Callable[..., Any], begin: Begin
 ) -> Callable[..., AsyncIterator[Any]]:
     async def generator(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         with begin():

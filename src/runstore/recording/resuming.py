@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from runstore import background
-from runstore.analysis.reruns.identity import CODE_DOCUMENTS, IGNORED
+from runstore.config import current_author
 from runstore.errors import StoreError
-from runstore.model.facts import MODULES, RESUMED_CODE, Facts, FactValue
-from runstore.reading.names import current_author
+from runstore.model.code.documents import CODE_DOCUMENTS, IGNORED, MODULES, RESUMED_CODE
+from runstore.model.facts import Facts, FactValue
 from runstore.storage.database import Edit
 from runstore.user_warnings import warn
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from runstore.capture import Surroundings
     from runstore.capture.program.files import Loading
     from runstore.model.run import Run
-    from runstore.store import Store
+    from runstore.storage.backend import Backend
 
 _KEPT = (
     "git.commit", "git.branch", "git.dirty", "git.root", "command.line", "command.cwd",
@@ -30,11 +30,11 @@ _PREFIX = "resumed."
 _DOCUMENTS = (*CODE_DOCUMENTS, "packages")
 
 
-def trace_resumption(store: Store, run: Run) -> Loading | None:
+def trace_resumption(backend: Backend, run: Run) -> Loading | None:
     """Note what a run goes on with; durable on return, what takes long is read in the background.
 
     Args:
-        store: Where the run is kept.
+        backend: The store.
         run: The run as it was before; one without captured facts is left alone.
 
     Returns:
@@ -44,7 +44,7 @@ def trace_resumption(store: Store, run: Run) -> Loading | None:
         return None
     from runstore import capture
 
-    where = capture.Surroundings.here(store=store.path)
+    where = capture.Surroundings.here(store=backend.path)
     quick = capture.quick_facts(where)
     number = 1 + len({name.split(".")[1] for name in run.facts.values if name.startswith(_PREFIX)})
     before: Mapping[str, FactValue] = run.facts.values
@@ -54,15 +54,15 @@ def trace_resumption(store: Store, run: Run) -> Loading | None:
     old, new = _shown(before), _shown(quick.values)
     edit = Edit("code", old, new, current_author(), None)
     named = _under(quick, f"{_PREFIX}{number}.")
-    store.database.attach_facts(run.uid, named, [edit] if old != new else [])
-    background.do_later(_Resumption(store, run, number, quick, where))
+    backend.database.attach_facts(run.uid, named, [edit] if old != new else [])
+    background.do_later(_Resumption(backend, run, number, quick, where))
     return where.loading(quick, f"{_PREFIX}{number}.")
 
 
 class _Resumption(NamedTuple):
     """What a resumed run goes on with, as far as it takes long to know."""
 
-    store: Store
+    backend: Backend
     run: Run
     number: int
     quick: Facts
@@ -78,13 +78,13 @@ class _Resumption(NamedTuple):
 
 
 def _trace_the_rest(
-    store: Store, run: Run, number: int, quick: Facts, where: Surroundings
+    backend: Backend, run: Run, number: int, quick: Facts, where: Surroundings
 ) -> None:
     from runstore import capture
 
     facts = quick.merged(capture.environment_facts(where))
     facts = facts.merged(capture.code_facts(quick, where))
-    first = {name: store.document(run.uid, name) for name in _DOCUMENTS}
+    first = {name: backend.database.document(run.uid, name) for name in _DOCUMENTS}
     # Where the start was killed before its changes were read, nothing tells them apart.
     is_known = "git.remote" in {*run.facts.values, *run.facts.unknown}
     is_other = facts.values.get("git.commit") != run.facts.values.get("git.commit") or (
@@ -100,7 +100,7 @@ def _trace_the_rest(
     elif MODULES in facts.unknown:
         named = named.merged(Facts(unknown={RESUMED_CODE: facts.unknown[MODULES]}))
     try:
-        store.database.attach_facts(run.uid, named)
+        backend.database.attach_facts(run.uid, named)
     except StoreError as error:
         warn(f"Some facts about the resumed {run.reference} could not be kept: {error}")
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from runstore.config import current_author
 from runstore.model import arguments
 from runstore.model.tags import tag_key, tag_value
 
 if TYPE_CHECKING:
-    from runstore.recording.active import ActiveRun
+    from runstore.recording.recorder import Recorder
 
 
 class Tags(MutableMapping[str, str]):
@@ -23,8 +24,9 @@ class Tags(MutableMapping[str, str]):
         known: The tags it has by now.
     """
 
-    def __init__(self, run: ActiveRun, known: Mapping[str, str]) -> None:
-        self._run = run
+    def __init__(self, recorder: Recorder, uid: str, known: Mapping[str, str]) -> None:
+        self._recorder = recorder
+        self._uid = uid
         self._known = dict(known)
 
     def __getitem__(self, key: str) -> str:
@@ -65,7 +67,7 @@ class Tags(MutableMapping[str, str]):
         from runstore.artifacts.masking import masked_tags
 
         changes = masked_tags(given)
-        self._run.store.tag_active(self._run.uid, changes)
+        self._recorder.tag(self._uid, changes, current_author())
         for key, value in changes.items():
             if value is None:
                 self._known.pop(key, None)

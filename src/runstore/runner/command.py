@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from runstore.config import IfDone
-from runstore.curifactory.sync import refresh_store_json
 from runstore.current import PARENT_VARIABLE
 from runstore.errors import (
     CommandNotFoundError,
@@ -21,8 +20,9 @@ from runstore.errors import (
     RunstoreError,
     UsageError,
 )
-from runstore.model.facts import IMPORTED_MODULES, LATE_MODULES, Facts
-from runstore.model.launchers import launched
+from runstore.model.code.documents import IMPORTED_MODULES, LATE_MODULES
+from runstore.model.code.launchers import launched
+from runstore.model.facts import Facts
 from runstore.model.status import Status
 from runstore.recording.active import ActiveRun
 from runstore.recording.output import program_lines
@@ -30,6 +30,7 @@ from runstore.recording.output.keeper import OutputKeeper
 from runstore.runner.signals import pass_on_until_ended
 from runstore.runner.streams import Streams, flush_own
 from runstore.store import Store
+from runstore.store_json.sync import refresh_store_json
 from runstore.user_warnings import warn
 
 EXIT_NOT_EXECUTABLE = 126
@@ -126,12 +127,12 @@ def run_command(
         is_other_process=True,
         if_done=if_done,
     )
-    refresh_store_json(store)
+    refresh_store_json(store.backend)
     for path in uses:
         _unless_refused(run.use, path)
-    keeper = OutputKeeper(store.spool, run.uid)
+    keeper = OutputKeeper(store.backend.spool, run.uid)
     streams = _streams(keeper)
-    lines = program_lines.LineTaker(store.spool, run)
+    lines = program_lines.LineTaker(store.backend.spool, run)
     environment = {
         **os.environ,
         PARENT_VARIABLE: run.uid,
@@ -164,7 +165,7 @@ def run_command(
     run.has_output()
     ended = _how_it_ended(run.reference, wait_status, asked)
     run.finish(ended.status, error=ended.error, exit_code=ended.exit_code)
-    refresh_store_json(store)
+    refresh_store_json(store.backend)
     return ended
 
 
@@ -178,7 +179,7 @@ def _note_edited_modules(store: Store, run: ActiveRun) -> None:
             root = run.record.facts.values.get("git.root")
             why = edited_since(run.started_at, text, str(root))
             if why:
-                store.database.attach_facts(run.uid, Facts(unknown={LATE_MODULES: why}))
+                store.backend.database.attach_facts(run.uid, Facts(unknown={LATE_MODULES: why}))
 
 
 def _unless_refused(record: Callable[[str], object], path: str) -> None:

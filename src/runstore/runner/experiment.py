@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 from runstore import background
 from runstore.config import IfDone
-from runstore.curifactory.sync import refresh_store_json
 from runstore.current import PARENT_VARIABLE
 from runstore.errors import StoreUnavailableError, UsageError, UserCodeError
 from runstore.model.params.build import parameter_set
@@ -26,6 +25,7 @@ from runstore.runner.project import Module, Project
 from runstore.runner.reproducing import repeated_run, what_differs
 from runstore.runner.selection import Candidate, check_names, named_sets, select
 from runstore.store import Store
+from runstore.store_json.sync import refresh_store_json
 
 # An experiment whose first argument is called so gets all its sets in one call.
 _ALL_SETS = frozenset({"param_sets", "params_list", "parameter_sets", "argsets", "all_params"})
@@ -248,11 +248,11 @@ def execute(
         if_done=request.if_done,
         is_told_by_params=True,
     )
-    refresh_store_json(store)
+    refresh_store_json(store.backend)
     progress.started(run)
     outcome = Outcome(run.reference, len(plan.steps))
     with ExitStack() as stack:
-        stack.callback(refresh_store_json, store)
+        stack.callback(refresh_store_json, store.backend)
         if request.store_full:
             outcome.folder = store.folder_of(run.reference)
             _begin_folder(outcome.folder, store, run)
@@ -319,7 +319,9 @@ def _begin_folder(folder: Path, store: Store, run: ActiveRun) -> None:
             f"The run's folder {folder} could not be made: {error.strerror}.",
             kept=f"{run.reference} is recorded as an error; the experiment was not begun.",
         ) from error
-    store.set_reproduce(run.uid, run_folder.reproduction(record.cli or "", folder))
+    store.backend.database.set_reproduce(
+        run.uid, run_folder.reproduction(record.cli or "", folder)
+    )
 
 
 def _end_folder(folder: Path, store: Store, run: ActiveRun) -> None:

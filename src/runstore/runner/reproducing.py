@@ -48,7 +48,9 @@ def what_differs(
     """
     where = capture.Surroundings.here(argv=argv, store=store.path)
     facts = capture.quick_facts(where, argv=argv)
-    earlier = look_up(store, run.experiment_name, tuple(sets), facts, exactly=False, where=where)
+    earlier = look_up(
+        store.backend, run.experiment_name, tuple(sets), facts, exactly=False, where=where
+    )
     found = earlier.compared_with(run)
     told = [difference_text(one) for one in found.differences]
     if run.commit is None and "git.commit" not in facts.values:

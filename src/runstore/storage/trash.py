@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from runstore.errors import RunActiveError, StoreCorruptError
+from runstore.errors import RunActiveError, RunNotFoundError, StoreCorruptError
 from runstore.model.reference import new_uid
 from runstore.model.results.events import DELETED
 from runstore.model.run import Run
@@ -241,3 +241,16 @@ def _check_has_ended(row: Sequence[Any]) -> None:
             kept="Nothing was deleted.",
             hint="End it first, or leave it out; if it is surely dead: --force.",
         )
+
+
+def reference_of(database: Database, uid: str) -> str:
+    """Return the reference of a run, kept, in the trash or removed for good.
+
+    Raises:
+        RunNotFoundError: It was never in this store.
+    """
+    gone = (InTrash(database, among) for among in (sql.TRASHED, sql.PURGED))
+    for lookups in (database, *gone):
+        if run := lookups.run_by_uid(uid):
+            return run.reference
+    raise RunNotFoundError(f"There is no run {uid} in this store.")

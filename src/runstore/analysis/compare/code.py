@@ -9,18 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runstore.analysis.compare.binary_patches import apply_binary, object_after
 from runstore.analysis.compare.code_changes import CodeChanges, FileChange, changes_between
 from runstore.analysis.compare.commits import Commit, has_commit
 from runstore.analysis.compare.file_versions import PLAIN_FILE, FileState, Version
 from runstore.analysis.explain.known_names import is_source
 from runstore.capture.git.state import GitError
-from runstore.model.facts import RESUMED_CODE
-from runstore.model.patches import FilePatch, PatchError, apply_patch, parse_patch
+from runstore.model.code.binary_patches import apply_binary, object_after
+from runstore.model.code.documents import RESUMED_CODE
+from runstore.model.code.patches import FilePatch, PatchError, apply_patch, parse_patch
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
-    from runstore.store import Store
+    from runstore.storage.backend import Backend
 
 # What a store says goes onto a command line; a commit is digits, never an option.
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -54,18 +54,18 @@ class _Code:
         return None if patch is None else patch.text, self.untracked.get(path)
 
 
-def code_changes(store: Store, a: Run, b: Run, *, folder: Path | None = None) -> CodeChanges:
+def code_changes(backend: Backend, a: Run, b: Run, *, folder: Path | None = None) -> CodeChanges:
     """Return what differs between the code of two runs.
 
     Where git does not have both commits, the captured changes are compared, and a remark says so.
 
     Args:
-        store: Where the runs are kept.
+        backend: The store.
         a: The first run.
         b: The second run.
         folder: Where to look for a repository first; None is the working directory.
     """
-    old, new = _code_of(store, a), _code_of(store, b)
+    old, new = _code_of(backend, a), _code_of(backend, b)
     remarks = (*old.remarks, *new.remarks)
     unread = tuple(one.run.reference for one in (old, new) if _is_unread(one))
     if a.commit is not None and a.commit == b.commit and _has_same_changes(old, new):
@@ -108,7 +108,7 @@ class CodeFiles:
     """All files of the code of a run, as it had them.
 
     Args:
-        store: Where the run is kept.
+        backend: The store.
         run: The run.
         beside: Runs whose repository may be the same.
         folder: Where to look for a repository first; None is the working directory.
@@ -119,9 +119,9 @@ class CodeFiles:
     """
 
     def __init__(
-        self, store: Store, run: Run, beside: Sequence[Run] = (), *, folder: Path | None = None
+        self, backend: Backend, run: Run, beside: Sequence[Run] = (), *, folder: Path | None = None
     ) -> None:
-        self._code = _code_of(store, run)
+        self._code = _code_of(backend, run)
         place = _repository(run, beside, folder or Path.cwd())
         self._commit = Commit(place, run.commit or "")
 
@@ -138,9 +138,9 @@ class CodeFiles:
 # What was captured
 
 
-def _code_of(store: Store, run: Run) -> _Code:
-    patch = store.document(run.uid, "patch") or ""
-    untracked = _untracked(store.document(run.uid, "untracked"))
+def _code_of(backend: Backend, run: Run) -> _Code:
+    patch = backend.database.document(run.uid, "patch") or ""
+    untracked = _untracked(backend.database.document(run.uid, "untracked"))
     parsed = parse_patch(patch)
     # A file that moved has gone from its old path, where another may have come.
     patches = {one.old: one for one in parsed if one.old is not None and not one.is_copy}

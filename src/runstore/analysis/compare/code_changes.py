@@ -15,7 +15,7 @@ from runstore.analysis.compare.file_versions import (
 )
 from runstore.analysis.compare.renames import renames
 from runstore.analysis.compare.unified import unified
-from runstore.model.patches import quoted
+from runstore.model.code.patches import quoted
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,13 +25,13 @@ from runstore.model import arguments
 from runstore.model.display.html import html_table
 from runstore.model.display.short_names import short_names
 from runstore.model.display.suggestions import hint_of
-from runstore.reading.names import each_of
+from runstore.reading.names import each_of, run_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
     from runstore.model.run import Run
-    from runstore.store import Store
+    from runstore.storage.backend import Backend
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def _is_of_one_type(values: Sequence[Any]) -> bool:
 
 
 def compare_runs(
-    store: Store,
+    backend: Backend,
     names: Sequence[Any],
     *,
     sections: Collection[str] | None = None,
@@ -124,7 +124,7 @@ def compare_runs(
     """Return what differs between runs.
 
     Args:
-        store: Where they are kept.
+        backend: The store.
         names: Any names of runs, or runs; two or more.
         sections: Which sections; None for all.
         everything: Whether to return what is the same as well, the extremes of metrics and the
@@ -143,8 +143,8 @@ def compare_runs(
     if len(names) < 2:  # noqa: PLR2004 - a comparison
         raise UsageError("A comparison takes two runs or more.")
     background.wait_until_done()  # facts about a run of this process may be on their way
-    runs = tuple(map(store.run_of, names))
-    described = describe(store, runs, sections=sections, everything=everything or bool(metrics))
+    runs = tuple(run_of(backend, one) for one in names)
+    described = describe(backend, runs, sections=sections, everything=everything or bool(metrics))
     found = differences(described, sections=sections, everything=True)
     if metrics:
         check_metrics(runs, metrics)

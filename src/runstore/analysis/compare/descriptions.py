@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Union
 
 from runstore.analysis.compare.differences import SECTIONS, Description, FileContents, Unknown
 from runstore.analysis.compare.leaf_values import leaves
-from runstore.model.patches import parse_patch
+from runstore.model.code.patches import parse_patch
 
 if TYPE_CHECKING:
     from runstore.model.params.parameter_set import ParameterSet
     from runstore.model.run import Run
-    from runstore.store import Store
+    from runstore.storage.backend import Backend
 
 SYSTEM = "system/"  # metrics that a sampler of the machine logs
 _MINUTE_S = 60
@@ -47,21 +47,21 @@ class _Look:
     """How a run is described.
 
     Attributes:
-        store: Where the run is kept.
+        backend: The store.
         has_labels: Whether the name of its set goes before each parameter; not where every run
             has one set at most.
         by_hash: Labels of sets of which some run knows only the hash.
         everything: Whether to tell the extremes of metrics, and what the machine did.
     """
 
-    store: Store
+    backend: Backend
     has_labels: bool
     by_hash: frozenset[str]
     everything: bool
 
 
 def describe(
-    store: Store,
+    backend: Backend,
     runs: Sequence[Run],
     *,
     sections: Collection[str] = SECTIONS,
@@ -72,7 +72,7 @@ def describe(
     Parameters are told by their dotted keys, after the name of their set where a run has several.
 
     Args:
-        store: Where the runs are kept.
+        backend: The store.
         runs: The runs to compare.
         sections: Which sections; what the others need is not read.
         everything: Whether to tell the extremes of metrics as well, and the samples of the
@@ -85,7 +85,7 @@ def describe(
         for label, one in labelled_sets(run, has_labels=has_labels)
         if one.tree is None
     )
-    look = _Look(store, has_labels, by_hash, everything)
+    look = _Look(backend, has_labels, by_hash, everything)
     described = [
         {name: _DESCRIBED[name](run, look) for name in SECTIONS if name in sections}
         for run in runs
@@ -179,12 +179,12 @@ def _code(run: Run, look: _Look) -> Section:
     values: dict[str, Any] = {key: value for key, value in told.items() if value is not None}
     if "git.remote" not in {**facts.values, **facts.unknown}:
         values["remote"] = Unknown("it was not recorded")
-    patch = look.store.document(run.uid, "patch")
+    patch = look.backend.database.document(run.uid, "patch")
     if patch is not None:
         values["changes"] = _counted(len(parse_patch(patch)), patch)
     elif run.workdir_dirty:
         values["changes"] = Unknown(facts.unknown.get("patch", "no patch was kept"))
-    untracked = look.store.document(run.uid, "untracked")
+    untracked = look.backend.database.document(run.uid, "untracked")
     if untracked is not None:
         values["new files"] = _counted(len(json.loads(untracked)), untracked)
     elif facts.values.get("git.has_untracked"):
@@ -200,7 +200,7 @@ def _counted(files: int, text: str) -> str:
 
 
 def _packages(run: Run, look: _Look) -> Section:
-    document = look.store.document(run.uid, "packages")
+    document = look.backend.database.document(run.uid, "packages")
     if document is None:
         return Unknown(run.facts.unknown.get("python", "they were not captured"))
     return describe_packages(document)

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from runstore.analysis.compare.file_versions import FileState, Version
-from runstore.model.patches import split_lines
+from runstore.model.code.patches import split_lines
 
 _HALF = 0.5
 _TRIED = 200  # files on each side; beyond, only those that are the same are found

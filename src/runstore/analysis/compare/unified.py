@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from runstore.model.patches import split_lines
+from runstore.model.code.patches import split_lines
 
 CONTEXT_LINES = 3
 _STEPS_AT_MOST = 10_000_000  # below a second

@@ -24,12 +24,12 @@ from runstore.model import arguments
 from runstore.model.display.html import html_table
 from runstore.model.display.short_names import short_names
 from runstore.model.display.suggestions import hint_of, listed
+from runstore.reading.names import run_of
+from runstore.storage.backend import Backend
 
 if TYPE_CHECKING:
     from runstore.model.metrics import Series
-    from runstore.model.run import Run
-    from runstore.recording.active import ActiveRun
-    from runstore.store import Store
+    from runstore.model.run import AnyRun, Run
 
 _RANKED = (
     "status", "params", "code", "packages", "environment", "inputs", "command", "metrics",
@@ -94,9 +94,9 @@ def _both_texts(one: Difference) -> tuple[str, ...]:
 
 
 def explain(
-    store: Store,
-    a: str | Run | ActiveRun,
-    b: str | Run | ActiveRun,
+    backend: Backend,
+    a: str | AnyRun,
+    b: str | AnyRun,
     metric: str | None = None,
     *,
     with_code: bool = True,
@@ -105,7 +105,7 @@ def explain(
     """Return why two runs may have different results, the likeliest cause first.
 
     Args:
-        store: Where they are kept.
+        backend: The store.
         a: Any name of a run, or a run.
         b: The same.
         metric: Key of the metric that is to be explained; None for the one that differs most.
@@ -118,20 +118,20 @@ def explain(
     """
     background.wait_until_done()  # facts about a run of this process may be on their way
     metric = arguments.text_or_none(metric, "metric", "val/loss")
-    first, second = store.run_of(a), store.run_of(b)
+    first, second = run_of(backend, a), run_of(backend, b)
     runs = (first, second)
-    described = describe(store, runs, sections=_RANKED)
+    described = describe(backend, runs, sections=_RANKED)
     found = differences(described, sections=_RANKED)
     result = _result(runs, metric) if metric is not None else _own_choice(runs, found)
-    code = code_changes(store, first, second, folder=folder) if with_code else None
-    programs = Programs(store, runs, folder=folder) if code is not None else None
+    code = code_changes(backend, first, second, folder=folder) if with_code else None
+    programs = Programs(backend, runs, folder=folder) if code is not None else None
     if code is not None and programs is not None and code.files and code.is_known:
         code = replace(code, reached=programs.reached)
     change = _change_of(result)
     judgement, runs_seen = Judgement({}, None), 0
     if result is not None and change and first.uid != second.uid:
         code_of = programs.code_of if programs is not None else None
-        shown = precedents(store, first, second, result.key, code_of=code_of)
+        shown = precedents(backend, first, second, result.key, code_of=code_of)
         judgement, runs_seen = shown.judgement, shown.runs
     setting = Setting(
         metric=result.key if result else None,

@@ -12,13 +12,14 @@ from runstore.analysis.explain.environment import is_minor
 from runstore.analysis.explain.judging import Feature, Judgement, Observed, judge
 from runstore.analysis.explain.known_names import is_seed
 from runstore.model.status import Status
+from runstore.reading.newest import newest_page
 from runstore.storage.documents import document_hashes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runstore.model.run import Run
-    from runstore.store import Store
+    from runstore.storage.backend import Backend
 
 RUNS_AT_MOST = 200
 CODE: Feature = ("code", "code")
@@ -41,7 +42,7 @@ class Precedents:
 
 
 def precedents(
-    store: Store,
+    backend: Backend,
     a: Run,
     b: Run,
     metric: str,
@@ -53,14 +54,14 @@ def precedents(
     Only runs that are complete and have the metric count, and the two themselves.
 
     Args:
-        store: Where the runs are kept.
+        backend: The store.
         a: The first run.
         b: The second run.
         metric: Key of the metric.
         code_of: What runs of the same code share, from the run and the hashes of its captured
             texts; None for its commit and these.
     """
-    look = _Look(store, (a, b), metric, code_of or _code_of)
+    look = _Look(backend, (a, b), metric, code_of or _code_of)
     others = [run for run in look.candidates() if run.uid not in {a.uid, b.uid}]
     seen = [look.observed(run) for run in (a, b, *others)]
     known = [one for one in seen[2:] if one is not None]
@@ -80,12 +81,12 @@ class _Look:
 
     def __init__(
         self,
-        store: Store,
+        backend: Backend,
         runs: tuple[Run, Run],
         metric: str,
         code_of: Callable[[Run, Mapping[str, str]], Hashable],
     ) -> None:
-        self._store = store
+        self._backend = backend
         self._runs = runs
         self._metric = metric
         self._code_of = code_of
@@ -100,13 +101,13 @@ class _Look:
         found = [
             run
             for name in names
-            for run in self._store.list(name, limit=RUNS_AT_MOST // len(names))
+            for run in newest_page(self._backend, name, RUNS_AT_MOST // len(names), None)
             if run.status is Status.COMPLETE
             and (self._has_labels or len(run.parameter_sets) <= 1)
             and all(one.tree is not None for one in run.parameter_sets)
         ]
         uids = [run.uid for run in (*self._runs, *found)]
-        self._texts = document_hashes(self._store.database, uids)
+        self._texts = document_hashes(self._backend.database, uids)
         return found
 
     def observed(self, run: Run) -> Observed | None:
@@ -143,7 +144,7 @@ class _Look:
             return {}
         if digest not in self._packages:
             self._packages[digest] = describe_packages(
-                self._store.document(run.uid, "packages") or ""
+                self._backend.database.document(run.uid, "packages") or ""
             )
         return self._packages[digest]
 

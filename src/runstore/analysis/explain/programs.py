@@ -14,7 +14,7 @@ from runstore.capture.git.state import GitError
 if TYPE_CHECKING:
     from runstore.analysis.compare.file_versions import FileState
     from runstore.model.run import Run
-    from runstore.store import Store
+    from runstore.storage.backend import Backend
 
 _VERSIONS_AT_MOST = 40  # of the code that are read; git takes some milliseconds for each
 
@@ -26,13 +26,15 @@ class Programs:
         reached: Files that either may use; None if that cannot be told of both.
 
     Args:
-        store: Where the runs are kept.
+        backend: The store.
         runs: The two runs.
         folder: Where to look for a repository first; None is the working directory.
     """
 
-    def __init__(self, store: Store, runs: tuple[Run, Run], *, folder: Path | None = None) -> None:
-        self._store = store
+    def __init__(
+        self, backend: Backend, runs: tuple[Run, Run], *, folder: Path | None = None
+    ) -> None:
+        self._backend = backend
         self._runs = runs
         self._folder = folder
         self._known: dict[Hashable, Hashable] = {}
@@ -49,7 +51,7 @@ class Programs:
             return None
 
     def _files(self, run: Run) -> CodeFiles:
-        return CodeFiles(self._store, run, self._runs, folder=self._folder)
+        return CodeFiles(self._backend, run, self._runs, folder=self._folder)
 
     def code_of(self, run: Run, texts: Mapping[str, str]) -> Hashable:
         """Return what runs share whose programs use the same code, comments and layout aside.

@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from runstore.analysis.compare.differences import MISSING, Difference
-from runstore.model.facts import LATE_MODULES, MODULES, RESUMED_CODE, Facts
-from runstore.model.launchers import code_argument, is_python, launched
+from runstore.model.code.documents import (
+    CODE_DOCUMENTS,
+    IGNORED,
+    LATE_MODULES,
+    LEFT_OUT,
+    MODULES,
+    OTHER_FILES,
+    RESUMED_CODE,
+)
+from runstore.model.code.launchers import code_argument, is_python, launched
+from runstore.model.facts import Facts
 from runstore.model.params.parameter_set import ParameterSet
 
 MASK = "***"
 _NO_VALUES = "{}"
-# Documents that hold the code beyond the commit.
-CODE_DOCUMENTS = ("patch", "untracked")
-# New files whose text was not kept: their fingerprints.
-OTHER_FILES = "untracked.others"
-_LEFT_OUT = "untracked.rest"
-# Modules in the work tree that git ignores: their fingerprints.
-IGNORED = "untracked.ignored"
-# How many were outside of the work tree at the start.
-OUTSIDE = "command.outside_modules"
 # What is missing in them.
 _GAPS = (
     "patch",
@@ -118,8 +118,8 @@ def _problem(commit: str | None, facts: Facts) -> str:
     if RESUMED_CODE in facts.unknown:
         return facts.unknown[RESUMED_CODE]
     gap = next((name for name in _GAPS if name in facts.unknown), None)
-    if gap is None and OTHER_FILES not in facts.values and _LEFT_OUT in facts.unknown:
-        gap = _LEFT_OUT
+    if gap is None and OTHER_FILES not in facts.values and LEFT_OUT in facts.unknown:
+        gap = LEFT_OUT
     if gap is not None:
         what = _NAMES.get(gap.partition(".")[0] if gap != IGNORED else MODULES, "the new files")
         return f"{what} are not known as a whole: {facts.unknown[gap]}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runstore.analysis.compare.differences import MISSING, Difference, FileContents
+from runstore.artifacts.artifacts import Artifacts
 from runstore.capture.git.state import is_tracked
 from runstore.errors import RunstoreError
 from runstore.model.display.formatting import local_time, size_text
@@ -19,7 +20,7 @@ from runstore.storage.rows import from_micros
 if TYPE_CHECKING:
     from runstore.model.artifacts import Input
     from runstore.model.run import Run
-    from runstore.store import Store
+    from runstore.storage.backend import Backend
 
 # Of files that only look changed, one look-up reads so much to see whether they are.
 READ_LIMIT_BYTES = 256 << 20
@@ -48,11 +49,11 @@ class FilesNow:
     are looked at.
 
     Args:
-        store: Knows the digests of files that were read before.
+        backend: The store.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._artifacts = store.artifacts
+    def __init__(self, backend: Backend) -> None:
+        self._artifacts = backend.part(Artifacts)
         self._left_bytes = READ_LIMIT_BYTES
         self.extent = functools.cache(self._artifacts.extent)
         self.digest = functools.cache(self._digest)
@@ -68,19 +69,19 @@ class FilesNow:
         return True
 
 
-def inputs_now(store: Store, run: Run, folder: Path, files: FilesNow) -> InputsNow:
+def inputs_now(backend: Backend, run: Run, folder: Path, files: FilesNow) -> InputsNow:
     """Compare what a run and the runs inside of it read with what is there now.
 
     A file is the same where its size and its times are as they were when it was read last, or
     else where its contents are.
 
     Args:
-        store: Where the run is kept.
+        backend: The store.
         run: The earlier run.
         folder: The working directory, which relative paths count from.
         files: The files as this look-up found them.
     """
-    earlier = EarlierRuns(store.database)
+    earlier = EarlierRuns(backend.database)
     found = earlier.inputs_inside(run.uid, _INPUTS_AT_MOST + 1)
     look = _Look(earlier, run, folder, files)
     if len(found) > _INPUTS_AT_MOST:

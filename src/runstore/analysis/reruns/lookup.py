@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from runstore import background, capture
 from runstore.analysis.reruns.distance import Distance
 from runstore.analysis.reruns.identity import (
-    CODE_DOCUMENTS,
     are_same_sets,
     call_of,
     code_of,
@@ -18,22 +17,26 @@ from runstore.analysis.reruns.identity import (
     is_code_read,
 )
 from runstore.analysis.reruns.inputs import FilesNow
-from runstore.analysis.reruns.similarity import Similar, Subject, kept, likeness, likeness_of_kept
+from runstore.analysis.reruns.similarity import kept, likeness, likeness_of_kept
+from runstore.analysis.reruns.subjects import Similar, Subject
 from runstore.analysis.reruns.texts import done_text, running_text, unchecked_text, untold_text
 from runstore.capture.program.command import reads_a_file
 from runstore.config import IfDone
 from runstore.errors import AlreadyRanError, AlreadyRanWarning, UsageError
+from runstore.model.code.documents import CODE_DOCUMENTS
 from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.once import once
 from runstore.model.params.parameter_set import ParameterSet, lowest_hash
 from runstore.model.run import Run
 from runstore.model.status import Status
+from runstore.reading.liveness import settled
+from runstore.reading.names import with_source
 from runstore.storage.prior_runs import Candidate, EarlierRuns, Sought
 from runstore.storage.rows import to_micros
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
-    from runstore.store import Store
+    from runstore.storage.backend import Backend
 
 # Of earlier runs with the same parameters and code so many of the newest are looked at.
 _LOOKED_AT = 20
@@ -53,9 +56,9 @@ class Earlier:
     """
 
     def __init__(
-        self, store: Store, planned: Subject, code: Facts | None, *, exactly: bool
+        self, backend: Backend, planned: Subject, code: Facts | None, *, exactly: bool
     ) -> None:
-        self._store = store
+        self._backend = backend
         self._planned = planned
         self._exactly = exactly
         run = planned.run
@@ -64,7 +67,7 @@ class Earlier:
             run.parameter_sets
         )
         self._at = planned.run.started_at
-        self._files = FilesNow(store)
+        self._files = FilesNow(backend)
         self.code = code
         self.unknown = _unknown(planned, exactly=exactly)
         self._sought = None if self.unknown else _sought(planned)
@@ -90,7 +93,7 @@ class Earlier:
         from runstore.capture.machine.process import current_process
 
         this = current_process()
-        for row_id in EarlierRuns(self._store.database).done(self._sought, _LOOKED_AT):
+        for row_id in EarlierRuns(self._backend.database).done(self._sought, _LOOKED_AT):
             for run in self._captured(row_id, this):
                 if self._is_loop and run.process == this:
                     continue
@@ -113,13 +116,13 @@ class Earlier:
             return None
         from runstore.capture.machine.process import current_process
 
-        ids = EarlierRuns(self._store.database).unfinished(self._sought, _LOOKED_AT)
-        for run in self._store.evidence.settled(self._runs(ids)):
+        ids = EarlierRuns(self._backend.database).unfinished(self._sought, _LOOKED_AT)
+        for run in settled(self._backend, self._runs(ids)):
             # A run that this process executes is one that this code knows of.
             if run.status.is_final or run.process == current_process():
                 continue
             if self._likeness(run).is_same:
-                return run.reading_from(self._store)
+                return with_source(self._backend, [run])[0]
         return None
 
     @once
@@ -131,7 +134,7 @@ class Earlier:
         """
         if self.found:
             return self.found
-        runs = _nearest(self._store, self._planned.run, before=self._at, limit=1)
+        runs = _nearest(self._backend, self._planned.run, before=self._at, limit=1)
         return self._likeness(runs[0]) if runs else None
 
     def compared_with(self, run: Run) -> Similar:
@@ -139,15 +142,15 @@ class Earlier:
         return self._likeness(run)
 
     def _likeness(self, run: Run) -> Similar:
-        old = kept(self._store, run)
-        return likeness(self._store, old, self._planned, self._files, exactly=self._exactly)
+        old = kept(self._backend, run)
+        return likeness(self._backend, old, self._planned, self._files, exactly=self._exactly)
 
     def _runs(self, ids: Sequence[int]) -> list[Run]:
-        return _read(self._store, ids)
+        return _read(self._backend, ids)
 
 
 def look_up(
-    store: Store,
+    backend: Backend,
     experiment_name: str,
     sets: tuple[ParameterSet, ...],
     facts: Facts,
@@ -158,7 +161,7 @@ def look_up(
     """Return what was run before.
 
     Args:
-        store: Where runs are kept.
+        backend: The store.
         experiment_name: Of the run that is about to start.
         sets: Its parameter sets.
         facts: What `capture.quick_facts` told.
@@ -195,7 +198,7 @@ def look_up(
         name: hashlib.sha256(text.encode()).hexdigest() for name, text in facts.documents.items()
     }
     return Earlier(
-        store,
+        backend,
         Subject(planned, hashes, facts.documents.get),
         code,
         exactly=exactly,
@@ -256,16 +259,16 @@ def stop_or_warn(earlier: Earlier, if_done: IfDone) -> None:
         )
 
 
-def similar(store: Store, run: Run, limit: int) -> tuple[Similar, ...]:
+def similar(backend: Backend, run: Run, limit: int) -> tuple[Similar, ...]:
     """Return the runs of an experiment that are nearest to one of its runs, nearest first."""
-    new = kept(store, run)
-    found = _nearest(store, run, before=None, limit=limit)
-    return tuple(likeness_of_kept(store, kept(store, one), new) for one in found)
+    new = kept(backend, run)
+    found = _nearest(backend, run, before=None, limit=limit)
+    return tuple(likeness_of_kept(backend, kept(backend, one), new) for one in found)
 
 
-def _nearest(store: Store, run: Run, *, before: datetime | None, limit: int) -> list[Run]:
+def _nearest(backend: Backend, run: Run, *, before: datetime | None, limit: int) -> list[Run]:
     distance = Distance(run.parameter_sets)
-    candidates = EarlierRuns(store.database).candidates(
+    candidates = EarlierRuns(backend.database).candidates(
         run.experiment_name, run.parameter_sets, _NEAR_AT_MOST
     )
     latest = None if before is None else to_micros(before)
@@ -279,10 +282,10 @@ def _nearest(store: Store, run: Run, *, before: datetime | None, limit: int) -> 
         (one for one in candidates if latest is None or one.started_at < latest), key=rank
     )
     # One more, for the run itself is among its own neighbours.
-    runs = _read(store, [one.id for one in ranked[: limit + 1]])
+    runs = _read(backend, [one.id for one in ranked[: limit + 1]])
     return [one for one in runs if one.uid != run.uid][:limit]
 
 
-def _read(store: Store, ids: Iterable[int]) -> list[Run]:
-    found = store.evidence.settled(list(store.database.runs_by_id(list(ids)).values()))
-    return [run.reading_from(store) for run in found]
+def _read(backend: Backend, ids: Iterable[int]) -> list[Run]:
+    found = settled(backend, list(backend.database.runs_by_id(list(ids)).values()))
+    return list(with_source(backend, found))

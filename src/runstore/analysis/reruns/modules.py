@@ -12,20 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from runstore.analysis.compare.differences import MISSING, Difference
-from runstore.analysis.reruns.identity import (
-    IGNORED,
-    OUTSIDE,
-    code_of,
-    is_code_read,
-)
+from runstore.analysis.reruns.identity import code_of, is_code_read
 from runstore.capture.git.state import SLOW_TIMEOUT_S, GitError, run_git
 from runstore.capture.program.files import CLOCK_LAG_NS, own_modules
 from runstore.capture.program.imports import file_of
-from runstore.capture.program.modules import Marks, paths_in, written_ns
-from runstore.model.facts import LATE_MODULES, MODULES
+from runstore.capture.program.modules import Marks, paths_in
+from runstore.capture.program.places import written_ns
+from runstore.model.code.documents import IGNORED, LATE_MODULES, MODULES, OUTSIDE
 
 if TYPE_CHECKING:
-    from runstore.analysis.reruns.similarity import Subject
+    from runstore.analysis.reruns.subjects import Subject
     from runstore.model.run import Run
 
 _LIST_LIMIT_BYTES = 1 << 24

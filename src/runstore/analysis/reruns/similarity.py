@@ -4,87 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runstore.analysis.compare.differences import MISSING, Difference, differences
-from runstore.analysis.reruns.identity import (
-    CODE_DOCUMENTS,
-    are_same_sets,
-    call_differences,
-    call_of,
-    code_of,
-)
-from runstore.errors import visible
-from runstore.model.facts import IMPORTED_MODULES
-from runstore.model.patches import parse_patch
+from runstore.analysis.reruns.identity import are_same_sets, call_differences, call_of, code_of
+from runstore.analysis.reruns.subjects import Similar, Subject
+from runstore.model.code.documents import CODE_DOCUMENTS, IMPORTED_MODULES
+from runstore.model.code.patches import parse_patch
 from runstore.storage.documents import document_hashes
 
 if TYPE_CHECKING:
     from runstore.analysis.reruns.inputs import FilesNow
     from runstore.model.run import Run
-    from runstore.store import Store
+    from runstore.storage.backend import Backend
 
 _FINGERPRINT = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A run that is compared, kept or about to start.
-
-    Attributes:
-        run: The run; of one that has not started, what is known of it.
-        documents: Hash of each captured text, by name.
-        text_of: Returns a captured text, by name.
-    """
-
-    run: Run
-    documents: Mapping[str, str]
-    text_of: Callable[[str], str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Similar:
-    """An earlier run, and what differs from it.
-
-    Attributes:
-        run: The earlier run.
-        differences: What differs, its own value first: parameters, code, the command, inputs.
-        unknown: What cannot be compared, and why; such a run is not the same.
-        unchecked: Inputs elsewhere, such as URLs, which nobody can tell of; they do not count.
-    """
-
-    run: Run
-    differences: tuple[Difference, ...]
-    unknown: tuple[str, ...] = ()
-    unchecked: tuple[str, ...] = ()
-
-    @property
-    def is_same(self) -> bool:
-        """Whether nothing that counts differs, or is unknown."""
-        return not self.differences and not self.unknown
-
-    def __str__(self) -> str:
-        from runstore.analysis.reruns.texts import near_text
-
-        return visible(near_text(self))
-
-
-def kept(store: Store, run: Run) -> Subject:
+def kept(backend: Backend, run: Run) -> Subject:
     """Return a kept run as a subject."""
-    hashes = document_hashes(store.database, [run.uid]).get(run.uid, {})
-    return Subject(run, hashes, lambda name: store.document(run.uid, name))
+    hashes = document_hashes(backend.database, [run.uid]).get(run.uid, {})
+    return Subject(run, hashes, lambda name: backend.database.document(run.uid, name))
 
 
 def likeness(
-    store: Store, old: Subject, new: Subject, files: FilesNow, *, exactly: bool
+    backend: Backend, old: Subject, new: Subject, files: FilesNow, *, exactly: bool
 ) -> Similar:
     """Return what differs between an earlier run and one that is about to start.
 
     Args:
-        store: Where the earlier run is kept.
+        backend: The store.
         old: The earlier run.
         new: The other one.
         files: The files as this look-up found them.
@@ -93,10 +44,10 @@ def likeness(
     from runstore.analysis.reruns.inputs import arguments_now, inputs_now
     from runstore.analysis.reruns.modules import modules_now
 
-    found, unknown = _recorded(store, old, new, exactly=exactly)
+    found, unknown = _recorded(backend, old, new, exactly=exactly)
     call = call_of(new.run.facts)
     folder = Path(str(new.run.facts.values.get("command.cwd", ".")))
-    inputs = inputs_now(store, old.run, folder, files)
+    inputs = inputs_now(backend, old.run, folder, files)
     found += inputs.differences
     if exactly and call.arguments is not None:
         found += arguments_now(old.run, call.arguments[1:], folder)
@@ -109,34 +60,34 @@ def likeness(
     return Similar(old.run, tuple(found), tuple(unknown), tuple(inputs.unchecked))
 
 
-def likeness_of_kept(store: Store, old: Subject, new: Subject) -> Similar:
+def likeness_of_kept(backend: Backend, old: Subject, new: Subject) -> Similar:
     """Return what differs between two kept runs; their inputs are as they were recorded."""
     from runstore.analysis.compare.descriptions import describe
 
-    found, unknown = _recorded(store, old, new, exactly=False)
-    described = describe(store, (old.run, new.run), sections=("inputs",))
+    found, unknown = _recorded(backend, old, new, exactly=False)
+    described = describe(backend, (old.run, new.run), sections=("inputs",))
     found += differences(described, sections=("inputs",))
     return Similar(old.run, tuple(found), tuple(unknown))
 
 
 def _recorded(
-    store: Store, old: Subject, new: Subject, *, exactly: bool
+    backend: Backend, old: Subject, new: Subject, *, exactly: bool
 ) -> tuple[list[Difference], list[str]]:
-    found, unknown = _params(store, old.run, new.run)
+    found, unknown = _params(backend, old.run, new.run)
     for compared in (_code(old, new), _call(old.run, new.run, exactly=exactly)):
         found += compared[0]
         unknown += compared[1]
     return found, unknown
 
 
-def _params(store: Store, old: Run, new: Run) -> tuple[list[Difference], list[str]]:
+def _params(backend: Backend, old: Run, new: Run) -> tuple[list[Difference], list[str]]:
     from runstore.analysis.compare.descriptions import describe
 
     sets = (*old.parameter_sets, *new.parameter_sets)
     unknown = ["not all parameter values are known"] if any(s.tree is None for s in sets) else []
     if are_same_sets(old.parameter_sets, new.parameter_sets):
         return [], unknown
-    described = describe(store, (old, new), sections=("params",))
+    described = describe(backend, (old, new), sections=("params",))
     found = list(differences(described, sections=("params",)))
     # Values may be equal, and what stands for them in the hash is not.
     hashes = tuple(", ".join(s.hash for s in run.parameter_sets) for run in (old, new))

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 from runstore.analysis.compare.texts import texts_of
 from runstore.model.display.formatting import duration_text, local_time
 from runstore.model.display.short_names import short_names
-from runstore.model.status import Status
 
 if TYPE_CHECKING:
     from runstore.analysis.compare.differences import Difference
-    from runstore.analysis.reruns.similarity import Similar
     from runstore.model.run import Run
 
 _METRICS_SHOWN = 3
@@ -59,15 +57,15 @@ def untold_text(why: str) -> str:
     return f"Nothing tells whether this was run before, so it is run: {why}."
 
 
-def near_text(one: Similar) -> str:
+def near_text(run: Run, found: tuple[Difference, ...], unknown: tuple[str, ...]) -> str:
     """Return an earlier run in a line: `mnist_7 (complete), differs in lr: 0.1 → 0.01`."""
-    (name,) = short_names([one.run])
-    told = [f"{name} ({one.run.status_text})"]
-    if one.differences:
-        told.append(f"differs in {differences_text(one.differences)}")
-    elif not one.unknown:
+    (name,) = short_names([run])
+    told = [f"{name} ({run.status_text})"]
+    if found:
+        told.append(f"differs in {differences_text(found)}")
+    elif not unknown:
         told.append("nothing that counts differs")
-    told += one.unknown[:_NAMES_SHOWN]
+    told += unknown[:_NAMES_SHOWN]
     return "; ".join(told)
 
 
@@ -88,8 +86,3 @@ def difference_text(one: Difference) -> str:
 def _cut(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= _VALUE_WIDTH else f"{line[: _VALUE_WIDTH - 1]}…"
-
-
-def is_worth_telling(one: Similar) -> bool:
-    """Tell whether an earlier run that is near says something: one that failed does as well."""
-    return not (one.is_same and one.run.status is Status.COMPLETE)

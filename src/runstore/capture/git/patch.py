@@ -15,13 +15,13 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from runstore.analysis.compare.binary_patches import as_binary, object_before, unpacked
 from runstore.capture.git.asking import Asker
 from runstore.capture.git.source_files import is_secret_file, is_source, shown
 from runstore.capture.git.state import GitError
 from runstore.capture.secrets import mask_patch, mask_text
+from runstore.model.code.binary_patches import as_binary, object_before, unpacked
+from runstore.model.code.patches import parse_patch
 from runstore.model.facts import Facts
-from runstore.model.patches import parse_patch
 
 PATCH_LIMIT_BYTES = 1 << 20
 _READ_LIMIT_BYTES = 1 << 22

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from runstore.capture.machine.environment import environment_facts, facts_of
+from runstore.model.code.launchers import is_python, launched
 from runstore.model.facts import Facts
-from runstore.model.launchers import is_python, launched
 
 _TIMEOUT_S = 20.0
 _SHELLS = frozenset({"sh", "bash", "dash", "fish", "ksh", "zsh"})

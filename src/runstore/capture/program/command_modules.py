@@ -12,14 +12,11 @@ from typing import Any
 
 from runstore.capture.machine.other_python import MARK, AskError, asked, interpreter_of
 from runstore.capture.program.files import CLOCK_LAG_NS, OWN_FOLDER, Command
-from runstore.capture.program.modules import (
-    IsKept,
-    first_written_since,
-    marked,
-    written_since_the_beginning,
-)
-from runstore.model.facts import IMPORTED_MODULES, Facts
-from runstore.model.launchers import Launched, launched
+from runstore.capture.program.modules import IsKept, marked, written_since_the_beginning
+from runstore.capture.program.places import first_written_since
+from runstore.model.code.documents import IMPORTED_MODULES
+from runstore.model.code.launchers import Launched, launched
+from runstore.model.facts import Facts
 
 _FOLDERS_AT_MOST = 1_000
 _FILES_AT_MOST = 1_000

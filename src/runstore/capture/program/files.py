@@ -45,7 +45,7 @@ def scripts(argv: Sequence[str] | None = None, cwd: str | None = None) -> tuple[
 def _words(argv: Sequence[str] | None) -> Iterator[object]:
     """Yield what may name the main script, the likeliest first."""
     if argv:
-        from runstore.model.launchers import launched
+        from runstore.model.code.launchers import launched
 
         yield launched(argument_texts(argv)).what
     main = getattr(sys.modules.get("__main__"), "__file__", None)
@@ -98,7 +98,7 @@ def _facts_of(
     is_of_a_pool: bool,
 ) -> Facts:
     """Return the facts; those of a process stay the same from run to run."""
-    from runstore.model.launchers import code_argument
+    from runstore.model.code.launchers import code_argument
 
     values: dict[str, FactValue] = {}
     unknown: dict[str, str] = {}
@@ -312,7 +312,7 @@ class Loading:
         return self._is_told != told
 
     def _note_changes(self, modules: Mapping[str, Module]) -> None:
-        from runstore.capture.program.modules import first_written_since
+        from runstore.capture.program.places import first_written_since
 
         since_ns = self._since_ns - CLOCK_LAG_NS
         files = [one.file for one in modules.values()]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,13 @@ from runstore.capture.git.source_files import shown
 from runstore.capture.machine.process import process_started_ns
 from runstore.capture.program.files import LOADED_AT_NS, Loading, Module, is_own
 from runstore.capture.program.imports import imports_beyond
-from runstore.model.facts import LATE_MODULES, MODULES, RESUMED_CODE, Facts
+from runstore.capture.program.places import (
+    file_or_archive,
+    first_written_since,
+    place_of,
+)
+from runstore.model.code.documents import LATE_MODULES, MODULES, RESUMED_CODE
+from runstore.model.facts import Facts
 
 _FILES_AT_MOST = 5_000
 _READ_AT_MOST_BYTES = 256 << 20
@@ -81,39 +86,6 @@ def digest_of_file(place: str) -> str:
         while part := opened.read(1 << 20):
             found.update(part)
     return f"sha256:{found.hexdigest()[:_DIGITS]}"
-
-
-def file_or_archive(file: str) -> str | None:
-    """Return a module's file, or the archive that holds it; None where there is neither."""
-    place = file
-    while not os.path.isfile(place):  # noqa: PTH113 - text all along
-        above = os.path.dirname(place)  # noqa: PTH120 - the same
-        if above in {place, ""} or os.path.isdir(place):  # noqa: PTH112 - the same
-            return None
-        place = above
-    return place
-
-
-def written_ns(file: str) -> int:
-    """Return when a file was written or put where it is; 0 where it is gone.
-
-    The time of its last change can be set to any; that of its entry cannot.
-    """
-    place = file_or_archive(file)
-    try:
-        about = os.stat(place) if place else None  # noqa: PTH116 - text all along
-    except OSError:
-        return 0
-    if about is None or not stat.S_ISREG(about.st_mode):
-        return 0
-    return about.st_ctime_ns
-
-
-def place_of(file: str, root: str | None) -> str:
-    """Return the path of a file, below the root of the work tree where it is in there."""
-    start = None if root is None else root.rstrip(os.sep) + os.sep
-    inside = start is not None and file.startswith(start)
-    return shown(file[len(start or "") :] if inside else file)
 
 
 def paths_in(root: Path, file: str) -> tuple[str, ...] | None:
@@ -210,20 +182,6 @@ def written_since_the_beginning(root: Path, files: Iterable[str]) -> str:
     """Return which file was written since this process began; see `first_written_since`."""
     began_ns = min(process_started_ns() or LOADED_AT_NS, LOADED_AT_NS)
     return first_written_since(began_ns, str(root), files)
-
-
-def first_written_since(since_ns: int, root: str | None, files: Iterable[str]) -> str:
-    """Return which module's file was written since, as a sentence; empty without any.
-
-    Args:
-        since_ns: Nanoseconds since 1970.
-        root: The top folder of the work tree.
-        files: Files of modules.
-    """
-    for file in files:
-        if written_ns(file) > since_ns:
-            return f"{place_of(file, root)} was written after the program had begun"
-    return ""
 
 
 def modules_since(loading: Loading) -> Facts:

@@ -16,7 +16,7 @@ from runstore.cli.options import json_option
 from runstore.cli.words import runs_meant
 
 if TYPE_CHECKING:
-    from runstore.analysis.repeats.ranking import Ranking
+    from runstore.repeats.ranking import Ranking
 
 _COLUMNS = (
     output.Column("rank", narrowest=4, rank=4),
@@ -75,7 +75,7 @@ def command(
     winner among many is allowed for. Only complete runs count. Without --over, repeats differ in
     seed, random_state, rng_seed or random_seed, at any depth.
     """  # noqa: D301 - click keeps lines after the mark as they are
-    from runstore.analysis.repeats.ranking import best
+    from runstore.repeats.ranking import best
 
     with open_store() as store:
         ranking = best(
@@ -112,8 +112,8 @@ def _remarks(ranking: Ranking, *, is_chosen: bool) -> Iterator[str]:
 
 
 def _as_json(ranking: Ranking) -> dict[str, Any]:
-    from runstore.analysis.repeats.texts import ends
     from runstore.cli.comparisons.over_table import about, group_as_json
+    from runstore.repeats.texts import ends
 
     groups = {one.group.label: group_as_json(one) for one in ranking.groups}
     return {

@@ -66,7 +66,7 @@ def command(
 
         runs = runs_meant(store, words, limit=limit)
         found = compare_runs(
-            store, runs, sections=sections, everything=everything, metrics=metrics
+            store.backend, runs, sections=sections, everything=everything, metrics=metrics
         )
     if as_json:
         _print_json(found)

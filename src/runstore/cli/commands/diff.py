@@ -51,10 +51,10 @@ def command(
 
     with open_store() as store:
         found = compare_runs(
-            store, (a, b), sections=sections, everything=everything, metrics=metrics
+            store.backend, (a, b), sections=sections, everything=everything, metrics=metrics
         )
         is_wanted = "code" in sections and not without_code
-        code = code_changes(store, *found.runs) if is_wanted or is_stat else None
+        code = code_changes(store.backend, *found.runs) if is_wanted or is_stat else None
     if as_json:
         output.print_json(_as_json(found, code, is_stat=is_stat))
     elif is_stat and code is not None:

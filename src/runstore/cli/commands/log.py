@@ -58,9 +58,9 @@ def _of(lines: Iterable[OutputLine], stream: str | None) -> Iterator[OutputLine]
 
 
 def _follow(store: Store, uid: str, show: _Shown, stream: str | None, lines: int | None) -> None:
-    from runstore.recording.output.keeper import Follower
+    from runstore.reading.following import Follower
 
-    follower = Follower(store, uid)
+    follower = Follower(store.backend, uid)
     is_first = True
     while True:
         whole, last, has_ended = follower.poll()

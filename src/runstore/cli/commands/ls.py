@@ -93,7 +93,7 @@ def command(
             from runstore.cli.lists.formats import print_runs
             from runstore.reading.unknown_names import is_known_column
 
-            known = partial(is_known_column, store)
+            known = partial(is_known_column, store.backend)
             print_runs(page.table(sets=sets), _names(columns), form, known)
             _tell_more(page)
             return

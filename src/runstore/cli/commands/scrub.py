@@ -56,13 +56,13 @@ def command(
         raise UsageError("Give one of --secret, --from and --pattern.")
     found = wanted(_secrets(source, is_asked=secret), pattern)
     with open_store() as store:
-        planned = scrub(store, found)
+        planned = scrub(store.backend, found)
         if dry_run or not planned.places:
             _show(planned, as_json=as_json)
             return
         if not yes:
             _confirm(planned)
-        done = scrub(store, found, is_dry=False)
+        done = scrub(store.backend, found, is_dry=False)
     _show(done, as_json=as_json)
     if done.left:
         sys.exit(_EXIT_LEFT)

@@ -12,7 +12,7 @@ from runstore.cli.context import open_store
 from runstore.cli.options import json_option, limit_option
 
 if TYPE_CHECKING:
-    from runstore.analysis.reruns.similarity import Similar
+    from runstore.analysis.reruns.subjects import Similar
     from runstore.model.run import Run
 
 _COLUMNS = (

@@ -58,7 +58,7 @@ def command(
     from runstore.analysis.explain.explanation import explain
 
     with open_store() as store:
-        found = explain(store, a, b, metric, with_code=not without_code)
+        found = explain(store.backend, a, b, metric, with_code=not without_code)
     if as_json:
         output.print_json(_as_json(found))
         return

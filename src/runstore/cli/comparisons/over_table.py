@@ -10,10 +10,10 @@ from runstore.cli.comparisons.lines import tell
 from runstore.errors import UsageError
 
 if TYPE_CHECKING:
-    from runstore.analysis.repeats.ranking import Ranking
-    from runstore.analysis.repeats.table import RepeatsTable
-    from runstore.analysis.repeats.values import RankedGroup
     from runstore.model.run import Run
+    from runstore.repeats.ranking import Ranking
+    from runstore.repeats.table import RepeatsTable
+    from runstore.repeats.values import RankedGroup
 
 _PAIRS_SHOWN = 20
 
@@ -55,7 +55,7 @@ def print_over(
         UsageError: The level is out of range, or no run has a key of `over`.
         MissingExtraError: SciPy is not installed.
     """
-    from runstore.analysis.repeats.table import compare_over
+    from runstore.repeats.table import compare_over
 
     table = compare_over(runs, metric, over=over, level=level)
     if as_json:
@@ -91,7 +91,7 @@ def _certainty(table: RepeatsTable, place: int) -> float:
 
 
 def _remarks(table: RepeatsTable, pairs: int) -> Iterator[str]:
-    from runstore.analysis.repeats.texts import level_text
+    from runstore.repeats.texts import level_text
 
     yield f"{over_text(table)} Intervals hold with {level_text(table.level)}, each by itself."
     if pairs > _PAIRS_SHOWN:
@@ -107,7 +107,7 @@ def over_text(table: RepeatsTable | Ranking) -> str:
 
 
 def _as_json(table: RepeatsTable) -> dict[str, Any]:
-    from runstore.analysis.repeats.texts import mean_as_plain
+    from runstore.repeats.texts import mean_as_plain
 
     return {
         **about(table),

@@ -52,7 +52,9 @@ def print_groups(
         )
     metrics = [one.removeprefix(_METRICS) for one in columns]
     groups = list(store.group(by, where, experiment=experiment, metrics=metrics))
-    for hint in unknown_names(store, query_of(store, where, experiment), field_of_text(by)):
+    for hint in unknown_names(
+        store.backend, query_of(store.backend, where, experiment), field_of_text(by)
+    ):
         say(f"runstore: {hint}", err=True)
     unknown = [key for key in metrics if groups and not any(key in one.metrics for one in groups)]
     if unknown:

@@ -16,7 +16,7 @@ from runstore.model.artifacts import Artifact
 from runstore.model.display.formatting import local_time, size_text
 from runstore.model.run import Run
 from runstore.model.text.output import OutputLine
-from runstore.recording.output.keeper import Follower
+from runstore.reading.following import Follower
 from runstore.store import Store
 
 _CURVE_WIDTH = 16
@@ -100,7 +100,7 @@ class _Printed:
         if self._follower is None or self._store is not store:
             self.close()
             self._last.clear()
-            self._follower, self._store = Follower(store, self._uid), store
+            self._follower, self._store = Follower(store.backend, self._uid), store
         whole, self._open, self._has_ended = self._follower.poll()
         self._last.extend(whole)
 

@@ -41,7 +41,7 @@ def _read(store: Store, uids: Sequence[str]) -> tuple[tuple[str, ...], tuple[Lin
             continue
     if len(runs) < _FEWEST:
         return tuple(run.reference for run in runs), ()
-    found = compare_runs(store, runs, sections=_SECTIONS)
+    found = compare_runs(store.backend, runs, sections=_SECTIONS)
     return found.names, tuple((one.name, _texts(one)) for one in found)
 
 

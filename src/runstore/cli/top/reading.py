@@ -80,13 +80,13 @@ class Source:
             StoreError: It cannot be read; next time it may.
         """
         with self._lock:
-            if not self._store.is_in_place:
+            if not self._store.backend.is_in_place:
                 fresh = Store.open(self.path, create=False)
                 self._store.close()
                 self._store = fresh
             store = self._store
         # What reading concludes, that a run is lost, may wait for the next time.
-        with store.database.driver.hurried(0):
+        with store.backend.database.driver.hurried(0):
             yield store
 
     def close(self) -> None:

@@ -7,23 +7,18 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runstore.errors import NotFoundError, RunstoreError, StoreCorruptError
-from runstore.model.run import Run
-from runstore.model.text.output import OutputLine
-from runstore.storage.files.output import LETTERS, OutputFile, Tail, read_lines
-from runstore.storage.files.safe_files import UnsafeFileError
+from runstore.errors import RunstoreError
+from runstore.storage.files.output import LETTERS, OutputFile
 from runstore.storage.files.spool import OUTPUT_SUFFIX, Spool
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
     from runstore.recording.output.masked import LineMasker
-    from runstore.store import Store
 
 # What waits in memory while no disk takes it.
 _HELD_BYTES = 1 << 22
@@ -200,84 +195,3 @@ def _after_fork_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
-
-
-def lines_of(store: Store, run: Run) -> Iterator[OutputLine]:
-    """Yield what a run printed, in the order of its printing, up to now.
-
-    Raises:
-        NotFoundError: What was kept is gone.
-        StoreCorruptError: It was changed or damaged.
-    """
-    parts = store.artifacts.table.outputs_of(run.uid)
-    files = [store.artifacts.objects.whole(one.digest, one.size_bytes) for one in parts]
-    seen = {one.part for one in parts}
-    files += [path for path in store.spool.output_files(run.uid) if path.name not in seen]
-    return read_lines(files)
-
-
-def text_of(store: Store, run: Run) -> str | None:
-    """Return all that a run printed as one text, without colours; None for nothing.
-
-    Files that are gone or damaged are left out.
-    """
-    from runstore.model.text.output import plain_text
-
-    parts = [one for one in store.artifacts.table.outputs_of(run.uid) if one.size_bytes]
-    seen = {one.part for one in parts}
-    files = [
-        path
-        for path in store.spool.output_files(run.uid)
-        if path.name not in seen and path.lstat().st_size
-    ]
-    if not parts and not files:
-        return None
-    kept = []
-    for one in parts:
-        with suppress(NotFoundError, StoreCorruptError):
-            kept.append(store.artifacts.objects.whole(one.digest, one.size_bytes))
-    return "\n".join(plain_text(line.text) for line in read_lines([*kept, *files]))
-
-
-class Follower:
-    """Follows what a run prints, until it has ended.
-
-    Args:
-        store: Where the run is kept.
-        uid: The run.
-    """
-
-    def __init__(self, store: Store, uid: str) -> None:
-        self._store = store
-        self._uid = uid
-        self._tails: dict[str, Tail] = {}
-
-    def poll(self) -> tuple[list[OutputLine], OutputLine | None, bool]:
-        """Return new whole lines, a line that is open, and whether the run has ended."""
-        # Asked first: what was printed before the end is found then.
-        has_ended = self._store.get(self._uid).status.is_final
-        for path in self._paths():
-            if path.name not in self._tails:
-                with suppress(FileNotFoundError, UnsafeFileError):  # taken in this moment
-                    self._tails[path.name] = Tail(path)
-        whole: list[OutputLine] = []
-        last: OutputLine | None = None
-        for tail in self._tails.values():
-            new, is_open = tail.lines()
-            whole += new
-            last = is_open or last
-        return sorted(whole, key=lambda line: line.at), last, has_ended
-
-    def _paths(self) -> Iterator[Path]:
-        yield from self._store.spool.output_files(self._uid)
-        artifacts = self._store.artifacts
-        for one in artifacts.table.outputs_of(self._uid):
-            if one.part not in self._tails:
-                kept = artifacts.objects.whole(one.digest, one.size_bytes)
-                with suppress(FileNotFoundError):
-                    self._tails[one.part] = Tail(kept)
-
-    def close(self) -> None:
-        """Let go of the files."""
-        for tail in self._tails.values():
-            tail.close()

@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runstore.errors import RunstoreError, UsageError
+from runstore.model.status import Status
 from runstore.storage.files.locks import lock_now
 from runstore.storage.files.safe_files import open_file, remove_file, stat_file
 from runstore.storage.files.spool import LINES_SUFFIX, Spool
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
+    from runstore.model.run import Run
     from runstore.recording.active import ActiveRun
+    from runstore.storage.backend import Backend
 
 VARIABLE = "RUNSTORE_LOG"
 _POLL_S = 0.2
@@ -307,13 +310,22 @@ def append(path: Path, metrics: Metrics) -> None:
         os.close(file)
 
 
-def take_in_leftover(path: Path, run: ActiveRun) -> None:
+def take_in_leftover(backend: Backend, path: Path, ended: Run) -> None:
     """Take in a file that nobody takes in any more, and remove it.
+
+    Args:
+        backend: The store of the run.
+        path: The file.
+        ended: The run, which has ended.
 
     Raises:
         OSError: It cannot be read, or is no plain file.
     """
-    file = LineFile(path, run.store.spool)
+    from runstore.recording.active import ActiveRun
+
+    run = ActiveRun(backend, ended, is_owner=False)
+    run.take_status(Status.RUNNING)  # as when the lines were written
+    file = LineFile(path, backend.spool)
     try:
         if file.is_mine:
             file.take_in(run, is_over=True, at=stat_file(path).st_mtime)
@@ -321,3 +333,4 @@ def take_in_leftover(path: Path, run: ActiveRun) -> None:
             file.complain(run.reference)
     finally:
         file.close()
+    run.hand_in(is_last=True)

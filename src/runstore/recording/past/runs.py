@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from runstore.artifacts.artifacts import Artifacts
 from runstore.artifacts.masking import masked_tags
 from runstore.capture.program.command import command_line
 from runstore.errors import InvalidValueError, RunstoreError, StoreUnavailableError
@@ -21,6 +22,8 @@ from runstore.model.query.times import moment
 from runstore.model.status import FINAL, Status
 from runstore.model.tags import tag_key, tag_value
 from runstore.model.values import check_text
+from runstore.reading.metrics.summaries import refresh
+from runstore.reading.names import run_named
 from runstore.recording.outcome import EXIT_CODES, kept_text, reported, status_by_parts, texts_of
 from runstore.recording.past.points import points_of
 from runstore.storage.database import NewRun, now_micros
@@ -31,9 +34,9 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
     from runstore.recording.active import ActiveRun
     from runstore.storage.artifacts import Noted
+    from runstore.storage.backend import Backend
     from runstore.storage.metrics.chunks import Columns
     from runstore.storage.metrics.point_files import KeyOf
-    from runstore.store import Store
 
 _ENDS_WITH_ZONE = re.compile(r"[t ].*\d ?(?:z|[+-]\d{2}(?::?\d{2})?)$", re.IGNORECASE)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -46,7 +49,7 @@ _NONE: Mapping[KeyOf, int] = {}
 
 
 def past_run(
-    store: Store,
+    backend: Backend,
     experiment_name: str,
     *,
     started_at: Any,
@@ -75,7 +78,7 @@ def past_run(
         started_at=began,
         timestamp=names.local_timestamp(began),
         parameter_sets=sets,
-        parent_uid=None if parent is None else store.get(parent).uid,
+        parent_uid=None if parent is None else run_named(backend, parent).uid,
         notes=check_text(notes, "notes"),
         cli=None if cli is None else command_line(check_text(cli, "cli"), ()),
         process=_on(arguments.text_or_none(hostname, "hostname", "gpu-3")),
@@ -103,35 +106,39 @@ def _masked(tags: Mapping[str, Any]) -> dict[str, str]:
     return {key: one for key, one in masked_tags(given).items() if one is not None}
 
 
-def write(store: Store, past: PastRun, artifacts: Mapping[Any, Any] | None, author: str) -> None:
+def write(
+    backend: Backend, past: PastRun, artifacts: Mapping[Any, Any] | None, author: str
+) -> None:
     """Write a run that is over, its files first; all of it or nothing. Durable on return.
 
     Raises:
         StoreError: The store did not take it.
     """
-    with _kept(store, past.new.uid, artifacts) as kept:
-        write_past_run(store.database, past._replace(artifacts=kept), author)
+    with _kept(backend, past.new.uid, artifacts) as kept:
+        write_past_run(backend.database, past._replace(artifacts=kept), author)
 
 
 def add(
-    store: Store,
+    backend: Backend,
     run: Run,
     metrics: Mapping[Any, Any] | None,
     artifacts: Mapping[Any, Any] | None,
     author: str,
 ) -> None:
     """Add metrics and files to a run that is over; see `Store.add`."""
-    store.refresh_metrics()  # what its program logged comes before
-    totals, _ = store.metrics_table.totals(run.uid)
+    refresh(backend.metrics, backend.spool)  # what its program logged comes before
+    totals, _ = backend.metrics.totals(run.uid)
     last_steps = {series: last_step for series, (_, last_step) in totals.items()}
     set_names = [one.name for one in run.parameter_sets]
     points = _points(metrics, set_names, now_micros(), last_steps)
-    with _kept(store, run.uid, artifacts) as kept:
-        add_to_run(store.database, run.uid, points, kept, author)
+    with _kept(backend, run.uid, artifacts) as kept:
+        add_to_run(backend.database, run.uid, points, kept, author)
 
 
 @contextmanager
-def _kept(store: Store, uid: str, artifacts: Mapping[Any, Any] | None) -> Iterator[list[Noted]]:
+def _kept(
+    backend: Backend, uid: str, artifacts: Mapping[Any, Any] | None
+) -> Iterator[list[Noted]]:
     """Keep the contents of artifacts; within the block they get their place in the database."""
     wanted = arguments.mapping(
         {} if artifacts is None else artifacts, "artifacts", {"model.pt": "out/model.pt"}
@@ -139,7 +146,7 @@ def _kept(store: Store, uid: str, artifacts: Mapping[Any, Any] | None) -> Iterat
     if not wanted:
         yield []
         return
-    room = store.artifacts
+    room = backend.part(Artifacts)
     with room.objects.in_use():
         try:
             kept = [noted for name, one in wanted.items() for noted in room.keep(uid, name, one)]

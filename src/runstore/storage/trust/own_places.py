@@ -13,12 +13,17 @@ from contextlib import suppress
 from errno import EPERM
 from pathlib import Path
 
-from runstore.storage.sqlite.paths import is_own_uid, leave_to_owner, opened_folder, sync_folder
+from runstore.storage.sqlite.paths import (
+    DATABASE,
+    is_own_uid,
+    leave_to_owner,
+    opened_folder,
+    sync_folder,
+)
 
 _SHARED_BITS = 0o077
 _NOTE = "store"
 _LONGEST_NOTE = 1 << 14
-_DATABASE = "runstore.db"
 # Root, and the owner of files whose owner is unknown within a container. Source: Linux,
 # user_namespaces(7), overflowuid.
 _SYSTEM = {0, 65534}
@@ -54,7 +59,7 @@ def note_store(place: Path, store: Path) -> None:
     if os.path.lexists(note):
         return
     with suppress(OSError):
-        database = (store / _DATABASE).stat()
+        database = (store / DATABASE).stat()
         text = f"{database.st_ino}\n{store.absolute()}"
         with os.fdopen(os.open(note, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(os.fsencode(text))
@@ -75,8 +80,8 @@ def is_for_another(place: Path, store: Path) -> bool:
         inode, _, folder = os.fsdecode(read_file(place / _NOTE, at_most=_LONGEST_NOTE)).partition(
             "\n"
         )
-        there = Path(folder, _DATABASE).stat()
-        here = (store / _DATABASE).stat()
+        there = Path(folder, DATABASE).stat()
+        here = (store / DATABASE).stat()
     except (OSError, ValueError):
         return False
     is_there = str(there.st_ino) == inode

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from runstore.analysis.repeats.samples import (
+from runstore.model.metric_directions import Direction
+from runstore.repeats.samples import (
     PAIR,
     Interval,
     Kind,
@@ -17,8 +18,7 @@ from runstore.analysis.repeats.samples import (
     gap_between,
     t_quantile,
 )
-from runstore.analysis.repeats.statistics import NO_SPREAD, Mean, check_level, is_skewed, mean_of
-from runstore.model.metric_directions import Direction
+from runstore.repeats.statistics import NO_SPREAD, Mean, check_level, is_skewed, mean_of
 
 _UNEQUAL = 1.7  # ratio of spreads from which skewness matters
 Verdict = Literal[

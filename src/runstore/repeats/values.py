@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from runstore.analysis.repeats.grouping import Group, LeftOut, Member, Repeats, group_repeats
-from runstore.analysis.repeats.samples import Sample
-from runstore.analysis.repeats.texts import remarks_on_left_out
 from runstore.errors import NotFoundError, UsageError
 from runstore.model import arguments
 from runstore.model.display.suggestions import hint_of
 from runstore.model.metric_directions import Direction, direction_of
 from runstore.model.metrics import MetricSummary
 from runstore.model.run import Run
+from runstore.repeats.grouping import Group, LeftOut, Member, Repeats, group_repeats
+from runstore.repeats.samples import Sample
+from runstore.repeats.texts import remarks_on_left_out
 
 Statistic = Literal["last", "first", "min", "max", "mean", "count"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from runstore.analysis.repeats.grouping import LeftOut
-from runstore.analysis.repeats.statistics import Mean
-from runstore.analysis.repeats.texts import remarks_on_code, remarks_on_left_out, remarks_on_means
-from runstore.analysis.repeats.values import Metric, RankedGroup
+from runstore.repeats.grouping import LeftOut
+from runstore.repeats.statistics import Mean
+from runstore.repeats.texts import remarks_on_code, remarks_on_left_out, remarks_on_means
+from runstore.repeats.values import Metric, RankedGroup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

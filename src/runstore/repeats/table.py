@@ -6,15 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runstore.analysis.repeats.judged import Judged
-from runstore.analysis.repeats.statistics import (
-    Difference,
-    Mean,
-    check_level,
-    differences_of,
-    mean_of,
-)
-from runstore.analysis.repeats.texts import (
+from runstore.model.display.html import html_paragraphs, html_table
+from runstore.model.run import Run
+from runstore.repeats.judged import Judged
+from runstore.repeats.statistics import Difference, Mean, check_level, differences_of, mean_of
+from runstore.repeats.texts import (
     ends,
     frame,
     interval_text,
@@ -24,9 +20,7 @@ from runstore.analysis.repeats.texts import (
     p_text,
     scale_of,
 )
-from runstore.analysis.repeats.values import read_values
-from runstore.model.display.html import html_paragraphs, html_table
-from runstore.model.run import Run
+from runstore.repeats.values import read_values
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from runstore.analysis.repeats.grouping import Group, LeftOut
-from runstore.analysis.repeats.samples import Interval
-from runstore.analysis.repeats.statistics import Mean
 from runstore.extras import library
+from runstore.repeats.grouping import Group, LeftOut
+from runstore.repeats.samples import Interval
+from runstore.repeats.statistics import Mean
 
 if TYPE_CHECKING:
     import pandas as pd

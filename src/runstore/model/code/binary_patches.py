@@ -12,7 +12,7 @@ import zlib
 from base64 import b85decode, b85encode
 from collections.abc import Iterator, Sequence
 
-from runstore.model.patches import MARK, PatchError, apply_patch, parse_patch
+from runstore.model.code.patches import MARK, PatchError, apply_patch, parse_patch
 
 _LIMIT_BYTES = 1 << 26
 _INDEX = re.compile(r"^index ([0-9a-f]+)\.\.([0-9a-f]+)", re.MULTILINE)

@@ -6,11 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runstore.analysis.repeats.grouping import Group
-from runstore.analysis.repeats.judged import Judged
-from runstore.analysis.repeats.selection import Best, Standing, best_of
-from runstore.analysis.repeats.statistics import check_level
-from runstore.analysis.repeats.texts import (
+from runstore.errors import visible
+from runstore.model import arguments
+from runstore.model.display.html import html_paragraphs, html_table
+from runstore.model.metric_directions import Direction, kept_for
+from runstore.model.run import Run
+from runstore.repeats.grouping import Group
+from runstore.repeats.judged import Judged
+from runstore.repeats.selection import Best, Standing, best_of
+from runstore.repeats.statistics import check_level
+from runstore.repeats.texts import (
     ends,
     frame,
     interval_text,
@@ -20,13 +25,7 @@ from runstore.analysis.repeats.texts import (
     mean_cells,
     p_text,
 )
-from runstore.analysis.repeats.values import Metric, read_values
-from runstore.errors import visible
-from runstore.model import arguments
-from runstore.model.display.html import html_paragraphs, html_table
-from runstore.model.metric_directions import Direction
-from runstore.model.run import Run
-from runstore.reading.directions import kept_for
+from runstore.repeats.values import Metric, read_values
 
 if TYPE_CHECKING:
     import pandas as pd

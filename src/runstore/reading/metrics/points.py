@@ -8,7 +8,7 @@ import sys
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from runstore.errors import (
     NotFoundError,
@@ -19,11 +19,10 @@ from runstore.errors import (
 from runstore.model import arguments
 from runstore.model.display.suggestions import hint_of
 from runstore.model.metrics import FEWEST_SAMPLED, extremes
-from runstore.model.run import Run
-from runstore.reading.metrics import LOOKS, damaged_series, in_flight
-from runstore.reading.names import each_of
-from runstore.reading.points_table import PointsTable, Stretch
-from runstore.recording.active import ActiveRun
+from runstore.model.run import AnyRun
+from runstore.reading.metrics.points_table import PointsTable, Stretch
+from runstore.reading.metrics.summaries import LOOKS, damaged_series, in_flight
+from runstore.reading.names import each_of, run_of
 from runstore.storage.files.spool import uid_of
 from runstore.storage.metrics.chunks import Columns, extend, taken_apart, unpack
 from runstore.storage.metrics.many_series import StoredMany, series_of_runs, stored_of_runs
@@ -32,7 +31,7 @@ from runstore.storage.metrics.point_files import KeyOf
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runstore.store import Store
+    from runstore.storage.backend import Backend
 
 # Read at once: as much as is quick, little beside the table itself.
 _POINTS_AT_ONCE = 500_000
@@ -41,26 +40,26 @@ _KEYS_SHOWN = 10
 
 
 def read_points_of(
-    store: Store,
-    runs: Iterable[Run | ActiveRun | str] | Run | ActiveRun | str,
+    backend: Backend,
+    runs: object,
     keys: str | Iterable[str] | None = None,
     limit: int | None = None,
 ) -> PointsTable:
     """Return the points of many runs; see `Store.points`."""
     if limit is not None:
         limit = arguments.count(limit, "limit", FEWEST_SAMPLED)
-    chosen = _chosen(store, runs)
-    known, stored = series_of_runs(store.database, list(chosen))
+    chosen = _chosen(backend, runs)
+    known, stored = series_of_runs(backend.database, list(chosen))
     for uid, run in chosen.items():
         if uid not in known:
-            raise RunNotFoundError(f"{run.reference} is not in {store.path}.")
+            raise RunNotFoundError(f"{run.reference} is not in {backend.path}.")
     table = _Building(chosen, _Wanted(keys), limit)
     counts = Counter[str]()
     for one in stored:
         if table.is_wanted(one.uid, one.series):
             counts[one.uid] += one.points
     for uids in _batches(chosen, counts):
-        found, waiting = _read(store, uids, table)
+        found, waiting = _read(backend, uids, table)
         for uid in uids:
             table.add(uid, found.chunks[uid], waiting.get(uid, {}))
     if chosen:
@@ -68,12 +67,11 @@ def read_points_of(
     return table.finished()
 
 
-def _chosen(
-    store: Store, runs: Iterable[Run | ActiveRun | str] | Run | ActiveRun | str
-) -> dict[str, Run | ActiveRun]:
+def _chosen(backend: Backend, runs: object) -> dict[str, AnyRun]:
     """Return each run once, by uid, in the order asked for."""
     found = (
-        one if isinstance(one, (Run, ActiveRun)) else store.run_of(one) for one in each_of(runs)
+        cast("AnyRun", one) if hasattr(one, "parameter_sets") else run_of(backend, one)
+        for one in each_of(runs)
     )
     return {run.uid: run for run in found}
 
@@ -92,17 +90,17 @@ def _batches(uids: Iterable[str], counts: Mapping[str, int]) -> Iterator[list[st
 
 
 def _read(
-    store: Store, uids: Sequence[str], table: _Building
+    backend: Backend, uids: Sequence[str], table: _Building
 ) -> tuple[StoredMany, dict[str, dict[KeyOf, Columns]]]:
     """Return what the database has of some runs, and what is in flight beyond that."""
     for _ in range(LOOKS):
         files: dict[str, list[Path]] = defaultdict(list)
         wanted = set(uids)
-        for path in store.spool.point_files():
+        for path in backend.spool.point_files():
             if uid_of(path) in wanted:
                 files[uid_of(path)].append(path)
         names = [path.name for some in files.values() for path in some]
-        stored = stored_of_runs(store.database, uids, names, table.is_wanted)
+        stored = stored_of_runs(backend.database, uids, names, table.is_wanted)
         try:
             return stored, {uid: in_flight(some, stored.marks) for uid, some in files.items()}
         except FileNotFoundError:  # taken in meanwhile
@@ -173,9 +171,7 @@ class _Building:
         limit: Points at most of each series.
     """
 
-    def __init__(
-        self, runs: Mapping[str, Run | ActiveRun], wanted: _Wanted, limit: int | None
-    ) -> None:
+    def __init__(self, runs: Mapping[str, AnyRun], wanted: _Wanted, limit: int | None) -> None:
         self.wanted = wanted
         self._runs = runs
         self._limit = limit

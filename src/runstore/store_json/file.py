@@ -16,7 +16,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from runstore.curifactory.salvage import Salvaged, read_blocks
 from runstore.errors import StoreReadOnlyError, StoreUnavailableError
 from runstore.storage.files.locks import kept_locked, unlock, wait_for_lock
 from runstore.storage.files.safe_files import (
@@ -27,6 +26,7 @@ from runstore.storage.files.safe_files import (
     reader,
 )
 from runstore.storage.sqlite.paths import copy_rights, follow_folder, sync_folder
+from runstore.store_json.salvage import Salvaged, read_blocks
 
 STORE_JSON = "store.json"
 REGISTRY = "params_registry.json"

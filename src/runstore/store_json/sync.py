@@ -9,11 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from runstore.curifactory.block_text import Change, Piece, patched_list, whole_list
-from runstore.curifactory.merge import TakeIn, listed
-from runstore.curifactory.store_json import (
+from runstore.errors import StoreError, StoreReadOnlyError
+from runstore.model.block import block_from_run
+from runstore.model.params.build import parameter_set
+from runstore.storage.backend import Backend
+from runstore.storage.blocks import BlockRow, BlockTable
+from runstore.store_json.block_text import Change, Piece, patched_list, whole_list
+from runstore.store_json.file import (
     STORE_JSON,
     FileLock,
     Stamp,
@@ -24,14 +28,8 @@ from runstore.curifactory.store_json import (
     stamp_of,
     write_block_file,
 )
-from runstore.errors import StoreError, StoreReadOnlyError
-from runstore.model.block import block_from_run
-from runstore.model.params.build import parameter_set
-from runstore.storage.blocks import BlockRow, BlockTable
+from runstore.store_json.merge import TakeIn, listed
 from runstore.user_warnings import warn
-
-if TYPE_CHECKING:
-    from runstore.store import Store
 
 # Beyond that, making the whole list is quicker than looking for each place in it.
 _PATCHES_AT_MOST = 200
@@ -208,14 +206,14 @@ class BlockSync:
             return None
 
 
-def refresh_store_json(store: Store) -> None:
+def refresh_store_json(backend: Backend) -> None:
     """Show what was recorded in the `store.json` of a folder that has one; else one look."""
-    if not (store.path / STORE_JSON).exists():
+    if not (backend.path / STORE_JSON).exists():
         return
     try:
-        BlockSync(store.path, BlockTable(store.database)).write_or_warn()
+        BlockSync(backend.path, BlockTable(backend.database)).write_or_warn()
     except StoreReadOnlyError as error:
-        warn(f"{store.path / STORE_JSON} was not made current: {error}")
+        warn(f"{backend.path / STORE_JSON} was not made current: {error}")
 
 
 def _is_ours(state: Mapping[str, Any], stamp: Stamp | None) -> bool:

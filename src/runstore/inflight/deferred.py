@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runstore.errors import (
     ConflictError,
@@ -23,6 +23,7 @@ from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.run import Run
 from runstore.model.status import Status
 from runstore.storage.artifacts import OutputPart
+from runstore.storage.backend import Backend
 from runstore.storage.database import PATIENCE_S
 from runstore.storage.files.locks import unlock, wait_for_lock
 from runstore.storage.files.objects import Contents, Objects
@@ -34,22 +35,19 @@ from runstore.storage.rows import from_micros, to_micros
 from runstore.storage.sqlite.forks import inside_the_engine
 from runstore.user_warnings import warn
 
-if TYPE_CHECKING:
-    from runstore.store import Store
-
 # How long who opens a store waits for another process that is taking in what it would read.
 _CLAIM_PATIENCE_S = 1.0
 
 
-class PutAside:
+class Deferred:
     """Keeps aside what the database of a store refuses, and takes it in later.
 
     Args:
-        store: The store.
+        backend: The store.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
         self._said: set[Path] = set()
         self._refused_said: set[Path] = set()
 
@@ -72,11 +70,11 @@ class PutAside:
             keep: Keeps it aside; gets the reason.
             is_refused: Whether it cannot be written yet.
         """
-        if is_refused or self._store.spool.has_kept or self._store.database.driver.is_writing:
+        if is_refused or self._backend.spool.has_kept or self._backend.database.driver.is_writing:
             keep(None)
             return
         try:
-            with self._store.database.driver.hurried(PATIENCE_S):
+            with self._backend.database.driver.hurried(PATIENCE_S):
                 write()
         except StoreError as error:
             keep(error)
@@ -175,11 +173,11 @@ class PutAside:
     ) -> None:
         reason = "" if because is None else f"{because.what} "
         try:
-            place = self._store.spool.keep(uid, kind, body).parent
+            place = self._backend.spool.keep(uid, kind, body).parent
         except OSError as error:
             warn(f"{reason}This could not be kept: {what}; {error}.")
             return
-        driver = self._store.database.driver
+        driver = self._backend.database.driver
         if driver.is_writing:  # a signal handler or a finalizer; nothing is in the way for long
             driver.after_writing(self.take_back_quietly)
             return
@@ -200,7 +198,7 @@ class PutAside:
 
     def take_in(self) -> None:
         """Take in whatever is in flight and can be taken: records, points, output."""
-        with self._store.database.driver.hurried(PATIENCE_S):
+        with self._backend.database.driver.hurried(PATIENCE_S):
             if self.take_records(_CLAIM_PATIENCE_S):
                 self._take_lines()
                 self._take_points()
@@ -209,7 +207,7 @@ class PutAside:
 
     def _say_refused(self) -> None:
         """Warn once of files in the spool that are not as runstore writes them."""
-        refused = self._store.spool.refused
+        refused = self._backend.spool.refused
         new = {path: why for path, why in refused.items() if path not in self._refused_said}
         if not new:
             return
@@ -227,15 +225,15 @@ class PutAside:
         Args:
             patience_s: How long to wait for another process that is taking one in.
         """
-        with self._store.database.driver.hurried(PATIENCE_S):
+        with self._backend.database.driver.hurried(PATIENCE_S):
             answers = self._take_each_record(patience_s)
-        self._store.spool.forget_taken()
-        if not self._store.spool.has_kept:
+        self._backend.spool.forget_taken()
+        if not self._backend.spool.has_kept:
             self._said.clear()
         return answers
 
     def _take_each_record(self, patience_s: float) -> bool:
-        for record in self._store.spool.records(is_to_take=True):
+        for record in self._backend.spool.records(is_to_take=True):
             try:
                 with _claimed(record.path, patience_s) as is_ours:
                     if not is_ours:  # what comes after it would be overwritten by it
@@ -249,12 +247,12 @@ class PutAside:
                 continue
             except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
                 # Not as we write them: it stays where it is.
-                self._store.spool.refused[record.path] = str(error)
+                self._backend.spool.refused[record.path] = str(error)
         return True
 
     def _take_once(self, record: Record) -> None:
         """Take in a record and remove it; one that cannot be removed is not taken in twice."""
-        table = self._store.metrics_table
+        table = self._backend.metrics
         if not table.has_seen(record.path):
             with suppress(RunFinishedError, ConflictError):  # told before, by whoever came first
                 self._take(record)
@@ -265,9 +263,9 @@ class PutAside:
 
     def _take(self, record: Record) -> None:
         body = record.body
-        store = self._store
+        backend = self._backend
         if record.kind == "end":
-            store.database.finish_run(record.uid, **{**body, "status": Status(body["status"])})
+            backend.database.finish_run(record.uid, **{**body, "status": Status(body["status"])})
         elif record.kind == "artifact":
             self._take_artifact(record)
         elif record.kind == "input":
@@ -276,14 +274,14 @@ class PutAside:
                 "used_at": from_micros(body["used_at"]),
                 "modified_at": None if modified is None else from_micros(modified),
             }
-            store.artifacts.table.put_input(record.uid, Input(**{**body, **times}))
+            backend.artifacts.put_input(record.uid, Input(**{**body, **times}))
         elif record.kind == "tags":
-            store.edits.set_tags([record.uid], body["changes"], body["author"], or_trashed=True)
+            backend.edits.set_tags([record.uid], body["changes"], body["author"], or_trashed=True)
         elif record.kind == "notes":
-            store.edits.set_notes([record.uid], body["notes"], body["author"], or_trashed=True)
+            backend.edits.set_notes([record.uid], body["notes"], body["author"], or_trashed=True)
         elif record.kind == "params":
             added = ParameterSet(body["name"], body["hash"], body["tree"])
-            add_params(store.database, record.uid, added, body["set_name"], body["author"])
+            add_params(backend.database, record.uid, added, body["set_name"], body["author"])
         else:
             raise ValueError(record.kind)
 
@@ -303,45 +301,39 @@ class PutAside:
 
             kind, text = body["preview"]
             preview = Preview(media_type=kind, body=base64.b64decode(text))
-        if self._store.database.run_by_uid(uid) is None:
+        if self._backend.database.run_by_uid(uid) is None:
             raise NotFoundError(f"There is no run {uid} in this store.")
-        folder = self._store.spool.objects_of(record)
+        folder = self._backend.spool.objects_of(record)
         aside = None if folder is None else Objects(folder)
-        with self._store.artifacts.objects.in_use():
+        with self._backend.objects.in_use():
             if aside is not None:
                 with (
                     suppress(NotFoundError),  # taken in before, up to the row
                     aside.opened(saved.digest, saved.size_bytes) as source,
                 ):
-                    self._store.artifacts.objects.keep_open(source)
-            self._store.artifacts.table.put(saved, preview)
+                    self._backend.objects.keep_open(source)
+            self._backend.artifacts.put(saved, preview)
         if aside is not None:
             aside.remove(aside.path_of(saved.digest))
 
     def _take_lines(self) -> None:
         """Take in lines of programs whose run has ended, or whose `runstore exec` is gone."""
-        for path in self._store.spool.line_files(is_to_take=True):
-            run = self._store.database.run_by_uid(uid_of(path))
+        for path in self._backend.spool.line_files(is_to_take=True):
+            run = self._backend.database.run_by_uid(uid_of(path))
             if run is not None and is_over(run):
-                from runstore.recording.active import ActiveRun
-                from runstore.recording.output.program_lines import take_in_leftover
-
                 with suppress(StoreError, OSError), self._refusing(path):
-                    late = ActiveRun(self._store, run, is_owner=False)
-                    late.take_status(Status.RUNNING)  # as when the lines were written
-                    take_in_leftover(path, late)
-                    late.hand_in(is_last=True)
+                    self._backend.take_lines(self._backend, path, run)
 
     def _take_points(self) -> None:
         """Take in points of runs that have ended, or whose process is gone."""
-        for path in self._store.spool.point_files(is_to_take=True):
+        for path in self._backend.spool.point_files(is_to_take=True):
             if self._is_over(uid_of(path)):
                 with suppress(StoreError, OSError), self._refusing(path):
-                    self._store.metrics_table.absorb(path, is_over=True)
+                    self._backend.metrics.absorb(path, is_over=True)
 
     def _take_output(self) -> None:
         """Take in what runs printed that have ended, or whose process is gone."""
-        for path in self._store.spool.output_files(is_to_take=True):
+        for path in self._backend.spool.output_files(is_to_take=True):
             if self._is_over(uid_of(path)) and not is_being_written(path):
                 with suppress(RunstoreError, OSError), self._refusing(path):
                     self._take_output_file(path)
@@ -355,8 +347,8 @@ class PutAside:
             StoreError: The database did not take it; the files stay.
             OSError: The disk did not take it; the files stay.
         """
-        is_gone = self._store.database.is_purged(uid)
-        for path in self._store.spool.output_files(uid, is_to_take=True):
+        is_gone = self._backend.database.is_purged(uid)
+        for path in self._backend.spool.output_files(uid, is_to_take=True):
             if is_gone:
                 remove_file(path)  # as the warning about its end says
             elif not is_being_written(path):
@@ -369,15 +361,15 @@ class PutAside:
 
     def _has_output(self, path: Path) -> bool:
         """Tell whether a file of printed lines is among the objects."""
-        taken = self._store.artifacts.table.outputs_of(uid_of(path))
+        taken = self._backend.artifacts.outputs_of(uid_of(path))
         return path.name in {one.part for one in taken}
 
     def _take_output_file(self, path: Path) -> None:
-        artifacts = self._store.artifacts
+        objects = self._backend.objects
         if not self._has_output(path):
-            with artifacts.objects.in_use(), open_output(path) as file:
-                kept: Contents = artifacts.objects.keep_open(file)
-                artifacts.table.put_output(uid_of(path), OutputPart(path.name, *kept))
+            with objects.in_use(), open_output(path) as file:
+                kept: Contents = objects.keep_open(file)
+                self._backend.artifacts.put_output(uid_of(path), OutputPart(path.name, *kept))
         remove_file(path)
 
     @contextmanager
@@ -386,10 +378,10 @@ class PutAside:
         try:
             yield
         except UnsafeFileError as error:
-            self._store.spool.refused[path] = error.why
+            self._backend.spool.refused[path] = error.why
 
     def _is_over(self, uid: str) -> bool:
-        run = self._store.database.run_by_uid(uid)
+        run = self._backend.database.run_by_uid(uid)
         return run is not None and is_over(run)
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from runstore.analysis.repeats.samples import (
+from runstore.errors import UsageError
+from runstore.model import arguments
+from runstore.repeats.samples import (
     PAIR,
     Interval,
     Kind,
@@ -23,8 +25,6 @@ from runstore.analysis.repeats.samples import (
     moments_of,
     t_quantile,
 )
-from runstore.errors import UsageError
-from runstore.model import arguments
 
 LOWEST_LEVEL, HIGHEST_LEVEL = 0.5, 0.999
 NO_SPREAD = "no spread: cannot be tested"

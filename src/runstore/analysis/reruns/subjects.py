@@ -1,0 +1,61 @@
+"""Runs that are compared with earlier ones, and what is found of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runstore.analysis.compare.differences import Difference
+from runstore.errors import visible
+from runstore.model.status import Status
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A run that is compared, kept or about to start.
+
+    Attributes:
+        run: The run; of one that has not started, what is known of it.
+        documents: Hash of each captured text, by name.
+        text_of: Returns a captured text, by name.
+    """
+
+    run: Run
+    documents: Mapping[str, str]
+    text_of: Callable[[str], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """An earlier run, and what differs from it.
+
+    Attributes:
+        run: The earlier run.
+        differences: What differs, its own value first: parameters, code, the command, inputs.
+        unknown: What cannot be compared, and why; such a run is not the same.
+        unchecked: Inputs elsewhere, such as URLs, which nobody can tell of; they do not count.
+    """
+
+    run: Run
+    differences: tuple[Difference, ...]
+    unknown: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
+
+    @property
+    def is_same(self) -> bool:
+        """Whether nothing that counts differs, or is unknown."""
+        return not self.differences and not self.unknown
+
+    @property
+    def is_worth_telling(self) -> bool:
+        """Whether it says something: a near run that failed does as well."""
+        return not (self.is_same and self.run.status is Status.COMPLETE)
+
+    def __str__(self) -> str:
+        from runstore.analysis.reruns.texts import near_text
+
+        return visible(near_text(self.run, self.differences, self.unknown))

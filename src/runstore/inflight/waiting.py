@@ -1,0 +1,13 @@
+"""A quick look whether anything waits to be taken in, before more is loaded for it."""
+
+from __future__ import annotations
+
+from runstore.storage.backend import Backend
+
+
+def take_in(backend: Backend) -> None:
+    """Take in what was kept aside while the database could not be written."""
+    if backend.database.is_writable and backend.spool.has_anything(backend.database.knows_any):
+        from runstore.inflight.deferred import Deferred
+
+        backend.part(Deferred).take_in()

@@ -1,0 +1,68 @@
+"""What runs take up on the disk: contents, folders of plain files, and what of it others need."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from runstore.model.reference import folder_name
+from runstore.model.results.deletion import Amount, Freed
+from runstore.storage.backend import RUNS, Backend
+from runstore.storage.files.safe_files import files_below, folder_at
+from runstore.storage.integrity.references import References
+
+
+def freed_by(backend: Backend, runs: Mapping[str, Sequence[str]]) -> tuple[Freed, Amount]:
+    """Return the files that only these runs need, and contents that others need as well.
+
+    Args:
+        backend: The store.
+        runs: The references that each of them has or had, by uid.
+    """
+    references = References(backend.database)
+    awaited = digests_in_flight(backend)
+    going, staying = Amount(), Amount()
+    for digest in references.of_runs(runs):
+        size_bytes = backend.objects.size_of(digest)
+        size = Amount() if size_bytes is None else Amount(1, size_bytes)
+        if digest in awaited or not references.users_of(digest) <= runs.keys():
+            staying += size
+        else:
+            going += size
+    folders = {folder for names in runs.values() for folder in folders_named(backend, names)}
+    return Freed(contents=going, folders=sum(map(amount_in, folders), Amount())), staying
+
+
+def names_of(backend: Backend, uid: str, reference: str) -> list[str]:
+    """Return the references that a run has or had."""
+    return [reference, *backend.moves.former_references(uid)]
+
+
+def digests_in_flight(backend: Backend) -> set[str]:
+    """Return the contents of artifacts that the database did not take yet."""
+    return backend.spool.awaited_digests()
+
+
+def folders_named(backend: Backend, references: Iterable[str]) -> list[Path]:
+    """Return the folders of plain files that there are for references."""
+    runs, there = backend.path / RUNS, []
+    with suppress(OSError), folder_at(runs, levels=1) as found:
+        for name in map(folder_name, references):
+            with suppress(OSError):
+                if stat.S_ISDIR(found.entry(name).st_mode):
+                    there.append(runs / name)
+    return there
+
+
+def amount_in(folder: Path) -> Amount:
+    """Return how many files a run's folder holds, and their size; links count as themselves.
+
+    What cannot be read is left out.
+    """
+    total = Amount()
+    with suppress(OSError), folder_at(folder, levels=2) as found:
+        for one in files_below(found):
+            total += Amount(1, one.st_size)
+    return total

@@ -1,0 +1,56 @@
+"""Following what a run prints while it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from runstore.model.text.output import OutputLine
+from runstore.reading.names import run_named
+from runstore.storage.backend import Backend
+from runstore.storage.files.output import Tail
+from runstore.storage.files.safe_files import UnsafeFileError
+
+
+class Follower:
+    """Follows what a run prints, until it has ended.
+
+    Args:
+        backend: The store.
+        uid: The run.
+    """
+
+    def __init__(self, backend: Backend, uid: str) -> None:
+        self._backend = backend
+        self._uid = uid
+        self._tails: dict[str, Tail] = {}
+
+    def poll(self) -> tuple[list[OutputLine], OutputLine | None, bool]:
+        """Return new whole lines, a line that is open, and whether the run has ended."""
+        # Asked first: what was printed before the end is found then.
+        has_ended = run_named(self._backend, self._uid).status.is_final
+        for path in self._paths():
+            if path.name not in self._tails:
+                with suppress(FileNotFoundError, UnsafeFileError):  # taken in this moment
+                    self._tails[path.name] = Tail(path)
+        whole: list[OutputLine] = []
+        last: OutputLine | None = None
+        for tail in self._tails.values():
+            new, is_open = tail.lines()
+            whole += new
+            last = is_open or last
+        return sorted(whole, key=lambda line: line.at), last, has_ended
+
+    def _paths(self) -> Iterator[Path]:
+        yield from self._backend.spool.output_files(self._uid)
+        for one in self._backend.artifacts.outputs_of(self._uid):
+            if one.part not in self._tails:
+                kept = self._backend.objects.whole(one.digest, one.size_bytes)
+                with suppress(FileNotFoundError):
+                    self._tails[one.part] = Tail(kept)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for tail in self._tails.values():
+            tail.close()

@@ -1,0 +1,1 @@
+"""Reading metrics: summaries, series, and the points of many runs as one table."""

@@ -1,0 +1,104 @@
+"""Where a run reads its metrics, artifacts and output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from runstore.storage.backend import Backend
+
+if TYPE_CHECKING:
+    from runstore.artifacts.artifacts import Artifacts
+    from runstore.model.artifacts import Artifact, Input
+    from runstore.model.metric_directions import Direction
+    from runstore.model.metrics import MetricSummary, Series
+    from runstore.model.run import Run
+    from runstore.model.text.output import OutputLine
+
+
+class Source:
+    """Reads the products of runs of one store; see `model.run.RunSource`.
+
+    Args:
+        backend: The store.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+
+    def metrics_of(self, run: Run) -> tuple[MetricSummary, ...]:
+        """Return a summary of each series, without touching its points."""
+        from runstore.reading.metrics.summaries import summaries
+
+        return summaries(self.backend.metrics, self.backend.spool, run)
+
+    def series_of(self, run: Run, key: str, set_name: str | None = None) -> Series:
+        """Return the points of one metric, up to the last one logged."""
+        from runstore.model import arguments
+        from runstore.reading.metrics.summaries import series
+
+        key = arguments.text(key, "key", "val/loss")
+        return series(self.backend.metrics, self.backend.spool, run, key, set_name)
+
+    def last_values(self, runs: Sequence[Run]) -> dict[str, dict[tuple[str | None, str], float]]:
+        """Return the last value of every metric of many runs; see `Store.last_values`."""
+        from runstore.reading.metrics.summaries import refresh
+        from runstore.storage.query.finder import Finder
+
+        refresh(self.backend.metrics, self.backend.spool)
+        return Finder(self.backend.database).last_values([run.uid for run in runs])
+
+    @property
+    def _artifacts(self) -> Artifacts:
+        from runstore.artifacts.artifacts import Artifacts
+
+        return self.backend.part(Artifacts)
+
+    def artifacts_of(self, run: Run) -> dict[str, Artifact]:
+        """Return the artifacts by path."""
+        return self._artifacts.of_run(run)
+
+    def inputs_of(self, run: Run) -> tuple[Input, ...]:
+        """Return the data that it read."""
+        return self.backend.artifacts.inputs_of(run.uid)
+
+    def open_artifact(
+        self, run: Run, path: str | Artifact | PathLike[str], mode: str, encoding: str | None
+    ) -> IO[Any]:
+        """Open the contents of an artifact; see `Run.open`."""
+        return self._artifacts.open(run, path, mode, encoding)
+
+    def download(
+        self,
+        run: Run,
+        path: str | Artifact | PathLike[str] | None,
+        to: str | PathLike[str],
+        *,
+        link: bool,
+    ) -> tuple[Path, ...]:
+        """Write artifacts to a folder; see `Run.download`."""
+        return self._artifacts.download(run, path, to, link=link)
+
+    def output_of(self, run: Run) -> Iterator[OutputLine]:
+        """Yield the lines that it printed."""
+        from runstore.reading.output import lines_of
+
+        return lines_of(self.backend, run)
+
+    def text_of_output(self, run: Run) -> str | None:
+        """Return all that it printed as one text; None for nothing."""
+        from runstore.reading.output import text_of
+
+        return text_of(self.backend, run)
+
+    def document(self, run: Run, name: str) -> str | None:
+        """Return a captured text, such as `packages`; None without it."""
+        return self.backend.database.document(run.uid, name)
+
+    def directions(self) -> dict[str, Direction]:
+        """Return whether small or large values of metrics are better, as far as that is kept."""
+        from runstore.reading.directions import every
+
+        return every(self.backend)

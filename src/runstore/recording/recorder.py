@@ -1,0 +1,177 @@
+"""What runs of this process write into their store; what it refuses is kept aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from runstore.errors import NotFoundError, RunFinishedError, StoreError
+from runstore.model.facts import ProcessIdentity
+from runstore.model.once import once
+from runstore.model.status import Status
+from runstore.recording.readiness import be_ready
+from runstore.storage.backend import Backend
+from runstore.storage.database import END_PATIENCE_S, not_withdrawn
+from runstore.storage.rows import from_micros
+from runstore.storage.sqlite.descriptors import with_room
+from runstore.user_warnings import warn
+
+if TYPE_CHECKING:
+    from runstore.artifacts.artifacts import Artifacts
+    from runstore.capture.program.files import Loading
+    from runstore.inflight.deferred import Deferred
+    from runstore.model.params.parameter_set import ParameterSet
+    from runstore.recording.metric_log import PointLog
+
+
+class Recorder:
+    """Writes for the runs of this process.
+
+    Args:
+        backend: The store.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+
+    @once
+    def deferred(self) -> Deferred:
+        """Keeps aside what the database refuses, and takes it in later."""
+        be_ready()
+        from runstore.inflight.deferred import Deferred
+
+        return self.backend.part(Deferred)
+
+    @once
+    def artifacts(self) -> Artifacts:
+        """Keeps artifacts and inputs."""
+        be_ready()
+        from runstore.artifacts.artifacts import Artifacts
+
+        return self.backend.part(Artifacts)
+
+    # The end
+
+    def write_ending(
+        self,
+        uid: str,
+        reference: str,
+        ending: Mapping[str, Any],
+        *,
+        answers: bool,
+        points: PointLog | None = None,
+    ) -> bool:
+        """Write the end of a run of this process; if that fails, keep it aside and say so.
+
+        Args:
+            uid: The run.
+            reference: Its name, for messages.
+            ending: As `Database.finish_run` takes it.
+            answers: Whether the database answered just now; who was refused has waited enough.
+            points: What was logged last, which is taken in within the same transaction.
+
+        Returns:
+            Whether the database can be written.
+        """
+        backend = self.backend
+        patience_s = END_PATIENCE_S if answers and not backend.spool.has_kept else 0.0
+        end = {**ending, "status": Status(ending["status"])}
+        before = None if points is None else points.take_in_last
+        try:
+            with backend.database.driver.hurried(patience_s):
+                with_room(lambda: backend.database.finish_run(uid, **end, before=before))
+        except RunFinishedError as error:
+            if points is not None:
+                points.take_in_rest()
+            kept = backend.database.run_by_uid(uid)
+            if kept is not None and kept.ended_at == from_micros(ending["ended_at"]):
+                return True  # it was written before, and interrupted after that
+            warn(f"{error} The end reported now, {ending['status']}, was not written.")
+        except (StoreError, NotFoundError) as refused:
+            if isinstance(refused, NotFoundError) and backend.database.is_purged(uid):
+                if points is not None:
+                    points.drop_last()
+                warn(f"{reference} was removed for good while it went on; its end is not kept.")
+                return True
+            if points is not None and points.leave_last(refused):
+                # It may be the points that it does not take.
+                return self.write_ending(uid, reference, ending, answers=False)
+            self.deferred.end(uid, reference, ending, refused)
+            return isinstance(refused, NotFoundError)
+        if points is not None:
+            points.has_taken_last()
+        return True
+
+    def reopen(self, uid: str, process: ProcessIdentity, author: str) -> None:
+        """Continue a run of this process that has ended; leaves an event."""
+        with self.backend.database.driver.hurried(END_PATIENCE_S):
+            self.backend.database.resume_run(uid, Status.RUNNING, process, author)
+
+    def withdraw(self, uid: str) -> None:
+        """Undo a start that nobody has seen yet.
+
+        Raises:
+            ConflictError: The run has ended, or something was recorded with it; it is kept.
+        """
+        if self.backend.spool.point_files(uid) or self.backend.spool.output_files(uid):
+            raise not_withdrawn(uid)
+        self.backend.database.withdraw_run(uid)
+
+    def take_back(self) -> None:
+        """Take in what this process kept aside, as far as that is possible now."""
+        if self.backend.spool.has_kept and self.backend.database.is_writable:
+            self.deferred.take_records()
+
+    # While it is executed
+
+    def tag(self, uid: str, changes: Mapping[str, str | None], author: str) -> None:
+        """Change tags of a run; if that fails, keep them aside."""
+        self.deferred.unless(
+            lambda: self.backend.edits.set_tags([uid], changes, author, or_trashed=True),
+            lambda error: self.deferred.tags(uid, changes, author, error),
+        )
+
+    def note(self, uid: str, notes: str | None, author: str) -> None:
+        """Replace the notes of a run; if that fails, keep them aside."""
+        self.deferred.unless(
+            lambda: self.backend.edits.set_notes([uid], notes, author, or_trashed=True),
+            lambda error: self.deferred.notes(uid, notes, author, error),
+        )
+
+    def add_params(
+        self, uid: str, added: ParameterSet, set_name: str | None, author: str
+    ) -> tuple[ParameterSet, ...] | None:
+        """Add parameters to a run; if that fails, keep them aside.
+
+        Returns:
+            The sets that the run has now; None if the database has not taken them yet.
+        """
+        from runstore.storage.late_params import add_params
+
+        now: list[tuple[ParameterSet, ...]] = []
+        self.deferred.unless(
+            lambda: now.append(add_params(self.backend.database, uid, added, set_name, author)),
+            lambda error: self.deferred.params(uid, added, set_name, author, error),
+        )
+        return now[0] if now else None
+
+    # Facts
+
+    def keep_late_modules(self, uid: str, loading: Loading) -> None:
+        """Note the modules that the program of a run has loaded since it began."""
+        from runstore.capture import late_facts
+
+        with self.backend.database.driver.hurried(END_PATIENCE_S):
+            self._attach(uid, lambda: late_facts(loading), "modules that the run {} loaded")
+
+    def keep_cells(self, uid: str) -> None:
+        """Add what a notebook or prompt has executed by now to a run that was captured."""
+        from runstore.capture import session_facts
+
+        self._attach(uid, session_facts, "cells that the run {} executed")
+
+    def _attach(self, uid: str, facts: Callable[[], Any], what: str) -> None:
+        try:
+            self.backend.database.attach_facts(uid, facts())
+        except StoreError as error:
+            warn(f"The {what.format(uid)} could not be kept: {error}")

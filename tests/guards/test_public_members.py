@@ -1,0 +1,33 @@
+"""The public members of what users hold in their hands; a list that only changes on purpose."""
+
+from runstore import Run, Store
+
+STORE = """
+    add artifacts_of attach check children close collect_garbage compare complete delete
+    directions document documents earlier edit events experiments explain find finish
+    folder_of get grep group has_experiment inputs_of last_values list metrics_of move name_of
+    open output_of points queries query readers_of record remove_direction remove_query
+    rename_experiment restore resume save_query series_of set_direction similar start tag
+    trash undo verify
+"""
+
+
+RUN = """
+    artifacts block cli commit damaged deleted_at download duration ended_at error exit_code
+    experiment_name facts full_store hostname inputs last_seen_at media metric metrics notes
+    open output param_files parameter_sets params parent_uid process read_bytes reading_from
+    reference reproduce run_number silent_for source started_at status status_text summary
+    tags timestamp traceback uid workdir_dirty
+"""
+
+
+def members_of(kind):
+    return {name for name in dir(kind) if not name.startswith("_")}
+
+
+def test_the_members_of_a_store():
+    assert members_of(Store) == set(STORE.split())
+
+
+def test_the_members_of_a_run():
+    assert members_of(Run) == set(RUN.split())
