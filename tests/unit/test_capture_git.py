@@ -8,7 +8,11 @@ import time
 import pytest
 
 from commands import git
+from runstore.capture.git import tracked
+from runstore.capture.git.asking import Asker
+from runstore.capture.git.snapshot import snapshot
 from runstore.capture.git.state import GitError, read_head, read_remote, run_git
+from runstore.capture.program.files import Module
 
 
 def test_a_clean_work_tree(repository):
@@ -150,3 +154,44 @@ def test_a_program_with_a_thousand_open_files(repository):
         for one in files:
             os.close(one)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_clean_checkout_is_asked_about_two_times(repository):
+    """Files that git keeps are listed once, for the program, its modules and hidden changes."""
+    asked = []
+
+    def run(args, cwd, **limits):
+        asked.append(args[:2])
+        return run_git(args, cwd, **limits)
+
+    snapshot(
+        repository,
+        run,
+        program=[str(repository / "train.py")],
+        modules={"train": Module(str(repository / "train.py"), None)},
+        has_changes=False,
+        has_new_files=False,
+    )
+
+    assert asked == [["ls-files", "-v"], ["ls-files", "--others"]]
+
+
+@pytest.mark.parametrize("limit", [1 << 24, 10, 0])
+def test_kept_files_are_known_if_the_list_of_all_is_cut(repository, monkeypatch, limit):
+    (repository / "zoo.py").write_text("")
+    git(repository, "add", "zoo.py")
+    (repository / "new.py").write_text("")
+    monkeypatch.setattr(tracked, "_LIST_LIMIT_BYTES", limit)
+    monkeypatch.setattr(tracked, "_ASKED_LIMIT_BYTES", 1 << 24)
+
+    kept = tracked.Tracked(Asker(repository, run_git))
+
+    assert kept.among(["train.py", "zoo.py", "new.py", "gone.py"]) == {"train.py", "zoo.py"}
+    assert kept.among([]) == set()
+
+
+def test_no_file_is_known_to_be_kept_if_git_fails(tmp_path):
+    kept = tracked.Tracked(Asker(tmp_path, run_git))
+
+    assert kept.among(["train.py"]) == set()
+    assert kept.flagged() == []

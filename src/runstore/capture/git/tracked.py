@@ -13,6 +13,7 @@ from runstore.capture.git.state import GitError
 from runstore.model.once import once
 
 _LIST_LIMIT_BYTES = 1 << 24
+_ASKED_LIMIT_BYTES = 1 << 24
 
 
 class Tracked:
@@ -57,7 +58,7 @@ class Tracked:
     def _asked(self, paths: Sequence[str]) -> set[str]:
         literal = [f":(top,literal){one}" for one in paths]
         try:
-            kept = self._ask(["ls-files", "-z", "--", *literal], _LIST_LIMIT_BYTES)
+            kept = self._ask(["ls-files", "-z", "--", *literal], _ASKED_LIMIT_BYTES)
         except GitError:
             return set()
         return set(os.fsdecode(kept).split("\0")[:-1])
