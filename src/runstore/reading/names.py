@@ -69,8 +69,11 @@ def runs_named(database: Lookups, text: str) -> Sequence[Run]:
         return [newest] if newest else []
     if isinstance(name, names.Numbered):
         return database.runs_by_number(name.experiment_name, name.number)
-    by_uid = database.run_by_uid(name.text)
-    found = [by_uid] if by_uid else database.runs_by_reference(name.text)
+    # No uid of ours has the form of a reference, which is what most people have.
+    found = database.runs_by_reference(name.text) if names.parse_reference(name.text) else []
+    if not found:
+        by_uid = database.run_by_uid(name.text)
+        found = [by_uid] if by_uid else database.runs_by_reference(name.text)
     if not found and name.short is not None:
         found = database.runs_by_number(*name.short)
     return found or database.runs_by_prefix(name.text)

@@ -260,7 +260,7 @@ class BlockWriter:
             "block": json.dumps(block),
             "params_hash": lowest_hash(sets),
         }
-        row_id = int(self._connection.execute(sql.INSERT_RUN, values).fetchone()[0])
+        row_id = self._connection.insert(sql.INSERT_RUN, values)
         self._database.insert_sets(self._connection, row_id, sets)
         return row_id
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sqlite3
 import time
@@ -154,9 +155,12 @@ def _for_each(connection: Connection, statement: str, run_ids: Sequence[int]) ->
     # Engines limit the number of parameters of a statement: 999 in SQLite before 3.32.
     for begin in range(0, len(run_ids), 500):
         some = run_ids[begin : begin + 500]
-        marks = ", ".join(f":i{n}" for n in range(len(some)))
-        parameters = {f"i{n}": run_id for n, run_id in enumerate(some)}
-        yield from connection.execute(statement.format(ids=marks), parameters)
+        yield from connection.execute(_with_marks(statement, len(some)), some)
+
+
+@functools.lru_cache(maxsize=64)
+def _with_marks(statement: str, count: int) -> str:
+    return statement.format(ids=", ".join("?" * count))
 
 
 def _within_memory(found: Iterable[Any]) -> list[Any]:
@@ -165,13 +169,19 @@ def _within_memory(found: Iterable[Any]) -> list[Any]:
     Raises:
         sqlite3.DataError: They have not.
     """
-    rows, size = [], 0
+    read: list[Any] = []
+    length = size = counted = 0
     for row in found:
-        rows.append(row)
-        size += sum(map(getsizeof, row))
+        read.append(row)
+        length += rows.length_of_texts(row)
+        if length <= LONGEST_READ // 8:
+            continue
+        # A letter takes up to four bytes; counting them takes longer.
+        size += sum(getsizeof(cell) for one in read[counted:] for cell in one)
+        counted = len(read)
         if size > LONGEST_READ:
             raise sqlite3.DataError("string or blob too big")
-    return rows
+    return read
 
 
 def _json(ids: Sequence[int]) -> str:
@@ -288,7 +298,7 @@ class Database(Lookups):
         experiment_id, number = self.next_number(connection, new.experiment_name)
         reference = build_reference(new.experiment_name, number, new.timestamp)
         started = _started_row(new, experiment_id, number, reference)
-        run_id = connection.execute(sql.START_RUN, started).fetchone()[0]
+        run_id = connection.insert(sql.START_RUN, started)
         self.insert_sets(connection, run_id, new.parameter_sets, is_newest=True)
         if run_id % EVERY_RUNS == 0:
             index_params(connection)

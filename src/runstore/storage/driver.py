@@ -35,6 +35,9 @@ class Connection(Protocol):
     def executemany(self, sql: str, parameters: Iterable[Parameters], /) -> Rows:
         """Run one statement for each set of parameters."""
 
+    def insert(self, sql: str, parameters: Parameters, /) -> int:
+        """Add one row of a table, and return its id."""
+
 
 class Driver(Protocol):
     """One engine and one database; safe to share between threads and across forks."""

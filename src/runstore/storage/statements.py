@@ -73,7 +73,6 @@ INSERT_RUN = f"""
         :full_store, :reproduce, :hostname, :boot_id, :pid, :process_started, :facts, :block,
         :duplicate, :params_hash, {NEXT_CHANGE}
     )
-    RETURNING id
 """
 
 # What a start knows; by position, which takes SQLite half the time of names.
@@ -83,7 +82,6 @@ START_RUN = f"""
         parent_uid, notes, commit_hash, workdir_dirty, cli, full_store, hostname, boot_id, pid,
         process_started, facts, params_hash, changed
     ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {NEXT_CHANGE})
-    RETURNING id
 """
 
 MARK_CHANGED = f"UPDATE runs SET changed = {NEXT_CHANGE} WHERE id = :id"

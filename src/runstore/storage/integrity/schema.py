@@ -5,7 +5,8 @@ A trigger would change what is recorded, and a view in the place of a table may 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from runstore.errors import StoreCorruptError, visible
 from runstore.storage.driver import Connection
@@ -52,10 +53,10 @@ def differences_of_schema(connection: Connection) -> list[str]:
         for step in known_migrations():
             for statement in step.statements:
                 model.execute(statement.format(**TYPES))
-        wanted = _texts(model)
+        wanted = _texts(model.execute(SCHEMA).fetchall())
     finally:
         model.close()
-    found = _texts(connection)
+    found = _texts(connection.execute(SCHEMA).fetchall())
     return sorted(
         f"{kind} {name}"
         for kind, name in wanted.keys() | found.keys()
@@ -63,9 +64,9 @@ def differences_of_schema(connection: Connection) -> list[str]:
     )
 
 
-def _texts(connection: Connection) -> dict[tuple[str, str], str]:
+def _texts(rows: Iterable[Any]) -> dict[tuple[str, str], str]:
     """Return the statement of each object, however its words are quoted and spaced."""
     return {
         (str(kind), str(name)): "".join(str(sql).replace('"', "").split())
-        for kind, name, sql in connection.execute(SCHEMA).fetchall()
+        for kind, name, sql in rows
     }

@@ -74,6 +74,10 @@ class _Connection(sqlite3.Connection):
         super().__init__(*arguments, **options)
         self._pid = os.getpid()
 
+    def insert(self, sql: str, parameters: Parameters) -> int:
+        """Add one row of a table, and return its id: RETURNING takes as long again."""
+        return self.execute(sql, parameters).lastrowid or 0
+
     def wait_for_others(self, patience_s: float) -> None:
         """Let statements wait for other writers so long from now on."""
         self.waits_s = patience_s
@@ -178,8 +182,7 @@ class _Rows:
 
     def __iter__(self) -> Iterator[Any]:
         try:
-            for row in self._found:
-                self._given += 1
+            for self._given, row in enumerate(self._found, self._given + 1):  # noqa: B020 - no name
                 yield row
         except sqlite3.OperationalError as error:
             self._run_again(error)
