@@ -173,10 +173,10 @@ def test_a_public_name_is_loaded_on_first_use(name):
 # What the names need of the standard library; each of these was weighed.
 STANDARD = {
     "__future__", "atexit", "collections", "contextlib", "contextvars", "copyreg", "datetime",
-    "enum", "errno", "fnmatch", "functools", "gc", "glob", "grp", "importlib", "ipaddress",
-    "itertools", "json", "keyword", "math", "ntpath", "operator", "pathlib", "pwd", "re",
-    "reprlib", "sqlite3", "sre_compile", "sre_constants", "sre_parse", "struct", "threading",
-    "time", "types", "typing", "unicodedata", "urllib", "warnings", "weakref",
+    "enum", "errno", "fcntl", "fnmatch", "functools", "gc", "glob", "grp", "importlib",
+    "ipaddress", "itertools", "json", "keyword", "math", "ntpath", "operator", "pathlib", "pwd",
+    "re", "reprlib", "sqlite3", "sre_compile", "sre_constants", "sre_parse", "struct",
+    "threading", "time", "types", "typing", "urllib", "warnings", "weakref",
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 import uuid
 from datetime import datetime, timezone
 
@@ -238,3 +239,22 @@ def test_the_form_of_a_timestamp_is_for_ever():
     at = datetime(2026, 1, 2, 3, 4, 5).astimezone()
 
     assert format_timestamp(at) == "2026-01-02-T030405"
+
+
+def test_names_hold_what_a_line_can_show() -> None:
+    """Refused are Unicode's categories for controls and ends of lines, and turns of direction."""
+    categories = {"Cc", "Cs", "Zl", "Zp"}
+    turns = set(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
+    all_there_are = [chr(number) for number in range(0x10000)]  # there are none beyond
+
+    expected = {one for one in all_there_are if unicodedata.category(one) in categories} | turns
+
+    assert {one for one in all_there_are if _is_refused(f"a{one}b")} == expected
+
+
+def _is_refused(name: str) -> bool:
+    try:
+        check_experiment_name(name)
+    except InvalidValueError:
+        return True
+    return False

@@ -204,10 +204,9 @@ class Uninterrupted:
             return self
         self._began = time.monotonic()
         try:
-            handler_of = signal.getsignal
-            for number in self._numbers or _EVERY:
-                handler = handler_of(number)
-                if handler is None or type(handler) is int:  # most have none of Python's
+            numbers = self._numbers or _EVERY
+            for number, handler in zip(numbers, map(signal.getsignal, numbers), strict=True):
+                if type(handler) is int or handler is None:  # most have none of Python's
                     continue
                 if callable(handler) and getattr(handler, "__name__", "") != _OF_THE_LOOP:
                     self._handlers[number] = handler

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from runstore.errors import StoreCorruptError, StoreUnavailableError
-from runstore.storage.sqlite.descriptors import Files, identity_of, is_whole, name_of
+from runstore.storage.sqlite.descriptors import Files, identity_of, is_whole, marked
 from runstore.storage.sqlite.paths import follow_folder, sync_folder
 
 _LOG, _SHARED_MEMORY = "-wal", "-shm"
@@ -147,7 +147,7 @@ class DatabaseFile:
             pin = os.open(self.path, os.O_PATH | os.O_CLOEXEC)
             found = os.fstat(pin)
             # At once: another thread may ask for it.
-            self._pin = ((pin, (found.st_dev, found.st_ino), ""),)
+            self._pin = ((pin, (found.st_dev, found.st_ino), 0),)
         else:
             found = self.path.stat()
         self._identity = found.st_dev, found.st_ino
@@ -175,7 +175,7 @@ class DatabaseFile:
         pins = [descriptor for descriptor, *_ in self._pin]
         found = ((one, identity_of(one)) for one in descriptors if one not in pins)
         files = tuple(
-            (one, identity, name_of(one) if identity == self._log else "")
+            (one, identity, marked(one) if identity == self._log else 0)
             for one, identity in found
             if identity in ours and identity
         )

@@ -7,16 +7,22 @@ and its own files get the numbers.
 from __future__ import annotations
 
 import errno
+import fcntl as system
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from fcntl import fcntl
 from itertools import count
 from typing import TypeVar
 
 T = TypeVar("T")
-# Descriptors, each with the device and the file that it leads to, and how the system calls it; no
-# name for those that may be asked for their status.
-Files = tuple[tuple[int, tuple[int, int], str], ...]
+# Descriptors, each with the device and the file that it leads to, and its mark; 0 for those that
+# may be asked for their status.
+Files = tuple[tuple[int, tuple[int, int], int], ...]
+_SET_MARK: int | None = getattr(system, "F_SETSIG", None)
+_GET_MARK: int = getattr(system, "F_GETSIG", 0)
+_MARKS = 60  # of the 64 signals of Linux
+_marks = count()
 # For an import one is enough; a file of points takes two as long as it is written.
 _IN_RESERVE = 6
 _USED_UP = {errno.EMFILE, errno.ENFILE}
@@ -32,34 +38,39 @@ def identity_of(descriptor: int) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def name_of(
-    descriptor: int,
-    # Bound here, as in `is_whole`.
-    readlink: Callable[[str], str] = os.readlink,
-    gone: type[OSError] = OSError,
-) -> str:
-    """Return how the system calls what a descriptor leads to; empty if it does not tell."""
+def marked(descriptor: int) -> int:
+    """Mark what a descriptor leads to, so that it is known again; return the mark, 0 for none.
+
+    The mark belongs to this opening of the file, whatever number it has. It is the signal that
+    the system would send if it was asked to tell of input, which nobody does of a file.
+    Source: fcntl(2), F_SETSIG.
+    """
+    if _SET_MARK is None:
+        return 0
+    mark = next(_marks) % _MARKS + 1
     try:
-        return readlink(f"/proc/self/fd/{descriptor}")
-    except gone:
-        return ""
+        fcntl(descriptor, _SET_MARK, mark)
+        return mark if fcntl(descriptor, _GET_MARK) == mark else 0
+    except OSError:
+        return 0
 
 
 def is_whole(
     files: Files,
     # Bound here: at the end of the interpreter, names of modules are gone before objects.
     fstat: Callable[[int], os.stat_result] = os.fstat,
-    named: Callable[[int], str] = name_of,
+    ask: Callable[[int, int], int] = fcntl,
+    get_mark: int = _GET_MARK,
     gone: type[OSError] = OSError,
 ) -> bool:
     """Tell whether each descriptor still leads to its file; quick, before each transaction.
 
     Since Linux 6.13, a file that was asked for its status takes longer to sync after the next
-    write, as its times have to be told apart. A log is asked for its name instead.
+    write, as its times have to be told apart. A log is asked for its mark instead.
     """
     try:
-        for number, identity, name in files:
-            if name and named(number) == name:
+        for number, identity, mark in files:
+            if mark and ask(number, get_mark) == mark:
                 continue
             status = fstat(number)
             if (status.st_dev, status.st_ino) != identity:
