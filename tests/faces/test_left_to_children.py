@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -61,7 +62,11 @@ def test_a_child_ends_the_run_of_a_parent_that_is_gone(tmp_path, program):
     assert "StoreWarning" not in ended.stderr
     assert ("nobody ended daemon_1" in ended.stderr) is (expected is Status.LOST)
     with Store.open(tmp_path / "store") as store:
-        run = store.get("daemon#1")
+        # The last child has closed its files, and may be there for a moment.
+        deadline = time.monotonic() + 30
+        while (run := store.get("daemon#1")).status is Status.RUNNING:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         assert run.status is expected
         assert run.tags == {"child": "1"}
         assert list(run.artifacts) == ["f"]
