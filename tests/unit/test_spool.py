@@ -1,0 +1,527 @@
+"""Records in flight: their names, their places, whose they are, and what is no record."""
+
+import errno
+import hashlib
+import json
+import os
+import stat
+import sys
+
+import pytest
+
+from open_files import open_below
+from other_users import skip_without_root
+from runstore.storage.files import spool as spool_module
+from runstore.storage.files.spool import Record, Spool, uid_of
+from runstore.storage.files.spool_records import read_record
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+UID = "01890000-0000-7000-8000-000000000000"
+OTHER = "01890000-0000-7000-8000-000000000001"
+NOTES = {"notes": "text", "author": "ada"}
+DIGEST = "ab" * 32
+BODIES = {
+    "end": {
+        "status": "complete",
+        "ended_at": 7,
+        "error": None,
+        "traceback": None,
+        "exit_code": None,
+    },
+    "artifact": {
+        "path": "model.bin",
+        "digest": DIGEST,
+        "size_bytes": 7,
+        "media_type": "text/plain",
+        "saved_at": 7,
+        "objects": None,
+        "preview": None,
+    },
+    "input": {
+        "name": "a",
+        "digest": None,
+        "size_bytes": None,
+        "modified_at": None,
+        "location": None,
+        "source_uid": None,
+        "used_at": 7,
+    },
+    "tags": {"changes": {"a": "b", "c": None}, "author": "ada"},
+    "notes": NOTES,
+    "params": {"name": "default", "hash": "x", "tree": None, "set_name": None, "author": "ada"},
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "store"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def spool(folder):
+    return Spool(folder)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_open(tmp_path):
+    yield
+    assert open_below(tmp_path) == []
+
+
+def put(spool, name, data=b"x", place=None):
+    path = (place or spool.usable_place()) / name
+    path.write_bytes(data)
+    return path
+
+
+# In
+
+
+def test_a_record_is_a_file_with_its_run_its_time_and_its_kind(spool, folder, monkeypatch):
+    monkeypatch.setattr("time.time_ns", lambda: 1_795_780_800_000_000_000)
+
+    path = spool.keep(UID, "notes", NOTES)
+
+    assert path == folder / "spool" / f"{UID}.01795780800000000000.notes.json"
+    assert json.loads(path.read_text()) == NOTES
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+    assert list(spool.records()) == [Record(path, UID, "notes", NOTES)]
+    assert uid_of(path) == UID
+
+
+@pytest.mark.parametrize(
+    ("mode", "rights"), [(0o755, 0o700), (0o775, 0o770), (0o777, 0o777), (0o700, 0o700)]
+)
+def test_the_place_is_for_those_who_may_write_to_the_store(spool, folder, mode, rights):
+    folder.chmod(mode)
+
+    for before in (None, 0o750, 0o777):
+        if before is not None:
+            spool.place.chmod(before)
+        assert spool.usable_place() == folder / "spool"
+        assert stat.S_IMODE(spool.place.stat().st_mode) == rights
+
+
+def test_a_store_that_was_moved_away_gets_no_new_folder(spool, folder):
+    folder.rmdir()
+
+    place = spool.usable_place()
+
+    assert not folder.exists()
+    assert place == spool.own_place()
+    assert str(place).startswith(os.environ["XDG_STATE_HOME"] + "/runstore/spool/")
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_something_else_in_the_place_takes_nothing(spool, folder, tmp_path, kind):
+    (tmp_path / "elsewhere").mkdir()
+    if kind == "link":
+        spool.place.symlink_to(tmp_path / "elsewhere")
+    else:
+        spool.place.write_text("mine")
+
+    path = spool.keep(UID, "notes", NOTES)
+
+    assert path.parent == spool.own_place()
+    assert spool.is_own(path)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert [one.body for one in spool.records()] == [NOTES]
+
+
+def test_a_full_disk_leaves_no_half_record(spool, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+
+    with pytest.raises(OSError, match="No space"):
+        spool.keep(UID, "notes", NOTES)
+
+    for place in (spool.place, spool.own_place()):
+        assert [one for one in place.iterdir() if one.name != "store"] == []
+    assert not spool.has_kept
+
+
+def test_what_a_crash_left_is_replaced(spool, tmp_path, monkeypatch):
+    monkeypatch.setattr("time.time_ns", lambda: 7)
+    (tmp_path / "mine").write_text("mine")
+    left = spool.usable_place() / f"{UID}.{7:020d}.notes.tmp"
+    left.symlink_to(tmp_path / "mine")
+
+    spool.keep(UID, "notes", NOTES)
+
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert not left.is_symlink()
+
+
+@pytest.mark.parametrize(("length", "is_own"), [(100, False), (1 << 24, True)])
+def test_a_large_record_goes_to_the_own_place(spool, length, is_own):
+    path = spool.keep(UID, "notes", {**NOTES, "notes": "x" * length})
+
+    assert spool.is_own(path) is is_own
+    assert [len(one.body["notes"]) for one in spool.records()] == [length]
+
+
+def test_a_record_that_names_a_folder_goes_to_the_own_place(spool, tmp_path):
+    own = spool.own_place()
+    for objects, names in ((own / "objects", own / "objects"), (tmp_path, None)):
+        body = {**BODIES["artifact"], "objects": str(objects)}
+        path = spool.keep(UID, "artifact", body)
+        assert spool.is_own(path)
+        record = Record(path, UID, "artifact", body)
+        if names is None:
+            with pytest.raises(ValueError, match="not the user's own place"):
+                spool.objects_of(record)
+        else:
+            assert spool.objects_of(record) == names
+    assert spool.objects_of(Record(path, UID, "artifact", BODIES["artifact"])) is None
+
+
+def test_what_was_kept_is_known_until_it_is_taken(spool):
+    assert not spool.has_kept
+
+    paths = [spool.keep(UID, "notes", NOTES), spool.keep(UID, "tags", BODIES["tags"])]
+    paths[0].unlink()
+    spool.forget_taken()
+    assert spool.has_kept
+    paths[1].unlink()
+    spool.forget_taken()
+
+    assert not spool.has_kept
+
+
+# Out
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_each_kind_of_record_is_read(spool, kind):
+    path = spool.keep(UID, kind, BODIES[kind])
+
+    assert list(spool.records()) == [Record(path, UID, kind, BODIES[kind])]
+    assert spool.refused == {}
+
+
+def test_records_come_in_the_order_of_their_times(spool, monkeypatch):
+    for at in (9, 10, 2):
+        monkeypatch.setattr("time.time_ns", lambda at=at: at)
+        spool.keep(UID, "notes", {**NOTES, "notes": str(at)})
+
+    assert [one.body["notes"] for one in spool.records()] == ["2", "9", "10"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        *[("end", {"status": word}) for word in ("queued", "running", "live", "finished", None)],
+        ("end", {"ended_at": None}),
+        ("end", {"ended_at": 253_402_300_800_000_000}),
+        ("end", {"ended_at": -253_402_300_800_000_000}),
+        ("end", {"error": 7}),
+        ("end", {"traceback": 7}),
+        ("end", {"exit_code": "1"}),
+        ("end", {"exit_code": 2**63}),
+        ("artifact", {"digest": "ab" * 31}),
+        ("artifact", {"digest": "ab" * 32 + "0"}),
+        ("artifact", {"digest": 7}),
+        ("artifact", {"size_bytes": 2**63}),
+        ("artifact", {"size_bytes": -1}),
+        ("artifact", {"size_bytes": "7"}),
+        ("artifact", {"objects": 7}),
+        ("artifact", {"preview": ["text/plain"]}),
+        ("artifact", {"preview": ["text/plain", 7]}),
+        ("artifact", {"preview": "ab"}),
+        ("artifact", {"path": ""}),
+        ("input", {"name": None}),
+        ("input", {"digest": 7}),
+        ("input", {"modified_at": "x"}),
+        ("input", {"source_uid": 7}),
+        ("tags", {"changes": []}),
+        ("tags", {"changes": {"a": 7}}),
+        ("tags", {"changes": {"a\ud800": "b"}}),
+        ("tags", {"author": None}),
+        ("notes", {"author": None}),
+        ("params", {"hash": None}),
+        ("params", {"name": None}),
+        ("params", {"set_name": 7}),
+        ("params", {"other": 7}),
+    ],
+)
+def test_a_record_with_a_value_that_nobody_writes_is_refused(spool, kind, change):
+    path = spool.keep(UID, kind, {**BODIES[kind], **change})
+
+    assert list(spool.records()) == []
+    assert list(spool.refused) == [path]
+    assert path.exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        *[("end", {"status": word}) for word in ("pruned", "error", "interrupted", "lost")],
+        ("end", {"ended_at": 253_402_300_799_999_999, "exit_code": -9}),
+        ("end", {"ended_at": -7, "error": "text", "traceback": "text"}),
+        ("artifact", {"size_bytes": 0, "preview": ["text/plain", "eA=="]}),
+        ("artifact", {"size_bytes": 2**63 - 1}),
+        ("input", {"digest": "x", "size_bytes": 0, "modified_at": 0, "location": "a"}),
+        ("tags", {"changes": {}}),
+        ("notes", {"notes": None}),
+        ("params", {"tree": "{}", "set_name": "a"}),
+    ],
+)
+def test_a_record_with_any_value_that_somebody_writes_is_read(spool, kind, change):
+    spool.keep(UID, kind, {**BODIES[kind], **change})
+
+    assert [one.kind for one in spool.records()] == [kind]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"{UID}.1.notes.x.json",
+        f"{UID}.notes.json",
+        f"{UID}.1.other.json",
+        f"{UID[:-1]}.1.notes.json",
+        f"{UID}0.1.notes.json",
+        f"{UID.upper().replace('8', 'F')}.1.notes.json",
+    ],
+)
+def test_a_file_with_another_name_is_no_record(spool, name):
+    path = put(spool, name, json.dumps(NOTES).encode())
+
+    assert list(spool.records()) == []
+    assert spool.refused == {path: "its name is none of a record"}
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"{", "it is no JSON"),
+        (b"[" * 100_000, "it is no JSON"),
+        (b"\xff\xfe\xfd", "it is no JSON"),
+        (b"[]", "it has other keys than a record"),
+        (b'{"notes": "x"}', "it has other keys than a record"),
+        (b'{"notes": 7, "author": "a"}', "its 'notes' is no value that runstore writes"),
+    ],
+)
+def test_a_file_that_holds_something_else_is_no_record(spool, data, why):
+    path = put(spool, f"{UID}.1.notes.json", data)
+
+    assert list(spool.records()) == []
+    assert spool.refused == {path: why}
+
+
+def test_a_record_that_is_too_large_is_refused(spool):
+    path = put(spool, f"{UID}.1.notes.json")
+    os.truncate(path, (1 << 24) + 1)
+
+    assert list(spool.records()) == []
+    assert spool.refused == {path: "it is larger than 16,777,216 bytes"}
+    with pytest.raises(OSError, match="larger than 10 bytes"):
+        read_record(path, at_most=10)
+
+
+def test_a_record_that_is_taken_meanwhile_is_no_trouble(spool, monkeypatch):
+    paths = [spool.keep(UID, "notes", NOTES), spool.keep(UID, "tags", BODIES["tags"])]
+    records = spool.records()
+    next(records)
+    paths[1].unlink()
+
+    assert list(records) == []
+    assert spool.refused == {}
+
+
+def test_a_disk_that_fails_refuses_a_record(spool, monkeypatch):
+    path = spool.keep(UID, "notes", NOTES)
+
+    def fail(*_, **__):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("runstore.storage.files.spool_records.read_file", fail)
+
+    assert list(spool.records()) == []
+    assert spool.refused == {path: "Input/output error"}
+
+
+@pytest.mark.parametrize("suffix", [".points", ".output", ".lines"])
+def test_files_are_found_by_run_and_kind(spool, suffix):
+    listing = {
+        ".points": spool.point_files,
+        ".output": spool.output_files,
+        ".lines": spool.line_files,
+    }
+    expected = [put(spool, f"{uid}.{n}{suffix}") for uid in (UID, OTHER) for n in (1, 2)]
+    put(spool, f"{UID}.1.else")
+    own = put(spool, f"{UID}.3{suffix}", place=spool.own_place())
+
+    assert listing[suffix]() == sorted([*expected, own], key=lambda path: path.name)
+    assert listing[suffix](UID) == [*expected[:2], own]
+    assert listing[suffix](UID, is_to_take=True) == [*expected[:2], own]
+    assert len(spool.every_file()) == 6
+    assert spool.files_of_others() == []
+
+
+@pytest.mark.parametrize("kind", ["folder", "hard link", "large"])
+def test_a_file_that_nobody_writes_is_refused(spool, tmp_path, kind):
+    path = spool.usable_place() / f"{UID}.1.points"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "hard link":
+        (tmp_path / "mine").write_text("mine")
+        path.hardlink_to(tmp_path / "mine")
+    else:
+        path.touch()
+        os.truncate(path, (1 << 24) + 1)
+
+    assert spool.point_files() == []
+    assert spool.every_file() == [path]
+    reason = {
+        "folder": "it is no plain file",
+        "hard link": "it is a second name (a hard link) of another file",
+        "large": "it is larger than 16,777,216 bytes",
+    }
+    assert spool.refused == {path: reason[kind]}
+
+
+def test_printed_lines_may_be_of_any_size_but_have_no_holes(spool):
+    path = put(spool, f"{UID}.1.output")
+    os.truncate(path, 1 << 25)
+
+    assert spool.output_files() == [path]
+    assert spool.look_through() == {path: "it has holes"}
+
+
+def test_looking_through_reads_every_record(spool):
+    put(spool, f"{UID}.1.points", b"12345")
+    path = put(spool, f"{UID}.1.notes.json", b"{")
+
+    assert spool.look_through() == {path: "it is no JSON"}
+
+
+def test_files_of_another_user_are_left_to_that_user(spool):
+    skip_without_root()
+    mine, others = (spool.keep(uid, "notes", NOTES) for uid in (UID, OTHER))
+    os.chown(others, 1234, 1234)
+
+    assert [one.path for one in spool.records()] == [mine, others]
+    assert [one.path for one in spool.records(is_to_take=True)] == [mine]
+    assert spool.files_of_others() == [others]
+
+
+def test_root_takes_what_the_owner_of_the_store_left(spool, folder):
+    skip_without_root()
+    path = spool.keep(UID, "notes", NOTES)
+    for one in (folder, path):
+        os.chown(one, 1234, 1234)
+
+    assert [one.path for one in spool.records(is_to_take=True)] == [path]
+
+
+def test_digests_are_found_in_records_of_any_form(spool):
+    put(spool, f"{UID}.1.artifact.json", f'{{"later": "{DIGEST}"'.encode() + b"\xff")
+    put(spool, f"{UID}.2.notes.json", b'"' + b"cd" * 32 + b'"')
+    spool.keep(OTHER, "artifact", {**BODIES["artifact"], "digest": "ef" * 32})
+
+    assert spool.awaited_digests() == {DIGEST, "ef" * 32}
+
+
+# Something in flight
+
+
+def test_an_empty_spool_has_nothing(spool, tmp_path):
+    assert not spool.has_anything(lambda _: True)
+    spool.usable_place()
+    assert not spool.has_anything(lambda _: True)
+    spool.place.rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x").touch()
+    spool.place.symlink_to(tmp_path / "elsewhere")
+    assert not spool.has_anything(lambda _: True)
+
+
+def test_what_is_in_the_store_or_of_its_runs_is_something(spool):
+    put(spool, "anything")
+    assert spool.has_anything(lambda _: False)
+    (spool.place / "anything").unlink()
+
+    put(spool, f"{UID}.1.points", place=spool.own_place())
+
+    asked = []
+    assert spool.has_anything(lambda uids: asked.append(uids) or True)
+    assert not spool.has_anything(lambda _: False)
+    assert UID in asked[0]
+
+
+def test_places_of_other_stores_that_are_still_there_are_theirs(tmp_path, spool, folder):
+    other = tmp_path / "other"
+    other.mkdir()
+    for place in (folder, other):
+        (place / "runstore.db").write_text(place.name)
+    theirs = put(spool, f"{UID}.1.points", place=Spool(other).own_place())
+
+    assert spool.point_files() == []
+    assert Spool(other).point_files() == [theirs]
+    (other / "runstore.db").unlink()
+    assert spool.point_files() == [theirs], "it was moved, or its runs are here now"
+
+
+# Who made a file
+
+
+def test_a_file_is_vouched_for_by_whoever_made_it(spool):
+    path = put(spool, f"{UID}.1.lines")
+    with path.open() as file:
+        assert not spool.vouches(path, file.fileno())
+        spool.vouch(path, file.fileno())
+        assert spool.vouches(path, file.fileno())
+        assert spool.vouches(spool.own_place() / path.name, file.fileno())
+
+    other = path.with_name("other")
+    other.write_text("put in its place")
+    with other.open() as file:
+        assert not spool.vouches(path, file.fileno())
+    with path.open() as file:
+        spool.forget(path)
+        assert not spool.vouches(path, file.fileno())
+
+
+def test_a_longer_number_vouches_for_nobody(spool):
+    path = put(spool, f"{UID}.1.lines")
+    with path.open() as file:
+        spool.vouch(path, file.fileno())
+        voucher = spool.own_place() / f"{path.name}.made"
+        assert voucher.read_text() == str(path.stat().st_ino)
+        voucher.write_text(voucher.read_text() + "0")
+        assert not spool.vouches(path, file.fileno())
+
+
+# The user's own folders
+
+
+def test_the_state_folder_comes_before_the_one_for_temporary_files(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", "/scratch")
+    user = os.geteuid()
+
+    assert spool_module._own_folders() == [
+        f"{tmp_path}/runstore/spool",
+        f"/scratch/runstore-{user}",
+    ]
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.delenv("TMPDIR")
+    assert spool_module._own_folders() == [
+        "/home/ada/.local/state/runstore/spool",
+        f"/tmp/runstore-{user}",
+    ]
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert spool_module._own_folders() == [f"/tmp/runstore-{user}"]
+
+
+def test_a_place_is_named_after_the_path_of_its_store(spool, folder):
+    """What earlier releases left is found by that name."""
+    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+
+    assert spool.own_place().name == name
