@@ -43,7 +43,7 @@ def test_a_deletion_says_what_it_frees_and_what_others_need(store):
 
 def test_contents_that_are_not_there_free_nothing(store):
     run = ended(store, b"gone already")
-    store.artifacts.objects.path_of(run.artifacts["model.bin"].digest).unlink()
+    store.backend.objects.path_of(run.artifacts["model.bin"].digest).unlink()
 
     told = store.delete(run)
 
@@ -53,7 +53,7 @@ def test_contents_that_are_not_there_free_nothing(store):
 def test_contents_that_wait_in_the_spool_are_not_freed(store):
     run, other = ended(store, b"announced"), ended(store)
     body = {"path": "a", "digest": run.artifacts["model.bin"].digest, "objects": None}
-    store.spool.keep(other.uid, "artifact", {**body, "size_bytes": "not a number"})
+    store.backend.spool.keep(other.uid, "artifact", {**body, "size_bytes": "not a number"})
 
     told = store.delete(run, dry=True)
 
@@ -138,7 +138,7 @@ def test_a_run_that_is_kept_is_not_restored_twice(store):
     store.restore(run.uid, author="ada")
     before = store.events(run.uid)
 
-    store.trash_table.take_out([run.uid], "ada")
+    store.backend.trash.take_out([run.uid], "ada")
 
     assert store.events(run.uid) == before
     assert [one.field for one in before].count("deleted") == 2
@@ -149,7 +149,7 @@ def test_all_are_restored_or_none(store):
     store.delete(run)
 
     with pytest.raises(RunNotFoundError):
-        store.trash_table.take_out([run.uid, "no such uid"], "ada")
+        store.backend.trash.take_out([run.uid, "no such uid"], "ada")
 
     assert [one.uid for one in store.trash()] == [run.uid]
 
@@ -183,7 +183,7 @@ def test_the_names_of_all_runs_stay(store):
     moved = store.get(gone.uid)
     purge(store, gone)
     store.delete(trashed)
-    table = store.trash_table
+    table = store.backend.trash
 
     assert table.name_of(kept.uid) == kept.reference
     assert table.name_of(trashed.uid) == f"{trashed.reference} (in the trash)"
@@ -206,21 +206,21 @@ def test_the_names_of_all_runs_stay(store):
 def test_a_run_that_was_restored_meanwhile_is_not_removed(store):
     runs = [ended(store) for _ in range(3)]
     store.delete(runs)
-    expired = store.trash_table.expired(2**62)
+    expired = store.backend.trash.expired(2**62)
     store.restore(runs[1].uid)
 
-    purged = store.trash_table.purge(expired, 2**62)
+    purged = store.backend.trash.purge(expired, 2**62)
 
     assert [one.uid for one in purged] == [runs[0].uid, runs[2].uid]
     assert store.get(runs[1].uid).status == "complete"
-    assert store.trash_table.purge(purged, 2**62) == []
+    assert store.backend.trash.purge(purged, 2**62) == []
 
 
 def test_only_what_was_deleted_by_then_is_expired(store):
     run = ended(store)
     store.delete(run)
     deleted_at = int(store.trash()[0].deleted_at.timestamp() * 1_000_000)
-    table = store.trash_table
+    table = store.backend.trash
 
     assert [one.uid for one in table.expired(deleted_at + 1)] == [run.uid]
     assert table.expired(deleted_at - 1) == []
@@ -229,13 +229,13 @@ def test_only_what_was_deleted_by_then_is_expired(store):
 
 def test_marks_of_other_runs_stay(store):
     gone, kept = ended(store), ended(store)
-    paths = [store.spool.place / f"{run.uid}.1.end.json" for run in (gone, kept)]
+    paths = [store.backend.spool.place / f"{run.uid}.1.end.json" for run in (gone, kept)]
     for path in paths:
-        store.metrics_table.mark_seen(path)
+        store.backend.metrics.mark_seen(path)
 
     purge(store, gone)
 
-    assert [store.metrics_table.has_seen(path) for path in paths] == [False, True]
+    assert [store.backend.metrics.has_seen(path) for path in paths] == [False, True]
 
 
 def test_the_last_edit_that_went_with_a_run_is_remembered_by_author(store):
@@ -247,7 +247,7 @@ def test_the_last_edit_that_went_with_a_run_is_remembered_by_author(store):
     purge(store, runs[1])  # what is older and goes later changes nothing
     purge(store, runs[0], runs[2])
 
-    with store.database.driver.read() as connection:
+    with store.backend.database.driver.read() as connection:
         known = trash_module.gone_edits(connection)
 
     # Deleting is an edit as well, by whoever runs this test.
@@ -261,20 +261,20 @@ def test_the_last_edit_that_went_with_a_run_is_remembered_by_author(store):
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"ada": 7}', '{"ada": ["x", "y"]}', "[" * 5000])
 def test_edits_that_cannot_be_read_are_said(store, text):
-    with store.database.driver.write() as connection:
+    with store.backend.database.driver.write() as connection:
         connection.execute(
             "INSERT INTO store_state (name, value) VALUES (?, ?)", (trash_module.GONE_EDITS, text)
         )
 
     with (
-        store.database.driver.read() as connection,
+        store.backend.database.driver.read() as connection,
         pytest.raises(StoreCorruptError, match="edited last cannot be read"),
     ):
         trash_module.gone_edits(connection)
 
 
 def test_a_store_in_which_nothing_is_gone_remembers_no_edits(store):
-    with store.database.driver.read() as connection:
+    with store.backend.database.driver.read() as connection:
         assert trash_module.gone_edits(connection) == {}
         kept = connection.execute("SELECT name FROM store_state").fetchall()
     assert trash_module.GONE_EDITS not in [name for (name,) in kept]

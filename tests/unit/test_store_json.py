@@ -491,6 +491,13 @@ def test_a_registry_of_another_kind_explains_nothing(tmp_path, text):
     assert read_registry(tmp_path / "missing") == {}
 
 
+def test_a_registry_that_is_nested_without_end_explains_what_it_can(tmp_path):
+    text = '{"abc": {"lr": "1"}, "d": ' + '{"x": ' * 100_000
+    (tmp_path / "params_registry.json").write_text(text)
+
+    assert read_registry(tmp_path)["abc"] == (None, {"lr": "1"})
+
+
 def test_a_damaged_registry_is_read_as_far_as_it_goes(tmp_path):
     text = '{"abc": {"name": "a", "lr": "1"}, "_x": {"name": "b"}, "d": {"x": "c", "abc": {}}, "g'
     (tmp_path / "params_registry.json").write_text(text)

@@ -1,6 +1,7 @@
 """Words that stand in databases and files of users: another word would not be read any more."""
 
 from runstore.model.status import Status
+from runstore.storage.trash import GONE_EDITS
 
 
 def test_each_status_is_stored_as_its_word():
@@ -14,3 +15,7 @@ def test_each_status_is_stored_as_its_word():
         "INTERRUPTED": "interrupted",
         "LOST": "lost",
     }
+
+
+def test_what_a_store_remembers_has_its_name():
+    assert GONE_EDITS == "gone_edits"
