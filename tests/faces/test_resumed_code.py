@@ -7,7 +7,6 @@ import pytest
 
 from commands import git, runstore
 from runstore import Store, background
-from runstore.recording import live_runs as lifetime
 
 BEGIN = (
     "import os, runstore\nfrom runstore import background\nrun = runstore.start_run('x')\n"
@@ -113,7 +112,7 @@ def test_a_program_can_wait_for_what_is_read_in_the_background(folder):
     with Store.open(folder / ".runstore") as store:
         run = store.start("z")
 
-        lifetime.wait_for_background()
+        background.wait_until_done()
 
         assert "python.prefix" in run.record.facts.values
         run.finish()

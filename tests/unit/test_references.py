@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 import strategies
 from runstore.errors import InvalidValueError, UsageError
 from runstore.model.reference import (
+    TIMESTAMP_FORMAT,
     Latest,
     Named,
     Numbered,
     build_reference,
     check_experiment_name,
-    format_timestamp,
     local_timestamp,
     new_uid,
     parse_reference,
@@ -28,6 +28,11 @@ from runstore.model.reference import (
 )
 
 STAMP = "2026-11-23-T101500"
+
+
+def format_timestamp(at):
+    """Return the local wall time of an aware datetime, as references carry it."""
+    return at.astimezone().strftime(TIMESTAMP_FORMAT)
 
 
 @given(strategies.experiment_names, strategies.run_numbers, strategies.timestamps)

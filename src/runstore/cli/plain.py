@@ -50,3 +50,12 @@ def as_text(value: object, to_text: Callable[[object], str] = str) -> str:
             if isinstance(value, int)
             else f"a {type(value).__name__} of too many digits"
         )
+
+
+def as_python(value: object) -> str:
+    """Return a value as Python writes it; sets in the order of their texts."""
+    if isinstance(value, (set, frozenset)) and value:
+        return f"{{{', '.join(sorted(map(as_python, value)))}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(as_python, value))}]"
+    return as_text(value, repr)

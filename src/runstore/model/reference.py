@@ -49,11 +49,6 @@ def local_timestamp(micros: int) -> str:
     return time.strftime(TIMESTAMP_FORMAT, time.localtime(micros // 1_000_000))
 
 
-def format_timestamp(at: datetime) -> str:
-    """Return the local wall time of an aware datetime, as references carry it."""
-    return at.astimezone().strftime(TIMESTAMP_FORMAT)
-
-
 def parse_timestamp(text: str) -> datetime | None:
     """Read a reference's timestamp as local wall time; None when it is not one.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runstore.extras import library
+from runstore.model.display.suggestions import some_of
 from runstore.repeats.grouping import Group, LeftOut
 from runstore.repeats.samples import Interval
 from runstore.repeats.statistics import Mean
@@ -14,7 +15,6 @@ from runstore.repeats.statistics import Mean
 if TYPE_CHECKING:
     import pandas as pd
 
-_NAMES_LISTED = 3
 _LOWEST_P = 0.001
 _FEWEST_DIGITS, _MOST_DIGITS = 3, 12
 
@@ -112,8 +112,7 @@ def remarks_on_left_out(left_out: Sequence[LeftOut]) -> Iterator[str]:
 
 def listed(names: Sequence[str]) -> str:
     """Return some names, and how many more there are."""
-    more = f" and {len(names) - _NAMES_LISTED} more" if len(names) > _NAMES_LISTED else ""
-    return ", ".join(names[:_NAMES_LISTED]) + more
+    return some_of(names)
 
 
 def frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

@@ -15,7 +15,6 @@ from runstore.errors import UsageError
 from runstore.model.artifacts import artifact_path
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.reference import folder_name
-from runstore.runner.run_folder import ARTIFACTS
 from runstore.storage.sqlite.paths import make_folders, sync_folder
 
 
@@ -142,8 +141,3 @@ class ExperimentManager(ArtifactManager):
             make_folders(copy.parent)
             shutil.copy2(file, copy)
         return copy
-
-
-def artifacts_in(folder: Path) -> Path:
-    """Return where a full store keeps what its run wrote."""
-    return folder / ARTIFACTS

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from runstore.errors import RunActiveError
+from runstore.model.display.suggestions import some_of
 from runstore.model.status import Status
 from runstore.storage import statements as sql
 from runstore.storage.artifacts import Noted, put_artifact
@@ -112,12 +113,11 @@ def add_to_run(
             ("artifacts", [artifact.path for artifact, _ in artifacts]),
         ):
             if names:
-                add_event(connection, row[0], Edit(field, None, _listed(names), author, None))
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _NAMES_SHOWN
-    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+                add_event(
+                    connection,
+                    row[0],
+                    Edit(field, None, some_of(names, _NAMES_SHOWN), author, None),
+                )
 
 
 def _add_products(

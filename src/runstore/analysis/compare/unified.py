@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from runstore.model.code.patches import split_lines
 
@@ -19,10 +21,22 @@ def unified(old: str | None, new: str | None) -> tuple[str, int, int]:
     """Return the lines of a unified diff without names, and how many are added and removed."""
     before, after = split_lines(old or ""), split_lines(new or "")
     opcodes = _opcodes(before, after)
-    text = "".join(part for group in _grouped(opcodes) for part in _hunk(group, before, after))
+    groups = _Known(opcodes).get_grouped_opcodes(CONTEXT_LINES)
+    text = "".join(part for group in groups for part in _hunk(group, before, after))
     added = sum(end - begin for tag, _, _, begin, end in opcodes if tag != "equal")
     removed = sum(end - begin for tag, begin, end, _, _ in opcodes if tag != "equal")
     return text, added, removed
+
+
+class _Known(difflib.SequenceMatcher[str]):
+    """Groups opcodes that were found before, with the lines around them."""
+
+    def __init__(self, opcodes: Sequence[Opcode]) -> None:
+        super().__init__()
+        self._opcodes = opcodes
+
+    def get_opcodes(self) -> Any:
+        return self._opcodes
 
 
 def _opcodes(before: Sequence[str], after: Sequence[str]) -> list[Opcode]:
@@ -63,8 +77,6 @@ def _inner(old: Sequence[str], new: Sequence[str], a: int, c: int, depth: int) -
     if not old or not new:
         yield ("delete" if old else "insert", *whole)
     elif _steps(old, new) <= _STEPS_AT_MOST:
-        import difflib
-
         matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
         for tag, i, j, k, m in matcher.get_opcodes():
             yield tag, a + i, a + j, c + k, c + m
@@ -112,26 +124,6 @@ def _longest_rising(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
         found.append(pairs[place])
         place = previous[place]
     return found[::-1]
-
-
-def _grouped(opcodes: Sequence[Opcode]) -> Iterator[list[Opcode]]:
-    """Yield changes that are near each other, with the lines around them."""
-    group: list[Opcode] = []
-    for place, (tag, a, b, c, d) in enumerate(opcodes):
-        if tag != "equal":
-            group.append((tag, a, b, c, d))
-            continue
-        is_first, is_last = place == 0, place == len(opcodes) - 1
-        if is_first or is_last or b - a > 2 * CONTEXT_LINES:
-            if not is_first:
-                kept = min(CONTEXT_LINES, b - a)
-                yield [*group, (tag, a, a + kept, c, c + kept)]
-            kept = min(CONTEXT_LINES, b - a)
-            group = [] if is_last else [(tag, b - kept, b, d - kept, d)]
-        else:
-            group.append((tag, a, b, c, d))
-    if any(tag != "equal" for tag, *_ in group):
-        yield group
 
 
 def _hunk(group: Sequence[Opcode], before: Sequence[str], after: Sequence[str]) -> Iterator[str]:

@@ -11,8 +11,8 @@ from runstore.analysis.compare.differences import Difference, Unknown
 from runstore.analysis.explain.code_meaning import meaning
 from runstore.analysis.explain.known_names import is_aside, is_settings, is_source
 from runstore.analysis.explain.rules import Cause, Rule, Setting
+from runstore.model.display.suggestions import some_of
 
-_FILES_NAMED = 3
 _LONGEST_EXTENSION = 2  # letters of a word that is too short to be the name of a file
 
 
@@ -67,13 +67,13 @@ def _of_files(
     if not telling:
         return (
             Rule.SAME_MEANING,
-            f"{count} in comments, layout or messages only: {_listed(paths)}",
+            f"{count} in comments, layout or messages only: {some_of(paths)}",
         )
     used = [path for path in telling if _may_be_used(path, changes.reached)]
     if not used:
         return (
             Rule.UNREACHED_FILE,
-            f"{count}, which the program does not import: {_listed(telling)}",
+            f"{count}, which the program does not import: {some_of(telling)}",
         )
     words = {word for line in commands for word in _words(line)}
     called = [path for path in used if _is_called(path, words)]
@@ -81,15 +81,18 @@ def _of_files(
         who = "one of them is" if len(called) == 1 else f"{len(called)} of them are"
         if len(paths) == 1:
             who = "it is"
-        return Rule.CALLED_FILE, f"{count}, {who} on the command line: {_listed(called)}"
+        return (
+            Rule.CALLED_FILE,
+            f"{count}, {who} on the command line: {some_of(called)}",
+        )
     source = Rule.SOURCE_FILE if changes.reached is None else Rule.IMPORTED_FILE
     for rule, is_such in ((source, is_source), (Rule.SETTINGS_FILE, is_settings)):
         such = [path for path in used if is_such(path)]
         if such:
             others = [path for path in paths if path not in such]
-            return rule, f"{count}: {_listed([*such, *others])}"
+            return rule, f"{count}: {some_of([*such, *others])}"
     what = "tests or documents" if all(map(is_aside, paths)) else "no source"
-    return Rule.OTHER_FILE, f"{count}, {what}: {_listed(paths)}"
+    return Rule.OTHER_FILE, f"{count}, {what}: {some_of(paths)}"
 
 
 def _means_the_same(one: FileChange) -> bool:
@@ -106,11 +109,6 @@ def _means_the_same(one: FileChange) -> bool:
 def _may_be_used(path: str, reached: frozenset[str] | None) -> bool:
     """Tell whether a program may use a file; only of modules it is known that it does not."""
     return reached is None or path in reached or not path.endswith((".py", ".ipynb"))
-
-
-def _listed(paths: Sequence[str]) -> str:
-    more = len(paths) - _FILES_NAMED
-    return ", ".join(paths[:_FILES_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _words(line: str) -> Iterator[str]:

@@ -168,8 +168,3 @@ class _Reach:
                 yield from self._by_name.get(posixpath.basename(name), ())
                 if _MODULE.fullmatch(name):
                     yield from self._modules((), name)
-
-
-def is_module_file(path: str) -> bool:
-    """Tell whether a file is code of a kind whose imports can be followed."""
-    return path.endswith(_PYTHON)

@@ -12,11 +12,6 @@ from runstore.model.facts import Facts, FactValue
 _CELLS_AT_MOST_BYTES = 1 << 20
 
 
-def is_interactive() -> bool:
-    """Whether IPython runs the program: a notebook's kernel or a prompt."""
-    return _shell() is not None
-
-
 def notebook_facts() -> Facts:
     """Return `notebook.path`, and the document `cells`: what was executed so far, masked.
 

@@ -15,6 +15,7 @@ from runstore.cli.words import filter_text, is_filter, tell_hints
 from runstore.errors import UsageError
 from runstore.model.arguments import PAGE_LIMIT
 from runstore.model.display.formatting import local_time
+from runstore.model.display.suggestions import some_of
 from runstore.model.run import Run
 from runstore.reading.pages import Page
 from runstore.store import Store
@@ -27,7 +28,6 @@ _COLUMNS = (
     output.Column("parameters", narrowest=10, rank=4),
     output.Column("notes", narrowest=10, rank=5),
 )
-_SETS_SHOWN = 3
 
 
 @click.command(short_help="List runs, newest first.")
@@ -173,6 +173,4 @@ def _parameters(run: Run) -> str:
     sets = run.parameter_sets
     if len(sets) == 1:
         return sets[0].preview()
-    shown = ", ".join(one.name for one in sets[:_SETS_SHOWN])
-    more = f" and {len(sets) - _SETS_SHOWN} more" if len(sets) > _SETS_SHOWN else ""
-    return shown + more
+    return some_of([one.name for one in sets])

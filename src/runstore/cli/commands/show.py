@@ -14,7 +14,7 @@ from runstore.cli.commands.artifacts import artifact_as_json
 from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option
-from runstore.cli.plain import as_text
+from runstore.cli.plain import as_python
 from runstore.cli.sparkline import sparkline
 from runstore.errors import NotFoundError, StoreError
 from runstore.model.artifacts import Artifact, Input
@@ -201,15 +201,7 @@ def _flattened(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[st
         if isinstance(value, Mapping) and value:
             yield from _flattened(value, f"{name}.")
         else:
-            yield name, _shown(value)
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, (set, frozenset)) and value:
-        return f"{{{', '.join(sorted(map(_shown, value)))}}}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_shown, value))}]"
-    return as_text(value, repr)
+            yield name, as_python(value)
 
 
 def _fact(value: object) -> str:

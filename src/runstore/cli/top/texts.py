@@ -9,7 +9,7 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 
 from runstore.cli.output import terminal_safe
-from runstore.cli.plain import as_text
+from runstore.cli.plain import as_python, as_text
 from runstore.cli.sparkline import sparkline
 from runstore.model.params.flatten import joined
 from runstore.model.params.parameter_set import ParameterSet
@@ -69,12 +69,4 @@ def _flattened(values: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, st
         if isinstance(value, Mapping) and value:
             yield from _flattened(value, name)
         else:
-            yield name, _shown(value)
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, (set, frozenset)) and value:
-        return f"{{{', '.join(sorted(map(_shown, value)))}}}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_shown, value))}]"
-    return as_text(value, repr)
+            yield name, as_python(value)

@@ -37,5 +37,10 @@ def hint_of(
 
 def listed(known: Collection[str], *, who: str = "There is", most: int = 40) -> str:
     """Return the names that there are, as a sentence."""
-    more = f" and {len(known) - most} more" if len(known) > most else ""
-    return f"{who}: {', '.join(list(known)[:most]) or 'none'}{more}."
+    return f"{who}: {some_of(known, most) or 'none'}."
+
+
+def some_of(names: Collection[str], most: int = 3) -> str:
+    """Return the first names, and how many more there are: `a, b and 3 more`."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(list(names)[:most]) + more

@@ -20,7 +20,8 @@ from runstore.storage.files.locks import pause, unlock, wait_for_lock
 from runstore.storage.files.safe_files import UnsafeFileError, reader
 from runstore.storage.sqlite.disks import is_network_disk
 from runstore.storage.sqlite.forks import inside_the_engine
-from runstore.storage.sqlite.paths import copy_rights, file_uri, sync_folder
+from runstore.storage.sqlite.paths import copy_rights, has_content, sync_folder
+from runstore.storage.sqlite.read_only import ways_to_read
 
 SEARCH = "search.db"
 APPLICATION_ID = 0x72756E66  # "runf"; marks the file as ours
@@ -170,13 +171,9 @@ class SearchFile:
 
     def _connect_read_only(self, reason: sqlite3.OperationalError) -> sqlite3.Connection:
         """Open an index that is there and that this user or this disk cannot write."""
-        uri = file_uri(self.path, "mode=ro")
-        uris = [uri]
-        if not _has_content(self.path.with_name(f"{self.path.name}-wal")):  # nobody is writing it
-            uris.append(f"{uri}&immutable=1")
-        for one in uris if _has_content(self.path) else ():
+        for way in ways_to_read(self.path, may_copy=False) if has_content(self.path) else ():
             with suppress(sqlite3.OperationalError, UnusableIndexError):
-                return _prepared(one, _check_current)
+                return _prepared(way.uri, _check_current)
         raise reason
 
     def remove(self) -> str:
@@ -301,13 +298,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return about.st_dev, about.st_ino
-
-
-def _has_content(path: Path) -> bool:
-    try:
-        return path.stat().st_size > 0
-    except OSError:
-        return False
 
 
 def _is_ours(path: Path) -> bool:

@@ -170,6 +170,14 @@ def _check_plain(found: os.stat_result, at_most: int) -> None:
         raise OSError("no plain file of a sane size")
 
 
+def has_content(path: Path) -> bool:
+    """Check whether a file is there and not empty."""
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
+
+
 def sync_folder(folder: Path) -> None:
     """Bring the names in a folder to the disk; some systems cannot, and need not."""
     with suppress(OSError):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from runstore.storage.sqlite.paths import file_uri
+from runstore.storage.sqlite.paths import file_uri, has_content
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +26,21 @@ class Readable:
     copy: Path | None = None
 
 
-def ways_to_read(path: Path) -> Iterator[Readable]:
+def ways_to_read(path: Path, *, may_copy: bool = True) -> Iterator[Readable]:
     """Yield ways to open a database for reading alone, the most faithful first.
+
+    Args:
+        path: The database.
+        may_copy: Whether the last way is a copy in the folder for temporary files.
 
     Raises:
         OSError: The last way, a copy in the folder for temporary files, is closed as well.
     """
     yield Readable(file_uri(path, "mode=ro"))
-    if not _has_content(_beside(path, "-wal")):
+    if not has_content(_beside(path, "-wal")):
         yield Readable(file_uri(path, "immutable=1"))
+        return
+    if not may_copy:
         return
     # The newest runs may be in the write-ahead log, which `immutable` would leave out; to read it
     # SQLite needs a file of its own beside it.
@@ -74,10 +80,3 @@ def _beside(path: Path, suffix: str) -> Path:
     """Return the path of a file that SQLite keeps beside the database, which may be a link."""
     real = Path(os.path.realpath(path))
     return real.with_name(real.name + suffix)
-
-
-def _has_content(path: Path) -> bool:
-    try:
-        return path.stat().st_size > 0
-    except OSError:
-        return False
