@@ -3,7 +3,6 @@
 import asyncio
 import functools
 import inspect
-import os
 import pickle
 import subprocess
 import sys
@@ -62,7 +61,6 @@ class TestNothingAtImport:
             capture_output=True,
             text=True,
             check=False,
-            env={**os.environ, "PYTHONPATH": str(tmp_path)},
         )
 
         assert (ended.returncode, ended.stderr) == (0, "")
