@@ -12,6 +12,9 @@ from open_files import open_below
 from runstore.errors import StoreLockedError
 from runstore.storage.files import locks
 from runstore.storage.files.locks import lock_now, locked, pause, unlock, wait_for_lock
+from runstore.storage.fulltext.index_file import SearchFile, UnusableIndexError
+from runstore.store_json import file as store_json
+from runstore.store_json.file import FileLock
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors in /proc")
 
@@ -205,3 +208,56 @@ def test_a_pause_is_a_part_of_the_longest(clock, monkeypatch, byte, part):
     pause(0.3)
 
     assert clock == [pytest.approx(0.3 * part)]
+
+
+# Who waits for one
+
+
+def test_store_json_waits_for_another_writer_and_names_its_lock(tmp_path, clock, monkeypatch):
+    monkeypatch.setattr(store_json, "LOCK_PATIENCE_S", 2.5)
+    with FileLock(tmp_path / "store.json") as holder:
+        holder.remember({"a": 1})
+        before = open_below(tmp_path)
+
+        with pytest.raises(StoreLockedError, match=r"\.store\.json\.lock locked for 2\.5 s"):
+            FileLock(tmp_path / "store.json").__enter__()
+
+        assert open_below(tmp_path) == before
+        assert sum(clock) > 2.5
+    assert FileLock(tmp_path / "store.json").state() == {"a": 1}
+
+
+def test_store_json_is_written_on_a_disk_without_locks(tmp_path, monkeypatch):
+    monkeypatch.setattr(fcntl, "flock", lambda *_: os.fstat(-1))
+
+    with FileLock(tmp_path / "store.json") as lock, FileLock(tmp_path / "store.json"):
+        lock.remember({"a": 1})
+
+    assert lock.state() == {"a": 1}
+
+
+def test_a_search_index_in_use_is_not_removed(tmp_path, clock):
+    (tmp_path / "runstore.db").touch()
+    index = SearchFile(tmp_path / "runstore.db")
+    with index.opened():
+        with pytest.raises(UnusableIndexError, match="another process is using it"):
+            index.remove()
+        with index.opened():
+            pass  # searches go on beside each other
+
+    assert index.remove() == ""
+    assert not index.path.exists()
+
+
+def test_a_search_does_not_begin_while_the_index_is_mended(tmp_path, clock):
+    (tmp_path / "runstore.db").touch()
+    folder = os.open(tmp_path, os.O_RDONLY)
+    lock_now(folder)
+
+    with (
+        pytest.raises(UnusableIndexError, match="mending"),
+        SearchFile(tmp_path / "runstore.db").opened(),
+    ):
+        pytest.fail("it is being removed")
+
+    os.close(folder)
