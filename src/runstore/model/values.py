@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from json import JSONEncoder
 from typing import TYPE_CHECKING, Any
 
@@ -34,12 +35,13 @@ def blake2b(data: bytes = b"", *, digest_size: int) -> hashlib.blake2b:
 def sha256(data: bytes) -> hashlib._Hash:
     """Return the SHA-256 of data, as an object of `hashlib`."""
     try:
-        from _sha2 import sha256  # type: ignore[import-not-found]  # Python 3.12 and later
-    except ImportError:
-        try:
+        # Looking for a module that is not there takes longer than loading one.
+        if sys.version_info >= (3, 12):
+            from _sha2 import sha256
+        else:
             from _sha256 import sha256  # type: ignore[import-not-found]
-        except ImportError:
-            from hashlib import sha256
+    except ImportError:
+        from hashlib import sha256
     hashed: hashlib._Hash = sha256(data)
     return hashed
 

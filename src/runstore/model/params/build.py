@@ -157,6 +157,8 @@ def _not_in_full(notes: list[tuple[Place, Any, str]]) -> str:
 def _named(values: Mapping[Any, Any]) -> Any:
     """Return a mapping's value of the key `name`; None if it has none that can be read."""
     # One that raises is refused, by its place, when the values are read.
+    if type(values) is dict:  # most are, and have none
+        return values.get("name")
     with suppress(Exception):
         return values["name"]
     return None
@@ -168,7 +170,8 @@ def _without_name(values: Mapping[Any, Any]) -> dict[Any, Any]:
 
 def _own_name(values: Any) -> str | None:
     """Return the name that values bring along."""
-    found = _named(values) if isinstance(values, Mapping) else getattr(values, "name", None)
+    is_mapping = type(values) is dict or isinstance(values, Mapping)
+    found = _named(values) if is_mapping else getattr(values, "name", None)
     return clean_text(str.__str__(found)) if isinstance(found, str) and found else None
 
 

@@ -10,7 +10,8 @@ from runstore.model.values import canonical_json
 DEPTH_LIMIT = 64
 VALUES_LIMIT = 100_000
 # As many digits as an int of `PLAIN_INT_BITS` may have.
-_LONG_INT = re.compile(r"[0-9]{617}")
+_LONG = 617
+_LONG_INT = re.compile(rf"[0-9]{{{_LONG}}}")
 _PLAIN_TYPES = frozenset({str, int, float, bool, type(None), dict, list})
 _PLAIN_CONTAINERS = frozenset({dict, list})
 _STR = frozenset({str})
@@ -27,7 +28,8 @@ def plain_text(values: dict[Any, Any]) -> str | None:
         text = canonical_json(values)
     except ValueError:  # nan, an infinity, or more digits than Python prints
         return None
-    may_need_more = '"$' in text or "\\ud" in text or _LONG_INT.search(text)
+    may_need_more = '"$' in text or "\\ud" in text
+    may_need_more = may_need_more or (len(text) >= _LONG and _LONG_INT.search(text) is not None)
     return None if may_need_more else text
 
 

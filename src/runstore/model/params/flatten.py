@@ -40,7 +40,8 @@ _SCALARS = frozenset({float, int, str, bool})
 # A value cut off to less than this says nothing.
 _WORTH_CUTTING = 12
 _SPECIAL = re.compile(r'[.\[\]"\\\s]')
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+# Compiled at the first use: recording does without.
+_CONTROL = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+"
 
 
 def flatten(tree: str) -> tuple[FlatValue, ...]:
@@ -78,7 +79,7 @@ def _add_object(rows: dict[str, Cell], key: str, tree: dict[str, Any]) -> None:
         for name, one in tree.items():
             # Most sets are plain values under plain names, which nothing can make equal.
             if not key and type(one) in _SCALARS and name.isidentifier() and len(name) < KEY_LIMIT:
-                rows[name] = _scalar(one)
+                rows[name] = (one, None) if type(one) is float else _scalar(one)
             else:
                 _add(rows, joined(key, name), one)
 
@@ -155,7 +156,7 @@ def shown_in_line(tree: str, width: int) -> str:
     values = json.loads(tree)
     line = ""
     for position, (key, one) in enumerate(values.items(), 1):
-        part = _CONTROL.sub(" ", clean_text(f"{joined('', key)}={_shown(one)}"))
+        part = re.sub(_CONTROL, " ", clean_text(f"{joined('', key)}={_shown(one)}"))
         longer = f"{line} {part}" if line else part
         # What is not the last leaves room for the sign that more follows.
         if len(longer) > (width if position == len(values) else width - 2):

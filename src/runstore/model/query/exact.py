@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from typing import Union
@@ -12,7 +13,11 @@ DOUBLES_TO = 2**53
 Cell = tuple[Union[float, None], Union[str, None]]
 
 _DIGITS = re.compile(r"-?[0-9]+")
-_NUMBER = re.compile(r"-?(?:(?:0|[1-9]\d*)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?|-?inf", re.ASCII)
+
+
+@functools.cache  # recording needs this module without it
+def _number() -> re.Pattern[str]:
+    return re.compile(r"-?(?:(?:0|[1-9]\d*)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?|-?inf", re.ASCII)
 
 
 def is_exact(wanted: object) -> bool:
@@ -42,7 +47,7 @@ def written_number(text: str) -> float | None:
 
     `7`, `0.50`, `1e-5`, `inf` are numbers; `007`, `+7`, `1_000`, `12e4567` are not.
     """
-    if not _NUMBER.fullmatch(text):
+    if not _number().fullmatch(text):
         return None
     number = float(text)
     is_beyond = math.isinf(number) and "inf" not in text and not _DIGITS.fullmatch(text)
