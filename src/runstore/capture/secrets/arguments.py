@@ -12,14 +12,14 @@ from runstore.capture.secrets.values import is_placeholder, is_secret_setting, l
 _SHELL_WORD = re.compile(r"(?:[^\s\"'\\;&|<>]|\\.|\"(?:[^\"\\]|\\.)*\"|'[^']*')+", re.DOTALL)
 _SMALL_NUMBER = re.compile(r"[+-]?[0-9]{1,5}(?:\.[0-9]*)?")
 _LOGIN = re.compile(r"([^:@/\s]{1,64}):(.+)", re.DOTALL)
+# Elsewhere the word before the colon says where a password is: env:NAME, file:PATH.
 _OPENSSL = re.compile(r"(pass):(.+)", re.DOTALL)
 # Options whose short names say nothing, by program.
 _LOGIN_OPTIONS = {
     "curl": ("-u", "-U", "--user", "--proxy-user", "--cert"),
     "http": ("-a", "--auth"),
     "https": ("-a", "--auth"),
-    "ldapsearch": ("-w",),
-    "openssl": ("-passin", "-passout", "-pass", "-k"),
+    "openssl": ("-passin", "-passout", "-pass"),
 }
 _WORD_OPTIONS = {
     "sshpass": ("-p",),
@@ -32,6 +32,12 @@ _WORD_OPTIONS = {
     "podman": ("-p",),
     "twine": ("-p",),
     "ldapsearch": ("-w",),
+    "ldapadd": ("-w",),
+    "ldapmodify": ("-w",),
+    "ldapdelete": ("-w",),
+    "ldappasswd": ("-w", "-s", "-a"),
+    "ldapwhoami": ("-w",),
+    "openssl": ("-k", "-K"),
     "smbclient": ("-U",),
     "az": ("-p",),
     "mongosh": ("-p",),
@@ -78,17 +84,21 @@ def _is_value_of(option: str, program: str, word: str) -> bool:
     if word.startswith("-"):
         return looks_random(word)
     if option in _LOGIN_OPTIONS.get(program, ()):
-        return _LOGIN.fullmatch(word) is not None
+        return _login_in(word, program) is not None
     if option in _WORD_OPTIONS.get(program, ()):
         return True
     return secrecy(option) is Secrecy.SURE or not _SMALL_NUMBER.fullmatch(word)
 
 
 def _masked_value(option: str, program: str, word: str) -> str:
-    login = _LOGIN.fullmatch(word)
+    login = _login_in(word, program)
     if login and option in _LOGIN_OPTIONS.get(program, ()):
         return f"{login[1]}:{MASK}"
     return MASK
+
+
+def _login_in(word: str, program: str) -> re.Match[str] | None:
+    return (_OPENSSL if program == "openssl" else _LOGIN).fullmatch(word)
 
 
 def _masked_word(word: str, program: str) -> str:

@@ -8,7 +8,7 @@ from enum import IntEnum
 
 _NAME_BOUND = 64
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_WORDS = re.compile(r"[A-Za-z]+|[0-9]+")
+_WORDS = re.compile(r"(?:b|B|base|Base|BASE)64(?![A-Za-z0-9])|[A-Za-z]+|[0-9]+")
 _VERSION = re.compile(r"[0-9]{1,3}|v|new|old|raw|plain|b64|base64|value|string|str|text|env")
 
 _ALWAYS = (
@@ -24,7 +24,7 @@ _BEFORE_KEY = frozenset({
     "application", "client", "license", "wandb", "openai", "anthropic", "gemini", "mistral",
     "comet", "cohere", "neptune", "aws", "azure", "gcp", "google", "github", "gitlab", "stripe",
     "twilio",
-    "sendgrid", "kaggle", "huggingface", "s3", "fernet", "aes", "datadog", "dd", "newrelic",
+    "sendgrid", "kaggle", "huggingface", "fernet", "aes", "datadog", "dd", "newrelic",
 })  # fmt: skip
 _BEFORE_TOKEN = frozenset({
     "auth", "access", "api", "bearer", "refresh", "session", "private", "personal", "secret", "id",

@@ -95,7 +95,7 @@ _PAIR = re.compile(
 _PROGRAMS = re.compile(
     r"\b(sshpass[ \t]+-p[ \t]*|wandb[ \t]+login[ \t]+"
     r"|(?:mysql(?:dump|admin)?|mariadb)\b[^\n|;&]{0,200}?[ \t]-p(?=[^\s-])"
-    r"|redis-cli\b[^\n|;&]{0,200}?[ \t]-a[ \t]+"
+    r"|redis-cli\b[^\n|;&]{0,200}?[ \t]-a[ \t]+|ldap[a-z]{1,12}\b[^\n|;&]{0,200}?[ \t]-w[ \t]+"
     r"|curl\b[^\n|;&]{0,300}?[ \t](?:-u|-U|--user|--proxy-user)[ \t=]{0,4}[\"']?[^\s:\"'$]{1,64}:)"
     r"([^\s\"'|;&]{3,400})"
 )
@@ -215,7 +215,11 @@ _FORMS: tuple[tuple[tuple[str, ...], re.Pattern[str], Callable[[re.Match[str]], 
     (("-",), _OPTION, _masked_option),
     (("pass", "pwd", "secret", "key", "token", "auth"), _WORDS, _masked_words),
     (("value", "name", "key"), _PAIR, _masked_pair),
-    (("sshpass", "wandb", "mysql", "mariadb", "redis-cli", "curl"), _PROGRAMS, _masked_program),
+    (
+        ("sshpass", "wandb", "mysql", "mariadb", "redis-cli", "curl", "ldap"),
+        _PROGRAMS,
+        _masked_program,
+    ),
 )
 
 

@@ -20,7 +20,7 @@ _PLACEHOLDER = re.compile(
     r"[|>][+-]?[0-9]?"  # a block of YAML follows
     r"|[*.?_\-#: ]*|[*xX._\-]{3,}|0+|.*(?:\.\.\.|…)|.*%[a-z(].*"  # ***, xxxx, abc..., %s
     r"|(?:none|null|nil|true|false|yes|no|on|off|undefined|nan|required|optional|default|auto)"
-    r"|\$\{?[A-Za-z_][A-Za-z0-9_.:-]*\}?|\$\(.*|`.*|%[A-Za-z_(][^%]*(?:%|\)s?)|%s|%r"
+    r"|\$|\$\{?[A-Za-z_][A-Za-z0-9_.:-]*\}?|\$\(.*|`.*|%[A-Za-z_(][^%]*(?:%|\)s?)|%s|%r"
     r"|\$?\{\{?.*\}|<[^<>]*>|\[[^\[\]]*\]|\(.*\)|@[\w./-]*|!\w.*"
     r"|(?:your|my|the|some|insert|put|enter|change|replace|fake|dummy|example|sample)"
     r"(?:[-_ ]?(?:your|my|the|api|access|secret|private|auth|client|me|this|here|it|super|own|long"

@@ -1,0 +1,467 @@
+"""Each form in which a secret stands in a text, and what looks like one and is none."""
+
+import pytest
+
+from runstore.capture.secrets import mask_arguments, mask_command, mask_text
+from runstore.capture.secrets.names import Secrecy, secrecy
+from runstore.capture.secrets.values import is_mixed, is_placeholder, is_stand_in, looks_random
+
+SECRET = "Zq81mm" + "Pl9w20xx77"
+# Here {} stands for the secret.
+MASKED = [
+    "Authorization: Bearer {}",
+    "Authorization: token {}",
+    "Proxy-Authorization: Basic {}",
+    "X-Authorization: {}",
+    '"Authorization": "Bearer {}"',
+    "headers['Authorization'] = 'Bearer {}'",
+    "Bearer {}",
+    "CREATE USER bob IDENTIFIED BY '{}'",
+    "ALTER USER bob PASSWORD '{}'",
+    "machine x login bob password {}",
+    "ENV API_KEY {}",
+    "export API_TOKEN {}",
+    "setx DB_PASSWORD {}",
+    "git config --global github.token {}",
+    '#define API_KEY "{}"',
+    "requirepass {}",
+    "- name: DB_PASSWORD\n  value: {}",
+    '<add key="password" value="{}"/>',
+    '{{"name": "API_KEY", "value": "{}"}}',
+    "sshpass -p {} ssh host",
+    "wandb login {}",
+    "mysql -u root -p{} runs",
+    "mysqldump -p{} runs",
+    "mariadb -u a -p{}",
+    "redis-cli -h x -a {}",
+    "curl -u bob:{} https://x",
+    "curl -s --user 'bob:{}' x",
+    "curl --proxy-user bob:{} x",
+    "train --password {} --lr 0.1",
+    "train --password '{}'",
+    'train --token "{}"',
+    "train --api-key {}",
+    "train -token {}",
+    "password={}",
+    "password = '{}'",
+    "password: str = '{}'",
+    'let password: &str = "{}";',
+    'password := "{}"',
+    "password <- '{}'",
+    "password => '{}'",
+    "password == '{}'",
+    "password != '{}'",
+    "'password' != '{}'",
+    "'password', '{}'",
+    "<password>{}</password>",
+    "<token>{}</token>",
+    "password: '''{}'''",
+    "password: |\n  {}\nuser: bob",
+    "API_KEY={} # of ada",
+    "API_KEY={};",
+    "(password={})",
+    "f(password={}, n=1)",
+    "password={}&user=bob",
+    "ssh_key={}",
+    "hf_token={}",
+    "SAS_TOKEN={}",
+    "password2={}",
+    "api_key_v2={}",
+    "password_old={}",
+    "dbPassword={}",
+    "APIKey={}",
+    "HTTPToken={}",
+    "https://bob:{}@x.org/a",
+    "https://{}:@x.org",
+    "https://{}@x.org",
+    "https://x.org/?sig={}",
+    "https://x.org/?key={}",
+    "https://x.org/#access_token={}",
+    "https://x.org/?a=b&api_key={};c=d",
+    "ftp://{}@x.org",
+    "redis://:{}@x",
+    "ldapsearch -x -w {} -b x",
+    "Authorization: Basic {}",
+    "Cookie: {}",
+    "authorization = 'Bearer {}'",
+    "password = '{}' + x",
+    "x = {{'token': '{}'}}",
+    "password: {}\nuser: bob",
+    "- password: {}",
+    "// const apiKey = '{}';",
+    "export const apiKey = `{}`",
+    'let token = "{}"',
+    'API_KEY="{}" train',
+    "a.password={}",
+    "x-password={}",
+    "password\t=\t{}",
+    "password : {}",
+    "password=={}",
+    "password=>{}",
+    "token: {} # x",
+    "token: {}, n: 1",
+]
+# Nothing here is masked: no secret, or a name that says of none.
+KEPT = [
+    "Authorization: Bearer $TOKEN",
+    "authorization: plain",
+    'Authorization: Digest username="a", response={}',
+    "Authorization: two words",
+    "Cookie: yes please",
+    "'Authorization': f'Bearer {{token}}'",
+    "Authorization: ***",
+    "bearer of news",
+    "Bearer password1",
+    "Bearer <token>",
+    "Basic knowledge",
+    "Basic auth",
+    "Basic Ym9i",
+    "IDENTIFIED BY 'password'",
+    "password 'secret'",
+    "machine x login bob password foo",
+    "ENV LR 0.1",
+    "ENV API_KEY $KEY",
+    "#define API_KEY KEY_ID",
+    "password 'correct horse'",
+    "token example",
+    "- name: LR\n  value: {}",
+    "curl -u bob:password x",
+    "curl -u $USER:$PASS x",
+    "mysql -p runs",
+    "train --password --verbose",
+    "train --tokens 50",
+    "see --password for more",
+    "password, '{}'",
+    "'token', 'abcdefgh1'",
+    "arn:password::x",
+    "a::password:{}",
+    "<b>password>{}</password>",
+    'password = "{}',
+    "'password=' + x + '&b={}'",
+    "api_keys:\n  - {}\n",
+    "password = foo",
+    "password = getpass()",
+    "password = os.environ['P']",
+    "password = config.password",
+    "token=5",
+    "token=abcdefgh",
+    "pin=1234",
+    "n_pass=3",
+    "monkey={}",
+    "public_key={}",
+    "primary_key={}",
+    "key={}",
+    "max_tokens={}",
+    "eos_token={}",
+    "token_count={}",
+    "password_file=/etc/pw",
+    "password=/etc/pw",
+    "password=a.json",
+    "password=0x1234567",
+    "password=1e5",
+    "password=${{PW}}",
+    "password=$PW",
+    "password=%(pw)s",
+    "password={{{{pw}}}}",
+    "password=<pw>",
+    "password=[pw]",
+    "password=xxxx",
+    "password=your_api_key",
+    "password=changeme",
+    "password=change-me-please",
+    "password=***",
+    "password=None",
+    "password=...",
+    'password=""',
+    "password='a'",
+    "password='user_password'",
+    "password='enter your password'",
+    "password='one two three four five 6'",
+    "password='abc::def1'",
+    "password='a{{b}}c1'",
+    "password='some_value'",
+    "token='abc-def-1'",
+    "token='/a/b/c1234'",
+    "https://bob:@x.org",
+    "https://bob@x.org",
+    "ssh://git@x.org",
+    "ssh://{}@x.org",
+    "https://bob:password@x",
+    "https://bob:bob@x",
+    "https://bob:<pw>@x",
+    "https://x:8080/a@b",
+    "https://x.org/?sig=short",
+    "https://x.org/?code=1234",
+    "https://x.org/?cookie=abc",
+    "https://x.org/?token=",
+    "https://x.org/?token=$T",
+    "https://first.last.name.long.enough@x.org",
+    "password=$(cat x)",
+    "Cookie: id=plain",
+    "Basic Ym9i8nNlY3JldA==",
+    "print('password is ' + x) # '{}'",
+    "  password: [a, b]",
+    "token = 'a",
+    'token = "{}\\" and"',
+]
+# Where more than the secret goes, or the secret is a word of its own.
+OTHERS = [
+    ("Cookie: session={}; a=b", "Cookie: ***"),
+    ("Set-Cookie: id={}", "Set-Cookie: ***"),
+    ("Basic Ym9iOnNlY3JldDE=", "Basic ***"),
+    ("login bob passwd '{}'", "login bob passwd ***"),
+    ("<password>x</password>", "<password>***</password>"),
+    ("password: >-\n    {}\n    more9more\n\nx: 1", "password: >-\n    ***\n    ***\n\nx: 1"),
+    ("password = hunter2", "password = ***"),
+    ("password = swordfish", "password = ***"),
+    ("PASSWORD=swordfish", "PASSWORD=***"),
+    ("PASSWORD=pass&a=b", "PASSWORD=***"),
+    ("password={}.", "password=***"),
+    ("token=abcdefgh1", "token=***"),
+    ("my_token: abcdefgh1", "my_token: ***"),
+    ("auth: abcdefgh1", "auth: ***"),
+    ("session_id=abcdefgh1", "session_id=***"),
+    ("db_pass=swordfish1", "db_pass=***"),
+    ("PASS=swordfish1", "PASS=***"),
+    ("pass=swordfish1", "pass=***"),
+    ("MY_TOKEN=abcdefgh1", "MY_TOKEN=***"),
+    ("connection_string=abc;x", "connection_string=***"),
+    ("password='ab1'", "password='***'"),
+    ("password='correct horse 1'", "password='***'"),
+    ("password='Abcdefgh'", "password='***'"),
+    ("password='foo.bar-1'", "password='***'"),
+    ("token='abc/def.json1'", "token='***'"),
+    ("token='Qwerty12'", "token='***'"),
+    ("https://bob:p/{}@x.org", "https://bob:***@x.org"),
+    ("https://x.org/?password=swordfish", "https://x.org/?password=***"),
+    ("https://x.org/?token=abc", "https://x.org/?token=***"),
+    ("Basic Ym9iOnNlY3JldD8=", "Basic ***"),
+    ("PASSWORD=a,b1", "PASSWORD=***"),
+    ("password=a,b1x", "password=***"),
+]
+
+
+@pytest.mark.parametrize("text", MASKED)
+def test_a_secret_goes_and_all_around_it_stays(text):
+    assert mask_text(text.format(SECRET)) == text.format("***")
+
+
+@pytest.mark.parametrize("text", KEPT)
+def test_what_is_no_secret_stays(text):
+    assert mask_text(text.format(SECRET)) == text.format(SECRET)
+
+
+@pytest.mark.parametrize(("text", "masked"), OTHERS)
+def test_a_secret_goes_with_its_line_or_value(text, masked):
+    assert mask_text(text.format(SECRET)) == masked
+
+
+# Words of a command; `pw1` and `abc1` are secrets where they are masked.
+WORDS = [
+    ("train --token abc1", "train --token ***"),
+    ("train --token --verbose", None),
+    (f"train --token -{SECRET}", "train --token ***"),
+    ("train --token $T", None),
+    ("train --pat 7", None),
+    ("train --pat 12345.5", None),
+    ("train --pat abc", "train --pat ***"),
+    ("train --password 7", "train --password ***"),
+    ("train --key abc1", None),
+    ("train +token abc1", "train +token ***"),
+    ("train --no-token", None),
+    ("train --token=abc1", "train --token=***"),
+    ("train api_key=abc1", "train api_key=***"),
+    ("train +api_key=5", "train +api_key=***"),
+    ("train pat=7", None),
+    ("train password=$P", None),
+    ("train password=", None),
+    ("java -DapiKey=abc1 -DlogLevel=abc1", "java -DapiKey=*** -DlogLevel=abc1"),
+    ("curl -u bob:pw1 x", "curl -u bob:*** x"),
+    ("curl -u bob x", None),
+    ("curl -U bob:pw1 x", "curl -U bob:*** x"),
+    ("curl --user bob:pw1 x", "curl --user bob:*** x"),
+    ("curl --proxy-user bob:pw1 x", "curl --proxy-user bob:*** x"),
+    ("curl --cert a.pem:pw1 x", "curl --cert a.pem:*** x"),
+    ("/usr/bin/curl -u bob:pw1 x", "/usr/bin/curl -u bob:*** x"),
+    ("http -a bob:pw1 x", "http -a bob:*** x"),
+    ("http --auth bob:pw1 x", "http --auth bob:*** x"),
+    ("https -a bob:pw1 x", "https -a bob:*** x"),
+    ("https --auth bob:pw1 x", "https --auth bob:*** x"),
+    *[
+        (f"{program} -x -w pw1", f"{program} -x -w ***")
+        for program in (
+            "ldapsearch", "ldapadd", "ldapmodify", "ldapdelete", "ldappasswd", "ldapwhoami"
+        )
+    ],
+    ("ldappasswd -s pw1 -a pw1", "ldappasswd -s *** -a ***"),
+    ("openssl enc -k pw1", "openssl enc -k ***"),
+    ("openssl enc -K 0a1b", "openssl enc -K ***"),
+    ("openssl -passin pass:pw1", "openssl -passin pass:***"),
+    ("openssl -passout pass:pw1", "openssl -passout pass:***"),
+    ("openssl -pass pass:pw1", "openssl -pass pass:***"),
+    ("openssl -passin env:PW", None),
+    ("openssl -passin file:pw.txt", None),
+    *[
+        (f"{program} -ppw1 a", f"{program} -p*** a")
+        for program in ("mysql", "mysqldump", "mysqladmin", "mariadb", "sshpass")
+    ],
+    *[
+        (f"{program} -p pw1 a", f"{program} -p *** a")
+        for program in (
+            "mysql", "mysqldump", "mysqladmin", "mariadb", "sshpass", "docker", "podman", "twine",
+            "az", "mongosh", "mongo", "mongodump",
+        )
+    ],
+    ("zip -Ppw1 a", "zip -P*** a"),
+    ("zip -P pw1 a", "zip -P *** a"),
+    ("unzip -Ppw1 a", "unzip -P*** a"),
+    ("unzip -P pw1 a", "unzip -P *** a"),
+    ("redis-cli -a pw1", "redis-cli -a ***"),
+    ("smbclient -U pw1", "smbclient -U ***"),
+    ("docker run -p8080:80 a", None),
+    ("other -p pw1 a", None),
+    ("wandb login abc1", "wandb login ***"),
+    ("comet login abc1", "comet login ***"),
+    ("neptune login abc1", "neptune login ***"),
+    ("kaggle login abc1", "kaggle login ***"),
+    ("run wandb login abc1", "run wandb login ***"),
+    ("wandb logout abc1", None),
+    ("git login abc1", None),
+    ("aws configure set aws_secret_key abc1", "aws configure set aws_secret_key ***"),
+    ("aws configure set region abc1", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "masked"), WORDS)
+def test_secret_words_of_a_command_go(line, masked):
+    assert " ".join(mask_arguments(line.split(" "))) == (masked or line)
+
+
+@pytest.mark.parametrize(
+    ("line", "masked"),
+    [
+        ("train --token abc1 --lr 1", "train --token '***' --lr 1"),
+        ("train --token 'abc1'", "train --token '***'"),
+        ('train --token "a b1"', 'train --token "***"'),
+        ("train --token a\\ b1 x", "train --token '***' x"),
+        ("train --token abc1; rm x", "train --token '***'; rm x"),
+        ('echo "unclosed --token abc1', "echo \"unclosed --token '***'"),
+        ("A_TOKEN=abcdefg1 train", "'A_TOKEN=***' train"),
+        ("one", "one"),
+        ("", ""),
+    ],
+)
+def test_a_command_line_stays_one(line, masked):
+    assert mask_command(line) == masked
+
+
+def test_a_command_within_a_word_is_masked():
+    assert mask_arguments(["sh", "-c", "train --token abc1"])[2] == "train --token '***'"
+
+
+# Names
+
+
+BEFORE_KEY = [
+    "api", "access", "private", "secret", "account", "auth", "encryption", "signing", "storage",
+    "subscription", "master", "admin", "shared", "ssh", "hmac", "jwt", "deploy", "webhook",
+    "app", "application", "client", "license", "wandb", "openai", "anthropic", "gemini",
+    "mistral", "comet", "cohere", "neptune", "aws", "azure", "gcp", "google", "github",
+    "gitlab", "stripe", "twilio", "sendgrid", "kaggle", "huggingface", "fernet", "aes",
+    "datadog", "dd", "newrelic",
+]  # fmt: skip
+BEFORE_TOKEN = [
+    "auth", "access", "api", "bearer", "refresh", "session", "private", "personal", "secret",
+    "id", "bot", "app", "oauth", "csrf", "xsrf", "hf", "huggingface", "hub", "github", "gh",
+    "gitlab", "wandb", "slack", "discord", "telegram", "npm", "pypi", "deploy", "service",
+    "admin", "user", "login", "security", "device", "jwt", "registry", "vault", "runner", "ci",
+    "job", "upload", "sentry", "databricks", "neptune", "do", "digitalocean", "cloudflare",
+    "azure", "aws", "cf",
+]  # fmt: skip
+OF_A_LANGUAGE = [
+    "pad", "eos", "bos", "sep", "cls", "mask", "unk", "stop", "start", "end", "begin",
+    "special", "image", "audio", "video", "first", "last", "next", "prev", "previous", "per",
+    "max", "min", "new", "num", "n", "extra", "added", "current", "cur", "any", "each", "sub",
+    "word", "text", "input", "output", "prompt", "completion", "decoder", "encoder", "target",
+    "source", "lang", "language", "is", "of", "no", "the", "by", "s", "class", "keyword",
+    "open", "close", "left", "right", "string", "name", "op", "operator", "comment", "newline",
+    "blank", "single", "multi", "continue", "continuation", "cancel", "cancellation", "page",
+    "sync", "match", "delim",
+]  # fmt: skip
+NO_PASS = [
+    "first", "second", "forward", "backward", "n", "num", "by", "band", "low", "high", "single",
+    "multi", "two", "one", "per", "test", "final", "render", "max", "min", "is", "did", "do",
+    "all", "next", "last", "opt", "optimization", "fusion", "graph", "compiler", "function",
+    "module",
+]  # fmt: skip
+SURE = [
+    "password", "passwd", "passphrase", "passwort", "passcode", "pwd", "secret", "apikey",
+    "accesskey", "secretkey", "privatekey", "apisecret", "authtoken", "accesstoken", "apitoken",
+    "clientsecret", "requirepass", "masterauth", "credential", "credentials", "passwords",
+    "passphrases", "apikeys", "my_password", "dbPassword", "DB_PASSWORD", "userpassword",
+    "connection_string", "conn_string", "account_key", "sas_token", "authorization",
+    "Proxy-Authorization", "X-Authorization", "password2", "password_old", "password_v2",
+    "api_key_new", "secret_value", "secret_b64", "secret_str", "secret_text", "secret_env",
+    "secret_raw", "secret_plain", "secret_base64", "secretB64", "SECRET_BASE64", "MY_TOKEN",
+    "PASS", "TOK_PW", "db_pass", "smtp_pass", "mail_pass", "email_pass", "user_pass",
+    "mysql_pass", "redis_pass", "admin_pass", "db_pw",
+]  # fmt: skip
+PERHAPS = [
+    "token", "my_token", "tok", "pass", "pw", "auth", "cookie", "sas", "pat", "bearer",
+    "sessionid", "otp", "pin", "dsn", "hftoken", "session_id", "db_auth", "mytoken",
+]  # fmt: skip
+NONE = [
+    "key", "my_key", "public_key", "s3_key", "public_api_key", "primary_key", "tokens",
+    "detoken", "max_tokens", "id", "user_id", "lr", "sort_key", "other_authorization", "monkey",
+    "passenger", "string", "token_count", "a::password", "tokenizer", "secrets_file",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (SURE, Secrecy.SURE),
+        (PERHAPS, Secrecy.PERHAPS),
+        (NONE, Secrecy.NONE),
+        ([f"{one}_key" for one in BEFORE_KEY], Secrecy.SURE),
+        ([f"{one}_token" for one in BEFORE_TOKEN], Secrecy.SURE),
+        ([f"{one}_token" for one in OF_A_LANGUAGE], Secrecy.NONE),
+        ([f"{one.upper()}_TOKEN" for one in OF_A_LANGUAGE], Secrecy.NONE),
+        ([f"{one}_pass" for one in NO_PASS], Secrecy.NONE),
+        (["one two three four password", "", "1", "_"], Secrecy.NONE),
+    ],
+)
+def test_a_name_says_how_secret_its_value_is(names, expected):
+    assert {name: secrecy(name) for name in names} == dict.fromkeys(names, expected)
+
+
+# Values
+
+
+@pytest.mark.parametrize(
+    ("texts", "judge", "expected"),
+    [
+        (["a1b2cc44", "ab12cd34ef", "0123456789abcdef0123"], looks_random, True),
+        (["a" * 20 + "1" * 3 + "b" * 3], looks_random, True),
+        (["abcdefgh", "abcdefg1", "hello-world", "abc1de", "0123456789"], looks_random, False),
+        (["0123456789abcdef012", "x" * 301 + "a1b2c3d4"], looks_random, False),
+        (["abcdefg1", "1abcdefg", "a-b-c-d-1"], is_mixed, True),
+        (["abcdef1", "abcdefgh", "12345678", "0x123456", "1e123456"], is_mixed, False),
+        (["***", "...", "xxxx", "XXX", "0", "000", "", "abc...", "abc…", "%s", "%r", "%(a)s"],
+         is_placeholder, True),
+        (["None", "null", "nil", "true", "False", "yes", "no", "on", "off", "undefined", "nan",
+          "required", "optional", "default", "auto"], is_placeholder, True),
+        (["$A", "${A}", "$A.b", "$(cat x)", "`cat x`", "%A%", "{{ a }}", "${{ a }}", "<a b>",
+          "[a]", "(a)", "@a/b", "!vault x", "|", ">-", "|2", "a ${B} c", "a {{b}} c", "$"],
+         is_placeholder, True),
+        (["your_api_key", "my-token", "changeme", "change-me", "insert your key here",
+          "example", "dummy_password", "the-secret", "fake_token"], is_placeholder, True),
+        (["abc", "hunter2", "Xx1", "$a1b2c3d4e5", "yourself", "a*b", "exampled"],
+         is_placeholder, False),
+        (["password", "pass1", "user_password", "secret", "my-token", "key123456", "test", "foo",
+          "bar", "baz", "p", "pw", "pwd", "credentials", "passphrase\\n"], is_stand_in, True),
+        (["hunter2", "password!", "key1234567", "secretary"], is_stand_in, False),
+    ],
+)  # fmt: skip
+def test_a_value_is_judged_by_its_look(texts, judge, expected):
+    assert {text: judge(text) for text in texts} == dict.fromkeys(texts, expected)
