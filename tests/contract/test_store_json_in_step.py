@@ -142,6 +142,16 @@ def test_the_file_follows_deletions_and_what_takes_them_back(store, step):
     assert step.is_current()
 
 
+def test_the_file_follows_moves_and_new_names(store, step):
+    store.move("fit#1", "train")
+    assert [block["experiment_name"] for block in blocks(step)] == ["train", "fit"]
+
+    store.rename_experiment("fit", "test")
+
+    assert [block["experiment_name"] for block in blocks(step)] == ["train", "test"]
+    assert step.is_current()
+
+
 def test_a_new_run_is_patched_into_the_file_and_a_removal_writes_it_anew(store, step, monkeypatch):
     read, reads = sync.read_list, []
 

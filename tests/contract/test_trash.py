@@ -41,6 +41,21 @@ def test_a_deletion_says_what_it_frees_and_what_others_need(store):
     assert len(store.trash()) == 3
 
 
+def test_contents_of_one_run_alone_are_freed(store):
+    assert store.delete(ended(store, b"mine"), dry=True).frees.contents == Amount(1, 4)
+
+
+def test_folders_behind_a_link_are_not_counted(store, tmp_path):
+    run = ended(store)
+    folder = store.folder_of(run.reference)
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / folder.name).mkdir(parents=True)
+    (elsewhere / folder.name / "mine").write_text("mine")
+    folder.parent.symlink_to(elsewhere)
+
+    assert store.delete(run).frees.folders == Amount()
+
+
 def test_contents_that_are_not_there_free_nothing(store):
     run = ended(store, b"gone already")
     store.backend.objects.path_of(run.artifacts["model.bin"].digest).unlink()

@@ -1,0 +1,399 @@
+"""What the database refuses is kept aside, said once, and taken in once, in its order."""
+
+import contextlib
+import os
+import sqlite3
+import sys
+from dataclasses import replace
+from datetime import datetime, timezone
+
+import pytest
+
+from runstore.errors import NotFoundError, RunNotFoundError, StoreLockedError, StoreWarning
+from runstore.inflight import deferred as deferred_module
+from runstore.inflight.deferred import Deferred, is_over
+from runstore.model.artifacts import Artifact, Input, Preview
+from runstore.model.params.build import parameter_set
+from runstore.model.status import Status
+from runstore.storage.files.locks import lock_now, unlock
+from runstore.storage.files.objects import Objects
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="uses locks of Unix")
+
+AT = datetime(2026, 11, 27, 12, 0, 0, 123456, tzinfo=timezone.utc)
+LOCKED = StoreLockedError("The store is locked.")
+
+
+@pytest.fixture
+def run(store):
+    started = store.start("fit", capture=False)
+    yield started
+    started.finish()
+
+
+@pytest.fixture
+def deferred(store):
+    return Deferred(store.backend)
+
+
+@pytest.fixture
+def held(store, monkeypatch):
+    """Another program that is writing, for longer than anybody waits."""
+    monkeypatch.setattr(deferred_module, "PATIENCE_S", 0.0)
+    monkeypatch.setattr("runstore.storage.sqlite.driver._OTHERS_TAKE_S", 0.0)
+    with contextlib.closing(sqlite3.connect(store.path / "runstore.db")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
+def spooled(store):
+    return [(one.kind, one.body) for one in store.backend.spool.records()]
+
+
+# Keeping aside
+
+
+def test_what_the_database_takes_is_not_kept_aside(store, deferred):
+    written = []
+
+    deferred.unless(lambda: written.append(1), lambda _: pytest.fail("it was kept"))
+
+    assert written == [1]
+
+
+def test_what_the_database_refuses_is_kept_with_its_reason(deferred):
+    kept = []
+
+    def refuse():
+        raise LOCKED
+
+    deferred.unless(refuse, kept.append)
+
+    assert kept == [LOCKED]
+
+
+def test_what_cannot_be_written_yet_is_not_tried(deferred):
+    kept = []
+
+    deferred.unless(lambda: pytest.fail("it was tried"), kept.append, is_refused=True)
+
+    assert kept == [None]
+
+
+def test_what_comes_after_something_kept_is_kept_as_well(store, deferred, run):
+    kept = []
+    with pytest.warns(StoreWarning, match="Kept in"):
+        deferred.notes(run.uid, "older", "ada", LOCKED)
+
+    deferred.unless(lambda: pytest.fail("it was tried"), kept.append)
+
+    assert kept == [None]
+
+
+def test_what_is_written_within_a_transaction_is_kept_and_taken_after_it(store, deferred, run):
+    """A signal handler that interrupts a transaction of its own thread."""
+    with store.backend.database.driver.write():
+        deferred.unless(
+            lambda: pytest.fail("it was tried"),
+            lambda error: deferred.notes(run.uid, "by a handler", "ada", error),
+        )
+        assert [kind for kind, _ in spooled(store)] == ["notes"]
+
+    assert spooled(store) == []
+    assert store.get(run.uid).notes == "by a handler"
+
+
+def test_a_run_that_is_gone_keeps_nothing_and_says_so(deferred):
+    def write():
+        raise RunNotFoundError("There is no run x in this store.")
+
+    with pytest.warns(StoreWarning) as said:
+        deferred.unless(write, lambda _: pytest.fail("it was kept"))
+
+    assert str(said[0].message).startswith(
+        "There is no run x in this store. It was removed for good while it went on"
+    )
+
+
+def test_of_one_trouble_a_program_hears_once(store, deferred, run):
+    with pytest.warns(StoreWarning) as said:
+        deferred.notes(run.uid, "one", "ada", LOCKED)
+        deferred.notes(run.uid, "two", "ada", LOCKED)
+    place = store.path / "spool"
+    (one,) = said
+    assert str(one.message) == (
+        f"The store is locked. Kept in {place} until the store can be written again: notes,"
+        " and what follows."
+    )
+
+    deferred.take_records()
+    with pytest.warns(StoreWarning, match=r"^Kept in .*: the tag 'a', and what follows\.$"):
+        deferred.tags(run.uid, {"a": "b"}, "ada", None)
+
+
+def test_what_no_place_takes_is_said_each_time(store, deferred, run, monkeypatch):
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store.backend.spool, "keep", refuse)
+
+    with pytest.warns(StoreWarning) as said:
+        deferred.notes(run.uid, "one", "ada", LOCKED)
+        deferred.notes(run.uid, "two", "ada", None)
+
+    assert [str(one.message) for one in said] == [
+        "The store is locked. This could not be kept: notes; [Errno 28] No space left on device.",
+        "This could not be kept: notes; [Errno 28] No space left on device.",
+    ]
+
+
+# Taking in
+
+
+ARTIFACT = {"path": "model.bin", "size_bytes": 7, "media_type": "text/plain", "saved_at": AT}
+
+
+def keep_everything(store, deferred, run):
+    """Keep one record of each kind; return the digest of the artifact."""
+    digest = store.backend.objects.keep_bytes(b"weights").digest
+    preview = Preview(media_type="text/plain", body=b"wei")
+    deferred.artifact(Artifact(run_uid=run.uid, digest=digest, **ARTIFACT), preview, None, LOCKED)
+    for modified in (None, AT):
+        used = Input(
+            name=f"data {modified}",
+            digest="ab",
+            size_bytes=5,
+            modified_at=modified,
+            location="/data",
+            source_uid=None,
+            used_at=AT,
+        )
+        deferred.input(run.uid, used, LOCKED)
+    deferred.tags(run.uid, {"phase": "pilot", "gone": None}, "ada", LOCKED)
+    deferred.notes(run.uid, "went well", "ada", LOCKED)
+    deferred.params(run.uid, parameter_set({"lr": 0.1}, name="late"), None, "ada", LOCKED)
+    ending = {
+        "status": "error",
+        "ended_at": int(AT.timestamp()) * 1_000_000,
+        "error": "ValueError: x",
+        "traceback": "text",
+        "exit_code": 3,
+    }
+    deferred.end(run.uid, run.reference, ending, LOCKED)
+    return digest
+
+
+def test_each_kind_is_taken_in_as_it_was(store, deferred):
+    started = store.start("fit", capture=False)
+    with pytest.warns(StoreWarning, match="the artifact 'model.bin'") as said:
+        digest = keep_everything(store, deferred, started)
+    assert len(said) == 1
+    kinds = [kind for kind, _ in spooled(store)]
+    assert kinds == ["artifact", "input", "input", "tags", "notes", "params", "end"]
+
+    deferred.take_in()
+
+    found = store.get(started.uid)
+    assert spooled(store) == []
+    artifact = found.artifacts["model.bin"]
+    assert (artifact.digest, artifact.saved_at, artifact.media_type) == (digest, AT, "text/plain")
+    assert store.backend.artifacts.preview_of(digest).body == b"wei"
+    assert {(one.name, one.modified_at, one.used_at) for one in found.inputs} == {
+        ("data None", None, AT),
+        (f"data {AT}", AT, AT),
+    }
+    assert found.tags == {"phase": "pilot"}
+    assert (found.notes, found.status, found.exit_code) == ("went well", "error", 3)
+    assert (found.error, found.traceback) == ("ValueError: x", "text")
+    assert found.params["lr"] == 0.1
+    assert {one.author for one in store.events(started.uid)} == {"ada"}
+    with contextlib.suppress(Exception):
+        started.finish()
+
+
+@pytest.mark.parametrize("is_removed", [True, False])
+def test_a_record_is_taken_in_once(store, deferred, run, monkeypatch, is_removed):
+    with pytest.warns(StoreWarning, match="Kept"):
+        deferred.notes(run.uid, "older", "ada", LOCKED)
+    if not is_removed:
+
+        def refuse(path):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(deferred_module, "remove_file", refuse)
+
+    assert deferred.take_records() is True
+    store.edit(run.uid, notes="newer", author="ada")
+    assert deferred.take_records() is True
+
+    assert store.get(run.uid).notes == "newer"
+    assert len(spooled(store)) == (0 if is_removed else 1)
+
+
+def test_a_database_that_does_not_answer_leaves_all_records(store, deferred, run, held):
+    with pytest.warns(StoreWarning, match="Kept"):
+        deferred.notes(run.uid, "kept", "ada", LOCKED)
+    points = store.backend.spool.point_files()
+
+    assert deferred.take_records() is False
+    deferred.take_back_quietly()
+    deferred.take_in()
+
+    assert [kind for kind, _ in spooled(store)] == ["notes"]
+    assert store.backend.spool.point_files() == points
+    held.rollback()
+    assert deferred.take_records() is True
+    assert store.get(run.uid).notes == "kept"
+
+
+def test_a_record_that_another_process_takes_stops_those_after_it(store, deferred, run):
+    """They would be written over by what is older."""
+    with pytest.warns(StoreWarning, match="Kept"):
+        deferred.notes(run.uid, "older", "ada", LOCKED)
+    deferred.notes(run.uid, "newer", "ada", LOCKED)
+    first, second = (one.path for one in store.backend.spool.records())
+    other = os.open(first, os.O_RDWR)
+    assert lock_now(other) is True
+
+    assert deferred.take_records() is False
+    assert (first.exists(), second.exists()) == (True, True)
+    unlock(other)
+    os.close(other)
+    assert deferred.take_records() is True
+    assert store.get(run.uid).notes == "newer"
+
+
+def test_a_record_that_vanishes_is_no_trouble(store, deferred, run, monkeypatch):
+    with pytest.warns(StoreWarning, match="Kept"):
+        deferred.notes(run.uid, "older", "ada", LOCKED)
+    deferred.notes(run.uid, "newer", "ada", LOCKED)
+    waited = deferred_module.wait_for_lock
+
+    def taken(descriptor, **options):
+        monkeypatch.setattr(deferred_module, "wait_for_lock", waited)
+        min(store.backend.spool.place.glob("*.json")).unlink()
+        return waited(descriptor, **options)
+
+    monkeypatch.setattr(deferred_module, "wait_for_lock", taken)
+
+    assert deferred.take_records() is True
+    assert store.get(run.uid).notes == "newer"
+    assert len([one for one in store.events(run.uid) if one.field == "notes"]) == 1
+
+
+def test_an_end_that_was_told_before_is_dropped(store, deferred):
+    with store.start("fit", capture=False) as run:
+        pass
+    ending = {"ended_at": 7, "error": None, "traceback": None, "exit_code": None}
+    with pytest.warns(StoreWarning, match=r"the end of fit_1_\S+ \(error\)"):
+        deferred.end(run.uid, run.reference, {"status": "error", **ending}, LOCKED)
+
+    assert deferred.take_records() is True
+
+    assert store.get(run.uid).status == "complete"
+    assert spooled(store) == []
+
+
+def test_a_record_of_another_store_is_left_and_those_after_it_are_taken(store, deferred, run):
+    stranger = "01890000-0000-7000-8000-000000000000"
+    saved = Artifact(run_uid=stranger, digest="ab" * 32, **ARTIFACT)
+    with pytest.warns(StoreWarning, match="Kept"):
+        deferred.artifact(saved, None, None, LOCKED)
+    deferred.notes(run.uid, "mine", "ada", LOCKED)
+
+    assert deferred.take_records() is True
+
+    assert [kind for kind, _ in spooled(store)] == ["artifact"]
+    assert store.get(run.uid).notes == "mine"
+
+
+def test_contents_that_were_kept_elsewhere_come_with_their_artifact(store, deferred, run):
+    objects = Objects(store.backend.spool.own_place() / "objects")
+    kept = objects.keep_bytes(b"weights")
+    saved = Artifact(run_uid=run.uid, digest=kept.digest, **ARTIFACT)
+    with pytest.warns(StoreWarning, match="Kept in .*artifact"):
+        deferred.artifact(saved, None, objects.folder, LOCKED)
+
+    assert deferred.take_records() is True
+
+    assert store.get(run.uid).read_bytes("model.bin") == b"weights"
+    assert not objects.path_of(kept.digest).exists()
+    assert spooled(store) == []
+
+
+def test_an_artifact_whose_contents_came_before_gets_its_row(store, deferred, run):
+    """The last one was killed between the contents and the row."""
+    objects = Objects(store.backend.spool.own_place() / "objects")
+    kept = store.backend.objects.keep_bytes(b"weights")
+    saved = Artifact(run_uid=run.uid, digest=kept.digest, **ARTIFACT)
+    with pytest.warns(StoreWarning, match="Kept"):
+        deferred.artifact(saved, None, objects.folder, LOCKED)
+
+    deferred.take_records()
+
+    assert store.get(run.uid).read_bytes("model.bin") == b"weights"
+
+
+@pytest.mark.parametrize(("count", "more"), [(1, ""), (3, " and 2 more")])
+def test_files_that_nobody_writes_are_said_once(store, deferred, count, more):
+    place = store.backend.spool.usable_place()
+    for number in range(count):
+        (place / f"{number}.json").write_text("{}")
+
+    with pytest.warns(StoreWarning) as said:
+        deferred.take_in()
+        deferred.take_in()
+
+    (one,) = said
+    assert str(one.message) == (
+        f"In the spool, '0.json'{more} was ignored: its name is none of a record. It was left"
+        " as it is. To list such files: runstore doctor."
+    )
+    (place / "9.json").write_text("{}")
+    with pytest.warns(StoreWarning, match=r"'9\.json' was ignored"):
+        deferred.take_in()
+
+
+# Whose points and output are taken in
+
+
+def test_a_run_is_over_when_it_has_ended_or_its_process_is_gone(store, run):
+    record = store.get(run.uid)
+
+    assert is_over(record) is False
+    assert is_over(replace(record, process=None)) is True
+    gone = record.process._replace(started_ticks="1")
+    assert is_over(replace(record, process=gone)) is True
+    elsewhere = record.process._replace(boot_id="other/other/4026531836")
+    assert is_over(replace(record, process=elsewhere)) is False
+    assert is_over(replace(record, status=Status.LOST)) is True
+
+
+def test_the_output_of_a_run_that_is_gone_goes_with_it(store, deferred):
+    run = store.start("fit", capture=False)
+    run.finish()
+    store.delete(run.uid)
+    store.collect_garbage(older_than=AT - AT)
+    path = store.backend.spool.usable_place() / f"{run.uid}.1.output"
+    path.write_bytes(b"printed")
+
+    deferred.take_output_of(run.uid)
+
+    assert not path.exists()
+
+
+def test_output_that_somebody_else_took_is_no_trouble(store, deferred, monkeypatch):
+    run = store.start("fit", capture=False)
+    run.finish()
+    path = store.backend.spool.usable_place() / f"{run.uid}.1.output"
+    path.write_bytes(b"printed")
+
+    def too_late(path):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(deferred_module, "open_output", too_late)
+    with pytest.raises(FileNotFoundError):
+        deferred.take_output_of(run.uid)
+    assert path.exists()
+    with pytest.raises(NotFoundError):
+        store.get("nobody")
