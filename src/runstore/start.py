@@ -72,8 +72,8 @@ def start_run(
 
     run = begin()
     if if_done in {"run", "warn"}:
-        run.repeat_with(begin)
-    current.enter(run)
+        run.execution.again = begin
+    current.enter(run.execution)
     return run
 
 

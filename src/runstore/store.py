@@ -44,7 +44,8 @@ from runstore.reading.names import (
 )
 from runstore.reading.source import Source
 from runstore.recording import live_runs
-from runstore.recording.active import ActiveRun, Begun, join
+from runstore.recording.active import ActiveRun, join
+from runstore.recording.execution import Begun, Execution
 from runstore.recording.recorder import Recorder
 from runstore.storage.backend import RUNS, Backend
 from runstore.storage.database import (
@@ -152,7 +153,7 @@ class Store:
         Nothing more is written of runs that are still executed.
         """
         background.wait_until_done()
-        live_runs.forget(lambda run: isinstance(run, ActiveRun) and run.store is self)
+        live_runs.forget(lambda run: isinstance(run, Execution) and run.run.store is self)
         self.backend.database.close()
 
     def __enter__(self) -> Store:
@@ -284,10 +285,10 @@ class Store:
             code = earlier.code if earlier else None
             background.do_later(Capture(self.backend.database, new.uid, facts, where, code))
         if isinstance(params, MutableMapping) and not params:
-            run.params_to_come = params
+            run.execution.params_to_come = params
         run.earlier = earlier
-        run.has_cells = has_cells
-        run.loading = loading
+        run.execution.has_cells = has_cells
+        run.execution.loading = loading
         return run
 
     def record(
@@ -452,7 +453,7 @@ class Store:
                 run.uid, Status.RUNNING, current_process(), current_author()
             )
             resumed = ActiveRun(self.backend, self.get(run.uid), store=self)
-        resumed.loading = trace_resumption(self.backend, run)
+        resumed.execution.loading = trace_resumption(self.backend, run)
         return resumed
 
     def attach(self, name: str | Run | ActiveRun) -> ActiveRun:

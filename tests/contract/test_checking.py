@@ -67,7 +67,7 @@ def test_a_reference_that_is_no_digest_is_damage_and_in_nobodys_way(store, run, 
         keeper = OutputKeeper(store.backend.spool, printing.uid)
         keeper.feed("stdout", b"epoch 1\n")
         keeper.close()
-        printing.has_output()
+        printing.execution.has_output = True
     change(store, "UPDATE artifacts SET digest = ?", digest)
     change(store, "UPDATE outputs SET digest = ?", digest)
 

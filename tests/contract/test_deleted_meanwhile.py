@@ -99,7 +99,7 @@ def test_the_record_of_a_run_in_the_trash_is_readable_in_its_program(store):
 
     assert run.record.deleted_at is not None
     assert run.record.read_bytes("m.bin") == b"weights"
-    run.hand_in()
+    run.execution.hand_in()
     assert run.record.metrics["loss"].last == 1
     with pytest.raises(RunNotFoundError, match="in the trash"):
         store.get(run)

@@ -146,7 +146,7 @@ def test_what_is_said_of_a_deleted_run_waits_for_it(store):
     store.backend.database.finish_run(run.uid, run.status.COMPLETE, ended_at=1)
 
     assert store.trash()[0].status.value == "complete"
-    run.take_status(run.status.COMPLETE)
+    run.execution.take_status(run.status.COMPLETE)
 
 
 def test_of_a_run_that_is_gone_the_name_is_left(store):

@@ -179,7 +179,7 @@ def add_run(store, number):
         keeper.feed("stdout", printed)
         if number != 41:  # of which something stays in the spool
             keeper.close()
-        run.has_output()
+        run.execution.has_output = True
     error = None if number % 5 else "ValueError: nan"
     run.finish("error" if error else "complete", error=error, exit_code=1)
     return run.uid

@@ -291,7 +291,7 @@ def test_warnings_that_are_errors_lose_nothing(store, monkeypatch):
     with pytest.raises(StoreWarning, match="no step"):
         run.log({"a": 1.0, "b": 2.0}, step="three")
     monkeypatch.setattr(store.backend.spool, "usable_place", _refuses)
-    run._points.file.places = iter(())
+    run.execution._points.file.places = iter(())
     with pytest.raises(StoreWarning, match="held in memory"):
         run.log(a=2.0)
     monkeypatch.undo()

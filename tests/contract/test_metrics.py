@@ -347,13 +347,13 @@ def test_a_place_that_a_thread_has_not_filled_yet_is_waited_for(store):
 
     run = begun(store)
     run.log(loss=0.0)
-    place = next(run._points.file.places)
+    place = next(run.execution._points.file.places)
     run.log(loss=2.0)
     (path,) = store.backend.spool.point_files(run.uid)
 
     store.backend.metrics.absorb(path)
     assert values(run) == [0.0, 2.0]
-    run._points.file._store(place, RECORD.pack(5, 0, 1.0, 0, POINT, MARK))
+    run.execution._points.file._store(place, RECORD.pack(5, 0, 1.0, 0, POINT, MARK))
     store.backend.metrics.absorb(path)
     run.finish()
 
@@ -379,8 +379,8 @@ def test_any_interleaving_reads_back_what_was_acknowledged(data):
             elif action == "absorb":
                 for path in store.backend.spool.point_files():
                     store.backend.metrics.absorb(path)
-            elif action == "crash" and run._points is not None:
-                run._points.after_fork()  # the file is left as a killed process leaves it
+            elif action == "crash" and run.execution._points is not None:
+                run.execution._points.after_fork()  # as a killed process leaves its file
             elif action == "reopen":
                 with Store.open(store.path) as other:
                     assert _read(other, run) == expected

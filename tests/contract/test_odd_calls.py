@@ -90,7 +90,7 @@ class TestClocks:
 
         with store.resume(run.uid) as again:
             again.log(loss=1.0)
-            again._points.after_fork()  # leaves a file behind, as a process that is killed does
+            again.execution._points.after_fork()  # as a killed process leaves its file
             again.log(loss=2.0)
 
         assert [value for _, value in points_of(run, "loss")] == [0.0, 1.0, 2.0]

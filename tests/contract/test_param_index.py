@@ -123,7 +123,7 @@ def test_the_row_of_a_start_that_was_undone_is_given_again(store):
     undone = store.start("bert", params={"lr": 9}, capture=False)
     assert len(store.find("params.lr = 9")) == 1
     store.backend.part(Recorder).withdraw(undone.uid)
-    undone.take_status(Status.INTERRUPTED)
+    undone.execution.take_status(Status.INTERRUPTED)
 
     record(store, 1, begin=3)
 

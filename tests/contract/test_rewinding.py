@@ -51,7 +51,7 @@ def test_series_go_on_counting_behind_what_is_left(store):
         run.log(loss=float(value))
         run.of_set("b").log(loss=float(value))
     run.log(late=1.0, step=50)
-    run.log_sample({"system/memory_bytes": 1.0})
+    run.execution.log_sample({"system/memory_bytes": 1.0})
 
     assert run.rewind(4) == 13
     assert run.rewind(4) == 0

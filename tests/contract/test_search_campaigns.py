@@ -36,7 +36,7 @@ with Store.open(sys.argv[1]) as store:
         keeper = OutputKeeper(store.backend.spool, run.uid)
         keeper.feed("stdout", b"printed later\\n")
         keeper.close()
-        run.has_output()
+        run.execution.has_output = True
         run.finish()
         store.edit(run.uid, notes="edited later")
 """
@@ -60,7 +60,7 @@ def filled(store):
             for line in range(400):
                 keeper.feed("stdout", f"step {line} of {number}\n".encode())
             keeper.close()
-            run.has_output()
+            run.execution.has_output = True
         run.finish()
     return store
 

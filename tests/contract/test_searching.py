@@ -35,7 +35,7 @@ def printed(store, run, *chunks, is_closed=True):
         keeper.feed("stdout", chunk.encode(errors="surrogatepass"))
     if is_closed:
         keeper.close()
-    run.has_output()
+    run.execution.has_output = True
     return keeper
 
 
@@ -338,7 +338,7 @@ def test_output_that_is_taken_in_later_is_found(store):
     with Store.open(store.path) as again:
         assert list(again.backend.spool.output_files()) == []
         assert found(again, "last words") == [(1, "output", 1)]
-    run.take_status(run.status.COMPLETE)
+    run.execution.take_status(run.status.COMPLETE)
 
 
 def test_output_that_another_process_takes_in_meanwhile_is_no_trouble(store, monkeypatch):
@@ -411,7 +411,7 @@ def test_a_run_whose_row_is_gone_leaves_no_trace_to_the_next(store):
     gone = store.start("fit", notes="gone", capture=False)
     assert found(store, "gone") == [(2, "notes", 1)]
     store.backend.part(Recorder).withdraw(gone.uid)
-    gone.take_status(gone.status.COMPLETE)
+    gone.execution.take_status(gone.status.COMPLETE)
 
     store.start("fit", notes="comes instead", capture=False).finish()
 
@@ -421,7 +421,7 @@ def test_a_run_whose_row_is_gone_leaves_no_trace_to_the_next(store):
         gone = store.start("fit", notes="gone", capture=False)
         found(store, "gone")
         store.backend.part(Recorder).withdraw(gone.uid)
-        gone.take_status(gone.status.COMPLETE)
+        gone.execution.take_status(gone.status.COMPLETE)
         store.start("eval", notes="another", capture=False).finish()
     assert found(store, "gone") == []
     assert len(found(store, "another")) == 3

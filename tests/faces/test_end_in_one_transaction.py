@@ -72,7 +72,7 @@ def test_a_resumed_run_counts_its_steps_on(store):
 def test_points_that_are_not_taken_keep_no_end_back(store):
     run = store.start("bert", capture=False)
     run.log(loss=0.5)
-    run.hand_in()
+    run.execution.hand_in()
     with sqlite3.connect(store.path / "runstore.db") as connection:
         connection.execute("UPDATE metric_chunks SET chunk = x'00ff'")
     connection.close()

@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
                 text = "\x1b[31mloss\x1b[0m nan\tof all" if line in {20, 21} else f"epoch {line}"
                 keeper.feed("stdout", f"{text}\n".encode())
             keeper.close()
-            run.has_output()
+            run.execution.has_output = True
             error = "CUDA \x1b[2Jout" if number == 4 else None
             run.finish("error" if error else "complete", error=error)
     return folder

@@ -110,7 +110,7 @@ def test_a_worker_that_outlives_the_program_does_not_complete_its_run(tmp_path):
         "parent = os.getpid()\n"
         "def work():\n"
         "    while os.getppid() == parent: time.sleep(0.005)\n"
-        "    run.log(a=1.0); run._points._tend()\n"
+        "    run.log(a=1.0); run.execution._points._tend()\n"
         "multiprocessing.get_context('fork').Process(target=work).start()\n"
         "is_killed()"
     )
@@ -130,7 +130,7 @@ def test_a_run_goes_on_as_long_as_a_child_logs_to_it(tmp_path):
         "leave(exits)\n"
         "look = [sys.executable, '-m', 'runstore', '--store', sys.argv[1], 'ls', '--json']\n"
         "print(subprocess.run(look, capture_output=True, text=True).stdout)\n"
-        "run.log(a=1.0); run._points._tend()\n"
+        "run.log(a=1.0); run.execution._points._tend()\n"
         "print(subprocess.run(look, capture_output=True, text=True).stdout)\n"
         "run.finish()"
     )

@@ -194,7 +194,7 @@ def test_a_deleted_working_directory_is_no_matter_if_the_store_is_named(tmp_path
         "import os, runstore; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')\n"
         "with runstore.start_run('x') as run:\n"
         "    run.log(n=1)\n"
-        "    run.save('f', b'1'); run.keep_output(); run.wants_samples\n"
+        "    run.save('f', b'1'); run.keep_output(); run.execution.wants_samples\n"
         f"    run.save('g', {str(tmp_path / 'x')!r}); run.use({str(tmp_path / 'x')!r})\n"
     )
 

@@ -1,6 +1,6 @@
 """The public members of what users hold in their hands; a list that only changes on purpose."""
 
-from runstore import Run, Store
+from runstore import ActiveRun, Run, Store
 
 STORE = """
     add artifacts_of attach check children close collect_garbage compare complete delete
@@ -20,6 +20,12 @@ RUN = """
     tags timestamp traceback uid workdir_dirty
 """
 
+ACTIVE_RUN = """
+    add_params attach_logging edit ends_with_process finish is_strict keep_output log
+    log_histogram log_image log_points log_text of_set parameter_sets record rewind save status
+    tags use
+"""
+
 
 def members_of(kind):
     return {name for name in dir(kind) if not name.startswith("_")}
@@ -31,3 +37,7 @@ def test_the_members_of_a_store():
 
 def test_the_members_of_a_run():
     assert members_of(Run) == set(RUN.split())
+
+
+def test_the_members_of_a_run_that_is_executed():
+    assert members_of(ActiveRun) == set(ACTIVE_RUN.split())

@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
-import os
-
 from runstore import background
 from runstore.model.run import Run
 from runstore.model.status import Status
 from runstore.recording import live_runs
 from runstore.recording.active import ActiveRun
+from runstore.recording.execution import Execution
 from runstore.store import Store
 from runstore.store_json.sync import BlockSync
 
 _watched: dict[str, ManagedRun] = {}
 
 
+class ManagedExecution(Execution):
+    """The execution of a managed run: its end is written into `store.json` as well."""
+
+    can_reopen = False
+    sync: BlockSync
+
+    def write_end(
+        self, status: Status, error: str | None, traceback: str | None, exit_code: int | None
+    ) -> None:
+        """Write the end, and the file."""
+        forget(self.run)
+        super().write_end(status, error, traceback, exit_code)
+        if self.is_here:
+            self.sync.write_or_warn()
+
+
 class ManagedRun(ActiveRun):
     """A run begun with `ManagerStore.add_run`; its end is written into `store.json` as well.
 
-    Its manager reports the end. Where it cannot, because Ctrl-C or an error ends the process, the
+    Its manager reports the end. If it cannot, because Ctrl-C or an error ends the process, the
     end is written at exit.
     """
 
-    _can_reopen = False
+    _execution_class = ManagedExecution
+    execution: ManagedExecution
 
     def __init__(self, store: Store, run: Run, sync: BlockSync) -> None:
         super().__init__(store.backend, run, store=store)
-        self._sync = sync
+        self.execution.sync = sync
 
     def capture_the_rest(self) -> None:
         """Read in the background what takes long: changes of code, packages, hardware."""
@@ -36,14 +52,6 @@ class ManagedRun(ActiveRun):
         where = Surroundings.here(store=self.store.path)
         facts = self.record.facts
         background.do_later(Capture(self._backend.database, self.uid, facts, where, None))
-
-    def _write_end(
-        self, status: Status, error: str | None, traceback: str | None, exit_code: int | None
-    ) -> None:
-        forget(self)
-        super()._write_end(status, error, traceback, exit_code)
-        if self._pid == os.getpid():
-            self._sync.write_or_warn()
 
 
 def watch(run: ManagedRun) -> None:
@@ -67,4 +75,4 @@ def watched_as(reference: str, store: Store) -> ManagedRun | None:
 def forget(run: ManagedRun) -> None:
     """Stop watching over a run whose end was reported."""
     _watched.pop(run.uid, None)
-    live_runs.end(run)
+    live_runs.end(run.execution)

@@ -216,7 +216,7 @@ class ManagerStore:
         mine = watched(row.run.uid)
         if mine is None:
             return
-        mine.take_status(row.run.status)
+        mine.execution.take_status(row.run.status)
         if mine.status.is_final:
             forget(mine)
 

@@ -162,7 +162,7 @@ def run_command(
     for path in saves:
         _unless_refused(run.save, path)
     _note_edited_modules(store, run)
-    run.has_output()
+    run.execution.has_output = True
     ended = _how_it_ended(run.reference, wait_status, asked)
     run.finish(ended.status, error=ended.error, exit_code=ended.exit_code)
     refresh_store_json(store.backend)

@@ -260,7 +260,7 @@ def execute(
         stack.enter_context(run)
         stack.enter_context(_told_to_children(run))
         manager = _manager(store, run, request, outcome.folder)
-        run.has_output()
+        run.execution.has_output = True
         with own_output.kept(store.path, run.uid):
             _work_through(plan, manager, request, outcome, progress)
         trace = "\n".join(one.traceback for one in outcome.failures)

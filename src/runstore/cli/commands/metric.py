@@ -54,4 +54,4 @@ def command(values: Sequence[str], step: int | None, run: str | None) -> None:
             return
         found.is_strict = True
         found.log(asked.values, step=asked.step, time=asked.time)
-        found.hand_in(is_last=True)
+        found.execution.hand_in(is_last=True)

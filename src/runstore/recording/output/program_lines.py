@@ -324,7 +324,7 @@ def take_in_leftover(backend: Backend, path: Path, ended: Run) -> None:
     from runstore.recording.active import ActiveRun
 
     run = ActiveRun(backend, ended, is_owner=False)
-    run.take_status(Status.RUNNING)  # as when the lines were written
+    run.execution.take_status(Status.RUNNING)  # as when the lines were written
     file = LineFile(path, backend.spool)
     try:
         if file.is_mine:
@@ -333,4 +333,4 @@ def take_in_leftover(backend: Backend, path: Path, ended: Run) -> None:
             file.complain(run.reference)
     finally:
         file.close()
-    run.hand_in(is_last=True)
+    run.execution.hand_in(is_last=True)

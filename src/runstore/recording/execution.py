@@ -1,0 +1,417 @@
+"""Execution: what a process does for a run that it executes, behind its `ActiveRun`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from runstore import current
+from runstore.capture.machine.process import current_process, is_gone
+from runstore.config import current_author
+from runstore.errors import RunstoreError, StoreError
+from runstore.model.once import once
+from runstore.model.params.parameter_set import ParameterSet
+from runstore.model.status import Status
+from runstore.recording import live_runs
+from runstore.recording.outcome import Ending, kept_text, status_of, told_by
+from runstore.recording.readiness import LOGGING, POINTS, Later, be_ready
+from runstore.recording.recorder import Recorder
+from runstore.storage.backend import Backend
+from runstore.storage.sqlite.descriptors import with_room
+from runstore.user_warnings import warn
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from runstore.capture.program.files import Loading
+    from runstore.model.run import Run
+    from runstore.recording.metric_log import Channel, PointLog
+    from runstore.recording.output.python import KeptOutput
+    from runstore.recording.tags import Tags
+
+
+class Begun(NamedTuple):
+    """What is known of a run that has just begun; a whole `Run` takes longer to make."""
+
+    uid: str
+    reference: str
+    experiment_name: str
+    run_number: int
+    timestamp: str
+    started_at: datetime
+    parameter_sets: tuple[ParameterSet, ...]
+    notes: str | None
+    status: Status
+
+
+class Execution:
+    """A run as its process executes it: its points, its output, its end.
+
+    Attributes:
+        run: Its `ActiveRun`.
+        recorder: Writes for it.
+        store_path: The folder of its store.
+        uid: Identity across machines.
+        reference: `<experiment>_<run number>_<timestamp>`.
+        experiment_name: What the run is grouped under.
+        parameter_sets: The sets it runs.
+        status: As last written here.
+        surrounding: The run whose block this one was started in; see `current.py`.
+        was_current: Whether it ever was the current one.
+        is_block: Whether a `with` block is executed for it.
+        loading: What the program loads of its own modules; None if nothing is captured.
+        params_to_come: A mapping that was empty at the start: the program fills it later.
+        has_cells: Whether the cells of a notebook are kept with it.
+        has_output: Whether output in the spool is taken in at the end.
+        again: Starts such a run again, which decorating a function needs; None if it cannot.
+        ends_with_process: Whether it is complete if its process ends in good order.
+
+    Args:
+        backend: The store.
+        run: The run as it began, or as it is kept.
+        active: Its `ActiveRun`.
+        is_owner: Whether its end is this process's; a copy in another process only logs to it.
+    """
+
+    # Whether what is logged after its end continues it.
+    can_reopen = True
+
+    def __init__(
+        self, backend: Backend, run: Run | Begun, active: Any, *, is_owner: bool = True
+    ) -> None:
+        self.run = active
+        self.recorder = backend.part(Recorder)
+        self.store_path = backend.path
+        self.uid = run.uid
+        self.reference = run.reference
+        self.experiment_name = run.experiment_name
+        self.parameter_sets: tuple[ParameterSet, ...] = run.parameter_sets
+        self.status = run.status
+        self.surrounding: Execution | None = None
+        self.was_current = False
+        self.is_block = False
+        self.loading: Loading | None = None
+        self.params_to_come: MutableMapping[Any, Any] | None = None
+        self.has_cells = False
+        self.has_output = False
+        self.again: Any = None
+        self.ends_with_process = False
+        self.is_end_written = run.status.is_final
+        self.was_ended_by_exit = False
+        self._backend = backend
+        self._pid = os.getpid() if is_owner else None
+        self._process = current_process() if is_owner else None
+        # Started here: nothing was logged to it before.
+        self._is_new = is_owner and isinstance(run, Begun)
+        self._points: PointLog | None = None
+        self._held: dict[int, Later] = {}
+        self._output: KeptOutput | None = None
+        self._is_strict = False
+        if is_owner:
+            live_runs.begin(self)
+
+    def __reduce__(self) -> tuple[Any, tuple[Any]]:
+        return attrgetter("execution"), (self.run,)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this process began it, and so ends it."""
+        return self._pid == os.getpid()
+
+    # Parameters and tags
+
+    def add_params(self, params: Any, set_name: str | None = None) -> None:
+        """Add parameters that are known only now; see `ActiveRun.add_params`."""
+        be_ready()
+        from runstore.model.params.added import with_added
+        from runstore.model.params.build import parameter_set
+
+        added = parameter_set(params)
+        # Refused here if it must be: a record in the spool has nobody to tell.
+        now = with_added(self.parameter_sets, added, set_name)
+        kept = self.recorder.add_params(self.uid, added, set_name, current_author())
+        self.parameter_sets = kept or now
+
+    def _take_params_to_come(self) -> None:
+        """Take what the program has put into the mapping that was empty at the start."""
+        known = self.parameter_sets[0].values if self.parameter_sets else {}
+        found = dict(self.params_to_come or {})
+        new = {key: value for key, value in found.items() if key not in known}
+        if new:
+            try:
+                self.add_params(new)
+            except RunstoreError as error:
+                warn(f"{error} These parameters were not kept: {', '.join(map(str, new))}.")
+
+    @once
+    def tags(self) -> Tags:
+        """Its tags, a mapping that writes through: `run.tags["phase"] = "pilot"`."""
+        be_ready()
+        from runstore.recording.tags import Tags
+
+        known: Mapping[str, str] = {}
+        with suppress(RunstoreError):  # of a store that cannot be read, nothing is known
+            known = self._backend.edits.tags_of(self.uid)
+        return Tags(self.recorder, self.uid, known)
+
+    # Output
+
+    def kept_output(self, *, mask_output: bool | None = None) -> KeptOutput:
+        """Return what keeps the output of this process; see `ActiveRun.keep_output`."""
+        if self._output is None:
+            be_ready(LOGGING)
+            from runstore.recording.output.python import KeptOutput
+
+            self._output = KeptOutput(self._backend.spool, self.uid, is_masked=mask_output)
+            self.has_output = True
+        return self._output
+
+    def _take_output(self) -> None:
+        try:
+            with_room(lambda: self.recorder.deferred.take_output_of(self.uid))
+        except (RunstoreError, OSError, ImportError) as error:
+            warn(
+                f"{error} The output of {self.reference} is kept in the spool of the store;"
+                " it is taken in when it is opened next."
+            )
+
+    # Metrics
+
+    def channel(self, set_index: int) -> Channel:
+        """Return what logs for the run (-1) or for the parameter set at this place."""
+        if self._points is None:
+            try:
+                be_ready(POINTS)
+            except (OSError, ImportError):
+                return self._log_later(set_index)
+            if self.params_to_come:
+                self._take_params_to_come()
+            from runstore.recording.metric_log import PointLog
+
+            points = PointLog(self._backend, self.uid, self.reference, is_new=self._is_new)
+            points.run = self
+            points.is_strict = self._is_strict
+            points.reopen_run = self.reopen
+            # Another thread may be here as well; one log serves all.
+            self._points = self.__dict__.setdefault("_first_points", points)
+            if self.status.is_final:
+                self._points.finish()
+        return self._points.channel(set_index)
+
+    def _log_later(self, set_index: int) -> Channel:
+        later = self._held.setdefault(
+            set_index, Later(self.reference, lambda: self.channel(set_index))
+        )
+        return cast("Channel", later)
+
+    def hand_in(self, *, is_last: bool = False) -> None:
+        """Take into the database what this process logged so far; else it happens by itself.
+
+        Args:
+            is_last: Whether this process logs no more to the run of another one.
+        """
+        if self._points is not None:
+            self._points.hand_in(is_last=is_last)
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether a metric that cannot be logged is an error; else it is a warning."""
+        return self._is_strict
+
+    @is_strict.setter
+    def is_strict(self, is_strict: bool) -> None:
+        self._is_strict = is_strict
+        if self._points is not None:
+            self._points.is_strict = is_strict
+
+    def rewind(self, step: int) -> int:
+        """Remove the points of all metrics from a step on; return how many."""
+        self.channel(-1)
+        return 0 if self._points is None else self._points.rewind(step)
+
+    # The end
+
+    def write_end(
+        self, status: Status, error: str | None, traceback: str | None, exit_code: int | None
+    ) -> None:
+        """Write the end. Ctrl-C waits for it, but not for long: then it is kept in the spool."""
+        with live_runs.Undisturbed():
+            try:
+                self._write_end_now(status, error, traceback, exit_code)
+            except BaseException:
+                ending = self.__dict__.get("_ending")
+                if ending is not None and not self.is_end_written:
+                    self.recorder.deferred.end(self.uid, self.reference, ending, None)
+                    self._has_ended()
+                raise
+
+    def _has_ended(self) -> None:
+        self.is_end_written = True
+        live_runs.end(self)
+        current.leave(self)
+
+    def _write_end_now(
+        self, status: Status, error: str | None, traceback: str | None, exit_code: int | None
+    ) -> None:
+        """Write the end. If that is interrupted, the next call writes the end that came first."""
+        # A forked child has a copy of this object; the run belongs to the process that began it.
+        if not self._is_left_here():
+            if self._pid is None:
+                self.hand_in()
+            return
+        if self.params_to_come:
+            self._take_params_to_come()
+        for one in self._held.values():
+            one.give_up()
+        ending: Mapping[str, Any] = self.__dict__.setdefault(
+            "_ending",
+            {
+                "status": status.value,
+                "ended_at": time.time_ns() // 1000,
+                "error": kept_text(error),
+                "traceback": kept_text(traceback),
+                "exit_code": exit_code,
+            },
+        )
+        self.status = Status(ending["status"])
+        self.ends_with_process = True  # if this is interrupted
+        answers = self._points is None or self._points.finish(with_end=True)
+        if self.loading is not None and self.loading.look_last():
+            # Before the end is written: a complete run has all of its modules.
+            self.recorder.keep_late_modules(self.uid, self.loading)
+        if self._output is not None:
+            self._output.close()
+        is_in_database = self.recorder.write_ending(
+            self.uid, self.reference, ending, answers=answers, points=self._points
+        )
+        self._has_ended()
+        if not is_in_database:
+            return
+        if self.has_output:
+            self._take_output()
+        if self.has_cells:
+            self.recorder.keep_cells(self.uid)
+        self.recorder.take_back()
+
+    def _is_left_here(self) -> bool:
+        """Tell whether the end is this process's to write."""
+        if self.is_here:
+            return True
+        try:
+            return self.take_over()
+        except StoreError:  # then the end is kept in the spool
+            return True
+
+    def take_over(self) -> bool:
+        """Go on with a run in a forked child, if the process that executed it has ended.
+
+        Returns:
+            Whether this process executes it now.
+
+        Raises:
+            StoreError: The database could not be written.
+        """
+        here = current_process()
+        if self._process is None or self._process == here:
+            return self._process is not None
+        if os.getppid() == self._pid or not is_gone(self._process, silent_s=0.0):
+            return False
+        # Another child may have been quicker, or the process has written the end before.
+        if self.is_end_written or not self._backend.database.take_over(
+            self.uid, self._process, here
+        ):
+            return False
+        self._pid, self._process = here.pid, here
+        live_runs.adopt(self)
+        return True
+
+    def reopen(self) -> bool:
+        """Continue a complete run, because its program logs to it after its end.
+
+        Returns:
+            Whether points are taken again.
+        """
+        if not self.is_end_written or not self.is_here:
+            return False
+        if self.can_reopen and self.status is Status.COMPLETE and self._reopened():
+            warn(
+                f"The run {self.reference} had ended; it continues, because something was logged"
+                " to it. It ends again with finish(), or with its process."
+            )
+            return True
+        return False
+
+    def _reopened(self) -> bool:
+        if live_runs.is_over():
+            return True  # points are taken in by the next reader; the end stays as it is
+        try:
+            self.recorder.reopen(self.uid, current_process(), current_author())
+        except (RunstoreError, OSError):
+            return False
+        self.__dict__.pop("_ending", None)
+        self.is_end_written, self.ends_with_process = False, True
+        self.status = Status.RUNNING
+        live_runs.begin(self)
+        return True
+
+    def take_status(self, status: Status) -> None:
+        """Have the status that the run was given elsewhere."""
+        self.status, self.is_end_written = status, status.is_final
+
+    def withdraw(self) -> None:
+        """Undo the start, as if it had never been.
+
+        Raises:
+            ConflictError: Something was recorded with it; it is kept.
+        """
+        self.recorder.withdraw(self.uid)
+        live_runs.end(self)
+        current.leave(self)
+        self.take_status(Status.INTERRUPTED)
+
+    # While the process goes on, and at its end (live_runs.Living)
+
+    def make_ready(self) -> None:
+        """Load what finalizers may use when the interpreter loads nothing any more."""
+        self.channel(-1)
+        backend, recorder = self._backend, self.recorder
+        _ = self.tags, backend.edits, recorder.deferred, backend.metrics, backend.trash
+
+    def beat(self) -> None:
+        """Write a sign of life, and what was kept aside while nothing could be written."""
+        self._backend.database.mark_seen([self.uid])
+        self.recorder.take_back()
+        if self.loading is not None:
+            self.loading.look()
+
+    @once
+    def wants_samples(self) -> bool:
+        """Whether what this machine does is logged, as metrics below `system/`."""
+        # Asked for the first time after some seconds: starts stay quick.
+        from runstore.config import wants_system_samples
+
+        with suppress(RunstoreError):
+            return wants_system_samples()
+        return False
+
+    def log_sample(self, values: Mapping[str, float]) -> None:
+        """Log what this machine did."""
+        if not self.status.is_final:
+            self.channel(-1).log_sample(values)
+
+    def end_with_process(self, error: BaseException | None) -> None:
+        """Write the end, because the process ends: by this exception, or in good order."""
+        if error is None and self.status is Status.LIVE:
+            with suppress(RunstoreError):  # an interactive session has no defined end
+                self.beat()
+            return
+        self.was_ended_by_exit = True
+        self.end_by(error)
+
+    def end_by(self, error: BaseException | None) -> None:
+        """Write the end: by an exception, or in good order."""
+        self.write_end(*Ending(status_of(error), *told_by(error)))
