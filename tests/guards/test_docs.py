@@ -10,6 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
+import command_client
+import command_server
 import runstore
 from runstore.cli.exit_codes import EXIT_CODES
 from runstore.cli.main import group
@@ -66,7 +68,8 @@ def surroundings(tmp_path):
     """A folder, and a shell that finds `runstore` and `python`."""
     commands = tmp_path / "bin"
     commands.mkdir()
-    for name, call in (("runstore", "-m runstore"), ("python", "")):
+    client = f'-S -E "{command_client.__file__}" "{command_server.address()}"'
+    for name, call in (("runstore", client), ("python", "")):
         (commands / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {call} "$@"\n')
         (commands / name).chmod(0o755)
     folder = tmp_path / "work"

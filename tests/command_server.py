@@ -1,0 +1,200 @@
+"""Commands in processes of their own that do not load the command line again.
+
+A server loads it once and forks for each command, so that a test pays for what the command does.
+How a command loads and starts an interpreter is tested with `python -m runstore`.
+"""
+
+import atexit
+import contextlib
+import gc
+import importlib
+import marshal
+import os
+import pkgutil
+import runpy
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from functools import cache
+from pathlib import Path
+
+from command_client import ask
+
+# What commands load when they are used, beside the modules of runstore.
+_LOADED_ON_USE = (
+    "click._textwrap", "difflib", "getpass", "glob", "html", "importlib.readers", "logging",
+    "platform", "regex", "sqlite3", "statistics", "traceback", "urllib.parse", "uuid",
+    "rich.box", "rich.console", "rich.measure", "rich.padding", "rich.pretty",
+    "rich.progress", "rich.syntax", "rich.table", "rich.text",
+)  # fmt: skip
+# What runs as a program, is copied for users, or needs an extra.
+_NOT_LOADED = ("runstore.__main__", "runstore.runner.project_template", "runstore.cli.top")
+# An interpreter reads these when it starts.
+_OF_INTERPRETERS = ("PYTHON", "LANG", "LC_")
+
+
+def can_run(env):
+    """Return whether an interpreter with this environment is like that of the server."""
+    return _settings(env) == _server()[1]
+
+
+def run(arguments, *, cwd, env, timeout):
+    """Run `runstore` with these arguments; return what it printed and how it ended."""
+    with (
+        socket.socket(socket.AF_UNIX) as server,
+        tempfile.TemporaryFile() as stdout,
+        tempfile.TemporaryFile() as stderr,
+        Path(os.devnull).open() as stdin,
+    ):
+        streams = [one.fileno() for one in (stdin, stdout, stderr)]
+        given = [os.fspath(one) for one in arguments]
+        server.settimeout(timeout)
+        ask(server, address(), streams=streams, arguments=given, cwd=str(cwd), env=env)
+        with server.makefile("r") as answers:
+            pid = int(answers.readline())
+            try:
+                status = int(answers.readline())
+            except TimeoutError:
+                os.kill(pid, signal.SIGKILL)
+                raise
+        printed = []
+        for stream in (stdout, stderr):
+            stream.seek(0)
+            printed.append(stream.read().decode())
+    return subprocess.CompletedProcess(arguments, os.waitstatus_to_exitcode(status), *printed)
+
+
+def address():
+    """Return the path of the server's socket."""
+    return _server()[0]
+
+
+@cache
+@cache
+def _server():
+    """Start a server that ends with this process; return its socket's path and its settings."""
+    folder = tempfile.mkdtemp(prefix="runstore-")  # a socket's path is short
+    path = f"{folder}/commands"
+    env = {**os.environ, "PYTHONWARNINGS": ""}
+    process = subprocess.Popen(
+        [sys.executable, __file__, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env
+    )
+    process.stdout.read(1)
+
+    def end():
+        process.stdin.close()
+        process.wait()
+        process.stdout.close()
+        shutil.rmtree(folder)
+
+    atexit.register(end)
+    return path, _settings(env)
+
+
+def _settings(env):
+    return {name: value for name, value in env.items() if name.startswith(_OF_INTERPRETERS)}
+
+
+def _load():
+    import runstore
+
+    for module in pkgutil.walk_packages(runstore.__path__, "runstore."):
+        if not module.name.startswith(_NOT_LOADED):
+            importlib.import_module(module.name)
+    for name in _LOADED_ON_USE:
+        importlib.import_module(name)
+
+
+def _serve(listener):
+    """Fork for each request until our stdin is closed, which the process that started us holds."""
+    gc.freeze()  # a collection in a command would copy all that was loaded
+    waiting = {}  # connections, by the process of the command
+    child_ended, wakeup = os.pipe()
+    for end in (child_ended, wakeup):
+        os.set_blocking(end, False)
+    signal.set_wakeup_fd(wakeup)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    selector = selectors.DefaultSelector()
+    for one in (listener, sys.stdin, child_ended):
+        selector.register(one, selectors.EVENT_READ)
+    while True:
+        ready = [key.fileobj for key, _ in selector.select()]
+        if sys.stdin in ready:
+            return
+        if child_ended in ready:
+            os.read(child_ended, 100)
+            _tell_ends(waiting)
+        if listener in ready:
+            connection, _ = listener.accept()
+            if (command := os.fork()) == 0:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                for one in (child_ended, wakeup):
+                    os.close(one)
+                selector.close()
+                listener.close()
+                _become(connection)
+            waiting[command] = connection
+            connection.sendall(b"%d\n" % command)
+
+
+def _tell_ends(waiting):
+    while waiting:
+        command, status = os.waitpid(-1, os.WNOHANG)
+        if not command:
+            return
+        with waiting.pop(command) as connection, contextlib.suppress(BrokenPipeError):
+            connection.sendall(b"%d\n" % status)
+
+
+def _become(connection):
+    """Go on as `python -m runstore`, as the request says."""
+    with connection:
+        _, streams, *_ = socket.recv_fds(connection, 1, 3)
+        with connection.makefile("rb") as requests:
+            request = marshal.loads(requests.read())  # noqa: S302 - of our own
+    for target, stream in enumerate(streams):
+        os.dup2(stream, target)
+        os.close(stream)
+    try:
+        _run(**request)
+    except SystemExit as end:
+        status = end.code or 0
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    os._exit(status)  # all that was loaded need not be taken apart
+
+
+def _run(arguments, cwd, env):
+    from runstore import config, started_in
+    from runstore.capture.program import files, modules
+
+    os.chdir(cwd)
+    started_in.STARTED_IN = config.STARTED_IN = cwd
+    files.LOADED_AT_NS = modules.LOADED_AT_NS = time.time_ns()
+    os.environ.clear()
+    os.environ.update(env)
+    time.tzset()
+    sys.path[0] = cwd
+    sys.argv[1:] = arguments
+    sys.orig_argv[1:] = ["-m", "runstore", *arguments]
+    runpy.run_module("runstore", run_name="__main__", alter_sys=True)
+    sys.exit()
+
+
+if __name__ == "__main__":
+    _load()
+    with socket.socket(socket.AF_UNIX) as commands:
+        commands.bind(sys.argv[1])
+        commands.listen(100)
+        os.write(1, b"\n")
+        _serve(commands)
