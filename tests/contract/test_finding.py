@@ -13,6 +13,7 @@ from runstore.errors import FilterError, UsageError
 from runstore.model.facts import Facts
 from runstore.model.query.evaluate import matches
 from runstore.model.query.parse import parse_query
+from runstore.model.query.patterns import Regex
 from runstore.model.query.tree import Kind
 from runstore.reading.find import RunSubject
 from runstore.recording.output.keeper import OutputKeeper
@@ -22,6 +23,7 @@ from runstore.storage.query import sorted as sorting
 from runstore.storage.sqlite.paths import DATABASE
 from unusual_stores import opened_without_index
 
+EXAMPLES = settings().max_examples  # as many as the profile tries, or some times as many
 PARAMS = [
     {"lr": 0.1, "layers": [64, 10], "model": "SVC", "deep": True},
     {"lr": 1e-5, "model": "svm%", "options": {"C": 10, "kernel": "rbf"}},
@@ -245,7 +247,7 @@ FILTERS = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=EXAMPLES * 4, deadline=None)
 @given(text=FILTERS, way=ways, is_indexed=st.booleans())
 def test_a_filter_means_the_same_in_sql_and_in_python(store, without_index, text, way, is_indexed):
     try:
@@ -304,7 +306,7 @@ def uids_page_by_page(store, query, limit):
             return uids
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES * 3, deadline=None)
 @given(where=st.just("") | comparisons(), order=ORDERS, limit=st.integers(1, 12), way=ways)
 def test_pages_of_any_order_make_what_python_sorts(store, where, order, limit, way):
     try:
@@ -319,7 +321,7 @@ def test_pages_of_any_order_make_what_python_sorts(store, where, order, limit, w
     assert pages == [run.uid for run in in_order(query, every)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(text=FILTERS, limit=st.integers(1, 9), way=ways)
 def test_pages_of_any_filter_make_the_whole(store, text, limit, way):
     try:
@@ -460,7 +462,8 @@ def test_what_is_too_large_is_refused(store, text):
         store.find(text)
 
 
-def test_a_regular_expression_ends_in_time(tmp_path):
+def test_a_regular_expression_ends_in_time(tmp_path, monkeypatch):
+    monkeypatch.setitem(Regex.__init__.__kwdefaults__, "time_s", 0.2)
     with Store.open(tmp_path) as store:
         store.start("m", notes="a" * 5000 + "b", capture=False).finish()
 

@@ -9,6 +9,7 @@ import warnings
 import pytest
 
 from runstore import Store, StoreWarning
+from runstore.inflight import deferred
 from runstore.inflight.waiting import take_in
 from runstore.recording import metric_log, recorder
 from runstore.storage.sqlite.paths import DATABASE
@@ -51,9 +52,10 @@ def check_everything_is_there(run):
 
 def test_a_database_that_another_program_holds(location, data, monkeypatch):
     for module in (metric_log, recorder):
-        monkeypatch.setattr(module, "END_PATIENCE_S", 1.0)
-    monkeypatch.setattr("runstore.inflight.deferred.PATIENCE_S", 1.0)
-    monkeypatch.setattr("runstore.storage.sqlite.driver._ENGINE_WAITS_S", 0.2)
+        monkeypatch.setattr(module, "END_PATIENCE_S", 0.3)
+    for module in (metric_log, deferred):
+        monkeypatch.setattr(module, "PATIENCE_S", 0.3)
+    monkeypatch.setattr("runstore.storage.sqlite.driver._ENGINE_WAITS_S", 0.1)
     store = Store.open(location)
     run = store.start("fit", capture=False)
     other = sqlite3.connect(location / DATABASE, isolation_level=None)

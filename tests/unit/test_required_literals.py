@@ -17,6 +17,7 @@ from runstore.model.text.required_literals import (
     needed_by_text,
 )
 
+EXAMPLES = settings().max_examples  # as many as the profile tries, or some times as many
 letters = st.sampled_from(
     [*"abiIkKsSßİ\u0131\u017f\u212a%_.*\\x0é", "\ufb05", "CUDA", "oom", " ", "\0", "\n", "🚀"]
 )
@@ -44,7 +45,7 @@ def test_what_a_text_holds_it_holds_folded(text, part):
     assert is_there(needed_by_text(part), fold(f"{text}{part}{text}"))
 
 
-@settings(max_examples=300)
+@settings(max_examples=EXAMPLES * 3)
 @given(text=texts, pattern=texts, ignores_case=st.booleans())
 def test_a_text_that_is_like_a_pattern_holds_what_is_needed(text, pattern, ignores_case):
     if is_like(text, pattern, ignores_case=ignores_case):
@@ -60,7 +61,7 @@ def slowly_like(text, pattern):
     return bool(text) and pattern[0] in {"_", text[0]} and slowly_like(text[1:], pattern[1:])
 
 
-@settings(max_examples=500)
+@settings(max_examples=EXAMPLES * 5)
 @given(text=st.text("ab\n.", max_size=9), pattern=st.text("ab%_\n.", max_size=7))
 def test_like_means_what_it_says(text, pattern):
     assert is_like(text, pattern) == slowly_like(text, pattern)
@@ -84,7 +85,7 @@ subjects = st.lists(
 ).map("".join)  # fmt: skip
 
 
-@settings(max_examples=1000)
+@settings(max_examples=EXAMPLES * 8)
 @given(pattern=expressions, text=subjects, ignores_case=st.booleans())
 def test_a_text_that_matches_holds_what_the_expression_needs(pattern, text, ignores_case):
     try:
@@ -163,7 +164,7 @@ def test_a_plain_needle_is_found_where_it_is(text, line, ignores_case, found):
     assert needle.may_be_in_bytes(line.encode(errors="replace")) or not found
 
 
-@settings(max_examples=300)
+@settings(max_examples=EXAMPLES * 3)
 @given(text=texts.filter(lambda text: text and "\n" not in text), before=texts, after=texts)
 def test_a_needle_is_found_whatever_is_around_it(text, before, after):
     line = f"{before}{text}{after}".replace("\n", " ")
