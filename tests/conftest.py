@@ -64,6 +64,24 @@ def _own_surroundings(tmp_path_factory, monkeypatch):
 
 
 @pytest.fixture
+def unsynced(monkeypatch):
+    """Let the disk take its time: for tests that write much, in this process, and lose no power.
+
+    What is synced, and when, is what tests/contract/test_syncs.py is about.
+    """
+    from runstore.storage.sqlite import driver
+
+    distrust = driver._distrust
+
+    def leave_it_to_the_system(connection):
+        distrust(connection)
+        connection.execute("PRAGMA synchronous=OFF")
+
+    monkeypatch.setattr(driver, "_distrust", leave_it_to_the_system)
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+@pytest.fixture
 def users():
     """Other users of this machine, with a folder that all may enter; pytest's own are private."""
     from other_users import Users, skip_without_root

@@ -144,6 +144,7 @@ class Walk:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("unsynced")
 def test_a_thousand_operations_leave_nothing_dangling_or_orphaned(store, campaign_rounds):
     for seed in range(campaign_rounds // 5):
         walk = Walk(store, random.Random(seed))

@@ -18,9 +18,10 @@ from runstore.model.status import Status
 
 pytest.importorskip("curifactory")
 
-# Runs a command line of Curifactory, or a script, with our class or with its own.
-LAUNCHER = """
-import signal, sys, warnings
+# Runs command lines of Curifactory, or scripts, with our class or with its own: each in a process
+# that is forked when Curifactory is loaded, which takes longer than anything else.
+LAUNCHER = r"""
+import json, os, signal, sys, warnings
 warnings.simplefilter("ignore")
 # A test run in the background of a shell inherits that Ctrl-C is ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -29,13 +30,21 @@ if sys.argv[1] == "ours":
     from runstore import ManagerStore
     curifactory.store.ManagerStore = ManagerStore
     curifactory.manager.ManagerStore = ManagerStore
-sys.argv = ["experiment", *sys.argv[3:]] if sys.argv[2] == "cli" else sys.argv[2:]
+from curifactory.cli import main
+*before, words = map(json.loads, sys.argv[2:])
+for one in before:
+    if os.fork() == 0:
+        words = one
+        break
+    os.wait()
+    print("\0", file=sys.stderr, flush=True)
+sys.argv = ["experiment", *words[1:]] if words[0] == "cli" else words
 if sys.argv[0] == "experiment":
-    from curifactory.cli import main
     main()
 else:
     exec(compile(open(sys.argv[0]).read(), sys.argv[0], "exec"))
 """
+SEPARATOR = "\0\n"  # of what commands say on stderr
 PARAMS = """
 from dataclasses import dataclass
 import curifactory as cf
@@ -95,12 +104,13 @@ class Project:
         for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "x"]):
             subprocess.run([*git, *command], cwd=folder, check=True)
 
-    def command(self, *words):
-        return [sys.executable, "launch.py", self.which, *words]
+    def command(self, *commands):
+        return [sys.executable, "launch.py", self.which, *map(json.dumps, commands)]
 
-    def run(self, *words):
+    def run(self, *commands):
+        """Run these commands one after the other; the last one's exit code is returned."""
         return subprocess.run(
-            self.command(*words),
+            self.command(*commands),
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -136,16 +146,18 @@ def project(tmp_path):
 def test_experiments_run_the_same_on_both_classes(projects, is_full_campaign):
     that_record_nothing = [("mnist", "-p", "small", "--map"), ("mnist", "-p", "small", "--dry")]
     for project in projects:
-        for words in (
-            ("mnist", "-p", "small", "--notes", "first run"),
-            ("mnist", "-p", "small", "--store-full"),
-            ("broken", "-p", "small"),
-            *(that_record_nothing if is_full_campaign else that_record_nothing[1:]),
-            ("mnist", "-p", "small", "--parallel", "2"),
-        ):
-            done = project.run("cli", *words)
-            assert "Traceback" not in done.stderr or "broke" in done.stderr, done.stderr
-            assert "runstore" not in done.stderr
+        done = project.run(
+            ("cli", "mnist", "-p", "small", "--notes", "first run"),
+            ("cli", "mnist", "-p", "small", "--store-full"),
+            ("cli", "broken", "-p", "small"),
+            *(("cli", *words) for words in that_record_nothing[0 if is_full_campaign else 1 :]),
+            ("cli", "mnist", "-p", "small", "--parallel", "2"),
+        )
+        said = done.stderr.split(SEPARATOR)
+        assert len(said) == (6 if is_full_campaign else 5)
+        for one in said:
+            assert "Traceback" not in one or "broke" in one, one
+        assert "runstore" not in done.stderr
 
     theirs, ours = (project.shape() for project in projects)
     assert ours == theirs
@@ -154,7 +166,7 @@ def test_experiments_run_the_same_on_both_classes(projects, is_full_campaign):
 
 
 def test_what_curifactory_writes_beside_the_store_agrees(project):
-    project.run("cli", "mnist", "-p", "small", "--store-full")
+    project.run(("cli", "mnist", "-p", "small", "--store-full"))
     block = project.blocks[0]
 
     (info,) = (project.folder / "data" / "runs").glob("*/run_info.json")
@@ -167,7 +179,7 @@ def test_what_curifactory_writes_beside_the_store_agrees(project):
 
 
 def test_experiment_is_found_by_our_other_faces(project):
-    project.run("cli", "mnist", "-p", "small")
+    project.run(("cli", "mnist", "-p", "small"))
 
     run = Store.open(project.folder / "data").get("mnist#1")
 
@@ -181,7 +193,7 @@ def test_experiment_is_found_by_our_other_faces(project):
 
 def test_session_in_a_script_is_live(projects):
     for project in projects:
-        done = project.run("session.py")
+        done = project.run(("session.py",))
         assert done.returncode == 0, done.stderr
         assert "runstore" not in done.stderr
 
@@ -201,7 +213,7 @@ def test_session_in_a_script_is_live(projects):
 )
 def test_run_that_is_stopped_has_its_end_recorded(project, number, status):
     process = subprocess.Popen(
-        project.command("cli", "slow", "-p", "small"),
+        project.command(("cli", "slow", "-p", "small")),
         cwd=project.folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -223,11 +235,11 @@ def test_run_that_is_stopped_has_its_end_recorded(project, number, status):
 def test_curifactory_itself_goes_on_in_a_folder_of_ours(projects):
     """Its own class reads, numbers and writes the file; the next opening takes its runs in."""
     theirs, ours = projects
-    for _ in range(2):
-        ours.run("cli", "mnist", "-p", "small")
+    command = ("cli", "mnist", "-p", "small")
+    ours.run(command, command)
     theirs.folder.joinpath("data").symlink_to(ours.folder / "data")
 
-    theirs.run("cli", "mnist", "-p", "small")
+    theirs.run(command)
 
     with pytest.warns(UserWarning, match=r"changed by another program.*mnist_3"):
         store = ManagerStore(ours.folder / "data")

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -18,15 +19,21 @@ OTHER_SETS = [{"name": "a", "lr": 1}, {"name": "b", "lr": 1.0}]
 HOSTILE = ['say "hi".py', "tab\there.py", "\x1b[31mred.py", "new\nline.py", "-rf", "ünï .py"]
 
 
-@pytest.fixture
-def repository(tmp_path, monkeypatch):
-    """A repository with a store, and this process in it."""
-    folder = tmp_path / "repo"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory):
+    """A repository with one commit, to be copied."""
+    folder = tmp_path_factory.mktemp("committed")
     git(folder, "init", "-q", "-b", "main")
     (folder / "train.py").write_text(BODY)
     (folder / "keep.py").write_text("same\n")
     commit(folder)
+    return folder
+
+
+@pytest.fixture
+def repository(committed, tmp_path, monkeypatch):
+    """A repository with a store, and this process in it."""
+    folder = shutil.copytree(committed, tmp_path / "repo")
     monkeypatch.chdir(folder)
     return folder
 

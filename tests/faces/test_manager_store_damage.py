@@ -11,6 +11,8 @@ from managers import BLOCKS, STORES, TEXT, Manager, blocks_of
 from runstore import ManagerStore, Store, StoreWarning
 from runstore.store import open_shared
 
+pytestmark = pytest.mark.usefixtures("unsynced")
+
 
 @pytest.fixture
 def folder(tmp_path):

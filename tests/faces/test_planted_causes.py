@@ -29,6 +29,7 @@ def pairs(is_full_campaign):
     return planted.PAIRS if is_full_campaign else SHORT
 
 
+@pytest.mark.usefixtures("unsynced")
 def test_the_planted_cause_comes_first(pairs, is_full_campaign):
     judged = [planted.judged(planted.SEED + number) for number in range(pairs)]
 
