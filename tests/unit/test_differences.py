@@ -3,17 +3,16 @@
 import math
 import os
 import subprocess
+import tempfile
 from datetime import timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePosixPath
-from unittest import mock
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import runstore.analysis.compare.unified
 from commands import git
 from runstore.analysis.compare.code_changes import changes_between
 from runstore.analysis.compare.differences import (
@@ -27,7 +26,6 @@ from runstore.analysis.compare.differences import (
 from runstore.analysis.compare.file_versions import FileState
 from runstore.analysis.compare.leaf_values import leaves
 from runstore.analysis.compare.texts import change_between, texts_of
-from runstore.analysis.compare.unified import unified
 from runstore.analysis.explain.judging import Evidence, Judgement
 from runstore.analysis.explain.ranking import most_changed, ranked
 from runstore.analysis.explain.rules import Setting
@@ -175,22 +173,21 @@ LINES = st.lists(st.sampled_from(["a", "b", "", "+c", "-d", "\\ e", "@@ -1 +1 @@
 TEXT = st.builds(lambda lines, end: "\n".join(lines) + end, LINES, st.sampled_from(["", "\n"]))
 
 
-@pytest.mark.parametrize("steps", [10_000_000, 20, 0])
+@settings(max_examples=50)
 @given(old=TEXT, new=TEXT)
 @example("", "a")
 @example("a", "")
 @example("a\n" * 20 + "b", "a\n" * 20 + "b\n")
-def test_what_is_written_is_read_and_applied(steps, old, new):
-    with mock.patch.object(runstore.analysis.compare.unified, "_STEPS_AT_MOST", steps):
-        lines, added, removed = unified(old, new)
-    patch = f"diff --git a/x b/x\n--- a/x\n+++ b/x\n{lines}"
+@example("a\r\n\ud83d\n", "a\n\ud83d\0\n")
+def test_what_is_written_is_read_and_applied(old, new):
+    for change in changes_between({"x": state(old)}, {"x": state(new)}):
+        (read,) = parse_patch(change.diff)
 
-    (read,) = parse_patch(patch)
-
-    assert apply_patch(old, read) == new
-    assert added - removed == new.count("\n") + (new[-1:] not in {"\n", ""}) - (
-        old.count("\n") + (old[-1:] not in {"\n", ""})
-    )
+        assert apply_patch(old, read) == new
+        assert change.added - change.removed == new.count("\n") + (new[-1:] not in {"\n", ""}) - (
+            old.count("\n") + (old[-1:] not in {"\n", ""})
+        )
+        assert change.is_exact
 
 
 @pytest.mark.parametrize(
@@ -273,34 +270,116 @@ def test_a_moved_file_is_one_change():
     )  # fmt: skip
 
 
+def counts(old, new):
+    (found,) = changes_between({"x": state(old)}, {"x": state(new)})
+    return found.added, found.removed
+
+
 def test_of_a_large_file_each_changed_line_is_found():
     """All lines of both times all that are equal would be 75 s of work."""
     old = "".join(f"line {number}\n" for number in range(30_000))
     new = "".join(f"line {number + number % 2 / 2}\n" for number in range(30_000))
 
-    _, added, removed = unified(old, new.replace(".0\n", "\n"))
-
-    assert (added, removed) == (15_000, 15_000)
+    assert counts(old, new.replace(".0\n", "\n")) == (15_000, 15_000)
 
 
 def test_of_a_large_file_with_few_changes_only_these_are_told():
     lines = [f"line {number}\n" for number in range(20_000)]
     fewer = [line for place, line in enumerate(lines) if place not in {3, 10_000, 19_990}]
 
-    _, added, removed = unified("".join(lines), "".join(fewer))
-
-    assert (added, removed) == (0, 3)
+    assert counts("".join(lines), "".join(fewer)) == (0, 3)
 
 
-def test_very_different_files_are_all_of_one_and_all_of_the_other():
+def test_very_different_files_are_compared_too():
     old = "".join(f"{number % 3}\n" for number in range(6000))
-
     new = "x\n" + "".join(f"{number % 3}\n" for number in range(6000, 0, -1))
 
-    lines, added, removed = unified(old, new)
+    (found,) = changes_between({"x": state(old)}, {"x": state(new)})
 
-    assert (added, removed) == (6001, 6000)
-    assert apply_patch(old, parse_patch(f"diff --git a/x b/x\n{lines}")[0]) == new
+    assert apply_patch(old, parse_patch(found.diff)[0]) == new
+    assert found.added - found.removed == 1
+
+
+def test_a_link_a_submodule_or_a_file_without_text_moves_nowhere():
+    """Git would take the one side that it is shown for a file that came or went."""
+    body = "".join(f"line {number}\n" for number in range(20))
+    old = {"a": state(body), "link": state(body), "bin": FileState(None, "1", "100644", "binary")}
+    new = {
+        "a": FileState(None, "2", "100644", "binary"),
+        "b": state(body, "120000"),
+        "c": state(body),
+        "bin": state(body),
+    }
+
+    found = {one.name: one for one in changes_between(old, new)}
+
+    assert {name: one.kind for name, one in found.items()} == {
+        "a": "changed", "b": "added", "bin": "changed", "link → c": "renamed",
+    }  # fmt: skip
+    assert (found["a"].remark, found["a"].is_exact, found["bin"].added) == ("binary", False, 0)
+
+
+def test_empty_files_do_not_move():
+    found = changes_between({"a": state("")}, {"b": state("")})
+
+    assert [one.kind for one in found] == ["deleted", "added"]
+
+
+UNUSUAL = """
+[core]
+    autocrlf = true
+    attributesFile = {home}/attributes
+    bigFileThreshold = 1
+    pager = false
+[diff]
+    noprefix = true
+    mnemonicPrefix = true
+    renames = false
+    context = 0
+    interHunkContext = 50
+    external = false
+    algorithm = patience
+    orderFile = {home}/missing
+    wsErrorHighlight = all
+    suppressBlankEmpty = true
+[color]
+    ui = always
+"""
+
+
+def test_neither_settings_nor_attributes_nor_a_repository_around_count(tmp_path, monkeypatch):
+    old = "one\r\n\n" + "line\n" * 9 + "end"
+    new = "two\r\n\n" + "line\n" * 9 + "end\r\n"
+    usual = changes_between({"x.py": state(old)}, {"x.py": state(new)})
+    (tmp_path / ".gitconfig").write_text(UNUSUAL.format(home=tmp_path))
+    (tmp_path / "attributes").write_text("* text eol=crlf\n")
+    git(tmp_path, "init", "-q")
+    (tmp_path / ".gitattributes").write_text("* binary\n")
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / ".gitconfig"))
+    monkeypatch.setenv("GIT_EXTERNAL_DIFF", "false")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+
+    found = changes_between({"x.py": state(old)}, {"x.py": state(new)})
+
+    assert found == usual
+    assert apply_patch(old, parse_patch(found[0].diff)[0]) == new
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("what", ["git", "room"])
+def test_without_git_or_room_the_files_are_named(tmp_path, monkeypatch, what):
+    if what == "git":
+        monkeypatch.setenv("PATH", str(tmp_path))
+    else:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+
+    found = changes_between({"x": state("a\n"), "y": state("b\n")}, {"x": state("c\n")})
+
+    assert [(one.name, one.kind) for one in found] == [("x", "changed"), ("y", "deleted")]
+    assert all(one.remark.startswith("lines not known: ") for one in found)
+    assert not any(one.is_exact for one in found)
 
 
 @pytest.mark.parametrize("names", [("plain.py", "with blank.py"), ('q"uo\te', "ü\n")])

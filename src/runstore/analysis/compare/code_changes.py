@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from runstore.analysis.compare.file_versions import (
     PLAIN_FILE,
@@ -13,8 +13,8 @@ from runstore.analysis.compare.file_versions import (
     has_other_bytes,
     mode_remark,
 )
-from runstore.analysis.compare.renames import renames
-from runstore.analysis.compare.unified import unified
+from runstore.analysis.compare.git_diff import Lines, Pair, compared
+from runstore.capture.git.state import GitError
 from runstore.model.code.patches import quoted
 
 
@@ -96,48 +96,56 @@ def changes_between(old: Version, new: Version) -> tuple[FileChange, ...]:
     same = {path for path in old.keys() & new.keys() if old[path].kind == new[path].kind}
     gone = {path: one for path, one in old.items() if path not in same}
     come = {path: one for path, one in new.items() if path not in same}
-    moved = dict(renames(gone, come))
-    arrived = set(moved.values())
-    found = [
-        change(path, path, old[path], new[path]) for path in same if differs(old[path], new[path])
-    ]
-    found += [change(before, after, gone[before], come[after]) for before, after in moved.items()]
-    found += [change(path, None, one, None) for path, one in gone.items() if path not in moved]
-    found += [change(None, path, None, one) for path, one in come.items() if path not in arrived]
+    changed = {path for path in same if differs(old[path], new[path])}
+    # Where one side is no text, git would take the other one for a file that came or went; and
+    # empty files are alike, but none has moved.
+    texts = {path for path in changed if None not in {old[path].text, new[path].text}}
+    texts |= {path for one in (gone, come) for path in one if one[path].text}
+    lines, problem = _lines(
+        {path: one for path, one in old.items() if path in texts},
+        {path: one for path, one in new.items() if path in texts},
+    )
+    moved = {pair for pair in lines if None not in pair and pair[0] != pair[1]}
+    left, arrived = ({pair[side] for pair in moved} for side in (0, 1))
+    pairs: list[Pair] = [*moved, *((path, path) for path in changed)]
+    pairs += [(path, None) for path in gone if path not in left]
+    pairs += [(None, path) for path in come if path not in arrived]
+    found = [_change(pair, old, new, lines.get(pair, Lines()), problem) for pair in pairs]
     # What makes room for another file under its name comes first.
     return tuple(sorted(found, key=lambda one: (one.path, one.new is not None, one.old or "")))
 
 
-def change(
-    old: str | None, new: str | None, before: FileState | None, after: FileState | None
-) -> FileChange:
-    """Return how a file differs.
-
-    Args:
-        old: Its path in the first version; None where it is not there.
-        new: The same in the second.
-        before: What it was; None where it was not.
-        after: What it is; None where it is not.
-    """
-    return replace(_change(old, new, before, after), before=before, after=after)
+def _lines(old: Version, new: Version) -> tuple[Mapping[Pair, Lines], str]:
+    """Return the lines that differ, or why they are not known."""
+    try:
+        return (compared(old, new) if old or new else {}), ""
+    except GitError as error:
+        return {}, f"lines not known: {error}"
 
 
-def _change(
-    old: str | None, new: str | None, before: FileState | None, after: FileState | None
-) -> FileChange:
+def _change(pair: Pair, olds: Version, news: Version, lines: Lines, problem: str) -> FileChange:
+    old, new = pair
+    before = None if old is None else olds[old]
+    after = None if new is None else news[new]
     both = [one for one in (before, after) if one is not None]
     head = "".join(f"{line}\n" for line in _header(old, new, before, after))
-    remark = "; ".join(dict.fromkeys(one.remark for one in both if one.remark))
-    if remark:
-        return FileChange(old, new, head, remark=remark, is_exact=False)
-    lines, added, removed = unified(before.text if before else None, after.text if after else None)
-    remark = mode_remark(before, after)
-    if not lines and before and after and has_other_bytes(before, after):
+    unknown = "; ".join(dict.fromkeys(one.remark for one in both if one.remark)) or problem
+    remark = unknown or mode_remark(before, after)
+    if not unknown and not lines.text and before and after and has_other_bytes(before, after):
         remark = "other bytes that are not UTF-8"
-    if lines:
+    if lines.text:
         head += f"--- {_named('a', old)}\n+++ {_named('b', new)}\n"
-    is_exact = all(one.is_exact for one in both)
-    return FileChange(old, new, f"{head}{lines}", added, removed, remark, is_exact)
+    return FileChange(
+        old,
+        new,
+        f"{head}{lines.text}",
+        lines.added,
+        lines.removed,
+        remark,
+        is_exact=not unknown and all(one.is_exact for one in both),
+        before=before,
+        after=after,
+    )
 
 
 def _header(

@@ -74,8 +74,22 @@ class GitUnavailableError(GitError):
     """git could not be started, or took too long: it said neither yes nor no."""
 
 
-def run_git(args: Sequence[str], cwd: Path, *, limit_bytes: int, timeout_s: float) -> bytes:
+def run_git(
+    args: Sequence[str],
+    cwd: Path,
+    *,
+    limit_bytes: int,
+    timeout_s: float,
+    statuses: Sequence[int] = (0,),
+) -> bytes:
     """Return what git prints, up to one byte more than the limit.
+
+    Args:
+        args: What git is asked.
+        cwd: Where.
+        limit_bytes: The limit.
+        timeout_s: How long git may take.
+        statuses: With which it ends if nothing is wrong.
 
     Raises:
         GitError: git is missing, refused, or took too long; it was ended with all its children.
@@ -99,10 +113,12 @@ def run_git(args: Sequence[str], cwd: Path, *, limit_bytes: int, timeout_s: floa
         missing = isinstance(error, FileNotFoundError) and cwd.is_dir()
         reason = "git is not installed" if missing else f"{cwd}: {error.strerror}"
         raise GitUnavailableError(reason) from None
-    return _answer(process, limit_bytes, timeout_s)
+    return _answer(process, limit_bytes, timeout_s, statuses)
 
 
-def _answer(process: subprocess.Popen[bytes], limit_bytes: int, timeout_s: float) -> bytes:
+def _answer(
+    process: subprocess.Popen[bytes], limit_bytes: int, timeout_s: float, statuses: Sequence[int]
+) -> bytes:
     with process:
         read = _read(process, limit_bytes, time.monotonic() + timeout_s)
         if read is None:
@@ -112,7 +128,7 @@ def _answer(process: subprocess.Popen[bytes], limit_bytes: int, timeout_s: float
         if len(answer) > limit_bytes:
             _end_group(process)
             return answer[: limit_bytes + 1]
-    if process.returncode != 0:
+    if process.returncode not in statuses:
         raise GitError(_reason(complaint.decode("utf-8", "replace")))
     return answer
 
