@@ -212,6 +212,8 @@ RARE = {
     "runstore.capture.machine.other_python",
     "runstore.capture.program.command_modules",
     "runstore.capture.secrets.text",
+    "runstore.model.code.launchers",
+    "shutil",
     "zipfile",
 }
 

@@ -98,11 +98,9 @@ def _facts_of(
     is_of_a_pool: bool,
 ) -> Facts:
     """Return the facts; those of a process stay the same from run to run."""
-    from runstore.model.code.launchers import code_argument
-
     values: dict[str, FactValue] = {}
     unknown: dict[str, str] = {}
-    program = scripts[0] if scripts else code_argument(original)
+    program = scripts[0] if scripts else _code_among(original)
     if program:
         values["command.program"] = kept_arguments((program,))[0][0]
     else:
@@ -115,6 +113,12 @@ def _facts_of(
     else:
         values["command.arguments"] = arguments
     return Facts(values=values, unknown=unknown)
+
+
+def _code_among(arguments: tuple[str, ...]) -> str:
+    from runstore.model.code.launchers import code_argument
+
+    return code_argument(arguments)
 
 
 def _has_own_arguments(scripts: tuple[str, ...], words: tuple[str, ...], main: object) -> bool:
