@@ -22,7 +22,7 @@ from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_files import KeyOf, PointFile
 from runstore.storage.sqlite.paths import make_folders
 from runstore.storage.trust.trusted import list_file, trust
-from runstore.store_json.file import set_aside
+from runstore.store_json.file import set_aside, write_block_file
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -248,3 +248,50 @@ def test_a_search_index_that_is_none_of_ours_is_kept_durably(store, calls):
 
     assert kept.read_bytes() == b"somebody's notes"
     assert calls == [("rename", kept.name), ("sync", store.path.name)]
+
+
+def written_by(name, folder, store):
+    """Let something write a small file, and return where it is."""
+    path = folder / "file.json"
+    if name == "contents":
+        digest = store.backend.objects.keep_bytes(b"12345").digest
+        return store.backend.objects.path_of(digest)
+    if name == "stream":
+        digest = store.backend.objects.keep_stream(io.BytesIO(b"54321")).digest
+        return store.backend.objects.path_of(digest)
+    if name == "record":
+        return store.backend.spool.keep("uid", "notes", {"notes": "text"})
+    if name == "text":
+        write_whole(path, "text", levels=1)
+    elif name == "list":
+        write_block_file(path, [b"[]"])
+    elif name == "trust":
+        trust(str(folder))
+        return list_file()
+    else:
+        path.write_text("damaged")
+        return set_aside(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", ["contents", "stream", "record", "text", "list", "trust", "damaged list"]
+)
+def test_all_of_a_file_is_synced(store, tmp_path, monkeypatch, name):
+    """What is still in a buffer when a file is synced is not on the disk."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr(os, "link", lambda *_, **__: os.fstat(-1))
+    synced, fsync = {}, os.fsync
+
+    def noting(descriptor):
+        found = os.fstat(descriptor)
+        synced[found.st_ino] = found.st_size
+        return fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+
+    path = written_by(name, tmp_path, store)
+
+    found = path.stat()
+    assert found.st_size > 0
+    assert synced[found.st_ino] == found.st_size

@@ -70,6 +70,15 @@ def test_contents_are_kept_once_under_their_hash(objects, tmp_path, how):
     assert source.exists() is (how != "adopt")
 
 
+def test_contents_that_are_there_are_not_written_again(objects, path):
+    before = path.stat().st_ino
+
+    objects.keep_bytes(DATA)
+    objects.keep_stream(io.BytesIO(DATA))
+
+    assert path.stat().st_ino == before
+
+
 def test_large_contents_are_read_in_pieces(objects, monkeypatch):
     monkeypatch.setattr(objects_module, "_CHUNK_BYTES", 7)
 
@@ -165,7 +174,7 @@ def test_contents_are_for_those_who_share_the_folder(objects, tmp_path):
 
     path = objects.path_of(KEPT.digest)
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o770
-    assert stat.S_IMODE(path.stat().st_mode) & 0o770 == 0o440
+    assert stat.S_IMODE(path.stat().st_mode) == 0o440
 
 
 # Out
