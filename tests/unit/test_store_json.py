@@ -491,11 +491,20 @@ def test_a_registry_of_another_kind_explains_nothing(tmp_path, text):
     assert read_registry(tmp_path / "missing") == {}
 
 
-def test_a_registry_that_is_nested_without_end_explains_what_it_can(tmp_path):
+def test_a_registry_that_is_nested_without_end_is_given_up_soon(tmp_path, monkeypatch):
+    """Each of its levels would be read to the end again."""
     text = '{"abc": {"lr": "1"}, "d": ' + '{"x": ' * 100_000
     (tmp_path / "params_registry.json").write_text(text)
+    decode, tries = json.JSONDecoder.raw_decode, []
 
-    assert read_registry(tmp_path)["abc"] == (None, {"lr": "1"})
+    def counted(decoder, *arguments, **options):
+        tries.append(arguments)
+        return decode(decoder, *arguments, **options)
+
+    monkeypatch.setattr(json.JSONDecoder, "raw_decode", counted)
+
+    assert read_registry(tmp_path) == {"abc": (None, {"lr": "1"})}
+    assert len(tries) == 102, "the whole, the one that makes sense, and a hundred that do not"
 
 
 def test_a_damaged_registry_is_read_as_far_as_it_goes(tmp_path):

@@ -34,6 +34,8 @@ LOCK_PATIENCE_S = 60.0
 _STATE_BYTES = 512
 _LARGEST_BYTES = 1 << 31
 _LARGEST_REGISTRY_BYTES = 1 << 27
+_ENTRY = re.compile(r'"([^"\\_][^"\\]*)"\s*:\s*(?=\{)')
+_FAILURES_AT_MOST = 100  # each may take a look at the whole file
 # What every list of runs begins with, unless it is empty or damaged at its very beginning.
 _BEGINNING_BYTES = 4096
 _BEGINS_LIST = re.compile(
@@ -367,13 +369,19 @@ def _registered(entry: Mapping[str, Any]) -> tuple[str | None, dict[str, str]]:
 
 
 def _whole_entries(text: str) -> dict[str, Any]:
-    """Return the entries of a registry that is cut off or has garbage in it."""
+    """Return the entries of a registry that is cut off or has garbage in it.
+
+    What is in an entry is none; where too many make no sense, the rest is left.
+    """
     decoder = json.JSONDecoder()
     entries: dict[str, Any] = {}
-    for match in re.finditer(r'"([^"\\_][^"\\]*)"\s*:\s*(?=\{)', text):
+    at = failures = 0
+    while failures < _FAILURES_AT_MOST and (match := _ENTRY.search(text, at)):
         try:
-            entry, _ = decoder.raw_decode(text, match.end())
+            entry, at = decoder.raw_decode(text, match.end())
         except (ValueError, RecursionError):
-            continue
-        entries.setdefault(match[1], entry)
+            at = match.end()
+            failures += 1
+        else:
+            entries.setdefault(match[1], entry)
     return entries
