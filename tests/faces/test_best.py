@@ -9,6 +9,7 @@ import pytest
 from commands import messages, runstore
 from runstore import Store
 from runstore.errors import InvalidValueError, NotFoundError, UsageError
+from runstore.model.run import read_from
 from runstore.repeats.ranking import best
 from runstore.repeats.table import compare_over
 from runstore.repeats.values import read_metric
@@ -421,7 +422,7 @@ def test_each_set_of_a_run_counts_by_itself(store):
 def test_commits_that_differ_are_told(store):
     runs = [run for run in store.list() if run.params["lr"] == 0.3]
     mixed = [
-        replace(run, commit=letter * 40).reading_from(store)
+        read_from(replace(run, commit=letter * 40), store)
         for run, letter in zip(runs, "aabbb", strict=True)
     ]
 

@@ -147,11 +147,6 @@ class Run:
     def __hash__(self) -> int:
         return hash(self.uid)
 
-    def reading_from(self, source: RunSource) -> Run:
-        """Return this run, which now reads its products from there; for who has just made it."""
-        object.__setattr__(self, "source", source)
-        return self
-
     @property
     def metrics(self) -> dict[str, MetricSummary]:
         """Summaries by key; those of a parameter set by `<set>/<key>`.
@@ -318,3 +313,9 @@ class Run:
         from runstore.model.display.html import html_table
 
         return html_table((), self.summary())
+
+
+def read_from(run: Run, source: RunSource) -> Run:
+    """Return a run that was just made, which now reads its products from there."""
+    object.__setattr__(run, "source", source)
+    return run

@@ -90,7 +90,7 @@ def run_named(backend: Backend, name: object) -> Run:
     found = settled(backend, runs_named(backend.database, text))
     if not found and (error := what_became_of(backend, text)):
         raise error
-    return the_one(found, text, backend.path).reading_from(backend.part(Source))
+    return with_source(backend, [the_one(found, text, backend.path)])[0]
 
 
 def record_of(backend: Backend, uid: str) -> Run:
@@ -107,7 +107,7 @@ def record_of(backend: Backend, uid: str) -> Run:
         trashed = InTrash(backend.database).run_by_uid(uid)
         if trashed is None:
             raise
-        return trashed.reading_from(backend.part(Source))
+        return with_source(backend, [trashed])[0]
 
 
 def run_of(backend: Backend, run: object) -> Run:
@@ -132,12 +132,15 @@ def kept_run(backend: Backend, uid: str) -> Run:
     run = backend.database.run_by_uid(uid)
     if run is None:
         raise RunNotFoundError(f"The run {uid} was deleted meanwhile.")
-    return run.reading_from(backend.part(Source))
+    return with_source(backend, [run])[0]
 
 
 def with_source(backend: Backend, runs: Iterable[Run]) -> tuple[Run, ...]:
     """Let runs that were built for this caller read their products from the store."""
-    return tuple(run.reading_from(backend.part(Source)) for run in runs)
+    from runstore.model.run import read_from
+
+    source = backend.part(Source)
+    return tuple(read_from(run, source) for run in runs)
 
 
 def children_of(backend: Backend, uid: str) -> tuple[Run, ...]:
