@@ -11,9 +11,9 @@ from runstore.errors import UsageError
 from runstore.model.query.evaluate import Value, tag_cell
 from runstore.model.query.fields import Word, field_of, keys_of
 from runstore.model.query.tree import All, Compare, Field, Op, Query, Room
-from runstore.reading.liveness import settle_all, settled
+from runstore.reading.liveness import settle_all
 from runstore.reading.metrics.summaries import refresh
-from runstore.reading.names import check_experiment, with_source
+from runstore.reading.names import as_now, check_experiment
 from runstore.reading.pages import Page, order_name, page_limit, read_cursor, write_cursor
 from runstore.reading.unknown_names import unknown_names
 from runstore.storage.indexes.facts import cells
@@ -38,7 +38,7 @@ _SETTLED = frozenset({"status", "ended_at", "duration"})
 def found_page(backend: Backend, query: Query, limit: int | None, after: str | None) -> Page[Run]:
     """Return one page of a query; see `Store.find`."""
     found = found_runs(backend, query, limit, after)
-    runs = with_source(backend, settled(backend, [one.run for one in found.runs]))
+    runs = as_now(backend, [one.run for one in found.runs])
     return Page(runs, cursor_of(found, query), hints_of(backend, query, after))
 
 

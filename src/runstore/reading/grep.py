@@ -10,8 +10,7 @@ from runstore.model import arguments
 from runstore.model.text.line_pattern import Needle
 from runstore.model.text.matches import ERROR, NOTES, OUTPUT, TRACEBACK, FoundTexts
 from runstore.reading.find import cursor_of, found_runs, hints_of
-from runstore.reading.liveness import settled
-from runstore.reading.names import with_source
+from runstore.reading.names import as_now
 from runstore.reading.pages import Page
 from runstore.storage.fulltext.run_texts import RunTexts
 from runstore.storage.fulltext.verify import LineCheck
@@ -53,7 +52,7 @@ def found_texts(
 
     found = found_runs(backend, query, limit, after, check_of)
     by_run = checks[-1].found
-    runs = with_source(backend, settled(backend, [one.run for one in found.runs]))
+    runs = as_now(backend, [one.run for one in found.runs])
     items = tuple(
         FoundTexts(
             run,

@@ -143,15 +143,20 @@ def with_source(backend: Backend, runs: Iterable[Run]) -> tuple[Run, ...]:
     return tuple(read_from(run, source) for run in runs)
 
 
+def as_now(backend: Backend, runs: Sequence[Run]) -> tuple[Run, ...]:
+    """Return runs that were just read as they are now, such that they read their products."""
+    return with_source(backend, settled(backend, runs))
+
+
 def children_of(backend: Backend, uid: str) -> tuple[Run, ...]:
     """Return the runs that were started inside this one, oldest first."""
-    return with_source(backend, settled(backend, backend.database.children(uid)))
+    return as_now(backend, backend.database.children(uid))
 
 
 def readers_of(backend: Backend, uid: str) -> tuple[Run, ...]:
     """Return the runs that read what this one saved, oldest first."""
     found = [backend.database.run_by_uid(one) for one in backend.artifacts.readers_of(uid)]
-    return with_source(backend, settled(backend, [run for run in found if run]))
+    return as_now(backend, [run for run in found if run])
 
 
 def what_became_of(backend: Backend, name: str) -> RunNotFoundError | None:

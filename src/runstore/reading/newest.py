@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from runstore.model import arguments
 from runstore.model.run import Run
-from runstore.reading.liveness import settled
-from runstore.reading.names import check_experiment, with_source
+from runstore.reading.names import as_now, check_experiment
 from runstore.reading.pages import (
     BY_NUMBER,
     BY_START,
@@ -34,5 +33,4 @@ def newest_page(
     more = limit is not None and len(found) > limit
     found = found[:limit]
     last = write_cursor(found[-1][0], order) if more else None
-    runs = settled(backend, [run for _, run in found])
-    return Page(with_source(backend, runs), last)
+    return Page(as_now(backend, [run for _, run in found]), last)

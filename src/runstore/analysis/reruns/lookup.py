@@ -29,8 +29,7 @@ from runstore.model.once import once
 from runstore.model.params.parameter_set import ParameterSet, lowest_hash
 from runstore.model.run import Run
 from runstore.model.status import Status
-from runstore.reading.liveness import settled
-from runstore.reading.names import with_source
+from runstore.reading.names import as_now
 from runstore.storage.prior_runs import Candidate, EarlierRuns, Sought
 from runstore.storage.rows import to_micros
 from runstore.user_warnings import warn
@@ -117,12 +116,12 @@ class Earlier:
         from runstore.capture.machine.process import current_process
 
         ids = EarlierRuns(self._backend.database).unfinished(self._sought, _LOOKED_AT)
-        for run in settled(self._backend, self._runs(ids)):
+        for run in as_now(self._backend, self._runs(ids)):
             # A run that this process executes is one that this code knows of.
             if run.status.is_final or run.process == current_process():
                 continue
             if self._likeness(run).is_same:
-                return with_source(self._backend, [run])[0]
+                return run
         return None
 
     @once
@@ -287,5 +286,4 @@ def _nearest(backend: Backend, run: Run, *, before: datetime | None, limit: int)
 
 
 def _read(backend: Backend, ids: Iterable[int]) -> list[Run]:
-    found = settled(backend, list(backend.database.runs_by_id(list(ids)).values()))
-    return list(with_source(backend, found))
+    return list(as_now(backend, list(backend.database.runs_by_id(list(ids)).values())))
