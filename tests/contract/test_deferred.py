@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 
 import pytest
 
+from other_users import skip_without_root
 from runstore.errors import NotFoundError, RunNotFoundError, StoreLockedError, StoreWarning
 from runstore.inflight import deferred as deferred_module
 from runstore.inflight.deferred import Deferred, is_over
@@ -17,6 +18,7 @@ from runstore.model.params.build import parameter_set
 from runstore.model.status import Status
 from runstore.storage.files.locks import lock_now, unlock
 from runstore.storage.files.objects import Objects
+from runstore.storage.metrics.point_files import KeyOf, PointFile
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="uses locks of Unix")
 
@@ -354,7 +356,112 @@ def test_files_that_nobody_writes_are_said_once(store, deferred, count, more):
         deferred.take_in()
 
 
+@pytest.mark.parametrize("kind", ["notes", "tags"])
+def test_a_run_in_the_trash_gets_what_was_kept(store, deferred, kind):
+    with store.start("fit", capture=False) as run:
+        pass
+    with pytest.warns(StoreWarning, match="Kept"):
+        if kind == "notes":
+            deferred.notes(run.uid, "late", "ada", LOCKED)
+        else:
+            deferred.tags(run.uid, {"late": ""}, "ada", LOCKED)
+    store.delete(run.uid)
+
+    assert deferred.take_records() is True
+
+    assert spooled(store) == []
+    (found,) = store.restore(run.uid)
+    assert (found.notes == "late") is (kind == "notes")
+    assert (found.tags == {"late": ""}) is (kind == "tags")
+
+
 # Whose points and output are taken in
+
+
+def leave(store, run):
+    """Leave points and output of a run in the spool, as a program does that is killed."""
+    place = store.backend.spool.usable_place()
+    file = PointFile(place / f"{run.uid}.1.points", 10)
+    file.say_series(KeyOf(-1, "loss"), 0)
+    file.write(0, 1, 1_795_780_800_000_000, 0.5)
+    file.seal()
+    output = place / f"{run.uid}.1.output"
+    output.write_bytes(b"1 1795780800000000 printed\n")
+    return file.path, output
+
+
+def test_points_and_output_of_a_run_that_is_over_are_taken_in(store, deferred):
+    with store.start("fit", capture=False) as run:
+        pass
+    paths = leave(store, run)
+
+    deferred.take_in()
+
+    assert not any(path.exists() for path in paths)
+    assert list(store.get(run.uid).metric("loss").values) == [0.5]
+    assert [one.part for one in store.backend.artifacts.outputs_of(run.uid)] == [paths[1].name]
+    leave(store, run)
+    deferred.take_in()
+    assert not any(path.exists() for path in paths), "what was taken in before goes"
+
+
+def test_points_and_output_of_a_run_that_lives_are_left(store, deferred, run):
+    paths = leave(store, run)
+
+    deferred.take_in()
+
+    assert all(path.exists() for path in paths)
+    for path in paths:
+        path.unlink()
+
+
+def test_points_and_output_of_no_run_are_left(store, deferred):
+    class Nobody:
+        uid = "01890000-0000-7000-8000-000000000000"
+
+    paths = leave(store, Nobody)
+
+    deferred.take_in()
+
+    assert all(path.exists() for path in paths)
+
+
+def test_output_of_another_user_is_left(store, deferred):
+    skip_without_root()
+    with store.start("fit", capture=False) as run:
+        pass
+    paths = leave(store, run)
+    for path in paths:
+        os.chown(path, 1234, 1234)
+
+    deferred.take_in()
+
+    assert all(path.exists() for path in paths)
+
+
+def test_output_with_holes_is_said_and_left(store, deferred):
+    with store.start("fit", capture=False) as run:
+        pass
+    path = store.backend.spool.usable_place() / f"{run.uid}.1.output"
+    path.touch()
+    os.truncate(path, 1 << 25)
+
+    with pytest.warns(StoreWarning, match="was ignored: it has holes"):
+        deferred.take_in()
+
+    assert path.exists()
+
+
+def test_output_that_is_being_written_is_left(store, deferred):
+    with store.start("fit", capture=False) as run:
+        pass
+    _, path = leave(store, run)
+    with path.open("rb+") as writer:
+        assert lock_now(writer.fileno()) is True
+        deferred.take_in()
+        deferred.take_output_of(run.uid)
+
+    assert path.exists()
 
 
 def test_a_run_is_over_when_it_has_ended_or_its_process_is_gone(store, run):

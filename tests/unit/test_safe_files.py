@@ -207,6 +207,23 @@ def test_a_second_name_is_not_written_and_not_emptied(path, flags):
         assert file.read() == b"12345"
 
 
+def test_what_a_running_program_writes_has_one_name(path):
+    path.with_name("b").hardlink_to(path)
+
+    with pytest.raises(UnsafeFileError, match="second name"):
+        read_file(path, at_most=5)
+    assert read_file(path, at_most=5, is_ours=False) == b"12345"
+
+
+def test_a_file_behind_a_link_is_not_looked_at(path, tmp_path):
+    (tmp_path / "behind").symlink_to(path.parent)
+
+    for look in (stat_file, open_file, lambda one: read_file(one, at_most=5)):
+        with pytest.raises(UnsafeFileError, match="no folder, or a link"):
+            look(tmp_path / "behind" / "a.txt")
+    assert stat_file(tmp_path / "behind" / "a.txt", levels=0).st_size == 5
+
+
 def test_a_file_is_emptied_once_it_is_known(path):
     os.close(open_file(path, os.O_WRONLY))
     assert path.read_bytes() == b"12345"

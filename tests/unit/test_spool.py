@@ -324,12 +324,12 @@ def test_a_record_that_is_too_large_is_refused(spool):
 
 
 def test_a_record_that_is_taken_meanwhile_is_no_trouble(spool, monkeypatch):
-    paths = [spool.keep(UID, "notes", NOTES), spool.keep(UID, "tags", BODIES["tags"])]
+    paths = [spool.keep(UID, "notes", {**NOTES, "notes": str(at)}) for at in range(3)]
     records = spool.records()
     next(records)
     paths[1].unlink()
 
-    assert list(records) == []
+    assert [one.path for one in records] == [paths[2]]
     assert spool.refused == {}
 
 
@@ -467,6 +467,37 @@ def test_places_of_other_stores_that_are_still_there_are_theirs(tmp_path, spool,
     assert spool.point_files() == [theirs], "it was moved, or its runs are here now"
 
 
+def test_what_is_in_the_store_is_its_own_whatever_lies_beside_it(tmp_path, spool, folder):
+    """A note in the spool of a store from somebody else does not hide its points."""
+    other = tmp_path / "other"
+    other.mkdir()
+    for place in (folder, other):
+        (place / "runstore.db").write_text(place.name)
+    path = put(spool, f"{UID}.1.points")
+    put(spool, "store", f"{(other / 'runstore.db').stat().st_ino}\n{other}".encode())
+
+    assert spool.point_files() == [path]
+
+
+def test_a_place_of_another_store_does_not_hide_those_after_it(
+    tmp_path, spool, folder, monkeypatch
+):
+    other = tmp_path / "other"
+    other.mkdir()
+    for place in (folder, other):
+        (place / "runstore.db").write_text(place.name)
+    mine = put(spool, f"{UID}.1.points", place=spool.own_place())
+    put(spool, f"{UID}.1.points", place=Spool(other).own_place())
+    listdir = os.listdir
+
+    def with_own_last(place):
+        return sorted(listdir(place), key=lambda name: name == mine.parent.name)
+
+    monkeypatch.setattr(os, "listdir", with_own_last)
+
+    assert spool.point_files() == [mine]
+
+
 # Who made a file
 
 
@@ -484,6 +515,15 @@ def test_a_file_is_vouched_for_by_whoever_made_it(spool):
         assert not spool.vouches(path, file.fileno())
     with path.open() as file:
         spool.forget(path)
+        assert not spool.vouches(path, file.fileno())
+
+
+def test_a_second_name_of_a_file_vouches_for_nobody(spool, tmp_path):
+    path = put(spool, f"{UID}.1.lines")
+    (tmp_path / "mine").write_text(str(path.stat().st_ino))
+    (spool.own_place() / f"{path.name}.made").hardlink_to(tmp_path / "mine")
+
+    with path.open() as file:
         assert not spool.vouches(path, file.fileno())
 
 
