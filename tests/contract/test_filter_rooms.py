@@ -46,6 +46,12 @@ def kept(tmp_path_factory):
         with store.backend.database.driver.write() as connection:
             times = "UPDATE runs SET started_at = ?, ended_at = ? WHERE id = 1"
             connection.execute(times, (START, START + 1_000_000))
+            connection.execute(
+                "UPDATE runs SET commit_hash = 'abc1', cli = 'train.py', hostname = 'host1',"
+                " workdir_dirty = 1 WHERE id = 2"
+            )
+            connection.execute("UPDATE runs SET traceback = 'line 7' WHERE id = 4")
+            connection.execute("UPDATE runs SET last_seen_at = NULL WHERE id <> 2")
             connection.execute("UPDATE params SET indexed = 1")  # as after many such filters
             for number, version in ((2, "2.1.0"), (3, "1.13")):
                 body = f"numpy==1.0\ntorch=={version}\n"
@@ -120,6 +126,15 @@ FILTERS = {
     "duration = 1": [1],
     "parent is not missing": [2],
     "full_store = false": [1, 2, 3, 4, 5],
+    "full_store = true": [],
+    "commit = abc1": [2],
+    "cli contains train": [2],
+    "hostname = host1": [2],
+    "workdir_dirty = true": [2],
+    "traceback contains 'line 7'": [4],
+    "uid like '%-%-%'": [1, 2, 3, 4, 5],
+    "reference like 'fit_%'": [2, 3],
+    "last_seen_at is missing": [1, 3, 4, 5],
     # Together.
     "status = complete and experiment = fit": [2, 3],
     "status = error or experiment = fit": [2, 3, 4],
@@ -167,6 +182,10 @@ FILTERS = {
     "inputs.path contains 'data.csv'": [2],
     "inputs.size = 5": [2],
     "inputs.size is missing": [1, 3, 4, 5],
+    "inputs.digest like '%a%'": [2],
+    "inputs.location contains 'data.csv'": [2],
+    "inputs.source is missing": [1, 2, 3, 4, 5],
+    "artifacts['model.bin'].digest like '%a%'": [2],
     # Facts and packages.
     "git.branch = main": [2],
     "git.branch != main": [],
