@@ -301,3 +301,12 @@ def test_values_that_refuse_a_comparison_are_found_as_well(kept):
             sql = condition.runs_with(node, is_refused=True)
             rows = connection.execute(sql, condition.parameters).fetchall()
         assert (text, [row[0] for row in rows]) == (text, found)
+
+
+def test_what_runs_printed_is_one_condition_among_others(kept):
+    def found(text):
+        return sorted(run.reference.rpartition("_")[0] for run in kept.find(text))
+
+    assert found("output contains 'nothing' or status = error") == ["other_1"]
+    assert found("not output contains 'nothing' and notes contains 'first'") == ["fit_1"]
+    assert found("output contains 'nothing' and status = error") == []

@@ -116,6 +116,9 @@ KEPT = [
     "Bearer <token>",
     "Basic knowledge",
     "Basic auth",
+    "password='blue horse over it 1x'",
+    "password='user-name-1'",
+    "password: swordfi",
     "Basic Ym9ib2I=",
     "Basic Ym86AQ==",
     "print('a', 'password=' + x + '&b={}')",
@@ -210,6 +213,8 @@ KEPT = [
 ]
 # Where more than the secret goes, or the secret is a word of its own.
 OTHERS = [
+    ("password='blue horse over 1x'", "password='***'"),
+    ("password: swordfis", "password: ***"),
     ("Cookie: session={}; a=b", "Cookie: ***"),
     ("Set-Cookie: id={}", "Set-Cookie: ***"),
     ("Basic Ym9iOnNlY3JldDE=", "Basic ***"),
@@ -351,6 +356,7 @@ def test_secret_words_of_a_command_go(line, masked):
         ("train --token abc1; rm x", "train --token '***'; rm x"),
         ('echo "unclosed --token abc1', "echo \"unclosed --token '***'"),
         ("A_TOKEN=abcdefg1 train", "'A_TOKEN=***' train"),
+        ("train --token \"a\"'b1'", "train --token '***'"),
         ("one", "one"),
         ("", ""),
     ],

@@ -342,6 +342,14 @@ def test_everything_below_the_folder_is_found(objects, path):
     assert not objects.is_leftover(path)
 
 
+def test_a_store_behind_a_link_of_the_user_is_looked_into(objects, path, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path)
+    other = Objects(tmp_path / "link" / "objects")
+
+    assert [other.digest_at(one) for one in other.files()] == [KEPT.digest]
+    assert other.whole(*KEPT).samefile(path)
+
+
 def test_a_folder_that_is_a_link_is_not_looked_into(objects, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     objects.folder.symlink_to(tmp_path / "elsewhere")
