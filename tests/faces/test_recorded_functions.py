@@ -230,6 +230,35 @@ class TestKindsOfFunctions:
         assert recorded("m")(functools.lru_cache(abs))(-3) == 3
         assert statuses(store) == [Status.COMPLETE] * 3
 
+    def test_coroutines_whose_function_another_decorator_hides(self, recorded, store):
+        """The run ends with the body, and not when the coroutine is made."""
+
+        def counted(function):
+            def counting(*args):
+                calls.append(args)
+                return function(*args)
+
+            return counting
+
+        calls = []
+
+        @recorded("m")
+        @counted
+        async def train(x):
+            await asyncio.sleep(0)
+            return x, runstore.current_run().record.status
+
+        async def both():
+            made = [train("a"), train("b")]
+            assert runstore.current_run() is None
+            return await asyncio.gather(*made)
+
+        running = Status.RUNNING
+        assert asyncio.run(both()) == [("a", running), ("b", running)]
+        assert calls == [("a",), ("b",)]
+        assert statuses(store) == [Status.COMPLETE] * 2
+        assert {run.parent_uid for run in store.list()} == {None}
+
     def test_a_decorated_function_can_be_pickled(self):
         assert pickle.loads(pickle.dumps(pickled)) is pickled  # noqa: S301 - our own
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Generator
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
+from runstore import current
 from runstore.errors import UsageError
 
 # Starts a run, and ends it when its block is left.
@@ -47,8 +48,15 @@ def run_per_call(function: Any, begin: Begin) -> Any:
 
 def _plain(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     def plain(*args: Any, **kwargs: Any) -> Any:
-        with begin():
-            return function(*args, **kwargs)
+        with ExitStack() as block:
+            run = block.enter_context(begin())
+            result = function(*args, **kwargs)
+            # A decorator may hide that the function makes a coroutine.
+            if isinstance(result, Coroutine) and not run.status.is_final:
+                block.pop_all()
+                current.leave(run.execution)
+                return _coroutine(lambda: result, lambda: run)()
+        return result
 
     return plain
 
