@@ -94,8 +94,8 @@ def make(folder):
         with contextlib.suppress(ValueError), store.start("exp", params={"lr": 2}, capture=False):
             raise ValueError("bad luck")
         store.edit("exp#1", notes="edited first")
-        store.save_query("good", "status = complete")
-        store.set_direction("loss", "min")
+        store.queries["good"] = "status = complete"
+        store.directions["loss"] = "min"
         store.start("gone", capture=False).finish()
         store.delete("gone#1")
 

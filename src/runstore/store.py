@@ -31,6 +31,7 @@ from runstore.inflight.waiting import take_in
 from runstore.model import arguments
 from runstore.model import reference as names
 from runstore.model.facts import Facts
+from runstore.model.once import once
 from runstore.model.status import Status
 from runstore.model.values import check_text
 from runstore.reading.names import (
@@ -62,7 +63,6 @@ if TYPE_CHECKING:
     from runstore.analysis.reruns.lookup import Earlier
     from runstore.analysis.reruns.subjects import Similar
     from runstore.model.artifacts import Artifact, Input
-    from runstore.model.metric_directions import Direction
     from runstore.model.metrics import MetricSummary, Series
     from runstore.model.query.tree import Query
     from runstore.model.results.deletion import Collected, Deletion
@@ -73,8 +73,10 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
     from runstore.model.text.matches import FoundTexts
     from runstore.model.text.output import OutputLine
+    from runstore.reading.directions import Directions
     from runstore.reading.metrics.points_table import PointsTable
     from runstore.reading.pages import Page
+    from runstore.reading.saved_queries import SavedQueries
     from runstore.storage.edits import Undone
     from runstore.storage.integrity.history import Verified
 
@@ -1052,72 +1054,22 @@ class Store:
 
         return similar(self.backend, self._run(name), arguments.count(limit, "limit", 1, 100))
 
-    def save_query(self, name: str, text: str) -> None:
-        """Keep a filter under a name; one of that name is replaced.
+    @once
+    def queries(self) -> SavedQueries:
+        """Filters by name; a mapping that writes through: `store.queries["good"] = "a > 1"`."""
+        from runstore.reading.saved_queries import SavedQueries
 
-        Raises:
-            FilterError: The text is no filter.
-            InvalidValueError: The name is not made of letters, digits, `-`, `_` and `.`.
+        return SavedQueries(self.backend)
+
+    @once
+    def directions(self) -> Directions:
+        """Whether `min` or `max` is better, by metric; a mapping that writes through.
+
+        `best` goes by it: `store.directions["wobble"] = "min"`.
         """
-        from runstore.reading.saved_queries import save
+        from runstore.reading.directions import Directions
 
-        save(self.backend, name, text)
-
-    def query(self, name: str) -> str:
-        """Return the filter that is kept under a name.
-
-        Raises:
-            NotFoundError: There is none; the nearest name is told.
-        """
-        from runstore.reading.saved_queries import load
-
-        return load(self.backend, name)
-
-    def queries(self) -> dict[str, str]:
-        """Return the filters that are kept, by name."""
-        from runstore.reading.saved_queries import every
-
-        return every(self.backend)
-
-    def remove_query(self, name: str) -> None:
-        """Forget the filter of a name.
-
-        Raises:
-            NotFoundError: There is none.
-        """
-        from runstore.reading.saved_queries import remove
-
-        remove(self.backend, name)
-
-    def set_direction(self, metric: str, direction: Direction) -> None:
-        """Keep whether small or large values of a metric are better; `best` goes by it.
-
-        Args:
-            metric: Its key; `fid` counts for `val/fid` as well.
-            direction: `min` if small values are better, `max` if large ones are.
-
-        Raises:
-            InvalidValueError: It is neither, or the metric has no name.
-        """
-        from runstore.reading.directions import keep
-
-        keep(self.backend, metric, direction)
-
-    def directions(self) -> dict[str, Direction]:
-        """Return the directions that are kept, by metric."""
-        from runstore.reading.directions import every
-
-        return every(self.backend)
-
-    def remove_direction(self, metric: str) -> None:
-        """Forget the direction of a metric.
-
-        Raises:
-            NotFoundError: None is kept.
-        """
-        from runstore.reading.directions import forget
-
-        forget(self.backend, metric)
+        return Directions(self.backend)
 
     def experiments(self) -> tuple[Experiment, ...]:
         """Return every experiment that has runs, the most recently run first; counts all runs."""

@@ -86,7 +86,7 @@ def test_searches_find_what_was_recorded_before(store, version):
     if version >= METRICS:
         assert len(store.find("metrics.loss.min <= 0.1")) == 1
     if version >= SAVED_QUERIES:
-        assert store.queries() == {"good": "status = complete"}
+        assert store.queries == {"good": "status = complete"}
 
 
 def test_the_trash_is_what_it_was(store, version):

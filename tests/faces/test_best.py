@@ -393,13 +393,13 @@ def test_a_direction_is_kept_with_the_store(unknown):
 
 
 def test_a_kept_direction_overrules_the_name(store):
-    store.set_direction("acc", "min")
+    store.directions["acc"] = "min"
 
-    assert store.directions() == {"acc": "min"}
+    assert store.directions == {"acc": "min"}
     assert best(store.list(), "acc").winner.label == "lr=1"
     assert best(store.list(), "acc", direction="max").winner.label != "lr=1"
     with pytest.raises(InvalidValueError, match="'min' or 'max'"):
-        store.set_direction("acc", "up")
+        store.directions["acc"] = "up"
 
 
 def test_how_many_points_there_are_is_neither_good_nor_bad(store):

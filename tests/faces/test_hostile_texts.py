@@ -95,7 +95,7 @@ def made(tmp_path_factory):
             run.log(loss=1.0)
             raise ValueError("bad")
         store.edit("exp#1", notes="edited")
-        store.save_query("good", "status = complete")
+        store.queries["good"] = "status = complete"
     poison(folder / ".runstore" / "runstore.db")
     return folder
 

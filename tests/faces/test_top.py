@@ -646,7 +646,7 @@ def test_leaving_restores_the_terminal(store, tmp_path, keys):
 
 
 def test_a_kept_filter_is_taken_by_its_name(store, tmp_path):
-    store.save_query("good", "notes = 'kept'")
+    store.queries["good"] = "notes = 'kept'"
     record(store, notes="kept")
     record(store, "other")
     store.close()

@@ -6,8 +6,8 @@ STORE = """
     add artifacts_of attach check children close collect_garbage compare complete delete
     directions document documents earlier edit events experiments explain find finish
     folder_of get grep group has_experiment inputs_of last_values list metrics_of move name_of
-    open output_of points queries query readers_of record remove_direction remove_query
-    rename_experiment restore resume save_query series_of set_direction similar start tag
+    open output_of points queries readers_of record
+    rename_experiment restore resume series_of similar start tag
     trash undo verify
 """
 

@@ -43,7 +43,7 @@ def filter_text(store: Store, word: str) -> str:
     Raises:
         NotFoundError: No filter is kept under the name.
     """
-    return store.query(word[1:]) if word.startswith("@") else word
+    return store.queries[word[1:]] if word.startswith("@") else word
 
 
 def place_meant(store: Store, words: Sequence[str]) -> tuple[str | None, str]:

@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import get_args
 
 from runstore.errors import InvalidValueError, NotFoundError
 from runstore.model import arguments
 from runstore.model.display.suggestions import hint_of
+from runstore.model.metric_directions import Direction
+from runstore.reading.kept_by_name import KeptByName
 
-if TYPE_CHECKING:
-    from runstore.model.metric_directions import Direction
-    from runstore.storage.backend import Backend
-
-_STATE = "directions"
-_DIRECTIONS = ("min", "max")
+_DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 
 
-def every(backend: Backend) -> dict[str, Direction]:
-    """Return the directions by metric, in alphabetical order."""
-    kept = cast("dict[str, Direction]", backend.database.mapping(_STATE))
-    return dict(sorted(one for one in kept.items() if one[1] in _DIRECTIONS))
+class Directions(KeptByName[Direction]):
+    """`min` or `max` by the key of a metric, in alphabetical order; changes are durable at once.
 
+    The direction of `fid` counts for `val/fid` as well.
+    """
 
-def keep(backend: Backend, metric: str, direction: Direction) -> None:
-    """Keep a direction; see `Store.set_direction`."""
-    metric = arguments.text(metric, "metric", "val/loss")
-    if direction not in _DIRECTIONS:
-        raise InvalidValueError(
-            f"Expected 'min' or 'max' as the direction of {metric!r:.60}, got {direction!r:.60}."
+    _state = "directions"
+
+    def _kept(self) -> dict[str, Direction]:
+        return {name: one for name, one in super()._kept().items() if one in _DIRECTIONS}
+
+    def _checked_name(self, name: object) -> str:
+        return arguments.text(name, "metric", "val/loss")
+
+    def _checked(self, name: str, value: object) -> Direction:
+        if value not in _DIRECTIONS:
+            raise InvalidValueError(
+                f"Expected 'min' or 'max' as the direction of {name!r:.60}, got {value!r:.60}."
+            )
+        if not name:
+            raise InvalidValueError("A metric has a name.", hint="Write it as acc or val/acc.")
+        return value
+
+    def _missing(self, name: str, kept: dict[str, Direction]) -> NotFoundError:
+        return NotFoundError(
+            f"No direction of {name!r:.60} is kept.", hint=hint_of(name, list(kept))
         )
-    if not metric:
-        raise InvalidValueError("A metric has a name.", hint="Write it as acc or val/acc.")
-    backend.database.change_mapping(_STATE, metric, direction)
-
-
-def forget(backend: Backend, metric: str) -> None:
-    """Forget a direction; see `Store.remove_direction`."""
-    metric, kept = arguments.text(metric, "metric", "val/loss"), every(backend)
-    if metric not in kept:
-        raise NotFoundError(
-            f"No direction of {metric!r:.60} is kept.", hint=hint_of(metric, list(kept))
-        )
-    backend.database.change_mapping(_STATE, metric, None)

@@ -100,7 +100,7 @@ class Page(Generic[T]):
             over: Keys in which repeats may differ, at any depth; None for what is called like a
                 seed.
             direction: `max` or `min`, whether large or small values are good; None goes by
-                `Store.set_direction` and the metric's name. If neither is known, the groups are
+                `Store.directions` and the metric's name. If neither is known, the groups are
                 ranked and none wins.
             level: With which the decision holds, from 0.5 to 0.999.
             by_code: Whether runs of different commits are kept apart.

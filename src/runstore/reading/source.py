@@ -99,6 +99,6 @@ class Source:
 
     def directions(self) -> dict[str, Direction]:
         """Return whether small or large values of metrics are better, as far as that is kept."""
-        from runstore.reading.directions import every
+        from runstore.reading.directions import Directions
 
-        return every(self.backend)
+        return dict(Directions(self.backend))

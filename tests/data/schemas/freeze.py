@@ -42,7 +42,7 @@ def record(store, data):
     store.start("open", capture=False)
     store.start("gone", capture=False).finish()
     store.delete("gone#1")
-    store.save_query("good", "status = complete")
+    store.queries["good"] = "status = complete"
 
 
 def freeze(target):

@@ -30,7 +30,7 @@ def command() -> None:
 def keep(metric: str, direction: Direction) -> None:
     """Keep the DIRECTION of METRIC: min if small values are better, max if large ones are."""
     with open_store() as store:
-        store.set_direction(metric, direction)
+        store.directions[metric] = direction
 
 
 @command.command("ls")
@@ -38,7 +38,7 @@ def keep(metric: str, direction: Direction) -> None:
 def list_all(*, as_json: bool) -> None:
     """List the directions that are kept."""
     with open_store() as store:
-        kept = store.directions()
+        kept = dict(store.directions)
     if as_json:
         output.print_json(kept)
         return
@@ -51,4 +51,4 @@ def list_all(*, as_json: bool) -> None:
 def rm(metric: str) -> None:
     """Forget the direction of METRIC."""
     with open_store() as store:
-        store.remove_direction(metric)
+        del store.directions[metric]

@@ -20,7 +20,7 @@ def command() -> None:
 def save(name: str, text: str) -> None:
     """Keep FILTER as NAME; a filter of that name is replaced."""
     with open_store() as store:
-        store.save_query(name, text)
+        store.queries[name] = text
 
 
 @command.command("ls")
@@ -28,7 +28,7 @@ def save(name: str, text: str) -> None:
 def list_all(*, as_json: bool) -> None:
     """List the filters that are kept."""
     with open_store() as store:
-        kept = store.queries()
+        kept = dict(store.queries)
     if as_json:
         output.print_json(kept)
         return
@@ -41,4 +41,4 @@ def list_all(*, as_json: bool) -> None:
 def rm(name: str) -> None:
     """Forget the filter NAME."""
     with open_store() as store:
-        store.remove_query(name)
+        del store.queries[name]
