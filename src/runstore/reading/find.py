@@ -12,7 +12,6 @@ from runstore.model.query.evaluate import Value, tag_cell
 from runstore.model.query.fields import Word, field_of, keys_of
 from runstore.model.query.tree import All, Compare, Field, Op, Query, Room
 from runstore.reading.liveness import settle_all
-from runstore.reading.metrics.summaries import refresh
 from runstore.reading.names import as_now, check_experiment
 from runstore.reading.pages import Page, order_name, page_limit, read_cursor, write_cursor
 from runstore.reading.unknown_names import unknown_names
@@ -101,6 +100,8 @@ def settle(backend: Backend, fields: Iterable[Field]) -> None:
     """Bring what fields ask for up to date: whether runs still go on, and what they logged."""
     fields = tuple(fields)
     if any(one.room is Room.METRIC for one in fields):
+        from runstore.reading.metrics.summaries import refresh
+
         refresh(backend.metrics, backend.spool)
     if any(one.room is Room.RUN and one.key in _SETTLED for one in fields):
         settle_all(backend)

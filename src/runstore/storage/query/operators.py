@@ -13,7 +13,6 @@ from runstore.model.query.evaluate import TRUTH, number_in
 from runstore.model.query.exact import is_exact, nearest_double
 from runstore.model.query.patterns import like_parts
 from runstore.model.query.tree import Compare, Kind, Op, Room
-from runstore.model.text.required_literals import needed_text
 
 FALSE = "(1 = 0)"
 BOOLS = "('false', 'true')"
@@ -165,7 +164,7 @@ class Comparison:
             return f"{text} LIKE {self._mark(_escaped(wanted))} ESCAPE '\\'"
         if op is Op.LIKE:
             return f"{text} GLOB {self._mark(_globbed(wanted))}"
-        needed = needed_text(wanted)
+        needed = _needed_text(wanted)
         # Finding a word takes the engine a tenth of what an expression takes.
         if needed and needed == wanted:
             return self._text(Op.CONTAINS, wanted, text)
@@ -186,9 +185,16 @@ def _needed(op: Op, wanted: str) -> str:
     if op is Op.CONTAINS:
         return wanted
     if op is Op.MATCHES:
-        return needed_text(wanted)
+        return _needed_text(wanted)
     fixed = "".join(one for one, is_wild in like_parts(wanted) if not is_wild)
     return fixed.lower() if op is Op.ILIKE else fixed
+
+
+def _needed_text(pattern: str) -> str:
+    # Few filters have a pattern, and what reads it takes as long to load as they to read.
+    from runstore.model.text.required_literals import needed_text
+
+    return needed_text(pattern)
 
 
 def _is_nan(wanted: AnyValue) -> bool:
