@@ -219,6 +219,8 @@ def test_the_list_of_runs_is_durable_before_anything_is_remembered_of_it(tmp_pat
     name = ".store.json.new"
     at = calls.index(("sync", name))
     assert calls[at:][:3] == [("sync", name), ("rename", "store.json"), ("sync", "kept")]
+    manager.status = "complete"
+    manager_store.update_run(manager)
 
 
 @pytest.mark.parametrize("has_links", [True, False])

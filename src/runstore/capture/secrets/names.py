@@ -13,8 +13,8 @@ _VERSION = re.compile(r"[0-9]{1,3}|v|new|old|raw|plain|b64|base64|value|string|s
 
 _ALWAYS = (
     "password", "passwd", "passphrase", "passwort", "passcode", "pwd", "secret", "apikey",
-    "accesskey", "secretkey", "privatekey", "apisecret", "authtoken", "accesstoken", "apitoken",
-    "clientsecret", "requirepass", "masterauth", "credential", "credentials",
+    "accesskey", "secretkey", "privatekey", "authtoken", "accesstoken", "apitoken",
+    "requirepass", "masterauth", "credential", "credentials",
     "passwords", "passphrases", "apikeys",
 )  # fmt: skip
 _PAIRS = frozenset({"connection string", "conn string", "account key", "sas token"})
