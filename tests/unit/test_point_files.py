@@ -243,6 +243,22 @@ def test_a_program_that_closes_all_its_files_loses_no_point(path):
     assert points_of(read_points(path)) == {LOSS: [[1], [2], [0.5]]}
 
 
+def test_a_file_of_the_program_where_the_map_was_stays_open(path):
+    """A daemon closes all descriptors; the next file that it opens gets one of their numbers."""
+    file = PointFile(path, 6)
+    number = file._of_memory
+    assert number is not None
+    other = os.open(path.with_name("mine"), os.O_RDWR | os.O_CREAT)
+    os.close(number)
+    os.dup2(other, number)
+
+    file.seal()
+
+    assert os.fstat(number).st_ino == os.fstat(other).st_ino
+    for one in (number, other):
+        os.close(one)
+
+
 def test_a_file_that_took_its_place_is_not_written(path):
     file = PointFile(path, 6, mapped=False)
     os.close(file._descriptor)
