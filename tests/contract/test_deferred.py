@@ -232,6 +232,62 @@ def test_a_record_is_taken_in_once(store, deferred, run, monkeypatch, is_removed
     assert len(spooled(store)) == (0 if is_removed else 1)
 
 
+def test_a_record_goes_once_the_database_has_it(store, deferred, run, monkeypatch):
+    """Killed in between, it is taken in twice; the other way around it would be lost."""
+    with pytest.warns(StoreWarning, match="Kept"):
+        deferred.notes(run.uid, "kept", "ada", LOCKED)
+    remove, seen = deferred_module.remove_file, []
+
+    def look_first(path):
+        with contextlib.closing(sqlite3.connect(store.path / "runstore.db")) as other:
+            seen.extend(other.execute("SELECT notes FROM runs").fetchall())
+        remove(path)
+
+    monkeypatch.setattr(deferred_module, "remove_file", look_first)
+
+    deferred.take_records()
+
+    assert seen == [("kept",)]
+
+
+def test_points_go_once_the_database_has_them(store, deferred, monkeypatch):
+    with store.start("fit", capture=False) as run:
+        pass
+    leave(store, run)[1].unlink()
+    seen = []
+
+    def look_first(path):
+        with contextlib.closing(sqlite3.connect(store.path / "runstore.db")) as other:
+            seen.extend(other.execute("SELECT count FROM metric_summaries").fetchall())
+        path.unlink()
+
+    monkeypatch.setattr("runstore.storage.metrics.table.remove_file", look_first)
+
+    deferred.take_in()
+
+    assert seen == [(1,)]
+
+
+def test_output_goes_once_its_contents_and_their_row_are_there(store, deferred, monkeypatch):
+    with store.start("fit", capture=False) as run:
+        pass
+    (points, path), remove, seen = leave(store, run), deferred_module.remove_file, []
+    points.unlink()
+
+    def look_first(one):
+        with contextlib.closing(sqlite3.connect(store.path / "runstore.db")) as other:
+            seen.extend(other.execute("SELECT part, digest FROM outputs").fetchall())
+        remove(one)
+
+    monkeypatch.setattr(deferred_module, "remove_file", look_first)
+
+    deferred.take_in()
+
+    ((part, digest),) = seen
+    assert part == path.name
+    assert store.backend.objects.path_of(digest).exists()
+
+
 def test_a_database_that_does_not_answer_leaves_all_records(store, deferred, run, held):
     with pytest.warns(StoreWarning, match="Kept"):
         deferred.notes(run.uid, "kept", "ada", LOCKED)
