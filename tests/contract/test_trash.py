@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from runstore.errors import RunActiveError, RunNotFoundError, StoreCorruptError
+from runstore.errors import NotFoundError, RunActiveError, RunNotFoundError, StoreCorruptError
 from runstore.model.results.deletion import Amount
 from runstore.storage import trash as trash_module
 
@@ -293,3 +293,11 @@ def test_a_store_in_which_nothing_is_gone_remembers_no_edits(store):
         assert trash_module.gone_edits(connection) == {}
         kept = connection.execute("SELECT name FROM store_state").fetchall()
     assert trash_module.GONE_EDITS not in [name for (name,) in kept]
+
+
+def test_an_experiment_that_is_not_there_gets_no_other_name(store):
+    ended(store)
+
+    with pytest.raises(NotFoundError, match="There is no experiment 'fi'"):
+        store.rename_experiment("fi", "fit")
+    assert store.rename_experiment("fit", "train") == 1

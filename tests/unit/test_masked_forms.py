@@ -80,6 +80,7 @@ MASKED = [
     "https://x.org/#access_token={}",
     "https://x.org/?a=b&api_key={};c=d",
     "ftp://{}@x.org",
+    "ftps://{}@x.org",
     "redis://:{}@x",
     "ldapsearch -x -w {} -b x",
     "Authorization: Basic {}",
@@ -116,6 +117,8 @@ KEPT = [
     "Bearer <token>",
     "Basic knowledge",
     "Basic auth",
+    "print('a', 'password=' {} 'b')",
+    "print('password=' {} 'b')",
     "password='blue horse over it 1x'",
     "password='user-name-1'",
     "password: swordfi",
@@ -263,6 +266,19 @@ def test_what_is_no_secret_stays(text):
 @pytest.mark.parametrize(("text", "masked"), OTHERS)
 def test_a_secret_goes_with_its_line_or_value(text, masked):
     assert mask_text(text.format(SECRET)) == masked
+
+
+SIGNED = [
+    "sig", "signature", "X-Amz-Signature", "X-Amz-Credential", "X-Amz-Security-Token",
+    "X-Goog-Signature", "X-Goog-Credential", "AWSAccessKeyId", "GoogleAccessId", "policy", "key",
+    "code", "client_secret", "sas", "se_sig", "x-oss-signature", "OSSAccessKeyId", "hdnea", "jwt",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SIGNED)
+def test_the_signature_of_an_address_goes_and_a_word_stays(name):
+    assert mask_text(f"https://x.org/?{name}={SECRET}&b=1") == f"https://x.org/?{name}=***&b=1"
+    assert mask_text(f"https://x.org/?{name}=short&b=1") == f"https://x.org/?{name}=short&b=1"
 
 
 # Words of a command; `pw1` and `abc1` are secrets where they are masked.
@@ -421,7 +437,8 @@ PERHAPS = [
     "sessionid", "otp", "pin", "dsn", "hftoken", "session_id", "db_auth", "mytoken",
 ]  # fmt: skip
 NONE = [
-    "key", "my_key", "public_key", "s3_key", "public_api_key", "primary_key", "tokens",
+    "key", "my_key", "public_key", "api_public_token", "public_pass", "s3_key",
+    "public_api_key", "primary_key", "tokens",
     "detoken", "max_tokens", "id", "user_id", "lr", "sort_key", "other_authorization", "monkey",
     "passenger", "string", "token_count", "a::password", "tokenizer", "secrets_file",
 ]  # fmt: skip
