@@ -48,7 +48,7 @@ from runstore.recording import live_runs
 from runstore.recording.active import ActiveRun, join
 from runstore.recording.execution import Begun, Execution
 from runstore.recording.recorder import Recorder
-from runstore.storage.backend import RUNS, Backend
+from runstore.storage.backend import RUNS, STORE_JSON, Backend
 from runstore.storage.database import (
     Database,
     NewRun,
@@ -56,6 +56,7 @@ from runstore.storage.database import (
 )
 from runstore.storage.rows import from_micros
 from runstore.storage.sqlite.paths import DATABASE
+from runstore.user_warnings import afterwards, warn
 
 if TYPE_CHECKING:
     from runstore.analysis.compare.comparison import Comparison
@@ -108,6 +109,7 @@ class Store:
         self.path = backend.path
         self.backend = backend
         backend.take_lines = _take_lines
+        backend.show_changes = _show_changes
 
     @classmethod
     def open(cls, location: str | os.PathLike[str] | None = None, *, create: bool = True) -> Store:
@@ -274,8 +276,8 @@ class Store:
             process=current_process(),
             facts=facts,
         )
-        # Once it is there, its end is cared for.
-        with live_runs.Beginning():
+        # Once it is there, its end is cared for, also if a warning is an error.
+        with afterwards(), live_runs.Beginning():
             number, reference = self.backend.database.start_run(new)
             run = ActiveRun(self.backend, _begun(new, number, reference), store=self)
         has_cells = capture and argv is None and "IPython" in sys.modules
@@ -351,7 +353,6 @@ class Store:
             UsageError: The status is no end.
         """
         from runstore.recording.past.runs import past_run, write
-        from runstore.store_json.sync import refresh_store_json
 
         past = past_run(
             self.backend,
@@ -372,7 +373,6 @@ class Store:
             hostname=hostname,
         )
         write(self.backend, past, artifacts, author_named(author))
-        refresh_store_json(self.backend)
         return kept_run(self.backend, past.new.uid)
 
     def add(
@@ -1197,6 +1197,19 @@ def _take_lines(backend: Backend, path: Path, run: Run) -> None:
     from runstore.recording.output.program_lines import take_in_leftover
 
     take_in_leftover(backend, path, run)
+
+
+def _show_changes(backend: Backend) -> None:
+    """Bring the `store.json` of a folder that has one up to date."""
+    # Asked after each transaction; most folders have no such file.
+    if not os.access(f"{backend.path}/{STORE_JSON}", os.F_OK):
+        return
+    try:
+        from runstore.store_json.sync import refresh_store_json
+    except (ImportError, OSError) as error:  # no file can be opened
+        warn(f"{backend.path / STORE_JSON} was not made current: {error}.")
+        return
+    refresh_store_json(backend)
 
 
 def _begun(new: NewRun, number: int, reference: str) -> Begun:

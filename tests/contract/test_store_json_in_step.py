@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from contextlib import contextmanager
 
 import pytest
 
@@ -51,6 +52,13 @@ def say(text):
         return found
 
     return change
+
+
+@contextmanager
+def unseen(store):
+    """Change runs without a word to the keeper of the file, as a process that dies before it."""
+    with store.backend.database.driver.as_one(lambda: None):
+        yield
 
 
 def again(store):
@@ -120,7 +128,6 @@ def test_no_file_is_made_for_a_store_without_runs(store):
 
 def test_the_file_follows_edits_and_what_takes_them_back(store, step):
     store.edit("fit#1", notes="better", author="ada")
-    refresh_store_json(store.backend)
     assert notes_in(step) == ["better", "two"]
 
     store.undo(author="ada")
@@ -160,14 +167,14 @@ def test_a_new_run_is_patched_into_the_file_and_a_removal_writes_it_anew(store, 
         return read(path)
 
     monkeypatch.setattr(sync, "read_list", noted)
-    store.start("fit", capture=False, notes="three").finish()
-    step.bring_together()
+    run = store.start("fit", capture=False, notes="three")
     assert (len(reads), notes_in(step)) == (1, ["one", "two", "three"])
+    run.finish()
+    assert len(reads) == 2
 
-    store.backend.trash.put([store.get("fit#2").uid], "ada")
-    step.bring_together()
+    store.delete("fit#2")
 
-    assert (len(reads), notes_in(step)) == (1, ["one", "three"])
+    assert (len(reads), notes_in(step)) == (2, ["one", "three"])
     assert step.is_current()
 
 
@@ -180,8 +187,9 @@ def test_many_changes_write_the_file_anew(store, step, monkeypatch, at_most, rea
         seen.append(path)
         return read(path)
 
-    for number in (1, 2):
-        store.backend.edits.set_notes([store.get(f"fit#{number}").uid], f"new {number}", "ada")
+    with unseen(store):
+        for number in (1, 2):
+            store.edit(f"fit#{number}", notes=f"new {number}")
     monkeypatch.setattr(sync, "read_list", noted)
 
     step.bring_together()
@@ -193,20 +201,20 @@ def test_a_file_that_vanishes_while_it_is_patched_is_written_anew(store, step, m
     def gone(path):
         raise FileNotFoundError(path)
 
-    store.backend.edits.set_notes([store.get("fit#1").uid], "new", "ada")
     monkeypatch.setattr(sync, "read_list", gone)
 
-    step.bring_together()
+    store.edit("fit#1", notes="new")
 
     assert notes_in(step) == ["new", "two"]
 
 
 def test_a_process_sees_what_it_and_others_changed(store, step):
     known = step.table.newest_change()
-    store.backend.edits.set_notes([store.get("fit#1").uid], "new", "ada")
+    with unseen(store):
+        store.edit("fit#1", notes="new")
     newest = step.table.newest_change()
     step.bring_together()
-    store.backend.edits.set_notes([store.get("fit#2").uid], "newer", "ada")
+    store.edit("fit#2", notes="newer")
 
     def changed(after, upto):
         return [row.run.notes for row in step.changes(after, upto)]
@@ -300,13 +308,15 @@ def test_a_store_that_cannot_be_written_leaves_the_file_alone(store, step):
 def locked(step, monkeypatch):
     """The keeper of a file that another program has locked for longer than anybody waits."""
     monkeypatch.setattr(store_json, "LOCK_PATIENCE_S", 0)
+    monkeypatch.setattr(sync, "PATIENCE_S", 0)
     with FileLock(step.path):
         yield step
 
 
 def test_a_locked_file_is_not_written(store, locked):
-    store.backend.trash.put([store.get("fit#1").uid], "ada")
     before = locked.path.read_bytes()
+    with pytest.warns(StoreWarning, match="was not made current: Another program kept"):
+        store.delete("fit#1")
 
     with pytest.raises(StoreLockedError):
         locked.bring_together()
@@ -331,12 +341,11 @@ def test_a_folder_that_cannot_be_written_is_told_to_who_writes_blocks(store, ste
         raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr(store_json, "open_or_replace", refuse)
-    store.backend.edits.set_notes([store.get("fit#1").uid], "new", "ada")
 
+    with pytest.warns(StoreWarning, match="was not made current: The store at .* cannot be"):
+        store.edit("fit#1", notes="new")
     with pytest.raises(StoreReadOnlyError):
         step.write_or_warn()
-    with pytest.warns(StoreWarning, match="was not made current: The store at .* cannot be"):
-        refresh_store_json(store.backend)
 
     assert notes_in(step) == ["one", "two"]
 

@@ -187,17 +187,16 @@ def test_database_that_was_deleted_under_an_open_store_is_begun_anew(folder):
 
 
 def test_file_outlives_its_database(folder):
-    """Also where runs were recorded through another face before anybody looked at the file."""
+    """Also where runs are recorded through another face before anybody looks at the file."""
     ManagerStore(folder).add_run(Manager())
     expected = blocks_of(folder)
     for path in folder.glob("runstore.db*"):
         path.unlink()
-    with Store.open(folder) as store:
+    with Store.open(folder) as store, pytest.warns(StoreWarning, match="5 runs added"):
         for _ in range(20):
             store.start("other", capture=False).finish()
 
-    with pytest.warns(StoreWarning, match="5 runs added"):
-        again = ManagerStore(folder)
+    again = ManagerStore(folder)
 
     assert [one for one in again.runs if one["experiment_name"] != "other"] == expected
     assert len(blocks_of(folder)) == 25

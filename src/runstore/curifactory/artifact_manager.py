@@ -39,7 +39,6 @@ from runstore.storage.backend import RUNS
 from runstore.storage.files.safe_files import levels_below, make_folder, write_whole
 from runstore.storage.sqlite.paths import make_folders
 from runstore.store import open_shared
-from runstore.store_json.sync import refresh_store_json
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
@@ -227,7 +226,6 @@ class ArtifactManager:
             self.run_info = self._manager_store.update_run(self)
         else:
             self._write_notes(self.run)
-            refresh_store_json(self.run.store)
         self._write_block_file()
 
     def _add(self) -> None:

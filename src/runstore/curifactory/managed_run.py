@@ -9,29 +9,25 @@ from runstore.recording import live_runs
 from runstore.recording.active import ActiveRun
 from runstore.recording.execution import Execution
 from runstore.store import Store
-from runstore.store_json.sync import BlockSync
 
 _watched: dict[str, ManagedRun] = {}
 
 
 class ManagedExecution(Execution):
-    """The execution of a managed run: its end is written into `store.json` as well."""
+    """The execution of a managed run, which is not watched over once its end is written."""
 
     can_reopen = False
-    sync: BlockSync
 
     def write_end(
         self, status: Status, error: str | None, traceback: str | None, exit_code: int | None
     ) -> None:
-        """Write the end, and the file."""
+        """Write the end."""
         forget(self.run)
         super().write_end(status, error, traceback, exit_code)
-        if self.is_here:
-            self.sync.write_or_warn()
 
 
 class ManagedRun(ActiveRun):
-    """A run begun with `ManagerStore.add_run`; its end is written into `store.json` as well.
+    """A run begun with `ManagerStore.add_run`.
 
     Its manager reports the end. If it cannot, because Ctrl-C or an error ends the process, the
     end is written at exit.
@@ -40,9 +36,8 @@ class ManagedRun(ActiveRun):
     _execution_class = ManagedExecution
     execution: ManagedExecution
 
-    def __init__(self, store: Store, run: Run, sync: BlockSync) -> None:
+    def __init__(self, store: Store, run: Run) -> None:
         super().__init__(store.backend, run, store=store)
-        self.execution.sync = sync
 
     def capture_the_rest(self) -> None:
         """Read in the background what takes long: changes of code, packages, hardware."""

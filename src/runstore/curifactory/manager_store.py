@@ -29,12 +29,13 @@ from runstore.model import arguments
 from runstore.model.block import NO_REPOSITORY, Block, block_from_run
 from runstore.model.reference import check_experiment_name, new_uid
 from runstore.model.values import clean_text
+from runstore.storage.backend import STORE_JSON
 from runstore.storage.blocks import BlockRow, BlockTable, BlockWriter
 from runstore.storage.database import now_micros
 from runstore.store import Store, open_shared
-from runstore.store_json.file import STORE_JSON, read_block_file, read_list
+from runstore.store_json.file import read_block_file, read_list
 from runstore.store_json.run_list import Edits, Mirror, merged, plain
-from runstore.store_json.sync import BlockSync, trees_of
+from runstore.store_json.sync import sync_of, trees_of
 from runstore.user_warnings import warn
 
 
@@ -181,7 +182,7 @@ class ManagerStore:
             row_id = writer.start(experiment, made, process=process, facts=facts, trees=trees)
             row = _present(writer, row_id)
         with self._guard:
-            watch(ManagedRun(self._open_store(), row.run, self._sync))
+            watch(ManagedRun(self._open_store(), row.run))
             shown = self._mirror.block_of(row_id)
             return shown or self._mirror.adopt(row_id, block_from_run(row.run))
 
@@ -286,7 +287,7 @@ class ManagerStore:
     def _open(self) -> None:
         self._store = open_shared(self._folder)
         self._table = BlockTable(self._store.backend.database)
-        self._sync = BlockSync(self._folder, self._table)
+        self._sync = self._store.backend.part(sync_of)
         self._bring_together()
         self._seen = self._table.newest_change()
 
@@ -303,17 +304,17 @@ class ManagerStore:
     @contextmanager
     def _changing(self) -> Iterator[BlockWriter]:
         """Take in the file, write the owner's edits and the caller's change, write the file."""
-        self._open_store()
+        database = self._open_store().backend.database
         self._sync.take_in_or_warn()
         edits = self._mirror.edits() if self._mirror.is_in_use else Edits()
-        with self._table.write() as writer:
-            settled = self._apply(writer, edits)
-            yield writer
-        for row_id, block, stored in settled:
-            self._mirror.settle(row_id, block, stored)
-        for row_id, _ in edits.removed:
-            self._mirror.forget(row_id)
-        self._sync.write_or_warn()
+        with database.driver.as_one(self._sync.write_or_warn):
+            with self._table.write() as writer:
+                settled = self._apply(writer, edits)
+                yield writer
+            for row_id, block, stored in settled:
+                self._mirror.settle(row_id, block, stored)
+            for row_id, _ in edits.removed:
+                self._mirror.forget(row_id)
         self._refresh()
         if edits:
             self._mirror.put_in_order()

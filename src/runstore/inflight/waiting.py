@@ -10,4 +10,5 @@ def take_in(backend: Backend) -> None:
     if backend.database.is_writable and backend.spool.has_anything(backend.database.knows_any):
         from runstore.inflight.deferred import Deferred
 
-        backend.part(Deferred).take_in()
+        with backend.database.driver.as_one():
+            backend.part(Deferred).take_in()

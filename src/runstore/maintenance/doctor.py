@@ -16,14 +16,14 @@ from runstore.maintenance.usage import digests_in_flight, folders_named, names_o
 from runstore.model.display.formatting import size_text
 from runstore.model.reference import folder_name
 from runstore.model.results.findings import DAMAGED, DANGLING, ORPHANED, UNCHECKED, UNUSED, Finding
-from runstore.storage.backend import RUNS
+from runstore.storage.backend import RUNS, STORE_JSON
 from runstore.storage.files.safe_files import folder_at, names_in, stat_file
 from runstore.storage.files.spool import uid_of
 from runstore.storage.integrity.checks import Checks
 from runstore.storage.integrity.leftovers import Leftovers
 from runstore.storage.integrity.references import References
 from runstore.storage.sqlite.paths import DATABASE
-from runstore.store_json.file import REGISTRY, STORE_JSON
+from runstore.store_json.file import REGISTRY
 
 if TYPE_CHECKING:
     from runstore.storage.backend import Backend

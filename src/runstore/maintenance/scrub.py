@@ -237,8 +237,6 @@ class _Scrubber:
 
     def files(self) -> None:
         """Replace secrets in the files beside the database, and remove copies that have some."""
-        if not self._is_dry:
-            self._renew_store_json()
         if self._is_by_rules:
             return
         for path in self._beside(_COPIES):
@@ -253,11 +251,6 @@ class _Scrubber:
 
     def _beside(self, patterns: tuple[str, ...]) -> list[Path]:
         return [path for one in patterns for path in sorted(self._backend.path.glob(one))]
-
-    def _renew_store_json(self) -> None:
-        from runstore.store_json.sync import refresh_store_json
-
-        refresh_store_json(self._backend)
 
     def _name(self, path: Path) -> str:
         if path.is_relative_to(self._backend.path):

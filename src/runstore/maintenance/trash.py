@@ -21,7 +21,6 @@ from runstore.reading.names import (
     the_one,
 )
 from runstore.storage.trash import InTrash
-from runstore.store_json.sync import refresh_store_json
 
 if TYPE_CHECKING:
     from runstore.storage.backend import Backend
@@ -44,7 +43,6 @@ def delete(
     dependents = tuple(_dependents(backend, runs))
     if not is_dry:
         backend.trash.put(uids, author, is_forced=is_forced)
-        refresh_store_json(backend)
     return Deletion(runs=runs, frees=frees, shared=shared, dependents=dependents, is_dry=is_dry)
 
 
@@ -61,7 +59,6 @@ def restore(
         found = the_one(runs_named(lookups, name), name, f"the trash of {backend.path}")
         runs[found.uid] = found
     backend.trash.take_out(runs, author)
-    refresh_store_json(backend)
     return tuple(run_named(backend, uid) for uid in runs)
 
 
@@ -74,9 +71,7 @@ def undone(backend: Backend, name: object, author: str, *, is_dry: bool) -> tupl
         uid = the_one(found, name, backend.path).uid
     if is_dry:
         return tuple(backend.edits.last_operation(author, uid))
-    last = backend.edits.undo(author, uid)
-    refresh_store_json(backend)
-    return tuple(last)
+    return tuple(backend.edits.undo(author, uid))
 
 
 def moved(
@@ -89,16 +84,13 @@ def moved(
     target = check_experiment_name(experiment_name)
     uids = [run.uid for run in runs_of(backend, wanted)]
     backend.moves.move(uids, target, author)
-    refresh_store_json(backend)
     return tuple(run_named(backend, uid) for uid in uids)
 
 
 def renamed(backend: Backend, old: str, new: str, author: str, *, is_merge: bool) -> int:
     """Give an experiment another name; see `Store.rename_experiment`."""
     check_experiment(backend.database, old, backend.path)
-    count = backend.moves.rename(old, check_experiment_name(new), author, is_merge=is_merge)
-    refresh_store_json(backend)
-    return count
+    return backend.moves.rename(old, check_experiment_name(new), author, is_merge=is_merge)
 
 
 def _dependents(backend: Backend, runs: Iterable[Run]) -> Iterator[Dependent]:

@@ -22,7 +22,7 @@ from runstore.recording.readiness import LOGGING, POINTS, Later, be_ready
 from runstore.recording.recorder import Recorder
 from runstore.storage.backend import Backend
 from runstore.storage.sqlite.descriptors import with_room
-from runstore.user_warnings import warn
+from runstore.user_warnings import afterwards, warn
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -239,7 +239,7 @@ class Execution:
         self, status: Status, error: str | None, traceback: str | None, exit_code: int | None
     ) -> None:
         """Write the end. Ctrl-C waits for it, but not for long: then it is kept in the spool."""
-        with live_runs.Undisturbed():
+        with afterwards(), live_runs.Undisturbed():
             try:
                 self._write_end_now(status, error, traceback, exit_code)
             except BaseException:

@@ -10,7 +10,7 @@ from runstore.model.facts import ProcessIdentity
 from runstore.model.once import once
 from runstore.model.status import Status
 from runstore.recording.readiness import be_ready
-from runstore.storage.backend import Backend
+from runstore.storage.backend import STORE_JSON, Backend
 from runstore.storage.database import END_PATIENCE_S, not_withdrawn
 from runstore.storage.rows import from_micros
 from runstore.storage.sqlite.descriptors import with_room
@@ -115,7 +115,14 @@ class Recorder:
         """
         if self.backend.spool.point_files(uid) or self.backend.spool.output_files(uid):
             raise not_withdrawn(uid)
-        self.backend.database.withdraw_run(uid)
+        with self.backend.database.driver.as_one(self._show_without):
+            self.backend.database.withdraw_run(uid)
+
+    def _show_without(self) -> None:
+        if (self.backend.path / STORE_JSON).exists():
+            from runstore.store_json.sync import sync_of
+
+            self.backend.part(sync_of).write_anew_or_warn()
 
     def take_back(self) -> None:
         """Take in what this process kept aside, as far as that is possible now."""

@@ -30,7 +30,6 @@ from runstore.recording.output.keeper import OutputKeeper
 from runstore.runner.signals import pass_on_until_ended
 from runstore.runner.streams import Streams, flush_own
 from runstore.store import Store
-from runstore.store_json.sync import refresh_store_json
 from runstore.user_warnings import warn
 
 EXIT_NOT_EXECUTABLE = 126
@@ -127,7 +126,6 @@ def run_command(
         is_other_process=True,
         if_done=if_done,
     )
-    refresh_store_json(store.backend)
     for path in uses:
         _unless_refused(run.use, path)
     keeper = OutputKeeper(store.backend.spool, run.uid)
@@ -165,7 +163,6 @@ def run_command(
     run.execution.has_output = True
     ended = _how_it_ended(run.reference, wait_status, asked)
     run.finish(ended.status, error=ended.error, exit_code=ended.exit_code)
-    refresh_store_json(store.backend)
     return ended
 
 

@@ -25,7 +25,6 @@ from runstore.runner.project import Module, Project
 from runstore.runner.reproducing import repeated_run, what_differs
 from runstore.runner.selection import Candidate, check_names, named_sets, select
 from runstore.store import Store
-from runstore.store_json.sync import refresh_store_json
 
 # An experiment whose first argument is called so gets all its sets in one call.
 _ALL_SETS = frozenset({"param_sets", "params_list", "parameter_sets", "argsets", "all_params"})
@@ -248,11 +247,9 @@ def execute(
         if_done=request.if_done,
         is_told_by_params=True,
     )
-    refresh_store_json(store.backend)
     progress.started(run)
     outcome = Outcome(run.reference, len(plan.steps))
     with ExitStack() as stack:
-        stack.callback(refresh_store_json, store.backend)
         if request.store_full:
             outcome.folder = store.folder_of(run.reference)
             _begin_folder(outcome.folder, store, run)

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from runstore.storage.trash import Trash
 
 T = TypeVar("T")
-# The folder of plain files of runs, in the folder of a store.
+# In the folder of a store: the folder of plain files of runs, and the list of all runs.
 RUNS = "runs"
+STORE_JSON = "store.json"
 # Databases that are open in this process, by the folder of their store.
 _open: weakref.WeakValueDictionary[Path, Database] = weakref.WeakValueDictionary()
 
@@ -44,19 +45,27 @@ class Backend:
         path: The folder of the store.
         spool: What is in flight.
         take_lines: Takes in a file of lines that the program of a run left in the spool.
+        show_changes: Called after each transaction that wrote to the database; raises nothing.
 
     Args:
         path: The folder.
         database: The open database; None opens the existing one when it is first used.
+        show_changes: See the attribute.
     """
 
-    def __init__(self, path: Path, database: Database | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        database: Database | None = None,
+        show_changes: Callable[[Backend], None] | None = None,
+    ) -> None:
         self.path = parsed(path)
+        self.show_changes = show_changes or _show_nothing
         self.spool = Spool(path)
         self.take_lines: Callable[[Backend, Path, Run], None] = _leave_lines
         self._parts: dict[Callable[[Backend], Any], Any] = {}
         if database is not None:
-            self.__dict__["database"] = _open[self.path] = database
+            self.__dict__["database"] = _open[self.path] = self._watched(database)
 
     def __copy__(self) -> Backend:
         return self
@@ -64,8 +73,15 @@ class Backend:
     def __deepcopy__(self, _memo: object) -> Backend:
         return self
 
-    def __reduce__(self) -> tuple[type[Backend], tuple[Path]]:
-        return Backend, (self.path.absolute(),)
+    def __reduce__(self) -> tuple[type[Backend], tuple[Any, ...]]:
+        return Backend, (self.path.absolute(), None, self.show_changes)
+
+    def _watched(self, database: Database) -> Database:
+        database.driver.after_commit = self._after_commit
+        return database
+
+    def _after_commit(self) -> None:
+        self.show_changes(self)
 
     def part(self, kind: Callable[[Backend], T]) -> T:
         """Return the object of a room above that belongs to this store, made once."""
@@ -82,7 +98,7 @@ class Backend:
         known = _open.get(self.path)
         if known is None or not known.driver.file.is_in_place:
             known = _open[self.path] = Database(self.path / DATABASE, create=False)
-        return known
+        return self._watched(known)
 
     @property
     def is_in_place(self) -> bool:
@@ -137,6 +153,10 @@ class Backend:
         from runstore.storage.fulltext.search import TextSearch
 
         return TextSearch(self.database, self.objects, self.spool, tell=warn)
+
+
+def _show_nothing(_backend: Backend) -> None:
+    """Nobody has opened this store who shows its runs elsewhere."""
 
 
 def _leave_lines(_backend: Backend, _path: Path, _run: Run) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, Union
 
@@ -43,6 +43,7 @@ class Driver(Protocol):
     """One engine and one database; safe to share between threads and across forks."""
 
     types: Mapping[str, str]
+    after_commit: Callable[[], object]
 
     @property
     def refusal(self) -> Exception | None:
@@ -57,6 +58,9 @@ class Driver(Protocol):
 
     def write(self) -> AbstractContextManager[Connection]:
         """Give a connection inside a write transaction: durable on leaving, undone on an error."""
+
+    def as_one(self, then: Callable[[], object] | None = None) -> AbstractContextManager[None]:
+        """Call `after_commit`, or this, once for all transactions within the block."""
 
     def hurried(self, patience_s: float) -> AbstractContextManager[None]:
         """Let this thread wait for other writers no longer than this, within the block."""

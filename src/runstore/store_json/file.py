@@ -28,7 +28,6 @@ from runstore.storage.files.safe_files import (
 from runstore.storage.sqlite.paths import copy_rights, follow_folder, sync_folder
 from runstore.store_json.salvage import Salvaged, read_blocks
 
-STORE_JSON = "store.json"
 REGISTRY = "params_registry.json"
 LOCK_PATIENCE_S = 60.0
 _STATE_BYTES = 512
@@ -262,10 +261,12 @@ class FileLock:
 
     Args:
         path: The file to guard; the lock is `.<name>.lock` beside it.
+        patience_s: How long to wait for another holder, in seconds; None for a minute.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, patience_s: float | None = None) -> None:
         self.path = path.with_name(f".{path.name}.lock")
+        self._patience_s = patience_s
         self._descriptor: int | None = None
 
     def __enter__(self) -> FileLock:
@@ -281,10 +282,11 @@ class FileLock:
                 kept="Nothing was changed.",
                 hint="Free some space, or check the folder.",
             ) from error
+        patience_s = LOCK_PATIENCE_S if self._patience_s is None else self._patience_s
         # On a disk without locks, the database's own are left, and the file is written whole.
-        if wait_for_lock(self._descriptor, patience_s=LOCK_PATIENCE_S) is False:
+        if wait_for_lock(self._descriptor, patience_s=patience_s) is False:
             self._close()
-            raise kept_locked(self.path, LOCK_PATIENCE_S)
+            raise kept_locked(self.path, patience_s)
         return self
 
     def __exit__(

@@ -6,6 +6,7 @@ block with what the file held before; the result goes into the database, and fro
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,11 +15,11 @@ from typing import Any, NamedTuple
 from runstore.errors import StoreError, StoreReadOnlyError
 from runstore.model.block import block_from_run
 from runstore.model.params.build import parameter_set
-from runstore.storage.backend import Backend
+from runstore.storage.backend import STORE_JSON, Backend
 from runstore.storage.blocks import BlockRow, BlockTable
+from runstore.storage.database import PATIENCE_S
 from runstore.store_json.block_text import Change, Piece, patched_list, whole_list
 from runstore.store_json.file import (
-    STORE_JSON,
     FileLock,
     Stamp,
     read_block_file,
@@ -43,8 +44,18 @@ class _Written(NamedTuple):
     rows: Sequence[BlockRow]
 
 
+class _Own(threading.local):
+    """The files that this thread is writing, and whether a run changed meanwhile."""
+
+    def __init__(self) -> None:
+        self.has_more: dict[Path, bool] = {}
+
+
+_own = _Own()
+
+
 class BlockSync:
-    """Keeps one `store.json` in step with its database.
+    """Keeps one `store.json` in step with its database; safe to share between threads.
 
     Args:
         folder: Where the file is.
@@ -57,6 +68,7 @@ class BlockSync:
         self.table = table
         self.lock = FileLock(self.path)
         self._written = _Written(0, 0, ())
+        self._refused_at: int | None = None
 
     def is_current(self) -> bool:
         """Tell whether the file is the one we wrote, and the database the one it shows."""
@@ -75,28 +87,56 @@ class BlockSync:
         state = self.lock.state()
         return state if state.get("database") == self.table.born_at() else {}
 
-    def bring_together(self, *, file_is_wanted: bool = False) -> None:
+    def bring_together(
+        self, *, file_is_wanted: bool = False, patience_s: float | None = None
+    ) -> None:
         """Take in what others wrote into the file, and write the file if it is not current.
 
         Args:
             file_is_wanted: Whether a list without runs is written as well.
+            patience_s: How long to wait for another process, in seconds; None for a minute.
 
         Raises:
             StoreError: The folder or the database cannot be written, or is locked.
         """
-        if not self.table.is_writable or self.is_current():
+        if self.path in _own.has_more:
+            # A signal handler or a finalizer interrupts it, or a file is being taken in.
+            _own.has_more[self.path] = True
             return
-        with self.lock:
-            state = self._state()
-            if state.get("changed", 0) > self.table.newest_change():
-                state = {}  # the database is an older one, put back
-            stamp = stamp_of(self.path)
-            if stamp is not None and not _is_ours(state, stamp):
-                state = self._take_in(state)
-                is_same = state.pop("is_same", False)
-                if is_same and stamp == stamp_of(self.path):
-                    state = {**state, **stamp.as_state()}
-            self._write(state, file_is_wanted=file_is_wanted)
+        _own.has_more[self.path] = True
+        try:
+            while _own.has_more[self.path]:
+                _own.has_more[self.path] = False
+                if self.table.is_writable and not self.is_current():
+                    with FileLock(self.path, patience_s=patience_s) as lock:
+                        self._bring_together(lock, file_is_wanted=file_is_wanted)
+        finally:
+            del _own.has_more[self.path]
+
+    def _bring_together(self, lock: FileLock, *, file_is_wanted: bool) -> None:
+        state = self._state()
+        if state.get("changed", 0) > self.table.newest_change():
+            state = {}  # the database is an older one, put back
+        stamp = stamp_of(self.path)
+        if stamp is not None and not _is_ours(state, stamp):
+            state = self._take_in(state)
+            is_same = state.pop("is_same", False)
+            if is_same and stamp == stamp_of(self.path):
+                state = {**state, **stamp.as_state()}
+        self._write(lock, state, file_is_wanted=file_is_wanted)
+
+    def write_anew_or_warn(self) -> None:
+        """Write all of the file, from which a run is to go that the database never had.
+
+        Change numbers say nothing of it, and the next run takes the number again.
+        """
+        try:
+            with FileLock(self.path, patience_s=PATIENCE_S) as lock:
+                stamp = stamp_of(self.path)
+                if stamp is not None and _is_ours(self._state(), stamp):
+                    self._write(lock, stamp.as_state(), file_is_wanted=True)
+        except OSError as error:
+            warn(f"{self.path} was not made current: {error}")
 
     def take_in_or_warn(self) -> None:
         """Take in what another program wrote, before a change of our own.
@@ -121,11 +161,27 @@ class BlockSync:
             self.bring_together(file_is_wanted=file_is_wanted)
         except StoreReadOnlyError:
             raise
-        except (StoreError, OSError) as error:
+        except (StoreError, OSError, MemoryError) as error:
             warn(
                 f"{self.path} could not be written: {error} The run is kept in the database"
                 " beside it; the file is made current when the store is opened next."
             )
+
+    def follow(self) -> None:
+        """Show in the file what a transaction changed, if that was a run; raises nothing."""
+        if self.path in _own.has_more:
+            _own.has_more[self.path] = True
+            return
+        try:
+            newest = self.table.newest_change()
+            # Points and facts change no block; what could not be written is tried again with
+            # the next change.
+            if newest not in {self._state().get("changed"), self._refused_at}:
+                self._refused_at = newest
+                self.bring_together(patience_s=PATIENCE_S)
+                self._refused_at = None
+        except (OSError, MemoryError) as error:
+            warn(f"{self.path} was not made current: {error}")
 
     def _take_in(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """Take in the file; return what is known of it now."""
@@ -154,12 +210,12 @@ class BlockSync:
         is_same = taken.is_same and not found.problems
         return {"changed": taken.newest, "last_id": taken.last_id, "is_same": is_same}
 
-    def _write(self, state: Mapping[str, Any], *, file_is_wanted: bool) -> None:
+    def _write(self, lock: FileLock, state: Mapping[str, Any], *, file_is_wanted: bool) -> None:
         """Write the file from the database, as little of it as needed; with the lock held."""
         stamp = stamp_of(self.path)
         known = state.get("changed") if _is_ours(state, stamp) else None
         if isinstance(known, int) and known == self.table.newest_change():
-            self._remember(state)
+            self._remember(lock, state)
             return
         last_id = state.get("last_id")
         pieces: Iterable[Piece] | None = None
@@ -179,10 +235,10 @@ class BlockSync:
             if not rows and stamp is None and not file_is_wanted:
                 return  # nothing was ever recorded: leave no file behind
         written = write_block_file(self.path, pieces)
-        self._remember({**written.as_state(), "changed": changed, "last_id": last_id})
+        self._remember(lock, {**written.as_state(), "changed": changed, "last_id": last_id})
 
-    def _remember(self, state: Mapping[str, Any]) -> None:
-        self.lock.remember({**state, "database": self.table.born_at()})
+    def _remember(self, lock: FileLock, state: Mapping[str, Any]) -> None:
+        lock.remember({**state, "database": self.table.born_at()})
 
     def changes(self, after: int, newest: int) -> Sequence[BlockRow]:
         """Return the runs that changed after this change number; cheap for what was just written.
@@ -208,12 +264,13 @@ class BlockSync:
 
 def refresh_store_json(backend: Backend) -> None:
     """Show what was recorded in the `store.json` of a folder that has one; else one look."""
-    if not (backend.path / STORE_JSON).exists():
-        return
-    try:
-        BlockSync(backend.path, BlockTable(backend.database)).write_or_warn()
-    except StoreReadOnlyError as error:
-        warn(f"{backend.path / STORE_JSON} was not made current: {error}")
+    if (backend.path / STORE_JSON).exists():
+        backend.part(sync_of).follow()
+
+
+def sync_of(backend: Backend) -> BlockSync:
+    """Return what keeps the file of a store in step with it: one for each, see `Backend.part`."""
+    return BlockSync(backend.path, BlockTable(backend.database))
 
 
 def _is_ours(state: Mapping[str, Any], stamp: Stamp | None) -> bool:

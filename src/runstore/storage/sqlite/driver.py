@@ -214,6 +214,8 @@ class _Own(threading.local):
         free: Connections that are not in use; most threads have one.
         patience_s: How long it waits for other writers, if that was said.
         is_writing: Whether it is within a transaction that writes.
+        is_held: Whether what follows a transaction waits for the end of a block.
+        is_owed: Whether there was a transaction within that block.
         waiting: What it does behind that transaction.
     """
 
@@ -221,6 +223,8 @@ class _Own(threading.local):
         self.free: list[_Handle] = []
         self.patience_s: float | None = None
         self.is_writing = False
+        self.is_held = False
+        self.is_owed = False
         self.waiting: list[Callable[[], None]] = []
 
 
@@ -256,6 +260,9 @@ class SQLiteDriver:
     here: each use has a connection of its own. Within a transaction of its thread it cannot
     write, as the transaction cannot end before it returns; see `is_writing`.
 
+    Attributes:
+        after_commit: Called after each transaction that wrote, in its thread; it raises nothing.
+
     Args:
         path: The database file.
         create: Make the file, and its folder, when missing.
@@ -281,6 +288,7 @@ class SQLiteDriver:
         self._network_disk: bool | None = None
         self._is_ours = False
         self._own = _Own()
+        self.after_commit: Callable[[], object] = _nothing
         self._handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
         self._closed = False
         self._severed: StoreError | None = None
@@ -339,6 +347,29 @@ class SQLiteDriver:
             own.is_writing = False
             while own.waiting:
                 own.waiting.pop()()
+        if own.is_held:
+            own.is_owed = True
+        else:
+            self.after_commit()
+
+    @contextmanager
+    def as_one(self, then: Callable[[], object] | None = None) -> Iterator[None]:
+        """Call `after_commit` once for all transactions of this thread within the block.
+
+        Args:
+            then: Called instead.
+        """
+        own = self._own
+        if own.is_held:
+            yield
+            return
+        own.is_held, own.is_owed = True, False
+        try:
+            yield
+        finally:
+            own.is_held = False
+            if own.is_owed:
+                (then or self.after_commit)()
 
     @property
     def is_writing(self) -> bool:
@@ -747,6 +778,10 @@ class SQLiteDriver:
                 hint="Move the file aside to begin anew; keep it, for what can be saved from it.",
             )
         return StoreError(f"{self.path}: {text}.", kept="This change was not written.")
+
+
+def _nothing() -> None:
+    """Nobody asked to be called after a transaction."""
 
 
 # Databases whose descriptors the program has closed.
