@@ -368,6 +368,11 @@ def forget(is_meant: Callable[[Living], bool]) -> None:
         registry.remove(run)
 
 
+def wait_for_background(patience_s: float = background.PATIENCE_S) -> None:
+    """Wait until facts that are being captured are written, or the time is over."""
+    background.wait_until_done(patience_s)
+
+
 _WORKERS_FORGET = (3, 13)
 
 
