@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from runstore import Store
 from runstore.errors import StoreReadOnlyError, StoreWarning
 from runstore.maintenance import gc
 from runstore.model.results.deletion import Amount
@@ -334,3 +335,24 @@ def test_a_spool_behind_a_link_is_not_emptied(store, tmp_path):
 
 def test_a_file_that_is_gone_by_now_is_not_old(tmp_path):
     assert gc._is_old(tmp_path / "missing") is False
+
+
+def test_a_dry_run_counts_the_folder_of_a_run_that_would_go(store):
+    run = ended(store)
+    folder = store.folder_of(run.reference)
+    folder.mkdir(parents=True)
+    (folder / "log.txt").write_text("12345")
+    store.delete(run)
+
+    assert store.collect_garbage(older_than=AT_ONCE, dry=True).freed.folders == Amount(1, 5)
+    assert folder.exists()
+
+
+def test_a_store_behind_a_link_of_the_user_is_cleaned_up(store, tmp_path):
+    path = orphan(store, b"orphan")
+    (tmp_path / "link").symlink_to(store.path)
+
+    with Store.open(tmp_path / "link") as other:
+        assert other.collect_garbage(older_than=AT_ONCE).freed.contents == Amount(1, 6)
+
+    assert not path.exists()

@@ -184,6 +184,7 @@ def test_zeros_at_the_beginning_are_no_other_encoding():
 
     assert text.endswith("[" * 8)
     assert problem is None
+    assert decode(b"\0\0\0\0\xff" + b"[" * 7)[0].endswith("\ufffd" + "[" * 7)
 
 
 def test_a_file_with_holes_is_refused(path):
@@ -241,6 +242,23 @@ def test_a_link_that_somebody_else_made_is_not_followed(path, tmp_path):
         read_list(path)
 
 
+def test_a_link_of_root_is_followed_for_the_user(path, tmp_path):
+    skip_without_root()
+    real = tmp_path / "list.json"
+    real.write_text(LIST)
+    path.symlink_to(real)
+    os.chown(real, 1234, 1234)
+
+    assert read_list(path) == LIST.encode()
+
+
+def test_a_folder_behind_a_link_may_hold_a_damaged_list(path, tmp_path):
+    path.write_text("damaged")
+    (tmp_path / "behind").symlink_to(tmp_path)
+
+    assert read_list(tmp_path / "behind" / path.name) == b"damaged"
+
+
 def test_a_file_that_is_no_link_may_hold_anything(path):
     path.write_text("whatever")
 
@@ -282,6 +300,15 @@ def test_a_link_stays_a_link(path, tmp_path):
 
     assert path.is_symlink()
     assert (real.read_text(), stamp) == ("[]", stamp_of(real))
+
+
+def test_a_link_in_a_circle_is_replaced(path):
+    path.symlink_to(path)
+
+    write_block_file(path, [b"[]"])
+
+    assert not path.is_symlink()
+    assert path.read_text() == "[]"
 
 
 def test_a_link_to_another_file_is_not_written_through(path, tmp_path):

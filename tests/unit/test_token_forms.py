@@ -197,3 +197,24 @@ def test_a_token_that_is_cut_is_none_of_its_issuer(issuer):
         # A token of OpenRouter begins as one of others does.
         if name == issuer and "-or-v1-" not in token:
             assert form.fullmatch(token[:-1]) is None, token
+
+
+@pytest.mark.parametrize(
+    ("address", "secret"),
+    [
+        ("https://hooks.sl|ack.com/services/", "T{au10}/B{au10}/{an24}"),
+        ("https://hooks.sl|ack-gov.com/workflows/", "T{au10}/{an24}"),
+        ("https://hooks.sl|ack.com/triggers/", "T{au10}/{an24}"),
+        ("https://disc|ord.com/api/webhooks/{d18}/", "{u68}"),
+        ("https://ptb.disc|ordapp.com/api/webhooks/{d18}/", "{u68}"),
+        ("https://x.webh|ook.office.com/webhookb2/", "{h32}@{h32}/IncomingWebhook/{h32}"),
+        ("https://outl|ook.office365.com/webhook/", "{h32}@{h32}/IncomingWebhook/{h32}"),
+        ("https://api.tele|gram.org/bot", "{d9}:{u35}"),
+        ("https://api.tele|gram.org/file/bot", "{d9}:{u35}"),
+    ],
+)
+def test_the_secret_path_of_a_webhook_goes_and_its_host_stays(address, secret):
+    chance = random.Random(address)
+    address, secret = corpus.filled(address, chance), corpus.filled(secret, chance)
+
+    assert mask_tokens(f"see {address}{secret} now", "***") == f"see {address}*** now"
