@@ -12,14 +12,10 @@ _LONG_ROUNDS = 100
 
 # A slow machine is not a failure; a timing is never asserted. What the suite tries is the same
 # each time, so that a change fails for what it does; campaigns look for what nobody has tried.
-settings.register_profile("fast", max_examples=50, deadline=None, derandomize=True)
-settings.register_profile("random", max_examples=200, deadline=None)
-settings.register_profile(
-    "thorough",
-    max_examples=500,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+at_any_pace = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("fast", max_examples=50, derandomize=True, **at_any_pace)
+settings.register_profile("random", max_examples=200, **at_any_pace)
+settings.register_profile("thorough", max_examples=500, **at_any_pace)
 
 
 def pytest_addoption(parser):
