@@ -1,6 +1,7 @@
 """What every test shares: a clean environment, the length of campaigns, Hypothesis profiles."""
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -57,6 +58,10 @@ def _own_surroundings(tmp_path_factory, monkeypatch):
     terminal = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "EDITOR", "VISUAL")
     for name in (*ours, *terminal):
         monkeypatch.delenv(name, raising=False)
+    # What tests record is of no script, however pytest was started.
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
+    monkeypatch.setattr(sys, "argv", ["-c"])
+    monkeypatch.setattr(sys, "orig_argv", [sys.executable, "-c", "import tests"])
 
 
 @pytest.fixture
