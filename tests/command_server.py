@@ -33,6 +33,7 @@ _LOADED_ON_USE = (
     "rich.box", "rich.console", "rich.measure", "rich.padding", "rich.pretty",
     "rich.progress", "rich.syntax", "rich.table", "rich.text",
 )  # fmt: skip
+_OF_EXTRAS = ("numpy", "plotext", "scipy.special")
 # What runs as a program, is copied for users, or needs an extra.
 _NOT_LOADED = ("runstore.__main__", "runstore.runner.project_template", "runstore.cli.top")
 # An interpreter reads these when it starts.
@@ -81,7 +82,8 @@ def _server():
     """Start a server that ends with this process; return its socket's path and its settings."""
     folder = tempfile.mkdtemp(prefix="runstore-")  # a socket's path is short
     path = f"{folder}/commands"
-    env = {**os.environ, "PYTHONWARNINGS": ""}
+    # Threads of a library would be lost in a fork.
+    env = {**os.environ, "PYTHONWARNINGS": "", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [sys.executable, __file__, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env
     )
@@ -109,6 +111,9 @@ def _load():
             importlib.import_module(module.name)
     for name in _LOADED_ON_USE:
         importlib.import_module(name)
+    for name in _OF_EXTRAS:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
 
 def _serve(listener):

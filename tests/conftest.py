@@ -56,7 +56,8 @@ def _own_surroundings(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("settings")))
     ours = ("RUNSTORE_URL", "RUNSTORE_PARENT", "RUNSTORE_TRUST")
     terminal = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "EDITOR", "VISUAL")
-    for name in (*ours, *terminal):
+    # Without bytecode, each of the programs that tests start would compile what it imports.
+    for name in (*ours, *terminal, "PYTHONDONTWRITEBYTECODE"):
         monkeypatch.delenv(name, raising=False)
     # What tests record is of no script, however pytest was started.
     monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
