@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from runstore import background
 from runstore.config import IfDone
 from runstore.current import PARENT_VARIABLE
 from runstore.errors import StoreUnavailableError, UsageError, UserCodeError
 from runstore.model.params.build import parameter_set
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.status import Status
+from runstore.recording import live_runs
 from runstore.recording.active import ActiveRun
 from runstore.recording.outcome import status_of
 from runstore.runner import modules, overrides, own_output, run_folder
@@ -322,7 +322,7 @@ def _begin_folder(folder: Path, store: Store, run: ActiveRun) -> None:
 
 
 def _end_folder(folder: Path, store: Store, run: ActiveRun) -> None:
-    background.wait_until_done()
+    live_runs.wait_for_background()
     run_folder.write_end(folder, store, run.record)
 
 
