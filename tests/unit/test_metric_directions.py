@@ -59,7 +59,10 @@ def test_no_word_means_both():
     assert not (SMALL | LARGE) & NEUTRAL
 
 
+NAMES = ("wobble", "loss", "acc")
+
+
 def test_an_unknown_name_is_ordered_as_if_large_were_better():
-    assert [Metric(one, "last").default_direction for one in ("wobble", "loss", "acc")] == [
+    assert [Metric(key=one, statistic="last").default_direction for one in NAMES] == [
         "max", "min", "max",
     ]  # fmt: skip
