@@ -216,13 +216,15 @@ def test_a_process_sees_what_it_and_others_changed(store, step):
     step.bring_together()
     store.edit("fit#2", notes="newer")
 
-    def changed(after, upto):
-        return [row.run.notes for row in step.changes(after, upto)]
+    def changed(after):
+        last, rows = step.news(after)
+        return last, [row.run.notes for row in rows]
 
-    assert changed(known, newest) == ["new"]
-    assert changed(newest, newest) == []
-    assert changed(known, step.table.newest_change()) == ["new", "newer"]
-    assert sorted(changed(0, newest)) == ["new", "newer"], "not known from the last writing"
+    now = step.table.newest_change()
+    assert changed(known) == (newest, ["new"])
+    assert changed(newest) == (now, ["newer"])
+    assert changed(now) == (now, [])
+    assert changed(0) == (now, ["new", "newer"]), "not known from the last writing"
 
 
 # Taken in

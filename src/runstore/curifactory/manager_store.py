@@ -26,7 +26,7 @@ from runstore.curifactory.manager_attributes import (
 )
 from runstore.errors import StoreError, StoreReadOnlyError, StoreUnavailableError, UsageError
 from runstore.model import arguments
-from runstore.model.block import NO_REPOSITORY, Block, block_from_run
+from runstore.model.block import NO_REPOSITORY, Block
 from runstore.model.reference import check_experiment_name, new_uid
 from runstore.model.values import clean_text
 from runstore.storage.backend import STORE_JSON
@@ -65,6 +65,7 @@ class ManagerStore:
         self._guard = threading.RLock()
         self._mirror = Mirror()
         self._seen = 0
+        self._news: dict[int, BlockRow] = {}
         self._refusal: StoreError | None = None
         self._store: Store | None = None
         try:
@@ -177,14 +178,14 @@ class ManagerStore:
             return plain(new_block(mngr, number, dialect, self._folder / "runs"), lenient=True)
 
         trees = self._trees_for(mngr)
-        with self._guard, self._changing() as writer:
-            process = current_process()
-            row_id = writer.start(experiment, made, process=process, facts=facts, trees=trees)
-            row = _present(writer, row_id)
         with self._guard:
-            watch(ManagedRun(self._open_store(), row.run))
+            with self._changing() as writer:
+                process = current_process()
+                row_id = writer.start(experiment, made, process=process, facts=facts, trees=trees)
+            row = self._written(row_id)
+            watch(ManagedRun(self._store or self._open_store(), row.run))
             shown = self._mirror.block_of(row_id)
-            return shown or self._mirror.adopt(row_id, block_from_run(row.run))
+            return shown or self._mirror.adopt(row_id, row.block)
 
     def update_run(self, mngr: Any) -> Block | None:
         """Record how a run stands: status, error, parameter files and sets; durable on return.
@@ -193,19 +194,20 @@ class ManagerStore:
             The run's block, or None when no run has the manager's reference.
         """
         reference = reference_of(mngr)
-        with self._guard, self._changing() as writer:
-            row = _of_this_process(writer.rows_by_reference(reference))
-            if row is None:
-                return None
-            old = block_from_run(row.run)
-            new = plain(renewed_block(old, mngr, self._folder / "runs"), lenient=True)
-            if new != old:
-                trees = self._trees_for(mngr) if _has_new_sets(old, new) else {}
-                writer.change(row, new, author=current_author(), trees=trees)
-                row = _present(writer, row.id)
         with self._guard:
+            with self._changing() as writer:
+                row = _of_this_process(writer.rows_by_reference(reference))
+                if row is None:
+                    return None
+                old = row.block
+                new = plain(renewed_block(old, mngr, self._folder / "runs"), lenient=True)
+                if new != old:
+                    trees = self._trees_for(mngr) if _has_new_sets(old, new) else {}
+                    writer.change(row, new, author=current_author(), trees=trees)
+            if new != old:
+                row = self._written(row.id)
             self._watch_or_forget(row)
-            return self._mirror.adopt(row.id, block_from_run(row.run))
+            return self._mirror.adopt(row.id, row.block)
 
     def _trees_for(self, mngr: Any) -> dict[str, str]:
         """Return the values of a manager's parameter sets, as it or the registry knows them."""
@@ -263,7 +265,7 @@ class ManagerStore:
         return list(zip(ids, blocks, strict=True)) if is_whole else None
 
     def _from_database(self) -> list[tuple[int, Block]]:
-        return [(row.id, block_from_run(row.run)) for row in self._table.rows()]
+        return [(row.id, row.block) for row in self._table.rows()]
 
     def _refresh(self) -> None:
         """Show what others recorded since; costs one look at a counter when nobody did."""
@@ -271,10 +273,9 @@ class ManagerStore:
             return
         if self._sync.is_foreign():
             self._bring_together()
-        newest = self._table.newest_change()
-        if newest != self._seen and self._mirror.is_in_use:
-            self._mirror.refresh(self._sync.changes(self._seen, newest))
-        self._seen = newest
+        self._seen, rows = self._table.since(self._seen)
+        if rows and self._mirror.is_in_use:
+            self._mirror.refresh(rows)
 
     def _bring_together(self) -> None:
         try:
@@ -307,7 +308,7 @@ class ManagerStore:
         database = self._open_store().backend.database
         self._sync.take_in_or_warn()
         edits = self._mirror.edits() if self._mirror.is_in_use else Edits()
-        with database.driver.as_one(self._sync.write_or_warn):
+        with database.driver.as_one(self._show_changes):
             with self._table.write() as writer:
                 settled = self._apply(writer, edits)
                 yield writer
@@ -315,9 +316,19 @@ class ManagerStore:
                 self._mirror.settle(row_id, block, stored)
             for row_id, _ in edits.removed:
                 self._mirror.forget(row_id)
-        self._refresh()
+        self._seen, rows = self._sync.news(self._seen)
+        if self._mirror.is_in_use:
+            self._mirror.refresh(rows)
+        self._news = {row.id: row for row in rows}
         if edits:
             self._mirror.put_in_order()
+
+    def _show_changes(self) -> None:
+        self._sync.write_or_warn(has_changed=True)
+
+    def _written(self, row_id: int) -> BlockRow:
+        """Return a run as the last change left it."""
+        return self._news.get(row_id) or self._table.row(row_id)
 
     def _apply(self, writer: BlockWriter, edits: Edits) -> list[tuple[int, Block, Block]]:
         """Write the owner's edits over what the store holds by now."""
@@ -327,19 +338,19 @@ class ManagerStore:
             row = writer.row(row_id)
             if row is None or row.is_deleted:
                 continue
-            new = merged(block_from_run(row.run), before, plain(now))
+            new = merged(row.block, before, plain(now))
             writer.change(row, new, author=author)
-            settled.append((row_id, now, block_from_run(_present(writer, row_id).run)))
+            settled.append((row_id, now, _present(writer, row_id).block))
         seen_at = now_micros()
         trees = trees_of(self._folder) if edits.added else {}
         for block in edits.added:
             row_id = writer.add(plain(block), seen_at=seen_at, trees=trees)
-            settled.append((row_id, block, block_from_run(_present(writer, row_id).run)))
+            settled.append((row_id, block, _present(writer, row_id).block))
         operation = new_uid()
         for row_id, before in edits.removed:
             row = writer.row(row_id)
             # What another changed meanwhile, its owner has not seen; it comes back into the list.
-            if row is not None and not row.is_deleted and block_from_run(row.run) == before:
+            if row is not None and not row.is_deleted and row.block == before:
                 writer.put_away(row_id, author, operation)
         return settled
 

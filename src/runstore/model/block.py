@@ -47,6 +47,10 @@ STATUS_OF_WORD = {
     "interrupted": Status.INTERRUPTED,
     "lost": Status.LOST,
 }
+_TEXTS = (
+    *("reference", "experiment_name", "timestamp", "commit"),
+    *("cli", "hostname", "notes", "error", "reproduce"),
+)
 NO_REPOSITORY = "No git repository found"
 
 _LARGEST_NUMBER = 2**63 - 1
@@ -97,10 +101,14 @@ def status_of_word(word: object) -> Status:
 
 def fields_from_block(block: Mapping[str, Any]) -> BlockFields:
     """Read a block of any dialect; any key may be missing, null or of the wrong type."""
-    reference = _text(block.get("reference"))
-    experiment_name = _text(block.get("experiment_name"))
-    run_number = _number(block.get("run_number"))
-    timestamp = _text(block.get("timestamp"))
+    texts = {
+        # Nearly all texts are as a database takes them, and this is done for each run of a list.
+        key: text if type(text) is str and text.isascii() and "\0" not in text else _text(text)
+        for key in _TEXTS
+        for text in [block.get(key)]
+    }
+    reference, experiment_name = texts["reference"], texts["experiment_name"]
+    run_number, timestamp = _number(block.get("run_number")), texts["timestamp"]
     parsed = parse_reference(reference) if reference else None
     if parsed:
         experiment_name = experiment_name or parsed[0]
@@ -109,7 +117,7 @@ def fields_from_block(block: Mapping[str, Any]) -> BlockFields:
     elif not reference and experiment_name and run_number is not None and timestamp:
         reference = build_reference(experiment_name, run_number, timestamp)
     dirty = block.get("workdir_dirty")
-    commit = _text(block.get("commit"))
+    commit = texts["commit"]
     return BlockFields(
         reference=reference or None,
         experiment_name=experiment_name or None,
@@ -120,11 +128,11 @@ def fields_from_block(block: Mapping[str, Any]) -> BlockFields:
         workdir_dirty=dirty if isinstance(dirty, bool) else None,
         parameter_sets=_parameter_sets(block.get("params"), block.get("args")),
         full_store=block.get("full_store") is True,
-        cli=_text(block.get("cli")),
-        hostname=_text(block.get("hostname")),
-        notes=_text(block.get("notes")),
-        error=_text(block.get("error")),
-        reproduce=_text(block.get("reproduce")),
+        cli=texts["cli"],
+        hostname=texts["hostname"],
+        notes=texts["notes"],
+        error=texts["error"],
+        reproduce=texts["reproduce"],
     )
 
 

@@ -13,11 +13,13 @@ from runstore.model.block import (
     WORD_OF_STATUS,
     Block,
     BlockFields,
+    block_from_run,
     fields_from_block,
     lasting_uid,
     with_values,
 )
 from runstore.model.facts import Facts, ProcessIdentity
+from runstore.model.once import once
 from runstore.model.params.parameter_set import ParameterSet, lowest_hash
 from runstore.model.reference import build_reference, new_uid, parse_timestamp
 from runstore.model.results.events import DELETED
@@ -73,7 +75,7 @@ EVENTS_OF_FIELD = "SELECT old FROM events WHERE run_id = :id AND field = :field"
 UNNAMED = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BlockRow:
     """A run with what the list of blocks needs besides: its row, and when it changed."""
 
@@ -81,6 +83,11 @@ class BlockRow:
     changed: int
     is_deleted: bool
     run: Run
+
+    @once
+    def block(self) -> Block:
+        """The run as a block, made once; whoever hands it to users copies it."""
+        return block_from_run(self.run)
 
 
 class BlockTable:
@@ -116,6 +123,22 @@ class BlockTable:
         with self._database.driver.read() as connection:
             found = self.select(connection, statement, {"after": after} if after else {})
         return sorted(found, key=attrgetter("id")) if after else found
+
+    def since(self, after: int) -> tuple[int, list[BlockRow]]:
+        """Return the number of the last change, and the runs that changed after another one."""
+        with self._database.driver.read() as connection:
+            newest = as_int(connection.execute(NEWEST_CHANGE).fetchone()[0])
+            if newest <= after:
+                return newest, []
+            found = self.select(connection, CHANGED_ROWS, {"after": after})
+        if len(found) > 1:
+            found.sort(key=attrgetter("id"))
+        return newest, found
+
+    def row(self, row_id: int) -> BlockRow:
+        """Return a run that this process has just written."""
+        with self._database.driver.read() as connection:
+            return self.select(connection, ROW_BY_ID, {"id": row_id})[0]
 
     def ids(self) -> list[int]:
         """Return the row id of every run kept, in order."""

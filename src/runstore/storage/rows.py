@@ -258,8 +258,8 @@ def facts_from_text(text: str | None) -> Facts:
             for name, value in kept["values"].items()
         }
         unknown = kept["unknown"]
-        kinds = set(map(type, values.values()))
-        are_facts = kinds <= _FACT_TYPES or all(map(_is_fact, values.values()))
+        others = [value for value in values.values() if type(value) not in _FACT_TYPES]
+        are_facts = all(map(_is_list_of_texts, others))
         are_facts = are_facts and set(map(type, unknown.values())) <= {str}
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError("these are no facts") from error
@@ -268,8 +268,8 @@ def facts_from_text(text: str | None) -> Facts:
     return Facts(values=values, unknown=unknown)
 
 
-def _is_fact(value: Any) -> bool:
-    return type(value) in _FACT_TYPES or (type(value) is tuple and all(map(is_text, value)))
+def _is_list_of_texts(value: Any) -> bool:
+    return type(value) is tuple and set(map(type, value)) <= {str}
 
 
 def run_from_row(

@@ -11,10 +11,9 @@ import stat
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from runstore.errors import StoreReadOnlyError, StoreUnavailableError
 from runstore.storage.files.locks import kept_locked, unlock, wait_for_lock
@@ -47,8 +46,7 @@ _PAUSE_S = 0.05
 _REWRITE_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """What tells that a file is still the one we wrote, without reading it."""
 
     size: int
@@ -57,7 +55,7 @@ class Stamp:
 
     def as_state(self) -> dict[str, int]:
         """Return the stamp as part of a lock's state."""
-        return {"size": self.size, "mtime_ns": self.mtime_ns, "inode": self.inode}
+        return self._asdict()
 
 
 def stamp_of(path: Path) -> Stamp | None:
@@ -345,6 +343,8 @@ def read_registry(folder: Path) -> dict[str, tuple[str | None, dict[str, str]]]:
     Keys that begin with `_` are bookkeeping. A damaged file is read as far as it makes sense;
     it only explains hashes, so nothing is lost with what cannot be read.
     """
+    if not os.path.lexists(f"{folder}/{REGISTRY}"):
+        return {}  # of most folders, and asked for each run
     try:
         text, _ = decode(read_file(folder / REGISTRY, levels=0, at_most=_LARGEST_REGISTRY_BYTES))
     except OSError:

@@ -16,7 +16,6 @@ from pathlib import Path
 from runstore.model.block import (
     HEX_DIGITS,
     Block,
-    block_from_run,
     fields_from_block,
     status_of_word,
 )
@@ -88,7 +87,7 @@ class TakeIn:
         """Take in the blocks; returns what changed."""
         newest = self._table.newest_change()
         rows = self._table.rows()
-        kept = [(row, block_from_run(row.run)) for row in rows]
+        kept = [(row, row.block) for row in rows]
         taken = Taken(is_first=not rows and newest == 0, newest=newest)
         pairs = _matched(blocks, kept)
         shown = {pair[0].id for _, pair in pairs if pair is not None}
@@ -111,7 +110,7 @@ class TakeIn:
             return taken
         taken.left_out = self._left_out(kept, shown)
         rows = self._table.rows()
-        _compare(taken, [(row, block_from_run(row.run)) for row in rows], blocks)
+        _compare(taken, [(row, row.block) for row in rows], blocks)
         return taken
 
     def _left_out(
@@ -147,7 +146,7 @@ class TakeIn:
         now = writer.row(row.id)
         if now is None or now.is_deleted:
             return
-        ours = block_from_run(now.run)
+        ours = dict(now.block)
         is_base_known = self._base is not None and now.changed <= self._base
         merged = dict(ours)
         for key in {**ours, **theirs}:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runstore.errors import InvalidValueError
-from runstore.model.block import Block, block_from_run
+from runstore.model.block import Block
 from runstore.storage.blocks import BlockRow
 
 _MISSING = object()
+_NESTED = frozenset({dict, list})
 
 
 @dataclass(slots=True)
@@ -92,25 +93,25 @@ class Mirror:
                 if known is not None:
                     self._drop(row.id)
                 continue
-            block = block_from_run(row.run)
             if known is not None:
-                _merge_into(known, block)
+                _merge_into(known, row.block)
             elif self.runs is not None:
-                self.adopt(row.id, block)
+                self.adopt(row.id, row.block)
                 is_late = is_late or row.id < newest
         if is_late:  # one that was restored stands where it stood
             self._sort()
 
     def adopt(self, row_id: int, block: Block) -> Block:
-        """Let a block stand for a run; return the dictionary that is in the list."""
+        """Let a copy of a block stand for a run; return the dictionary that is in the list."""
         known = self._known.get(row_id)
         if known is not None:
             _merge_into(known, block)
             return known.block
-        self._known[row_id] = _Known(block, copied(block))
+        own: Block = copied(block)
+        self._known[row_id] = _Known(own, block)
         if self.runs is not None:
-            self.runs.append(block)
-        return block
+            self.runs.append(own)
+        return own
 
     def settle(self, row_id: int, block: Block, stored: Block) -> None:
         """Note that the owner's block was written, and what the store holds of it now."""
@@ -211,9 +212,9 @@ def _name_of(block: Block) -> str:
 def copied(value: Any) -> Any:
     """Return a copy of plain JSON values; texts and numbers are shared, so comparing is quick."""
     if isinstance(value, dict):
-        return {key: copied(one) for key, one in value.items()}
+        return {key: copied(one) if type(one) in _NESTED else one for key, one in value.items()}
     if isinstance(value, list):
-        return [copied(one) for one in value]
+        return [copied(one) if type(one) in _NESTED else one for one in value]
     return value
 
 

@@ -88,12 +88,17 @@ class BlockSync:
         return state if state.get("database") == self.table.born_at() else {}
 
     def bring_together(
-        self, *, file_is_wanted: bool = False, patience_s: float | None = None
+        self,
+        *,
+        file_is_wanted: bool = False,
+        has_changed: bool = False,
+        patience_s: float | None = None,
     ) -> None:
         """Take in what others wrote into the file, and write the file if it is not current.
 
         Args:
             file_is_wanted: Whether a list without runs is written as well.
+            has_changed: Whether it is known that the file is not current.
             patience_s: How long to wait for another process, in seconds; None for a minute.
 
         Raises:
@@ -107,17 +112,19 @@ class BlockSync:
         try:
             while _own.has_more[self.path]:
                 _own.has_more[self.path] = False
-                if self.table.is_writable and not self.is_current():
+                if self.table.is_writable and (has_changed or not self.is_current()):
                     with FileLock(self.path, patience_s=patience_s) as lock:
                         self._bring_together(lock, file_is_wanted=file_is_wanted)
+                has_changed = False
         finally:
             del _own.has_more[self.path]
 
     def _bring_together(self, lock: FileLock, *, file_is_wanted: bool) -> None:
-        state = self._state()
+        state, stamp = self._state(), stamp_of(self.path)
+        if self._is_followed(lock, state, stamp):
+            return
         if state.get("changed", 0) > self.table.newest_change():
             state = {}  # the database is an older one, put back
-        stamp = stamp_of(self.path)
         if stamp is not None and not _is_ours(state, stamp):
             state = self._take_in(state)
             is_same = state.pop("is_same", False)
@@ -155,10 +162,10 @@ class BlockSync:
         except OSError as error:
             warn(f"{self.path} could not be read: {error}. Runs are kept in the database only.")
 
-    def write_or_warn(self, *, file_is_wanted: bool = False) -> None:
+    def write_or_warn(self, *, file_is_wanted: bool = False, has_changed: bool = False) -> None:
         """Bring file and database together after a change; the change itself is safe already."""
         try:
-            self.bring_together(file_is_wanted=file_is_wanted)
+            self.bring_together(file_is_wanted=file_is_wanted, has_changed=has_changed)
         except StoreReadOnlyError:
             raise
         except (StoreError, OSError, MemoryError) as error:
@@ -178,7 +185,7 @@ class BlockSync:
             # the next change.
             if newest not in {self._state().get("changed"), self._refused_at}:
                 self._refused_at = newest
-                self.bring_together(patience_s=PATIENCE_S)
+                self.bring_together(has_changed=True, patience_s=PATIENCE_S)
                 self._refused_at = None
         except (OSError, MemoryError) as error:
             warn(f"{self.path} was not made current: {error}")
@@ -210,52 +217,61 @@ class BlockSync:
         is_same = taken.is_same and not found.problems
         return {"changed": taken.newest, "last_id": taken.last_id, "is_same": is_same}
 
+    def _is_followed(self, lock: FileLock, state: Mapping[str, Any], stamp: Stamp | None) -> bool:
+        """Write what changed since into a file of ours, in its place; False if that cannot be."""
+        known: int = state.get("changed", 0)
+        last_id: int | None = state.get("last_id")
+        if known <= 0 or last_id is None or not _is_ours(state, stamp):
+            return False
+        newest, rows = self.table.since(known)
+        if newest <= known:
+            return newest == known
+        pieces = self._patched(rows, last_id)
+        if pieces is None:
+            return False
+        last_id = max(last_id, rows[-1].id if rows else 0)
+        self._written = _Written(known, newest, rows)
+        written = write_block_file(self.path, pieces)
+        self._remember(lock, {**written.as_state(), "changed": newest, "last_id": last_id})
+        return True
+
     def _write(self, lock: FileLock, state: Mapping[str, Any], *, file_is_wanted: bool) -> None:
-        """Write the file from the database, as little of it as needed; with the lock held."""
+        """Write all of the file from the database, if it is not current; with the lock held."""
         stamp = stamp_of(self.path)
         known = state.get("changed") if _is_ours(state, stamp) else None
         if isinstance(known, int) and known == self.table.newest_change():
             self._remember(lock, state)
             return
-        last_id = state.get("last_id")
-        pieces: Iterable[Piece] | None = None
-        if isinstance(known, int) and known > 0 and isinstance(last_id, int):
-            rows = self.table.rows(after=known)
-            pieces = self._patched(rows, last_id)
-            changed = max((row.changed for row in rows), default=known)
-            newest_id = max((row.id for row in rows), default=0)
-            last_id = max(last_id, newest_id)
-            self._written = _Written(known, changed, rows)
-        if pieces is None:
-            # Read before the rows: what changes in between is written once more, not left out.
-            changed = self.table.newest_change()
-            rows = self.table.rows()
-            last_id = max((row.id for row in rows), default=0)
-            pieces = whole_list(block_from_run(row.run) for row in rows)
-            if not rows and stamp is None and not file_is_wanted:
-                return  # nothing was ever recorded: leave no file behind
+        # Read before the rows: what changes in between is written once more, not left out.
+        changed = self.table.newest_change()
+        rows = self.table.rows()
+        if not rows and stamp is None and not file_is_wanted:
+            return  # nothing was ever recorded: leave no file behind
+        last_id = max((row.id for row in rows), default=0)
+        pieces = whole_list(block_from_run(row.run) for row in rows)
         written = write_block_file(self.path, pieces)
         self._remember(lock, {**written.as_state(), "changed": changed, "last_id": last_id})
 
     def _remember(self, lock: FileLock, state: Mapping[str, Any]) -> None:
         lock.remember({**state, "database": self.table.born_at()})
 
-    def changes(self, after: int, newest: int) -> Sequence[BlockRow]:
-        """Return the runs that changed after this change number; cheap for what was just written.
+    def news(self, after: int) -> tuple[int, Sequence[BlockRow]]:
+        """Return the runs that changed after a change, and the number of the last one of them.
+
+        If the file was just written, they are those that were written, without another look.
 
         Args:
-            after: The change number known to the caller.
-            newest: The newest one.
+            after: The number of the change that the caller knows.
         """
         last = self._written
-        if last.after <= after and last.newest == newest:
-            return [row for row in last.rows if row.changed > after]
-        return self.table.rows(after=after)
+        if last.after <= after < last.newest:
+            return last.newest, [row for row in last.rows if row.changed > after]
+        return self.table.since(after)
 
     def _patched(self, rows: Sequence[BlockRow], last_id: int) -> list[Piece] | None:
         if len(rows) > _PATCHES_AT_MOST or any(row.is_deleted for row in rows):
             return None
-        changes = [Change(block_from_run(row.run), is_new=row.id > last_id) for row in rows]
+        changes = [Change(row.block, is_new=row.id > last_id) for row in rows]
         try:
             return patched_list(read_list(self.path), changes)
         except FileNotFoundError:
@@ -274,9 +290,8 @@ def sync_of(backend: Backend) -> BlockSync:
 
 
 def _is_ours(state: Mapping[str, Any], stamp: Stamp | None) -> bool:
-    return stamp is not None and all(
-        state.get(name) == value for name, value in stamp.as_state().items()
-    )
+    told = state.get("size"), state.get("mtime_ns"), state.get("inode")
+    return stamp is not None and stamp == told
 
 
 def _changed_at(path: Path) -> int:
