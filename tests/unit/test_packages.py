@@ -11,6 +11,8 @@ import pytest
 
 from runstore.capture.machine.packages import distributions
 
+# The library loads its parts late, which are not on the path of these tests.
+assert metadata.distribution("pytest").metadata["Name"]
 LONG = "".join(f"Classifier: Number :: {number}\n" for number in range(500))
 HEADS = {
     "plain-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: Plain.Name\nVersion: 1.0\n",
@@ -57,7 +59,7 @@ def by_library():
     """Return what `importlib.metadata` finds, name and version as they stand in the files."""
     seen = {}
     for one in metadata.distributions():
-        name, version = one.metadata["Name"], one.metadata["Version"]
+        name, version = one.metadata.get("Name"), one.metadata.get("Version")
         if name:
             seen.setdefault(name.lower(), f"{name.strip()}=={version.strip()}")
     return sorted(seen.values(), key=str.lower)
