@@ -46,7 +46,7 @@ from runstore.reading.names import (
 from runstore.reading.source import Source
 from runstore.recording import live_runs
 from runstore.recording.active import ActiveRun, join
-from runstore.recording.execution import Begun, Execution
+from runstore.recording.execution import Execution, StartedRun
 from runstore.recording.recorder import Recorder
 from runstore.storage.backend import RUNS, STORE_JSON, Backend
 from runstore.storage.database import (
@@ -279,7 +279,7 @@ class Store:
         # Once it is there, its end is cared for, also if a warning is an error.
         with afterwards(), live_runs.Beginning():
             number, reference = self.backend.database.start_run(new)
-            run = ActiveRun(self.backend, _begun(new, number, reference), store=self)
+            run = ActiveRun(self.backend, _started_run(new, number, reference), store=self)
         has_cells = capture and argv is None and "IPython" in sys.modules
         if has_cells:
             self.backend.part(Recorder).keep_cells(new.uid)
@@ -503,15 +503,19 @@ class Store:
         """
         from runstore.recording.outcome import (
             EXIT_CODES,
+            checked_end_status,
             kept_text,
-            reported,
             status_by_parts,
             texts_of,
         )
 
         run = self.get(name)
         code = None if exit_code is None else arguments.count(exit_code, "exit_code", *EXIT_CODES)
-        ended = status_by_parts(error, traceback, code) if status is None else reported(status)
+        ended = (
+            status_by_parts(error, traceback, code)
+            if status is None
+            else checked_end_status(status)
+        )
         told, trace = texts_of(error, traceback)
         self.backend.database.finish_run(
             run.uid,
@@ -719,7 +723,7 @@ class Store:
         *,
         older_than: timedelta | Literal[0] = TRASH_KEPT,
         dry: bool = False,
-        shrink: bool = False,
+        vacuum: bool = False,
     ) -> Collected:
         """Remove for good what nobody needs; doing it twice changes nothing.
 
@@ -731,7 +735,7 @@ class Store:
             older_than: How long a run has been in the trash; `timedelta(0)` or 0 empties it.
                 30 days by default.
             dry: Only say what would be removed.
-            shrink: Whether to give free room within the database to the disk as well; all who
+            vacuum: Whether to give free room within the database to the disk as well; all who
                 write wait meanwhile.
 
         Returns:
@@ -750,7 +754,7 @@ class Store:
                 kept="Nothing was removed.",
                 hint="Pass datetime.timedelta(days=30), or 0 to empty the trash.",
             )
-        return collect(self.backend, older_than=kept, is_dry=dry, shrink=shrink)
+        return collect(self.backend, older_than=kept, is_dry=dry, vacuum=vacuum)
 
     def check(self, *, deep: bool = False) -> tuple[Finding, ...]:
         """Look the store over, changing nothing: what is damaged, dangling, orphaned, unused.
@@ -1007,7 +1011,7 @@ class Store:
 
         return explain(self.backend, a, b, metric)
 
-    def earlier(
+    def previous_runs(
         self, experiment_name: str, *, params: Any = None, argv: Sequence[str] | None = None
     ) -> Earlier:
         """Return what was run before a run that could start now, without starting it.
@@ -1212,8 +1216,8 @@ def _show_changes(backend: Backend) -> None:
     refresh_store_json(backend)
 
 
-def _begun(new: NewRun, number: int, reference: str) -> Begun:
-    return Begun(
+def _started_run(new: NewRun, number: int, reference: str) -> StartedRun:
+    return StartedRun(
         uid=new.uid,
         reference=reference,
         experiment_name=new.experiment_name,

@@ -51,7 +51,7 @@ def ran(store, params=SEED, *, experiment="fit", use=(), status="complete", **op
 
 
 def is_done(store, params=SEED, experiment="fit"):
-    return store.earlier(experiment, params=params).same is not None
+    return store.previous_runs(experiment, params=params).same is not None
 
 
 # Parameters
@@ -120,7 +120,7 @@ def test_the_newest_of_several_is_told(store):
     ran(store, {"lr": 1})
     newest = ran(store, {"lr": 1})
 
-    assert store.earlier("fit", params={"lr": 1}).same.uid == newest.uid
+    assert store.previous_runs("fit", params={"lr": 1}).same.uid == newest.uid
 
 
 # Code
@@ -130,7 +130,7 @@ def test_another_commit_is_other_code(store, place):
     run = ran(store, {"lr": 1})
     git(place, "commit", "--allow-empty", "-qm", "second")
 
-    earlier = store.earlier("fit", params={"lr": 1})
+    earlier = store.previous_runs("fit", params={"lr": 1})
 
     assert earlier.same is None
     assert earlier.nearest.run.uid == run.uid
@@ -153,7 +153,7 @@ def test_uncommitted_changes_are_code(store, place):
 def test_new_files_are_code(store, place):
     ran(store)
     (place / "new.py").write_text("print(1)\n")
-    earlier = store.earlier("fit", params=SEED)
+    earlier = store.previous_runs("fit", params=SEED)
 
     assert earlier.same is None
     assert [one.name for one in earlier.nearest.differences] == ["code.new.py"]
@@ -196,7 +196,9 @@ def test_a_repository_within_cannot_be_told(store, place):
     git(place / "inner", "commit", "-qm", "inner")
     ran(store)
 
-    assert "inner/: it is a repository of its own" in store.earlier("fit", params=SEED).unknown
+    assert (
+        "inner/: it is a repository of its own" in store.previous_runs("fit", params=SEED).unknown
+    )
 
 
 def test_code_that_is_not_known_is_never_the_same(store, tmp_path, monkeypatch):
@@ -205,7 +207,7 @@ def test_code_that_is_not_known_is_never_the_same(store, tmp_path, monkeypatch):
     monkeypatch.chdir(elsewhere)
     ran(store)
 
-    earlier = store.earlier("fit", params=SEED)
+    earlier = store.previous_runs("fit", params=SEED)
 
     assert earlier.same is None
     assert "code is not known" in str(earlier.nearest)
@@ -222,7 +224,7 @@ def test_an_input_that_changed_makes_another_run(store, place):
     assert is_done(store)
 
     (data / "train.csv").write_text("1,3\n")
-    earlier = store.earlier("fit", params=SEED)
+    earlier = store.previous_runs("fit", params=SEED)
 
     assert earlier.same is None
     assert [one.name for one in earlier.nearest.differences] == ["inputs.data/train.csv"]
@@ -262,7 +264,7 @@ def test_an_input_of_many_runs_is_read_once(store, place, monkeypatch):
         "runstore.artifacts.artifacts.hashed", lambda file: reads.append(file.name) or hashed(file)
     )
 
-    earlier = store.earlier("fit", params=SEED)
+    earlier = store.previous_runs("fit", params=SEED)
 
     assert earlier.same is None
     assert earlier.nearest.differences
@@ -279,7 +281,7 @@ def test_inputs_too_large_to_be_read_again_are_not_taken_for_the_same(store, pla
     for name in "ab":
         (place / "data" / name).write_bytes(b"x" * 1000)
 
-    earlier = store.earlier("fit", params=SEED)
+    earlier = store.previous_runs("fit", params=SEED)
 
     assert earlier.same is None
     assert "data/b was written since, and is too large to be read" in str(earlier.nearest)
@@ -288,7 +290,7 @@ def test_inputs_too_large_to_be_read_again_are_not_taken_for_the_same(store, pla
 def test_data_elsewhere_is_told_and_does_not_count(store):
     ran(store, use=["https://example.org/data.csv"])
 
-    earlier = store.earlier("fit", params=SEED)
+    earlier = store.previous_runs("fit", params=SEED)
 
     assert earlier.same is not None
     assert earlier.unchecked == ("https://example.org/data.csv",)
@@ -370,7 +372,7 @@ def test_without_a_program_nothing_tells(store, monkeypatch):
     monkeypatch.setattr("sys.argv", ["ipykernel_launcher"])
     monkeypatch.setattr("sys.orig_argv", ["python", "-m", "ipykernel_launcher"])
 
-    earlier = store.earlier("fit", params=SEED)
+    earlier = store.previous_runs("fit", params=SEED)
 
     assert earlier.same is None
     assert earlier.unknown == "which program runs is not known"
@@ -402,14 +404,14 @@ def test_the_nearest_run_differs_in_the_fewest_values(store):
     near = ran(store, {"lr": 0.1, "depth": 2, "width": 3})
     ran(store, {"lr": 0.5, "depth": 9, "width": 9})
 
-    earlier = store.earlier("fit", params={"lr": 0.1, "depth": 2, "width": 4})
+    earlier = store.previous_runs("fit", params={"lr": 0.1, "depth": 2, "width": 4})
 
     assert earlier.nearest.run.uid == near.uid
     assert str(earlier.nearest) == "fit_2 (complete); differs in width: 3 → 4"
 
 
 def test_in_a_new_experiment_nothing_is_near(store):
-    assert store.earlier("fit").nearest is None
+    assert store.previous_runs("fit").nearest is None
 
 
 def test_runs_similar_to_a_run_come_nearest_first(store):
@@ -427,7 +429,7 @@ def test_imported_runs_whose_values_are_unknown_are_never_the_same(store, tmp_pa
     ManagerStore(folder)
 
     with Store.open(folder) as imported:
-        earlier = imported.earlier("mnist", params={"lr": 0.1})
+        earlier = imported.previous_runs("mnist", params={"lr": 0.1})
 
         assert earlier.same is None
         assert earlier.nearest is not None
@@ -528,4 +530,4 @@ def test_a_run_that_was_recorded_without_its_modules(store, place, monkeypatch):
     (place / "settings.py").write_text("LR = 1\n")
 
     assert not is_done(store)
-    assert "settings.py held then" in str(store.earlier("fit", params=SEED).nearest)
+    assert "settings.py held then" in str(store.previous_runs("fit", params=SEED).nearest)

@@ -143,7 +143,7 @@ REFUSED = {
     "no parent": (lambda store: store.start("p", parent=[], capture=False), NO_NAME),
     "cli": (lambda store: store.start("p", cli=["a"], capture=False), "cli"),
     "argv": (lambda store: store.start("p", argv=7), "argv"),
-    "earlier": (lambda store: store.earlier("e", argv=7), "argv"),
+    "previous_runs": (lambda store: store.previous_runs("e", argv=7), "argv"),
     "tag by a text": (lambda store: store.tag("e#1", "best"), "changes"),
     "author": (lambda store: store.edit("e#1", notes="x", author=7), "author"),
     "author of undo": (lambda store: store.undo(author=7), "author"),

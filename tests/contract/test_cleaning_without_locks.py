@@ -307,11 +307,11 @@ def test_a_folder_that_two_runs_share_goes_with_the_last(store):
 
 
 @pytest.mark.parametrize(
-    ("options", "count"), [({}, 0), ({"shrink": True}, 1), ({"shrink": True, "dry": True}, 0)]
+    ("options", "count"), [({}, 0), ({"vacuum": True}, 1), ({"vacuum": True, "dry": True}, 0)]
 )
 def test_the_database_file_shrinks_only_when_it_is_asked_to(store, monkeypatch, options, count):
     driver, calls = type(store.backend.database.driver), []
-    monkeypatch.setattr(driver, "shrink", lambda _: calls.append("shrink"))
+    monkeypatch.setattr(driver, "vacuum", lambda _: calls.append("vacuum"))
 
     store.collect_garbage(**options)
 

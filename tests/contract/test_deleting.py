@@ -163,7 +163,7 @@ def test_of_a_run_that_is_gone_the_name_is_left(store):
 
 
 def shrunk(store):
-    store.collect_garbage(shrink=True)
+    store.collect_garbage(vacuum=True)
     return b"secret" not in (store.path / "runstore.db").read_bytes()
 
 

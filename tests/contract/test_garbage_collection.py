@@ -181,7 +181,7 @@ def test_the_database_file_shrinks_on_request(store):
     reusable = store.collect_garbage(older_than=AT_ONCE).reusable_bytes
     size = (store.path / "runstore.db").stat().st_size
 
-    after = store.collect_garbage(shrink=True)
+    after = store.collect_garbage(vacuum=True)
 
     assert reusable > 500_000
     assert after.reusable_bytes == 0

@@ -145,7 +145,7 @@ def test_the_run_itself_takes_in_what_was_kept_aside(location, data):
         run.save("model.bin", b"weights")
     (location / "objects").unlink()
 
-    run.execution.beat()
+    run.execution.heartbeat()
 
     assert run.record.read_bytes("model.bin") == b"weights"
     run.tags["x"] = "1"

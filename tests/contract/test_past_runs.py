@@ -479,7 +479,7 @@ def test_its_code_is_not_known_to_be_the_same(store, tmp_path, monkeypatch):
 
     run = store.record("mnist", started_at=MARCH, params={"lr": 0.1}, commit=head)
 
-    earlier = store.earlier("mnist", params={"lr": 0.1})
+    earlier = store.previous_runs("mnist", params={"lr": 0.1})
     assert earlier.same is None
     assert earlier.nearest.run.uid == run.uid
 

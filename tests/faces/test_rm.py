@@ -70,7 +70,7 @@ def test_with_inner_runs(folder):
         store.start("part", capture=False).finish()
 
     alone = runstore("rm", "sweep#1", "--dry-run", cwd=folder)
-    both = runstore("rm", "sweep#1", "--inside", cwd=folder)
+    both = runstore("rm", "sweep#1", "--with-children", cwd=folder)
 
     assert "was started in sweep_1" in alone.stdout
     assert sorted(line[:5] for line in both.stdout.splitlines()) == ["part_", "sweep"]

@@ -351,7 +351,7 @@ class ManagerStore:
             row = writer.row(row_id)
             # What another changed meanwhile, its owner has not seen; it comes back into the list.
             if row is not None and not row.is_deleted and row.block == before:
-                writer.put_away(row_id, author, operation)
+                writer.soft_delete(row_id, author, operation)
         return settled
 
 

@@ -20,7 +20,7 @@ from runstore.storage.backend import RUNS, STORE_JSON
 from runstore.storage.files.safe_files import folder_at, names_in, stat_file
 from runstore.storage.files.spool import uid_of
 from runstore.storage.integrity.checks import Checks
-from runstore.storage.integrity.leftovers import Leftovers
+from runstore.storage.integrity.orphan_rows import OrphanRows
 from runstore.storage.integrity.references import References
 from runstore.storage.sqlite.paths import DATABASE
 from runstore.store_json.file import REGISTRY
@@ -112,7 +112,7 @@ def _rows(backend: Backend) -> Iterator[Finding]:
         yield _finding(DAMAGED, what, names, _REPLACED)
     for what, names in Checks(backend.database).wrong():
         yield _finding(DANGLING, what, names, "Please report it: runstore writes no such rows.")
-    counts = Leftovers(backend.database).counted()
+    counts = OrphanRows(backend.database).counted()
     if counts:
         told = [f"{table}: {count:,}" for table, count in counts.items()]
         yield _finding(UNUSED, "rows that nothing refers to", told, _CLEAN_UP)

@@ -28,7 +28,7 @@ from runstore.model.results.deletion import Amount, Collected, Freed
 from runstore.storage.database import now_micros
 from runstore.storage.files.safe_files import folder_at, remove_tree
 from runstore.storage.files.spool import uid_of
-from runstore.storage.integrity.leftovers import Leftovers
+from runstore.storage.integrity.orphan_rows import OrphanRows
 from runstore.storage.integrity.references import References
 from runstore.storage.trash import Expired, InTrash
 from runstore.user_warnings import warn
@@ -44,7 +44,7 @@ _ANY_TIME = 2**62  # later than any deletion
 _DAY_S = 86_400
 
 
-def collect(backend: Backend, *, older_than: timedelta, is_dry: bool, shrink: bool) -> Collected:
+def collect(backend: Backend, *, older_than: timedelta, is_dry: bool, vacuum: bool) -> Collected:
     """Clean up; see `Store.collect_garbage`."""
     if not is_dry and not backend.database.is_writable:
         raise StoreReadOnlyError(
@@ -65,10 +65,10 @@ def collect(backend: Backend, *, older_than: timedelta, is_dry: bool, shrink: bo
         contents=first + sweep.contents(),
     )
     sweep.say_what_is_left()
-    rows = Leftovers(backend.database)
+    rows = OrphanRows(backend.database)
     orphans = rows.counted() if is_dry else rows.remove()
-    if shrink and not is_dry:
-        backend.database.driver.shrink()
+    if vacuum and not is_dry:
+        backend.database.driver.vacuum()
     left = _in_trash_but(backend, expired)
     return Collected(
         runs=tuple(one.reference for one in expired),

@@ -335,7 +335,7 @@ class _Scrubber:
         """Write the database anew without its free pages, and empty its log."""
         with suppress(OSError):
             SearchFile(self._backend.path / _LOGS[0]).remove()
-        self._backend.database.driver.shrink()
+        self._backend.database.driver.vacuum()
         for name in _LOGS:
             path = self._backend.path / name
             if path.exists() and self._has_some(path)[0]:

@@ -20,7 +20,7 @@ from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.status import Status
 from runstore.model.values import check_text
 from runstore.recording import live_runs
-from runstore.recording.execution import Begun, Execution
+from runstore.recording.execution import Execution, StartedRun
 from runstore.recording.outcome import reported_ending
 from runstore.recording.readiness import LOGGING, MEDIA, be_ready
 from runstore.storage.backend import Backend
@@ -78,7 +78,7 @@ class ActiveRun:
     _execution_class = Execution
 
     def __init__(
-        self, backend: Backend, run: Run | Begun, *, store: Any = None, is_owner: bool = True
+        self, backend: Backend, run: Run | StartedRun, *, store: Any = None, is_owner: bool = True
     ) -> None:
         self.store = store
         self.uid = run.uid
@@ -104,8 +104,8 @@ class ActiveRun:
         return self
 
     def __reduce__(self) -> tuple[Callable[..., ActiveRun], tuple[Any, ...]]:
-        begun = Begun(*(getattr(self, name) for name in Begun._fields))
-        return join, (self._backend, begun, self.store)
+        started = StartedRun(*(getattr(self, name) for name in StartedRun._fields))
+        return join, (self._backend, started, self.store)
 
     @property
     def status(self) -> Status:
@@ -493,7 +493,7 @@ class ActiveRun:
 _joined: dict[str, ActiveRun] = {}
 
 
-def join(backend: Backend, run: Run | Begun, store: Any = None) -> ActiveRun:
+def join(backend: Backend, run: Run | StartedRun, store: Any = None) -> ActiveRun:
     """Return the object of this process that logs to a run; never an error.
 
     Args:

@@ -17,7 +17,7 @@ from runstore.model.once import once
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.status import Status
 from runstore.recording import live_runs
-from runstore.recording.outcome import Ending, kept_text, status_of, told_by
+from runstore.recording.outcome import Ending, error_details, kept_text, status_of
 from runstore.recording.readiness import LOGGING, POINTS, Later, be_ready
 from runstore.recording.recorder import Recorder
 from runstore.storage.backend import Backend
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from runstore.recording.tags import Tags
 
 
-class Begun(NamedTuple):
+class StartedRun(NamedTuple):
     """What is known of a run that has just begun; a whole `Run` takes longer to make."""
 
     uid: str
@@ -81,7 +81,7 @@ class Execution:
     can_reopen = True
 
     def __init__(
-        self, backend: Backend, run: Run | Begun, active: Any, *, is_owner: bool = True
+        self, backend: Backend, run: Run | StartedRun, active: Any, *, is_owner: bool = True
     ) -> None:
         self.run = active
         self.recorder = backend.part(Recorder)
@@ -106,7 +106,7 @@ class Execution:
         self._pid = os.getpid() if is_owner else None
         self._process = current_process() if is_owner else None
         # Started here: nothing was logged to it before.
-        self._is_new = is_owner and isinstance(run, Begun)
+        self._is_new = is_owner and isinstance(run, StartedRun)
         self._points: PointLog | None = None
         self._held: dict[int, Later] = {}
         self._output: KeptOutput | None = None
@@ -373,7 +373,7 @@ class Execution:
         current.leave(self)
         self.take_status(Status.INTERRUPTED)
 
-    # While the process goes on, and at its end (live_runs.Living)
+    # While the process goes on, and at its end (live_runs.LiveRun)
 
     def make_ready(self) -> None:
         """Load what finalizers may use when the interpreter loads nothing any more."""
@@ -381,7 +381,7 @@ class Execution:
         backend, recorder = self._backend, self.recorder
         _ = self.tags, backend.edits, recorder.deferred, backend.metrics, backend.trash
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         """Write a sign of life, and what was kept aside while nothing could be written."""
         self._backend.database.mark_seen([self.uid])
         self.recorder.take_back()
@@ -407,11 +407,11 @@ class Execution:
         """Write the end, because the process ends: by this exception, or in good order."""
         if error is None and self.status is Status.LIVE:
             with suppress(RunstoreError):  # an interactive session has no defined end
-                self.beat()
+                self.heartbeat()
             return
         self.was_ended_by_exit = True
         self.end_by(error)
 
     def end_by(self, error: BaseException | None) -> None:
         """Write the end: by an exception, or in good order."""
-        self.write_end(*Ending(status_of(error), *told_by(error)))
+        self.write_end(*Ending(status_of(error), *error_details(error)))

@@ -44,7 +44,7 @@ class Terminated(SystemExit):
         return type(self), (self.signal_number,)  # the exit status is no argument of ours
 
 
-class Living(Protocol):
+class LiveRun(Protocol):
     """A run that this process executes."""
 
     uid: str
@@ -52,7 +52,7 @@ class Living(Protocol):
     status: Status
     ends_with_process: bool
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         """Write a sign of life."""
 
     def make_ready(self) -> None:
@@ -146,20 +146,20 @@ class _Registry:
 
     def __init__(self, parent: _Registry | None = None) -> None:
         self.pid = os.getpid()
-        self.runs: dict[str, Living] = {}
+        self.runs: dict[str, LiveRun] = {}
         # Those of the process that this one was forked from: a daemon goes on with them.
-        self.inherited: dict[str, Living] = (
+        self.inherited: dict[str, LiveRun] = (
             {} if parent is None else {**parent.runs, **parent.inherited}
         )
         self.terminated_by: int | None = None
         self.is_over = False
         self.exits: ExitCalls = ExitCalls() if parent is None else parent.exits
         self._ends_with_worker = False
-        self._ticker = Ticker(self._beat, lambda: HEARTBEAT_S)
+        self._ticker = Ticker(self._heartbeat, lambda: HEARTBEAT_S)
         self._handled: list[int] = []
         self._probe: SystemProbe | None = None
 
-    def add(self, run: Living) -> None:
+    def add(self, run: LiveRun) -> None:
         self.runs[run.uid] = run
         self.take_signals()
         self.exits.watch()
@@ -168,7 +168,7 @@ class _Registry:
         # A container that allows no more threads costs the signs of life alone.
         self._ticker.start()
 
-    def remove(self, run: Living) -> None:
+    def remove(self, run: LiveRun) -> None:
         self.runs.pop(run.uid, None)
         if not self.runs:
             self.give_back_signals()
@@ -212,7 +212,7 @@ class _Registry:
             runs = [one for one in runs if not one.ends_with_process]
         for run in runs:
             with suppress(RunstoreError, OSError, ImportError):
-                run.beat()
+                run.heartbeat()
                 run.make_ready()
             del self.runs[run.uid]
         if not runs or sys.stderr is None:  # Python's word for one that is closed
@@ -245,11 +245,11 @@ class _Registry:
         else:
             self.end_all(sys.exc_info()[1] or _exit_of_forked_worker())
 
-    def _beat(self) -> None:
+    def _heartbeat(self) -> None:
         for run in list(self.runs.values()):
             # A missed sign of life harms nothing: the process itself is the evidence.
             with suppress(RunstoreError, OSError, ImportError):
-                run.beat()
+                run.heartbeat()
         with suppress(OSError, ImportError):  # no descriptors are left to read it
             self._sample()
 
@@ -336,12 +336,12 @@ class Beginning(Undisturbed):
         return self
 
 
-def begin(run: Living) -> None:
+def begin(run: LiveRun) -> None:
     """Watch over a run that this process executes."""
     _current().add(run)
 
 
-def adopt(run: Living) -> None:
+def adopt(run: LiveRun) -> None:
     """Watch over a run whose process has ended, in a child that goes on with it.
 
     A worker of multiprocessing is no such child: that it ends in order says nothing of the run.
@@ -351,17 +351,17 @@ def adopt(run: Living) -> None:
         begin(run)
 
 
-def end(run: Living) -> None:
+def end(run: LiveRun) -> None:
     """Stop watching over a run that has ended."""
     _current().remove(run)
 
 
-def running(uid: str) -> Living | None:
+def running(uid: str) -> LiveRun | None:
     """Return the run with this uid if this process executes it."""
     return _current().runs.get(uid)
 
 
-def forget(is_meant: Callable[[Living], bool]) -> None:
+def forget(is_meant: Callable[[LiveRun], bool]) -> None:
     """Stop watching over runs whose store was closed; evidence speaks for them."""
     registry = _current()
     for run in [one for one in registry.runs.values() if is_meant(one)]:

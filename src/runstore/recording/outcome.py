@@ -48,7 +48,7 @@ class Ending(NamedTuple):
     exit_code: int | None = None
 
 
-def reported(status: Status | str, among: Collection[Status] = REPORTED) -> Status:
+def checked_end_status(status: Status | str, among: Collection[Status] = REPORTED) -> Status:
     """Return the status when a run may end so."""
     try:
         ended = Status(status)
@@ -75,7 +75,11 @@ def reported_ending(
     Raises:
         UsageError: The status is not an end that a run can report.
     """
-    ended = status_by_parts(error, traceback, exit_code) if status is None else reported(status)
+    ended = (
+        status_by_parts(error, traceback, exit_code)
+        if status is None
+        else checked_end_status(status)
+    )
     if error is None and traceback is None and ended is Status.ERROR:
         error = sys.exc_info()[1]
     code = _exit_status(exit_code, _USUAL_EXIT_STATUS[ended])
@@ -97,7 +101,7 @@ def status_by_parts(error: Any, traceback: Any, exit_code: Any) -> Status:
 def texts_of(error: Any, traceback: Any) -> tuple[str | None, str | None]:
     """Return what went wrong and its traceback as texts, in whatever form a program has them."""
     if isinstance(error, BaseException):
-        told, trace, _ = told_by(error)
+        told, trace, _ = error_details(error)
         error, traceback = told or _line_of(error), trace if traceback is None else traceback
     if isinstance(traceback, TracebackType):
         traceback = _printed(lambda: _tracebacks().format_tb(traceback))
@@ -197,7 +201,7 @@ def _is_one_of(names: Container[tuple[str, str]], error: BaseException) -> bool:
     )
 
 
-def told_by(error: BaseException | None) -> tuple[str | None, str | None, int | None]:
+def error_details(error: BaseException | None) -> tuple[str | None, str | None, int | None]:
     """Return the error text, the traceback and the exit status that an exception stands for."""
     if error is None or isinstance(error, GeneratorExit) or status_of(error) is Status.PRUNED:
         return None, None, 0

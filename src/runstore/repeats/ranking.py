@@ -12,9 +12,9 @@ from runstore.model.display.html import html_paragraphs, html_table
 from runstore.model.metric_directions import Direction, kept_for
 from runstore.model.run import Run
 from runstore.repeats.grouping import Group
-from runstore.repeats.judged import Judged
 from runstore.repeats.selection import Best, Standing, best_of
 from runstore.repeats.statistics import check_level
+from runstore.repeats.summary import RepeatsSummary
 from runstore.repeats.texts import (
     ends,
     frame,
@@ -34,7 +34,7 @@ RANK_HEADERS = ("rank", "group", "n", "mean", "interval", "verdict")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ranking(Judged):
+class Ranking(RepeatsSummary):
     """Groups of repeats by rank: the winner, and what cannot be told apart from it.
 
     Attributes:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from runstore.model.display.html import html_paragraphs, html_table
 from runstore.model.run import Run
-from runstore.repeats.judged import Judged
 from runstore.repeats.statistics import Difference, Mean, check_level, differences_of, mean_of
+from runstore.repeats.summary import RepeatsSummary
 from runstore.repeats.texts import (
     ends,
     frame,
@@ -30,7 +30,7 @@ DIFFERENCE_HEADERS = ("difference", "by", "interval", "test", "p", "corrected p"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RepeatsTable(Judged):
+class RepeatsTable(RepeatsSummary):
     """Groups of repeats, their means, and the differences between them.
 
     Attributes:

@@ -107,7 +107,7 @@ class BlockTable:
         with self._database.driver.read() as connection:
             return as_int(connection.execute(NEWEST_CHANGE).fetchone()[0])
 
-    def born_at(self) -> int:
+    def created_at(self) -> int:
         """Return when the database was made, in microseconds: tells it from one made anew."""
         if self._born_at is None:
             with self._database.driver.read() as connection:
@@ -377,7 +377,7 @@ class BlockWriter:
         known = {"id": row.id, "params_hash": lowest_hash(now)}
         self._connection.execute(CHANGE_PARAMS_HASH, known)
 
-    def put_away(self, row_id: int, author: str, operation: str) -> None:
+    def soft_delete(self, row_id: int, author: str, operation: str) -> None:
         """Delete a run; it is in the trash from now on."""
         now = now_micros()
         set_deleted(self._connection, row_id, now)

@@ -71,7 +71,7 @@ class Driver(Protocol):
     def reusable_bytes(self) -> int:
         """Return the room within the database that is free for new rows."""
 
-    def shrink(self) -> None:
+    def vacuum(self) -> None:
         """Give the room that is free within the database to the disk; others wait meanwhile."""
 
     def problems(self, *, is_deep: bool) -> list[str]:

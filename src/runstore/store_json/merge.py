@@ -69,7 +69,7 @@ def listed(names: Sequence[str], at_most: int = 3) -> str:
     return ", ".join(names[:at_most]) + (", …" if len(names) > at_most else "")
 
 
-class TakeIn:
+class BlockMerge:
     """Takes the blocks of a file into the database, in one transaction.
 
     Args:

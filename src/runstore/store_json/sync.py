@@ -29,7 +29,7 @@ from runstore.store_json.file import (
     stamp_of,
     write_block_file,
 )
-from runstore.store_json.merge import TakeIn, listed
+from runstore.store_json.merge import BlockMerge, listed
 from runstore.user_warnings import warn
 
 # Beyond that, making the whole list is quicker than looking for each place in it.
@@ -85,7 +85,7 @@ class BlockSync:
     def _state(self) -> dict[str, Any]:
         """Return what is known of the file; nothing, when it showed another database."""
         state = self.lock.state()
-        return state if state.get("database") == self.table.born_at() else {}
+        return state if state.get("database") == self.table.created_at() else {}
 
     def bring_together(
         self,
@@ -204,7 +204,7 @@ class BlockSync:
         shown = state.get("changed")
         # What a damaged file lacks, nobody took out.
         base = shown if isinstance(shown, int) and not found.problems else None
-        taken = TakeIn(self.table, base=base, seen_at=_changed_at(self.path)).take(
+        taken = BlockMerge(self.table, base=base, seen_at=_changed_at(self.path)).take(
             found.blocks, trees_of(self.folder), self.folder
         )
         if taken.is_news:
@@ -253,7 +253,7 @@ class BlockSync:
         self._remember(lock, {**written.as_state(), "changed": changed, "last_id": last_id})
 
     def _remember(self, lock: FileLock, state: Mapping[str, Any]) -> None:
-        lock.remember({**state, "database": self.table.born_at()})
+        lock.remember({**state, "database": self.table.created_at()})
 
     def news(self, after: int) -> tuple[int, Sequence[BlockRow]]:
         """Return the runs that changed after a change, and the number of the last one of them.

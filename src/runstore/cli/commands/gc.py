@@ -33,11 +33,11 @@ _WORTH_SHRINKING_BYTES = 1_000_000
 )
 @click.option("--trash", is_flag=True, help="Empty the trash: as --older-than 0.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
-@click.option("--shrink", is_flag=True, help="Give free room within the database to the disk too.")
+@click.option("--vacuum", is_flag=True, help="Give free room within the database to the disk too.")
 @yes_option
 @json_option
 def command(
-    older_than: str | None, *, trash: bool, dry_run: bool, shrink: bool, yes: bool, as_json: bool
+    older_than: str | None, *, trash: bool, dry_run: bool, vacuum: bool, yes: bool, as_json: bool
 ) -> None:
     """Remove runs for good that were in the trash for long, and files that no run needs.
 
@@ -53,7 +53,7 @@ def command(
                 output.say(line, err=True)
             click.confirm("Remove this for good?", abort=True, err=True)
         if not dry_run:
-            found = store.collect_garbage(older_than=age, shrink=shrink)
+            found = store.collect_garbage(older_than=age, vacuum=vacuum)
     if as_json:
         output.print_json(_as_json(found))
         return
@@ -87,7 +87,7 @@ def _told(found: Collected) -> Iterator[str]:
         yield f"{them} in the trash; emptying it (--trash) frees {freed_text(found.trash_frees)}."
     if found.reusable_bytes > _WORTH_SHRINKING_BYTES:
         room = bytes_text(Amount(1, found.reusable_bytes))
-        yield f"{room} of the database file are free for new runs; --shrink gives them back."
+        yield f"{room} of the database file are free for new runs; --vacuum gives them back."
 
 
 def _as_json(found: Collected) -> dict[str, Any]:

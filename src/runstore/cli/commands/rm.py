@@ -23,13 +23,23 @@ _DEPENDENTS_TOLD = 20
 
 @click.command(short_help="Put runs into the trash.")
 @runs_argument
-@click.option("--inside", is_flag=True, help="Also the runs that were started in them.")
+@click.option(
+    "--with-children",
+    is_flag=True,
+    help="Also the runs that were started in them.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted, and what it frees.")
 @click.option("--force", is_flag=True, help="Also runs that seem to be executed.")
 @yes_option
 @json_option
 def command(
-    words: Sequence[str], *, inside: bool, dry_run: bool, force: bool, yes: bool, as_json: bool
+    words: Sequence[str],
+    *,
+    with_children: bool,
+    dry_run: bool,
+    force: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Put RUNs into the trash, all of an EXPERIMENT, or those that FILTER accepts.
 
@@ -43,7 +53,7 @@ def command(
     """  # noqa: D301 - click keeps lines after the mark as they are
     with open_store() as store:
         runs = runs_meant(store, words)
-        if inside:
+        if with_children:
             runs = _with_inner(store, runs)
         deletion = store.delete(runs, dry=True)
         if not dry_run and runs and not yes and len(runs) >= _ASKED_FROM and sys.stdin.isatty():

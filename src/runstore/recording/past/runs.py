@@ -24,7 +24,13 @@ from runstore.model.tags import tag_key, tag_value
 from runstore.model.values import check_text
 from runstore.reading.metrics.summaries import refresh
 from runstore.reading.names import run_named
-from runstore.recording.outcome import EXIT_CODES, kept_text, reported, status_by_parts, texts_of
+from runstore.recording.outcome import (
+    EXIT_CODES,
+    checked_end_status,
+    kept_text,
+    status_by_parts,
+    texts_of,
+)
 from runstore.recording.past.points import points_of
 from runstore.storage.database import NewRun, now_micros
 from runstore.storage.past_runs import PastRun, add_to_run, write_past_run
@@ -87,7 +93,7 @@ def past_run(
     code = None if exit_code is None else arguments.count(exit_code, "exit_code", *EXIT_CODES)
     told, trace = texts_of(error, traceback)
     by_parts = status_by_parts(error, traceback, code)
-    ended_as = by_parts if status is None else reported(status, FINAL)
+    ended_as = by_parts if status is None else checked_end_status(status, FINAL)
     wanted = arguments.mapping({} if tags is None else tags, "tags", {"phase": "pilot"})
     return PastRun(
         new=new,

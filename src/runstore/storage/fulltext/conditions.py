@@ -13,7 +13,7 @@ from runstore.errors import RunstoreError
 from runstore.model.query.tree import All, Compare, Field, Kind, Missing, Node, Op, Room
 from runstore.storage.fulltext.run_texts import RunTexts
 from runstore.storage.fulltext.verify import Check, OutputCheck
-from runstore.storage.sqlite.functions import lend, take_back
+from runstore.storage.sqlite.functions import register, unregister
 
 # More runs are not told to SQL, which goes through all of them then.
 _MANY = 5_000
@@ -101,9 +101,9 @@ class TextConditions:
     def _asked(self, check: Check, mark: Mark) -> str:
         token = self._lent.get(check)
         if token is None:
-            token = self._lent[check] = lend(self._guarded(check))
+            token = self._lent[check] = register(self._guarded(check))
         # As a subquery it is asked last: nothing else takes as long.
-        return f"(SELECT fulfils({mark(token)}, r.id))"
+        return f"(SELECT check_run({mark(token)}, r.id))"
 
     def _guarded(self, check: Check) -> Callable[[int], bool]:
         def fulfils(run_id: int) -> bool:
@@ -123,7 +123,7 @@ class TextConditions:
     def close(self) -> None:
         """Take back what SQL could call."""
         for token in self._lent.values():
-            take_back(token)
+            unregister(token)
 
 
 _CHECKED = Field(Room.OUTPUT, "checked", Kind.NUMBER)

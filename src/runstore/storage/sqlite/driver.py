@@ -428,7 +428,7 @@ class SQLiteDriver:
         with self.read() as connection:
             connection.execute(f"PRAGMA hard_heap_limit={limit_bytes}").fetchone()
 
-    def shrink(self) -> None:
+    def vacuum(self) -> None:
         """Write the file anew without empty pages; it takes as much room again meanwhile.
 
         Raises:

@@ -36,22 +36,22 @@ def add_functions(connection: sqlite3.Connection) -> None:
     connection.create_function("number_of", 1, _number_of, deterministic=True)
     connection.create_function("number_text", 1, _number_text, deterministic=True)
     connection.create_function("version_holds", 3, _version_holds, deterministic=True)
-    connection.create_function("fulfils", 2, _fulfils)
+    connection.create_function("check_run", 2, _check_run)
 
 
-def lend(check: Callable[[int], bool]) -> int:
-    """Let statements ask something of a run: `fulfils(<what this returns>, run_id)`."""
+def register(check: Callable[[int], bool]) -> int:
+    """Let statements ask something of a run: `check_run(<what this returns>, run_id)`."""
     token = next(_tokens)
     _checks[token] = check
     return token
 
 
-def take_back(token: int) -> None:
+def unregister(token: int) -> None:
     """Let statements ask this no more."""
     del _checks[token]
 
 
-def _fulfils(token: int, run_id: int) -> bool:
+def _check_run(token: int, run_id: int) -> bool:
     return _checks[token](run_id)
 
 

@@ -12,7 +12,7 @@ from runstore.repeats.values import Metric, RankedGroup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class RepeatsSummary:
     """What a table of means and a ranking have in common.
 
     Attributes:

@@ -20,7 +20,7 @@ ORPHANED_ROWS = {
 }
 
 
-class Leftovers:
+class OrphanRows:
     """Rows of one store that nothing refers to.
 
     Args:
