@@ -200,6 +200,8 @@ KEPT = [
     "https://bob:bob@x",
     "https://bob:<pw>@x",
     "https://x:8080/a@b",
+    "https://x.org:a/b@-c",
+    "https://x.org:a/b@/c",
     "https://x.org/?sig=short",
     "https://x.org/?code=1234",
     "https://x.org/?cookie=abc",
@@ -278,7 +280,10 @@ SIGNED = [
 @pytest.mark.parametrize("name", SIGNED)
 def test_the_signature_of_an_address_goes_and_a_word_stays(name):
     assert mask_text(f"https://x.org/?{name}={SECRET}&b=1") == f"https://x.org/?{name}=***&b=1"
-    assert mask_text(f"https://x.org/?{name}=short&b=1") == f"https://x.org/?{name}=short&b=1"
+    for word in ("short", "ordinarywords", "a1b2c3"):
+        assert (
+            mask_text(f"https://x.org/?{name}={word}&b=1") == f"https://x.org/?{name}={word}&b=1"
+        )
 
 
 # Words of a command; `pw1` and `abc1` are secrets where they are masked.
