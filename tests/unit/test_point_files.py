@@ -379,10 +379,10 @@ def test_room_that_was_never_used_holds_nothing(path, room):
     data = head() + named() + record(1, 10, 0.5, 0, POINT)
     path.write_bytes(data + bytes(32 * room))
 
-    read = read_points(path)
+    read = read_points(path, is_over=True)
 
     assert points_of(read) == {LOSS: [[1], [10], [0.5]]}
-    assert read.position == len(data)
+    assert (read.position, read.torn) == (len(data), 0)
 
 
 @pytest.mark.parametrize(
@@ -460,6 +460,15 @@ def test_a_file_of_the_first_format_is_read(path, key):
         KeyOf(-1, key.decode()): [[1], [10], [0.5]],
         KeyOf(2, "acc"): [[2], [20], [0.25]],
     }
+
+
+def test_a_name_of_the_first_format_that_is_no_text_is_shown_as_far_as_it_goes(path):
+    table = in_front(b"a\xffb", 0)
+    path.write_bytes(
+        head(version=1, begin=32.0 + len(table)) + table + record(1, 10, 0.5, 0, POINT)
+    )
+
+    assert list(read_points(path).points) == [KeyOf(-1, "a\ufffdb")]
 
 
 def test_a_file_that_ends_exactly_at_its_table_has_no_points(path):
