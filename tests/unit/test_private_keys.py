@@ -84,6 +84,7 @@ def test_two_keys_are_two():
 )
 def test_the_headers_of_a_key_go(header):
     assert masked(BEGIN, header, "", LINE, END) == [BEGIN, "***", "", "***", END]
+    assert masked(BEGIN, header, *["x"] * 4) == [BEGIN, "***", *["x"] * 4], "its end is not near"
 
 
 def test_a_key_of_putty_goes_with_its_hash():

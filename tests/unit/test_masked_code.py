@@ -1,0 +1,95 @@
+"""Literals and comments of Python code that are secrets go; code, and what is none, stays."""
+
+import pytest
+
+from runstore.capture.secrets import mask_text
+from runstore.capture.secrets.python_code import mask_python
+
+SECRET = "Zq81mm" + "Pl9w20xx77"
+# Here {} stands for a secret that goes, and <> for the same word where nothing says it is one.
+CODE = [
+    "a, password = 'x1y2z3w4', '{}'",
+    "password, a = '{}', 'x1y2z3w4'",
+    "a, password, b = '<>', f('{}'), '<>'",
+    "a, password = pair\nb = '<>'",
+    "password = a; b = '<>'",
+    "password = a\nb = '<>'",
+    "password = (\n'{}'\n)",
+    "f(password, '<>')",
+    "f('password', '{}')",
+    "f('a', '<>')",
+    "f['password', '{}']",
+    "login('bob', '{}')",
+    "x.authenticate('{}')",
+    "signin('{}')",
+    "sign_in('{}')",
+    "log_in('{}')",
+    "HTTPBasicAuth('bob', '{}')",
+    "logins('<>')",
+    "login('ordinary')",
+    "login[0]('<>')",
+    "login, ('<>')",
+    "add('--password', default='{}')",
+    "add('--lr', default='<>')",
+    "add(default='<>')",
+    "run(['x', '--token', '{}'])",
+    "run(['x', '--lr', '<>'])",
+    "{'password': '{}', 'a': '<>'}",
+    "{'a': {'password': '{}'}, 'b': '<>'}",
+    "password = {'a': '<>'}",
+    "password = ['{}']",
+    "password = f('{}')",
+    "password = f('ordinaryword')",
+    "password = x['{}']",
+    "password = 'a' + '{}'",
+    "password = 'ab' '{}'",
+    "x['password'] = '{}'",
+    "x['a']['password'] = '{}'",
+    "x['password']['a'] = '<>'",
+    "def f(password='{}', a='<>'): pass",
+    "def f(password: str = '{}', a: str = '<>'): pass",
+    "password: Optional[str] = '{}'",
+    "lambda password='{}': 1",
+    "if (password := '{}'): pass",
+    "if password != '{}': pass",
+    "x[password:'<>']",
+    "x = 'unclosed\npassword = '{}'",
+    "x = '''unclosed\npassword = \"{}\"",
+    'x = "a\\"b"; password = \'{}\'',
+    "# password = '{}'\n",
+    "x = 1  # token <>\n",
+    "password = r'{}'",
+    "password = b'{}'",
+    "password = f'{x}<>'",
+    "password = f'{}'",
+    "f(a='<>', password='{}', b='<>')",
+    "f(password='{}')(a='<>')",
+    "password = '''{}'''",
+    "password = '<>a\\\nb'",
+    "x = password, '<>'",
+    "password = a if b else '{}'",
+    "print('a', password='{}')",
+]
+
+
+def filled(code, masked):
+    return code.replace("{}", masked).replace("<>", SECRET)
+
+
+@pytest.mark.parametrize("code", CODE)
+def test_a_literal_goes_where_its_name_says_that_it_is_secret(code):
+    assert mask_python(filled(code, SECRET)) == filled(code, "***")
+
+
+def test_code_of_any_depth_is_read():
+    deep = "password = " + "(" * 250 + "'{}'" + ")" * 250 + "\na = '<>'\npassword = '{}'"
+
+    assert mask_python(filled(deep, SECRET)) == filled(deep, "***")
+
+
+@pytest.mark.parametrize("suffix", [".py", ".pyi", ".pyx", ".pxd", ".pyw", ".PY"])
+def test_a_file_is_code_by_its_name(suffix):
+    code = "f('token', f({}))\nx.token = swordfish1\n".replace("{}", repr(SECRET))
+
+    assert mask_text(code, f"a{suffix}") == mask_python(code)
+    assert mask_text(code, "a.txt") != mask_python(code)
