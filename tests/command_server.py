@@ -24,8 +24,6 @@ import time
 from functools import cache
 from pathlib import Path
 
-from command_client import ask
-
 # What commands load when they are used, beside the modules of runstore.
 _LOADED_ON_USE = (
     "click._textwrap", "difflib", "getpass", "glob", "html", "importlib.readers", "logging",
@@ -47,6 +45,8 @@ def can_run(env):
 
 def run(arguments, *, cwd, env, timeout):
     """Run `runstore` with these arguments; return what it printed and how it ended."""
+    from command_client import ask
+
     with (
         socket.socket(socket.AF_UNIX) as server,
         tempfile.TemporaryFile() as stdout,
@@ -77,7 +77,6 @@ def address():
 
 
 @cache
-@cache
 def _server():
     """Start a server that ends with this process; return its socket's path and its settings."""
     folder = tempfile.mkdtemp(prefix="runstore-")  # a socket's path is short
@@ -85,7 +84,11 @@ def _server():
     # Threads of a library would be lost in a fork.
     env = {**os.environ, "PYTHONWARNINGS": "", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        [sys.executable, __file__, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env
+        # A file on the stack would count as the program that records.
+        [sys.executable, "-c", Path(__file__).read_text(encoding="utf-8"), path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=env,
     )
     process.stdout.read(1)
 

@@ -1,0 +1,95 @@
+"""Commands that tests fork from a server do the same as in an interpreter of their own."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import command_client
+import command_server
+from commands import runstore
+from runstore import Store
+
+# What differs from one process to the next.
+OF_A_MOMENT = ("host.load", "host.memory", "host.disk", "process")
+
+
+def in_an_interpreter(*arguments, cwd):
+    """Run a command as users do."""
+    return runstore(*arguments, cwd=cwd, errors="strict")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with Store.open(tmp_path / ".runstore") as store:
+        for lr in (1, 2):
+            with store.start("fit", params={"lr": lr}, capture=False) as run:
+                run.log(loss=1 / lr)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ls",),
+        ("ls", "params.lr > 1", "--json"),
+        ("ls", "params.lr >"),
+        ("show", "fit#9"),
+        ("diff", "fit#1", "fit#2"),
+        ("nothing",),
+        ("--version",),
+        (),
+    ],
+    ids=" ".join,
+)
+def test_both_print_and_end_alike(folder, words):
+    forked, alone = runstore(*words, cwd=folder), in_an_interpreter(*words, cwd=folder)
+
+    assert (forked.stdout, forked.stderr) == (alone.stdout, alone.stderr)
+    assert forked.returncode == alone.returncode
+
+
+def test_both_record_the_same_of_a_command_and_of_an_experiment(tmp_path):
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "params").mkdir()
+    (tmp_path / "experiments" / "train.py").write_text("def run(params, manager): pass\n")
+    (tmp_path / "params" / "small.py").write_text("def get_params(): return [{'name': 'a'}]\n")
+    commands = [("run", "train", "-p", "small"), ("exec", "--experiment", "e", "--", "true")]
+
+    for call in (runstore, in_an_interpreter):
+        for words in commands:
+            assert call(*words, cwd=tmp_path).returncode == 0
+
+    with Store.open(tmp_path / ".runstore") as store:
+        for name in ("train", "e"):
+            forked, alone = store.get(f"{name}#1"), store.get(f"{name}#2")
+            assert forked.cli == alone.cli
+            assert forked.facts.unknown == alone.facts.unknown
+            for key, value in alone.facts.values.items():
+                assert key.startswith(OF_A_MOMENT) or forked.facts.values[key] == value, key
+
+
+def test_a_shell_gets_its_streams_and_its_end(folder):
+    """As the shells in the blocks of the docs call it."""
+    call = f'"{sys.executable}" -S -E "{command_client.__file__}" "{command_server.address()}"'
+    ended = subprocess.run(
+        ["sh", "-c", f"{call} ls --json | head -n 1; {call} nothing 2>&1; echo $?"],
+        cwd=folder,
+        env={**os.environ, "PYTHONWARNINGS": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+    lines = ended.stdout.splitlines()
+    assert lines[0] == runstore("ls", "--json", cwd=folder).stdout.splitlines()[0]
+    assert lines[-2:] == ["Error: There is no command 'nothing'.", "2"]
+    assert ended.stderr == ""
+
+
+def test_an_environment_that_interpreters_read_gets_one_of_its_own(folder):
+    assert command_server.can_run({**os.environ, "PYTHONWARNINGS": ""})
+    assert not command_server.can_run({**os.environ, "PYTHONWARNINGS": "error"})
+    assert not command_server.can_run({**os.environ, "PYTHONWARNINGS": "", "LC_ALL": "C"})
