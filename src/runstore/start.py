@@ -9,6 +9,7 @@ from runstore import current
 from runstore.config import IfDone
 from runstore.errors import UsageError
 from runstore.recording.active import ActiveRun
+from runstore.recording.starting import StartRequest, start
 from runstore.store import Store, open_shared
 
 if TYPE_CHECKING:
@@ -54,22 +55,27 @@ def start_run(
     if (experiment_name is None) == (resume is None):
         raise UsageError("start_run takes an experiment name, or resume=RUN; one of them.")
 
+    request = StartRequest(
+        "" if experiment_name is None else experiment_name,
+        params,
+        notes=notes,
+        capture=capture,
+        parent=parent,
+        live=live,
+        if_done=if_done,
+    )
+
     def begin() -> ActiveRun:
         opened = store if isinstance(store, Store) else open_shared(store)
         if resume is not None:
             return opened.resume(resume)
-        if experiment_name is None:
-            raise UsageError("start_run needs an experiment name.")
-        return opened.start(
-            experiment_name,
-            params=params,
-            notes=notes,
-            capture=capture,
-            parent=parent,
-            live=live,
-            if_done=if_done,
-        )
+        return start(opened.backend, request, opened)
 
+    return _entered(begin, if_done)
+
+
+def _entered(begin: Callable[[], ActiveRun], if_done: IfDone) -> ActiveRun:
+    """Start a run and make it the current one."""
     run = begin()
     if if_done in {"run", "warn"}:
         run.execution.again = begin
@@ -112,22 +118,27 @@ def recorded(
             hint='Decorate with parentheses: @runstore.recorded("mnist").',
         )
 
+    request = StartRequest(
+        experiment_name,
+        params,
+        notes=notes,
+        capture=capture,
+        parent=parent,
+        live=live,
+        if_done=if_done,
+    )
+
     def begin() -> ActiveRun:
-        return start_run(
-            experiment_name,
-            store=store,
-            params=params,
-            notes=notes,
-            capture=capture,
-            parent=parent,
-            live=live,
-            if_done=if_done,
-        )
+        opened = store if isinstance(store, Store) else open_shared(store)
+        return start(opened.backend, request, opened)
+
+    def entered() -> ActiveRun:
+        return _entered(begin, if_done)
 
     def decorate(function: F) -> F:
         from runstore.recording.recorded_functions import run_per_call
 
-        return cast("F", run_per_call(function, begin))
+        return cast("F", run_per_call(function, entered))
 
     return decorate
 

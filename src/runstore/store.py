@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from runstore import background, current
+from runstore import background
 from runstore.config import (
     IfDone,
     check_place,
-    checked_if_done,
     current_author,
     find_store,
     is_there,
@@ -27,10 +26,9 @@ from runstore.errors import (
     StoreUnavailableError,
     UsageError,
 )
-from runstore.inflight.waiting import take_in
+from runstore.inflight import take_in
 from runstore.model import arguments
 from runstore.model import reference as names
-from runstore.model.facts import Facts
 from runstore.model.once import once
 from runstore.model.status import Status
 from runstore.model.values import check_text
@@ -46,17 +44,15 @@ from runstore.reading.names import (
 from runstore.reading.source import Source
 from runstore.recording import live_runs
 from runstore.recording.active import ActiveRun, join
-from runstore.recording.execution import Execution, StartedRun
-from runstore.recording.recorder import Recorder
+from runstore.recording.execution import Execution
+from runstore.recording.starting import StartRequest, check_command, start
 from runstore.storage.backend import RUNS, STORE_JSON, Backend
 from runstore.storage.database import (
     Database,
-    NewRun,
     now_micros,
 )
-from runstore.storage.rows import from_micros
 from runstore.storage.sqlite.paths import DATABASE
-from runstore.user_warnings import afterwards, warn
+from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
     from runstore.analysis.compare.comparison import Comparison
@@ -231,69 +227,21 @@ class Store:
             StoreError: The store did not take the run.
             UsageError: `if_done` is none of its choices, or there is no capture to go by.
         """
-        from runstore.model.params.build import parameter_sets
-
-        name = names.check_experiment_name(experiment_name)
-        sets = parameter_sets(params)
-        notes = check_text(notes, "notes")
-        cli = check_text(cli, "cli")
-        parent_uid = self._parent_uid(parent, name)
-        _check_command(argv)
-        facts, earlier, where = Facts(), None, None
-        if capture:
-            from runstore import capture as room
-
-            where = room.Surroundings.here(
-                argv=argv, store=self.path, is_other_process=is_other_process
-            )
-            facts = room.quick_facts(where, argv=argv)
-        if checked_if_done(if_done) != "run":
-            from runstore.analysis.reruns.identity import has_values
-            from runstore.analysis.reruns.lookup import look_up, stop_or_warn
-
-            # A script that records no parameters has them on its command line.
-            exactly = not (is_told_by_params or (argv is None and has_values(sets)))
-            earlier = look_up(self.backend, name, sets, facts, exactly=exactly, where=where)
-            stop_or_warn(earlier, if_done)
-        from runstore.capture.machine.process import current_process
-        from runstore.capture.program.command import command_line
-
-        loading = None if where is None or is_other_process else where.loading(facts)
-        if loading is not None:
-            facts = facts.merged(loading.facts)
-        started_at = now_micros()
-        new = NewRun(
-            uid=names.new_uid(),
-            experiment_name=name,
-            status=Status.LIVE if live else Status.RUNNING,
-            started_at=started_at,
-            timestamp=names.local_timestamp(started_at),
-            parameter_sets=sets,
-            parent_uid=parent_uid,
+        request = StartRequest(
+            experiment_name,
+            params,
             notes=notes,
-            cli=command_line(cli, argv),
+            capture=capture,
+            parent=parent,
+            cli=cli,
+            argv=argv,
             full_store=full_store,
-            process=current_process(),
-            facts=facts,
+            live=live,
+            if_done=if_done,
+            is_told_by_params=is_told_by_params,
+            is_other_process=is_other_process,
         )
-        # Once it is there, its end is cared for, also if a warning is an error.
-        with afterwards(), live_runs.Beginning():
-            number, reference = self.backend.database.start_run(new)
-            run = ActiveRun(self.backend, _started_run(new, number, reference), store=self)
-        has_cells = capture and argv is None and "IPython" in sys.modules
-        if has_cells:
-            self.backend.part(Recorder).keep_cells(new.uid)
-        if where is not None:
-            from runstore.recording.captures import Capture
-
-            code = earlier.code if earlier else None
-            background.do_later(Capture(self.backend.database, new.uid, facts, where, code))
-        if isinstance(params, MutableMapping) and not params:
-            run.execution.params_to_come = params
-        run.earlier = earlier
-        run.execution.has_cells = has_cells
-        run.execution.loading = loading
-        return run
+        return start(self.backend, request, self)
 
     def record(
         self,
@@ -352,10 +300,9 @@ class Store:
             StoreError: The store did not take the run. Nothing was recorded.
             UsageError: The status is no end.
         """
-        from runstore.recording.past.runs import past_run, write
+        from runstore.recording.past.runs import PastRequest, past_run, write
 
-        past = past_run(
-            self.backend,
+        asked = PastRequest(
             experiment_name,
             started_at=started_at,
             ended_at=ended_at,
@@ -372,6 +319,7 @@ class Store:
             commit=commit,
             hostname=hostname,
         )
+        past = past_run(self.backend, asked)
         write(self.backend, past, artifacts, author_named(author))
         return kept_run(self.backend, past.new.uid)
 
@@ -409,25 +357,6 @@ class Store:
         run = self.get(name)
         add(self.backend, run, metrics, artifacts, author_named(author))
         return kept_run(self.backend, run.uid)
-
-    def _parent_uid(
-        self, parent: str | ActiveRun | Run | None, experiment_name: str
-    ) -> str | None:
-        if isinstance(parent, str):
-            return self.get(parent).uid
-        if parent is not None:
-            return run_name(parent)
-        around = current.innermost()
-        while around is not None and not self._is_parent(around, experiment_name):
-            around = around.surrounding
-        return current.parent_uid() if around is None else around.uid
-
-    def _is_parent(self, run: current.Executed, experiment_name: str) -> bool:
-        """Tell whether a run of an experiment that begins now belongs to one that goes on."""
-        if run.status.is_final or run.store_path != self.path:
-            return False
-        # A notebook's cell that is executed again starts a sibling; nobody ended the first one.
-        return run.is_block or run.experiment_name != experiment_name
 
     def resume(self, name: str | Run | ActiveRun) -> ActiveRun:
         """Go on with a run that has ended: same number, same reference, running again.
@@ -950,20 +879,18 @@ class Store:
                 is no such field.
         """
         from runstore.reading.find import query_of
-        from runstore.reading.grep import found_texts
+        from runstore.reading.grep import GrepOptions, found_texts
 
-        return found_texts(
-            self.backend,
+        options = GrepOptions(
             text,
-            query_of(self.backend, where, experiment),
             fields=fields,
             regexp=regexp,
             ignore_case=ignore_case,
             lines=lines,
             context=context,
-            limit=limit,
-            after=after,
         )
+        query = query_of(self.backend, where, experiment)
+        return found_texts(self.backend, options, query, limit=limit, after=after)
 
     def compare(
         self,
@@ -1033,7 +960,7 @@ class Store:
         from runstore.model.params.build import parameter_sets
 
         name = names.check_experiment_name(experiment_name)
-        _check_command(argv)
+        check_command(argv)
         where = room.Surroundings.here(argv=argv, store=self.path)
         facts = room.quick_facts(where, argv=argv)
         sets = parameter_sets(params)
@@ -1173,11 +1100,6 @@ class Store:
         return tuple(self.backend.database.references_with_prefix(begun, most))
 
 
-def _check_command(argv: object) -> None:
-    if argv is not None and not isinstance(argv, Iterable):
-        raise arguments.refused(argv, "argv", "a list of texts", ["python", "train.py"])
-
-
 _shared: dict[Path, Store] = {}
 
 
@@ -1214,17 +1136,3 @@ def _show_changes(backend: Backend) -> None:
         warn(f"{backend.path / STORE_JSON} was not made current: {error}.")
         return
     refresh_store_json(backend)
-
-
-def _started_run(new: NewRun, number: int, reference: str) -> StartedRun:
-    return StartedRun(
-        uid=new.uid,
-        reference=reference,
-        experiment_name=new.experiment_name,
-        run_number=number,
-        timestamp=new.timestamp,
-        started_at=from_micros(new.started_at),
-        parameter_sets=new.parameter_sets,
-        notes=new.notes,
-        status=new.status,
-    )

@@ -10,8 +10,8 @@ import pytest
 
 from runstore import Store
 from runstore.errors import StoreLockedError
+from runstore.inflight import take_in
 from runstore.inflight.deferred import Deferred
-from runstore.inflight.waiting import take_in
 from runstore.recording.output.keeper import OutputKeeper
 from runstore.storage.files.output import is_being_written
 

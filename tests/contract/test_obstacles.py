@@ -9,8 +9,7 @@ import warnings
 import pytest
 
 from runstore import Store, StoreWarning
-from runstore.inflight import deferred
-from runstore.inflight.waiting import take_in
+from runstore.inflight import deferred, take_in
 from runstore.recording import metric_log, recorder
 from runstore.storage.sqlite.paths import DATABASE
 

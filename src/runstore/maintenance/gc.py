@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from runstore.errors import StoreError, StoreReadOnlyError
-from runstore.inflight.waiting import take_in
+from runstore.inflight import take_in
 from runstore.maintenance.usage import (
     amount_in,
     digests_in_flight,

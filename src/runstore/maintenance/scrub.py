@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from runstore.artifacts import previews
 from runstore.errors import RunstoreError, StoreReadOnlyError, UsageError
-from runstore.inflight.waiting import take_in
+from runstore.inflight import take_in
 from runstore.model.scrubbing import (
     SHORTEST,
     Scrubbed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runstore.errors import UsageError
 from runstore.model import arguments
@@ -24,26 +24,27 @@ PLACES = {NOTES: (NOTES,), ERROR: (ERROR, TRACEBACK), OUTPUT: (OUTPUT,)}
 CONTEXT_LIMIT = 1000
 
 
+class GrepOptions(NamedTuple):
+    """What is looked for, and what is shown of it; see `Store.grep` for each field."""
+
+    text: str
+    fields: Sequence[str] = (NOTES, ERROR, OUTPUT)
+    regexp: bool = False
+    ignore_case: bool = False
+    lines: int | None = 10
+    context: int = 0
+
+
 def found_texts(
-    backend: Backend,
-    text: str,
-    query: Query,
-    *,
-    fields: Sequence[str],
-    regexp: bool,
-    ignore_case: bool,
-    lines: int | None,
-    context: int,
-    limit: int | None,
-    after: str | None,
+    backend: Backend, asked: GrepOptions, query: Query, *, limit: int | None, after: str | None
 ) -> Page[FoundTexts]:
     """Return one page of runs whose texts hold something; see `Store.grep`."""
-    if not isinstance(text, str):  # what is looked for is not cleaned
-        raise arguments.refused(text, "text", "text", "out of memory")
-    needle = Needle(text, is_regexp=regexp, ignores_case=ignore_case)
-    places = _places(arguments.texts(fields, "fields", OUTPUT))
-    lines = None if lines is None else arguments.count(lines, "lines", 1)
-    context = arguments.count(context, "context", 0, CONTEXT_LIMIT)
+    if not isinstance(asked.text, str):  # what is looked for is not cleaned
+        raise arguments.refused(asked.text, "text", "text", "out of memory")
+    needle = Needle(asked.text, is_regexp=asked.regexp, ignores_case=asked.ignore_case)
+    places = _places(arguments.texts(asked.fields, "fields", OUTPUT))
+    lines = None if asked.lines is None else arguments.count(asked.lines, "lines", 1)
+    context = arguments.count(asked.context, "context", 0, CONTEXT_LIMIT)
     checks: list[LineCheck] = []
 
     def check_of(texts: RunTexts) -> LineCheck:

@@ -27,7 +27,7 @@ def settled(backend: Backend, runs: Sequence[Run]) -> tuple[Run, ...]:
         if is_gone(run.process, silent_s=silence.total_seconds()):
             gone[run.uid] = run
     if gone:
-        from runstore.inflight.waiting import take_in
+        from runstore.inflight import take_in
 
         # What a run said last counts more than what its silence says.
         take_in(backend)

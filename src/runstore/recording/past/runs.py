@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runstore.artifacts.artifacts import Artifacts
 from runstore.artifacts.masking import masked_tags
@@ -38,7 +38,6 @@ from runstore.storage.rows import from_micros
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
-    from runstore.recording.active import ActiveRun
     from runstore.storage.artifacts import Noted
     from runstore.storage.backend import Backend
     from runstore.storage.metrics.chunks import Columns
@@ -54,29 +53,31 @@ _NOTHING_RECORDED = "Nothing was recorded."
 _NONE: Mapping[KeyOf, int] = {}
 
 
-def past_run(
-    backend: Backend,
-    experiment_name: str,
-    *,
-    started_at: Any,
-    ended_at: Any,
-    status: Status | str | None,
-    params: Any,
-    metrics: Mapping[Any, Any] | None,
-    tags: Mapping[str, Any] | None,
-    notes: str | None,
-    error: BaseException | str | None,
-    traceback: TracebackType | str | None,
-    exit_code: int | None,
-    parent: str | ActiveRun | Run | None,
-    cli: str | None,
-    commit: str | None,
-    hostname: str | None,
-) -> PastRun:
+class PastRequest(NamedTuple):
+    """A run that is over and is to be recorded; see `Store.record` for each field."""
+
+    experiment_name: str
+    started_at: Any
+    ended_at: Any = None
+    status: Status | str | None = None
+    params: Any = None
+    metrics: Mapping[Any, Any] | None = None
+    tags: Mapping[str, Any] | None = None
+    notes: str | None = None
+    error: BaseException | str | None = None
+    traceback: TracebackType | str | None = None
+    exit_code: int | None = None
+    parent: Any = None
+    cli: str | None = None
+    commit: str | None = None
+    hostname: str | None = None
+
+
+def past_run(backend: Backend, asked: PastRequest) -> PastRun:
     """Return a run that is over, checked and ready to be written; see `Store.record`."""
-    name = names.check_experiment_name(experiment_name)
-    began, ended = _moments(started_at, ended_at)
-    sets = parameter_sets(params)
+    name = names.check_experiment_name(asked.experiment_name)
+    began, ended = _moments(asked.started_at, asked.ended_at)
+    sets = parameter_sets(asked.params)
     new = NewRun(
         uid=names.new_uid(),
         experiment_name=name,
@@ -84,17 +85,20 @@ def past_run(
         started_at=began,
         timestamp=names.local_timestamp(began),
         parameter_sets=sets,
-        parent_uid=None if parent is None else run_named(backend, parent).uid,
-        notes=check_text(notes, "notes"),
-        cli=None if cli is None else command_line(check_text(cli, "cli"), ()),
-        process=_on(arguments.text_or_none(hostname, "hostname", "gpu-3")),
-        facts=_of_commit(arguments.text_or_none(commit, "commit", "3f2a8c1")),
+        parent_uid=None if asked.parent is None else run_named(backend, asked.parent).uid,
+        notes=check_text(asked.notes, "notes"),
+        cli=None if asked.cli is None else command_line(check_text(asked.cli, "cli"), ()),
+        process=_on(arguments.text_or_none(asked.hostname, "hostname", "gpu-3")),
+        facts=_of_commit(arguments.text_or_none(asked.commit, "commit", "3f2a8c1")),
     )
-    code = None if exit_code is None else arguments.count(exit_code, "exit_code", *EXIT_CODES)
-    told, trace = texts_of(error, traceback)
-    by_parts = status_by_parts(error, traceback, code)
-    ended_as = by_parts if status is None else checked_end_status(status, FINAL)
-    wanted = arguments.mapping({} if tags is None else tags, "tags", {"phase": "pilot"})
+    code = asked.exit_code
+    code = None if code is None else arguments.count(code, "exit_code", *EXIT_CODES)
+    told, trace = texts_of(asked.error, asked.traceback)
+    by_parts = status_by_parts(asked.error, asked.traceback, code)
+    ended_as = by_parts if asked.status is None else checked_end_status(asked.status, FINAL)
+    wanted = arguments.mapping(
+        {} if asked.tags is None else asked.tags, "tags", {"phase": "pilot"}
+    )
     return PastRun(
         new=new,
         status=ended_as,
@@ -103,7 +107,9 @@ def past_run(
         traceback=kept_text(check_text(trace, "traceback")),
         exit_code=code,
         tags=_masked(wanted),
-        points=_points(metrics, [one.name for one in sets], began if ended is None else ended),
+        points=_points(
+            asked.metrics, [one.name for one in sets], began if ended is None else ended
+        ),
     )
 
 

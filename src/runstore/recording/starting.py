@@ -1,0 +1,183 @@
+"""Starting a run: what is asked, checked, captured and written, in this order."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, MutableMapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from runstore import background, current
+from runstore.config import IfDone, checked_if_done
+from runstore.model import arguments
+from runstore.model import reference as names
+from runstore.model.facts import Facts
+from runstore.model.status import Status
+from runstore.model.values import check_text
+from runstore.reading.names import run_name, run_named
+from runstore.recording import live_runs
+from runstore.recording.active import ActiveRun
+from runstore.recording.execution import StartedRun
+from runstore.recording.recorder import Recorder
+from runstore.storage.backend import Backend
+from runstore.storage.database import NewRun, now_micros
+from runstore.storage.rows import from_micros
+from runstore.user_warnings import afterwards
+
+if TYPE_CHECKING:
+    from runstore.analysis.reruns.lookup import Earlier
+    from runstore.capture import Surroundings
+    from runstore.model.params.parameter_set import ParameterSet
+
+
+class StartRequest(NamedTuple):
+    """A run that is to be started; see `Store.start` for each field."""
+
+    experiment_name: str
+    params: Any = None
+    notes: str | None = None
+    capture: bool = True
+    parent: Any = None
+    cli: str | None = None
+    argv: Any = None
+    full_store: bool = False
+    live: bool = False
+    if_done: IfDone = "run"
+    is_told_by_params: bool = False
+    is_other_process: bool = False
+
+
+def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
+    """Start a run; see `Store.start`.
+
+    Args:
+        backend: The store.
+        asked: What is asked for.
+        store: Its `Store`, which the run hands out.
+    """
+    from runstore.model.params.build import parameter_sets
+
+    name = names.check_experiment_name(asked.experiment_name)
+    asked = asked._replace(experiment_name=name)
+    sets = parameter_sets(asked.params)
+    notes, cli = check_text(asked.notes, "notes"), check_text(asked.cli, "cli")
+    parent_uid = _parent_uid(backend, asked.parent, name)
+    check_command(asked.argv)
+    where, facts = _quick_facts(backend, asked)
+    earlier = None
+    if checked_if_done(asked.if_done) != "run":
+        earlier = _not_done_before(backend, asked, sets, facts, where)
+    from runstore.capture.machine.process import current_process
+    from runstore.capture.program.command import command_line
+
+    loading = None if where is None or asked.is_other_process else where.loading(facts)
+    if loading is not None:
+        facts = facts.merged(loading.facts)
+    started_at = now_micros()
+    new = NewRun(
+        uid=names.new_uid(),
+        experiment_name=name,
+        status=Status.LIVE if asked.live else Status.RUNNING,
+        started_at=started_at,
+        timestamp=names.local_timestamp(started_at),
+        parameter_sets=sets,
+        parent_uid=parent_uid,
+        notes=notes,
+        cli=command_line(cli, asked.argv),
+        full_store=asked.full_store,
+        process=current_process(),
+        facts=facts,
+    )
+    # Once it is there, its end is cared for, also if a warning is an error.
+    with afterwards(), live_runs.Beginning():
+        number, reference = backend.database.start_run(new)
+        run = ActiveRun(backend, _started_run(new, number, reference), store=store)
+    run.earlier = earlier
+    run.execution.loading = loading
+    if isinstance(asked.params, MutableMapping) and not asked.params:
+        run.execution.params_to_come = asked.params
+    if asked.capture and asked.argv is None and "IPython" in sys.modules:
+        backend.part(Recorder).keep_cells(new.uid)
+        run.execution.has_cells = True
+    if where is not None:
+        from runstore.recording.captures import Capture
+
+        code = earlier.code if earlier else None
+        background.do_later(Capture(backend.database, new.uid, facts, where, code))
+    return run
+
+
+def check_command(argv: object) -> None:
+    """Refuse arguments of a command that are not several.
+
+    Raises:
+        UsageError: They are not.
+    """
+    if argv is not None and not isinstance(argv, Iterable):
+        raise arguments.refused(argv, "argv", "a list of texts", ["python", "train.py"])
+
+
+def _quick_facts(backend: Backend, asked: StartRequest) -> tuple[Surroundings | None, Facts]:
+    """Return where the run starts, and what is quick to know of that; nothing without capture."""
+    if not asked.capture:
+        return None, Facts()
+    from runstore import capture
+
+    where = capture.Surroundings.here(
+        argv=asked.argv, store=backend.path, is_other_process=asked.is_other_process
+    )
+    return where, capture.quick_facts(where, argv=asked.argv)
+
+
+def _not_done_before(
+    backend: Backend,
+    asked: StartRequest,
+    sets: tuple[ParameterSet, ...],
+    facts: Facts,
+    where: Surroundings | None,
+) -> Earlier:
+    """Return what was run before, unless that is the same and must not be run again.
+
+    Raises:
+        AlreadyRanError: It is.
+    """
+    from runstore.analysis.reruns.identity import has_values
+    from runstore.analysis.reruns.lookup import look_up, stop_or_warn
+
+    # A script that records no parameters has them on its command line.
+    exactly = not (asked.is_told_by_params or (asked.argv is None and has_values(sets)))
+    earlier = look_up(backend, asked.experiment_name, sets, facts, exactly=exactly, where=where)
+    stop_or_warn(earlier, asked.if_done)
+    return earlier
+
+
+def _parent_uid(backend: Backend, parent: Any, experiment_name: str) -> str | None:
+    if isinstance(parent, str):
+        return run_named(backend, parent).uid
+    if parent is not None:
+        return run_name(parent)
+    around = current.innermost()
+    while around is not None and not _is_parent(backend, around, experiment_name):
+        around = around.surrounding
+    return current.parent_uid() if around is None else around.uid
+
+
+def _is_parent(backend: Backend, run: current.Executed, experiment_name: str) -> bool:
+    """Tell whether a run of an experiment that begins now belongs to one that goes on."""
+    if run.status.is_final or run.store_path != backend.path:
+        return False
+    # A notebook's cell that is executed again starts a sibling; nobody ended the first one.
+    return run.is_block or run.experiment_name != experiment_name
+
+
+def _started_run(new: NewRun, number: int, reference: str) -> StartedRun:
+    return StartedRun(
+        uid=new.uid,
+        reference=reference,
+        experiment_name=new.experiment_name,
+        run_number=number,
+        timestamp=new.timestamp,
+        started_at=from_micros(new.started_at),
+        parameter_sets=new.parameter_sets,
+        notes=new.notes,
+        status=new.status,
+    )
