@@ -1,6 +1,7 @@
 """What `ManagerStore` reads and makes for each run."""
 
 import json
+import threading
 
 from managers import Manager
 from runstore import ManagerStore
@@ -18,7 +19,14 @@ def test_one_run_is_read_once_and_made_into_a_block_once(tmp_path, monkeypatch):
         blocks, "block_from_run", lambda run: made.append(run) or block_from_run(run)
     )
     read = SQLiteDriver.read
-    monkeypatch.setattr(SQLiteDriver, "read", lambda self: reads.append(self) or read(self))
+    me = threading.get_ident()
+
+    def counted(driver):
+        if threading.get_ident() == me:  # and not for what was captured before
+            reads.append(driver.path)
+        return read(driver)
+
+    monkeypatch.setattr(SQLiteDriver, "read", counted)
 
     block = store.add_run(Manager())
 

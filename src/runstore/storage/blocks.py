@@ -27,7 +27,7 @@ from runstore.model.run import Run
 from runstore.model.status import REPORTED, Status
 from runstore.storage import rows
 from runstore.storage import statements as sql
-from runstore.storage.database import Database, Edit, add_event, now_micros
+from runstore.storage.database import Database, Edit, RunCells, add_event, now_micros
 from runstore.storage.driver import Connection
 from runstore.storage.rows import as_int
 from runstore.storage.trash import set_deleted
@@ -278,14 +278,11 @@ class BlockWriter:
             "reference": reference,
             "timestamp": timestamp,
             "status": fields.status.value,
-            "ended_at": None,
             "parent_uid": None,
             "block": json.dumps(block),
             "params_hash": lowest_hash(sets),
         }
-        row_id = self._connection.insert(sql.INSERT_RUN, values)
-        self._database.insert_sets(self._connection, row_id, sets)
-        return row_id
+        return self._database.insert_row(self._connection, RunCells(**values), sets)
 
     def _place(self, name: str, number: int, *, row_id: int) -> dict[str, int]:
         """Return the columns that put a run under this experiment and number."""

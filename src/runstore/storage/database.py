@@ -74,9 +74,56 @@ class NewRun(NamedTuple):
     facts: Facts = Facts()
 
 
-def _started_row(new: NewRun, experiment_id: int, number: int, reference: str) -> tuple[Any, ...]:
-    """Return the values of `statements.START_RUN`, in its order."""
-    process, known = new.process, new.facts.values
+class RunCells(NamedTuple):
+    """The cells of a new row of `runs`, those that only some runs have last."""
+
+    uid: str
+    experiment_id: int
+    run_number: int
+    reference: str
+    timestamp: str
+    status: str
+    started_at: int
+    last_seen_at: int | None
+    parent_uid: str | None
+    notes: str | None
+    commit_hash: Any
+    workdir_dirty: Any
+    cli: str | None
+    full_store: bool
+    hostname: str | None
+    boot_id: str | None
+    pid: int | None
+    process_started: str | None
+    facts: str | None
+    params_hash: str | None
+    ended_at: int | None = None
+    error: str | None = None
+    traceback: str | None = None
+    exit_code: int | None = None
+    reproduce: str | None = None
+    block: str | None = None
+    duplicate: int = 0
+
+
+_NO_PROCESS = (None, None, None, None)
+
+
+def _insertion(columns: Sequence[str]) -> str:
+    """Return the statement that inserts a row of runs; by position, twice as quick as by name."""
+    names, marks = ", ".join(columns), "?, " * len(columns)
+    return f"INSERT INTO runs ({names}, changed) VALUES ({marks}{sql.NEXT_CHANGE})"  # noqa: S608 - our own names
+
+
+INSERT_RUN = _insertion(RunCells._fields)
+# The cells that a run has when it begins; the others have their defaults.
+_AT_THE_START = len(RunCells._fields) - len(RunCells._field_defaults)
+_START_RUN = _insertion(RunCells._fields[:_AT_THE_START])
+
+
+def _started(new: NewRun, experiment_id: int, number: int, reference: str) -> tuple[Any, ...]:
+    """Return the first of `RunCells`, those of a run that begins."""
+    known = new.facts.values
     return (
         new.uid,
         experiment_id,
@@ -92,10 +139,7 @@ def _started_row(new: NewRun, experiment_id: int, number: int, reference: str) -
         known.get("git.dirty"),
         new.cli,
         new.full_store,
-        process.hostname if process else None,
-        process.boot_id if process else None,
-        process.pid if process else None,
-        process.started_ticks if process else None,
+        *(new.process or _NO_PROCESS),
         rows.facts_to_text(new.facts),
         lowest_hash(new.parameter_sets),
     )
@@ -289,20 +333,52 @@ class Database(Lookups):
         with self.driver.write() as connection:
             return self.insert_run(connection, new)[1:]
 
-    def insert_run(self, connection: Connection, new: NewRun) -> tuple[int, int, str]:
+    def insert_run(
+        self, connection: Connection, new: NewRun, ending: Mapping[str, Any] | None = None
+    ) -> tuple[int, int, str]:
         """Take the next number and write the run, within the caller's transaction.
+
+        Args:
+            connection: Where to.
+            new: The run.
+            ending: Cells of a run that is over, by name.
 
         Returns:
             The run's row id, its number and its reference.
         """
         experiment_id, number = self.next_number(connection, new.experiment_name)
         reference = build_reference(new.experiment_name, number, new.timestamp)
-        started = _started_row(new, experiment_id, number, reference)
-        run_id = connection.insert(sql.START_RUN, started)
-        self.insert_sets(connection, run_id, new.parameter_sets, is_newest=True)
+        cells = _started(new, experiment_id, number, reference)
+        if ending is not None:
+            cells = RunCells(*cells)._replace(**ending)
+        run_id = self.insert_row(connection, cells, new.parameter_sets, is_newest=True)
         if run_id % EVERY_RUNS == 0:
             index_params(connection)
         return run_id, number, reference
+
+    def insert_row(
+        self,
+        connection: Connection,
+        cells: RunCells | tuple[Any, ...],
+        sets: Sequence[ParameterSet],
+        *,
+        is_newest: bool = False,
+    ) -> int:
+        """Write the row of a run and its parameter sets, within the caller's transaction.
+
+        Args:
+            connection: Where to.
+            cells: The row, or as much of it as a run has when it begins.
+            sets: Its parameter sets.
+            is_newest: See `insert_sets`.
+
+        Returns:
+            Its row id.
+        """
+        statement = _START_RUN if len(cells) == _AT_THE_START else INSERT_RUN
+        run_id = connection.insert(statement, cells)
+        self.insert_sets(connection, run_id, sets, is_newest=is_newest)
+        return run_id
 
     def next_number(self, connection: Connection, experiment_name: str) -> tuple[int, int]:
         """Take the next run number of an experiment, which is made when it is new.

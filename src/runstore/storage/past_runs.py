@@ -63,16 +63,15 @@ def write_past_run(database: Database, past: PastRun, author: str) -> None:
     """
     new, facts = past.new, past.new.facts.values
     with database.driver.write() as connection:
-        run_id, _, _ = database.insert_run(connection, new)
         ending = {
-            "uid": new.uid,
             "status": past.status.value,
             "ended_at": past.ended_at,
+            "last_seen_at": past.ended_at,
             "error": past.error,
             "traceback": past.traceback,
             "exit_code": past.exit_code,
         }
-        connection.execute(sql.FINISH_RUN, ending)
+        run_id, _, _ = database.insert_run(connection, new, ending)
         if facts:
             connection.execute(sql.SET_FACTS, {"id": run_id, "facts": facts_to_text(new.facts)})
             file_facts(connection, run_id, facts, {})

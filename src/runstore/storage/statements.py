@@ -61,29 +61,6 @@ IS_MORE_THAN_STARTED = """
 """
 REMOVE_RUN = "DELETE FROM runs WHERE uid = :uid"
 
-INSERT_RUN = f"""
-    INSERT INTO runs (
-        uid, experiment_id, run_number, reference, timestamp, status, started_at, ended_at,
-        last_seen_at, parent_uid, notes, error, commit_hash, workdir_dirty, cli, full_store,
-        reproduce, hostname, boot_id, pid, process_started, facts, block, duplicate, params_hash,
-        changed
-    ) VALUES (
-        :uid, :experiment_id, :run_number, :reference, :timestamp, :status, :started_at,
-        :ended_at, :last_seen_at, :parent_uid, :notes, :error, :commit_hash, :workdir_dirty, :cli,
-        :full_store, :reproduce, :hostname, :boot_id, :pid, :process_started, :facts, :block,
-        :duplicate, :params_hash, {NEXT_CHANGE}
-    )
-"""
-
-# What a start knows; by position, which takes SQLite half the time of names.
-START_RUN = f"""
-    INSERT INTO runs (
-        uid, experiment_id, run_number, reference, timestamp, status, started_at, last_seen_at,
-        parent_uid, notes, commit_hash, workdir_dirty, cli, full_store, hostname, boot_id, pid,
-        process_started, facts, params_hash, changed
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {NEXT_CHANGE})
-"""
-
 MARK_CHANGED = f"UPDATE runs SET changed = {NEXT_CHANGE} WHERE id = :id"
 
 SET_REPRODUCE = f"""

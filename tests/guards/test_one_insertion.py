@@ -1,0 +1,29 @@
+"""Runs get into the database in one place, whoever records them."""
+
+from pathlib import Path
+
+import runstore
+from runstore import Store
+from runstore.storage.database import INSERT_RUN, RunCells
+
+SOURCE = Path(runstore.__file__).parent
+
+
+def test_one_statement_inserts_runs():
+    found = [
+        (path.name, path.read_text().count("INSERT INTO runs "))
+        for path in SOURCE.rglob("*.py")
+        if "migrations" not in path.parts and "INSERT INTO runs " in path.read_text()
+    ]
+
+    assert found == [("database.py", 1)]
+    assert INSERT_RUN.startswith("INSERT INTO runs (uid, ")
+
+
+def test_its_cells_are_columns_of_the_table(tmp_path):
+    with Store.open(tmp_path) as store, store.backend.database.driver.read() as connection:
+        info = connection.execute("PRAGMA table_info(runs)").fetchall()
+
+    columns = {row[1] for row in info}
+    filled_later = {"id", "changed", "deleted_at", "purged_at", "facts_filed", "last_link"}
+    assert columns - filled_later == set(RunCells._fields)
