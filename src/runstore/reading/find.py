@@ -12,7 +12,7 @@ from runstore.model.query.evaluate import Value, tag_cell
 from runstore.model.query.fields import Word, field_of, keys_of
 from runstore.model.query.tree import All, Compare, Field, Op, Query, Room
 from runstore.reading.liveness import settle_all
-from runstore.reading.names import as_now, check_experiment
+from runstore.reading.names import as_now, check_experiment, with_source
 from runstore.reading.pages import Page, order_name, page_limit, read_cursor, write_cursor
 from runstore.reading.unknown_names import unknown_names
 from runstore.storage.indexes.facts import cells
@@ -36,9 +36,22 @@ _SETTLED = frozenset({"status", "ended_at", "duration"})
 
 def found_page(backend: Backend, query: Query, limit: int | None, after: str | None) -> Page[Run]:
     """Return one page of a query; see `Store.find`."""
+    is_settled = settle(backend, query.fields())
     found = found_runs(backend, query, limit, after)
-    runs = as_now(backend, [one.run for one in found.runs])
+    runs = shown_runs(backend, found, is_settled=is_settled)
     return Page(runs, cursor_of(found, query), hints_of(backend, query, after))
+
+
+def shown_runs(backend: Backend, found: FoundPage, *, is_settled: bool) -> tuple[Run, ...]:
+    """Return the runs of a page as they are now.
+
+    Args:
+        backend: The store.
+        found: The page.
+        is_settled: What `settle` returned before it was read.
+    """
+    runs = [one.run for one in found.runs]
+    return with_source(backend, runs) if is_settled else as_now(backend, runs)
 
 
 def hints_of(backend: Backend, query: Query, after: str | None) -> tuple[str, ...]:
@@ -58,7 +71,7 @@ def found_runs(
     after: str | None,
     check_of: Callable[[RunTexts], Check] | None = None,
 ) -> FoundPage:
-    """Return the runs of a page, and where the next one begins.
+    """Return the runs of a page, and where the next one begins; after `settle`.
 
     Args:
         backend: The store.
@@ -69,10 +82,8 @@ def found_runs(
     """
     limit = page_limit(limit)
     finder = Finder(backend.database)
-    fields = query.fields()
-    settle(backend, fields)
     before = None if after is None else _place(after, query)
-    if check_of is None and not any(one.room is Room.OUTPUT for one in fields):
+    if check_of is None and not any(one.room is Room.OUTPUT for one in query.fields()):
         return finder.find(query, limit=limit, after=before)
 
     def find(texts: TextConditions) -> FoundPage:
@@ -96,15 +107,19 @@ def _place(after: str, query: Query) -> Place:
     return place
 
 
-def settle(backend: Backend, fields: Iterable[Field]) -> None:
-    """Bring what fields ask for up to date: whether runs still go on, and what they logged."""
+def settle(backend: Backend, fields: Iterable[Field]) -> bool:
+    """Bring what fields ask for up to date: whether runs still go on, and what they logged.
+
+    Returns:
+        Whether every run has the status that it has now, so that none is to be looked at again.
+    """
     fields = tuple(fields)
     if any(one.room is Room.METRIC for one in fields):
         from runstore.reading.metrics.summaries import refresh
 
         refresh(backend.metrics, backend.spool)
-    if any(one.room is Room.RUN and one.key in _SETTLED for one in fields):
-        settle_all(backend)
+    asks = any(one.room is Room.RUN and one.key in _SETTLED for one in fields)
+    return asks and settle_all(backend)
 
 
 def query_of(backend: Backend, where: str | Query | None, experiment: str | None) -> Query:

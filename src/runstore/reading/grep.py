@@ -9,8 +9,7 @@ from runstore.errors import UsageError
 from runstore.model import arguments
 from runstore.model.text.line_pattern import Needle
 from runstore.model.text.matches import ERROR, NOTES, OUTPUT, TRACEBACK, FoundTexts
-from runstore.reading.find import cursor_of, found_runs, hints_of
-from runstore.reading.names import as_now
+from runstore.reading.find import cursor_of, found_runs, hints_of, settle, shown_runs
 from runstore.reading.pages import Page
 from runstore.storage.fulltext.run_texts import RunTexts
 from runstore.storage.fulltext.verify import LineCheck
@@ -51,9 +50,10 @@ def found_texts(
         checks.append(LineCheck(needle, places, texts, lines=lines, context=context))
         return checks[-1]
 
+    is_settled = settle(backend, query.fields())
     found = found_runs(backend, query, limit, after, check_of)
     by_run = checks[-1].found
-    runs = as_now(backend, [one.run for one in found.runs])
+    runs = shown_runs(backend, found, is_settled=is_settled)
     items = tuple(
         FoundTexts(
             run,

@@ -36,17 +36,22 @@ def settled(backend: Backend, runs: Sequence[Run]) -> tuple[Run, ...]:
     return tuple(_as_lost(backend, run) if run.uid in gone else run for run in runs)
 
 
-def settle_all(backend: Backend) -> None:
+def settle_all(backend: Backend) -> bool:
     """Mark every run as lost whose process is provably gone, before a filter asks.
 
     Runs of other machines are not read: nothing can be proved of them here.
+
+    Returns:
+        Whether that was possible.
     """
     from runstore.capture.machine.process import marks_of_here
     from runstore.storage.query.finder import Finder
 
     marks = marks_of_here() if _may_mark(backend) else None
-    if marks is not None:
-        settled(backend, Finder(backend.database).unfinished(*marks))
+    if marks is None:
+        return False
+    settled(backend, Finder(backend.database).unfinished(*marks))
+    return True
 
 
 def _may_mark(backend: Backend) -> bool:
