@@ -24,7 +24,8 @@ def asked(store, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "text", ["status = running", "duration is missing", "notes contains warm", "ended is missing", ""]
+    "text",
+    ["status = running", "duration is missing", "notes contains warm", "ended is missing", ""],
 )
 def test_a_search_looks_once_at_each_process(store, asked, text):
     assert len(store.find(text)) == 3
