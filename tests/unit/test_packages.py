@@ -9,6 +9,7 @@ from importlib import metadata
 
 import pytest
 
+from runstore.capture.machine.environment import facts_of
 from runstore.capture.machine.packages import distributions
 
 # The library loads its parts late, which are not on the path of these tests.
@@ -169,3 +170,22 @@ def test_folders_are_read_without_the_library(places):
     count, is_loaded = ended.stdout.split()
     assert int(count) > 14
     assert is_loaded == "False"
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("tokenizers==0.15.0", "tokenizers==0.15.0"),
+        ("secret-key==2024.1.0+cu118", "secret-key==2024.1.0+cu118"),
+        ("one==1 @ file:///src/one (editable)", "one==1 @ file:///src/one (editable)"),
+        ("one==1 @ https://me:hunter22@x.org/y@ab12", "one==1 @ https://me:***@x.org/y@ab12"),
+        ("one==1 @ https://x.org/y?token=a8Fj3kQ9zL2x@ab", "one==1 @ https://x.org/y?token=***"),
+        ("one==1 @ https://x.org/ghp_" + "a1B2" * 9, "one==1 @ https://x.org/***"),
+        ("ghp_" + "a1B2" * 9 + "==1", "***==1"),
+    ],
+)
+def test_secrets_in_the_list_are_masked(line, kept):
+    facts = facts_of({}, [line, "other==2"], [])
+
+    assert facts.documents["packages"] == f"{kept}\nother==2\n"
+    assert facts.values["python.package_count"] == 2

@@ -31,7 +31,10 @@ _SCHEDULER = {
 }
 # A distribution whose name and version are too short for a token, though the name may sound like
 # one: loading all patterns of secrets for `tokenizers` takes longer than reading the list.
-_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}==v?[0-9][a-z0-9.!]{0,19}(?:\+[a-z0-9.]{1,9})?")
+_PART = r"(?:[A-Za-z]{1,40}|[A-Za-z0-9]{1,14})"  # of a name; digits make a long one a token
+_PLAIN = re.compile(
+    rf"{_PART}(?:[._-]{_PART}){{0,9}}==v?[0-9][a-z0-9.!]{{0,19}}(?:\+[a-z0-9.]{{1,9}})?"
+)
 _KINDS = {"SLURM": "slurm", "PBS": "pbs", "LSB": "lsf"}
 
 
