@@ -93,3 +93,22 @@ def test_a_file_is_code_by_its_name(suffix):
 
     assert mask_text(code, f"a{suffix}") == mask_python(code)
     assert mask_text(code, "a.txt") != mask_python(code)
+
+
+SETTINGS = ["toml", "ini", "cfg", "conf", "env", "properties", "tfvars", "json", "xml"]
+
+
+@pytest.mark.parametrize("suffix", [*SETTINGS, "yaml", "yml", "CONF"])
+def test_in_a_file_of_settings_any_value_of_such_a_name_goes(suffix):
+    """`foo` may be a password there; elsewhere it is a word of code or prose."""
+    masked = '"***"' if suffix in {"yaml", "yml"} else "***"
+
+    assert mask_text("password: foo\n", f"a.{suffix}") == f"password: {masked}\n"
+    assert mask_text("password: foo\n", "a.txt") == "password: foo\n"
+
+
+def test_a_text_without_a_name_is_code_if_it_looks_so():
+    code = "import os\nf('token', f({}))\nx.token = swordfish1\n".replace("{}", repr(SECRET))
+
+    assert mask_text(code) == mask_python(code)
+    assert mask_text(code, "a.txt") != mask_python(code)
