@@ -17,7 +17,8 @@ ROOMS_WIDTH = 560
 LANES = {
     "a run": (
         ("start", "start_run: which store, which settings"),
-        ("store", "Store.start: checks, the same before?"),
+        ("store", "opened once in a process"),
+        ("recording", "checks; was the same run before?"),
         ("capture", "git, command, host: quick facts"),
         ("storage", "one transaction: number, row, params"),
         ("recording", "ActiveRun; the rest is captured later"),
