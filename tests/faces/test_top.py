@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from textual import events
+from textual.containers import VerticalScroll
 from textual.widgets import DataTable, Input
 
 from commands import messages, runstore
@@ -462,8 +463,7 @@ def test_details_follow_a_run_until_it_ends(store):
             say("and one more")
             await until(pilot, lambda: "and one more" in screen(app))
             process.stdin.close()
-            await pilot.press("home")
-            await until(pilot, lambda: "complete" in screen(app))
+            await until(pilot, lambda: "complete" in screen(app), pressing=["home"])
 
     process = subprocess.Popen(
         [sys.executable, "-c", ECHO, store.path],
@@ -477,6 +477,25 @@ def test_details_follow_a_run_until_it_ends(store):
     finally:
         process.stdin.close()
         assert process.wait(timeout=PATIENCE_S) == 0
+
+
+def test_who_is_on_the_way_back_from_the_end_stays_on_it(store):
+    async def look():
+        async with shown(store, size=(100, 30), refresh_s=3600) as (app, pilot):
+            await pilot.press("enter")
+            await until(pilot, lambda: "line 1" in screen(app))
+            body = app.screen.query_one(VerticalScroll)
+            await until(pilot, lambda: "line 59" in screen(app), pressing=["end"])
+            await until(pilot, lambda: body.scroll_offset.y == body.max_scroll_y)
+            body.scroll_to(y=0, duration=600, force=True, immediate=True)
+
+            await app.screen._show(app.screen._sections)
+            await pilot.pause()
+
+            assert body.scroll_target_y == 0
+
+    record(store, notes="\n".join(f"line {number}" for number in range(60)))
+    asyncio.run(look())
 
 
 def test_differences_of_marked_runs_are_shown(store):

@@ -89,9 +89,9 @@ class DetailsScreen(Screen[None]):
             self._details.close()
 
     async def _show(self, sections: tuple[Section, ...]) -> None:
-        """Replace what has changed; who looks at the end goes on looking at the end."""
+        """Replace what has changed; who looks at the end, or is on the way there, stays there."""
         body = self.query_one(VerticalScroll)
-        follows = body.max_scroll_y > 0 and body.scroll_offset.y >= body.max_scroll_y
+        follows = body.max_scroll_y > 0 and body.scroll_target_y >= body.max_scroll_y
         if [one.title for one in sections] != [one.title for one in self._sections]:
             await body.remove_children()
             await body.mount(*(Static(_drawn(one)) for one in sections))
