@@ -156,8 +156,8 @@ class BlockTable:
         return [
             BlockRow(
                 id=row[0],
-                changed=as_int(row[27]),
-                is_deleted=row[26] is not None,
+                changed=as_int(row[len(sql.RunRow._fields)]),
+                is_deleted=sql.RunRow._make(row[:-1]).deleted_at is not None,
                 run=rows.run_from_row(
                     row, tuple(sets.get(row[0], ())), {}, damaged.get(row[0], ())
                 ),

@@ -174,8 +174,8 @@ def add_event(connection: Connection, run_id: int, edit: Edit) -> None:
     connection.execute(sql.ADD_EVENT, {**event, "link": link})
 
 
-def run_row(connection: Connection, uid: str, *, or_trashed: bool = False) -> Any:
-    """Return the row of a run, in the order of `statements.RUN_COLUMNS`.
+def run_row(connection: Connection, uid: str, *, or_trashed: bool = False) -> sql.RunRow:
+    """Return the row of a run.
 
     What cannot be read is replaced as for `Run`.
 
@@ -492,22 +492,20 @@ class Database(Lookups):
                 },
             ).rowcount
             if changed == 0:
-                row = connection.execute(sql.RUN_BY_UID, {"uid": uid}).fetchone()
-                if row is None:
-                    raise RunNotFoundError(f"There is no run {uid} in this store.")
+                row = run_row(connection, uid)
                 raise RunFinishedError(
-                    f"The run {row[4]} has ended already, as {row[6]}.",
+                    f"The run {row.reference} has ended already, as {row.status}.",
                     kept="Its record was not changed.",
-                    hint=f"To go on with it: runstore.start_run(resume={row[4]!r}).",
+                    hint=f"To go on with it: runstore.start_run(resume={row.reference!r}).",
                 )
 
     def resume_run(self, uid: str, status: Status, process: ProcessIdentity, author: str) -> None:
         """Begin a new life of a run that has ended; leaves an event with the old status."""
         with self.driver.write() as connection:
             row = run_row(connection, uid)
-            if not Status(row[6]).is_final:
+            if not Status(row.status).is_final:
                 raise RunActiveError(
-                    f"The run {row[4]} is still {row[6]}.",
+                    f"The run {row.reference} is still {row.status}.",
                     kept="It was not changed.",
                     hint="Wait for its end, or start a new run.",
                 )
@@ -515,7 +513,7 @@ class Database(Lookups):
             connection.execute(
                 sql.RESUME_RUN,
                 {
-                    "id": row[0],
+                    "id": row.id,
                     "status": status.value,
                     "now": now,
                     "hostname": process.hostname,
@@ -525,7 +523,7 @@ class Database(Lookups):
                 },
             )
             # What a run did since it was resumed cannot be taken back.
-            add_event(connection, row[0], Edit("status", row[6], status.value, author, None))
+            add_event(connection, row.id, Edit("status", row.status, status.value, author, None))
 
     def take_over(self, uid: str, old: ProcessIdentity, new: ProcessIdentity) -> bool:
         """Note that a child goes on with a run of a process that has ended.
@@ -552,7 +550,7 @@ class Database(Lookups):
         with self.driver.write() as connection:
             for run in runs:
                 process = run.process
-                run_id = run_row(connection, run.uid)[0]
+                run_id = run_row(connection, run.uid).id
                 connection.execute(
                     sql.MARK_LOST,
                     {

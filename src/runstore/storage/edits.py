@@ -88,10 +88,10 @@ class EditTable:
         with self._driver.write() as connection:
             for uid in uids:
                 row = run_row(connection, uid, or_trashed=or_trashed)
-                if row[11] != notes:
-                    connection.execute(EDIT_NOTES, {"id": row[0], "new": notes})
-                    edit = Edit("notes", row[11], notes, author, operation)
-                    add_event(connection, row[0], edit)
+                if row.notes != notes:
+                    connection.execute(EDIT_NOTES, {"id": row.id, "new": notes})
+                    edit = Edit("notes", row.notes, notes, author, operation)
+                    add_event(connection, row.id, edit)
 
     def set_tags(
         self,
@@ -105,7 +105,7 @@ class EditTable:
         operation = new_uid()
         with self._driver.write() as connection:
             for uid in uids:
-                run_id = run_row(connection, uid, or_trashed=or_trashed)[0]
+                run_id = run_row(connection, uid, or_trashed=or_trashed).id
                 for key, value in changes.items():
                     old = _put_tag(connection, run_id, key, value)
                     if old != value:
@@ -120,7 +120,7 @@ class EditTable:
     def events(self, uid: str) -> list[Event]:
         """Return the edits of a run, oldest first; of one in the trash as well."""
         with self._driver.read() as connection:
-            run_id = run_row(connection, uid, or_trashed=True)[0]
+            run_id = run_row(connection, uid, or_trashed=True).id
             found = connection.execute(EVENTS_OF_RUN, {"run_id": run_id}).fetchall()
         return [_event(row) for row in found]
 
@@ -149,14 +149,14 @@ class EditTable:
                 row = run_row(connection, run_uid, or_trashed=True)
                 _apply_old(connection, row, event)
                 back = Edit(event.field, event.new, event.old, author, operation, event.operation)
-                add_event(connection, row[0], back)
+                add_event(connection, row.id, back)
         return last
 
     def _last(self, connection: Connection, author: str, uid: str | None) -> list[Undone]:
         if uid is None:
             found = connection.execute(LAST_OPERATION, {"author": author}).fetchone()
         else:
-            run_id = run_row(connection, uid, or_trashed=True)[0]
+            run_id = run_row(connection, uid, or_trashed=True).id
             found = connection.execute(LAST_OPERATION_OF_RUN, {"run_id": run_id}).fetchone()
         if found is None:
             raise NotFoundError("There is no edit to take back.", kept="Nothing was changed.")
@@ -199,37 +199,38 @@ def _event(row: Sequence[Any]) -> Event:
     return Event(as_time(at), as_text(author), as_text(field), old, new, operation, undoes)
 
 
-def _undo_notes(connection: Connection, row: Sequence[Any], event: Event) -> None:
-    _check_same(event, row[11])
-    connection.execute(EDIT_NOTES, {"id": row[0], "new": event.old})
+def _undo_notes(connection: Connection, row: sql.RunRow, event: Event) -> None:
+    _check_same(event, row.notes)
+    connection.execute(EDIT_NOTES, {"id": row.id, "new": event.old})
 
 
-def _undo_tag(connection: Connection, row: Sequence[Any], event: Event) -> None:
-    now = _put_tag(connection, row[0], event.field.removeprefix(TAG), event.old)
+def _undo_tag(connection: Connection, row: sql.RunRow, event: Event) -> None:
+    now = _put_tag(connection, row.id, event.field.removeprefix(TAG), event.old)
     _check_same(event, now)
 
 
-def _undo_reference(connection: Connection, row: Sequence[Any], event: Event) -> None:
-    _check_same(event, row[4])
+def _undo_reference(connection: Connection, row: sql.RunRow, event: Event) -> None:
+    _check_same(event, row.reference)
     move_back(connection, row, event.old or "")
 
 
-def _undo_deleted(connection: Connection, row: Sequence[Any], event: Event) -> None:
-    _check_same(event, None if row[26] is None else moment_text(row[26]))
+def _undo_deleted(connection: Connection, row: sql.RunRow, event: Event) -> None:
+    _check_same(event, None if row.deleted_at is None else moment_text(row.deleted_at))
     try:
         deleted_at = None if event.old is None else moment_of(event.old)
     except (ValueError, TypeError, OverflowError) as error:
         raise StoreCorruptError(
-            f"The edit of {row[4]} cannot be taken back: {error}.", kept="Nothing was changed."
+            f"The edit of {row.reference} cannot be taken back: {error}.",
+            kept="Nothing was changed.",
         ) from error
-    set_deleted(connection, row[0], deleted_at)
+    set_deleted(connection, row.id, deleted_at)
 
 
-def _undo_nothing(_: Connection, __: Sequence[Any], ___: Event) -> None:
+def _undo_nothing(_: Connection, __: sql.RunRow, ___: Event) -> None:
     """The experiment's name comes back with the reference."""
 
 
-_UNDO: Mapping[str, Callable[[Connection, Sequence[Any], Event], None]] = {
+_UNDO: Mapping[str, Callable[[Connection, sql.RunRow, Event], None]] = {
     "notes": _undo_notes,
     "reference": _undo_reference,
     "experiment_name": _undo_nothing,
@@ -237,7 +238,7 @@ _UNDO: Mapping[str, Callable[[Connection, Sequence[Any], Event], None]] = {
 }
 
 
-def _apply_old(connection: Connection, row: Sequence[Any], event: Event) -> None:
+def _apply_old(connection: Connection, row: sql.RunRow, event: Event) -> None:
     if event.field.startswith(TAG):
         _undo_tag(connection, row, event)
     else:

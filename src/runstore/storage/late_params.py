@@ -30,7 +30,7 @@ def add_params(
         UsageError: There is no such set, or one of several is not named.
     """
     with database.driver.write() as connection:
-        run_id = run_row(connection, uid, or_trashed=True)[0]
+        run_id = run_row(connection, uid, or_trashed=True).id
         found = connection.execute(sql.SETS_OF_RUNS.format(ids=":id"), {"id": run_id}).fetchall()
         before = tuple(rows.set_from_row(row) for row in found)
         now = with_added(before, added, set_name)

@@ -7,8 +7,8 @@ that it had there, which nobody else ever gets. Its old reference keeps finding 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from runstore.errors import ConflictError, NotFoundError
 from runstore.model.reference import build_reference, new_uid
@@ -86,7 +86,7 @@ class Moves:
         with self._database.driver.write() as connection:
             for uid in uids:
                 row = run_row(connection, uid)
-                if row[2] != experiment_name:
+                if row.experiment != experiment_name:
                     place = self._place_in(connection, row, experiment_name)
                     _move_noted(connection, row, place, _Move(author, operation))
 
@@ -117,21 +117,21 @@ class Moves:
             target_id = _free_target(connection, new, found[1], is_merge=is_merge)
             rows = connection.execute(ALL_OF_EXPERIMENT, {"id": found[0]}).fetchall()
             every = [mended_row(row) for row in rows]
-            for row in every:
+            # Behind the columns of the run: when it was purged.
+            gone = [row[len(sql.RunRow._fields)] is not None for row in rows]
+            for row, is_gone in zip(every, gone, strict=True):
                 place = (
                     self._place_in(connection, row, new)
                     if target_id is None
-                    else (target_id, new, row[3])
+                    else (target_id, new, row.run_number)
                 )
-                edit = _Move(author, operation, is_gone=row[27] is not None)
+                edit = _Move(author, operation, is_gone=is_gone)
                 _move_noted(connection, row, place, edit)
-        return sum(row[26] is None for row in every)
+        return sum(row.deleted_at is None for row in every)
 
-    def _place_in(
-        self, connection: Connection, row: Sequence[Any], experiment_name: str
-    ) -> _Place:
+    def _place_in(self, connection: Connection, row: sql.RunRow, experiment_name: str) -> _Place:
         """Return the place of a run in an experiment: its old one, or the next."""
-        there = {"id": row[0], "name": experiment_name}
+        there = {"id": row.id, "name": experiment_name}
         found = connection.execute(PLACE_BEFORE, there).fetchone()
         experiment_id, number = found or self._database.next_number(connection, experiment_name)
         return experiment_id, experiment_name, number
@@ -158,39 +158,39 @@ def _free_target(connection: Connection, new: str, last: int, *, is_merge: bool)
     return None
 
 
-def _move_noted(connection: Connection, row: Sequence[Any], place: _Place, edit: _Move) -> None:
+def _move_noted(connection: Connection, row: sql.RunRow, place: _Place, edit: _Move) -> None:
     """Move a run and note it; of a run that is gone for good only the name is moved."""
     experiment_id, experiment_name, number = place
-    reference = build_reference(experiment_name, number, row[5])
+    reference = build_reference(experiment_name, number, row.timestamp)
     _move(connection, row, experiment_id, number, reference)
     if edit.is_gone:
         return
     for field, before, after in (
-        ("experiment_name", row[2], experiment_name),
-        ("reference", row[4], reference),
+        ("experiment_name", row.experiment, experiment_name),
+        ("reference", row.reference, reference),
     ):
-        add_event(connection, row[0], Edit(field, before, after, edit.author, edit.operation))
+        add_event(connection, row.id, Edit(field, before, after, edit.author, edit.operation))
 
 
 def _move(
-    connection: Connection, row: Sequence[Any], experiment_id: int, number: int, reference: str
+    connection: Connection, row: sql.RunRow, experiment_id: int, number: int, reference: str
 ) -> None:
-    connection.execute(sql.ADD_ALIAS, {"run_id": row[0]})
+    connection.execute(sql.ADD_ALIAS, {"run_id": row.id})
     place = {"experiment_id": experiment_id, "run_number": number, "reference": reference}
-    connection.execute(MOVE_RUN, {"id": row[0], **place})
-    connection.execute(REMOVE_ALIAS, {"reference": reference, "run_id": row[0]})
+    connection.execute(MOVE_RUN, {"id": row.id, **place})
+    connection.execute(REMOVE_ALIAS, {"reference": reference, "run_id": row.id})
 
 
-def move_back(connection: Connection, row: Sequence[Any], reference: str) -> None:
+def move_back(connection: Connection, row: sql.RunRow, reference: str) -> None:
     """Give a run the place back that it had under a former reference, within a transaction.
 
     Raises:
         NotFoundError: Nothing tells what place that was.
     """
-    former = {"id": row[0], "reference": reference}
+    former = {"id": row.id, "reference": reference}
     place = connection.execute(PLACE_OF_ALIAS, former).fetchone()
     if place is None or place[0] is None:
-        place = _place_in_name(connection, reference, row[5])
+        place = _place_in_name(connection, reference, row.timestamp)
     if place is None:
         raise NotFoundError(
             f"There is no experiment for {reference!r} any more.", kept="Nothing was changed."

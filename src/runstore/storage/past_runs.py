@@ -99,14 +99,14 @@ def add_to_run(
     """
     with database.driver.write() as connection:
         row = run_row(connection, uid)
-        if not Status(row[6]).is_final:
+        if not Status(row.status).is_final:
             raise RunActiveError(
-                f"The run {row[4]} is {row[6]}, not over.",
+                f"The run {row.reference} is {row.status}, not over.",
                 kept="Nothing was recorded.",
-                hint=f"To log to it from here: runstore.attach_run({row[4]!r}).",
+                hint=f"To log to it from here: runstore.attach_run({row.reference!r}).",
             )
-        _add_products(connection, row[0], points, artifacts)
-        connection.execute(sql.MARK_CHANGED, {"id": row[0]})
+        _add_products(connection, row.id, points, artifacts)
+        connection.execute(sql.MARK_CHANGED, {"id": row.id})
         for field, names in (
             ("metrics", [series.key for series in points]),
             ("artifacts", [artifact.path for artifact, _ in artifacts]),
@@ -114,7 +114,7 @@ def add_to_run(
             if names:
                 add_event(
                     connection,
-                    row[0],
+                    row.id,
                     Edit(field, None, some_of(names, _NAMES_SHOWN), author, None),
                 )
 

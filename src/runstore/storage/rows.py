@@ -18,6 +18,7 @@ from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.params.decode import is_tree
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.status import Status
+from runstore.storage.statements import RunRow
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
@@ -155,37 +156,37 @@ def _no_status(_: Any) -> str:
     return Status.LOST.value
 
 
-# Of each column of `statements.RUN_COLUMNS`: its name, what may stand in it, and what stands for
-# anything else.
-_COLUMNS: tuple[tuple[str, Callable[[Any], bool], Callable[[Any], Any]], ...] = (
-    ("id", is_int, _zero),
-    ("uid", is_text, as_text),
-    ("experiment", is_text, as_text),
-    ("run_number", is_int, _zero),
-    ("reference", is_text, as_text),
-    ("timestamp", is_text, as_text),
-    ("status", _is_status, _no_status),
-    ("started_at", is_time, _zero),
-    ("ended_at", is_optional_time, _zero),
-    ("last_seen_at", is_optional_time, _none),
-    ("parent_uid", is_optional_text, as_optional_text),
-    ("notes", is_optional_text, as_optional_text),
-    ("error", is_optional_text, as_optional_text),
-    ("traceback", is_optional_text, as_optional_text),
-    ("exit_code", is_optional_int, as_optional_int),
-    ("commit_hash", is_optional_text, as_optional_text),
-    ("workdir_dirty", is_optional_int, as_optional_int),
-    ("cli", is_optional_text, as_optional_text),
-    ("full_store", is_int, _zero),
-    ("reproduce", is_optional_text, as_optional_text),
-    ("hostname", is_optional_text, as_optional_text),
-    ("boot_id", is_optional_text, as_optional_text),
-    ("pid", _is_pid, _none),
-    ("process_started", is_optional_text, _none),
-    ("facts", _are_facts, _none),
-    ("block", is_optional_text, _none),
-    ("deleted_at", is_optional_time, _zero),
-)
+# Of each column of a run: what may be in it, and what is shown in place of anything else.
+_CELLS: dict[str, tuple[Callable[[Any], bool], Callable[[Any], Any]]] = {
+    "id": (is_int, _zero),
+    "uid": (is_text, as_text),
+    "experiment": (is_text, as_text),
+    "run_number": (is_int, _zero),
+    "reference": (is_text, as_text),
+    "timestamp": (is_text, as_text),
+    "status": (_is_status, _no_status),
+    "started_at": (is_time, _zero),
+    "ended_at": (is_optional_time, _zero),
+    "last_seen_at": (is_optional_time, _none),
+    "parent_uid": (is_optional_text, as_optional_text),
+    "notes": (is_optional_text, as_optional_text),
+    "error": (is_optional_text, as_optional_text),
+    "traceback": (is_optional_text, as_optional_text),
+    "exit_code": (is_optional_int, as_optional_int),
+    "commit_hash": (is_optional_text, as_optional_text),
+    "workdir_dirty": (is_optional_int, as_optional_int),
+    "cli": (is_optional_text, as_optional_text),
+    "full_store": (is_int, _zero),
+    "reproduce": (is_optional_text, as_optional_text),
+    "hostname": (is_optional_text, as_optional_text),
+    "boot_id": (is_optional_text, as_optional_text),
+    "pid": (_is_pid, _none),
+    "process_started": (is_optional_text, _none),
+    "facts": (_are_facts, _none),
+    "block": (is_optional_text, _none),
+    "deleted_at": (is_optional_time, _zero),
+}
+_COLUMNS = len(RunRow._fields)
 # Types of rows that were found sound: most rows have the same ones.
 _sound_types: set[tuple[type, ...]] = set()
 # Of the types that rows have, what gives the texts among their cells.
@@ -278,7 +279,7 @@ def run_from_row(
     tags: Mapping[str, str],
     damaged: Sequence[str] = (),
 ) -> Run:
-    """Build a run from a row of `statements.RUN_COLUMNS`, its parameter sets and its tags.
+    """Build a run from a row of `statements.RunRow`, its parameter sets and its tags.
 
     What another program or a broken disk left in a cell is replaced by a stand-in, and the run
     says so.
@@ -289,35 +290,34 @@ def run_from_row(
         tags: Its tags.
         damaged: What of the sets and tags could not be read.
     """
-    if tuple(map(type, row[: len(_COLUMNS)])) in _sound_types:
+    cells = row[:_COLUMNS]
+    if tuple(map(type, cells)) in _sound_types:
         try:
-            return _built(row, sets, tags, damaged)
+            return _built(cells, sets, tags, damaged)
         except (ValueError, OverflowError):
             pass
-    mended, names = _mended(row)
+    mended, names = _mended(RunRow._make(cells))
     if not names:
         _sound_types.add(tuple(map(type, mended)))
     return _built(mended, sets, tags, [*names, *damaged])
 
 
-def mended_row(row: Sequence[Any]) -> Sequence[Any]:
-    """Return a row that begins with `statements.RUN_COLUMNS`, with stand-ins where need be."""
-    cells, names = _mended(row)
-    return (*cells, *row[len(_COLUMNS) :]) if names else row
+def mended_row(row: Sequence[Any]) -> RunRow:
+    """Return the run that a row begins with, with stand-ins where need be."""
+    return _mended(RunRow._make(row[:_COLUMNS]))[0]
 
 
-def _mended(row: Sequence[Any]) -> tuple[list[Any], list[str]]:
+def _mended(row: RunRow) -> tuple[RunRow, list[str]]:
     """Return a row of stand-ins for what cannot be, and the names of these columns."""
-    cells, names = [], []
-    for cell, (name, is_sound, stand_in) in zip(row, _COLUMNS, strict=False):
-        if is_sound(cell):
-            cells.append(cell)
-        else:
-            cells.append(stand_in(cell))
-            names.append(name)
-    if not cells[4]:
-        cells[4] = f"run {cells[0]}"
-    return cells, names
+    stand_ins = {}
+    for name, cell in zip(RunRow._fields, row, strict=True):
+        is_sound, stand_in = _CELLS[name]
+        if not is_sound(cell):
+            stand_ins[name] = stand_in(cell)
+    mended = row._replace(**stand_ins)
+    if not mended.reference:
+        mended = mended._replace(reference=f"run {mended.id}")
+    return mended, list(stand_ins)
 
 
 @functools.cache
@@ -334,38 +334,71 @@ def _built(
     tags: Mapping[str, str],
     damaged: Sequence[str],
 ) -> Run:
-    """Build a run from a row of `statements.RUN_COLUMNS`, its parameter sets and its tags."""
+    """Build a run from its row, its parameter sets and its tags."""
+    # Taken apart at once, as one by one by name would take as long as all the rest.
+    (
+        _,
+        uid,
+        experiment,
+        run_number,
+        reference,
+        timestamp,
+        status,
+        started_at,
+        ended_at,
+        last_seen_at,
+        parent_uid,
+        notes,
+        error,
+        traceback,
+        exit_code,
+        commit_hash,
+        workdir_dirty,
+        cli,
+        full_store,
+        reproduce,
+        hostname,
+        boot_id,
+        pid,
+        process_started,
+        facts,
+        block,
+        deleted_at,
+    ) = row
     process = None
-    if row[20] is not None:
-        if not _is_pid(row[22]):
+    if hostname is not None:
+        if not _is_pid(pid):
             raise ValueError("this is no process id")
         process = ProcessIdentity(
-            hostname=row[20], boot_id=row[21], pid=row[22], started_ticks=row[23]
+            hostname=hostname,
+            boot_id=boot_id,
+            pid=pid,
+            started_ticks=process_started,
         )
     return _run_class()(
-        uid=row[1],
-        experiment_name=row[2],
-        run_number=row[3],
-        reference=row[4],
-        timestamp=row[5],
-        status=Status(row[6]),
-        started_at=from_micros(row[7]),
-        ended_at=_optional_time(row[8]),
-        last_seen_at=_optional_time(row[9]),
-        parent_uid=row[10],
-        notes=row[11],
-        error=row[12],
-        traceback=row[13],
-        exit_code=row[14],
-        commit=row[15],
-        workdir_dirty=None if row[16] is None else bool(row[16]),
-        cli=row[17],
-        full_store=bool(row[18]),
-        reproduce=row[19],
+        uid=uid,
+        experiment_name=experiment,
+        run_number=run_number,
+        reference=reference,
+        timestamp=timestamp,
+        status=Status(status),
+        started_at=from_micros(started_at),
+        ended_at=_optional_time(ended_at),
+        last_seen_at=_optional_time(last_seen_at),
+        parent_uid=parent_uid,
+        notes=notes,
+        error=error,
+        traceback=traceback,
+        exit_code=exit_code,
+        commit=commit_hash,
+        workdir_dirty=None if workdir_dirty is None else bool(workdir_dirty),
+        cli=cli,
+        full_store=bool(full_store),
+        reproduce=reproduce,
         process=process,
-        facts=facts_from_text(row[24]),
-        block=row[25],
-        deleted_at=_optional_time(row[26]),
+        facts=facts_from_text(facts),
+        block=block,
+        deleted_at=_optional_time(deleted_at),
         parameter_sets=sets,
         tags=tags,
         damaged=tuple(damaged),

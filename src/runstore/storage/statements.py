@@ -6,12 +6,42 @@ Texts are put together from the constants here; values always travel as paramete
 
 from __future__ import annotations
 
-RUN_COLUMNS = (
-    "r.id, r.uid, e.name, r.run_number, r.reference, r.timestamp, r.status, r.started_at,"
-    " r.ended_at, r.last_seen_at, r.parent_uid, r.notes, r.error, r.traceback, r.exit_code,"
-    " r.commit_hash, r.workdir_dirty, r.cli, r.full_store, r.reproduce, r.hostname, r.boot_id,"
-    " r.pid, r.process_started, r.facts, r.block, r.deleted_at"
-)
+from typing import NamedTuple
+
+
+class RunRow(NamedTuple):
+    """The columns of a run, as statements select them; times are microseconds since 1970."""
+
+    id: int
+    uid: str
+    experiment: str
+    run_number: int
+    reference: str
+    timestamp: str
+    status: str
+    started_at: int
+    ended_at: int | None
+    last_seen_at: int | None
+    parent_uid: str | None
+    notes: str | None
+    error: str | None
+    traceback: str | None
+    exit_code: int | None
+    commit_hash: str | None
+    workdir_dirty: int | None
+    cli: str | None
+    full_store: int
+    reproduce: str | None
+    hostname: str | None
+    boot_id: str | None
+    pid: int | None
+    process_started: str | None
+    facts: str | None
+    block: str | None
+    deleted_at: int | None
+
+
+RUN_COLUMNS = ", ".join("e.name" if one == "experiment" else f"r.{one}" for one in RunRow._fields)
 _RUNS = f"SELECT {RUN_COLUMNS} FROM runs r JOIN experiments e ON e.id = r.experiment_id"
 # Runs that are kept, those in the trash, and those of which only the name is left.
 KEPT = "r.deleted_at IS NULL"

@@ -124,9 +124,9 @@ class Trash:
                 row = run_row(connection, uid)
                 if not is_forced:
                     _check_has_ended(row)
-                set_deleted(connection, row[0], now)
+                set_deleted(connection, row.id, now)
                 edit = Edit(DELETED, None, moment_text(now), author, operation)
-                add_event(connection, row[0], edit)
+                add_event(connection, row.id, edit)
 
     def take_out(self, uids: Iterable[str], author: str) -> None:
         """Restore runs: all of them or none; each gets an event. Durable on return.
@@ -138,10 +138,10 @@ class Trash:
         with self._driver.write() as connection:
             for uid in uids:
                 row = run_row(connection, uid, or_trashed=True)
-                if row[26] is not None:
-                    set_deleted(connection, row[0], None)
-                    edit = Edit(DELETED, moment_text(row[26]), None, author, operation)
-                    add_event(connection, row[0], edit)
+                if row.deleted_at is not None:
+                    set_deleted(connection, row.id, None)
+                    edit = Edit(DELETED, moment_text(row.deleted_at), None, author, operation)
+                    add_event(connection, row.id, edit)
 
     def newest(self, limit: int) -> list[Run]:
         """Return runs in the trash, the one that was deleted last first."""
@@ -234,10 +234,10 @@ def set_deleted(connection: Connection, run_id: int, deleted_at: int | None) -> 
     connection.execute(SET_DELETED, {"id": run_id, "deleted_at": deleted_at})
 
 
-def _check_has_ended(row: Sequence[Any]) -> None:
-    if Status(row[6]) in {Status.RUNNING, Status.LIVE}:
+def _check_has_ended(row: sql.RunRow) -> None:
+    if Status(row.status) in {Status.RUNNING, Status.LIVE}:
         raise RunActiveError(
-            f"The run {row[4]} is being executed.",
+            f"The run {row.reference} is being executed.",
             kept="Nothing was deleted.",
             hint="End it first, or leave it out; if it is surely dead: --force.",
         )

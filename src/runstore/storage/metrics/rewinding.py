@@ -41,7 +41,7 @@ def remove_points(database: Database, uid: str, step: int, author: str) -> int:
         StoreError: The database could not be written; nothing was removed.
     """
     with database.driver.write() as connection:
-        run_id = run_row(connection, uid, or_trashed=True)[0]
+        run_id = run_row(connection, uid, or_trashed=True).id
         found = connection.execute(_SERIES, {"run_id": run_id}).fetchall()
         removed = [
             _shorten(connection, {"run_id": run_id, "set_index": row[0], "key_id": row[1]}, step)

@@ -33,7 +33,6 @@ ALL = 2**62
 _AT_ONCE = 500
 # Where looks at texts refuse many runs, ever more of them are asked for at once.
 _GROWTH = 4
-_FACTS = 24  # the place of facts in `statements.RUN_COLUMNS`; behind it block and deletion
 
 
 class Found(NamedTuple):
@@ -73,7 +72,8 @@ class Finder:
         here = {"hostname": hostname, "boot": boot, "machine": machine}
         with self._database.driver.read() as connection:
             found = connection.execute(sql.UNFINISHED_RUNS, here).fetchall()
-        return [run_from_row((*row[:_FACTS], None, None, None), (), {}) for row in found]
+        rows = [sql.RunRow._make(row)._replace(facts=None, block=None) for row in found]
+        return [run_from_row(row, (), {}) for row in rows]
 
     def find(
         self,
