@@ -142,9 +142,9 @@ def test_a_replaced_database_does_not_meet_the_log_of_the_old_one(location, tmp_
 REMADE = """
 import contextlib, os, shutil, sys, threading, warnings
 import runstore
-from runstore.recording import live_runs as lifetime
+from runstore.recording import live_runs
 warnings.simplefilter("ignore")
-lifetime.HEARTBEAT_S = 0.005
+live_runs.HEARTBEAT_S = 0.005
 folder, rounds = sys.argv[1], int(sys.argv[2])
 older, over = [], threading.Event()
 runstore.Store.open(folder + "-empty").close()

@@ -58,8 +58,8 @@ def test_a_fork_meets_no_thread_of_ours(tmp_path):
     text = """
         import os, time
         import runstore
-        from runstore.recording import live_runs as lifetime
-        lifetime.HEARTBEAT_S = 0.001
+        from runstore.recording import live_runs
+        live_runs.HEARTBEAT_S = 0.001
         store = runstore.Store.open("runs")
         with store.start("fit") as run:
             for number in range(30):
@@ -101,8 +101,8 @@ def test_after_a_fork_our_threads_go_on(tmp_path):
     text = """
         import os, time
         import runstore
-        from runstore.recording import live_runs as lifetime
-        lifetime.HEARTBEAT_S = 0.01
+        from runstore.recording import live_runs
+        live_runs.HEARTBEAT_S = 0.01
         store = runstore.Store.open("runs")
         with store.start("fit", capture=False) as run:
             run.log(loss=0.0)

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from runstore import Status, Store
-from runstore.recording import live_runs as lifetime
+from runstore.recording import live_runs
 from runstore.recording.readiness import ENDING, Uninterrupted
 
 PROGRAMS = {
@@ -156,7 +156,7 @@ def test_an_end_that_takes_too_long_is_kept_in_the_spool(tmp_path, monkeypatch):
             )
             with pytest.raises(KeyboardInterrupt), pytest.warns(UserWarning, match="Kept in"):
                 run.finish("error", error="boom")
-        assert lifetime.running(run.uid) is None
+        assert live_runs.running(run.uid) is None
 
     with Store.open(tmp_path) as store:
         kept = store.get("x#1")
@@ -177,6 +177,6 @@ def test_a_run_that_ctrl_c_meets_at_its_start_is_ended_with_its_process(tmp_path
             store.start("x", capture=False)
 
         (kept,) = store.list()
-        run = lifetime.running(kept.uid)
+        run = live_runs.running(kept.uid)
         run.end_with_process(KeyboardInterrupt())
         assert store.get("x#1").status is Status.INTERRUPTED

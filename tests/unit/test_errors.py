@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from runstore import Store, errors
-from runstore.recording import live_runs as lifetime
+from runstore.recording import live_runs
 
 EVERY_KIND = [
     kind
@@ -68,7 +68,7 @@ class _Refused(errors.StoreError):
 
 
 def test_what_a_signal_raises_can_be_copied():
-    again = _sent(lifetime.Terminated(15))
+    again = _sent(live_runs.Terminated(15))
 
     assert (again.code, again.signal_number) == (143, 15)
 

@@ -10,7 +10,7 @@ import pytest
 from runstore import Store
 from runstore.capture.machine.system import SystemProbe
 from runstore.config import wants_system_samples
-from runstore.recording import live_runs as lifetime
+from runstore.recording import live_runs
 
 BUSY = "import time\nend = time.time() + 60\nwhile time.time() < end: sum(range(1000))"
 # Plays NVIDIA's library where there is no card: three cards, of which the third tells no power.
@@ -118,9 +118,9 @@ def test_a_run_logs_what_its_machine_does(tmp_path, monkeypatch):
     pytest.importorskip("psutil")
     monkeypatch.setenv("RUNSTORE_SYSTEM_SAMPLES", "1")
     # A probe that was slow before, in another test, would leave this sample out.
-    monkeypatch.setattr(lifetime._current(), "_probe", None)
+    monkeypatch.setattr(live_runs._current(), "_probe", None)
     with Store.open(tmp_path) as store, store.start("long", capture=False) as run:
-        lifetime._current()._sample()
+        live_runs._current()._sample()
         assert run.record.metrics["system/memory_bytes"].count == 1
 
 
