@@ -145,7 +145,7 @@ def test_blocks_in_other_threads_and_in_each_other_change_no_handler(called):
 
 def test_an_end_that_takes_too_long_is_kept_in_the_spool(tmp_path, monkeypatch):
     """Who presses Ctrl-C in front of a database that does not answer is obeyed."""
-    monkeypatch.setattr(lifetime, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(live_runs, "PATIENCE_S", 0.0)
     with Store.open(tmp_path) as store:
         run = store.start("x", capture=False)
         with monkeypatch.context() as patched:
