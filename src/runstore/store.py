@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from runstore import background
 from runstore.config import (
@@ -77,7 +77,6 @@ if TYPE_CHECKING:
     from runstore.storage.edits import Undone
     from runstore.storage.integrity.history import Verified
 
-T = TypeVar("T")
 TRASH_KEPT = timedelta(days=30)
 
 
