@@ -18,7 +18,6 @@ from runstore.model.code.documents import IMPORTED_MODULES
 from runstore.model.code.launchers import Launched, launched
 from runstore.model.facts import Facts
 
-_FOLDERS_AT_MOST = 1_000
 _FILES_AT_MOST = 1_000
 # The folder of the script is where Python would look first.
 _ASK = (
