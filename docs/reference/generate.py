@@ -69,7 +69,9 @@ def python_page():
     public = {name: getattr(runstore, name) for name in runstore.__all__}
     for name, found in public.items():
         parts += _section("##", name, found)
-    parts.append("## Types that calls return\n")
+    parts.append(
+        "## Types that calls return\n\nCalls make them; programs have no need to import them.\n"
+    )
     for name, kind in sorted(returned_types(public.values()).items()):
         parts += _section("###", name, kind)
     return "\n".join(parts)

@@ -88,6 +88,12 @@ def enter(run: Executed) -> None:
     _become(run)
 
 
+def enter_again(run: Executed) -> None:
+    """Make a run the current one that was left, such as that of a generator that goes on."""
+    run.surrounding = _still_open(_current.get())
+    _become(run)
+
+
 def leave(run: Executed) -> None:
     """Make the run around it the current one, wherever this one was left."""
     around = _still_open(run.surrounding)

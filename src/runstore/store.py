@@ -153,7 +153,7 @@ class Store:
         """
         background.wait_until_done()
         live_runs.forget(lambda run: isinstance(run, Execution) and run.run.store is self)
-        self.backend.database.close()
+        self.backend.close()
 
     def __enter__(self) -> Store:
         return self
@@ -986,7 +986,7 @@ class Store:
 
     @once
     def queries(self) -> SavedQueries:
-        """Filters by name; a mapping that writes through: `store.queries["good"] = "a > 1"`."""
+        """Filters by name; a mapping that writes through: `queries["a"] = "params.a > 0"`."""
         from runstore.reading.saved_queries import SavedQueries
 
         return SavedQueries(self.backend)

@@ -290,7 +290,7 @@ def test_warnings_that_are_errors_lose_nothing(store, monkeypatch):
     run = store.start("strict warnings", capture=False)
     with pytest.raises(StoreWarning, match="no step"):
         run.log({"a": 1.0, "b": 2.0}, step="three")
-    monkeypatch.setattr(store.backend.spool, "usable_place", _refuses)
+    monkeypatch.setattr(store.backend.spool, "in_first_place", _refuses)
     run.execution._points.file.places = iter(())
     with pytest.raises(StoreWarning, match="held in memory"):
         run.log(a=2.0)
@@ -303,5 +303,5 @@ def test_warnings_that_are_errors_lose_nothing(store, monkeypatch):
     assert list(kept.metric("b").values) == [2.0]
 
 
-def _refuses():
+def _refuses(*_):
     raise OSError(28, "No space left on device")

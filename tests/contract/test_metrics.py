@@ -426,11 +426,11 @@ def test_a_disk_that_takes_nothing_costs_a_warning(store, monkeypatch):
     run = begun(store)
     from runstore.storage.files.spool import Spool
 
-    def refuse(_self):
+    def refuse(*_):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched, pytest.warns(StoreWarning, match="held in memory"):
-        patched.setattr(Spool, "usable_place", refuse)
+        patched.setattr(Spool, "in_first_place", refuse)
         for place in range(100):
             run.log(loss=float(place))
     run.log(loss=100.0)

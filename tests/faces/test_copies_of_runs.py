@@ -264,3 +264,45 @@ def test_a_program_attaches_to_the_run_that_started_it(store, tmp_path):
     assert json.dumps({key: one.last for key, one in store.get("outer#1").metrics.items()}) == (
         '{"inner": 3.0}'
     )
+
+
+def test_closing_a_copy_leaves_other_stores_open(tmp_path):
+    with Store.open(tmp_path / "store") as store:
+        run = store.start("fit", capture=False)
+        copy, other = (pickle.loads(pickle.dumps(store)) for _ in range(2))  # noqa: S301 - our own
+        assert copy.get(run.uid).uid == other.get(run.uid).uid
+
+        copy.close()
+        run.log(loss=0.5)
+        run.finish()
+
+        assert [one.get("fit#1").status.value for one in (store, copy, other)] == ["complete"] * 3
+
+
+def test_a_copy_made_before_its_store_was_closed_opens_it_again(tmp_path):
+    with Store.open(tmp_path / "store") as store:
+        store.start("fit", capture=False).finish()
+        sent = pickle.dumps(store)
+
+    assert pickle.loads(sent).get("fit#1").run_number == 1  # noqa: S301 - our own
+
+
+def test_a_copy_of_a_run_that_goes_on_again_logs_to_it(tmp_path):
+    """A worker may have seen the run when it was complete."""
+    with Store.open(tmp_path / "store") as store:
+        with store.start("fit", capture=False) as run:
+            pass
+        code = (
+            "import pickle, sys\n"
+            "ended, again = (pickle.load(open(one, 'rb')) for one in sys.argv[1:])\n"
+            "again.log(loss=0.5); print(ended.status.value, again.status.value)\n"
+        )
+        (tmp_path / "ended").write_bytes(pickle.dumps(run))
+        again = store.resume("fit#1")
+        (tmp_path / "again").write_bytes(pickle.dumps(again))
+
+        ended = in_other_process(code, tmp_path, "ended", "again")
+        again.finish()
+
+        assert ended.stdout.split() == ["complete", "running"]
+        assert store.get("fit#1").metrics["loss"].count == 1

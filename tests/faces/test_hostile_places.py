@@ -376,3 +376,21 @@ def test_a_locked_database_is_said_after_the_time_limit(kept, monkeypatch):
         blocker.execute("ROLLBACK")
         assert store.start("m", capture=False).run_number == 2
     blocker.close()
+
+
+def test_points_go_elsewhere_when_the_disk_of_the_store_is_full(small_disk, tmp_path, monkeypatch):
+    state = tmp_path / "state"
+    monkeypatch.setenv("XDG_STATE_HOME", str(state))
+    with Store.open(small_disk / "store") as store:
+        run = store.start("m", capture=False)
+        run.log(loss=-1.0)
+        filler = fill(small_disk)
+
+        for number in range(20_000):
+            run.log(loss=float(number))
+
+        assert list(state.rglob("*.points"))
+        filler.unlink()
+        run.finish()
+
+        assert store.get("m#1").metrics["loss"].count == 20_001

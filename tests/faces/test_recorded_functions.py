@@ -332,3 +332,25 @@ class TestCalls:
         train()
 
         assert statuses(store) == [Status.PRUNED]
+
+
+def test_a_suspended_generator_is_not_the_current_run_of_who_consumes_it(tmp_path):
+    with runstore.Store.open(tmp_path) as store:
+
+        @runstore.recorded("gen", store=store, capture=False)
+        def numbers():
+            for number in range(2):
+                runstore.current_run().log(made=number)
+                yield number
+
+        with runstore.start_run("outer", store=store, capture=False) as outer:
+            for number in numbers():
+                assert runstore.current_run() is outer
+                outer.log(taken=number)
+            list(zip(numbers(), numbers(), strict=True))
+
+        runs = {run.reference.rpartition("_")[0]: run for run in store.list()}
+        assert set(runs["outer_1"].metrics) == {"taken"}
+        assert [runs[f"gen_{one}"].parent_uid for one in (1, 2, 3)] == [outer.uid] * 3
+        assert runs["gen_1"].metrics["made"].count == 2
+        assert {run.status.value for run in runs.values()} == {"complete"}

@@ -505,7 +505,7 @@ def join(backend: Backend, run: Run | StartedRun, store: Any = None) -> ActiveRu
     if isinstance(mine, Execution) and isinstance(mine.run, ActiveRun):
         return mine.run
     known = _joined.get(run.uid)
-    if known is None:
+    if known is None or (known.status.is_final and not run.status.is_final):
         known = _joined[run.uid] = ActiveRun(backend, run, store=store, is_owner=False)
     return known
 

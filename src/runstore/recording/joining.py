@@ -30,7 +30,7 @@ def attach(backend: Backend, run: Run, store: Any) -> ActiveRun:
         raise RunFinishedError(
             f"The run {run.reference} has ended, as {run.status}.",
             kept="Its record was not changed.",
-            hint=f"To add metrics or files: backend.add({run.reference!r}, …); to continue it:"
+            hint=f"To add metrics or files: store.add({run.reference!r}, …); to continue it:"
             f" runstore.start_run(resume={run.reference!r}).",
         )
     return join(backend, run, store)

@@ -240,12 +240,14 @@ class PointLog:
         # The clock may stand still or go back; files are taken in in the order of their names.
         after = self._newest if old is None else _made_at(old.path.name)
         name = f"{self._uid}.{max(clock.time_ns(), after + 1):020d}"
-        try:
-            folder = self._backend.spool.usable_place()
+
+        def made(folder: Path) -> PointFile:
             # Nobody made a file of this name before: what was taken in is known by its name.
             path = folder / f"{name}-{os.urandom(4).hex()}{POINTS_SUFFIX}"
-            is_mapped = not is_network_disk(folder)
-            return with_room(lambda: PointFile(path, self._room, mapped=is_mapped))
+            return PointFile(path, self._room, mapped=not is_network_disk(folder))
+
+        try:
+            return with_room(lambda: self._backend.spool.in_first_place(made))
         except OSError as error:
             self._room = 0
             self._say_held(error)

@@ -73,10 +73,34 @@ def _generator(
     function: Callable[..., Any], begin: Begin
 ) -> Callable[..., Generator[Any, Any, Any]]:
     def generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        with begin():
-            return (yield from function(*args, **kwargs))
+        with begin() as run:
+            inner = function(*args, **kwargs)
+            resume, given = inner.send, None
+            while True:
+                try:
+                    item = resume(given)
+                except StopIteration as ended:
+                    return ended.value
+                # Who takes the item is outside of the run. As `yield from`, but for that.
+                current.leave(run.execution)
+                try:
+                    given = yield item
+                except GeneratorExit:
+                    _enter_again(run)
+                    inner.close()
+                    raise
+                except BaseException as error:  # noqa: BLE001 - handed on to the user's generator
+                    resume, given = inner.throw, error
+                else:
+                    resume = inner.send
+                _enter_again(run)
 
     return generator
+
+
+def _enter_again(run: Any) -> None:
+    if not run.status.is_final:
+        current.enter_again(run.execution)
 
 
 def _async_generator(

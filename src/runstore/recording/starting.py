@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, MutableMapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runstore import background, current
@@ -21,7 +22,8 @@ from runstore.recording.recorder import Recorder
 from runstore.storage.backend import Backend
 from runstore.storage.database import NewRun, now_micros
 from runstore.storage.rows import from_micros
-from runstore.user_warnings import afterwards
+from runstore.storage.sqlite.descriptors import with_room
+from runstore.user_warnings import afterwards, warn
 
 if TYPE_CHECKING:
     from runstore.analysis.reruns.lookup import Earlier
@@ -99,11 +101,21 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
         backend.part(Recorder).keep_cells(new.uid)
         run.execution.has_cells = True
     if where is not None:
+        _capture_later(backend, new.uid, facts, where, earlier.code if earlier else None)
+    return run
+
+
+def _capture_later(
+    backend: Backend, uid: str, facts: Facts, where: Surroundings, code: Facts | None
+) -> None:
+    """Read the rest in the background; a run that has started is not hurt if that fails."""
+    try:
+        with_room(lambda: import_module("runstore.recording.captures"))
         from runstore.recording.captures import Capture
 
-        code = earlier.code if earlier else None
-        background.do_later(Capture(backend.database, new.uid, facts, where, code))
-    return run
+        background.do_later(Capture(backend.database, uid, facts, where, code))
+    except (OSError, ImportError) as error:  # no descriptors, or the interpreter is ending
+        warn(f"Facts about the run {uid} could not be read: {error}")
 
 
 def check_command(argv: object) -> None:

@@ -30,8 +30,8 @@ T = TypeVar("T")
 # In the folder of a store: the folder of plain files of runs, and the list of all runs.
 RUNS = "runs"
 STORE_JSON = "store.json"
-# Databases that are open in this process, by the folder of their store.
-_open: weakref.WeakValueDictionary[Path, Database] = weakref.WeakValueDictionary()
+# Databases that copies from other processes share, by the folder of their store.
+_of_copies: weakref.WeakValueDictionary[Path, Database] = weakref.WeakValueDictionary()
 
 
 class Backend:
@@ -64,8 +64,9 @@ class Backend:
         self.spool = Spool(path)
         self.take_lines: Callable[[Backend, Path, Run], None] = _leave_lines
         self._parts: dict[Callable[[Backend], Any], Any] = {}
+        self._is_copy = database is None
         if database is not None:
-            self.__dict__["database"] = _open[self.path] = self._watched(database)
+            self.__dict__["database"] = self._watched(database)
 
     def __copy__(self) -> Backend:
         return self
@@ -83,6 +84,16 @@ class Backend:
     def _after_commit(self) -> None:
         self.show_changes(self)
 
+    def close(self) -> None:
+        """Give back the connections; a copy leaves them to the other copies of this process."""
+        if not self._is_copy:
+            self.database.close()
+            return
+        opened = [name for name, one in vars(Backend).items() if isinstance(one, once)]
+        for name in opened:
+            self.__dict__.pop(name, None)
+        self._parts.clear()
+
     def part(self, kind: Callable[[Backend], T]) -> T:
         """Return the object of a room above that belongs to this store, made once."""
         known: T | None = self._parts.get(kind)
@@ -95,9 +106,9 @@ class Backend:
         Raises:
             StoreError: The database of a copy cannot be opened.
         """
-        known = _open.get(self.path)
-        if known is None or not known.driver.file.is_in_place:
-            known = _open[self.path] = Database(self.path / DATABASE, create=False)
+        known = _of_copies.get(self.path)
+        if known is None or known.driver.is_closed or not known.driver.file.is_in_place:
+            known = _of_copies[self.path] = Database(self.path / DATABASE, create=False)
         return self._watched(known)
 
     @property

@@ -74,6 +74,10 @@ class Driver(Protocol):
     def vacuum(self) -> None:
         """Give the room that is free within the database to the disk; others wait meanwhile."""
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connections were given back for good."""
+
     def problems(self, *, is_deep: bool) -> list[str]:
         """Return what the engine finds wrong with the database; reads all of it."""
 

@@ -281,9 +281,14 @@ class FileLock:
                 hint="Free some space, or check the folder.",
             ) from error
         patience_s = LOCK_PATIENCE_S if self._patience_s is None else self._patience_s
-        # On a disk without locks, the database's own are left, and the file is written whole.
-        if wait_for_lock(self._descriptor, patience_s=patience_s) is False:
-            self._close()
+        is_locked: bool | None = False
+        try:
+            # On a disk without locks, the database's own are left, and the file is written whole.
+            is_locked = wait_for_lock(self._descriptor, patience_s=patience_s)
+        finally:
+            if is_locked is False:  # also by Ctrl-C: nobody else would let go of it
+                self._close()
+        if is_locked is False:
             raise kept_locked(self.path, patience_s)
         return self
 

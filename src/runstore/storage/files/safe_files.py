@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from runstore.storage.sqlite.paths import follow_folder
+from runstore.storage.sqlite.paths import follow_folder, wait_for_rights
 
 _FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -322,12 +322,14 @@ def make_folder(path: Path, *, levels: int = 1) -> None:
             is_new = True
             try:
                 os.mkdir(above.at(place.name), dir_fd=above.descriptor)
-                above.sync()
             except FileExistsError:
                 is_new = False
+                wait_for_rights(lambda: above.entry(place.name), above.status())  # noqa: B023 - at once
             with above.inner(place.name) as made:
                 if is_new:
+                    # At once: until then, others of a group cannot use it.
                     follow_folder(made.descriptor, above.status())
+                    above.sync()
 
 
 def levels_below(path: Path, store: Path) -> int:

@@ -30,6 +30,7 @@ from runstore.storage.sqlite.paths import (
     made_file,
     opened_folder,
     sync_folder,
+    wait_for_rights,
 )
 
 POINTS_SUFFIX = ".points"
@@ -105,7 +106,6 @@ class Spool:
         about = os.stat(self._folder)  # noqa: PTH116 - for the first point of a run
         try:
             os.mkdir(place, 0o700)  # noqa: PTH102 - the same
-            sync_folder(self._folder)
             is_new = True
         except FileExistsError:
             is_new = False
@@ -120,6 +120,10 @@ class Spool:
             with suppress(OSError), opened_folder(place) as made:
                 os.fchmod(made, rights)
                 follow_folder(made, about)
+        elif not is_own_uid(found.st_uid):
+            wait_for_rights(lambda: os.lstat(place), about)
+        if is_new:
+            sync_folder(self._folder)
         return place
 
     def own_place(self) -> Path:

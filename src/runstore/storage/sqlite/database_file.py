@@ -16,7 +16,7 @@ from pathlib import Path
 
 from runstore.errors import StoreCorruptError, StoreUnavailableError
 from runstore.storage.sqlite.descriptors import Files, identity_of, is_whole, marked
-from runstore.storage.sqlite.paths import follow_folder, sync_folder
+from runstore.storage.sqlite.paths import follow_folder, sync_folder, wait_for_rights
 
 _LOG, _SHARED_MEMORY = "-wal", "-shm"
 APPLICATION_ID = 0x72756E73  # "runs"; marks the file as ours (PRAGMA application_id)
@@ -212,6 +212,8 @@ class DatabaseFile:
             OSError: It cannot be made.
         """
         if self.path.exists():
+            # SQLite would take a file that it may not write yet for one to be read alone.
+            wait_for_rights(self.path.stat, self.path.parent.stat())
             return
         from runstore.storage.files.locks import unlock, wait_for_lock
 

@@ -253,6 +253,13 @@ class _InHand:
             self._leave()
 
 
+def _roll_back(connection: _Connection) -> None:
+    """End a transaction that is still open; a full disk may have ended it already."""
+    with suppress(sqlite3.Error):
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
 class SQLiteDriver:
     """A SQLite file: `Driver` for storage.
 
@@ -339,8 +346,13 @@ class SQLiteDriver:
                 # SQLite's own limit: what a run hands over is never refused for its length.
                 if connection.longest != _LONGEST:
                     connection.limit_length(_LONGEST)
-                self._begin(connection)
-                yield from self._committed(connection)
+                try:
+                    self._begin(connection)
+                    yield connection
+                    connection.execute("COMMIT")
+                finally:
+                    # An interruption may come behind BEGIN as well as within the block.
+                    _roll_back(connection)
         except sqlite3.Error as error:
             raise self._translated(error) from error
         finally:
@@ -372,6 +384,11 @@ class SQLiteDriver:
                 (then or self.after_commit)()
 
     @property
+    def is_closed(self) -> bool:
+        """Whether the connections were given back for good."""
+        return self._closed
+
+    @property
     def is_writing(self) -> bool:
         """Whether this thread is within a transaction that an interruption cannot wait for."""
         return self._own.is_writing
@@ -379,17 +396,6 @@ class SQLiteDriver:
     def after_writing(self, work: Callable[[], None]) -> None:
         """Do something once the transaction of this thread has ended; work raises nothing."""
         self._own.waiting.append(work)
-
-    def _committed(self, connection: _Connection) -> Iterator[_Connection]:
-        try:
-            yield connection
-            connection.execute("COMMIT")
-        except BaseException:
-            # A full disk may have rolled back already; the first error is the one to tell.
-            with suppress(sqlite3.Error):
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-            raise
 
     def copy_aside(self, suffix: str) -> None:
         """Copy the database to `<name>.<suffix>`, through SQLite's own backup.
@@ -565,6 +571,7 @@ class SQLiteDriver:
         if handle.pid != os.getpid():
             _Connection.left_by_fork.append(handle.raw)
             return
+        _roll_back(handle.raw)  # if whoever wrote was interrupted before it could
         handle.is_idle.append(None)
         self._own.free.append(handle)
         if self._closed and handle.is_taken():

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # The database in the folder of a store.
 DATABASE = "runstore.db"
+# Who makes a folder gives it its rights at once, unless the machine is very busy.
+_RIGHTS_WITHIN_S = 1.0
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-~")
 
 
@@ -131,9 +134,24 @@ def make_folders(path: Path, mode: int = 0o777) -> None:
         if path.is_dir():
             return  # somebody was quicker
         raise
-    sync_folder(path.parent)
     with suppress(OSError), opened_folder(path) as made:
         follow_folder(made, path.parent.stat())
+    sync_folder(path.parent)
+
+
+def wait_for_rights(status: Callable[[], os.stat_result], above: os.stat_result) -> None:
+    """Wait until the user who has just made a folder has let those in who share the one above.
+
+    Args:
+        status: Returns the status of the new folder.
+        above: The status of the folder above.
+    """
+    shared = above.st_mode & stat.S_IWGRP
+    while True:
+        found = status()
+        if found.st_mode & shared == shared or time.time() - found.st_ctime > _RIGHTS_WITHIN_S:
+            return
+        time.sleep(0.001)
 
 
 @contextmanager
