@@ -571,7 +571,6 @@ class SQLiteDriver:
         if handle.pid != os.getpid():
             _Connection.left_by_fork.append(handle.raw)
             return
-        _roll_back(handle.raw)  # if whoever wrote was interrupted before it could
         handle.is_idle.append(None)
         self._own.free.append(handle)
         if self._closed and handle.is_taken():
