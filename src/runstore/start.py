@@ -65,19 +65,24 @@ def start_run(
         if_done=if_done,
     )
 
+    return _entered(store, request, resume)
+
+
+def _entered(
+    store: str | os.PathLike[str] | Store | None,
+    request: StartRequest,
+    resume: str | Run | ActiveRun | None = None,
+) -> ActiveRun:
+    """Start or resume a run and make it the current one."""
+
     def begin() -> ActiveRun:
         opened = store if isinstance(store, Store) else open_shared(store)
         if resume is not None:
             return opened.resume(resume)
         return start(opened.backend, request, opened)
 
-    return _entered(begin, if_done)
-
-
-def _entered(begin: Callable[[], ActiveRun], if_done: IfDone) -> ActiveRun:
-    """Start a run and make it the current one."""
     run = begin()
-    if if_done in {"run", "warn"}:
+    if request.if_done in {"run", "warn"}:
         run.execution.again = begin
     current.enter(run.execution)
     return run
@@ -128,17 +133,10 @@ def recorded(
         if_done=if_done,
     )
 
-    def begin() -> ActiveRun:
-        opened = store if isinstance(store, Store) else open_shared(store)
-        return start(opened.backend, request, opened)
-
-    def entered() -> ActiveRun:
-        return _entered(begin, if_done)
-
     def decorate(function: F) -> F:
         from runstore.recording.recorded_functions import run_per_call
 
-        return cast("F", run_per_call(function, entered))
+        return cast("F", run_per_call(function, lambda: _entered(store, request)))
 
     return decorate
 
