@@ -72,13 +72,17 @@ def python_page():
     parts.append(
         "## Types that calls return\n\nCalls make them; programs have no need to import them.\n"
     )
-    for name, kind in sorted(returned_types(public.values()).items()):
-        parts += _section("###", name, kind)
+    kinds = returned_types(public.values())
+    names = [kind.__name__ for kind in kinds]
+    for kind in kinds:
+        # Two of a name are told apart by their modules.
+        where = f" of `{kind.__module__}`" if names.count(kind.__name__) > 1 else ""
+        parts += _section("###", kind.__name__, kind, where)
     return "\n".join(parts)
 
 
-def _section(level, name, found):
-    yield f"{level} {name}\n"
+def _section(level, name, found, where=""):
+    yield f"{level} {name}{where}\n"
     yield _described(name, found)
     for member, value in _members(found) if inspect.isclass(found) else ():
         yield f"{level}# {name}.{member}\n"
@@ -86,20 +90,20 @@ def _section(level, name, found):
 
 
 def returned_types(public):
-    """Return our own classes that public calls return, and theirs, by name.
+    """Return our own classes that public calls return, and theirs, sorted by name.
 
     Args:
         public: What has a section already.
     """
-    known, found = {*public, RunSource}, {}
+    known, found = {*public, RunSource}, []
     waiting = list(known)
     while waiting:
         for kind in _returned_by(waiting.pop()):
             if kind not in known:
                 known.add(kind)
-                found[kind.__name__] = kind
+                found.append(kind)
                 waiting.append(kind)
-    return found
+    return sorted(found, key=lambda kind: (kind.__name__, kind.__module__))
 
 
 def _returned_by(found):
