@@ -67,6 +67,9 @@ def fill(folder: Path, runs: int) -> None:
         connection.executemany("INSERT INTO params VALUES (?, ?, ?, ?, ?, 1)", flat)
         connection.execute("COMMIT")
     connection.execute(
+        "UPDATE store_state SET value = ? WHERE name = 'last_run_indexed'", (str(runs),)
+    )
+    connection.execute(
         "UPDATE experiments SET last_run_number ="
         " (SELECT coalesce(max(run_number), 0) FROM runs WHERE experiment_id = experiments.id)"
     )

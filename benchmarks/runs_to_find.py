@@ -42,6 +42,7 @@ def fill(folder: Path, count: int, *, is_half_deleted: bool = False) -> None:
         write_run(database, n, chance, is_old=n <= count // 1000)
     if is_half_deleted:
         database.execute("UPDATE runs SET deleted_at = 1 WHERE id / 4 % 2 = 0")
+    database.execute("UPDATE store_state SET value = ? WHERE name = 'last_run_indexed'", (count,))
     database.execute("COMMIT")
     database.close()
 

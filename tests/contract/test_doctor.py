@@ -97,7 +97,11 @@ def test_what_only_takes_room_is_no_trouble(store, run):
     [
         ("DELETE FROM documents", None, ""),
         ("DELETE FROM param_values", "dangling", "the values of a parameter set are missing"),
-        ("DELETE FROM run_params", "dangling", "parameters are of no parameter set"),
+        (
+            "INSERT INTO params (run_id, set_index, key) VALUES (1, 7, 'lr')",
+            "dangling",
+            "parameters are of no parameter set",
+        ),
         (
             "DELETE FROM metric_chunks",
             "dangling",

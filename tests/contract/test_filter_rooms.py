@@ -8,6 +8,7 @@ from runstore import Store
 from runstore.model.facts import Facts
 from runstore.model.query.parse import parse_query
 from runstore.model.query.tree import All, Any, Room
+from runstore.storage.indexes.params import index_params
 from runstore.storage.query.packages import PackageLists
 from runstore.storage.query.where import EVERY_ROOM, Condition, column_of_run
 
@@ -52,7 +53,7 @@ def kept(tmp_path_factory):
             )
             connection.execute("UPDATE runs SET traceback = 'line 7' WHERE id = 4")
             connection.execute("UPDATE runs SET last_seen_at = NULL WHERE id <> 2")
-            connection.execute("UPDATE params SET indexed = 1")  # as after many such filters
+            index_params(connection)
             for number, version in ((2, "2.1.0"), (3, "1.13")):
                 body = f"numpy==1.0\ntorch=={version}\n"
                 connection.execute(

@@ -27,6 +27,7 @@ def folder(tmp_path):
             store.edit("exp#1", notes=text)
         store.tag("exp#1", {"keep": ""})
         store.edit("exp#2", notes="other")
+        assert len(store.find("params.lr >= 0")) > 0  # whose rows are written with it
     return tmp_path
 
 

@@ -1,12 +1,18 @@
-"""Parameters that wait for their index are found all the same, whoever searches."""
+"""Parameters whose rows wait to be written are found all the same, whoever searches."""
 
+import math
 import sqlite3
 from contextlib import closing
+from datetime import date
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+import strategies
 from runstore import Store
 from runstore.model.params.build import parameter_set
+from runstore.model.params.flatten import is_plain
 from runstore.model.query.tree import Room
 from runstore.model.status import Status
 from runstore.recording.recorder import Recorder
@@ -36,10 +42,39 @@ WAYS = {
 }
 
 
+PLAIN_VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**16), 10**16)
+    | st.floats()
+    | st.text("a0.,:[]{}$'\"\\ é\n", max_size=4)
+)
+PLAIN_SETS = st.dictionaries(st.text('ab_1.$[: "\\é\n', max_size=3), PLAIN_VALUES, max_size=4)
+WITHOUT_ROWS = """
+    SELECT count(*) FROM run_params s WHERE NOT EXISTS (
+        SELECT 1 FROM params p WHERE p.run_id = s.run_id AND p.set_index = s.set_index
+    )
+"""
+
+
 def waiting(store):
-    """Return how many parameters the index does not have."""
+    """Return how many parameter sets have no rows yet."""
     with closing(sqlite3.connect(store.path / DATABASE)) as database:
-        return database.execute("SELECT count(*) FROM params WHERE indexed IS NULL").fetchone()[0]
+        return database.execute(WITHOUT_ROWS).fetchone()[0]
+
+
+def rows_of(store, run):
+    """Return what another program reads of a run's parameters."""
+    statement = "SELECT key, number, text, value FROM params_flat WHERE reference = ? ORDER BY key"
+    with closing(sqlite3.connect(store.path / DATABASE)) as database:
+        return database.execute(statement, (run.reference,)).fetchall()
+
+
+def rounded(rows):
+    """Return rows without the last digit of numbers, which some builds of SQLite read wrong."""
+    return {
+        (key, None if number is None else f"{number:.14e}", *more) for key, number, *more in rows
+    }
 
 
 def record(store, count, begin=0):
@@ -102,9 +137,71 @@ def test_starts_put_into_the_index_what_waits(store):
 
 
 def test_parameters_of_large_runs_do_not_wait(store):
-    store.start("large", params={f"p{n}": n for n in range(WAITING_AT_MOST + 1)}, capture=False)
+    store.start("large", params={"text": "x" * WAITING_AT_MOST}, capture=False)
 
     assert waiting(store) == 0
+
+
+@pytest.mark.parametrize(
+    "value", [[1, 2], {"a": 1}, "two\nlines", 2**60, math.inf, date(2026, 1, 2), "\ud800", "ü"]
+)
+def test_values_that_sql_may_read_otherwise_do_not_wait(store, value):
+    store.start("odd", params={"lr": 0.1, "value": value}, capture=False)
+
+    assert waiting(store) == 0
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(strategies.parameter_mappings | PLAIN_SETS)
+def test_other_programs_read_the_same_at_any_moment(store, values):
+    run = store.start("bert", params=values, capture=False)
+    run.finish()
+
+    before = rows_of(store, run)
+    with store.backend.database.driver.write() as connection:
+        index_params(connection)
+
+    assert rounded(rows_of(store, run)) == rounded(before)
+    assert rounded(row[:3] for row in before) == rounded(parameter_set(values).flat())
+
+
+@settings(max_examples=settings().max_examples * 4, deadline=None)
+@given(PLAIN_SETS)
+def test_sql_takes_plain_sets_apart_as_python_does(values):
+    one = parameter_set(values)
+    if not is_plain(one.tree):
+        return
+    texts = {"true": "true", "false": "false"}
+
+    with closing(sqlite3.connect(":memory:")) as database:
+        found = database.execute("SELECT key, value, type FROM json_each(?)", (one.tree,))
+        read = {
+            (key, None, value) if kind == "text" else (key, value, texts.get(kind))
+            for key, value, kind in found
+        }
+
+    assert rounded(read) == rounded(one.flat())
+
+
+def test_a_parameter_without_a_value_has_none(store):
+    run = store.start("bert", params={"seed": None}, capture=False)
+
+    assert rows_of(store, run) == [("seed", None, None, None)]
+
+
+@pytest.mark.parametrize("tree", ["X'FFFE'", "X'7B226C72223A'", "X'37'", "X'00'"])
+def test_values_that_cannot_be_read_stop_neither_starts_nor_searches(store, tree):
+    record(store, 2)
+    with closing(sqlite3.connect(store.path / DATABASE)) as database, database:
+        database.execute(
+            f"UPDATE param_values SET tree = CAST({tree} AS TEXT)"  # noqa: S608 - a constant
+            " WHERE tree_key = (SELECT min(tree_key) FROM param_values)"
+        )
+
+    assert len(store.find("params.lr >= 0")) == 1
+    record(store, EVERY_RUNS, begin=2)
+    assert len(store.find("params.lr >= 0", limit=None)) == 1 + EVERY_RUNS
+    assert any("index" in found.what for found in store.check())
 
 
 def test_edits_of_runs_are_found(store):
@@ -144,34 +241,18 @@ def test_a_start_touches_no_page_for_each_parameter(store):
     run.finish()
 
 
-def test_doctor_names_what_the_index_lacks(store):
+@pytest.mark.parametrize(
+    "damage", ["UPDATE params SET indexed = NULL WHERE run_id = 1", "DELETE FROM params"]
+)
+def test_doctor_names_what_the_index_lacks(store, damage):
     record(store, 2)
     with store.backend.database.driver.write() as connection:
         index_params(connection)
-        connection.execute("UPDATE params SET indexed = NULL WHERE run_id = 1")
+        connection.execute(damage)
     with store.backend.database.driver.read() as connection:
         assert connection.execute(IS_ANY_WAITING).fetchone() is None
 
     assert any("index" in found.what for found in store.check())
-
-
-def test_a_store_of_before_gets_the_index(tmp_path):
-    with Store.open(tmp_path / "old") as store:
-        record(store, 3)
-    with closing(sqlite3.connect(tmp_path / "old" / DATABASE)) as database, database:
-        database.execute("DROP INDEX params_by_key")
-        database.execute("ALTER TABLE params DROP COLUMN indexed")
-        database.execute(
-            "CREATE INDEX params_by_key ON params (key, number, text, run_id, set_index)"
-        )
-        database.execute("DELETE FROM store_state WHERE name = 'last_run_indexed'")
-        database.execute("DELETE FROM schema_migrations WHERE version = 10")
-
-    with Store.open(tmp_path / "old") as store:
-        record(store, 1, begin=3)
-        assert len(store.find("params.lr >= 0")) == 4
-        assert store.check() == ()
-    assert (tmp_path / "old" / "runstore.db.before-schema-0010").exists()
 
 
 def test_a_run_that_starts_meanwhile_is_in_no_group_without_its_value(store, monkeypatch):

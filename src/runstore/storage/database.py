@@ -27,7 +27,7 @@ from runstore.model.values import sha256
 from runstore.storage import rows
 from runstore.storage import statements as sql
 from runstore.storage.driver import Connection
-from runstore.storage.indexes.params import EVERY_RUNS, TAKE_BACK, WAITING_AT_MOST, index_params
+from runstore.storage.indexes.params import EVERY_RUNS, TAKE_BACK, can_wait, index_params
 from runstore.storage.lookups import AFTER_ANY_TEXT, Lookups
 from runstore.storage.migrations import CURRENT_VERSION, FOREIGN, SCHEMA_VERSION
 from runstore.storage.rows import (
@@ -413,19 +413,18 @@ class Database(Lookups):
             connection: Where to.
             run_id: The row of the run.
             sets: Its sets.
-            is_newest: Whether it is the newest run, whose parameters may be indexed later.
+            is_newest: Whether it is the newest run, whose rows of `params` may be written later.
         """
-        flat = [one.flat() for one in sets]
-        indexed = None if is_newest and sum(map(len, flat)) <= WAITING_AT_MOST else 1
+        waits = is_newest and can_wait(sets)
         for index, one in enumerate(sets):
             tree_key = None if one.tree is None else one.tree_key
             if tree_key is not None:
                 connection.execute(sql.INSERT_VALUES, (tree_key, one.tree))
             place = (run_id, index, one.file, one.name, one.hash, tree_key)
             connection.execute(sql.INSERT_SET, place)
-            connection.executemany(
-                sql.INSERT_PARAM, [(run_id, index, *entry, indexed) for entry in flat[index]]
-            )
+            if not waits:
+                rows_of_set = [(run_id, index, *entry) for entry in one.flat()]
+                connection.executemany(sql.INSERT_PARAM, rows_of_set)
 
     def withdraw_run(self, uid: str) -> None:
         """Undo a start that nobody has seen; the number goes back if it is still the last.

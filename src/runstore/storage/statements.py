@@ -107,7 +107,7 @@ INSERT_SET = """
     VALUES (?, ?, ?, ?, ?, ?)
 """
 INSERT_PARAM = """
-    INSERT INTO params (run_id, set_index, key, number, text, indexed) VALUES (?, ?, ?, ?, ?, ?)
+    INSERT INTO params (run_id, set_index, key, number, text) VALUES (?, ?, ?, ?, ?)
 """
 
 RUN_BY_UID = f"{_RUNS} WHERE r.uid = :uid AND {KEPT}"

@@ -1,23 +1,28 @@
-"""The index of parameters by their values, which searches need and a start does not wait for.
+"""Parameters as rows with an index by their values: searches need them, a start does not wait.
 
 Each parameter of a run lies elsewhere in the index, so that ten of them cost as many pages as all
-else that a start writes. They wait, at most those of some dozens of runs, and are put into the
-index together, by the next search or by one of the next starts: neighbours share their pages.
+else that a start writes. A start writes its parameter sets alone; the rows of some dozens of runs
+are made of these together, by the next search or by one of the next starts: neighbours share
+their pages.
 """
 # ruff: noqa: S608 - nothing but constants of this file is put into a text
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from runstore.errors import StoreError
+from runstore.model.params.decode import is_tree
+from runstore.model.params.flatten import FlatValue, flatten, is_plain
+from runstore.model.params.parameter_set import ParameterSet
+from runstore.storage import statements as sql
 from runstore.storage.driver import Connection, Driver
 
-# Parameters of larger runs are put into the index at once.
-WAITING_AT_MOST = 50
-# So often a start puts in what waits, if no search did before.
+# Longer sets, in characters, get their rows at once.
+WAITING_AT_MOST = 2_000
+# So often a start writes the rows that wait, if no search did before.
 EVERY_RUNS = 64
 _PATIENCE_S = 0.25
 
@@ -26,7 +31,14 @@ _LAST_INDEXED = """
      WHERE name = 'last_run_indexed')
 """
 IS_ANY_WAITING = f"SELECT 1 FROM runs WHERE id > {_LAST_INDEXED} LIMIT 1"
-_INDEX = f"UPDATE params SET indexed = 1 WHERE run_id > {_LAST_INDEXED} AND indexed IS NULL"
+# As bytes: what another program left there may be no text.
+_WAITING = f"""
+    SELECT s.run_id, s.set_index, CAST(v.tree AS BLOB)
+    FROM run_params s JOIN param_values v ON v.tree_key = s.tree_key
+    WHERE s.run_id > {_LAST_INDEXED} AND NOT EXISTS (
+        SELECT 1 FROM params p WHERE p.run_id = s.run_id AND p.set_index = s.set_index
+    )
+"""
 _NOTE = """
     INSERT INTO store_state (name, value)
     SELECT 'last_run_indexed', max(id) FROM runs WHERE (1 = 1)
@@ -38,24 +50,61 @@ TAKE_BACK = f"""
     WHERE name = 'last_run_indexed'
         AND {_LAST_INDEXED} > (SELECT coalesce(max(id), 0) FROM runs)
 """
-# What cannot be put into the index now is found beside it.
-_SHADOW = f"""
+# Rows that cannot be written now are found beside those that are.
+_SHADOW = (
+    """
+    CREATE TEMP TABLE waiting_params (
+        run_id, set_index, key, number, text, PRIMARY KEY (run_id, set_index, key)
+    ) WITHOUT ROWID
+    """,
+    """
     CREATE TEMP VIEW params AS
     SELECT run_id, set_index, key, number, text, indexed FROM main.params WHERE indexed = 1
-    UNION ALL
-    SELECT run_id, set_index, key, number, text, 1 FROM main.params
-    WHERE run_id > {_LAST_INDEXED.replace("store_state", "main.store_state")} AND indexed IS NULL
-"""
+    UNION ALL SELECT run_id, set_index, key, number, text, 1 FROM temp.waiting_params
+    """,
+)
+_INSERT_SHADOW = "INSERT INTO temp.waiting_params VALUES (?, ?, ?, ?, ?)"
 NOT_INDEXED = f"""
     SELECT DISTINCT r.reference FROM params p JOIN runs r ON r.id = p.run_id
-    WHERE p.indexed IS NULL AND p.run_id <= {_LAST_INDEXED}
+    WHERE p.indexed IS NULL
+    UNION SELECT r.reference FROM run_params s
+    JOIN runs r ON r.id = s.run_id JOIN param_values v ON v.tree_key = s.tree_key
+    WHERE s.run_id <= {_LAST_INDEXED} AND v.tree <> '{{}}' AND NOT EXISTS (
+        SELECT 1 FROM params p WHERE p.run_id = s.run_id AND p.set_index = s.set_index
+    )
 """
+
+
+def can_wait(sets: Sequence[ParameterSet]) -> bool:
+    """Return whether the rows of a new run may be written later.
+
+    Until then, `params_flat` takes them from the values, which have to be plain for that.
+    """
+    trees = [one.tree for one in sets if one.tree is not None]
+    return sum(map(len, trees)) <= WAITING_AT_MOST and all(map(is_plain, trees))
 
 
 def index_params(connection: Connection) -> None:
-    """Put what waits into the index, within the caller's transaction."""
-    connection.execute(_INDEX)
+    """Write the rows that wait, and put them into the index, within the caller's transaction."""
+    connection.executemany(sql.INSERT_PARAM, _waiting_rows(connection))
     connection.execute(_NOTE)
+
+
+def _waiting_rows(connection: Any) -> list[tuple[Any, ...]]:
+    return [
+        (run_id, set_index, *entry)
+        for run_id, set_index, tree in connection.execute(_WAITING).fetchall()
+        for entry in _entries(tree)
+    ]
+
+
+def _entries(tree: bytes) -> tuple[FlatValue, ...]:
+    """Return the rows of a set; none if its values cannot be read, which `doctor` reports."""
+    try:
+        text = tree.decode()
+    except UnicodeDecodeError:
+        return ()
+    return flatten(text) if is_tree(text) else ()
 
 
 @contextmanager
@@ -85,7 +134,10 @@ def _began_a_moment(connection: Any) -> bool:
     connection.execute("BEGIN")
     try:
         if connection.execute(IS_ANY_WAITING).fetchone() is not None:
-            connection.execute(_SHADOW)
+            rows = _waiting_rows(connection)
+            for statement in _SHADOW:
+                connection.execute(statement)
+            connection.executemany(_INSERT_SHADOW, rows)
     except BaseException:
         _end_the_moment(connection)
         raise

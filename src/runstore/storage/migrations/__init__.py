@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from runstore.storage.driver import Connection, Driver
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 _MODULES = (
     "m0001_runs",
     "m0002_metrics",
@@ -26,6 +26,7 @@ _MODULES = (
     "m0008_filters",
     "m0009_hashes",
     "m0010_param_index",
+    "m0011_waiting_params",
 )
 
 CREATE_NOTES = """
