@@ -104,9 +104,30 @@ class UsageError(RunstoreError, ValueError):
 
 
 class FilterError(UsageError):
-    """A filter names a field that runs do not have, or does not parse."""
+    """A filter names a field that runs do not have, or does not parse.
+
+    Attributes:
+        position: The place in the filter, from 0; None if all of it is meant.
+        end: The end of what cannot be understood there.
+        suggestions: What may be meant instead.
+    """
 
     code = "filter"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        position: int | None = None,
+        end: int | None = None,
+        suggestions: tuple[str, ...] = (),
+        kept: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(what, kept=kept, hint=hint)
+        self.position = position
+        self.end = end
+        self.suggestions = suggestions
 
 
 class InvalidValueError(UsageError):

@@ -24,9 +24,10 @@ from commands import messages, runstore
 from runstore import Store
 from runstore.cli.top.app import TopApp
 from runstore.cli.top.filter_line import FilterLine
-from runstore.cli.top.reading import Reader, Source
+from runstore.cli.top.reading import Reader
 from runstore.cli.top.table import RunsTable
 from runstore.cli.top.texts import NOTHING
+from runstore.lasting import LastingStore
 
 PATIENCE_S = 30
 NAMES = {"/": "slash"}  # of keys, as Textual calls them
@@ -600,7 +601,7 @@ def test_the_newest_runs_alone_are_read_and_ended_ones_once(store):
     for _ in range(20):
         record(store)
     asked = []
-    reader = Reader(Source(store), limit=5)
+    reader = Reader(LastingStore(store), limit=5)
 
     with store.backend.database.driver.read() as connection:
         connection.set_trace_callback(asked.append)

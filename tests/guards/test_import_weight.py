@@ -17,6 +17,7 @@ LOADED = (
     "print('\\n' + json.dumps(sorted(set(sys.modules) - before)))"
 )
 HEAVY = {
+    "anyio",
     "asyncio",
     "click",
     "concurrent",
@@ -33,9 +34,11 @@ HEAVY = {
     "platform",
     "rich",
     "ssl",
+    "starlette",
     "subprocess",
     "tomllib",
     "unittest",
+    "uvicorn",
     "urllib.request",
     "uuid",
     "xml",

@@ -13,9 +13,10 @@ SOURCE = Path(runstore.__file__).parent
 # are strangers to each other.
 FLOORS = (
     {"root"},
-    {"cli", "web", "compat"},
+    {"cli", "compat"},
+    {"web"},
     {"runner"},
-    {"curifactory", "start", "testing"},
+    {"curifactory", "lasting", "start", "testing"},
     {"store"},
     {"recording", "maintenance"},
     {"analysis"},
@@ -30,7 +31,7 @@ FLOORS = (
     {"errors"},
 )
 # Rooms to come.
-PLANNED = {"web", "compat"}
+PLANNED = {"compat"}
 FLOOR_OF = {room: place for place, floor in enumerate(FLOORS) for room in floor}
 # A room that a reader can take in at a glance.
 MODULES_AT_MOST = 15
@@ -39,6 +40,8 @@ MODULES_AT_MOST = 15
 THIRD_PARTY = {
     "click": {"cli"},
     "rich": {"cli"},
+    "starlette": {"web"},
+    "uvicorn": {"web"},
     "tomli": {"config"},
     "typing_extensions": {"curifactory"},
     "numpy": {"artifacts", "model", "reading"},  # arrays, where it is installed anyway

@@ -8,13 +8,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from runstore.cli.plain import plain
 from runstore.errors import visible
 from runstore.model.display.formatting import duration_text
+from runstore.model.display.plain import plain
 from runstore.model.results.events import DELETED
 from runstore.model.run import DAMAGED, Run
 from runstore.model.status import Status
@@ -252,39 +252,6 @@ def _escaped(line: str) -> str:
         else json.dumps(one)[1:-1]
         for one in line
     )
-
-
-def as_utc(at: datetime) -> str:
-    """Return a time as ISO 8601 with Z."""
-    return at.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
-
-
-def run_as_json(run: Run) -> dict[str, Any]:
-    """Return a run for `--json`: the attributes of `Run`, times in UTC, durations in seconds."""
-    times = {
-        name: None if at is None else as_utc(at)
-        for name in ("started_at", "ended_at", "last_seen_at")
-        for at in (getattr(run, name),)
-    }
-    same = (
-        "uid", "experiment_name", "run_number", "reference", "timestamp", "notes", "error",
-        "traceback", "exit_code", "parent_uid", "commit", "workdir_dirty", "cli", "hostname",
-        "full_store", "reproduce",
-    )  # fmt: skip
-    return {
-        **{name: getattr(run, name) for name in same},
-        **times,
-        "status": run.status.value,
-        "damaged": list(run.damaged),
-        "duration_s": run.duration.total_seconds() if run.duration is not None else None,
-        "parameter_sets": [
-            {"name": one.name, "file": one.file, "hash": one.hash, "values": one.values}
-            for one in run.parameter_sets
-        ],
-        "tags": dict(run.tags),
-        "facts": dict(run.facts.values),
-        "unknown_facts": dict(run.facts.unknown),
-    }
 
 
 def tags_text(tags: Mapping[str, str]) -> str:

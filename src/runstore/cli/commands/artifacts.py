@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 import click
 
 from runstore.cli import output
@@ -12,6 +9,7 @@ from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option
 from runstore.model.artifacts import Artifact
+from runstore.model.display.as_json import artifact_as_json
 from runstore.model.display.formatting import local_time, size_text
 
 _COLUMNS = (
@@ -43,8 +41,3 @@ def command(run: str, *, as_json: bool) -> None:
 def _row(one: Artifact) -> tuple[str, ...]:
     size = size_text(one.size_bytes)
     return one.path, size, one.media_type, local_time(one.saved_at), one.digest[:12]
-
-
-def artifact_as_json(one: Artifact) -> dict[str, Any]:
-    """Return an artifact for `--json`, times in UTC."""
-    return {**asdict(one), "saved_at": output.as_utc(one.saved_at)}

@@ -14,6 +14,7 @@ from runstore.cli.exit_codes import NOTHING_FOUND
 from runstore.cli.options import json_option, limit_option
 from runstore.cli.words import place_meant, tell_hints
 from runstore.model.arguments import PAGE_LIMIT
+from runstore.model.display.as_json import as_utc
 
 if TYPE_CHECKING:
     from runstore.model.text.matches import FoundTexts
@@ -148,7 +149,7 @@ def _as_json(found: FoundTexts) -> dict[str, Any]:
         "uid": run.uid,
         "experiment_name": run.experiment_name,
         "status": run.status.value,
-        "started_at": output.as_utc(run.started_at),
+        "started_at": as_utc(run.started_at),
         "lines": [
             {
                 "field": line.field,
@@ -157,7 +158,7 @@ def _as_json(found: FoundTexts) -> dict[str, Any]:
                 "spans": line.spans,
                 "before": line.before,
                 "after": line.after,
-                "at": None if line.at is None else output.as_utc(line.at),
+                "at": None if line.at is None else as_utc(line.at),
                 "stream": line.stream,
             }
             for line in found.lines

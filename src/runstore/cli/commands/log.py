@@ -11,6 +11,7 @@ import click
 from runstore.cli import output
 from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
+from runstore.model.display.as_json import as_utc
 from runstore.model.text.output import LOGGING, SEQUENCE, STDERR, STDOUT, OutputLine
 from runstore.store import Store
 
@@ -95,7 +96,7 @@ class _Shown:
             self._has_open = False
         if self._as_json:
             output.print_json_line(
-                {"at": output.as_utc(line.at), "stream": line.stream, "text": line.text}
+                {"at": as_utc(line.at), "stream": line.stream, "text": line.text}
             )
         else:
             output.say_coloured(self._text(line))

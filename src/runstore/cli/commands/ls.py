@@ -14,6 +14,7 @@ from runstore.cli.options import json_option, limit_option
 from runstore.cli.words import filter_text, is_filter, tell_hints
 from runstore.errors import UsageError
 from runstore.model.arguments import PAGE_LIMIT
+from runstore.model.display.as_json import run_as_json
 from runstore.model.display.formatting import local_time
 from runstore.model.display.suggestions import some_of
 from runstore.model.run import Run
@@ -98,7 +99,7 @@ def command(
             _tell_more(page)
             return
     if as_json:
-        output.print_json({"runs": [output.run_as_json(run) for run in page], "next": page.next})
+        output.print_json({"runs": [run_as_json(run) for run in page], "next": page.next})
         return
     if not page.items:
         output.say("runstore: there are no runs.", err=True)

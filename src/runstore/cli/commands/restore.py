@@ -10,6 +10,7 @@ from runstore.cli import output
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option
 from runstore.errors import UsageError
+from runstore.model.display.as_json import as_utc
 from runstore.model.display.formatting import local_time
 from runstore.model.run import Run
 
@@ -59,9 +60,7 @@ def _print_json(runs: Sequence[Run]) -> None:
                 {
                     "reference": run.reference,
                     "uid": run.uid,
-                    "deleted_at": None
-                    if run.deleted_at is None
-                    else output.as_utc(run.deleted_at),
+                    "deleted_at": None if run.deleted_at is None else as_utc(run.deleted_at),
                 }
                 for run in runs
             ]

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
 import click
 
 from runstore.cli import output
-from runstore.cli.commands.artifacts import artifact_as_json
 from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option
-from runstore.cli.plain import as_python
 from runstore.cli.sparkline import sparkline
 from runstore.errors import NotFoundError, StoreError
 from runstore.model.artifacts import Artifact, Input
+from runstore.model.display.as_json import event_as_json
 from runstore.model.display.formatting import local_time, size_text
+from runstore.model.display.plain import as_python
 from runstore.model.logged.media import MediaSeries, is_media
 from runstore.model.results.events import Event
 from runstore.model.run import Run
+from runstore.reading.grid.record import full_record
 from runstore.store import Store
 
 _LABEL_WIDTH = 24
@@ -60,7 +60,7 @@ def command(run: str, document: str | None, *, as_json: bool, history: bool) -> 
         elif history:
             _print_history(store, found, as_json=as_json)
         elif as_json:
-            output.print_json(_as_json(store, found))
+            output.print_json(full_record(store.backend, found))
         else:
             _print_sections(_sections(store, found))
 
@@ -76,39 +76,11 @@ def _document(store: Store, run: Run, name: str) -> str:
 def _print_history(store: Store, run: Run, *, as_json: bool) -> None:
     events = store.events(run.uid)
     if as_json:
-        output.print_json([_event_as_json(event) for event in events])
+        output.print_json([event_as_json(event) for event in events])
     elif events:
         _print_lines([(local_time(event.at), _edit(event)) for event in events])
     else:
         output.say(f"runstore: nobody edited {run.reference}.", err=True)
-
-
-def _event_as_json(event: Event) -> dict[str, Any]:
-    return {**asdict(event), "at": output.as_utc(event.at)}
-
-
-def _as_json(store: Store, run: Run) -> dict[str, Any]:
-    return {
-        **output.run_as_json(run),
-        "metrics": [asdict(one) for one in run.metrics.values()],
-        "artifacts": [artifact_as_json(one) for one in run.artifacts.values()],
-        "media": [
-            {"kind": one.kind, "key": one.key, "steps": one.steps} for one in run.media.values()
-        ],
-        "inputs": [_input_as_json(one) for one in run.inputs],
-        "read_by": [reader.reference for reader in store.readers_of(run.uid)],
-        "documents": list(store.documents(run.uid)),
-        "children": [child.reference for child in store.children(run.uid)],
-        "events": [_event_as_json(event) for event in store.events(run.uid)],
-    }
-
-
-def _input_as_json(one: Input) -> dict[str, Any]:
-    times = {
-        name: None if at is None else output.as_utc(at)
-        for name, at in (("modified_at", one.modified_at), ("used_at", one.used_at))
-    }
-    return {**asdict(one), **times}
 
 
 Section = tuple[str, list[tuple[str, str]]]

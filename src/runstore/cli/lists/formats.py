@@ -10,6 +10,7 @@ from typing import Any
 
 from runstore.cli import output
 from runstore.errors import UsageError
+from runstore.model.display.as_json import as_utc
 from runstore.model.display.formatting import duration_text, local_time
 from runstore.model.display.suggestions import hint_of
 from runstore.reading.runs_table import Column, RunsTable, Table, Type
@@ -81,7 +82,7 @@ def _rows(columns: dict[str, Column], *, for_people: bool) -> Iterator[list[Any]
 def _plain(value: Any) -> Any:
     """Return a value for programs: times as text, durations in seconds."""
     if isinstance(value, datetime):
-        return output.as_utc(value)
+        return as_utc(value)
     if isinstance(value, timedelta):
         return value.total_seconds()
     return value

@@ -21,9 +21,10 @@ from runstore.cli.top.differences import DifferencesScreen
 from runstore.cli.top.filter_line import FilterLine
 from runstore.cli.top.keys import QUIT, Key, KeysLine, KeysPage, bindings
 from runstore.cli.top.pace import Attempt, Pace, attempted
-from runstore.cli.top.reading import Reader, Snapshot, Source
+from runstore.cli.top.reading import Reader, Snapshot
 from runstore.cli.top.table import RunsTable
 from runstore.cli.top.texts import clean
+from runstore.lasting import LastingStore
 from runstore.store import Store
 
 _KEYS = (
@@ -68,7 +69,7 @@ class RunsScreen(Screen[None]):
     RunsScreen #told.-problem { background: $error 30%; }
     """
 
-    def __init__(self, source: Source, limit: int, pace: Pace, filter_text: str) -> None:
+    def __init__(self, source: LastingStore, limit: int, pace: Pace, filter_text: str) -> None:
         super().__init__()
         self._source = source
         self._reader = Reader(source, limit)
@@ -271,7 +272,7 @@ class TopApp(App[None]):
         self, store: Store, *, limit: int = 100, refresh_s: float = 1.0, filter_text: str = ""
     ) -> None:
         super().__init__()
-        self._source = Source(store)
+        self._source = LastingStore(store)
         self._first = RunsScreen(self._source, limit, Pace(refresh_s), filter_text)
 
     def get_default_screen(self) -> RunsScreen:

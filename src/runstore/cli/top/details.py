@@ -19,7 +19,7 @@ from runstore.cli.output import terminal_safe
 from runstore.cli.top.details_text import Details, Section
 from runstore.cli.top.keys import BACK, QUIT, Key, KeysLine, bindings
 from runstore.cli.top.pace import Attempt, Pace, attempted
-from runstore.cli.top.reading import Source
+from runstore.lasting import LastingStore
 from runstore.model.run import Run
 
 _LABEL_WIDTH = 36
@@ -43,7 +43,7 @@ class DetailsScreen(Screen[None]):
     DetailsScreen #told { height: auto; max-height: 3; padding: 0 1; background: $boost; }
     """
 
-    def __init__(self, source: Source, run: Run, pace: Pace) -> None:
+    def __init__(self, source: LastingStore, run: Run, pace: Pace) -> None:
         super().__init__()
         self._source = source
         self._run = run

@@ -17,9 +17,9 @@ from runstore.analysis.compare.differences import MISSING, Difference
 from runstore.analysis.compare.texts import value_text
 from runstore.cli.top.keys import BACK, QUIT, KeysLine, bindings
 from runstore.cli.top.pace import Attempt, attempted
-from runstore.cli.top.reading import Source
 from runstore.cli.top.texts import NOTHING, clean, fitted
 from runstore.errors import NotFoundError
+from runstore.lasting import LastingStore
 from runstore.store import Store
 
 _WIDEST, _NARROWEST = 40, 14
@@ -64,7 +64,7 @@ class DifferencesScreen(Screen[None]):
     DifferencesScreen Static { padding: 0 1; }
     """
 
-    def __init__(self, source: Source, uids: Sequence[str]) -> None:
+    def __init__(self, source: LastingStore, uids: Sequence[str]) -> None:
         super().__init__()
         self._source = source
         self._uids = uids

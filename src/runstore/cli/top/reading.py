@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -13,10 +12,10 @@ from runstore.cli.top.interest import interesting_metrics
 from runstore.cli.top.runs import runs_shown
 from runstore.cli.top.texts import curve, parameter_texts
 from runstore.errors import StoreCorruptError
+from runstore.lasting import LastingStore
 from runstore.model.metrics import MetricSummary
 from runstore.model.run import Run
 from runstore.model.status import Status
-from runstore.store import Store
 
 CURVE_WIDTH = 8
 _CURVE_POINTS = 200
@@ -60,40 +59,6 @@ class Snapshot:
     at: datetime
 
 
-class Source:
-    """The store that is read; opened again when its file is another one.
-
-    Args:
-        store: The store, open.
-    """
-
-    def __init__(self, store: Store) -> None:
-        self.path = store.path
-        self._store = store
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def opened(self) -> Iterator[Store]:
-        """Give the store as it is now.
-
-        Raises:
-            StoreError: It cannot be read; next time it may.
-        """
-        with self._lock:
-            if not self._store.backend.is_in_place:
-                fresh = Store.open(self.path, create=False)
-                self._store.close()
-                self._store = fresh
-            store = self._store
-        # What reading concludes, that a run is lost, may wait for the next time.
-        with store.backend.database.driver.hurried(0):
-            yield store
-
-    def close(self) -> None:
-        """Give back the store."""
-        self._store.close()
-
-
 class Reader:
     """Reads the runs to show; of those that have ended, everything once.
 
@@ -104,7 +69,7 @@ class Reader:
         limit: Runs that are read at most.
     """
 
-    def __init__(self, source: Source, limit: int) -> None:
+    def __init__(self, source: LastingStore, limit: int) -> None:
         self.source = source
         self.limit = limit
         self._metrics: dict[str, tuple[Life, Mapping[str, MetricSummary]]] = {}

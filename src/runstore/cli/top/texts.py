@@ -9,8 +9,8 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 
 from runstore.cli.output import terminal_safe
-from runstore.cli.plain import as_python, as_text
 from runstore.cli.sparkline import sparkline
+from runstore.model.display.plain import as_python, as_text
 from runstore.model.params.flatten import joined
 from runstore.model.params.parameter_set import ParameterSet
 

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any as AnyValue
 
 from runstore.errors import FilterError
-from runstore.model.display.suggestions import hint_of
+from runstore.model.display.suggestions import hint_of, nearest
 from runstore.model.query.exact import nearest_double
 from runstore.model.query.fields import (
     MLFLOW_STATUSES,
@@ -211,7 +211,7 @@ class Builder:
             hint = f"Did you mean {error.near!r}?" if error.near else ""
             if not rest and not hint:
                 hint = f"A parameter is params.{text}, a metric metrics.{text}, a tag tags.{text}."
-            raise Mistake(str(error), first.at, hint) from None
+            raise Mistake(str(error), first.at, hint, error.near) from None
 
     def dotted(self, token: Token) -> Word:
         """Return a part of a name."""
@@ -384,7 +384,8 @@ def _status(named: Named, op: Op, given: Given) -> Literal | tuple[Literal, ...]
     if word.lower() in known:
         return word.lower()
     hint = hint_of(word.lower(), known)
-    raise Mistake(f"No run has the status {word!r:.60}.", given.at, hint)
+    near = nearest(word.lower(), known)
+    raise Mistake(f"No run has the status {word!r:.60}.", given.at, hint, near)
 
 
 def _pattern(named: Named, op: Op, given: Given) -> str:

@@ -100,13 +100,15 @@ class Mistake(Exception):  # noqa: N818 - a part of a FilterError that does not 
         why: A sentence.
         at: The place in the text, from 0.
         hint: What may be meant.
+        near: The name or word that is probably meant; empty without one.
     """
 
-    def __init__(self, why: str, at: int, hint: str = "") -> None:
+    def __init__(self, why: str, at: int, hint: str = "", near: str = "") -> None:
         super().__init__(why)
         self.why = why
         self.at = at
         self.hint = hint
+        self.near = near
 
 
 class Token(NamedTuple):

@@ -13,6 +13,7 @@ from runstore.model.run import Run
 from runstore.storage import statements as sql
 from runstore.storage.database import BEYOND_NUMBERS, Database
 from runstore.storage.query.asking import asking
+from runstore.storage.query.in_trash import trashed_ids
 from runstore.storage.query.newest import NewestRuns
 from runstore.storage.query.packages import PackageLists
 from runstore.storage.query.sorted import Place, SortedRuns, place_of
@@ -106,6 +107,31 @@ class Finder:
             end = self._place(wanted, ids[limit - 1]) if has_more and limit else None
         runs = self._database.runs_by_id(ids[:limit])
         return FoundPage([Found(*one) for one in runs.items()], end)
+
+    def ids(self, query: Query, *, texts: TextConditions | None = None) -> list[int]:
+        """Return the row ids of all runs of a query, in its order.
+
+        Args:
+            query: What is wanted.
+            texts: The conditions on texts, for a query that has some.
+
+        Raises:
+            FilterError: A regular expression takes too long.
+        """
+        with asking(self._database.driver, query):
+            wanted = replace(query, where=pushed_down(query.where))
+            if texts is None:
+                return self._ids(wanted, ALL, None)
+            return self._ids_by_texts(wanted, ALL, None, texts)
+
+    def trashed(self, query: Query, *, texts: TextConditions | None = None) -> list[int]:
+        """Return the row ids of all runs in the trash that a query accepts; as `ids` does."""
+        driver = self._database.driver
+        with asking(driver, query), driver.read() as connection:
+            wanted = replace(query, where=pushed_down(query.where))
+            found = trashed_ids(connection, PackageLists(connection, texts), wanted)
+            checks = () if texts is None else texts.left_to_look_at(wanted.where)
+            return [run_id for run_id in found if all(check(run_id) for check in checks)]
 
     def _ids(
         self,

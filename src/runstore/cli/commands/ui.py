@@ -1,0 +1,92 @@
+"""runstore ui: look at runs in a browser."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from runstore.cli.context import open_store
+from runstore.cli.output import say
+
+_LARGEST_PORT = 65_535
+
+
+@click.command(short_help="Look at runs in a browser.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, _LARGEST_PORT),
+    metavar="PORT",
+    help="Port; 8642 by default, or any other one if that is taken.",
+)
+@click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Address to listen to; one that other machines reach needs a token.",
+)
+@click.option(
+    "--allowed-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="Another name that browsers may reach the page by; can be repeated.",
+)
+@click.option("--read-only", "is_read_only", is_flag=True, help="Let nothing be changed.")
+@click.option(
+    "--token",
+    envvar="RUNSTORE_UI_TOKEN",
+    metavar="TOKEN",
+    help="Token for programs and other machines; better set as RUNSTORE_UI_TOKEN, since other"
+    " users see the arguments of commands.",
+)
+def command(
+    port: int | None,
+    host: str,
+    allowed_hosts: tuple[str, ...],
+    token: str | None,
+    *,
+    no_browser: bool,
+    is_read_only: bool,
+) -> None:
+    """Show the runs of the store in a browser, until Ctrl-C.
+
+    The page is on this machine alone, and for the browser that opens the printed address.
+    """
+    from runstore.web.server import Options, serve
+
+    options = Options(
+        host=host,
+        port=port,
+        allowed_hosts=allowed_hosts,
+        token=token,
+        is_read_only=is_read_only,
+    )
+
+    def started(address: str) -> None:
+        say(address)
+        sys.stdout.flush()
+        say(f"runstore: {store.path} is shown there. Ctrl-C ends it.", err=True)
+        if not no_browser and _has_browser():
+            _open(address)
+
+    with open_store() as store:
+        serve(store, options, started)
+
+
+def _has_browser() -> bool:
+    """Return whether a browser would have a window; one in this terminal is of no use."""
+    if sys.platform in {"darwin", "win32"}:
+        return "SSH_CONNECTION" not in os.environ
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _open(address: str) -> None:
+    """Open a browser; beside the server, which may have to answer before this returns."""
+    import threading
+    import webbrowser
+
+    threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()

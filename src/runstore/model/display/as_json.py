@@ -1,0 +1,74 @@
+"""Runs and their parts as JSON objects, for the command line and the page alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runstore.model.artifacts import Artifact, Input
+    from runstore.model.results.events import Event
+    from runstore.model.run import Run
+
+_SAME = (
+    "uid", "experiment_name", "run_number", "reference", "timestamp", "notes", "error",
+    "traceback", "exit_code", "parent_uid", "commit", "workdir_dirty", "cli", "hostname",
+    "full_store", "reproduce",
+)  # fmt: skip
+
+
+def as_utc(at: datetime) -> str:
+    """Return a time as ISO 8601 with Z."""
+    return at.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+
+
+def _optional_utc(at: datetime | None) -> str | None:
+    return None if at is None else as_utc(at)
+
+
+def run_as_json(run: Run) -> dict[str, Any]:
+    """Return the attributes of `Run`, times in UTC, durations in seconds."""
+    return {
+        **{name: getattr(run, name) for name in _SAME},
+        **{
+            name: _optional_utc(getattr(run, name))
+            for name in ("started_at", "ended_at", "last_seen_at")
+        },
+        "status": run.status.value,
+        "damaged": list(run.damaged),
+        "duration_s": duration_s(run),
+        "parameter_sets": [
+            {"name": one.name, "file": one.file, "hash": one.hash, "values": one.values}
+            for one in run.parameter_sets
+        ],
+        "tags": dict(run.tags),
+        "facts": dict(run.facts.values),
+        "unknown_facts": dict(run.facts.unknown),
+    }
+
+
+def duration_s(run: Run) -> float | None:
+    """Return how long a run took, in seconds; None while it goes on."""
+    return None if run.duration is None else run.duration.total_seconds()
+
+
+def event_as_json(event: Event) -> dict[str, Any]:
+    """Return an edit of a run."""
+    return _with_times(event, ("at",))
+
+
+def artifact_as_json(one: Artifact) -> dict[str, Any]:
+    """Return a file that a run saved."""
+    return _with_times(one, ("saved_at",))
+
+
+def input_as_json(one: Input) -> dict[str, Any]:
+    """Return data that a run read."""
+    return _with_times(one, ("modified_at", "used_at"))
+
+
+def _with_times(value: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    times: Mapping[str, str | None] = {name: _optional_utc(getattr(value, name)) for name in names}
+    return {**asdict(value), **times}

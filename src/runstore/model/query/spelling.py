@@ -1,0 +1,58 @@
+"""Names of fields as a filter spells them: what `parse_query` reads back as the same field."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from runstore.model.query.fields import STATS
+from runstore.model.query.tree import Room
+
+# A part that needs no quotes; see the grammar.
+_PART = re.compile(r"\w[\w/@:+-]*")
+# A step into a nested parameter, as `params/flatten.py` writes it: in JSON's quotes, plain, or an
+# element; and the dot behind it, if another name follows.
+_STEP = re.compile(r'(?:("(?:[^"\\]|\\.)*")|([^.\[\]"\\\s]+)|\[([^\]]*)\])(\.(?!\[)|(?=\[)|$)')
+
+
+def spelled(room: Room, key: str) -> str:
+    """Return the name of a parameter, metric, tag, fact or package, such as `params.lr`.
+
+    Args:
+        room: Which of them.
+        key: Its key, as the store has it.
+    """
+    steps = _steps(key) if room is Room.PARAM else None
+    if steps is None:
+        steps = [f".{_part(one)}" for one in _pieces(room, key)]
+    return room.value + "".join(steps)
+
+
+def _pieces(room: Room, key: str) -> list[str]:
+    """Return the pieces that are joined by dots; all of it if one of them needs quotes."""
+    pieces = key.split(".")
+    is_stat = room is Room.METRIC and len(pieces) > 1 and pieces[-1] in STATS
+    if is_stat or not all(map(_PART.fullmatch, pieces)):
+        return [key]
+    return pieces
+
+
+def _part(text: str) -> str:
+    return text if _PART.fullmatch(text) else '"' + text.replace('"', '""') + '"'
+
+
+def _steps(key: str) -> list[str] | None:
+    """Return the steps to a nested parameter; None for a key that is no such path."""
+    steps: list[str] = []
+    at = 0
+    while at < len(key):
+        found = _STEP.match(key, at)
+        if found is None:
+            return None
+        quoted, plain, place, _ = found.groups()
+        if place is not None:
+            steps.append(f"[{_part(place)}]")
+        else:
+            steps.append("." + _part(json.loads(quoted) if quoted else plain))
+        at = found.end()
+    return steps or None

@@ -1,0 +1,126 @@
+"""The columns of a grid: what their names mean, which there are, which tell runs apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from runstore.errors import FilterError
+from runstore.model.query.fields import OUTPUT, RUN_FIELDS
+from runstore.model.query.parse import parse_fields
+from runstore.model.query.spelling import spelled
+from runstore.model.query.tree import Field, Room
+from runstore.storage.query.names import StoredNames
+from runstore.storage.query.values import KeyValues
+
+if TYPE_CHECKING:
+    from runstore.storage.backend import Backend
+
+# `metrics.loss@100` is the value at step 100, unless a metric is called `loss@100`.
+_AT_STEP = re.compile(r"(.+)@(-?\d{1,18})")
+_KINDS = {
+    Room.RUN: "field",
+    Room.PARAM: "param",
+    Room.METRIC: "metric",
+    Room.TAG: "tag",
+    Room.FACT: "fact",
+}
+
+
+class GridColumn(NamedTuple):
+    """A column that was asked for.
+
+    Attributes:
+        name: As it was asked for.
+        field: What it shows.
+        step: Of a metric, the step whose value it shows; None for a part of its summary.
+    """
+
+    name: str
+    field: Field
+    step: int | None = None
+
+
+class KnownColumn(NamedTuple):
+    """A column that a grid may have.
+
+    Attributes:
+        name: As the filter language spells it.
+        kind: `field`, `param`, `metric`, `tag` or `fact`.
+        runs: How many runs have it; `None` for one that all have.
+        is_at_least: Whether there may be more, which were not counted.
+    """
+
+    name: str
+    kind: str
+    runs: int | None
+    is_at_least: bool = False
+
+
+def columns_of(backend: Backend, names: str) -> list[GridColumn]:
+    """Return the columns that a text names, as `order by` takes keys: `params.lr, metrics.a.min`.
+
+    Raises:
+        FilterError: It names none.
+    """
+    if not names.strip():
+        return []
+    fields = parse_fields(names)
+    if any(one.room is Room.OUTPUT for one in fields):
+        raise FilterError("What a run printed is no column.", hint="Leave `output` out.")
+    known = StoredNames(backend.database.driver)
+    return [_column(known, one) for one in fields]
+
+
+def _column(known: StoredNames, field: Field) -> GridColumn:
+    found = _AT_STEP.fullmatch(field.key) if field.room is Room.METRIC else None
+    if found is None or known.has(field):
+        return GridColumn(field.key, field)
+    key, step = found.groups()
+    return GridColumn(
+        field.key, Field(field.room, key, field.kind, field.part, field.set_name), int(step)
+    )
+
+
+def known_columns(
+    backend: Backend, *, search: str = "", offset: int = 0, limit: int = 100
+) -> tuple[int, list[KnownColumn]]:
+    """Return how many columns there are whose name has a text, and some of them.
+
+    Args:
+        backend: The store.
+        search: Words that the name has, in any order; case is ignored.
+        offset: Columns to skip.
+        limit: Columns to return.
+    """
+    words = search.casefold().split()
+    found = [one for one in _every(backend) if all(word in one[2].casefold() for word in words)]
+    counts = KeyValues(backend.database)
+    return len(found), [
+        KnownColumn(name, _KINDS[room], *counts.runs_with(room, key))
+        for room, key, name in found[offset : offset + limit]
+    ]
+
+
+def _every(backend: Backend) -> Iterator[tuple[Room, str, str]]:
+    """Yield the room, the key and the spelling of each name."""
+    names = StoredNames(backend.database.driver)
+    yield from ((Room.RUN, key, key) for key in RUN_FIELDS if key != OUTPUT)
+    for room in (Room.PARAM, Room.METRIC, Room.TAG, Room.FACT):
+        yield from ((room, key, spelled(room, key)) for key in names.every(room))
+
+
+def differing_columns(backend: Backend, ids: Sequence[int], limit: int) -> list[str]:
+    """Return the columns that tell runs apart, the most telling ones first.
+
+    Of many runs, a sample is read.
+
+    Args:
+        backend: The store.
+        ids: The rows of the runs, in order.
+        limit: Columns at most.
+    """
+    from runstore.reading.grid.differing import ranked
+
+    return [spelled(room, key) for room, key in ranked(backend, ids)[:limit]]

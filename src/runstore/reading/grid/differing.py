@@ -1,0 +1,75 @@
+"""Which parameters, metrics and tags tell the runs of a grid apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from runstore.model.query.tree import Room
+from runstore.storage.query.values import KeyValues
+
+if TYPE_CHECKING:
+    from runstore.storage.backend import Backend
+
+# Of more runs, so many are looked at: the first ones, and others from all over the list.
+_SAMPLE = 600
+_FIRST = 200
+_VALUES_AT_MOST = 200_000
+_SHOWN = 12
+_METRICS_AT_LEAST = 4
+_OF_MACHINE = "system/"
+
+
+def ranked(backend: Backend, ids: Sequence[int]) -> list[tuple[Room, str]]:
+    """Return what tells runs apart, the most telling ones first.
+
+    Parameters that several runs share come before those of which each run has its own; metrics
+    follow the first parameters; samples of the machine come last.
+
+    Args:
+        backend: The store.
+        ids: The rows of the runs.
+    """
+    sample = _sample(ids)
+    values = KeyValues(backend.database)
+    params = _differing(values, Room.PARAM, sample)
+    tags = _differing(values, Room.TAG, sample)
+    metrics = _differing(values, Room.METRIC, sample)
+    usual = [key for key in metrics if not key.startswith(_OF_MACHINE)]
+    of_machine = [key for key in metrics if key.startswith(_OF_MACHINE)]
+    first, more = usual[:_METRICS_AT_LEAST], usual[_METRICS_AT_LEAST:]
+    labels = [*((Room.PARAM, key) for key in params), *((Room.TAG, key) for key in tags)]
+    numbers = [(Room.METRIC, key) for key in first]
+    before = _SHOWN - len(numbers)
+    return [
+        *labels[:before],
+        *numbers,
+        *labels[before:],
+        *((Room.METRIC, key) for key in (*more, *of_machine)),
+    ]
+
+
+def _sample(ids: Sequence[int]) -> Sequence[int]:
+    if len(ids) <= _SAMPLE:
+        return ids
+    rest = len(ids) - _FIRST
+    stride = rest / (_SAMPLE - _FIRST)
+    return [*ids[:_FIRST], *(ids[_FIRST + int(n * stride)] for n in range(_SAMPLE - _FIRST))]
+
+
+def _differing(values: KeyValues, room: Room, ids: Sequence[int]) -> list[str]:
+    """Return the keys that not all of these runs have with the same value, the best first."""
+    found: dict[str, dict[int, set[object]]] = {}
+    for row_id, key, *value in values.of_runs(room, ids, _VALUES_AT_MOST):
+        shown = value[0] if room is Room.METRIC else tuple(value)
+        found.setdefault(key, {}).setdefault(row_id, set()).add(shown)
+
+    def different(key: str) -> int:
+        return len({frozenset(one) for one in found[key].values()})
+
+    def rank(key: str) -> tuple[bool, int, str]:
+        is_shared = room is Room.METRIC or different(key) <= max(2, len(found[key]) // 2)
+        return not is_shared, -len(found[key]), key
+
+    differing = [key for key in found if len(found[key]) < len(ids) or different(key) > 1]
+    return sorted(differing, key=rank)

@@ -1,0 +1,58 @@
+"""Which runs a grid has, and in what order: row ids, so that any window of it can be asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from runstore.model.query.tree import Query, Room
+from runstore.reading.find import query_of, settle
+from runstore.storage.query.changes import Changes
+from runstore.storage.query.finder import Finder
+
+if TYPE_CHECKING:
+    from runstore.storage.backend import Backend
+    from runstore.storage.fulltext.conditions import TextConditions
+
+
+class RunOrder(NamedTuple):
+    """The runs that a filter accepts.
+
+    Attributes:
+        changed: The last change of any run that is surely seen here.
+        ids: The rows of the runs, in order.
+    """
+
+    changed: int
+    ids: list[int]
+
+
+def run_order(
+    backend: Backend, where: str = "", experiment: str | None = None, *, is_trash: bool = False
+) -> RunOrder:
+    """Return all runs of a filter, newest first or as it says.
+
+    Args:
+        backend: The store.
+        where: The filter.
+        experiment: Only runs of this experiment.
+        is_trash: Whether runs in the trash are meant, instead of those that are kept; by default
+            the one that was deleted last comes first.
+
+    Raises:
+        FilterError: The text is no filter.
+        NotFoundError: There is no such experiment.
+    """
+    query = query_of(backend, where, experiment)
+    settle(backend, query.fields())
+    changed = Changes(backend.database).last()
+    return RunOrder(changed, _ids(backend, query, is_trash=is_trash))
+
+
+def _ids(backend: Backend, query: Query, *, is_trash: bool) -> list[int]:
+    finder = Finder(backend.database)
+
+    def find(texts: TextConditions | None = None) -> list[int]:
+        return finder.trashed(query, texts=texts) if is_trash else finder.ids(query, texts=texts)
+
+    has_texts = any(one.room is Room.OUTPUT for one in query.fields())
+    return backend.texts.run(find) if has_texts else find()

@@ -1,0 +1,38 @@
+"""All that is kept of one run, as one JSON object."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from runstore.model.display.as_json import (
+    artifact_as_json,
+    event_as_json,
+    input_as_json,
+    run_as_json,
+)
+from runstore.model.run import Run
+from runstore.reading.names import children_of, readers_of
+from runstore.storage.backend import Backend
+
+
+def full_record(backend: Backend, run: Run) -> dict[str, Any]:
+    """Return a run with all that it recorded, but for points and contents.
+
+    Args:
+        backend: The store.
+        run: The run, as it was read from the store.
+    """
+    return {
+        **run_as_json(run),
+        "metrics": [asdict(one) for one in run.metrics.values()],
+        "artifacts": [artifact_as_json(one) for one in run.artifacts.values()],
+        "media": [
+            {"kind": one.kind, "key": one.key, "steps": one.steps} for one in run.media.values()
+        ],
+        "inputs": [input_as_json(one) for one in run.inputs],
+        "read_by": [reader.reference for reader in readers_of(backend, run.uid)],
+        "documents": backend.database.document_names(run.uid),
+        "children": [child.reference for child in children_of(backend, run.uid)],
+        "events": [event_as_json(event) for event in backend.edits.events(run.uid)],
+    }

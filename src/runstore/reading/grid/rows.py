@@ -1,0 +1,169 @@
+"""Some rows of a grid: the runs, and of each the cells of the columns that are shown."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from runstore.errors import NotFoundError
+from runstore.model.display.as_json import as_utc, duration_s
+from runstore.model.query.evaluate import TRUTH, Cell
+from runstore.model.query.exact import DOUBLES_TO, exact_value
+from runstore.model.query.tree import Field, Room
+from runstore.model.run import Run
+from runstore.reading.find import RunSubject
+from runstore.reading.grid.columns import GridColumn
+from runstore.reading.names import as_now
+from runstore.storage import statements as sql
+from runstore.storage.files.spool import uid_of
+from runstore.storage.query.cells import Cells
+
+if TYPE_CHECKING:
+    from runstore.storage.backend import Backend
+
+Row = dict[str, Any]
+_SHOWN_VALUES = 3  # of a field that has several in one run
+
+
+def rows_of_uids(
+    backend: Backend, uids: Collection[str], columns: Sequence[GridColumn]
+) -> list[Row]:
+    """Return the rows of runs by uid; see `rows_of`."""
+    ids = Cells(backend.database).ids_of(uids)
+    return rows_of(backend, [ids[uid] for uid in uids if uid in ids], columns)
+
+
+def rows_of(backend: Backend, ids: Sequence[int], columns: Sequence[GridColumn]) -> list[Row]:
+    """Return the rows of runs as they are now, in the order asked for.
+
+    Runs in the trash are among them; those that are gone are left out.
+
+    Args:
+        backend: The store.
+        ids: The rows.
+        columns: What is shown of each.
+    """
+    found = backend.database.runs_by_id(ids, among=sql.EVERY)
+    runs = dict(zip(found, as_now(backend, list(found.values())), strict=True))
+    metrics = _Metrics(backend, runs, [one.field.key for one in columns if _is_summary(one)])
+    return [
+        {**_head(row_id, run), "cells": [_cell(row_id, run, one, metrics) for one in columns]}
+        for row_id, run in runs.items()
+    ]
+
+
+def _head(row_id: int, run: Run) -> Row:
+    return {
+        "id": row_id,
+        "uid": run.uid,
+        "reference": run.reference,
+        "experiment": run.experiment_name,
+        "run_number": run.run_number,
+        "status": run.status.value,
+        "status_text": run.status_text,
+        "started_at": as_utc(run.started_at),
+        "ended_at": None if run.ended_at is None else as_utc(run.ended_at),
+        "duration_s": duration_s(run),
+        "notes": run.notes,
+        "tags": dict(run.tags),
+        "parent_uid": run.parent_uid,
+        "deleted_at": None if run.deleted_at is None else as_utc(run.deleted_at),
+    }
+
+
+def _is_summary(column: GridColumn) -> bool:
+    return column.field.room is Room.METRIC and column.step is None
+
+
+def _cell(row_id: int, run: Run, column: GridColumn, metrics: _Metrics) -> Any:
+    field = column.field
+    if field.room is Room.METRIC:
+        if column.step is not None:
+            return _value_at(run, field, column.step)
+        return metrics.value(row_id, run, field)
+    if field.room is Room.RUN:
+        return _of_run(getattr(run, field.key))
+    values = dict.fromkeys(map(_shown, RunSubject(run).values(field)))
+    if len(values) <= 1:
+        return next(iter(values), None)
+    some = [_as_text(one) for one in list(values)[:_SHOWN_VALUES]]
+    return ", ".join(some) + (" …" if len(values) > _SHOWN_VALUES else "")
+
+
+def _of_run(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return as_utc(value)
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return getattr(value, "value", value)  # a status
+
+
+def _shown(value: Any) -> Any:
+    """Return a value of a field as JSON has it; of a number beyond the doubles, its digits."""
+    if isinstance(value, tuple):
+        cell: Cell = value
+        if cell[1] in TRUTH and cell[0] is not None:
+            return cell[1] == TRUTH[1]
+        value = cell[1] if cell[0] is None else exact_value(cell)
+    return str(value) if isinstance(value, int) and abs(value) > DOUBLES_TO else value
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return TRUTH[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _value_at(run: Run, field: Field, step: int) -> float | None:
+    """Return the value that was logged last at a step; None without one."""
+    try:
+        series = run.metric(field.key, field.set_name)
+    except NotFoundError:
+        return None
+    steps = series.steps
+    place = _place_in_order(steps, step)
+    if place is None:
+        return None
+    return float(series.values[place])
+
+
+def _place_in_order(steps: Any, step: int) -> int | None:
+    """Return the last place of a step; most series are in order."""
+    place = bisect_left(steps, step + 1) - 1
+    if place >= 0 and steps[place] == step:
+        return place
+    return next((n for n in range(len(steps) - 1, -1, -1) if steps[n] == step), None)
+
+
+class _Metrics:
+    """Summaries of some metrics of some runs, with what is still in flight."""
+
+    def __init__(self, backend: Backend, runs: Mapping[int, Run], keys: Collection[str]) -> None:
+        self._stored = Cells(backend.database).summaries(list(runs), set(keys)) if keys else {}
+        # What waits in the spool is not in the database yet.
+        waiting = {uid_of(path) for path in backend.spool.point_files()} if keys else set()
+        self._in_flight = {
+            run.uid: tuple(run.metrics.values()) for run in runs.values() if run.uid in waiting
+        }
+
+    def value(self, row_id: int, run: Run, field: Field) -> float | None:
+        """Return one number of a metric; that of the run itself rather than that of a set."""
+        for one in self._in_flight.get(run.uid, ()):
+            if one.key == field.key and field.set_name in {None, one.set_name}:
+                return float(getattr(one, field.part))
+        place = _place_of_set(run, field.set_name)
+        for stored in self._stored.get((row_id, field.key), ()):
+            if place is None or stored.set_index == place:
+                number = getattr(stored, field.part)
+                return math.nan if number is None else number
+        return None
+
+
+def _place_of_set(run: Run, set_name: str | None) -> int | None:
+    if set_name is None:
+        return None
+    names = [one.name for one in run.parameter_sets]
+    return names.index(set_name) if set_name in names else len(names)

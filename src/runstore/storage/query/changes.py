@@ -1,0 +1,95 @@
+"""Which runs changed since a reader looked last, and how many there are."""
+# ruff: noqa: S608 - nothing but constants of this room is put into a text
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from runstore.storage import statements as sql
+from runstore.storage.database import Database
+from runstore.storage.migrations import CURRENT_VERSION
+from runstore.storage.rows import as_int
+
+LAST_CHANGE = "SELECT coalesce(max(changed), 0) FROM runs"
+COUNTS = f"""
+    SELECT ({LAST_CHANGE}),
+        (SELECT count(*) FROM runs r WHERE {sql.KEPT}),
+        (SELECT count(*) FROM runs r WHERE {sql.TRASHED}),
+        (SELECT count(*) FROM experiments e WHERE EXISTS (
+            SELECT 1 FROM runs r WHERE r.experiment_id = e.id AND {sql.KEPT})),
+        ({CURRENT_VERSION})
+"""
+CHANGED_SINCE = """
+    SELECT r.id, r.changed, r.deleted_at IS NOT NULL, r.purged_at IS NOT NULL FROM runs r
+    WHERE r.changed > ? ORDER BY r.changed LIMIT ?
+"""
+
+
+class Counts(NamedTuple):
+    """What a store has.
+
+    Attributes:
+        changed: The number of the last change.
+        kept: Runs that are kept.
+        trashed: Runs in the trash.
+        experiments: Experiments that have runs.
+        schema_version: The version of its tables.
+    """
+
+    changed: int
+    kept: int
+    trashed: int
+    experiments: int
+    schema_version: int
+
+
+class Changed(NamedTuple):
+    """A run that changed.
+
+    Attributes:
+        row_id: Its row.
+        change: The number of its last change.
+        is_deleted: Whether it is in the trash, or gone.
+        is_purged: Whether only its name is left.
+    """
+
+    row_id: int
+    change: int
+    is_deleted: bool
+    is_purged: bool
+
+
+class Changes:
+    """The changes of one store, by the numbers that they have.
+
+    Args:
+        database: The open database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._driver = database.driver
+
+    def last(self) -> int:
+        """Return the number of the last change; 0 of a store without runs."""
+        with self._driver.read() as connection:
+            return as_int(connection.execute(LAST_CHANGE).fetchone()[0])
+
+    def counts(self) -> Counts:
+        """Count runs and experiments; by indexes alone."""
+        with self._driver.read() as connection:
+            row = connection.execute(COUNTS).fetchone()
+        return Counts(*map(as_int, row))
+
+    def since(self, change: int, limit: int) -> list[Changed]:
+        """Return the runs that changed after a change, the oldest change first.
+
+        Args:
+            change: The number of a change.
+            limit: Runs at most.
+        """
+        with self._driver.read() as connection:
+            found = connection.execute(CHANGED_SINCE, (change, limit)).fetchall()
+        return [
+            Changed(row_id, as_int(at), bool(is_deleted), bool(is_purged))
+            for row_id, at, is_deleted, is_purged in found
+        ]

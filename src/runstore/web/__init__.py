@@ -1,0 +1,1 @@
+"""The page: runs in a browser, and the API that it is made with."""

@@ -1,0 +1,127 @@
+"""Who may ask: names of the server, tokens that are used once, cookies, tokens of programs."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import re
+import secrets
+from collections import OrderedDict
+from collections.abc import Collection, Mapping
+
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9_-][A-Za-z0-9._-]{0,252})(?::(\d{1,5}))?")
+_ORIGIN = re.compile(r"https?://(.+)")
+_KEPT_AT_MOST = 1000  # tokens that nobody used, and browsers
+
+
+class Access:
+    """What the server is called, and who was let in.
+
+    Args:
+        port: The port that it listens to.
+        host: The address that it listens to.
+        allowed_hosts: More names that browsers may reach it by.
+        token: What programs and people may present as often as they like; None for nothing.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int,
+        host: str = "127.0.0.1",
+        allowed_hosts: Collection[str] = (),
+        token: str | None = None,
+    ) -> None:
+        self.port = port
+        self.host = host
+        self.cookie = f"runstore_{port}"
+        self._names = frozenset(one.lower() for one in allowed_hosts)
+        self._token = token
+        self._unused: OrderedDict[str, None] = OrderedDict()
+        self._browsers: OrderedDict[str, None] = OrderedDict()
+
+    # Names of the server
+
+    def is_own_host(self, host: str) -> bool:
+        """Return whether a `Host` names this server: a page of someone else has another name.
+
+        A name that is an address cannot be bound to another one, which is what an attacker would
+        do; the port does not matter, as a tunnel may have its own.
+        """
+        found = _HOST.fullmatch(host)
+        if found is None:
+            return False
+        name = found[1].lower()
+        return name == "localhost" or name in self._names or self._is_own_address(name)
+
+    def _is_own_address(self, name: str) -> bool:
+        try:
+            address = ipaddress.ip_address(name.strip("[]"))
+        except ValueError:
+            return False
+        return address.is_loopback or not is_loopback(self.host)
+
+    @staticmethod
+    def is_own_origin(origin: str, host: str) -> bool:
+        """Return whether an `Origin` is that of the page that this host serves."""
+        found = _ORIGIN.fullmatch(origin)
+        return found is not None and found[1].lower() == host.lower()
+
+    # Tokens and cookies
+
+    def new_token(self) -> str:
+        """Return a token that lets one browser in, once."""
+        token = secrets.token_urlsafe(32)
+        _keep(self._unused, token)
+        return token
+
+    def address(self, token: str) -> str:
+        """Return the address that a browser opens with a token."""
+        host = "localhost" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104 - as given
+        shown = f"[{host}]" if ":" in host else host
+        return f"http://{shown}:{self.port}/?token={token}"
+
+    def exchange(self, token: str) -> str | None:
+        """Return the value of a new cookie for a token, which is used up; None for no token."""
+        if not self.is_program(token):
+            try:
+                del self._unused[token]
+            except KeyError:
+                return None
+        value = secrets.token_urlsafe(32)
+        _keep(self._browsers, value)
+        return value
+
+    def is_browser(self, cookies: str) -> bool:
+        """Return whether one of a browser's cookies is ours."""
+        pairs = (one.strip().partition("=") for one in cookies.split(";"))
+        return any(name == self.cookie and value in self._browsers for name, _, value in pairs)
+
+    def is_program(self, token: str) -> bool:
+        """Return whether this is the token that programs have."""
+        if self._token is None:
+            return False
+        return hmac.compare_digest(token.encode(errors="replace"), self._token.encode())
+
+    def is_let_in(self, headers: Mapping[str, str]) -> bool:
+        """Return whether a request with these headers has a token or a cookie of ours."""
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and self.is_program(token.strip()):
+            return True
+        return self.is_browser(headers.get("cookie", ""))
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address that a server listens to."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _keep(among: OrderedDict[str, None], token: str) -> None:
+    among[token] = None
+    while len(among) > _KEPT_AT_MOST:
+        among.popitem(last=False)

@@ -1,0 +1,31 @@
+"""Every endpoint of the API, in the order in which it is described."""
+
+from __future__ import annotations
+
+from runstore.web.api import columns, experiments, filters, grid, runs, series, store
+from runstore.web.encoding import Answer, json_answer
+from runstore.web.endpoints import Call, Endpoint
+from runstore.web.openapi import description
+from runstore.web.schemas import mapped
+
+
+def _description(_call: Call) -> Answer:
+    return json_answer(description(ENDPOINTS))
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *store.ENDPOINTS,
+    Endpoint(
+        path="/openapi.json",
+        answer=_description,
+        about="Return this description.",
+        result=mapped({}),
+    ),
+    *grid.ENDPOINTS,
+    *columns.ENDPOINTS,
+    *filters.ENDPOINTS,
+    *series.ENDPOINTS,
+    *experiments.ENDPOINTS,
+    # Names of runs are any text: what is more special comes first.
+    *runs.ENDPOINTS,
+)

@@ -1,0 +1,66 @@
+"""The columns that a grid may have."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from runstore.reading.grid.columns import differing_columns, known_columns
+from runstore.reading.grid.order import run_order
+from runstore.web.api.grid import EXPERIMENT, FILTER
+from runstore.web.encoding import Answer, json_answer
+from runstore.web.endpoints import Call, Endpoint, Text, Whole
+from runstore.web.schemas import FLAG, TEXT, WHOLE, listed, optional, record
+
+
+def _columns(call: Call) -> Answer:
+    total, found = known_columns(
+        call.store.backend,
+        search=call.query["search"],
+        offset=call.query["offset"],
+        limit=call.query["limit"],
+    )
+    columns = [
+        {"name": one.name, "kind": one.kind, "runs": one.runs, "more": one.is_at_least}
+        for one in found
+    ]
+    return json_answer({"total": total, "columns": columns})
+
+
+def _differing(call: Call) -> Answer:
+    backend = call.store.backend
+    order = run_order(backend, call.query["filter"], call.query["experiment"] or None)
+    return json_answer({"columns": differing_columns(backend, order.ids, call.query["limit"])})
+
+
+ENDPOINTS = (
+    Endpoint(
+        path="/columns",
+        answer=_columns,
+        about="Return columns by name, and how many runs have each.",
+        parameters=(
+            Text("search", "Words that the name has, in any order.", longest=1000),
+            Whole("offset", "Columns to skip.", 0),
+            Whole("limit", "Columns to return.", 100, least=1, most=1000),
+        ),
+        result=record(
+            {
+                "total": WHOLE,
+                "columns": listed(
+                    record({"name": TEXT, "kind": TEXT, "runs": optional(WHOLE), "more": FLAG})
+                ),
+            }
+        ),
+    ),
+    Endpoint(
+        path="/columns/differing",
+        answer=_differing,
+        about="Return the columns that tell the runs of a filter apart, the best first.",
+        parameters=(
+            FILTER,
+            EXPERIMENT,
+            Whole("limit", "Columns to return.", 12, least=1, most=1000),
+        ),
+        result=record({"columns": listed(TEXT)}),
+        statuses=(HTTPStatus.NOT_FOUND,),
+    ),
+)

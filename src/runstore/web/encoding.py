@@ -1,0 +1,82 @@
+"""Answers as bytes: strict JSON or binary, with an ETag, compressed where the client takes it."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from runstore.model.display.plain import plain
+
+JSON = "application/json"
+_COMPRESSED_FROM = 1000  # bytes
+_QUICK = 1  # of the levels of gzip: what is sent does not go far
+_COMPRESSED_TYPES = ("application/json", "application/vnd.runstore.", "text/", "image/svg")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an endpoint answers.
+
+    Attributes:
+        body: The bytes.
+        media_type: What they are.
+        status: The HTTP status.
+        headers: More headers.
+        is_cacheable: Whether asking again may find nothing new, so that there is an ETag.
+    """
+
+    body: bytes
+    media_type: str = JSON
+    status: HTTPStatus = HTTPStatus.OK
+    headers: Mapping[str, str] = field(default_factory=dict)
+    is_cacheable: bool = True
+
+
+def json_answer(value: object, status: HTTPStatus = HTTPStatus.OK, **more: Any) -> Answer:
+    """Return a value as strict JSON; what JSON cannot say is text."""
+    text = json.dumps(plain(value), separators=(",", ":"), allow_nan=False)
+    return Answer(text.encode("ascii"), status=status, **more)
+
+
+def response_to(request: Request, answer: Answer) -> Response:
+    """Return the HTTP response: 304 without a body if the client has it already."""
+    headers = {"Cache-Control": "private, no-cache", **answer.headers}
+    if answer.is_cacheable and answer.status is HTTPStatus.OK:
+        headers["ETag"] = etag_of(answer.body)
+        if _has_it(request, headers["ETag"]):
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    body = answer.body
+    if answer.media_type.startswith(_COMPRESSED_TYPES):
+        headers["Vary"] = "Accept-Encoding"
+        if len(body) > _COMPRESSED_FROM and _takes_gzip(request):
+            body = gzip.compress(body, _QUICK, mtime=0)
+            headers["Content-Encoding"] = "gzip"
+    return Response(body, answer.status, headers, answer.media_type)
+
+
+def etag_of(body: bytes) -> str:
+    """Return the ETag of a body; a weak one, as it may be compressed or not."""
+    return f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+
+
+def _has_it(request: Request, etag: str) -> bool:
+    if request.method not in {"GET", "HEAD"}:
+        return False
+    known = ",".join(request.headers.getlist("if-none-match"))
+    return known.strip() == "*" or etag in {one.strip() for one in known.split(",")}
+
+
+def _takes_gzip(request: Request) -> bool:
+    for one in ",".join(request.headers.getlist("accept-encoding")).split(","):
+        name, _, quality = one.partition(";")
+        if name.strip().lower() in {"gzip", "*"}:
+            return quality.replace(" ", "").lower() not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
+    return False

@@ -1,0 +1,268 @@
+"""Endpoint: what a client may ask for, checked and described by the same declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Protocol
+
+from runstore.model.display.suggestions import hint_of
+from runstore.web.errors import Refusal
+from runstore.web.schemas import Schema, mismatch
+
+if TYPE_CHECKING:
+    from runstore.store import Store
+    from runstore.web.encoding import Answer
+    from runstore.web.served import Served
+
+_TEXT_LIMIT = 10_000
+_TRUTH = {"1": True, "true": True, "0": False, "false": False}
+
+
+class Call:
+    """One request to an endpoint, checked.
+
+    Attributes:
+        served: What is served, and how.
+        store: The store, open.
+        path: The parts of the path that vary, by name.
+        query: The parameters, by name.
+        body: The JSON object that was sent; empty for a GET.
+        headers: The headers, by their names in lower case.
+    """
+
+    def __init__(
+        self,
+        served: Served,
+        store: Store,
+        path: Mapping[str, str],
+        query: Mapping[str, Any],
+        body: Mapping[str, Any],
+        headers: Mapping[str, str],
+    ) -> None:
+        self.served = served
+        self.store = store
+        self.path = path
+        self.query = query
+        self.body = body
+        self.headers = headers
+
+
+class Parameter(Protocol):
+    """A parameter of the query."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def about(self) -> str:
+        """What it is, as a phrase."""
+
+    @property
+    def schema(self) -> Schema:
+        """What values it may have."""
+
+    def read(self, text: str | None) -> Any:
+        """Return the value of a text; None for a parameter that was left out.
+
+        Raises:
+            ValueError: The text is no such value; it says what was expected.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text; empty by default, if it is not required."""
+
+    name: str
+    about: str
+    longest: int = _TEXT_LIMIT
+    is_required: bool = False
+
+    @property
+    def schema(self) -> Schema:
+        """What values it may have."""
+        return {"type": "string", "maxLength": self.longest, "minLength": int(self.is_required)}
+
+    def read(self, text: str | None) -> str:
+        """Return the text."""
+        if self.is_required and not text:
+            raise ValueError("a text")
+        if len(text or "") > self.longest:
+            raise ValueError(f"at most {self.longest:,} characters")
+        return text or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number."""
+
+    name: str
+    about: str
+    default: int | None
+    least: int = 0
+    most: int = 2**53
+
+    @property
+    def schema(self) -> Schema:
+        """What values it may have."""
+        made: dict[str, Any] = {"type": "integer", "minimum": self.least, "maximum": self.most}
+        return made if self.default is None else {**made, "default": self.default}
+
+    def read(self, text: str | None) -> int | None:
+        """Return the number."""
+        return self.default if text is None else whole(text, self.least, self.most)
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Yes or no; no by default."""
+
+    name: str
+    about: str
+
+    @property
+    def schema(self) -> Schema:
+        """What values it may have."""
+        return {"type": "string", "enum": list(_TRUTH), "default": "0"}
+
+    def read(self, text: str | None) -> bool:
+        """Return whether it is set."""
+        if text is not None and text not in _TRUTH:
+            raise ValueError("1 or 0")
+        return _TRUTH[text or "0"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of some words; the first one by default."""
+
+    name: str
+    about: str
+    words: tuple[str, ...]
+
+    @property
+    def schema(self) -> Schema:
+        """What values it may have."""
+        return {"type": "string", "enum": list(self.words), "default": self.words[0]}
+
+    def read(self, text: str | None) -> str:
+        """Return the word."""
+        if text is not None and text not in self.words:
+            raise ValueError(f"one of {', '.join(self.words)}")
+        return self.words[0] if text is None else text
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Texts or whole numbers with commas between; none by default."""
+
+    name: str
+    about: str
+    most: int
+    of: Schema = field(default_factory=lambda: {"type": "string", "minLength": 1})
+    least: int = 0
+
+    @property
+    def schema(self) -> Schema:
+        """What values it may have."""
+        size = {"maxItems": self.most} | ({"minItems": self.least} if self.least else {})
+        return {"type": "array", "items": self.of, **size}
+
+    def read(self, text: str | None) -> list[Any]:
+        """Return the items."""
+        parts = text.split(",") if text else []
+        if not self.least <= len(parts) <= self.most:
+            raise ValueError(f"{self.least} to {self.most} items with commas between")
+        if self.of["type"] == "integer":
+            return [whole(one, self.of["minimum"], self.of["maximum"]) for one in parts]
+        if not all(parts):
+            raise ValueError("no empty item")
+        return parts
+
+
+def whole(text: str, least: int, most: int) -> int:
+    """Return a whole number.
+
+    Raises:
+        ValueError: It is none, or not in the range.
+    """
+    digits = text.removeprefix("-")
+    # As JSON has it: no sign, space, underscore or digit of another script.
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 20):  # noqa: PLR2004
+        raise ValueError(f"a whole number from {least} to {most}")
+    if not least <= int(text) <= most:
+        raise ValueError(f"a whole number from {least} to {most}")
+    return int(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One thing that a client may ask for.
+
+    Attributes:
+        path: Behind `/api/v1`; a part that varies in braces, the last one `{name:path}` if it may
+            have slashes.
+        answer: Answers a call, in a thread.
+        about: What it returns or does, as a sentence.
+        method: The HTTP method.
+        parameters: Of the query.
+        body: The schema of the JSON object that has to be sent; None for none.
+        result: The schema of the answer; for another media type, see `media_type`.
+        media_type: What the answer is.
+        statuses: Errors that it may answer with, beside those that every endpoint has.
+        is_write: Whether it changes the store.
+    """
+
+    path: str
+    answer: Callable[[Call], Answer]
+    about: str
+    method: str = "GET"
+    parameters: Sequence[Parameter] = ()
+    body: Schema | None = None
+    result: Schema = field(default_factory=dict)
+    media_type: str = "application/json"
+    statuses: Sequence[HTTPStatus] = ()
+    is_write: bool = False
+
+    def query_of(self, given: Sequence[tuple[str, str]]) -> dict[str, Any]:
+        """Return the parameters of a query, checked.
+
+        Raises:
+            Refusal: One of them is unknown, comes twice, or has no such value.
+        """
+        known = {one.name: one for one in self.parameters}
+        texts: dict[str, str] = {}
+        for name, text in given:
+            if name not in known:
+                hint = hint_of(name, known, who="There are")
+                raise _bad(f"There is no parameter {name!r:.60} here.", hint)
+            if name in texts:
+                raise _bad(f"The parameter {name} is there twice.", "Leave one of them out.")
+            texts[name] = text
+        return {name: _read(one, texts.get(name)) for name, one in known.items()}
+
+    def check_body(self, value: object) -> dict[str, Any]:
+        """Return the object that was sent.
+
+        Raises:
+            Refusal: It does not fit the schema.
+        """
+        wrong = mismatch(value, self.body or {})
+        if wrong or not isinstance(value, dict):
+            raise _bad(f"The JSON that was sent does not fit: {wrong or 'it is no object'}.", "")
+        return value
+
+
+def _read(parameter: Parameter, text: str | None) -> Any:
+    try:
+        return parameter.read(text)
+    except ValueError as error:
+        given = "nothing" if text is None else f"{text!r:.60}"
+        raise _bad(f"Expected {error} for {parameter.name}, got {given}.", "") from None
+
+
+def _bad(what: str, hint: str) -> Refusal:
+    return Refusal(HTTPStatus.BAD_REQUEST, "usage", what, hint=hint)

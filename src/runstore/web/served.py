@@ -1,0 +1,68 @@
+"""What one server serves, and how: the store, who may ask, and threads that read."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+
+from runstore.errors import StoreReadOnlyError
+from runstore.lasting import LastingStore
+from runstore.store import Store
+from runstore.web.access import Access
+
+# Each has a connection of its own; a page asks for a few things at once.
+THREADS = 4
+_MEMORY_BYTES = 600 << 20  # for SQLite, of all connections together
+# An edit waits for other writers; what is read does not.
+_EDIT_PATIENCE_S = 5.0
+
+
+class _ServedStore(LastingStore):
+    """A store of which nothing that somebody put into it can take all memory."""
+
+    def __init__(self, store: Store, *, is_read_only: bool) -> None:
+        super().__init__(store)
+        self._is_read_only = is_read_only
+        self._prepare(store)
+
+    def _prepare(self, fresh: Store) -> None:
+        driver = fresh.backend.database.driver
+        driver.limit_memory(_MEMORY_BYTES)
+        if self._is_read_only and driver.refusal is None:
+            driver.refuse_writes(
+                StoreReadOnlyError(
+                    "The page was started with --read-only.",
+                    kept="Nothing was changed.",
+                    hint="Start it without that option.",
+                )
+            )
+
+
+class Served:
+    """What one server serves.
+
+    Attributes:
+        access: Who may ask.
+        is_read_only: Whether nothing may be changed.
+        threads: Where the store is read.
+
+    Args:
+        store: The store, open.
+        access: See the attribute.
+        is_read_only: See the attribute.
+    """
+
+    def __init__(self, store: Store, access: Access, *, is_read_only: bool = False) -> None:
+        self.access = access
+        self.is_read_only = is_read_only
+        self._store = _ServedStore(store, is_read_only=is_read_only)
+        self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="runstore-ui")
+
+    def opened(self, *, is_write: bool = False) -> AbstractContextManager[Store]:
+        """Give the store as it is now; see `LastingStore.opened`."""
+        return self._store.opened(patience_s=_EDIT_PATIENCE_S if is_write else 0)
+
+    def close(self) -> None:
+        """Give back the store, and end the threads."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        self._store.close()

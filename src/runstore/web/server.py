@@ -1,0 +1,129 @@
+"""The server: its socket, its start, and its end at the first Ctrl-C."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+
+import uvicorn
+
+from runstore.errors import UsageError
+from runstore.store import Store
+from runstore.web.access import Access, is_loopback
+from runstore.web.app import application
+from runstore.web.served import Served
+
+# Where the page is, if nobody else is there: so addresses that were kept stay valid.
+USUAL_PORT = 8642
+SHORTEST_TOKEN = 16
+_BACKLOG = 128
+# For what is being answered when the server ends.
+_GRACE_S = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a store is served.
+
+    Attributes:
+        host: The address to listen to.
+        port: The port; None for the usual one, or any that is free.
+        allowed_hosts: More names that browsers may reach the page by.
+        token: What programs may present; needed if other machines can reach the page.
+        is_read_only: Whether nothing may be changed.
+    """
+
+    host: str = "127.0.0.1"
+    port: int | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    token: str | None = None
+    is_read_only: bool = False
+
+
+def serve(store: Store, options: Options, started: Callable[[str], object]) -> None:
+    """Serve a store until the process is interrupted.
+
+    Args:
+        store: The store, open.
+        options: How.
+        started: Called with the address for a browser once it can be opened.
+
+    Raises:
+        UsageError: Other machines could reach the page, and there is no token; the token is too
+            short; or the port is taken.
+    """
+    _check(options)
+    listening = _listening(options)
+    access = Access(
+        port=listening.getsockname()[1],
+        host=options.host,
+        allowed_hosts=options.allowed_hosts,
+        token=options.token,
+    )
+    served = Served(store, access, is_read_only=options.is_read_only)
+    server = _Server(served, lambda: started(access.address(access.new_token())))
+    try:
+        server.run(sockets=[listening])
+    finally:
+        listening.close()
+        served.close()
+
+
+def _check(options: Options) -> None:
+    if options.token is not None and len(options.token) < SHORTEST_TOKEN:
+        raise UsageError(
+            f"A token has at least {SHORTEST_TOKEN} characters.",
+            hint='Make one with: python -c "import secrets; print(secrets.token_urlsafe())"',
+        )
+    if options.token is None and not is_loopback(options.host):
+        raise UsageError(
+            f"Other machines could reach the page at {options.host}, and there is no token.",
+            hint="Set RUNSTORE_UI_TOKEN, or stay on 127.0.0.1 and use: ssh -L 8642:127.0.0.1:8642",
+        )
+
+
+def _listening(options: Options) -> socket.socket:
+    ports = [USUAL_PORT, 0] if options.port is None else [options.port]
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    for port in ports:
+        try:
+            return socket.create_server((options.host, port), family=family, backlog=_BACKLOG)
+        except OSError as error:
+            last = error
+    raise UsageError(
+        f"The page cannot listen to port {ports[-1]} of {options.host}: {last.strerror or last}.",
+        hint="Leave out --port for one that is free.",
+    ) from last
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it has started, and lets nobody hold it up at its end."""
+
+    def __init__(self, served: Served, started: Callable[[], object]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                application(served),
+                lifespan="off",
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,  # nobody stands between this page and its browser
+                http="h11",
+                ws="none",
+                loop="asyncio",
+                timeout_graceful_shutdown=_GRACE_S,
+            )
+        )
+        self._served = served
+        self._say_started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and say so."""
+        await super().startup(sockets)
+        self._say_started()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End: called by a signal."""
+        super().handle_exit(sig, frame)
