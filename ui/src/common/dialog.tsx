@@ -1,0 +1,62 @@
+// Questions that have to be answered first; the browser keeps the focus inside.
+import { signal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { useLayoutEffect, useRef } from "preact/hooks";
+import { Icon } from "./icons";
+
+interface Open {
+  title: string;
+  render: () => ComponentChildren;
+  isWide: boolean;
+}
+
+const open = signal<Open | null>(null);
+
+export function openDialog(
+  title: string,
+  render: () => ComponentChildren,
+  options: { isWide?: boolean } = {},
+): void {
+  open.value = { title, render, isWide: options.isWide ?? false };
+}
+
+export function closeDialog(): void {
+  open.value = null;
+}
+
+export function DialogHost() {
+  const now = open.value;
+  return now && <OpenDialog key={now.title} {...now} />;
+}
+
+function OpenDialog({ title, render, isWide }: Open) {
+  const element = useRef<HTMLDialogElement>(null);
+  useLayoutEffect(() => {
+    const before = document.activeElement as HTMLElement | null;
+    element.current?.showModal();
+    return () => {
+      if (before?.isConnected) before.focus();
+    };
+  }, []);
+  return (
+    <dialog
+      ref={element}
+      class={isWide ? "dialog wide" : "dialog"}
+      aria-labelledby="dialog-title"
+      onClose={closeDialog}
+      onClick={(event) => {
+        if (event.target === event.currentTarget) closeDialog();
+      }}
+    >
+      <div class="dialog-body">
+        <header>
+          <h2 id="dialog-title">{title}</h2>
+          <button type="button" class="icon-button" aria-label="Close" onClick={closeDialog}>
+            <Icon name="cross" />
+          </button>
+        </header>
+        {render()}
+      </div>
+    </dialog>
+  );
+}

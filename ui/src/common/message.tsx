@@ -1,0 +1,28 @@
+// Errors and empty places: what happened, and what to do next.
+import type { ComponentChildren } from "preact";
+import { ApiError } from "../api/client";
+
+export function ErrorMessage({ error, retry }: { error: unknown; retry?: () => void }) {
+  const facts = error instanceof ApiError ? error.facts : null;
+  return (
+    <div class="message" role="alert">
+      <h2>{facts?.message ?? "Something in the page went wrong."}</h2>
+      {facts?.kept && <p>{facts.kept}</p>}
+      {(facts?.hint ?? (facts ? null : String(error))) && <p>{facts?.hint ?? String(error)}</p>}
+      {retry && (
+        <button type="button" class="button" onClick={retry}>
+          Try again
+        </button>
+      )}
+    </div>
+  );
+}
+
+export function EmptyMessage({ title, children }: { title: string; children: ComponentChildren }) {
+  return (
+    <div class="message">
+      <h2>{title}</h2>
+      {children}
+    </div>
+  );
+}

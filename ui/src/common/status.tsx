@@ -1,0 +1,23 @@
+// The status of a run: a sign, a colour and a word.
+import type { Status } from "../api/types";
+import { Icon, type IconName } from "./icons";
+
+const SIGNS: Record<Status, IconName> = {
+  queued: "clock",
+  running: "play",
+  live: "dot",
+  complete: "check",
+  error: "cross",
+  interrupted: "stop",
+  pruned: "scissors",
+  lost: "question",
+};
+
+export function StatusMark({ status, text }: { status: Status; text?: string | null }) {
+  return (
+    <span class={`status status-${status}`} title={text ?? undefined}>
+      <Icon name={SIGNS[status] ?? "question"} size={14} />
+      {status}
+    </span>
+  );
+}

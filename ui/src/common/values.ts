@@ -1,0 +1,96 @@
+// Values as people read them.
+import type { Cell } from "../api/types";
+
+const counts = new Intl.NumberFormat("en-US");
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const dayOfYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
+
+export function formatCount(count: number): string {
+  return counts.format(count);
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
+}
+
+/** Write a number with up to five digits, and a true minus sign. */
+export function formatNumber(value: number): string {
+  if (Number.isNaN(value)) return "NaN";
+  if (!Number.isFinite(value)) return value < 0 ? "−∞" : "∞";
+  let text: string;
+  const size = Math.abs(value);
+  if (Number.isInteger(value) && size < 1e9) text = String(value);
+  else if (size !== 0 && (size < 1e-4 || size >= 1e9)) text = value.toExponential(3).replace(/\.?0+e/, "e");
+  else text = String(Number(value.toPrecision(5)));
+  return text.replace("-", "−").replace("e+", "e");
+}
+
+/** Return a cell as a number, NaN and infinities included, or null. */
+export function numberOf(value: Cell | undefined): number | null {
+  if (typeof value === "number") return value;
+  if (value === "NaN" || value === "Infinity" || value === "-Infinity") return Number(value);
+  return null;
+}
+
+export function formatCell(value: Cell | undefined): string {
+  if (value === null || value === undefined) return "";
+  const number = numberOf(value);
+  if (number !== null) return formatNumber(number);
+  if (typeof value === "string") return value;
+  return JSON.stringify(value);
+}
+
+/** Write a difference with its sign. */
+export function formatDifference(difference: number): string {
+  if (difference === 0) return "±0";
+  return (difference > 0 ? "+" : "") + formatNumber(difference);
+}
+
+export function formatDuration(seconds: number | null): string {
+  if (seconds === null) return "";
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${String(Math.floor(seconds % 60)).padStart(2, "0")} s`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return `${hours} h ${String(minutes % 60).padStart(2, "0")} min`;
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+export function formatBytes(size: number): string {
+  if (size < 1000) return `${size} B`;
+  const units = ["kB", "MB", "GB", "TB"];
+  let place = -1;
+  let value = size;
+  while (value >= 1000 && place < units.length - 1) {
+    value /= 1000;
+    place++;
+  }
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[place]}`;
+}
+
+export function formatExact(iso: string): string {
+  return exact.format(new Date(iso));
+}
+
+/** Write a time as near as people want it: "5 min ago", "yesterday", "3 Nov". */
+export function formatRelative(iso: string | null, now: number): string {
+  if (!iso) return "";
+  const time = new Date(iso);
+  const seconds = (now - time.getTime()) / 1000;
+  if (seconds < -60) return dayOfYear.format(time);
+  if (seconds < 45) return "just now";
+  if (seconds < 3600) return `${Math.round(seconds / 60)} min ago`;
+  if (seconds < 86400) return `${Math.round(seconds / 3600)} h ago`;
+  const days = Math.round(seconds / 86400);
+  if (days === 1) return "yesterday";
+  if (days < 8) return `${days} days ago`;
+  const sameYear = time.getFullYear() === new Date(now).getFullYear();
+  return (sameYear ? day : dayOfYear).format(time);
+}
+
+/** Return the short form of a reference: `mnist_7` of `mnist_7_2026-11-23-T101500`. */
+export function shortReference(reference: string): string {
+  return reference.replace(/_\d{4}-\d\d-\d\d-T\d{6}$/, "");
+}

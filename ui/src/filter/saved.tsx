@@ -1,0 +1,99 @@
+// Filters that the store keeps under a name; `runstore ls @name` uses them too.
+import { useEffect, useState } from "preact/hooks";
+import { get, post, remove } from "../api/client";
+import { Icon } from "../common/icons";
+import { ErrorMessage } from "../common/message";
+import { closePopover } from "../common/popover";
+import { setQuery } from "../state/address";
+import { filter } from "../state/order";
+import { store } from "../state/store";
+import { showError, toast } from "../state/toasts";
+
+interface SavedFilter {
+  name: string;
+  filter: string;
+}
+
+export function SavedFilters() {
+  const [saved, setSaved] = useState<SavedFilter[] | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  const [name, setName] = useState("");
+  const load = () => {
+    get<{ filters: SavedFilter[] }>("filters").then((answer) => setSaved(answer.filters), setError);
+  };
+  useEffect(load, []);
+  const save = async () => {
+    try {
+      await post("filters", { name: name.trim(), filter: filter.value });
+      toast(`Saved the filter as @${name.trim()}`);
+      setName("");
+      load();
+    } catch (reason) {
+      showError(reason);
+    }
+  };
+  const forget = async (one: SavedFilter) => {
+    try {
+      await remove(`filters/${encodeURIComponent(one.name)}`);
+      toast(`Removed the filter @${one.name}`, {
+        action: { label: "Undo", run: () => void post("filters", one).catch(showError) },
+      });
+      load();
+    } catch (reason) {
+      showError(reason);
+    }
+  };
+  const isReadOnly = store.value?.read_only ?? false;
+  if (error) return <ErrorMessage error={error} />;
+  return (
+    <div class="saved">
+      <div class="menu-title">Saved filters</div>
+      {saved?.length === 0 && <p>None yet.</p>}
+      <ul>
+        {saved?.map((one) => (
+          <li key={one.name}>
+            <button
+              type="button"
+              class="menu-item"
+              title={one.filter}
+              onClick={() => {
+                closePopover();
+                setQuery({ filter: one.filter });
+              }}
+            >
+              <span>@{one.name}</span>
+              <span class="saved-text">{one.filter}</span>
+            </button>
+            {!isReadOnly && (
+              <button
+                type="button"
+                class="icon-button"
+                aria-label={`Remove the filter ${one.name}`}
+                onClick={() => void forget(one)}
+              >
+                <Icon name="cross" size={14} />
+              </button>
+            )}
+          </li>
+        ))}
+      </ul>
+      {!isReadOnly && filter.value && (
+        <form
+          class="form-line"
+          onSubmit={(event) => {
+            event.preventDefault();
+            if (name.trim()) void save();
+          }}
+        >
+          <label>
+            Name of this filter
+            <input class="input" required value={name} onInput={(event) => setName(event.currentTarget.value)} />
+          </label>
+          <button type="submit" class="button primary">
+            Save
+          </button>
+        </form>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,293 @@
+// The grid of runs: any number of lines, of which those in sight are drawn.
+import { useComputed } from "@preact/signals";
+import { useLayoutEffect, useRef } from "preact/hooks";
+import { cellNames, columns, dragged, frozenNames, widthOf } from "../state/columns";
+import { entries, type Entries, toggleGroup } from "../state/entries";
+import { hiddenUids, isShown, soloUids, toggleHidden, toggleSolo } from "../state/hidden";
+import { groupBy, order, ordering } from "../state/order";
+import { baseline, baselineUid, pinnedRows } from "../state/pinned";
+import { rowOf, rowsVersion, wantRows } from "../state/rows";
+import { hovered, selected, selectIds, selectOnly, toggle, visible } from "../state/selection";
+import { active } from "./active";
+import { HeaderLine } from "./header";
+import { onGridKey } from "./keyboard";
+import { GroupLine, RunLine } from "./row";
+import { wantSparklines } from "./sparklines";
+import { ROW_HEIGHT, useViewport, type Viewport } from "./viewport";
+
+const MARKS_WIDTH = 88;
+/** Lines fetched beyond the sight, in the direction of scrolling. */
+const AHEAD = 200;
+const HEAD_HEIGHT = 36;
+
+/** Left edges of the pinned columns, the widths as a grid template, and the whole width. */
+function layout() {
+  const frozen = new Set(frozenNames.value);
+  const lefts: number[] = [];
+  let left = MARKS_WIDTH;
+  let template = `${MARKS_WIDTH}px`;
+  let isFirst = true;
+  void dragged.value;
+  for (const column of columns.value) {
+    const width = widthOf(column);
+    if (isFirst && frozen.has(column.name)) lefts.push(left);
+    else isFirst = false;
+    left += width;
+    template += ` ${width}px`;
+  }
+  return { lefts, template, width: left };
+}
+
+/** Ask for the rows in sight and, behind them, those that come next. */
+function wantLines(viewport: Viewport, lines: Entries): void {
+  const ids: number[] = [];
+  const push = (index: number) => {
+    const entry = lines.at(index);
+    if (entry?.kind === "run") ids.push(entry.id);
+  };
+  const first = viewport.firstVisible;
+  const last = viewport.lastVisible;
+  for (let index = first; index <= last; index++) push(index);
+  const seen = ids.length;
+  const ahead = viewport.direction;
+  for (let step = 1; step <= AHEAD; step++) push(ahead > 0 ? last + step : first - step);
+  for (let step = 1; step <= AHEAD / 4; step++) push(ahead > 0 ? first - step : last + step);
+  wantRows(ids, cellNames.peek());
+  const keys = columns.peek().filter((column) => column.kind === "sparkline");
+  if (keys.length) wantSparklines(ids.slice(0, seen + 20), keys.map((column) => column.metric!.key));
+}
+
+/** Keep the first line in sight where it is when runs come or go above it. */
+function useAnchor(viewport: Viewport, lines: Entries): void {
+  const before = useRef<{ lines: Entries; id: number; rest: number } | null>(null);
+  const last = before.current;
+  useLayoutEffect(() => {
+    if (last && last.lines !== lines && viewport.offset > 0) {
+      const index = lines.indexOf(last.id);
+      if (index >= 0) {
+        const offset = index * ROW_HEIGHT + last.rest;
+        if (Math.abs(offset - viewport.offset) >= 1) viewport.scrollTo(offset);
+      }
+    }
+    const entry = lines.at(viewport.firstVisible);
+    before.current =
+      entry?.kind === "run"
+        ? { lines, id: entry.id, rest: viewport.offset - viewport.firstVisible * ROW_HEIGHT }
+        : null;
+  });
+}
+
+/** Put the focus where the keyboard has moved it. */
+function useFocus(root: { current: HTMLElement | null }, wish: { current: boolean }): void {
+  useLayoutEffect(() => {
+    if (!wish.current) return;
+    const { line, column } = active.value;
+    const cell = root.current?.querySelector<HTMLElement>(`[data-line="${line}"] [data-c="${column}"]`);
+    if (!cell) return;
+    wish.current = false;
+    cell.focus({ preventScroll: true });
+  });
+}
+
+/** Keep the focus with its run when the order changes. */
+function followActive(lines: Entries): void {
+  const now = active.peek();
+  if (now.line < 0) return;
+  const entry = lines.at(now.line);
+  if (now.id === null || (entry?.kind === "run" && entry.id === now.id)) {
+    if (now.line >= lines.count && lines.count) active.value = { ...now, line: lines.count - 1, id: null };
+    return;
+  }
+  const index = lines.indexOf(now.id);
+  active.value = {
+    ...now,
+    line: index >= 0 ? index : Math.max(0, Math.min(now.line, lines.count - 1)),
+    id: index >= 0 ? now.id : null,
+  };
+}
+
+let lastLines: Entries | null = null;
+/** Where a selection with Shift begins. */
+let selectFrom: number | null = null;
+
+export function Grid() {
+  const root = useRef<HTMLDivElement>(null);
+  const focusWish = useRef(false);
+  const { lefts, template, width } = useComputed(layout).value;
+  const lines = entries.value;
+  const pinned = pinnedRows.value;
+  const headHeight = HEAD_HEIGHT + pinned.length * ROW_HEIGHT;
+  if (lines !== lastLines) {
+    lastLines = lines;
+    followActive(lines);
+  }
+  const now = active.value;
+  const viewport = useViewport(() => root.current, () => headHeight, lines.count, now.line);
+  const drawn = viewport.drawn();
+  const names = cellNames.value;
+  void rowsVersion.value;
+  useAnchor(viewport, lines);
+  useFocus(root, focusWish);
+  useLayoutEffect(() => {
+    wantLines(viewport, lines);
+    const uids: string[] = [];
+    for (let index = viewport.firstVisible; index <= viewport.lastVisible; index++) {
+      const entry = lines.at(index);
+      const row = entry?.kind === "run" ? rowOf(entry.id) : undefined;
+      if (row) uids.push(row.uid);
+    }
+    if (uids.join() !== visible.peek().join()) visible.value = uids;
+  });
+  const isGrouped = order.value?.groups !== null && groupBy.value.length > 0;
+  const columnCount = columns.value.length + 1;
+  const headerLine = -1 - pinned.length;
+  const base = baseline.value;
+  const common = { columns: columns.value, lefts, baseline: base };
+  const look = (uid: string | undefined) => ({
+    isSelected: uid !== undefined && selected.value.has(uid),
+    isHidden: uid !== undefined && !isShown(uid),
+    isSolo: uid !== undefined && soloUids.value.has(uid),
+    isHovered: uid !== undefined && hovered.value === uid,
+  });
+  void [names, hiddenUids.value];
+
+  const onClick = (event: MouseEvent) => {
+    const target = event.target as Element;
+    const line = target.closest<HTMLElement>("[data-line]");
+    if (!line || line.classList.contains("header-line")) return;
+    const index = Number(line.dataset.line);
+    const cell = target.closest<HTMLElement>("[data-c]");
+    const entry = index < 0 ? undefined : lines.at(index);
+    if (cell) {
+      active.value = { line: index, column: Number(cell.dataset.c), id: entry?.kind === "run" ? entry.id : null };
+    }
+    if (entry?.kind === "group") {
+      toggleGroup(entry.key);
+      return;
+    }
+    const row = rowOf(Number(line.dataset.id));
+    if (!row) return;
+    const action = target.closest<HTMLElement>("[data-do]")?.dataset.do;
+    if (action === "hide") toggleHidden(row.uid);
+    else if (action === "solo") toggleSolo(row.uid);
+    else if (target.closest("a")) return;
+    else if (event.shiftKey && selectFrom !== null && index >= 0) selectRange(lines, selectFrom, index, event.ctrlKey);
+    else if (action === "select" || event.ctrlKey || event.metaKey) toggle(row.uid);
+    else if (selected.value.size === 1 && selected.value.has(row.uid)) selectOnly([]);
+    else selectOnly([row.uid]);
+    if (!event.shiftKey) selectFrom = index;
+  };
+
+  return (
+    <div
+      ref={root}
+      class={ordering.value ? "grid ordering" : "grid"}
+      role={isGrouped ? "treegrid" : "grid"}
+      aria-label="Runs"
+      aria-rowcount={1 + pinned.length + lines.count}
+      aria-colcount={columnCount}
+      aria-multiselectable="true"
+      aria-busy={ordering.value}
+      style={{ "--columns": template, "--width": `${width}px` } as Record<string, string>}
+      onClick={onClick}
+      onMouseDown={(event) => {
+        // Shift selects runs, not text.
+        if (event.shiftKey) event.preventDefault();
+      }}
+      onDblClick={(event) => {
+        const line = (event.target as Element).closest<HTMLElement>(".line[data-id]");
+        if ((event.target as Element).closest("[data-do]")) return;
+        line?.querySelector<HTMLAnchorElement>('a[href^="/runs/"]')?.click();
+      }}
+      onMouseOver={(event) => {
+        const line = (event.target as Element).closest<HTMLElement>("[data-id]");
+        const uid = line ? rowOf(Number(line.dataset.id))?.uid : undefined;
+        hovered.value = uid ?? null;
+      }}
+      onMouseLeave={() => {
+        hovered.value = null;
+      }}
+      onKeyDown={(event) => {
+        onGridKey(event, {
+          lines, viewport, columnCount, headerLine,
+          pinned: pinned.map((row) => row.id),
+          root: root.current!,
+          select: (from, to) => selectRange(lines, from, to, false),
+          selectFrom: () => selectFrom,
+          setSelectFrom: (line) => {
+            selectFrom = line;
+          },
+          focus: () => {
+            focusWish.current = true;
+          },
+        });
+      }}
+    >
+      <div class="grid-head" role="rowgroup">
+        <HeaderLine line={headerLine} lefts={lefts} activeColumn={now.line === headerLine ? now.column : -1} />
+        {pinned.map((row, place) => (
+          <RunLine
+            key={row.uid}
+            {...common}
+            {...look(row.uid)}
+            line={headerLine + 1 + place}
+            top={null}
+            ariaRow={2 + place}
+            id={row.id}
+            row={row}
+            activeColumn={now.line === headerLine + 1 + place ? now.column : -1}
+            isIndented={false}
+            pinned={row.uid === baselineUid.value ? "baseline" : "pin"}
+          />
+        ))}
+      </div>
+      <div class="grid-body" role="rowgroup" style={{ height: `${viewport.range.height}px` }}>
+        {drawn.map(({ index, top }) => {
+          const entry = lines.at(index);
+          if (!entry) return null;
+          const ariaRow = 2 + pinned.length + index;
+          if (entry.kind === "group") {
+            return (
+              <GroupLine
+                key={`group ${entry.key}`}
+                line={index}
+                top={top}
+                ariaRow={ariaRow}
+                group={entry.group}
+                isOpen={entry.isOpen}
+                isActive={now.line === index}
+                columnCount={columnCount}
+              />
+            );
+          }
+          const row = rowOf(entry.id);
+          return (
+            <RunLine
+              key={entry.id}
+              {...common}
+              {...look(row?.uid)}
+              line={index}
+              top={top}
+              ariaRow={ariaRow}
+              id={entry.id}
+              row={row}
+              activeColumn={now.line === index ? now.column : -1}
+              isIndented={isGrouped}
+              pinned={null}
+            />
+          );
+        })}
+      </div>
+    </div>
+  );
+}
+
+/** Select all runs between two lines. */
+function selectRange(lines: Entries, from: number, to: number, keep: boolean): void {
+  const ids: number[] = [];
+  for (let line = Math.min(from, to); line <= Math.max(from, to); line++) {
+    const entry = lines.at(line);
+    if (entry?.kind === "run") ids.push(entry.id);
+  }
+  void selectIds(ids, keep ? selected.value : []);
+}

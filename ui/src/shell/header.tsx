@@ -1,0 +1,102 @@
+// The head of every view: where one is, where one can go, and whether changes arrive live.
+import { reachable } from "../api/client";
+import { live } from "../api/live";
+import { Icon } from "../common/icons";
+import { MenuButton, MenuItem } from "../common/popover";
+import { path } from "../state/address";
+import { store } from "../state/store";
+import { chooseTheme, wantedTheme, type Wanted } from "../state/theme";
+import { showKeys } from "./keys";
+
+const PLACES = [
+  { path: "/", name: "Runs" },
+  { path: "/experiments", name: "Experiments" },
+  { path: "/compare", name: "Compare" },
+  { path: "/pivot", name: "Pivot" },
+];
+
+const THEMES: { wanted: Wanted; name: string }[] = [
+  { wanted: "system", name: "As the system" },
+  { wanted: "light", name: "Light" },
+  { wanted: "dark", name: "Dark" },
+];
+const THEME_ICONS = { system: "system", light: "sun", dark: "moon" } as const;
+
+function isHere(place: string): boolean {
+  const at = path.value;
+  return place === "/" ? at === "/" || at.startsWith("/runs/") : at === place;
+}
+
+export function Header() {
+  const info = store.value;
+  return (
+    <header class="top">
+      <a class="brand" href="/" aria-label="runstore: all runs">
+        <svg width="22" height="22" viewBox="0 0 32 32" aria-hidden="true">
+          <rect width="32" height="32" rx="7" class="brand-ground" />
+          <path class="brand-line" d="M8 22l6-8 4 5 6-10" />
+        </svg>
+        <span class="brand-name">runstore</span>
+      </a>
+      {info && (
+        <span class="store-name" title={info.path}>
+          {info.name}
+        </span>
+      )}
+      {info?.read_only && <span class="badge">read-only</span>}
+      <nav aria-label="Views">
+        {PLACES.map((place) => (
+          <a
+            key={place.path}
+            href={place.path}
+            aria-current={isHere(place.path) ? "page" : undefined}
+          >
+            {place.name}
+          </a>
+        ))}
+      </nav>
+      <Connection />
+      <MenuButton
+        label="Colours"
+        class="icon-button"
+        menu={() => (
+          <div class="menu">
+            {THEMES.map(({ wanted, name }) => (
+              <MenuItem
+                key={wanted}
+                checked={wantedTheme.value === wanted}
+                onClick={() => chooseTheme(wanted)}
+              >
+                {name}
+              </MenuItem>
+            ))}
+          </div>
+        )}
+      >
+        <Icon name={THEME_ICONS[wantedTheme.value]} />
+      </MenuButton>
+      <button
+        type="button"
+        class="icon-button"
+        aria-label="Keyboard"
+        title="Keyboard (?)"
+        onClick={showKeys}
+      >
+        <Icon name="keyboard" />
+      </button>
+    </header>
+  );
+}
+
+function Connection() {
+  const [kind, text, title] = !reachable.value
+    ? ["off", "Offline", "The server does not answer. Start it again with: runstore ui"]
+    : live.value
+      ? ["on", "Live", "Changes appear as they happen."]
+      : ["wait", "Connecting", "Connecting to the server"];
+  return (
+    <span class={`connection connection-${kind}`} title={title} role="status">
+      {text}
+    </span>
+  );
+}

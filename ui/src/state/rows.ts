@@ -1,0 +1,230 @@
+// Rows by window: a cache by id that fetches what is looked at and drops what scrolled away.
+import { signal } from "@preact/signals";
+import { get, isAbort, joinNames } from "../api/client";
+import { onPoints, onRunsChanged } from "../api/live";
+import type { Cell, RowsAnswer, WireRow } from "../api/types";
+import { numberOf } from "../common/values";
+import { showError } from "./toasts";
+import { onTouched } from "./undo";
+
+export interface Row extends Omit<WireRow, "cells"> {
+  /** Values by the name of their column. */
+  cells: Readonly<Record<string, Cell>>;
+  /** The store's change counter when it was read. */
+  changed: number;
+}
+
+/** Rows of one request, small enough to answer within a frame or two. */
+const WINDOW = 100;
+/** Requests at once: one for what is seen, one for what comes next. */
+const AT_ONCE = 2;
+/** Rows kept; a row takes about a kilobyte. */
+const KEPT = 20_000;
+
+const rows = new Map<number, Row>();
+const idsByUid = new Map<string, number>();
+const stale = new Set<number>();
+const inFlight = new Map<AbortController, Set<number>>();
+let wanted: number[] = [];
+let columns: string[] = [];
+
+/** Columns in which a text was seen; they are aligned like texts. */
+export const textColumns = signal<ReadonlySet<string>>(new Set());
+
+/** Grows whenever rows arrive or change. */
+export const rowsVersion = signal(0);
+
+export function rowOf(id: number): Row | undefined {
+  return rows.get(id);
+}
+
+export function rowByUid(uid: string): Row | undefined {
+  const id = idsByUid.get(uid);
+  return id === undefined ? undefined : rows.get(id);
+}
+
+function isComplete(id: number): boolean {
+  const row = rows.get(id);
+  return row !== undefined && !stale.has(id) && columns.every((name) => name in row.cells);
+}
+
+/**
+ * Say which rows are looked at, the most important first, and with which columns; what is
+ * missing is fetched, and requests for rows that nobody looks at any more are aborted.
+ */
+export function wantRows(ids: number[], names: string[]): void {
+  wanted = ids;
+  columns = names;
+  const still = new Set(ids);
+  for (const [controller, asked] of inFlight) {
+    if (![...asked].some((id) => still.has(id))) controller.abort();
+  }
+  pump();
+}
+
+function pump(): void {
+  while (inFlight.size < AT_ONCE) {
+    const flying = new Set<number>();
+    for (const asked of inFlight.values()) for (const id of asked) flying.add(id);
+    const lacking: number[] = [];
+    for (const id of wanted) {
+      if (flying.has(id) || isComplete(id)) continue;
+      lacking.push(id);
+      if (lacking.length === WINDOW) break;
+    }
+    if (!lacking.length) return;
+    void fetchRows(lacking);
+  }
+}
+
+/** Return the columns that some of these rows lack. */
+function columnsLacking(ids: number[]): string[] {
+  return columns.filter((name) =>
+    ids.some((id) => {
+      const row = rows.get(id);
+      return !row || stale.has(id) || !(name in row.cells);
+    }),
+  );
+}
+
+async function fetchRows(ids: number[]): Promise<void> {
+  const controller = new AbortController();
+  const names = columnsLacking(ids);
+  const wasStale = ids.filter((id) => stale.has(id));
+  inFlight.set(controller, new Set(ids));
+  // A change during the request marks the row stale again.
+  for (const id of wasStale) stale.delete(id);
+  try {
+    const query = { ids: ids.join(","), columns: joinNames(names) };
+    keep(await get<RowsAnswer>("runs/rows", query, controller.signal), names, ids);
+  } catch (error) {
+    for (const id of wasStale) stale.add(id);
+    if (!isAbort(error)) {
+      wanted = []; // no endless repetition; the next look tries again
+      showError(error);
+    }
+  } finally {
+    inFlight.delete(controller);
+    pump();
+  }
+}
+
+function keep(answer: RowsAnswer, names: string[], asked: number[]): void {
+  noteTexts(answer, names);
+  for (const wire of answer.rows) {
+    const before = rows.get(wire.id);
+    const cells: Record<string, Cell> = { ...before?.cells };
+    names.forEach((name, place) => {
+      cells[name] = wire.cells[place] ?? null;
+    });
+    rows.delete(wire.id); // the newest stand last, so that the oldest go first
+    rows.set(wire.id, { ...wire, cells, changed: answer.changed });
+    idsByUid.set(wire.uid, wire.id);
+  }
+  // A run that is gone has no row; it is not asked for again until the order is.
+  const found = new Set(answer.rows.map((row) => row.id));
+  const gone = new Set(asked.filter((id) => !found.has(id)));
+  if (gone.size) wanted = wanted.filter((id) => !gone.has(id));
+  forgetOldest();
+  rowsVersion.value++;
+}
+
+function noteTexts(answer: RowsAnswer, names: string[]): void {
+  const found = names.filter((name, place) => {
+    if (textColumns.peek().has(name)) return false;
+    return answer.rows.some(({ cells }) => {
+      const value = cells[place];
+      return value !== null && value !== undefined && numberOf(value) === null;
+    });
+  });
+  if (found.length) textColumns.value = new Set([...textColumns.peek(), ...found]);
+}
+
+function forgetOldest(): void {
+  if (rows.size <= KEPT) return;
+  const looked = new Set(wanted);
+  for (const [id, row] of rows) {
+    if (rows.size <= KEPT) return;
+    if (looked.has(id)) continue;
+    rows.delete(id);
+    idsByUid.delete(row.uid);
+    stale.delete(id);
+  }
+}
+
+/** Read rows anew if somebody looks at them, and forget them otherwise. */
+function refresh(ids: Iterable<number>, changed: number): void {
+  const looked = new Set(wanted);
+  for (const id of ids) {
+    const row = rows.get(id);
+    if (!row || (changed && row.changed >= changed)) continue;
+    if (looked.has(id)) {
+      stale.add(id);
+    } else {
+      rows.delete(id);
+      idsByUid.delete(row.uid);
+    }
+  }
+  pump();
+  rowsVersion.value++;
+}
+
+onRunsChanged((event) => refresh(event.many ? [...rows.keys()] : event.ids, event.changed));
+onTouched((uids) => {
+  const ids = uids.map((uid) => idsByUid.get(uid)).filter((id) => id !== undefined);
+  refresh(ids, 0);
+});
+onPoints((event) => {
+  const ids = event.runs
+    .filter(({ id, keys }) => {
+      const row = rows.get(id);
+      const names = Object.keys(keys);
+      return row && Object.keys(row.cells).some((cell) => names.some((key) => cell.includes(key)));
+    })
+    .map(({ id }) => id);
+  refresh(ids, 0);
+});
+
+/** Say whether rows are at hand as they are now, with these columns. */
+export function areKnown(uids: string[], names: string[]): boolean {
+  return uids.every((uid) => {
+    const row = rowByUid(uid);
+    return row && !stale.has(row.id) && names.every((name) => name in row.cells);
+  });
+}
+
+/** Return rows by uid, from the cache or the server; those that are gone are left out. */
+export async function rowsByUid(
+  uids: string[],
+  names: string[] = [],
+  signal?: AbortSignal,
+): Promise<Row[]> {
+  const lacking = uids.filter((uid) => !areKnown([uid], names));
+  for (let start = 0; start < lacking.length; start += WINDOW) {
+    const some = lacking.slice(start, start + WINDOW).join(",");
+    const answer = await get<RowsAnswer>("runs/rows", { uids: some, columns: joinNames(names) }, signal);
+    keep(answer, names, []);
+    for (const row of answer.rows) stale.delete(row.id);
+  }
+  return uids.map(rowByUid).filter((row) => row !== undefined);
+}
+
+/** As many rows as one request returns. */
+const MOST = 500;
+
+/** Return the uids of any number of rows. */
+export async function uidsOf(ids: ArrayLike<number>, signal?: AbortSignal): Promise<string[]> {
+  const found = new Map<number, string>();
+  const lacking: number[] = [];
+  for (const id of Array.from(ids)) {
+    const row = rows.get(id);
+    if (row) found.set(id, row.uid);
+    else lacking.push(id);
+  }
+  for (let start = 0; start < lacking.length; start += MOST) {
+    const some = lacking.slice(start, start + MOST).join(",");
+    const answer = await get<RowsAnswer>("runs/rows", { ids: some }, signal);
+    for (const row of answer.rows) found.set(row.id, row.uid);
+  }
+  return Array.from(ids, (id) => found.get(id)).filter((uid) => uid !== undefined);
+}
