@@ -25,7 +25,7 @@ from runstore import Store
 from runstore.cli.top.app import TopApp
 from runstore.cli.top.filter_line import FilterLine
 from runstore.cli.top.reading import Reader
-from runstore.cli.top.table import RunsTable
+from runstore.cli.top.table import RunsView
 from runstore.cli.top.texts import NOTHING
 from runstore.lasting import LastingStore
 
@@ -92,7 +92,7 @@ def screen(app):
 
 def rows(app):
     """Return the lines of the table, without its header and what is empty."""
-    table = app.screen.query_one(RunsTable)
+    table = app.screen.query_one(RunsView)
     lines = [table.render_line(y).text.rstrip() for y in range(1, table.size.height)]
     return [line for line in lines if line]
 
@@ -103,7 +103,7 @@ def names(app):
 
 
 def header(app):
-    return app.screen.query_one(RunsTable).render_line(0).text
+    return app.screen.query_one(RunsView).render_line(0).text
 
 
 # The table
@@ -203,7 +203,7 @@ def test_a_run_that_ends_meanwhile_is_shown_as_ended(store):
 def test_cursor_marks_and_view_stay_with_their_runs(store):
     async def look():
         async with shown(store, size=(100, 20)) as (app, pilot):
-            table = app.screen.query_one(RunsTable)
+            table = app.screen.query_one(RunsView)
             await pilot.press("end", "up", "up", "space")
             before, current = rows(app), table.current.uid
             top = table.scroll_offset.y
@@ -224,7 +224,7 @@ def test_cursor_marks_and_view_stay_with_their_runs(store):
 def test_keys_move_the_cursor(store):
     async def look():
         async with shown(store, size=(100, 20)) as (app, pilot):
-            table, found = app.screen.query_one(RunsTable), []
+            table, found = app.screen.query_one(RunsView), []
             for key in ("down", "pagedown", "pageup", "end", "up", "home"):
                 await pilot.press(key)
                 found.append(table.current.run_number)
@@ -239,9 +239,9 @@ def test_keys_move_the_cursor(store):
 def test_a_click_chooses_a_run_and_a_second_one_opens_it(store):
     async def look():
         async with shown(store) as (app, pilot):
-            await pilot.click(RunsTable, offset=(5, 2))
-            assert app.screen.query_one(RunsTable).current.run_number == 1
-            await pilot.click(RunsTable, offset=(5, 2))
+            await pilot.click(RunsView, offset=(5, 2))
+            assert app.screen.query_one(RunsView).current.run_number == 1
+            await pilot.click(RunsView, offset=(5, 2))
             await until(pilot, lambda: first.reference in screen(app))
 
     first = record(store)

@@ -230,3 +230,14 @@ def test_the_picture_shows_these_floors():
     drawn = runpy.run_path(str(pictures / "draw_rooms.py"))["picture"]()
 
     assert drawn == (pictures / "rooms.svg").read_text(encoding="utf-8")
+
+
+def test_no_two_classes_have_one_name():
+    """One name, one thing: who reads of a `Change` need not ask which."""
+    places = {}
+    for file in SOURCE.rglob("*.py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(name_of(file))
+
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}

@@ -12,7 +12,7 @@ from runstore.capture.git import tracked
 from runstore.capture.git.asking import Asker
 from runstore.capture.git.snapshot import snapshot
 from runstore.capture.git.state import GitError, read_head, read_remote, run_git
-from runstore.capture.program.files import Module
+from runstore.capture.program.files import LoadedModule
 
 
 def test_a_clean_work_tree(repository):
@@ -168,7 +168,7 @@ def test_a_clean_checkout_is_asked_about_two_times(repository):
         repository,
         run,
         program=[str(repository / "train.py")],
-        modules={"train": Module(str(repository / "train.py"), None)},
+        modules={"train": LoadedModule(str(repository / "train.py"), None)},
         has_changes=False,
         has_new_files=False,
     )

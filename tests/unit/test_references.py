@@ -15,8 +15,8 @@ import strategies
 from runstore.errors import InvalidValueError, UsageError
 from runstore.model.reference import (
     TIMESTAMP_FORMAT,
+    Identified,
     Latest,
-    Named,
     Numbered,
     build_reference,
     check_experiment_name,
@@ -100,7 +100,7 @@ def test_a_number_counts_from_either_end(name, number, from_end):
 def test_the_short_form_is_a_name_that_may_be_a_number(name, number):
     found = parse_run_name(f"{name}_{number}")
 
-    assert isinstance(found, Named)
+    assert isinstance(found, Identified)
     assert found.short == (name, number)
 
 
@@ -111,14 +111,14 @@ def test_the_short_form_is_a_name_that_may_be_a_number(name, number):
         ("mnist#7", Numbered("mnist", 7)),
         ("mnist#-1", Numbered("mnist", -1)),
         ("a#b#2", Numbered("a#b", 2)),
-        ("mnist_7", Named("mnist_7", ("mnist", 7))),
-        ("latest_2", Named("latest_2", ("latest", 2))),
-        ("mni", Named("mni", None)),
-        ("#7", Named("#7", None)),
-        ("mnist#", Named("mnist#", None)),
-        ("mnist#" + "9" * 30, Named("mnist#" + "9" * 30, None)),
-        ("mnist_\u0667", Named("mnist_\u0667", None)),
-        ("mnist#\u0667", Named("mnist#\u0667", None)),
+        ("mnist_7", Identified("mnist_7", ("mnist", 7))),
+        ("latest_2", Identified("latest_2", ("latest", 2))),
+        ("mni", Identified("mni", None)),
+        ("#7", Identified("#7", None)),
+        ("mnist#", Identified("mnist#", None)),
+        ("mnist#" + "9" * 30, Identified("mnist#" + "9" * 30, None)),
+        ("mnist_\u0667", Identified("mnist_\u0667", None)),
+        ("mnist#\u0667", Identified("mnist#\u0667", None)),
     ],
 )
 def test_what_a_person_types_is_understood(text, found):

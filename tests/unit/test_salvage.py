@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runstore.store_json.block_text import Change, patched_list, whole_list
+from runstore.store_json.block_text import CurrentEntry, patched_list, whole_list
 from runstore.store_json.file import decode, read_blocks_from
 from runstore.store_json.salvage import read_blocks
 
@@ -156,7 +156,10 @@ def test_patched_list_is_the_list_made_anew():
         dict(BLOCKS[1], status="error", error="no\n    },\n    {"),
         dict(BLOCKS[3], notes="ü"),
     ]
-    changes = [*(Change(one, is_new=False) for one in edited), Change(new, is_new=True)]
+    changes = [
+        *(CurrentEntry(one, is_new=False) for one in edited),
+        CurrentEntry(new, is_new=True),
+    ]
 
     pieces = patched_list(TEXT.encode(), changes)
 
@@ -165,7 +168,7 @@ def test_patched_list_is_the_list_made_anew():
 
 
 def test_first_blocks_of_an_empty_list():
-    pieces = patched_list(b"[]", [Change(one, is_new=True) for one in BLOCKS])
+    pieces = patched_list(b"[]", [CurrentEntry(one, is_new=True) for one in BLOCKS])
 
     assert b"".join(pieces).decode() == TEXT
 
@@ -180,4 +183,4 @@ def test_first_blocks_of_an_empty_list():
     ],
 )
 def test_place_that_is_not_certain_is_not_patched(text):
-    assert patched_list(text.encode(), [Change(BLOCKS[1], is_new=False)]) is None
+    assert patched_list(text.encode(), [CurrentEntry(BLOCKS[1], is_new=False)]) is None

@@ -109,7 +109,7 @@ def console(*, err: bool = False) -> Console:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """One column of a table.
 
     Attributes:
@@ -132,7 +132,7 @@ class Column:
         return self.styles.get(text, "")
 
 
-def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+def print_table(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]]) -> None:
     """Print rows: fitted to a terminal, or one per line with tabs between in a pipe.
 
     Whatever the texts hold, each row stays on its line.
@@ -147,7 +147,7 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Non
     drawn.print(_drawn(columns, safe, drawn), crop=False)
 
 
-def _drawn(columns: Sequence[Column], safe: Sequence[Sequence[str]], drawn: Console) -> Table:
+def _drawn(columns: Sequence[TableColumn], safe: Sequence[Sequence[str]], drawn: Console) -> Table:
     from rich.table import Table
     from rich.text import Text
 
@@ -170,7 +170,7 @@ def _drawn(columns: Sequence[Column], safe: Sequence[Sequence[str]], drawn: Cons
     return table
 
 
-def _cropped(text: str, column: Column, width: int) -> str:
+def _cropped(text: str, column: TableColumn, width: int) -> str:
     """Return the beginning and the end of a text, where the column asks for both."""
     from rich.cells import cell_len, set_cell_size
 
@@ -180,7 +180,9 @@ def _cropped(text: str, column: Column, width: int) -> str:
     return set_cell_size(text, max(0, width - 1 - cell_len(end))) + "…" + end
 
 
-def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int) -> dict[int, int]:
+def _widths(
+    columns: Sequence[TableColumn], rows: Sequence[Sequence[str]], room: int
+) -> dict[int, int]:
     """Return the width of each column that fits, by its place."""
     from rich.cells import cell_len
 

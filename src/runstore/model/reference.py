@@ -151,14 +151,14 @@ class Numbered(NamedTuple):
     number: int
 
 
-class Named(NamedTuple):
+class Identified(NamedTuple):
     """A reference, a uid, `<experiment>_<run number>`, or a prefix of a reference or uid."""
 
     text: str
     short: tuple[str, int] | None
 
 
-RunName = Union[Latest, Numbered, Named]
+RunName = Union[Latest, Numbered, Identified]
 
 
 def parse_run_name(text: str) -> RunName:
@@ -179,4 +179,4 @@ def parse_run_name(text: str) -> RunName:
             )
         return Numbered(match[1], number)
     short = re.fullmatch(_SHORT, text)
-    return Named(text, (short[1], int(short[2])) if short else None)
+    return Identified(text, (short[1], int(short[2])) if short else None)

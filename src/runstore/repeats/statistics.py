@@ -57,7 +57,7 @@ class Mean:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class MeanDifference:
     """The difference of two means: the first minus the second.
 
     Attributes:
@@ -166,7 +166,7 @@ def is_skewed(values: Sequence[float]) -> bool:
     return abs(skewness) > max(_STRONG_SKEW, 2 * error)
 
 
-def difference_of(first: Sample, second: Sample, *, level: float = 0.95) -> Difference:
+def difference_of(first: Sample, second: Sample, *, level: float = 0.95) -> MeanDifference:
     """Return the difference of two means, with its interval and a test of it.
 
     Samples that have the same repeats, at least two, are paired: the t test is one of the
@@ -186,9 +186,9 @@ def difference_of(first: Sample, second: Sample, *, level: float = 0.95) -> Diff
     return _difference(gap_between(first, second), (0, 1), level)
 
 
-def _difference(gap: MeanGap, places: tuple[int, int], level: float) -> Difference:
+def _difference(gap: MeanGap, places: tuple[int, int], level: float) -> MeanDifference:
     p = gap.p_two_sided(gap.freedom) if gap.can_be_tested else None
-    return Difference(
+    return MeanDifference(
         first=places[0],
         second=places[1],
         kind=gap.kind,
@@ -201,7 +201,9 @@ def _difference(gap: MeanGap, places: tuple[int, int], level: float) -> Differen
     )
 
 
-def differences_of(samples: Sequence[Sample], *, level: float = 0.95) -> tuple[Difference, ...]:
+def differences_of(
+    samples: Sequence[Sample], *, level: float = 0.95
+) -> tuple[MeanDifference, ...]:
     """Return the differences of all pairs of samples that have two values or more.
 
     Their p-values are corrected together by Holm's procedure, which looks far into the tails. A

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runstore.model.display.html import html_paragraphs, html_table
 from runstore.model.run import Run
-from runstore.repeats.statistics import Difference, Mean, check_level, differences_of, mean_of
+from runstore.repeats.statistics import Mean, MeanDifference, check_level, differences_of, mean_of
 from runstore.repeats.summary import RepeatsSummary
 from runstore.repeats.texts import (
     ends,
@@ -39,7 +39,7 @@ class RepeatsTable(RepeatsSummary):
     """
 
     means: tuple[Mean, ...]
-    differences: tuple[Difference, ...]
+    differences: tuple[MeanDifference, ...]
 
     def __len__(self) -> int:
         return len(self.groups)

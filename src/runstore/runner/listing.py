@@ -9,7 +9,7 @@ from runstore.runner.project import Module, Project, modules_in, outline
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ListedModule:
     """A module that can be named on the command line.
 
     Attributes:
@@ -39,7 +39,7 @@ class Entry:
         return asdict(self)
 
 
-def listed(project: Project) -> Iterator[Entry]:
+def listed(project: Project) -> Iterator[ListedModule]:
     """Yield experiments, then parameter files; helper modules of neither kind are left out."""
     for module in modules_in(project.experiments):
         yield from _entry(module, "experiment", "run")
@@ -47,10 +47,10 @@ def listed(project: Project) -> Iterator[Entry]:
         yield from _entry(module, "params", "get_params")
 
 
-def _entry(module: Module, kind: str, function: str) -> Iterator[Entry]:
+def _entry(module: Module, kind: str, function: str) -> Iterator[ListedModule]:
     said = outline(module.file)
     if said.problem:
-        yield Entry("broken", module.name, str(module.file), "", False, said.problem)  # noqa: FBT003 - has_params
+        yield ListedModule("broken", module.name, str(module.file), "", False, said.problem)  # noqa: FBT003 - has_params
     elif function in said.functions:
         has_params = "get_params" in said.functions
-        yield Entry(kind, module.name, str(module.file), said.summary, has_params, "")
+        yield ListedModule(kind, module.name, str(module.file), said.summary, has_params, "")

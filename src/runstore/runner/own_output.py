@@ -19,7 +19,7 @@ from pathlib import Path
 import runstore
 from runstore.errors import visible
 from runstore.recording.output.keeper import OutputKeeper, masked_by_settings
-from runstore.runner.streams import Carrier, Channel, flush_own, open_channels
+from runstore.runner.streams import Carrier, CommandStream, flush_own, open_channels
 from runstore.storage.files.spool import Spool
 from runstore.user_warnings import warn
 
@@ -134,7 +134,7 @@ def carry_for_parent(words: list[str]) -> None:
     channels = []
     for name, word in zip(("stdout", "stderr"), words[4:], strict=True):
         read_end, shown_on, is_terminal = map(int, word.split(":"))
-        channels.append(Channel(name, read_end, shown_on, -1, bool(is_terminal)))
+        channels.append(CommandStream(name, read_end, shown_on, -1, bool(is_terminal)))
         for descriptor in (read_end, shown_on):
             os.set_inheritable(descriptor, False)  # noqa: FBT003 - os's own
     os.set_inheritable(int(words[2]), False)  # noqa: FBT003 - os's own

@@ -21,7 +21,7 @@ _AFTER_END_S = 0.2
 
 
 @dataclass(slots=True)
-class Channel:
+class CommandStream:
     """One stream of a command.
 
     Attributes:
@@ -39,7 +39,7 @@ class Channel:
     is_terminal: bool
 
 
-def open_channels(shown_on: tuple[int, int] = (1, 2)) -> tuple[Channel, Channel]:
+def open_channels(shown_on: tuple[int, int] = (1, 2)) -> tuple[CommandStream, CommandStream]:
     """Return new channels for stdout and stderr.
 
     Where ours is a terminal, the command gets one as well: programs colour and buffer by it.
@@ -56,7 +56,9 @@ class Carrier:
         ended: A descriptor that is readable, or at its end, once the command has ended.
     """
 
-    def __init__(self, channels: tuple[Channel, ...], keeper: OutputKeeper, ended: int) -> None:
+    def __init__(
+        self, channels: tuple[CommandStream, ...], keeper: OutputKeeper, ended: int
+    ) -> None:
         self._channels = channels
         self._keeper = keeper
         self._ended = ended
@@ -93,7 +95,7 @@ class Carrier:
             for descriptor in ready:
                 owed[descriptor] -= self._carry_some(waiting[descriptor])
 
-    def _open_ends(self) -> dict[int, Channel]:
+    def _open_ends(self) -> dict[int, CommandStream]:
         return {one.read_end: one for one in self._channels if one.read_end >= 0}
 
     def close(self) -> None:
@@ -103,7 +105,7 @@ class Carrier:
                 _hand_over(channel)
             _close(channel)
 
-    def _carry_some(self, channel: Channel) -> int:
+    def _carry_some(self, channel: CommandStream) -> int:
         """Carry what a channel has, and return how many bytes that were."""
         try:
             data = os.read(channel.read_end, _CHUNK_BYTES)
@@ -164,10 +166,10 @@ class Streams:
         self._carrier.close()
 
 
-def _open_channel(name: str, shown_on: int) -> Channel:
+def _open_channel(name: str, shown_on: int) -> CommandStream:
     if not os.isatty(shown_on):
         read_end, write_end = os.pipe()
-        return Channel(name, read_end, shown_on, write_end, is_terminal=False)
+        return CommandStream(name, read_end, shown_on, write_end, is_terminal=False)
     import pty
     import tty
 
@@ -175,10 +177,10 @@ def _open_channel(name: str, shown_on: int) -> Channel:
     # Bytes arrive as they were written; the real terminal does what terminals do to them.
     tty.setraw(write_end)
     _copy_size(shown_on, write_end)
-    return Channel(name, read_end, shown_on, write_end, is_terminal=True)
+    return CommandStream(name, read_end, shown_on, write_end, is_terminal=True)
 
 
-def _hand_over(channel: Channel) -> None:
+def _hand_over(channel: CommandStream) -> None:
     """Let another process read what still comes: whoever prints would be ended by SIGPIPE.
 
     It is shown on a terminal or in a file, as it would be without us. A pipe is not kept open: its
@@ -214,7 +216,7 @@ def _waiting_bytes(descriptor: int) -> int:
     return found[0]
 
 
-def _close(channel: Channel) -> None:
+def _close(channel: CommandStream) -> None:
     if channel.read_end >= 0:
         os.close(channel.read_end)
         channel.read_end = -1

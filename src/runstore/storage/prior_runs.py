@@ -100,7 +100,7 @@ class Sought(NamedTuple):
     untracked: str
 
 
-class Candidate(NamedTuple):
+class PriorRun(NamedTuple):
     """A run that may be near another one.
 
     Attributes:
@@ -145,7 +145,7 @@ class EarlierRuns:
 
     def candidates(
         self, experiment_name: str, sets: Sequence[ParameterSet], limit: int
-    ) -> list[Candidate]:
+    ) -> list[PriorRun]:
         """Return runs that may be near one with these sets, of any status.
 
         These are the newest of the experiment, and those that share values which few runs have:
@@ -167,7 +167,7 @@ class EarlierRuns:
                     found[row[0]] = row
             theirs = self._sets_of(connection, list(found))
         return [
-            Candidate(
+            PriorRun(
                 row[0],
                 rows.as_optional_text(row[1]),
                 rows.as_text(row[2]),

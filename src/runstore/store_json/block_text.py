@@ -25,7 +25,7 @@ _CLOSING = b"\n    }"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class CurrentEntry:
     """One run of the list as it is now.
 
     Attributes:
@@ -46,7 +46,7 @@ def whole_list(blocks: Iterable[Block]) -> Iterator[bytes]:
     yield _EMPTY if before.startswith("[") else b"\n]"
 
 
-def patched_list(text: bytes, changes: Sequence[Change]) -> list[Piece] | None:
+def patched_list(text: bytes, changes: Sequence[CurrentEntry]) -> list[Piece] | None:
     """Return a list's text with some blocks changed and some added, in pieces to be joined.
 
     None where a place cannot be told for certain: another layout, a reference that several blocks

@@ -18,7 +18,7 @@ from runstore.model.params.build import parameter_set
 from runstore.storage.backend import STORE_JSON, Backend
 from runstore.storage.blocks import BlockRow, BlockTable
 from runstore.storage.database import PATIENCE_S
-from runstore.store_json.block_text import Change, Piece, patched_list, whole_list
+from runstore.store_json.block_text import CurrentEntry, Piece, patched_list, whole_list
 from runstore.store_json.file import (
     FileLock,
     Stamp,
@@ -44,14 +44,14 @@ class _Written(NamedTuple):
     rows: Sequence[BlockRow]
 
 
-class _Own(threading.local):
+class _OwnFiles(threading.local):
     """The files that this thread is writing, and whether a run changed meanwhile."""
 
     def __init__(self) -> None:
         self.has_more: dict[Path, bool] = {}
 
 
-_own = _Own()
+_own = _OwnFiles()
 
 
 class BlockSync:
@@ -271,7 +271,7 @@ class BlockSync:
     def _patched(self, rows: Sequence[BlockRow], last_id: int) -> list[Piece] | None:
         if len(rows) > _PATCHES_AT_MOST or any(row.is_deleted for row in rows):
             return None
-        changes = [Change(row.block, is_new=row.id > last_id) for row in rows]
+        changes = [CurrentEntry(row.block, is_new=row.id > last_id) for row in rows]
         try:
             return patched_list(read_list(self.path), changes)
         except FileNotFoundError:

@@ -24,7 +24,7 @@ _SMALL_LIMIT_BYTES = 1 << 12
 _AT_ONCE = 200  # files in one call of git
 
 
-class Entry(NamedTuple):
+class CommitFile(NamedTuple):
     """A file of a commit: mode and object, as git has them."""
 
     mode: str
@@ -67,11 +67,11 @@ class Commit:
         self._commit = commit
         self.entries = dict(self._listed())
 
-    def _listed(self) -> Iterator[tuple[str, Entry]]:
+    def _listed(self) -> Iterator[tuple[str, CommitFile]]:
         """Yield every file. Source: git-ls-tree(1), 2.39."""
         for head, path in self._ls_tree():
             mode, _, oid = head.split()[:3]
-            yield path, Entry(mode, oid)
+            yield path, CommitFile(mode, oid)
 
     def _ls_tree(
         self, options: Sequence[str] = (), paths: Sequence[str] = ()
@@ -149,5 +149,5 @@ def _batches(paths: Sequence[str]) -> Iterable[Sequence[str]]:
     return (paths[begin : begin + _AT_ONCE] for begin in range(0, len(paths), _AT_ONCE))
 
 
-def _state_of_submodule(entry: Entry) -> FileState:
+def _state_of_submodule(entry: CommitFile) -> FileState:
     return FileState(f"Subproject commit {entry.oid}\n", entry.oid, entry.mode)

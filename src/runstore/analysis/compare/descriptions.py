@@ -43,7 +43,7 @@ Section = Union[Values, Unknown]
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Description:
     """How a run is described.
 
     Attributes:
@@ -85,7 +85,7 @@ def describe(
         for label, one in labelled_sets(run, has_labels=has_labels)
         if one.tree is None
     )
-    look = _Look(backend, has_labels, by_hash, everything)
+    look = _Description(backend, has_labels, by_hash, everything)
     described = [
         {name: _DESCRIBED[name](run, look) for name in SECTIONS if name in sections}
         for run in runs
@@ -112,7 +112,7 @@ def _with_unrecorded(one: Description, described: Sequence[Description]) -> Desc
     return {**one, "environment": {**environment, **missing}}
 
 
-def _status(run: Run, _: _Look) -> Section:
+def _status(run: Run, _: _Description) -> Section:
     values = {"experiment": run.experiment_name, "status": run.status.value}
     told: dict[str, Any] = {"exit code": run.exit_code, "error": run.error}
     values |= {key: value for key, value in told.items() if value is not None}
@@ -149,7 +149,7 @@ def parameters(run: Run, *, has_labels: bool) -> dict[str, Any]:
     }
 
 
-def _params(run: Run, look: _Look) -> Section:
+def _params(run: Run, look: _Description) -> Section:
     values: dict[str, Any] = {}
     for label, one in labelled_sets(run, has_labels=look.has_labels):
         if not look.has_labels:
@@ -167,7 +167,7 @@ def _params(run: Run, look: _Look) -> Section:
 # Code and surroundings
 
 
-def _code(run: Run, look: _Look) -> Section:
+def _code(run: Run, look: _Description) -> Section:
     facts = run.facts
     if run.commit is None and "git.dirty" not in facts.values:
         return Unknown(facts.unknown.get("git.commit", "no commit was recorded"))
@@ -199,7 +199,7 @@ def _counted(files: int, text: str) -> str:
     return f"{files} file{'' if files == 1 else 's'}, {digest[:_FINGERPRINT]}"
 
 
-def _packages(run: Run, look: _Look) -> Section:
+def _packages(run: Run, look: _Description) -> Section:
     document = look.backend.database.document(run.uid, "packages")
     if document is None:
         return Unknown(run.facts.unknown.get("python", "they were not captured"))
@@ -218,7 +218,7 @@ def _normalized(name: str) -> str:
     return "-".join(part for part in parts if part)
 
 
-def _environment(run: Run, _: _Look) -> Section:
+def _environment(run: Run, _: _Description) -> Section:
     facts = run.facts
     if not facts.values:
         return {"host.name": run.hostname} if run.hostname else Unknown("it was not captured")
@@ -239,7 +239,7 @@ def _is_of_environment(name: str) -> bool:
     return not (name.startswith(_NOT_OF_ENVIRONMENT) or name in _IDS)
 
 
-def _inputs(run: Run, _: _Look) -> Section:
+def _inputs(run: Run, _: _Description) -> Section:
     values: dict[str, Any] = {}
     for one in run.inputs:
         values[_free(values, one.name)] = FileContents(one.digest, one.size_bytes)
@@ -255,7 +255,7 @@ def _free(taken: Values, name: str) -> str:
     return unique
 
 
-def _command(run: Run, _: _Look) -> Section:
+def _command(run: Run, _: _Description) -> Section:
     facts = run.facts.values
     # `python -c` and `python -m` say little of what was called.
     line = run.cli if run.cli and not run.cli.startswith("-") else facts.get("command.line")
@@ -272,7 +272,7 @@ def _command(run: Run, _: _Look) -> Section:
 # What came out
 
 
-def _metrics(run: Run, look: _Look) -> Section:
+def _metrics(run: Run, look: _Description) -> Section:
     values: dict[str, Any] = {}
     for key, one in run.metrics.items():
         if key.startswith(SYSTEM) and not look.everything:
@@ -283,19 +283,19 @@ def _metrics(run: Run, look: _Look) -> Section:
     return values
 
 
-def _artifacts(run: Run, _: _Look) -> Section:
+def _artifacts(run: Run, _: _Description) -> Section:
     return {path: FileContents(one.digest, one.size_bytes) for path, one in run.artifacts.items()}
 
 
-def _tags(run: Run, _: _Look) -> Section:
+def _tags(run: Run, _: _Description) -> Section:
     return dict(run.tags)
 
 
-def _notes(run: Run, _: _Look) -> Section:
+def _notes(run: Run, _: _Description) -> Section:
     return {} if run.notes is None else {"notes": run.notes}
 
 
-_DESCRIBED: Mapping[str, Callable[[Run, _Look], Section]] = {
+_DESCRIBED: Mapping[str, Callable[[Run, _Description], Section]] = {
     "status": _status,
     "params": _params,
     "code": _code,

@@ -18,7 +18,7 @@ _LONGEST_MENTION = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Imports:
+class ModuleImports:
     """What a module asks for.
 
     Attributes:
@@ -122,7 +122,7 @@ def _is_saying(node: object) -> bool:
     return isinstance(called, ast.Name) and called.id in _SAYING
 
 
-def imports_of(text: str) -> Imports | None:
+def imports_of(text: str) -> ModuleImports | None:
     """Return what a Python module asks for; None if it cannot be read."""
     tree = _parsed(text)
     if tree is None:
@@ -144,7 +144,7 @@ def imports_of(text: str) -> Imports | None:
                 modules.add(str(name.value))
             else:
                 is_open = True
-    return Imports(frozenset(modules), frozenset(mentions), is_open)
+    return ModuleImports(frozenset(modules), frozenset(mentions), is_open)
 
 
 def _from(node: ast.ImportFrom) -> Iterator[str]:

@@ -65,7 +65,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Repeats:
+class SeedSpread:
     """How much runs differ that are alike in all but seeds.
 
     Attributes:
@@ -87,7 +87,7 @@ class Judgement:
     """
 
     evidence: Mapping[Feature, Evidence]
-    chance: Repeats | None
+    chance: SeedSpread | None
 
 
 def judge(
@@ -250,11 +250,11 @@ class _Judge:
         column = self._columns[bundle]
         return {column[pair.first], column[pair.second]} == {0, 1}
 
-    def _repeats(self) -> Repeats | None:
+    def _repeats(self) -> SeedSpread | None:
         aside = self._seeds | self._minor
         moved = [abs(one.moved) for one in self._pairs if not (one.bundles - aside)]
         moved = moved[:_PAIRS_OF_CHANCE]
-        return Repeats(len(moved), median(moved)) if moved else None
+        return SeedSpread(len(moved), median(moved)) if moved else None
 
     # Bundles
 

@@ -61,7 +61,7 @@ def precedents(
         code_of: What runs of the same code share, from the run and the hashes of its captured
             texts; None for its commit and these.
     """
-    look = _Look(backend, (a, b), metric, code_of or _code_of)
+    look = _EvidenceReader(backend, (a, b), metric, code_of or _code_of)
     others = [run for run in look.candidates() if run.uid not in {a.uid, b.uid}]
     seen = [look.observed(run) for run in (a, b, *others)]
     known = [one for one in seen[2:] if one is not None]
@@ -76,7 +76,7 @@ def precedents(
     return Precedents(len(known), judgement)
 
 
-class _Look:
+class _EvidenceReader:
     """Reads runs as evidence."""
 
     def __init__(

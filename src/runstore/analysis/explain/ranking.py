@@ -17,7 +17,7 @@ from runstore.analysis.compare.differences import (
 )
 from runstore.analysis.explain.code import code_cause
 from runstore.analysis.explain.environment import environment_cause, package_cause
-from runstore.analysis.explain.judging import Evidence, Repeats
+from runstore.analysis.explain.judging import Evidence, SeedSpread
 from runstore.analysis.explain.known_names import is_cosmetic, is_length, is_likely, is_seed
 from runstore.analysis.explain.renamed_parameters import renamed
 from runstore.analysis.explain.rules import Cause, Rule, Setting
@@ -242,7 +242,7 @@ def _seed(one: Difference, setting: Setting) -> Cause:
     return Cause(Rule.SEED_HARDLY, one, f"{told}: hardly, compared with here")
 
 
-def _repeats_text(repeats: Repeats, setting: Setting) -> str:
+def _repeats_text(repeats: SeedSpread, setting: Setting) -> str:
     pairs = f"{repeats.pairs} pair{'' if repeats.pairs == 1 else 's'}"
     change = abs(setting.change or 0)
     by = f"by {repeats.typical * change:.3g} in" if math.isfinite(change) else "in"

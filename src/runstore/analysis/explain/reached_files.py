@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Protocol
 
-from runstore.analysis.explain.code_meaning import Imports, imports_of, notebook_code
+from runstore.analysis.explain.code_meaning import ModuleImports, imports_of, notebook_code
 from runstore.analysis.reruns.identity import call_of
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class _Reach:
             words |= set(re.findall(r'"([^"]{1,200})"', one.tree or ""))
         return script | set(self._named("", words))
 
-    def _asked(self, path: str, asked: Imports) -> Iterator[str]:
+    def _asked(self, path: str, asked: ModuleImports) -> Iterator[str]:
         folder = tuple(path.split("/")[:-1])
         for module in asked.modules:
             yield from self._modules(folder, module)

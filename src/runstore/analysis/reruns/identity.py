@@ -138,7 +138,7 @@ def is_code_read(facts: Facts) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Invocation:
     """What was called, and where.
 
     Attributes:
@@ -153,7 +153,7 @@ class Call:
     folder: str
 
 
-def call_of(facts: Facts) -> Call:
+def call_of(facts: Facts) -> Invocation:
     """Return what was called."""
     cwd, root = (str(facts.values.get(name, "")) for name in ("command.cwd", "git.root"))
     folder = _below(cwd, root)
@@ -162,7 +162,7 @@ def call_of(facts: Facts) -> Call:
         program = None
     if words is not None and any(MASK in word for word in words):
         words = None
-    return Call(program, words or None, folder)
+    return Invocation(program, words or None, folder)
 
 
 def _called(
@@ -205,7 +205,9 @@ def _program(words: Sequence[str], cwd: str, root: str, folder: str) -> str | No
     return _below(str(PurePath(cwd, found.what)), root) if is_path else found.what
 
 
-def call_differences(old: Call, new: Call, *, exactly: bool) -> tuple[list[Difference], list[str]]:
+def call_differences(
+    old: Invocation, new: Invocation, *, exactly: bool
+) -> tuple[list[Difference], list[str]]:
     """Return in what two calls differ, and what cannot be told.
 
     Args:

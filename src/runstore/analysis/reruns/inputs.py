@@ -83,7 +83,7 @@ def inputs_now(backend: Backend, run: Run, folder: Path, files: FilesNow) -> Inp
     """
     earlier = EarlierRuns(backend.database)
     found = earlier.inputs_inside(run.uid, _INPUTS_AT_MOST + 1)
-    look = _Look(earlier, run, folder, files)
+    look = _InputCheck(earlier, run, folder, files)
     if len(found) > _INPUTS_AT_MOST:
         look.now.unknown.append(f"it read more than {_INPUTS_AT_MOST:,} files")
     for one in found[:_INPUTS_AT_MOST]:
@@ -91,7 +91,7 @@ def inputs_now(backend: Backend, run: Run, folder: Path, files: FilesNow) -> Inp
     return look.now
 
 
-class _Look:
+class _InputCheck:
     def __init__(self, earlier: EarlierRuns, run: Run, folder: Path, files: FilesNow) -> None:
         self._files = files
         self._earlier = earlier

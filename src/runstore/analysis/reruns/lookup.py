@@ -18,7 +18,7 @@ from runstore.analysis.reruns.identity import (
 )
 from runstore.analysis.reruns.inputs import FilesNow
 from runstore.analysis.reruns.similarity import kept, likeness, likeness_of_kept
-from runstore.analysis.reruns.subjects import Similar, Subject
+from runstore.analysis.reruns.subjects import ComparedRun, Similar
 from runstore.analysis.reruns.texts import done_text, running_text, unchecked_text, untold_text
 from runstore.capture.program.command import reads_a_file
 from runstore.config import IfDone
@@ -30,7 +30,7 @@ from runstore.model.params.parameter_set import ParameterSet, lowest_hash
 from runstore.model.run import Run
 from runstore.model.status import Status
 from runstore.reading.names import as_now
-from runstore.storage.prior_runs import Candidate, EarlierRuns, Sought
+from runstore.storage.prior_runs import EarlierRuns, PriorRun, Sought
 from runstore.storage.rows import to_micros
 from runstore.user_warnings import warn
 
@@ -55,7 +55,7 @@ class Earlier:
     """
 
     def __init__(
-        self, backend: Backend, planned: Subject, code: Facts | None, *, exactly: bool
+        self, backend: Backend, planned: ComparedRun, code: Facts | None, *, exactly: bool
     ) -> None:
         self._backend = backend
         self._planned = planned
@@ -198,7 +198,7 @@ def look_up(
     }
     return Earlier(
         backend,
-        Subject(planned, hashes, facts.documents.get),
+        ComparedRun(planned, hashes, facts.documents.get),
         code,
         exactly=exactly,
     )
@@ -208,7 +208,7 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _unknown(planned: Subject, *, exactly: bool) -> str:
+def _unknown(planned: ComparedRun, *, exactly: bool) -> str:
     """Return why no run can be the same as this one; empty where one can."""
     code = code_of(planned.run.commit, planned.run.facts, planned.documents)
     if code.problem:
@@ -224,7 +224,7 @@ def _unknown(planned: Subject, *, exactly: bool) -> str:
     return "" if call.program else "which program runs is not known"
 
 
-def _sought(planned: Subject) -> Sought | None:
+def _sought(planned: ComparedRun) -> Sought | None:
     """Return what to look for; None without a commit."""
     run = planned.run
     if run.commit is None:
@@ -272,7 +272,7 @@ def _nearest(backend: Backend, run: Run, *, before: datetime | None, limit: int)
     )
     latest = None if before is None else to_micros(before)
 
-    def rank(one: Candidate) -> tuple[int, bool, bool, int]:
+    def rank(one: PriorRun) -> tuple[int, bool, bool, int]:
         is_other_commit = run.commit is None or one.commit != run.commit
         is_done = one.status == Status.COMPLETE
         return distance.to(one.sets), is_other_commit, not is_done, -one.started_at

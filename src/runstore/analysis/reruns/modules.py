@@ -21,7 +21,7 @@ from runstore.capture.program.places import written_ns
 from runstore.model.code.documents import IGNORED, LATE_MODULES, MODULES, OUTSIDE
 
 if TYPE_CHECKING:
-    from runstore.analysis.reruns.subjects import Subject
+    from runstore.analysis.reruns.subjects import ComparedRun
     from runstore.model.run import Run
 
 _LIST_LIMIT_BYTES = 1 << 24
@@ -50,7 +50,7 @@ class ModulesNow:
     unknown: list[str] = field(default_factory=list)
 
 
-def modules_now(old: Subject, new: Subject) -> ModulesNow:
+def modules_now(old: ComparedRun, new: ComparedRun) -> ModulesNow:
     """Compare the modules that an earlier run loaded with those that this process has or finds.
 
     What they hold counts, not where they are. Only of modules that neither the commit nor other
@@ -64,7 +64,7 @@ def modules_now(old: Subject, new: Subject) -> ModulesNow:
 
 
 class _Look:
-    def __init__(self, old: Subject, new: Subject) -> None:
+    def __init__(self, old: ComparedRun, new: ComparedRun) -> None:
         self.now = ModulesNow()
         self._old = old.run
         self._root = Path(str(new.run.facts.values.get("git.root", ".")))
@@ -82,7 +82,7 @@ class _Look:
         if self._marks.problem:
             self._unknown(f"the modules cannot be compared: {self._marks.problem}")
 
-    def _resumed(self, old: Subject) -> set[str]:
+    def _resumed(self, old: ComparedRun) -> set[str]:
         """Add the modules that the run loaded after it was resumed; return their names.
 
         What was not loaded before may have been, by a process that was killed.
@@ -137,7 +137,7 @@ class _Look:
         }
         return _kept_by_git(self._root, sorted(asked))
 
-    def _ignored(self, new: Subject) -> set[str]:
+    def _ignored(self, new: ComparedRun) -> set[str]:
         """Compare the modules that git ignores where the earlier run has not read them.
 
         Returns:
@@ -164,7 +164,7 @@ class _Look:
         self.now.differences.append(Difference("code", place, (shown[0], shown[1])))
 
 
-def _entries(one: Subject, document: str) -> dict[str, _Entry]:
+def _entries(one: ComparedRun, document: str) -> dict[str, _Entry]:
     text = one.text_of(document) if document in one.documents else None
     found: Mapping[str, Sequence[str]] = json.loads(text) if text else {}
     return {name: _Entry(*entry) for name, entry in found.items()}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from runstore.analysis.compare.differences import MISSING, Difference, differences
 from runstore.analysis.reruns.identity import are_same_sets, call_differences, call_of, code_of
-from runstore.analysis.reruns.subjects import Similar, Subject
+from runstore.analysis.reruns.subjects import ComparedRun, Similar
 from runstore.model.code.documents import CODE_DOCUMENTS, IMPORTED_MODULES
 from runstore.model.code.patches import parse_patch
 from runstore.storage.documents import document_hashes
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 _FINGERPRINT = 8
 
 
-def kept(backend: Backend, run: Run) -> Subject:
+def kept(backend: Backend, run: Run) -> ComparedRun:
     """Return a kept run as a subject."""
     hashes = document_hashes(backend.database, [run.uid]).get(run.uid, {})
-    return Subject(run, hashes, lambda name: backend.database.document(run.uid, name))
+    return ComparedRun(run, hashes, lambda name: backend.database.document(run.uid, name))
 
 
 def likeness(
-    backend: Backend, old: Subject, new: Subject, files: FilesNow, *, exactly: bool
+    backend: Backend, old: ComparedRun, new: ComparedRun, files: FilesNow, *, exactly: bool
 ) -> Similar:
     """Return what differs between an earlier run and one that is about to start.
 
@@ -60,7 +60,7 @@ def likeness(
     return Similar(old.run, tuple(found), tuple(unknown), tuple(inputs.unchecked))
 
 
-def likeness_of_kept(backend: Backend, old: Subject, new: Subject) -> Similar:
+def likeness_of_kept(backend: Backend, old: ComparedRun, new: ComparedRun) -> Similar:
     """Return what differs between two kept runs; their inputs are as they were recorded."""
     from runstore.analysis.compare.descriptions import describe
 
@@ -71,7 +71,7 @@ def likeness_of_kept(backend: Backend, old: Subject, new: Subject) -> Similar:
 
 
 def _recorded(
-    backend: Backend, old: Subject, new: Subject, *, exactly: bool
+    backend: Backend, old: ComparedRun, new: ComparedRun, *, exactly: bool
 ) -> tuple[list[Difference], list[str]]:
     found, unknown = _params(backend, old.run, new.run)
     for compared in (_code(old, new), _call(old.run, new.run, exactly=exactly)):
@@ -98,7 +98,7 @@ def _call(old: Run, new: Run, *, exactly: bool) -> tuple[list[Difference], list[
     return call_differences(call_of(old.facts), call_of(new.facts), exactly=exactly)
 
 
-def _code(old: Subject, new: Subject) -> tuple[list[Difference], list[str]]:
+def _code(old: ComparedRun, new: ComparedRun) -> tuple[list[Difference], list[str]]:
     before, now = (code_of(one.run.commit, one.run.facts, one.documents) for one in (old, new))
     unknown = []
     if before.problem or now.problem:
@@ -117,7 +117,7 @@ def _code(old: Subject, new: Subject) -> tuple[list[Difference], list[str]]:
     return [*_changed_files(old, new), *others], unknown
 
 
-def _imported(one: Subject) -> dict[str, str]:
+def _imported(one: ComparedRun) -> dict[str, str]:
     """Return the fingerprints of the modules that a command imports, by their names."""
     text = one.text_of(IMPORTED_MODULES) if IMPORTED_MODULES in one.documents else None
     return {name: mark for name, (_, mark) in json.loads(text or "{}").items()}
@@ -131,7 +131,7 @@ def _changed_marks(before: Mapping[str, str], now: Mapping[str, str]) -> list[Di
     ]
 
 
-def _changed_files(old: Subject, new: Subject) -> list[Difference]:
+def _changed_files(old: ComparedRun, new: ComparedRun) -> list[Difference]:
     """Return the files that differ between two states of the code beyond one commit."""
     before, now = (
         {path: text for name in CODE_DOCUMENTS for path, text in _files(name, one.text_of(name))}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ComparedRun:
     """A run that is compared, kept or about to start.
 
     Attributes:

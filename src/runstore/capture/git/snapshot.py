@@ -19,7 +19,7 @@ from runstore.capture.git.ignored_modules import ignored_modules
 from runstore.capture.git.source_files import is_code, is_secret_file, is_source, shown
 from runstore.capture.git.state import GitError
 from runstore.capture.git.tracked import Tracked
-from runstore.capture.program.files import Command, Module
+from runstore.capture.program.files import Command, LoadedModule
 from runstore.capture.program.fingerprints import Fingerprints
 from runstore.capture.program.modules import modules_at_start
 from runstore.capture.secrets import mask_text
@@ -45,7 +45,7 @@ def snapshot(
     *,
     store: Path | None = None,
     program: Sequence[str] = (),
-    modules: Mapping[str, Module] | None = None,
+    modules: Mapping[str, LoadedModule] | None = None,
     command: Command | None = None,
     has_changes: bool = True,
     has_new_files: bool = True,
@@ -136,7 +136,7 @@ def _untracked(
     ask: Asker,
     but: list[str],
     own: _Program,
-    modules: Mapping[str, Module] | Command | None,
+    modules: Mapping[str, LoadedModule] | Command | None,
     *,
     is_asked: bool,
 ) -> Facts:

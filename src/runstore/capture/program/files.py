@@ -192,7 +192,7 @@ class Command(NamedTuple):
     folder: Path | None
 
 
-class Module(NamedTuple):
+class LoadedModule(NamedTuple):
     """A loaded module of the program.
 
     Attributes:
@@ -204,10 +204,10 @@ class Module(NamedTuple):
     spec: object
 
 
-_known: tuple[tuple[int, str | None], Mapping[str, Module]] = ((0, None), {})
+_known: tuple[tuple[int, str | None], Mapping[str, LoadedModule]] = ((0, None), {})
 
 
-def own_modules() -> Mapping[str, Module]:
+def own_modules() -> Mapping[str, LoadedModule]:
     """Return the loaded modules that are neither installed nor Python's own, by name.
 
     Looking again costs nothing as long as no module was loaded since.
@@ -219,13 +219,13 @@ def own_modules() -> Mapping[str, Module]:
     return _known[1]
 
 
-def _own_among(modules: Mapping[str, object]) -> dict[str, Module]:
+def _own_among(modules: Mapping[str, object]) -> dict[str, LoadedModule]:
     found = {}
     for name, one in modules.items():
         about = _attributes(one)
         file = about.get("__file__")
         if isinstance(file, str) and is_own(file) and not _is_made(name, file, modules):
-            found[name] = Module(file, about.get("__spec__"))
+            found[name] = LoadedModule(file, about.get("__spec__"))
     return found
 
 
@@ -274,7 +274,7 @@ class Loading:
     def __init__(self, root: str | None, prefix: str = "") -> None:
         self.root = root
         self.prefix = prefix
-        self.late: dict[str, Module] = {}
+        self.late: dict[str, LoadedModule] = {}
         self.problem = ""
         self._since_ns = time.time_ns()
         self._seen = dict(own_modules())
@@ -300,7 +300,7 @@ class Loading:
             spec = _attributes(sys.modules.get(name)).get("__spec__")
             seen = self._seen.get(name)
             if seen is None or seen.file != one.file or seen.spec is not spec:
-                fresh[name] = Module(one.file, spec)
+                fresh[name] = LoadedModule(one.file, spec)
         if fresh:
             self._seen.update(fresh)
             self.late.update(fresh)
@@ -315,7 +315,7 @@ class Loading:
         told, self._is_told = self._is_told, len(self.late) + bool(self.problem)
         return self._is_told != told
 
-    def _note_changes(self, modules: Mapping[str, Module]) -> None:
+    def _note_changes(self, modules: Mapping[str, LoadedModule]) -> None:
         from runstore.capture.program.places import first_written_since
 
         since_ns = self._since_ns - CLOCK_LAG_NS

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runstore.capture.git.source_files import shown
 from runstore.capture.machine.process import process_started_ns
-from runstore.capture.program.files import LOADED_AT_NS, Loading, Module, is_own
+from runstore.capture.program.files import LOADED_AT_NS, LoadedModule, Loading, is_own
 from runstore.capture.program.imports import imports_beyond
 from runstore.capture.program.places import (
     file_or_archive,
@@ -111,7 +111,9 @@ def _documents(name: str, entries: Mapping[str, tuple[str, str]]) -> dict[str, s
     return {name: json.dumps({one: list(entries[one]) for one in sorted(entries)})}
 
 
-def files_of(modules: Mapping[str, Module], scripts: Sequence[str]) -> tuple[dict[str, str], str]:
+def files_of(
+    modules: Mapping[str, LoadedModule], scripts: Sequence[str]
+) -> tuple[dict[str, str], str]:
     """Return the files of loaded modules and of those that their code imports, by name.
 
     And why not all of the latter are known, as part of a sentence: processes that this one starts
@@ -129,7 +131,7 @@ def files_of(modules: Mapping[str, Module], scripts: Sequence[str]) -> tuple[dic
 
 
 def modules_at_start(
-    root: Path, modules: Mapping[str, Module], scripts: Sequence[str], is_kept: IsKept
+    root: Path, modules: Mapping[str, LoadedModule], scripts: Sequence[str], is_kept: IsKept
 ) -> Facts:
     """Return the document `modules`: what is loaded now, or imported by that, and kept nowhere.
 

@@ -13,11 +13,11 @@ from runstore.model.display.as_json import artifact_as_json
 from runstore.model.display.formatting import local_time, size_text
 
 _COLUMNS = (
-    output.Column("path", narrowest=20, rank=0),
-    output.Column("size", narrowest=10, rank=1),
-    output.Column("type", narrowest=10, rank=2),
-    output.Column("saved", narrowest=19, rank=3),
-    output.Column("sha256", narrowest=12, rank=4),
+    output.TableColumn("path", narrowest=20, rank=0),
+    output.TableColumn("size", narrowest=10, rank=1),
+    output.TableColumn("type", narrowest=10, rank=2),
+    output.TableColumn("saved", narrowest=19, rank=3),
+    output.TableColumn("sha256", narrowest=12, rank=4),
 )
 
 

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from runstore.repeats.ranking import Ranking
 
 _COLUMNS = (
-    output.Column("rank", narrowest=4, rank=4),
-    output.Column("group", narrowest=12, rank=0),
-    output.Column("n", narrowest=2, rank=5),
-    output.Column("mean", narrowest=8, rank=2),
-    output.Column("interval", narrowest=12, rank=3),
-    output.Column("verdict", narrowest=22, rank=1),
+    output.TableColumn("rank", narrowest=4, rank=4),
+    output.TableColumn("group", narrowest=12, rank=0),
+    output.TableColumn("n", narrowest=2, rank=5),
+    output.TableColumn("mean", narrowest=8, rank=2),
+    output.TableColumn("interval", narrowest=12, rank=3),
+    output.TableColumn("verdict", narrowest=22, rank=1),
 )
 
 

@@ -90,11 +90,11 @@ def _print_counts(code: CodeChanges) -> None:
         (one.name, str(one.added), str(one.removed), one.kind, one.remark) for one in code.files
     ]
     columns = [
-        output.Column("file", narrowest=16),
-        output.Column("added", narrowest=5, rank=1),
-        output.Column("removed", narrowest=7, rank=1),
-        output.Column("kind", rank=2),
-        output.Column("remark", rank=3),
+        output.TableColumn("file", narrowest=16),
+        output.TableColumn("added", narrowest=5, rank=1),
+        output.TableColumn("removed", narrowest=7, rank=1),
+        output.TableColumn("kind", rank=2),
+        output.TableColumn("remark", rank=3),
     ]
     if rows:
         output.print_table(columns, rows)
@@ -128,7 +128,7 @@ def _print_columns(found: Comparison, code: CodeChanges | None) -> None:
     if found.differences:
         columns = ("section", "key", *(run.reference for run in found.runs), "change")
         rows = [(one.section, one.key, *texts_of(one), str(change_of(one) or "")) for one in found]
-        output.print_table([output.Column(name) for name in columns], rows)
+        output.print_table([output.TableColumn(name) for name in columns], rows)
     if found.differences and code is not None and code.files:
         output.say()
 

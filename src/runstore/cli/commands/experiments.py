@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from runstore.cli.options import json_option
-from runstore.cli.output import Column, print_json, print_table, say
+from runstore.cli.output import TableColumn, print_json, print_table, say
 
 
 @click.command(short_help="List experiments and parameter files.")
@@ -32,9 +32,9 @@ def command(*, as_json: bool) -> None:
         return
     print_table(
         (
-            Column("kind", narrowest=10, rank=1),
-            Column("name", narrowest=16, rank=0),
-            Column("what it is", narrowest=10, rank=2),
+            TableColumn("kind", narrowest=10, rank=1),
+            TableColumn("name", narrowest=16, rank=0),
+            TableColumn("what it is", narrowest=10, rank=2),
         ),
         [(entry.kind, entry.name, entry.told) for entry in entries],
     )

@@ -22,12 +22,12 @@ from runstore.reading.pages import Page
 from runstore.store import Store
 
 _COLUMNS = (
-    output.Column("run", narrowest=26, rank=0, keeps_end=True),
-    output.Column("status", narrowest=11, rank=1, styles=output.STATUS_STYLES),
-    output.Column("started", narrowest=19, rank=3),
-    output.Column("took", narrowest=20, rank=2),
-    output.Column("parameters", narrowest=10, rank=4),
-    output.Column("notes", narrowest=10, rank=5),
+    output.TableColumn("run", narrowest=26, rank=0, keeps_end=True),
+    output.TableColumn("status", narrowest=11, rank=1, styles=output.STATUS_STYLES),
+    output.TableColumn("started", narrowest=19, rank=3),
+    output.TableColumn("took", narrowest=20, rank=2),
+    output.TableColumn("parameters", narrowest=10, rank=4),
+    output.TableColumn("notes", narrowest=10, rank=5),
 )
 
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
 
 _COLUMNS = (
-    output.Column("run", narrowest=26, rank=0, keeps_end=True),
-    output.Column("status", narrowest=11, rank=2, styles=output.STATUS_STYLES),
-    output.Column("differs in", narrowest=20, rank=1),
+    output.TableColumn("run", narrowest=26, rank=0, keeps_end=True),
+    output.TableColumn("status", narrowest=11, rank=2, styles=output.STATUS_STYLES),
+    output.TableColumn("differs in", narrowest=20, rank=1),
 )
 
 

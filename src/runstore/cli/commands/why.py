@@ -24,7 +24,10 @@ def _print_rules(context: click.Context, _parameter: click.Parameter, is_wanted:
         return
     from runstore.analysis.explain.rules import Rule
 
-    columns = [output.Column("weight", narrowest=6), output.Column("what differs", rank=1)]
+    columns = [
+        output.TableColumn("weight", narrowest=6),
+        output.TableColumn("what differs", rank=1),
+    ]
     output.print_table(columns, [(str(rule.weight), rule.what) for rule in Rule])
     context.exit()
 
@@ -103,7 +106,7 @@ def _print_columns(found: Explanation, shown: tuple[Cause, ...]) -> None:
     if shown:
         columns = ("weight", "what", *(run.reference for run in found.runs), "why")
         rows = [(str(one.weight), one.difference.name, *_texts(one), one.reason) for one in shown]
-        output.print_table([output.Column(name) for name in columns], rows)
+        output.print_table([output.TableColumn(name) for name in columns], rows)
     _tell(found, shown)
 
 

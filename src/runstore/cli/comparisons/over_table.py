@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 _PAIRS_SHOWN = 20
 
 _MEANS = (
-    output.Column("group", narrowest=12, rank=0),
-    output.Column("n", narrowest=2, rank=2),
-    output.Column("mean", narrowest=8, rank=1),
-    output.Column("interval", narrowest=12, rank=3),
+    output.TableColumn("group", narrowest=12, rank=0),
+    output.TableColumn("n", narrowest=2, rank=2),
+    output.TableColumn("mean", narrowest=8, rank=1),
+    output.TableColumn("interval", narrowest=12, rank=3),
 )
 _DIFFERENCES = (
-    output.Column("difference", narrowest=16, rank=0),
-    output.Column("by", narrowest=8, rank=1),
-    output.Column("interval", narrowest=12, rank=3),
-    output.Column("test", narrowest=9, rank=4),
-    output.Column("p", narrowest=7, rank=5),
-    output.Column("corrected p", narrowest=11, rank=2),
+    output.TableColumn("difference", narrowest=16, rank=0),
+    output.TableColumn("by", narrowest=8, rank=1),
+    output.TableColumn("interval", narrowest=12, rank=3),
+    output.TableColumn("test", narrowest=9, rank=4),
+    output.TableColumn("p", narrowest=7, rank=5),
+    output.TableColumn("corrected p", narrowest=11, rank=2),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from runstore.cli.comparisons.lines import told_apart
-from runstore.cli.output import Column, console, is_terminal, print_table, say, terminal_safe
+from runstore.cli.output import TableColumn, console, is_terminal, print_table, say, terminal_safe
 
 _GAP = 2
 _NARROWEST, _WIDEST = 8, 24
@@ -77,7 +77,7 @@ def _blocks(
 def _print_block(
     names: Sequence[str], rows: Sequence[Row], *, width: int | None, most: int = _WIDEST
 ) -> None:
-    columns = [Column("", narrowest=width or _NARROWEST)]
+    columns = [TableColumn("", narrowest=width or _NARROWEST)]
     # None of them may be left out: each fits at this width.
-    columns += [Column(terminal_safe(name), narrowest=most, rank=1) for name in names]
+    columns += [TableColumn(terminal_safe(name), narrowest=most, rank=1) for name in names]
     print_table(columns, [(name, *texts) for name, texts in rows])

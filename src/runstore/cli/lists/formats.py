@@ -104,7 +104,7 @@ def _legible(value: Any) -> str:
 
 def _print_table(columns: dict[str, Column], rows: Iterator[list[Any]]) -> None:
     shown = [
-        output.Column(
+        output.TableColumn(
             name,
             narrowest=8,
             rank=rank,

@@ -15,7 +15,7 @@ _BEFORE = 30  # characters of a long line in front of what was found
 _GAP = 2
 
 
-class _Row(NamedTuple):
+class _ShownLine(NamedTuple):
     """A line that is shown: one that was found, or one around it."""
 
     field: str
@@ -46,22 +46,22 @@ def print_found(items: Iterable[FoundTexts], *, has_context: bool, with_times: b
             output.say("\t".join(safe))
 
 
-def _rows(lines: Iterable[FoundLine]) -> Iterator[_Row]:
+def _rows(lines: Iterable[FoundLine]) -> Iterator[_ShownLine]:
     """Yield lines with those around them, each once, in the order of each field."""
-    fields: dict[str, dict[int, _Row]] = {}
+    fields: dict[str, dict[int, _ShownLine]] = {}
     for line in lines:
         rows = fields.setdefault(line.field, {})
         first = line.number - len(line.before)
         for number, text in enumerate((*line.before, line.text, *line.after), first):
             if number == line.number:
-                rows[number] = _Row(line.field, number, text, line)
+                rows[number] = _ShownLine(line.field, number, text, line)
             else:
-                rows.setdefault(number, _Row(line.field, number, text, None))
+                rows.setdefault(number, _ShownLine(line.field, number, text, None))
     for rows in fields.values():
         yield from (rows[number] for number in sorted(rows))
 
 
-def _time(row: _Row) -> str:
+def _time(row: _ShownLine) -> str:
     if row.found is None or row.found.at is None:
         return ""
     return f"{row.found.at.astimezone():%Y-%m-%d %H:%M:%S}"
@@ -80,7 +80,7 @@ def _print_on_terminal(items: Iterable[FoundTexts], *, with_times: bool) -> None
         rows = list(_rows(item.lines))
         fields = max(len(row.field) for row in rows)
         numbers = max(len(str(row.number)) for row in rows)
-        before: _Row | None = None
+        before: _ShownLine | None = None
         for row in rows:
             if before is not None and _is_apart(before, row):
                 console.print(Text(" " * _GAP + "--", "dim"))
@@ -95,13 +95,13 @@ def _print_on_terminal(items: Iterable[FoundTexts], *, with_times: bool) -> None
             console.print(Text(" " * _GAP + "…", "dim"))
 
 
-def _is_apart(before: _Row, row: _Row) -> bool:
+def _is_apart(before: _ShownLine, row: _ShownLine) -> bool:
     """Tell whether lines were left out between two, where there are lines around."""
     has_context = before.found is None or row.found is None
     return has_context and (before.field != row.field or row.number != before.number + 1)
 
 
-def _shown(row: _Row, room: int) -> Text:
+def _shown(row: _ShownLine, room: int) -> Text:
     """Return a line, what was found in it marked; of one that is too long, the part with it."""
     from rich.text import Text
 

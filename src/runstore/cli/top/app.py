@@ -22,7 +22,7 @@ from runstore.cli.top.filter_line import FilterLine
 from runstore.cli.top.keys import QUIT, Key, KeysLine, KeysPage, bindings
 from runstore.cli.top.pace import Attempt, Pace, attempted
 from runstore.cli.top.reading import Reader, Snapshot
-from runstore.cli.top.table import RunsTable
+from runstore.cli.top.table import RunsView
 from runstore.cli.top.texts import clean
 from runstore.lasting import LastingStore
 from runstore.store import Store
@@ -86,7 +86,7 @@ class RunsScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Build the screen."""
         yield Static(id="head")
-        yield RunsTable()
+        yield RunsView()
         yield self._filter_line
         yield Static(id="told")
         yield KeysLine(_KEYS)
@@ -98,8 +98,8 @@ class RunsScreen(Screen[None]):
         self._read()
 
     @property
-    def _table(self) -> RunsTable:
-        return self.query_one(RunsTable)
+    def _table(self) -> RunsView:
+        return self.query_one(RunsView)
 
     # Reading
 
@@ -178,7 +178,7 @@ class RunsScreen(Screen[None]):
         if (run := self._table.current) is not None:
             self.app.push_screen(DetailsScreen(self._source, run, self._pace))
 
-    def on_runs_table_opened(self) -> None:
+    def on_runs_view_opened(self) -> None:
         """Show the details of the run that was clicked."""
         self.action_details()
 

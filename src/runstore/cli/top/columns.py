@@ -24,7 +24,7 @@ _KEY_WIDTH = 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class TopColumn:
     """One column.
 
     Attributes:
@@ -58,7 +58,7 @@ class Column:
         return Text(fitted(text.plain, width, keeps_end=self.keeps_end), style=text.style)
 
 
-def widths_of(columns: Sequence[Column], room: int) -> dict[int, int]:
+def widths_of(columns: Sequence[TopColumn], room: int) -> dict[int, int]:
     """Return the width of each column that there is room for, by its place."""
     ranked = sorted(range(len(columns)), key=lambda place: columns[place].rank)
     widths: dict[int, int] = {}
@@ -88,12 +88,12 @@ def line_of(parts: Sequence[Text]) -> Text:
     return Text(" " * _GAP, end="", no_wrap=True).join(parts)
 
 
-def columns_of(snapshot: Snapshot) -> tuple[Column, ...]:
+def columns_of(snapshot: Snapshot) -> tuple[TopColumn, ...]:
     """Return every column that has something to show, in their order on the screen."""
     rows = snapshot.rows
     marks = {row.run.uid: Text("") for row in rows}
     fixed = (
-        Column(name=MARK, header="", cells=marks, narrowest=1, rank=0, natural=1),
+        TopColumn(name=MARK, header="", cells=marks, narrowest=1, rank=0, natural=1),
         *_about_runs(snapshot),
         *(_metric(rows, key, rank) for key, rank in _ranked(snapshot.metric_keys)),
         *_about_contents(rows),
@@ -105,7 +105,7 @@ def _ranked(keys: Sequence[str]) -> Iterator[tuple[str, int]]:
     return zip(keys, _METRIC_RANKS, strict=False)
 
 
-def _about_runs(snapshot: Snapshot) -> Iterator[Column]:
+def _about_runs(snapshot: Snapshot) -> Iterator[TopColumn]:
     rows, now = snapshot.rows, snapshot.at
     names = short_names([row.run for row in rows])
     runs = {row.run.uid: Text(clean(name)) for row, name in zip(rows, names, strict=True)}
@@ -122,7 +122,7 @@ def _status(row: Row) -> Text:
     return Text(word, style=STATUS_STYLES.get(word, ""))
 
 
-def _metric(rows: Sequence[Row], key: str, rank: int) -> Column:
+def _metric(rows: Sequence[Row], key: str, rank: int) -> TopColumn:
     """Return the last values of a metric, and beside them the small pictures of their course."""
     lasts = {row.run.uid: number_text(row.metrics[key].last) for row in rows if key in row.metrics}
     values = max(map(len, lasts.values()), default=0)
@@ -134,7 +134,7 @@ def _metric(rows: Sequence[Row], key: str, rank: int) -> Column:
         cell = Text(last.rjust(values))
         cell.append(" " + row.curves.get(key, ""), style="cyan")
         cells[row.run.uid] = cell
-    return Column(
+    return TopColumn(
         name=f"{METRIC}{key}",
         header=header,
         cells=cells,
@@ -145,7 +145,7 @@ def _metric(rows: Sequence[Row], key: str, rank: int) -> Column:
     )
 
 
-def _about_contents(rows: Sequence[Row]) -> Iterator[Column]:
+def _about_contents(rows: Sequence[Row]) -> Iterator[TopColumn]:
     """Yield the columns that are left out where no run has anything in them."""
     telling = telling_parameters([(row.run.experiment_name, row.parameters) for row in rows])
     parameters = {
@@ -175,9 +175,9 @@ def _column(
     *,
     rank: int,
     keeps_end: bool = False,
-) -> Column:
+) -> TopColumn:
     natural = max([cell_len(header) + 1, *(cell_len(cell.plain) for cell in cells.values())])
-    return Column(
+    return TopColumn(
         name=name,
         header=header,
         cells=cells,

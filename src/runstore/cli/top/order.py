@@ -17,7 +17,7 @@ _STATUSES = tuple(Status)
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class TopOrder:
     """What runs are sorted by.
 
     Attributes:
@@ -33,18 +33,18 @@ class Order:
         """What a person calls it."""
         return self.by.removeprefix(METRIC)
 
-    def next(self, metric_keys: Sequence[str]) -> Order:
+    def next(self, metric_keys: Sequence[str]) -> TopOrder:
         """Return the order that comes after this one."""
         known = (STARTED, TOOK, STATUS, *(f"{METRIC}{key}" for key in metric_keys))
         place = known.index(self.by) if self.by in known else -1
-        return Order(known[(place + 1) % len(known)])
+        return TopOrder(known[(place + 1) % len(known)])
 
-    def reversed(self) -> Order:
+    def reversed(self) -> TopOrder:
         """Return the same from its other end."""
         return replace(self, is_reversed=not self.is_reversed)
 
 
-def ordered(snapshot: Snapshot, order: Order) -> list[Row]:
+def ordered(snapshot: Snapshot, order: TopOrder) -> list[Row]:
     """Return the rows in an order: the newest, longest or largest first.
 
     What has no value comes last, from whichever end. By start, runs that go on stand on top.
@@ -58,7 +58,7 @@ def ordered(snapshot: Snapshot, order: Order) -> list[Row]:
     return sorted(rows, key=lambda row: row.run.status.is_final) if order.by == STARTED else rows
 
 
-def _value(row: Row, order: Order, now: datetime) -> float:
+def _value(row: Row, order: TopOrder, now: datetime) -> float:
     run = row.run
     if order.by == STARTED:
         return run.started_at.timestamp()

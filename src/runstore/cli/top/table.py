@@ -15,8 +15,8 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from runstore.cli.top.columns import MARK, Column, columns_of, line_of, widths_of
-from runstore.cli.top.order import Order, ordered
+from runstore.cli.top.columns import MARK, TopColumn, columns_of, line_of, widths_of
+from runstore.cli.top.order import TopOrder, ordered
 from runstore.cli.top.reading import Snapshot
 from runstore.cli.top.texts import fitted
 from runstore.model.run import Run
@@ -25,14 +25,14 @@ _MARKED = "●"
 _HEADER_LINES = 1
 
 
-class RunsTable(ScrollView, can_focus=True, inherit_bindings=False):
+class RunsView(ScrollView, can_focus=True, inherit_bindings=False):
     """Runs, one in each line; cursor and marks stay with their runs."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"runs--header", "runs--cursor"}
     DEFAULT_CSS = """
-    RunsTable { height: 1fr; overflow-x: hidden; overflow-y: auto; padding: 0; }
-    RunsTable > .runs--header { text-style: bold; background: $panel; }
-    RunsTable > .runs--cursor { background: $primary 40%; text-style: bold; }
+    RunsView { height: 1fr; overflow-x: hidden; overflow-y: auto; padding: 0; }
+    RunsView > .runs--header { text-style: bold; background: $panel; }
+    RunsView > .runs--cursor { background: $primary 40%; text-style: bold; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", show=False),
@@ -49,10 +49,10 @@ class RunsTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def __init__(self) -> None:
         super().__init__()
-        self.order = Order()
+        self.order = TopOrder()
         self.marked: dict[str, None] = {}
         self._snapshot: Snapshot | None = None
-        self._columns: tuple[Column, ...] = ()
+        self._columns: tuple[TopColumn, ...] = ()
         self._widths: dict[int, int] = {}
         self._runs: dict[str, Run] = {}
         self._uids: list[str] = []
@@ -75,7 +75,7 @@ class RunsTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._runs = {row.run.uid: row.run for row in snapshot.rows}
         self._place()
 
-    def sort(self, order: Order) -> None:
+    def sort(self, order: TopOrder) -> None:
         """Show the runs in another order."""
         self.order = order
         self._place()
@@ -193,7 +193,7 @@ class RunsTable(ScrollView, can_focus=True, inherit_bindings=False):
         sign = ("▲" if self.order.is_reversed else "▼") if is_sorted else ""
         return Text(fitted(sign + column.header, width))
 
-    def _cell(self, column: Column, uid: str, width: int) -> Text:
+    def _cell(self, column: TopColumn, uid: str, width: int) -> Text:
         if column.name == MARK:
             return Text(_MARKED if uid in self.marked else " ")
         return column.cell(uid, width)

@@ -20,7 +20,7 @@ Place = tuple[Any, ...]
 Tree = Any
 
 
-class Builder(Protocol):
+class PartBuilder(Protocol):
     """What turns the parts of a value into trees."""
 
     def build(self, value: Any, place: Place) -> Tree:
@@ -36,24 +36,24 @@ class Builder(Protocol):
 Way = Callable[[Any, Any, Place], Tree]
 
 
-def _int(_: Builder, value: Any, __: Place) -> Tree:
+def _int(_: PartBuilder, value: Any, __: Place) -> Tree:
     whole = int.__index__(value)
     return whole if whole.bit_length() <= PLAIN_INT_BITS else {"$int": hex(whole)}
 
 
-def _float(_: Builder, value: Any, __: Place) -> Tree:
+def _float(_: PartBuilder, value: Any, __: Place) -> Tree:
     real = float.__float__(value)
     return real if real - real == 0 else {"$float": repr(real)}
 
 
-def _text(_: Builder, value: Any, __: Place) -> Tree:
+def _text(_: PartBuilder, value: Any, __: Place) -> Tree:
     text = str.__str__(value)
     if text.isascii() or not _SPLIT_PAIR.search(text):
         return text
     return {"$utf32": text.encode("utf-32-be", "surrogatepass").hex()}
 
 
-def enum_tree(builder: Builder, value: Any, place: Place) -> Tree:
+def enum_tree(builder: PartBuilder, value: Any, place: Place) -> Tree:
     """Return class and member of an enum, by name."""
     # Combined flags have no name, or one that differs between Python versions.
     named = value.name in type(value).__members__
@@ -62,7 +62,7 @@ def enum_tree(builder: Builder, value: Any, place: Place) -> Tree:
     }
 
 
-def _numpy_scalar(builder: Builder, value: Any, place: Place) -> Tree:
+def _numpy_scalar(builder: PartBuilder, value: Any, place: Place) -> Tree:
     """Return the tree of the Python value that the scalar equals."""
     plain = None if value.dtype.kind in "mM" else value.item()
     # Dates have more units than Python's, a long double has more bits: they stay texts.
@@ -71,7 +71,7 @@ def _numpy_scalar(builder: Builder, value: Any, place: Place) -> Tree:
     return builder.build(plain, place)
 
 
-def numpy_array(builder: Builder, value: Any, place: Place) -> Tree:
+def numpy_array(builder: PartBuilder, value: Any, place: Place) -> Tree:
     """Return kind, shape and nested lists; equal numbers of any precision are equal."""
     kind = value.dtype.kind
     plain = value.astype(str) if kind in "mM" else value

@@ -12,7 +12,7 @@ from typing import Any
 from runstore.model.params.callables import public_name
 from runstore.model.params.encode_scalars import (
     ARRAY_LIMIT,
-    Builder,
+    PartBuilder,
     Place,
     Tree,
     Way,
@@ -28,13 +28,13 @@ def text_tree(value: Any, text: str, *counts: Tree) -> Tree:
     return {"$text": [public_name(type(value)), text, *counts]}
 
 
-def text_by_itself(builder: Builder, value: Any, place: Place) -> Tree:
+def text_by_itself(builder: PartBuilder, value: Any, place: Place) -> Tree:
     """Return the tree of a value that its text tells from others."""
     text = str(value)
     return builder.by_type(value, place) if " at 0x" in text else text_tree(value, text)
 
 
-def _structure(builder: Builder, value: Any, place: Place) -> Tree:
+def _structure(builder: PartBuilder, value: Any, place: Place) -> Tree:
     """Return class and layers of a model, or class and settings of an optimizer; this is said."""
     text = repr(value)
     if " at 0x" in text:
@@ -43,21 +43,21 @@ def _structure(builder: Builder, value: Any, place: Place) -> Tree:
     return _digested(value, type(value).__name__, [text.encode()])
 
 
-def _by_repr(_: Builder, value: Any, __: Place) -> Tree:
+def _by_repr(_: PartBuilder, value: Any, __: Place) -> Tree:
     return text_tree(value, str(value), repr(value))
 
 
-def _time_zone(builder: Builder, value: Any, place: Place) -> Tree:
+def _time_zone(builder: PartBuilder, value: Any, place: Place) -> Tree:
     offset = value.utcoffset(None)
     return text_tree(value, str(value), builder.build(offset, place))
 
 
-def _pattern(builder: Builder, value: Any, place: Place) -> Tree:
+def _pattern(builder: PartBuilder, value: Any, place: Place) -> Tree:
     pattern = builder.build(value.pattern, place)
     return text_tree(value, str(value.pattern), pattern, int(value.flags))
 
 
-def _slice(builder: Builder, value: Any, place: Place) -> Tree:
+def _slice(builder: PartBuilder, value: Any, place: Place) -> Tree:
     parts = ("start", "stop", "step")
     return {
         "__class__": "slice",
@@ -65,21 +65,21 @@ def _slice(builder: Builder, value: Any, place: Place) -> Tree:
     }
 
 
-def _file(builder: Builder, value: Any, place: Place) -> Tree:
+def _file(builder: PartBuilder, value: Any, place: Place) -> Tree:
     name = getattr(value, "name", None)  # in memory it has none
     if name is None:
         return builder.by_type(value, place)
     return text_tree(value, str(name), str(getattr(value, "mode", "")))
 
 
-def _logger(_: Builder, value: Any, __: Place) -> Tree:
+def _logger(_: PartBuilder, value: Any, __: Place) -> Tree:
     return text_tree(value, value.name)
 
 
 def _random_state(text: Callable[[Any], str], state: Callable[[Any], Any]) -> Way:
     """Return a way to keep a source of random numbers: where it stands counts."""
 
-    def way(_: Builder, value: Any, __: Place) -> Tree:
+    def way(_: PartBuilder, value: Any, __: Place) -> Tree:
         return _digested(value, text(value), [repr(_plain(state(value))).encode()])
 
     return way
@@ -107,7 +107,7 @@ def _digested(value: Any, text: str, parts: Iterable[Any]) -> Tree:
 # Arrays
 
 
-def _array(builder: Builder, value: Any, place: Place) -> Tree:
+def _array(builder: PartBuilder, value: Any, place: Place) -> Tree:
     """Return the elements of an array; of a large one only a digest, which is said."""
     if value.size <= ARRAY_LIMIT:
         return numpy_array(builder, value, place)
@@ -118,14 +118,14 @@ def _array(builder: Builder, value: Any, place: Place) -> Tree:
     return _large(builder, value, place, memoryview(little.reshape(-1).view("u1")))
 
 
-def _large(builder: Builder, value: Any, place: Place, contents: Any) -> Tree:
+def _large(builder: PartBuilder, value: Any, place: Place, contents: Any) -> Tree:
     dtype = str(value.dtype).rpartition(".")[2]
     shape = " x ".join(str(int(one)) for one in value.shape)
     builder.note(place, value, "its digest")
     return _digested(value, f"{dtype} array of {shape}", [contents])
 
 
-def _tensor(builder: Builder, value: Any, place: Place) -> Tree:
+def _tensor(builder: PartBuilder, value: Any, place: Place) -> Tree:
     """Return the number of a tensor without dimensions, the elements of others."""
     if str(value.layout) != "torch.strided" or value.is_quantized or value.is_meta:
         return builder.by_type(value, place)
@@ -142,7 +142,7 @@ def _tensor(builder: Builder, value: Any, place: Place) -> Tree:
     return _large(builder, value, place, memoryview(as_bytes.numpy()))
 
 
-def _array_like(builder: Builder, value: Any, place: Place) -> Tree:
+def _array_like(builder: PartBuilder, value: Any, place: Place) -> Tree:
     """Return the tree of an array of jax, tensorflow and the like, which numpy can read."""
     return builder.build(sys.modules["numpy"].asarray(value), place)
 
@@ -154,7 +154,7 @@ def is_array_like(value: Any) -> bool:
     return "numpy" in sys.modules and all(hasattr(kind, one) for one in parts)
 
 
-def _table(builder: Builder, value: Any, place: Place) -> Tree:
+def _table(builder: PartBuilder, value: Any, place: Place) -> Tree:
     """Return shape and digest of a table or column of pandas, which is said."""
     try:
         hashes = sys.modules["pandas"].util.hash_pandas_object(value, index=True)

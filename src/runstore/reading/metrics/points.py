@@ -53,7 +53,7 @@ def read_points_of(
     for uid, run in chosen.items():
         if uid not in known:
             raise RunNotFoundError(f"{run.reference} is not in {backend.path}.")
-    table = _Building(chosen, _Wanted(keys), limit)
+    table = _Building(chosen, _WantedMetrics(keys), limit)
     counts = Counter[str]()
     for one in stored:
         if table.is_wanted(one.uid, one.series):
@@ -112,7 +112,7 @@ def _read(
     )
 
 
-class _Wanted:
+class _WantedMetrics:
     """Which metrics were asked for, and which of them there are.
 
     Args:
@@ -171,7 +171,9 @@ class _Building:
         limit: Points at most of each series.
     """
 
-    def __init__(self, runs: Mapping[str, AnyRun], wanted: _Wanted, limit: int | None) -> None:
+    def __init__(
+        self, runs: Mapping[str, AnyRun], wanted: _WantedMetrics, limit: int | None
+    ) -> None:
         self.wanted = wanted
         self._runs = runs
         self._limit = limit

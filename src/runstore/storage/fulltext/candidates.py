@@ -48,7 +48,7 @@ class Document(NamedTuple):
     id: int
 
 
-class Candidates:
+class PossibleDocuments:
     """The documents of some fields that may match.
 
     Args:

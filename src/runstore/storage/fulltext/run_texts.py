@@ -18,7 +18,7 @@ from runstore.storage.database import Database
 from runstore.storage.files.objects import Objects
 from runstore.storage.files.output import open_output, read_lines
 from runstore.storage.files.spool import uid_of
-from runstore.storage.fulltext.candidates import Candidates
+from runstore.storage.fulltext.candidates import PossibleDocuments
 from runstore.storage.fulltext.index import FIELD_NUMBERS
 from runstore.storage.fulltext.pieces import checksum_of, pieces_of
 from runstore.storage.rows import as_int, as_optional_text, as_text
@@ -45,7 +45,7 @@ class Piece(NamedTuple):
     data: bytes
 
 
-class Known(NamedTuple):
+class IndexState(NamedTuple):
     """The index, within a transaction, and the change up to which all runs are in it."""
 
     connection: sqlite3.Connection
@@ -70,7 +70,7 @@ class RunTexts:
         database: Database,
         objects: Objects,
         live: Mapping[str, Sequence[Path]],
-        known: Known | None = None,
+        known: IndexState | None = None,
     ) -> None:
         self._database = database
         self._objects = objects
@@ -86,12 +86,12 @@ class RunTexts:
 
     def candidates(
         self, needed: Needed, fields: Iterable[str], *, in_one_document: bool
-    ) -> Candidates | None:
+    ) -> PossibleDocuments | None:
         """Return the documents that may match; None without an index."""
         if self._index is None:
             return None
         numbers = [FIELD_NUMBERS[name] for name in fields]
-        return Candidates(self._index, needed, numbers, in_one_document=in_one_document)
+        return PossibleDocuments(self._index, needed, numbers, in_one_document=in_one_document)
 
     def notes_and_errors(self, run_id: int) -> tuple[str | None, str | None, str | None]:
         """Return notes, error and traceback of a run."""

@@ -22,7 +22,7 @@ from runstore.storage.fulltext.index_file import (
     UnusableIndexError,
     is_broken,
 )
-from runstore.storage.fulltext.run_texts import Known, RunTexts, by_run
+from runstore.storage.fulltext.run_texts import IndexState, RunTexts, by_run
 
 T = TypeVar("T")
 _SLOW_S = 2.0
@@ -110,7 +110,7 @@ class TextSearch:
             index = SearchIndex(connection, self._database, self._objects)
             reason = self._caught_up(index)
             connection.execute("BEGIN")  # what is searched stays the same meanwhile
-            known = Known(connection, index.seen())
+            known = IndexState(connection, index.seen())
             return self._run_on(RunTexts(self._database, self._objects, live, known), reason, work)
 
     def _live(self) -> dict[str, list[Path]]:

@@ -27,7 +27,7 @@ from runstore.model.text.required_literals import (
     needed_by_text,
 )
 from runstore.storage.files.output import line_in
-from runstore.storage.fulltext.candidates import Candidates, Document
+from runstore.storage.fulltext.candidates import Document, PossibleDocuments
 from runstore.storage.fulltext.index import FIELD_NUMBERS
 from runstore.storage.fulltext.pieces import texts_in
 from runstore.storage.fulltext.run_texts import Piece, RunTexts
@@ -43,7 +43,7 @@ class Check(Protocol):
         """Return the runs that may fulfil it; None where these may be many."""
 
 
-def _runs(candidates: Candidates | None, apart: set[int], at_most: int) -> set[int] | None:
+def _runs(candidates: PossibleDocuments | None, apart: set[int], at_most: int) -> set[int] | None:
     if candidates is None or len(apart) > at_most:
         return None
     found = candidates.runs(at_most)

@@ -52,7 +52,7 @@ Key = tuple[Any, Any]
 Value = Union[str, float, bool, None]
 
 
-class _Wanted(NamedTuple):
+class _WantedRuns(NamedTuple):
     """Which runs are put into groups."""
 
     connection: Connection
@@ -94,7 +94,7 @@ class Grouping:
             FilterError: A regular expression takes too long.
         """
         with asking(self._driver, query, self._field), self._driver.read() as connection:
-            wanted = _Wanted(connection, query.where, among)
+            wanted = _WantedRuns(connection, query.where, among)
             rows = self._rows(wanted, GROUPS)
             spreads = {
                 key: {row[:2]: row[2:] for row in self._rows(wanted, SPREADS, key)}
@@ -105,7 +105,7 @@ class Grouping:
         made = [self._group(row, names, spreads) for row in rows]
         return sorted(made, key=lambda one: one.last_started_at, reverse=True)
 
-    def _rows(self, wanted: _Wanted, statement: str, *marks: str) -> list[tuple[Any, ...]]:
+    def _rows(self, wanted: _WantedRuns, statement: str, *marks: str) -> list[tuple[Any, ...]]:
         packages = PackageLists(wanted.connection)
         condition = Condition(packages.accepted, from_sets=EVERY_ROOM)
         key, runs = self._key(condition)

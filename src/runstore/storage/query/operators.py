@@ -21,7 +21,7 @@ _DOWN = frozenset({Op.BELOW, Op.AT_MOST})
 _SIGNS_OF_NUMBERS = frozenset("0123456789.+-einf")
 
 
-class Comparison:
+class ComparisonBuilder:
     """Builds comparisons of single values.
 
     Attributes:

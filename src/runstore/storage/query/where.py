@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from runstore.model.query.fields import keys_of
 from runstore.model.query.tree import All, Any, Compare, Field, Missing, Node, Not, Op, Room
 from runstore.model.status import Status
-from runstore.storage.query.operators import BOOLS, FALSE, Comparison, joined
+from runstore.storage.query.operators import BOOLS, FALSE, ComparisonBuilder, joined
 
 if TYPE_CHECKING:
     from runstore.storage.fulltext.conditions import TextConditions
@@ -92,7 +92,7 @@ _INDEXED = frozenset({"parent_uid", "reference", "status", "uid"})
 EVERY_ROOM = frozenset(Room)
 
 
-class Condition(Comparison):
+class Condition(ComparisonBuilder):
     """Builds the condition of one query.
 
     Args:
