@@ -83,13 +83,13 @@ class Source:
 
     def output_of(self, run: Run) -> Iterator[OutputLine]:
         """Yield the lines that it printed."""
-        from runstore.reading.output import lines_of
+        from runstore.reading.output.whole import lines_of
 
         return lines_of(self.backend, run)
 
     def text_of_output(self, run: Run) -> str | None:
         """Return all that it printed as one text; None for nothing."""
-        from runstore.reading.output import text_of
+        from runstore.reading.output.whole import text_of
 
         return text_of(self.backend, run)
 

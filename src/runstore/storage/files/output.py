@@ -27,7 +27,7 @@ from runstore.storage.sqlite.paths import made_file
 LETTERS = {STDOUT: b"o", STDERR: b"e", LOGGING: b"l"}
 _STREAMS = {letter: name for name, letter in LETTERS.items()}
 # Rows that can still change: a nest of progress bars is rarely higher.
-_OPEN_ROWS = 64
+OPEN_ROWS = 64
 _LONGEST_LINE_BYTES = 1 << 20
 # A program that prints without line ends writes rows of that and what it printed at once.
 _LONGEST_ROW_BYTES = 1 << 26
@@ -267,7 +267,7 @@ class OutputFile:
         if end < self._end:
             os.ftruncate(self._file, end)
         self._end = end
-        while len(rows) > _OPEN_ROWS:
+        while len(rows) > OPEN_ROWS:
             rows.popleft()
 
 
@@ -373,7 +373,7 @@ class Tail:
         parts = data.split(b"\n")
         last = parts.pop()
         new = [line for line in map(parse_line, parts[self._seen :]) if line is not None]
-        above = max(0, len(parts) - _OPEN_ROWS)
+        above = max(0, len(parts) - OPEN_ROWS)
         self._begin += sum(len(line) + 1 for line in parts[:above])
         self._seen = len(parts) - above
         return new, parse_line(last) if last else None

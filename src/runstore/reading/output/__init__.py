@@ -1,0 +1,1 @@
+"""Reading what runs printed: whole, by windows, and searched."""

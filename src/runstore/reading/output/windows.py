@@ -1,0 +1,288 @@
+"""What a run printed by windows of lines, and searched, however much it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from runstore.errors import UsageError
+from runstore.model.run import Run
+from runstore.model.text.line_pattern import Needle, Span
+from runstore.model.text.output import OutputLine, plain_text
+from runstore.reading.output.order import STREAMS, LineMark, OutputOrder, OutputOrders
+from runstore.reading.output.parts import Part, merged, opened_parts
+from runstore.storage.backend import Backend
+from runstore.storage.fulltext.pieces import texts_in
+
+# Characters that one answer has at most, but for its first line.
+_WINDOW_CHARACTERS = 1 << 20
+_PATIENCE_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedLine:
+    """A line that a run printed.
+
+    Attributes:
+        number: Its number among all lines, from 1.
+        line: The line, its text cut to the width that was asked for.
+        length: Characters of the whole text.
+    """
+
+    number: int
+    line: OutputLine
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutputWindow:
+    """Some lines of what a run printed.
+
+    Attributes:
+        lines: The lines; none if they are not reached yet.
+        start: The place of the first of them among the lines of the streams, from 0.
+        counts: How many lines of each stream there are, as far as they are counted.
+        size_bytes: Size of the output.
+        counted_bytes: How far lines are counted.
+        is_growing: Whether a process still writes to it.
+    """
+
+    lines: tuple[NumberedLine, ...]
+    start: int
+    counts: Mapping[str, int]
+    size_bytes: int
+    counted_bytes: int
+    is_growing: bool
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether all lines are counted."""
+        return self.counted_bytes >= self.size_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A line that was looked for.
+
+    Attributes:
+        place: Its place among the lines of the streams, from 0.
+        number: Its number among all lines, from 1.
+        line: The line.
+        text: Its text without colours.
+        spans: Where in that text it is: begins and ends.
+    """
+
+    place: int
+    number: int
+    line: OutputLine
+    text: str
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """Lines that were found.
+
+    Attributes:
+        hits: In the order of their printing.
+        after: The number of the line after which to look on; None at the end.
+    """
+
+    hits: tuple[Hit, ...]
+    after: int | None
+
+
+def window_of(
+    backend: Backend,
+    run: Run,
+    *,
+    start: int,
+    count: int,
+    streams: Collection[str] = STREAMS,
+    width: int = 2000,
+    patience_s: float = _PATIENCE_S,
+) -> OutputWindow:
+    """Return some lines of what a run printed.
+
+    The cost depends on the lines asked for. Only the first look at an output counts its lines, as
+    long as the patience lasts; the next look goes on.
+
+    Args:
+        backend: The store.
+        run: The run.
+        start: The place of the first line among those of the streams, from 0; -1 is the last one.
+        count: Lines at most.
+        streams: Of `stdout`, `stderr` and `logging`, those that are shown.
+        width: Characters of a line at most.
+        patience_s: Seconds to count lines for.
+
+    Raises:
+        NotFoundError: What was kept is gone.
+        StoreCorruptError: It was changed or damaged.
+        UsageError: There is no such stream.
+    """
+    _check(streams)
+    with opened_parts(backend, run) as parts:
+        order = backend.part(OutputOrders).of(run.uid, parts)
+        with order.lock:
+            order.refresh(parts)
+            wanted = start + count if start >= 0 else None
+            order.extend(parts, lambda mark: _is_past(mark, streams, wanted), patience_s)
+            place = start
+            if start < 0:
+                place = max(0, order.last.lines(streams) + start)
+            is_reached = order.is_complete(parts) or (
+                wanted is not None and order.last.lines(streams) >= wanted
+            )
+            found = _lines(order, parts, place, streams) if is_reached else iter(())
+            lines = tuple(_bounded(islice(found, count), width))
+            return OutputWindow(
+                lines,
+                place,
+                dict(zip(STREAMS, order.last.counts, strict=True)),
+                size_bytes=sum(one.size for one in parts),
+                counted_bytes=sum(order.last.offsets),
+                is_growing=any(one.is_growing for one in parts),
+            )
+
+
+def hits_of(
+    backend: Backend,
+    run: Run,
+    needle: Needle,
+    *,
+    after: int = 0,
+    limit: int = 1000,
+    streams: Collection[str] = STREAMS,
+    patience_s: float = _PATIENCE_S,
+) -> Hits:
+    """Return lines of what a run printed that hold something.
+
+    Args:
+        backend: The store.
+        run: The run.
+        needle: What is looked for.
+        after: The number of a line; only lines below it are looked at.
+        limit: Lines at most.
+        streams: Of `stdout`, `stderr` and `logging`, those that are looked at.
+        patience_s: Seconds after which to return what was found by then.
+
+    Raises:
+        FilterError: A regular expression took too long.
+        NotFoundError: What was kept is gone.
+        StoreCorruptError: It was changed or damaged.
+        UsageError: There is no such stream.
+    """
+    _check(streams)
+    until = time.monotonic() + patience_s
+    with opened_parts(backend, run) as parts:
+        order = backend.part(OutputOrders).of(run.uid, parts)
+        with order.lock:
+            order.refresh(parts)
+            order.extend(parts, lambda mark: mark.lines(STREAMS) > after, patience_s)
+            if order.last.lines(STREAMS) <= after:
+                return Hits((), None if order.is_complete(parts) else after)
+            return _search(_Search(order, parts, needle, streams), after, limit, until)
+
+
+class _Search:
+    """A look for a needle, from mark to mark of an index."""
+
+    def __init__(
+        self, order: OutputOrder, parts: list[Part], needle: Needle, streams: Collection[str]
+    ) -> None:
+        self.order = order
+        self.parts = parts
+        self._needle = needle
+        self._streams = streams
+
+    def next_mark(self, mark: LineMark) -> LineMark | None:
+        """Return the mark after one; the index is extended for it."""
+        if self.order.last is mark:
+            self.order.extend(self.parts, lambda one: one is not mark, 0)
+        return self.order.after(mark)
+
+    def between(self, mark: LineMark, end: LineMark, after: int) -> Iterator[Hit]:
+        """Yield the hits between two marks."""
+        if not self._may_be_between(mark, end):
+            return
+        number, place = mark.lines(STREAMS), mark.lines(self._streams)
+        count = end.lines(STREAMS) - number
+        for one in islice(merged(self.parts, mark.offsets), count):
+            number += 1
+            if one.line.stream not in self._streams:
+                continue
+            text = plain_text(one.line.text)
+            spans = self._needle.spans(text) if number > after else ()
+            if spans:
+                yield Hit(place, number, one.line, text, spans)
+            place += 1
+
+    def _may_be_between(self, mark: LineMark, end: LineMark) -> bool:
+        for part, first, last in zip(self.parts, mark.offsets, end.offsets, strict=True):
+            data = part.span(first, last) if last > first else b""
+            if self._needle.may_be_in_bytes(data) and self._needle.may_be_in(
+                "\n".join(texts_in(data))
+            ):
+                return True
+        return False
+
+
+def _search(search: _Search, after: int, limit: int, until: float) -> Hits:
+    hits: list[Hit] = []
+    mark = search.order.before(after, STREAMS)
+    while (end := search.next_mark(mark)) is not None:
+        found = search.between(mark, end, after)
+        hits += islice(found, limit - len(hits))
+        if len(hits) == limit:
+            return Hits(tuple(hits), hits[-1].number)
+        mark = end
+        if time.monotonic() > until:
+            return Hits(tuple(hits), max(after, mark.lines(STREAMS)))
+    return Hits(tuple(hits), None)
+
+
+def _check(streams: Collection[str]) -> None:
+    wrong = [one for one in streams if one not in STREAMS]
+    if wrong or not streams:
+        raise UsageError(
+            f"There is no stream {wrong[0]!r:.60}." if wrong else "No stream was named.",
+            hint=f"There are {', '.join(STREAMS)}.",
+        )
+
+
+def _is_past(mark: LineMark, streams: Collection[str], wanted: int | None) -> bool:
+    return wanted is not None and mark.lines(streams) >= wanted
+
+
+def _lines(
+    order: OutputOrder, parts: list[Part], place: int, streams: Collection[str]
+) -> Iterator[NumberedLine]:
+    mark = order.before(place, streams)
+    at, number = mark.lines(streams), mark.lines(STREAMS)
+    for one in merged(parts, mark.offsets):
+        number += 1
+        if one.line.stream not in streams:
+            continue
+        if at >= place:
+            yield NumberedLine(number, one.line, len(one.line.text))
+        at += 1
+
+
+def _bounded(lines: Iterator[NumberedLine], width: int) -> Iterator[NumberedLine]:
+    """Yield lines, cut to a width, until there are enough characters."""
+    room = _WINDOW_CHARACTERS
+    for one in lines:
+        text = one.line.text
+        cut = one if len(text) <= width else _cut(one, width)
+        yield cut
+        room -= len(cut.line.text)
+        if room <= 0:
+            return
+
+
+def _cut(one: NumberedLine, width: int) -> NumberedLine:
+    line = OutputLine(one.line.at, one.line.stream, one.line.text[:width])
+    return NumberedLine(one.number, line, one.length)
