@@ -9,6 +9,7 @@ import inspect
 import re
 import sys
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 import click
@@ -73,16 +74,13 @@ def python_page():
         "## Types that calls return\n\nCalls make them; programs have no need to import them.\n"
     )
     kinds = returned_types(public.values())
-    names = [kind.__name__ for kind in kinds]
-    for kind in kinds:
-        # Two of a name are told apart by their modules.
-        where = f" of `{kind.__module__}`" if names.count(kind.__name__) > 1 else ""
-        parts += _section("###", kind.__name__, kind, where)
-    return "\n".join(parts)
+    texts = {kind.__name__: "\n".join(_section("###", kind.__name__, kind)) for kind in kinds}
+    texts |= {name: f"### {name}\n\n{text}" for name, text in _aliases_of(kinds, public.values())}
+    return "\n".join([*parts, *(texts[name] for name in sorted(texts))])
 
 
-def _section(level, name, found, where=""):
-    yield f"{level} {name}{where}\n"
+def _section(level, name, found):
+    yield f"{level} {name}\n"
     yield _described(name, found)
     for member, value in _members(found) if inspect.isclass(found) else ():
         yield f"{level}# {name}.{member}\n"
@@ -90,7 +88,7 @@ def _section(level, name, found, where=""):
 
 
 def returned_types(public):
-    """Return our own classes that public calls return, and theirs, sorted by name.
+    """Return our own classes that public calls return, and theirs.
 
     Args:
         public: What has a section already.
@@ -103,11 +101,44 @@ def returned_types(public):
                 known.add(kind)
                 found.append(kind)
                 waiting.append(kind)
-    return sorted(found, key=lambda kind: (kind.__name__, kind.__module__))
+    return found
 
 
 def _returned_by(found):
     """Yield our classes in what a function, or the members and fields of a class, return."""
+    kinds = (_class_named(module, word) for module, word in _words_returned_by(found))
+    return (kind for kind in kinds if kind is not None)
+
+
+def _aliases_of(*returned):
+    """Yield name and description of the aliases in what is returned."""
+    for found in {one for some in returned for one in some}:
+        for module, word in _words_returned_by(found):
+            described = _aliases_in(_home_of(module, word)).get(word)
+            if described is not None:
+                yield word, described
+
+
+@cache
+def _aliases_in(module):
+    """Return the aliases of types in a module of ours: their texts, and the comments above."""
+    if module is None:
+        return {}
+    text = inspect.getsource(importlib.import_module(module))
+    aliases = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript):
+            above = reversed(text.splitlines()[: node.lineno - 1])
+            said = list(takewhile(lambda line: line.startswith("# "), above))
+            comment = "".join(f"{line[2:]}\n" for line in reversed(said))
+            code = ast.get_source_segment(text, node)
+            described = f"```text\n{code}\n```\n\n```text\n{comment}```\n"
+            aliases[node.targets[0].id] = described
+    return aliases
+
+
+def _words_returned_by(found):
+    """Yield module and word of each name in what something returns."""
     functions = [value for _, value in _members(found)] if inspect.isclass(found) else [found]
     texts = [(found.__module__, text) for text in vars(found).get("__annotations__", {}).values()]
     for one in functions:
@@ -116,15 +147,19 @@ def _returned_by(found):
         texts.append((function.__module__, text))
     for module, text in texts:
         for word in re.findall(r"[A-Z]\w+", str(text)):
-            kind = _class_named(module, word)
-            if kind is not None:
-                yield kind
+            yield module, word
+
+
+def _home_of(module, word):
+    """Return the module of ours that a name comes from, imported for types alone or not."""
+    home = _imports_of(module).get(word, module)
+    return home if home.startswith("runstore") else None
 
 
 def _class_named(module, word):
-    """Return our class of this name as a module knows it, imported for types alone or not."""
-    home = module if hasattr(sys.modules[module], word) else _imports_of(module).get(word)
-    if home is None or not home.startswith("runstore"):
+    """Return our class of this name as a module knows it."""
+    home = _home_of(module, word)
+    if home is None:
         return None
     kind = getattr(importlib.import_module(home), word, None)
     is_ours = inspect.isclass(kind) and kind.__module__.startswith("runstore")

@@ -149,6 +149,18 @@ def test_every_public_name_is_documented():
     assert [name for name in runstore.__all__ if f"## {name}\n" not in page] == []
 
 
+# Of Python and of data frames.
+KNOWN_TYPES = {"Any", "Callable", "DataFrame", "IO", "Iterator", "None", "Path", "Self"}
+
+
+def test_every_type_that_a_call_returns_is_documented():
+    page = (DOCS / "reference" / "python.md").read_text(encoding="utf-8")
+    returned = re.findall(r"^\w+\(.*\) -> (.+)$", page, re.MULTILINE)
+    sections = set(re.findall(r"^##+ (?:\w+\.)?(\w+)$", page, re.MULTILINE))
+
+    assert set(re.findall(r"\b[A-Z]\w+", " ".join(returned))) - sections - KNOWN_TYPES == set()
+
+
 def test_every_error_is_documented():
     page = (DOCS / "reference" / "errors.md").read_text(encoding="utf-8")
 

@@ -22,6 +22,7 @@ from runstore.model.reference import TIMESTAMP_FORMAT, build_reference, parse_re
 from runstore.model.run import Run
 from runstore.model.status import Status
 
+# A metadata block: a run as the JSON object that `store.json` and `ManagerStore` have of it.
 Block = dict[str, Any]
 
 INCOMPLETE = "incomplete"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Union
 
+# What capture can know of a thing; several texts of one, such as the names of all GPUs.
 FactValue = Union[str, int, float, bool, tuple[str, ...]]
 _NONE: Mapping[str, Any] = {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+# Whether large or small values of a metric are good.
 Direction = Literal["max", "min"]
 
 SMALL = frozenset(

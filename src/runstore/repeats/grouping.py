@@ -19,6 +19,7 @@ _LABEL_WIDTH = 60
 _VALUE_WIDTH = 24
 _COMMIT_WIDTH = 7
 
+# Parameters that do not count when runs are grouped: key and JSON text of each.
 LeftOutValues = tuple[tuple[str, str], ...]
 
 

@@ -14,6 +14,7 @@ _LEAST_FOR_SKEW = 3
 PAIR = 2  # values from which there is a spread
 _ROUNDING = 8 * 2.0**-52  # relative; differences below are those of rounded numbers
 
+# Whether values of the same repeats are compared with each other, or groups as a whole.
 Kind = Literal["paired", "unpaired"]
 
 

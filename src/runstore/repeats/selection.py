@@ -21,9 +21,10 @@ from runstore.repeats.samples import (
 from runstore.repeats.statistics import NO_SPREAD, Mean, check_level, is_skewed, mean_of
 
 _UNEQUAL = 1.7  # ratio of spreads from which skewness matters
+# How a group compares with the others; the last two if nobody knows which values are good.
 Verdict = Literal[
     "best", "best mean", "cannot be told apart", "worse", "not judged", "largest mean", "smaller"
-]  # the last two if nobody knows whether large values are good
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

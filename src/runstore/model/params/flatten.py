@@ -32,6 +32,7 @@ ROWS_LIMIT = 2_000
 KEY_LIMIT = 400
 TEXT_LIMIT = 1_000
 
+# A value of a parameter set: its dotted key, and a number, a text, or both.
 FlatValue = tuple[str, Union[float, None], Union[str, None]]
 Cell = tuple[Union[float, None], Union[str, None]]
 
