@@ -20,8 +20,9 @@ export function openDialog(
   open.value = { title, render, isWide: options.isWide ?? false };
 }
 
+/** Close the dialog; the browser gives the focus back. */
 export function closeDialog(): void {
-  open.value = null;
+  document.querySelector<HTMLDialogElement>("dialog[open]")?.close();
 }
 
 export function DialogHost() {
@@ -31,19 +32,15 @@ export function DialogHost() {
 
 function OpenDialog({ title, render, isWide }: Open) {
   const element = useRef<HTMLDialogElement>(null);
-  useLayoutEffect(() => {
-    const before = document.activeElement as HTMLElement | null;
-    element.current?.showModal();
-    return () => {
-      if (before?.isConnected) before.focus();
-    };
-  }, []);
+  useLayoutEffect(() => element.current?.showModal(), []);
   return (
     <dialog
       ref={element}
       class={isWide ? "dialog wide" : "dialog"}
       aria-labelledby="dialog-title"
-      onClose={closeDialog}
+      onClose={() => {
+        open.value = null;
+      }}
       onClick={(event) => {
         if (event.target === event.currentTarget) closeDialog();
       }}

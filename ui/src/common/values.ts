@@ -41,10 +41,9 @@ export function formatCell(value: Cell | undefined): string {
   return JSON.stringify(value);
 }
 
-/** Write a difference with its sign. */
+/** Write a difference with its sign, in few digits: the values beside it have all of them. */
 export function formatDifference(difference: number): string {
-  if (difference === 0) return "±0";
-  return (difference > 0 ? "+" : "") + formatNumber(difference);
+  return (difference > 0 ? "+" : "") + formatNumber(Number(difference.toPrecision(3)));
 }
 
 export function formatDuration(seconds: number | null): string {

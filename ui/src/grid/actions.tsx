@@ -164,8 +164,18 @@ export function compareRuns(uids: string[]): void {
 
 export function ActionBar() {
   const uids = [...selected.value];
-  if (!uids.length) return null;
   const matching = order.value?.ids.length ?? 0;
+  if (!uids.length) {
+    return (
+      <div class="action-bar">
+        {matching > 0 && (
+          <span class="action-hint">
+            Click a run to select it, <kbd>Shift</kbd> click for a range, <kbd>Enter</kbd> opens it, <kbd>?</kbd> lists all keys
+          </span>
+        )}
+      </div>
+    );
+  }
   const first = uids[0]!;
   const isReadOnly = store.value?.read_only ?? false;
   return (
@@ -201,6 +211,7 @@ export function ActionBar() {
           )}
         </>
       )}
+      <span class="spring" />
       <button type="button" class="icon-button" aria-label="Select none" title="Select none" onClick={clearSelection}>
         <Icon name="cross" />
       </button>

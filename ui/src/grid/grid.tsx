@@ -52,7 +52,7 @@ function wantLines(viewport: Viewport, lines: Entries): void {
   const ahead = viewport.direction;
   for (let step = 1; step <= AHEAD; step++) push(ahead > 0 ? last + step : first - step);
   for (let step = 1; step <= AHEAD / 4; step++) push(ahead > 0 ? first - step : last + step);
-  wantRows(ids, cellNames.peek());
+  wantRows(ids, seen, cellNames.peek());
   const keys = columns.peek().filter((column) => column.kind === "sparkline");
   if (keys.length) wantSparklines(ids.slice(0, seen + 20), keys.map((column) => column.metric!.key));
 }

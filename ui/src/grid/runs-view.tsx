@@ -10,7 +10,7 @@ import { SavedFilters } from "../filter/saved";
 import { lazy } from "../shell/lazy";
 import { Splitter } from "../shell/splitter";
 import { list, setList, setQuery, word } from "../state/address";
-import { columns, columnNames, columnsKnown, followDiffering, isDefault } from "../state/columns";
+import { type Column, columns, followDiffering, isDefault } from "../state/columns";
 import { filter, followQuery, groupBy, inTrash, order, orderError, ordering, reloadOrder } from "../state/order";
 import { followPins } from "../state/pinned";
 import { remembered } from "../state/remembered";
@@ -77,12 +77,12 @@ function GroupMenu() {
 function copied() {
   const text = filter.value;
   const at = store.value?.path ?? ".";
-  const shown = isDefault.value ? "" : ` --columns ${shellWord(columnNames.value.filter(isListed).join(","))}`;
+  const shown = isDefault.value ? "" : ` --columns ${shellWord(listedNames().join(","))}`;
   const grouped = groups.value.length === 1 ? ` --group-by ${shellWord(groups.value[0]!)}` : "";
   if (inTrash.value) {
     return {
       command: `runstore --store ${shellWord(at)} restore`,
-      python: `import runstore\n\nstore = runstore.Store.open(${pythonText(at)})\nruns = store.trashed()`,
+      python: `import runstore\n\nstore = runstore.Store.open(${pythonText(at)})\nruns = store.trash()`,
     };
   }
   return {
@@ -91,9 +91,15 @@ function copied() {
   };
 }
 
-/** Say whether `runstore ls` has such a column. */
-function isListed(name: string): boolean {
-  return !name.startsWith("sparkline.") && !/@-?\d+$/.test(name);
+/** Return what `runstore ls` calls a column, or null: it shows last values of metrics only. */
+function listedName(column: Column): string | null {
+  if (column.name === "reference") return "run";
+  if (column.kind === "sparkline" || column.name === "parent") return null;
+  return column.metric ? `metrics.${column.metric.key}` : column.name;
+}
+
+function listedNames(): string[] {
+  return [...new Set(columns.value.map(listedName).filter((name) => name !== null))];
 }
 
 function Tools() {
@@ -158,7 +164,7 @@ function GridPlace() {
   // A mistake in the filter is shown at the filter; the runs of before stay.
   const isMistake = error instanceof ApiError && error.code.startsWith("filter");
   if (error && !isMistake) return <ErrorMessage error={error} retry={reloadOrder} />;
-  if (!order.value || !columnsKnown.value) {
+  if (!order.value) {
     return error ? null : <div class="loading" role="status" aria-label="Loading" />;
   }
   if (!order.value.ids.length) return <EmptyGrid />;
@@ -181,7 +187,9 @@ export function RunsView() {
       </div>
       <div class={hasCharts() ? "split" : "split alone"} style={{ "--share": `${share.value}%` } as Record<string, string>}>
         <section class="grid-place" aria-label="Runs">
-          <GridPlace />
+          <div class="grid-frame">
+            <GridPlace />
+          </div>
           <ActionBar />
         </section>
         {hasCharts() && (

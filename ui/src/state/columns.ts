@@ -3,6 +3,7 @@ import { computed, effect, signal } from "@preact/signals";
 import { get, isAbort, joinNames } from "../api/client";
 import { list, setList, setQuery, word } from "./address";
 import { filter } from "./order";
+import { remembered } from "./remembered";
 import { textColumns } from "./rows";
 import { conditionsOf, orderOf, withOrder } from "./query-text";
 
@@ -45,8 +46,12 @@ const BEFORE = ["reference", "status", "started", "duration"];
 const AFTER = ["tags", "notes"];
 const SPARKLINE = "sparkline.";
 
+/** What differed when this browser was last here, so that the grid begins as it will be. */
+const lastDiffering = remembered<{ filter: string; columns: string[] } | null>("differing", null);
 /** The columns that differ among the shown runs, best first; null until they are known. */
-const differing = signal<string[] | null>(null);
+const differing = signal<string[] | null>(
+  lastDiffering.peek()?.filter === conditionsOf(filter.peek()) ? lastDiffering.peek()!.columns : null,
+);
 
 /** Return the key of a metric column and which of its values it shows. */
 function parseMetric(name: string): { key: string; of: string } {
@@ -140,9 +145,6 @@ export const columns = computed<Column[]>(() => {
     return column.isNumeric && texts.has(name) ? { ...column, isNumeric: false } : column;
   });
 });
-/** False until the default columns are known, so that the grid does not jump. */
-export const columnsKnown = computed(() => chosen.value.length > 0 || differing.value !== null);
-
 /** Columns whose values rows have to be asked for. */
 export const cellNames = computed(() =>
   columns.value
@@ -212,9 +214,14 @@ export const dragged = signal<{ name: string; width: number } | null>(null);
 
 export const NARROWEST = 56;
 
+/** Room for the difference beside a number while there is a baseline. */
+const DIFFERENCE_WIDTH = 36;
+const baseline = word("baseline");
+
 export function widthOf(column: Column): number {
   if (dragged.value?.name === column.name) return dragged.value.width;
-  return widths.value.get(column.name) ?? column.width;
+  const extra = baseline.value && column.isNumeric ? DIFFERENCE_WIDTH : 0;
+  return widths.value.get(column.name) ?? column.width + extra;
 }
 
 export function setWidth(name: string, width: number | null): void {
@@ -255,9 +262,10 @@ export function followDiffering(): () => void {
     const mine = (running = new AbortController());
     const ask = async (): Promise<void> => {
       try {
-        differing.value = (
-          await get<{ columns: string[] }>("columns/differing", query, mine.signal)
-        ).columns;
+        const answer = await get<{ columns: string[] }>("columns/differing", query, mine.signal);
+        // The same columns stay the same value: nothing is drawn again.
+        if (answer.columns.join() !== differing.peek()?.join()) differing.value = answer.columns;
+        lastDiffering.value = { filter: query.filter, columns: answer.columns };
       } catch (error) {
         // The list itself shows what is wrong; the columns stay as they are.
         if (!isAbort(error)) differing.value ??= [];

@@ -14,18 +14,27 @@ export interface Row extends Omit<WireRow, "cells"> {
   changed: number;
 }
 
-/** Rows of one request, small enough to answer within a frame or two. */
+/** Rows of one request for what comes next; what is in sight is asked for alone, so that it is quick. */
 const WINDOW = 100;
-/** Requests at once: one for what is seen, one for what comes next. */
-const AT_ONCE = 2;
+/** A request for rows that nobody looks at any more is aborted after so long. */
+const PATIENCE_MS = 100;
 /** Rows kept; a row takes about a kilobyte. */
 const KEPT = 20_000;
 
 const rows = new Map<number, Row>();
 const idsByUid = new Map<string, number>();
 const stale = new Set<number>();
-const inFlight = new Map<AbortController, Set<number>>();
+
+interface Flight {
+  ids: Set<number>;
+  isUrgent: boolean;
+  since: number;
+}
+
+const inFlight = new Map<AbortController, Flight>();
 let wanted: number[] = [];
+/** How many of the wanted rows, from the first on, are in sight. */
+let seen = 0;
 let columns: string[] = [];
 
 /** Columns in which a text was seen; they are aligned like texts. */
@@ -49,31 +58,40 @@ function isComplete(id: number): boolean {
 }
 
 /**
- * Say which rows are looked at, the most important first, and with which columns; what is
- * missing is fetched, and requests for rows that nobody looks at any more are aborted.
+ * Say which rows are looked at, those in sight first, and with which columns; what is missing is
+ * fetched, and requests for rows that nobody looks at any more are aborted.
  */
-export function wantRows(ids: number[], names: string[]): void {
+export function wantRows(ids: number[], inSight: number, names: string[]): void {
   wanted = ids;
+  seen = inSight;
   columns = names;
   const still = new Set(ids);
-  for (const [controller, asked] of inFlight) {
-    if (![...asked].some((id) => still.has(id))) controller.abort();
+  const now = performance.now();
+  for (const [controller, flight] of inFlight) {
+    if (now - flight.since > PATIENCE_MS && ![...flight.ids].some((id) => still.has(id))) {
+      controller.abort();
+    }
   }
   pump();
 }
 
+/** Ask for what is in sight, and for what comes next: one request of each at a time. */
 function pump(): void {
-  while (inFlight.size < AT_ONCE) {
-    const flying = new Set<number>();
-    for (const asked of inFlight.values()) for (const id of asked) flying.add(id);
-    const lacking: number[] = [];
-    for (const id of wanted) {
-      if (flying.has(id) || isComplete(id)) continue;
-      lacking.push(id);
-      if (lacking.length === WINDOW) break;
+  const flying = new Set<number>();
+  const kinds = new Set<boolean>();
+  for (const flight of inFlight.values()) {
+    kinds.add(flight.isUrgent);
+    for (const id of flight.ids) flying.add(id);
+  }
+  const lacking = (ids: number[]) =>
+    ids.filter((id) => !flying.has(id) && !isComplete(id)).slice(0, WINDOW);
+  if (!kinds.has(true)) {
+    const urgent = lacking(wanted.slice(0, seen));
+    if (urgent.length) void fetchRows(urgent, true);
+    else if (!kinds.has(false)) {
+      const ahead = lacking(wanted.slice(seen));
+      if (ahead.length) void fetchRows(ahead, false);
     }
-    if (!lacking.length) return;
-    void fetchRows(lacking);
   }
 }
 
@@ -87,11 +105,11 @@ function columnsLacking(ids: number[]): string[] {
   );
 }
 
-async function fetchRows(ids: number[]): Promise<void> {
+async function fetchRows(ids: number[], isUrgent: boolean): Promise<void> {
   const controller = new AbortController();
   const names = columnsLacking(ids);
   const wasStale = ids.filter((id) => stale.has(id));
-  inFlight.set(controller, new Set(ids));
+  inFlight.set(controller, { ids: new Set(ids), isUrgent, since: performance.now() });
   // A change during the request marks the row stale again.
   for (const id of wasStale) stale.delete(id);
   try {

@@ -16,7 +16,8 @@ let next = 1;
 export function toast(text: string, options: Partial<Omit<Toast, "id" | "text">> = {}): number {
   const id = next++;
   // Three are as many as can be read.
-  toasts.value = [...toasts.value, { id, text, kind: "done" as const, ...options }].slice(-3);
+  const others = toasts.value.filter((other) => other.text !== text || other.action);
+  toasts.value = [...others, { id, text, kind: "done" as const, ...options }].slice(-3);
   return id;
 }
 
