@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from runstore.web.access import Access
-from runstore.web.app import application
+from runstore.web.app import Application
 from runstore.web.served import Served
 
 PORT = 8642
@@ -45,7 +45,7 @@ def client_of(served, *, headers=None, base=BASE):
     """Give a client that has the token of programs; follows no redirection."""
     headers = {"Authorization": f"Bearer {TOKEN}"} if headers is None else headers
     with httpx.Client(
-        transport=_Within(application(served)), base_url=base, headers=headers
+        transport=_Within(Application(served)), base_url=base, headers=headers
     ) as client:
         yield client
     served.threads.shutdown()

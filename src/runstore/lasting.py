@@ -46,6 +46,10 @@ class LastingStore:
     def _prepare(self, fresh: Store) -> None:
         """Do to a store that was opened anew what was done to the first one."""
 
+    def interrupt(self) -> None:
+        """End the statements that run now; each fails with a `StoreError`."""
+        self._store.backend.database.driver.interrupt()
+
     def close(self) -> None:
         """Give back the store."""
         self._store.close()

@@ -507,15 +507,10 @@ class Store:
             InvalidValueError: A key or a value cannot be a tag; nothing was changed.
             RunNotFoundError: There is no such run; nothing was changed.
         """
-        from runstore.artifacts.masking import masked_tags
-        from runstore.model.tags import tag_key, tag_value
+        from runstore.maintenance.edits import checked_tags
 
-        checked = {
-            tag_key(key): None if value is None else tag_value(value)
-            for key, value in arguments.mapping(changes, "changes", {"phase": "pilot"}).items()
-        }
+        checked = checked_tags(arguments.mapping(changes, "changes", {"phase": "pilot"}))
         runs = runs_of(self.backend, wanted)
-        checked = masked_tags(checked)
         self.backend.edits.set_tags([run.uid for run in runs], checked, author_named(author))
         return tuple(kept_run(self.backend, run.uid) for run in runs)
 

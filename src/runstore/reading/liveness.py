@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from runstore.errors import StoreLockedError
 from runstore.model.status import Status
 from runstore.storage.backend import Backend
 
@@ -32,7 +34,9 @@ def settled(backend: Backend, runs: Sequence[Run]) -> tuple[Run, ...]:
         # What a run said last counts more than what its silence says.
         take_in(backend)
         if _may_mark(backend):
-            backend.database.mark_lost(gone.values())
+            # What others hold now is told the next time.
+            with suppress(StoreLockedError):
+                backend.database.mark_lost(gone.values())
     return tuple(_as_lost(backend, run) if run.uid in gone else run for run in runs)
 
 
@@ -63,6 +67,6 @@ def _as_lost(backend: Backend, seen: Run) -> Run:
     from dataclasses import replace
 
     run = backend.database.run_by_uid(seen.uid) or seen
-    if run.status.is_final or backend.database.is_writable:
+    if run.status.is_final or run.process != seen.process:  # another process resumed it
         return run
     return replace(run, status=Status.LOST, ended_at=run.last_seen_at or run.started_at)

@@ -549,11 +549,10 @@ class Database(Lookups):
         with self.driver.write() as connection:
             for run in runs:
                 process = run.process
-                run_id = run_row(connection, run.uid).id
                 connection.execute(
                     sql.MARK_LOST,
                     {
-                        "id": run_id,
+                        "uid": run.uid,
                         "pid": process.pid if process and process.pid is not None else -1,
                         "process_started": (process.started_ticks or "") if process else "",
                     },

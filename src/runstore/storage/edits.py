@@ -51,6 +51,7 @@ LAST_OPERATION_OF_RUN = f"""
     SELECT e.operation FROM events e WHERE e.run_id = :run_id AND {_CAN_BE_UNDONE}
     ORDER BY e.id DESC LIMIT 1
 """  # noqa: S608 - a constant
+IS_UNDONE = "SELECT 1 FROM events WHERE undoes = :operation LIMIT 1"
 EVENTS_OF_OPERATION = """
     SELECT e.at, e.author, e.field, e.old, e.new, e.operation, e.undoes, r.uid,
         r.reference
@@ -112,6 +113,52 @@ class EditTable:
                         edit = Edit(TAG + key, old, value, author, operation)
                         add_event(connection, run_id, edit)
 
+    def change(
+        self,
+        uids: Iterable[str],
+        tags: Mapping[str, str | None],
+        author: str,
+        *,
+        notes: Sequence[str | None] = (),
+    ) -> str | None:
+        """Change tags and notes of runs: all of it or nothing.
+
+        Args:
+            uids: The runs.
+            tags: Values by key; None removes the tag.
+            author: Who makes the edit.
+            notes: The new notes; empty to leave them.
+
+        Returns:
+            The operation, which can be undone; None if everything was so already.
+
+        Raises:
+            RunNotFoundError: One of the runs is not kept.
+        """
+        operation, is_changed = new_uid(), False
+        with self._driver.write() as connection:
+            for uid in uids:
+                row = run_row(connection, uid)
+                edits = [
+                    Edit(
+                        TAG + key,
+                        _put_tag(connection, row.id, key, value),
+                        value,
+                        author,
+                        operation,
+                    )
+                    for key, value in tags.items()
+                ]
+                for text in notes:
+                    if row.notes != text:
+                        connection.execute(EDIT_NOTES, {"id": row.id, "new": text})
+                    edits.append(Edit("notes", row.notes, text, author, operation))
+                for edit in edits:
+                    if edit.old != edit.new:
+                        is_changed = True
+                        add_event(connection, row.id, edit)
+        return operation if is_changed else None
+
     def tags_of(self, uid: str) -> dict[str, str]:
         """Return the tags of a run, in the trash as well; none of one that is gone."""
         with self._driver.read() as connection:
@@ -142,15 +189,28 @@ class EditTable:
             NotFoundError: There is nothing to take back.
             ConflictError: Somebody changed the same since.
         """
-        operation = new_uid()
         with self._driver.write() as connection:
             last = self._last(connection, author, uid)
-            for run_uid, _, event in last:
-                row = run_row(connection, run_uid, or_trashed=True)
-                _apply_old(connection, row, event)
-                back = Edit(event.field, event.new, event.old, author, operation, event.operation)
-                add_event(connection, row.id, back)
+            _take_back(connection, last, author)
         return last
+
+    def undo_operation(self, operation: str, author: str) -> list[Undone]:
+        """Take everything back that was done at once, whatever was edited since.
+
+        Raises:
+            NotFoundError: Nothing of it is left.
+            ConflictError: It was taken back already, or somebody changed the same since.
+        """
+        with self._driver.write() as connection:
+            done = {"operation": operation}
+            rows = connection.execute(EVENTS_OF_OPERATION, done).fetchall()
+            events = [Undone(row[7], row[8], _event(row)) for row in rows]
+            if not events or any(one.event.undoes for one in events):
+                raise NotFoundError("There is no such edit.", kept="Nothing was changed.")
+            if connection.execute(IS_UNDONE, done).fetchone() is not None:
+                raise ConflictError("This was undone already.", kept="Nothing was changed.")
+            _take_back(connection, events, author)
+        return events
 
     def _last(self, connection: Connection, author: str, uid: str | None) -> list[Undone]:
         if uid is None:
@@ -164,6 +224,16 @@ class EditTable:
         if uid is None:
             _check_is_last(connection, author, min(as_int(row[0]) for row in rows))
         return [Undone(row[7], row[8], _event(row)) for row in rows]
+
+
+def _take_back(connection: Connection, events: Iterable[Undone], author: str) -> None:
+    """Undo edits, within the caller's transaction; this leaves events too."""
+    operation = new_uid()
+    for uid, _, event in events:
+        row = run_row(connection, uid, or_trashed=True)
+        _apply_old(connection, row, event)
+        back = Edit(event.field, event.new, event.old, author, operation, event.operation)
+        add_event(connection, row.id, back)
 
 
 def _check_is_last(connection: Connection, author: str, at: int) -> None:

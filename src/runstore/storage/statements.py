@@ -220,7 +220,7 @@ FINISH_RUN = f"""
 MARK_LOST = f"""
     UPDATE runs SET status = 'lost', ended_at = coalesce(last_seen_at, started_at),
         changed = {NEXT_CHANGE}
-    WHERE id = :id AND status IN {_UNFINISHED} AND coalesce(pid, -1) = :pid
+    WHERE uid = :uid AND status IN {_UNFINISHED} AND coalesce(pid, -1) = :pid
       AND coalesce(process_started, '') = :process_started
 """
 

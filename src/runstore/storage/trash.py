@@ -106,13 +106,16 @@ class Trash:
         self._database = database
         self._driver = database.driver
 
-    def put(self, uids: Iterable[str], author: str, *, is_forced: bool = False) -> None:
+    def put(self, uids: Iterable[str], author: str, *, is_forced: bool = False) -> str:
         """Delete runs: all of them or none; each gets an event. Durable on return.
 
         Args:
             uids: The runs.
             author: Who deletes them.
             is_forced: Whether also those that may be executed.
+
+        Returns:
+            The operation, which can be undone.
 
         Raises:
             RunNotFoundError: One of them is not kept.
@@ -127,9 +130,13 @@ class Trash:
                 set_deleted(connection, row.id, now)
                 edit = Edit(DELETED, None, moment_text(now), author, operation)
                 add_event(connection, row.id, edit)
+        return operation
 
-    def take_out(self, uids: Iterable[str], author: str) -> None:
+    def take_out(self, uids: Iterable[str], author: str) -> str:
         """Restore runs: all of them or none; each gets an event. Durable on return.
+
+        Returns:
+            The operation, which can be undone.
 
         Raises:
             RunNotFoundError: One of them is not in the store any more.
@@ -142,6 +149,7 @@ class Trash:
                     set_deleted(connection, row.id, None)
                     edit = Edit(DELETED, moment_text(row.deleted_at), None, author, operation)
                     add_event(connection, row.id, edit)
+        return operation
 
     def newest(self, limit: int) -> list[Run]:
         """Return runs in the trash, the one that was deleted last first."""

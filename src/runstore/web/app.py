@@ -21,6 +21,7 @@ from runstore.web.encoding import Answer, json_answer, response_to
 from runstore.web.endpoints import Call, Endpoint
 from runstore.web.errors import Refusal, bug_as_json, error_as_json, status_of
 from runstore.web.gate import API, Gate
+from runstore.web.live import Live
 from runstore.web.pages import Pages
 from runstore.web.served import Served
 
@@ -28,10 +29,25 @@ ROOT = "/api/v1"
 _RETRY_AFTER_S = 1
 
 
-def application(served: Served) -> ASGIApp:
-    """Return the application behind its gate."""
-    router = Router(routes=list(_routes(served)), redirect_slashes=False)
-    return Gate(_Encoded(router, Pages()), served.access, is_read_only=served.is_read_only)
+class Application:
+    """The application behind its gate.
+
+    Attributes:
+        live: Who listens to changes.
+
+    Args:
+        served: What is served.
+    """
+
+    def __init__(self, served: Served) -> None:
+        self.live = Live(served)
+        router = Router(routes=list(_routes(served, self.live)), redirect_slashes=False)
+        inner = _Encoded(router, Pages())
+        self._gate = Gate(inner, served.access, is_read_only=served.is_read_only)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        await self._gate(scope, receive, send)
 
 
 class _Encoded:
@@ -51,12 +67,12 @@ class _Encoded:
             await self._pages(scope, receive, send)
 
 
-def _routes(served: Served) -> Iterable[BaseRoute]:
+def _routes(served: Served, live: Live) -> Iterable[BaseRoute]:
     by_path: dict[str, dict[str, Endpoint]] = {}
     for endpoint in ENDPOINTS:
         by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
     for path, by_method in by_path.items():
-        yield Route(ROOT + path, _Subject(served, by_method))
+        yield Route(ROOT + path, _Subject(served, live, by_method))
     yield Route("/{rest:path}", _Nothing())
 
 
@@ -77,8 +93,9 @@ class _Nothing:
 class _Subject:
     """The endpoints of one path, by method."""
 
-    def __init__(self, served: Served, by_method: Mapping[str, Endpoint]) -> None:
+    def __init__(self, served: Served, live: Live, by_method: Mapping[str, Endpoint]) -> None:
         self._served = served
+        self._live = live
         self._by_method = by_method
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,11 +104,18 @@ class _Subject:
             response = await self._response(request)
         except ClientDisconnect:
             return
-        await response(scope, receive, send)
+        if response is not None:
+            await response(scope, receive, send)
+            return
+        change = request.headers.get("last-event-id", request.query_params.get("since", ""))
+        is_known = change.isascii() and change.isdigit()
+        await self._live.answer(receive, send, int(change[:18]) if is_known else None)
 
-    async def _response(self, request: Request) -> Response:
+    async def _response(self, request: Request) -> Response | None:
+        """Return the response; None for live events, which have no end."""
         try:
-            return response_to(request, await self._answer(request))
+            answer = await self._answer(request)
+            return None if answer is None else response_to(request, answer)
         except Refusal as refusal:
             return response_to(request, _refused(refusal))
         except RunstoreError as error:
@@ -108,16 +132,19 @@ class _Subject:
                 request, json_answer(bug_as_json(error), HTTPStatus.INTERNAL_SERVER_ERROR)
             )
 
-    async def _answer(self, request: Request) -> Answer:
+    async def _answer(self, request: Request) -> Answer | None:
         endpoint = self._endpoint(request.method)
         query = endpoint.query_of(_pairs(request.url.query))
         path = {name: _decoded(text) for name, text in request.path_params.items()}
+        answer = endpoint.answer
+        if answer is None:
+            return None
         body = await _body(request, endpoint)
         headers = {name.lower(): text for name, text in request.headers.items()}
 
         def work() -> Answer:
             with self._served.opened(is_write=endpoint.is_write) as store:
-                return endpoint.answer(Call(self._served, store, path, query, body, headers))
+                return answer(Call(self._served, store, path, query, body, headers))
 
         return await asyncio.get_running_loop().run_in_executor(self._served.threads, work)
 

@@ -205,7 +205,7 @@ class Endpoint:
     Attributes:
         path: Behind `/api/v1`; a part that varies in braces, the last one `{name:path}` if it may
             have slashes.
-        answer: Answers a call, in a thread.
+        answer: Answers a call, in a thread; None for the stream of live events.
         about: What it returns or does, as a sentence.
         method: The HTTP method.
         parameters: Of the query.
@@ -217,7 +217,7 @@ class Endpoint:
     """
 
     path: str
-    answer: Callable[[Call], Answer]
+    answer: Callable[[Call], Answer] | None
     about: str
     method: str = "GET"
     parameters: Sequence[Parameter] = ()

@@ -62,6 +62,10 @@ class Served:
         """Give the store as it is now; see `LastingStore.opened`."""
         return self._store.opened(patience_s=_EDIT_PATIENCE_S if is_write else 0)
 
+    def interrupt(self) -> None:
+        """End what is read now."""
+        self._store.interrupt()
+
     def close(self) -> None:
         """Give back the store, and end the threads."""
         self.threads.shutdown(wait=False, cancel_futures=True)

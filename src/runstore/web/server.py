@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import uvicorn
 from runstore.errors import UsageError
 from runstore.store import Store
 from runstore.web.access import Access, is_loopback
-from runstore.web.app import application
+from runstore.web.app import Application
 from runstore.web.served import Served
 
 # Where the page is, if nobody else is there: so addresses that were kept stay valid.
@@ -102,11 +103,12 @@ class _Server(uvicorn.Server):
     """A server that says when it has started, and lets nobody hold it up at its end."""
 
     def __init__(self, served: Served, started: Callable[[], object]) -> None:
+        self._app = Application(served)
         super().__init__(
             uvicorn.Config(
-                application(served),
+                self._app,
                 lifespan="off",
-                log_level="warning",
+                log_level="critical",
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,  # nobody stands between this page and its browser
@@ -118,12 +120,17 @@ class _Server(uvicorn.Server):
         )
         self._served = served
         self._say_started = started
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, and say so."""
         await super().startup(sockets)
+        self._loop = asyncio.get_running_loop()
         self._say_started()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End: called by a signal."""
+        """End: called by a signal. Nobody who listens, and nothing that is read, is waited for."""
         super().handle_exit(sig, frame)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._app.live.close)
+        self._served.interrupt()

@@ -2,47 +2,11 @@
 
 import array
 import json
-import shutil
 import struct
 
 import pytest
 
-from runstore import Store
 from web_client import TOKEN, client_of, served_at
-
-
-def filled(folder):
-    with Store.open(folder) as opened:
-        for n in range(5):
-            run = opened.start(
-                "mnist" if n < 3 else "cifar",
-                params={"lr": n / 10, "model": {"layers": [n, 2]}, "same": 1},
-                capture=False,
-            )
-            run.log({"loss": 1.0 / (n + 1)}, step=0)
-            run.log({"loss": 0.5 / (n + 1)}, step=10)
-            run.finish()
-            opened.tag(run.uid, {"phase": "pilot" if n else "main"})
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("template") / "store"
-    filled(folder)
-    return folder
-
-
-@pytest.fixture
-def store(template, tmp_path):
-    shutil.copytree(template, tmp_path / "store")
-    with Store.open(tmp_path / "store", create=False) as opened:
-        yield opened
-
-
-@pytest.fixture
-def client(store):
-    with client_of(served_at(store)) as made:
-        yield made
 
 
 def order_of(response):

@@ -25,6 +25,14 @@ CHANGED_SINCE = """
 """
 
 
+# The index of what is not complete is short.
+GOING_ON = f"""
+    SELECT r.id FROM runs r WHERE {sql.KEPT} AND r.status <> 'complete'
+        AND r.status IN ('running', 'live')
+    ORDER BY r.id DESC LIMIT ?
+"""
+
+
 class Counts(NamedTuple):
     """What a store has.
 
@@ -79,6 +87,11 @@ class Changes:
         with self._driver.read() as connection:
             row = connection.execute(COUNTS).fetchone()
         return Counts(*map(as_int, row))
+
+    def going_on(self, limit: int) -> list[int]:
+        """Return the row ids of runs that are being executed, the newest first."""
+        with self._driver.read() as connection:
+            return [row[0] for row in connection.execute(GOING_ON, (limit,)).fetchall()]
 
     def since(self, change: int, limit: int) -> list[Changed]:
         """Return the runs that changed after a change, the oldest change first.

@@ -434,6 +434,12 @@ class SQLiteDriver:
         with self.read() as connection:
             connection.execute(f"PRAGMA hard_heap_limit={limit_bytes}").fetchone()
 
+    def interrupt(self) -> None:
+        """End the statements that run now, of whatever thread; each fails with a `StoreError`."""
+        for handle in [*self._handles]:
+            with suppress(sqlite3.Error):  # it was closed meanwhile
+                handle.raw.interrupt()
+
     def vacuum(self) -> None:
         """Write the file anew without empty pages; it takes as much room again meanwhile.
 

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from runstore.web.api import columns, experiments, filters, grid, runs, series, store
+from runstore.web.api import (
+    columns,
+    edits,
+    experiments,
+    filters,
+    grid,
+    live,
+    runs,
+    series,
+    store,
+    tokens,
+)
 from runstore.web.encoding import Answer, json_answer
 from runstore.web.endpoints import Call, Endpoint
 from runstore.web.openapi import description
@@ -26,6 +37,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *filters.ENDPOINTS,
     *series.ENDPOINTS,
     *experiments.ENDPOINTS,
+    *edits.ENDPOINTS,
+    *tokens.ENDPOINTS,
+    *live.ENDPOINTS,
     # Names of runs are any text: what is more special comes first.
     *runs.ENDPOINTS,
 )

@@ -1,0 +1,114 @@
+"""Edits of many runs at once, each with what undoes exactly that."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from runstore.model.tags import tag_key, tag_value
+from runstore.model.values import check_text
+from runstore.reading.liveness import settle_all
+from runstore.reading.names import run_named, runs_named, the_one
+from runstore.storage.query.cells import Cells
+from runstore.storage.trash import InTrash
+
+if TYPE_CHECKING:
+    from runstore.storage.backend import Backend
+
+
+class Done(NamedTuple):
+    """An edit that was made.
+
+    Attributes:
+        uids: The runs.
+        operation: What undoes it; None if everything was so already.
+    """
+
+    uids: tuple[str, ...]
+    operation: str | None
+
+
+def checked_tags(changes: Mapping[Any, Any]) -> dict[str, str | None]:
+    """Return changes of tags as they are stored, secrets masked; None removes a tag.
+
+    Raises:
+        InvalidValueError: A key or a value cannot be a tag.
+    """
+    from runstore.artifacts.masking import masked_tags
+
+    return masked_tags(
+        {
+            tag_key(key): None if value is None else tag_value(value)
+            for key, value in changes.items()
+        }
+    )
+
+
+def edit_runs(
+    backend: Backend,
+    names: Sequence[str],
+    author: str,
+    *,
+    tags: Mapping[str, Any],
+    notes: Sequence[str | None] = (),
+) -> Done:
+    """Change tags and notes of runs, all of it or nothing; durable on return.
+
+    Args:
+        backend: The store.
+        names: Uids or other names of runs.
+        author: Who makes the edit.
+        tags: Values by key; None removes the tag.
+        notes: The new notes; empty to leave them.
+
+    Raises:
+        InvalidValueError: Tags or notes cannot be stored. Nothing was changed.
+        RunNotFoundError: There is no such run. Nothing was changed.
+    """
+    changes = checked_tags(tags)
+    texts = [check_text(text, "notes") for text in notes]
+    uids = _uids(backend, names)
+    return Done(uids, backend.edits.change(uids, changes, author, notes=texts))
+
+
+def trash_runs(backend: Backend, names: Sequence[str], author: str, *, is_forced: bool) -> Done:
+    """Put runs into the trash; see `Store.delete`."""
+    settle_all(backend)
+    uids = _uids(backend, names)
+    return Done(uids, backend.trash.put(uids, author, is_forced=is_forced))
+
+
+def restore_runs(backend: Backend, names: Sequence[str], author: str) -> Done:
+    """Take runs out of the trash; those that are not in it stay as they are."""
+    known = _known(backend, names)
+    lookups = InTrash(backend.database)
+    place = f"the trash of {backend.path}"
+    uids = [
+        name if name in known else the_one(runs_named(lookups, name), name, place).uid
+        for name in names
+    ]
+    unique = tuple(dict.fromkeys(uids))
+    return Done(unique, backend.trash.take_out(unique, author))
+
+
+def undo_operation(backend: Backend, operation: str, author: str) -> tuple[str, ...]:
+    """Undo exactly what was done at once, and return the uids of the runs.
+
+    Raises:
+        ConflictError: It was undone already, or somebody changed the same since. Nothing was
+            changed.
+        NotFoundError: There is no such edit.
+    """
+    undone = backend.edits.undo_operation(operation, author)
+    return tuple(dict.fromkeys(one.uid for one in undone))
+
+
+def _uids(backend: Backend, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the uids of runs, each once; uids are not looked up one by one."""
+    known = _known(backend, names)
+    uids = [name if name in known else run_named(backend, name).uid for name in names]
+    return tuple(dict.fromkeys(uids))
+
+
+def _known(backend: Backend, names: Sequence[str]) -> Collection[str]:
+    return Cells(backend.database).ids_of(names)

@@ -1,0 +1,135 @@
+"""Watching a store: which runs changed since the last look, and which have new points."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from runstore.reading.liveness import settle_all
+from runstore.reading.names import with_source
+from runstore.storage.query.changes import Changes
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
+    from runstore.storage.backend import Backend
+
+# More runs than this are not named one by one: whoever listens asks again.
+NAMED_AT_MOST = 1_000
+# So many of the newest runs that go on are looked at for new points.
+_FOLLOWED_AT_MOST = 100
+# Whether processes are still there is asked less often than what they wrote.
+_SETTLED_EVERY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class NewPoints:
+    """A run with new points.
+
+    Attributes:
+        row_id: Its row.
+        uid: Its uid.
+        counts: Points of each of its metrics that has new ones, by name.
+    """
+
+    row_id: int
+    uid: str
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one look found.
+
+    Attributes:
+        changed: The last change that was seen.
+        ids: Rows of runs that changed, or are in the store again.
+        gone: Rows of runs that were deleted.
+        is_many: Whether there were too many to name them all.
+        points: Runs with new points.
+    """
+
+    changed: int
+    ids: Sequence[int] = ()
+    gone: Sequence[int] = ()
+    is_many: bool = False
+    points: Sequence[NewPoints] = field(default=())
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether any run changed."""
+        return bool(self.ids or self.gone or self.is_many)
+
+
+def changes_since(backend: Backend, change: int) -> Seen:
+    """Return the runs that changed after a change.
+
+    Args:
+        backend: The store.
+        change: The number of the change; one that the store does not have yet belongs to another
+            store, of which nothing is known.
+    """
+    changes = Changes(backend.database)
+    last = changes.last()
+    found = changes.since(change, NAMED_AT_MOST + 1) if change <= last else []
+    if change > last or len(found) > NAMED_AT_MOST:
+        return Seen(last, is_many=True)
+    return Seen(
+        max([change, *(one.change for one in found)]),
+        [one.row_id for one in found if not one.is_deleted],
+        [one.row_id for one in found if one.is_deleted],
+    )
+
+
+class Watcher:
+    """Looks at a store again and again; one thread at a time.
+
+    Args:
+        backend: The store.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self._change = Changes(backend.database).last()
+        self._counts: dict[str, dict[str, int]] = {}
+        self._settled_at = 0.0
+        self._points()  # those that are there already are not new
+
+    def look(self) -> Seen:
+        """Return what is new since the look before.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        now = time.monotonic()
+        if now - self._settled_at > _SETTLED_EVERY_S:
+            settle_all(self.backend)
+            self._settled_at = now
+        seen = changes_since(self.backend, self._change)
+        self._change = seen.changed
+        points = self._points(seen.ids)
+        return Seen(seen.changed, seen.ids, seen.gone, seen.is_many, points)
+
+    def _points(self, changed: Collection[int] = ()) -> list[NewPoints]:
+        """Return what was logged since the look before; a last time when a run has ended."""
+        going_on = Changes(self.backend.database).going_on(_FOLLOWED_AT_MOST)
+        rows = dict.fromkeys([*going_on, *changed])
+        runs = self.backend.database.runs_by_id(list(rows))
+        before, self._counts = self._counts, {}
+        found = []
+        for row_id, run in zip(runs, with_source(self.backend, runs.values()), strict=True):
+            if run.status.is_final and run.uid not in before:
+                continue
+            counts = _counts_of(run)
+            known = before.get(run.uid, {})
+            new = {key: count for key, count in counts.items() if count != known.get(key)}
+            if new:
+                found.append(NewPoints(row_id, run.uid, new))
+            if not run.status.is_final:
+                self._counts[run.uid] = counts
+        return found
+
+
+def _counts_of(run: Run) -> dict[str, int]:
+    return {name: one.count for name, one in run.metrics.items()}

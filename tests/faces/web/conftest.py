@@ -1,0 +1,47 @@
+"""A store with a few runs, and a client of its page."""
+
+import shutil
+
+import pytest
+
+from runstore import Store
+from web_client import client_of, served_at
+
+
+def filled(folder):
+    with Store.open(folder) as opened:
+        for n in range(5):
+            run = opened.start(
+                "mnist" if n < 3 else "cifar",
+                params={"lr": n / 10, "model": {"layers": [n, 2]}, "same": 1},
+                capture=False,
+            )
+            run.log({"loss": 1.0 / (n + 1)}, step=0)
+            run.log({"loss": 0.5 / (n + 1)}, step=10)
+            run.finish()
+            opened.tag(run.uid, {"phase": "pilot" if n else "main"})
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("template") / "store"
+    filled(folder)
+    return folder
+
+
+@pytest.fixture
+def store(template, tmp_path):
+    shutil.copytree(template, tmp_path / "store")
+    with Store.open(tmp_path / "store", create=False) as opened:
+        yield opened
+
+
+@pytest.fixture
+def served(store):
+    return served_at(store)
+
+
+@pytest.fixture
+def client(served):
+    with client_of(served) as made:
+        yield made
