@@ -4,13 +4,17 @@ See `tests/data/schemas/freeze.py`.
 """
 
 import gzip
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from runstore import Status, Store
+from runstore.errors import StoreUnavailableError
 from runstore.storage.integrity.checks import Checks
-from runstore.storage.migrations import SCHEMA_VERSION
+from runstore.storage.migrations import OLDEST_READ, SCHEMA_VERSION
 
 FROZEN = Path(__file__).parents[1] / "data" / "schemas"
 VERSIONS = range(1, SCHEMA_VERSION + 1)
@@ -120,6 +124,69 @@ def test_the_database_is_copied_aside_before_it_changes(tmp_path, version):
     )
     if version == SCHEMA_VERSION:
         assert (folder / "runstore.db").read_bytes() == before
+
+
+def test_one_that_cannot_be_brought_up_to_date_is_read_as_it_is(tmp_path):
+    """As on a full disk: the copy of it cannot be made."""
+    folder = thawed(tmp_path, OLDEST_READ)
+    aside = folder / f"runstore.db.before-schema-{OLDEST_READ + 1:04d}"
+    aside.mkdir()
+    (aside / "in the way").touch()
+    before = (folder / "runstore.db").read_bytes()
+
+    with Store.open(folder) as store:
+        run = store.get("bert#1")
+        assert list(run.outline("loss").last) == list(run.metric("loss").values)
+        assert len(store.find("params.lr = 0.1")) == 1
+        assert store.verify().problems == ()
+        assert "table metric_levels" in {name for one in store.check() for name in one.names}
+        with pytest.raises(StoreUnavailableError, match="could not be brought up to date"):
+            store.edit(run, notes="third thoughts")
+
+    assert (folder / "runstore.db").read_bytes() == before
+
+
+KILLED = """
+import os, signal, sys
+from runstore import Store
+from runstore.storage import migrations
+migrations.time.time_ns = lambda: os.kill(os.getpid(), signal.SIGKILL)
+Store.open(sys.argv[1])
+"""
+
+
+def test_a_process_that_is_killed_halfway_leaves_the_step_to_the_next(tmp_path):
+    """Its table was made and the note that it was made was not."""
+    folder = thawed(tmp_path, SCHEMA_VERSION - 1)
+    killed = subprocess.run([sys.executable, "-c", KILLED, folder], check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+
+    with Store.open(folder) as store:
+        assert list(store.get("bert#1").outline("loss").x) == list(range(10))
+        assert Checks(store.backend.database).schema() == []
+
+
+OPENS = """
+import sys
+from runstore import Store
+sys.stdin.read()
+with Store.open(sys.argv[1]) as store:
+    store.start("bert", capture=False).finish()
+"""
+
+
+def test_processes_bring_it_up_to_date_at_once(tmp_path):
+    folder = thawed(tmp_path, SCHEMA_VERSION - 1)
+    command = [sys.executable, "-c", OPENS, folder]
+    others = [subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(4)]
+    for one in others:
+        one.stdin.close()
+
+    assert [one.wait(timeout=60) for one in others] == [0, 0, 0, 0]
+    with Store.open(folder) as store:
+        assert [run.run_number for run in store.list("bert")] == [6, 5, 4, 3, 2, 1]
+        assert Checks(store.backend.database).schema() == []
+        assert store.verify().problems == ()
 
 
 def test_every_schema_is_frozen():

@@ -15,7 +15,7 @@ STORE = """
 RUN = """
     artifacts block cli commit damaged deleted_at download duration ended_at error exit_code
     experiment_name facts full_store hostname inputs last_seen_at media metric metrics notes
-    open output param_files parameter_sets params parent_uid process read_bytes
+    open outline output param_files parameter_sets params parent_uid process read_bytes
     reference reproduce run_number silent_for source started_at status status_text summary
     tags timestamp traceback uid workdir_dirty
 """

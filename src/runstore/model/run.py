@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from runstore.model.logged.media import MediaSeries
     from runstore.model.metric_directions import Direction
     from runstore.model.metrics import MetricSummary, Series
+    from runstore.model.outline import Outline
     from runstore.model.text.output import OutputLine
 
 
@@ -35,6 +36,18 @@ class RunSource(Protocol):
 
     def series_of(self, run: Run, key: str, set_name: str | None = None) -> Series:
         """Return the points of one metric."""
+
+    def outline_of(
+        self,
+        run: Run,
+        key: str,
+        set_name: str | None,
+        stretches: int,
+        x: str,
+        begin: object,
+        end: object,
+    ) -> Outline:
+        """Return what a plot shows of one metric."""
 
     def artifacts_of(self, run: Run) -> dict[str, Artifact]:
         """Return the artifacts by path."""
@@ -170,6 +183,38 @@ class Run:
             NotFoundError: The run has no such metric.
         """
         return self._source.series_of(self, key, set_name)
+
+    def outline(
+        self,
+        key: str,
+        set_name: str | None = None,
+        *,
+        stretches: int = 600,
+        x: str = "step",
+        begin: float | datetime | None = None,
+        end: float | datetime | None = None,
+    ) -> Outline:
+        """Return the first, smallest, largest and last value of a metric, stretch by stretch.
+
+        It is what a plot shows, and reads about as much as that: the cost depends on `stretches`,
+        not on the points logged.
+
+        Args:
+            key: Its key, or its name in `metrics`, as for `metric`.
+            set_name: The parameter set it belongs to; None for the run itself.
+            stretches: How fine: no stretch is wider than the so-manieth part of the window, which
+                makes fewer than twice as many; 1 to 10,000. A window with no more points than
+                that is shown point by point.
+            x: Along which axis: `step`; `relative`, seconds since the start of the run; or
+                `time`, seconds since 1970 (UTC).
+            begin: Where the window begins along this axis; None for the first point.
+            end: Where it ends; None for the last point.
+
+        Raises:
+            NotFoundError: The run has no such metric.
+            UsageError: An argument is out of range.
+        """
+        return self._source.outline_of(self, key, set_name, stretches, x, begin, end)
 
     @property
     def artifacts(self) -> dict[str, Artifact]:

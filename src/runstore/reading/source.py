@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from runstore.model.artifacts import Artifact, Input
     from runstore.model.metric_directions import Direction
     from runstore.model.metrics import MetricSummary, Series
+    from runstore.model.outline import Outline
     from runstore.model.run import Run
     from runstore.model.text.output import OutputLine
 
@@ -41,6 +42,23 @@ class Source:
 
         key = arguments.text(key, "key", "val/loss")
         return series(self.backend.metrics, self.backend.spool, run, key, set_name)
+
+    def outline_of(
+        self,
+        run: Run,
+        key: str,
+        set_name: str | None,
+        stretches: int,
+        x: str,
+        begin: object,
+        end: object,
+    ) -> Outline:
+        """Return what a plot shows of one metric; see `Run.outline`."""
+        from runstore.model import arguments
+        from runstore.reading.metrics.outlines import outline, scope_of
+
+        key = arguments.text(key, "key", "val/loss")
+        return outline(self.backend, run, key, set_name, scope_of(stretches, x, begin, end))
 
     def last_values(self, runs: Sequence[Run]) -> dict[str, dict[tuple[str | None, str], float]]:
         """Return the last value of every metric of many runs; see `Store.last_values`."""

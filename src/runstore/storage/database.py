@@ -17,7 +17,10 @@ from runstore.errors import (
     RunFinishedError,
     RunNotFoundError,
     SchemaTooNewError,
+    SchemaTooOldError,
     StoreCorruptError,
+    StoreError,
+    StoreUnavailableError,
 )
 from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.params.parameter_set import ParameterSet, lowest_hash
@@ -263,6 +266,14 @@ def not_withdrawn(uid: str) -> ConflictError:
     )
 
 
+def _not_up_to_date(path: Path, error: OSError) -> StoreUnavailableError:
+    return StoreUnavailableError(
+        f"{path} could not be brought up to date: {error.strerror or error}.",
+        kept="Nothing was changed; reading still works.",
+        hint="Free some room on the disk, or check the permissions of the folder.",
+    )
+
+
 class Database(Lookups):
     """The runs of one store.
 
@@ -309,9 +320,26 @@ class Database(Lookups):
                 kept="It was not changed.",
                 hint="Check the permissions of the folder, or choose another store.",
             )
-        from runstore.storage.migrations import migrate
+        self._bring_up_to_date(path, found)
 
-        migrate(self.driver)
+    def _bring_up_to_date(self, path: Path, found: int) -> None:
+        from runstore.storage.migrations import OLDEST_READ, migrate, stand_ins
+
+        try:
+            migrate(self.driver)
+        except (StoreError, OSError) as error:
+            if found >= OLDEST_READ:
+                refusal = error if isinstance(error, StoreError) else _not_up_to_date(path, error)
+                self.driver.stand_in(stand_ins(found, self.driver.types), refusal)
+            elif found and self.driver.refusal is not None:
+                raise SchemaTooOldError(
+                    f"{path} has schema {found}; it cannot be brought up to {SCHEMA_VERSION},"
+                    " because it cannot be written.",
+                    kept="It was not changed.",
+                    hint="Copy the store to a folder that you can write to.",
+                ) from error
+            else:
+                raise
 
     def close(self) -> None:
         """Give back every connection."""

@@ -52,8 +52,8 @@ EMPTY_RUN = f"""
 """
 # Every table that says something about a run by its row id; aliases stay with the name.
 TABLES_OF_RUNS = (
-    "run_params", "params", "run_documents", "events", "metric_chunks", "metric_summaries",
-    "artifacts", "inputs", "outputs", "tags",
+    "run_params", "params", "run_documents", "events", "metric_chunks", "metric_levels",
+    "metric_summaries", "artifacts", "inputs", "outputs", "tags",
 )  # fmt: skip
 LAST_EDITS = """
     SELECT e.author, e.at FROM events e

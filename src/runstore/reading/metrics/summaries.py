@@ -47,7 +47,7 @@ def _totals(table: MetricTable, spool: Spool, run: Run) -> dict[KeyOf, tuple[Tot
         for series, points in waiting.items():
             totals[series] = with_points(totals.get(series), points)
         return totals
-    raise _restless(run)
+    raise restless(run)
 
 
 def series(table: MetricTable, spool: Spool, run: Run, key: str, set_name: str | None) -> Series:
@@ -56,7 +56,7 @@ def series(table: MetricTable, spool: Spool, run: Run, key: str, set_name: str |
     Raises:
         NotFoundError: The run has no such metric.
     """
-    for wanted in chain(_candidates(run, key, set_name), _named(table, spool, run, key, set_name)):
+    for wanted in chain(candidates(run, key, set_name), named(table, spool, run, key, set_name)):
         stored, waiting = _read(table, spool, run, wanted)
         if stored.chunks or waiting.values:
             is_numpy_there = importlib.util.find_spec("numpy") is not None
@@ -65,9 +65,14 @@ def series(table: MetricTable, spool: Spool, run: Run, key: str, set_name: str |
                 return build(key, stored.chunks, waiting)
             except StoreCorruptError as error:
                 raise damaged_series(run.reference, key, error) from error
+    raise no_such_metric(run, key)
+
+
+def no_such_metric(run: Run, key: str) -> NotFoundError:
+    """Return the error for a metric that a run does not have."""
     from runstore.model.display.suggestions import hint_of
 
-    raise NotFoundError(
+    return NotFoundError(
         f"{run.reference} has no metric {key!r}.",
         hint=hint_of(key, sorted(run.metrics), who="It has"),
     )
@@ -81,7 +86,7 @@ def _read(table: MetricTable, spool: Spool, run: Run, wanted: KeyOf) -> tuple[St
             return stored, in_flight(files, stored.marks).get(wanted, Columns([], [], []))
         except FileNotFoundError:
             continue
-    raise _restless(run)
+    raise restless(run)
 
 
 def refresh(table: MetricTable, spool: Spool) -> None:
@@ -113,7 +118,12 @@ def in_flight(files: list[Path], marks: dict[str, int]) -> dict[KeyOf, Columns]:
     return found
 
 
-def _candidates(run: Run, key: str, set_name: str | None) -> list[KeyOf]:
+def candidates(run: Run, key: str, set_name: str | None) -> list[KeyOf]:
+    """Return the series that a key can mean, the likeliest first.
+
+    Raises:
+        NotFoundError: There is no such parameter set.
+    """
     names = [one.name for one in run.parameter_sets]
     if set_name is not None:
         if set_name not in names:
@@ -126,7 +136,7 @@ def _candidates(run: Run, key: str, set_name: str | None) -> list[KeyOf]:
     return found
 
 
-def _named(
+def named(
     table: MetricTable, spool: Spool, run: Run, key: str, set_name: str | None
 ) -> Iterator[KeyOf]:
     """Yield the series that has this name in `Run.metrics`, beside another one of its key."""
@@ -184,7 +194,8 @@ def damaged_series(reference: str, key: str, error: StoreCorruptError) -> StoreC
     )
 
 
-def _restless(run: Run) -> StoreUnavailableError:
+def restless(run: Run) -> StoreUnavailableError:
+    """Return the error for metrics that were taken in again and again while they were read."""
     return StoreUnavailableError(
         f"The metrics of {run.reference} move faster than they can be read.",
         kept="Nothing is lost.",

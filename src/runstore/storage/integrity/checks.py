@@ -99,6 +99,18 @@ CHECKS: tuple[tuple[str, str], ...] = (
         """,
     ),
     (
+        "levels of detail are of points that are not there",
+        """
+        SELECT DISTINCT coalesce(r.reference, 'run ' || l.run_id)
+        FROM metric_levels l LEFT JOIN runs r ON r.id = l.run_id
+        WHERE NOT EXISTS (
+            SELECT 1 FROM metric_chunks c
+            WHERE c.run_id = l.run_id AND c.set_index = l.set_index AND c.key_id = l.key_id
+                AND c.chunk_index = (l.place + 1) * (4 << (2 * l.level)) - 1
+        )
+        """,
+    ),
+    (
         "the run that saved an input is not known",
         f"""
         SELECT {_NAME.format(table="inputs")} || ': ' || name FROM inputs

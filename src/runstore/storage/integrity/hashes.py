@@ -12,6 +12,7 @@ from runstore.model.params.flatten import flatten
 from runstore.model.params.parameter_set import tree_hash
 from runstore.storage.driver import Connection, Driver
 from runstore.storage.metrics import chunks
+from runstore.storage.metrics.levels import row_digest
 from runstore.storage.metrics.table import summary_digest
 from runstore.storage.rows import as_text, is_int
 
@@ -22,6 +23,10 @@ _SERIES = """
 _CHUNKS = (
     "SELECT c.run_id, c.set_index, c.key_id, c.chunk_index, c.count, c.chunk, c.digest,"
     + _SERIES.format(table="metric_chunks")
+)
+_LEVELS = (
+    "SELECT c.run_id, c.set_index, c.key_id, c.level, c.place, c.blocks, c.digest,"
+    + _SERIES.format(table="metric_levels")
 )
 _SUMMARIES = (
     "SELECT c.run_id, c.set_index, c.key_id, c.digest, c.count, c.nan_count, c.first, c.last,"
@@ -64,7 +69,7 @@ def altered(driver: Driver) -> Altered:
     names: list[str] = []
     not_covered = 0
     with driver.read() as connection:
-        for look in (_chunks, _summaries, _documents, _trees, _numbers):
+        for look in (_chunks, _levels, _summaries, _documents, _trees, _numbers):
             for name in look(connection):
                 if name is None:
                     not_covered += 1
@@ -88,6 +93,13 @@ def _chunks(connection: Connection) -> Iterator[str | None]:
             is_whole = False
         if not is_whole:
             yield f"{as_text(name)}: points"
+
+
+def _levels(connection: Connection) -> Iterator[str]:
+    for *place, blocks, digest, name in connection.execute(_LEVELS):
+        is_row = isinstance(blocks, bytes) and all(map(is_int, place))
+        if not is_row or row_digest(place, blocks) != digest:
+            yield f"{as_text(name)}: levels of detail"
 
 
 def _summaries(connection: Connection) -> Iterator[str | None]:

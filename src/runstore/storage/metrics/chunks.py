@@ -28,6 +28,8 @@ from runstore.model.values import blake2b
 
 VERSION = 1
 POINTS_AT_MOST = 4096
+# A last chunk with fewer points than this is filled up, so that slow series stay in few rows.
+FILLED_UP = POINTS_AT_MOST // 2
 _HEAD = struct.Struct("<BBBxI")
 _TWO = struct.Struct("<qq")
 _ONE = struct.Struct("<q")
@@ -157,22 +159,37 @@ def unpack(chunk: bytes) -> Columns:
         StoreCorruptError: Its version or layout is unknown to this library, or it is cut off.
     """
     parts = taken_apart(chunk)
+    steps = _steps(parts)
+    if isinstance(steps, range):
+        steps = array("q", steps)
+    return Columns(steps, _times(parts), _array("d", parts.values))
+
+
+def column_of_x(chunk: bytes, *, over_times: bool) -> tuple[Sequence[int], array[float]]:
+    """Return the steps of a chunk, or the times, and the values.
+
+    Raises:
+        StoreCorruptError: As `unpack`.
+    """
+    parts = taken_apart(chunk)
+    return _times(parts) if over_times else _steps(parts), _array("d", parts.values)
+
+
+def _steps(parts: Layout) -> range | array[int]:
     if parts.difference is None:
-        steps = _array("q", parts.steps)
-    elif not parts.difference:
+        return _array("q", parts.steps)
+    if not parts.difference:
         raise _damaged("its steps do not count")
-    else:
-        end = parts.first_step + parts.points * parts.difference
-        try:
-            steps = array("q", range(parts.first_step, end, parts.difference))
-        except OverflowError as error:
-            raise _damaged("its steps have no end") from error
+    end = parts.first_step + parts.points * parts.difference
+    if not -(2**63) <= end - parts.difference < 2**63:
+        raise _damaged("its steps have no end")
+    return range(parts.first_step, end, parts.difference)
+
+
+def _times(parts: Layout) -> array[int]:
     if parts.offsets is None:
-        times = _array("q", parts.times)
-    else:
-        offsets = _array("I", parts.offsets)
-        times = array("q", [parts.first_time + one for one in offsets])
-    return Columns(steps, times, _array("d", parts.values))
+        return _array("q", parts.times)
+    return array("q", map(parts.first_time.__add__, _array("I", parts.offsets)))
 
 
 def extend(columns: Columns, more: Columns) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from runstore.storage.database import Database, Edit, add_event, run_row
 from runstore.storage.driver import Connection
 from runstore.storage.metrics import chunks
 from runstore.storage.metrics.chunks import Columns
-from runstore.storage.metrics.table import put_chunk, put_summary, summed
+from runstore.storage.metrics.table import put_points, put_summary, summed
 
 # What samples the machine counts steps of its own.
 _SERIES = """
@@ -22,6 +21,10 @@ _CHUNKS = """
 """
 _REMOVE_CHUNKS = """
     DELETE FROM metric_chunks
+    WHERE run_id = :run_id AND set_index = :set_index AND key_id = :key_id
+"""
+_REMOVE_LEVELS = """
+    DELETE FROM metric_levels
     WHERE run_id = :run_id AND set_index = :set_index AND key_id = :key_id
 """
 _REMOVE_SUMMARY = """
@@ -68,19 +71,9 @@ def _shorten(connection: Connection, where: dict[str, Any], step: int) -> int:
             kept.values.append(points.values[one])
     if removed:
         connection.execute(_REMOVE_CHUNKS, where)
+        connection.execute(_REMOVE_LEVELS, where)
         connection.execute(_REMOVE_SUMMARY, where)
         if kept.values:
-            _put(connection, where, kept)
+            put_points(connection, where, 0, kept)
+            put_summary(connection, where, summed(kept.values), kept)
     return removed
-
-
-def _put(connection: Connection, where: dict[str, Any], points: Columns) -> None:
-    for index, some in enumerate(_in_chunks(points)):
-        put_chunk(connection, where, index, some)
-    put_summary(connection, where, summed(points.values), points)
-
-
-def _in_chunks(points: Columns) -> Iterable[Columns]:
-    for begin in range(0, len(points.values), chunks.POINTS_AT_MOST):
-        end = begin + chunks.POINTS_AT_MOST
-        yield Columns(points.steps[begin:end], points.times[begin:end], points.values[begin:end])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from struct import Struct
@@ -22,6 +22,7 @@ from runstore.storage.rows import as_int, as_number, as_text
 
 if TYPE_CHECKING:
     from runstore.model.metrics import MetricSummary
+    from runstore.storage.metrics.outlining import Outlined, Window
 
 RUN_OF_UID = "SELECT id, status FROM runs WHERE uid = :uid AND purged_at IS NULL"
 MARK_OF = "SELECT position FROM spool_marks WHERE name = :name"
@@ -69,9 +70,9 @@ CHUNKS_OF_SERIES = """
       AND key_id = (SELECT id FROM metric_keys WHERE key = :key)
     ORDER BY chunk_index
 """
-# A last chunk with fewer points than this is filled up, so that slow series stay in few rows.
-_FILLED_UP = chunks.POINTS_AT_MOST // 2
 _SUMMARY_HASHED = Struct("<qq5dqq")
+# As in `levels`.
+CHUNKS_OF_ROW = 4
 
 
 class Total(NamedTuple):
@@ -208,6 +209,55 @@ class MetricTable:
             found = connection.execute(CHUNKS_OF_SERIES, where).fetchall()
         return Stored([row[0] for row in found], _marks(marks))
 
+    def outlined(
+        self,
+        uid: str,
+        series: Sequence[KeyOf],
+        window: Window,
+        in_flight: Callable[[dict[str, int]], Mapping[KeyOf, Columns]],
+    ) -> list[Outlined]:
+        """Return what a window shows of some series of a run, all as they are at one moment.
+
+        Args:
+            uid: The run.
+            series: Which of its series; those that are not there are empty.
+            window: What of them.
+            in_flight: Returns the points behind the marks that it gets.
+        """
+        from runstore.storage.metrics.outlining import Outlining
+
+        bounds = {"begin": uid, "end": uid + "/"}
+        found = []
+        with self._database.driver.read() as connection, _one_moment(connection):
+            marks = _marks(connection.execute(MARKS_OF_RUN, bounds).fetchall())
+            waiting = in_flight(marks)
+            for one in series:
+                where = _ids(connection, uid, one)
+                found.append(Outlining(connection, where, window).read(waiting.get(one)))
+        return found
+
+    def add_levels(self, uid: str, series: KeyOf, missing: Iterable[tuple[int, int]]) -> None:
+        """Add rows to the levels of detail of a series, each with level and place.
+
+        Raises:
+            StoreError: The database did not take them.
+        """
+        from runstore.storage.metrics.levels import add_rows
+
+        with self._database.driver.write() as connection:
+            where = _ids(connection, uid, series)
+            if where is not None:
+                add_rows(connection, where, missing)
+
+
+def _ids(connection: Connection, uid: str, series: KeyOf) -> dict[str, int] | None:
+    """Return what rows of a series have in common; None if there is no such series."""
+    run = connection.execute(RUN_OF_UID, {"uid": uid}).fetchone()
+    key = connection.execute(KEY_ID, {"key": series.key}).fetchone()
+    if run is None or key is None:
+        return None
+    return {"run_id": run[0], "set_index": series.set_index, "key_id": key[0]}
+
 
 def _total_of(cells: Sequence[Any]) -> Total:
     """Return a summary from its columns; what is no number is as good as NaN."""
@@ -229,19 +279,48 @@ def add_points(connection: Connection, run_id: int, series: KeyOf, points: Colum
     last = connection.execute(LAST_CHUNK, where).fetchone()
     if last is not None:
         index = last[0]
-        if last[1] < _FILLED_UP:
+        if last[1] < chunks.FILLED_UP:
             index, waiting = last[0] - 1, chunks.unpack(last[2])
             chunks.extend(waiting, points)
-    for begin in range(0, len(waiting.values), chunks.POINTS_AT_MOST):
-        end = begin + chunks.POINTS_AT_MOST
-        some = Columns(
-            waiting.steps[begin:end], waiting.times[begin:end], waiting.values[begin:end]
-        )
-        index += 1
-        put_chunk(connection, where, index, some)
+    put_points(connection, where, index + 1, waiting)
     known = connection.execute(SUMMARY, where).fetchone()
     total = summed(points.values, Total(*known) if known else None)
     put_summary(connection, where, total, points)
+
+
+def put_points(
+    connection: Connection, where: Mapping[str, int], index: int, points: Columns
+) -> None:
+    """Write points as chunks of a series, and their levels of detail.
+
+    Args:
+        connection: Where to, within the caller's transaction.
+        where: Row id of the run, index of the set, row id of the key.
+        index: Of the first chunk; there are none behind it.
+        points: All points from there on.
+    """
+    known: dict[int, Columns] = {}
+    for begin in range(0, len(points.values), chunks.POINTS_AT_MOST):
+        end = begin + chunks.POINTS_AT_MOST
+        some = Columns(points.steps[begin:end], points.times[begin:end], points.values[begin:end])
+        put_chunk(connection, where, index, some)
+        known[index] = some
+        is_final = len(some.values) >= chunks.FILLED_UP
+        if is_final and index % CHUNKS_OF_ROW == CHUNKS_OF_ROW - 1:
+            _add_levels(connection, where, index // CHUNKS_OF_ROW, known)
+            known.clear()
+        index += 1
+
+
+def _add_levels(
+    connection: Connection, where: Mapping[str, int], place: int, known: Mapping[int, Columns]
+) -> None:
+    # Only long series need them: a start or a short run does not load them.
+    try:
+        from runstore.storage.metrics.levels import add_row
+    except ImportError:  # the program has used up its descriptors; the first reader adds them
+        return
+    add_row(connection, where, place, known)
 
 
 def put_chunk(

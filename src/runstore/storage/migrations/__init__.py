@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from runstore.storage.driver import Connection, Driver
 
-SCHEMA_VERSION = 11
+SCHEMA_VERSION = 12
 _MODULES = (
     "m0001_runs",
     "m0002_metrics",
@@ -27,7 +27,12 @@ _MODULES = (
     "m0009_hashes",
     "m0010_param_index",
     "m0011_waiting_params",
+    "m0012_levels",
 )
+
+# Steps behind this one make tables and nothing else: where they cannot be taken, because nothing
+# can be written, an older database is read as if these tables were empty.
+OLDEST_READ = 11
 
 CREATE_NOTES = """
     CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -90,6 +95,20 @@ def migrate(driver: Driver, migrations: Sequence[Migration] | None = None) -> in
             }
             connection.execute(ADD_NOTE, note)
     return len(steps)
+
+
+def stand_ins(version: int, types: Mapping[str, str]) -> list[str]:
+    """Return statements for the tables that a database of this version lacks, empty and temporary.
+
+    Args:
+        version: `OLDEST_READ` or later.
+        types: Column types of the driver.
+    """
+    return [
+        statement.format(**types).replace("CREATE TABLE", "CREATE TEMP TABLE", 1)
+        for step in known_migrations()[version:]
+        for statement in step.statements
+    ]
 
 
 def current_version(connection: Connection) -> int:

@@ -26,7 +26,8 @@ _OF_USERS = frozenset({
 # Keys that are made of what they stand for.
 _NEVER = frozenset({
     "param_values.tree_key", "run_params.tree_key", "documents.hash", "metric_chunks.chunk",
-    "metric_chunks.digest", "metric_summaries.digest", "events.link", "runs.last_link",
+    "metric_chunks.digest", "metric_levels.blocks", "metric_levels.digest",
+    "metric_summaries.digest", "events.link", "runs.last_link",
 })  # fmt: skip
 _RUN_OF_EVENT = "SELECT run_id FROM events WHERE id = ?"
 LOOSEN_FACTS = "UPDATE runs SET facts_filed = NULL WHERE id = ?"

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -291,6 +291,7 @@ class SQLiteDriver:
         self._create = create
         self.busy_timeout_s = busy_timeout_s
         self._refusal: StoreError | None = None
+        self._stand_ins: tuple[str, ...] = ()
         self._readable: Readable | None = None
         self._network_disk: bool | None = None
         self._is_ours = False
@@ -309,6 +310,19 @@ class SQLiteDriver:
     def refuse_writes(self, why: StoreError) -> None:
         """Answer every later write with this error."""
         self._refusal = why
+
+    def stand_in(self, statements: Sequence[str], why: StoreError) -> None:
+        """Answer every write with this error, and let these statements make what the file lacks.
+
+        Args:
+            statements: Each makes something temporary.
+            why: The error, unless there is one already.
+        """
+        with self.read() as connection:
+            for statement in statements:
+                connection.execute(statement)
+        self._stand_ins = tuple(statements)
+        self._refusal = self._refusal or why
 
     @contextmanager
     def read(self) -> Iterator[_Connection]:
@@ -685,6 +699,8 @@ class SQLiteDriver:
         connection.execute("PRAGMA synchronous=FULL")
         _distrust(connection)
         add_functions(connection)
+        for statement in self._stand_ins:
+            connection.execute(statement)
         if not writable:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             return

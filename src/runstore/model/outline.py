@@ -1,0 +1,132 @@
+"""What a series looks like at some width: its extremes, stretch by stretch."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple, cast
+
+from runstore.errors import UsageError
+from runstore.model import arguments
+
+STEP, RELATIVE, TIME = AXES = ("step", "relative", "time")
+STRETCHES = 600
+STRETCHES_AT_MOST = 10_000
+
+
+class Stretch(NamedTuple):
+    """Points of a series that follow one another.
+
+    Attributes:
+        x: Where its first point is.
+        first: Its first value.
+        min: Its smallest value, NaN left out; NaN when there is no other.
+        max: Its largest value, as `min`.
+        last: Its last value.
+        x_last: Where its last point is.
+        points: How many points it has.
+    """
+
+    x: float
+    first: float
+    min: float
+    max: float
+    last: float
+    x_last: float
+    points: int
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Outline:
+    """A series as a plot shows it: one entry in each column for each stretch of points.
+
+    Minimum and maximum are those of all points, so a spike is never lost. Where a series is short
+    enough, each stretch is one point. The columns are `array.array`; `numpy.asarray` takes them as
+    they are.
+
+    Attributes:
+        key: The metric's key.
+        axis: `step`; `relative`, seconds since the start of the run; or `time`, seconds since
+            1970 (UTC).
+        x: Where the first point of each stretch is, which is its lowest x.
+        first: Its value.
+        min: The smallest value of each stretch, NaN left out; NaN when there is no other.
+        max: The largest value, as `min`.
+        last: The value of its last point.
+        x_last: Where that is.
+        points: How many points each stretch has.
+    """
+
+    key: str
+    axis: str
+    x: array[Any]
+    first: array[float]
+    min: array[float]
+    max: array[float]
+    last: array[float]
+    x_last: array[Any]
+    points: array[int]
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __iter__(self) -> Iterator[Stretch]:
+        """Yield each stretch, by x."""
+        columns = (self.x, self.first, self.min, self.max, self.last, self.x_last, self.points)
+        return map(Stretch._make, zip(*columns, strict=True))
+
+    def __repr__(self) -> str:
+        return f"<Outline of {self.key!r}: {self.count:,} points in {len(self):,} stretches>"
+
+    @property
+    def count(self) -> int:
+        """Points in all stretches."""
+        return sum(self.points)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether each stretch is one point."""
+        return self.count == len(self)
+
+
+def axis_of(x: object) -> str:
+    """Return the name of an axis.
+
+    Raises:
+        UsageError: There is no such axis.
+    """
+    if x not in AXES:
+        raise UsageError(f"Expected x as one of {', '.join(AXES)}, got {x!r:.60}.")
+    return str(x)
+
+
+def bound_of(value: object, name: str, axis: str) -> float | None:
+    """Return an end of a window along an axis; None for an open one.
+
+    Args:
+        value: What was passed: a number, or a time where the axis is one.
+        name: What the argument is called.
+        axis: The axis.
+
+    Raises:
+        UsageError: It is neither a number nor a time.
+    """
+    if value is None:
+        return None
+    if axis == TIME and isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise UsageError(
+                f"Expected {name} as a time with a time zone, got {value!r:.60}.",
+                hint="For the local time zone: .astimezone()",
+            )
+        return value.timestamp()
+    try:
+        number = float(cast("float", value))
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if math.isnan(number) or isinstance(value, (str, bytes)):
+        raise arguments.refused(value, name, "a number", 1000)
+    return number

@@ -1,0 +1,332 @@
+"""Levels of detail: what a series looks like, in blocks of 64 points, of 256, and so on.
+
+A row of `metric_levels` holds the blocks of one level that lie within 4 ** (level + 1) chunks, so
+that a row of each level is made of four of the level below, and one of level 0 of four chunks. It
+is written once, when the last of these chunks has got all of its points, and never changed: what
+is behind the last row of a level is in the rows of lower levels, and at the end in chunks alone.
+
+All of it is derived from the chunks. A row that is missing, as in a store that is older than the
+levels, or that cannot be read, costs time and nothing else; `add_rows` makes it.
+
+The bytes of a row: 0 version (1), 1-3 zero, 4-11 blocks in each of its four parts (uint16 each),
+then the columns as `packing` has them; see `docs/reference/chunks.md`.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from operator import le
+from typing import Any, NamedTuple
+
+from runstore.errors import StoreCorruptError
+from runstore.model.values import blake2b
+from runstore.storage.driver import Connection
+from runstore.storage.metrics import chunks, packing
+from runstore.storage.metrics.chunks import Columns, unpack
+from runstore.storage.rows import as_int
+
+VERSION = 1
+POINTS_OF_BLOCK = 64
+# Blocks of a block of the next level, and chunks or rows of a row.
+FAN_OUT = 4
+LARGEST_PART = chunks.POINTS_AT_MOST // POINTS_OF_BLOCK
+# More than there can be in a block.
+MOST_POINTS = 1 << 40
+_HEAD = struct.Struct("<B3x4H")
+_KINDS = "qqqqqddddB"
+# What is not in the order of its steps or of its times.
+STEPS_MIXED, TIMES_MIXED = 1, 2
+_IN_SERIES = "run_id = :run_id AND set_index = :set_index AND key_id = :key_id"
+
+CHUNKS_BETWEEN = f"""
+    SELECT chunk_index, chunk FROM metric_chunks
+    WHERE {_IN_SERIES} AND chunk_index BETWEEN :begin AND :end ORDER BY chunk_index
+"""  # noqa: S608 - a constant
+LAST_CHUNK = f"""
+    SELECT chunk_index, count FROM metric_chunks WHERE {_IN_SERIES}
+    ORDER BY chunk_index DESC LIMIT 1
+"""  # noqa: S608 - a constant
+ROWS_BETWEEN = f"""
+    SELECT place, blocks, digest FROM metric_levels
+    WHERE {_IN_SERIES} AND level = :level AND place BETWEEN :begin AND :end ORDER BY place
+"""  # noqa: S608 - a constant
+PUT_ROW = """
+    INSERT INTO metric_levels (run_id, set_index, key_id, level, place, blocks, digest)
+    VALUES (:run_id, :set_index, :key_id, :level, :place, :blocks, :digest)
+    ON CONFLICT (run_id, set_index, key_id, level, place)
+    DO UPDATE SET blocks = excluded.blocks, digest = excluded.digest
+"""
+
+
+class Blocks(NamedTuple):
+    """Columns of equal length: one entry for each block of points that follow one another.
+
+    Attributes:
+        counts: Points in it.
+        step_low: Its lowest step; that of its first point, unless `mixed` says otherwise.
+        step_high: Its highest step.
+        time_low: Its earliest time, in microseconds.
+        time_high: Its latest time.
+        first: The value of its first point.
+        last: The value of its last point.
+        min: Its smallest value; infinity where all are NaN.
+        max: Its largest value; minus infinity where all are NaN.
+        mixed: `STEPS_MIXED` and `TIMES_MIXED`.
+    """
+
+    counts: Sequence[int]
+    step_low: Sequence[int]
+    step_high: Sequence[int]
+    time_low: Sequence[int]
+    time_high: Sequence[int]
+    first: Sequence[float]
+    last: Sequence[float]
+    min: Sequence[float]
+    max: Sequence[float]
+    mixed: Sequence[int]
+
+
+NO_BLOCKS = Blocks(*([()] * len(_KINDS)))
+
+
+class Row(NamedTuple):
+    """A row of a level.
+
+    Attributes:
+        parts: How many blocks lie in each of its four rows of the level below, or chunks.
+        blocks: All of them.
+    """
+
+    parts: tuple[int, ...]
+    blocks: Blocks
+
+
+# Making
+
+
+def blocks_of(points: Columns) -> Blocks:
+    """Return the blocks of the lowest level for the points of one chunk."""
+    count, values = len(points.values), list(points.values)
+    begins = range(0, count, POINTS_OF_BLOCK)
+    ends = [min(begin + POINTS_OF_BLOCK, count) for begin in begins]
+    parts = [values[begin : begin + POINTS_OF_BLOCK] for begin in begins]
+    if math.isnan(sum(values)):  # also of infinities that leave nothing
+        known = [[one for one in part if not math.isnan(one)] for part in parts]
+    else:
+        known = parts
+    steps, times = (_spans(column, begins) for column in (points.steps, points.times))
+    mixed = [
+        STEPS_MIXED * is_mixed + TIMES_MIXED * at_times
+        for is_mixed, at_times in zip(steps[2], times[2], strict=True)
+    ]
+    return Blocks(
+        counts=[end - begin for begin, end in zip(begins, ends, strict=True)],
+        step_low=steps[0],
+        step_high=steps[1],
+        time_low=times[0],
+        time_high=times[1],
+        first=values[::POINTS_OF_BLOCK],
+        last=[part[-1] for part in parts],
+        min=[min(part, default=math.inf) for part in known],
+        max=[max(part, default=-math.inf) for part in known],
+        mixed=mixed,
+    )
+
+
+def _spans(column: Sequence[int], begins: range) -> tuple[list[int], list[int], list[bool]]:
+    """Return the lowest and highest of each block, and whether it is out of order."""
+    whole = list(column)
+    if sorted(whole) == whole:  # one pass where it is
+        last = [whole[min(begin + POINTS_OF_BLOCK, len(whole)) - 1] for begin in begins]
+        return whole[::POINTS_OF_BLOCK], last, [False] * len(begins)
+    parts = [whole[begin : begin + POINTS_OF_BLOCK] for begin in begins]
+    return [min(part) for part in parts], [max(part) for part in parts], [
+        sorted(part) != part for part in parts
+    ]  # fmt: skip
+
+
+def coarser(blocks: Blocks) -> Blocks:
+    """Return the blocks of the next level for those of one row."""
+    count = len(blocks.counts)
+    begins = range(0, count, FAN_OUT)
+
+    def each(column: Sequence[Any], chosen: Any) -> list[Any]:
+        return [chosen(column[begin : begin + FAN_OUT]) for begin in begins]
+
+    return Blocks(
+        counts=each(blocks.counts, sum),
+        step_low=each(blocks.step_low, min),
+        step_high=each(blocks.step_high, max),
+        time_low=each(blocks.time_low, min),
+        time_high=each(blocks.time_high, max),
+        first=blocks.first[::FAN_OUT],
+        last=[blocks.last[min(begin + FAN_OUT, count) - 1] for begin in begins],
+        min=each(blocks.min, min),
+        max=each(blocks.max, max),
+        mixed=[_is_mixed(blocks, begin, min(begin + FAN_OUT, count)) for begin in begins],
+    )
+
+
+def _is_mixed(blocks: Blocks, begin: int, end: int) -> int:
+    mixed = 0
+    for one in blocks.mixed[begin:end]:
+        mixed |= one
+    for low, high, flag in (
+        (blocks.step_low, blocks.step_high, STEPS_MIXED),
+        (blocks.time_low, blocks.time_high, TIMES_MIXED),
+    ):
+        if not all(map(le, high[begin : end - 1], low[begin + 1 : end])):
+            mixed |= flag
+    return mixed
+
+
+def row_of(parts: Sequence[Blocks]) -> Row:
+    """Return the row that these blocks, of the rows or chunks below it, are in."""
+    whole = Blocks(*(list(chain.from_iterable(columns)) for columns in zip(*parts, strict=True)))
+    return Row(tuple(len(part.counts) for part in parts), whole)
+
+
+def coarser_row(rows: Sequence[Row]) -> Row:
+    """Return the row of the next level over four rows."""
+    return row_of([coarser(row.blocks) for row in rows])
+
+
+def packed_row(row: Row) -> bytes:
+    """Return a row as it is stored."""
+    columns = [array(kind, column) for kind, column in zip(_KINDS, row.blocks, strict=True)]
+    return _HEAD.pack(VERSION, *row.parts) + packing.packed(columns)
+
+
+def row_from(data: object) -> Row | None:
+    """Return a stored row; None for what is none, as it is made anew from the points."""
+    if not isinstance(data, bytes) or len(data) < _HEAD.size:
+        return None
+    version, *parts = _HEAD.unpack_from(data)
+    if version != VERSION or max(parts) > LARGEST_PART:
+        return None
+    try:
+        columns = packing.unpacked(data[_HEAD.size :], _KINDS, [sum(parts)] * len(_KINDS))
+    except ValueError:
+        return None
+    blocks = Blocks(*columns)
+    if not 0 < min(blocks.counts, default=0) <= max(blocks.counts) < MOST_POINTS:
+        return None
+    return Row(tuple(parts), blocks)
+
+
+def row_digest(place: Sequence[int], blocks: bytes) -> bytes:
+    """Return the hash of a row in its place.
+
+    Args:
+        place: Row id of the run, index of the set, row id of the key, level, place.
+        blocks: The row.
+    """
+    return blake2b(b"levels %d %d %d %d %d " % tuple(place) + blocks, digest_size=16).digest()
+
+
+# Writing
+
+
+def add_row(
+    connection: Connection, where: Mapping[str, int], place: int, known: Mapping[int, Columns]
+) -> None:
+    """Write the row of level 0 over four chunks, and those that it completes above.
+
+    Args:
+        connection: Where to, within the caller's transaction.
+        where: Row id of the run, index of the set, row id of the key.
+        place: The row's; its chunks have got all of their points.
+        known: Points of some of these chunks, by index; the others are read.
+    """
+    level = 0
+    while (row := _made(connection, where, level, place, known)) is not None:
+        put_row(connection, where, level, place, row)
+        if place % FAN_OUT != FAN_OUT - 1:
+            return
+        level, place = level + 1, place // FAN_OUT
+
+
+def add_rows(
+    connection: Connection, where: Mapping[str, int], missing: Iterable[tuple[int, int]]
+) -> None:
+    """Write rows that were missing, each with level and place, within the caller's transaction."""
+    _, final = chunks_of(connection, where)
+    for level, place in missing:
+        if (place + 1) * FAN_OUT ** (level + 1) <= final:
+            row = _made(connection, where, level, place, {})
+            if row is not None:
+                put_row(connection, where, level, place, row)
+
+
+def _made(
+    connection: Connection,
+    where: Mapping[str, int],
+    level: int,
+    place: int,
+    known: Mapping[int, Columns],
+) -> Row | None:
+    """Return a row made of what is below it; None if that is missing or damaged.
+
+    `runstore doctor` tells of it, and reading asks what there is.
+    """
+    begin = place * FAN_OUT
+    if level:
+        rows = rows_between(connection, where, level - 1, begin, begin + FAN_OUT - 1)
+        return coarser_row(list(rows.values())) if len(rows) == FAN_OUT else None
+    indices = range(begin, begin + FAN_OUT)
+    try:
+        if not all(index in known for index in indices):
+            stored = chunks_between(connection, where, begin, begin + FAN_OUT - 1)
+            known = {**{index: unpack(chunk) for index, chunk in stored}, **known}
+        return row_of([blocks_of(known[index]) for index in indices])
+    except (StoreCorruptError, KeyError):
+        return None
+
+
+def put_row(
+    connection: Connection, where: Mapping[str, int], level: int, place: int, row: Row
+) -> None:
+    """Write a row, with its hash, within the caller's transaction."""
+    blocks = packed_row(row)
+    digest = row_digest((*where.values(), level, place), blocks)
+    cells = {"level": level, "place": place, "blocks": blocks, "digest": digest}
+    connection.execute(PUT_ROW, {**where, **cells})
+
+
+# Reading
+
+
+def rows_between(
+    connection: Connection, where: Mapping[str, int], level: int, begin: int, end: int
+) -> dict[int, Row]:
+    """Return the rows of a level that can be read, by place; both ends are among them."""
+    bounds = {**where, "level": level, "begin": begin, "end": end}
+    rows = {}
+    for place, blocks, digest in connection.execute(ROWS_BETWEEN, bounds).fetchall():
+        # What was changed on the disk is made anew, and shows nothing that was never logged.
+        ids = (*where.values(), level, place)
+        row = row_from(blocks)
+        if row is not None and row_digest(ids, blocks) == digest:
+            rows[place] = row
+    return rows
+
+
+def chunks_between(
+    connection: Connection, where: Mapping[str, int], begin: int, end: int
+) -> list[tuple[int, bytes]]:
+    """Return the chunks of a series, with their indices; both ends are among them."""
+    found = connection.execute(CHUNKS_BETWEEN, {**where, "begin": begin, "end": end}).fetchall()
+    return [(as_int(index), chunk) for index, chunk in found]
+
+
+def chunks_of(connection: Connection, where: Mapping[str, int]) -> tuple[int, int]:
+    """Return how many chunks a series has, and how many of them will get no more points."""
+    row = connection.execute(LAST_CHUNK, where).fetchone()
+    if row is None:
+        return 0, 0
+    count = as_int(row[0]) + 1
+    return count, count if as_int(row[1]) >= chunks.FILLED_UP else count - 1

@@ -1,0 +1,308 @@
+"""Reading as little of a series as a plot of one window shows: blocks where they are small enough.
+
+From the coarsest rows down, a block is taken if it lies within the window and is narrow; one that
+does not is replaced by the blocks that it was made of, and at last by the points themselves.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from operator import le
+from typing import Any, NamedTuple
+
+from runstore.storage.driver import Connection
+from runstore.storage.metrics import levels
+from runstore.storage.metrics.chunks import Columns, column_of_x, unpack
+from runstore.storage.metrics.levels import (
+    FAN_OUT,
+    NO_BLOCKS,
+    STEPS_MIXED,
+    TIMES_MIXED,
+    Row,
+    blocks_of,
+    chunks_between,
+    chunks_of,
+    coarser_row,
+    row_of,
+    rows_between,
+)
+
+
+class Window(NamedTuple):
+    """What of a series is asked for.
+
+    Attributes:
+        over_times: Whether along the times, in microseconds, instead of the steps.
+        begin: The lowest of them; None for that of the series.
+        end: The highest of them.
+        blocks: Each block is at most the so-manieth part of the window.
+    """
+
+    over_times: bool
+    begin: int | None
+    end: int | None
+    blocks: int
+
+
+class Outlined:
+    """Columns of equal length: blocks of points, in the order of their logging.
+
+    Attributes:
+        is_there: Whether the series has any points, in the window or not.
+        missing: Level and place of rows that were missing, each behind those that it is made of.
+        width: No block is wider than this.
+        low: Step or time of the first point of each, which is its lowest.
+        high: That of its last point.
+        first: The value of its first point.
+        last: The value of its last point.
+        min: Its smallest value; infinity where all are NaN.
+        max: Its largest value; minus infinity where all are NaN.
+        counts: Points in it.
+    """
+
+    def __init__(self) -> None:
+        self.is_there = False
+        self.missing: list[tuple[int, int]] = []
+        self.width = 0
+        self.low: array[int] = array("q")
+        self.high: array[int] = array("q")
+        self.first: array[float] = array("d")
+        self.last: array[float] = array("d")
+        self.min: array[float] = array("d")
+        self.max: array[float] = array("d")
+        self.counts: array[int] = array("q")
+
+    def add_points(self, xs: Sequence[int], values: array[float]) -> None:
+        """Add points, each as a block of its own."""
+        self.low.extend(xs)
+        self.high.extend(xs)
+        self.first.extend(values)
+        self.last.extend(values)
+        if math.isnan(sum(values)):
+            self.min.extend(math.inf if math.isnan(one) else one for one in values)
+            self.max.extend(-math.inf if math.isnan(one) else one for one in values)
+        else:
+            self.min.extend(values)
+            self.max.extend(values)
+        self.counts.extend(_ones(len(values)))
+
+    def add_blocks(self, node: _RowNode, begin: int, end: int) -> None:
+        """Add some blocks of a row."""
+        blocks = node.row.blocks
+        pairs: tuple[tuple[array[Any], Sequence[Any]], ...] = (
+            (self.low, node.low),
+            (self.high, node.high),
+            (self.first, blocks.first),
+            (self.last, blocks.last),
+            (self.min, blocks.min),
+            (self.max, blocks.max),
+            (self.counts, blocks.counts),
+        )
+        for column, more in pairs:
+            column.extend(more[begin:end])
+
+
+def _ones(count: int) -> array[int]:
+    return array("q", [1]) * count
+
+
+class _RowNode:
+    """A row of a level, seen along steps or times."""
+
+    def __init__(self, row: Row, level: int, place: int, *, over_times: bool) -> None:
+        self.row, self.level, self.place = row, level, place
+        blocks = row.blocks
+        self.low = blocks.time_low if over_times else blocks.step_low
+        self.high = blocks.time_high if over_times else blocks.step_high
+        flag = TIMES_MIXED if over_times else STEPS_MIXED
+        self.mixed = [one & flag for one in blocks.mixed] if any(blocks.mixed) else None
+        self.lowest = min(self.low, default=0)
+        self.highest = max(self.high, default=0)
+
+
+class _PointsNode:
+    """Points that follow one another, such as those of a chunk."""
+
+    def __init__(self, xs: Sequence[int], values: array[float]) -> None:
+        self.xs, self.values = xs, values
+        self.is_sorted = isinstance(xs, range) or all(map(le, xs, xs[1:]))
+        if isinstance(xs, range) and xs.step < 0:
+            self.is_sorted = len(xs) < 2  # noqa: PLR2004 - one point is in order
+        self.lowest = xs[0] if self.is_sorted else min(xs)
+        self.highest = xs[-1] if self.is_sorted else max(xs)
+
+
+class Outlining:
+    """Reads one series.
+
+    Args:
+        connection: Where from; all statements see one moment.
+        where: Row id of the run, index of the set, row id of the key; None if the database has no
+            such series.
+        window: What is asked for.
+    """
+
+    def __init__(
+        self, connection: Connection, where: Mapping[str, int] | None, window: Window
+    ) -> None:
+        self._connection, self._window = connection, window
+        self._where = where or {}
+        self._begin = self._end = self._width = 0
+        self._missing: list[tuple[int, int]] = []
+
+    def read(self, waiting: Columns | None = None) -> Outlined:
+        """Return what the window shows.
+
+        Args:
+            waiting: Points that are not in the database yet.
+        """
+        nodes = list(self._roots())
+        if waiting is not None and len(waiting.values):
+            xs = waiting.times if self._window.over_times else waiting.steps
+            nodes.append(_PointsNode(xs, array("d", waiting.values)))
+        found = Outlined()
+        if not nodes:
+            return found
+        window = self._window
+        lowest = min(node.lowest for node in nodes)
+        highest = max(node.highest for node in nodes)
+        self._begin = lowest if window.begin is None else window.begin
+        self._end = highest if window.end is None else window.end
+        self._width = max(self._end - self._begin, 0) // window.blocks
+        self._take_all(found, nodes)
+        if len(found.counts) < sum(found.counts) <= 2 * window.blocks:
+            # So few points, at the same place: they are shown one by one.
+            found, self._width = Outlined(), -1
+            self._take_all(found, nodes)
+        found.is_there, found.width, found.missing = True, self._width, self._missing
+        return found
+
+    def _take_all(self, found: Outlined, nodes: Sequence[_RowNode | _PointsNode]) -> None:
+        for node in nodes:
+            if isinstance(node, _PointsNode):
+                self._take_points(found, node, 0, len(node.values))
+            else:
+                self._take(found, node, 0, len(node.low))
+
+    # The coarsest rows, and what is behind them
+
+    def _roots(self) -> Iterator[_RowNode | _PointsNode]:
+        if not self._where:
+            return
+        count, final = chunks_of(self._connection, self._where)
+        covered, level = 0, 0
+        size = FAN_OUT
+        while final // (size * FAN_OUT):
+            level, size = level + 1, size * FAN_OUT
+        while level >= 0:
+            end = final // size
+            yield from self._rows(level, covered // size, end - 1)
+            covered = end * size
+            level, size = level - 1, size // FAN_OUT
+        yield from self._chunks(covered, count - 1)
+
+    def _rows(self, level: int, begin: int, end: int) -> Iterator[_RowNode]:
+        """Yield rows of a level; one that is missing is made of what it is about."""
+        if begin > end:
+            return
+        rows = rows_between(self._connection, self._where, level, begin, end)
+        for place in range(begin, end + 1):
+            row = rows.get(place) or self._made(level, place)
+            if row.blocks.counts:
+                yield _RowNode(row, level, place, over_times=self._window.over_times)
+
+    def _made(self, level: int, place: int) -> Row:
+        begin = place * FAN_OUT
+        end = begin + FAN_OUT - 1
+        if level:
+            rows = rows_between(self._connection, self._where, level - 1, begin, end)
+            row = coarser_row(
+                [rows.get(one) or self._made(level - 1, one) for one in range(begin, end + 1)]
+            )
+        else:
+            chunks = dict(chunks_between(self._connection, self._where, begin, end))
+            row = row_of(
+                [
+                    blocks_of(unpack(chunks[one])) if one in chunks else NO_BLOCKS
+                    for one in range(begin, end + 1)
+                ]
+            )
+        self._missing.append((level, place))
+        return row
+
+    def _chunks(self, begin: int, end: int) -> Iterator[_PointsNode]:
+        if begin > end:
+            return
+        for _, chunk in chunks_between(self._connection, self._where, begin, end):
+            yield _PointsNode(*column_of_x(chunk, over_times=self._window.over_times))
+
+    # What of it is shown
+
+    def _take(self, found: Outlined, node: _RowNode, begin: int, end: int) -> None:
+        """Take some blocks of a row, or what they are made of."""
+        if node.highest < self._begin or node.lowest > self._end:
+            return
+        part_begin = 0
+        for part, blocks in enumerate(node.row.parts):
+            some = range(max(begin, part_begin), min(end, part_begin + blocks))
+            if some:
+                self._take_part(found, node, part, part_begin, some)
+            part_begin += blocks
+
+    def _take_part(
+        self, found: Outlined, node: _RowNode, part: int, part_begin: int, some: range
+    ) -> None:
+        """Take blocks that are made of one row of the level below, or of one chunk."""
+        below: Sequence[_RowNode | _PointsNode] | None = None
+        for is_taken, begin, end in self._stretches(node, some):
+            if is_taken:
+                found.add_blocks(node, begin, end)
+                continue
+            if below is None:
+                below = self._below(node.level, node.place * FAN_OUT + part)
+            at, to = begin - part_begin, end - part_begin
+            for one in below:
+                if isinstance(one, _PointsNode):
+                    size = levels.POINTS_OF_BLOCK
+                    self._take_points(found, one, at * size, to * size)
+                else:
+                    self._take(found, one, at * FAN_OUT, to * FAN_OUT)
+
+    def _below(self, level: int, place: int) -> Sequence[_RowNode | _PointsNode]:
+        """Return the row of the level below, or the chunk, in a place."""
+        return list(self._rows(level - 1, place, place) if level else self._chunks(place, place))
+
+    def _stretches(self, node: _RowNode, some: range) -> Iterator[tuple[bool, int, int]]:
+        """Yield stretches of blocks that are taken, and of those that are looked at closer."""
+        low, high, mixed = node.low, node.high, node.mixed
+        first, last, width = self._begin, self._end, self._width
+        kind: bool | None = None  # None: outside
+        begin = some.start
+        for at in some:
+            if high[at] < first or low[at] > last:
+                this = None
+            else:
+                this = (
+                    low[at] >= first
+                    and high[at] <= last
+                    and high[at] - low[at] <= width
+                    and not (mixed and mixed[at])
+                )
+            if this is not kind:
+                if kind is not None:
+                    yield kind, begin, at
+                kind, begin = this, at
+        if kind is not None:
+            yield kind, begin, some.stop
+
+    def _take_points(self, found: Outlined, node: _PointsNode, begin: int, end: int) -> None:
+        xs, values = node.xs[begin:end], node.values[begin:end]
+        if node.is_sorted:
+            at, to = bisect_left(xs, self._begin), bisect_right(xs, self._end)
+            found.add_points(xs[at:to], values[at:to])
+            return
+        chosen = [at for at, x in enumerate(xs) if self._begin <= x <= self._end]
+        found.add_points([xs[at] for at in chosen], array("d", [values[at] for at in chosen]))

@@ -1,0 +1,19 @@
+"""Levels of detail of metrics, for plots of any zoom; see `storage/metrics/levels.py`."""
+
+NAME = "levels"
+
+STATEMENTS = (
+    # Of series that are older than this step, there are none until somebody looks at them.
+    """
+    CREATE TABLE metric_levels (
+        run_id {integer} NOT NULL REFERENCES runs (id),
+        set_index {integer} NOT NULL,
+        key_id {integer} NOT NULL REFERENCES metric_keys (id),
+        level {integer} NOT NULL,
+        place {integer} NOT NULL,
+        blocks {bytes} NOT NULL,
+        digest {bytes} NOT NULL,
+        PRIMARY KEY (run_id, set_index, key_id, level, place)
+    )
+    """,
+)
