@@ -17,7 +17,7 @@ STRETCHES = 600
 STRETCHES_AT_MOST = 10_000
 
 
-class Stretch(NamedTuple):
+class OutlinePart(NamedTuple):
     """Points of a series that follow one another.
 
     Attributes:
@@ -40,7 +40,7 @@ class Stretch(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Outline:
+class SeriesOutline:
     """A series as a plot shows it: one entry in each column for each stretch of points.
 
     Minimum and maximum are those of all points, so a spike is never lost. Where a series is short
@@ -73,10 +73,10 @@ class Outline:
     def __len__(self) -> int:
         return len(self.points)
 
-    def __iter__(self) -> Iterator[Stretch]:
+    def __iter__(self) -> Iterator[OutlinePart]:
         """Yield each stretch, by x."""
         columns = (self.x, self.first, self.min, self.max, self.last, self.x_last, self.points)
-        return map(Stretch._make, zip(*columns, strict=True))
+        return map(OutlinePart._make, zip(*columns, strict=True))
 
     def __repr__(self) -> str:
         return f"<Outline of {self.key!r}: {self.count:,} points in {len(self):,} stretches>"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runstore.model.logged.media import MediaSeries
     from runstore.model.metric_directions import Direction
     from runstore.model.metrics import MetricSummary, Series
-    from runstore.model.outline import Outline
+    from runstore.model.outline import SeriesOutline
     from runstore.model.text.output import OutputLine
 
 
@@ -46,7 +46,7 @@ class RunSource(Protocol):
         x: str,
         begin: object,
         end: object,
-    ) -> Outline:
+    ) -> SeriesOutline:
         """Return what a plot shows of one metric."""
 
     def artifacts_of(self, run: Run) -> dict[str, Artifact]:
@@ -193,7 +193,7 @@ class Run:
         x: str = "step",
         begin: float | datetime | None = None,
         end: float | datetime | None = None,
-    ) -> Outline:
+    ) -> SeriesOutline:
         """Return the first, smallest, largest and last value of a metric, stretch by stretch.
 
         It is what a plot shows, and reads about as much as that: the cost depends on `stretches`,

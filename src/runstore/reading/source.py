@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from runstore.model.artifacts import Artifact, Input
     from runstore.model.metric_directions import Direction
     from runstore.model.metrics import MetricSummary, Series
-    from runstore.model.outline import Outline
+    from runstore.model.outline import SeriesOutline
     from runstore.model.run import Run
     from runstore.model.text.output import OutputLine
 
@@ -52,7 +52,7 @@ class Source:
         x: str,
         begin: object,
         end: object,
-    ) -> Outline:
+    ) -> SeriesOutline:
         """Return what a plot shows of one metric; see `Run.outline`."""
         from runstore.model import arguments
         from runstore.reading.metrics.outlines import outline, scope_of

@@ -20,7 +20,7 @@ from runstore.model.outline import (
     RELATIVE,
     STEP,
     STRETCHES_AT_MOST,
-    Outline,
+    SeriesOutline,
     axis_of,
     bound_of,
 )
@@ -79,7 +79,9 @@ def scope_of(stretches: object, x: object, begin: object, end: object) -> Scope:
     )
 
 
-def outline(backend: Backend, run: Run, key: str, set_name: str | None, scope: Scope) -> Outline:
+def outline(
+    backend: Backend, run: Run, key: str, set_name: str | None, scope: Scope
+) -> SeriesOutline:
     """Return the outline of one metric of a run; see `Run.outline`.
 
     Raises:
@@ -95,7 +97,7 @@ def outline(backend: Backend, run: Run, key: str, set_name: str | None, scope: S
 
 def outlines(
     backend: Backend, run: Run, series: Sequence[KeyOf], scope: Scope
-) -> list[Outline | None]:
+) -> list[SeriesOutline | None]:
     """Return the outline of each of these series of a run; None for one that it does not have."""
     origin = to_micros(run.started_at) if scope.axis == RELATIVE else 0
     found = _read(backend, run, series, _window(scope, origin))
@@ -137,7 +139,7 @@ def _read(backend: Backend, run: Run, series: Sequence[KeyOf], window: Window) -
 # Blocks side by side
 
 
-def _drawn(key: str, scope: Scope, origin: int, found: Outlined) -> Outline:
+def _drawn(key: str, scope: Scope, origin: int, found: Outlined) -> SeriesOutline:
     _sort(found)
     if sum(found.counts) > len(found.counts) or len(found.counts) > 2 * scope.stretches:
         _join(found)
@@ -152,7 +154,7 @@ def _drawn(key: str, scope: Scope, origin: int, found: Outlined) -> Outline:
         for name in ("min", "max"):
             column = zip(columns[name], nothing, strict=True)
             columns[name] = array("d", [math.nan if none else one for one, none in column])
-    return Outline(
+    return SeriesOutline(
         key=key,
         axis=scope.axis,
         first=found.first,

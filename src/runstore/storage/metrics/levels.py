@@ -93,7 +93,7 @@ class Blocks(NamedTuple):
 NO_BLOCKS = Blocks(*([()] * len(_KINDS)))
 
 
-class Row(NamedTuple):
+class LevelRow(NamedTuple):
     """A row of a level.
 
     Attributes:
@@ -184,24 +184,24 @@ def _is_mixed(blocks: Blocks, begin: int, end: int) -> int:
     return mixed
 
 
-def row_of(parts: Sequence[Blocks]) -> Row:
+def row_of(parts: Sequence[Blocks]) -> LevelRow:
     """Return the row that these blocks, of the rows or chunks below it, are in."""
     whole = Blocks(*(list(chain.from_iterable(columns)) for columns in zip(*parts, strict=True)))
-    return Row(tuple(len(part.counts) for part in parts), whole)
+    return LevelRow(tuple(len(part.counts) for part in parts), whole)
 
 
-def coarser_row(rows: Sequence[Row]) -> Row:
+def coarser_row(rows: Sequence[LevelRow]) -> LevelRow:
     """Return the row of the next level over four rows."""
     return row_of([coarser(row.blocks) for row in rows])
 
 
-def packed_row(row: Row) -> bytes:
+def packed_row(row: LevelRow) -> bytes:
     """Return a row as it is stored."""
     columns = [array(kind, column) for kind, column in zip(_KINDS, row.blocks, strict=True)]
     return _HEAD.pack(VERSION, *row.parts) + packing.packed(columns)
 
 
-def row_from(data: object) -> Row | None:
+def row_from(data: object) -> LevelRow | None:
     """Return a stored row; None for what is none, as it is made anew from the points."""
     if not isinstance(data, bytes) or len(data) < _HEAD.size:
         return None
@@ -215,7 +215,7 @@ def row_from(data: object) -> Row | None:
     blocks = Blocks(*columns)
     if not 0 < min(blocks.counts, default=0) <= max(blocks.counts) < MOST_POINTS:
         return None
-    return Row(tuple(parts), blocks)
+    return LevelRow(tuple(parts), blocks)
 
 
 def row_digest(place: Sequence[int], blocks: bytes) -> bytes:
@@ -268,7 +268,7 @@ def _made(
     level: int,
     place: int,
     known: Mapping[int, Columns],
-) -> Row | None:
+) -> LevelRow | None:
     """Return a row made of what is below it; None if that is missing or damaged.
 
     `runstore doctor` tells of it, and reading asks what there is.
@@ -288,7 +288,7 @@ def _made(
 
 
 def put_row(
-    connection: Connection, where: Mapping[str, int], level: int, place: int, row: Row
+    connection: Connection, where: Mapping[str, int], level: int, place: int, row: LevelRow
 ) -> None:
     """Write a row, with its hash, within the caller's transaction."""
     blocks = packed_row(row)
@@ -302,7 +302,7 @@ def put_row(
 
 def rows_between(
     connection: Connection, where: Mapping[str, int], level: int, begin: int, end: int
-) -> dict[int, Row]:
+) -> dict[int, LevelRow]:
     """Return the rows of a level that can be read, by place; both ends are among them."""
     bounds = {**where, "level": level, "begin": begin, "end": end}
     rows = {}

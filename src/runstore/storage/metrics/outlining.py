@@ -21,7 +21,7 @@ from runstore.storage.metrics.levels import (
     NO_BLOCKS,
     STEPS_MIXED,
     TIMES_MIXED,
-    Row,
+    LevelRow,
     blocks_of,
     chunks_between,
     chunks_of,
@@ -112,7 +112,7 @@ def _ones(count: int) -> array[int]:
 class _RowNode:
     """A row of a level, seen along steps or times."""
 
-    def __init__(self, row: Row, level: int, place: int, *, over_times: bool) -> None:
+    def __init__(self, row: LevelRow, level: int, place: int, *, over_times: bool) -> None:
         self.row, self.level, self.place = row, level, place
         blocks = row.blocks
         self.low = blocks.time_low if over_times else blocks.step_low
@@ -214,7 +214,7 @@ class Outlining:
             if row.blocks.counts:
                 yield _RowNode(row, level, place, over_times=self._window.over_times)
 
-    def _made(self, level: int, place: int) -> Row:
+    def _made(self, level: int, place: int) -> LevelRow:
         begin = place * FAN_OUT
         end = begin + FAN_OUT - 1
         if level:
