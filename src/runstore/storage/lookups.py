@@ -59,6 +59,12 @@ class Lookups:
             sql.RUNS_BY_ALIAS_PREFIX, bounds
         )
 
+    def run_beside(self, run: Run, *, is_before: bool) -> Run | None:
+        """Return the run with the next lower or higher number in a run's experiment."""
+        named = {"experiment": run.experiment_name, "number": run.run_number}
+        found = self._found(sql.RUN_BEFORE_NUMBER if is_before else sql.RUN_AFTER_NUMBER, named)
+        return found[0] if found else None
+
     def runs_by_prefix(self, prefix: str) -> list[Run]:
         """Return runs whose reference or uid begins so, the newest where there are many."""
         bounds = {"begin": prefix, "end": prefix + AFTER_ANY_TEXT}

@@ -132,6 +132,14 @@ RUN_FROM_END = f"""
     {_RUNS} WHERE e.name = :experiment AND {KEPT}
     ORDER BY r.run_number DESC, r.duplicate DESC LIMIT 1 OFFSET :back
 """
+RUN_BEFORE_NUMBER = f"""
+    {_RUNS} WHERE e.name = :experiment AND r.run_number < :number AND {KEPT}
+    ORDER BY r.run_number DESC, r.duplicate DESC LIMIT 1
+"""
+RUN_AFTER_NUMBER = f"""
+    {_RUNS} WHERE e.name = :experiment AND r.run_number > :number AND {KEPT}
+    ORDER BY r.run_number, r.duplicate LIMIT 1
+"""
 RUNS_BY_REFERENCE_PREFIX = f"""
     {_RUNS} WHERE r.reference >= :begin AND r.reference < :end AND {KEPT}
     ORDER BY r.reference LIMIT 21

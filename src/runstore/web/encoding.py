@@ -5,13 +5,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from starlette.background import BackgroundTask
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from runstore.model.display.plain import plain
 
@@ -31,6 +32,8 @@ class Answer:
         status: The HTTP status.
         headers: More headers.
         is_cacheable: Whether asking again may find nothing new, so that there is an ETag.
+        stream: Parts of the body, which are then sent as they come instead of `body`, not
+            compressed; it is closed in the end.
     """
 
     body: bytes
@@ -38,6 +41,7 @@ class Answer:
     status: HTTPStatus = HTTPStatus.OK
     headers: Mapping[str, str] = field(default_factory=dict)
     is_cacheable: bool = True
+    stream: Generator[bytes] | None = None
 
 
 def json_answer(value: object, status: HTTPStatus = HTTPStatus.OK, **more: Any) -> Answer:
@@ -49,6 +53,8 @@ def json_answer(value: object, status: HTTPStatus = HTTPStatus.OK, **more: Any) 
 def response_to(request: Request, answer: Answer) -> Response:
     """Return the HTTP response: 304 without a body if the client has it already."""
     headers = {"Cache-Control": "private, no-cache", **answer.headers}
+    if answer.stream is not None:
+        return _streamed(request, answer, answer.stream, headers)
     if answer.is_cacheable and answer.status is HTTPStatus.OK:
         headers["ETag"] = etag_of(answer.body)
         if _has_it(request, headers["ETag"]):
@@ -60,6 +66,16 @@ def response_to(request: Request, answer: Answer) -> Response:
             body = gzip.compress(body, _QUICK, mtime=0)
             headers["Content-Encoding"] = "gzip"
     return Response(body, answer.status, headers, answer.media_type)
+
+
+def _streamed(
+    request: Request, answer: Answer, stream: Generator[bytes], headers: Mapping[str, str]
+) -> Response:
+    if request.method == "HEAD":
+        stream.close()
+        return Response(None, answer.status, headers, answer.media_type)
+    closing = BackgroundTask(stream.close)
+    return StreamingResponse(stream, answer.status, headers, answer.media_type, closing)
 
 
 def etag_of(body: bytes) -> str:

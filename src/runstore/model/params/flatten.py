@@ -92,7 +92,7 @@ def _add_object(rows: dict[str, Cell], key: str, tree: dict[str, Any]) -> None:
     elif tag == "$set":
         _add_list(rows, key, tree[tag])
     elif tag is not None:
-        rows[_storable_key(rows, key)] = _tagged(tag, tree)
+        rows[_storable_key(rows, key)] = tagged(tag, tree)
     elif not tree:
         if key:
             rows[_storable_key(rows, key)] = None, "{}"
@@ -126,7 +126,8 @@ def _scalar(tree: Any) -> Cell:
     return None, None
 
 
-def _tagged(tag: str, tree: dict[str, Any]) -> Cell:
+def tagged(tag: str, tree: dict[str, Any]) -> Cell:
+    """Return the number and the text of a tagged value that is no array and no set."""
     kept, value = tree[tag], decode(tree)
     if tag in {"$float", "$decimal"}:
         return (None if "nan" in kept.lower() else float(kept)), kept
@@ -203,7 +204,7 @@ def legible(tree: Any) -> Any:
         return {str(decode_key(key)): legible(one) for key, one in tree.items()}
     if tag in {"$array", "$set"}:
         return legible(tree[tag][2] if tag == "$array" else tree[tag])
-    return _tagged(tag, tree)[1]
+    return tagged(tag, tree)[1]
 
 
 def _cut(text: str, width: int) -> str:

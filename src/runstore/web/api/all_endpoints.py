@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from runstore.web.api import (
+    artifacts,
     columns,
+    details,
     edits,
     experiments,
     filters,
     grid,
     live,
+    output,
     runs,
     series,
     store,
@@ -40,6 +43,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *edits.ENDPOINTS,
     *tokens.ENDPOINTS,
     *live.ENDPOINTS,
+    *details.ENDPOINTS,
+    *output.ENDPOINTS,
+    *artifacts.ENDPOINTS,
     # Names of runs are any text: what is more special comes first.
     *runs.ENDPOINTS,
 )

@@ -1,0 +1,57 @@
+"""The runs around one: before and after it in its experiment, above and below it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from runstore.errors import RunNotFoundError
+from runstore.model.run import Run
+from runstore.reading.names import as_now, children_of, readers_of, record_of
+from runstore.storage.backend import Backend
+
+
+class Around(NamedTuple):
+    """The runs around one.
+
+    Attributes:
+        previous: With the next lower number in its experiment.
+        next: With the next higher number.
+        parent: The run that it was started in, also from the trash; None if it is not known.
+        children: The runs that were started in it, oldest first.
+        sources: The runs whose artifacts it read, by uid.
+        readers: The runs that read what it saved, oldest first.
+    """
+
+    previous: Run | None
+    next: Run | None
+    parent: Run | None
+    children: tuple[Run, ...]
+    sources: tuple[Run, ...]
+    readers: tuple[Run, ...]
+
+
+def runs_around(backend: Backend, run: Run) -> Around:
+    """Return the runs around one."""
+    beside = (
+        backend.database.run_beside(run, is_before=True),
+        backend.database.run_beside(run, is_before=False),
+    )
+    previous, following = (as_now(backend, [one])[0] if one else None for one in beside)
+    used = dict.fromkeys(
+        one.source_uid for one in backend.artifacts.inputs_of(run.uid) if one.source_uid
+    )
+    return Around(
+        previous,
+        following,
+        parent=_known(backend, run.parent_uid),
+        children=children_of(backend, run.uid),
+        sources=tuple(one for uid in used if (one := _known(backend, uid))),
+        readers=readers_of(backend, run.uid),
+    )
+
+
+def _known(backend: Backend, uid: str | None) -> Run | None:
+    try:
+        return None if uid is None else record_of(backend, uid)
+    except RunNotFoundError:
+        return None

@@ -1,0 +1,180 @@
+"""What a run printed: by windows of lines, searched, and as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Iterator
+from http import HTTPStatus
+from typing import Any
+
+from runstore.model.display.as_json import as_utc
+from runstore.model.text.line_pattern import Needle
+from runstore.model.text.output import OutputLine, plain_text
+from runstore.reading.output.order import STREAMS
+from runstore.reading.output.whole import lines_of
+from runstore.reading.output.windows import Hit, NumberedLine, hits_of, window_of
+from runstore.web.downloads import attachment
+from runstore.web.encoding import Answer, json_answer
+from runstore.web.endpoints import Call, Endpoint, Flag, Listed, Text, Whole
+from runstore.web.schemas import FLAG, TEXT, TIME, WHOLE, listed, mapped, optional, record
+
+_LINES_AT_MOST = 2000
+_SENT_BYTES = 1 << 16
+_LINE = {"number": WHOLE, "at": TIME, "stream": TEXT, "text": TEXT}
+_STREAMS = Listed(
+    "streams",
+    "Of stdout, stderr and logging, those that are shown; all by default.",
+    len(STREAMS),
+    {"type": "string", "enum": list(STREAMS)},
+)
+
+
+def _streams(call: Call) -> Collection[str]:
+    return call.query["streams"] or STREAMS
+
+
+def _window(call: Call) -> Answer:
+    run = call.store.get(call.path["name"])
+    window = window_of(
+        call.store.backend,
+        run,
+        start=call.query["start"],
+        count=call.query["lines"],
+        streams=_streams(call),
+        width=call.query["width"],
+    )
+    return json_answer(
+        {
+            "lines": [_numbered(one) for one in window.lines],
+            "start": window.start,
+            "counts": window.counts,
+            "size_bytes": window.size_bytes,
+            "counted_bytes": window.counted_bytes,
+            "is_counted": window.is_counted,
+            "is_growing": window.is_growing,
+        }
+    )
+
+
+def _line(number: int, line: OutputLine) -> dict[str, Any]:
+    return {"number": number, "at": as_utc(line.at), "stream": line.stream}
+
+
+def _numbered(one: NumberedLine) -> dict[str, Any]:
+    return {**_line(one.number, one.line), "text": one.line.text, "length": one.length}
+
+
+def _found(call: Call) -> Answer:
+    needle = Needle(
+        call.query["text"], is_regexp=call.query["regexp"], ignores_case=call.query["ignore_case"]
+    )
+    found = hits_of(
+        call.store.backend,
+        call.store.get(call.path["name"]),
+        needle,
+        after=call.query["after"],
+        limit=call.query["limit"],
+        streams=_streams(call),
+    )
+    return json_answer({"hits": [_hit(one) for one in found.hits], "after": found.after})
+
+
+_SHOWN_AROUND = 200  # characters before and after the first hit of a line
+
+
+def _hit(one: Hit) -> dict[str, Any]:
+    begin = max(0, one.spans[0][0] - _SHOWN_AROUND)
+    return {
+        **_line(one.number, one.line),
+        "place": one.place,
+        "text": one.text[begin : one.spans[0][1] + _SHOWN_AROUND],
+        "spans": [list(span) for span in one.spans[:100]],
+    }
+
+
+def _text(call: Call) -> Answer:
+    run = call.store.get(call.path["name"])
+    headers = attachment(f"{run.reference}.txt")
+    stream = _printed(lines_of(call.store.backend, run), _streams(call))
+    return Answer(b"", "text/plain; charset=utf-8", headers=headers, stream=stream)
+
+
+def _printed(lines: Iterator[OutputLine], streams: Collection[str]) -> Generator[bytes]:
+    some: list[str] = []
+    size = 0
+    for line in lines:
+        if line.stream in streams:
+            text = plain_text(line.text)
+            some.append(text)
+            size += len(text) + 1
+        if size > _SENT_BYTES:
+            yield _encoded(some)
+            some, size = [], 0
+    if some:
+        yield _encoded(some)
+
+
+def _encoded(lines: list[str]) -> bytes:
+    return "".join(f"{one}\n" for one in lines).encode(errors="replace")
+
+
+ENDPOINTS = (
+    Endpoint(
+        path="/runs/{name}/output",
+        answer=_window,
+        about="Return some lines of what a run printed, by their place; the first look at a long"
+        " output counts its lines for some time, and the next one goes on.",
+        parameters=(
+            Whole(
+                "start",
+                "Place of the first line among those of the streams, from 0; -1 is the last one.",
+                0,
+                least=-(2**53),
+            ),
+            Whole("lines", "Lines at most.", 200, least=1, most=_LINES_AT_MOST),
+            Whole("width", "Characters of a line at most.", 2000, least=1, most=1 << 20),
+            _STREAMS,
+        ),
+        result=record(
+            {
+                "lines": listed(record({**_LINE, "length": WHOLE})),
+                "start": WHOLE,
+                "counts": mapped(WHOLE),
+                "size_bytes": WHOLE,
+                "counted_bytes": WHOLE,
+                "is_counted": FLAG,
+                "is_growing": FLAG,
+            }
+        ),
+        statuses=(HTTPStatus.NOT_FOUND,),
+    ),
+    Endpoint(
+        path="/runs/{name}/output/hits",
+        answer=_found,
+        about="Return lines of what a run printed that hold a text, with the places of the text"
+        " in the line without colours; null in `after` means that there are no more.",
+        parameters=(
+            Text("text", "A part of a line, or a regular expression.", is_required=True),
+            Flag("regexp", "Whether the text is a regular expression."),
+            Flag("ignore_case", "Whether to ignore case."),
+            Whole("after", "Number of a line; only lines below it are looked at.", 0),
+            Whole("limit", "Lines at most.", 1000, least=1, most=_LINES_AT_MOST),
+            _STREAMS,
+        ),
+        result=record(
+            {
+                "hits": listed(record({**_LINE, "place": WHOLE, "spans": listed(listed(WHOLE))})),
+                "after": optional(WHOLE),
+            }
+        ),
+        statuses=(HTTPStatus.NOT_FOUND,),
+    ),
+    Endpoint(
+        path="/runs/{name}/output/text",
+        answer=_text,
+        about="Return all that a run printed as a text file, without colours.",
+        parameters=(_STREAMS,),
+        result=TEXT,
+        media_type="text/plain",
+        statuses=(HTTPStatus.NOT_FOUND,),
+    ),
+)
