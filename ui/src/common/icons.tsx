@@ -36,6 +36,8 @@ const PATHS = {
   menu: "M3 4.500h10M3 8h10M3 11.500h10",
   more: "M4 8h.1M8 8h.1M12 8h.1",
   plus: "M8 3v10M3 8h10",
+  axes: "M3 2.500v10.500h10.500M1.500 4L3 2.500 4.500 4M12 11.500l1.500 1.500-1.500 1.500",
+  expand: "M9.500 2.500h4v4M13.500 2.500L9.200 6.800M6.500 13.500h-4v-4M2.500 13.500l4.300-4.300",
 } as const;
 
 export type IconName = keyof typeof PATHS;

@@ -37,6 +37,18 @@ const SHEET: { title: string; keys: [string, string][] }[] = [
     ],
   },
   {
+    title: "Charts",
+    keys: [
+      ["← →", "Move the cursor"],
+      ["↑ ↓", "Choose a line"],
+      ["+ −", "Zoom in, zoom out"],
+      ["Shift ← →", "Move the zoomed part"],
+      ["0", "Show all"],
+      ["Space", "Select the run of the line"],
+      ["Enter", "Open the run"],
+    ],
+  },
+  {
     title: "Column headers",
     keys: [
       ["Enter", "Sort"],

@@ -14,6 +14,7 @@ from runstore.web.api import (
     output,
     runs,
     series,
+    series_keys,
     store,
     tokens,
 )
@@ -39,6 +40,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *columns.ENDPOINTS,
     *filters.ENDPOINTS,
     *series.ENDPOINTS,
+    *series_keys.ENDPOINTS,
     *experiments.ENDPOINTS,
     *edits.ENDPOINTS,
     *tokens.ENDPOINTS,

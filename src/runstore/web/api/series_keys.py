@@ -1,0 +1,54 @@
+"""The metrics that some runs have, for whoever chooses what to chart."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from runstore.errors import RunNotFoundError
+from runstore.web.encoding import Answer, json_answer
+from runstore.web.endpoints import Call, Endpoint, Listed, Text, Whole
+from runstore.web.schemas import TEXT, WHOLE, listed, record
+
+_RUNS_AT_MOST = 200
+
+
+def _keys(call: Call) -> Answer:
+    words = call.query["search"].casefold().split()
+    runs: Counter[str] = Counter()
+    points: dict[str, int] = {}
+    for name in dict.fromkeys(call.query["runs"]):
+        try:
+            found = call.store.metrics_of(name)
+        except RunNotFoundError:
+            continue  # deleted since the page has drawn it
+        # A key may be there for the run and for each of its sets.
+        runs.update({one.key for one in found})
+        for one in found:
+            points[one.key] = max(points.get(one.key, 0), one.count)
+    asked = [key for key in runs if all(word in key.casefold() for word in words)]
+    asked.sort(key=lambda key: (-runs[key], key))
+    told = [
+        {"key": key, "runs": runs[key], "points": points[key]}
+        for key in asked[: call.query["limit"]]
+    ]
+    return json_answer({"total": len(asked), "keys": told})
+
+
+ENDPOINTS = (
+    Endpoint(
+        path="/series/keys",
+        answer=_keys,
+        about="Return the metrics that some runs have, those of most of the runs first.",
+        parameters=(
+            Listed("runs", "Names of runs.", _RUNS_AT_MOST, least=1),
+            Text("search", "Words that the key has, in any order.", longest=1000),
+            Whole("limit", "Keys to return.", 100, least=1, most=1000),
+        ),
+        result=record(
+            {
+                "total": WHOLE,
+                "keys": listed(record({"key": TEXT, "runs": WHOLE, "points": WHOLE})),
+            }
+        ),
+    ),
+)

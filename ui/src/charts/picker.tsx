@@ -1,0 +1,100 @@
+// Choose the metrics that are charted, among those of the runs that are shown.
+import { useEffect, useState } from "preact/hooks";
+import { get, isAbort } from "../api/client";
+import { formatCount, plural } from "../common/values";
+import type { KeysAnswer, MetricInfo } from "./metrics";
+import type { Board } from "./runs";
+import { chooseMetrics, chosenMetrics } from "./settings";
+
+const MOST = 200;
+
+function useFound(board: Board, search: string): KeysAnswer | null {
+  const [found, setFound] = useState<KeysAnswer | null>(null);
+  const uids = board.considered.value;
+  useEffect(() => {
+    const running = new AbortController();
+    const timer = setTimeout(
+      () => {
+        get<KeysAnswer>("series/keys", { runs: uids.join(","), search, limit: MOST }, running.signal).then(
+          setFound,
+          (error: unknown) => isAbort(error) || setFound({ total: 0, keys: [] }),
+        );
+      },
+      search ? 120 : 0,
+    );
+    return () => {
+      clearTimeout(timer);
+      running.abort();
+    };
+  }, [search, uids]);
+  return found;
+}
+
+export function MetricPicker({ board, shown }: { board: Board; shown: () => string[] }) {
+  const [search, setSearch] = useState("");
+  const found = useFound(board, search);
+  const names = shown();
+  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+  const known = new Map(found?.keys.map((info) => [info.key, info]));
+  // What is charted stands at the top, even if none of these runs has it.
+  const chosen = names
+    .filter((key) => words.every((word) => key.toLowerCase().includes(word)))
+    .map((key) => known.get(key) ?? { key, runs: 0, points: 0 });
+  const others = (found?.keys ?? []).filter((info) => !names.includes(info.key));
+  const more = (found?.total ?? 0) - (found?.keys.length ?? 0);
+  return (
+    <div class="metric-picker">
+      <input
+        class="input"
+        type="search"
+        autofocus
+        placeholder="Search metrics"
+        aria-label="Search metrics"
+        value={search}
+        onInput={(event) => setSearch(event.currentTarget.value)}
+      />
+      <div class="metric-list" role="group" aria-label="Metrics">
+        {chosen.map((info) => (
+          <Choice key={info.key} info={info} isOn names={names} />
+        ))}
+        {chosen.length > 0 && others.length > 0 && <hr />}
+        {others.map((info) => (
+          <Choice key={info.key} info={info} isOn={false} names={names} />
+        ))}
+      </div>
+      <p class="picker-count" role="status">
+        {found === null
+          ? "Searching…"
+          : more > 0
+            ? `${formatCount(more)} more: search by name`
+            : chosen.length + others.length
+              ? plural(found.total, "metric")
+              : "No metric of these runs has this name."}
+      </p>
+      <footer>
+        <button
+          type="button"
+          class="button small"
+          disabled={chosenMetrics.value === null}
+          onClick={() => chooseMetrics(null)}
+        >
+          Choose for me
+        </button>
+        <button type="button" class="button small" disabled={!names.length} onClick={() => chooseMetrics([])}>
+          None
+        </button>
+      </footer>
+    </div>
+  );
+}
+
+function Choice({ info, isOn, names }: { info: MetricInfo; isOn: boolean; names: string[] }) {
+  const choose = () => chooseMetrics(isOn ? names.filter((name) => name !== info.key) : [...names, info.key]);
+  return (
+    <label class="metric-choice" title={info.key}>
+      <input type="checkbox" checked={isOn} onChange={choose} />
+      <span class="picker-name">{info.key}</span>
+      <span class="picker-runs">{info.runs ? plural(info.runs, "run") : ""}</span>
+    </label>
+  );
+}

@@ -1,0 +1,123 @@
+// Which runs are drawn: the selected ones or those in sight, without those that are hidden.
+import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
+import { go, href } from "../state/address";
+import { isShown, soloUids } from "../state/hidden";
+import { rowByUid, rowsByUid, rowsVersion } from "../state/rows";
+import { selected, toggle, visible } from "../state/selection";
+import { shortReference } from "../common/values";
+import { isAbort } from "../api/client";
+import { mostLines } from "./settings";
+
+/** The runs of some charts. */
+export interface Board {
+  /** All that could be drawn, hidden ones included. */
+  all: ReadonlySignal<string[]>;
+  /** The first of them, so many as are drawn at once. */
+  considered: ReadonlySignal<string[]>;
+  /** Those that are drawn. */
+  drawn: ReadonlySignal<string[]>;
+  /** Which runs these are, in a word. */
+  kind: ReadonlySignal<"selected" | "in sight" | "alone" | "">;
+}
+
+function sameList(one: string[], other: string[]): boolean {
+  return one.length === other.length && one.every((uid, place) => uid === other[place]);
+}
+
+/** Return a signal that changes only when its list does. */
+function steady(list: () => string[]): ReadonlySignal<string[]> {
+  let before: string[] = [];
+  return computed(() => {
+    const now = list();
+    if (!sameList(before, now)) before = now;
+    return before;
+  });
+}
+
+/** Return the board of a list of runs. */
+export function boardOf(
+  all: ReadonlySignal<string[]>,
+  kind: Board["kind"] = signal("" as const),
+): Board {
+  const considered = steady(() => {
+    const solo = soloUids.value;
+    // Runs shown alone may have been scrolled out of sight.
+    if (solo.size) return [...solo];
+    // Hiding one makes no room for another, which would have to appear.
+    return all.value.slice(0, mostLines.value);
+  });
+  return { all, considered, drawn: steady(() => considered.value.filter(isShown)), kind };
+}
+
+// Beside the grid
+
+/** What was in sight when the grid last rested. */
+const settled = signal<string[]>([]);
+/** Charts keep their runs when one of their lines is picked, which changes the selection. */
+const held = signal<{ selection: ReadonlySet<string>; uids: string[] } | null>(null);
+
+const gridRuns = steady(() => {
+  if (held.value && held.value.selection === selected.value) return held.value.uids;
+  return selected.value.size ? [...selected.value] : settled.value;
+});
+
+export const gridBoard: Board = boardOf(
+  gridRuns,
+  computed(() => {
+    if (soloUids.value.size) return "alone";
+    if (held.value && held.value.selection === selected.value) return "in sight";
+    return selected.value.size ? "selected" : "in sight";
+  }),
+);
+
+const REST_MS = 180;
+
+/** Follow the runs in sight, once the grid rests. */
+export function followSight(): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const stop = effect(() => {
+    const uids = visible.value;
+    clearTimeout(timer);
+    if (!settled.peek().length) settled.value = uids;
+    else timer = setTimeout(() => (settled.value = uids), REST_MS);
+  });
+  return () => {
+    stop();
+    clearTimeout(timer);
+  };
+}
+
+/** Select a run from a chart, or take it out of the selection; the charts keep their runs. */
+export function pick(uid: string): void {
+  const uids = gridRuns.peek();
+  toggle(uid);
+  held.value = { selection: selected.peek(), uids };
+}
+
+export function openRun(uid: string, isApart: boolean): void {
+  const path = `/runs/${uid}`;
+  if (isApart) open(href(path), "_blank", "noopener");
+  else go(path);
+}
+
+/** Read the rows of runs that nobody has read, for their names. */
+export function followNames(board: Board): () => void {
+  let running: AbortController | null = null;
+  return effect(() => {
+    const lacking = board.considered.value.filter((uid) => !rowByUid(uid));
+    if (!lacking.length) return;
+    running?.abort();
+    running = new AbortController();
+    rowsByUid(lacking, [], running.signal).catch((error: unknown) => {
+      if (!isAbort(error)) console.warn(error);
+    });
+  });
+}
+
+/** Return how a run is called beside its line. */
+export function nameOf(uid: string, setName: string | null = null): string {
+  void rowsVersion.value;
+  const row = rowByUid(uid);
+  const name = row ? shortReference(row.reference) : uid.slice(0, 8);
+  return setName ? `${name} ${setName}` : name;
+}

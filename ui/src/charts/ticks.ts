@@ -1,0 +1,130 @@
+// Where the axes have their marks, and what stands beside them.
+
+const SHORT = [
+  [1e15, "e15"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"],
+] as const;
+
+function plain(value: number, digits: number): string {
+  return value.toFixed(digits).replace("-", "−");
+}
+
+/** Write a value of an axis whose marks are `step` apart. */
+export function tickText(value: number, step: number): string {
+  const size = Math.abs(value);
+  if (size < step / 1e6) return "0";
+  const exponent = Math.floor(Math.log10(step) + 1e-9);
+  if (size < 1e-4 || size >= 1e18) {
+    const digits = Math.max(0, Math.min(6, Math.floor(Math.log10(size)) - exponent));
+    return value.toExponential(digits).replace("e+", "e").replace(/-/g, "−");
+  }
+  for (const [unit, letter] of SHORT) {
+    if (size < unit * 10 || step < unit / 1000) continue;
+    return plain(value / unit, Math.max(0, Math.min(3, Math.ceil(Math.log10(unit / step) - 1e-9)))) + letter;
+  }
+  return plain(value, Math.max(0, Math.min(12, -exponent)));
+}
+
+/** Return marks of a log axis: 1, 2 and 5 of each decade, fewer when there are many decades. */
+export function logTicks(least: number, most: number, most_count: number): number[] {
+  const first = Math.floor(Math.log10(least));
+  const last = Math.ceil(Math.log10(most));
+  const decades = Math.log10(most / least);
+  if (decades < 0.7) return linearTicks(least, most, most_count);
+  const every = Math.max(1, Math.ceil(decades / most_count));
+  const parts = decades * 3 <= most_count * 1.2 ? [1, 2, 5] : decades * 2 <= most_count ? [1, 3] : [1];
+  const found: number[] = [];
+  for (let exponent = first; exponent <= last; exponent++) {
+    if (exponent % every) continue;
+    for (const part of every === 1 ? parts : [1]) {
+      const value = part * 10 ** exponent;
+      if (value >= least * (1 - 1e-9) && value <= most * (1 + 1e-9)) found.push(Number(value.toPrecision(12)));
+    }
+  }
+  return found;
+}
+
+export function logText(value: number): string {
+  if (value >= 1e-3 && value < 1e4) return plain(value, Math.max(0, -Math.floor(Math.log10(value) + 1e-9)));
+  return value.toExponential(0).replace("e+", "e").replace(/-/g, "−");
+}
+
+/** Return round values between two ends, at most about `count`. */
+export function linearTicks(least: number, most: number, count: number): number[] {
+  const step = niceStep((most - least) / Math.max(1, count));
+  const found: number[] = [];
+  for (let place = Math.ceil(least / step - 1e-9); place * step <= most + step * 1e-9; place++) {
+    found.push(Number((place * step).toPrecision(12)));
+  }
+  return found;
+}
+
+export function niceStep(least: number): number {
+  if (!(least > 0)) return 1;
+  const unit = 10 ** Math.floor(Math.log10(least));
+  const part = [1, 2, 5, 10].find((one) => one * unit >= least * (1 - 1e-9)) ?? 10;
+  return part * unit;
+}
+
+const DURATIONS = [
+  1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800,
+];
+
+/** Return marks for seconds since the start of a run. */
+export function durationTicks(least: number, most: number, count: number): number[] {
+  const raw = (most - least) / Math.max(1, count);
+  const step = raw < 1 ? niceStep(raw) : (DURATIONS.find((one) => one >= raw) ?? niceStep(raw / 86400) * 86400);
+  const found: number[] = [];
+  for (let place = Math.ceil(least / step); place * step <= most; place++) {
+    found.push(Number((place * step).toPrecision(12)));
+  }
+  return found;
+}
+
+/** Write seconds as short as an axis needs it: "90 s", "1:30 h", "2 d". */
+export function durationText(seconds: number, step = 0): string {
+  const size = Math.abs(seconds);
+  const sign = seconds < 0 ? "−" : "";
+  if (size === 0) return "0";
+  if (size < 60 || (step && step < 1)) return `${sign}${Number(size.toPrecision(6))} s`;
+  const two = (value: number) => String(Math.floor(value)).padStart(2, "0");
+  if (size < 3600) {
+    const rest = Math.round(size % 60);
+    return `${sign}${Math.floor(size / 60)}${rest ? `:${two(rest)}` : ""} min`;
+  }
+  if (size < 86400 * 2) {
+    const rest = (size % 3600) / 60;
+    return `${sign}${Math.floor(size / 3600)}${rest >= 1 ? `:${two(rest)}` : ""} h`;
+  }
+  const hours = Math.floor((size % 86400) / 3600);
+  return `${sign}${Math.floor(size / 86400)} d${hours ? ` ${hours} h` : ""}`;
+}
+
+const minutes = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const seconds = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+});
+const days = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const years = new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric" });
+const whole = new Intl.DateTimeFormat(undefined, {
+  day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit",
+  hourCycle: "h23",
+});
+
+/** Write times of an axis; a new day is named below its first mark. */
+export function timeTexts(times: number[], step: number): string[] {
+  let before = "";
+  return times.map((time) => {
+    const date = new Date(time * 1000);
+    if (step >= 86400 * 28) return years.format(date);
+    const day = days.format(date);
+    if (step >= 86400) return day;
+    const text = (step < 60 ? seconds : minutes).format(date);
+    const isNew = day !== before;
+    before = day;
+    return isNew ? `${text}\n${day}` : text;
+  });
+}
+
+export function timeText(time: number): string {
+  return whole.format(new Date(time * 1000));
+}

@@ -1,0 +1,450 @@
+// One chart: loads what it shows, draws it, and answers the pointer and the keyboard.
+import { batch, computed, effect, type ReadonlySignal, signal } from "@preact/signals";
+import { isAbort } from "../api/client";
+import { DASHES } from "../common/colour";
+import { hovered, selected } from "../state/selection";
+import { theme } from "../state/theme";
+import { cursor } from "./cursor";
+import { loadMeans, meansOf } from "./means";
+import { type Line, meanLine, seriesLine } from "./lines";
+import { Plot, type Projection, type Range } from "./plot";
+import { type Board, openRun, pick } from "./runs";
+import { causeOf, errorOf, loadDetail, loadSeries, seriesOf, versionOf, watch } from "./series";
+import { isGrouped, logX, logY, smoothing, xAxis, zoom, zoomTo } from "./settings";
+import { type Extent, wider } from "./shape";
+
+const PADDING = 0.06;
+const DETAIL_MS = 90;
+/** A line this near to the pointer is meant, in CSS pixels. */
+const NEAR = 28;
+
+export class ChartView {
+  readonly size = signal<{ width: number; height: number } | null>(null);
+  /** Whether the chart is, or is about to come, in sight. */
+  readonly isNear = signal(false);
+  readonly lines: ReadonlySignal<Line[]>;
+  readonly isLoading: ReadonlySignal<boolean>;
+  readonly error: ReadonlySignal<unknown>;
+  /** The line that the pointer or the keyboard is at. */
+  readonly nearLine = signal<string | null>(null);
+  /** Grows with each drawing. */
+  readonly drawn = signal(0);
+  /** The part of x that is dragged over, in shares of the area. */
+  readonly dragged = signal<{ from: number; to: number } | null>(null);
+  plot: Plot | null = null;
+
+  private readonly stops: (() => void)[] = [];
+  private host: HTMLElement | null = null;
+  private isInside = false;
+  /** What the shown ranges were made for. */
+  private rangedFor = "";
+
+  constructor(
+    readonly metric: string,
+    readonly board: Board,
+  ) {
+    const version = versionOf(metric);
+    this.lines = computed(() => {
+      void version.value;
+      return isGrouped.value ? this.means() : this.series();
+    });
+    this.isLoading = computed(() => {
+      void version.value;
+      if (isGrouped.value) return meansOf(xAxis.value, metric, board.considered.value) === null;
+      return board.drawn.value.some((uid) => !seriesOf(xAxis.value, metric, uid, null));
+    });
+    this.error = computed(() => {
+      void version.value;
+      return errorOf(xAxis.value, metric, board.drawn.value);
+    });
+  }
+
+  private series(): Line[] {
+    const uids = [...this.board.drawn.value].sort(); // so that lines cross in the same way
+    return uids.flatMap((uid) =>
+      (seriesOf(xAxis.value, this.metric, uid, zoom.value) ?? [])
+        .map((series) => seriesLine(series, smoothing.value))
+        .filter((line) => !line.isEmpty || line.summary().points > 0),
+    );
+  }
+
+  private means(): Line[] {
+    const shown = new Set(this.board.drawn.value);
+    const means = meansOf(xAxis.value, this.metric, this.board.considered.value) ?? [];
+    return means.filter((mean) => mean.uids.some((uid) => shown.has(uid))).map(meanLine);
+  }
+
+  /** Draw into `host` until the function that is returned is called. */
+  mount(host: HTMLElement): () => void {
+    this.host = host;
+    const resized = new ResizeObserver(() => {
+      const { clientWidth: width, clientHeight: height } = host;
+      const before = this.size.peek();
+      if (width > 0 && (width !== before?.width || height !== before.height)) this.size.value = { width, height };
+    });
+    resized.observe(host);
+    const seen = new IntersectionObserver(
+      (entries) => {
+        this.isNear.value = entries.at(-1)!.isIntersecting;
+      },
+      { rootMargin: "300px" },
+    );
+    seen.observe(host);
+    this.stops.push(
+      () => resized.disconnect(),
+      () => seen.disconnect(),
+      this.followFrame(),
+      this.followLoads(),
+      this.followDetail(),
+      this.followRanges(),
+      this.followLooks(),
+    );
+    return () => this.unmount();
+  }
+
+  private unmount(): void {
+    for (const stop of this.stops.splice(0)) stop();
+    watch(this, null);
+    this.plot?.destroy();
+    this.plot = null;
+    if (cursor.peek()?.chart === this) cursor.value = null;
+    this.host = null;
+  }
+
+  /** Blocks worth asking for: about one for each pixel. */
+  private readonly points = computed(() => {
+    const width = this.size.value?.width ?? 0;
+    return [400, 800, 1600].find((points) => points >= width) ?? 1600;
+  });
+
+  // What is loaded
+
+  private followLoads(): () => void {
+    return effect(() => {
+      if (!this.isNear.value || !this.size.value) return;
+      void versionOf(this.metric).value; // what was forgotten or has failed is asked for again
+      const x = xAxis.value;
+      if (isGrouped.value) {
+        watch(this, null);
+        void loadMeans(x, this.metric, this.board.considered.value, this.points.value);
+        return;
+      }
+      const uids = this.board.drawn.value;
+      watch(this, { x, key: this.metric, uids });
+      if (!errorOf(x, this.metric, uids)) void loadSeries(x, this.metric, uids, this.points.value);
+    });
+  }
+
+  private followDetail(): () => void {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let running: AbortController | null = null;
+    const forget = () => {
+      clearTimeout(timer);
+      running?.abort();
+    };
+    const stop = effect(() => {
+      forget();
+      const window = zoom.value;
+      const uids = this.board.drawn.value;
+      if (!window || !this.isNear.value || !this.size.value || this.isLoading.value || isGrouped.value) return;
+      const points = this.points.value;
+      const x = xAxis.value;
+      running = new AbortController();
+      const { signal: aborted } = running;
+      timer = setTimeout(() => {
+        loadDetail(x, this.metric, uids, window, points, aborted).catch((error: unknown) => {
+          if (!isAbort(error)) console.warn(error);
+        });
+      }, DETAIL_MS);
+    });
+    return () => {
+      stop();
+      forget();
+    };
+  }
+
+  // What is drawn
+
+  private followFrame(): () => void {
+    return effect(() => {
+      const size = this.size.value;
+      if (!this.isNear.value || !size || !this.host) return;
+      const frame = { xAxis: xAxis.value, logX: logX.value, logY: logY.value };
+      const now = JSON.stringify(frame);
+      if (this.plot && this.framedFor === now) {
+        this.plot.resize(size.width, size.height);
+        return;
+      }
+      this.framedFor = now;
+      this.plot?.destroy();
+      const style = getComputedStyle(document.documentElement);
+      this.plot = new Plot({
+        host: this.host,
+        ...size,
+        ...frame,
+        colour: (name) => style.getPropertyValue(name).trim(),
+        draw: (context, at) => this.draw(context, at),
+      });
+      this.rangedFor = "";
+      this.frames.value = this.frames.peek() + 1;
+    });
+  }
+
+  private framedFor = "";
+  private readonly frames = signal(0);
+
+  private followRanges(): () => void {
+    return effect(() => {
+      void this.frames.value;
+      const lines = this.lines.value;
+      const window = zoom.value;
+      const isLive = causeOf(this.metric) === "live";
+      if (!this.plot) return;
+      const target = JSON.stringify([lines.map((line) => line.id), window, smoothing.value]);
+      // Nothing moves under the pointer because a run goes on.
+      if (this.isInside && isLive && this.rangedFor === target) {
+        this.plot.show(this.plot.x, this.plot.y);
+        return;
+      }
+      this.rangedFor = target;
+      this.range(lines, window);
+    });
+  }
+
+  private range(lines: Line[], window: Range | null): void {
+    const x = window ?? wholeX(lines, logX.peek());
+    let extent: Extent | null = null;
+    for (const line of lines) extent = wider(extent, line.extentY(x.from, x.to, logY.peek()));
+    this.plot!.show(logX.peek() && x.from <= 0 ? { from: x.to / 1e6, to: x.to } : x, padded(extent, logY.peek()));
+  }
+
+  /** Draw again when another line is looked at, and in the colours of another theme. */
+  private followLooks(): () => void {
+    return effect(() => {
+      void [this.lookedAt.value, selected.value, theme.value];
+      this.plot?.redraw();
+    });
+  }
+
+  /** The line that is drawn in front of the others, which fade. */
+  readonly lookedAt = computed(() => {
+    const uid = hovered.value;
+    if (!uid) return null;
+    const lines = this.lines.value.filter((line) => line.uids.includes(uid));
+    return (lines.find((line) => line.id === this.nearLine.value) ?? lines[0])?.id ?? null;
+  });
+
+  private draw(context: CanvasRenderingContext2D, at: Projection): void {
+    const lines = this.lines.peek();
+    const looked = this.lookedAt.peek();
+    const picked = selected.peek();
+    const style = getComputedStyle(document.documentElement);
+    const isSome = lines.some((line) => line.uids.some((uid) => picked.has(uid)));
+    const isAll = lines.every((line) => line.uids.some((uid) => picked.has(uid)));
+    const drawOne = (line: Line) =>
+      line.draw(context, at, {
+        colour: style.getPropertyValue(`--run-${line.mark.colour}`).trim(),
+        dash: DASHES[line.mark.dash]!,
+        isPicked: isSome && !isAll && line.uids.some((uid) => picked.has(uid)),
+        isFaint: looked !== null && looked !== line.id,
+        isLookedAt: looked === line.id,
+      });
+    for (const line of lines) if (line.id !== looked) drawOne(line);
+    const front = lines.find((line) => line.id === looked);
+    if (front) drawOne(front);
+    queueMicrotask(() => {
+      this.drawn.value = this.drawn.peek() + 1;
+    });
+  }
+
+  // The pointer
+
+  /** Return the place of an event in the area, in shares of its width and height. */
+  shareOf(event: { clientX: number; clientY: number }): { x: number; y: number } {
+    const box = this.host!.getBoundingClientRect();
+    const area = this.plot!.area;
+    return {
+      x: (event.clientX - box.left - area.left) / area.width,
+      y: (event.clientY - box.top - area.top) / area.height,
+    };
+  }
+
+  enter(): void {
+    this.isInside = true;
+  }
+
+  /** Show what there is at the pointer. */
+  moveTo(event: { clientX: number; clientY: number }): void {
+    if (!this.plot) return;
+    const share = this.shareOf(event);
+    if (share.x < 0 || share.x > 1 || share.y < -0.05 || share.y > 1.1) {
+      this.leaveArea();
+      return;
+    }
+    const x = this.plot.valueAt(share.x);
+    const near = this.lineNear(x, share.y);
+    batch(() => {
+      cursor.value = { chart: this, x, pointer: { x: event.clientX, y: event.clientY } };
+      this.lookAt(near);
+    });
+  }
+
+  private lookAt(line: Line | null): void {
+    this.nearLine.value = line?.id ?? null;
+    // Of a mean every run is as good as another.
+    hovered.value = line?.uids[0] ?? null;
+  }
+
+  private lineNear(x: number, y: number): Line | null {
+    const plot = this.plot!;
+    const at = plot.projection();
+    const wanted = at.top + y * at.height;
+    let found: Line | null = null;
+    let least = NEAR * at.ratio;
+    for (const line of this.lines.peek()) {
+      let value = line.valueAt(x);
+      if (!Number.isFinite(value)) value = line.reading(x, this.reach)?.value ?? Number.NaN;
+      const distance = Math.abs(at.y(value) - wanted);
+      if (distance < least) {
+        least = distance;
+        found = line;
+      }
+    }
+    return found;
+  }
+
+  /** How far beside the cursor a point may be, in values of x. */
+  get reach(): number {
+    const plot = this.plot;
+    if (!plot) return 0;
+    return ((plot.x.to - plot.x.from) * 12) / plot.area.width;
+  }
+
+  private leaveArea(): void {
+    batch(() => {
+      if (cursor.peek()?.chart === this) cursor.value = null;
+      if (this.nearLine.peek()) this.lookAt(null);
+    });
+  }
+
+  leave(): void {
+    this.isInside = false;
+    this.leaveArea();
+    // What was held still under the pointer takes its place now.
+    if (this.plot) this.range(this.lines.peek(), zoom.peek());
+  }
+
+  /** The run whose line is looked at: selected, or opened with a modifier. */
+  choose(how: { isOpening: boolean; isApart: boolean }): void {
+    const line = this.lines.peek().find((one) => one.id === this.nearLine.peek());
+    if (!line) return;
+    if (how.isOpening) openRun(line.uids[0]!, how.isApart);
+    else for (const uid of line.uids) pick(uid);
+  }
+
+  zoomBetween(one: number, other: number): void {
+    const plot = this.plot;
+    if (!plot) return;
+    const ends = [one, other].map((share) => plot.valueAt(Math.min(1, Math.max(0, share))));
+    const [from, to] = ends.sort((a, b) => a - b) as [number, number];
+    if (to > from) zoomTo({ from, to });
+  }
+
+  /** Zoom by a factor around a place of the area; a factor above 1 shows more. */
+  zoomBy(factor: number, around: number): void {
+    const plot = this.plot;
+    if (!plot) return;
+    const whole = wholeX(this.lines.peek(), logX.peek());
+    const from = Math.max(whole.from, plot.valueAt(around - around * factor));
+    const to = Math.min(whole.to, plot.valueAt(around + (1 - around) * factor));
+    if (factor > 1 && from <= whole.from && to >= whole.to) {
+      zoomTo(null, { isMoving: true });
+    } else if (to - from > smallestSpan(whole)) {
+      zoomTo({ from, to }, { isMoving: true });
+    }
+  }
+
+  /** Move the window by a part of its width. */
+  pan(share: number): void {
+    const plot = this.plot;
+    if (!plot || !zoom.peek()) return;
+    const whole = wholeX(this.lines.peek(), logX.peek());
+    let from = plot.valueAt(share);
+    let to = plot.valueAt(1 + share);
+    if (!logX.peek()) {
+      const shift = Math.max(whole.from - from, 0) + Math.min(whole.to - to, 0);
+      from += shift;
+      to += shift;
+    } else if (from < whole.from || to > whole.to) {
+      return;
+    }
+    zoomTo({ from, to }, { isMoving: true });
+  }
+
+  /** Move the cursor by a part of the width, by the keyboard. */
+  moveCursor(share: number): void {
+    const plot = this.plot;
+    if (!plot) return;
+    const now = cursor.peek();
+    const at = now?.chart === this ? plot.shareOf(now.x) : share > 0 ? 0 : 1;
+    const next = Math.min(1, Math.max(0, at + share));
+    cursor.value = { chart: this, x: plot.valueAt(next), pointer: null };
+  }
+
+  /** Look at the next line above or below, at the cursor. */
+  moveLook(direction: 1 | -1): void {
+    const now = cursor.peek();
+    if (!this.plot) return;
+    if (now?.chart !== this) this.moveCursor(1);
+    const x = cursor.peek()!.x;
+    const order = this.readings(x).map(({ line }) => line);
+    if (!order.length) return;
+    const place = order.findIndex((line) => line.id === this.nearLine.peek());
+    const next = place < 0 ? (direction > 0 ? 0 : order.length - 1) : place + direction;
+    this.lookAt(order[(next + order.length) % order.length]!);
+  }
+
+  /** What the lines show at x, the largest value first. */
+  readings(x: number): { line: Line; reading: NonNullable<ReturnType<Line["reading"]>> }[] {
+    return this.lines.value
+      .flatMap((line) => {
+        const reading = line.reading(x, this.reach);
+        return reading ? [{ line, reading }] : [];
+      })
+      .sort((one, other) => orderOf(other.reading.value) - orderOf(one.reading.value));
+  }
+}
+
+function orderOf(value: number): number {
+  return Number.isNaN(value) ? -Infinity : value;
+}
+
+/** The smallest window: steps are whole numbers, seconds have parts. */
+function smallestSpan(whole: Range): number {
+  return Math.max((whole.to - whole.from) / 1e7, xAxis.peek() === "step" ? 1 : 1e-3);
+}
+
+/** Return the part of x that holds all lines. */
+function wholeX(lines: Line[], isLog: boolean): Range {
+  let extent: Extent | null = null;
+  for (const line of lines) extent = wider(extent, line.extentX());
+  if (!extent) return isLog ? { from: 1, to: 10 } : { from: 0, to: 1 };
+  let { least } = extent;
+  const { most } = extent;
+  if (isLog && least <= 0) least = Math.min(1, most > 0 ? most / 10 : 1);
+  if (least >= most) return isLog ? { from: least / 2, to: Math.max(least * 2, most) } : { from: least - 1, to: most + 1 };
+  return { from: least, to: most };
+}
+
+/** Return a range with some room around its ends. */
+function padded(extent: Extent | null, isLog: boolean): Range {
+  if (!extent) return isLog ? { from: 0.1, to: 10 } : { from: 0, to: 1 };
+  const { least, most } = extent;
+  if (isLog) {
+    const factor = least === most ? 2 : (most / least) ** PADDING;
+    return { from: least / factor, to: most * factor };
+  }
+  const span = most - least;
+  const room = span > 0 ? span * PADDING : Math.abs(most) * 0.1 || 1;
+  return { from: least - room, to: most + room };
+}
