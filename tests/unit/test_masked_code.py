@@ -14,6 +14,7 @@ CODE = [
     "a, password = pair\nb = '<>'",
     "password = a; b = '<>'",
     "password = a\nb = '<>'",
+    "password = get()\nlog('<>')",
     "password = (\n'{}'\n)",
     "f(password, '<>')",
     "f('password', '{}')",
@@ -79,6 +80,27 @@ def filled(code, masked):
 @pytest.mark.parametrize("code", CODE)
 def test_a_literal_goes_where_its_name_says_that_it_is_secret(code):
     assert mask_python(filled(code, SECRET)) == filled(code, "***")
+
+
+@pytest.mark.parametrize(
+    ("code", "masked"),
+    [
+        ("user, password = 'me', 'hunter2'", "user, password = 'me', '***'"),
+        ("passwords = ['hunter22', 'correct-horse']", "passwords = ['***', 'correct-horse']"),
+        ("f('password', 'hunter2')", "f('password', 'hunter2')"),
+        ("password = 'x'['hunter22']", "password = 'x'['hunter22']"),
+        ("password = get()\nlog('hunter22')", "password = get()\nlog('hunter22')"),
+        ("'password=hunter2'", "'password=***'"),
+    ],
+)
+def test_a_word_goes_where_it_is_the_value_itself(code, masked):
+    assert mask_python(code) == masked
+
+
+def test_what_follows_brackets_of_any_depth_is_read_as_ever():
+    deep = "(" * 205 + ")" * 205 + "\n"
+
+    assert mask_python(f"{deep}a, password = 'me', 'hunter2'").endswith("'me', '***'")
 
 
 def test_code_of_any_depth_is_read():
