@@ -1,0 +1,95 @@
+"""Runs in groups by a value: how many there are, how they ended, and what a metric reached."""
+
+import math
+
+import pytest
+
+from runstore.model.query.parse import parse_query
+from runstore.storage.query.grouping import Grouping
+
+BEYOND = 2**60 + 1
+
+
+def groups_of(store, by, where="", metrics=(), among=None):
+    store.find("params.lr is not missing")  # writes the rows of parameters
+    (order,) = parse_query(f"order by {by}").order
+    grouping = Grouping(store.backend.database, order.field)
+    found = grouping.groups(parse_query(where), metrics, among=among)
+    return {group.value: group for group in found}
+
+
+@pytest.fixture
+def runs(store):
+    sets = [{"name": "a", "lr": 1}, {"name": "b", "lr": 2}]
+    for n, (params, status) in enumerate(
+        [({"lr": 1}, None), ({"lr": 1}, "error"), (sets, None), ({}, None)]
+    ):
+        run = store.start("fit" if n else "other", params=params, capture=False)
+        run.log(loss=n)
+        run.finish(status)
+    return store.list()
+
+
+def test_each_value_has_a_group_and_none_has_one_as_well(store, runs):
+    groups = groups_of(store, "params.lr")
+
+    assert {value: one.runs for value, one in groups.items()} == {1: 3, 2: 1, None: 1}
+    assert groups[1].statuses == {"complete": 2, "error": 1}
+    assert groups[2].last_reference == runs[1].reference
+    assert groups[2].last_started_at == runs[1].started_at
+
+
+def test_the_group_with_the_latest_start_comes_first(store, runs):
+    assert next(iter(groups_of(store, "params.lr"))) is None
+    assert list(groups_of(store, "experiment")) == ["fit", "other"]
+
+
+def test_only_runs_that_match_count(store, runs):
+    assert groups_of(store, "experiment", "status = complete")["fit"].runs == 2
+    assert groups_of(store, "experiment", among=[1]).keys() == {"other"}
+    assert groups_of(store, "experiment", "status = lost") == {}
+
+
+def test_metrics_are_summed_up_in_each_group(store, runs):
+    groups = groups_of(store, "params.lr", metrics=["loss", "unknown"])
+
+    spread = groups[1].metrics["loss"]
+    assert (spread.min, spread.mean, spread.max) == (0.0, 1.0, 2.0)
+    assert groups[1].metrics.keys() == {"loss"}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(True, True), (0.5, 0.5), ("1", "1"), (BEYOND, BEYOND), (-BEYOND, -BEYOND), (None, None)],
+)
+def test_a_value_is_the_one_that_was_recorded(store, value, expected):
+    store.start("fit", params={"x": value}, capture=False).finish()
+
+    (found,) = groups_of(store, "params.x")
+
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+def test_flags_of_runs_are_truth_values(store):
+    run = store.start("fit", capture=False)
+    run.finish()
+    with store.backend.database.driver.write() as connection:
+        connection.execute("UPDATE runs SET workdir_dirty = 1")
+
+    assert list(groups_of(store, "dirty")) == [True]
+
+
+@pytest.mark.parametrize(
+    ("values", "mean"),
+    [((1e308, 1.5e308), 1.25e308), ((math.inf, 1.0), math.inf), ((math.inf, -math.inf), math.nan)],
+)
+def test_the_mean_of_large_values_is_theirs(store, values, mean):
+    for value in values:
+        with store.start("fit", capture=False) as run:
+            run.log(loss=value)
+
+    found = groups_of(store, "experiment", metrics=["loss"])["fit"].metrics["loss"]
+
+    assert found.mean == pytest.approx(mean, nan_ok=True)
+    assert (found.min, found.max) == (min(values), max(values))

@@ -1,0 +1,75 @@
+"""Names in a filter that no run has: what is said of each."""
+
+import pytest
+
+from runstore.model.query.parse import parse_query
+from runstore.reading.unknown_names import is_known_column, unknown_names
+
+
+@pytest.fixture
+def recorded(store):
+    params = [{"name": "a", "lr": 0.1, "opt": {"kind": "adam", "decay": 0.0}, "layers": [1, 2]}]
+    with store.start("fit", params=params, capture=False) as run:
+        run.log({"loss": 1.0, "val/acc": 0.5})
+        run.of_set("a").log({"score": 1.0})
+        run.tags["phase"] = "pilot"
+    return store.backend
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("params.lr > 0", []),
+        ("params.lrr > 0", ["No run has the parameter 'lrr'. Did you mean 'lr'?"]),
+        ("metrics.los < 1", ["No run has the metric 'los'. Did you mean 'loss'?"]),
+        ("tags.fase = pilot", ["No run has the tag 'fase'. Did you mean 'phase'?"]),
+        ("params.opt = adam", ["The parameter 'opt' is compared part by part."]),
+        ("params.layers = 1", ["The parameter 'layers' is compared part by part."]),
+        ("params.zzzz = 1", ["No run has the parameter 'zzzz'. There is: "]),
+        ("params.zzzz is missing", []),
+        ("not params.zzzz is missing", []),
+        ("order by params.lrr", ["No run has the parameter 'lrr'."]),
+        ("params.lrr > 0 and params.lrr < 1", ["No run has the parameter 'lrr'."]),
+        ("status = error and experiment = nothing", []),
+        ("packages.torch >= 2", ["No run has the package 'torch'."]),
+        ("params.a = 1 or metrics.b = 2", ["parameter 'a'", "metric 'b'"]),
+    ],
+)
+def test_each_unknown_name_is_said_once_with_a_hint(recorded, text, said):
+    found = unknown_names(recorded, parse_query(text))
+
+    assert len(found) == len(said)
+    assert all(part in one for part, one in zip(said, found, strict=True)), found
+
+
+def test_parts_of_a_parameter_are_listed(recorded):
+    (said,) = unknown_names(recorded, parse_query("params.opt = adam"))
+
+    assert "opt.decay, opt.kind" in said
+
+
+def test_further_fields_are_looked_up_as_well(recorded):
+    (order,) = parse_query("order by tags.fase").order
+
+    assert len(unknown_names(recorded, parse_query(""), order.field)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "is_known"),
+    [
+        ("params.lr", True),
+        ("params.opt.kind", True),
+        ("params.lrr", False),
+        ("tags.phase", True),
+        ("metrics.loss", True),
+        ("metrics.val/acc", True),
+        ("metrics.a/score", True),
+        ("metrics.score", True),
+        ("metrics.acc", False),
+        ("metrics.", False),
+        ("metrics", False),
+        ("notes.x", False),
+    ],
+)
+def test_a_column_is_known_if_a_run_may_have_it(recorded, name, is_known):
+    assert is_known_column(recorded, name) is is_known
