@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from runstore.web.served import Served
 
 _TEXT_LIMIT = 10_000
+_LONGEST_NUMBER = 40
+_OF_NUMBERS = frozenset("0123456789+-.eE")
 _TRUTH = {"1": True, "true": True, "0": False, "false": False}
 
 
@@ -117,6 +120,34 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
+class Real:
+    """A number; none by default."""
+
+    name: str
+    about: str
+
+    @property
+    def schema(self) -> Schema:
+        """What values it may have."""
+        return {"type": "number"}
+
+    def read(self, text: str | None) -> float | None:
+        """Return the number."""
+        if text is None:
+            return None
+        # As JSON has it: no space, underscore, word or digit of another script.
+        if not (text and len(text) <= _LONGEST_NUMBER and set(text) <= _OF_NUMBERS):
+            raise ValueError("a number")
+        try:
+            number = float(text)
+        except ValueError:
+            raise ValueError("a number") from None
+        if math.isinf(number):
+            raise ValueError("a number that is not that large")
+        return number
+
+
+@dataclass(frozen=True, slots=True)
 class Flag:
     """Yes or no; no by default."""
 
@@ -157,7 +188,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Texts or whole numbers with commas between; none by default."""
+    """Texts or whole numbers with commas between; none by default.
+
+    A comma within a text is `%2C`, and `%` is `%25`.
+    """
 
     name: str
     about: str
@@ -180,7 +214,7 @@ class Listed:
             return [whole(one, self.of["minimum"], self.of["maximum"]) for one in parts]
         if not all(parts):
             raise ValueError("no empty item")
-        return parts
+        return [one.replace("%2C", ",").replace("%2c", ",").replace("%25", "%") for one in parts]
 
 
 def whole(text: str, least: int, most: int) -> int:

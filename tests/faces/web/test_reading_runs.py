@@ -1,7 +1,6 @@
 """The API as programs use it: order vectors, rows, columns, filters, one run."""
 
 import array
-import json
 import struct
 
 import pytest
@@ -195,17 +194,6 @@ def test_experiments_are_counted_by_status(client):
         ("cifar", 2, {"complete": 2}),
         ("mnist", 3, {"complete": 3}),
     ]
-
-
-def test_points_come_as_columns_of_doubles(client):
-    body = client.get("/api/v1/series", params={"runs": "mnist#1", "keys": "loss"}).content
-
-    (length,) = struct.unpack_from("<I", body)
-    (told,) = json.loads(body[4 : 4 + length])["series"]
-    numbers = array.array("d", body[4 + length + told["offset"] :])
-    assert (4 + length) % 8 == 0
-    assert (told["count"], told["columns"]) == (2, ["x", "value"])
-    assert list(numbers) == [0.0, 10.0, 1.0, 0.5]
 
 
 def test_what_is_asked_again_is_not_sent_again(client):

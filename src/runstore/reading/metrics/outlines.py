@@ -7,7 +7,8 @@ import math
 import time
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import accumulate, chain
 from operator import le
@@ -27,6 +28,7 @@ from runstore.model.outline import (
 from runstore.model.run import Run
 from runstore.reading.metrics.summaries import (
     LOOKS,
+    OF_RUN,
     candidates,
     damaged_series,
     in_flight,
@@ -34,12 +36,15 @@ from runstore.reading.metrics.summaries import (
     no_such_metric,
     restless,
 )
+from runstore.storage.files.spool import uid_of
 from runstore.storage.metrics.outlining import Outlined, Window
+from runstore.storage.metrics.point_files import KeyOf
 from runstore.storage.rows import to_micros
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from runstore.storage.backend import Backend
-    from runstore.storage.metrics.point_files import KeyOf
 
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 # Others wait no longer for what is added behind their backs.
@@ -95,12 +100,61 @@ def outline(
     raise no_such_metric(run, key)
 
 
+def outlines_of(
+    backend: Backend,
+    run: Run,
+    keys: Sequence[str],
+    scope: Scope,
+    files: Mapping[str, list[Path]] | None = None,
+) -> list[tuple[str, str | None, SeriesOutline]]:
+    """Return what a chart shows of some metrics of a run.
+
+    Args:
+        backend: The store.
+        run: The run.
+        keys: Keys; each stands for the metric of the run and for those of its parameter sets, and
+            `<set>/<key>` for that of one set.
+        scope: What of them.
+        files: Files of points in flight by run, if they were listed for many runs.
+
+    Returns:
+        The key that was asked for, the parameter set (None for the run itself) and the outline of
+        each series that there is.
+    """
+    names = [one.name for one in run.parameter_sets]
+    asked: dict[KeyOf, str] = {}
+    for key in keys:
+        asked.setdefault(KeyOf(OF_RUN, key), key)
+        for index, name in enumerate(names):
+            asked.setdefault(KeyOf(index, key), key)
+            if key.startswith(f"{name}/"):
+                asked.setdefault(KeyOf(index, key[len(name) + 1 :]), key)
+    found = outlines(backend, run, list(asked), scope, files)
+    return [
+        (key, names[one.set_index] if one.set_index >= 0 else None, read)
+        for (one, key), read in zip(asked.items(), found, strict=True)
+        if read is not None
+    ]
+
+
+def files_by_run(backend: Backend) -> dict[str, list[Path]]:
+    """Return the files of points in flight by the uid of their run."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in backend.spool.point_files():
+        found[uid_of(path)].append(path)
+    return found
+
+
 def outlines(
-    backend: Backend, run: Run, series: Sequence[KeyOf], scope: Scope
+    backend: Backend,
+    run: Run,
+    series: Sequence[KeyOf],
+    scope: Scope,
+    files: Mapping[str, list[Path]] | None = None,
 ) -> list[SeriesOutline | None]:
     """Return the outline of each of these series of a run; None for one that it does not have."""
     origin = to_micros(run.started_at) if scope.axis == RELATIVE else 0
-    found = _read(backend, run, series, _window(scope, origin))
+    found = _read(backend, run, series, _window(scope, origin), files)
     for one, read in zip(series, found, strict=True):
         if read.missing and backend.metrics.is_writable:
             background.do_later(_AddLevels(backend, run.uid, one, read.missing))
@@ -123,10 +177,17 @@ def _window(scope: Scope, origin: int) -> Window:
     return Window(scope.axis != STEP, begin, end, scope.stretches)
 
 
-def _read(backend: Backend, run: Run, series: Sequence[KeyOf], window: Window) -> list[Outlined]:
+def _read(
+    backend: Backend,
+    run: Run,
+    series: Sequence[KeyOf],
+    window: Window,
+    files: Mapping[str, list[Path]] | None,
+) -> list[Outlined]:
+    listed = None if files is None else files.get(run.uid, [])
     for _ in range(LOOKS):
-        files = backend.spool.point_files(run.uid)
-        waiting = functools.partial(in_flight, files)
+        some, listed = backend.spool.point_files(run.uid) if listed is None else listed, None
+        waiting = functools.partial(in_flight, some)
         try:
             return backend.metrics.outlined(run.uid, series, window, waiting)
         except FileNotFoundError:  # taken in meanwhile
@@ -140,66 +201,69 @@ def _read(backend: Backend, run: Run, series: Sequence[KeyOf], window: Window) -
 
 
 def _drawn(key: str, scope: Scope, origin: int, found: Outlined) -> SeriesOutline:
-    _sort(found)
+    is_sorted = all(map(le, found.high, found.low[1:]))
+    if not is_sorted:
+        _sort(found)
     if sum(found.counts) > len(found.counts) or len(found.counts) > 2 * scope.stretches:
-        _join(found)
-    columns: dict[str, array[Any]] = {
-        "x": found.low, "x_last": found.high, "min": found.min, "max": found.max
-    }  # fmt: skip
-    if scope.axis != STEP:
-        for name in ("x", "x_last"):
-            columns[name] = array("d", [(at - origin) / 1e6 for at in columns[name]])
-    if any(map(math.isinf, found.min)):
-        nothing = [low > high for low, high in zip(found.min, found.max, strict=True)]
-        for name in ("min", "max"):
-            column = zip(columns[name], nothing, strict=True)
-            columns[name] = array("d", [math.nan if none else one for one, none in column])
+        _join(found, is_sorted=is_sorted)
+    x, x_last = found.low, found.high
+    lowest, highest = found.min, found.max
+    if math.inf in lowest:
+        nothing = [low > high for low, high in zip(lowest, highest, strict=True)]
+        lowest, highest = _without(lowest, nothing), _without(highest, nothing)
     return SeriesOutline(
         key=key,
         axis=scope.axis,
+        x=x if scope.axis == STEP else _seconds(x, origin),
         first=found.first,
+        min=lowest,
+        max=highest,
         last=found.last,
+        x_last=x_last if scope.axis == STEP else _seconds(x_last, origin),
         points=found.counts,
-        **columns,
     )
 
 
-def _columns(found: Outlined) -> dict[str, array[Any]]:
-    names = ("low", "high", "first", "last", "min", "max", "counts")
-    return {name: getattr(found, name) for name in names}
+def _seconds(times: array[int], origin: int) -> array[float]:
+    return array("d", [(at - origin) / 1e6 for at in times])
+
+
+def _without(values: array[float], nothing: Sequence[bool]) -> array[float]:
+    """Return extremes, NaN where there are none."""
+    both = zip(values, nothing, strict=True)
+    return array("d", [math.nan if is_none else one for one, is_none in both])
 
 
 def _sort(found: Outlined) -> None:
     """Bring blocks that go back, as after a resumption, into the order of their x."""
-    if all(map(le, found.high, found.low[1:])):
-        return
     places = sorted(range(len(found.low)), key=found.low.__getitem__)
-    for name, column in _columns(found).items():
+    for name in ("low", "high", "first", "last", "min", "max", "counts"):
+        column = getattr(found, name)
         setattr(found, name, array(column.typecode, [column[place] for place in places]))
 
 
-def _join(found: Outlined) -> None:
+def _join(found: Outlined, *, is_sorted: bool) -> None:
     """Join blocks side by side while they are not too wide together."""
     low, high, width = found.low, found.high, found.width
-    reached = array("q", accumulate(high, max))
+    reached = high if is_sorted else array("q", accumulate(high, max))
     begins, at = [], 0
     while at < len(low):
         begins.append(at)
         at = bisect_right(reached, low[at] + width, at + 1)
     ends = [*begins[1:], len(low)]
-    parts = [slice(begin, end) for begin, end in zip(begins, ends, strict=True)]
-    # The last point is in the block that reaches farthest, the later of two.
-    lasts = [
-        max(range(begin, end), key=lambda place: (high[place], place))
-        for begin, end in zip(begins, ends, strict=True)
-    ]
+    spans = list(zip(begins, ends, strict=True))
+    if is_sorted:
+        lasts = [end - 1 for end in ends]
+    else:  # the last point is in the block that reaches farthest, the later of two
+        lasts = [max(range(*span), key=lambda place: (high[place], place)) for span in spans]
+    lowest, highest, counts = found.min.tolist(), found.max.tolist(), found.counts.tolist()
     found.low = array("q", [low[at] for at in begins])
     found.high = array("q", [high[at] for at in lasts])
     found.first = array("d", [found.first[at] for at in begins])
     found.last = array("d", [found.last[at] for at in lasts])
-    found.min = array("d", [min(found.min[part]) for part in parts])
-    found.max = array("d", [max(found.max[part]) for part in parts])
-    found.counts = array("q", [sum(found.counts[part]) for part in parts])
+    found.min = array("d", [min(lowest[begin:end]) for begin, end in spans])
+    found.max = array("d", [max(highest[begin:end]) for begin, end in spans])
+    found.counts = array("q", [sum(counts[begin:end]) for begin, end in spans])
 
 
 class _AddLevels:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
-from operator import le
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import le, sub
 from typing import Any, NamedTuple
 
 from runstore.storage.driver import Connection
@@ -29,6 +29,9 @@ from runstore.storage.metrics.levels import (
     row_of,
     rows_between,
 )
+
+# Points of a block from which joining them pays.
+_FEW = 2
 
 
 class Window(NamedTuple):
@@ -89,6 +92,26 @@ class Outlined:
             self.max.extend(values)
         self.counts.extend(_ones(len(values)))
 
+    def add_joined(
+        self, xs: Sequence[int], values: array[float], begins: Sequence[int], end: int
+    ) -> None:
+        """Add points as blocks that begin at these places."""
+        ends = [*begins[1:], end]
+        known = values.tolist()
+        parts = [known[at:to] for at, to in zip(begins, ends, strict=True)]
+        self.low.extend([xs[at] for at in begins])
+        self.high.extend([xs[to - 1] for to in ends])
+        self.first.extend([known[at] for at in begins])
+        self.last.extend([known[to - 1] for to in ends])
+        self.counts.extend([to - at for at, to in zip(begins, ends, strict=True)])
+        if math.isnan(sum(known)):
+            parts = [[one for one in part if not math.isnan(one)] for part in parts]
+            self.min.extend([min(part, default=math.inf) for part in parts])
+            self.max.extend([max(part, default=-math.inf) for part in parts])
+        else:
+            self.min.extend(map(min, parts))
+            self.max.extend(map(max, parts))
+
     def add_blocks(self, node: _RowNode, begin: int, end: int) -> None:
         """Add some blocks of a row."""
         blocks = node.row.blocks
@@ -121,6 +144,8 @@ class _RowNode:
         self.mixed = [one & flag for one in blocks.mixed] if any(blocks.mixed) else None
         self.lowest = min(self.low, default=0)
         self.highest = max(self.high, default=0)
+        widths = list(map(sub, self.high, self.low))
+        self.widest, self.narrowest = max(widths, default=0), min(widths, default=0)
 
 
 class _PointsNode:
@@ -279,6 +304,14 @@ class Outlining:
         """Yield stretches of blocks that are taken, and of those that are looked at closer."""
         low, high, mixed = node.low, node.high, node.mixed
         first, last, width = self._begin, self._end, self._width
+        # Most often, all blocks of a row are alike.
+        if first <= node.lowest and node.highest <= last and not mixed:
+            if node.widest <= width:
+                yield True, some.start, some.stop
+                return
+            if node.narrowest > width:
+                yield False, some.start, some.stop
+                return
         kind: bool | None = None  # None: outside
         begin = some.start
         for at in some:
@@ -300,9 +333,26 @@ class Outlining:
 
     def _take_points(self, found: Outlined, node: _PointsNode, begin: int, end: int) -> None:
         xs, values = node.xs[begin:end], node.values[begin:end]
-        if node.is_sorted:
-            at, to = bisect_left(xs, self._begin), bisect_right(xs, self._end)
-            found.add_points(xs[at:to], values[at:to])
+        if not node.is_sorted:
+            chosen = [at for at, x in enumerate(xs) if self._begin <= x <= self._end]
+            found.add_points([xs[at] for at in chosen], array("d", [values[at] for at in chosen]))
             return
-        chosen = [at for at, x in enumerate(xs) if self._begin <= x <= self._end]
-        found.add_points([xs[at] for at in chosen], array("d", [values[at] for at in chosen]))
+        at, to = bisect_left(xs, self._begin), bisect_right(xs, self._end)
+        begins = list(_begins(xs, at, to, self._width))
+        if len(begins) < (to - at) // _FEW:
+            found.add_joined(xs, values, begins, to)
+        else:
+            found.add_points(xs[at:to], values[at:to])
+
+
+def _begins(xs: Sequence[int], at: int, end: int, width: int) -> Iterable[int]:
+    """Return where points begin that are no wider than this together, from a place on."""
+    if isinstance(xs, range) and width >= 0:
+        return range(at, end, width // xs.step + 1)
+    return _searched(xs, at, end, width)
+
+
+def _searched(xs: Sequence[int], at: int, end: int, width: int) -> Iterator[int]:
+    while at < end:
+        yield at
+        at = bisect_right(xs, xs[at] + width, at + 1, end)

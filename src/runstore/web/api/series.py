@@ -1,91 +1,133 @@
-"""Points of metrics, for charts."""
+"""Metrics as charts show them: blocks with their extremes, so that no spike is lost."""
 
 from __future__ import annotations
 
 import json
 import sys
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
-from runstore.errors import NotFoundError
-from runstore.model.metrics import Series
-from runstore.model.run import Run
-from runstore.web.encoding import Answer
-from runstore.web.endpoints import Call, Choice, Endpoint, Listed, Whole
+from runstore.model.outline import AXES, SeriesOutline
+from runstore.reading.metrics.outlines import Scope, files_by_run, outlines_of
+from runstore.web.api.grid import ID
+from runstore.web.encoding import Answer, json_answer
+from runstore.web.endpoints import Call, Choice, Endpoint, Listed, Real, Text, Whole
+from runstore.web.schemas import REAL, listed, mapped, record
 
 MEDIA_TYPE = "application/vnd.runstore.series"
-_RUNS_AT_MOST, _KEYS_AT_MOST = 200, 50
+_RUNS_AT_MOST, _KEYS_AT_MOST, _LINES_AT_MOST = 500, 50, 500
 _ALIGNED = 8
+_BLOCKS = ("x", "first", "min", "max", "last", "x_last")
+RUNS = Listed("runs", "Names of runs.", _RUNS_AT_MOST, least=1)
+KEYS = Listed("keys", "Keys of metrics.", _KEYS_AT_MOST, least=1)
+X = Choice("x", "What points are drawn over; the relative time is since the start.", AXES)
+FROM = Real("from", "Where the window begins along x, in steps or seconds; all by default.")
+TO = Real("to", "Where the window ends.")
+POINTS = Whole("points", "No block is wider than this part of the window.", 600, 4, 10_000)
+
+
+def scope_asked(call: Call) -> Scope:
+    """Return what of each series a request asks for."""
+    query = call.query
+    return Scope(query["x"], query["from"], query["to"], query["points"])
+
+
+def columns_answer(name: str, told: Sequence[Mapping[str, Any]], **more: Any) -> Answer:
+    """Return lines with their columns: the length of the head, the head, the columns.
+
+    Args:
+        name: What the list of lines is called in the head.
+        told: What the head says of each line; `columns` are the columns by name.
+        more: What else the head says.
+    """
+    heads: list[dict[str, Any]] = []
+    parts: list[bytes] = []
+    at = 0
+    for one in told:
+        columns = {name: _little_endian(column) for name, column in one["columns"].items()}
+        heads.append({**one, "columns": list(columns), "offset": at})
+        parts.extend(columns.values())
+        at += sum(map(len, columns.values()))
+    head = json.dumps({name: heads, **more}).encode()
+    head += b" " * (-(4 + len(head)) % _ALIGNED)
+    return Answer(len(head).to_bytes(4, "little") + head + b"".join(parts), MEDIA_TYPE)
+
+
+def _little_endian(column: Sequence[float]) -> bytes:
+    numbers = array("d", column)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tobytes()
 
 
 def _series(call: Call) -> Answer:
-    told: list[dict[str, Any]] = []
-    columns: list[bytes] = []
-    for run, key, found in _found(call):
-        shown = found.sampled(call.query["points"])
-        made = [_x_of(run, shown, call.query["x"]), array("d", shown.values)]
-        told.append(
-            {
+    return columns_answer("series", list(_lines(call)))
+
+
+def _lines(call: Call) -> Iterator[dict[str, Any]]:
+    scope, files = scope_asked(call), files_by_run(call.store.backend)
+    for name in call.query["runs"]:
+        run = call.store.get(name)
+        # A chart of many runs shows those that have the metric.
+        for key, set_name, found in outlines_of(
+            call.store.backend, run, call.query["keys"], scope, files
+        ):
+            yield {
                 "uid": run.uid,
                 "reference": run.reference,
                 "key": key,
-                "set_name": None,
-                "count": len(found),
-                "blocks": len(shown),
-                "exact": True,
-                "columns": ["x", "value"],
-                "offset": sum(map(len, columns)),
+                "set_name": set_name,
+                "count": found.count,
+                "blocks": len(found),
+                "exact": found.is_exact,
+                "columns": {"x": found.x, "value": found.last}
+                if found.is_exact
+                else {column: getattr(found, column) for column in _BLOCKS},
             }
-        )
-        columns.extend(map(_little_endian, made))
-    return Answer(_packed(told, columns), MEDIA_TYPE)
 
 
-def _found(call: Call) -> Iterator[tuple[Run, str, Series]]:
-    for name in call.query["runs"]:
-        run = call.store.get(name)
-        for key in call.query["keys"]:
-            try:
-                yield run, key, run.metric(key)
-            except NotFoundError:
-                continue  # a chart of many runs shows those that have it
+def _sparklines(call: Call) -> Answer:
+    points, backend = call.query["points"], call.store.backend
+    scope = Scope("step", None, None, max(points // 4, 1))
+    lines, files = {}, files_by_run(backend)
+    for row_id, run in backend.database.runs_by_id(call.query["ids"]).items():
+        found = outlines_of(backend, run, [call.query["key"]], scope, files)
+        if found:
+            lines[str(row_id)] = _line(found[0][2], points)
+    return json_answer({"sparklines": lines})
 
 
-def _x_of(run: Run, shown: Series, x: str) -> array[float]:
-    if x == "step":
-        return array("d", map(float, shown.steps))
-    begin = run.started_at.timestamp() if x == "relative" else 0.0
-    return array("d", (float(time) - begin for time in shown.times))
-
-
-def _little_endian(column: array[float]) -> bytes:
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column.tobytes()
-
-
-def _packed(told: Sequence[dict[str, Any]], columns: Sequence[bytes]) -> bytes:
-    """Return the length of the head, the head, filled up with spaces, and the columns."""
-    head = json.dumps({"series": told}).encode()
-    head += b" " * (-(4 + len(head)) % _ALIGNED)
-    return len(head).to_bytes(4, "little") + head + b"".join(columns)
+def _line(found: SeriesOutline, points: int) -> list[float]:
+    """Return values to be drawn one beside the other: both extremes of each block."""
+    if found.is_exact:
+        return found.last.tolist()
+    pairs = zip(found.first, found.last, found.min, found.max, strict=True)
+    both = ((high, low) if first > last else (low, high) for first, last, low, high in pairs)
+    return list(chain.from_iterable(both))[:points]
 
 
 ENDPOINTS = (
     Endpoint(
         path="/series",
         answer=_series,
-        about="Return the points of metrics of some runs.",
-        parameters=(
-            Listed("runs", "Names of runs.", _RUNS_AT_MOST, least=1),
-            Listed("keys", "Keys of metrics.", _KEYS_AT_MOST, least=1),
-            Choice("x", "What points are drawn over.", ("step", "relative", "time")),
-            Whole("points", "Points of each series at most.", 600, least=4, most=100_000),
-        ),
+        about="Return metrics of some runs in blocks, or point by point where there are few.",
+        parameters=(RUNS, KEYS, X, FROM, TO, POINTS),
         media_type=MEDIA_TYPE,
         result={"type": "string", "format": "binary"},
         statuses=(HTTPStatus.NOT_FOUND,),
+    ),
+    Endpoint(
+        path="/sparklines",
+        answer=_sparklines,
+        about="Return the course of a metric in a few numbers, by row id.",
+        parameters=(
+            Listed("ids", "Row ids, from an order vector.", _LINES_AT_MOST, ID),
+            Text("key", "Key of the metric.", is_required=True),
+            Whole("points", "Numbers of each run at most.", 32, 4, 1000),
+        ),
+        result=record({"sparklines": mapped(listed(REAL))}),
     ),
 )
