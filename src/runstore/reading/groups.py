@@ -42,14 +42,29 @@ def field_of_text(by: str) -> Field:
     from runstore.model.query.parse import parse_query
 
     order = parse_query(f"order by {by}").order
-    if len(order) != 1 or order[0].is_descending or order[0].field.room is Room.METRIC:
-        raise UsageError(
-            f"Runs cannot be grouped by {by!r}.",
-            hint="Group by experiment, status, params.lr, tags.phase and the like.",
-        )
-    if order[0].field.kind in {Kind.MOMENT, Kind.DURATION}:
+    if len(order) != 1 or order[0].is_descending:
+        raise _not_grouped(by)
+    return checked_field(order[0].field, by)
+
+
+def checked_field(field: Field, by: str) -> Field:
+    """Return a field that runs can be grouped by.
+
+    Raises:
+        UsageError: They cannot.
+    """
+    if field.room in {Room.METRIC, Room.OUTPUT, Room.PACKAGE} or field.part == "path":
+        raise _not_grouped(by)
+    if field.kind in {Kind.MOMENT, Kind.DURATION}:
         raise UsageError(f"Runs cannot be grouped by a time such as {by!r}.")
-    return order[0].field
+    return field
+
+
+def _not_grouped(by: str) -> UsageError:
+    return UsageError(
+        f"Runs cannot be grouped by {by!r}.",
+        hint="Group by experiment, status, params.lr, tags.phase and the like.",
+    )
 
 
 class GroupsTable(Table):

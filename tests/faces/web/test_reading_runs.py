@@ -269,3 +269,32 @@ def test_programs_present_a_token(store):
         assert stranger.get("/api/v1/store").status_code == 401
         told = stranger.get("/api/v1/store", headers={"Authorization": f"Bearer {TOKEN}"})
         assert told.status_code == 200
+
+
+def test_groups_have_their_runs_side_by_side_in_the_vector(client):
+    asked = {"by": "params.same, tags.phase", "filter": "order by params.lr"}
+    told = client.get("/api/v1/runs/order/groups", params=asked).json()
+    changed, ids = order_of(client.get("/api/v1/runs/order", params=asked))
+
+    rows = rows_of(client, ids, "tags.phase")
+
+    assert changed == told["changed"]
+    assert [(one["values"], one["count"], one["start"]) for one in told["groups"]] == [
+        ({"params.same": 1.0, "tags.phase": "main"}, 1, 0),
+        ({"params.same": 1.0, "tags.phase": "pilot"}, 4, 1),
+    ]
+    assert [row["cells"] for row in rows] == [["main"], *[["pilot"]] * 4]
+
+
+def test_runs_without_a_value_are_a_group(client):
+    asked = {"by": "params.none"}
+
+    (group,) = client.get("/api/v1/runs/order/groups", params=asked).json()["groups"]
+
+    assert (group["values"], group["count"]) == ({"params.none": None}, 5)
+
+
+@pytest.mark.parametrize("by", ["metrics.loss", "output", "started", "packages.numpy", "a,", "lr"])
+def test_what_runs_cannot_be_grouped_by_is_refused(client, by):
+    assert client.get("/api/v1/runs/order/groups", params={"by": by}).status_code == 400
+    assert client.get("/api/v1/runs/order", params={"by": by}).status_code == 400

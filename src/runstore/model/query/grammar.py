@@ -146,6 +146,22 @@ def tree_of(text: str) -> Tree:
     return _Reader(text).query()
 
 
+def kinds_after(text: str) -> tuple[frozenset[str], Tree | None]:
+    """Return the kinds of tokens that may follow a beginning of a filter, none behind a mistake.
+
+    Returns:
+        The kinds, and the field that is being compared, if one is.
+    """
+    reader = _Reader(text)
+    try:
+        reader.query()
+    except (Mistake, RecursionError):
+        if reader.is_behind(len(text)):
+            return reader.wanted, reader.compared
+        return frozenset(), None
+    return reader.wanted, None
+
+
 @cache
 def _pattern(kinds: tuple[str, ...]) -> re.Pattern[str]:
     some = "|".join(f"(?P<{kind}>{_SPELLINGS[kind]})" for kind in kinds)
@@ -160,6 +176,16 @@ class _Reader:
         self._at = len(text) - len(text.lstrip())
         self._open = 0
         self._wanted: set[str] = set()  # where it stands now
+        self.compared: Tree | None = None
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """The kinds of tokens that may stand where it is."""
+        return frozenset(self._wanted)
+
+    def is_behind(self, at: int) -> bool:
+        """Return whether it has read everything up to a place."""
+        return self._at >= at
 
     def query(self) -> Tree:
         order = self._next("ORDER")
@@ -210,7 +236,7 @@ class _Reader:
         return inner
 
     def _comparison(self) -> Tree:
-        field = self._field()
+        field = self.compared = self._field()
         if sign := self._next("COMPARES"):
             return Tree("compare", (field, sign, self._value()))
         negation = self._next("NOT")
@@ -236,6 +262,7 @@ class _Reader:
         return Tree(_VALUES[token.kind], (token,))
 
     def _key(self) -> Tree:
+        self.compared = None
         return Tree("key", (self._field(), self._next("ASC", "DESC")))
 
     def _field(self) -> Tree:

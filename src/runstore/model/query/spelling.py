@@ -9,6 +9,9 @@ from runstore.model.query.fields import STATS
 from runstore.model.query.tree import Room
 
 # A part that needs no quotes; see the grammar.
+_NAME = re.compile(r"[^\W\d][\w/-]*")
+# Words that mean something else where a value stands.
+_NO_BARE = frozenset({"true", "false", "nan", "inf", "null", "none", "missing"})
 _PART = re.compile(r"\w[\w/@:+-]*")
 # A step into a nested parameter, as `params/flatten.py` writes it: in JSON's quotes, plain, or an
 # element; and the dot behind it, if another name follows.
@@ -26,6 +29,12 @@ def spelled(room: Room, key: str) -> str:
     if steps is None:
         steps = [f".{_part(one)}" for one in _pieces(room, key)]
     return room.value + "".join(steps)
+
+
+def spelled_value(text: str) -> str:
+    """Return a text as a value of the filter language: bare if it can be, or else in quotes."""
+    is_bare = _NAME.fullmatch(text) and text.lower() not in _NO_BARE
+    return text if is_bare else "'" + text.replace("'", "''") + "'"
 
 
 def _pieces(room: Room, key: str) -> list[str]:

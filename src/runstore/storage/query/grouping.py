@@ -105,6 +105,26 @@ class Grouping:
         made = [self._group(row, names, spreads) for row in rows]
         return sorted(made, key=lambda one: one.last_started_at, reverse=True)
 
+    def values(self) -> dict[int, list[Value]]:
+        """Return the values of runs, by row id; those in the trash may be among them."""
+        made: dict[int, list[Value]] = {}
+        with asking(self._driver, Query(), self._field), self._driver.read() as connection:
+            condition = Condition(PackageLists(connection).accepted, from_sets=EVERY_ROOM)
+            text = self._every_value(condition)
+            for run_id, *cell in connection.execute(text, condition.parameters).fetchall():
+                made.setdefault(run_id, []).append(self._value(*cell))
+        return made
+
+    def _every_value(self, condition: Condition) -> str:
+        """Return the statement for the row id and the two columns of each value."""
+        if self._field.room is Room.RUN:
+            key, runs = self._key(condition)
+            return f"SELECT r.id, {key} FROM {runs} WHERE {sql.KEPT}"  # noqa: S608 - our own names
+        number, text = condition.cells(self._field)
+        number = "NULL" if number == text else number
+        tables = condition.values_of_all(self._field)
+        return f"SELECT v.run_id, {number}, {text} FROM {tables}"  # noqa: S608 - our own names
+
     def _rows(self, wanted: _WantedRuns, statement: str, *marks: str) -> list[tuple[Any, ...]]:
         packages = PackageLists(wanted.connection)
         condition = Condition(packages.accepted, from_sets=EVERY_ROOM)

@@ -43,6 +43,29 @@ _VALUES_OF = {
 }
 
 
+# From one value to the next one, by the index of values: most runs share theirs.
+_NEXT = """
+    WITH RECURSIVE found(value) AS (
+        SELECT (SELECT min({value}) FROM {table})
+        UNION ALL
+        SELECT (SELECT min({value}) FROM {table} AND {value} > found.value)
+        FROM found WHERE found.value IS NOT NULL
+    )
+    SELECT value FROM found WHERE value IS NOT NULL LIMIT :limit
+"""
+_OF_PARAM = "params v WHERE v.key = :key AND v.indexed = 1"
+_NUMBERS = {Room.PARAM: _NEXT.format(value="v.number", table=_OF_PARAM)}
+_TEXTS = {
+    Room.PARAM: _NEXT.format(value="v.text", table=f"{_OF_PARAM} AND v.number IS NULL"),
+    Room.TAG: _NEXT.format(value="v.value", table="tags v WHERE v.key = :key"),
+    # Facts that are the same in many runs are kept once.
+    Room.FACT: (
+        "SELECT DISTINCT f.text FROM (SELECT v.text FROM fact_values v"
+        " WHERE v.key = :key AND v.text IS NOT NULL LIMIT 1000) f ORDER BY f.text LIMIT :limit"
+    ),
+}
+
+
 class KeyValues:
     """Reads names and values of one store.
 
@@ -64,6 +87,26 @@ class KeyValues:
         with self._driver.read() as connection:
             row = connection.execute(statement, (key, COUNTED_AT_MOST)).fetchone()
         return row[0], row[0] == COUNTED_AT_MOST
+
+    def distinct(self, room: Room, key: str, limit: int) -> tuple[list[float], list[str]]:
+        """Return the numbers and the texts that runs have under a name; no numbers if many.
+
+        Args:
+            room: Where; only parameters, tags and facts are looked through.
+            key: The name.
+            limit: Values of each at most.
+        """
+        asked = {"key": key, "limit": limit + 1}
+        with self._driver.read() as connection:
+            found = [
+                connection.execute(statements[room], asked).fetchall()
+                if room in statements
+                else []
+                for statements in (_NUMBERS, _TEXTS)
+            ]
+        numbers, texts = ([row[0] for row in rows] for rows in found)
+        known = [float(one) for one in numbers if isinstance(one, (int, float))]
+        return (known if len(known) <= limit else []), [as_text(one) for one in texts[:limit]]
 
     def of_runs(
         self, room: Room, ids: Sequence[int], limit: int

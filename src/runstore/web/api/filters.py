@@ -7,6 +7,7 @@ from typing import Any
 from runstore.errors import FilterError
 from runstore.model.query.parse import parse_query
 from runstore.model.query.tree import Query
+from runstore.reading.grid.completing import completions
 from runstore.reading.unknown_names import unknown_names
 from runstore.web.encoding import Answer, json_answer
 from runstore.web.endpoints import Call, Endpoint, Text, Whole
@@ -16,6 +17,8 @@ from runstore.web.schemas import FLAG, TEXT, WHOLE, listed, mapped, optional, re
 
 def _filter(call: Call) -> Answer:
     text, backend = call.query["text"], call.store.backend
+    at = call.query["at"]
+    caret = len(text) if at is None else min(at, len(text))
     error: dict[str, Any] | None = None
     query = Query()
     try:
@@ -29,7 +32,7 @@ def _filter(call: Call) -> Answer:
             "order": [
                 {"field": one.field.key, "descending": one.is_descending} for one in query.order
             ],
-            "completions": [],
+            "completions": [one._asdict() for one in completions(backend, text, caret)],
         }
     )
 

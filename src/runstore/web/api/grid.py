@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 
 from runstore.reading.grid.columns import columns_of
+from runstore.reading.grid.grouped import field_name, group_fields, grouped
 from runstore.reading.grid.order import run_order
 from runstore.reading.grid.rows import rows_of, rows_of_uids
 from runstore.storage.query.changes import Changes
@@ -60,7 +61,24 @@ def _order(call: Call) -> Answer:
         call.query["experiment"] or None,
         is_trash=call.query["trash"],
     )
-    return Answer(order_body(found.changed, found.ids), ORDER)
+    ids: Sequence[int] = found.ids
+    if call.query["by"]:
+        groups = grouped(call.store.backend, ids, group_fields(call.query["by"]))
+        ids = [row_id for group in groups for row_id in group.ids]
+    return Answer(order_body(found.changed, ids), ORDER)
+
+
+def _groups(call: Call) -> Answer:
+    backend = call.store.backend
+    fields = group_fields(call.query["by"])
+    order = run_order(backend, call.query["filter"], call.query["experiment"] or None)
+    told, start = [], 0
+    for group in grouped(backend, order.ids, fields):
+        names = map(field_name, fields)
+        values = dict(zip(names, group.values, strict=True))
+        told.append({"values": values, "count": len(group.ids), "start": start})
+        start += len(group.ids)
+    return json_answer({"changed": order.changed, "groups": told})
 
 
 def _rows(call: Call) -> Answer:
@@ -81,9 +99,31 @@ ENDPOINTS = (
         path="/runs/order",
         answer=_order,
         about="Return the row ids of all runs that a filter accepts, in order.",
-        parameters=(FILTER, EXPERIMENT, Flag("trash", "Only runs in the trash.")),
+        parameters=(
+            FILTER,
+            EXPERIMENT,
+            Flag("trash", "Only runs in the trash."),
+            Text("by", "Fields whose values put runs side by side: params.lr, status."),
+        ),
         media_type=ORDER,
         result={"type": "string", "format": "binary"},
+        statuses=(HTTPStatus.NOT_FOUND,),
+    ),
+    Endpoint(
+        path="/runs/order/groups",
+        answer=_groups,
+        about="Return the groups of the order vector with the same `by`, in its order.",
+        parameters=(
+            FILTER,
+            EXPERIMENT,
+            Text("by", "Fields with commas between: params.lr, status.", is_required=True),
+        ),
+        result=record(
+            {
+                "changed": WHOLE,
+                "groups": listed(record({"values": mapped(CELL), "count": WHOLE, "start": WHOLE})),
+            }
+        ),
         statuses=(HTTPStatus.NOT_FOUND,),
     ),
     Endpoint(

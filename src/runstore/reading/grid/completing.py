@@ -1,0 +1,176 @@
+"""What may follow in a filter that is being typed: names, signs and values that the store has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from runstore.model.query.caret import Place, place_at
+from runstore.model.query.evaluate import number_text
+from runstore.model.query.fields import OUTPUT, RUN_FIELDS, SET_FIELDS, STATS
+from runstore.model.query.spelling import spelled, spelled_value
+from runstore.model.query.tree import Field, Kind, Room
+from runstore.model.status import Status
+from runstore.storage.query.names import StoredNames
+from runstore.storage.query.values import KeyValues
+
+if TYPE_CHECKING:
+    from runstore.storage.backend import Backend
+
+AT_MOST = 50
+_ROOMS = {
+    Room.PARAM: "param",
+    Room.METRIC: "metric",
+    Room.TAG: "tag",
+    Room.FACT: "fact",
+    Room.PACKAGE: "package",
+}
+# Those that people type the beginning of a key for, without the room.
+_BY_KEY = (Room.PARAM, Room.METRIC, Room.TAG)
+_USUAL = ("status", "experiment", "started", "notes")
+_COMPARED = ("=", "!=", "<", "<=", ">", ">=")
+_TEXTUAL = ("=", "!=", "contains", "like", "ilike", "~")
+_SIGNS = {
+    Kind.TEXT: (*_TEXTUAL, "in ("),
+    Kind.CELL: (*_COMPARED, "contains", "like", "~", "in ("),
+    Kind.STATUS: ("=", "!=", "in ("),
+    Kind.FLAG: ("=", "!="),
+}
+_WORDS = {
+    "AND": "and",
+    "OR": "or",
+    "ORDER": "order by",
+    "NOT": "not",
+    "NOTHING": "missing",
+    "ASC": "asc",
+    "DESC": "desc",
+}
+_TIMES = ("1 hour ago", "1 day ago", "3 days ago", "7 days ago", "30 days ago")
+
+
+class Completion(NamedTuple):
+    """One way to go on.
+
+    Attributes:
+        text: What stands there then.
+        kind: `field`, `param`, `metric`, `tag`, `fact`, `package`, `operator`, `value` or
+            `keyword`.
+        start: Where the text begins that it replaces.
+        end: Where that ends.
+        detail: What it is, in a few words; empty if the kind says it.
+    """
+
+    text: str
+    kind: str
+    start: int
+    end: int
+    detail: str = ""
+
+
+def completions(backend: Backend, text: str, at: int) -> list[Completion]:
+    """Return what may stand at a place, the likeliest first; nothing behind a mistake.
+
+    Args:
+        backend: The store, whose names and values are offered.
+        text: The filter, as far as it is typed.
+        at: The place of the caret, from 0.
+    """
+    place = place_at(text, at)
+    found = [*_fields(backend, place), *_values(backend, place), *_signs(place), *_words(place)]
+    return [
+        Completion(one, kind, place.start, place.end, detail)
+        for one, kind, detail in dict.fromkeys(islice(found, AT_MOST))
+    ]
+
+
+Offer = tuple[str, str, str]
+
+
+def _matching(offers: Iterable[Offer], word: str) -> list[Offer]:
+    """Return those that begin with a word, then those that have it."""
+    wanted = word.casefold()
+    having = [one for one in offers if wanted in one[0].casefold()]
+    return sorted(having, key=lambda one: not one[0].casefold().startswith(wanted))
+
+
+# Names
+
+
+def _fields(backend: Backend, place: Place) -> Iterator[Offer]:
+    if not place.wants_field:
+        return
+    word = place.word.replace("`", "").replace('"', "")
+    names = StoredNames(backend.database.driver)
+    room = next((one for one in _ROOMS if word.startswith(f"{one.value}.")), None)
+    if room is not None:
+        yield from _stats(names, word)
+        yield from _named(names, room, word)
+        return
+    own = [(name, RUN_FIELDS[name][1]) for name in dict.fromkeys((*_USUAL, *RUN_FIELDS))]
+    # Runs have no order by what they printed.
+    others = (OUTPUT, *SET_FIELDS) if "LPAR" in place.kinds else SET_FIELDS
+    own += [(name, Kind.TEXT) for name in others]
+    offers = [(name, "field", kind.value) for name, kind in own]
+    rooms = [(f"{one.value}.", "field", f"a {kind}") for one, kind in _ROOMS.items()]
+    yield from _matching([*offers[: len(_USUAL)], *rooms, *offers[len(_USUAL) :]], word)
+    if word:
+        for one in _BY_KEY:
+            yield from _named(names, one, word)
+
+
+def _named(names: StoredNames, room: Room, word: str) -> list[Offer]:
+    keys = names.every(room)
+    return _matching(((spelled(room, key), _ROOMS[room], "") for key in keys), word)[:AT_MOST]
+
+
+def _stats(names: StoredNames, word: str) -> Iterator[Offer]:
+    """Yield the parts of a metric's summary once its name stands there with a dot."""
+    name, dot, begun = word.partition(".")[2].rpartition(".")
+    if dot and word.startswith("metrics.") and names.has(Field(Room.METRIC, name, Kind.NUMBER)):
+        yield from (
+            (f"{spelled(Room.METRIC, name)}.{one}", "metric", one)
+            for one in STATS
+            if one.startswith(begun)
+        )
+
+
+# Values
+
+
+def _values(backend: Backend, place: Place) -> Iterator[Offer]:
+    if place.wants_value and place.field is not None:
+        word = place.word.strip("'\"")
+        offers = [(one, "value", "") for one in _values_of(backend, place.field)]
+        yield from _matching(offers, word)
+
+
+def _values_of(backend: Backend, field: Field) -> Iterator[str]:
+    if field.kind is Kind.STATUS:
+        yield from (one.value for one in Status)
+    elif field.kind is Kind.FLAG:
+        yield from ("true", "false")
+    elif field.kind is Kind.MOMENT:
+        yield from map(spelled_value, _TIMES)
+    elif field.key == "experiment_name" and field.room is Room.RUN:
+        yield from map(spelled_value, backend.database.experiment_names())
+    else:
+        numbers, texts = KeyValues(backend.database).distinct(field.room, field.key, AT_MOST)
+        yield from (number_text(one) or "" for one in numbers)
+        yield from map(spelled_value, texts)
+
+
+# Signs and words
+
+
+def _signs(place: Place) -> list[Offer]:
+    if "COMPARES" not in place.kinds:
+        return []
+    kind = Kind.NUMBER if place.field is None else place.field.kind
+    signs = [*_SIGNS.get(kind, (*_COMPARED, "in (")), "is missing", "is not missing"]
+    return _matching([(one, "operator", "") for one in signs], place.word)
+
+
+def _words(place: Place) -> list[Offer]:
+    words = [(word, "keyword", "") for kind, word in _WORDS.items() if kind in place.kinds]
+    return _matching(words, place.word)
