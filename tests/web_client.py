@@ -48,7 +48,6 @@ def client_of(served, *, headers=None, base=BASE):
         transport=_Within(Application(served)), base_url=base, headers=headers
     ) as client:
         yield client
-    served.threads.shutdown()
 
 
 def path_and_query(address):

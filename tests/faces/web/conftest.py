@@ -38,7 +38,9 @@ def store(template, tmp_path):
 
 @pytest.fixture
 def served(store):
-    return served_at(store)
+    made = served_at(store)
+    yield made
+    made.threads.shutdown()
 
 
 @pytest.fixture
