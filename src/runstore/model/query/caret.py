@@ -16,7 +16,7 @@ _PIECE = re.compile(
 _SIGN = re.compile(r"\W|\s+")
 
 
-class Place(NamedTuple):
+class CaretPlace(NamedTuple):
     """A place where somebody types.
 
     Attributes:
@@ -44,7 +44,7 @@ class Place(NamedTuple):
         return "NUMBER" in self.kinds
 
 
-def place_at(text: str, at: int) -> Place:
+def place_at(text: str, at: int) -> CaretPlace:
     """Return what may be typed at a place of a text; no kinds behind a mistake.
 
     Args:
@@ -59,7 +59,7 @@ def place_at(text: str, at: int) -> Place:
             field = Builder(None).built(compared).field
         except Mistake:  # there is no such field
             kinds = frozenset()
-    return Place(start, end, text[start:at], kinds, field)
+    return CaretPlace(start, end, text[start:at], kinds, field)
 
 
 def _word_at(text: str, at: int) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from runstore.model.query.caret import Place, place_at
+from runstore.model.query.caret import CaretPlace, place_at
 from runstore.model.query.evaluate import number_text
 from runstore.model.query.fields import OUTPUT, RUN_FIELDS, SET_FIELDS, STATS
 from runstore.model.query.spelling import spelled, spelled_value
@@ -97,7 +97,7 @@ def _matching(offers: Iterable[Offer], word: str) -> list[Offer]:
 # Names
 
 
-def _fields(backend: Backend, place: Place) -> Iterator[Offer]:
+def _fields(backend: Backend, place: CaretPlace) -> Iterator[Offer]:
     if not place.wants_field:
         return
     word = place.word.replace("`", "").replace('"', "")
@@ -138,7 +138,7 @@ def _stats(names: StoredNames, word: str) -> Iterator[Offer]:
 # Values
 
 
-def _values(backend: Backend, place: Place) -> Iterator[Offer]:
+def _values(backend: Backend, place: CaretPlace) -> Iterator[Offer]:
     if place.wants_value and place.field is not None:
         word = place.word.strip("'\"")
         offers = [(one, "value", "") for one in _values_of(backend, place.field)]
@@ -163,7 +163,7 @@ def _values_of(backend: Backend, field: Field) -> Iterator[str]:
 # Signs and words
 
 
-def _signs(place: Place) -> list[Offer]:
+def _signs(place: CaretPlace) -> list[Offer]:
     if "COMPARES" not in place.kinds:
         return []
     kind = Kind.NUMBER if place.field is None else place.field.kind
@@ -171,6 +171,6 @@ def _signs(place: Place) -> list[Offer]:
     return _matching([(one, "operator", "") for one in signs], place.word)
 
 
-def _words(place: Place) -> list[Offer]:
+def _words(place: CaretPlace) -> list[Offer]:
     words = [(word, "keyword", "") for kind, word in _WORDS.items() if kind in place.kinds]
     return _matching(words, place.word)

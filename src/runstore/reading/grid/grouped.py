@@ -21,7 +21,7 @@ GROUPS_AT_MOST = 10_000
 Value = Union[str, float, bool, None]
 
 
-class Group(NamedTuple):
+class GridGroup(NamedTuple):
     """Runs with the same values.
 
     Attributes:
@@ -46,7 +46,7 @@ def group_fields(names: str) -> tuple[Field, ...]:
     return fields
 
 
-def grouped(backend: Backend, ids: Sequence[int], fields: Sequence[Field]) -> list[Group]:
+def grouped(backend: Backend, ids: Sequence[int], fields: Sequence[Field]) -> list[GridGroup]:
     """Return runs in groups, in the order in which the first run of each group stands.
 
     Args:
@@ -65,9 +65,9 @@ def grouped(backend: Backend, ids: Sequence[int], fields: Sequence[Field]) -> li
         if len(found) > GROUPS_AT_MOST:
             raise UsageError(
                 f"There would be more than {GROUPS_AT_MOST:,} groups.",
-                hint="Group by something that more runs share.",
+                hint="GridGroup by something that more runs share.",
             )
-    return [Group(*one) for one in found.items()]
+    return [GridGroup(*one) for one in found.items()]
 
 
 def _joined(values: Sequence[Value]) -> Value:
