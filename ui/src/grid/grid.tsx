@@ -1,6 +1,6 @@
 // The grid of runs: any number of lines, of which those in sight are drawn.
 import { useComputed } from "@preact/signals";
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { cellNames, columns, dragged, frozenNames, widthOf } from "../state/columns";
 import { entries, type Entries, toggleGroup } from "../state/entries";
 import { hiddenUids, isShown, soloUids, toggleHidden, toggleSolo } from "../state/hidden";
@@ -77,10 +77,38 @@ function useAnchor(viewport: Viewport, lines: Entries): void {
   });
 }
 
-/** Put the focus where the keyboard has moved it. */
+/** Put the focus where the keyboard has moved it, and back when its line has left the grid. */
 function useFocus(root: { current: HTMLElement | null }, wish: { current: boolean }): void {
+  const hasFocus = useRef(false);
+  // However the focus came to a cell, the keyboard goes on from there.
+  const follow = (cell: HTMLElement) => {
+    const line = cell.closest<HTMLElement>("[data-line]")!;
+    const place = { line: Number(line.dataset.line), column: Number(cell.dataset.c) };
+    const now = active.peek();
+    if (now.line === place.line && now.column === place.column) return;
+    const id = place.line >= 0 && line.dataset.id ? Number(line.dataset.id) : null;
+    active.value = { ...place, id };
+  };
+  useEffect(() => {
+    const element = root.current!;
+    const onIn = (event: FocusEvent) => {
+      const cell = (event.target as Element).closest<HTMLElement>("[data-c]");
+      hasFocus.current = cell !== null;
+      if (cell) follow(cell);
+    };
+    const onOut = (event: FocusEvent) => {
+      if ((event.target as Element).isConnected) hasFocus.current = false;
+    };
+    element.addEventListener("focusin", onIn);
+    element.addEventListener("focusout", onOut);
+    return () => {
+      element.removeEventListener("focusin", onIn);
+      element.removeEventListener("focusout", onOut);
+    };
+  }, []);
   useLayoutEffect(() => {
-    if (!wish.current) return;
+    const isLost = hasFocus.current && document.activeElement === document.body;
+    if (!wish.current && !isLost) return;
     const { line, column } = active.value;
     const cell = root.current?.querySelector<HTMLElement>(`[data-line="${line}"] [data-c="${column}"]`);
     if (!cell) return;
@@ -156,11 +184,7 @@ export function Grid() {
     const line = target.closest<HTMLElement>("[data-line]");
     if (!line || line.classList.contains("header-line")) return;
     const index = Number(line.dataset.line);
-    const cell = target.closest<HTMLElement>("[data-c]");
     const entry = index < 0 ? undefined : lines.at(index);
-    if (cell) {
-      active.value = { line: index, column: Number(cell.dataset.c), id: entry?.kind === "run" ? entry.id : null };
-    }
     if (entry?.kind === "group") {
       toggleGroup(entry.key);
       return;

@@ -1,0 +1,190 @@
+"""A store with some hundred runs, `runstore ui` in a process of its own, and a real browser."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import quote_plus, urlsplit
+
+import pytest
+
+import runstore
+
+TOKEN = "a token of these tests alone"  # noqa: S105 - of tests
+STATIC = Path(runstore.__file__).parent / "web" / "static"
+RUNS = 240
+PATIENCE_MS = 30_000  # a machine with four times the load is slow, not wrong
+
+
+def _missing(what):
+    """Skip where a person has no browser; fail in CI, where there has to be one."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what}, so the page cannot be tested.")
+    pytest.skip(f"THE PAGE IS NOT TESTED: {what}.")
+
+
+def _chromium():
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        found = shutil.which(name)
+        if found:
+            return found
+    return _missing("Chromium is not installed (Debian: apt install chromium)")
+
+
+def filled(folder):
+    """Make runs of two experiments: two settings, three seeds, some that failed."""
+    with runstore.Store.open(folder) as store:
+        for n in range(RUNS):
+            run = store.start(
+                "mnist" if n % 4 else "cifar",
+                params={"lr": [0.1, 0.01, 0.001][n % 3], "seed": n % 5, "model": {"depth": n % 7}},
+                notes=f"note of {n}" if n % 10 == 0 else None,
+                capture=False,
+            )
+            run.log({"loss": 1 / (n + 1), "val/acc": n / RUNS}, step=0)
+            run.log({"loss": 0.5 / (n + 1), "val/acc": 1 - n / RUNS}, step=10)
+            run.finish("error" if n % 20 == 7 else "complete")
+            if n % 6 == 0:
+                store.tag(run.uid, {"phase": "pilot"})
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory):
+    """A store that is copied, never changed."""
+    folder = tmp_path_factory.mktemp("page") / "store"
+    filled(folder)
+    return folder
+
+
+def serve(folder, *options):
+    """Start the server on a free port; return the process and its address."""
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "runstore", "--store", str(folder)),
+            *("ui", "--no-browser", "--port", "0", *options),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "RUNSTORE_UI_TOKEN": TOKEN},
+    )
+    for line in process.stdout:
+        if "http://" in line:
+            parts = urlsplit(line[line.index("http://") :].split()[0])
+            return process, f"{parts.scheme}://{parts.netloc}"
+    process.wait()
+    return pytest.fail("runstore ui ended without an address")
+
+
+def end(process):
+    process.terminate()
+    process.wait()
+    process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, started once."""
+    try:
+        from playwright.sync_api import expect, sync_playwright
+    except ImportError:
+        _missing("Playwright is not installed (pip install playwright)")
+    if not (STATIC / "index.html").is_file():
+        _missing("the page is not built (npm ci && npm run build in ui/)")
+    program = _chromium()
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        # Debian's Chromium has no sandbox for root.
+        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def shared(browser, template, tmp_path_factory):
+    """The address of a server whose runs are only looked at."""
+    folder = tmp_path_factory.mktemp("shared") / "store"
+    shutil.copytree(template, folder)
+    process, address = serve(folder, "--read-only")
+    yield address
+    end(process)
+
+
+class Own:
+    """A store of one test, and its server."""
+
+    def __init__(self, folder, address):
+        self.folder = folder
+        self.address = address
+
+    def command(self, *words):
+        """Run a command of runstore in another process."""
+        subprocess.run(
+            [sys.executable, "-m", "runstore", "--store", str(self.folder), *words],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+
+
+@pytest.fixture
+def served(browser):
+    """Serve folders until the test ends."""
+    processes = []
+
+    def address_of(folder, *options):
+        process, address = serve(folder, *options)
+        processes.append(process)
+        return address
+
+    yield address_of
+    for process in processes:
+        end(process)
+
+
+@pytest.fixture
+def own(served, template, tmp_path):
+    folder = tmp_path / "store"
+    shutil.copytree(template, folder)
+    return Own(folder, served(folder))
+
+
+@pytest.fixture
+def visit(browser):
+    """Open addresses in browsers of their own; afterwards nothing may have gone wrong in them.
+
+    That is: no error on the console, and no request to another host.
+    """
+    contexts, wrong = [], []
+
+    def opened(address, path="/", expected_statuses=frozenset(), **options):
+        refused = tuple(f"status of {status}" for status in expected_statuses)
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE_MS)
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+        page.on(
+            "console",
+            lambda line: (
+                line.type in {"error", "warning"}
+                and not any(status in line.text for status in refused)
+                and wrong.append(f"console: {line.text}")
+            ),
+        )
+        page.on(
+            "request",
+            lambda request: (
+                request.url.startswith((address, "blob:"))
+                or wrong.append(f"request: {request.url}")
+            ),
+        )
+        sign = "&" if "?" in path else "?"
+        page.goto(f"{address}{path}{sign}token={quote_plus(TOKEN)}")
+        # Rows, or what is there instead of them: nobody clicks before.
+        page.locator(".grid-body a, .message, .filter-mistake").first.wait_for()
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert wrong == []

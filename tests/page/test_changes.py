@@ -1,0 +1,110 @@
+"""Tags, notes and the trash with undo, and changes that come from elsewhere."""
+
+import re
+
+import pytest
+
+expect = pytest.importorskip("playwright.sync_api").expect
+
+
+def line(page, number):
+    return page.locator(f'.grid-body [data-line="{number}"]')
+
+
+def cell(page, number, column):
+    return line(page, number).locator(f'[data-c="{column}"]')
+
+
+def test_selection_by_click_shift_and_keys(shared, visit):
+    page = visit(shared)
+    bar = page.locator(".action-bar")
+
+    cell(page, 2, 2).click()
+    expect(bar).to_contain_text("1 run selected")
+    cell(page, 5, 2).click(modifiers=["Shift"])
+    expect(bar).to_contain_text("4 runs selected")
+    cell(page, 3, 2).click(modifiers=["Control"])
+    expect(bar).to_contain_text("3 runs selected")
+    page.keyboard.press("Space")
+    expect(bar).to_contain_text("4 runs selected")
+    page.keyboard.press("Control+a")
+    expect(bar).to_contain_text("240 runs selected")
+    page.keyboard.press("Escape")
+
+    expect(line(page, 2)).to_have_attribute("aria-selected", "false")
+
+
+def test_tag_and_undo(own, visit):
+    page = visit(own.address)
+    cell(page, 1, 2).click()
+    cell(page, 2, 2).click(modifiers=["Shift"])
+
+    page.keyboard.press("t")
+    page.get_by_role("textbox", name="Key").fill("verdict")
+    page.get_by_role("textbox", name="Value (optional)").fill("good")
+    page.keyboard.press("Enter")
+
+    expect(line(page, 1)).to_contain_text("verdict")
+    expect(line(page, 2)).to_contain_text("verdict")
+    page.get_by_role("button", name="Undo").click()
+    expect(line(page, 1)).not_to_contain_text("verdict")
+    expect(line(page, 2)).not_to_contain_text("verdict")
+
+
+def test_trash_and_undo(own, visit):
+    """A run that is trashed leaves the grid, is listed in the trash, and comes back."""
+    page = visit(own.address)
+    expect(line(page, 1)).to_contain_text("mnist_179")
+    cell(page, 1, 2).click()
+
+    page.keyboard.press("Delete")
+
+    expect(page.locator(".count")).to_have_text("239 runs")
+    expect(line(page, 1)).to_contain_text("mnist_178")
+    page.get_by_role("button", name="Trash").first.click()
+    expect(line(page, 0)).to_contain_text("mnist_179")
+    page.get_by_role("button", name="Trash").first.click()
+    page.keyboard.press("Control+z")
+    expect(page.locator(".count")).to_have_text("240 runs")
+    expect(line(page, 1)).to_contain_text("mnist_179")
+
+
+def test_changes_of_others_appear(own, visit):
+    """A tag of another process appears, and two browsers see each other's."""
+    page, other = visit(own.address), visit(own.address)
+    for one in (page, other):
+        expect(one.locator(".connection")).to_have_text("Live")
+        expect(line(one, 0)).to_contain_text("mnist_180")
+
+    own.command("tag", "mnist#180", "seen=everywhere")
+    for one in (page, other):
+        expect(line(one, 0)).to_contain_text("everywhere")
+    cell(page, 0, 2).click()
+    page.keyboard.press("n")
+    page.get_by_role("textbox").last.fill("written in one browser")
+    page.get_by_role("button", name="Save", exact=True).click()
+
+    expect(line(other, 0)).to_contain_text("written in one browser")
+
+
+def test_new_run_appears_and_the_selection_stays(own, visit):
+    """Runs that come in move the lines, not the selection."""
+    page = visit(own.address)
+    cell(page, 0, 2).click()
+    expect(page.locator(".connection")).to_have_text("Live")
+
+    own.command("exec", "--experiment", "fresh", "--", "true")
+
+    expect(line(page, 0)).to_contain_text("fresh_1")
+    expect(line(page, 1)).to_contain_text("mnist_180")
+    expect(line(page, 1)).to_have_attribute("aria-selected", "true")
+    expect(page.locator(".count")).to_have_text(re.compile("^241 runs"))
+
+
+def test_read_only_page_offers_no_edits(shared, visit):
+    page = visit(shared)
+
+    cell(page, 0, 2).click()
+
+    expect(page.locator(".action-bar")).to_contain_text("1 run selected")
+    expect(page.locator(".action-bar").get_by_role("button", name="Tag")).to_have_count(0)

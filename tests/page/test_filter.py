@@ -1,0 +1,62 @@
+"""The filter line: results while typing, the place of a mistake, what matches nothing."""
+
+import re
+
+import pytest
+
+expect = pytest.importorskip("playwright.sync_api").expect
+
+
+def test_runs_follow_while_typing(shared, visit):
+    """The count is exact, and the filter is in the address without pressing Enter."""
+    page = visit(shared)
+    expect(page.locator(".count")).to_have_text("240 runs")
+
+    page.keyboard.press("/")
+    page.keyboard.type("experiment = cifar and params.lr < 0.05")
+
+    expect(page.locator(".count")).to_have_text("40 of 240 runs")
+    expect(page).to_have_url(re.compile("filter=experiment"))
+
+
+def test_typing_is_one_step_back(shared, visit):
+    page = visit(shared)
+    page.locator("#filter").click()
+    page.keyboard.type("status = error", delay=30)
+    page.keyboard.press("Enter")
+    expect(page.locator(".count")).to_have_text("12 of 240 runs")
+
+    page.go_back()
+
+    expect(page.locator(".count")).to_have_text("240 runs")
+    expect(page.locator("#filter")).to_have_value("")
+
+
+def test_mistake_shows_its_place_and_the_nearest_name(shared, visit):
+    page = visit(shared)
+    page.locator("#filter").fill("params.lr < 1 and statu = error")
+    page.keyboard.press("Enter")
+
+    mistake = page.get_by_role("alert")
+    expect(mistake.locator("mark")).to_have_text("statu")
+    expect(page.locator("#filter")).to_have_attribute("aria-invalid", "true")
+    mistake.get_by_role("button", name="status").click()
+
+    expect(page.locator("#filter")).to_have_value("params.lr < 1 and status = error")
+    expect(page.locator(".count")).to_have_text("12 of 240 runs")
+
+
+def test_no_match_says_what_to_change(shared, visit):
+    page = visit(shared, "/?filter=experiment+=+mnist+and+params.lr+>+5")
+
+    expect(page.get_by_role("heading", name="No run matches the filter")).to_be_visible()
+    page.get_by_role("button", name="params.lr > 5").click()
+
+    expect(page.locator(".count")).to_have_text("180 of 240 runs")
+
+
+def test_filter_of_a_bad_address_is_explained(shared, visit):
+    """Someone's link with a mistake shows the mistake, and does not break the page."""
+    page = visit(shared, "/?filter=status+is+nothing+at+all", expected_statuses={400})
+
+    expect(page.get_by_role("alert")).to_contain_text("^")

@@ -1,0 +1,199 @@
+"""The grid of runs: what it shows, its keyboard, its columns, its order."""
+
+import re
+
+import pytest
+
+expect = pytest.importorskip("playwright.sync_api").expect
+
+RUNS = 240
+
+
+def line(page, number):
+    """Return a line of the grid; 0 is the first run."""
+    return page.locator(f'.grid-body [data-line="{number}"]')
+
+
+def cell(page, number, column):
+    return line(page, number).locator(f'[data-c="{column}"]')
+
+
+def focused(page):
+    """Return the line and the column that have the focus."""
+    found = page.evaluate(
+        """() => {
+            const cell = document.activeElement.closest("[data-c]");
+            return cell && [cell.closest("[data-line]").dataset.line, cell.dataset.c].map(Number);
+        }"""
+    )
+    return tuple(found) if found else None
+
+
+def names(page):
+    return page.locator('[role="columnheader"][data-name]').evaluate_all(
+        "cells => cells.map(cell => cell.dataset.name)"
+    )
+
+
+def test_newest_run_comes_first_with_all_counted(shared, visit):
+    """The first view has the runs, how many there are, and says so to screen readers."""
+    page = visit(shared)
+
+    expect(line(page, 0)).to_contain_text("mnist_180")
+    expect(page.locator(".count")).to_have_text(f"{RUNS} runs")
+    expect(page.get_by_role("grid", name="Runs")).to_have_attribute("aria-rowcount", f"{RUNS + 1}")
+
+
+def test_columns_are_those_that_differ(shared, visit):
+    """Parameters and metrics that differ have columns without being asked for."""
+    page = visit(shared)
+
+    expect(page.locator('[data-name="params.lr"]')).to_be_visible()
+    assert names(page)[:4] == ["reference", "status", "started", "duration"]
+    assert {"params.lr", "params.model.depth", "params.seed"} <= set(names(page))
+    assert names(page)[-2:] == ["tags", "notes"]
+
+
+def test_arrows_move_from_cell_to_cell(shared, visit):
+    """One cell has the focus; the keys of a grid move it, also to lines out of sight."""
+    page = visit(shared)
+    cell(page, 0, 2).click()
+    last_column = len(names(page))
+
+    for key, place in (
+        ("ArrowDown", (1, 2)),
+        ("ArrowRight", (1, 3)),
+        ("Home", (1, 0)),
+        ("End", (1, last_column)),
+        ("Control+End", (RUNS - 1, last_column)),
+        ("Control+Home", (0, last_column)),
+        ("ArrowLeft", (0, last_column - 1)),
+        ("ArrowUp", (-1, last_column - 1)),
+    ):
+        page.keyboard.press(key)
+        page.wait_for_function(
+            """([line, column]) => {
+                const cell = document.activeElement.closest("[data-c]");
+                return cell && cell.dataset.c == column
+                    && cell.closest("[data-line]").dataset.line == line;
+            }""",
+            arg=list(place),
+        )
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("PageDown")
+    page.wait_for_function(
+        "() => Number(document.activeElement.closest('[data-line]')?.dataset.line) > 5"
+    )
+    assert page.locator('.grid [tabindex="0"][data-c]').count() == 1
+
+
+def test_last_run_is_reached_by_scrolling(shared, visit):
+    page = visit(shared)
+    expect(line(page, 0)).to_be_visible()
+
+    page.locator(".grid").evaluate("grid => { grid.scrollTop = grid.scrollHeight; }")
+
+    expect(line(page, RUNS - 1)).to_contain_text("cifar_1")
+    assert line(page, RUNS - 1).evaluate(
+        """line => line.getBoundingClientRect().bottom
+            <= document.querySelector(".grid").getBoundingClientRect().bottom + 1"""
+    )
+
+
+def test_header_sorts_and_back_undoes_it(shared, visit):
+    """The order is part of the filter in the address: ascending, descending, newest first."""
+    page = visit(shared)
+    header = page.locator('[data-name="params.model.depth"]')
+
+    header.click()
+    expect(header).to_have_attribute("aria-sort", "ascending")
+    expect(page).to_have_url(re.compile("filter=order.by.params.model.depth$"))
+    header.click()
+    expect(header).to_have_attribute("aria-sort", "descending")
+    page.go_back()
+
+    expect(header).to_have_attribute("aria-sort", "ascending")
+
+
+def test_columns_move_and_widen_by_keyboard(shared, visit):
+    page = visit(shared)
+    expect(page.locator('[data-name="params.lr"]')).to_be_visible()
+    before = names(page)
+    header = page.locator('[data-name="status"]')
+    width = header.bounding_box()["width"]
+    header.focus()
+    page.keyboard.press("Shift+ArrowRight")
+    expect(page).to_have_url(re.compile("widths=status:"))
+    assert header.bounding_box()["width"] > width
+
+    page.keyboard.press("Control+Shift+ArrowRight")
+
+    expect(page).to_have_url(re.compile("columns=reference,started,status"))
+    assert names(page) == [before[0], before[2], before[1], *before[3:]]
+
+
+def test_picker_finds_and_shows_a_column(shared, visit):
+    page = visit(shared)
+    expect(line(page, 0)).to_be_visible()
+
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_role("searchbox", name="Search columns").fill("hostname")
+    page.get_by_role("checkbox", name=re.compile("hostname")).check()
+    page.keyboard.press("Escape")
+
+    expect(page.locator('[role="columnheader"][data-name="hostname"]')).to_be_attached()
+    expect(page).to_have_url(re.compile("columns=[^&]*hostname"))
+
+
+def test_metric_shows_another_of_its_values(shared, visit):
+    """The menu of a metric's column has last, min, max, first, and the value at a step."""
+    page = visit(shared, "/?columns=reference,metrics.loss")
+    expect(cell(page, 0, 2)).to_have_text("0.0020833")
+
+    page.locator('[data-name="metrics.loss"]').hover()
+    page.get_by_role("button", name="Menu of metrics.loss").click()
+    page.get_by_role("button", name="max").click()
+
+    expect(cell(page, 0, 2)).to_have_text("0.0041667")
+    expect(page).to_have_url(re.compile("columns=reference,metrics.loss.max"))
+
+
+def test_baseline_is_pinned_and_numbers_show_their_difference(shared, visit):
+    page = visit(shared, "/?columns=reference,params.seed")
+    cell(page, 3, 2).click()
+
+    page.keyboard.press("b")
+
+    baseline = page.locator(".grid-head .baseline")
+    expect(baseline).to_contain_text("cifar_60")
+    expect(cell(page, 0, 2)).to_have_text(re.compile("[+\N{MINUS SIGN}][1-9]"))
+    expect(page).to_have_url(re.compile("baseline="))
+
+
+def test_hide_and_solo_are_one_click_in_the_address(shared, visit):
+    page = visit(shared)
+
+    line(page, 1).locator('[data-do="hide"]').click()
+    line(page, 2).locator('[data-do="solo"]').click()
+
+    expect(page).to_have_url(re.compile("hide=.*solo=|solo=.*hide="))
+    expect(line(page, 1).locator('[data-do="hide"]')).to_have_attribute("aria-pressed", "true")
+    expect(line(page, 2).locator('[data-do="solo"]')).to_have_attribute("aria-pressed", "true")
+
+
+def test_reload_gives_the_same_view(shared, visit):
+    """Everything that shapes the view is in the address."""
+    page = visit(shared, "/?columns=reference,status,params.model.depth,metrics.loss,notes")
+    page.locator('[data-name="params.model.depth"]').click()
+    line(page, 1).locator('[data-do="hide"]').click()
+    cell(page, 2, 2).click()
+    page.keyboard.press("b")
+    expect(page.locator(".grid-head .baseline")).to_be_visible()
+    expect(line(page, 12)).to_contain_text("complete")
+    before = page.locator(".grid").text_content()
+
+    page.reload()
+
+    expect(page.locator(".grid-head .baseline")).to_be_visible()
+    expect(page.locator(".grid .ghost")).to_have_count(0)
+    expect(page.locator(".grid")).to_have_text(before)

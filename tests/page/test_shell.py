@@ -1,0 +1,96 @@
+"""The frame: colours, keyboard sheet, copying, narrow screens, accessibility, empty stores."""
+
+import re
+
+import pytest
+
+import runstore
+
+expect = pytest.importorskip("playwright.sync_api").expect
+Axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe
+
+WCAG = {
+    "resultTypes": ["violations"],
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+}
+
+
+def violations(page, within="html"):
+    found = Axe().run(page, within, options=WCAG).response["violations"]
+    return [(one["id"], [node["target"] for node in one["nodes"]]) for one in found]
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_page_is_accessible(shared, visit, colours):
+    """Axe finds nothing in the grid with a selection, a menu, and the keyboard sheet."""
+    # A few cells: axe looks at each of them for seconds, and all are made alike.
+    path = "/?columns=reference,status,params.lr,metrics.loss,tags,notes"
+    page = visit(shared, path, color_scheme=colours, viewport={"width": 900, "height": 320})
+    page.locator('[data-line="1"] [data-c="2"]').click()
+    page.keyboard.press("b")
+    expect(page.locator(".grid-head .baseline")).to_be_visible()
+    expect(page.locator(".grid .ghost")).to_have_count(0)
+    page.evaluate("document.getAnimations().forEach(one => one.finish())")
+    assert violations(page) == []
+
+    page.get_by_role("button", name="Columns").click()
+    expect(page.get_by_role("checkbox", name=re.compile("lr"))).to_be_visible()
+    assert violations(page, ".popover") == []
+
+    page.keyboard.press("Escape")
+    page.locator('[data-line="1"] [data-c="2"]').click()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+    assert violations(page, "dialog") == []
+
+
+def test_colours_can_be_chosen_and_stay(shared, visit):
+    page = visit(shared, color_scheme="light")
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+
+    page.get_by_role("button", name="Colours").click()
+    page.get_by_role("button", name="Dark").click()
+    page.reload()
+
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_view_is_copied_as_a_command(shared, visit):
+    page = visit(shared, "/?filter=params.lr+<+0.05")
+
+    page.get_by_role("button", name="Copy as").click()
+
+    copied = page.get_by_role("dialog", name="Copy as")
+    expect(copied).to_contain_text("ls 'params.lr < 0.05'")
+    expect(copied).to_contain_text('store.find("params.lr < 0.05", limit=None)')
+    expect(copied).to_contain_text(f"{shared}/?filter=params.lr")
+
+
+def test_narrow_screen_needs_no_sideways_scrolling(shared, visit):
+    """At 390 pixels the frame fits; the grid alone scrolls within itself."""
+    page = visit(shared, viewport={"width": 390, "height": 800})
+    expect(page.locator('[data-line="0"] a')).to_be_visible()
+
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.evaluate(
+        """() => [...document.querySelectorAll(".tools button, .top button")]
+            .every(one => one.getBoundingClientRect().right <= innerWidth)"""
+    )
+
+
+def test_empty_store_teaches_the_first_run(served, visit, tmp_path):
+    """The lines that record a run are there to copy."""
+    runstore.Store.open(tmp_path / "empty").close()
+
+    page = visit(served(tmp_path / "empty"))
+
+    expect(page.get_by_role("heading", name="No runs yet")).to_be_visible()
+    expect(page.locator("pre")).to_contain_text("runstore.start_run(")
+
+
+def test_unknown_address_leads_back(shared, visit):
+    page = visit(shared, "/no/such/view")
+
+    page.get_by_role("link", name="Show all runs").click()
+
+    expect(page.locator('[data-line="0"] a')).to_be_visible()
