@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -68,8 +68,8 @@ if TYPE_CHECKING:
     from runstore.model.results.findings import Finding
     from runstore.model.results.groups import RunGroup
     from runstore.model.run import Run
+    from runstore.model.text.kept_output import Output
     from runstore.model.text.matches import FoundTexts
-    from runstore.model.text.output import OutputLine
     from runstore.reading.directions import Directions
     from runstore.reading.metrics.points_table import PointsTable
     from runstore.reading.pages import Page
@@ -101,6 +101,11 @@ class Store:
     """
 
     def __init__(self, backend: Backend) -> None:
+        if not isinstance(backend, Backend):
+            raise UsageError(
+                f"Expected a store to be opened by Store.open, got Store({backend!r:.60}).",
+                hint=f"Write: Store.open({backend!r:.60})",
+            )
         self.path = backend.path
         self.backend = backend
         backend.take_lines = _take_lines
@@ -168,6 +173,12 @@ class Store:
 
     def __repr__(self) -> str:
         return f"<Store {str(self.path)!r}>"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows; it calls this by itself."""
+        from runstore.reading.shown.store import store_html
+
+        return store_html(self.backend)
 
     # Copies: the same store in this process, and one of the same place in another
 
@@ -733,7 +744,9 @@ class Store:
 
     def events(self, name: str | Run | ActiveRun) -> tuple[Event, ...]:
         """Return the edits of a run, oldest first."""
-        return tuple(self.backend.edits.events(self.get(name).uid))
+        from runstore.model.results.lists import Events
+
+        return Events(self.backend.edits.events(self.get(name).uid))
 
     # Reading
 
@@ -998,7 +1011,9 @@ class Store:
 
     def experiments(self) -> tuple[Experiment, ...]:
         """Return every experiment that has runs, the most recently run first; counts all runs."""
-        return tuple(self.backend.database.experiments())
+        from runstore.model.results.lists import Experiments
+
+        return Experiments(self.backend.database.experiments())
 
     def has_experiment(self, name: str) -> bool:
         """Tell whether there are runs of an experiment, without counting them."""
@@ -1074,8 +1089,8 @@ class Store:
 
         return readers_of(self.backend, self.get(name).uid)
 
-    def output_of(self, run: str | Run | ActiveRun) -> Iterator[OutputLine]:
-        """Yield what a run printed, as far as it was kept."""
+    def output_of(self, run: str | Run | ActiveRun) -> Output:
+        """Return what a run printed, as far as it was kept, line by line."""
         return self._source.output_of(self._run(run))
 
     def document(self, name: str | Run | ActiveRun, document: str) -> str | None:

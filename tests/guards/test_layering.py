@@ -27,6 +27,7 @@ FLOORS = (
     {"storage", "capture"},
     {"current"},
     {"model"},
+    {"plotting"},
     {"background", "extras", "started_in", "user_warnings"},
     {"errors"},
 )
@@ -56,7 +57,7 @@ THIRD_PARTY = {
     "pyarrow": {"artifacts", "reading"},
     "torch": {"artifacts"},
     "yaml": {"artifacts"},
-    "pandas": {"analysis", "reading", "repeats"},
+    "pandas": {"analysis", "model", "reading", "repeats"},
     "polars": {"reading"},
     "plotext": {"cli"},
     "textual": {"cli"},

@@ -7,16 +7,13 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import click
 
 from runstore.errors import visible
-from runstore.model.display.formatting import duration_text
 from runstore.model.display.plain import plain
-from runstore.model.results.events import DELETED
-from runstore.model.run import DAMAGED, Run
+from runstore.model.run import DAMAGED
 from runstore.model.status import Status
 
 if TYPE_CHECKING:
@@ -45,7 +42,6 @@ _LONG_COLOURS = {"38": {"5": 2, "2": 4}, "48": {"5": 2, "2": 4}, "58": {"5": 2, 
 _JOINERS = "\u200c\u200d"  # within words of Persian or Hindi, and within emoji
 _GAP = 2  # between columns
 _END_KEPT = 21  # of a reference: its number and its time
-_SILENCE_S = 60  # a sign of life comes every ten seconds
 
 
 def say(text: str = "", *, err: bool = False, nl: bool = True, keep_lines: bool = False) -> None:
@@ -254,32 +250,3 @@ def _escaped(line: str) -> str:
         else json.dumps(one)[1:-1]
         for one in line
     )
-
-
-def tags_text(tags: Mapping[str, str]) -> str:
-    """Return tags as they are typed: `keep phase=pilot`."""
-    return " ".join(f"{key}={value}" if value else key for key, value in tags.items())
-
-
-def edit_text(field: str, old: str | None, new: str | None) -> str:
-    """Return an edit as people read it: `tags.phase: (none) → pilot`."""
-    if field == DELETED:
-        old, new = ("kept" if one is None else "in the trash" for one in (old, new))
-    before, after = ("(none)" if one is None else one or "(set)" for one in (old, new))
-    return f"{field}: {before} → {after}"
-
-
-def lifetime_text(run: Run, now: datetime | None = None) -> str:
-    """Return how long a run took, or takes; empty if its end is not known.
-
-    Silence is shown as silence.
-    """
-    if run.duration is not None:
-        return duration_text(run.duration)
-    if run.status.is_final:
-        return ""
-    now = now or datetime.now(timezone.utc)
-    silence = run.silent_for(now)
-    if silence is not None and silence.total_seconds() > _SILENCE_S:
-        return f"no sign for {duration_text(silence)}"
-    return duration_text(now - run.started_at)

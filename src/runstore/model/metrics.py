@@ -4,23 +4,39 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, Literal, Union
+
+from runstore.errors import NotFoundError, visible
+from runstore.extras import library
+from runstore.model.display.formatting import counted, number_text
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
     Column = Union["np.ndarray[Any, Any]", array[Any]]
 
+XAxis = Literal["step", "time"]
 # Both ends, and both extremes of a stretch.
 FEWEST_SAMPLED = 4
+_PLOTTED = 2000
+_MICROS = 1_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricSummary:
+class _OfRun:
+    """What a summary has beside its values: where its points are. It is no part of a copy."""
+
+    __slots__ = ("_read",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class MetricSummary(_OfRun):
     """What is known of a series without touching its points.
+
+    A notebook shows its numbers and its course.
 
     Attributes:
         key: The metric's key.
@@ -43,6 +59,48 @@ class MetricSummary:
     max: float
     mean: float
     last_step: int
+
+    def series(self) -> Series:
+        """Return its points.
+
+        Raises:
+            NotFoundError: It is a copy that does not know its run.
+        """
+        read = getattr(self, "_read", None)
+        if read is None:
+            raise NotFoundError(
+                f"This summary of {self.key!r} does not know its run.",
+                hint="Read the points from the run: run.metric(key).",
+            )
+        found: Series = read()
+        return found
+
+    def plot(
+        self, *, x: XAxis = "step", log: bool = False, smooth: float = 0.0, ax: Any = None
+    ) -> Any:
+        """Draw its points; see `Series.plot`."""
+        return self.series().plot(x=x, log=log, smooth=smooth, ax=ax)
+
+    def __repr__(self) -> str:
+        name = self.key if self.set_name is None else f"{self.set_name}/{self.key}"
+        return f"<MetricSummary {visible(repr(name))}: {self._numbers()}>"
+
+    def _numbers(self) -> str:
+        last, low, high, mean = map(number_text, (self.last, self.min, self.max, self.mean))
+        return f"{last} (min {low}, max {high}, mean {mean}; {counted(self.count, 'point')})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows; it calls this by itself."""
+        from runstore.model.display.series_html import series_html
+
+        read = getattr(self, "_read", None)
+        return series_html(self.key, self._numbers(), read)
+
+
+def summary_with(one: MetricSummary, read: Callable[[], Series]) -> MetricSummary:
+    """Return a summary that was just made, which now knows where its points are."""
+    object.__setattr__(one, "_read", read)
+    return one
 
 
 def names_of(series: Sequence[tuple[str | None, str]]) -> list[str]:
@@ -95,7 +153,82 @@ class Series:
             yield int(step), float(time), float(value)
 
     def __repr__(self) -> str:
-        return f"<Series {self.key!r} of {len(self)} points>"
+        return f"<Series {visible(repr(self.key))} of {self._numbers()}>"
+
+    def _numbers(self) -> str:
+        points = counted(len(self), "point")
+        if not len(self):
+            return points
+        low, high = _ends(self.values)
+        first, last, least, most = map(
+            number_text, (self.values[0], self.values[-1], self.values[low], self.values[high])
+        )
+        return f"{points}: {first} to {last} (min {least}, max {most})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows; it calls this by itself."""
+        from runstore.model.display.series_html import series_html
+
+        return series_html(self.key, self._numbers(), lambda: self)
+
+    def plot(
+        self, *, x: XAxis = "step", log: bool = False, smooth: float = 0.0, ax: Any = None
+    ) -> Any:
+        """Draw the points with matplotlib, or with plotly if only that is installed.
+
+        As with pandas, series plotted one after the other in a cell are lines of one plot.
+        Points that are NaN or infinite are left out.
+
+        Args:
+            x: What they stand over: `step`, or `time`, which is local.
+            log: Whether the values stand on a logarithmic axis.
+            smooth: Show a moving average as well, in which the past has this weight: 0 to 1.
+            ax: The `Axes` of matplotlib to draw on; None for the current ones.
+
+        Returns:
+            The `Axes` of matplotlib, or the `Figure` of plotly.
+
+        Raises:
+            MissingExtraError: Neither of them is installed.
+            UsageError: There is no such axis, or the weight is out of range.
+        """
+        from runstore.model.display.drawable import checked_view, drawable, local_times
+        from runstore.plotting.one_series import Curve, plot_series
+
+        checked_view(x, smooth)
+        by_step = x == "step"
+        columns = (self.steps, self.times, self.values)
+        found = drawable(*columns, by_step=by_step, is_log=log, smoothing=smooth)
+
+        def curve(values: Sequence[float]) -> Curve:
+            steps, times = array("q", found.steps), array("d", found.times)
+            some = Series(self.key, steps, times, array("d", values)).sampled(_PLOTTED)
+            xs = some.steps if by_step else local_times(some.times)
+            return Curve(list(xs), list(some.values))
+
+        smoothed = None if found.smooth is None else curve(found.smooth)
+        return plot_series(
+            self.key,
+            "step" if by_step else "local time",
+            curve(found.values),
+            smoothed,
+            is_log=log,
+            ax=ax,
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a `pandas.DataFrame` with the columns `step`, `time` (UTC) and `value`.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        pandas = library("pandas", "pandas")
+        micros = [round(time * _MICROS) for time in self.times]
+        times = pandas.to_datetime(micros, unit="us", utc=True)
+        frame: pd.DataFrame = pandas.DataFrame(
+            {"step": list(self.steps), "time": times, "value": list(self.values)}
+        )
+        return frame
 
     def sampled(self, limit: int) -> Series:
         """Return at most `limit` points that look the same on a plot: extremes are kept.
@@ -124,16 +257,20 @@ def _taken(column: Column, places: list[int]) -> Column:
 def extremes(values: Column, limit: int) -> list[int]:
     """Return the places of what `Series.sampled` keeps of these values."""
     count, stretches = len(values), (limit - 2) // 2
-    ends_of_stretch = _ends_of_array if isinstance(values, array) else _ends_with_numpy
     chosen = {0, count - 1}
     for stretch in range(stretches):
         begin, end = stretch * count // stretches, (stretch + 1) * count // stretches
-        chosen.update(begin + place for place in ends_of_stretch(values[begin:end]))
+        chosen.update(begin + place for place in _ends(values[begin:end]))
     return sorted(chosen)
 
 
-def _ends_of_array(values: Any) -> tuple[int, ...]:
+def _ends(values: Any) -> tuple[int, int]:
     """Return where the smallest and the largest value are, the first of equal ones."""
+    found = _ends_of_array(values) if isinstance(values, array) else _ends_with_numpy(values)
+    return found[0], found[-1]
+
+
+def _ends_of_array(values: Any) -> tuple[int, ...]:
     known = [place for place, value in enumerate(values) if not math.isnan(value)]
     if not known:
         return (0,)

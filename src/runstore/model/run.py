@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from runstore.model.metric_directions import Direction
     from runstore.model.metrics import MetricSummary, Series
     from runstore.model.outline import SeriesOutline
-    from runstore.model.text.output import OutputLine
+    from runstore.model.text.kept_output import Output
 
 
 DAMAGED = "damaged"  # in the place of the status
@@ -70,8 +70,11 @@ class RunSource(Protocol):
     ) -> tuple[Path, ...]:
         """Write artifacts to a folder."""
 
-    def output_of(self, run: Run) -> Iterator[OutputLine]:
-        """Yield what it printed."""
+    def output_of(self, run: Run) -> Output:
+        """Return what it printed."""
+
+    def html_of(self, run: Run) -> str:
+        """Return what a notebook shows."""
 
     def directions(self) -> dict[str, Direction]:
         """Return whether small or large values of metrics are better, as far as that is kept."""
@@ -167,10 +170,11 @@ class Run:
         If the run has a metric of that name itself, that of the set is `<set>/<key> (set <set>)`.
         """
         from runstore.model.metrics import names_of
+        from runstore.model.results.lists import MetricsByName
 
         found = self.source.metrics_of(self) if self.source else ()
         names = names_of([(one.set_name, one.key) for one in found])
-        return dict(zip(names, found, strict=True))
+        return MetricsByName(zip(names, found, strict=True))
 
     def metric(self, key: str, set_name: str | None = None) -> Series:
         """Return the points of one metric, up to what was logged last.
@@ -234,8 +238,11 @@ class Run:
         return self._source.inputs_of(self)
 
     @property
-    def output(self) -> Iterator[OutputLine]:
-        """The lines it printed, as far as they were kept, in the order of their printing."""
+    def output(self) -> Output:
+        """The lines it printed, as far as they were kept, in the order of their printing.
+
+        They are read when they are iterated over, each time anew.
+        """
         return self._source.output_of(self)
 
     def open(
@@ -308,9 +315,7 @@ class Run:
         A run of one set gives that set's values: `run.params["lr"]`. A run of several gives a
         mapping from set name to values.
         """
-        if len(self.parameter_sets) == 1:
-            return self.parameter_sets[0].values
-        return {one.name: one.values for one in self.parameter_sets}
+        return values_of(self.parameter_sets)
 
     @property
     def param_files(self) -> tuple[str, ...]:
@@ -338,16 +343,22 @@ class Run:
 
     def summary(self) -> Iterator[tuple[str, str]]:
         """Yield the label and text of what a person looks at first, unknown facts left out."""
-        yield "reference", self.reference
+        yield "run", self.reference
         yield "status", self.status_text
         yield "started", local_time(self.started_at)
         if self.duration is not None:
             yield "took", duration_text(self.duration)
         for one in self.parameter_sets:
             yield f"params {one.name}", f"{one.hash[:8]} {one.preview()}"
-        for label in ("notes", "error", "commit", "cli", "hostname"):
-            if value := getattr(self, label):
-                yield label, str(value)
+        for label, value in (
+            ("notes", self.notes),
+            ("error", self.error),
+            ("commit", self.commit),
+            ("command", self.cli),
+            ("host", self.hostname),
+        ):
+            if value:
+                yield label, value
 
     def __rich_repr__(self) -> Iterator[tuple[str, str]]:
         """Yield what `rich` prints; it calls this by itself. Source: rich 13, Repr protocol."""
@@ -357,7 +368,12 @@ class Run:
         """Return what a notebook shows; it calls this by itself."""
         from runstore.model.display.html import html_table
 
-        return html_table((), self.summary())
+        return self.source.html_of(self) if self.source else html_table((), self.summary())
+
+
+def values_of(sets: Sequence[ParameterSet]) -> Mapping[str, Any]:
+    """Return the values of the only set, or of each set by its name; see `Run.params`."""
+    return sets[0].values if len(sets) == 1 else {one.name: one.values for one in sets}
 
 
 def read_from(run: Run, source: RunSource) -> Run:

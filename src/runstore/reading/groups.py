@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, overload
 
 from runstore.errors import UsageError
 from runstore.model import arguments
+from runstore.model.display.formatting import local_time, number_text
 from runstore.model.query.tree import Field, Kind, Query, Room
 from runstore.model.results.groups import RunGroup
 from runstore.model.status import Status
@@ -33,8 +35,68 @@ def group_runs(
     )
     if any(one.room is Room.OUTPUT for one in query.fields()):
         ids = [one.row_id for one in found_runs(backend, query, None, None).runs]
-        return tuple(Grouping(backend.database, field).groups(query, metrics, among=ids))
-    return tuple(Grouping(backend.database, field).groups(query, metrics))
+        found = Grouping(backend.database, field).groups(query, metrics, among=ids)
+    else:
+        found = Grouping(backend.database, field).groups(query, metrics)
+    return Groups(found, by, metrics)
+
+
+class Groups(tuple[RunGroup, ...]):  # noqa: SLOT001 - it has attributes
+    """Groups of runs, shown as a table.
+
+    Attributes:
+        by: What the runs are grouped by.
+        metrics: Keys of the metrics that were summed up.
+    """
+
+    by: str
+    metrics: tuple[str, ...]
+
+    def __new__(cls, groups: Iterable[RunGroup], by: str, metrics: Iterable[str] = ()) -> Groups:
+        """Return groups that know what they are grouped by."""
+        made = super().__new__(cls, groups)
+        made.by, made.metrics = by, tuple(metrics)
+        return made
+
+    def __reduce__(self) -> tuple[type[Groups], tuple[tuple[RunGroup, ...], str, tuple[str, ...]]]:
+        return type(self), (tuple(self), self.by, self.metrics)
+
+    @overload  # type: ignore[override]
+    def __getitem__(self, index: int) -> RunGroup: ...
+    @overload
+    def __getitem__(self, index: slice) -> Groups: ...
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        return Groups(found, self.by, self.metrics) if isinstance(index, slice) else found
+
+    def __repr__(self) -> str:
+        from runstore.model.display.text_table import text_table
+
+        title = f"<{len(self):,} groups by {self.by}>"
+        return text_table(*self._table(), title=title, total=len(self))
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows; it calls this by itself."""
+        from runstore.model.display.html import html_paragraphs, html_table
+
+        if not self:
+            return html_paragraphs(["no groups"])
+        return html_table(*self._table(), total=len(self))
+
+    def _table(self) -> tuple[Sequence[str], Iterator[Sequence[str]]]:
+        from runstore.model.display.html import ROWS_AT_MOST
+
+        columns = GroupsTable(self.by, self[:ROWS_AT_MOST], self.metrics).columns
+        cells = [list(map(_cell, one.values)) for one in columns.values()]
+        return list(columns), zip(*cells, strict=True)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, datetime):
+        return local_time(value)
+    if isinstance(value, float):
+        return number_text(value)
+    return "" if value is None else str(value)
 
 
 def field_of_text(by: str) -> Field:

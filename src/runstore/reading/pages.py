@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from runstore.errors import UsageError
 from runstore.model import arguments
-from runstore.model.display.formatting import duration_text, local_time
 from runstore.model.run import Run
 
 if TYPE_CHECKING:
@@ -25,10 +24,9 @@ if TYPE_CHECKING:
     from runstore.repeats.table import RepeatsTable
 
 T = TypeVar("T")
-_HEADERS = ("run", "status", "started", "took", "parameters", "notes")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Page(Generic[T]):
     """Part of a list, newest first.
 
@@ -139,29 +137,16 @@ class Page(Generic[T]):
         """Yield what `rich` prints; it calls this by itself. Source: rich 13, Repr protocol."""
         yield from self.items
 
+    def __repr__(self) -> str:
+        from runstore.reading.shown.page import page_text
+
+        return page_text(self.items, self.hints, has_more=self.next is not None)
+
     def _repr_html_(self) -> str:
         """Return what a notebook shows; it calls this by itself."""
-        from runstore.model.display.html import html_paragraphs, html_table
+        from runstore.reading.shown.page import page_html
 
-        said = html_paragraphs(self.hints)
-        if not self.items:
-            return f"{said}<p>(empty)</p>"
-        has_runs = any(isinstance(one, Run) for one in self.items)
-        return said + html_table(_HEADERS if has_runs else (), map(_cells, self.items))
-
-
-def _cells(item: object) -> Sequence[str]:
-    if not isinstance(item, Run):
-        return (repr(item),)
-    sets = item.parameter_sets
-    return (
-        item.reference,
-        item.status_text,
-        local_time(item.started_at),
-        "" if item.duration is None else duration_text(item.duration),
-        sets[0].preview() if len(sets) == 1 else ", ".join(one.name for one in sets),
-        item.notes or "",
-    )
+        return page_html(self.items, self.hints, has_more=self.next is not None)
 
 
 def page_limit(limit: object) -> int | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from runstore.model.metrics import MetricSummary, Series
     from runstore.model.outline import SeriesOutline
     from runstore.model.run import Run
-    from runstore.model.text.output import OutputLine
+    from runstore.model.text.kept_output import Output
 
 
 class Source:
@@ -31,9 +32,14 @@ class Source:
 
     def metrics_of(self, run: Run) -> tuple[MetricSummary, ...]:
         """Return a summary of each series, without touching its points."""
+        from runstore.model.metrics import summary_with
+        from runstore.model.results.lists import Summaries
         from runstore.reading.metrics.summaries import summaries
 
-        return summaries(self.backend.metrics, self.backend.spool, run)
+        found = summaries(self.backend.metrics, self.backend.spool, run)
+        return Summaries(
+            summary_with(one, partial(self.series_of, run, one.key, one.set_name)) for one in found
+        )
 
     def series_of(self, run: Run, key: str, set_name: str | None = None) -> Series:
         """Return the points of one metric, up to the last one logged."""
@@ -76,11 +82,15 @@ class Source:
 
     def artifacts_of(self, run: Run) -> dict[str, Artifact]:
         """Return the artifacts by path."""
-        return self._artifacts.of_run(run)
+        from runstore.model.results.lists import SavedFiles
+
+        return SavedFiles(self._artifacts.of_run(run))
 
     def inputs_of(self, run: Run) -> tuple[Input, ...]:
         """Return the data that it read."""
-        return self.backend.artifacts.inputs_of(run.uid)
+        from runstore.model.results.lists import Inputs
+
+        return Inputs(self.backend.artifacts.inputs_of(run.uid))
 
     def open_artifact(
         self, run: Run, path: str | Artifact | PathLike[str], mode: str, encoding: str | None
@@ -99,11 +109,18 @@ class Source:
         """Write artifacts to a folder; see `Run.download`."""
         return self._artifacts.download(run, path, to, link=link)
 
-    def output_of(self, run: Run) -> Iterator[OutputLine]:
-        """Yield the lines that it printed."""
+    def output_of(self, run: Run) -> Output:
+        """Return the lines that it printed."""
+        from runstore.model.text.kept_output import Output
         from runstore.reading.output.whole import lines_of
 
-        return lines_of(self.backend, run)
+        return Output(partial(lines_of, self.backend, run))
+
+    def html_of(self, run: Run) -> str:
+        """Return what a notebook shows of a run."""
+        from runstore.reading.shown.run import run_html
+
+        return run_html(run)
 
     def text_of_output(self, run: Run) -> str | None:
         """Return all that it printed as one text; None for nothing."""

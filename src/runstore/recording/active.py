@@ -95,6 +95,16 @@ class ActiveRun:
     def __repr__(self) -> str:
         return f"<ActiveRun {self.reference!r} {self.status.value}>"
 
+    def _repr_html_(self) -> str | None:
+        """Return what a notebook shows; it calls this by itself."""
+        from runstore.errors import RunstoreError
+        from runstore.reading.names import kept_run
+
+        try:
+            return kept_run(self._backend, self.uid)._repr_html_()
+        except RunstoreError:  # the store is gone: the plain text still shows which run it is
+            return None
+
     # Copies: the same object in this process, and one that logs to the same run in another
 
     def __copy__(self) -> ActiveRun:
@@ -116,6 +126,13 @@ class ActiveRun:
     def parameter_sets(self) -> tuple[ParameterSet, ...]:
         """The sets it runs."""
         return self.execution.parameter_sets
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """Values of the only parameter set, or of each set by its name; see `Run.params`."""
+        from runstore.model.run import values_of
+
+        return values_of(self.parameter_sets)
 
     @property
     def ends_with_process(self) -> bool:

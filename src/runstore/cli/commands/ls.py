@@ -19,6 +19,7 @@ from runstore.model.display.formatting import local_time
 from runstore.model.display.suggestions import some_of
 from runstore.model.run import Run
 from runstore.reading.pages import Page
+from runstore.reading.shown.facts import lifetime_text
 from runstore.store import Store
 
 _COLUMNS = (
@@ -163,7 +164,7 @@ def _row(run: Run) -> tuple[str, ...]:
         run.reference,
         run.status_text,
         local_time(run.started_at),
-        output.lifetime_text(run),
+        lifetime_text(run),
         _parameters(run),
         run.notes or "",
     )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import click
 
@@ -17,11 +16,12 @@ from runstore.errors import NotFoundError, StoreError
 from runstore.model.artifacts import Artifact, Input
 from runstore.model.display.as_json import event_as_json
 from runstore.model.display.formatting import local_time, size_text
-from runstore.model.display.plain import as_python
 from runstore.model.logged.media import MediaSeries, is_media
-from runstore.model.results.events import Event
+from runstore.model.results.events import Event, edit_text
 from runstore.model.run import Run
 from runstore.reading.grid.record import full_record
+from runstore.reading.shown.facts import commit_text, head_of
+from runstore.reading.shown.run import flattened
 from runstore.store import Store
 
 _LABEL_WIDTH = 24
@@ -92,7 +92,7 @@ def _sections(store: Store, run: Run) -> Iterator[Section]:
     for one in run.parameter_sets:
         place = f"{one.file}: " if one.file else ""
         title = f"parameters {place}{one.name}  {one.hash}"
-        yield title, list(_flattened(one.values)) or [("", "no values are known")]
+        yield title, list(flattened(one.values)) or [("", "no values are known")]
     yield "metrics", list(_metrics(run))
     yield "media", [(name, _media(one)) for name, one in run.media.items()]
     saved = [one for one in run.artifacts.values() if not is_media(one.path)]
@@ -119,32 +119,15 @@ def _sections(store: Store, run: Run) -> Iterator[Section]:
 
 
 def _head(store: Store, run: Run) -> Iterator[tuple[str, str]]:
-    yield "run", run.reference
-    yield "status", run.status_text
-    if run.damaged:
-        yield "damaged", ", ".join(run.damaged)
-    yield "started", local_time(run.started_at)
-    if run.ended_at is not None:
-        word = "last known alive" if run.status.value == "lost" else "ended"
-        yield word, local_time(run.ended_at)
-    if told := output.lifetime_text(run):
-        yield "took" if run.status.is_final else "so far", told
+    yield from head_of(run)
     for label, text in (
-        ("exit code", None if run.exit_code is None else str(run.exit_code)),
-        ("error", run.error),
-        ("tags", output.tags_text(run.tags)),
-        ("notes", run.notes),
-        ("command", run.cli),
-        ("folder", run.facts.values.get("command.cwd")),
-        ("user", run.facts.values.get("command.user")),
-        ("host", run.hostname),
         ("parent", _parent(store, run)),
         ("files", str(store.folder_of(run.reference)) if run.full_store else None),
         ("reproduce", run.reproduce),
         ("uid", run.uid),
     ):
         if text:
-            yield label, str(text)
+            yield label, text
 
 
 def _parent(store: Store, run: Run) -> str | None:
@@ -154,26 +137,12 @@ def _parent(store: Store, run: Run) -> str | None:
 
 
 def _code(store: Store, run: Run) -> Iterator[tuple[str, str]]:
-    known = run.facts.values
-    if run.commit:
-        branch = known.get("git.branch")
-        dirty = {True: ", with changes", False: ""}.get(bool(run.workdir_dirty), "")
-        new = ", with new files" if known.get("git.has_untracked") else ""
-        yield "commit", f"{run.commit}{f' on {branch}' if branch else ''}{dirty}{new}"
+    if text := commit_text(run):
+        yield "commit", text
     for name in store.documents(run.uid):
-        text = store.document(run.uid, name) or ""
-        lines = text.count("\n")
+        lines = (store.document(run.uid, name) or "").count("\n")
         shown = shlex.quote(run.reference)
         yield name, f"{lines} lines; print with: runstore show {shown} --document {name}"
-
-
-def _flattened(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value:
-            yield from _flattened(value, f"{name}.")
-        else:
-            yield name, as_python(value)
 
 
 def _fact(value: object) -> str:
@@ -228,7 +197,7 @@ def _input(store: Store, one: Input) -> str:
 
 
 def _edit(event: Event) -> str:
-    told = f"{event.author}: {output.edit_text(event.field, event.old, event.new)}"
+    told = f"{event.author}: {edit_text(event.field, event.old, event.new)}"
     return f"{told} (undo)" if event.undoes else told
 
 

@@ -10,6 +10,7 @@ from runstore.cli import output
 from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
 from runstore.errors import UsageError
+from runstore.model.display.formatting import tags_text
 
 
 @click.command(
@@ -37,7 +38,7 @@ def command(words: Sequence[str]) -> None:
     with open_store() as store:
         tagged = store.tag(runs, changes) if changes else tuple(map(store.get, runs))
     for run in tagged:
-        output.say(f"{run.reference}\t{output.tags_text(run.tags)}")
+        output.say(f"{run.reference}\t{tags_text(run.tags)}")
 
 
 def _is_change(word: str) -> bool:

@@ -6,7 +6,8 @@ import click
 
 from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
-from runstore.cli.output import edit_text, say
+from runstore.cli.output import say
+from runstore.model.results.events import edit_text
 
 _SHOWN = 50
 

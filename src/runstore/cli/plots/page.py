@@ -12,18 +12,11 @@ from runstore.cli.output import terminal_safe
 from runstore.cli.plots.files import written_aside
 from runstore.cli.plots.panels import Line, Panel, Plot, x_label
 from runstore.errors import MissingExtraError
+from runstore.plotting.with_plotly import faint, look, plain_text
 
 _HEIGHT = 420
 _FRAME = 140  # pixels of a page besides its panels
-_FAINT = 0.25
 _GAP = 0.2  # between panels, in heights of a panel
-_DASHES = ("solid", "dash", "dot", "dashdot")
-_SYMBOLS = ("circle", "x", "square", "triangle-up", "diamond", "triangle-down", "star", "cross")
-_COLOURS = (
-    "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd",
-    "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf",
-)  # fmt: skip
-_FEW = 50  # points that are marked one by one
 
 
 def write_page(plot: Plot, file: Path, width: int | None, height: int | None) -> None:
@@ -44,12 +37,12 @@ def write_page(plot: Plot, file: Path, width: int | None, height: int | None) ->
         height=(height or _HEIGHT) * len(plot.panels) + _FRAME,
         width=width,
         template="plotly_white",
-        title=_escaped(plot.title),
+        title=plain_text(plot.title),
         hovermode="x unified",
     )
     if plot.remarks:
         figure.add_annotation(
-            text=_escaped(" ".join(plot.remarks)),
+            text=plain_text(" ".join(plot.remarks)),
             xref="paper",
             yref="paper",
             x=0,
@@ -89,13 +82,12 @@ def _figure(plot: Plot) -> Any:
 
 
 def _draw_panel(figure: Any, panel: Panel, plot: Plot, row: int, shown: set[int]) -> None:
-    figure.update_yaxes(title_text=_escaped(panel.key), row=row, col=1)
+    figure.update_yaxes(title_text=plain_text(panel.key), row=row, col=1)
     if plot.view.is_log:
         figure.update_yaxes(type="log", row=row, col=1)
     for line in panel.lines:
         if line.smooth is not None:
-            faint = {**_style(line), "opacity": _FAINT, "showlegend": False, "hoverinfo": "skip"}
-            _draw(figure, line, line.raw, plot, row, faint)
+            _draw(figure, line, line.raw, plot, row, faint(_style(line)))
         # Each run is explained once, whatever panels it is in.
         style = {**_style(line), "showlegend": line.place not in shown and len(plot.lines) > 1}
         shown.add(line.place)
@@ -103,17 +95,7 @@ def _draw_panel(figure: Any, panel: Panel, plot: Plot, row: int, shown: set[int]
 
 
 def _style(line: Line) -> dict[str, Any]:
-    place = line.place
-    return {
-        "name": _escaped(line.name),
-        "legendgroup": str(place),
-        "mode": "lines+markers" if len(line.shown) <= _FEW else "lines",
-        "line": {
-            "color": _COLOURS[place % len(_COLOURS)],
-            "dash": _DASHES[place // 2 % len(_DASHES)],
-        },
-        "marker": {"symbol": _SYMBOLS[place % len(_SYMBOLS)], "size": 6},
-    }
+    return look(line.place, line.name, len(line.shown))
 
 
 def _draw(
@@ -131,8 +113,3 @@ def _places(line: Line, points: Any, plot: Plot) -> Sequence[Any]:
     if plot.view.x == "time":
         return [datetime.fromtimestamp(x).astimezone().replace(tzinfo=None) for x in xs]
     return xs
-
-
-def _escaped(text: str) -> str:
-    """Return a text that is shown as it is: plotly obeys some tags, and $ begins TeX."""
-    return html.escape(terminal_safe(text)).replace("$", "&#36;")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from runstore.errors import NotFoundError, StoreCorruptError, UsageError
+from runstore.model.display.drawable import Drawable, drawable
 from runstore.model.display.short_names import short_names
 from runstore.model.display.suggestions import hint_of, listed
 from runstore.model.metrics import MetricSummary, Series
@@ -18,10 +18,6 @@ X_AXES = ("step", "time", "relative")
 DEFAULT_PANELS = 6  # of a run with more metrics, somebody has to choose
 _KEYS_LISTED = 40
 _SYSTEM = "system/"
-# Beyond, the distance of two values may be infinite, and no library draws that.
-_LARGEST = 1e300
-# What calendars know: the years 1 to 9999, less a day for every time zone.
-_EARLIEST_S, _LATEST_S = -62_135_510_400, 253_402_214_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,49 +247,28 @@ def _missing(runs: Sequence[Run], chosen: Chosen) -> list[str]:
 
 def _line(run: Run, one: MetricSummary, name: str, place: int, view: View) -> Line:
     series = run.metric(one.key, one.set_name)
-    # Plain lists: taking them apart one by one is several times slower from numpy.
-    columns = [column.tolist() for column in (series.steps, series.times, series.values)]
-    by_x = columns[0] if view.x == "step" else columns[1]
-    drawable = _drawable(view)
-    places = [at for at, (x, y) in enumerate(zip(by_x, columns[2], strict=True)) if drawable(x, y)]
-    places.sort(key=by_x.__getitem__)
-    left_out = len(series) - len(places)
-    steps, times, values = ([column[at] for at in places] for column in columns)
-    smooth = _averages(values, view.smoothing) if view.smoothing else None
+    found = drawable(
+        series.steps,
+        series.times,
+        series.values,
+        by_step=view.x == "step",
+        is_log=view.is_log,
+        smoothing=view.smoothing,
+    )
     return Line(
         run=run,
         name=name,
         summary=one,
         place=place,
-        raw=_sample(one.key, steps, times, values, view.limit),
-        smooth=None if smooth is None else _sample(one.key, steps, times, smooth, view.limit),
-        left_out=left_out,
+        raw=_sample(one.key, found, found.values, view.limit),
+        smooth=None if found.smooth is None else _sample(one.key, found, found.smooth, view.limit),
+        left_out=found.left_out,
     )
 
 
-def _drawable(view: View) -> Callable[[float, float], bool]:
-    low = 0.0 if view.is_log else -_LARGEST
-    if view.x == "step":
-        return lambda _, y: low < y < _LARGEST
-    return lambda x, y: low < y < _LARGEST and _EARLIEST_S < x < _LATEST_S
-
-
-def _sample(key: str, steps: Any, times: Any, values: Any, limit: int) -> Series:
-    whole = Series(key, array("q", steps), array("d", times), array("d", values))
+def _sample(key: str, found: Drawable, values: list[float], limit: int) -> Series:
+    whole = Series(key, array("q", found.steps), array("d", found.times), array("d", values))
     return whole.sampled(limit)
-
-
-def _averages(values: Sequence[float], weight: float) -> list[float]:
-    """Return the exponential moving average; its beginning is not drawn towards zero.
-
-    Source: Kingma and Ba, Adam, 2015, section 3: correction of the initialization bias.
-    """
-    averages, total, share = [], 0.0, 0.0
-    for value in values:
-        total = weight * total + (1 - weight) * value
-        share = weight * share + (1 - weight)
-        averages.append(total / share)
-    return averages
 
 
 def value_text(value: float) -> str:

@@ -7,17 +7,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from runstore.cli.output import terminal_safe
 from runstore.cli.plots.files import written_aside
 from runstore.cli.plots.panels import Line, Panel, Plot, x_label
 from runstore.errors import MissingExtraError
+from runstore.plotting.with_matplotlib import FAINT, draw_line, plain_text
 
 _DPI = 150
 _WIDTH, _HEIGHT = 1200, 500  # pixels; the height is that of a panel
-_DASHES = ("-", "--", "-.", ":")
-_MARKERS = "oxs^Dv*P"
-_MARKED = 12  # signs on a line, so that colour is not all that tells lines apart
-_FAINT = 0.25
 
 
 def write_picture(plot: Plot, file: Path, width: int | None, height: int | None) -> None:
@@ -53,19 +49,19 @@ def _figure(plot: Plot, width: float, height: float) -> Any:
             hint="Install it with: pip install 'runstore[plot]'",
         ) from error
     figure = Figure(figsize=(width, height * len(plot.panels)), layout="constrained")
-    figure.suptitle(_plain(plot.title))
+    figure.suptitle(plain_text(plot.title))
     every = figure.subplots(len(plot.panels), 1, squeeze=False)[:, 0]
     for axes, panel in zip(every, plot.panels, strict=True):
         _draw_panel(axes, panel, plot)
     _label_below(every[-1], plot)
     if plot.remarks:
-        figure.text(0.01, 0.0, _plain(" ".join(plot.remarks)), fontsize="small", va="bottom")
+        figure.text(0.01, 0.0, plain_text(" ".join(plot.remarks)), fontsize="small", va="bottom")
     return figure
 
 
 def _draw_panel(axes: Any, panel: Panel, plot: Plot) -> None:
-    axes.set_ylabel(_plain(panel.key))
-    axes.grid(alpha=_FAINT)
+    axes.set_ylabel(plain_text(panel.key))
+    axes.grid(alpha=FAINT)
     if plot.view.is_log:
         axes.set_yscale("log")
     for line in panel.lines:
@@ -75,24 +71,16 @@ def _draw_panel(axes: Any, panel: Panel, plot: Plot) -> None:
 
 
 def _draw_line(axes: Any, line: Line, plot: Plot) -> None:
-    colour = f"C{line.place % 10}"
-    xs, ys = _places(line, line.shown, plot), list(line.shown.values)
     if line.smooth is not None:
         raw = _places(line, line.raw, plot)
-        axes.plot(raw, list(line.raw.values), color=colour, alpha=_FAINT, linewidth=1)
-    axes.plot(
-        xs,
-        ys,
-        color=colour,
-        linewidth=1.2,
-        linestyle=_DASHES[line.place // 10 % len(_DASHES)],
-        marker=_MARKERS[line.place % len(_MARKERS)] if len(plot.lines) > 1 else None,
-        markersize=4,
-        markevery=max(1, len(xs) // _MARKED),
-        # matplotlib leaves out of the legend what begins so.
-        label=_plain(line.name).replace("_", "\u200b_", 1)
-        if line.name.startswith("_")
-        else _plain(line.name),
+        draw_line(axes, raw, list(line.raw.values), place=line.place, is_faint=True)
+    draw_line(
+        axes,
+        _places(line, line.shown, plot),
+        list(line.shown.values),
+        place=line.place,
+        name=line.name,
+        is_marked=len(plot.lines) > 1,
     )
 
 
@@ -106,8 +94,3 @@ def _places(line: Line, points: Any, plot: Plot) -> Sequence[Any]:
 
 def _label_below(axes: Any, plot: Plot) -> None:
     axes.set_xlabel(x_label(plot)[0])
-
-
-def _plain(text: str) -> str:
-    """Return a text that is drawn as it is: matplotlib takes what stands between $ for TeX."""
-    return terminal_safe(text).replace("$", r"\$")

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from rich.text import Text
 
-from runstore.cli.output import STATUS_STYLES, lifetime_text, tags_text
+from runstore.cli.output import STATUS_STYLES
 from runstore.cli.top.interest import telling_parameters
 from runstore.cli.top.order import METRIC, STARTED, STATUS, TOOK
 from runstore.cli.top.reading import CURVE_WIDTH, Row, Snapshot
 from runstore.cli.top.texts import clean, fitted, number_text, started_text
+from runstore.model.display.formatting import tags_text
 from runstore.model.display.short_names import short_names
+from runstore.reading.shown.facts import lifetime_text
 
 MARK = "mark"
 _GAP = 2

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from rich.text import Text
 
 from runstore.cli.commands.log import shown_text
-from runstore.cli.output import STATUS_STYLES, lifetime_text, tags_text, terminal_safe
+from runstore.cli.output import STATUS_STYLES, terminal_safe
 from runstore.cli.top.texts import curve, number_text, parameter_texts
 from runstore.errors import NotFoundError, StoreCorruptError
 from runstore.model.artifacts import Artifact
-from runstore.model.display.formatting import local_time, size_text
+from runstore.model.display.formatting import local_time, size_text, tags_text
 from runstore.model.run import Run
 from runstore.model.text.output import OutputLine
 from runstore.reading.following import Follower
+from runstore.reading.shown.facts import lifetime_text
 from runstore.store import Store
 
 _CURVE_WIDTH = 16

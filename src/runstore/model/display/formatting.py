@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
@@ -40,3 +41,23 @@ def size_text(size_bytes: int) -> str:
         if size < _KILO - 0.05:
             return f"{size:.1f} {unit}"
     return f"{size / _KILO:,.1f} PB"
+
+
+def cropped(text: str, most: int) -> str:
+    """Return a text, or its beginning and an ellipsis: at most so many characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def tags_text(tags: Mapping[str, str]) -> str:
+    """Return tags as they are typed: `keep phase=pilot`."""
+    return " ".join(f"{key}={value}" if value else key for key, value in tags.items())
+
+
+def number_text(value: float) -> str:
+    """Return the value of a metric as tables show it."""
+    return f"{value:.6g}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number of things: `1 run`, `2,000 runs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

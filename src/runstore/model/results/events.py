@@ -29,3 +29,11 @@ class Event:
     new: str | None
     operation: str | None = None
     undoes: str | None = None
+
+
+def edit_text(field: str, old: str | None, new: str | None) -> str:
+    """Return an edit as people read it: `tags.phase: (none) → pilot`."""
+    if field == DELETED:
+        old, new = ("kept" if one is None else "in the trash" for one in (old, new))
+    before, after = ("(none)" if one is None else one or "(set)" for one in (old, new))
+    return f"{field}: {before} → {after}"

@@ -1,0 +1,47 @@
+"""Draw what a notebook shows, light and dark: python docs/pictures/draw_notebook.py FOLDER.
+
+FOLDER is that of `draw.py`. Needs Playwright's Python package and Chromium.
+"""
+
+import html
+import sys
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from runstore import Store
+
+HERE = Path(__file__).parent
+CELLS = ('run = store.get("network#1"); run.metrics', 'store.find("experiment = network")')
+# The rules that JupyterLab has for tables, in its two themes.
+PAGE = """
+<!doctype html><meta charset="utf-8"><style>
+body {{ margin: 0; font: 13px system-ui, sans-serif; }}
+main {{ padding: 12px 20px; }}
+.dark {{ background: #111; color: #ddd; }}
+code {{ display: block; padding: 6px 8px; margin: 8px 0; border: 1px solid #8884; }}
+table {{ border-collapse: collapse; font-size: 12px; }}
+td, th {{ padding: 4px 8px; white-space: nowrap; }}
+tr:nth-child(odd) {{ background: #8881; }}
+</style><main>{cells}</main><main class="dark">{cells}</main>
+"""
+
+
+def cells(store):
+    """Yield each cell and what it shows."""
+    shown = (store.get("network#1").metrics, store.find("experiment = network"))
+    for text, thing in zip(CELLS, shown, strict=True):
+        yield f"<code>{html.escape(text)}</code>{thing._repr_html_()}"
+
+
+if __name__ == "__main__":
+    with Store.open(Path(sys.argv[1]) / ".runstore", create=False) as kept:
+        page = PAGE.format(cells="".join(cells(kept)))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
+        )
+        view = browser.new_page(viewport={"width": 1000, "height": 400})
+        view.set_content(page)
+        view.screenshot(path=HERE / "notebook.png", full_page=True)
+        browser.close()

@@ -1,0 +1,92 @@
+"""Sequences and mappings that show themselves as a table; how is loaded when they do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, TypeVar, overload
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+
+class TupleTable(tuple[T, ...]):
+    """A tuple, shown as a table.
+
+    Attributes:
+        noun: What it holds, such as `edit`.
+        head: The headers of the table.
+    """
+
+    __slots__ = ()
+
+    noun: ClassVar[str]
+    head: ClassVar[Sequence[str]]
+
+    def row(self, one: T) -> Sequence[str]:
+        """Return the cells of one item."""
+        raise NotImplementedError
+
+    @overload  # type: ignore[override]
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> TupleTable[T]: ...
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        return type(self)(found) if isinstance(index, slice) else found
+
+    def __repr__(self) -> str:
+        return _as_text(self.noun, self.head, self._rows(), len(self))
+
+    def __rich_repr__(self) -> Iterator[Any]:
+        """Yield what `rich` prints; it calls this by itself. Source: rich 13, Repr protocol."""
+        yield from self
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows; it calls this by itself."""
+        return _as_html(self.noun, self.head, self._rows(), len(self))
+
+    def _rows(self) -> Iterator[Sequence[str]]:
+        return map(self.row, self)
+
+
+class DictTable(dict[str, V]):
+    """A dictionary, shown as a table.
+
+    Attributes:
+        noun: What it holds, such as `edit`.
+        head: The headers of the table.
+    """
+
+    noun: ClassVar[str]
+    head: ClassVar[Sequence[str]]
+
+    def row(self, name: str, one: V) -> Sequence[str]:
+        """Return the cells of one item."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return _as_text(self.noun, self.head, self._rows(), len(self))
+
+    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
+        """Yield what `rich` prints; it calls this by itself. Source: rich 13, Repr protocol."""
+        yield from self.items()
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows; it calls this by itself."""
+        return _as_html(self.noun, self.head, self._rows(), len(self))
+
+    def _rows(self) -> Iterator[Sequence[str]]:
+        return (self.row(name, one) for name, one in self.items())
+
+
+def _as_text(noun: str, head: Sequence[str], rows: Iterator[Sequence[str]], count: int) -> str:
+    from runstore.model.display.formatting import counted
+    from runstore.model.display.text_table import text_table
+
+    return text_table(head, rows, title=f"<{counted(count, noun)}>", total=count)
+
+
+def _as_html(noun: str, head: Sequence[str], rows: Iterator[Sequence[str]], count: int) -> str:
+    from runstore.model.display.html import html_paragraphs, html_table
+
+    return html_table(head, rows, total=count) if count else html_paragraphs([f"no {noun}s"])

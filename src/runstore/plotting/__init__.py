@@ -1,0 +1,1 @@
+"""Drawing lines with matplotlib and plotly; loaded when something is drawn."""

@@ -1,0 +1,47 @@
+"""Lines in the figures of plotly."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+from runstore.errors import visible
+
+FAINT = 0.25
+_DASHES = ("solid", "dash", "dot", "dashdot")
+_SYMBOLS = ("circle", "x", "square", "triangle-up", "diamond", "triangle-down", "star", "cross")
+_COLOURS = (
+    "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd",
+    "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf",
+)  # fmt: skip
+_FEW = 50  # points that are marked one by one
+
+
+def look(place: int, name: str, points: int) -> dict[str, Any]:
+    """Return how the line of a place looks: the same place has the same look everywhere.
+
+    Args:
+        place: From 0.
+        name: Its name in the legend.
+        points: How many points it has.
+    """
+    return {
+        "name": plain_text(name),
+        "legendgroup": str(place),
+        "mode": "lines+markers" if points <= _FEW else "lines",
+        "line": {
+            "color": _COLOURS[place % len(_COLOURS)],
+            "dash": _DASHES[place // 2 % len(_DASHES)],
+        },
+        "marker": {"symbol": _SYMBOLS[place % len(_SYMBOLS)], "size": 6},
+    }
+
+
+def faint(style: dict[str, Any]) -> dict[str, Any]:
+    """Return how the raw line behind a smoothed one looks."""
+    return {**style, "opacity": FAINT, "showlegend": False, "hoverinfo": "skip"}
+
+
+def plain_text(text: str) -> str:
+    """Return a text that is shown as it is: plotly obeys some tags, and $ begins TeX."""
+    return html.escape(visible(text)).replace("$", "&#36;")

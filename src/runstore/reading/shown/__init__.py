@@ -1,0 +1,1 @@
+"""How runs, pages and stores show themselves; loaded when they do."""

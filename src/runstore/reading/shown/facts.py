@@ -1,0 +1,65 @@
+"""What a person looks at first in a run, with the same labels everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timezone
+
+from runstore.model.display.formatting import duration_text, local_time, tags_text
+from runstore.model.run import Run
+
+_SILENCE_S = 60  # a sign of life comes every ten seconds
+_KERNEL = "ipykernel_launcher"  # the command of every notebook: it says nothing
+
+
+def head_of(run: Run) -> Iterator[tuple[str, str]]:
+    """Yield label and text of each fact; unknown ones are left out."""
+    yield "run", run.reference
+    yield "status", run.status_text
+    if run.damaged:
+        yield "damaged", ", ".join(run.damaged)
+    yield "started", local_time(run.started_at)
+    if run.ended_at is not None:
+        word = "last known alive" if run.status.value == "lost" else "ended"
+        yield word, local_time(run.ended_at)
+    if told := lifetime_text(run):
+        yield "took" if run.status.is_final else "so far", told
+    for label, text in (
+        ("exit code", None if run.exit_code is None else str(run.exit_code)),
+        ("error", run.error),
+        ("tags", tags_text(run.tags)),
+        ("notes", run.notes),
+        ("notebook", run.facts.values.get("notebook.path")),
+        ("command", None if _KERNEL in (run.cli or "") else run.cli),
+        ("folder", run.facts.values.get("command.cwd")),
+        ("user", run.facts.values.get("command.user")),
+        ("host", run.hostname),
+    ):
+        if text:
+            yield label, str(text)
+
+
+def commit_text(run: Run) -> str | None:
+    """Return the commit of a run, its branch, and whether there were changes."""
+    if not run.commit:
+        return None
+    branch = run.facts.values.get("git.branch")
+    dirty = ", with changes" if run.workdir_dirty else ""
+    new = ", with new files" if run.facts.values.get("git.has_untracked") else ""
+    return f"{run.commit}{f' on {branch}' if branch else ''}{dirty}{new}"
+
+
+def lifetime_text(run: Run, now: datetime | None = None) -> str:
+    """Return how long a run took, or takes; empty if its end is not known.
+
+    Silence is shown as silence.
+    """
+    if run.duration is not None:
+        return duration_text(run.duration)
+    if run.status.is_final:
+        return ""
+    now = now or datetime.now(timezone.utc)
+    silence = run.silent_for(now)
+    if silence is not None and silence.total_seconds() > _SILENCE_S:
+        return f"no sign for {duration_text(silence)}"
+    return duration_text(now - run.started_at)
