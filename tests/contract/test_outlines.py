@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from runstore import Store, background
 from runstore.errors import NotFoundError, StoreCorruptError, UsageError
+from runstore.reading.metrics.outlines import values_at
 from runstore.storage.metrics import chunks, levels, outlining
+from runstore.storage.metrics.point_files import KeyOf
 from runstore.storage.rows import to_micros
 
 NOON_S, SECOND = 1_795_780_800, 1_000_000
@@ -194,6 +196,25 @@ class Life:
             place = 0 if x == "step" else 1
             along = [(one[place] * scale + origin, one[2]) for one in raw]
             check(Whole(outline, scale), along, *bounds, stretches)
+            self.check_values(record, set_name, x, along)
+
+    def check_values(self, record, set_name, x, along):
+        """What was logged last at or before some places is what the points say."""
+        set_index = -1 if set_name is None else 1
+        low, high = min(x for x, _ in along), max(x for x, _ in along)
+        places = sorted({low + (high + 9 - low) * one // 7 - 3 for one in range(8)} | {low, high})
+        by_x = sorted(along, key=lambda point: point[0])
+        expected = [
+            [value for x, value in by_x if x <= place][-1] if low <= place <= high else None
+            for place in places
+        ]
+
+        found = values_at(self.store.backend, record, KeyOf(set_index, "loss"), x, places)
+
+        assert [one is None for one in found] == [one is None for one in expected]
+        assert all(
+            same(one, other) for one, other in zip(found, expected, strict=True) if one is not None
+        )
 
 
 class Whole:

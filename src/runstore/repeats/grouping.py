@@ -11,7 +11,7 @@ from runstore.model.params.decode import tag_of
 from runstore.model.params.flatten import Cell, flatten, joined
 from runstore.model.run import Run
 from runstore.model.status import Status
-from runstore.model.values import canonical_json
+from runstore.model.values import blake2b, canonical_json
 
 DEFAULT_OVER = ("seed", "random_state", "rng_seed", "random_seed")
 
@@ -58,12 +58,14 @@ class Group:
         label: What distinguishes it from the other groups: `lr=0.1 layers=2`.
         experiment_name: The experiment of all its runs.
         commit: The code of all its runs; None where groups are not split by code.
+        identity: The same for the same settings, whichever other groups there are.
         members: The oldest first.
     """
 
     label: str
     experiment_name: str
     commit: str | None
+    identity: str
     members: tuple[Member, ...]
 
     @property
@@ -114,19 +116,24 @@ class _Part:
 
 
 def group_repeats(
-    runs: Iterable[Run], *, over: Sequence[str] | None = None, by_code: bool = False
+    runs: Iterable[Run],
+    *,
+    over: Sequence[str] | None = None,
+    by_code: bool = False,
+    or_incomplete: bool = False,
 ) -> Repeats:
     """Group runs of one experiment whose parameters are equal except for some keys.
 
-    Complete runs count. Each parameter set of a run is a member of its own. Where several members
-    of a group have the same values left out, such as one seed, the newest counts: the others are
-    no new evidence.
+    Complete runs count, or all of them. Each parameter set of a run is a member of its own. Where
+    several members of a group have the same values left out, such as one seed, the newest counts:
+    the others are no new evidence.
 
     Args:
         runs: In any order; each counts once.
         over: Dotted keys to leave out; one such as `seed` is left out at any depth, and all that
             is below a key with it. None leaves out what is called like a seed.
         by_code: Whether runs of different commits are kept apart.
+        or_incomplete: Whether runs that failed or go on count as well.
     """
     keys = DEFAULT_OVER if over is None else tuple(dict.fromkeys(over))
     apart = _Taker(keys)
@@ -134,7 +141,7 @@ def group_repeats(
     found: dict[tuple[str, str | None, str], list[Member]] = {}
     cells: dict[tuple[str, str | None, str], Mapping[str, Cell]] = {}
     for run in sorted(runs, key=lambda one: (one.started_at, one.uid)):
-        if run.status is not Status.COMPLETE:
+        if run.status is not Status.COMPLETE and not or_incomplete:
             left_out.append(LeftOut(run.reference, f"is {run.status.value}, not complete"))
             continue
         for member, part in _members(run, apart):
@@ -147,6 +154,7 @@ def group_repeats(
             label=labels[key],
             experiment_name=key[0],
             commit=key[1],
+            identity=blake2b(canonical_json(key).encode(), digest_size=8).hexdigest(),
             members=tuple(_newest_of_each(members, left_out)),
         )
         for key, members in found.items()

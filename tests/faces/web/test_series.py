@@ -139,3 +139,98 @@ def test_a_run_that_is_not_there_is_an_error(client):
     response = client.get("/api/v1/series", params={"runs": "mnist#77", "keys": "loss"})
 
     assert (response.status_code, response.json()["error"]["code"]) == (404, "run-not-found")
+
+
+# Means over repeats
+
+
+@pytest.fixture
+def repeated(store):
+    """Uids of runs: three seeds of one setting, one of another."""
+    uids = []
+    for lr, seed in ((0.1, 1), (0.1, 2), (0.1, 3), (0.5, 1)):
+        with store.start("rep", params={"lr": lr, "seed": seed}, capture=False) as run:
+            for step in range(10 - seed):
+                run.log(loss=lr * step + seed)
+        uids.append(run.uid)
+    return uids
+
+
+def means(client, uids, **query):
+    asked = {"runs": ",".join(uids), "keys": "loss", **query}
+    return lines_of(client.get("/api/v1/series/groups", params=asked), "groups")
+
+
+def test_means_are_over_everything_equal_but_the_seed(client, repeated):
+    first, other = means(client, repeated)
+
+    assert (first["label"], other["label"]) == ("lr=0.1", "lr=0.5")
+    assert (first["runs"], other["runs"]) == (repeated[:3], repeated[3:])
+    assert first["columns"] == ["x", "mean", "low", "high", "n"]
+    assert first["x"] == list(range(9))
+    assert first["n"] == [3, 3, 3, 3, 3, 3, 3, 2, 1]
+    assert first["mean"][:8] == pytest.approx([0.1 * step + 2 for step in range(7)] + [2.2])
+    # Student's quantile for three values is 4.3027, for two 12.706.
+    half = 4.302653 / math.sqrt(3)
+    assert first["high"][0] - first["mean"][0] == pytest.approx(half)
+    assert first["mean"][0] - first["low"][0] == pytest.approx(half)
+    assert first["high"][7] - first["mean"][7] == pytest.approx(12.7062 / 2, rel=1e-5)
+    assert math.isnan(first["low"][8])
+    assert other["low"] == other["mean"] == other["high"]
+
+
+def test_a_mean_does_not_depend_on_the_other_runs_asked_for(client, repeated):
+    together, alone = means(client, repeated)[0], means(client, repeated[:3])[0]
+
+    for name in ("id", "x", "mean", "n", "runs"):
+        assert together[name] == alone[name]
+
+
+def test_a_run_that_goes_on_counts_and_the_older_of_one_seed_does_not(client, store, repeated):
+    again = store.start("rep", params={"lr": 0.1, "seed": 3}, capture=False)
+    again.log(loss=30.0)
+
+    response = client.get(
+        "/api/v1/series/groups", params={"runs": ",".join([*repeated, again.uid]), "keys": "loss"}
+    )
+
+    first = lines_of(response, "groups")[0]
+    assert first["runs"] == [*repeated[:2], again.uid]
+    assert first["mean"][0] == 11.0
+    (length,) = struct.unpack_from("<I", response.content)
+    head = json.loads(response.content[4 : 4 + length])
+    assert head["level"] == 0.95
+    assert [one["name"].rsplit("_", 1)[0] for one in head["left_out"]] == ["rep_3"]
+    again.finish()
+
+
+def test_means_of_long_series_are_of_what_was_logged(client, store):
+    uids = []
+    for seed in range(2):
+        with store.start("long", params={"seed": seed}, capture=False) as run:
+            run.log_points("loss", [one * 7919 % 1000 + seed for one in range(LENGTH)])
+        uids.append(run.uid)
+
+    (line,) = means(client, uids, points=100)
+    (window,) = means(client, uids, points=100, **{"from": 100, "to": 150})
+
+    assert len(line["x"]) == 101
+    assert line["mean"] == [x * 7919 % 1000 + 0.5 for x in line["x"]]
+    assert window["x"] == list(range(100, 151))
+    assert window["mean"] == [x * 7919 % 1000 + 0.5 for x in window["x"]]
+
+
+def test_means_over_relative_time_begin_with_each_run(client, store):
+    uids = []
+    for seed in range(2):
+        run = store.start("timed", params={"seed": seed}, capture=False)
+        begin = run.record.started_at.timestamp()
+        run.log_points("loss", [1.0 + seed, 3.0], times=[begin + 10, begin + 20 + seed])
+        run.finish()
+        uids.append(run.uid)
+
+    (line,) = means(client, uids, x="relative")
+
+    assert line["x"] == pytest.approx([10, 20, 21])
+    assert line["mean"] == pytest.approx([1.5, 2.5, 3.0])
+    assert line["n"] == [2, 2, 1]

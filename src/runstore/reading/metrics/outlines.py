@@ -8,11 +8,11 @@ import time
 from array import array
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import accumulate, chain
 from operator import le
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from runstore import background
 from runstore.errors import StoreCorruptError, StoreError
@@ -37,6 +37,7 @@ from runstore.reading.metrics.summaries import (
     restless,
 )
 from runstore.storage.files.spool import uid_of
+from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.outlining import Outlined, Window
 from runstore.storage.metrics.point_files import KeyOf
 from runstore.storage.rows import to_micros
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from runstore.storage.backend import Backend
 
+T = TypeVar("T")
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 # Others wait no longer for what is added behind their backs.
 _PATIENCE_S = 0.5
@@ -145,6 +147,31 @@ def files_by_run(backend: Backend) -> dict[str, list[Path]]:
     return found
 
 
+def values_at(
+    backend: Backend, run: Run, series: KeyOf, axis: str, xs: Sequence[int]
+) -> list[float | None]:
+    """Return the value that a series of a run had at each of these places.
+
+    Args:
+        backend: The store.
+        run: The run.
+        series: Which of its series.
+        axis: One of `model.outline.AXES`.
+        xs: Steps, or microseconds, in their order.
+
+    Returns:
+        What was logged last until then; None before the first point and behind the last.
+    """
+    origin = to_micros(run.started_at) if axis == RELATIVE else 0
+
+    def read(waiting: Callable[[dict[str, int]], Mapping[KeyOf, Columns]]) -> list[float | None]:
+        at = [x + origin for x in xs]
+        table = backend.metrics
+        return table.values_at(run.uid, series, at, waiting, over_times=axis != STEP)
+
+    return _with_in_flight(backend, run, series.key, read)
+
+
 def outlines(
     backend: Backend,
     run: Run,
@@ -154,7 +181,8 @@ def outlines(
 ) -> list[SeriesOutline | None]:
     """Return the outline of each of these series of a run; None for one that it does not have."""
     origin = to_micros(run.started_at) if scope.axis == RELATIVE else 0
-    found = _read(backend, run, series, _window(scope, origin), files)
+    look = functools.partial(backend.metrics.outlined, run.uid, series, _window(scope, origin))
+    found = _with_in_flight(backend, run, series[0].key, look, files)
     for one, read in zip(series, found, strict=True):
         if read.missing and backend.metrics.is_writable:
             background.do_later(_AddLevels(backend, run.uid, one, read.missing))
@@ -177,23 +205,23 @@ def _window(scope: Scope, origin: int) -> Window:
     return Window(scope.axis != STEP, begin, end, scope.stretches)
 
 
-def _read(
+def _with_in_flight(
     backend: Backend,
     run: Run,
-    series: Sequence[KeyOf],
-    window: Window,
-    files: Mapping[str, list[Path]] | None,
-) -> list[Outlined]:
+    key: str,
+    read: Callable[[Callable[[dict[str, int]], Mapping[KeyOf, Columns]]], T],
+    files: Mapping[str, list[Path]] | None = None,
+) -> T:
+    """Return what is read of a run, again if its points in flight are taken in meanwhile."""
     listed = None if files is None else files.get(run.uid, [])
     for _ in range(LOOKS):
         some, listed = backend.spool.point_files(run.uid) if listed is None else listed, None
-        waiting = functools.partial(in_flight, some)
         try:
-            return backend.metrics.outlined(run.uid, series, window, waiting)
+            return read(functools.partial(in_flight, some))
         except FileNotFoundError:  # taken in meanwhile
             continue
         except StoreCorruptError as error:
-            raise damaged_series(run.reference, series[0].key, error) from error
+            raise damaged_series(run.reference, key, error) from error
     raise restless(run)
 
 

@@ -10,6 +10,7 @@ import math
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, groupby, pairwise
 from operator import le, sub
 from typing import Any, NamedTuple
 
@@ -184,10 +185,7 @@ class Outlining:
         Args:
             waiting: Points that are not in the database yet.
         """
-        nodes = list(self._roots())
-        if waiting is not None and len(waiting.values):
-            xs = waiting.times if self._window.over_times else waiting.steps
-            nodes.append(_PointsNode(xs, array("d", waiting.values)))
+        nodes = self._nodes(waiting)
         found = Outlined()
         if not nodes:
             return found
@@ -204,6 +202,70 @@ class Outlining:
             self._take_all(found, nodes)
         found.is_there, found.width, found.missing = True, self._width, self._missing
         return found
+
+    def values_at(self, xs: Sequence[int], waiting: Columns | None = None) -> list[float | None]:
+        """Return the value that was logged last at each of these places, or before it.
+
+        Args:
+            xs: Steps or times, in their order.
+            waiting: Points that are not in the database yet.
+
+        Returns:
+            One value for each; None before the first point and behind the last.
+        """
+        nodes = self._nodes(waiting)
+        if not _are_in_order(nodes):
+            nodes = [self._all_in_order(nodes)]
+        lows = [node.lowest for node in nodes]
+        found: list[float | None] = []
+        for place, some in _grouped(lows, xs):
+            node = nodes[place] if place >= 0 else None
+            is_last = place == len(nodes) - 1
+            known = [x for x in some if node is not None and (x <= node.highest or not is_last)]
+            if node is None:
+                found += [None] * len(some)
+            else:
+                found += self._values(node, known)
+                found += [None] * (len(some) - len(known))
+        return found
+
+    def _values(self, node: _RowNode | _PointsNode, xs: Sequence[int]) -> Iterator[float]:
+        """Yield the last value at or before each of these places, none of which is before all."""
+        if isinstance(node, _PointsNode):
+            for x in xs:
+                yield node.values[bisect_right(node.xs, x) - 1]
+            return
+        ends = list(accumulate(node.row.parts))
+        below: tuple[int, Sequence[_RowNode | _PointsNode]] = (-1, ())
+        for x in xs:
+            block = bisect_right(node.low, x) - 1
+            if x >= node.high[block]:
+                yield node.row.blocks.last[block]
+                continue
+            part = bisect_right(ends, block)
+            if below[0] != part:
+                below = part, self._below(node.level, node.place * FAN_OUT + part)
+            if below[1]:
+                yield from self._values(below[1][0], [x])
+            else:  # its chunk is missing
+                yield math.nan
+
+    def _all_in_order(self, nodes: Sequence[_RowNode | _PointsNode]) -> _PointsNode:
+        """Return all points, in the order of their steps or times."""
+        self._begin = min(node.lowest for node in nodes)
+        self._end = max(node.highest for node in nodes)
+        self._width, whole = -1, Outlined()
+        self._take_all(whole, nodes)
+        places = sorted(range(len(whole.low)), key=whole.low.__getitem__)
+        values = array("d", [whole.last[place] for place in places])
+        return _PointsNode(array("q", [whole.low[place] for place in places]), values)
+
+    def _nodes(self, waiting: Columns | None) -> list[_RowNode | _PointsNode]:
+        nodes = list(self._roots())
+        if waiting is not None and len(waiting.values):
+            xs = waiting.times if self._window.over_times else waiting.steps
+            nodes.append(_PointsNode(xs, array("d", waiting.values)))
+        return nodes
 
     def _take_all(self, found: Outlined, nodes: Sequence[_RowNode | _PointsNode]) -> None:
         for node in nodes:
@@ -343,6 +405,22 @@ class Outlining:
             found.add_joined(xs, values, begins, to)
         else:
             found.add_points(xs[at:to], values[at:to])
+
+
+def _are_in_order(nodes: Sequence[_RowNode | _PointsNode]) -> bool:
+    within = all(
+        node.is_sorted
+        if isinstance(node, _PointsNode)
+        else not node.mixed and all(map(le, node.high, node.low[1:]))
+        for node in nodes
+    )
+    return within and all(one.highest <= other.lowest for one, other in pairwise(nodes))
+
+
+def _grouped(lows: Sequence[int], xs: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
+    """Yield the places that belong to one node, with its index; -1 before the first one."""
+    for place, some in groupby(xs, key=lambda x: bisect_right(lows, x) - 1):
+        yield place, list(some)
 
 
 def _begins(xs: Sequence[int], at: int, end: int, width: int) -> Iterable[int]:

@@ -22,7 +22,7 @@ from runstore.storage.rows import as_int, as_number, as_text
 
 if TYPE_CHECKING:
     from runstore.model.metrics import MetricSummary
-    from runstore.storage.metrics.outlining import Outlined, Window
+    from runstore.storage.metrics.outlining import Outlined, Outlining, Window
 
 RUN_OF_UID = "SELECT id, status FROM runs WHERE uid = :uid AND purged_at IS NULL"
 MARK_OF = "SELECT position FROM spool_marks WHERE name = :name"
@@ -224,17 +224,53 @@ class MetricTable:
             window: What of them.
             in_flight: Returns the points behind the marks that it gets.
         """
+        return [one.read(points) for one, points in self._looked(uid, series, window, in_flight)]
+
+    def values_at(
+        self,
+        uid: str,
+        series: KeyOf,
+        xs: Sequence[int],
+        in_flight: Callable[[dict[str, int]], Mapping[KeyOf, Columns]],
+        *,
+        over_times: bool,
+    ) -> list[float | None]:
+        """Return the value that a series had at each of these steps or times, in microseconds.
+
+        Args:
+            uid: The run.
+            series: Which of its series.
+            xs: Steps or times, in their order.
+            in_flight: Returns the points behind the marks that it gets.
+            over_times: Whether they are times.
+
+        Returns:
+            What was logged last until then; None before the first point and behind the last.
+        """
+        from runstore.storage.metrics.outlining import Window
+
+        window = Window(over_times, None, None, 1)
+        looked = self._looked(uid, [series], window, in_flight)
+        (values,) = [one.values_at(xs, points) for one, points in looked]
+        return values
+
+    def _looked(
+        self,
+        uid: str,
+        series: Sequence[KeyOf],
+        window: Window,
+        in_flight: Callable[[dict[str, int]], Mapping[KeyOf, Columns]],
+    ) -> Iterator[tuple[Outlining, Columns | None]]:
+        """Yield what reads each of these series, and its points in flight, all of one moment."""
         from runstore.storage.metrics.outlining import Outlining
 
         bounds = {"begin": uid, "end": uid + "/"}
-        found = []
         with self._database.driver.read() as connection, _one_moment(connection):
             marks = _marks(connection.execute(MARKS_OF_RUN, bounds).fetchall())
             waiting = in_flight(marks)
             for one in series:
                 where = _ids(connection, uid, one)
-                found.append(Outlining(connection, where, window).read(waiting.get(one)))
-        return found
+                yield Outlining(connection, where, window), waiting.get(one)
 
     def add_levels(self, uid: str, series: KeyOf, missing: Iterable[tuple[int, int]]) -> None:
         """Add rows to the levels of detail of a series, each with level and place.

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any
 
 from runstore.model.outline import AXES, SeriesOutline
+from runstore.reading.metrics.mean_curves import mean_curves
 from runstore.reading.metrics.outlines import Scope, files_by_run, outlines_of
 from runstore.web.api.grid import ID
 from runstore.web.encoding import Answer, json_answer
@@ -20,6 +21,7 @@ from runstore.web.schemas import REAL, listed, mapped, record
 MEDIA_TYPE = "application/vnd.runstore.series"
 _RUNS_AT_MOST, _KEYS_AT_MOST, _LINES_AT_MOST = 500, 50, 500
 _ALIGNED = 8
+_MEANS = ("x", "mean", "low", "high", "n")
 _BLOCKS = ("x", "first", "min", "max", "last", "x_last")
 RUNS = Listed("runs", "Names of runs.", _RUNS_AT_MOST, least=1)
 KEYS = Listed("keys", "Keys of metrics.", _KEYS_AT_MOST, least=1)
@@ -89,6 +91,26 @@ def _lines(call: Call) -> Iterator[dict[str, Any]]:
             }
 
 
+def _groups(call: Call) -> Answer:
+    store = call.store
+    runs = [store.get(name) for name in call.query["runs"]]
+    found = mean_curves(store.backend, runs, call.query["keys"], scope_asked(call))
+    told = [
+        {
+            "key": one.key,
+            "set_name": one.set_name,
+            "id": one.identity,
+            "label": one.label,
+            "runs": list(one.runs),
+            "blocks": len(one.x),
+            "columns": {column: getattr(one, column) for column in _MEANS},
+        }
+        for one in found.curves
+    ]
+    left_out = [{"name": one.name, "reason": one.reason} for one in found.left_out]
+    return columns_answer("groups", told, level=found.level, left_out=left_out)
+
+
 def _sparklines(call: Call) -> Answer:
     points, backend = call.query["points"], call.store.backend
     scope = Scope("step", None, None, max(points // 4, 1))
@@ -114,6 +136,15 @@ ENDPOINTS = (
         path="/series",
         answer=_series,
         about="Return metrics of some runs in blocks, or point by point where there are few.",
+        parameters=(RUNS, KEYS, X, FROM, TO, POINTS),
+        media_type=MEDIA_TYPE,
+        result={"type": "string", "format": "binary"},
+        statuses=(HTTPStatus.NOT_FOUND,),
+    ),
+    Endpoint(
+        path="/series/groups",
+        answer=_groups,
+        about="Return means, with intervals, over runs that differ in nothing but their seed.",
         parameters=(RUNS, KEYS, X, FROM, TO, POINTS),
         media_type=MEDIA_TYPE,
         result={"type": "string", "format": "binary"},
