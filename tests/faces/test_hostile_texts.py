@@ -61,6 +61,7 @@ COMMANDS = {
     "tag": [["latest"], ["latest", "new=1"]],
     "top": [["--help"]],
     "trust": [[]],
+    "ui": [["--help"]],
     "undo": [[]],
     "verify": [[]],
     "why": [[*REFERENCES, "--metric", "loss"]],
