@@ -1,7 +1,7 @@
 // Changes of the store as the server sends them; nothing is polled.
-import { signal } from "@preact/signals";
+import { batch, signal } from "@preact/signals";
 import { endpoint } from "./client";
-import type { PointsArrived, RunsChanged } from "./types";
+import type { ErrorFacts, PointsArrived, RunsChanged } from "./types";
 
 type Listener<T> = (event: T) => void;
 
@@ -9,8 +9,9 @@ const changeListeners = new Set<Listener<RunsChanged>>();
 const pointListeners = new Set<Listener<PointsArrived>>();
 /** Whether changes arrive as they happen. */
 export const live = signal(false);
-let source: EventSource | null = null;
-let interrupted = false;
+/** What keeps the server from reading the store, or null. */
+export const trouble = signal<ErrorFacts | null>(null);
+const RETRY_MS = 5_000;
 
 /** Call `listener` for each change of runs; return a function that ends this. */
 export function onRunsChanged(listener: Listener<RunsChanged>): () => void {
@@ -24,34 +25,33 @@ export function onPoints(listener: Listener<PointsArrived>): () => void {
   return () => pointListeners.delete(listener);
 }
 
-function tellChanges(event: RunsChanged): void {
-  for (const listener of changeListeners) listener(event);
-}
-
-/** Begin to listen; the browser connects again by itself. */
-export function listen(): void {
-  if (source) return;
-  source = new EventSource(endpoint("live"));
+/** Begin to listen to changes after `since`; the browser connects again by itself. */
+export function listen(since: number): void {
+  let last = since;
+  const source = new EventSource(endpoint("live", { since }));
   source.addEventListener("open", () => {
-    live.value = true;
-    // Changes may have passed while nobody listened.
-    if (interrupted) tellChanges({ changed: 0, ids: [], gone: [], many: true });
-    interrupted = false;
+    batch(() => {
+      live.value = true;
+      trouble.value = null;
+    });
   });
   source.addEventListener("error", () => {
     live.value = false;
-    interrupted = true;
+    if (source.readyState !== EventSource.CLOSED) return;
     // A browser gives up for good after an error answer; a restarted server deserves another try.
-    if (source?.readyState === EventSource.CLOSED) {
-      source = null;
-      setTimeout(listen, 5000);
-    }
+    setTimeout(() => listen(last), RETRY_MS);
   });
   source.addEventListener("runs.changed", (event) => {
-    tellChanges(JSON.parse((event as MessageEvent<string>).data) as RunsChanged);
+    const change = JSON.parse(event.data as string) as RunsChanged;
+    last = Math.max(last, change.changed);
+    trouble.value = null;
+    for (const listener of changeListeners) listener(change);
   });
   source.addEventListener("points", (event) => {
-    const points = JSON.parse((event as MessageEvent<string>).data) as PointsArrived;
+    const points = JSON.parse(event.data as string) as PointsArrived;
     for (const listener of pointListeners) listener(points);
+  });
+  source.addEventListener("trouble", (event) => {
+    trouble.value = (JSON.parse(event.data as string) as { error: ErrorFacts }).error;
   });
 }

@@ -93,11 +93,12 @@ export interface FilterAnswer {
 export interface GroupInfo {
   values: Record<string, Cell>;
   count: number;
-  filter?: string;
+  /** Place of its first run in the order vector. */
+  start: number;
 }
 
 export interface GroupsAnswer {
-  changed?: number;
+  changed: number;
   groups: GroupInfo[];
 }
 
@@ -115,6 +116,7 @@ export interface ExperimentInfo {
   best?: Cell;
 }
 
+/** Changes of runs since the last such event. */
 export interface RunsChanged {
   changed: number;
   ids: number[];

@@ -97,6 +97,8 @@ export class Viewport {
       tell(this.offset, true);
       clearTimeout(timer);
       timer = setTimeout(() => {
+        // The scrollbar was moved, and its event is still to come.
+        if (element.scrollTop !== this.top) return;
         this.scrollTo(this.offset);
         tell(this.offset, false);
       }, SETTLED_MS);

@@ -4,7 +4,7 @@ import { DialogHost } from "../common/dialog";
 import { EmptyMessage, ErrorMessage } from "../common/message";
 import { PopoverHost } from "../common/popover";
 import { path } from "../state/address";
-import { loadStore, store, storeError } from "../state/store";
+import { store, storeError } from "../state/store";
 import { RunsView } from "../grid/runs-view";
 import { Header } from "./header";
 import { followKeys } from "./keys";
@@ -59,7 +59,7 @@ export function App() {
       <main id="main" tabIndex={-1}>
         <Guard key={path.value}>
           {storeError.value && !store.value ? (
-            <ErrorMessage error={storeError.value} retry={() => void loadStore()} />
+            <ErrorMessage error={storeError.value} retry={() => location.reload()} />
           ) : (
             <View />
           )}

@@ -1,6 +1,6 @@
 // The head of every view: where one is, where one can go, and whether changes arrive live.
 import { reachable } from "../api/client";
-import { live } from "../api/live";
+import { live, trouble } from "../api/live";
 import { Icon } from "../common/icons";
 import { MenuButton, MenuItem } from "../common/popover";
 import { path } from "../state/address";
@@ -89,7 +89,10 @@ export function Header() {
 }
 
 function Connection() {
-  const [kind, text, title] = !reachable.value
+  const problem = trouble.value;
+  const [kind, text, title] = problem
+    ? ["off", "Trouble", [problem.message, problem.hint].filter(Boolean).join(" ")]
+    : !reachable.value
     ? ["off", "Offline", "The server does not answer. Start it again with: runstore ui"]
     : live.value
       ? ["on", "Live", "Changes appear as they happen."]

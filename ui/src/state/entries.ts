@@ -1,6 +1,7 @@
 // The lines of the grid: runs, or groups with their runs while they are open.
 import { computed } from "@preact/signals";
 import type { GroupInfo } from "../api/types";
+import { formatCell } from "../common/values";
 import { list, setList } from "./address";
 import { order } from "./order";
 
@@ -17,8 +18,9 @@ export interface Entries {
 
 const open = list("open");
 
+/** Return what names a group in the address. */
 export function groupKey(group: GroupInfo): string {
-  return JSON.stringify(Object.values(group.values));
+  return Object.values(group.values).map(formatCell).join("~");
 }
 
 export function toggleGroup(key: string): void {
@@ -49,13 +51,11 @@ function grouped(ids: Uint32Array, groups: GroupInfo[], opened: Set<string>): En
   // Of each group: its key, its line, and the place of its first run in the order.
   const parts: { group: GroupInfo; key: string; isOpen: boolean; line: number; first: number }[] = [];
   let line = 0;
-  let first = 0;
   for (const group of groups) {
     const key = groupKey(group);
     const isOpen = opened.has(key);
-    parts.push({ group, key, isOpen, line, first });
+    parts.push({ group, key, isOpen, line, first: group.start });
     line += 1 + (isOpen ? group.count : 0);
-    first += group.count;
   }
   const partBefore = (value: number, of: "line" | "first") => {
     let low = 0;

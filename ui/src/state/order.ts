@@ -38,22 +38,34 @@ export function decodeOrder(bytes: ArrayBuffer): { ids: Uint32Array; changed: nu
 
 let running: AbortController | null = null;
 
+/** Groups and order are two answers; a change between them makes it necessary to ask again. */
+const ATTEMPTS = 3;
+
+async function fetchOrder(signal: AbortSignal): Promise<Order> {
+  const query = { filter: filter.value, trash: inTrash.value ? 1 : null };
+  // The trash is a list to choose from; it has no groups.
+  const by = inTrash.value ? "" : joinNames(groupBy.value);
+  if (!by) return { ...decodeOrder(await getBytes("runs/order", query, signal)), groups: null };
+  for (let attempt = 1; ; attempt++) {
+    const [bytes, answer] = await Promise.all([
+      getBytes("runs/order", { ...query, by }, signal),
+      get<GroupsAnswer>("runs/order/groups", { filter: filter.value, by }, signal),
+    ]);
+    const vector = decodeOrder(bytes);
+    if (vector.changed === answer.changed || attempt === ATTEMPTS) {
+      return { ...vector, groups: answer.groups };
+    }
+  }
+}
+
 async function load(): Promise<void> {
   running?.abort();
   const mine = (running = new AbortController());
-  const group = joinNames(groupBy.value);
-  const query = {
-    filter: filter.value,
-    trash: inTrash.value ? 1 : null,
-  };
   ordering.value = true;
   try {
-    const [bytes, groups] = await Promise.all([
-      getBytes("runs/order", { ...query, group }, mine.signal),
-      group ? get<GroupsAnswer>("runs/order/groups", { ...query, by: group }, mine.signal) : null,
-    ]);
+    const found = await fetchOrder(mine.signal);
     batch(() => {
-      order.value = { ...decodeOrder(bytes), groups: groups?.groups ?? null };
+      order.value = found;
       orderError.value = null;
       ordering.value = false;
     });

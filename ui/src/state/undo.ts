@@ -1,6 +1,6 @@
 // Changes of runs, each of which can be undone.
 import { computed, signal } from "@preact/signals";
-import { post } from "../api/client";
+import { ApiError, post } from "../api/client";
 import type { EditAnswer } from "../api/types";
 import { dismiss, showError, toast } from "./toasts";
 
@@ -49,7 +49,14 @@ export async function change(
       break;
     }
   }
-  if (failed) showError(failed);
+  if (failed && path === "trash" && failed instanceof ApiError && failed.code === "run-active") {
+    const rest = uids.slice(tokens.length * AT_ONCE);
+    toast(failed.message, {
+      kind: "error",
+      hint: failed.facts.hint,
+      action: { label: "Trash anyway", run: () => void change(path, rest, { force: true }, text) },
+    });
+  } else if (failed) showError(failed);
   if (tokens.length) {
     const done: Change = { text, tokens, runs: uids, toast: 0 };
     done.toast = toast(text, { action: { label: "Undo", run: () => void undo(done) } });
