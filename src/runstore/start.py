@@ -82,9 +82,13 @@ def _entered(
         return start(opened.backend, request, opened)
 
     run = begin()
-    if request.if_done in {"run", "warn"}:
-        run.execution.again = begin
-    current.enter(run.execution)
+    try:
+        if request.if_done in {"run", "warn"}:
+            run.execution.again = begin
+        current.enter(run.execution)
+    except BaseException as error:  # of a signal handler
+        run.execution.end_by(error)
+        raise
     return run
 
 

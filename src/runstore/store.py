@@ -45,7 +45,7 @@ from runstore.reading.source import Source
 from runstore.recording import live_runs
 from runstore.recording.active import ActiveRun, join
 from runstore.recording.execution import Execution
-from runstore.recording.starting import StartRequest, check_command, start
+from runstore.recording.starting import StartRequest, check_command, end_unreturned, start
 from runstore.storage.backend import RUNS, STORE_JSON, Backend
 from runstore.storage.database import (
     Database,
@@ -389,12 +389,18 @@ class Store:
         run = self.get(name)
         if is_executed_elsewhere(run):
             return join(self.backend, run, self)
-        with live_runs.Beginning():
-            self.backend.database.resume_run(
-                run.uid, Status.RUNNING, current_process(), current_author()
-            )
-            resumed = ActiveRun(self.backend, self.get(run.uid), store=self)
-        resumed.execution.loading = trace_resumption(self.backend, run)
+        was_executed = live_runs.running(run.uid) is not None
+        try:
+            with live_runs.Beginning():
+                self.backend.database.resume_run(
+                    run.uid, Status.RUNNING, current_process(), current_author()
+                )
+                resumed = ActiveRun(self.backend, self.get(run.uid), store=self)
+            resumed.execution.loading = trace_resumption(self.backend, run)
+        except BaseException as error:
+            if not was_executed:
+                end_unreturned(self.backend, run.uid, error)
+            raise
         return resumed
 
     def attach(self, name: str | Run | ActiveRun) -> ActiveRun:

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -11,8 +12,9 @@ from pathlib import Path
 import pytest
 
 import runstore
-from runstore import Status, Store, StoreWarning
+from runstore import Status, Store, StoreWarning, background
 from runstore.errors import RunFinishedError
+from runstore.recording import live_runs
 
 PACKAGE = str(Path(runstore.__file__).parent)
 CALLS = {
@@ -60,6 +62,84 @@ class Interruption:
 
 def moments(lines, count):
     return range(1, lines + 1, max(1, lines // count))
+
+
+class LateError(Exception):
+    """What a program's own signal handler raises."""
+
+
+@pytest.mark.parametrize("call", ["start", "start_run", "resume"])
+def test_a_run_whose_start_an_alarm_interrupts_ends_or_never_was(store, call, campaign_rounds):
+    """Whenever it comes, no run is left that goes on and that nobody has in hand."""
+    calls = {
+        "start": lambda: store.start("late", params={"lr": 0.1}, capture=False),
+        "start_run": lambda: runstore.start_run("late", store=store, capture=False),
+        "resume": lambda: store.resume("late#1"),
+    }
+    store.start("late", capture=False).finish()
+    before = signal.signal(signal.SIGALRM, _raise_alarm)
+    chance = random.Random(7)
+    try:
+        for _ in range(5 * campaign_rounds):
+            run = None
+            try:
+                signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-5, 1e-3))
+                run = calls[call]()
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except LateError:
+                pass
+            if run is not None:
+                run.finish()
+            unfinished = [one for one in store.list(limit=None) if not one.status.is_final]
+            # An alarm may come between the return of the call and the name for it.
+            assert [one for one in unfinished if live_runs.running(one.uid) is None] == []
+            for one in unfinished:
+                live_runs.running(one.uid).end_with_process(None)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    errors = {one.error for one in store.list(limit=None)} - {None}
+    assert all(one.endswith("LateError: late") for one in errors)
+    assert runstore.current_run() is None
+
+
+def _raise_alarm(*_):
+    raise LateError("late")
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_start_that_is_interrupted_when_it_is_written_is_recorded_so(
+    store, monkeypatch, at_once
+):
+    """At once: before its run is watched over; else when it is."""
+    owner, name = (store.backend.database, "start_run") if at_once else (background, "do_later")
+    original = getattr(owner, name)
+
+    def interrupted(*given):
+        original(*given)
+        raise LateError("late")
+
+    monkeypatch.setattr(owner, name, interrupted)
+    with pytest.raises(LateError):
+        store.start("late", capture=not at_once)
+
+    kept = store.get("late#1")
+    assert kept.status is Status.ERROR
+    assert kept.error.endswith("LateError: late")
+    assert live_runs.running(kept.uid) is None
+
+
+def test_a_run_that_this_process_executes_goes_on_if_resuming_it_again_is_interrupted(
+    store, monkeypatch
+):
+    run = store.start("fit", capture=False)
+    monkeypatch.setattr(store.backend.database, "resume_run", _raise_alarm)
+
+    with pytest.raises(LateError):
+        store.resume(run.uid)
+
+    assert store.get(run.uid).status is Status.RUNNING
+    run.finish()
 
 
 @pytest.mark.parametrize("outer", CALLS)

@@ -354,9 +354,10 @@ def test_a_file_that_cannot_be_written_costs_one_warning_for_each_change(shown):
         run.save("note.txt", b"words")
         shown.backend.database.mark_seen([run.uid])
     assert len(said) == 1
-    with pytest.warns(StoreWarning, match="was not made current"):
+    with pytest.warns(StoreWarning, match="was not made current") as said_last:
         run.finish()
 
+    assert {one.filename for one in (*said, *said_last)} == {__file__}
     assert shown.get(run.uid).status is runstore.Status.COMPLETE
 
 
@@ -373,7 +374,8 @@ def test_a_run_begins_and_ends_as_well_if_warnings_are_errors(shown):
             run.finish()
 
     begun = shown.get("late#1")
-    assert live_runs.running(begun.uid) is not None, "its end is cared for"
+    assert live_runs.running(begun.uid) is None, "nobody has it in hand"
+    assert begun.status is runstore.Status.ERROR
     assert run.status is shown.get(run.uid).status is runstore.Status.COMPLETE
 
 

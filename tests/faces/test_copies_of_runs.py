@@ -246,10 +246,19 @@ def test_what_cannot_be_attached_to_is_refused(store, monkeypatch):
     assert store.attach(run.uid) is run
     run.finish()
 
-    with pytest.raises(RunFinishedError, match="resume="):
+    with pytest.raises(RunFinishedError, match="has ended, as complete") as refused:
         store.attach(run.uid)
-    with pytest.raises(UsageError, match="not started by a run"):
+    with pytest.raises(UsageError, match="not started by a run") as unnamed:
         runstore.attach_run(store=store)
+
+    # What the hints say works.
+    assert f"runstore.start_run(resume={run.reference!r})" in refused.value.hint
+    with runstore.start_run(resume=run.reference, store=store) as resumed:
+        resumed.log(loss=1.0)
+    assert f"store.add({run.reference!r}, …)" in refused.value.hint
+    store.add(run.reference, metrics={"acc": 0.5})
+    assert sorted(store.get(run.uid).metrics) == ["acc", "loss"]
+    assert "runstore exec -- PROGRAM" in unnamed.value.hint
 
 
 def test_a_program_attaches_to_the_run_that_started_it(store, tmp_path):

@@ -7,13 +7,15 @@ import pickle
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 
 import pytest
 
 import runstore
 from commands import git
-from runstore import Status, Store
+from runstore import Status, Store, StoreWarning
 from runstore.errors import UsageError
+from runstore.user_warnings import warn
 
 
 @pytest.fixture
@@ -354,3 +356,99 @@ def test_a_suspended_generator_is_not_the_current_run_of_who_consumes_it(tmp_pat
         assert [runs[f"gen_{one}"].parent_uid for one in (1, 2, 3)] == [outer.uid] * 3
         assert runs["gen_1"].metrics["made"].count == 2
         assert {run.status.value for run in runs.values()} == {"complete"}
+
+
+SUSPENDED = """
+import asyncio, runstore
+
+@runstore.recorded("gen", store="store", capture=False)
+def numbers():
+    try:
+        for number in range(3):
+            yield number
+    finally:
+        print("closed")
+
+@runstore.recorded("async gen", store="store", capture=False)
+async def later():
+    for number in range(3):
+        yield number
+
+def block():
+    with runstore.start_run("block", store="store", capture=False):
+        yield 1
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "said"),
+    [
+        ("kept = numbers(); next(kept)", Status.COMPLETE, ""),
+        ("kept = [numbers()]; next(kept[0]); kept.append(kept)", Status.COMPLETE, ""),
+        (
+            (
+                "loop = asyncio.new_event_loop(); kept = later();"
+                " loop.run_until_complete(kept.__anext__()); loop.close()"
+            ),
+            Status.COMPLETE,
+            "",
+        ),
+        ("kept = numbers(); next(kept); raise SystemExit(0)", Status.LOST, "recorded as lost"),
+        ("kept = numbers(); next(kept); import sys; sys.exit(3)", Status.ERROR, ""),
+        ("kept = block(); next(kept)", Status.LOST, "recorded as lost"),
+    ],
+)
+def test_a_generator_that_is_suspended_when_the_program_ends(tmp_path, end, status, said):
+    """Python closes it when nothing can be loaded any more; its run has ended before."""
+    ended = subprocess.run(
+        [sys.executable, "-c", SUSPENDED + end],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "Traceback" not in ended.stderr
+    assert said in ended.stderr
+    assert bool(said) is bool(ended.stderr)
+    with runstore.Store.open(tmp_path / "store") as store:
+        assert [run.status for run in store.list()] == [status]
+
+
+def test_a_generator_that_goes_on_when_the_program_ends_is_lost(tmp_path):
+    end = """
+import threading
+from contextlib import ExitStack
+inside = threading.Event()
+
+@runstore.recorded("busy", store="store", capture=False)
+def busy():
+    yield 1
+    inside.set()
+    threading.Event().wait()
+
+threading.Thread(target=lambda: list(busy()), daemon=True).start()
+inside.wait()
+"""
+    subprocess.run([sys.executable, "-c", SUSPENDED + end], cwd=tmp_path, check=True)
+
+    with runstore.Store.open(tmp_path / "store") as store:
+        assert [run.status for run in store.list()] == [Status.LOST]
+
+
+def test_warnings_of_a_block_point_at_the_line_of_the_user(tmp_path, monkeypatch):
+    with runstore.Store.open(tmp_path) as store:
+        monkeypatch.setattr(store.backend, "show_changes", lambda _: warn("noted"))
+
+        @runstore.recorded("m", store=store, capture=False)
+        def train():
+            runstore.current_run().edit(notes="inside")
+
+        with pytest.warns(StoreWarning, match="noted") as said:
+            train()
+            with ExitStack() as blocks:
+                blocks.enter_context(runstore.start_run("b", store=store, capture=False))
+
+    assert len(said) >= 5
+    assert {one.filename for one in said} == {__file__}

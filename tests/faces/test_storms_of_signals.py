@@ -163,7 +163,7 @@ def test_an_end_that_takes_too_long_is_kept_in_the_spool(tmp_path, monkeypatch):
         assert (kept.status, kept.error) == (Status.ERROR, "boom")
 
 
-def test_a_run_that_ctrl_c_meets_at_its_start_is_ended_with_its_process(tmp_path, monkeypatch):
+def test_a_run_that_ctrl_c_meets_at_its_start_is_interrupted(tmp_path, monkeypatch):
     with Store.open(tmp_path) as store:
         start = store.backend.database.start_run
 
@@ -177,6 +177,5 @@ def test_a_run_that_ctrl_c_meets_at_its_start_is_ended_with_its_process(tmp_path
             store.start("x", capture=False)
 
         (kept,) = store.list()
-        run = live_runs.running(kept.uid)
-        run.end_with_process(KeyboardInterrupt())
-        assert store.get("x#1").status is Status.INTERRUPTED
+        assert live_runs.running(kept.uid) is None
+        assert kept.status is Status.INTERRUPTED

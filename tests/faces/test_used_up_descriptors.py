@@ -280,3 +280,58 @@ def test_descriptors_that_two_blocks_opened_at_once_belong_to_neither(tmp_path):
         opened = os.open(tmp_path, os.O_RDONLY)
         assert alone() == {opened}
     os.close(opened)
+
+
+FEW_LEFT = """
+import os, resource, sys
+import runstore
+from runstore import RunstoreError
+
+path, left = sys.argv[1], int(sys.argv[2])
+if "warm" in sys.argv:
+    runstore.start_run("before", store=path, capture=False).finish()
+resource.setrlimit(resource.RLIMIT_NOFILE, (100, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+held = []
+try:
+    while True: held.append(os.open(os.devnull, os.O_RDONLY))
+except OSError: pass
+for one in held[:left]: os.close(one)
+try:
+    run = runstore.start_run("few", store=path, capture=False)
+    run.log(a=1.0)
+    run.finish()
+    print("recorded")
+except (RunstoreError, OSError): print("refused")
+for one in held[left:]: os.close(one)
+runstore.start_run("after", store=path, capture=False).finish()
+"""
+
+
+@pytest.mark.parametrize(
+    ("left", "warm", "said"),
+    [
+        (0, ["warm"], "recorded"),
+        (1, ["warm"], "recorded"),
+        (0, [], "refused"),
+        (2, [], None),
+        (4, [], None),
+        (12, [], "recorded"),
+    ],
+)
+def test_a_start_with_few_descriptors_is_recorded_or_refused(tmp_path, left, warm, said):
+    """It leaves no run that goes on, and with descriptors again the next one is recorded."""
+    ended = subprocess.run(
+        [sys.executable, "-c", FEW_LEFT, tmp_path / "store", str(left), *warm],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.stderr == ""
+    assert ended.stdout.strip() in ({said} if said else {"recorded", "refused"})
+    expected = {"after", *(["before"] if warm else [])}
+    expected |= {"few"} if ended.stdout.strip() == "recorded" else set()
+    with Store.open(tmp_path / "store") as store:
+        assert {run.experiment_name: run.status for run in store.list()} == dict.fromkeys(
+            expected, Status.COMPLETE
+        )

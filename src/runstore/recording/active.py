@@ -476,7 +476,9 @@ class ActiveRun:
     ) -> None:
         with live_runs.Undisturbed():
             current.leave(self.execution)
-            if not self.execution.is_end_written:
+            # Python closes suspended generators when their runs have been judged by the exit.
+            is_too_late = kind is GeneratorExit and live_runs.is_over()
+            if not (self.execution.is_end_written or is_too_late):
                 self.execution.end_by(error)
 
     def __call__(self, function: F) -> F:

@@ -83,9 +83,11 @@ def _generator(
                     return ended.value
                 # Who takes the item is outside of the run. As `yield from`, but for that.
                 current.leave(run.execution)
+                go_on = _suspended(run)
                 try:
                     given = yield item
                 except GeneratorExit:
+                    go_on()
                     _enter_again(run)
                     inner.close()
                     raise
@@ -93,9 +95,21 @@ def _generator(
                     resume, given = inner.throw, error
                 else:
                     resume = inner.send
+                go_on()
                 _enter_again(run)
 
     return generator
+
+
+def _suspended(run: Any) -> Callable[[], None]:
+    """Let the run end as that of a closed generator if its process ends; return what undoes it."""
+    execution = run.execution
+    before, execution.ends_with_process = execution.ends_with_process, True
+
+    def go_on() -> None:
+        execution.ends_with_process = before
+
+    return go_on
 
 
 def _enter_again(run: Any) -> None:
@@ -107,7 +121,7 @@ def _async_generator(
     function: Callable[..., Any], begin: Begin
 ) -> Callable[..., AsyncIterator[Any]]:
     async def generator(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        with begin():
+        with begin() as run:
             inner = function(*args, **kwargs)
             resume = inner.__anext__()
             while True:
@@ -116,14 +130,17 @@ def _async_generator(
                 except StopAsyncIteration:
                     return
                 # As `yield from`, which asynchronous generators do not have.
+                go_on = _suspended(run)
                 try:
                     sent = yield item
                 except GeneratorExit:
+                    go_on()
                     await inner.aclose()
                     raise
                 except BaseException as error:  # noqa: BLE001 - handed on to the user's generator
                     resume = inner.athrow(error)
                 else:
                     resume = inner.asend(sent)
+                go_on()
 
     return generator

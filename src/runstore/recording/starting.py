@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, MutableMapping
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runstore import background, current
 from runstore.config import IfDone, checked_if_done
+from runstore.errors import RunstoreError
 from runstore.model import arguments
 from runstore.model import reference as names
 from runstore.model.facts import Facts
@@ -89,20 +91,41 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
         process=current_process(),
         facts=facts,
     )
-    # Once it is there, its end is cared for, also if a warning is an error.
-    with afterwards(), live_runs.Beginning():
-        number, reference = backend.database.start_run(new)
-        run = ActiveRun(backend, _started_run(new, number, reference), store=store)
-    run.earlier = earlier
-    run.execution.loading = loading
-    if isinstance(asked.params, MutableMapping) and not asked.params:
-        run.execution.params_to_come = asked.params
-    if asked.capture and asked.argv is None and "IPython" in sys.modules:
-        backend.part(Recorder).keep_cells(new.uid)
-        run.execution.has_cells = True
-    if where is not None:
-        _capture_later(backend, new.uid, facts, where, earlier.code if earlier else None)
+    try:
+        # Once it is there, its end is cared for, also if a warning is an error.
+        with afterwards(), live_runs.Beginning():
+            number, reference = backend.database.start_run(new)
+            run = ActiveRun(backend, _started_run(new, number, reference), store=store)
+        run.earlier = earlier
+        run.execution.loading = loading
+        if isinstance(asked.params, MutableMapping) and not asked.params:
+            run.execution.params_to_come = asked.params
+        if asked.capture and asked.argv is None and "IPython" in sys.modules:
+            backend.part(Recorder).keep_cells(new.uid)
+            run.execution.has_cells = True
+        if where is not None:
+            _capture_later(backend, new.uid, facts, where, earlier.code if earlier else None)
+    except BaseException as error:
+        end_unreturned(backend, new.uid, error)
+        raise
     return run
+
+
+def end_unreturned(backend: Backend, uid: str, error: BaseException) -> None:
+    """Write the end of a run that nobody gets: an exception came while it began.
+
+    That may be any exception of a signal handler. A store that refused the run has none.
+    """
+    from runstore.capture.machine.process import current_process
+
+    with live_runs.Undisturbed(), suppress(RunstoreError):
+        watched = live_runs.running(uid)
+        if watched is not None:
+            watched.end_with_process(error)
+        elif not isinstance(error, RunstoreError):
+            kept = backend.database.run_by_uid(uid)
+            if kept and not kept.status.is_final and kept.process == current_process():
+                ActiveRun(backend, kept).execution.end_by(error)
 
 
 def _capture_later(

@@ -352,8 +352,8 @@ class SQLiteDriver:
                 kept="This change was not written.",
                 hint="Write outside of signal handlers and finalizers.",
             )
-        own.is_writing = True
         try:
+            own.is_writing = True
             with _InHand(self, is_to_write=True) as connection:
                 if self._refusal is not None:
                     raise self._refusal
