@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from runstore.analysis.reruns.lookup import Earlier
     from runstore.analysis.reruns.subjects import Similar
     from runstore.model.artifacts import Artifact, Input
+    from runstore.model.metric_directions import Direction
     from runstore.model.metrics import MetricSummary, Series
     from runstore.model.query.tree import Query
     from runstore.model.results.deletion import Collected, Deletion
@@ -74,6 +75,8 @@ if TYPE_CHECKING:
     from runstore.reading.metrics.points_table import PointsTable
     from runstore.reading.pages import Page
     from runstore.reading.saved_queries import SavedQueries
+    from runstore.repeats.pivot import Several
+    from runstore.repeats.pivot_table import Pivot
     from runstore.storage.edits import Undone
     from runstore.storage.integrity.history import Verified
 
@@ -853,6 +856,58 @@ class Store:
         from runstore.reading.groups import group_runs
 
         return group_runs(self.backend, by, where, experiment, metrics)
+
+    def pivot(
+        self,
+        metric: str,
+        rows: str | Sequence[str],
+        columns: str | Sequence[str] = (),
+        where: str | Query = "",
+        *,
+        experiment: str | None = None,
+        over: Sequence[str] | None = None,
+        direction: Direction | None = None,
+        several: Several = "best",
+        level: float = 0.95,
+    ) -> Pivot:
+        """Return a pivot table: the mean of repeated runs by what rows and columns differ in.
+
+        Runs that differ only in a seed are repeats of one setting; only complete runs count.
+
+        Args:
+            metric: `acc`, or one value of its series: `acc.max`, `.min`, `.first`, `.mean`,
+                `.count`; the last value by default.
+            rows: A field of the filter language, or several: `params.lr`, `experiment`.
+            columns: The same for columns; empty for a single column.
+            where: Only runs that this filter accepts.
+            experiment: Only runs of this experiment.
+            over: Keys in which repeats may differ, at any depth; None for seeds.
+            direction: `max` or `min`, whether large or small values are better; None for what
+                `Store.directions` and the metric's name say.
+            several: Whether a cell with several settings shows the `best` of them or `all` its
+                runs together.
+            level: Confidence level of the intervals, from 0.5 to 0.999.
+
+        Raises:
+            FilterError: The filter cannot be read, or there is no such field.
+            NotFoundError: No run is complete, or none has the metric.
+            UsageError: Runs cannot be grouped by a field, or an option is out of range.
+            MissingExtraError: SciPy is not installed.
+        """
+        from runstore.analysis.pivots import pivot
+
+        return pivot(
+            self.backend,
+            metric,
+            rows,
+            columns,
+            where,
+            experiment=experiment,
+            over=over,
+            direction=direction,
+            several=several,
+            level=level,
+        )
 
     def grep(
         self,

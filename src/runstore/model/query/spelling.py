@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 
-from runstore.model.query.fields import STATS
-from runstore.model.query.tree import Room
+from runstore.model.query.fields import RUN_FIELDS, SET_FIELDS, STATS
+from runstore.model.query.tree import Field, Room
 
 # A part that needs no quotes; see the grammar.
 _NAME = re.compile(r"[^\W\d][\w/-]*")
@@ -35,6 +35,18 @@ def spelled_value(text: str) -> str:
     """Return a text as a value of the filter language: bare if it can be, or else in quotes."""
     is_bare = _NAME.fullmatch(text) and text.lower() not in _NO_BARE
     return text if is_bare else "'" + text.replace("'", "''") + "'"
+
+
+def field_name(field: Field) -> str:
+    """Return the name of a field that is a value of a run: `status`, `metrics.loss.min`."""
+    if field.room is Room.RUN:
+        return next(name for name, (key, _) in RUN_FIELDS.items() if key == field.key)
+    if field.room is Room.SET:
+        return next(name for name, key in SET_FIELDS.items() if key == field.key)
+    name = spelled(field.room, field.key)
+    if field.set_name is not None:
+        name = name.replace(".", f"[{_part(field.set_name)}].", 1)
+    return f"{name}.{field.part}" if field.room is Room.METRIC else name
 
 
 def _pieces(room: Room, key: str) -> list[str]:

@@ -1,0 +1,139 @@
+"""Pivot tables of the runs of a filter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from runstore.errors import UsageError
+from runstore.model import arguments
+from runstore.model.metric_directions import Direction, kept_for
+from runstore.model.query.evaluate import TRUTH
+from runstore.model.query.exact import exact_value
+from runstore.model.query.parse import parse_fields
+from runstore.model.query.spelling import field_name
+from runstore.model.query.tree import Field, Kind, Query, Room
+from runstore.reading.directions import Directions
+from runstore.reading.find import RunSubject, found_page, query_of
+from runstore.repeats.grouping import Member
+from runstore.repeats.pivot import SEVERAL, PivotKey, Several, pivot_of
+from runstore.repeats.pivot_table import Pivot
+from runstore.repeats.statistics import check_level
+from runstore.repeats.values import Metric, read_values
+
+if TYPE_CHECKING:
+    from runstore.storage.backend import Backend
+
+_FIELDS_AT_MOST = 4
+_REFUSED = {Room.METRIC, Room.OUTPUT}
+
+
+def pivot(
+    backend: Backend,
+    metric: str,
+    rows: str | Sequence[str],
+    columns: str | Sequence[str] = (),
+    where: str | Query = "",
+    *,
+    experiment: str | None = None,
+    over: Sequence[str] | None = None,
+    direction: Direction | None = None,
+    several: Several = "best",
+    level: float = 0.95,
+) -> Pivot:
+    """Return a pivot table; see `Store.pivot`."""
+    check_level(level)
+    if several not in SEVERAL:
+        raise arguments.refused(several, "several", "'best' or 'all'", "best")
+    if direction not in {None, "min", "max"}:
+        raise arguments.refused(direction, "direction", "'min' or 'max'", "max")
+    row_names, row_fields = _fields(rows, "rows")
+    column_names, column_fields = _fields(columns, "columns")
+    if not row_names:
+        raise UsageError("A pivot table needs rows.", hint="Name a field: rows='params.lr'.")
+    runs = found_page(backend, query_of(backend, where, experiment), None, None).items
+    found, keys, groups, left_out = read_values(runs, metric, over, by_code=False)
+    direction = direction or _direction(backend, found)
+    made_rows, made_columns, cells = pivot_of(
+        groups,
+        row_of=_key_of(row_fields),
+        column_of=_key_of(column_fields),
+        several=several,
+        direction=direction,
+        level=level,
+    )
+    return Pivot(
+        metric=found,
+        row_fields=row_names,
+        column_fields=column_names,
+        rows=made_rows,
+        columns=made_columns,
+        cells=cells,
+        several=several,
+        direction=direction,
+        level=level,
+        over=keys,
+        left_out=left_out,
+    )
+
+
+def _fields(given: str | Sequence[str], name: str) -> tuple[tuple[str, ...], tuple[Field, ...]]:
+    """Return the names and the fields of one side of the table.
+
+    Raises:
+        FilterError: There is no such field.
+        UsageError: There are too many, or runs cannot be grouped by one of them.
+    """
+    texts = (given,) if isinstance(given, str) else arguments.texts(given, name, "params.lr")
+    found = tuple(field for text in texts if text.strip() for field in parse_fields(text))
+    if len(found) > _FIELDS_AT_MOST:
+        raise UsageError(f"Expected at most {_FIELDS_AT_MOST} fields as {name}, got {len(found)}.")
+    for field in found:
+        _check(field)
+    return tuple(map(field_name, found)), found
+
+
+def _check(field: Field) -> None:
+    is_time = field.kind in {Kind.MOMENT, Kind.DURATION}
+    if field.room in _REFUSED or is_time:
+        what = "a time" if is_time else f"{field.room.value}"
+        raise UsageError(
+            f"Runs cannot be grouped by {what}.",
+            hint="Use fields such as params.lr, tags.phase, experiment or status.",
+        )
+
+
+def _direction(backend: Backend, metric: Metric) -> Direction | None:
+    """Return the direction that the store keeps, else the one that the name says."""
+    if metric.statistic == "count":
+        return None
+    return kept_for(dict(Directions(backend)), metric.key) or metric.known_direction
+
+
+def _key_of(fields: Sequence[Field]) -> Callable[[Member], PivotKey]:
+    def key_of(member: Member) -> PivotKey:
+        subject = RunSubject(member.run, member.set_name)
+        return PivotKey(tuple(_value(subject, one) for one in fields))
+
+    return key_of
+
+
+def _value(subject: RunSubject, field: Field) -> Any:
+    """Return the value of a field; of several, a text with all of them."""
+    values = dict.fromkeys(_plain(field, one) for one in subject.values(field))
+    if len(values) <= 1:
+        return next(iter(values), None)
+    return ", ".join(sorted(map(str, values)))
+
+
+def _plain(field: Field, value: Any) -> Any:
+    if field.kind is Kind.FLAG:
+        return bool(value)
+    if not isinstance(value, tuple):
+        return value
+    number, text = value
+    if number is None:
+        return "None" if text is None else text
+    if text in TRUTH:
+        return text == TRUTH[1]
+    return exact_value(value)

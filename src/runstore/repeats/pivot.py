@@ -1,0 +1,260 @@
+"""The cells of a pivot table: the mean of repeats by what rows and columns differ in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from runstore.model.metric_directions import Direction
+from runstore.repeats.grouping import LeftOut, Member
+from runstore.repeats.samples import PAIR, Sample
+from runstore.repeats.selection import best_of
+from runstore.repeats.statistics import Mean, mean_of
+from runstore.repeats.values import Metric, RankedGroup
+
+Mark = Literal["best", "cannot be told apart", ""]
+Several = Literal["best", "all"]
+SEVERAL: tuple[Several, ...] = ("best", "all")
+NONE = "(none)"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PivotKey:
+    """What the runs of a row or a column have in common; true is another key than 1.
+
+    Attributes:
+        values: One per field of the rows or columns; None if the runs have none.
+    """
+
+    values: tuple[Any, ...]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PivotKey) and self.order() == other.order()
+
+    def __hash__(self) -> int:
+        return hash(self.order())
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The values as people read them."""
+        return tuple(map(_label, self.values))
+
+    def order(self) -> tuple[Any, ...]:
+        """Return what keys are sorted by: numbers, then texts, then what has no value."""
+        return tuple(map(_order, self.values))
+
+
+def _label(value: Any) -> str:
+    if value is None:
+        return NONE
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def _order(value: Any) -> tuple[int, float, str]:
+    if value is None:
+        return 3, 0.0, ""
+    if isinstance(value, bool):
+        return 1, float(value), ""
+    if isinstance(value, str):
+        return 2, 0.0, value
+    if value != value:  # noqa: PLR0124 - NaN
+        return 0, math.inf, "nan"
+    try:
+        return 0, float(value), str(value) if isinstance(value, int) else ""
+    except OverflowError:
+        return 0, math.copysign(math.inf, value), str(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PivotSetting:
+    """Runs of one cell that differ in nothing but a seed.
+
+    Attributes:
+        label: What distinguishes the setting from the others of the table.
+        mean: The mean of its values.
+        members: Its runs, or sets of runs, the oldest first.
+        values: The value of each.
+    """
+
+    label: str
+    mean: Mean
+    members: tuple[Member, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PivotCell:
+    """One cell.
+
+    Attributes:
+        row: Place of its row.
+        column: Place of its column.
+        mean: What it shows: the mean of its best setting, or of all its runs.
+        settings: The settings that are in it, the best mean first.
+        mark: Whether it is the best cell of the table, or cannot be told apart from it.
+    """
+
+    row: int
+    column: int
+    mean: Mean
+    settings: tuple[PivotSetting, ...]
+    mark: Mark = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PivotCells:
+    """A table of means.
+
+    Attributes:
+        metric: The number that is shown.
+        row_fields: What rows differ in.
+        column_fields: What columns differ in; empty for a single column.
+        rows: The rows, sorted.
+        columns: The columns, sorted.
+        cells: Those that have runs, row by row.
+        several: Whether a cell of several settings shows the `best` of them or `all` its runs.
+        direction: Whether small or large values are better; None if that is not known.
+        level: Of the intervals.
+        over: Keys in which repeats differ.
+        left_out: Runs that do not count, and why.
+    """
+
+    metric: Metric
+    row_fields: tuple[str, ...]
+    column_fields: tuple[str, ...]
+    rows: tuple[PivotKey, ...]
+    columns: tuple[PivotKey, ...]
+    cells: tuple[PivotCell, ...]
+    several: Several
+    direction: Direction | None
+    level: float
+    over: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+
+    def grid(self) -> dict[tuple[int, int], PivotCell]:
+        """Return the cells by row and column."""
+        return {(one.row, one.column): one for one in self.cells}
+
+
+KeyOf = Callable[[Member], PivotKey]
+
+
+def pivot_of(
+    groups: Sequence[RankedGroup],
+    *,
+    row_of: KeyOf,
+    column_of: KeyOf,
+    several: Several,
+    direction: Direction | None,
+    level: float,
+) -> tuple[tuple[PivotKey, ...], tuple[PivotKey, ...], tuple[PivotCell, ...]]:
+    """Return rows, columns and cells of groups of repeats.
+
+    A group whose runs belong to different cells, such as those of other seeds, is divided.
+
+    Args:
+        groups: Groups of repeats with their values.
+        row_of: Returns the row of a run.
+        column_of: Returns its column.
+        several: What a cell of several settings shows.
+        direction: Whether small or large values are better; None if that is not known.
+        level: Of the intervals.
+
+    Raises:
+        MissingExtraError: SciPy is not installed.
+    """
+    found: dict[tuple[PivotKey, PivotKey], dict[int, list[tuple[Member, float]]]] = {}
+    for place, group in enumerate(groups):
+        for member, value in zip(group.group.members, group.sample.values, strict=True):
+            key = row_of(member), column_of(member)
+            found.setdefault(key, {}).setdefault(place, []).append((member, value))
+    rows, columns = (_sorted(key[side] for key in found) for side in (0, 1))
+    shown: list[PivotCell] = []
+    samples: list[Sample] = []
+    for row, row_key in enumerate(rows):
+        for column, column_key in enumerate(columns):
+            parts = found.get((row_key, column_key))
+            if parts is not None:
+                settings = _settings(groups, parts, direction, level)
+                sample = _shown_sample(settings, several, direction)
+                samples.append(sample)
+                mean = mean_of(sample.values, level=level)
+                shown.append(PivotCell(row=row, column=column, mean=mean, settings=settings))
+    marks = _marks(samples, direction, level)
+    cells = tuple(
+        PivotCell(row=one.row, column=one.column, mean=one.mean, settings=one.settings, mark=mark)
+        for one, mark in zip(shown, marks, strict=True)
+    )
+    return rows, columns, cells
+
+
+def _sorted(keys: Iterable[PivotKey]) -> tuple[PivotKey, ...]:
+    return tuple(sorted(dict.fromkeys(keys), key=PivotKey.order))
+
+
+def _settings(
+    groups: Sequence[RankedGroup],
+    parts: Mapping[int, Sequence[tuple[Member, float]]],
+    direction: Direction | None,
+    level: float,
+) -> tuple[PivotSetting, ...]:
+    """Return the settings of a cell, those with an interval and a better mean first."""
+    sign = 1 if direction == "min" else -1
+    made = [
+        PivotSetting(
+            label=groups[place].group.label,
+            mean=mean_of([value for _, value in members], level=level),
+            members=tuple(member for member, _ in members),
+            values=tuple(value for _, value in members),
+        )
+        for place, members in parts.items()
+    ]
+
+    def order(one: PivotSetting) -> tuple[bool, float]:
+        return one.mean.n < PAIR, sign * one.mean.mean if one.mean.n else math.inf
+
+    return tuple(sorted(made, key=order))
+
+
+def _shown_sample(
+    settings: Sequence[PivotSetting], several: Several, direction: Direction | None
+) -> Sample:
+    """Return the values that a cell shows."""
+    if len(settings) == 1 or (several == "best" and direction is not None):
+        first = settings[0]
+        return Sample(first.label, first.values, tuple(one.repeat for one in first.members))
+    # The same seed comes several times: it does not tell the runs apart.
+    return Sample("", tuple(value for one in settings for value in one.values))
+
+
+def _marks(samples: Sequence[Sample], direction: Direction | None, level: float) -> Sequence[Mark]:
+    marks: list[Mark] = [""] * len(samples)
+    if direction is None or len(samples) < PAIR:
+        return marks
+    for one in best_of(samples, direction=direction, level=level).standings:
+        if one.rank == 1:
+            marks[one.place] = "best"
+        elif one.verdict == "cannot be told apart":
+            marks[one.place] = "cannot be told apart"
+    if "best" not in marks:
+        _mark_best_value(marks, samples, direction)
+    return marks
+
+
+def _mark_best_value(marks: list[Mark], samples: Sequence[Sample], direction: Direction) -> None:
+    """Mark the best of cells that hold one value each."""
+    known = {
+        place: one.values[0]
+        for place, one in enumerate(samples)
+        if one.values and math.isfinite(one.values[0])
+    }
+    if known:
+        choose = min if direction == "min" else max
+        best = choose(known.values())
+        for place, value in known.items():
+            if value == best:
+                marks[place] = "best"
