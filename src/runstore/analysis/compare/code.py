@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runstore import background
 from runstore.analysis.compare.code_changes import CodeChanges, FileChange, changes_between
 from runstore.analysis.compare.commits import Commit, has_commit
 from runstore.analysis.compare.file_versions import PLAIN_FILE, FileState, Version
@@ -65,6 +66,7 @@ def code_changes(backend: Backend, a: Run, b: Run, *, folder: Path | None = None
         b: The second run.
         folder: Where to look for a repository first; None is the working directory.
     """
+    background.wait_until_done()  # facts about a run of this process may be on their way
     old, new = _code_of(backend, a), _code_of(backend, b)
     remarks = (*old.remarks, *new.remarks)
     unread = tuple(one.run.reference for one in (old, new) if _is_unread(one))

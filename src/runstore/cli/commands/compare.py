@@ -75,7 +75,7 @@ def command(
 
 
 def _print_json(found: Comparison) -> None:
-    from runstore.cli.comparisons.as_json import (
+    from runstore.analysis.compare.as_json import (
         difference_as_json,
         gaps_as_json,
         run_name_as_json,

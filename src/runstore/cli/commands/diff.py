@@ -64,7 +64,7 @@ def command(
 
 
 def _as_json(found: Comparison, code: CodeChanges | None, *, is_stat: bool) -> dict[str, object]:
-    from runstore.cli.comparisons.as_json import (
+    from runstore.analysis.compare.as_json import (
         code_as_json,
         difference_as_json,
         gaps_as_json,

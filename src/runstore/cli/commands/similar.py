@@ -53,7 +53,7 @@ def _row(one: Similar) -> tuple[str, str, str]:
 
 
 def _as_json(meant: Run, found: tuple[Similar, ...]) -> dict[str, Any]:
-    from runstore.cli.comparisons.as_json import difference_as_json, run_name_as_json
+    from runstore.analysis.compare.as_json import difference_as_json, run_name_as_json
 
     return {
         "run": run_name_as_json(meant),

@@ -63,37 +63,15 @@ def command(
     with open_store() as store:
         found = explain(store.backend, a, b, metric, with_code=not without_code)
     if as_json:
-        output.print_json(_as_json(found))
+        from runstore.analysis.explain.as_json import explanation_as_json
+
+        output.print_json(explanation_as_json(found))
         return
     shown = found.causes if everything else found.causes[:_SHOWN]
     if output.is_terminal():
         _print(found, shown)
     else:
         _print_columns(found, shown)
-
-
-def _as_json(found: Explanation) -> dict[str, object]:
-    from runstore.cli.comparisons.as_json import (
-        change_as_json,
-        difference_as_json,
-        gaps_as_json,
-        run_name_as_json,
-    )
-
-    change = found.change
-    return {
-        "runs": [run_name_as_json(run) for run in found.runs],
-        "metric": found.metric,
-        "values": list(found.values),
-        "change": None if change is None else change_as_json(change),
-        "causes": [
-            {"weight": one.weight, "reason": one.reason, **difference_as_json(one.difference)}
-            for one in found.causes
-        ],
-        "unknown": gaps_as_json(found.gaps, found.runs),
-        "remarks": list(found.remarks),
-        "runs_seen": found.runs_seen,
-    }
 
 
 def _texts(one: Cause) -> tuple[str, ...]:

@@ -1,14 +1,19 @@
-"""How many runs have a name, and what some runs have under all names."""
+"""How many runs have a name, and the values of some runs: under all names, or of one field."""
 # ruff: noqa: S608 - nothing but constants of this file is put into a text
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from runstore.model.query.tree import Room
+from runstore.model.query.tree import Field, Query, Room
+from runstore.storage import statements as sql
 from runstore.storage.database import Database
-from runstore.storage.rows import as_text
+from runstore.storage.query.asking import asking
+from runstore.storage.query.packages import PackageLists
+from runstore.storage.query.where import EVERY_ROOM, Condition, column_of_run
+from runstore.storage.rows import as_number, as_optional_text, as_text
 
 # Counting more would read all of an index.
 COUNTED_AT_MOST = 1_000
@@ -41,6 +46,17 @@ _VALUES_OF = {
         " CROSS JOIN tags v ON v.run_id = c.id LIMIT ?"
     ),
 }
+# Beyond so many runs, all values of the field are read by its index, and those of other runs are
+# skipped: looking at the values of each run by itself takes longer.
+_FEW = 2_000
+_RUNS_AMONG = f"{_AMONG} CROSS JOIN runs r ON r.id = c.id"
+OF_RUNS = f"SELECT r.id, {{column}} FROM {_RUNS_AMONG} WHERE {sql.EVERY}"
+OF_EACH = f"SELECT r.id, {{number}}, {{text}} FROM {_RUNS_AMONG} CROSS JOIN {{tables}}"
+OF_ALL = "SELECT v.run_id, {number}, {text} FROM {tables}"
+_EXPERIMENT = "(SELECT x.name FROM experiments x WHERE x.id = r.experiment_id)"
+_WITH_SETS = frozenset({Room.PARAM, Room.METRIC})
+# Of a field of the run itself, both are its value.
+Cell = tuple[Any, Any]
 
 
 # From one value to the next one, by the index of values: most runs share theirs.
@@ -125,3 +141,50 @@ class KeyValues:
             found = connection.execute(_VALUES_OF[room], (json.dumps(list(ids)), limit)).fetchall()
         for row_id, key, one, other in found:
             yield row_id, as_text(key), one, other
+
+
+class FieldValues:
+    """Reads the values of fields.
+
+    Args:
+        database: The open database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._driver = database.driver
+
+    def of(self, field: Field, ids: Sequence[int]) -> dict[int, Cell]:
+        """Return the number and the text of a field in each run that has it.
+
+        Of several values in one run, the one of its first parameter set counts.
+
+        Args:
+            field: What is read.
+            ids: The rows of the runs.
+        """
+        rows = json.dumps(list(ids))
+        with asking(self._driver, Query(), field), self._driver.read() as connection:
+            if field.room is Room.RUN:
+                is_name = field.key == "experiment_name"
+                column = _EXPERIMENT if is_name else column_of_run(field)
+                found = connection.execute(OF_RUNS.format(column=column), (rows,)).fetchall()
+                return {row_id: (value, value) for row_id, value in found if value is not None}
+            is_few = len(ids) <= _FEW
+            condition = Condition(
+                PackageLists(connection).accepted, from_sets=() if is_few else EVERY_ROOM
+            )
+            of_field = condition.values_of_run if is_few else condition.values_of_all
+            number, text = condition.cells(field)
+            made = (OF_EACH if is_few else OF_ALL).format(
+                number=number, text=text, tables=of_field(field)
+            )
+            if field.room in _WITH_SETS:
+                made += " ORDER BY v.set_index DESC"  # the first set comes last, and stays
+            parameters = [*([rows] if is_few else []), *condition.parameters]
+            found = connection.execute(made, parameters).fetchall()
+        wanted = None if is_few else frozenset(ids)
+        return {
+            row_id: (as_number(one), as_optional_text(other))
+            for row_id, one, other in found
+            if wanted is None or row_id in wanted
+        }

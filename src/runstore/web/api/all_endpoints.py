@@ -18,6 +18,7 @@ from runstore.web.api import (
     store,
     tokens,
 )
+from runstore.web.api.comparing import code, differences, pivot, values
 from runstore.web.encoding import Answer, json_answer
 from runstore.web.endpoints import Call, Endpoint
 from runstore.web.openapi import description
@@ -38,6 +39,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     *grid.ENDPOINTS,
     *columns.ENDPOINTS,
+    *differences.ENDPOINTS,
+    *code.ENDPOINTS,
+    *values.ENDPOINTS,
+    *pivot.ENDPOINTS,
     *filters.ENDPOINTS,
     *series.ENDPOINTS,
     *series_keys.ENDPOINTS,

@@ -1,0 +1,125 @@
+"""Columns of values of many runs, as compact as plots of them need."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from runstore.model.query.evaluate import TRUTH, shown_text
+from runstore.model.query.tree import Field, Kind, Room
+from runstore.reading.find import settle
+from runstore.storage.query.values import Cell, FieldValues
+
+if TYPE_CHECKING:
+    from runstore.storage.backend import Backend
+
+ValueKind = Literal["number", "time", "category"]
+
+CATEGORIES_AT_MOST = 500
+_MISSING = 0xFFFF
+_MICROS = 1e6
+
+
+class ValueColumn(NamedTuple):
+    """One field of many runs.
+
+    Attributes:
+        kind: `number`, `time` (seconds since 1970) or `category`.
+        values: A double per run, or the place of its category, 0xFFFF if it has no value.
+        categories: Texts, numbers first; the last one may stand for all others.
+        missing: The places of runs without a value.
+        others: How many categories the last one stands for; 0 for none.
+    """
+
+    kind: ValueKind
+    values: array[Any]
+    categories: tuple[str, ...]
+    missing: array[int]
+    others: int = 0
+
+
+def value_columns(
+    backend: Backend, fields: Sequence[Field], ids: Sequence[int]
+) -> list[ValueColumn]:
+    """Return the values of fields in some runs.
+
+    Args:
+        backend: The store.
+        fields: What is read.
+        ids: The rows of the runs, in order.
+    """
+    settle(backend, fields)
+    reader = FieldValues(backend.database)
+    return [_column(one, reader.of(one, ids), ids) for one in fields]
+
+
+def _column(field: Field, cells: Mapping[int, Cell], ids: Sequence[int]) -> ValueColumn:
+    is_cell = field.kind in {Kind.CELL, Kind.VERSION}
+    if is_cell:
+        # Beside numbers, None is no category of its own.
+        known = {row_id: one for row_id, one in cells.items() if one != (None, None)}
+        if known and all(map(_is_number, known.values())):
+            return _numbers("number", [_number(known.get(one)) for one in ids], _gaps(known, ids))
+    places = _gaps(cells, ids)
+    if field.kind is Kind.MOMENT:
+        return _numbers("time", [_moment(cells.get(one)) for one in ids], places)
+    if field.kind in {Kind.NUMBER, Kind.DURATION}:
+        return _numbers("number", [_number(cells.get(one)) for one in ids], places)
+    texts = {one: _text(field, cell) for one, cell in cells.items()}
+    return _categories([texts.get(one) for one in ids], places)
+
+
+def _gaps(cells: Mapping[int, Cell], ids: Sequence[int]) -> array[int]:
+    return array("I", (place for place, one in enumerate(ids) if one not in cells))
+
+
+def _numbers(kind: ValueKind, values: Iterable[float], missing: array[int]) -> ValueColumn:
+    return ValueColumn(kind, array("d", values), (), missing)
+
+
+def _number(cell: Cell | None) -> float:
+    """Return a number; NaN as well for what is missing, which is told apart by its place."""
+    return float(cell[0]) if cell is not None and isinstance(cell[0], (int, float)) else math.nan
+
+
+def _moment(cell: Cell | None) -> float:
+    return _number(cell) / _MICROS
+
+
+def _is_number(cell: Cell) -> bool:
+    number, text = cell
+    return text == "nan" if number is None else text not in TRUTH
+
+
+def _text(field: Field, cell: Cell) -> str:
+    if field.kind is Kind.FLAG:
+        return TRUTH[bool(cell[0])]
+    if field.room is Room.RUN:
+        return str(cell[0])
+    return shown_text(cell) or "None"
+
+
+def _categories(texts: Sequence[str | None], missing: array[int]) -> ValueColumn:
+    """Return texts as places in a list; if there are too many, the rarest share one place."""
+    counts = Counter(one for one in texts if one is not None)
+    kept = [one for one, _ in counts.most_common(CATEGORIES_AT_MOST)]
+    others = len(counts) - len(kept)
+    categories = sorted(kept, key=_order)
+    place_of: dict[str | None, int] = {one: place for place, one in enumerate(categories)}
+    place_of[None] = _MISSING
+    values = array("H", (place_of.get(one, len(categories)) for one in texts))
+    if others:
+        categories.append(f"{others} others")
+    return ValueColumn("category", values, tuple(categories), missing, others)
+
+
+def _order(text: str) -> tuple[bool, float, str]:
+    try:
+        number = float(text)
+    except ValueError:
+        return True, 0.0, text
+    is_nan = number != number  # noqa: PLR0124
+    return is_nan, 0.0 if is_nan else number, text
