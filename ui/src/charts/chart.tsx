@@ -58,26 +58,8 @@ export function Chart({ metric, board, metrics, isFull = false }: ChartProps) {
         )}
       </div>
       <Description id={id} view={view} />
-      <Drawn view={view} host={host} />
     </figure>
   );
-}
-
-/** Tells tests, and whoever looks, what the canvas shows now. */
-function Drawn({ view, host }: { view: ChartView; host: { current: HTMLElement | null } }) {
-  const count = view.drawn.value;
-  useEffect(() => {
-    const { plot } = view;
-    const element = host.current;
-    if (!element || !plot || !count) return;
-    const lines = view.lines.peek();
-    element.dataset.lines = lines.map((line) => line.uids.join("+")).join(",");
-    element.dataset.points = lines.map((line) => line.summary().points).join(",");
-    element.dataset.x = `${plot.x.from},${plot.x.to}`;
-    element.dataset.y = `${plot.y.from},${plot.y.to}`;
-    element.dataset.state = view.isLoading.peek() ? "loading" : "drawn";
-  }, [count, view.isLoading.value]);
-  return null;
 }
 
 function State({ view }: { view: ChartView }) {

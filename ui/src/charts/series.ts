@@ -30,7 +30,7 @@ const MOST = 1200;
 /** Runs of one request, so that addresses stay short. */
 const RUNS_AT_ONCE = 100;
 /** Live points are asked for this often at most. */
-const LIVE_MS = 700;
+const LIVE_MS = 500;
 
 const kept = new Map<string, Kept>();
 const versions = new Map<string, Signal<number>>();
@@ -110,7 +110,8 @@ async function ask(
 export async function loadSeries(x: XAxis, key: string, uids: string[], points: number): Promise<void> {
   const lacking = uids.filter((uid) => {
     const found = kept.get(nameOf(x, key, uid));
-    return !found || (found.series !== null && found.points < points && !areExact(found.series));
+    // A somewhat wider chart is no reason to read all again.
+    return !found || (found.series !== null && found.points * 1.4 < points && !areExact(found.series));
   });
   if (!lacking.length) return;
   const mine: Kept[] = lacking.map((uid) => {

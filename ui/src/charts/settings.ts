@@ -62,10 +62,17 @@ const kept = computed<Window | null>(() => {
   return from < to ? { from, to } : null;
 });
 
+let shown: Window | null = null;
+
 /** The part of the x axis that is shown; null for all of it. */
-export const zoom = computed<Window | null>(() =>
-  moving.value === undefined ? kept.value : moving.value,
-);
+export const zoom = computed<Window | null>(() => {
+  const now = moving.value === undefined ? kept.value : moving.value;
+  // The address has rounded ends, which are no other window.
+  const span = now ? now.to - now.from : 0;
+  const isSame = now && shown && Math.abs(now.from - shown.from) + Math.abs(now.to - shown.to) < span / 1000;
+  if (!isSame) shown = now;
+  return shown;
+});
 
 let zoomTimer: ReturnType<typeof setTimeout> | undefined;
 

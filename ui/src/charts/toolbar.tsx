@@ -26,6 +26,7 @@ interface ToolbarProps {
 }
 
 export function Toolbar({ board, metrics, isSingle = false }: ToolbarProps) {
+  const axis = AXES.find(({ value }) => value === xAxis.value)!.name;
   return (
     <div class="chart-tools" role="toolbar" aria-label="Charts">
       {!isSingle && (
@@ -34,9 +35,9 @@ export function Toolbar({ board, metrics, isSingle = false }: ToolbarProps) {
           <span>Metrics</span>
         </MenuButton>
       )}
-      <MenuButton label="Axes" menu={() => <AxesMenu />}>
+      <MenuButton label={`Axes: ${axis}`} menu={() => <AxesMenu />}>
         <Icon name="axes" />
-        <span>{AXES.find(({ value }) => value === xAxis.value)!.name}</span>
+        <span>{axis}</span>
       </MenuButton>
       {isGrouped.value ? null : <Smoothing />}
     </div>

@@ -9,7 +9,7 @@ import { loadMeans, meansOf } from "./means";
 import { type Line, meanLine, seriesLine } from "./lines";
 import { Plot, type Projection, type Range } from "./plot";
 import { type Board, openRun, pick } from "./runs";
-import { causeOf, errorOf, loadDetail, loadSeries, seriesOf, versionOf, watch } from "./series";
+import { causeOf, errorOf, loadDetail, loadSeries, seriesOf, versionOf, watch, type XAxis } from "./series";
 import { isGrouped, logX, logY, smoothing, xAxis, zoom, zoomTo } from "./settings";
 import { type Extent, wider } from "./shape";
 
@@ -114,7 +114,7 @@ export class ChartView {
   /** Blocks worth asking for: about one for each pixel. */
   private readonly points = computed(() => {
     const width = this.size.value?.width ?? 0;
-    return [400, 800, 1600].find((points) => points >= width) ?? 1600;
+    return Math.min(2000, Math.max(200, Math.ceil(width / 50) * 50));
   });
 
   // What is loaded
@@ -135,31 +135,49 @@ export class ChartView {
     });
   }
 
+  /** Ask for a finer level of what is zoomed to, once the zoom rests or the answer before is there. */
   private followDetail(): () => void {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    let running: AbortController | null = null;
-    const forget = () => {
-      clearTimeout(timer);
-      running?.abort();
+    let running: { abort: AbortController; for: string; window: Range } | null = null;
+    let wanted: { x: XAxis; uids: string[]; window: Range; points: number } | null = null;
+    const start = async (): Promise<void> => {
+      if (!wanted) return;
+      const { x, uids, window, points } = wanted;
+      const of = JSON.stringify([x, uids]);
+      if (running) {
+        // What is on its way is of use when it holds what is looked at now.
+        const isUseful = running.for === of && running.window.from <= window.from && running.window.to >= window.to;
+        if (isUseful) return;
+        running.abort.abort();
+      }
+      const mine = (running = { abort: new AbortController(), for: of, window });
+      try {
+        await loadDetail(x, this.metric, uids, window, points, mine.abort.signal);
+      } catch (error) {
+        if (!isAbort(error)) console.warn(error);
+        return;
+      } finally {
+        if (running === mine) running = null;
+      }
+      if (wanted && wanted.window !== window) void start();
     };
     const stop = effect(() => {
-      forget();
+      clearTimeout(timer);
       const window = zoom.value;
       const uids = this.board.drawn.value;
-      if (!window || !this.isNear.value || !this.size.value || this.isLoading.value || isGrouped.value) return;
-      const points = this.points.value;
-      const x = xAxis.value;
-      running = new AbortController();
-      const { signal: aborted } = running;
-      timer = setTimeout(() => {
-        loadDetail(x, this.metric, uids, window, points, aborted).catch((error: unknown) => {
-          if (!isAbort(error)) console.warn(error);
-        });
-      }, DETAIL_MS);
+      wanted = null;
+      if (!window || !this.isNear.value || !this.size.value || this.isLoading.value || isGrouped.value) {
+        running?.abort.abort();
+        return;
+      }
+      wanted = { x: xAxis.value, uids, window, points: this.points.value };
+      timer = setTimeout(() => void start(), DETAIL_MS);
     });
     return () => {
       stop();
-      forget();
+      wanted = null;
+      clearTimeout(timer);
+      running?.abort.abort();
     };
   }
 
@@ -252,9 +270,21 @@ export class ChartView {
     for (const line of lines) if (line.id !== looked) drawOne(line);
     const front = lines.find((line) => line.id === looked);
     if (front) drawOne(front);
+    this.describe(lines);
     queueMicrotask(() => {
       this.drawn.value = this.drawn.peek() + 1;
     });
+  }
+
+  /** Write down beside the canvas what it shows now. */
+  private describe(lines: Line[]): void {
+    const { plot, host } = this;
+    if (!plot || !host) return;
+    host.dataset.lines = lines.map((line) => line.uids.join("+")).join(",");
+    host.dataset.points = lines.map((line) => line.summary().points).join(",");
+    host.dataset.x = `${plot.x.from},${plot.x.to}`;
+    host.dataset.y = `${plot.y.from},${plot.y.to}`;
+    host.dataset.state = this.isLoading.peek() ? "loading" : "drawn";
   }
 
   // The pointer

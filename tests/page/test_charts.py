@@ -1,0 +1,276 @@
+"""Charts: nothing of a series is lost, lines stay as they are, and views can be kept."""
+
+import csv
+import random
+import re
+
+import pytest
+
+from runstore import Store
+
+sync_api = pytest.importorskip("playwright.sync_api")
+expect = sync_api.expect
+
+POINTS = 100_000
+SPIKE = 61_803
+# Bands that do not touch: the middle one can come and go without a change of the scales.
+LOW, MIDDLE, HIGH = 1.0, 4.0, 9.0
+
+# Reads the pixels of a part of the plot; the part is named in values of the axes.
+PIXELS = """
+(element, [left, right, low, high]) => {
+  const [x0, x1] = element.dataset.x.split(",").map(Number);
+  const [y0, y1] = element.dataset.y.split(",").map(Number);
+  const canvas = element.querySelector("canvas");
+  const area = element.parentElement.querySelector(".chart-area").getBoundingClientRect();
+  const box = canvas.getBoundingClientRect();
+  const ratio = canvas.width / box.width;
+  const column = (x) =>
+    (area.left - box.left + (((x ?? x0) - x0) / (x1 - x0)) * area.width) * ratio;
+  const row = (y) => (area.top - box.top + ((y1 - y) / (y1 - y0)) * area.height) * ratio;
+  const from = Math.round(column(left ?? x0)), to = Math.round(column(right ?? x1));
+  const top = Math.round(row(high)), bottom = Math.round(row(low));
+  const copy = new OffscreenCanvas(canvas.width, canvas.height);
+  const context = copy.getContext("2d", { willReadFrequently: true });
+  context.drawImage(canvas, 0, 0);
+  // Two pixels more to either side: a line may begin between two of them.
+  const { data } = context.getImageData(from - 2, top, to - from + 4, Math.max(1, bottom - top));
+  let hash = 0, opacity = 0;
+  for (let at = 0; at < data.length; at += 4) {
+    const [red, green, blue, alpha] = data.slice(at, at + 4);
+    hash = (Math.imul(hash, 31) + red + green * 3 + blue * 5 + alpha * 7) | 0;
+    // The lines of the grid behind are light.
+    if (Math.min(red, green, blue) < 200) opacity = Math.max(opacity, alpha);
+  }
+  return { hash, opacity };
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def charted(tmp_path_factory):
+    """A store of three runs, one of them long and with one value far from all others."""
+    folder = tmp_path_factory.mktemp("charts") / "store"
+    draw = random.Random(5)
+    with Store.open(folder) as store:
+        for name, level, count in (
+            ("low", LOW, POINTS), ("middle", MIDDLE, 500), ("high", HIGH, 500)
+        ):  # fmt: skip
+            run = store.start(name, params={"level": level}, capture=False)
+            steps = range(0, POINTS, POINTS // count)
+            values = [level + draw.uniform(-0.4, 0.4) for _ in steps]
+            if name == "low":
+                values[SPIKE] = 7.0
+            run.log_points("loss", values, steps=steps)
+            for step in range(0, 1000, 10):
+                run.log({"val/acc": 1 - 1 / (step + level)}, step=step)
+            run.finish()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(serving, charted):
+    return serving(charted, "--read-only")
+
+
+def chart(page, metric="loss"):
+    """Return a chart once it shows all there is."""
+    plot = page.locator(f'.chart[data-metric="{metric}"] .chart-plot')
+    expect(plot).to_have_attribute("data-state", "drawn")
+    return plot
+
+
+def shown(plot, name="x"):
+    """Return a range of a chart's axis."""
+    low, high = plot.get_attribute(f"data-{name}").split(",")
+    return float(low), float(high)
+
+
+def band(plot, level):
+    """Return a hash of what is drawn around a level, at the right of the spike."""
+    found = plot.evaluate(PIXELS, [SPIKE * 1.1, None, level - 0.5, level + 0.5])
+    assert found["opacity"] > 200
+    return found["hash"]
+
+
+def opacity(plot, value, left, right):
+    """Return how much is drawn at a height, between two places or within two pixels of them."""
+    return plot.evaluate(PIXELS, [left, right, value, value])["opacity"]
+
+
+def lines(plot):
+    return len(plot.get_attribute("data-lines").split(","))
+
+
+def run_line(page, name):
+    return page.locator(".grid-body").get_by_role("row").filter(has_text=f"{name}_1")
+
+
+def point_at(page, plot, x, share_y=0.5):
+    """Move the pointer to a place of the x axis."""
+    low, high = shown(plot)
+    area = plot.locator("xpath=..").locator(".chart-area").bounding_box()
+    page.mouse.move(
+        area["x"] + (x - low) / (high - low) * area["width"],
+        area["y"] + share_y * area["height"],
+    )
+
+
+def test_a_spike_is_visible_at_every_zoom(address, visit):
+    """One value among 100,000 is drawn, however wide or narrow the window is."""
+    page = visit(address)
+    plot = chart(page)
+
+    widths = []
+    plot.focus()
+    while not widths or widths[-1] > 20:
+        low, high = shown(plot)
+        widths.append(high - low)
+        # Between the lines there is nothing but the spike and its two flanks.
+        assert opacity(plot, 5.3, SPIKE - 1, SPIKE + 1) > 0
+        point_at(page, plot, SPIKE)
+        for _ in range(3):
+            page.keyboard.press("+")
+        expect(plot).not_to_have_attribute("data-x", f"{low},{high}")
+
+    assert len(widths) > 5
+    assert widths == sorted(widths, reverse=True)
+
+
+def test_hiding_or_adding_a_run_changes_no_other_line(address, visit):
+    page = visit(address)
+    plot = chart(page)
+    before = band(plot, LOW), band(plot, HIGH)
+    middle = band(plot, MIDDLE)
+
+    run_line(page, "middle").get_by_role("button", name="Hide").click()
+    expect(plot).to_have_attribute("data-lines", re.compile("^[^,]*,[^,]*$"))
+    page.mouse.move(0, 0)
+    without = band(plot, LOW), band(plot, HIGH)
+    run_line(page, "middle").get_by_role("button", name="Hide").click()
+    expect(plot).to_have_attribute("data-lines", re.compile("^[^,]*,[^,]*,[^,]*$"))
+    page.mouse.move(0, 0)
+
+    assert without == before
+    assert (band(plot, LOW), band(plot, MIDDLE), band(plot, HIGH)) == (
+        before[0],
+        middle,
+        before[1],
+    )
+
+
+def test_a_reload_gives_the_same_view(address, visit):
+    """What is chosen stands in the address: axes, smoothing, zoom, metrics."""
+    page = visit(address)
+    plot = chart(page)
+    page.get_by_role("slider", name="Smoothing").fill("0.6")
+    page.get_by_role("button", name="Axes: Step").click()
+    page.get_by_role("button", name="Logarithmic, vertical").click()
+    page.get_by_role("button", name="Metrics", exact=True).click()
+    page.get_by_role("checkbox", name="val/acc").uncheck()
+    page.keyboard.press("Escape")
+    plot.focus()
+    page.keyboard.press("+")
+    page.keyboard.press("+")
+    expect(page).to_have_url(re.compile("charts=loss.*logy=1|logy=1.*charts=loss"))
+    expect(page).to_have_url(re.compile("from=.*&to="))
+    page.wait_for_timeout(200)
+    x, y = shown(plot), shown(plot, "y")
+
+    page.reload()
+    plot = chart(page)
+
+    expect(page.get_by_role("slider", name="Smoothing")).to_have_value("0.6")
+    assert page.locator(".chart").count() == 1
+    assert shown(plot) == pytest.approx(x, abs=1)
+    assert shown(plot, "y") == pytest.approx(y, rel=1e-6)
+
+
+def test_keys_zoom_move_and_read(address, visit):
+    page = visit(address)
+    plot = chart(page)
+    whole = shown(plot)
+    tip = page.locator(".chart-tip")
+
+    plot.focus()
+    page.keyboard.press("ArrowRight")
+    expect(tip).to_contain_text("Step")
+    page.keyboard.press("ArrowDown")
+    expect(tip.locator(".near")).to_contain_text("high_1")
+    page.keyboard.press("+")
+    expect(plot).not_to_have_attribute("data-x", f"{whole[0]:g},{whole[1]:g}")
+    zoomed = shown(plot)
+    page.keyboard.press("Shift+ArrowRight")
+    expect(page.locator(".chart-runs")).to_contain_text("Reset zoom")
+    page.keyboard.press("0")
+    expect(page.locator(".chart-runs")).not_to_contain_text("Reset zoom")
+    page.keyboard.press("Space")
+    expect(run_line(page, "high")).to_have_attribute("aria-selected", "true")
+
+    assert zoomed[1] - zoomed[0] < whole[1] - whole[0]
+    assert shown(plot) == whole
+    assert lines(plot) == 3  # the charts keep their runs when one of them is picked
+
+
+def test_a_click_on_a_line_selects_its_run_and_rows_highlight_lines(address, visit):
+    page = visit(address)
+    plot = chart(page)
+    low, high = shown(plot, "y")
+
+    point_at(page, plot, 85_000, (high - MIDDLE) / (high - low))
+    expect(page.locator(".chart-tip .near")).to_contain_text("middle_1")
+    expect(run_line(page, "middle")).to_have_class(re.compile("hovered"))
+    page.mouse.down()
+    page.mouse.up()
+    expect(run_line(page, "middle")).to_have_attribute("aria-selected", "true")
+    page.mouse.move(0, 0)
+    page.keyboard.press("Escape")
+    faint = opacity(plot, HIGH, 85_000, 85_000)
+    run_line(page, "middle").hover()
+    page.wait_for_timeout(100)
+
+    assert opacity(plot, HIGH, 85_000, 85_000) < faint
+
+
+def test_a_chart_is_enlarged_read_as_a_table_and_saved(address, visit, tmp_path):
+    page = visit(address)
+    chart(page)
+
+    page.get_by_role("button", name="Enlarge loss").click()
+    full = page.get_by_role("dialog", name="loss")
+    expect(full.get_by_role("row").filter(has_text="high_1")).to_be_visible()
+    page.get_by_role("dialog", name="loss").get_by_role("button", name="More of loss").click()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Download as CSV").click()
+    saved.value.save_as(tmp_path / "loss.csv")
+    full.get_by_role("button", name="More of loss").click()
+    with page.expect_download() as picture:
+        page.get_by_role("button", name="Download as PNG").click()
+    full.get_by_role("button", name="Close").click()
+    expect(full).to_have_count(0)
+    page.get_by_role("button", name="More of val/acc").click()
+    page.get_by_role("button", name="Show as a table").click()
+    expect(page.get_by_role("dialog").get_by_role("row")).to_have_count(4)
+
+    with (tmp_path / "loss.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert max(float(row["max"] or row["value"]) for row in rows if row["run"] == "low_1") == 7.0
+    assert picture.value.suggested_filename == "loss.png"
+
+
+def test_new_points_appear_while_a_run_goes_on(served, visit, tmp_path):
+    folder = tmp_path / "store"
+    with Store.open(folder) as store:
+        run = store.start("live", capture=False)
+        run.log({"loss": 1.0}, step=0)
+        page = visit(served(folder))
+        plot = chart(page)
+        expect(plot).to_have_attribute("data-points", "1")
+
+        for step in range(1, 50):
+            run.log({"loss": 1.0 / step}, step=step)
+        expect(plot).to_have_attribute("data-points", "50")
+        with store.start("live", capture=False) as second:
+            second.log({"loss": 0.5}, step=0)
+        expect(plot).to_have_attribute("data-points", re.compile("50,1|1,50"))
+        run.finish()
