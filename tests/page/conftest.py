@@ -129,6 +129,16 @@ class Own:
 @pytest.fixture
 def served(browser):
     """Serve folders until the test ends."""
+    yield from _served()
+
+
+@pytest.fixture(scope="module")
+def serving(browser):
+    """Serve folders until the tests of a file have ended."""
+    yield from _served()
+
+
+def _served():
     processes = []
 
     def address_of(folder, *options):

@@ -73,6 +73,20 @@ def address(serving, charted):
     return serving(charted, "--read-only")
 
 
+@pytest.fixture(scope="module")
+def repeated(serving, tmp_path_factory):
+    """Two settings with three seeds each."""
+    folder = tmp_path_factory.mktemp("repeats") / "store"
+    with Store.open(folder) as store:
+        for level in (LOW, HIGH):
+            for seed in range(3):
+                params = {"level": level, "seed": seed}
+                run = store.start("repeats", params=params, capture=False)
+                run.log_points("loss", [level + seed / 10] * 50)
+                run.finish()
+    return serving(folder, "--read-only")
+
+
 def chart(page, metric="loss"):
     """Return a chart once it shows all there is."""
     plot = page.locator(f'.chart[data-metric="{metric}"] .chart-plot')
@@ -86,9 +100,9 @@ def shown(plot, name="x"):
     return float(low), float(high)
 
 
-def band(plot, level):
-    """Return a hash of what is drawn around a level, at the right of the spike."""
-    found = plot.evaluate(PIXELS, [SPIKE * 1.1, None, level - 0.5, level + 0.5])
+def band(plot, level, left=SPIKE * 1.1):
+    """Return a hash of what is drawn around a level, by default at the right of the spike."""
+    found = plot.evaluate(PIXELS, [left, None, level - 0.5, level + 0.5])
     assert found["opacity"] > 200
     return found["hash"]
 
@@ -256,6 +270,25 @@ def test_a_chart_is_enlarged_read_as_a_table_and_saved(address, visit, tmp_path)
         rows = list(csv.DictReader(file))
     assert max(float(row["max"] or row["value"]) for row in rows if row["run"] == "low_1") == 7.0
     assert picture.value.suggested_filename == "loss.png"
+
+
+def test_means_of_repeats_do_not_depend_on_what_is_hidden(repeated, visit):
+    page = visit(repeated)
+    chart(page)
+    page.get_by_role("button", name="Mean of repeats").click()
+    plot = chart(page)
+    expect(plot).to_have_attribute("data-lines", re.compile(r"^[^,+]*\+[^,+]*\+[^,+]*,"))
+    point_at(page, plot, 25, 0.5)
+    expect(page.locator(".chart-tip")).to_contain_text("level=9 (3 runs)9.1")
+    page.mouse.move(0, 0)
+    before = band(plot, LOW, 10), band(plot, HIGH, 10)
+
+    page.get_by_role("button", name="Hide repeats_2").click()
+    expect(page.locator(".chart-runs")).to_contain_text("1 hidden")
+    page.mouse.move(0, 0)
+
+    assert lines(plot) == 2
+    assert (band(plot, LOW, 10), band(plot, HIGH, 10)) == before
 
 
 def test_new_points_appear_while_a_run_goes_on(served, visit, tmp_path):

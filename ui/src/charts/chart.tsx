@@ -9,10 +9,10 @@ import { axisText } from "./axis-text";
 import { Overlay } from "./cursor-marks";
 import { savePicture, saveTable } from "./download";
 import { followPointer } from "./pointer";
-import { forgetMeans } from "./means";
+import { forgetMeanErrors, leftOutOf } from "./means";
 import type { Board } from "./runs";
 import { forgetErrors } from "./series";
-import { chooseMetrics, logX, logY, showFull, xAxis, zoom } from "./settings";
+import { chooseMetrics, isGrouped, logX, logY, showFull, xAxis, zoom } from "./settings";
 import { LineTable, showTable } from "./table";
 import { ChartView } from "./view";
 
@@ -65,7 +65,7 @@ export function Chart({ metric, board, metrics, isFull = false }: ChartProps) {
 function State({ view }: { view: ChartView }) {
   const error = view.error.value;
   const retry = () => {
-    forgetMeans(view.metric);
+    forgetMeanErrors(view.metric);
     forgetErrors(view.metric);
   };
   if (error && !view.lines.value.length) {
@@ -99,6 +99,10 @@ function Notes({ view }: { view: ChartView }) {
     }
     if (logX.value && view.lines.value.some((line) => (line.extentX()?.least ?? 1) <= 0)) {
       texts.push(xAxis.value === "step" ? "step 0 left out" : "0 s left out");
+    }
+    if (isGrouped.value) {
+      const left = leftOutOf(xAxis.value, view.metric, view.board.considered.value);
+      if (left.length) texts.push(`${plural(left.length, "run")} left out: ${left[0]!.reason}`);
     }
     const empty = view.lines.value.filter((line) => line.isEmpty);
     if (empty.length && empty.length < view.lines.value.length) {

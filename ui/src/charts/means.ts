@@ -1,10 +1,12 @@
 // Means over repeated runs, with their intervals, from the server.
-import { getBytes, isAbort, joinNames } from "../api/client";
+import { getBytes, joinNames } from "../api/client";
+import { onPoints } from "../api/live";
 import { readColumns } from "./decode";
 import type { Mean } from "./lines";
-import { arrived, type XAxis } from "./series";
+import { arrived, type Window, type XAxis } from "./series";
 
 interface Head {
+  left_out: { name: string; reason: string }[];
   groups: {
     id: string;
     key: string;
@@ -18,49 +20,99 @@ interface Head {
 }
 
 interface Answer {
+  key: string;
+  uids: string[];
   means: Mean[] | null;
+  /** Runs that no mean has, and why. */
+  leftOut: Head["left_out"];
   error: unknown;
+  /** Points have arrived that it does not have. */
+  isBehind: boolean;
 }
+
+/** Means are asked for this often at most while runs go on. */
+const LIVE_MS = 2000;
 
 /** As many answers as are kept; a change of the runs asks again. */
 const MOST = 60;
 const answers = new Map<string, Answer>();
 
-function nameOf(x: XAxis, key: string, uids: string[]): string {
-  return `${x} ${key} ${[...uids].sort().join()}`;
+function nameOf(x: XAxis, key: string, uids: string[], window: Window | null): string {
+  const part = window ? `${window.from}:${window.to}` : "";
+  return `${x} ${part} ${key} ${[...uids].sort().join()}`;
 }
 
 /** Return the means of a metric over some runs; null before they are there. */
-export function meansOf(x: XAxis, key: string, uids: string[]): Mean[] | null {
-  return answers.get(nameOf(x, key, uids))?.means ?? null;
+export function meansOf(x: XAxis, key: string, uids: string[], window: Window | null): Mean[] | null {
+  const fine = window && answers.get(nameOf(x, key, uids, window))?.means;
+  return fine ?? answers.get(nameOf(x, key, uids, null))?.means ?? null;
 }
 
 export function meansError(x: XAxis, key: string, uids: string[]): unknown {
-  return answers.get(nameOf(x, key, uids))?.error ?? null;
+  return answers.get(nameOf(x, key, uids, null))?.error ?? null;
 }
 
-export async function loadMeans(x: XAxis, key: string, uids: string[], points: number): Promise<void> {
-  const name = nameOf(x, key, uids);
-  if (!uids.length || answers.has(name)) return;
-  const mine: Answer = { means: null, error: null };
+/** Return the runs that are in no mean. */
+export function leftOutOf(x: XAxis, key: string, uids: string[]): Head["left_out"] {
+  return answers.get(nameOf(x, key, uids, null))?.leftOut ?? [];
+}
+
+/** Fetch the means of a metric over some runs, or finer ones of a window. */
+export async function loadMeans(
+  x: XAxis,
+  key: string,
+  uids: string[],
+  points: number,
+  window: Window | null,
+): Promise<void> {
+  const name = nameOf(x, key, uids, window);
+  const before = answers.get(name);
+  if (!uids.length || (before && !before.isBehind)) return;
+  const mine: Answer = { key, uids, means: null, leftOut: [], error: null, ...before, isBehind: false };
   answers.set(name, mine);
   try {
-    const query = { runs: uids.join(","), keys: joinNames([key]), x, points };
-    mine.means = decodeMeans(await getBytes("series/groups", query));
+    const room = window ? (window.to - window.from) / 4 : 0;
+    const query = {
+      runs: uids.join(","),
+      keys: joinNames([key]),
+      x,
+      points: window ? Math.round(points * 1.5) : points,
+      from: window && window.from - room,
+      to: window && window.to + room,
+    };
+    const { head, means } = decodeMeans(await getBytes("series/groups", query));
+    mine.means = means;
+    mine.leftOut = head.left_out;
+    mine.error = null;
   } catch (error) {
     mine.error = error;
-    if (isAbort(error)) answers.delete(name);
   }
   for (const old of answers.keys()) {
     if (answers.size <= MOST) break;
     answers.delete(old);
   }
-  arrived(key);
+  arrived(key, before ? "live" : "load");
 }
 
-function decodeMeans(bytes: ArrayBuffer): Mean[] {
+let timer: ReturnType<typeof setTimeout> | undefined;
+
+onPoints((event) => {
+  for (const answer of answers.values()) {
+    const isOf = event.runs.some(({ uid, keys }) => answer.key in keys && answer.uids.includes(uid));
+    if (isOf) answer.isBehind = true;
+  }
+  timer ??= setTimeout(() => {
+    timer = undefined;
+    const keys = new Set<string>();
+    for (const answer of answers.values()) if (answer.isBehind) keys.add(answer.key);
+    // Charts that draw them ask again.
+    for (const key of keys) arrived(key, "live");
+  }, LIVE_MS);
+});
+
+function decodeMeans(bytes: ArrayBuffer): { head: Head; means: Mean[] } {
   const { head, column } = readColumns<Head>(bytes);
-  return head.groups.map((group) => {
+  const means = head.groups.map((group) => {
     const named = (name: string) => column(group.offset, group.columns.indexOf(name), group.blocks);
     return {
       // The colour of a group stays when others come and go.
@@ -73,11 +125,10 @@ function decodeMeans(bytes: ArrayBuffer): Mean[] {
       high: named("high"),
     };
   });
+  return { head, means };
 }
 
-/** Forget what was read, e.g. after new points or an error. */
-export function forgetMeans(key?: string): void {
-  for (const name of answers.keys()) {
-    if (key === undefined || name.split(" ")[1] === key) answers.delete(name);
-  }
+/** Forget what failed, so that it is asked for again. */
+export function forgetMeanErrors(key: string): void {
+  for (const [name, answer] of answers) if (answer.key === key && answer.error) answers.delete(name);
 }

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { get, isAbort } from "../api/client";
 import { formatCount, plural } from "../common/values";
-import type { KeysAnswer, MetricInfo } from "./metrics";
+import { ASKED_AT_ONCE, type KeysAnswer, type MetricInfo } from "./metrics";
 import type { Board } from "./runs";
 import { chooseMetrics, chosenMetrics } from "./settings";
 
@@ -15,7 +15,8 @@ function useFound(board: Board, search: string): KeysAnswer | null {
     const running = new AbortController();
     const timer = setTimeout(
       () => {
-        get<KeysAnswer>("series/keys", { runs: uids.join(","), search, limit: MOST }, running.signal).then(
+        const query = { runs: uids.slice(0, ASKED_AT_ONCE).join(","), search, limit: MOST };
+        get<KeysAnswer>("series/keys", query, running.signal).then(
           setFound,
           (error: unknown) => isAbort(error) || setFound({ total: 0, keys: [] }),
         );

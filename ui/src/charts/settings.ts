@@ -131,8 +131,13 @@ export function showFull(metric: string | null): void {
 // How many lines
 
 const FEWEST_LINES = 20;
+/** As many runs as one request for means names. */
+const MOST_IN_MEANS = 300;
 const lines = word("lines");
-export const mostLines = computed(() => Math.max(1, Number(lines.value) || FEWEST_LINES));
+/** A mean is drawn as one line, however many runs it has. */
+export const mostLines = computed(() =>
+  isGrouped.value ? MOST_IN_MEANS : Math.max(1, Number(lines.value) || FEWEST_LINES),
+);
 
 export function allowLines(count: number): void {
   setQuery({ lines: count > FEWEST_LINES ? String(count) : null }, { replace: true });

@@ -40,6 +40,15 @@ export function Toolbar({ board, metrics, isSingle = false }: ToolbarProps) {
         <span>{axis}</span>
       </MenuButton>
       {isGrouped.value ? null : <Smoothing />}
+      <button
+        type="button"
+        class={isGrouped.value ? "button on" : "button"}
+        aria-pressed={isGrouped.value}
+        title="Draw runs that differ in nothing but their seed as their mean, with its interval"
+        onClick={() => toggle("mean", isGrouped.value)}
+      >
+        Mean of repeats
+      </button>
     </div>
   );
 }
@@ -96,6 +105,7 @@ export function Runs({ board }: { board: Board }) {
   return (
     <p class="chart-runs" role="status">
       <span>
+        {isGrouped.value && "Means of "}
         {plural(drawn, "run")}
         {kind && ` ${kind}`}
       </span>

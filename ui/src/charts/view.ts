@@ -5,7 +5,7 @@ import { DASHES } from "../common/colour";
 import { hovered, selected } from "../state/selection";
 import { theme } from "../state/theme";
 import { cursor } from "./cursor";
-import { loadMeans, meansOf } from "./means";
+import { loadMeans, meansError, meansOf } from "./means";
 import { type Line, meanLine, seriesLine } from "./lines";
 import { Plot, type Projection, type Range } from "./plot";
 import { type Board, openRun, pick } from "./runs";
@@ -15,6 +15,8 @@ import { type Extent, wider } from "./shape";
 
 const PADDING = 0.06;
 const DETAIL_MS = 90;
+/** Means take the server longer, and are asked for when the zoom rests. */
+const REST_MS = 300;
 /** A line this near to the pointer is meant, in CSS pixels. */
 const NEAR = 28;
 
@@ -50,12 +52,17 @@ export class ChartView {
     });
     this.isLoading = computed(() => {
       void version.value;
-      if (isGrouped.value) return meansOf(xAxis.value, metric, board.considered.value) === null;
+      if (isGrouped.value) {
+        const uids = board.considered.value;
+        return meansOf(xAxis.value, metric, uids, null) === null && !meansError(xAxis.value, metric, uids);
+      }
       return board.drawn.value.some((uid) => !seriesOf(xAxis.value, metric, uid, null));
     });
     this.error = computed(() => {
       void version.value;
-      return errorOf(xAxis.value, metric, board.drawn.value);
+      return isGrouped.value
+        ? meansError(xAxis.value, metric, board.considered.value)
+        : errorOf(xAxis.value, metric, board.drawn.value);
     });
   }
 
@@ -70,7 +77,7 @@ export class ChartView {
 
   private means(): Line[] {
     const shown = new Set(this.board.drawn.value);
-    const means = meansOf(xAxis.value, this.metric, this.board.considered.value) ?? [];
+    const means = meansOf(xAxis.value, this.metric, this.board.considered.value, zoom.value) ?? [];
     return means.filter((mean) => mean.uids.some((uid) => shown.has(uid))).map(meanLine);
   }
 
@@ -126,7 +133,7 @@ export class ChartView {
       const x = xAxis.value;
       if (isGrouped.value) {
         watch(this, null);
-        void loadMeans(x, this.metric, this.board.considered.value, this.points.value);
+        void loadMeans(x, this.metric, this.board.considered.value, this.points.value, null);
         return;
       }
       const uids = this.board.drawn.value;
@@ -166,8 +173,14 @@ export class ChartView {
       const window = zoom.value;
       const uids = this.board.drawn.value;
       wanted = null;
-      if (!window || !this.isNear.value || !this.size.value || this.isLoading.value || isGrouped.value) {
+      if (!window || !this.isNear.value || !this.size.value || this.isLoading.value) {
         running?.abort.abort();
+        return;
+      }
+      if (isGrouped.value) {
+        const all = this.board.considered.value;
+        const asked = [xAxis.value, this.metric, all, this.points.value, window] as const;
+        timer = setTimeout(() => void loadMeans(...asked), REST_MS);
         return;
       }
       wanted = { x: xAxis.value, uids, window, points: this.points.value };

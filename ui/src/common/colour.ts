@@ -3,7 +3,7 @@
 /** Okabe and Ito's colours and some more, told apart by colour-blind people; see styles/tokens.css. */
 export const COLOURS = 10;
 /** Dashes of lines whose colours are the same; canvas and SVG both take them. */
-export const DASHES = [[], [6, 3], [2, 3], [10, 3, 2, 3]] as const;
+export const DASHES = [[], [6, 3], [2, 3], [10, 3, 2, 3], [14, 4], [8, 2, 2, 2, 2, 2]] as const;
 
 /** Return the place of a run's colour and of its dash. */
 export function markOf(uid: string): { colour: number; dash: number } {
