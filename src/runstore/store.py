@@ -400,7 +400,7 @@ class Store:
                 )
                 resumed = ActiveRun(self.backend, self.get(run.uid), store=self)
             resumed.execution.loading = trace_resumption(self.backend, run)
-        except BaseException as error:
+        except BaseException as error:  # of a signal handler, or any other
             if not was_executed:
                 end_unreturned(self.backend, run.uid, error)
             raise

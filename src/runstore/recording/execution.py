@@ -242,7 +242,7 @@ class Execution:
         with afterwards(), live_runs.Undisturbed():
             try:
                 self._write_end_now(status, error, traceback, exit_code)
-            except BaseException:
+            except BaseException:  # Ctrl-C that waited for too long: the spool keeps the end
                 ending = self.__dict__.get("_ending")
                 if ending is not None and not self.is_end_written:
                     self.recorder.deferred.end(self.uid, self.reference, ending, None)

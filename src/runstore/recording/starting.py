@@ -105,7 +105,7 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
             run.execution.has_cells = True
         if where is not None:
             _capture_later(backend, new.uid, facts, where, earlier.code if earlier else None)
-    except BaseException as error:
+    except BaseException as error:  # of a signal handler, or any other
         end_unreturned(backend, new.uid, error)
         raise
     return run

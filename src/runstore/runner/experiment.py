@@ -186,7 +186,7 @@ def _called(get_params: Callable[..., Any]) -> Any:
     try:
         given = get_params()
         return list(given) if isinstance(given, Iterator) else given
-    except Exception as error:
+    except Exception as error:  # the user's code
         trace = modules.user_traceback(error)
         raise UserCodeError(
             f"get_params failed: {trace.strip().splitlines()[-1]}",

@@ -30,7 +30,7 @@ def load(project: Project, module: Module) -> ModuleType:
     try:
         _own_parents(module, name)
         return importlib.import_module(name)
-    except Exception as error:
+    except Exception as error:  # the user's code
         raise UsageError(
             f"{_shown(module.file, project)} does not import: {_reason(error, project)}",
             kept=_NOTHING_RECORDED,

@@ -130,7 +130,7 @@ def _opened(path: Path) -> BinaryIO:
     try:
         if real != path or found.st_nlink > 1:
             _check_link(path, file)
-    except BaseException:
+    except BaseException:  # nobody else has it to close
         file.close()
         raise
     return file
@@ -215,7 +215,7 @@ def write_block_file(path: Path, chunks: Iterable[bytes | memoryview]) -> Stamp:
         # What is remembered of the file would be of another one after a power cut, and an older
         # list would be taken for what somebody wrote.
         sync_folder(path.parent)
-    except BaseException:
+    except BaseException:  # what is half written goes
         with suppress(OSError):
             aside.unlink()
         raise

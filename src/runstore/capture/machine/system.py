@@ -43,11 +43,12 @@ class SystemProbe:
         values: dict[str, float] = {}
         elapsed = now - self._at if self._at else 0.0
         self._at = now
+        # Libraries and drivers may raise anything: what they do not tell is left out.
         with suppress(Exception):
             values.update(self._processes(elapsed))
-        with suppress(Exception):
+        with suppress(Exception):  # as above
             values.update(self._host(elapsed))
-        with suppress(Exception):
+        with suppress(Exception):  # as above
             values.update(self._cards())
         self._due_at = now + (time.thread_time() - began) / _COST_SHARE
         return values
@@ -124,7 +125,7 @@ def _started_nvml() -> Any:
     """Return NVIDIA's library, ready to be asked; None without it or without a driver."""
     found = _imported("pynvml")
     if found is not None:
-        with suppress(Exception):
+        with suppress(Exception):  # no driver, or a broken one
             found.nvmlInit()
             return found
     return None
@@ -159,7 +160,7 @@ def _text(value: Any) -> str:
 
 def _disk_use(process: Any) -> tuple[int, int]:
     """Return bytes read from and written to disks; zeros where the system does not tell."""
-    with suppress(Exception):
+    with suppress(Exception):  # the library has errors of its own for each system
         counted = process.io_counters()
         return counted.read_bytes, counted.write_bytes
     return 0, 0

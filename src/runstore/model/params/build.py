@@ -159,7 +159,7 @@ def _named(values: Mapping[Any, Any]) -> Any:
     # One that raises is refused, by its place, when the values are read.
     if type(values) is dict:  # most are, and have none
         return values.get("name")
-    with suppress(Exception):
+    with suppress(Exception):  # anybody's mapping
         return values["name"]
     return None
 

@@ -90,7 +90,7 @@ class TreeBuilder:
             return self._of_class(value, place)
         except InvalidValueError:
             raise
-        except Exception as error:
+        except Exception as error:  # anybody's object
             raise _unreadable(place, error) from error
 
     def _of_class(self, value: Any, place: Place) -> Tree:
@@ -308,7 +308,7 @@ def _items(value: Mapping[Any, Any], place: Place) -> Iterator[tuple[Any, Any]]:
     for key in _elements(value, place):
         try:
             one = value[key]
-        except Exception as error:
+        except Exception as error:  # anybody's mapping
             raise _unreadable((*place, key), error) from error
         yield key, one
 
@@ -317,7 +317,7 @@ def _elements(value: Iterable[Any], place: Place) -> list[Any]:
     found: list[Any] = []
     try:
         found.extend(value)  # keeps those before the one that fails
-    except Exception as error:
+    except Exception as error:  # anybody's iterator
         raise _unreadable((*place, len(found)), error) from error
     return found
 

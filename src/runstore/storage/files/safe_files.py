@@ -196,7 +196,7 @@ def open_in(
             os.ftruncate(descriptor, 0)
         if not is_there:
             follow_folder(descriptor, folder.status())
-    except BaseException:
+    except BaseException:  # nobody else has it to close
         os.close(descriptor)
         raise
     return descriptor
@@ -357,7 +357,7 @@ def write_whole(path: Path, text: str, *, levels: int) -> None:
                 os.fsync(file.fileno())
             here, there = folder.at(aside), folder.at(path.name)
             os.replace(here, there, src_dir_fd=folder.descriptor, dst_dir_fd=folder.descriptor)
-        except BaseException:
+        except BaseException:  # what is half written goes
             with suppress(OSError):
                 folder.remove(aside)
             raise

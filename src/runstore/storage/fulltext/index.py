@@ -185,7 +185,7 @@ class SearchIndex:
         try:
             work()
             self._connection.execute("COMMIT")
-        except BaseException:
+        except BaseException:  # of a signal handler as well: no transaction stays open
             # A full disk may have rolled back already.
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")

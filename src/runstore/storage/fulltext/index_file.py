@@ -251,7 +251,7 @@ def _prepared(location: str, prepare: Callable[[sqlite3.Connection], None]) -> s
         # What a power cut takes away is indexed again.
         connection.execute("PRAGMA synchronous=NORMAL")
         prepare(connection)
-    except BaseException:
+    except BaseException:  # nobody else has it to close
         connection.close()
         raise
     return connection

@@ -138,7 +138,7 @@ def _began_a_moment(connection: Any) -> bool:
             for statement in _SHADOW:
                 connection.execute(statement)
             connection.executemany(_INSERT_SHADOW, rows)
-    except BaseException:
+    except BaseException:  # of a signal handler as well: no transaction stays open
         _end_the_moment(connection)
         raise
     return True

@@ -143,7 +143,7 @@ class PointFile:
                 self.memory = mmap.mmap(self._descriptor, allocated)
             is_it = mapped and identity_of(number) == self._device_and_file
             self._of_memory = number if is_it else None  # else another thread was quicker
-        except BaseException:
+        except BaseException:  # a file that is not mapped is of no use
             os.close(self._descriptor)
             path.unlink(missing_ok=True)
             raise

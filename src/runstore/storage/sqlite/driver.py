@@ -241,7 +241,7 @@ class _InHand:
         self._leave = entered()
         try:
             self._handle = self._driver.take(is_to_write=self._is_to_write)
-        except BaseException:
+        except BaseException:  # or a fork would wait for it
             self._leave()
             raise
         return self._handle.raw
@@ -532,7 +532,7 @@ class SQLiteDriver:
         try:
             # Before reading one is enough, for a program that closed all.
             self._check(handle.raw.files if is_to_write else handle.raw.files[:1])
-        except BaseException:
+        except BaseException:  # or nobody could use it again
             self.give_back(handle)
             raise
         return handle
@@ -680,7 +680,7 @@ class SQLiteDriver:
             if readable is None:
                 connection.execute("PRAGMA schema_version").fetchone()  # opens the log
                 self.file.remember_log()
-        except BaseException:
+        except BaseException:  # nobody else has it to close
             connection.close()
             raise
         return connection
