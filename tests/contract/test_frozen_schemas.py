@@ -19,7 +19,7 @@ from runstore.storage.migrations import OLDEST_READ, SCHEMA_VERSION
 FROZEN = Path(__file__).parents[1] / "data" / "schemas"
 VERSIONS = range(1, SCHEMA_VERSION + 1)
 # The schemas that brought what the others do not have.
-METRICS, PRODUCTS, TRASH = 2, 3, 5
+METRICS, PRODUCTS, TRASH, LEVELS = 2, 3, 5, 12
 SAVED_QUERIES = 4
 
 
@@ -68,6 +68,9 @@ def test_metrics_are_what_they_were(store, version):
     assert list(loss.values) == [1.0 / (step + 1) for step in range(10)]
     assert list(loss.steps) == list(range(10))
     assert run.metrics["val/acc"].count == 10
+    if version >= LEVELS:
+        assert list(run.metric("curve").values) == [float(one % 97) for one in range(20_000)]
+        assert {(one.min, one.max) for one in run.outline("curve", stretches=5)} == {(0, 96)}
 
 
 def test_what_was_saved_and_edited_is_what_it_was(store, version):

@@ -39,6 +39,7 @@ def printing(run):
 ACTIONS = {
     "log": lambda run: run.log(a=1.0),
     "points": lambda run: run.log_points("a", [1.0, 2.0]),
+    "many": lambda run: run.log_points("a", [float(one) for one in range(20_000)]),
     "tag": lambda run: run.tags.update(a="b"),
     "note": lambda run: run.edit(notes="n"),
     "save": lambda run: run.save("a.json", {"a": 1}),
@@ -93,6 +94,8 @@ def test_nothing_of_a_run_needs_descriptors_that_are_used_up(tmp_path, capture):
         }
         assert list(kept["log"].metric("a").values) == [1.0]
         assert list(kept["points"].metric("a").values) == [1.0, 2.0]
+        assert list(kept["many"].metric("a").values) == list(range(20_000))
+        assert len(kept["many"].outline("a", stretches=10)) < 20
         assert kept["tag"].tags == {"a": "b"}
         assert kept["note"].notes == "n"
         assert kept["save"].read_bytes("a.json")

@@ -1,14 +1,23 @@
 """Chunks of metric points: the format byte by byte, and chunks that are not as we write them."""
 
+import math
+import random
 import struct
+import zlib
 from array import array
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runstore.errors import StoreCorruptError
+from runstore.storage.metrics import chunks
 from runstore.storage.metrics.chunks import (
+    FILLED_UP,
+    GAPS,
     POINTS_AT_MOST,
+    SHORT,
     Columns,
     chunk_digest,
     extend,
@@ -58,7 +67,7 @@ def test_every_kind_of_steps_comes_back(steps, layout, difference):
     chunk = pack(columns)
 
     assert chunk[1] == layout
-    assert taken_apart(chunk).difference == difference
+    assert taken_apart(chunk).steps.difference == difference
     assert listed(unpack(chunk)) == listed(columns)
 
 
@@ -86,12 +95,12 @@ def test_every_kind_of_times_comes_back(times, layout):
 def test_the_parts_of_a_chunk_are_its_bytes():
     counted, each = taken_apart(pack(COUNTED)), taken_apart(pack(EACH))
 
-    assert counted[:5] == (3, 5, 2, b"", NOON)
-    assert counted.offsets == struct.pack("<3I", 0, 3, 1)
-    assert counted.times == b""
+    assert counted.points == each.points == 3
+    assert counted.steps == (SHORT, 5, 2, b"")
+    assert counted.times == (SHORT, NOON, None, struct.pack("<3I", 0, 3, 1))
     assert counted.values == struct.pack("<3d", *COUNTED.values)
-    assert each[:6] == (3, 0, None, struct.pack("<3q", *EACH.steps), 0, None)
-    assert each.times == struct.pack("<3q", *EACH.times)
+    assert each.steps == (chunks.EACH, 0, None, struct.pack("<3q", *EACH.steps))
+    assert each.times == (chunks.EACH, 0, None, struct.pack("<3q", *EACH.times))
 
 
 def test_a_full_chunk_comes_back():
@@ -112,7 +121,7 @@ def test_a_chunk_that_is_cut_anywhere_is_damaged(columns):
             unpack(chunk[:length])
 
 
-@pytest.mark.parametrize("version", [0, 2, 255])
+@pytest.mark.parametrize("version", [0, 3, 255])
 def test_another_version_is_not_read(version):
     chunk = bytes([version]) + pack(COUNTED)[1:]
 
@@ -186,3 +195,179 @@ def test_points_are_added_behind_others():
     extend(columns, Columns([4, 5], [6, 7], [8.0, 9.0]))
 
     assert listed(columns) == [[1, 4, 5], [2, 6, 7], [3.0, 8.0, 9.0]]
+
+
+# Compressed chunks: those that get no more points
+
+
+def many(steps, times, values):
+    """Return points that make a compressed chunk: each column from a function of the place."""
+    return Columns(
+        *([make(place) for place in range(FILLED_UP)] for make in (steps, times, values))
+    )
+
+
+COUNTED_ON = many(lambda place: 7 * place, lambda place: NOON + 50 * place, lambda _: 0.25)
+GOING_BACK = many(
+    lambda place: place % 100, lambda place: NOON - 2**33 * (place % 2), lambda place: -place / 7
+)
+WITH_GAPS = many(lambda place: place + place // 10, lambda place: NOON + place**2, math.sin)
+LONG = [COUNTED_ON, GOING_BACK, WITH_GAPS]
+
+
+def decoded(chunk):
+    """Read a compressed chunk as the reference says, with the standard library."""
+    version, step_layout, time_layout, count = struct.unpack_from("<BBBxI", chunk)
+    assert version == 2
+    at, firsts = 8, []
+    for layout, counted in ((step_layout, "<qq"), (time_layout, "<q")):
+        text = {0: counted, 1: "<", 2: "<q"}[layout]
+        firsts.append(struct.unpack_from(text, chunk, at))
+        at += struct.calcsize(text)
+    kinds = [] if step_layout == 0 else ["q" if step_layout == 1 else "I"]
+    kinds += ["q" if time_layout == 1 else "I", "d"]
+    masks = chunk[at : at + len(kinds)]
+    at += len(kinds)
+    (length,) = struct.unpack_from("<I", chunk, at)
+    smooth = zlib.decompress(chunk[at + 4 : at + 4 + length])
+    noisy = chunk[at + 4 + length :]
+    columns = []
+    for kind, mask in zip(kinds, masks, strict=True):
+        planes = []
+        for weight in range(struct.calcsize(kind)):
+            if mask & 1 << weight:
+                planes.append(smooth[:count])
+                smooth = smooth[count:]
+            else:
+                planes.append(noisy[:count])
+                noisy = noisy[count:]
+        data = bytes(byte for number in zip(*planes, strict=True) for byte in number)
+        columns.append(struct.unpack(f"<{count}{kind}", data))
+    *steps, times, values = columns
+    if step_layout == 0:
+        first, difference = firsts[0]
+        found = [first + place * difference for place in range(count)]
+    else:
+        found = list(steps[0])
+    both = []
+    for layout, first, column in (
+        (step_layout, firsts[0], found),
+        (time_layout, firsts[1], times),
+    ):
+        if layout == 2:
+            both.append([first[0] + gap for gap in accumulate(column)])
+        else:
+            both.append(
+                [first[0] + one for one in column]
+                if layout == 0 and column is times
+                else list(column)
+            )
+    return [*both, list(values)]
+
+
+@pytest.mark.parametrize("columns", LONG, ids=["counted", "back", "gaps"])
+def test_a_chunk_that_gets_no_more_points_is_compressed_as_the_format_says(columns):
+    chunk = pack(columns)
+
+    assert decoded(chunk) == listed(columns)
+    assert listed(unpack(chunk)) == listed(columns)
+
+
+@pytest.mark.parametrize(
+    ("columns", "steps", "times"),
+    [(COUNTED_ON, SHORT, GAPS), (GOING_BACK, chunks.EACH, chunks.EACH), (WITH_GAPS, GAPS, GAPS)],
+    ids=["counted", "back", "gaps"],
+)
+def test_columns_that_grow_are_kept_as_gaps(columns, steps, times):
+    parts = taken_apart(pack(columns))
+
+    assert (parts.steps.layout, parts.times.layout) == (steps, times)
+
+
+def test_a_chunk_that_gets_more_points_is_not_compressed():
+    for count, version in ((FILLED_UP - 1, 1), (FILLED_UP, 2)):
+        columns = Columns([0] * count, [NOON] * count, [0.5] * count)
+        assert pack(columns)[0] == version
+
+
+@pytest.mark.parametrize(
+    ("value", "bytes_a_point"),
+    [
+        (lambda one: math.exp(-one / 999) + one * 7919 % 1000 / 1e4, 9),
+        (lambda one: struct.unpack("f", struct.pack("f", math.exp(-one / 999)))[0], 6),
+        (lambda one: one % 97, 1.5),
+    ],
+    ids=["float64", "from float32", "whole"],
+)
+def test_a_compressed_point_takes_few_bytes(value, bytes_a_point):
+    """With a step every 50 ms, more or less."""
+    rest = random.Random(5)
+    times = list(accumulate(rest.randrange(48_000, 52_000) for _ in range(4096)))
+    values = [
+        float(value(one)) + rest.random() * 1e-3 * (bytes_a_point == 9) for one in range(4096)
+    ]
+    if bytes_a_point < 2:
+        times = [NOON] * 4096
+
+    size = len(pack(Columns(list(range(4096)), times, values)))
+
+    assert size / 4096 < bytes_a_point
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-(2**63), 2**63 - 1) | st.integers(-300, 300),
+            st.integers(YEAR_1, YEAR_9000) | st.integers(NOON, NOON + 2**20),
+            st.floats(),
+        ),
+        min_size=1,
+        max_size=12,
+    ),
+    st.booleans(),
+)
+def test_any_points_come_back_from_a_compressed_chunk(few, in_order):
+    points = [few[place % len(few)] for place in range(FILLED_UP)]
+    steps, times, values = map(list, zip(*points, strict=True))
+    if in_order:
+        steps, times = sorted(steps), sorted(times)
+
+    found = unpack(pack(Columns(steps, times, values)))
+
+    assert (list(found.steps), list(found.times)) == (steps, times)
+    assert bytes(found.values) == bytes(array("d", values))
+
+
+@pytest.mark.parametrize("columns", LONG, ids=["counted", "back", "gaps"])
+def test_a_compressed_chunk_that_is_cut_or_longer_is_damaged(columns):
+    chunk = pack(columns)
+
+    for length in {*range(100), *range(100, len(chunk), 97), len(chunk) - 1}:
+        with pytest.raises(StoreCorruptError):
+            unpack(chunk[:length])
+    with pytest.raises(StoreCorruptError):
+        unpack(chunk + b"0")
+
+
+@pytest.mark.parametrize("columns", LONG, ids=["counted", "back", "gaps"])
+def test_a_changed_byte_is_an_error_or_another_chunk(columns):
+    chunk = pack(columns)
+    rest = random.Random(7)
+
+    for _ in range(200):
+        changed = bytearray(chunk)
+        changed[rest.randrange(min(len(chunk), 400))] = rest.randrange(256)
+        try:
+            found = unpack(bytes(changed))
+        except StoreCorruptError:
+            continue
+        assert len(found.steps) == len(found.times) == len(found.values)
+
+
+def test_what_inflates_to_more_than_the_points_is_damaged_and_takes_no_memory():
+    bomb = zlib.compress(bytes(50_000_000))
+    head = struct.pack("<4BI qqq", 2, 0, 2, 0, FILLED_UP, 0, 1, NOON)
+    chunk = head + b"\x0f\xff" + struct.pack("<I", len(bomb)) + bomb
+
+    with pytest.raises(StoreCorruptError, match="of another length"):
+        unpack(chunk)

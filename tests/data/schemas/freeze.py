@@ -15,6 +15,7 @@ from pathlib import Path
 from runstore import Store
 from runstore.storage.migrations import SCHEMA_VERSION
 
+LONG = 20_000
 PARAMS = {"lr": 0.1, "layers": [1, 2], "opt": {"name": "adam"}}
 NEUTRAL = (
     "UPDATE runs SET hostname = 'node1', boot_id = 'm/b/1', pid = 4242, process_started = '77'",
@@ -31,6 +32,8 @@ def record(store, data):
     with store.start("bert", params=PARAMS, notes="first try", capture=False) as run:
         for step in range(10):
             run.log({"loss": 1.0 / (step + 1), "val/acc": 0.5})
+        values = [float(one % 97) for one in range(LONG)]
+        run.log_points("curve", values, times=[1_795_780_800 + one for one in range(LONG)])
         run.save("a.csv", b"x,y\n1,2\n")
         run.tags["phase"] = "pilot"
         run.use(data, "train.csv")

@@ -20,6 +20,7 @@ from runstore.model import arguments
 from runstore.model.display.suggestions import hint_of
 from runstore.model.metrics import FEWEST_SAMPLED, extremes
 from runstore.model.run import AnyRun
+from runstore.reading.metrics.arrays import numbers_of
 from runstore.reading.metrics.points_table import PointsTable, Stretch
 from runstore.reading.metrics.summaries import LOOKS, damaged_series, in_flight
 from runstore.reading.names import each_of, run_of
@@ -241,19 +242,9 @@ class _Building:
         if not self._has_numpy or sys.byteorder == "big":
             extend(self._columns, unpack(chunk))
             return
-        import numpy as np
-
         parts = taken_apart(chunk)
-        if parts.difference is None:
-            self._steps.frombytes(parts.steps)
-        else:
-            steps = np.arange(parts.points, dtype=np.int64) * parts.difference + parts.first_step
-            self._steps.frombytes(steps.tobytes())
-        if parts.offsets is None:
-            self._times.frombytes(parts.times)
-        else:
-            times = np.frombuffer(parts.offsets, "u4").astype(np.int64) + parts.first_time
-            self._times.frombytes(times.tobytes())
+        self._steps.frombytes(numbers_of(parts.steps, parts.points).tobytes())
+        self._times.frombytes(numbers_of(parts.times, parts.points).tobytes())
         self._values.frombytes(parts.values)
 
     def _sample(self, begin: int, limit: int) -> None:

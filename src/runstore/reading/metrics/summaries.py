@@ -7,14 +7,15 @@ from array import array
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runstore.errors import NotFoundError, StoreCorruptError, StoreError, StoreUnavailableError
 from runstore.model.metrics import MetricSummary, Series, names_of
 from runstore.model.run import Run
+from runstore.reading.metrics.arrays import whole_arrays
 from runstore.storage.files.safe_files import UnsafeFileError
 from runstore.storage.files.spool import Spool
-from runstore.storage.metrics.chunks import Columns, extend, taken_apart, unpack
+from runstore.storage.metrics.chunks import Columns, extend, unpack
 from runstore.storage.metrics.point_files import KeyOf, read_points
 from runstore.storage.metrics.table import MetricTable, Stored, Total, summary_of, with_points
 
@@ -163,26 +164,13 @@ def _with_arrays(key: str, chunks: list[bytes], rest: Columns) -> Series:
 def _with_numpy(key: str, chunks: list[bytes], rest: Columns) -> Series:
     import numpy as np
 
-    steps: list[Any] = []
-    times: list[Any] = []
-    values: list[Any] = []
-    for chunk in chunks:
-        parts = taken_apart(chunk)
-        if parts.difference is None:
-            steps.append(np.frombuffer(parts.steps, "<i8"))
-        else:
-            counted = np.arange(parts.points, dtype=np.int64)
-            steps.append(parts.first_step + counted * parts.difference)
-        if parts.offsets is None:
-            times.append(np.frombuffer(parts.times, "<i8"))
-        else:
-            times.append(np.frombuffer(parts.offsets, "<u4").astype(np.int64) + parts.first_time)
-        values.append(np.frombuffer(parts.values, "<f8"))
-    steps.append(np.asarray(rest.steps, np.int64))
-    times.append(np.asarray(rest.times, np.int64))
-    values.append(np.asarray(rest.values, np.float64))
-    seconds = np.concatenate(times) / 1e6
-    return Series(key, np.concatenate(steps), seconds, np.concatenate(values))
+    count = len(rest.values)
+    steps, times, values = whole_arrays(chunks, count)
+    if count:
+        steps[-count:] = rest.steps
+        times[-count:] = np.asarray(rest.times, np.int64) / 1e6
+        values[-count:] = rest.values
+    return Series(key, steps, times, values)
 
 
 def damaged_series(reference: str, key: str, error: StoreCorruptError) -> StoreCorruptError:

@@ -4,15 +4,25 @@ A private format with a version byte, little-endian, decodable with the standard
 `docs/reference/chunks.md`.
 
 ```
-byte  0      version (1)
-      1      layout of steps: 0 first and difference (not 0), 1 each as 64 bits
-      2      layout of times: 0 offsets of 32 bits from the first, 1 each as 64 bits
+byte  0      version: 1, or 2 for a compressed chunk
+      1      layout of steps: 0 first and difference (not 0), 1 each; in version 2 also 2 gaps
+      2      layout of times: 0 offsets from the first, 1 each; in version 2 also 2 gaps
       3      zero
       4-7    count, unsigned
+
+version 1
       8-     steps: int64 first, int64 difference; or int64 each
              times: int64 first, then uint32 each; or int64 each
              values: float64 each
+
+version 2
+      8-     steps: int64 first, int64 difference; or int64 first; or nothing
+             times: int64 first; or nothing
+             columns, as in `packing`: steps, uint32 or int64 each, if they do not count on; times,
+             uint32 or int64 each; values, float64 each
 ```
+
+A chunk that will get more points is of version 1, which is quickly written again.
 """
 
 from __future__ import annotations
@@ -20,20 +30,25 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import MutableSequence, Sequence
+from collections.abc import Callable, MutableSequence, Sequence
+from itertools import accumulate, islice
+from operator import sub
 from typing import Any, NamedTuple
 
 from runstore.errors import StoreCorruptError
 from runstore.model.values import blake2b
 
-VERSION = 1
+PLAIN, COMPRESSED = VERSIONS = (1, 2)
 POINTS_AT_MOST = 4096
 # A last chunk with fewer points than this is filled up, so that slow series stay in few rows.
 FILLED_UP = POINTS_AT_MOST // 2
+# Layouts of steps and times: counted by a difference, or offsets; each; gaps to the one before.
+SHORT, EACH, GAPS = range(3)
+_WIDTHS = (4, 8, 4)  # bytes of a number in each layout
 _HEAD = struct.Struct("<BBBxI")
 _TWO = struct.Struct("<qq")
 _ONE = struct.Struct("<q")
-_SHORT_TIMES = 2**32
+_SHORT_GAPS = 2**32
 _DIGEST_BYTES = 16
 # Microseconds for which there are dates: the years 1 to 9000.
 _FIRST_TIME, _LAST_TIME = -62_135_596_800_000_000, 221_845_392_000_000_000
@@ -47,53 +62,102 @@ class Columns(NamedTuple):
     values: MutableSequence[float]
 
 
+class Numbers(NamedTuple):
+    """A column of whole numbers, as bytes.
+
+    Attributes:
+        layout: `SHORT`, `EACH` or `GAPS`.
+        first: The first of them, for `SHORT` and `GAPS`.
+        difference: Between one and the next, if they count on; None otherwise.
+        data: uint32 for offsets from the first and for gaps, int64 for each.
+    """
+
+    layout: int
+    first: int
+    difference: int | None
+    data: bytes | bytearray
+
+
 class Layout(NamedTuple):
     """A chunk taken apart, its columns still as bytes.
 
     Attributes:
         points: How many.
-        first_step: The first step; with `difference`, all of them.
-        difference: Between a step and the next; None where `steps` holds each.
-        steps: Steps as int64.
-        first_time: What `offsets` count from.
-        offsets: Times as uint32; None where `times` holds each.
-        times: Times as int64.
-        values: Values as float64.
+        steps: Their steps.
+        times: Their times, in microseconds.
+        values: Their values, as float64.
     """
 
     points: int
-    first_step: int
-    difference: int | None
-    steps: bytes
-    first_time: int
-    offsets: bytes | None
-    times: bytes
-    values: bytes
+    steps: Numbers
+    times: Numbers
+    values: bytes | bytearray
 
 
 def pack(columns: Columns) -> bytes:
     """Return points as a chunk, in their order; at least one, at most `POINTS_AT_MOST`."""
+    if len(columns.values) >= FILLED_UP:
+        # Only long series need it: a start or a short run does not load it.
+        try:
+            from runstore.storage.metrics import packing
+        except (ImportError, OSError):  # the program has used up its descriptors
+            pass
+        else:
+            return _compressed(columns, packing.packed)
     step_layout, steps = _packed_steps(columns.steps)
     time_layout, times = _packed_times(columns.times)
-    head = _HEAD.pack(VERSION, step_layout, time_layout, len(columns.values))
-    return head + steps + times + _bytes(array("d", columns.values))
+    head = _HEAD.pack(PLAIN, step_layout, time_layout, len(columns.values))
+    return head + steps + times + bytes_of(array("d", columns.values))
 
 
 def _packed_steps(steps: Sequence[int]) -> tuple[int, bytes]:
+    difference = _difference(steps)
+    if difference is not None:
+        return SHORT, _TWO.pack(steps[0], difference)
+    return EACH, bytes_of(array("q", steps))
+
+
+def _difference(steps: Sequence[int]) -> int | None:
+    """Return what steps count on by; None if they do not."""
     first = steps[0]
     difference = steps[1] - first if len(steps) > 1 else 1
     if difference and -(2**63) <= difference < 2**63:
         counted = range(first, first + len(steps) * difference, difference)
         if list(steps) == list(counted):
-            return 0, _TWO.pack(first, difference)
-    return 1, _bytes(array("q", steps))
+            return difference
+    return None
 
 
 def _packed_times(times: Sequence[int]) -> tuple[int, bytes]:
     first = times[0]
-    if min(times) == first and max(times) - first < _SHORT_TIMES:
-        return 0, _ONE.pack(first) + _bytes(array("I", [time - first for time in times]))
-    return 1, _bytes(array("q", times))
+    if min(times) == first and max(times) - first < _SHORT_GAPS:
+        return SHORT, _ONE.pack(first) + bytes_of(array("I", [time - first for time in times]))
+    return EACH, bytes_of(array("q", times))
+
+
+def _compressed(columns: Columns, packed: Callable[[Sequence[tuple[bytes, int]]], bytes]) -> bytes:
+    difference = _difference(columns.steps)
+    whole: list[array[Any]] = []
+    if difference is None:
+        step_layout, first_step, steps = _gaps(columns.steps)
+        whole.append(steps)
+    else:
+        step_layout, first_step = SHORT, _TWO.pack(columns.steps[0], difference)
+    time_layout, first_time, times = _gaps(columns.times)
+    whole += [times, array("d", columns.values)]
+    head = _HEAD.pack(COMPRESSED, step_layout, time_layout, len(columns.values))
+    return (
+        head + first_step + first_time + packed([(bytes_of(one), one.itemsize) for one in whole])
+    )
+
+
+def _gaps(numbers: Sequence[int]) -> tuple[int, bytes, array[int]]:
+    """Return the layout of numbers, their first one if it is needed, and their column."""
+    first = numbers[0]
+    gaps = [0, *map(sub, numbers[1:], numbers)]
+    if min(gaps) >= 0 and max(gaps) < _SHORT_GAPS:
+        return GAPS, _ONE.pack(first), array("I", gaps)
+    return EACH, b"", array("q", numbers)
 
 
 def chunk_digest(place: Sequence[int], chunk: bytes) -> bytes:
@@ -118,32 +182,85 @@ def taken_apart(chunk: bytes) -> Layout:
         raise _damaged("it is none")
     try:
         version, step_layout, time_layout, count = _HEAD.unpack_from(chunk)
-        if version != VERSION:
+        if version not in VERSIONS:
             raise _damaged(f"version {version} is not known")
-        if max(step_layout, time_layout) > 1:
+        if max(step_layout, time_layout) > (EACH if version == PLAIN else GAPS):
             raise _damaged("its layout is not known")
-        at, first, difference, steps = _HEAD.size, 0, None, b""
-        if step_layout == 0:
-            first, difference = _TWO.unpack_from(chunk, at)
-            at += _TWO.size
-        else:
-            steps, at = chunk[at : at + 8 * count], at + 8 * count
-        first_time, offsets, times = 0, None, b""
-        if time_layout == 0:
-            (first_time,) = _ONE.unpack_from(chunk, at)
-            at += _ONE.size
-            offsets, at = chunk[at : at + 4 * count], at + 4 * count
-        else:
-            times, at = chunk[at : at + 8 * count], at + 8 * count
+        if not 0 < count <= POINTS_AT_MOST:
+            raise _damaged("it is cut off")
+        parts = (_plain if version == PLAIN else _inflated)(chunk, step_layout, time_layout, count)
     except struct.error as error:
         raise _damaged("it is cut off") from error
-    values = chunk[at : at + 8 * count]
-    if not 0 < count <= POINTS_AT_MOST or len(values) != 8 * count:
+    if len(parts.values) != 8 * count:
         raise _damaged("it is cut off")
-    known = (first_time,) if offsets is not None else _array("q", times)
+    if parts.steps.difference == 0:
+        raise _damaged("its steps do not count")
+    times = parts.times
+    known = column_of("q", times.data) if times.layout == EACH else (times.first,)
     if min(known) < _FIRST_TIME or max(known) > _LAST_TIME:
         raise _damaged("its times are none")
-    return Layout(count, first, difference, steps, first_time, offsets, times, values)
+    return parts
+
+
+def count_in(chunk: bytes) -> int:
+    """Return how many points a chunk says it has.
+
+    Raises:
+        StoreCorruptError: It is no chunk.
+    """
+    if not isinstance(chunk, bytes) or len(chunk) < _HEAD.size:
+        raise _damaged("it is none")
+    count: int = _HEAD.unpack_from(chunk)[-1]
+    if count > POINTS_AT_MOST:
+        raise _damaged("it is cut off")
+    return count
+
+
+def _plain(chunk: bytes, step_layout: int, time_layout: int, count: int) -> Layout:
+    at = _HEAD.size
+    if step_layout == SHORT:
+        first, difference = _TWO.unpack_from(chunk, at)
+        steps = Numbers(SHORT, first, difference, b"")
+        at += _TWO.size
+    else:
+        steps = Numbers(EACH, 0, None, chunk[at : at + 8 * count])
+        at += 8 * count
+    if time_layout == SHORT:
+        (first,) = _ONE.unpack_from(chunk, at)
+        at += _ONE.size
+        times = Numbers(SHORT, first, None, chunk[at : at + 4 * count])
+        at += 4 * count
+    else:
+        times = Numbers(EACH, 0, None, chunk[at : at + 8 * count])
+        at += 8 * count
+    return Layout(count, steps, times, chunk[at : at + 8 * count])
+
+
+def _inflated(chunk: bytes, step_layout: int, time_layout: int, count: int) -> Layout:
+    from runstore.storage.metrics import packing
+
+    at, first_step, first_time, difference = _HEAD.size, 0, 0, None
+    if step_layout == SHORT:
+        first_step, difference = _TWO.unpack_from(chunk, at)
+        at += _TWO.size
+    elif step_layout == GAPS:
+        (first_step,) = _ONE.unpack_from(chunk, at)
+        at += _ONE.size
+    if time_layout != EACH:
+        (first_time,) = _ONE.unpack_from(chunk, at)
+        at += _ONE.size
+    widths = [_WIDTHS[step_layout]] if step_layout != SHORT else []
+    widths += [_WIDTHS[time_layout], 8]
+    try:
+        *steps, times, values = packing.unpacked(memoryview(chunk)[at:], widths, count)
+    except ValueError as error:
+        raise _damaged(str(error)) from error
+    return Layout(
+        count,
+        Numbers(step_layout, first_step, difference, steps[0] if steps else b""),
+        Numbers(time_layout, first_time, None, times),
+        values,
+    )
 
 
 def _damaged(why: str) -> StoreCorruptError:
@@ -159,10 +276,11 @@ def unpack(chunk: bytes) -> Columns:
         StoreCorruptError: Its version or layout is unknown to this library, or it is cut off.
     """
     parts = taken_apart(chunk)
-    steps = _steps(parts)
+    steps = _numbers(parts.steps, parts.points)
     if isinstance(steps, range):
         steps = array("q", steps)
-    return Columns(steps, _times(parts), _array("d", parts.values))
+    times = _numbers(parts.times, parts.points)
+    return Columns(steps, array("q", times), column_of("d", parts.values))
 
 
 def column_of_x(chunk: bytes, *, over_times: bool) -> tuple[Sequence[int], array[float]]:
@@ -172,24 +290,25 @@ def column_of_x(chunk: bytes, *, over_times: bool) -> tuple[Sequence[int], array
         StoreCorruptError: As `unpack`.
     """
     parts = taken_apart(chunk)
-    return _times(parts) if over_times else _steps(parts), _array("d", parts.values)
+    numbers = parts.times if over_times else parts.steps
+    return _numbers(numbers, parts.points), column_of("d", parts.values)
 
 
-def _steps(parts: Layout) -> range | array[int]:
-    if parts.difference is None:
-        return _array("q", parts.steps)
-    if not parts.difference:
-        raise _damaged("its steps do not count")
-    end = parts.first_step + parts.points * parts.difference
-    if not -(2**63) <= end - parts.difference < 2**63:
-        raise _damaged("its steps have no end")
-    return range(parts.first_step, end, parts.difference)
-
-
-def _times(parts: Layout) -> array[int]:
-    if parts.offsets is None:
-        return _array("q", parts.times)
-    return array("q", map(parts.first_time.__add__, _array("I", parts.offsets)))
+def _numbers(numbers: Numbers, count: int) -> range | array[int]:
+    if numbers.difference is not None:
+        end = numbers.first + count * numbers.difference
+        if not -(2**63) <= end - numbers.difference < 2**63:
+            raise _damaged("its steps have no end")
+        return range(numbers.first, end, numbers.difference)
+    if numbers.layout == EACH:
+        return column_of("q", numbers.data)
+    short = column_of("I", numbers.data)
+    if numbers.layout == SHORT:
+        return array("q", map(numbers.first.__add__, short))
+    try:
+        return array("q", islice(accumulate(short, initial=numbers.first), 1, None))
+    except OverflowError as error:
+        raise _damaged("its numbers have no end") from error
 
 
 def extend(columns: Columns, more: Columns) -> None:
@@ -199,7 +318,8 @@ def extend(columns: Columns, more: Columns) -> None:
     columns.values.extend(more.values)
 
 
-def _array(kind: str, data: bytes) -> array[Any]:
+def column_of(kind: str, data: bytes | bytearray) -> array[Any]:
+    """Return little-endian numbers as a column, of a kind of `array.array`."""
     column: array[Any] = array(kind)
     column.frombytes(data)
     if sys.byteorder == "big":
@@ -207,7 +327,8 @@ def _array(kind: str, data: bytes) -> array[Any]:
     return column
 
 
-def _bytes(column: array[Any]) -> bytes:
+def bytes_of(column: array[Any]) -> bytes:
+    """Return the numbers of a column, which nobody else uses, as little-endian bytes."""
     if sys.byteorder == "big":
         column.byteswap()
     return column.tobytes()

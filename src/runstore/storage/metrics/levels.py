@@ -1,4 +1,4 @@
-"""Levels of detail: what a series looks like, in blocks of 64 points, of 256, and so on.
+"""Levels of detail: what a series looks like, in blocks of 128 points, of 512, and so on.
 
 A row of `metric_levels` holds the blocks of one level that lie within 4 ** (level + 1) chunks, so
 that a row of each level is made of four of the level below, and one of level 0 of four chunks. It
@@ -8,8 +8,9 @@ is behind the last row of a level is in the rows of lower levels, and at the end
 All of it is derived from the chunks. A row that is missing, as in a store that is older than the
 levels, or that cannot be read, costs time and nothing else; `add_rows` makes it.
 
-The bytes of a row: 0 version (1), 1-3 zero, 4-11 blocks in each of its four parts (uint16 each),
-then the columns as `packing` has them; see `docs/reference/chunks.md`.
+The bytes of a row: 0 version (1), 1 zero, 2-3 points of a block of level 0 (uint16), 4-11 blocks
+in each of its four parts (uint16 each), then the columns as `packing` has them; see
+`docs/reference/chunks.md`.
 """
 
 from __future__ import annotations
@@ -26,18 +27,20 @@ from runstore.errors import StoreCorruptError
 from runstore.model.values import blake2b
 from runstore.storage.driver import Connection
 from runstore.storage.metrics import chunks, packing
-from runstore.storage.metrics.chunks import Columns, unpack
+from runstore.storage.metrics.chunks import Columns, bytes_of, column_of, unpack
 from runstore.storage.rows import as_int
 
 VERSION = 1
-POINTS_OF_BLOCK = 64
+POINTS_OF_BLOCK = 128
 # Blocks of a block of the next level, and chunks or rows of a row.
 FAN_OUT = 4
 LARGEST_PART = chunks.POINTS_AT_MOST // POINTS_OF_BLOCK
 # More than there can be in a block.
 MOST_POINTS = 1 << 40
-_HEAD = struct.Struct("<B3x4H")
-_KINDS = "qqqqqddddB"
+_HEAD = struct.Struct("<BxH4H")
+# Of each column: as `array.array` calls it, and bytes of a number.
+_KINDS = (*[("q", 8)] * 5, *[("d", 8)] * 4, ("B", 1))
+_WIDTHS = [width for _, width in _KINDS]
 # What is not in the order of its steps or of its times.
 STEPS_MIXED, TIMES_MIXED = 1, 2
 _IN_SERIES = "run_id = :run_id AND set_index = :set_index AND key_id = :key_id"
@@ -197,22 +200,27 @@ def coarser_row(rows: Sequence[LevelRow]) -> LevelRow:
 
 def packed_row(row: LevelRow) -> bytes:
     """Return a row as it is stored."""
-    columns = [array(kind, column) for kind, column in zip(_KINDS, row.blocks, strict=True)]
-    return _HEAD.pack(VERSION, *row.parts) + packing.packed(columns)
+    columns = [
+        (bytes_of(array(kind, column)), width)
+        for (kind, width), column in zip(_KINDS, row.blocks, strict=True)
+    ]
+    return _HEAD.pack(VERSION, POINTS_OF_BLOCK, *row.parts) + packing.packed(columns)
 
 
 def row_from(data: object) -> LevelRow | None:
     """Return a stored row; None for what is none, as it is made anew from the points."""
     if not isinstance(data, bytes) or len(data) < _HEAD.size:
         return None
-    version, *parts = _HEAD.unpack_from(data)
-    if version != VERSION or max(parts) > LARGEST_PART:
+    version, size, *parts = _HEAD.unpack_from(data)
+    if (version, size) != (VERSION, POINTS_OF_BLOCK) or max(parts) > LARGEST_PART:
         return None
     try:
-        columns = packing.unpacked(data[_HEAD.size :], _KINDS, [sum(parts)] * len(_KINDS))
+        columns = packing.unpacked(memoryview(data)[_HEAD.size :], _WIDTHS, sum(parts))
     except ValueError:
         return None
-    blocks = Blocks(*columns)
+    blocks = Blocks(
+        *(column_of(kind, one) for (kind, _), one in zip(_KINDS, columns, strict=True))
+    )
     if not 0 < min(blocks.counts, default=0) <= max(blocks.counts) < MOST_POINTS:
         return None
     return LevelRow(tuple(parts), blocks)

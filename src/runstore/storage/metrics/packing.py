@@ -15,11 +15,8 @@ all other planes, column by column
 from __future__ import annotations
 
 import struct
-import sys
 import zlib
-from array import array
 from collections.abc import Sequence
-from typing import Any
 
 _LENGTH = struct.Struct("<I")
 _EFFORT = 1
@@ -28,30 +25,16 @@ _LOOKED_AT = 256
 _NOISE = 128
 
 
-def bytes_of(column: array[Any]) -> bytes:
-    """Return the numbers of a column, little-endian."""
-    if sys.byteorder == "big":
-        column = column[:]
-        column.byteswap()
-    return column.tobytes()
+def packed(columns: Sequence[tuple[bytes, int]]) -> bytes:
+    """Return columns as bytes.
 
-
-def column_of(kind: str, data: bytes | bytearray) -> array[Any]:
-    """Return little-endian numbers as a column."""
-    column: array[Any] = array(kind)
-    column.frombytes(data)
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column
-
-
-def packed(columns: Sequence[array[Any]]) -> bytes:
-    """Return columns as bytes."""
+    Args:
+        columns: The numbers of each, little-endian, and the bytes of a number.
+    """
     masks = bytearray(len(columns))
     smooth: list[bytes] = []
     noisy: list[bytes] = []
-    for place, column in enumerate(columns):
-        data, width = bytes_of(column), column.itemsize
+    for place, (data, width) in enumerate(columns):
         for weight in range(width):
             plane = data[weight::width]
             if len(set(plane[:_LOOKED_AT])) > _NOISE:
@@ -63,44 +46,44 @@ def packed(columns: Sequence[array[Any]]) -> bytes:
     return b"".join((masks, _LENGTH.pack(len(compressed)), compressed, *noisy))
 
 
-def unpacked(data: bytes, kinds: str, counts: Sequence[int]) -> list[array[Any]]:
-    """Return columns that were packed.
+def unpacked(data: memoryview, widths: Sequence[int], count: int) -> list[bytearray]:
+    """Return columns that were packed, of as many numbers each.
 
     Args:
         data: The bytes.
-        kinds: The kind of each column, as `array.array` calls it.
-        counts: How many numbers each has.
+        widths: The bytes of a number of each column.
+        count: How many numbers each has.
 
     Raises:
         ValueError: They are not the bytes of such columns.
     """
-    begin = len(kinds) + _LENGTH.size
+    begin = len(widths) + _LENGTH.size
     if len(data) < begin:
         raise ValueError("it is cut off")
-    masks = data[: len(kinds)]
-    (length,) = _LENGTH.unpack_from(data, len(kinds))
-    widths = [array(kind).itemsize for kind in kinds]
-    total = sum(mask.bit_count() * count for mask, count in zip(masks, counts, strict=True))
-    smooth = _inflated(data[begin : begin + length], total)
+    masks = bytes(data[: len(widths)])
+    (length,) = _LENGTH.unpack_from(data, len(widths))
+    known = sum(map(int.bit_count, masks))
+    if len(data) - begin - length != (sum(widths) - known) * count or any(
+        mask >> width for mask, width in zip(masks, widths, strict=True)
+    ):
+        raise ValueError("it is cut off")
+    smooth = _inflated(data[begin : begin + length], known * count)
     at, noisy_at = 0, begin + length
     columns = []
-    for kind, width, count, mask in zip(kinds, widths, counts, masks, strict=True):
+    for width, mask in zip(widths, masks, strict=True):
         whole = bytearray(width * count)
         for weight in range(width):
             if mask >> weight & 1:
-                plane, at = smooth[at : at + count], at + count
+                whole[weight::width] = smooth[at : at + count]
+                at += count
             else:
-                plane, noisy_at = data[noisy_at : noisy_at + count], noisy_at + count
-            if len(plane) != count:
-                raise ValueError("it is cut off")
-            whole[weight::width] = plane
-        columns.append(column_of(kind, whole))
-    if noisy_at != len(data):
-        raise ValueError("something follows it")
+                whole[weight::width] = data[noisy_at : noisy_at + count]
+                noisy_at += count
+        columns.append(whole)
     return columns
 
 
-def _inflated(data: bytes, length: int) -> bytes:
+def _inflated(data: memoryview, length: int) -> bytes:
     """Return what was compressed; never more than is expected."""
     inflating = zlib.decompressobj()
     try:

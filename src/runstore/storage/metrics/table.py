@@ -354,7 +354,7 @@ def _add_levels(
     # Only long series need them: a start or a short run does not load them.
     try:
         from runstore.storage.metrics.levels import add_row
-    except ImportError:  # the program has used up its descriptors; the first reader adds them
+    except (ImportError, OSError):  # no descriptor is left; the first reader adds them
         return
     add_row(connection, where, place, known)
 
@@ -431,12 +431,17 @@ def is_abandoned(path: Path) -> bool:
 
 def summed(values: Sequence[float], before: Total | None = None) -> Total:
     """Return a summary with these values added, in their order."""
-    known = [value for value in values if not math.isnan(value)]
-    low = [*known, *([before.min] if before and before.min is not None else [])]
-    high = [*known, *([before.max] if before and before.max is not None else [])]
-    added = sum(known)
-    if before is not None and before.points > before.nan_count:
-        added += _nan(before.total)
+    known, added = values, sum(values)
+    if math.isnan(added):  # also of infinities that leave nothing
+        known = [value for value in values if not math.isnan(value)]
+        added = sum(known)
+    low = [min(known)] if known else []
+    high = [max(known)] if known else []
+    if before is not None:
+        low += [] if before.min is None else [before.min]
+        high += [] if before.max is None else [before.max]
+        if before.points > before.nan_count:
+            added += _nan(before.total)
     return Total(
         points=len(values) + (before.points if before else 0),
         nan_count=len(values) - len(known) + (before.nan_count if before else 0),
