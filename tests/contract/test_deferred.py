@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
 
@@ -394,7 +395,7 @@ def test_an_artifact_whose_contents_came_before_gets_its_row(store, deferred, ru
 
 @pytest.mark.parametrize(("count", "more"), [(1, ""), (3, " and 2 more")])
 def test_files_that_nobody_writes_are_said_once(store, deferred, count, more):
-    place = store.backend.spool.usable_place()
+    place = store.backend.spool.in_first_place(Path)
     for number in range(count):
         (place / f"{number}.json").write_text("{}")
 
@@ -436,7 +437,7 @@ def test_a_run_in_the_trash_gets_what_was_kept(store, deferred, kind):
 
 def leave(store, run):
     """Leave points and output of a run in the spool, as a program does that is killed."""
-    place = store.backend.spool.usable_place()
+    place = store.backend.spool.in_first_place(Path)
     file = PointFile(place / f"{run.uid}.1.points", 10)
     file.say_series(KeyOf(-1, "loss"), 0)
     file.write(0, 1, 1_795_780_800_000_000, 0.5)
@@ -498,7 +499,7 @@ def test_output_of_another_user_is_left(store, deferred):
 def test_output_with_holes_is_said_and_left(store, deferred):
     with store.start("fit", capture=False) as run:
         pass
-    path = store.backend.spool.usable_place() / f"{run.uid}.1.output"
+    path = store.backend.spool.in_first_place(Path) / f"{run.uid}.1.output"
     path.touch()
     os.truncate(path, 1 << 25)
 
@@ -537,7 +538,7 @@ def test_the_output_of_a_run_that_is_gone_goes_with_it(store, deferred):
     run.finish()
     store.delete(run.uid)
     store.collect_garbage(older_than=AT - AT)
-    path = store.backend.spool.usable_place() / f"{run.uid}.1.output"
+    path = store.backend.spool.in_first_place(Path) / f"{run.uid}.1.output"
     path.write_bytes(b"printed")
 
     deferred.take_output_of(run.uid)
@@ -548,7 +549,7 @@ def test_the_output_of_a_run_that_is_gone_goes_with_it(store, deferred):
 def test_output_that_somebody_else_took_is_no_trouble(store, deferred, monkeypatch):
     run = store.start("fit", capture=False)
     run.finish()
-    path = store.backend.spool.usable_place() / f"{run.uid}.1.output"
+    path = store.backend.spool.in_first_place(Path) / f"{run.uid}.1.output"
     path.write_bytes(b"printed")
 
     def too_late(path):

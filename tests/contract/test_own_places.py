@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -91,7 +92,7 @@ def test_the_spool_is_for_those_who_may_write_to_the_store(
         (store_folder / "spool").chmod(0o755)
     store_folder.chmod(mode)
 
-    place = Spool(store_folder).usable_place()
+    place = Spool(store_folder).in_first_place(Path)
 
     assert place == store_folder / "spool"
     assert rights(place) == expected
@@ -101,7 +102,7 @@ def test_a_link_in_the_place_of_the_spool_is_not_followed(store_folder, home):
     (home / "elsewhere").mkdir()
     (store_folder / "spool").symlink_to(home / "elsewhere")
 
-    place = Spool(store_folder).usable_place()
+    place = Spool(store_folder).in_first_place(Path)
 
     assert place.parent == home / ".local/state/runstore/spool"
     assert list((home / "elsewhere").iterdir()) == []
@@ -293,7 +294,7 @@ def forged(store_folder):
     skip_without_root()
     with Store.open(store_folder) as store:
         uid = store.start("fit", capture=False).uid
-    path = forge(Spool(store_folder).usable_place(), uid)
+    path = forge(Spool(store_folder).in_first_place(Path), uid)
     os.chown(path, BOB, TEAM)
     return path
 
@@ -361,7 +362,7 @@ def test_without_any_place_the_reason_is_said(store_folder, temporary, monkeypat
     shutil.rmtree(store_folder)
 
     with pytest.raises(PermissionError, match="refused"):
-        Spool(store_folder).usable_place()
+        Spool(store_folder).in_first_place(Path)
     with pytest.raises(StoreUnavailableError):
         Store.open(store_folder, create=False)
 

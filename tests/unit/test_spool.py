@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -72,7 +73,7 @@ def _nothing_is_left_open(tmp_path):
 
 
 def put(spool, name, data=b"x", place=None):
-    path = (place or spool.usable_place()) / name
+    path = (place or spool.in_first_place(Path)) / name
     path.write_bytes(data)
     return path
 
@@ -101,14 +102,14 @@ def test_the_place_is_for_those_who_may_write_to_the_store(spool, folder, mode, 
     for before in (None, 0o750, 0o777):
         if before is not None:
             spool.place.chmod(before)
-        assert spool.usable_place() == folder / "spool"
+        assert spool.in_first_place(Path) == folder / "spool"
         assert stat.S_IMODE(spool.place.stat().st_mode) == rights
 
 
 def test_a_store_that_was_moved_away_gets_no_new_folder(spool, folder):
     folder.rmdir()
 
-    place = spool.usable_place()
+    place = spool.in_first_place(Path)
 
     assert not folder.exists()
     assert place == spool.own_place()
@@ -148,7 +149,7 @@ def test_a_full_disk_leaves_no_half_record(spool, monkeypatch):
 def test_what_a_crash_left_is_replaced(spool, tmp_path, monkeypatch):
     monkeypatch.setattr("time.time_ns", lambda: 7)
     (tmp_path / "mine").write_text("mine")
-    left = spool.usable_place() / f"{UID}.{7:020d}.notes.tmp"
+    left = spool.in_first_place(Path) / f"{UID}.{7:020d}.notes.tmp"
     left.symlink_to(tmp_path / "mine")
 
     spool.keep(UID, "notes", NOTES)
@@ -365,7 +366,7 @@ def test_files_are_found_by_run_and_kind(spool, suffix):
 
 @pytest.mark.parametrize("kind", ["folder", "hard link", "large"])
 def test_a_file_that_nobody_writes_is_refused(spool, tmp_path, kind):
-    path = spool.usable_place() / f"{UID}.1.points"
+    path = spool.in_first_place(Path) / f"{UID}.1.points"
     if kind == "folder":
         path.mkdir()
     elif kind == "hard link":
@@ -432,7 +433,7 @@ def test_digests_are_found_in_records_of_any_form(spool):
 
 def test_an_empty_spool_has_nothing(spool, tmp_path):
     assert not spool.has_anything(lambda _: True)
-    spool.usable_place()
+    spool.in_first_place(Path)
     assert not spool.has_anything(lambda _: True)
     spool.place.rmdir()
     (tmp_path / "elsewhere").mkdir()

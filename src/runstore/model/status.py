@@ -42,7 +42,6 @@ class Status(str, Enum):
 
 REPORTED = frozenset({Status.COMPLETE, Status.PRUNED, Status.ERROR, Status.INTERRUPTED})
 FINAL = REPORTED | {Status.LOST}
-UNFINISHED = frozenset(Status) - FINAL
 
 MOVES: dict[Status, frozenset[Status]] = {
     Status.QUEUED: FINAL | {Status.RUNNING, Status.LIVE},

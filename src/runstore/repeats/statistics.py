@@ -166,26 +166,6 @@ def is_skewed(values: Sequence[float]) -> bool:
     return abs(skewness) > max(_STRONG_SKEW, 2 * error)
 
 
-def difference_of(first: Sample, second: Sample, *, level: float = 0.95) -> MeanDifference:
-    """Return the difference of two means, with its interval and a test of it.
-
-    Samples that have the same repeats, at least two, are paired: the t test is one of the
-    differences of each pair, from which what the repeats share is gone. All others are compared
-    with Welch's test, which does not assume equal spreads.
-
-    Args:
-        first: At least two finite values.
-        second: The same.
-        level: Of the interval.
-
-    Raises:
-        UsageError: The level is out of range, or a sample has fewer than two finite values.
-        MissingExtraError: SciPy is not installed.
-    """
-    check_level(level)
-    return _difference(gap_between(first, second), (0, 1), level)
-
-
 def _difference(gap: MeanGap, places: tuple[int, int], level: float) -> MeanDifference:
     p = gap.p_two_sided(gap.freedom) if gap.can_be_tested else None
     return MeanDifference(
@@ -205,6 +185,10 @@ def differences_of(
     samples: Sequence[Sample], *, level: float = 0.95
 ) -> tuple[MeanDifference, ...]:
     """Return the differences of all pairs of samples that have two values or more.
+
+    Samples that have the same repeats, at least two, are paired: the t test is one of the
+    differences of each pair, from which what the repeats share is gone. All others are compared
+    with Welch's test, which does not assume equal spreads.
 
     Their p-values are corrected together by Holm's procedure, which looks far into the tails. A
     small sample that spreads more makes Welch's test too generous there, so corrected values of

@@ -67,9 +67,6 @@ CHANGE_ROW = f"""
         reproduce = :reproduce, block = :block, changed = {sql.NEXT_CHANGE}
     WHERE id = :id
 """  # noqa: S608 - constants
-CHANGE_PARAMS_HASH = "UPDATE runs SET params_hash = :params_hash WHERE id = :id"
-REMOVE_SETS = "DELETE FROM run_params WHERE run_id = :id"
-REMOVE_FLAT = "DELETE FROM params WHERE run_id = :id"
 EVENTS_OF_FIELD = "SELECT old FROM events WHERE run_id = :id AND field = :field"
 
 UNNAMED = "unknown"
@@ -368,11 +365,7 @@ class BlockWriter:
             and all(one.tree is None for one in now)
         ):
             return
-        self._connection.execute(REMOVE_FLAT, {"id": row.id})
-        self._connection.execute(REMOVE_SETS, {"id": row.id})
-        self._database.insert_sets(self._connection, row.id, now)
-        known = {"id": row.id, "params_hash": lowest_hash(now)}
-        self._connection.execute(CHANGE_PARAMS_HASH, known)
+        self._database.replace_sets(self._connection, row.id, now)
 
     def soft_delete(self, row_id: int, author: str, operation: str) -> None:
         """Delete a run; it is in the trash from now on."""

@@ -454,6 +454,15 @@ class Database(Lookups):
                 rows_of_set = [(run_id, index, *entry) for entry in one.flat()]
                 connection.executemany(sql.INSERT_PARAM, rows_of_set)
 
+    def replace_sets(
+        self, connection: Connection, run_id: int, sets: Sequence[ParameterSet]
+    ) -> None:
+        """Let a run have these parameter sets alone, within the caller's transaction."""
+        for statement in (sql.REMOVE_FLAT_PARAMS, sql.REMOVE_RUN_PARAMS):
+            connection.execute(statement, {"id": run_id})
+        self.insert_sets(connection, run_id, sets)
+        connection.execute(sql.SET_PARAMS_HASH, {"id": run_id, "hash": lowest_hash(sets)})
+
     def withdraw_run(self, uid: str) -> None:
         """Undo a start that nobody has seen; the number goes back if it is still the last.
 
@@ -466,17 +475,18 @@ class Database(Lookups):
             if connection.execute(sql.IS_MORE_THAN_STARTED, {"uid": uid}).fetchone() is not None:
                 raise not_withdrawn(uid)
             row = connection.execute(sql.FACTS_OF_RUN, {"uid": uid}).fetchone()
-            if row is not None:
-                release_facts(connection, row[0])
+            if row is None:
+                return
+            release_facts(connection, row[0])
             for statement in (
                 sql.TAKE_BACK_NUMBER,
                 sql.REMOVE_RUN_PARAMS,
                 sql.REMOVE_FLAT_PARAMS,
                 sql.REMOVE_RUN_DOCUMENTS,
                 sql.REMOVE_RUN,
+                TAKE_BACK,
             ):
-                connection.execute(statement, {"uid": uid})
-            connection.execute(TAKE_BACK)
+                connection.execute(statement, {"id": row[0]})
 
     def finish_run(
         self,

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from runstore.model.params.added import with_added
-from runstore.model.params.parameter_set import ParameterSet, lowest_hash
+from runstore.model.params.parameter_set import ParameterSet
 from runstore.storage import rows
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, add_event, run_row
 
-REMOVE_SETS = "DELETE FROM run_params WHERE run_id = :id"
-REMOVE_FLAT = "DELETE FROM params WHERE run_id = :id"
-CHANGE_PARAMS_HASH = f"""
-    UPDATE runs SET params_hash = :params_hash, changed = {sql.NEXT_CHANGE} WHERE id = :id
-"""  # noqa: S608 - a constant
 FIELD = "params"
 _PREVIEW = 200
 
@@ -35,10 +30,8 @@ def add_params(
         before = tuple(rows.set_from_row(row) for row in found)
         now = with_added(before, added, set_name)
         if now != before:
-            connection.execute(REMOVE_FLAT, {"id": run_id})
-            connection.execute(REMOVE_SETS, {"id": run_id})
-            database.insert_sets(connection, run_id, now)
-            connection.execute(CHANGE_PARAMS_HASH, {"id": run_id, "params_hash": lowest_hash(now)})
+            database.replace_sets(connection, run_id, now)
+            connection.execute(sql.MARK_CHANGED, {"id": run_id})
             # What a run was started with is part of its record: this cannot be undone.
             edit = Edit(FIELD, None, added.preview(_PREVIEW), author, None)
             add_event(connection, run_id, edit)

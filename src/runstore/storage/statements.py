@@ -66,18 +66,12 @@ SET_COUNTER = "UPDATE experiments SET last_run_number = :number WHERE id = :id"
 
 TAKE_BACK_NUMBER = """
     UPDATE experiments SET last_run_number = last_run_number - 1
-    WHERE id = (SELECT experiment_id FROM runs WHERE uid = :uid)
-      AND last_run_number = (SELECT run_number FROM runs WHERE uid = :uid)
+    WHERE (id, last_run_number) = (SELECT experiment_id, run_number FROM runs WHERE id = :id)
 """
-REMOVE_RUN_PARAMS = """
-    DELETE FROM run_params WHERE run_id = (SELECT id FROM runs WHERE uid = :uid)
-"""
-REMOVE_FLAT_PARAMS = """
-    DELETE FROM params WHERE run_id = (SELECT id FROM runs WHERE uid = :uid)
-"""
-REMOVE_RUN_DOCUMENTS = """
-    DELETE FROM run_documents WHERE run_id = (SELECT id FROM runs WHERE uid = :uid)
-"""
+REMOVE_RUN_PARAMS = "DELETE FROM run_params WHERE run_id = :id"
+REMOVE_FLAT_PARAMS = "DELETE FROM params WHERE run_id = :id"
+REMOVE_RUN_DOCUMENTS = "DELETE FROM run_documents WHERE run_id = :id"
+SET_PARAMS_HASH = "UPDATE runs SET params_hash = :hash WHERE id = :id"
 IS_MORE_THAN_STARTED = """
     SELECT 1 FROM runs r WHERE r.uid = :uid AND (
         r.ended_at IS NOT NULL OR r.deleted_at IS NOT NULL
@@ -89,7 +83,7 @@ IS_MORE_THAN_STARTED = """
         OR EXISTS (SELECT 1 FROM events e WHERE e.run_id = r.id)
     )
 """
-REMOVE_RUN = "DELETE FROM runs WHERE uid = :uid"
+REMOVE_RUN = "DELETE FROM runs WHERE id = :id"
 
 MARK_CHANGED = f"UPDATE runs SET changed = {NEXT_CHANGE} WHERE id = :id"
 

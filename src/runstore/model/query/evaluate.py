@@ -67,7 +67,7 @@ def holds(node: Compare, value: Value) -> bool:
     if isinstance(value, tuple):  # a fact that is a version
         value = shown_text(value)
     if value is None:
-        return _is_nan(wanted) and node.op is Op.EQUAL
+        return is_nan(wanted) and node.op is Op.EQUAL
     return _plain_holds(node, value, wanted)
 
 
@@ -76,7 +76,7 @@ def _plain_holds(node: Compare, value: str | float, wanted: AnyValue) -> bool:
         return _text_holds(node.op, str(value), str(wanted))
     if node.field.kind is Kind.VERSION:
         return compare_versions(node.op, str(value), str(wanted))
-    return not _is_nan(wanted) and _ORDERED[node.op](value, wanted)
+    return not is_nan(wanted) and _ORDERED[node.op](value, wanted)
 
 
 def _cell_holds(op: Op, cell: Cell, wanted: AnyValue) -> bool:
@@ -90,7 +90,7 @@ def _cell_holds(op: Op, cell: Cell, wanted: AnyValue) -> bool:
         return op is Op.EQUAL and text == TRUTH[wanted] and number is not None
     if isinstance(wanted, str):
         return _cell_holds_text(op, cell, wanted)
-    if _is_nan(wanted):
+    if is_nan(wanted):
         return op is Op.EQUAL and number is None and text == "nan"
     return number is not None and text not in TRUTH and _number_holds(op, cell, wanted)
 
@@ -134,7 +134,8 @@ def regex(pattern: str) -> Regex:
     return Regex(pattern)
 
 
-def _is_nan(wanted: AnyValue) -> bool:
+def is_nan(wanted: AnyValue) -> bool:
+    """Return whether a value that is compared with is NaN."""
     return isinstance(wanted, float) and math.isnan(wanted)
 
 

@@ -138,14 +138,6 @@ class Spool:
         note_store(place, self._folder)
         return place
 
-    def usable_place(self) -> Path:
-        """Return the first place that there is or that can be made.
-
-        Raises:
-            OSError: There is none.
-        """
-        return self.in_first_place(lambda place: place)
-
     def keep(self, uid: str, kind: str, body: Mapping[str, Any]) -> Path:
         """Write a record to the first place that takes it, and return its path.
 

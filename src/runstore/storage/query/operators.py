@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any as AnyValue
 
-from runstore.model.query.evaluate import TRUTH, number_in
+from runstore.model.query.evaluate import TRUTH, is_nan, number_in
 from runstore.model.query.exact import is_exact, nearest_double
 from runstore.model.query.patterns import like_parts
 from runstore.model.query.tree import Compare, Kind, Op, Room
@@ -58,7 +58,7 @@ class ComparisonBuilder:
     def _plain(self, op: Op, wanted: AnyValue, column: str, _text: str) -> str:
         if op in _TEXTUAL:
             return self._text(op, str(wanted), column)
-        if _is_nan(wanted):
+        if is_nan(wanted):
             return f"({column} IS NULL)" if op is Op.EQUAL else FALSE
         return f"{column} {op.value} {self._mark(wanted)}"
 
@@ -76,7 +76,7 @@ class ComparisonBuilder:
             return self._text(op, str(wanted), shown)
         if isinstance(wanted, str):
             return self._quoted(op, wanted, number, text)
-        if wanted is None or isinstance(wanted, bool) or _is_nan(wanted):
+        if wanted is None or isinstance(wanted, bool) or is_nan(wanted):
             return self._word(wanted, number, text) if op is Op.EQUAL else FALSE
         return self._number(op, wanted, number, text)
 
@@ -195,10 +195,6 @@ def _needed_text(pattern: str) -> str:
     from runstore.model.text.required_literals import needed_text
 
     return needed_text(pattern)
-
-
-def _is_nan(wanted: AnyValue) -> bool:
-    return isinstance(wanted, float) and math.isnan(wanted)
 
 
 def _globbed(pattern: str) -> str:
