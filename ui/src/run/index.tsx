@@ -1,74 +1,101 @@
-// One run.
-import { useEffect, useState } from "preact/hooks";
-import { get, isAbort } from "../api/client";
-import type { Cell, Status } from "../api/types";
-import { CopyAs, pythonText, shellWord } from "../common/copy";
+// One run: what it was given, what came out, and what is known of it.
+import { useEffect } from "preact/hooks";
 import { ErrorMessage } from "../common/message";
-import { StatusMark } from "../common/status";
-import { Ago, Lasted } from "../common/time";
-import { formatCell } from "../common/values";
-import { path } from "../state/address";
-import { store } from "../state/store";
+import { href, path, setQuery, word } from "../state/address";
+import { Artifacts } from "./artifacts";
+import { Code } from "./code";
+import { Environment } from "./environment";
+import { RunHead } from "./head";
+import { History } from "./history";
+import { useAnswer, useVersion } from "./loading";
+import { Media } from "./media";
+import { Metrics } from "./metrics";
+import { Output } from "./output";
+import { Overview } from "./overview";
+import { Params } from "./params";
+import type { Around, RunRecord } from "./types";
+import { ofRun } from "./types";
+import "./run.css";
 
-interface RunDetails {
-  uid: string;
-  reference: string;
-  status: Status;
-  started_at: string | null;
-  ended_at: string | null;
-  duration_s: number | null;
-  notes: string | null;
-  error: string | null;
-  parameter_sets: { name: string; values: Record<string, Cell> }[];
+export interface PartProps {
+  run: RunRecord;
+  around: Around | null;
+  /** The row of the run, by which sparklines are asked for. */
+  id: number | null;
+  /** Grows when the run changes. */
+  version: number;
+}
+
+const PARTS = [
+  { key: "", name: "Overview", view: Overview },
+  { key: "params", name: "Parameters", view: Params },
+  { key: "metrics", name: "Metrics", view: Metrics },
+  { key: "output", name: "Output", view: Output },
+  { key: "code", name: "Code", view: Code },
+  { key: "environment", name: "Environment", view: Environment },
+  { key: "files", name: "Files", view: Artifacts },
+  { key: "media", name: "Media", view: Media },
+  { key: "history", name: "History", view: History },
+] as const;
+
+const tab = word("tab");
+
+function hasPart(run: RunRecord, key: string): boolean {
+  return key !== "media" || run.media.length > 0 || tab.value === "media";
+}
+
+function countOf(run: RunRecord, key: string): number | null {
+  if (key === "metrics") return run.metrics.length;
+  if (key === "files") return run.artifacts.length;
+  return key === "media" ? run.media.length : null;
 }
 
 export default function RunView() {
   const name = decodeURIComponent(path.value.slice("/runs/".length));
-  const [run, setRun] = useState<RunDetails | null>(null);
-  const [error, setError] = useState<unknown>(null);
+  const first = useAnswer<RunRecord>(ofRun(name));
+  const uid = first.value?.uid ?? null;
+  const { version, id } = useVersion(uid);
+  const now = useAnswer<RunRecord>(uid === null ? null : ofRun(uid), {}, version);
+  const around = useAnswer<Around>(uid === null ? null : ofRun(uid, "around"), {}, version).value;
+  const run = now.value ?? first.value;
   useEffect(() => {
-    const running = new AbortController();
-    get<RunDetails>(`runs/${encodeURIComponent(name)}`, {}, running.signal).then(
-      setRun,
-      (reason: unknown) => isAbort(reason) || setError(reason),
-    );
-    return () => running.abort();
-  }, [name]);
-  if (error) return <ErrorMessage error={error} />;
+    const before = document.title;
+    if (run) document.title = `${run.reference} · runstore`;
+    return () => {
+      document.title = before;
+    };
+  }, [run?.reference]);
+  const error = first.error ?? now.error;
+  if (error && !run) return <ErrorMessage error={error} />;
   if (!run) return <div class="loading" role="status" aria-label="Loading" />;
-  const copied = () => ({
-    command: `runstore show ${shellWord(run.reference)}`,
-    python: `import runstore\n\nstore = runstore.Store.open(${pythonText(store.value?.path ?? ".")})\nrun = store.get(${pythonText(run.reference)})`,
-  });
+  const part = PARTS.find(({ key }) => key === tab.value) ?? PARTS[0];
+  const Part = part.view;
   return (
-    <div class="page">
-      <div class="page-head">
-        <a href="/">Runs</a>
-        <h1>{run.reference}</h1>
-        <StatusMark status={run.status} text={run.error} />
-        <CopyAs texts={copied} />
+    <div class={`run run-${part.key || "overview"}`}>
+      <RunHead run={run} around={around} />
+      <nav class="run-tabs" aria-label="Parts of the run">
+        {PARTS.filter(({ key }) => hasPart(run, key)).map(({ key, name: title }) => {
+          const count = countOf(run, key);
+          return (
+            <a
+              key={key}
+              href={href(path.value, key ? { tab: key } : {})}
+              aria-current={key === part.key ? "page" : undefined}
+            >
+              {title}
+              {count ? <span class="tab-count">{count}</span> : null}
+            </a>
+          );
+        })}
+      </nav>
+      <div class="run-body" key={part.key} tabIndex={-1}>
+        <Part run={run} around={around} id={id} version={version} />
       </div>
-      <p>
-        Started <Ago at={run.started_at} />, took{" "}
-        <Lasted duration={run.duration_s} started={run.started_at} isOver={run.ended_at !== null} />
-      </p>
-      {run.error && <pre class="error-text">{run.error}</pre>}
-      {run.notes && <p>{run.notes}</p>}
-      {run.parameter_sets.map((set) => (
-        <section key={set.name}>
-          <h2>Parameters of {set.name}</h2>
-          <table class="table">
-            <tbody>
-              {Object.entries(set.values).map(([key, value]) => (
-                <tr key={key}>
-                  <th scope="row">{key}</th>
-                  <td>{formatCell(value)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </section>
-      ))}
     </div>
   );
+}
+
+/** Show another part of the run. */
+export function showPart(key: string, more: Record<string, string> = {}): void {
+  setQuery({ tab: key, ...more });
 }

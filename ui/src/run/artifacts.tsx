@@ -1,0 +1,141 @@
+// Files of a run: a list, and a look at one of them.
+import { endpoint } from "../api/client";
+import { Icon } from "../common/icons";
+import { Ago } from "../common/time";
+import { formatBytes, plural } from "../common/values";
+import { href, path as here, setQuery, word } from "../state/address";
+import type { PartProps } from "./index";
+import { useAnswer } from "./loading";
+import { LookAt } from "./look";
+import type { ArtifactInfo } from "./types";
+import { ofFile, ofRun } from "./types";
+
+const filterText = word("find");
+const chosen = word("file");
+const DRAWN = 500;
+
+interface InputInfo {
+  name: string;
+  digest: string | null;
+  size_bytes: number | null;
+  location: string | null;
+  source_uid: string | null;
+  used_at: string;
+}
+
+export function Artifacts({ run, around, version }: PartProps) {
+  const listed = useAnswer<{ artifacts: ArtifactInfo[]; inputs: InputInfo[] }>(
+    ofRun(run.uid, "artifacts"),
+    {},
+    version,
+  ).value;
+  const artifacts = listed?.artifacts ?? run.artifacts;
+  const words = filterText.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const fitting = artifacts.filter((one) =>
+    words.every((text) => `${one.path} ${one.media_type}`.toLowerCase().includes(text)),
+  );
+  const open = artifacts.find((one) => one.path === chosen.value);
+  const total = artifacts.reduce((sum, one) => sum + one.size_bytes, 0);
+  const inputs = listed?.inputs ?? [];
+  if (!artifacts.length && !inputs.length) {
+    return (
+      <p class="soft">
+        This run saved no files. In a program: <code>run.save("model.pt")</code>
+      </p>
+    );
+  }
+  return (
+    <div class={open ? "files has-look" : "files"}>
+      <div class="files-list">
+        <div class="part-tools">
+          <input
+            id="filter"
+            class="input"
+            type="search"
+            placeholder="Filter files"
+            aria-label="Filter files"
+            value={filterText.value}
+            onInput={(event) => setQuery({ find: event.currentTarget.value }, { replace: true })}
+          />
+          <span class="soft">
+            {plural(fitting.length, "file")}, {formatBytes(total)}
+          </span>
+        </div>
+        <ul class="file-rows" aria-label="Files">
+          {fitting.slice(0, DRAWN).map((one) => (
+            <FileRow key={one.path} file={one} uid={run.uid} isOpen={one === open} />
+          ))}
+        </ul>
+        {fitting.length > DRAWN && (
+          <p class="soft">{fitting.length - DRAWN} more: filter to see them.</p>
+        )}
+        {inputs.length > 0 && <Inputs inputs={inputs} sources={around?.sources ?? []} />}
+      </div>
+      {open && <LookAt key={open.path} uid={run.uid} file={open} />}
+      {!open && chosen.value && listed && (
+        <p class="soft">This run has no file {chosen.value}.</p>
+      )}
+    </div>
+  );
+}
+
+function FileRow({ file, uid, isOpen }: { file: ArtifactInfo; uid: string; isOpen: boolean }) {
+  const query: Record<string, string> = { tab: "files", file: file.path };
+  if (filterText.value) query.find = filterText.value;
+  return (
+    <li class={isOpen ? "open" : undefined}>
+      <a href={href(here.value, query)} aria-current={isOpen ? "true" : undefined} dir="auto">
+        {file.path}
+      </a>
+      <span class="soft file-type">{file.media_type}</span>
+      <span class="file-size">{formatBytes(file.size_bytes)}</span>
+      <a
+        class="icon-button"
+        href={endpoint(ofFile(uid, "artifacts", file.path), { save: 1 })}
+        download
+        aria-label={`Download ${file.path}`}
+        title="Download"
+      >
+        <Icon name="download" size={14} />
+      </a>
+    </li>
+  );
+}
+
+interface InputsProps {
+  inputs: InputInfo[];
+  sources: { uid: string; reference: string; is_deleted: boolean }[];
+}
+
+function Inputs({ inputs, sources }: InputsProps) {
+  return (
+    <section class="card">
+      <h2>Data that it read</h2>
+      <table class="tree" aria-label="Data that it read">
+        <tbody>
+          {inputs.slice(0, DRAWN).map((one) => {
+            const source = sources.find((run) => run.uid === one.source_uid);
+            return (
+              <tr key={one.name}>
+                <th scope="row">
+                  <bdi>{one.name}</bdi>
+                </th>
+                <td>
+                  {source && !source.is_deleted ? (
+                    <a href={`/runs/${source.uid}`}>{source.reference}</a>
+                  ) : (
+                    <bdi class="soft">{source?.reference ?? one.location ?? ""}</bdi>
+                  )}
+                </td>
+                <td class="number">{one.size_bytes !== null && formatBytes(one.size_bytes)}</td>
+                <td class="soft">
+                  <Ago at={one.used_at} />
+                </td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </section>
+  );
+}

@@ -1,0 +1,195 @@
+// The code that ran: its commit, what was changed since, and the command to run it again.
+import { useState } from "preact/hooks";
+import { endpoint } from "../api/client";
+import { CopyCode } from "../common/code";
+import { copyText, shellWord } from "../common/copy";
+import { Icon } from "../common/icons";
+import { formatCell } from "../common/values";
+import { type DiffFile, readDiff } from "./diff";
+import type { PartProps } from "./index";
+import { useText } from "./loading";
+import { ofRun } from "./types";
+
+/** Lines of a patch that are drawn at once. */
+const DRAWN = 2000;
+/** Captured texts with views of their own. */
+const ELSEWHERE = ["patch", "packages"];
+const NAMES: Record<string, string> = {
+  untracked: "Untracked files",
+  modules: "Modules",
+  cells: "Cells of the notebook",
+};
+
+export function Code({ run }: PartProps) {
+  const fact = (name: string) => {
+    const value = run.facts[name];
+    return value === undefined || value === null ? null : formatCell(value);
+  };
+  const documents = run.documents.filter((name) => !ELSEWHERE.includes(name));
+  const unknown = Object.entries(run.unknown_facts).filter(([name]) => /^(git|command)\./.test(name));
+  return (
+    <div class="code-part">
+      <section class="card">
+        <h2>Command</h2>
+        {run.cli ? (
+          <CopyCode text={run.cli} />
+        ) : (
+          <p class="soft">No command is known.</p>
+        )}
+        {fact("command.cwd") && (
+          <p class="soft">
+            in <code>{fact("command.cwd")}</code>
+            {fact("command.user") && <> by {fact("command.user")}</>}
+          </p>
+        )}
+        <p class="soft">To run it again on the same code and with the same parameters:</p>
+        <CopyCode text={run.reproduce ?? `runstore rerun ${shellWord(run.reference)}`} />
+      </section>
+      <section class="card">
+        <h2>Code</h2>
+        <table class="tree" aria-label="Code">
+          <tbody>
+            <tr>
+              <th scope="row">Commit</th>
+              <td>
+                {run.commit ? (
+                  <>
+                    <code>{run.commit}</code>
+                    <button
+                      type="button"
+                      class="icon-button"
+                      aria-label="Copy the commit"
+                      onClick={() => void copyText(run.commit ?? "")}
+                    >
+                      <Icon name="copy" size={14} />
+                    </button>
+                  </>
+                ) : (
+                  <span class="soft">not known</span>
+                )}
+              </td>
+            </tr>
+            {fact("git.branch") && (
+              <tr>
+                <th scope="row">Branch</th>
+                <td>
+                  <bdi>{fact("git.branch")}</bdi>
+                </td>
+              </tr>
+            )}
+            {fact("git.remote") && (
+              <tr>
+                <th scope="row">Remote</th>
+                <td>
+                  <bdi>{fact("git.remote")}</bdi>
+                </td>
+              </tr>
+            )}
+            {run.workdir_dirty !== null && (
+              <tr>
+                <th scope="row">Work tree</th>
+                <td>{run.workdir_dirty ? "with changes that are not committed" : "as committed"}</td>
+              </tr>
+            )}
+            {unknown.map(([name, why]) => (
+              <tr key={name}>
+                <th scope="row">{name}</th>
+                <td class="soft">not known: {why}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </section>
+      {run.documents.includes("patch") && <Patch uid={run.uid} />}
+      {documents.map((name) => (
+        <TextDocument key={name} uid={run.uid} name={name} />
+      ))}
+    </div>
+  );
+}
+
+function Patch({ uid }: { uid: string }) {
+  const address = endpoint(ofRun(uid, "documents", "patch"));
+  const { value, error } = useText(address);
+  const files = value === null ? [] : readDiff(value);
+  return (
+    <section class="card" aria-labelledby="patch-title">
+      <div class="card-head">
+        <h2 id="patch-title">Changes since the commit</h2>
+        <span>
+          {value && (
+            <button type="button" class="button small quiet" onClick={() => void copyText(value)}>
+              <Icon name="copy" /> Copy
+            </button>
+          )}
+          <a class="button small quiet" href={`${address}?save=1`} download>
+            <Icon name="download" /> Download
+          </a>
+        </span>
+      </div>
+      {error ? <p class="soft">The patch could not be read.</p> : null}
+      {value === null && !error && <div class="loading" role="status" aria-label="Loading" />}
+      {files.map((file, place) => (
+        <PatchFile key={place} file={file} />
+      ))}
+    </section>
+  );
+}
+
+const SIGNS = { add: "+", remove: "−", same: " ", hunk: " ", note: " " } as const;
+const WORDS = { add: "added", remove: "removed", same: "", hunk: "", note: "" } as const;
+
+function PatchFile({ file }: { file: DiffFile }) {
+  const [isWhole, setWhole] = useState(false);
+  const lines = isWhole ? file.lines : file.lines.slice(0, DRAWN);
+  return (
+    <details class="diff" open>
+      <summary>
+        <bdi>{file.name || "Text"}</bdi>{" "}
+        <span class="diff-added">+{file.added}</span> <span class="diff-removed">−{file.removed}</span>
+      </summary>
+      <div class="wide" tabIndex={0} role="region" aria-label={`Changes of ${file.name || "a text"}`}>
+        <table aria-label={`Changes of ${file.name || "a text"}`}>
+          <tbody>
+            {lines.map((line, place) => (
+              <tr key={place} class={`diff-${line.kind}`}>
+                <td class="diff-number">{line.before ?? ""}</td>
+                <td class="diff-number">{line.after ?? ""}</td>
+                <td class="diff-sign">
+                  <span aria-hidden="true">{SIGNS[line.kind]}</span>
+                  <span class="visually-hidden">{WORDS[line.kind]}</span>
+                </td>
+                <td class="diff-text">{line.text}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {lines.length < file.lines.length && (
+        <button type="button" class="button small" onClick={() => setWhole(true)}>
+          Show all {file.lines.length} lines
+        </button>
+      )}
+    </details>
+  );
+}
+
+function TextDocument({ uid, name }: { uid: string; name: string }) {
+  const [isOpen, setOpen] = useState(false);
+  const address = endpoint(ofRun(uid, "documents", name));
+  const { value, error } = useText(isOpen ? address : null);
+  return (
+    <details class="card" onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{NAMES[name] ?? name}</summary>
+      {error ? <p class="soft">The text could not be read.</p> : null}
+      {value !== null && (
+        <pre class="plain-text" tabIndex={0}>
+          {value.slice(0, 200_000)}
+        </pre>
+      )}
+      <a class="button small" href={`${address}?save=1`} download>
+        <Icon name="download" /> Download
+      </a>
+    </details>
+  );
+}

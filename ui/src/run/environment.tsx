@@ -1,0 +1,137 @@
+// Where a run was executed: machine, Python, packages, and what is not known of it.
+import { formatBytes, formatCell, plural } from "../common/values";
+import type { Cell } from "../api/types";
+import { endpoint } from "../api/client";
+import { setQuery, word } from "../state/address";
+import type { PartProps } from "./index";
+import { useText } from "./loading";
+import { ofRun } from "./types";
+
+const filterText = word("find");
+const DRAWN = 1000;
+const TITLES: Record<string, string> = {
+  host: "Machine",
+  gpu: "GPUs",
+  python: "Python",
+  slurm: "Slurm",
+  env: "Environment variables",
+  container: "Container",
+};
+/** What other parts show. */
+const ELSEWHERE = ["command", "git", "untracked"];
+
+function groupOf(name: string): string {
+  return name.slice(0, name.indexOf(".")) || name;
+}
+
+export function Environment({ run }: PartProps) {
+  const words = filterText.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const fits = (text: string) => words.every((one) => text.toLowerCase().includes(one));
+  const groups = new Map<string, [string, Cell][]>();
+  for (const [name, value] of Object.entries(run.facts)) {
+    const group = groupOf(name);
+    if (ELSEWHERE.includes(group) || !fits(`${name} ${factText(name, value)}`)) continue;
+    groups.set(group, [...(groups.get(group) ?? []), [name, value]]);
+  }
+  const unknown = Object.entries(run.unknown_facts).filter(([name, why]) => fits(`${name} ${why}`));
+  return (
+    <>
+      <div class="part-tools">
+        <input
+          id="filter"
+          class="input"
+          type="search"
+          placeholder="Filter facts and packages"
+          aria-label="Filter facts and packages"
+          value={filterText.value}
+          onInput={(event) => setQuery({ find: event.currentTarget.value }, { replace: true })}
+        />
+      </div>
+      <div class="columns">
+        <div>
+          {[...groups].map(([group, facts]) => (
+            <section key={group} class="card">
+              <h2>{TITLES[group] ?? group}</h2>
+              <table class="tree" aria-label={TITLES[group] ?? group}>
+                <tbody>
+                  {facts.map(([name, value]) => (
+                    <tr key={name}>
+                      <th scope="row">{name.slice(group.length + 1).replace(/_/g, " ") || name}</th>
+                      <td>
+                        <bdi>{factText(name, value)}</bdi>
+                      </td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </section>
+          ))}
+          {unknown.length > 0 && (
+            <section class="card">
+              <h2>Not known</h2>
+              <table class="tree" aria-label="Facts that are not known">
+                <tbody>
+                  {unknown.map(([name, why]) => (
+                    <tr key={name}>
+                      <th scope="row">{name}</th>
+                      <td class="soft">
+                        <bdi>{why}</bdi>
+                      </td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </section>
+          )}
+          {!groups.size && !unknown.length && (
+            <p class="soft">{words.length ? "No fact fits." : "Nothing was captured of the machine."}</p>
+          )}
+        </div>
+        <Packages uid={run.uid} has={run.documents.includes("packages")} fits={fits} />
+      </div>
+    </>
+  );
+}
+
+function factText(name: string, value: Cell): string {
+  if (name.endsWith("_bytes") && typeof value === "number") return formatBytes(value);
+  if (Array.isArray(value)) return value.map(formatCell).join(", ");
+  return formatCell(value);
+}
+
+interface PackagesProps {
+  uid: string;
+  has: boolean;
+  fits: (text: string) => boolean;
+}
+
+function Packages({ uid, has, fits }: PackagesProps) {
+  const address = has ? endpoint(ofRun(uid, "documents", "packages")) : null;
+  const { value, error } = useText(address);
+  if (!has) return null;
+  const lines = (value ?? "").split("\n").filter((line) => line && fits(line));
+  return (
+    <section class="card">
+      <div class="card-head">
+        <h2>Packages</h2>
+        <span class="soft">{value !== null && plural(lines.length, "package")}</span>
+      </div>
+      {error ? <p class="soft">The list of packages could not be read.</p> : null}
+      {!value && !error && <div class="loading" role="status" aria-label="Loading" />}
+      <table class="tree packages" aria-label="Packages">
+        <tbody>
+          {lines.slice(0, DRAWN).map((line) => {
+            const [, name = line, version = ""] = /^([^=@ ]+)\s*(?:==|@)?\s*(.*)$/.exec(line) ?? [];
+            return (
+              <tr key={line}>
+                <th scope="row">{name}</th>
+                <td>{version}</td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+      {lines.length > DRAWN && <p class="soft">{lines.length - DRAWN} more: filter to see them.</p>}
+    </section>
+  );
+}

@@ -1,0 +1,222 @@
+// The head of a run: what it is called, how it went, and its tags.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { CopyAs, pythonText, shellWord } from "../common/copy";
+import { Icon } from "../common/icons";
+import { StatusMark } from "../common/status";
+import { Ago, Lasted } from "../common/time";
+import { plural } from "../common/values";
+import { go, href, word } from "../state/address";
+import { literal } from "../state/query-text";
+import { store } from "../state/store";
+import { change } from "../state/undo";
+import { isTyping, singleKeys } from "../shell/keys";
+import type { Around, RunRecord, ShortRun } from "./types";
+
+const tab = word("tab");
+
+/** The command and the lines of Python that show the same part of a run. */
+function copied(run: RunRecord): { command: string; python: string } {
+  const name = shellWord(run.reference);
+  const lines = [
+    "import runstore",
+    "",
+    `store = runstore.Store.open(${pythonText(store.value?.path ?? ".")})`,
+    `run = store.get(${pythonText(run.reference)})`,
+  ];
+  const more: Record<string, [string, string]> = {
+    params: [`runstore show ${name}`, "run.params"],
+    metrics: [`runstore plot ${name}`, "run.metrics"],
+    output: [`runstore log ${name}`, "for line in run.output:\n    print(line.text)"],
+    code: [`runstore show ${name} --patch`, 'store.document(run, "patch")'],
+    environment: [`runstore show ${name} --packages`, "run.facts.values"],
+    files: [`runstore artifacts ${name}`, "run.artifacts"],
+    media: [`runstore artifacts ${name}`, "run.media"],
+    history: [`runstore show ${name} --history`, "store.events(run)"],
+  };
+  const [command, python] = more[tab.value] ?? [`runstore show ${name}`, ""];
+  return { command, python: [...lines, ...(python ? [python] : [])].join("\n") };
+}
+
+export function RunHead({ run, around }: { run: RunRecord; around: Around | null }) {
+  useNeighbourKeys(around);
+  return (
+    <header class="run-head">
+      <div class="run-title">
+        <nav class="crumbs" aria-label="Where this run is">
+          <a href="/">Runs</a>
+          <span aria-hidden="true">/</span>
+          <a href={href("/", { filter: `experiment = ${literal(run.experiment_name)}` })} dir="auto">
+            {run.experiment_name}
+          </a>
+        </nav>
+        <h1 dir="auto">{run.reference}</h1>
+        <StatusMark status={run.status} text={run.error} />
+        {run.damaged.length > 0 && (
+          <span class="badge" title={`Damaged: ${run.damaged.join(", ")}. runstore doctor tells more.`}>
+            damaged
+          </span>
+        )}
+        <span class="spring" />
+        <Neighbour run={around?.previous ?? null} name="Previous run" icon="previous" keys="[" />
+        <Neighbour run={around?.next ?? null} name="Next run" icon="right" keys="]" />
+        <CopyAs texts={() => copied(run)} />
+      </div>
+      <div class="run-facts">
+        <span>
+          Started <Ago at={run.started_at} />
+        </span>
+        <span>
+          {run.ended_at ? "took " : "for "}
+          <Lasted
+            duration={run.duration_s}
+            started={run.started_at}
+            isOver={run.ended_at !== null}
+          />
+        </span>
+        {run.hostname && <span>on {run.hostname}</span>}
+        {run.exit_code !== null && run.exit_code !== 0 && <span>exit status {run.exit_code}</span>}
+        {around?.parent && (
+          <span>
+            in <a href={`/runs/${around.parent.uid}`}>{around.parent.reference}</a>
+          </span>
+        )}
+        {around && around.child_count > 0 && (
+          <span>with {plural(around.child_count, "run")} inside</span>
+        )}
+        <Tags run={run} />
+      </div>
+    </header>
+  );
+}
+
+interface NeighbourProps {
+  run: ShortRun | null;
+  name: string;
+  icon: "previous" | "right";
+  keys: string;
+}
+
+function addressOf(run: ShortRun): string {
+  return href(`/runs/${run.uid}`, tab.value ? { tab: tab.value } : {});
+}
+
+function Neighbour({ run, name, icon, keys }: NeighbourProps) {
+  if (!run) {
+    return (
+      <button type="button" class="icon-button" disabled aria-label={`${name}: there is none`}>
+        <Icon name={icon} />
+      </button>
+    );
+  }
+  return (
+    <a
+      class="icon-button"
+      href={addressOf(run)}
+      aria-label={`${name}: ${run.reference}`}
+      title={`${name} of the experiment (${keys}): ${run.reference}`}
+    >
+      <Icon name={icon} />
+    </a>
+  );
+}
+
+/** `[` and `]` lead to the previous and the next run of the experiment. */
+function useNeighbourKeys(around: Around | null): void {
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (event.defaultPrevented || isTyping(event) || !singleKeys.value) return;
+      if (event.ctrlKey || event.metaKey || document.querySelector("dialog[open]")) return;
+      const to = event.key === "[" ? around?.previous : event.key === "]" ? around?.next : null;
+      if (!to) return;
+      event.preventDefault();
+      go(`/runs/${to.uid}`, tab.value ? { tab: tab.value } : {});
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, [around]);
+}
+
+function Tags({ run }: { run: RunRecord }) {
+  const [isAdding, setAdding] = useState(false);
+  const input = useRef<HTMLInputElement>(null);
+  const add = useRef<HTMLButtonElement>(null);
+  const canEdit = !store.value?.read_only;
+  useEffect(() => {
+    if (isAdding) input.current?.focus();
+  }, [isAdding]);
+  const stop = () => {
+    setAdding(false);
+    requestAnimationFrame(() => add.current?.focus());
+  };
+  const save = async (text: string) => {
+    const [key, value] = split(text);
+    if (key && (await change("edits", [run.uid], { add_tags: { [key]: value } }, `Tagged ${run.reference}: ${key}`))) {
+      stop();
+    }
+  };
+  return (
+    <span class="run-tags" role="group" aria-label="Tags">
+      {Object.entries(run.tags).map(([key, value]) => (
+        <span key={key} class="tag" dir="auto">
+          <a href={href("/", { filter: tagFilter(key, value) })} title="Show runs with this tag">
+            {key}
+            {value && <span class="tag-value">{value}</span>}
+          </a>
+          {canEdit && (
+            <button
+              type="button"
+              aria-label={`Remove the tag ${key}`}
+              onClick={() =>
+                void change("edits", [run.uid], { remove_tags: [key] }, `Removed the tag ${key}`)
+              }
+            >
+              <Icon name="cross" size={12} />
+            </button>
+          )}
+        </span>
+      ))}
+      {canEdit &&
+        (isAdding ? (
+          <form
+            class="tag-form"
+            onSubmit={(event) => {
+              event.preventDefault();
+              void save(input.current?.value ?? "");
+            }}
+          >
+            <input
+              ref={input}
+              class="input"
+              aria-label="New tag"
+              placeholder="phase=pilot"
+              onKeyDown={(event) => {
+                if (event.key === "Escape") stop();
+              }}
+            />
+          </form>
+        ) : (
+          <button
+            ref={add}
+            type="button"
+            class="tag add"
+            aria-label="Add a tag"
+            title="Add a tag"
+            onClick={() => setAdding(true)}
+          >
+            <Icon name="plus" size={12} /> Tag
+          </button>
+        ))}
+    </span>
+  );
+}
+
+function split(text: string): [string, string] {
+  const at = text.indexOf("=");
+  return at < 0 ? [text.trim(), ""] : [text.slice(0, at).trim(), text.slice(at + 1).trim()];
+}
+
+function tagFilter(key: string, value: string): string {
+  const field = /^[A-Za-z_]\w*$/.test(key) ? `tags.${key}` : `tags."${key.replace(/"/g, '""')}"`;
+  return `${field} = ${literal(value)}`;
+}
+

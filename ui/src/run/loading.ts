@@ -1,0 +1,98 @@
+// What is loaded of a run, read again when the run changes.
+import { useEffect, useState } from "preact/hooks";
+import { get, isAbort, type Query } from "../api/client";
+import { onPoints, onRunsChanged } from "../api/live";
+import { rowsByUid } from "../state/rows";
+import { onTouched } from "../state/undo";
+
+export interface Loaded<T> {
+  value: T | null;
+  error: unknown;
+}
+
+/** Return what an endpoint answers; while `version` grows it is asked again, and the old answer stays. */
+export function useAnswer<T>(path: string | null, query: Query = {}, version = 0): Loaded<T> {
+  const [state, setState] = useState<Loaded<T> & { path: string | null }>({
+    value: null,
+    error: null,
+    path: null,
+  });
+  const words = JSON.stringify(query);
+  useEffect(() => {
+    if (path === null) return undefined;
+    const running = new AbortController();
+    get<T>(path, query, running.signal).then(
+      (value) => setState({ value, error: null, path: path + words }),
+      (error: unknown) => {
+        if (!isAbort(error)) setState((before) => ({ ...before, error, path: path + words }));
+      },
+    );
+    return () => running.abort();
+  }, [path, words, version]);
+  // The answer to another question is none to this one.
+  return path !== null && state.path === path + words ? state : { value: null, error: null };
+}
+
+/** Return a text, not JSON, that the server has. */
+export function useText(address: string | null): Loaded<string> {
+  const [state, setState] = useState<Loaded<string>>({ value: null, error: null });
+  useEffect(() => {
+    setState({ value: null, error: null });
+    if (address === null) return undefined;
+    const running = new AbortController();
+    fetch(address, { signal: running.signal, credentials: "same-origin" })
+      .then(async (answer) => {
+        if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
+        setState({ value: await answer.text(), error: null });
+      })
+      .catch((error: unknown) => {
+        if (!isAbort(error)) setState({ value: null, error });
+      });
+    return () => running.abort();
+  }, [address]);
+  return state;
+}
+
+const SETTLE_MS = 400;
+
+/** Return a number that grows whenever the run changes, points and edits included. */
+export function useVersion(uid: string | null): { version: number; id: number | null } {
+  const [version, setVersion] = useState(0);
+  const [id, setId] = useState<number | null>(null);
+  useEffect(() => {
+    if (uid === null) return undefined;
+    const running = new AbortController();
+    let row: number | null = null;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const changed = () => {
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        setVersion((before) => before + 1);
+      }, SETTLE_MS);
+    };
+    rowsByUid([uid], [], running.signal).then(
+      ([found]) => {
+        row = found?.id ?? null;
+        setId(row);
+      },
+      () => undefined, // the record itself says what is wrong
+    );
+    const stops = [
+      onRunsChanged((event) => {
+        if (event.many || (row !== null && event.ids.includes(row))) changed();
+      }),
+      onPoints((event) => {
+        if (event.runs.some((run) => run.uid === uid)) changed();
+      }),
+      onTouched((uids) => {
+        if (uids.includes(uid)) setVersion((before) => before + 1);
+      }),
+    ];
+    return () => {
+      running.abort();
+      clearTimeout(timer);
+      for (const stop of stops) stop();
+    };
+  }, [uid]);
+  return { version, id };
+}

@@ -1,0 +1,188 @@
+// A look at a file. What it holds is drawn by us or by a sandbox; it never becomes part of the page.
+import { useState } from "preact/hooks";
+import { endpoint } from "../api/client";
+import { CopyAs, pythonText, shellWord } from "../common/copy";
+import { Icon } from "../common/icons";
+import { ErrorMessage } from "../common/message";
+import { formatBytes, formatCell, formatCount, numberOf, plural } from "../common/values";
+import { setQuery } from "../state/address";
+import { store } from "../state/store";
+import { useAnswer } from "./loading";
+import { Markdown } from "./markdown";
+import { visibleText } from "./visible";
+import type { ArtifactInfo, Look } from "./types";
+import { ofFile } from "./types";
+
+/** What one sees of a file; `file.digest` says when to look again. */
+export function LookAt({ uid, file }: { uid: string; file: ArtifactInfo }) {
+  const look = useAnswer<Look>(ofFile(uid, "looks", file.path), {}, Number.parseInt(file.digest.slice(0, 8), 16));
+  const contents = endpoint(ofFile(uid, "artifacts", file.path));
+  return (
+    <section class="look card" aria-label={`A look at ${file.path}`}>
+      <div class="card-head">
+        <h2 dir="auto">{file.path}</h2>
+        <span class="look-tools">
+          <CopyAs
+            texts={() => ({
+              command: `runstore artifacts ${uid} ${shellWord(file.path)} --to .`,
+              python: `import runstore\n\nstore = runstore.Store.open(${pythonText(store.value?.path ?? ".")})\nrun = store.get(${pythonText(uid)})\nwith run.open(${pythonText(file.path)}) as file:\n    contents = file.read()`,
+            })}
+          />
+          <a class="button" href={`${contents}?save=1`} download>
+            <Icon name="download" /> <span class="label">Download</span>
+          </a>
+          <button
+            type="button"
+            class="icon-button"
+            aria-label="Close the look"
+            title="Close"
+            onClick={() => setQuery({ file: null })}
+          >
+            <Icon name="cross" />
+          </button>
+        </span>
+      </div>
+      <p class="soft look-facts">
+        {formatBytes(file.size_bytes)} · {look.value?.media_type ?? file.media_type}
+        {look.value && look.value.media_type !== file.media_type && <> (it says {file.media_type})</>} ·{" "}
+        <code title={`SHA-256 ${file.digest}`}>{file.digest.slice(0, 12)}</code>
+      </p>
+      {look.error ? <ErrorMessage error={look.error} /> : null}
+      {!look.value && !look.error && <div class="loading" role="status" aria-label="Loading" />}
+      {look.value && <Contents look={look.value} uid={uid} file={file} address={contents} />}
+    </section>
+  );
+}
+
+interface ContentsProps {
+  look: Look;
+  uid: string;
+  file: ArtifactInfo;
+  address: string;
+}
+
+function Contents({ look, uid, file, address }: ContentsProps) {
+  switch (look.kind) {
+    case "image":
+      return <Picture address={address} name={file.path} />;
+    case "svg":
+      // As a picture it executes nothing and loads nothing.
+      return <Picture address={address} name={file.path} source={look.text} />;
+    case "audio":
+      return <audio controls src={address} aria-label={file.path} />;
+    case "video":
+      return <video controls src={address} aria-label={file.path} />;
+    case "html":
+      return (
+        <>
+          <iframe class="look-frame" sandbox="" src={address} title={`The page ${file.path}, without its scripts`} />
+          <p class="soft">Scripts of saved pages are not executed here. To see all of it, download it.</p>
+        </>
+      );
+    case "markdown":
+      return (
+        <>
+          <Markdown
+            text={look.text}
+            pictureOf={(picture) => endpoint(ofFile(uid, "artifacts", beside(file.path, picture)))}
+          />
+          <Cut isCut={look.is_cut} />
+        </>
+      );
+    case "table":
+      return <Rows look={look} name={file.path} />;
+    case "json":
+    case "text":
+      return (
+        <>
+          <pre class="plain-text" tabIndex={0} dir="ltr">
+            {visibleText(look.text)}
+          </pre>
+          <Cut isCut={look.is_cut} />
+        </>
+      );
+    default:
+      return <p class="soft">{look.why}</p>;
+  }
+}
+
+/** The path of a picture that a text beside it names. */
+function beside(path: string, name: string): string {
+  const parts = path.split("/").slice(0, -1);
+  for (const part of decodeURI(name).split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "." && part) parts.push(part);
+  }
+  return parts.join("/");
+}
+
+function Cut({ isCut }: { isCut: boolean }) {
+  return isCut ? <p class="soft">This is the beginning. Download the file to see all of it.</p> : null;
+}
+
+function Picture({ address, name, source }: { address: string; name: string; source?: string }) {
+  const [isSource, setSource] = useState(false);
+  const [isBroken, setBroken] = useState(false);
+  return (
+    <>
+      {isSource ? (
+        <pre class="plain-text" tabIndex={0}>
+          {source}
+        </pre>
+      ) : isBroken ? (
+        <p class="soft">The browser cannot draw this picture.</p>
+      ) : (
+        <div class="look-picture">
+          <img src={address} alt={name} onError={() => setBroken(true)} />
+        </div>
+      )}
+      {source !== undefined && (
+        <button type="button" class="button small quiet" onClick={() => setSource(!isSource)}>
+          {isSource ? "Show the picture" : "Show its text"}
+        </button>
+      )}
+    </>
+  );
+}
+
+function Rows({ look, name }: { look: Look; name: string }) {
+  const shown = look.rows.length;
+  const rows = look.row_count === null ? `first ${plural(shown, "row")}` : plural(look.row_count, "row");
+  return (
+    <>
+      <p class="soft">
+        {rows}, {plural(look.column_count, "column")}
+        {look.is_cut && look.row_count !== null && `; the first ${formatCount(shown)} are shown`}
+      </p>
+      <div class="wide table-look" tabIndex={0} role="region" aria-label={`Rows of ${name}`}>
+        <table class="table">
+          <thead>
+            <tr>
+              {look.columns.map((column, place) => (
+                <th key={place} scope="col" dir="auto">
+                  {column}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {look.rows.map((row, number) => (
+              <tr key={number}>
+                {row.map((cell, place) => (
+                  <td key={place} class={isNumber(cell) ? "number" : undefined} dir="auto">
+                    {typeof cell === "string" ? visibleText(cell) : formatCell(cell)}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </>
+  );
+}
+
+function isNumber(cell: Look["rows"][number][number]): boolean {
+  if (numberOf(cell) !== null) return true;
+  return typeof cell === "string" && /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(cell);
+}

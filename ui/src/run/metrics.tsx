@@ -1,0 +1,151 @@
+// Metrics: the numbers of each series, and its course.
+import { useEffect } from "preact/hooks";
+import { formatCell, formatCount, plural } from "../common/values";
+import { Sparkline, wantSparklines } from "../grid/sparklines";
+import { setQuery, word } from "../state/address";
+import type { PartProps } from "./index";
+import type { Metric, RunRecord } from "./types";
+import { metricName } from "./types";
+
+const filterText = word("find");
+const DRAWN = 300;
+const SHORT = 10;
+
+export function Metrics({ run, id }: PartProps) {
+  if (!run.metrics.length) {
+    return (
+      <p class="soft">
+        This run logged no metrics. In a program: <code>run.log(loss=0.3)</code>
+      </p>
+    );
+  }
+  return (
+    <>
+      <div class="part-tools">
+        <input
+          id="filter"
+          class="input"
+          type="search"
+          placeholder="Filter metrics"
+          aria-label="Filter metrics"
+          value={filterText.value}
+          onInput={(event) => setQuery({ find: event.currentTarget.value }, { replace: true })}
+        />
+      </div>
+      <MetricTable run={run} id={id} filter={filterText.value} />
+    </>
+  );
+}
+
+interface MetricTableProps {
+  run: RunRecord;
+  id: number | null;
+  version?: number;
+  filter?: string;
+  isShort?: boolean;
+}
+
+export function MetricTable({ run, id, filter = "", isShort = false }: MetricTableProps) {
+  const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
+  const all = run.metrics.filter((metric) =>
+    words.every((one) => metricName(metric).toLowerCase().includes(one)),
+  );
+  const metrics = all.slice(0, isShort ? SHORT : DRAWN);
+  // A sparkline is that of the run itself or of its first set.
+  const keys = metrics.map((metric) => metric.key);
+  useEffect(() => {
+    if (id !== null) wantSparklines([id], [...new Set(keys)]);
+  }, [id, keys.join("\0"), run]);
+  if (!run.metrics.length) return <p class="soft">Nothing was logged.</p>;
+  if (!metrics.length) return <p class="soft">No metric fits.</p>;
+  return (
+    <>
+      <div class="wide" tabIndex={0} role="region" aria-label="Table of metrics">
+        <table class="table metric-table">
+          <thead>
+            <tr>
+              <th scope="col">Metric</th>
+              <th scope="col">Course</th>
+              <th scope="col" class="number">
+                Last
+              </th>
+              <th scope="col" class="number">
+                Min
+              </th>
+              <th scope="col" class="number">
+                Max
+              </th>
+              {!isShort && (
+                <>
+                  <th scope="col" class="number">
+                    Mean
+                  </th>
+                  <th scope="col" class="number">
+                    First
+                  </th>
+                  <th scope="col" class="number">
+                    Points
+                  </th>
+                  <th scope="col" class="number">
+                    Last step
+                  </th>
+                </>
+              )}
+            </tr>
+          </thead>
+          <tbody>
+            {metrics.map((metric) => (
+              <MetricRow key={metricName(metric)} metric={metric} run={run} id={id} isShort={isShort} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {all.length > metrics.length &&
+        (isShort ? (
+          <button
+            type="button"
+            class="button small quiet"
+            onClick={() => setQuery({ tab: "metrics" })}
+          >
+            Show all {plural(all.length, "metric")}
+          </button>
+        ) : (
+          <p class="soft">{all.length - metrics.length} more: filter to see them.</p>
+        ))}
+    </>
+  );
+}
+
+interface MetricRowProps {
+  metric: Metric;
+  run: RunRecord;
+  id: number | null;
+  isShort: boolean;
+}
+
+function MetricRow({ metric, run, id, isShort }: MetricRowProps) {
+  const name = metricName(metric);
+  return (
+    <tr>
+      <th scope="row">
+        <bdi>{name}</bdi>
+      </th>
+      <td>
+        {id !== null && metric.set_name === null && (
+          <Sparkline id={id} uid={run.uid} metric={metric.key} />
+        )}
+      </td>
+      <td class="number strong">{formatCell(metric.last)}</td>
+      <td class="number">{formatCell(metric.min)}</td>
+      <td class="number">{formatCell(metric.max)}</td>
+      {!isShort && (
+        <>
+          <td class="number">{formatCell(metric.mean)}</td>
+          <td class="number">{formatCell(metric.first)}</td>
+          <td class="number">{formatCount(metric.count)}</td>
+          <td class="number">{metric.count ? formatCount(metric.last_step) : ""}</td>
+        </>
+      )}
+    </tr>
+  );
+}
