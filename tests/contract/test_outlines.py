@@ -397,6 +397,17 @@ def test_windows_may_be_open_empty_or_times(store):
         run.outline("los")
 
 
+def test_values_to_be_drawn_side_by_side_are_both_extremes(spiked):
+    _, run, values = spiked
+
+    drawn = run.outline("loss", stretches=50).values
+
+    assert len(drawn) < 200
+    assert drawn.count(40.0) == 1
+    assert drawn[0] == values[0]
+    assert run.outline("loss", end=20).values == values[:21]
+
+
 def test_columns_are_taken_as_they_are_by_numpy(spiked):
     numpy = pytest.importorskip("numpy")
     _, run, values = spiked

@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any, NamedTuple, cast
 
 from runstore.errors import UsageError
@@ -85,6 +86,15 @@ class SeriesOutline:
     def count(self) -> int:
         """Points in all stretches."""
         return sum(self.points)
+
+    @property
+    def values(self) -> list[float]:
+        """Values to be drawn side by side: both extremes of each stretch, or each point."""
+        if self.is_exact:
+            return self.last.tolist()
+        ends = zip(self.first, self.last, self.min, self.max, strict=True)
+        both = ((high, low) if first > last else (low, high) for first, last, low, high in ends)
+        return list(chain.from_iterable(both))
 
     @property
     def is_exact(self) -> bool:

@@ -27,7 +27,7 @@ from runstore.store import Store
 _LABEL_WIDTH = 24
 _SPARK_WIDTH = 16
 _TEXT_WIDTH = 60
-_SPARK_POINTS = 200
+_SPARK_STRETCHES = 50
 _DRAWN = 50  # metrics; of more, only the numbers
 _LEFT_OUT = (
     "command.", "git.commit", "git.branch", "git.dirty", "git.has_untracked", "untracked.",
@@ -157,7 +157,7 @@ def _metrics(run: Run) -> Iterator[tuple[str, str]]:
         last, low, high, mean = (f"{number:.6g}" for number in numbers)
         told = f"{last}  (min {low}, max {high}, mean {mean}; {one.count:,} points)"
         if draws and count < _DRAWN and one.count > 1:
-            values = run.metric(one.key, one.set_name).sampled(_SPARK_POINTS).values
+            values = run.outline(one.key, one.set_name, stretches=_SPARK_STRETCHES).values
             told = f"{sparkline(values, _SPARK_WIDTH):{_SPARK_WIDTH}}  {told}"
         yield key, told
 

@@ -21,7 +21,7 @@ from runstore.reading.shown.facts import lifetime_text
 from runstore.store import Store
 
 _CURVE_WIDTH = 16
-_CURVE_POINTS = 200
+_CURVE_STRETCHES = 50
 _DRAWN = 50  # metrics; of more, only the numbers
 _SHOWN = 500  # entries of a section
 _LINES_SHOWN = 30
@@ -166,7 +166,7 @@ def _metrics(run: Run) -> Iterator[tuple[str, Text]]:
     for place, (key, one) in enumerate(run.metrics.items()):
         shown = Text()
         if place < _DRAWN and one.count > 1:
-            values = run.metric(one.key, one.set_name).sampled(_CURVE_POINTS).values
+            values = run.outline(one.key, one.set_name, stretches=_CURVE_STRETCHES).values
             shown.append(f"{curve(values, _CURVE_WIDTH):{_CURVE_WIDTH}}  ", style="cyan")
         last, low, high = (number_text(number) for number in (one.last, one.min, one.max))
         shown.append(f"{last}  (min {low}, max {high}; {one.count:,} points)")

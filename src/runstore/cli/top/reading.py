@@ -18,7 +18,7 @@ from runstore.model.run import Run
 from runstore.model.status import Status
 
 CURVE_WIDTH = 8
-_CURVE_POINTS = 200
+_CURVE_STRETCHES = 50
 _CURVES_S = 0.25  # what drawing curves may take of a refresh; the others come with the next one
 _GROWTH = 1.02  # of a series that is worth another picture
 _REMEMBERED = 5000
@@ -133,7 +133,7 @@ class Reader:
         text = ""
         if one.count > 1:
             with suppress(StoreCorruptError):  # the run goes without its picture
-                values = run.metric(one.key, one.set_name).sampled(_CURVE_POINTS).values
+                values = run.outline(one.key, one.set_name, stretches=_CURVE_STRETCHES).values
                 text = curve(values, CURVE_WIDTH)
         self._curves[run.uid, key] = life, max(1, one.count), text
 

@@ -7,10 +7,9 @@ import sys
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
-from itertools import chain
 from typing import Any
 
-from runstore.model.outline import AXES, SeriesOutline
+from runstore.model.outline import AXES
 from runstore.reading.metrics.mean_curves import mean_curves
 from runstore.reading.metrics.outlines import Scope, files_by_run, outlines_of
 from runstore.web.api.grid import ID
@@ -118,17 +117,8 @@ def _sparklines(call: Call) -> Answer:
     for row_id, run in backend.database.runs_by_id(call.query["ids"]).items():
         found = outlines_of(backend, run, [call.query["key"]], scope, files)
         if found:
-            lines[str(row_id)] = _line(found[0][2], points)
+            lines[str(row_id)] = found[0][2].values[:points]
     return json_answer({"sparklines": lines})
-
-
-def _line(found: SeriesOutline, points: int) -> list[float]:
-    """Return values to be drawn one beside the other: both extremes of each block."""
-    if found.is_exact:
-        return found.last.tolist()
-    pairs = zip(found.first, found.last, found.min, found.max, strict=True)
-    both = ((high, low) if first > last else (low, high) for first, last, low, high in pairs)
-    return list(chain.from_iterable(both))[:points]
 
 
 ENDPOINTS = (
