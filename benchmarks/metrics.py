@@ -1,9 +1,16 @@
-"""Logging, reading and size of metrics, beside a bare unbuffered append in the same run."""
+"""Logging, reading and size of metrics, beside a bare unbuffered append in the same run.
+
+The second table counts the processor's time, which is steadier on a machine that others use: the
+smallest of some rounds.
+"""
 
 from __future__ import annotations
 
+import math
 import os
+import random
 import statistics
+import struct
 import tempfile
 import time
 from collections.abc import Callable
@@ -31,8 +38,57 @@ def append_bare(path: Path) -> None:
     os.close(descriptor)
 
 
+def kinds() -> dict[str, list[float]]:
+    """Return values of several kinds."""
+    random.seed(7)
+    noise = [2 + math.exp(-one / 1e5) + random.gauss(0, 0.1) for one in range(MANY)]
+    single = [struct.unpack("f", struct.pack("f", one))[0] for one in noise]
+    return {
+        "noise in every digit": noise,
+        "the same from float32": single,
+        "0.1 x step": [0.1 * one for one in range(MANY)],
+    }
+
+
+def cpu_ms(work: Callable[[], object]) -> float:
+    """Return the processor's time of a call."""
+    begin = time.process_time()
+    work()
+    return (time.process_time() - begin) * 1e3
+
+
+def compare_kinds() -> None:
+    """Print what points of several kinds take, with a step every 50 ms or so."""
+    print(f"\n| {MANY:,} points | finish | read | bytes a point | with the store |")
+    print("|---|---|---|---|---|")
+    at, times = 1.8e9, []
+    for _ in range(MANY):
+        at += 0.05 + random.gauss(0, 0.001)
+        times.append(at)
+    for name, values in kinds().items():
+        ends, reads = [], []
+        for _ in range(3):
+            with tempfile.TemporaryDirectory(dir=".") as folder, Store.open(folder) as store:
+                run = store.start("bench", capture=False)
+                run.log_points("big", values, times=times)
+                ends.append(cpu_ms(run.finish))
+                record = run.record
+                record.metric("big")  # numpy is imported by then
+                reads += [cpu_ms(lambda: record.metric("big")) for _ in range(ROUNDS)]  # noqa: B023 - called at once
+                with store.backend.database.driver.read() as connection:
+                    (chunks,) = connection.execute(
+                        "SELECT sum(length(chunk)) FROM metric_chunks"
+                    ).fetchone()
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                whole = (Path(folder) / "runstore.db").stat().st_size
+        print(
+            f"| {name} | {min(ends):,.0f} ms | {min(reads):.0f} ms | {chunks / MANY:.2f} |"
+            f" {whole / MANY:.2f} |"
+        )
+
+
 def main() -> None:
-    """Print medians."""
+    """Print medians, and what points of several kinds take."""
     calls, bare, batch, ends, reads, live, sizes = ([] for _ in range(7))
     for place in range(ROUNDS):
         with tempfile.TemporaryDirectory(dir=".") as name, Store.open(name) as store:
@@ -69,6 +125,7 @@ def main() -> None:
     print(f"| finish, which packs them | {middle(ends) * 1e3:,.0f} ms |")
     print(f"| reading them from the database | {middle(reads) * 1e3:,.0f} ms |")
     print(f"| on disk, the whole store | {middle(sizes):.1f} bytes a point |")
+    compare_kinds()
 
 
 if __name__ == "__main__":
