@@ -285,7 +285,10 @@ def test_duckdb_reads_every_view(folder, tmp_path, reader):
     """It parses a view's text, and hands SQLite its own wording of it."""
     named = [f"SELECT reference, experiment FROM {view} ORDER BY 1, 2" for view in VIEWS]
     whole = "SELECT reference, params, metrics, tags, started_at FROM runs_flat ORDER BY 1"
-    asked = [*named, whole]
+    values = "SELECT reference, key, number, text, value FROM params_flat ORDER BY 1, 2"
+    waiting = "SELECT reference, key, text, value FROM waiting_params_flat ORDER BY 1, 2"
+    asked = [*named, whole, values, waiting]
+    assert len(reader.execute(waiting).fetchall()) > 0
 
     ended = subprocess.run(
         [sys.executable, "-c", DUCK, str(folder / DATABASE)]

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 NAME = "waiting_params"
 
-_LAST = """coalesce(
+LAST = """coalesce(
     (SELECT CAST(value AS INTEGER) FROM store_state WHERE name = 'last_run_indexed'), 0)"""
 
 
-def _selected(key: str, number: str, text: str) -> str:
+def selected(key: str, number: str, text: str) -> str:
     """Return the columns of the view, from those of a value."""
     return (
         "SELECT run_id, reference, experiment, run_number, file, name AS set_name, hash,"
@@ -24,7 +24,7 @@ def _selected(key: str, number: str, text: str) -> str:
 
 
 # With the types of the table's columns: SQLite takes a union of the same types for one table.
-_FROM_JSON = _selected(
+FROM_JSON = selected(
     "CAST(key AS TEXT)",
     "CAST(CASE WHEN type <> 'text' THEN value END AS REAL)",
     "CAST(CASE type WHEN 'text' THEN value WHEN 'true' THEN type WHEN 'false' THEN type END"
@@ -33,20 +33,20 @@ _FROM_JSON = _selected(
 
 STATEMENTS = (
     # From now on, every row that is there is in the index.
-    f"UPDATE params SET indexed = 1 WHERE run_id > {_LAST} AND indexed IS NULL",
+    f"UPDATE params SET indexed = 1 WHERE run_id > {LAST} AND indexed IS NULL",
     """
     UPDATE store_state SET value = (SELECT coalesce(max(id), 0) FROM runs)
     WHERE name = 'last_run_indexed'
     """,
     "DROP VIEW params_flat",
     f"""
-    CREATE VIEW param_values_flat AS {_selected("key", "number", "text")}
+    CREATE VIEW param_values_flat AS {selected("key", "number", "text")}
     FROM params JOIN run_params USING (run_id, set_index) JOIN runs_flat USING (run_id)
     WHERE indexed = 1
-    UNION ALL {_FROM_JSON}
+    UNION ALL {FROM_JSON}
     FROM run_params s JOIN param_values USING (tree_key) JOIN runs_flat USING (run_id),
         json_each(tree)
-    WHERE s.run_id > {_LAST} AND NOT EXISTS (
+    WHERE s.run_id > {LAST} AND NOT EXISTS (
         SELECT 1 FROM params p WHERE p.run_id = s.run_id AND p.set_index = s.set_index)
     """,
     """

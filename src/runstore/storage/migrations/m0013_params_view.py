@@ -1,0 +1,34 @@
+"""The view of parameters, such that DuckDB reads the newest ones as SQLite does.
+
+DuckDB executes a view itself if it knows all of its functions, and its `json_each` tells types
+otherwise. `likely`, which changes nothing, is SQLite's alone: so SQLite reads the view of what
+waits. All of its columns are texts for DuckDB then, whose `REAL` has four bytes. Both parts of the
+union have columns and expressions of one type, or SQLite would not look into them by an index.
+"""
+# ruff: noqa: S608 - nothing but constants of this file is put into a text
+
+from __future__ import annotations
+
+from runstore.storage.migrations.m0011_waiting_params import FROM_JSON, LAST, selected
+
+NAME = "params_view"
+
+STATEMENTS = (
+    "DROP VIEW params_flat",
+    "DROP VIEW param_values_flat",
+    f"""
+    CREATE VIEW waiting_params_flat AS {FROM_JSON}
+    FROM run_params s JOIN param_values USING (tree_key) JOIN runs_flat USING (run_id),
+        json_each(tree)
+    WHERE likely(s.run_id > {LAST}) AND NOT EXISTS (
+        SELECT 1 FROM params p WHERE p.run_id = s.run_id AND p.set_index = s.set_index)
+    """,
+    f"""
+    CREATE VIEW params_flat AS {selected("key", "number", "text")}
+    FROM params JOIN run_params USING (run_id, set_index) JOIN runs_flat USING (run_id)
+    WHERE indexed = 1
+    UNION ALL SELECT CAST(run_id AS BIGINT), reference, experiment, run_number, file, set_name,
+        hash, key, CAST(number AS DOUBLE), text, coalesce(value, NULL)
+    FROM waiting_params_flat
+    """,
+)
