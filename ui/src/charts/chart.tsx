@@ -33,7 +33,7 @@ export function Chart({ metric, board, metrics, isFull = false }: ChartProps) {
   return (
     <figure class={isFull ? "chart full" : "chart"} data-metric={metric}>
       <figcaption>
-        <h3 title={metric}>{metric}</h3>
+        <h2 title={metric}>{metric}</h2>
         <Notes view={view} />
         <Actions view={view} metrics={metrics} isFull={isFull} />
       </figcaption>
@@ -84,7 +84,9 @@ function State({ view }: { view: ChartView }) {
   const text = !view.board.drawn.value.length
     ? "All runs are hidden."
     : view.lines.value.length
-      ? "All values are NaN."
+      ? isGrouped.value
+        ? "No mean is a number."
+        : "All values are NaN."
       : "None of these runs has logged this.";
   return <p class="chart-state quiet">{text}</p>;
 }
@@ -98,7 +100,7 @@ function Notes({ view }: { view: ChartView }) {
       if (count) texts.push(`${plural(count, "value")} ≤ 0 left out`);
     }
     if (logX.value && view.lines.value.some((line) => (line.extentX()?.least ?? 1) <= 0)) {
-      texts.push(xAxis.value === "step" ? "step 0 left out" : "0 s left out");
+      texts.push(xAxis.value === "step" ? "steps ≤ 0 left out" : "times ≤ 0 s left out");
     }
     if (isGrouped.value) {
       const left = leftOutOf(xAxis.value, view.metric, view.board.considered.value);

@@ -67,9 +67,9 @@ function Point({ view, line, reading }: { view: ChartView; line: Line; reading: 
 /** A short piece of a line, with its dashes. */
 export function LineMark({ line }: { line: Pick<Line, "mark"> }) {
   return (
-    <svg class="line-mark" width="18" height="8" viewBox="0 0 18 8" aria-hidden="true">
+    <svg class="line-mark" width="24" height="8" viewBox="0 0 24 8" aria-hidden="true">
       <path
-        d="M0 4h18"
+        d="M0 4h24"
         style={{ stroke: `var(--run-${line.mark.colour})` }}
         stroke-dasharray={DASHES[line.mark.dash]!.join(" ") || undefined}
       />

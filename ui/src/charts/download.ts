@@ -1,4 +1,5 @@
 // A chart as a file.
+import { DASHES } from "../common/colour";
 import { toast } from "../state/toasts";
 import { xAxis } from "./settings";
 import type { ChartView } from "./view";
@@ -46,10 +47,15 @@ export function savePicture(view: ChartView): void {
   lines.forEach((line, at) => {
     const left = (at % columns) * width + 12 * ratio;
     const top = canvas.height + (28 + Math.floor(at / columns) * ROW + ROW / 2) * ratio;
-    context.fillStyle = colour(`--run-${line.mark.colour}`);
-    context.fillRect(left, top - ratio, 14 * ratio, 2 * ratio);
+    context.strokeStyle = colour(`--run-${line.mark.colour}`);
+    context.lineWidth = 2 * ratio;
+    context.setLineDash(DASHES[line.mark.dash]!.map((part) => part * ratio));
+    context.beginPath();
+    context.moveTo(left, top);
+    context.lineTo(left + 24 * ratio, top);
+    context.stroke();
     context.fillStyle = colour("--text-soft");
-    context.fillText(line.name(), left + 20 * ratio, top, width - 28 * ratio);
+    context.fillText(line.name(), left + 30 * ratio, top, width - 38 * ratio);
   });
   made.toBlob((blob) => {
     if (blob) save(fileName(view.metric, "png"), blob);

@@ -233,5 +233,12 @@ export function drawMean(
     dash: look.dash.map((part) => part * at.ratio),
   };
   stroke(context, at, shape.x, shape.mean, pen);
+  shape.mean.forEach((value, place) => {
+    const isAlone = !Number.isFinite(shape.mean[place - 1]) && !Number.isFinite(shape.mean[place + 1]);
+    if (!Number.isFinite(value) || !isAlone) return;
+    context.beginPath();
+    context.arc(at.x(shape.x[place]!), at.y(value), (shape.x.length === 1 ? 4 : 2.5) * at.ratio, 0, Math.PI * 2);
+    context.fill();
+  });
   context.globalAlpha = 1;
 }

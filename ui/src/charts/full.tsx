@@ -35,14 +35,20 @@ export function FullChart(props: FullProps) {
 
 function Panel({ metric, metrics, board }: FullProps) {
   const panel = useRef<HTMLDivElement>(null);
-  useLayoutEffect(() => panel.current?.focus(), []);
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key !== "Escape" || event.defaultPrevented) return;
-    event.preventDefault();
-    showFull(null);
-  };
+  useLayoutEffect(() => {
+    panel.current?.focus();
+    const onKeyDown = (event: KeyboardEvent) => {
+      // What lies above the chart closes first.
+      if (event.key !== "Escape" || event.defaultPrevented) return;
+      if (document.querySelector(":popover-open, dialog[open]")) return;
+      event.preventDefault();
+      showFull(null);
+    };
+    document.addEventListener("keydown", onKeyDown);
+    return () => document.removeEventListener("keydown", onKeyDown);
+  }, []);
   return (
-    <div ref={panel} class="chart-full" role="dialog" aria-modal="true" aria-label={metric} tabIndex={-1} onKeyDown={onKeyDown}>
+    <div ref={panel} class="chart-full" role="dialog" aria-modal="true" aria-label={metric} tabIndex={-1}>
       <div class="chart-full-head">
         <Toolbar board={board} metrics={() => metrics} isSingle />
         <Runs board={board} />

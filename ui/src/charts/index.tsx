@@ -3,6 +3,7 @@ import { useComputed } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { EmptyMessage, ErrorMessage } from "../common/message";
 import { formatCount } from "../common/values";
+import { inTrash } from "../state/order";
 import { hovered } from "../state/selection";
 import { Chart } from "./chart";
 import { FullChart } from "./full";
@@ -49,7 +50,11 @@ function Body({ board, metrics }: { board: Board; metrics: Metrics }) {
   if (isIdle.value) {
     return (
       <EmptyMessage title="No runs to draw">
-        <p>Runs that are in sight in the grid, or selected there, are drawn here.</p>
+        <p>
+          {inTrash.value
+            ? "Runs in the trash are not drawn. Restore them first."
+            : "Runs that are in sight in the grid, or selected there, are drawn here."}
+        </p>
       </EmptyMessage>
     );
   }

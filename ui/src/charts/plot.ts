@@ -1,9 +1,7 @@
 // The frame of a chart: canvas, scales and axes. The only module that knows uPlot.
 import uPlot from "uplot";
 import type { XAxis } from "./series";
-import {
-  durationText, durationTicks, linearTicks, logText, logTicks, tickText, timeTexts,
-} from "./ticks";
+import { durationTexts, durationTicks, linearTicks, logTexts, logTicks, tickTexts, timeTexts } from "./ticks";
 
 export interface Range {
   from: number;
@@ -40,6 +38,7 @@ export class Plot {
   private readonly u: uPlot;
   private rangeX: Range = { from: 0, to: 1 };
   private rangeY: Range = { from: 0, to: 1 };
+  private isWhole = true;
 
   constructor(private readonly options: PlotOptions) {
     const { host, width, height, logX, logY, xAxis } = options;
@@ -77,39 +76,44 @@ export class Plot {
 
   private axisX(): uPlot.Axis {
     const { xAxis, logX } = this.options;
-    const axis: uPlot.Axis = { ...this.axis(), size: xAxis === "time" ? 36 : 24, gap: 6, space: 76 };
-    if (logX) {
-      axis.splits = (u, _axis, least, most) => logTicks(least, most, u.bbox.width / uPlot.pxRatio / 60);
-      axis.filter = (_u, splits) => splits;
-      axis.values = (_u, splits) => splits.map(xAxis === "relative" ? (value) => durationText(value) : logText);
-    } else if (xAxis === "time") {
+    const isTime = xAxis === "time";
+    const axis: uPlot.Axis = { ...this.axis(), size: isTime ? 36 : 24, gap: 6, space: 76 };
+    if (isTime) {
       axis.values = (_u, splits, _axis, _space, step) => timeTexts(splits, step);
+      return axis;
+    }
+    axis.incrs = ANY_STEP;
+    axis.filter = (_u, splits) => splits;
+    const count = (u: uPlot) => u.bbox.width / uPlot.pxRatio / 70;
+    if (logX) {
+      axis.splits = (u, _axis, least, most) => logTicks(least, most, count(u));
+      axis.values = (_u, splits) =>
+        xAxis === "relative" ? durationTexts(splits) : logTexts(splits, this.rangeX.from, this.rangeX.to);
     } else if (xAxis === "relative") {
-      axis.splits = (u, _axis, least, most) => durationTicks(least, most, u.bbox.width / uPlot.pxRatio / 70);
-      axis.values = (_u, splits) => splits.map((value) => durationText(value, gapOf(splits)));
+      axis.splits = (u, _axis, least, most) => durationTicks(least, most, count(u));
+      axis.values = (_u, splits) => durationTexts(splits);
     } else {
       axis.splits = (u, _axis, least, most) => {
-        const marks = linearTicks(least, most, u.bbox.width / uPlot.pxRatio / 70);
+        const marks = linearTicks(least, most, count(u));
         return marks.some(Number.isInteger) ? marks.filter(Number.isInteger) : marks;
       };
-      axis.values = (_u, splits) => splits.map((value) => tickText(value, gapOf(splits)));
+      axis.values = (_u, splits) => tickTexts(splits);
     }
     return axis;
   }
 
   private axisY(): uPlot.Axis {
     const { logY } = this.options;
-    const axis: uPlot.Axis = { ...this.axis(), gap: 6, size: (u, texts) => this.widthOf(u, texts) };
     const count = (u: uPlot) => Math.max(2, u.bbox.height / uPlot.pxRatio / 36);
-    if (logY) {
-      axis.splits = (u, _axis, least, most) => logTicks(least, most, count(u));
-      axis.filter = (_u, splits) => splits;
-      axis.values = (_u, splits) => splits.map(Math.log10(this.rangeY.to / this.rangeY.from) < 0.7 ? (value) => tickText(value, gapOf(splits)) : logText);
-    } else {
-      axis.splits = (u, _axis, least, most) => linearTicks(least, most, count(u));
-      axis.values = (_u, splits) => splits.map((value) => tickText(value, gapOf(splits)));
-    }
-    return axis;
+    return {
+      ...this.axis(),
+      gap: 6,
+      size: (u, texts) => this.widthOf(u, texts),
+      incrs: ANY_STEP,
+      filter: (_u, splits) => splits,
+      splits: (u, _axis, least, most) => (logY ? logTicks : linearTicks)(least, most, count(u)),
+      values: (_u, splits) => (logY ? logTexts(splits, this.rangeY.from, this.rangeY.to) : tickTexts(splits)),
+    };
   }
 
   /** Charts below each other have the same left edge, unless their texts are long. */
@@ -123,7 +127,9 @@ export class Plot {
     const at = this.projection();
     ctx.save();
     ctx.beginPath();
-    ctx.rect(at.left, at.top, at.width, at.height);
+    // A point at an end of its axis is drawn whole.
+    const room = this.isWhole ? 5 * at.ratio : 0;
+    ctx.rect(at.left - room, at.top, at.width + 2 * room, at.height);
     ctx.clip();
     this.options.draw(ctx, at);
     ctx.restore();
@@ -173,8 +179,9 @@ export class Plot {
     return Math.log(value / from) / Math.log(to / from);
   }
 
-  /** Show these ranges, drawing all. */
-  show(x: Range, y: Range): void {
+  /** Show these ranges, drawing all; `isWhole` says that the lines end where the axis does. */
+  show(x: Range, y: Range, isWhole: boolean): void {
+    this.isWhole = isWhole;
     this.rangeX = x;
     this.rangeY = y;
     this.u.setData([[x.from, x.to]], true);
@@ -194,14 +201,15 @@ export class Plot {
   }
 }
 
-function gapOf(splits: number[]): number {
-  return splits.length > 1 ? Math.abs(splits[1]! - splits[0]!) : Math.abs(splits[0] ?? 1) || 1;
-}
+/** The marks are ours; uPlot hides an axis for which it knows no step. */
+const ANY_STEP = [1e300];
 
 function mapped(range: Range, isLog: boolean, start: number, end: number): (value: number) => number {
   if (!isLog) {
-    const factor = (end - start) / (range.to - range.from);
-    return (value) => start + (value - range.from) * factor;
+    // Halves: the distance of two numbers may be no number.
+    const half = range.from / 2;
+    const factor = (end - start) / (range.to / 2 - half);
+    return (value) => start + (value / 2 - half) * factor;
   }
   const least = Math.log(range.from);
   const factor = (end - start) / (Math.log(range.to) - least);

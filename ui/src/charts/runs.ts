@@ -2,6 +2,7 @@
 import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
 import { go, href } from "../state/address";
 import { isShown, soloUids } from "../state/hidden";
+import { inTrash } from "../state/order";
 import { rowByUid, rowsByUid, rowsVersion } from "../state/rows";
 import { selected, toggle, visible } from "../state/selection";
 import { shortReference } from "../common/values";
@@ -57,6 +58,7 @@ const settled = signal<string[]>([]);
 const held = signal<{ selection: ReadonlySet<string>; uids: string[] } | null>(null);
 
 const gridRuns = steady(() => {
+  if (inTrash.value) return []; // deleted runs have no series to read
   if (held.value && held.value.selection === selected.value) return held.value.uids;
   return selected.value.size ? [...selected.value] : settled.value;
 });

@@ -26,7 +26,7 @@ export function shapeOf(series: Series, smoothing: number): Shape {
     shapes.set(series, found);
   }
   if (smoothing <= 0) return found.smooth ? { ...found, smooth: null } : found;
-  return { ...found, smooth: smoothed(found.xs, found.ys, smoothing, series.count) };
+  return { ...found, smooth: smoothed(found.xs, found.ys, smoothing) };
 }
 
 function made(series: Series): Shape {
@@ -67,23 +67,20 @@ function vertices(series: Series): { xs: Float64Array; ys: Float64Array } {
   return { xs: xs.subarray(0, at), ys: ys.subarray(0, at) };
 }
 
-/** A series of more points is smoothed as if it had so many. */
-const MOST_POINTS = 1000;
+/** Distances are measured in thousandths of the series, so that all its metrics are smoothed alike. */
+const PARTS = 1000;
 
 /**
- * Return an exponential moving average weighted by x, so that it is the same however fine the
- * series is there, and depends on nothing but the series: `smoothing` is what stays of a value
- * one point later, or one thousandth of the series later when it has more points.
+ * Return an exponential moving average weighted by the distance in x, so that it is the same
+ * however fine the series is there, and depends on nothing but the series.
+ *
+ * The square root spreads the strong values, which are the useful ones, over more of the slider,
+ * as other pages do.
  */
-export function smoothed(
-  xs: Float64Array,
-  ys: Float64Array,
-  smoothing: number,
-  count: number,
-): Float64Array {
+export function smoothed(xs: Float64Array, ys: Float64Array, smoothing: number): Float64Array {
   const made = new Float64Array(ys.length).fill(Number.NaN);
-  const span = (xs.at(-1) ?? 0) - (xs[0] ?? 0);
-  const unit = span / Math.max(1, Math.min(MOST_POINTS, count - 1));
+  const unit = ((xs.at(-1) ?? 0) - (xs[0] ?? 0)) / PARTS;
+  const kept = Math.sqrt(smoothing);
   let sum = 0;
   let weight = 0;
   let before = xs[0] ?? 0;
@@ -93,7 +90,7 @@ export function smoothed(
     const x = xs[at]!;
     const isFirst = weight === 0;
     const distance = isFirst ? unit : Math.max(0, x - before);
-    const stays = unit > 0 ? smoothing ** (distance / unit) : smoothing;
+    const stays = unit > 0 ? kept ** (distance / unit) : kept;
     sum = sum * stays + y * (1 - stays);
     weight = weight * stays + (1 - stays);
     made[at] = weight > 0 ? sum / weight : y;

@@ -1,35 +1,52 @@
 // Where the axes have their marks, and what stands beside them.
 
 const SHORT = [
-  [1e15, "e15"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"],
+  [1e15, 1e15, "e15"],
+  [1e12, 1e12, "T"],
+  [1e9, 1e9, "G"],
+  [1e6, 1e6, "M"],
+  [1e4, 1e3, "k"],
 ] as const;
 
 function plain(value: number, digits: number): string {
   return value.toFixed(digits).replace("-", "−");
 }
 
-/** Write a value of an axis whose marks are `step` apart. */
-export function tickText(value: number, step: number): string {
-  const size = Math.abs(value);
-  if (size < step / 1e6) return "0";
+/** Write the values of an axis, all in the same way. */
+export function tickTexts(values: number[]): string[] {
+  const step = gapOf(values);
+  const most = Math.max(...values.map(Math.abs));
   const exponent = Math.floor(Math.log10(step) + 1e-9);
-  if (size < 1e-4 || size >= 1e18) {
-    const digits = Math.max(0, Math.min(6, Math.floor(Math.log10(size)) - exponent));
-    return value.toExponential(digits).replace("e+", "e").replace(/-/g, "−");
+  if (most < 1e-3 || most >= 1e18) return values.map((value) => scientific(value, step, exponent));
+  for (const [from, unit, letter] of SHORT) {
+    // Not more digits than without the letter.
+    if (most < from || step < unit / 1000) continue;
+    const digits = Math.max(0, Math.ceil(Math.log10(unit / step) - 1e-9));
+    return values.map((value) => (value === 0 ? "0" : plain(value / unit, digits) + letter));
   }
-  for (const [unit, letter] of SHORT) {
-    if (size < unit * 10 || step < unit / 1000) continue;
-    return plain(value / unit, Math.max(0, Math.min(3, Math.ceil(Math.log10(unit / step) - 1e-9)))) + letter;
-  }
-  return plain(value, Math.max(0, Math.min(12, -exponent)));
+  const digits = Math.max(0, Math.min(12, -exponent));
+  return values.map((value) => (value === 0 ? "0" : plain(value, digits)));
 }
+
+function scientific(value: number, step: number, exponent: number): string {
+  if (Math.abs(value) < step / 1e6) return "0";
+  const digits = Math.max(0, Math.min(6, Math.floor(Math.log10(Math.abs(value))) - exponent));
+  return value.toExponential(digits).replace("e+", "e").replace(/-/g, "−");
+}
+
+function gapOf(values: number[]): number {
+  return values.length > 1 ? Math.abs(values[1]! - values[0]!) : Math.abs(values[0] ?? 1) || 1;
+}
+
+/** Below so many decades, a log axis has marks at equal distances. */
+const CLOSE = 0.7;
 
 /** Return marks of a log axis: 1, 2 and 5 of each decade, fewer when there are many decades. */
 export function logTicks(least: number, most: number, most_count: number): number[] {
   const first = Math.floor(Math.log10(least));
   const last = Math.ceil(Math.log10(most));
   const decades = Math.log10(most / least);
-  if (decades < 0.7) return linearTicks(least, most, most_count);
+  if (decades < CLOSE) return linearTicks(least, most, most_count);
   const every = Math.max(1, Math.ceil(decades / most_count));
   const parts = decades * 3 <= most_count * 1.2 ? [1, 2, 5] : decades * 2 <= most_count ? [1, 3] : [1];
   const found: number[] = [];
@@ -43,14 +60,19 @@ export function logTicks(least: number, most: number, most_count: number): numbe
   return found;
 }
 
-export function logText(value: number): string {
+/** Write the values of a log axis; close together they are written as on any other. */
+export function logTexts(values: number[], least: number, most: number): string[] {
+  return Math.log10(most / least) < CLOSE ? tickTexts(values) : values.map(logText);
+}
+
+function logText(value: number): string {
   if (value >= 1e-3 && value < 1e4) return plain(value, Math.max(0, -Math.floor(Math.log10(value) + 1e-9)));
   return value.toExponential(0).replace("e+", "e").replace(/-/g, "−");
 }
 
 /** Return round values between two ends, at most about `count`. */
 export function linearTicks(least: number, most: number, count: number): number[] {
-  const step = niceStep((most - least) / Math.max(1, count));
+  const step = niceStep(most / Math.max(1, count) - least / Math.max(1, count));
   const found: number[] = [];
   for (let place = Math.ceil(least / step - 1e-9); place * step <= most + step * 1e-9; place++) {
     found.push(Number((place * step).toPrecision(12)));
@@ -63,6 +85,12 @@ export function niceStep(least: number): number {
   const unit = 10 ** Math.floor(Math.log10(least));
   const part = [1, 2, 5, 10].find((one) => one * unit >= least * (1 - 1e-9)) ?? 10;
   return part * unit;
+}
+
+/** Write times since a start beside each other. */
+export function durationTexts(values: number[]): string[] {
+  const step = gapOf(values);
+  return values.map((value) => durationText(value, step));
 }
 
 const DURATIONS = [

@@ -234,7 +234,7 @@ export class ChartView {
       const target = JSON.stringify([lines.map((line) => line.id), window, smoothing.value]);
       // Nothing moves under the pointer because a run goes on.
       if (this.isInside && isLive && this.rangedFor === target) {
-        this.plot.show(this.plot.x, this.plot.y);
+        this.plot.show(this.plot.x, this.plot.y, window === null);
         return;
       }
       this.rangedFor = target;
@@ -246,7 +246,9 @@ export class ChartView {
     const x = window ?? wholeX(lines, logX.peek());
     let extent: Extent | null = null;
     for (const line of lines) extent = wider(extent, line.extentY(x.from, x.to, logY.peek()));
-    this.plot!.show(logX.peek() && x.from <= 0 ? { from: x.to / 1e6, to: x.to } : x, padded(extent, logY.peek()));
+    const isBelow = logX.peek() && (x.from <= 0 || lines.some((line) => (line.extentX()?.least ?? 1) <= 0));
+    const shown = logX.peek() && x.from <= 0 ? { from: x.to / 1e6, to: x.to } : x;
+    this.plot!.show(shown, padded(extent, logY.peek()), window === null && !isBelow);
   }
 
   /** Draw again when another line is looked at, and in the colours of another theme. */
@@ -484,10 +486,11 @@ function padded(extent: Extent | null, isLog: boolean): Range {
   if (!extent) return isLog ? { from: 0.1, to: 10 } : { from: 0, to: 1 };
   const { least, most } = extent;
   if (isLog) {
-    const factor = least === most ? 2 : (most / least) ** PADDING;
-    return { from: least / factor, to: most * factor };
+    const factor = least === most ? 2 : Math.exp(Math.log(most / least) * PADDING);
+    return { from: Math.max(Number.MIN_VALUE, least / factor), to: Math.min(Number.MAX_VALUE, most * factor) };
   }
   const span = most - least;
+  if (!Number.isFinite(span)) return { from: -Number.MAX_VALUE, to: Number.MAX_VALUE };
   const room = span > 0 ? span * PADDING : Math.abs(most) * 0.1 || 1;
   return { from: least - room, to: most + room };
 }

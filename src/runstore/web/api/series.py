@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+from runstore.errors import RunNotFoundError
 from runstore.model.outline import AXES
+from runstore.model.run import Run
 from runstore.reading.metrics.mean_curves import mean_curves
 from runstore.reading.metrics.outlines import Scope, files_by_run, outlines_of
 from runstore.web.api.grid import ID
@@ -34,6 +36,26 @@ def scope_asked(call: Call) -> Scope:
     """Return what of each series a request asks for."""
     query = call.query
     return Scope(query["x"], query["from"], query["to"], query["points"])
+
+
+def runs_there(call: Call) -> list[Run]:
+    """Return the runs that a request names, without those that were deleted meanwhile.
+
+    Raises:
+        RunNotFoundError: None of them is there.
+    """
+    found: dict[str, Run] = {}
+    missing: RunNotFoundError | None = None
+    for name in call.query["runs"]:
+        try:
+            run = call.store.get(name)
+        except RunNotFoundError as error:
+            missing = error
+        else:
+            found[run.uid] = run
+    if missing and not found:
+        raise missing
+    return list(found.values())
 
 
 def columns_answer(name: str, told: Sequence[Mapping[str, Any]], **more: Any) -> Answer:
@@ -70,8 +92,7 @@ def _series(call: Call) -> Answer:
 
 def _lines(call: Call) -> Iterator[dict[str, Any]]:
     scope, files = scope_asked(call), files_by_run(call.store.backend)
-    for name in call.query["runs"]:
-        run = call.store.get(name)
+    for run in runs_there(call):
         # A chart of many runs shows those that have the metric.
         for key, set_name, found in outlines_of(
             call.store.backend, run, call.query["keys"], scope, files
@@ -91,9 +112,8 @@ def _lines(call: Call) -> Iterator[dict[str, Any]]:
 
 
 def _groups(call: Call) -> Answer:
-    store = call.store
-    runs = [store.get(name) for name in call.query["runs"]]
-    found = mean_curves(store.backend, runs, call.query["keys"], scope_asked(call))
+    asked = call.query["keys"], scope_asked(call)
+    found = mean_curves(call.store.backend, runs_there(call), *asked)
     told = [
         {
             "key": one.key,

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from http import HTTPStatus
 
-from runstore.errors import RunNotFoundError
+from runstore.web.api.series import RUNS, runs_there
 from runstore.web.encoding import Answer, json_answer
-from runstore.web.endpoints import Call, Endpoint, Listed, Text, Whole
+from runstore.web.endpoints import Call, Endpoint, Text, Whole
 from runstore.web.schemas import TEXT, WHOLE, listed, record
-
-_RUNS_AT_MOST = 200
 
 
 def _keys(call: Call) -> Answer:
     words = call.query["search"].casefold().split()
     runs: Counter[str] = Counter()
     points: dict[str, int] = {}
-    for name in dict.fromkeys(call.query["runs"]):
-        try:
-            found = call.store.metrics_of(name)
-        except RunNotFoundError:
-            continue  # deleted since the page has drawn it
+    for run in runs_there(call):
+        found = call.store.metrics_of(run)
         # A key may be there for the run and for each of its sets.
         runs.update({one.key for one in found})
         for one in found:
@@ -40,7 +36,7 @@ ENDPOINTS = (
         answer=_keys,
         about="Return the metrics that some runs have, those of most of the runs first.",
         parameters=(
-            Listed("runs", "Names of runs.", _RUNS_AT_MOST, least=1),
+            RUNS,
             Text("search", "Words that the key has, in any order.", longest=1000),
             Whole("limit", "Keys to return.", 100, least=1, most=1000),
         ),
@@ -50,5 +46,6 @@ ENDPOINTS = (
                 "keys": listed(record({"key": TEXT, "runs": WHOLE, "points": WHOLE})),
             }
         ),
+        statuses=(HTTPStatus.NOT_FOUND,),
     ),
 )
