@@ -1,5 +1,6 @@
 """A store with some hundred runs, `runstore ui` in a process of its own, and a real browser."""
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -47,6 +48,31 @@ def filled(folder):
             run.finish("error" if n % 20 == 7 else "complete")
             if n % 6 == 0:
                 store.tag(run.uid, {"phase": "pilot"})
+
+
+class _Loop:
+    """The event loop of Playwright, which goes on between its calls."""
+
+    kept = None
+
+    @classmethod
+    def stand_aside(cls):
+        """Let other tests of this process run loops of their own."""
+        cls.kept = asyncio._get_running_loop()
+        asyncio._set_running_loop(None)
+
+    @classmethod
+    def come_back(cls):
+        if cls.kept is not None:
+            asyncio._set_running_loop(cls.kept)
+
+
+@pytest.fixture(autouse=True)
+def loop_within_these_tests():
+    """Keep Playwright's event loop from the tests of other folders."""
+    _Loop.come_back()
+    yield
+    _Loop.stand_aside()
 
 
 @pytest.fixture(scope="session")
@@ -97,6 +123,7 @@ def browser():
         # Debian's Chromium has no sandbox for root.
         started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield started
+        _Loop.come_back()
         started.close()
 
 
