@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import runstore
-from runstore.config import current_author
+from runstore.config import FOLDER, current_author
 from runstore.storage.query.changes import Changes
 from runstore.web.encoding import Answer, json_answer
 from runstore.web.endpoints import Call, Endpoint
 from runstore.web.schemas import FLAG, TEXT, WHOLE, optional, record
+
+
+def name_of(path: Path) -> str:
+    """Return what people call a store: its folder, or the one of the project that it is in."""
+    return path.parent.name if path.name == FOLDER and path.parent.name else path.name
 
 
 def _store(call: Call) -> Answer:
@@ -15,7 +22,7 @@ def _store(call: Call) -> Answer:
     counts = Changes(backend.database).counts()
     return json_answer(
         {
-            "name": call.store.path.name,
+            "name": name_of(call.store.path),
             "path": str(call.store.path),
             "version": runstore.__version__,
             "schema_version": counts.schema_version,
