@@ -15,6 +15,8 @@ import runstore
 TOKEN = "a token of these tests alone"  # noqa: S105 - of tests
 STATIC = Path(runstore.__file__).parent / "web" / "static"
 RUNS = 240
+# Rows, or what is there instead of them: nobody clicks before.
+ARRIVED = ".grid-body a, .message, .filter-mistake"
 PATIENCE_MS = 30_000  # a machine with four times the load is slow, not wrong
 
 
@@ -193,7 +195,7 @@ def visit(browser):
     """
     contexts, wrong = [], []
 
-    def opened(address, path="/", expected_statuses=frozenset(), **options):
+    def opened(address, path="/", expected_statuses=frozenset(), awaits=ARRIVED, **options):
         refused = tuple(f"status of {status}" for status in expected_statuses)
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
         contexts.append(context)
@@ -217,8 +219,7 @@ def visit(browser):
         )
         sign = "&" if "?" in path else "?"
         page.goto(f"{address}{path}{sign}token={quote_plus(TOKEN)}")
-        # Rows, or what is there instead of them: nobody clicks before.
-        page.locator(".grid-body a, .message, .filter-mistake").first.wait_for()
+        page.locator(awaits).first.wait_for()
         return page
 
     yield opened

@@ -60,3 +60,32 @@ def test_filter_of_a_bad_address_is_explained(shared, visit):
     page = visit(shared, "/?filter=status+is+nothing+at+all", expected_statuses={400})
 
     expect(page.get_by_role("alert")).to_contain_text("^")
+
+
+def test_completion_is_taken_by_tab(shared, visit):
+    page = visit(shared)
+    page.locator("#filter").click()
+    page.keyboard.type("params.mod")
+    expect(page.get_by_role("option", name=re.compile("params.model.depth"))).to_be_visible()
+
+    page.keyboard.press("Tab")
+    page.keyboard.type("< 1")
+
+    expect(page.locator("#filter")).to_have_value("params.model.depth < 1")
+    expect(page.locator(".count")).to_have_text("35 of 240 runs")
+
+
+def test_filter_is_kept_under_a_name(own, visit):
+    """What one browser saves, another one and `runstore ls @name` have."""
+    page = visit(own.address, "/?filter=status+=+error")
+    page.get_by_role("button", name="Saved filters").click()
+    page.get_by_label("Name of this filter").fill("failed")
+    page.get_by_label("Name of this filter").press("Enter")
+    expect(page.locator(".saved li")).to_contain_text("@failed")
+
+    other = visit(own.address)
+    other.get_by_role("button", name="Saved filters").click()
+    other.get_by_role("button", name=re.compile("^@failed")).click()
+
+    expect(other.locator(".count")).to_have_text("12 of 240 runs")
+    own.command("ls", "@failed")

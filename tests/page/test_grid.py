@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+import runstore
+
 expect = pytest.importorskip("playwright.sync_api").expect
 
 RUNS = 240
@@ -197,3 +199,52 @@ def test_reload_gives_the_same_view(shared, visit):
     expect(page.locator(".grid-head .baseline")).to_be_visible()
     expect(page.locator(".grid .ghost")).to_have_count(0)
     expect(page.locator(".grid")).to_have_text(before)
+
+
+def test_groups_open_and_close(shared, visit):
+    """Groups show how many runs they have; their runs are there without another request."""
+    page = visit(shared, "/?group=experiment,status", awaits=".group-line")
+
+    expect(page.locator(".group-line")).to_have_count(3)
+    expect(line(page, 0)).to_contain_text("mnist")
+    expect(line(page, 0)).to_contain_text("168 runs")
+    line(page, 0).click()
+    expect(line(page, 0)).to_have_attribute("aria-expanded", "true")
+    expect(line(page, 1)).to_contain_text("mnist_180")
+    expect(page.get_by_role("treegrid", name="Runs")).to_have_attribute("aria-rowcount", "172")
+    page.reload()
+    expect(line(page, 1)).to_contain_text("mnist_180")
+    line(page, 0).click()
+
+    expect(line(page, 1)).to_have_class(re.compile("group-line"))
+
+
+def test_names_with_any_signs_have_columns(served, visit, tmp_path):
+    """Commas, percent signs, quotes and markup in names and values are only text."""
+    name = 'a,b%2C "x" <img src=x onerror=alert(1)>'
+    with runstore.Store.open(tmp_path / "store") as store:
+        for n in range(3):
+            run = store.start(name, params={name: n}, notes=name, capture=False)
+            run.log({name: n / 2}, step=0)
+            run.log({name: float("nan")}, step=10)
+            run.finish()
+            store.tag(run.uid, {name.replace("=", ":"): name})
+    page = visit(served(tmp_path / "store"))
+
+    header = page.locator('[role="columnheader"][data-name^="params."]')
+    expect(header).to_contain_text(name)
+    header.click()
+    expect(header).to_have_attribute("aria-sort", "ascending")
+    expect(page.locator(".filter-mistake")).to_have_count(0)
+    place = header.get_attribute("data-c")
+    expect(cell(page, 0, place)).to_have_text("0")
+    assert page.locator(".grid img").count() == 0
+
+
+def test_bad_columns_of_an_address_are_explained(shared, visit):
+    """Someone's link with an impossible column says so, and leads on."""
+    page = visit(shared, "/?columns=reference,params.(", expected_statuses={400})
+
+    page.get_by_role("button", name="Show the columns that differ").click()
+
+    expect(line(page, 0)).to_contain_text("mnist_180")

@@ -97,10 +97,6 @@ export async function post<T>(path: string, body: unknown): Promise<T> {
   return (await (await ask(path, {}, options)).json()) as T;
 }
 
-export async function remove(path: string): Promise<void> {
-  await ask(path, {}, { method: "DELETE" });
-}
-
 /** Say whether a request ended because the page no longer wanted its answer. */
 export function isAbort(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";

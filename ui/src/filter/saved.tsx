@@ -1,6 +1,6 @@
 // Filters that the store keeps under a name; `runstore ls @name` uses them too.
 import { useEffect, useState } from "preact/hooks";
-import { get, post, remove } from "../api/client";
+import { get, post } from "../api/client";
 import { Icon } from "../common/icons";
 import { ErrorMessage } from "../common/message";
 import { closePopover } from "../common/popover";
@@ -34,9 +34,9 @@ export function SavedFilters() {
   };
   const forget = async (one: SavedFilter) => {
     try {
-      await remove(`filters/${encodeURIComponent(one.name)}`);
+      await post("filters", { name: one.name, filter: null });
       toast(`Removed the filter @${one.name}`, {
-        action: { label: "Undo", run: () => void post("filters", one).catch(showError) },
+        action: { label: "Undo", run: () => void post("filters", one).then(load, showError) },
       });
       load();
     } catch (reason) {

@@ -1,5 +1,6 @@
 // What stands in a cell.
 import type { ComponentChildren } from "preact";
+import { Icon } from "../common/icons";
 import { StatusMark } from "../common/status";
 import { Ago, Lasted } from "../common/time";
 import { formatCell, formatDifference, numberOf, shortReference } from "../common/values";
@@ -20,14 +21,31 @@ function Tags({ tags }: { tags: Record<string, string> }) {
   );
 }
 
-function field(name: string, row: Row): ComponentChildren {
+/** Why a run stands at the top. */
+export type Pinned = "baseline" | "pin" | null;
+const PINNED_TEXTS = { baseline: "The baseline: other runs show their difference", pin: "Pinned" };
+
+/** The name of a run; of a long one the end is kept, since it has the number. */
+function RunName({ row, pinned }: { row: Row; pinned: Pinned }) {
+  const name = shortReference(row.reference);
+  const end = /_\d+$/.exec(name)?.[0] ?? "";
+  return (
+    <a class="run-name" href={`/runs/${row.uid}`} tabIndex={-1} title={row.reference}>
+      {pinned && (
+        <span class="pinned-mark" title={PINNED_TEXTS[pinned]}>
+          <Icon name={pinned === "baseline" ? "flag" : "pin"} size={13} />
+        </span>
+      )}
+      <span>{name.slice(0, name.length - end.length)}</span>
+      {end}
+    </a>
+  );
+}
+
+function field(name: string, row: Row, pinned: Pinned): ComponentChildren {
   switch (name) {
     case "reference":
-      return (
-        <a href={`/runs/${row.uid}`} tabIndex={-1} title={row.reference}>
-          {shortReference(row.reference)}
-        </a>
-      );
+      return <RunName row={row} pinned={pinned} />;
     case "experiment":
       return <span title={row.experiment}>{row.experiment}</span>;
     case "run_number":
@@ -87,9 +105,10 @@ interface CellContentProps {
   column: Column;
   row: Row;
   baseline: Row | null;
+  pinned: Pinned;
 }
 
-export function CellContent({ column, row, baseline }: CellContentProps) {
+export function CellContent({ column, row, baseline, pinned }: CellContentProps) {
   if (column.kind === "sparkline") {
     return <Sparkline id={row.id} uid={row.uid} metric={column.metric!.key} />;
   }
@@ -100,7 +119,7 @@ export function CellContent({ column, row, baseline }: CellContentProps) {
     return (
       <>
         {column.name === "duration" && difference}
-        {field(column.name, row)}
+        {field(column.name, row, pinned)}
       </>
     );
   }

@@ -1,5 +1,5 @@
 // The grid of runs: any number of lines, of which those in sight are drawn.
-import { useComputed } from "@preact/signals";
+import { signal, useComputed } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { cellNames, columns, dragged, frozenNames, widthOf } from "../state/columns";
 import { entries, type Entries, toggleGroup } from "../state/entries";
@@ -20,9 +20,16 @@ const MARKS_WIDTH = 88;
 const AHEAD = 200;
 const HEAD_HEIGHT = 36;
 
+/** On a phone, a pinned name would leave no room for anything else. */
+const narrow = matchMedia("(max-width: 700px)");
+const isNarrow = signal(narrow.matches);
+narrow.addEventListener("change", (event) => {
+  isNarrow.value = event.matches;
+});
+
 /** Left edges of the pinned columns, the widths as a grid template, and the whole width. */
 function layout() {
-  const frozen = new Set(frozenNames.value);
+  const frozen = new Set(isNarrow.value ? [] : frozenNames.value);
   const lefts: number[] = [];
   let left = MARKS_WIDTH;
   let template = `${MARKS_WIDTH}px`;

@@ -6,7 +6,7 @@ import { Icon } from "../common/icons";
 import { formatCell, plural } from "../common/values";
 import { type Column, columnOf } from "../state/columns";
 import type { Row } from "../state/rows";
-import { CellContent } from "./cells";
+import { CellContent, type Pinned } from "./cells";
 
 abstract class Settled<P extends object> extends Component<P> {
   override shouldComponentUpdate(next: Readonly<P>): boolean {
@@ -31,7 +31,7 @@ export interface RunLineProps {
   isSolo: boolean;
   isHovered: boolean;
   isIndented: boolean;
-  pinned: "baseline" | "pin" | null;
+  pinned: Pinned;
   baseline: Row | null;
 }
 
@@ -70,7 +70,7 @@ export class RunLine extends Settled<RunLineProps> {
               style={left === undefined ? undefined : { left: `${left}px` }}
             >
               {row ? (
-                <CellContent column={column} row={row} baseline={props.baseline} />
+                <CellContent column={column} row={row} baseline={props.baseline} pinned={props.pinned} />
               ) : (
                 <span class="ghost" />
               )}

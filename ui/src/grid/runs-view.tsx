@@ -2,7 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { CopyAs, pythonText, shellWord } from "../common/copy";
 import { Icon } from "../common/icons";
-import { ErrorMessage } from "../common/message";
+import { EmptyMessage, ErrorMessage } from "../common/message";
 import { MenuButton, MenuItem } from "../common/popover";
 import { formatCount, plural } from "../common/values";
 import { FilterLine } from "../filter/line";
@@ -10,10 +10,11 @@ import { SavedFilters } from "../filter/saved";
 import { lazy } from "../shell/lazy";
 import { Splitter } from "../shell/splitter";
 import { list, setList, setQuery, word } from "../state/address";
-import { type Column, columns, followDiffering, isDefault } from "../state/columns";
+import { type Column, columns, followDiffering, isDefault, showDefaults } from "../state/columns";
 import { filter, followQuery, groupBy, inTrash, order, orderError, ordering, reloadOrder } from "../state/order";
 import { followPins } from "../state/pinned";
 import { remembered } from "../state/remembered";
+import { columnsError } from "../state/rows";
 import { store } from "../state/store";
 import { ApiError } from "../api/client";
 import { ActionBar } from "./actions";
@@ -168,7 +169,25 @@ function GridPlace() {
     return error ? null : <div class="loading" role="status" aria-label="Loading" />;
   }
   if (!order.value.ids.length) return <EmptyGrid />;
+  if (columnsError.value) return <BadColumns error={columnsError.value} />;
   return <Grid />;
+}
+
+/** An address may name columns that cannot be. */
+function BadColumns({ error }: { error: ApiError }) {
+  const reset = () => {
+    columnsError.value = null;
+    showDefaults();
+  };
+  return (
+    <EmptyMessage title="The columns of this address cannot be shown">
+      <pre>{error.message}</pre>
+      {error.facts.hint && <p>{error.facts.hint}</p>}
+      <button type="button" class="button" onClick={reset}>
+        Show the columns that differ
+      </button>
+    </EmptyMessage>
+  );
 }
 
 export function RunsView() {

@@ -5,6 +5,7 @@ import { onPoints } from "../api/live";
 import type { Cell } from "../api/types";
 import { colourVariable } from "../common/colour";
 import { numberOf } from "../common/values";
+import { bare } from "../state/columns";
 
 const POINTS = 32;
 const AT_ONCE = 100;
@@ -29,7 +30,7 @@ export function wantSparklines(ids: number[], keys: string[]): void {
 async function load(ids: number[], key: string): Promise<void> {
   for (const id of ids) lines.set(place(key, id), null);
   try {
-    const query = { ids: ids.join(","), key, points: POINTS };
+    const query = { ids: ids.join(","), key: bare(key), points: POINTS };
     const answer = await get<{ sparklines: Record<string, Cell[]> }>("sparklines", query);
     for (const id of ids) lines.set(place(key, id), answer.sparklines[String(id)] ?? []);
   } catch (error) {
@@ -45,7 +46,9 @@ async function load(ids: number[], key: string): Promise<void> {
 
 onPoints((event) => {
   for (const { id, keys } of event.runs) {
-    for (const key of Object.keys(keys)) lines.delete(place(key, id));
+    for (const line of lines.keys()) {
+      if (line.startsWith(`${id} `) && bare(line.slice(line.indexOf(" ") + 1)) in keys) lines.delete(line);
+    }
   }
   version.value++;
 });

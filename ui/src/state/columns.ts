@@ -56,8 +56,8 @@ const differing = signal<string[] | null>(
 /** Return the key of a metric column and which of its values it shows. */
 function parseMetric(name: string): { key: string; of: string } {
   const rest = name.slice("metrics.".length);
-  const step = /^(.*)@(-?\d+)$/s.exec(rest);
-  if (step) return { key: step[1]!, of: `@${step[2]}` };
+  const step = /^(.*)@(-?\d+)(["`]?)$/s.exec(rest);
+  if (step) return { key: step[1]! + step[3]!, of: `@${step[2]}` };
   const dot = rest.lastIndexOf(".");
   const last = rest.slice(dot + 1);
   if (dot > 0 && (AGGREGATES as readonly string[]).includes(last)) {
@@ -67,7 +67,8 @@ function parseMetric(name: string): { key: string; of: string } {
 }
 
 export function metricName(key: string, of: string): string {
-  if (of.startsWith("@")) return `metrics.${key}${of}`;
+  // The step belongs to the name: within its quotes, if it has any.
+  if (of.startsWith("@")) return `metrics.${key.replace(/(["`]?)$/, `${of}$1`)}`;
   const short = `metrics.${key}`;
   return of === "last" && parseMetric(short).key === key ? short : `${short}.${of}`;
 }
@@ -76,8 +77,11 @@ export function sparklineName(key: string): string {
   return SPARKLINE + key;
 }
 
-function bare(text: string): string {
-  return text.replace(/^["`](.*)["`]$/s, "$1");
+/** Return a name of the filter language without the quotes of its parts. */
+export function bare(text: string): string {
+  return text.replace(/"((?:[^"]|"")*)"|`([^`]*)`/g, (_, quoted?: string, ticked?: string) =>
+    quoted === undefined ? (ticked ?? "") : quoted.replace(/""/g, '"'),
+  );
 }
 
 const known = new Map<string, Column>();

@@ -1,6 +1,6 @@
 // The order vector: the row ids of all matching runs, in order, in one compact answer.
 import { batch, computed, effect, signal } from "@preact/signals";
-import { get, getBytes, isAbort, joinNames } from "../api/client";
+import { get, getBytes, isAbort } from "../api/client";
 import { onRunsChanged } from "../api/live";
 import type { GroupInfo, GroupsAnswer, RunsChanged } from "../api/types";
 import { list, path, word } from "./address";
@@ -44,7 +44,7 @@ const ATTEMPTS = 3;
 async function fetchOrder(signal: AbortSignal): Promise<Order> {
   const query = { filter: filter.value, trash: inTrash.value ? 1 : null };
   // The trash is a list to choose from; it has no groups.
-  const by = inTrash.value ? "" : joinNames(groupBy.value);
+  const by = inTrash.value ? "" : groupBy.value.join();
   if (!by) return { ...decodeOrder(await getBytes("runs/order", query, signal)), groups: null };
   for (let attempt = 1; ; attempt++) {
     const [bytes, answer] = await Promise.all([

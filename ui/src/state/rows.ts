@@ -1,6 +1,6 @@
 // Rows by window: a cache by id that fetches what is looked at and drops what scrolled away.
 import { signal } from "@preact/signals";
-import { get, isAbort, joinNames } from "../api/client";
+import { ApiError, get, isAbort } from "../api/client";
 import { onPoints, onRunsChanged } from "../api/live";
 import type { Cell, RowsAnswer, WireRow } from "../api/types";
 import { numberOf } from "../common/values";
@@ -39,6 +39,9 @@ let columns: string[] = [];
 
 /** Columns in which a text was seen; they are aligned like texts. */
 export const textColumns = signal<ReadonlySet<string>>(new Set());
+
+/** Why the columns of the address cannot be shown, or null. */
+export const columnsError = signal<ApiError | null>(null);
 
 /** Grows whenever rows arrive or change. */
 export const rowsVersion = signal(0);
@@ -113,13 +116,14 @@ async function fetchRows(ids: number[], isUrgent: boolean): Promise<void> {
   // A change during the request marks the row stale again.
   for (const id of wasStale) stale.delete(id);
   try {
-    const query = { ids: ids.join(","), columns: joinNames(names) };
+    const query = { ids: ids.join(","), columns: names.join() };
     keep(await get<RowsAnswer>("runs/rows", query, controller.signal), names, ids);
   } catch (error) {
     for (const id of wasStale) stale.add(id);
     if (!isAbort(error)) {
       wanted = []; // no endless repetition; the next look tries again
-      showError(error);
+      if (error instanceof ApiError && error.code === "filter") columnsError.value = error;
+      else showError(error);
     }
   } finally {
     inFlight.delete(controller);
@@ -220,7 +224,7 @@ export async function rowsByUid(
   const lacking = uids.filter((uid) => !areKnown([uid], names));
   for (let start = 0; start < lacking.length; start += WINDOW) {
     const some = lacking.slice(start, start + WINDOW).join(",");
-    const answer = await get<RowsAnswer>("runs/rows", { uids: some, columns: joinNames(names) }, signal);
+    const answer = await get<RowsAnswer>("runs/rows", { uids: some, columns: names.join() }, signal);
     keep(answer, names, []);
     for (const row of answer.rows) stale.delete(row.id);
   }

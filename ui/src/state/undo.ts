@@ -12,7 +12,7 @@ interface Change {
 }
 
 /** As many runs as one request may change. */
-const AT_ONCE = 10_000;
+const AT_ONCE = 400_000;
 
 const changes = signal<Change[]>([]);
 export const canUndo = computed(() => changes.value.length > 0);

@@ -1,7 +1,8 @@
-"""The line that a filter is typed in: what is wrong with it, and what may follow."""
+"""Filters: the line that one is typed in, and those that the store keeps under a name."""
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from runstore.errors import FilterError
@@ -37,6 +38,20 @@ def _filter(call: Call) -> Answer:
     )
 
 
+def _saved(call: Call) -> Answer:
+    kept = call.store.queries
+    return json_answer({"filters": [{"name": name, "filter": kept[name]} for name in kept]})
+
+
+def _save(call: Call) -> Answer:
+    kept, name = call.store.queries, call.body["name"]
+    if call.body["filter"] is None:
+        del kept[name]
+    else:
+        kept[name] = call.body["filter"]
+    return json_answer({"name": name}, is_cacheable=False)
+
+
 ENDPOINTS = (
     Endpoint(
         path="/filter",
@@ -58,5 +73,21 @@ ENDPOINTS = (
                 ),
             }
         ),
+    ),
+    Endpoint(
+        path="/filters",
+        answer=_saved,
+        about="Return the filters that the store keeps under a name.",
+        result=record({"filters": listed(record({"name": TEXT, "filter": TEXT}))}),
+    ),
+    Endpoint(
+        path="/filters",
+        method="POST",
+        answer=_save,
+        about="Keep a filter under a name; null as the filter removes it.",
+        body=record({"name": TEXT, "filter": optional(TEXT)}),
+        result=record({"name": TEXT}),
+        statuses=(HTTPStatus.NOT_FOUND,),
+        is_write=True,
     ),
 )
