@@ -110,9 +110,12 @@ def end(process):
     process.stdout.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Chromium, started once."""
+    """Chromium, started for each file of tests.
+
+    While it is there, an event loop runs in this thread; tests of other files start their own.
+    """
     try:
         from playwright.sync_api import expect, sync_playwright
     except ImportError:
@@ -130,13 +133,19 @@ def browser():
 
 
 @pytest.fixture(scope="session")
-def shared(browser, template, tmp_path_factory):
+def shared_address(template, tmp_path_factory):
     """The address of a server whose runs are only looked at."""
     folder = tmp_path_factory.mktemp("shared") / "store"
     shutil.copytree(template, folder)
     process, address = serve(folder, "--read-only")
     yield address
     end(process)
+
+
+@pytest.fixture
+def shared(browser, shared_address):
+    """The same; without a browser no server is started."""
+    return shared_address
 
 
 class Own:
