@@ -5,6 +5,8 @@ import struct
 import sys
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from open_files import open_below
 from runstore.storage.files.safe_files import UnsafeFileError
@@ -334,6 +336,39 @@ def test_reading_goes_on_from_where_it_was(path):
     assert (first.position, second.position) == (4 * 32, 5 * 32)
     assert read_points(path, second.position) == ({}, 5 * 32, False, 0)
     assert read_points(path, 64 * 32) == ({}, 64 * 32, False, 0)
+
+
+ORDERS = st.one_of(
+    st.lists(st.integers(0, 3), min_size=1, max_size=40),  # as it comes
+    st.tuples(st.lists(st.integers(0, 3), min_size=1, max_size=4), st.integers(1, 12)).map(
+        lambda turns: turns[0] * turns[1]  # the same again and again
+    ),
+)
+
+
+@given(order=ORDERS, cut=st.integers(0, 50), is_sealed=st.booleans(), numbers=st.integers(1, 4))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_order_of_series_comes_back_from_any_position(path, order, cut, is_sealed, numbers):
+    """Series with a number that nobody named are left out."""
+    names = b"".join(named(b"k%d" % number, number) for number in range(numbers))
+    points = [record(at, at * 10, at / 8, one, POINT) for at, one in enumerate(order)]
+    path.write_bytes(
+        head() + names + b"".join(points) + record(0, 0, 0.0, 0, END) * is_sealed + bytes(96)
+    )
+    cut = min(cut, len(order))
+
+    read = read_points(path, len(head() + names) + 32 * cut if cut else 0, is_over=True)
+
+    expected = {}
+    for at, one in list(enumerate(order))[cut:]:
+        if one < numbers:
+            columns = expected.setdefault(KeyOf(-1, f"k{one}"), [[], [], []])
+            for column, value in zip(columns, (at, at * 10, at / 8), strict=True):
+                column.append(value)
+    assert points_of(read) == expected
+    assert read.is_sealed is is_sealed
+    assert read.torn == sum(one >= numbers for one in order[cut:])
+    assert read.position == len(head() + names) + 32 * (len(order) + is_sealed)
 
 
 @pytest.mark.parametrize("is_over", [False, True])

@@ -153,11 +153,11 @@ def _compressed(columns: Columns, packed: Callable[[Sequence[tuple[bytes, int]]]
 
 def _gaps(numbers: Sequence[int]) -> tuple[int, bytes, array[int]]:
     """Return the layout of numbers, their first one if it is needed, and their column."""
-    first = numbers[0]
-    gaps = [0, *map(sub, numbers[1:], numbers)]
-    if min(gaps) >= 0 and max(gaps) < _SHORT_GAPS:
-        return GAPS, _ONE.pack(first), array("I", gaps)
-    return EACH, b"", array("q", numbers)
+    known = list(numbers)
+    try:
+        return GAPS, _ONE.pack(known[0]), array("I", [0, *map(sub, known[1:], known)])
+    except OverflowError:  # they go back, or far
+        return EACH, b"", array("q", known)
 
 
 def chunk_digest(place: Sequence[int], chunk: bytes) -> bytes:

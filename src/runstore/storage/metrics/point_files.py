@@ -26,7 +26,7 @@ import os
 import struct
 import sys
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -351,22 +351,55 @@ def read_points(path: Path, position: int = 0, *, is_over: bool = False) -> Read
     else:
         # Series that were named before this position are needed as well.
         keys = _series_among(data, kinds)
-    found: dict[int, list[int]] = {kind_of(number): [] for number in keys}
     is_sealed = kinds[-1] == kind_of(0, _END)
-    row = first
-    torn = 0
-    for row, kind in enumerate(kinds[first:], first):
-        places = found.get(kind)
-        if places is not None:
-            places.append(row)
-        elif not _is_about_points(kind):
-            if not (is_sealed or is_over):
-                break
-            torn += 1
+    rest = kinds[first:]
+    alone = _only_series(rest, len(rest) - is_sealed)
+    if alone and alone[0] & _NUMBER in keys:
+        found: Mapping[int, Sequence[int]] = dict([alone])
+        read, torn = len(rest), 0
     else:
-        row = max(rows, first)
-    points = {keys[kind & _NUMBER]: _columns(data, at) for kind, at in found.items() if at}
-    return Read(points, max(row * RECORD.size, position), is_sealed, torn)
+        known = {kind_of(number) for number in keys}
+        found, read, torn = _places(rest, known, is_whole=is_sealed or is_over)
+    points = {}
+    if any(found.values()):
+        fields = _fields(data[first * RECORD.size :], len(rest))
+        points = {keys[kind & _NUMBER]: _taken(fields, at) for kind, at in found.items() if at}
+    return Read(points, max((first + read) * RECORD.size, position), is_sealed, torn)
+
+
+def _only_series(kinds: Sequence[int], end: int) -> tuple[int, range] | None:
+    """Return the kind of all points up to a row, if they are of one series, and their rows."""
+    begin = 0
+    while begin < end and _is_about_points(kinds[begin]):
+        begin += 1
+    if begin < end:
+        kind, rows = kinds[begin], range(begin, end)
+        if kind_of(kind & _NUMBER) == kind and kinds[begin:end].count(kind) == len(rows):
+            return kind, rows
+    return None
+
+
+def _places(
+    kinds: Sequence[int], known: Iterable[int], *, is_whole: bool
+) -> tuple[Mapping[int, Sequence[int]], int, int]:
+    """Return the rows of each series by kind, the row to read on at, and how many are torn.
+
+    Args:
+        kinds: The kind of each record.
+        known: The kinds of the points of all series.
+        is_whole: Whether nobody finishes a record any more.
+    """
+    places: dict[int, list[int]] = {kind: [] for kind in known}
+    torn = 0
+    for row, kind in enumerate(kinds):
+        some = places.get(kind)
+        if some is not None:
+            some.append(row)
+        elif not _is_about_points(kind):
+            if not is_whole:
+                return places, row, torn
+            torn += 1
+    return places, len(kinds), torn
 
 
 def _used_bytes(data: bytes) -> int:
@@ -463,18 +496,30 @@ def _packed(number: int, points: Columns, begin: int, end: int) -> bytearray:
     return data
 
 
-def _columns(data: bytes, places: list[int]) -> Columns:
-    """Return the points in these rows."""
-    first, last = places[0], places[-1] + 1
-    part = memoryview(data)[first * RECORD.size : last * RECORD.size]
-    count = last - first
-    steps, times, values = (
-        _column(kind, part, count, place) for place, kind in enumerate(("q", "q", "d"))
-    )
-    if len(places) == count:
-        return Columns(steps, times, values)
-    rows = [place - first for place in places]
-    return Columns(*([column[row] for row in rows] for column in (steps, times, values)))
+def _fields(data: bytes, rows: int) -> Columns:
+    """Return the steps, times and values of all records, whatever they are."""
+    if sys.byteorder == "little":
+        # A copy of the bytes is several times quicker than taking each number out.
+        view: Any = memoryview(data)
+        fields = (view.cast(kind)[place::4].tobytes() for place, kind in enumerate("qqd"))
+        columns: list[Any] = [array(kind, one) for kind, one in zip("qqd", fields, strict=True)]
+        return Columns(columns[0], columns[1], columns[2].tolist())
+    columns = [_column(kind, data, rows, place) for place, kind in enumerate("qqd")]
+    return Columns(*columns)
+
+
+def _taken(fields: Columns, places: Sequence[int]) -> Columns:
+    """Return the points in these rows, of which there is one or more."""
+    first, last = places[0], places[-1]
+    distance = (last - first) // max(len(places) - 1, 1) or 1
+    # Most often a series comes alone, or again after as many others each time.
+    if places == range(first, last + 1, distance) or places == list(
+        range(first, last + 1, distance)
+    ):
+        rows = slice(first, last + 1, distance)
+        return Columns(fields.steps[rows], fields.times[rows], fields.values[rows])
+    columns: list[list[Any]] = [[column[place] for place in places] for column in fields]
+    return Columns(*columns)
 
 
 def _column(kind: str, data: bytes | memoryview, rows: int, place: int) -> list[Any]:
