@@ -200,6 +200,11 @@ class Listed:
     least: int = 0
 
     @property
+    def is_required(self) -> bool:
+        """Whether it cannot be left out."""
+        return self.least > 0
+
+    @property
     def schema(self) -> Schema:
         """What values it may have."""
         size = {"maxItems": self.most} | ({"minItems": self.least} if self.least else {})

@@ -8,7 +8,7 @@ from runstore import Store
 from web_client import client_of, served_at
 
 
-def filled(folder):
+def _fill(folder):
     with Store.open(folder) as opened:
         for n in range(5):
             run = opened.start(
@@ -23,9 +23,15 @@ def filled(folder):
 
 
 @pytest.fixture(scope="session")
+def filled():
+    """What fills a folder with a few runs."""
+    return _fill
+
+
+@pytest.fixture(scope="session")
 def template(tmp_path_factory):
     folder = tmp_path_factory.mktemp("template") / "store"
-    filled(folder)
+    _fill(folder)
     return folder
 
 

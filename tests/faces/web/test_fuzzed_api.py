@@ -1,0 +1,91 @@
+"""The API, asked whatever its own description allows, and more: it never breaks."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from runstore import Store
+from runstore.web.api.all_endpoints import ENDPOINTS
+from runstore.web.app import Application
+from web_client import TOKEN, served_at
+
+schemathesis = pytest.importorskip("schemathesis")
+
+HEADERS = {"Authorization": f"Bearer {TOKEN}", "Host": "localhost"}
+# What grammars accept cannot be said in a schema: filters, columns, names of runs and of tags.
+schemathesis.checks.load_all_checks()
+ACCEPTANCE = schemathesis.checks.CHECKS.get_one("positive_data_acceptance")
+EXAMPLES, MANY_EXAMPLES = 4, 100
+# Live events have no end.
+OPERATIONS = [
+    (one.method, "/api/v1" + one.path.replace(":path", ""))
+    for one in ENDPOINTS
+    if one.answer is not None
+]
+# Values that are there, so that more than the refusal of others is tried.
+THERE = {
+    "name": ["latest", "mnist#1", "cifar_2"],
+    "filter": ["", "params.lr > 0.1", "status = complete order by metrics.loss.min desc"],
+    "columns": ["params.lr, metrics.loss@10, tags.phase", "metrics.loss, duration"],
+    "by": ["params.lr", "status, tags.phase"],
+    "keys": [["loss"], ["loss", "none"]],
+    "runs": [["latest"], ["mnist#1", "mnist#2"]],
+    "ids": [[1], [5, 4, 3]],
+}
+
+
+@pytest.fixture(scope="module")
+def app(filled, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fuzzed") / "store"
+    filled(folder)
+    with Store.open(folder) as store:
+        served = served_at(store)
+        yield Application(served)
+        served.threads.shutdown()
+
+
+@pytest.fixture(scope="module")
+def api(app):
+    return schemathesis.openapi.from_asgi("/api/v1/openapi.json", app, headers=HEADERS)
+
+
+@some.composite
+def cases(draw, operation, mode):
+    """Draw a request; some of its values are replaced by those that are there."""
+    case = draw(operation.as_strategy(generation_mode=mode))
+    if mode is schemathesis.GenerationMode.POSITIVE:
+        for values in (case.path_parameters, case.query, case.body):
+            for name in sorted(THERE):
+                if isinstance(values, dict) and name in values and draw(some.booleans()):
+                    values[name] = draw(some.sampled_from(THERE[name]))
+    return case
+
+
+@pytest.mark.parametrize("mode", list(schemathesis.GenerationMode), ids=lambda one: one.value)
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+@pytest.mark.filterwarnings("ignore::runstore.errors.StoreWarning")
+def test_every_answer_is_one_that_is_described(api, is_full_campaign, method, path, mode):
+    """No 500, no undescribed status, media type or body, nothing wrong accepted."""
+
+    @settings(
+        max_examples=MANY_EXAMPLES if is_full_campaign else EXAMPLES,
+        derandomize=not is_full_campaign,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=cases(api[path][method], mode))
+    def ask(case):
+        case.call_and_validate(headers=HEADERS, excluded_checks=[ACCEPTANCE])
+
+    ask()
+
+
+def test_the_description_has_every_endpoint(api):
+    described = {
+        (method.upper(), path)
+        for path, operations in api.raw_schema["paths"].items()
+        for method in operations
+    }
+
+    assert {*OPERATIONS, ("GET", "/api/v1/live")} == described
