@@ -16,6 +16,7 @@ from runstore.model.query.parse import parse_query
 from runstore.model.query.patterns import Regex
 from runstore.model.query.tree import Kind
 from runstore.reading.find import RunSubject
+from runstore.reading.grid.order import run_order
 from runstore.recording.output.keeper import OutputKeeper
 from runstore.storage.indexes import facts as fact_index
 from runstore.storage.query import candidates, newest
@@ -261,6 +262,14 @@ def test_a_filter_means_the_same_in_sql_and_in_python(store, without_index, text
         found = [run.uid for run in searched.find(query, limit=None)]
 
     assert found == [run.uid for run in every if matches(query.where, RunSubject(run))]
+    with forced(way):
+        assert order_vector(searched, text) == found
+
+
+def order_vector(store, text):
+    """Return the uids of the runs that a page of all of them would show."""
+    ids = run_order(store.backend, text).ids
+    return [run.uid for run in store.backend.database.runs_by_id(ids).values()]
 
 
 ORDERS = st.lists(
@@ -319,6 +328,8 @@ def test_pages_of_any_order_make_what_python_sorts(store, where, order, limit, w
         pages = uids_page_by_page(store, query, limit)
 
     assert pages == [run.uid for run in in_order(query, every)]
+    with forced(way):
+        assert order_vector(store, f"{where} order by {order}") == pages
 
 
 @settings(max_examples=EXAMPLES, deadline=None)

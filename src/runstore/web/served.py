@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
-from runstore.errors import StoreReadOnlyError
+from runstore.errors import RunstoreError, StoreReadOnlyError
 from runstore.lasting import LastingStore
+from runstore.reading.grid.order import run_order
 from runstore.store import Store
 from runstore.web.access import Access
 
@@ -61,6 +62,11 @@ class Served:
     def opened(self, *, is_write: bool = False) -> AbstractContextManager[Store]:
         """Give the store as it is now; see `LastingStore.opened`."""
         return self._store.opened(patience_s=_EDIT_PATIENCE_S if is_write else 0)
+
+    def prepare(self) -> None:
+        """Read what the first view of a page asks for, so that it is there at once."""
+        with suppress(RunstoreError), self.opened() as store:  # the page will say what is wrong
+            run_order(store.backend)
 
     def interrupt(self) -> None:
         """End what is read now."""

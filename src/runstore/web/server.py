@@ -126,6 +126,7 @@ class _Server(uvicorn.Server):
         """Begin to listen, and say so."""
         await super().startup(sockets)
         self._loop = asyncio.get_running_loop()
+        self._loop.run_in_executor(self._served.threads, self._served.prepare)
         self._say_started()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -44,15 +44,37 @@ def run_order(
     """
     query = query_of(backend, where, experiment)
     settle(backend, query.fields())
-    changed = Changes(backend.database).last()
-    return RunOrder(changed, _ids(backend, query, is_trash=is_trash))
+    newest = backend.part(_NewestFirst).order()
+    return RunOrder(newest.changed, _ids(backend, query, newest.ids, is_trash=is_trash))
 
 
-def _ids(backend: Backend, query: Query, *, is_trash: bool) -> list[int]:
+def _ids(backend: Backend, query: Query, newest: list[int], *, is_trash: bool) -> list[int]:
     finder = Finder(backend.database)
 
     def find(texts: TextConditions | None = None) -> list[int]:
-        return finder.trashed(query, texts=texts) if is_trash else finder.ids(query, texts=texts)
+        if is_trash:
+            return finder.trashed(query, texts=texts)
+        return finder.ids(query, newest, texts=texts)
 
     has_texts = any(one.room is Room.OUTPUT for one in query.fields())
     return backend.texts.run(find) if has_texts else find()
+
+
+class _NewestFirst:
+    """All runs of a store, the newest first; read again once any of them changed.
+
+    Args:
+        backend: The store.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._known: RunOrder | None = None
+
+    def order(self) -> RunOrder:
+        """Return the runs, and the last change before they were read."""
+        database, known = self._backend.database, self._known
+        changed = Changes(database).last()
+        if known is None or known.changed != changed:
+            known = self._known = RunOrder(changed, Finder(database).newest_first())
+        return known

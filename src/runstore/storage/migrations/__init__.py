@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from runstore.storage.driver import Connection, Driver
 
-SCHEMA_VERSION = 13
+SCHEMA_VERSION = 14
 _MODULES = (
     "m0001_runs",
     "m0002_metrics",
@@ -29,10 +29,11 @@ _MODULES = (
     "m0011_waiting_params",
     "m0012_levels",
     "m0013_params_view",
+    "m0014_covering_params",
 )
 
-# Steps behind this one make tables, and views for other programs: where they cannot be taken,
-# because nothing can be written, an older database is read as if these tables were empty.
+# Steps behind this one make tables, indexes, and views for other programs: where they cannot be
+# taken, because nothing can be written, an older database is read as if these tables were empty.
 OLDEST_READ = 11
 
 CREATE_NOTES = """
@@ -109,7 +110,7 @@ def stand_ins(version: int, types: Mapping[str, str]) -> list[str]:
         statement.format(**types).replace("CREATE TABLE", "CREATE TEMP TABLE", 1)
         for step in known_migrations()[version:]
         for statement in step.statements
-        if statement.lstrip().startswith("CREATE TABLE")  # reading needs no views
+        if statement.lstrip().startswith("CREATE TABLE")  # reading needs no views and no indexes
     ]
 
 

@@ -13,8 +13,9 @@ from runstore.storage.rows import as_int
 LAST_CHANGE = "SELECT coalesce(max(changed), 0) FROM runs"
 COUNTS = f"""
     SELECT ({LAST_CHANGE}),
-        (SELECT count(*) FROM runs r WHERE {sql.KEPT}),
-        (SELECT count(*) FROM runs r WHERE {sql.TRASHED}),
+        (SELECT count(*) FROM runs),
+        (SELECT count(*) FROM runs r WHERE r.deleted_at IS NOT NULL),
+        (SELECT count(*) FROM runs r WHERE r.deleted_at IS NOT NULL AND {sql.PURGED}),
         (SELECT count(*) FROM experiments e WHERE EXISTS (
             SELECT 1 FROM runs r WHERE r.experiment_id = e.id AND {sql.KEPT})),
         ({CURRENT_VERSION})
@@ -83,10 +84,11 @@ class Changes:
             return as_int(connection.execute(LAST_CHANGE).fetchone()[0])
 
     def counts(self) -> Counts:
-        """Count runs and experiments; by indexes alone."""
+        """Count runs and experiments, by the narrowest indexes."""
         with self._driver.read() as connection:
             row = connection.execute(COUNTS).fetchone()
-        return Counts(*map(as_int, row))
+        changed, runs, deleted, purged, experiments, version = map(as_int, row)
+        return Counts(changed, runs - deleted, deleted - purged, experiments, version)
 
     def going_on(self, limit: int) -> list[int]:
         """Return the row ids of runs that are being executed, the newest first."""

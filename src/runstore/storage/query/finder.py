@@ -8,15 +8,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from runstore.model.query.normalize import pushed_down
-from runstore.model.query.tree import Query
+from runstore.model.query.tree import EVERYTHING, Query
 from runstore.model.run import Run
 from runstore.storage import statements as sql
 from runstore.storage.database import BEYOND_NUMBERS, Database
+from runstore.storage.driver import Connection
 from runstore.storage.query.asking import asking
+from runstore.storage.query.candidates import Candidates
 from runstore.storage.query.in_trash import trashed_ids
 from runstore.storage.query.newest import NewestRuns
 from runstore.storage.query.packages import PackageLists
 from runstore.storage.query.sorted import Place, SortedRuns, place_of
+from runstore.storage.query.vector import RunVector, newest_first
 from runstore.storage.rows import as_int, as_number, as_optional_text, as_text, run_from_row
 
 if TYPE_CHECKING:
@@ -108,11 +111,19 @@ class Finder:
         runs = self._database.runs_by_id(ids[:limit])
         return FoundPage([Found(*one) for one in runs.items()], end)
 
-    def ids(self, query: Query, *, texts: TextConditions | None = None) -> list[int]:
+    def newest_first(self) -> list[int]:
+        """Return the row ids of all runs that are kept, the newest first."""
+        with self._database.driver.read() as connection:
+            return newest_first(connection)
+
+    def ids(
+        self, query: Query, newest: Sequence[int], *, texts: TextConditions | None = None
+    ) -> list[int]:
         """Return the row ids of all runs of a query, in its order.
 
         Args:
             query: What is wanted.
+            newest: What `newest_first` returned, now or when no run has changed since.
             texts: The conditions on texts, for a query that has some.
 
         Raises:
@@ -120,9 +131,28 @@ class Finder:
         """
         with asking(self._database.driver, query):
             wanted = replace(query, where=pushed_down(query.where))
-            if texts is None:
-                return self._ids(wanted, ALL, None)
-            return self._ids_by_texts(wanted, ALL, None, texts)
+            if texts is not None:
+                return self._ids_by_texts(wanted, ALL, None, texts)
+            with self._database.driver.read() as connection:
+                packages = PackageLists(connection)
+                found = self._vector(connection, packages, wanted, newest)
+            return self._ids(wanted, ALL, None) if found is None else found
+
+    @staticmethod
+    def _vector(
+        connection: Connection, packages: PackageLists, query: Query, newest: Sequence[int]
+    ) -> list[int] | None:
+        """Return the row ids of all runs; None if they are few, or sorted in another way."""
+        is_all = query.where == EVERYTHING
+        if is_all and not query.order:
+            return list(newest)
+        if not is_all and Candidates(connection, packages).of(query.where) is not None:
+            return None
+        vector = RunVector(connection, packages, newest)
+        if query.order and not vector.sorts(query.order):
+            return None
+        found = list(newest) if is_all else vector.ids(query.where)
+        return vector.sorted_ids(found, query.order) if query.order else found
 
     def trashed(self, query: Query, *, texts: TextConditions | None = None) -> list[int]:
         """Return the row ids of all runs in the trash that a query accepts; as `ids` does."""
