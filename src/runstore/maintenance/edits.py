@@ -9,7 +9,7 @@ from runstore.model.tags import tag_key, tag_value
 from runstore.model.values import check_text
 from runstore.reading.liveness import settle_all
 from runstore.reading.names import run_named, runs_named, the_one
-from runstore.storage.query.cells import Cells
+from runstore.storage.grid.cells import Cells
 from runstore.storage.trash import InTrash
 
 if TYPE_CHECKING:

@@ -224,7 +224,7 @@ def test_values_of_many_runs_are_those_of_few(repeats, asking, monkeypatch):
     names = "params.lr, params.model, metrics.loss, status, started, git.branch"
     few = columns_of(asking, names)
 
-    monkeypatch.setattr("runstore.storage.query.values._FEW", 0)
+    monkeypatch.setattr("runstore.storage.grid.values._FEW", 0)
 
     assert columns_of(asking, names) == few
 

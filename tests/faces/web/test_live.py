@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from runstore.storage.query.cells import Cells
+from runstore.storage.grid.cells import Cells
 from runstore.storage.query.changes import Changes
 from runstore.web import live as room
 from runstore.web.app import Application

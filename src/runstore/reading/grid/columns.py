@@ -11,8 +11,8 @@ from runstore.model.query.fields import OUTPUT, RUN_FIELDS
 from runstore.model.query.parse import parse_fields
 from runstore.model.query.spelling import spelled
 from runstore.model.query.tree import Field, Room
+from runstore.storage.grid.values import KeyValues
 from runstore.storage.query.names import StoredNames
-from runstore.storage.query.values import KeyValues
 
 if TYPE_CHECKING:
     from runstore.storage.backend import Backend

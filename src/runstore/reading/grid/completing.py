@@ -12,8 +12,8 @@ from runstore.model.query.fields import OUTPUT, RUN_FIELDS, SET_FIELDS, STATS
 from runstore.model.query.spelling import spelled, spelled_value
 from runstore.model.query.tree import Field, Kind, Room
 from runstore.model.status import Status
+from runstore.storage.grid.values import KeyValues
 from runstore.storage.query.names import StoredNames
-from runstore.storage.query.values import KeyValues
 
 if TYPE_CHECKING:
     from runstore.storage.backend import Backend

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from runstore.model.query.tree import Room
-from runstore.storage.query.values import KeyValues
+from runstore.storage.grid.values import KeyValues
 
 if TYPE_CHECKING:
     from runstore.storage.backend import Backend

@@ -19,7 +19,7 @@ from runstore.reading.grid.columns import GridColumn
 from runstore.reading.names import as_now
 from runstore.storage import statements as sql
 from runstore.storage.files.spool import uid_of
-from runstore.storage.query.cells import Cells
+from runstore.storage.grid.cells import Cells
 
 if TYPE_CHECKING:
     from runstore.storage.backend import Backend

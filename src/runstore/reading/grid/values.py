@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from runstore.model.query.evaluate import TRUTH, shown_text
 from runstore.model.query.tree import Field, Kind, Room
 from runstore.reading.find import settle
-from runstore.storage.query.values import Cell, FieldValues
+from runstore.storage.grid.values import Cell, FieldValues
 
 if TYPE_CHECKING:
     from runstore.storage.backend import Backend
