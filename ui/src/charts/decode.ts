@@ -115,17 +115,58 @@ export function withDetail(coarse: Series, fine: Series | undefined, from: numbe
   const after = placeOf(coarse.x, to, true);
   return glued(coarse, [
     { of: coarse, from: 0, to: before },
-    { of: fine, from: 0, to: fine.x.length },
+    { of: fine, from: 0, to: placeOf(fine.x, to, true) },
     { of: coarse, from: after, to: coarse.x.length },
   ]);
 }
 
+/** Return blocks joined side by side while they are not wider than `width` together. */
+function joined(series: Series, width: number): Series {
+  const begins: number[] = [];
+  let start = -Infinity;
+  series.x.forEach((_, at) => {
+    if (series.xLast[at]! - start <= width) return;
+    start = series.x[at]!;
+    begins.push(at);
+  });
+  const made: Series = { ...series, exact: false };
+  for (const name of COLUMNS) made[name] = new Float64Array(begins.length);
+  begins.forEach((begin, place) => {
+    const end = begins[place + 1] ?? series.x.length;
+    made.x[place] = series.x[begin]!;
+    made.first[place] = series.first[begin]!;
+    made.last[place] = series.last[end - 1]!;
+    made.xLast[place] = series.xLast[end - 1]!;
+    made.min[place] = extreme(series.min, begin, end, (one, other) => one < other);
+    made.max[place] = extreme(series.max, begin, end, (one, other) => one > other);
+  });
+  return made;
+}
+
+/** Return the extreme of a part of a column, NaN left out. */
+function extreme(
+  column: Float64Array,
+  begin: number,
+  end: number,
+  isBetter: (one: number, other: number) => boolean,
+): number {
+  let found = Number.NaN;
+  for (let at = begin; at < end; at++) {
+    const value = column[at]!;
+    if (Number.isNaN(found) || isBetter(value, found)) found = value;
+  }
+  return found;
+}
+
 /** Replace the end of a series by an answer that begins at `from`, the start of a block. */
-export function withTail(old: Series, tail: Series, from: number): Series {
+export function withTail(old: Series, tail: Series, from: number, points: number): Series {
   const kept = placeOf(old.x, from);
+  const width = ((old.xLast.at(-1) ?? 0) - (old.x[0] ?? 0)) / points;
+  // Blocks of the end are as wide as the others, so that it looks as they do.
+  const end = old.exact ? tail : joined(tail, width);
   const made = glued(old, [
     { of: old, from: 0, to: kept },
-    { of: tail, from: 0, to: tail.x.length },
+    { of: end, from: 0, to: end.x.length },
   ]);
   return { ...made, exact: old.exact && tail.exact };
 }

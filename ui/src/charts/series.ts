@@ -300,9 +300,13 @@ async function readTails(x: XAxis, key: string, some: Kept[]): Promise<void> {
     const tails = answer.get(one.uid)!;
     one.series = one.series!.map((series) => {
       const tail = tails.find((other) => other.setName === series.setName);
-      return tail ? joinTail(series, tail, from) : series;
+      return tail ? joinTail(series, tail, from, one.points) : series;
     });
-    if (one.detail && one.detail.window.to > from) one.detail = null;
+    // What was fine stays fine; the rest of its window is asked for again.
+    if (one.detail) {
+      const { window, series } = one.detail;
+      refine(one, { from: window.from, to: Math.min(window.to, from) }, series);
+    }
     if (tails.length > one.series.length || hasLost(one)) broken.push(one);
   }
   // A run that went back to an earlier step has points before its end.
@@ -324,8 +328,8 @@ function commonStart(some: Kept[]): number {
   return from;
 }
 
-function joinTail(series: Series, tail: Series, from: number): Series {
-  const joined = withTail(series, tail, from);
+function joinTail(series: Series, tail: Series, from: number, points: number): Series {
+  const joined = withTail(series, tail, from, points);
   const count = counts.get(`${series.uid} ${series.key}`);
   return { ...joined, count: count ?? joined.count };
 }

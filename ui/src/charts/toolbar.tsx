@@ -15,7 +15,7 @@ import {
 const AXES: { value: XAxis; name: string }[] = [
   { value: "step", name: "Step" },
   { value: "relative", name: "Time since start" },
-  { value: "time", name: "Time of day" },
+  { value: "time", name: "Wall time" },
 ];
 
 interface ToolbarProps {
@@ -94,6 +94,9 @@ function Smoothing() {
   );
 }
 
+/** Lines that are added at once: a glance at so many more is still drawn quickly. */
+const MORE = 80;
+
 /** Says which runs are drawn, and offers what is left out. */
 export function Runs({ board }: { board: Board }) {
   const drawn = board.drawn.value.length;
@@ -106,17 +109,14 @@ export function Runs({ board }: { board: Board }) {
     <p class="chart-runs" role="status">
       <span>
         {isGrouped.value && "Means of "}
-        {plural(drawn, "run")}
-        {kind && ` ${kind}`}
-      </span>
-      {left > 0 && (
-        <span>
-          the first {considered} of {all}{" "}
-          <button type="button" class="link" onClick={() => allowLines(Math.min(all, considered + 80))}>
-            Draw {all - considered > 80 ? "80 more" : "all"}
+        {left > 0 ? `${considered} of ${plural(all, "run")}` : plural(drawn, "run")}
+        {kind && ` ${kind}`}{" "}
+        {left > 0 && !isGrouped.value && (
+          <button type="button" class="link" onClick={() => allowLines(Math.min(all, considered + MORE))}>
+            Draw {left > MORE ? `${MORE} more` : "all"}
           </button>
-        </span>
-      )}
+        )}
+      </span>
       {hidden > 0 && (
         <span>
           {hidden} hidden{" "}

@@ -172,6 +172,7 @@ export class ChartView {
       clearTimeout(timer);
       const window = zoom.value;
       const uids = this.board.drawn.value;
+      void versionOf(this.metric).value; // a run that goes on grows within the window, too
       wanted = null;
       if (!window || !this.isNear.value || !this.size.value || this.isLoading.value) {
         running?.abort.abort();
