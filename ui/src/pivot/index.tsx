@@ -1,61 +1,237 @@
-// How many runs there are for each value of a field.
-import { useEffect, useState } from "preact/hooks";
-import { get, isAbort } from "../api/client";
-import type { GroupsAnswer } from "../api/types";
-import { ErrorMessage } from "../common/message";
-import { formatCell, formatCount } from "../common/values";
+// A pivot table: the mean of repeated runs by what rows and columns differ in.
+import { CopyAs, copyText, pythonText, shellWord } from "../common/copy";
+import { Icon } from "../common/icons";
+import { EmptyMessage, ErrorMessage } from "../common/message";
+import { MenuButton, MenuItem } from "../common/popover";
+import { plural } from "../common/values";
+import { ColumnChoice, columnTitle } from "../compare/plots/column-choice";
+import { useDefaults } from "../compare/plots/defaults";
+import { useAnswer } from "../compare/state";
+import { FilterLine } from "../filter/line";
 import { setQuery, word } from "../state/address";
+import { columnOf } from "../state/columns";
+import { filter } from "../state/order";
+import { conditionsOf } from "../state/query-text";
+import { store } from "../state/store";
+import { PivotTable, type PivotAnswer } from "./table";
+import "../compare/tools.css";
+import "./pivot.css";
 
-const by = word("rows");
-const filter = word("filter");
+const rowsWord = word("rows");
+const columnsWord = word("columns");
+const metricWord = word("metric");
+const severalWord = word("several");
+const directionWord = word("direction");
+
+/** Names with commas between, as the server reads them: a comma within quotes belongs to a name. */
+function splitFields(text: string): string[] {
+  const parts = [""];
+  let isQuoted = false;
+  for (const sign of text) {
+    if (sign === '"') isQuoted = !isQuoted;
+    if (sign === "," && !isQuoted) parts.push("");
+    else parts[parts.length - 1] += sign;
+  }
+  return parts.map((part) => part.trim()).filter(Boolean);
+}
 
 export default function PivotView() {
-  const field = by.value || "experiment";
-  const [groups, setGroups] = useState<GroupsAnswer | null>(null);
-  const [error, setError] = useState<unknown>(null);
-  useEffect(() => {
-    const running = new AbortController();
-    setError(null);
-    get<GroupsAnswer>("runs/order/groups", { by: field, filter: filter.value }, running.signal).then(
-      setGroups,
-      (reason: unknown) => isAbort(reason) || setError(reason),
-    );
-    return () => running.abort();
-  }, [field, filter.value]);
+  const { defaults, error } = useDefaults(filter.value);
   return (
-    <div class="page">
-      <div class="page-head">
-        <a href="/">Runs</a>
-        <h1>Pivot</h1>
+    <div class="pivot">
+      <div class="compare-filter">
+        <FilterLine />
       </div>
-      <label class="field">
-        Rows
-        <input
-          class="input"
-          value={field}
-          onChange={(event) => setQuery({ rows: event.currentTarget.value })}
-        />
-      </label>
       {error ? (
         <ErrorMessage error={error} />
+      ) : !defaults ? (
+        <div class="loading" role="status" aria-label="Loading" />
       ) : (
-        <table class="table">
-          <thead>
-            <tr>
-              <th scope="col">{field}</th>
-              <th scope="col" class="number">Runs</th>
-            </tr>
-          </thead>
-          <tbody>
-            {groups?.groups.map((group) => (
-              <tr key={JSON.stringify(group.values)}>
-                <th scope="row">{Object.values(group.values).map(formatCell).join(", ") || "none"}</th>
-                <td class="number">{formatCount(group.count)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+        <Chosen
+          labels={defaults.labels.filter((name) => !/(^|[.])(random_|rng_)?(seed|state)$/.test(name))}
+          metric={defaults.metrics[0] ?? ""}
+        />
       )}
     </div>
   );
+}
+
+interface Asked {
+  rows: string[];
+  columns: string[];
+  metric: string;
+}
+
+/** The metric as `store.pivot` and the server name it: the key and which of its values. */
+function metricText(name: string): string {
+  const { metric } = columnOf(name);
+  if (!metric) return name;
+  const key = metric.key.replace(/^["`](.*)["`]$/s, "$1");
+  return metric.of === "last" ? key : `${key}.${metric.of}`;
+}
+
+function Chosen({ labels, metric: usual }: { labels: string[]; metric: string }) {
+  const rows = rowsWord.value ? splitFields(rowsWord.value) : labels.slice(0, 1);
+  const others = labels.filter((name) => !rows.includes(name));
+  const columns = columnsWord.value === "none" ? [] : columnsWord.value ? splitFields(columnsWord.value) : others.slice(0, 1);
+  const metric = metricWord.value || usual;
+  const asked = { rows: rows.length ? rows : ["experiment"], columns, metric };
+  return (
+    <>
+      <Tools asked={asked} />
+      {metric ? (
+        <Table asked={asked} />
+      ) : (
+        <EmptyMessage title="No metric to show">
+          <p>
+            A pivot table shows a metric of repeated runs, such as the same settings with five seeds. Log one with{" "}
+            <code>run.log(acc=0.9)</code>, or change the filter above.
+          </p>
+        </EmptyMessage>
+      )}
+    </>
+  );
+}
+
+function Fields({ label, word: name, fields, least }: { label: string; word: "rows" | "columns"; fields: string[]; least: number }) {
+  const show = (next: string[]): void => setQuery({ [name]: next.length ? next.join(",") : "none" });
+  return (
+    <div class="pivot-fields" role="group" aria-label={label}>
+      {fields.map((field, at) => (
+        <ColumnChoice
+          key={field}
+          label={at ? "and" : label}
+          value={field}
+          none={fields.length > least ? "remove" : null}
+          onChange={(chosen) =>
+            show(chosen ? fields.map((one) => (one === field ? chosen : one)) : fields.filter((one) => one !== field))
+          }
+        />
+      ))}
+      {fields.length < 3 && (
+        <ColumnChoice
+          label={fields.length ? "+" : label}
+          value=""
+          none={fields.length ? "" : "none"}
+          onChange={(chosen) => chosen && !fields.includes(chosen) && show([...fields, chosen])}
+        />
+      )}
+    </div>
+  );
+}
+
+function Tools({ asked: { rows, columns, metric } }: { asked: Asked }) {
+  return (
+    <div class="plot-tools">
+      <Fields label="Rows" word="rows" fields={rows} least={1} />
+      <button
+        type="button"
+        class="button"
+        title="Swap rows and columns"
+        aria-label="Swap rows and columns"
+        disabled={!columns.length}
+        onClick={() => setQuery({ rows: columns.join(","), columns: rows.join(",") })}
+      >
+        ⇄
+      </button>
+      <Fields label="Columns" word="columns" fields={columns} least={0} />
+      <ColumnChoice label="Metric" value={metric} onlyMetrics onChange={(name) => setQuery({ metric: name })} />
+      <label class="pair-choice">
+        Best is
+        <select class="input" value={directionWord.value || "known"} onChange={(event) => setQuery({ direction: noDefault(event.currentTarget.value, "known") })}>
+          <option value="known">by the metric's name</option>
+          <option value="max">the highest</option>
+          <option value="min">the lowest</option>
+        </select>
+      </label>
+      <label class="pair-choice">
+        Several settings in a cell
+        <select class="input" value={severalWord.value || "best"} onChange={(event) => setQuery({ several: noDefault(event.currentTarget.value, "best") })}>
+          <option value="best">show the best</option>
+          <option value="all">mean of all runs</option>
+        </select>
+      </label>
+    </div>
+  );
+}
+
+function noDefault(value: string, usual: string): string | null {
+  return value === usual ? null : value;
+}
+
+function Table({ asked }: { asked: Asked }) {
+  const { rows, columns, metric } = asked;
+  const { answer, error, isWaiting, retry } = useAnswer<PivotAnswer>("pivot", {
+    filter: conditionsOf(filter.value),
+    rows: rows.join(","),
+    columns: columns.join(","),
+    metric: metricText(metric),
+    several: severalWord.value,
+    direction: directionWord.value,
+  });
+  if (error) return <ErrorMessage error={error} retry={retry} />;
+  if (!answer) return <div class="loading" role="status" aria-label="Loading" />;
+  return (
+    <div class={isWaiting ? "pivot-found waiting" : "pivot-found"}>
+      <div class="pivot-head">
+        <h1>
+          {columnTitle(metric)} by {[...rows, ...columns].map(columnTitle).join(", ")}
+        </h1>
+        <span class="spring" />
+        <MenuButton
+          label="Copy the table"
+          menu={() => (
+            <div class="menu">
+              <MenuItem onClick={() => void copyText(answer.markdown)}>Markdown</MenuItem>
+              <MenuItem onClick={() => void copyText(answer.latex)}>LaTeX (booktabs)</MenuItem>
+              <MenuItem onClick={() => void copyText(answer.csv)}>CSV</MenuItem>
+            </div>
+          )}
+        >
+          <Icon name="copy" />
+          Copy the table
+        </MenuButton>
+        <CopyAs texts={() => copied(asked)} />
+      </div>
+      <PivotTable answer={answer} />
+      <p class="pivot-note">
+        Mean ± half of the {100 * answer.level} % interval over runs that differ only in{" "}
+        {answer.over.length ? answer.over.join(", ") : "a seed"}; <strong>★</strong> marks the best cell, ≈ what cannot be
+        told apart from it.
+      </p>
+      {answer.remarks.length > 0 && (
+        <details class="pivot-remarks">
+          <summary>{plural(answer.remarks.length + answer.more_remarks, "remark")}</summary>
+          <ul>
+            {answer.remarks.map((text) => (
+              <li key={text}>{text}</li>
+            ))}
+            {answer.more_remarks > 0 && <li>and {plural(answer.more_remarks, "other")}</li>}
+          </ul>
+        </details>
+      )}
+    </div>
+  );
+}
+
+/** The table as a command and as Python. */
+function copied({ rows, columns, metric }: Asked) {
+  const at = store.value?.path ?? ".";
+  const text = conditionsOf(filter.value);
+  const shown = metricText(metric);
+  const direction = directionWord.value;
+  const several = severalWord.value;
+  const list = (names: string[]): string => (names.length === 1 ? pythonText(names[0]!) : `[${names.map(pythonText).join(", ")}]`);
+  const options = [
+    pythonText(shown),
+    list(rows),
+    ...(columns.length ? [list(columns)] : []),
+    ...(text ? [`where=${pythonText(text)}`] : []),
+    ...(direction ? [`direction=${pythonText(direction)}`] : []),
+    ...(several ? [`several=${pythonText(several)}`] : []),
+  ];
+  return {
+    command: `runstore --store ${shellWord(at)} best${text && ` ${shellWord(text)}`} --metric ${shellWord(shown)}${direction && ` --${direction}`}`,
+    python: `import runstore\n\nstore = runstore.Store.open(${pythonText(at)})\ntable = store.pivot(${options.join(", ")})\nprint(table.to_markdown())`,
+  };
 }

@@ -3,7 +3,8 @@ import { reachable } from "../api/client";
 import { live, trouble } from "../api/live";
 import { Icon } from "../common/icons";
 import { MenuButton, MenuItem } from "../common/popover";
-import { path } from "../state/address";
+import { href, path } from "../state/address";
+import { filter } from "../state/order";
 import { store } from "../state/store";
 import { chooseTheme, wantedTheme, type Wanted } from "../state/theme";
 import { showKeys } from "./keys";
@@ -21,6 +22,11 @@ const THEMES: { wanted: Wanted; name: string }[] = [
   { wanted: "dark", name: "Dark" },
 ];
 const THEME_ICONS = { system: "system", light: "sun", dark: "moon" } as const;
+
+/** Views of many runs keep the filter. */
+function hrefOf(place: string): string {
+  return place === "/experiments" ? place : href(place, { filter: filter.value });
+}
 
 function isHere(place: string): boolean {
   const at = path.value;
@@ -48,7 +54,7 @@ export function Header() {
         {PLACES.map((place) => (
           <a
             key={place.path}
-            href={place.path}
+            href={hrefOf(place.path)}
             aria-current={isHere(place.path) ? "page" : undefined}
           >
             {place.name}

@@ -184,7 +184,10 @@ class FieldValues:
             found = connection.execute(made, parameters).fetchall()
         wanted = None if is_few else frozenset(ids)
         return {
-            row_id: (as_number(one), as_optional_text(other))
+            row_id: (
+                one if type(one) is float or one is None else as_number(one),
+                other if type(other) is str or other is None else as_optional_text(other),
+            )
             for row_id, one, other in found
             if wanted is None or row_id in wanted
         }

@@ -1,0 +1,96 @@
+// What the compare view shows: chosen runs, or those of a filter. All of it is in the address.
+import { computed } from "@preact/signals";
+import { useEffect, useState } from "preact/hooks";
+import { get, isAbort, type Query } from "../api/client";
+import { list, word } from "../state/address";
+import { filter } from "../state/order";
+
+export const runs = list("runs");
+export const tab = word("tab");
+
+/** A filter for exactly the runs that are compared. */
+export const runsFilter = computed(() => {
+  if (!runs.value.length) return filter.value;
+  return `uid in (${runs.value.map((uid) => `'${uid.replace(/'/g, "''")}'`).join(", ")})`;
+});
+
+export interface NamedRun {
+  reference: string;
+  uid: string;
+  name: string;
+}
+
+export interface Difference {
+  section: string;
+  key: string;
+  values: unknown[];
+  texts: string[];
+  missing: number[];
+  unknown: number[];
+  differs: boolean;
+  direction: "min" | "max" | null;
+  best: number[];
+}
+
+export interface Gap {
+  what: string;
+  run: string;
+  reason: string;
+}
+
+export interface Comparison {
+  runs: NamedRun[];
+  total: number;
+  differences: Difference[];
+  unknown: Gap[];
+}
+
+export interface Answered<T> {
+  answer: T | null;
+  error: unknown;
+  isWaiting: boolean;
+  retry: () => void;
+}
+
+/** Ask the server whenever the question changes; the answer before stays until the next is there. */
+export function useAnswer<T>(path: string | null, query: Query): Answered<T> {
+  const [answer, setAnswer] = useState<T | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  const [isWaiting, setWaiting] = useState(path !== null);
+  const [round, setRound] = useState(0);
+  const key = JSON.stringify(query);
+  useEffect(() => {
+    if (path === null) {
+      setAnswer(null);
+      return undefined;
+    }
+    const running = new AbortController();
+    setWaiting(true);
+    get<T>(path, query, running.signal).then(
+      (found) => {
+        setAnswer(found);
+        setError(null);
+        setWaiting(false);
+      },
+      (reason: unknown) => {
+        if (isAbort(reason)) return;
+        setError(reason);
+        setWaiting(false);
+      },
+    );
+    return () => running.abort();
+  }, [path, key, round]);
+  return { answer, error, isWaiting, retry: () => setRound((now) => now + 1) };
+}
+
+const a = word("a");
+const b = word("b");
+
+/** The two runs of the tabs that are about two: by default the first two. */
+export const pair = computed<[string, string] | null>(() => {
+  const uids = runs.value;
+  if (uids.length < 2) return null;
+  const first = uids.includes(a.value) ? a.value : uids[0]!;
+  const second = uids.includes(b.value) && b.value !== first ? b.value : uids.find((uid) => uid !== first)!;
+  return [first, second];
+});
