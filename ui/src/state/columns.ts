@@ -28,7 +28,7 @@ export const AGGREGATES = ["last", "min", "max", "first", "mean", "count"] as co
 
 /** Columns that every row brings along. */
 const FIELDS: Record<string, { title: string; width: number; isNumeric?: boolean }> = {
-  reference: { title: "Run", width: 230 },
+  reference: { title: "Run", width: 190 },
   experiment: { title: "Experiment", width: 130 },
   run_number: { title: "Number", width: 84, isNumeric: true },
   status: { title: "Status", width: 112 },
