@@ -292,18 +292,26 @@ def test_means_of_repeats_do_not_depend_on_what_is_hidden(repeated, visit):
 
 
 def test_new_points_appear_while_a_run_goes_on(served, visit, tmp_path):
+    """What was added point by point is what a reload shows."""
     folder = tmp_path / "store"
     with Store.open(folder) as store:
         run = store.start("live", capture=False)
-        run.log({"loss": 1.0}, step=0)
+        run.log_points("loss", [1 / (1 + step) for step in range(2_000)])
         page = visit(served(folder))
         plot = chart(page)
-        expect(plot).to_have_attribute("data-points", "1")
+        expect(plot).to_have_attribute("data-points", "2000")
 
-        for step in range(1, 50):
-            run.log({"loss": 1.0 / step}, step=step)
-        expect(plot).to_have_attribute("data-points", "50")
+        for step in range(2_000, 3_000):
+            run.log({"loss": 7.0 if step == 2_500 else 0.1}, step=step)
+        expect(plot).to_have_attribute("data-points", "3000")
         with store.start("live", capture=False) as second:
             second.log({"loss": 0.5}, step=0)
-        expect(plot).to_have_attribute("data-points", re.compile("50,1|1,50"))
+        expect(plot).to_have_attribute("data-points", re.compile("^(3000,1|1,3000)$"))
+        drawn = shown(plot), shown(plot, "y")
         run.finish()
+
+        page.reload()
+        again = chart(page)
+        expect(again).to_have_attribute("data-points", re.compile(","))
+        assert (shown(again), shown(again, "y")) == drawn
+        assert drawn[1][1] > 7

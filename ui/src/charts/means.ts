@@ -34,7 +34,7 @@ interface Answer {
 const LIVE_MS = 2000;
 
 /** As many answers as are kept; a change of the runs asks again. */
-const MOST = 60;
+const MOST = 200;
 const answers = new Map<string, Answer>();
 
 function nameOf(x: XAxis, key: string, uids: string[], window: Window | null): string {

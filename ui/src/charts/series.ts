@@ -146,9 +146,13 @@ function areExact(series: Series[]): boolean {
 }
 
 function forgetOldest(): void {
+  if (kept.size <= MOST) return;
+  // What is drawn would be asked for again at once.
+  const drawn = new Set<string>();
+  for (const { x, key, uids } of watched.values()) for (const uid of uids) drawn.add(nameOf(x, key, uid));
   for (const name of kept.keys()) {
     if (kept.size <= MOST) return;
-    kept.delete(name);
+    if (!drawn.has(name)) kept.delete(name);
   }
 }
 
@@ -286,6 +290,7 @@ async function readAgain(x: XAxis, key: string, some: Kept[]): Promise<void> {
   const answer = await ask(x, key, some.map((one) => one.uid), points, {});
   for (const one of some) {
     one.series = answer.get(one.uid)!;
+    one.error = null;
     one.detail = null;
   }
 }
