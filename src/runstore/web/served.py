@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import contextmanager, suppress
 
 from runstore.errors import RunstoreError, StoreReadOnlyError
 from runstore.lasting import LastingStore
@@ -14,6 +16,7 @@ from runstore.web.access import Access
 # Each has a connection of its own; a page asks for a few things at once.
 THREADS = 4
 _MEMORY_BYTES = 600 << 20  # for SQLite, of all connections together
+_INTERRUPTIONS, _INTERRUPTED_EVERY_S = 100, 0.05
 # An edit waits for other writers; what is read does not.
 _EDIT_PATIENCE_S = 5.0
 
@@ -57,11 +60,19 @@ class Served:
         self.access = access
         self.is_read_only = is_read_only
         self._store = _ServedStore(store, is_read_only=is_read_only)
+        self._uses: set[object] = set()
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="runstore-ui")
 
-    def opened(self, *, is_write: bool = False) -> AbstractContextManager[Store]:
+    @contextmanager
+    def opened(self, *, is_write: bool = False) -> Iterator[Store]:
         """Give the store as it is now; see `LastingStore.opened`."""
-        return self._store.opened(patience_s=_EDIT_PATIENCE_S if is_write else 0)
+        use = object()
+        self._uses.add(use)
+        try:
+            with self._store.opened(patience_s=_EDIT_PATIENCE_S if is_write else 0) as store:
+                yield store
+        finally:
+            self._uses.remove(use)
 
     def prepare(self) -> None:
         """Read what the first view of a page asks for, so that it is there at once."""
@@ -75,4 +86,10 @@ class Served:
     def close(self) -> None:
         """Give back the store, and end the threads."""
         self.threads.shutdown(wait=False, cancel_futures=True)
+        # A statement may begin behind an interruption, and would hold up the end of the process.
+        for _ in range(_INTERRUPTIONS):
+            if not self._uses:
+                break
+            self._store.interrupt()
+            time.sleep(_INTERRUPTED_EVERY_S)
         self._store.close()
