@@ -1,4 +1,4 @@
-"""Write the reference pages that come from the code: cli.md, python.md, errors.md.
+"""Write the reference pages that come from the code: cli.md, python.md, errors.md, rest.md.
 
 Run it after a change of commands, public names or errors: python docs/reference/generate.py
 """
@@ -20,6 +20,8 @@ from runstore.cli.exit_codes import EXIT_CODES
 from runstore.cli.main import group
 from runstore.model.once import once
 from runstore.model.run import RunSource
+from runstore.web.api.all_endpoints import ENDPOINTS
+from runstore.web.errors import STATUSES
 
 HERE = Path(__file__).parent
 # Members that runstore itself needs.
@@ -202,12 +204,13 @@ def _described(name, value):
 def errors_page():
     """Return the family of errors with codes and exit codes."""
     rows = "".join(
-        f"| `{kind.__name__}` | `{kind.code}` | {code} | {_first_line(kind)} |\n"
+        f"| `{kind.__name__}` | `{kind.code}` | {code} | {int(STATUSES[kind])} |"
+        f" {_first_line(kind)} |\n"
         for kind, code in EXIT_CODES.items()
     )
     told = (
         "Every error has `code`, `what`, `kept` and `hint`; its text is the three together.\n\n"
-        "| class | code | exit code | means |\n|---|---|---|---|\n"
+        "| class | code | exit code | HTTP status | means |\n|---|---|---|---|---|\n"
     )
     tree = "```text\n" + inspect.getdoc(errors) + "\n```\n"
     return f"# Errors\n\n{NOTE}\n{told}{rows}\n## The family\n\n{tree}"
@@ -217,7 +220,87 @@ def _first_line(kind):
     return inspect.getdoc(kind).partition("\n")[0]
 
 
-PAGES = {"cli.md": cli_page, "python.md": python_page, "errors.md": errors_page}
+def rest_page():
+    """Return every endpoint of the page's API."""
+    parts = ["# HTTP API\n", NOTE, REST]
+    for one in ENDPOINTS:
+        path = one.path.replace(":path", "")
+        parts += [f"## {one.method} /api/v1{path}\n", f"{one.about}\n"]
+        if one.parameters:
+            rows = "".join(_parameter_row(parameter) for parameter in one.parameters)
+            parts.append("| parameter | means | values |\n|---|---|---|\n" + rows)
+        if one.body is not None:
+            parts.append("Send a JSON object:\n\n" + _keys_of(one.body))
+        answer = "JSON" if one.media_type == "application/json" else f"`{one.media_type}`"
+        keys = _keys_of(one.result)
+        parts.append(f"Answers with {answer}" + (f":\n\n{keys}" if keys else ".\n"))
+    return "\n".join(parts)
+
+
+REST = """\
+`runstore ui` serves this API beside the [page](../guides/look-at-runs-in-a-browser.md).
+Programs present the token of `RUNSTORE_UI_TOKEN` in the header `Authorization: Bearer`.
+The same is described for programs by `/api/v1/openapi.json`, as OpenAPI 3.1.
+
+Times are ISO 8601 in UTC.
+NaN and infinities are the texts `"NaN"`, `"Infinity"` and `"-Infinity"`.
+A run is named as everywhere: by its uid, its reference, `mnist#7` (`mnist%237` in an address) or \
+`latest`.
+Answers have an `ETag`: ask again with `If-None-Match`, and what did not change is not sent again.
+An error has an HTTP status and a JSON object with the [code](errors.md) of its class:
+
+```json
+{"error": {"code": "run-not-found", "message": "...", "kept": null, "hint": "..."}}
+```
+
+An order vector is little-endian: the letters `RSO1`, the number of runs (uint32), the number of \
+the last change (uint64), and the row id of each run (uint32).
+Points of series are the length of a JSON head (uint32), the head, and columns of float64, whose \
+places the head names.
+"""
+
+
+def _parameter_row(parameter):
+    schema = parameter.schema
+    if "enum" in schema:
+        values = ", ".join(f"`{one}`" for one in schema["enum"])
+    elif schema["type"] == "integer":
+        values = f"{schema['minimum']} to {schema['maximum']}"
+    elif schema["type"] == "array":
+        values = f"up to {schema['maxItems']}, with commas between"
+    else:
+        values = "text"
+    default = f"; `{schema['default']}` by default" if "default" in schema else ""
+    return f"| `{parameter.name}` | {parameter.about} | {values}{default} |\n"
+
+
+def _keys_of(schema):
+    """Return the keys of an object with the types of their values, as a list."""
+    optional = set(schema.get("properties", {})) - set(schema.get("required", ()))
+    return "".join(
+        f"- `{name}`: {_type_of(one)}{', optional' if name in optional else ''}\n"
+        for name, one in schema.get("properties", {}).items()
+    )
+
+
+def _type_of(schema):
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(_type_of(one) for one in schema["anyOf"]))
+    if schema.get("type") == "array":
+        return f"list of ({_type_of(schema['items'])})"
+    if "properties" in schema:
+        return "object of " + ", ".join(f"`{name}`" for name in schema["properties"])
+    return {"object": "object", "number": "number", None: "any value"}.get(
+        schema.get("type"), schema.get("type")
+    )
+
+
+PAGES = {
+    "cli.md": cli_page,
+    "python.md": python_page,
+    "errors.md": errors_page,
+    "rest.md": rest_page,
+}
 
 
 def main():
