@@ -63,7 +63,7 @@ def each_of(wanted: object) -> tuple[object, ...]:
 
 def runs_named(database: Lookups, text: str) -> Sequence[Run]:
     """Return the runs that a name may mean; see `Store.get` for the kinds of names."""
-    name = names.parse_run_name(text)
+    name = names.parse_run_name(clean_text(text))
     if isinstance(name, names.Latest):
         newest = database.latest_run()
         return [newest] if newest else []

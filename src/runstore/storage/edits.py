@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from runstore.errors import ConflictError, NotFoundError, StoreCorruptError
 from runstore.model.reference import new_uid
 from runstore.model.results.events import DELETED, Event
+from runstore.model.values import clean_text
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, add_event, run_row
 from runstore.storage.driver import Connection
@@ -202,7 +203,7 @@ class EditTable:
             ConflictError: It was taken back already, or somebody changed the same since.
         """
         with self._driver.write() as connection:
-            done = {"operation": operation}
+            done = {"operation": clean_text(operation)}
             rows = connection.execute(EVENTS_OF_OPERATION, done).fetchall()
             events = [Undone(row[7], row[8], _event(row)) for row in rows]
             if not events or any(one.event.undoes for one in events):

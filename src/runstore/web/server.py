@@ -56,7 +56,7 @@ def serve(store: Store, options: Options, started: Callable[[str], object]) -> N
             short; or the port is taken.
     """
     _check(options)
-    listening = _listening(options)
+    listening = listening_socket(options)
     access = Access(
         port=listening.getsockname()[1],
         host=options.host,
@@ -85,14 +85,25 @@ def _check(options: Options) -> None:
         )
 
 
-def _listening(options: Options) -> socket.socket:
+def listening_socket(options: Options) -> socket.socket:
+    """Return a socket that listens as the options say.
+
+    Raises:
+        UsageError: The port is taken, or the address is none of this machine.
+    """
     ports = [USUAL_PORT, 0] if options.port is None else [options.port]
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     for port in ports:
         try:
-            return socket.create_server((options.host, port), family=family, backlog=_BACKLOG)
+            made = socket.create_server((options.host, port), family=family, backlog=_BACKLOG)
         except OSError as error:
             last = error
+        else:
+            # asyncio sends at once only over sockets that name their protocol; over others, each
+            # answer on a connection that is kept waits 40 ms for the one before to be confirmed.
+            return socket.socket(
+                family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=made.detach()
+            )
     raise UsageError(
         f"The page cannot listen to port {ports[-1]} of {options.host}: {last.strerror or last}.",
         hint="Leave out --port for one that is free.",

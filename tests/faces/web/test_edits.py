@@ -60,6 +60,32 @@ def test_an_edit_is_undone_once(client, uids):
     assert (again.status_code, again.json()["error"]["code"]) == (409, "conflict")
 
 
+@pytest.mark.parametrize("token", ["", "\\ud800", "a\\u0000b", "x" * 5000])
+def test_a_token_of_no_edit_is_not_found(client, token):
+    """Also one that no database could hold."""
+    body = f'{{"undo": "{token}"}}'
+
+    answer = client.post(
+        "/api/v1/undo", content=body, headers={"Content-Type": "application/json"}
+    )
+
+    assert answer.status_code == 404
+    assert answer.json()["error"]["kept"] == "Nothing was changed."
+
+
+@pytest.mark.parametrize("path", ["edits", "trash", "restore"])
+@pytest.mark.parametrize("name", ["\\ud800", "a\\u0000b", "mnist#\\udfff"])
+def test_names_that_no_database_could_hold_are_not_found(client, path, name):
+    body = f'{{"runs": ["{name}"]}}'
+
+    answer = client.post(
+        f"/api/v1/{path}", content=body, headers={"Content-Type": "application/json"}
+    )
+
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "run-not-found"
+
+
 def test_what_was_changed_since_is_not_undone_and_nothing_else_is(client, store, uids):
     token = done(post(client, "edits", runs=uids, add_tags={"good": "1"}))["undo"]
     store.tag(uids[1], {"good": "2"})
