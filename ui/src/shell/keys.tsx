@@ -49,6 +49,14 @@ const SHEET: { title: string; keys: [string, string][] }[] = [
     ],
   },
   {
+    title: "Plots of runs",
+    keys: [
+      ["← → or ↑ ↓", "Go from run to run"],
+      ["Enter", "Open the run"],
+      ["Esc", "Clear the chosen ranges"],
+    ],
+  },
+  {
     title: "Column headers",
     keys: [
       ["Enter", "Sort"],

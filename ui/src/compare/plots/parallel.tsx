@@ -84,7 +84,14 @@ function ParallelOf({ filter, areChosen, axes, colour }: ParallelOfProps) {
 
 const SIDE = 70;
 const HEAD = 40;
+/** Below the axes, with or without room for runs that have no place on one of them. */
 const FOOT = 40;
+const SMALL_FOOT = 16;
+
+function footOf(scales: Scale[]): number {
+  return scales.some((scale) => scale.apart) ? FOOT : SMALL_FOOT;
+}
+
 const NARROWEST = 110;
 
 interface DrawnProps extends Omit<ParallelOfProps, "filter"> {
@@ -107,6 +114,7 @@ function Drawn({ values, axes, colour, areChosen, isWaiting }: DrawnProps) {
     () => axes.map((name) => scaleOf(values.columns.get(name)!, { isLog: isLog(name), jitter: 0.3, ids })),
     [values, key],
   );
+  const foot = footOf(scales);
   const logColour = isLog(colour);
   const cs = useMemo(
     () => (colour ? scaleOf(values.columns.get(colour)!, { isLog: logColour, jitter: 0, ids }) : null),
@@ -129,19 +137,20 @@ function Drawn({ values, axes, colour, areChosen, isWaiting }: DrawnProps) {
   const mask = useMemo(() => maskOf(values.count, ranges), [ranges]);
 
   const draw = (context: CanvasRenderingContext2D, size: Size, ratio: number): void => {
-    const height = size.height - HEAD - FOOT;
+    const bottom = size.height - foot;
+    const height = bottom - HEAD;
     const lines: Lines = {
       count: values.count,
       x: axes.map((_, at) => axisX(size, axes.length, at)),
       y: scales.map((scale) =>
-        scale.places.map((place) => (Number.isNaN(place) ? size.height - FOOT + 20 : size.height - FOOT - place * height)),
+        scale.places.map((place) => (Number.isNaN(place) ? bottom + 20 : bottom - place * height)),
       ),
     };
     drawn.current = { lines, size };
     context.canvas.dataset.axes = lines.x.join();
-    context.canvas.dataset.area = [0, HEAD, size.width, size.height - FOOT].join();
+    context.canvas.dataset.area = [0, HEAD, size.width, bottom].join();
     drawLines(context, lines, paint, mask, ratio);
-    drawScales(context, size, lines.x, scales, ranges);
+    drawScales(context, bottom, lines.x, scales, ranges);
   };
 
   const spot = (event: PointerEvent): [number, number] => {
@@ -173,8 +182,8 @@ function Drawn({ values, axes, colour, areChosen, isWaiting }: DrawnProps) {
     setHover(place < 0 ? null : { place, x: px, y: py });
   };
   const finish = (axis: number, from: number, to: number, height: number): void => {
-    const bottom = height - FOOT;
-    const up = (py: number): number => (bottom - py) / (height - HEAD - FOOT);
+    const bottom = height - foot;
+    const up = (py: number): number => (bottom - py) / (bottom - HEAD);
     const isClick = Math.abs(from - to) < 4;
     setBrush(axes[axis]!, isClick ? null : rangeBetween(scales[axis]!, up(from), up(to)));
   };
@@ -389,14 +398,13 @@ function RangeForm({ name, scale, range }: { name: string; scale: Scale; range: 
 
 function drawScales(
   context: CanvasRenderingContext2D,
-  size: Size,
+  bottom: number,
   xs: number[],
   scales: Scale[],
   ranges: [ValueColumn, Range][],
 ): void {
   const ink = inkNow();
-  const height = size.height - HEAD - FOOT;
-  const bottom = size.height - FOOT;
+  const height = bottom - HEAD;
   context.lineWidth = 1;
   xs.forEach((x, at) => {
     const scale = scales[at]!;
@@ -405,6 +413,10 @@ function drawScales(
     context.moveTo(x, HEAD);
     context.lineTo(x, bottom);
     context.stroke();
+    for (const tick of scale.ticks(Math.floor(height / 34))) {
+      mark(context, ink, x, bottom - tick.at * height, cut(tick.text, 14));
+    }
+    if (scale.apart) mark(context, ink, x, bottom + 20, scale.apartText);
     const range = ranges.find(([column]) => column.name === scale.column.name)?.[1];
     if (range) {
       const [low, high] = placesOf(scale, range);
@@ -415,10 +427,6 @@ function drawScales(
       context.strokeStyle = ink.accent;
       context.strokeRect(x - 7, bottom - high * height, 14, (high - low) * height);
     }
-    for (const tick of scale.ticks(Math.floor(height / 34))) {
-      mark(context, ink, x, bottom - tick.at * height, cut(tick.text, 14));
-    }
-    if (scale.apart) mark(context, ink, x, bottom + 20, scale.apartText);
   });
 }
 
