@@ -134,6 +134,38 @@ def test_columns_move_and_widen_by_keyboard(shared, visit):
     assert names(page) == [before[0], before[2], before[1], *before[3:]]
 
 
+def test_headers_are_dragged_to_move_and_to_widen(shared, visit):
+    """A drag sorts nothing."""
+    page = visit(shared, "/?columns=reference,status,started,notes")
+    status = page.locator('[data-name="status"]').bounding_box()
+    started = page.locator('[data-name="started"]').bounding_box()
+
+    page.mouse.move(started["x"] + 30, started["y"] + 15)
+    page.mouse.down()
+    page.mouse.move(status["x"] + 10, status["y"] + 15, steps=4)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile("columns=reference,started,status,notes"))
+    edge = page.locator('[data-name="started"] .resize').bounding_box()
+    page.mouse.move(edge["x"] + 3, edge["y"] + 15)
+    page.mouse.down()
+    page.mouse.move(edge["x"] + 63, edge["y"] + 15, steps=4)
+    page.mouse.up()
+
+    expect(page).to_have_url(re.compile("widths=started:172"))
+    assert "order" not in page.url
+
+
+def test_pinned_runs_stay_on_top(shared, visit):
+    page = visit(shared, "/?columns=reference,status")
+    cell(page, 4, 2).click()
+
+    page.get_by_role("button", name="Pin", exact=True).click()
+
+    expect(page.locator(".grid-head .pin")).to_contain_text("mnist_177")
+    page.reload()
+    expect(page.locator(".grid-head .pin")).to_contain_text("mnist_177")
+
+
 def test_picker_finds_and_shows_a_column(shared, visit):
     page = visit(shared)
     expect(line(page, 0)).to_be_visible()

@@ -11,7 +11,7 @@ import { showError } from "../state/toasts";
 import { lastFilters, remember } from "./history";
 import { FilterMistake } from "./mistake";
 
-const DEBOUNCE_MS = 120;
+const DEBOUNCE_MS = 80;
 
 /** What is in the line; the address has the last text without a mistake. */
 const text = signal(filter.peek());

@@ -8,7 +8,7 @@ import { toggleBaseline } from "../state/pinned";
 import { rowOf } from "../state/rows";
 import { clearSelection, selectAll, selected, toggle } from "../state/selection";
 import { singleKeys } from "../shell/keys";
-import { compareRuns, noteRuns, restoreRuns, tagRuns, trashRuns } from "./actions";
+import { compareRuns, noteRuns, tagRuns, trashRuns } from "./actions";
 import { active } from "./active";
 import { openColumnMenu } from "./header";
 import type { Viewport } from "./viewport";
@@ -175,8 +175,8 @@ function onLineKey(event: KeyboardEvent, context: GridContext): boolean {
     context.setSelectFrom(active.value.line);
     return true;
   }
-  if (event.key === "Delete") {
-    void (inTrash.value ? restoreRuns(uids) : trashRuns(uids));
+  if (event.key === "Delete" && !inTrash.value) {
+    void trashRuns(uids);
     return true;
   }
   if (!singleKeys.value) return false;

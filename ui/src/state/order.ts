@@ -4,6 +4,7 @@ import { get, getBytes, isAbort } from "../api/client";
 import { onRunsChanged } from "../api/live";
 import type { GroupInfo, GroupsAnswer, RunsChanged } from "../api/types";
 import { list, path, word } from "./address";
+import { paced } from "./paced";
 import { conditionsOf, orderOf } from "./query-text";
 
 export interface Order {
@@ -98,14 +99,10 @@ export function followQuery(): () => void {
   };
 }
 
-let timer: ReturnType<typeof setTimeout> | undefined;
+const reloadSoon = paced(load, 300);
 
 function onChange(event: RunsChanged): void {
-  if (!mayMove(event)) return;
-  timer ??= setTimeout(() => {
-    timer = undefined;
-    void load();
-  }, 300);
+  if (mayMove(event)) reloadSoon();
 }
 
 /** Say whether a change may add runs, take some away, or order them anew. */

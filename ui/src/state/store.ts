@@ -3,6 +3,7 @@ import { signal } from "@preact/signals";
 import { get } from "../api/client";
 import { onRunsChanged } from "../api/live";
 import type { StoreInfo } from "../api/types";
+import { paced } from "./paced";
 
 export const store = signal<StoreInfo | null>(null);
 /** What kept the store from being read at all. */
@@ -17,11 +18,5 @@ export async function loadStore(): Promise<void> {
   }
 }
 
-let timer: ReturnType<typeof setTimeout> | undefined;
-onRunsChanged(() => {
-  // The counts in the header are not worth a request for each change.
-  timer ??= setTimeout(() => {
-    timer = undefined;
-    void loadStore();
-  }, 1000);
-});
+// The counts in the header are not worth a request for each change.
+onRunsChanged(paced(loadStore, 1000));

@@ -104,11 +104,13 @@ def known_columns(
 
 
 def _every(backend: Backend) -> Iterator[tuple[Room, str, str]]:
-    """Yield the room, the key and the spelling of each name."""
+    """Yield the room, the key and the spelling of each name, in the order people look for them."""
     names = StoredNames(backend.database.driver)
-    yield from ((Room.RUN, key, key) for key in RUN_FIELDS if key != OUTPUT)
-    for room in (Room.PARAM, Room.METRIC, Room.TAG, Room.FACT):
-        yield from ((room, key, spelled(room, key)) for key in names.every(room))
+    for room in (Room.PARAM, Room.METRIC, Room.TAG, Room.RUN, Room.FACT):
+        if room is Room.RUN:
+            yield from ((room, key, key) for key in RUN_FIELDS if key != OUTPUT)
+        else:
+            yield from ((room, key, spelled(room, key)) for key in names.every(room))
 
 
 def differing_columns(backend: Backend, ids: Sequence[int], limit: int) -> list[str]:
