@@ -135,6 +135,37 @@ def test_what_makes_no_sense_is_refused(client, query):
     assert (response.status_code, response.json()["error"]["code"]) == (400, "usage")
 
 
+def head_of(response):
+    (length,) = struct.unpack_from("<I", response.content)
+    return json.loads(response.content[4 : 4 + length])
+
+
+def test_a_damaged_series_costs_no_other(client, store):
+    with store.backend.database.driver.write() as connection:
+        connection.execute("UPDATE metric_chunks SET chunk = x'0101' WHERE run_id = 1")
+    asked = {"runs": "mnist#1,mnist#2", "keys": "loss,none"}
+    ids = {"ids": "1,2", "key": "loss"}
+
+    response = client.get("/api/v1/series", params=asked)
+    groups = client.get("/api/v1/series/groups", params=asked)
+
+    assert [line["reference"][:7] for line in lines_of(response)] == ["mnist_2"]
+    (left_out,) = head_of(response)["left_out"]
+    assert left_out["name"].startswith("mnist_1_")
+    assert "cannot be read" in left_out["reason"]
+    assert [len(group["runs"]) for group in lines_of(groups, "groups")] == [1]
+    assert [one["name"][:7] for one in head_of(groups)["left_out"]] == ["mnist_1"]
+    assert client.get("/api/v1/sparklines", params=ids).json()["sparklines"].keys() == {"2"}
+
+
+def test_a_run_that_was_deleted_meanwhile_is_left_out(client, store):
+    store.delete("mnist#1")
+
+    (line,) = series(client, runs="mnist#1,mnist#2", keys="loss")
+
+    assert line["reference"].startswith("mnist_2_")
+
+
 def test_a_run_that_is_not_there_is_an_error(client):
     response = client.get("/api/v1/series", params={"runs": "mnist#77", "keys": "loss"})
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runstore.errors import StoreCorruptError
 from runstore.model.outline import STEP
 from runstore.model.run import Run
 from runstore.reading.metrics.outlines import Scope, files_by_run, outlines, values_at
@@ -86,25 +87,35 @@ def mean_curves(
         scope: What of them.
     """
     repeats = group_repeats(runs, or_incomplete=True)
-    files = files_by_run(backend)
-    curves = (
-        _curve(backend, group, key, scope, files) for group in repeats.groups for key in keys
-    )
+    files, damaged = files_by_run(backend), list[LeftOut]()
+    curves = [
+        _curve(backend, group, key, scope, files, damaged)
+        for group in repeats.groups
+        for key in keys
+    ]
     return MeanCurves(
         level=LEVEL,
         curves=tuple(one for one in curves if one is not None),
-        left_out=repeats.left_out,
+        left_out=(*repeats.left_out, *damaged),
     )
 
 
 def _curve(
-    backend: Backend, group: Group, key: str, scope: Scope, files: Mapping[str, list[Path]]
+    backend: Backend,
+    group: Group,
+    key: str,
+    scope: Scope,
+    files: Mapping[str, list[Path]],
+    damaged: list[LeftOut],
 ) -> MeanCurve | None:
-    found = [
-        (one, *read)
-        for one in group.members
-        if (read := _outline(backend, one, key, scope, files)) is not None
-    ]
+    found = []
+    for one in group.members:
+        try:
+            read = _outline(backend, one, key, scope, files)
+        except StoreCorruptError as error:
+            damaged.append(LeftOut(one.name, f"cannot be read: {error.what}"))
+        else:
+            found += [(one, *read)] if read is not None else []
     if not found:
         return None
     xs = _places([outline for _, _, outline in found], scope)

@@ -6,14 +6,17 @@ import json
 import sys
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
-from runstore.errors import RunNotFoundError
-from runstore.model.outline import AXES
+from runstore.errors import RunNotFoundError, StoreCorruptError
+from runstore.model.outline import AXES, SeriesOutline
 from runstore.model.run import Run
 from runstore.reading.metrics.mean_curves import mean_curves
 from runstore.reading.metrics.outlines import Scope, files_by_run, outlines_of
+from runstore.repeats.grouping import LeftOut
 from runstore.web.api.grid import ID
 from runstore.web.encoding import Answer, json_answer
 from runstore.web.endpoints import Call, Choice, Endpoint, Listed, Real, Text, Whole
@@ -87,16 +90,16 @@ def _little_endian(column: Sequence[float]) -> bytes:
 
 
 def _series(call: Call) -> Answer:
-    return columns_answer("series", list(_lines(call)))
+    left_out: list[LeftOut] = []
+    told = list(_lines(call, left_out))
+    return columns_answer("series", told, left_out=_names(left_out))
 
 
-def _lines(call: Call) -> Iterator[dict[str, Any]]:
-    scope, files = scope_asked(call), files_by_run(call.store.backend)
+def _lines(call: Call, left_out: list[LeftOut]) -> Iterator[dict[str, Any]]:
+    files = files_by_run(call.store.backend)
     for run in runs_there(call):
         # A chart of many runs shows those that have the metric.
-        for key, set_name, found in outlines_of(
-            call.store.backend, run, call.query["keys"], scope, files
-        ):
+        for key, set_name, found in _outlines(call, run, files, left_out):
             yield {
                 "uid": run.uid,
                 "reference": run.reference,
@@ -109,6 +112,25 @@ def _lines(call: Call) -> Iterator[dict[str, Any]]:
                 if found.is_exact
                 else {column: getattr(found, column) for column in _BLOCKS},
             }
+
+
+def _outlines(
+    call: Call, run: Run, files: Mapping[str, list[Path]], left_out: list[LeftOut]
+) -> Iterator[tuple[str, str | None, SeriesOutline]]:
+    """Yield the outlines of a run; a series that is damaged costs no other."""
+    keys, backend, scope = call.query["keys"], call.store.backend, scope_asked(call)
+    try:
+        yield from outlines_of(backend, run, keys, scope, files)
+    except StoreCorruptError:
+        for key in keys:
+            try:
+                yield from outlines_of(backend, run, [key], scope)
+            except StoreCorruptError as error:
+                left_out.append(LeftOut(run.reference, error.what))
+
+
+def _names(left_out: Sequence[LeftOut]) -> list[dict[str, str]]:
+    return [{"name": one.name, "reason": one.reason} for one in left_out]
 
 
 def _groups(call: Call) -> Answer:
@@ -126,8 +148,7 @@ def _groups(call: Call) -> Answer:
         }
         for one in found.curves
     ]
-    left_out = [{"name": one.name, "reason": one.reason} for one in found.left_out]
-    return columns_answer("groups", told, level=found.level, left_out=left_out)
+    return columns_answer("groups", told, level=found.level, left_out=_names(found.left_out))
 
 
 def _sparklines(call: Call) -> Answer:
@@ -135,9 +156,9 @@ def _sparklines(call: Call) -> Answer:
     scope = Scope("step", None, None, max(points // 4, 1))
     lines, files = {}, files_by_run(backend)
     for row_id, run in backend.database.runs_by_id(call.query["ids"]).items():
-        found = outlines_of(backend, run, [call.query["key"]], scope, files)
-        if found:
-            lines[str(row_id)] = found[0][2].values[:points]
+        with suppress(StoreCorruptError):  # the run goes without its line
+            for _, _, found in outlines_of(backend, run, [call.query["key"]], scope, files)[:1]:
+                lines[str(row_id)] = found.values[:points]
     return json_answer({"sparklines": lines})
 
 
