@@ -7,6 +7,7 @@ import { inTrash } from "../state/order";
 import { hovered } from "../state/selection";
 import { Chart } from "./chart";
 import { FullChart } from "./full";
+import { Legend } from "./legend";
 import { type Metrics, metricsOf } from "./metrics";
 import { type Board, followNames, followSight, gridBoard } from "./runs";
 import { fullMetric } from "./settings";
@@ -32,6 +33,7 @@ export function Charts({ board }: { board: Board }) {
       <div class="chart-head">
         <Toolbar board={board} metrics={shown} />
         <Runs board={board} />
+        <Legend board={board} />
       </div>
       <Body board={board} metrics={metrics} />
       {fullMetric.value && (
