@@ -189,3 +189,15 @@ def test_every_documented_comparison_is_measured():
     missing = [word for word in words if not any(f" {word} " in f"{one} " for one in FILTERS)]
 
     assert missing == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("text", FILTERS)
+def test_values_of_all_runs_are_read_from_an_index_alone(store, monkeypatch, text, way):
+    """An index without all that is asked costs a look into the table for each of its entries."""
+    for (module, name), value in WAYS[way].items():
+        monkeypatch.setattr(module, name, value)
+
+    steps = [step for _, plan in plans_of(store, text) for step in plan]
+
+    assert [one for one in steps if re.match(r"S\w+ v USING INDEX", one)] == []
