@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from runstore.recording.active import ActiveRun
     from runstore.start import attach_run, recorded, start_run
     from runstore.store import Store
+    from runstore.web.in_process import ui
 
 __version__ = "0.1.0"
 
@@ -49,6 +50,7 @@ _HOMES = {
     "parameter_set": "runstore.model.params.build",
     "recorded": "runstore.start",
     "start_run": "runstore.start",
+    "ui": "runstore.web.in_process",
 }
 
 __all__ = [
@@ -71,6 +73,7 @@ __all__ = [
     "parameter_set",
     "recorded",
     "start_run",
+    "ui",
 ]
 
 

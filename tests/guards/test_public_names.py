@@ -24,6 +24,7 @@ PUBLIC = [
     "parameter_set",
     "recorded",
     "start_run",
+    "ui",
 ]
 
 

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Mapping
 
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9_-][A-Za-z0-9._-]{0,252})(?::(\d{1,5}))?")
+_FRAMING = re.compile(r"https?://(\[[0-9a-f:.]{2,45}\]|[a-z0-9][a-z0-9.-]{0,252})(?::\d{1,5})?")
 _ORIGIN = re.compile(r"https?://(.+)")
 _KEPT_AT_MOST = 1000  # tokens that nobody used, and browsers
 
@@ -38,6 +39,8 @@ class Access:
         self._names = frozenset(one.lower() for one in allowed_hosts)
         self._token = token
         self._unused: OrderedDict[str, None] = OrderedDict()
+        self._for_frames: OrderedDict[str, None] = OrderedDict()
+        self._frames: OrderedDict[str, None] = OrderedDict()
         self._browsers: OrderedDict[str, None] = OrderedDict()
 
     # Names of the server
@@ -66,6 +69,36 @@ class Access:
         """Return whether an `Origin` is that of the page that this host serves."""
         found = _ORIGIN.fullmatch(origin)
         return found is not None and found[1].lower() == host.lower()
+
+    # Pages that show this one in a frame: a notebook
+
+    def new_frame_token(self) -> str:
+        """Return a token that lets one browser in, once, within a frame.
+
+        The page that uses it may show this one in frames from then on.
+        """
+        token = self.new_token()
+        _keep(self._for_frames, token)
+        return token
+
+    @property
+    def frames(self) -> tuple[str, ...]:
+        """The origins of the pages that may show this one."""
+        return tuple(self._frames)
+
+    def may_frame(self, origin: str, host: str, token: str | None) -> bool:
+        """Return whether a page of this origin may show this one; with a token, from now on.
+
+        Browsers send the cookie only within pages that have the host name of this one.
+        """
+        found = _FRAMING.fullmatch(origin)
+        name = _HOST.fullmatch(host)
+        if found is None or name is None or found[1].lower() != name[1].lower():
+            return False
+        if token is not None and token in self._for_frames and token in self._unused:
+            del self._for_frames[token]
+            _keep(self._frames, origin)
+        return origin in self._frames
 
     # Tokens and cookies
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
@@ -26,16 +26,14 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:;"
     " font-src 'self'; media-src 'self' blob:; connect-src 'self'; worker-src 'self';"
     " manifest-src 'self'; base-uri 'none'; form-action 'self'; object-src 'none';"
-    " frame-src 'self'; frame-ancestors 'none'"
+    " frame-src 'self'; frame-ancestors {frames}"
 )
 _HEADERS = {
-    "content-security-policy": _POLICY,
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
 }
 
 
@@ -64,7 +62,7 @@ class Gate:
             await self._http(_Asked(scope), receive, send)
 
     async def _http(self, asked: _Asked, receive: Receive, send: Send) -> None:
-        guarded = _with_headers(send)
+        guarded = _with_headers(send, self._access)
         try:
             answer = self._checked(asked)
         except Refusal as refusal:
@@ -83,6 +81,8 @@ class Gate:
         self._check_names(asked)
         if asked.method == "GET" and not asked.is_api:
             token, rest = _token_in(asked.query)
+            if asked.is_framed and not self._access.may_frame(asked.referrer, asked.host, token):
+                raise _foreign()
             if token is not None:
                 return self._let_in(asked, token, rest)
         if not self._access.is_let_in(asked.headers):
@@ -115,7 +115,7 @@ class Gate:
         origin = asked.headers.get("origin")
         if origin is not None and not self._access.is_own_origin(origin, asked.host):
             raise _foreign()
-        if asked.site not in _OWN_SITES and not asked.is_from_elsewhere:
+        if asked.site not in _OWN_SITES and not (asked.is_from_elsewhere or asked.is_framed):
             raise _foreign()
 
     def _let_in(
@@ -125,6 +125,8 @@ class Gate:
         # Two slashes would lead to another machine.
         path = "/" + asked.raw_path.lstrip("/\\")
         headers = {"location": f"{path}?{rest}" if rest else path, "cache-control": "no-store"}
+        if asked.is_framed:  # where this leads to has to know as well who shows it
+            headers["referrer-policy"] = "origin"
         cookie = self._access.exchange(token)
         if cookie is not None:
             name = self._access.cookie
@@ -160,6 +162,16 @@ class _Asked:
             and self.headers.get("sec-fetch-mode") == "navigate"
             and self.headers.get("sec-fetch-dest") == "document"
         )
+
+        # The page in a notebook, which another port of the same host serves.
+        self.is_framed = (
+            self.site == "same-site"
+            and self.method == "GET"
+            and not self.is_api
+            and self.headers.get("sec-fetch-mode") == "navigate"
+            and self.headers.get("sec-fetch-dest") == "iframe"
+        )
+        self.referrer = self.headers.get("referer", "").removesuffix("/")
 
     @property
     def size(self) -> int:
@@ -235,7 +247,15 @@ def _bounded(receive: Receive) -> Receive:
     return take
 
 
-def _with_headers(send: Send) -> Send:
+def _protection(frames: Sequence[str]) -> dict[str, str]:
+    """Return the headers that protect the page, which pages of these origins show in a frame."""
+    if not frames:
+        policy = _POLICY.format(frames="'none'")
+        return {**_HEADERS, "content-security-policy": policy, "x-frame-options": "DENY"}
+    return {**_HEADERS, "content-security-policy": _POLICY.format(frames=" ".join(frames))}
+
+
+def _with_headers(send: Send, access: Access) -> Send:
     """Return a way to send that adds what protects the page to each answer."""
 
     async def put(message: MutableMapping[str, Any]) -> None:
@@ -243,7 +263,7 @@ def _with_headers(send: Send) -> Send:
             given = {name.lower() for name, _ in message.get("headers", ())}
             more = [
                 (name.encode(), text.encode())
-                for name, text in _HEADERS.items()
+                for name, text in _protection(access.frames).items()
                 if name.encode() not in given
             ]
             message = {**message, "headers": [*message.get("headers", ()), *more]}

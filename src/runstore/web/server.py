@@ -55,21 +55,43 @@ def serve(store: Store, options: Options, started: Callable[[str], object]) -> N
         UsageError: Other machines could reach the page, and there is no token; the token is too
             short; or the port is taken.
     """
-    _check(options)
-    listening = listening_socket(options)
-    access = Access(
-        port=listening.getsockname()[1],
-        host=options.host,
-        allowed_hosts=options.allowed_hosts,
-        token=options.token,
-    )
-    served = Served(store, access, is_read_only=options.is_read_only)
-    server = _Server(served, lambda: started(access.address(access.new_token())))
-    try:
-        server.run(sockets=[listening])
-    finally:
-        listening.close()
-        served.close()
+    Serving(store, options, started).run()
+
+
+class Serving:
+    """A store that can be reached: its socket listens, and answers once it runs.
+
+    Attributes:
+        access: Who may ask.
+
+    Args and errors are those of `serve`.
+    """
+
+    def __init__(self, store: Store, options: Options, started: Callable[[str], object]) -> None:
+        _check(options)
+        self._listening = listening_socket(options)
+        self.access = Access(
+            port=self._listening.getsockname()[1],
+            host=options.host,
+            allowed_hosts=options.allowed_hosts,
+            token=options.token,
+        )
+        self._served = Served(store, self.access, is_read_only=options.is_read_only)
+        self._server = _Server(
+            self._served, lambda: started(self.access.address(self.access.new_token()))
+        )
+
+    def run(self) -> None:
+        """Serve until the process is interrupted, or `stop` is called."""
+        try:
+            self._server.run(sockets=[self._listening])
+        finally:
+            self._listening.close()
+            self._served.close()
+
+    def stop(self) -> None:
+        """End it, from another thread."""
+        self._server.end()
 
 
 def _check(options: Options) -> None:
@@ -143,6 +165,11 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End: called by a signal. Nobody who listens, and nothing that is read, is waited for."""
         super().handle_exit(sig, frame)
+        self.end()
+
+    def end(self) -> None:
+        """End, without waiting for what is answered."""
+        self.should_exit = True
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._app.live.close)
         self._served.interrupt()
