@@ -94,3 +94,23 @@ def own_store(template, tmp_path):
     import shutil
 
     return shutil.copytree(template, tmp_path / "store")
+
+
+def test_the_notebook_can_be_left_while_the_page_asks(browser, own_store, notebook):
+    """Requests that this aborts were made again without end, in the process of the notebook."""
+    place = f"http://localhost:{notebook(runstore.ui(own_store)._repr_html_())}/"
+    view = browser.new_page()
+    asked = []
+
+    def never_answered(route):
+        asked.append(route)
+
+    view.route("**/api/v1/runs/rows*", never_answered)
+    view.goto(place)
+    while not asked:
+        view.wait_for_timeout(50)
+
+    view.goto(place)
+
+    assert view.title() == "notebook"
+    view.close()

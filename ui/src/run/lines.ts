@@ -145,9 +145,9 @@ export class OutputLines {
     try {
       this.keep(await this.ask(start, WINDOW, controller.signal));
     } catch (error) {
-      if (!isAbort(error)) {
+      if (!controller.signal.aborted) {
         this.wanted = [0, -1]; // the next look tries again
-        this.error.value = error;
+        if (!isAbort(error)) this.error.value = error; // else the document is being left
       }
     } finally {
       this.inFlight.delete(controller);

@@ -120,10 +120,12 @@ async function fetchRows(ids: number[], isUrgent: boolean): Promise<void> {
     keep(await get<RowsAnswer>("runs/rows", query, controller.signal), names, ids);
   } catch (error) {
     for (const id of wasStale) stale.add(id);
-    if (!isAbort(error)) {
-      wanted = []; // no endless repetition; the next look tries again
+    if (!controller.signal.aborted) {
+      // No endless repetition; the next look tries again. A document that is being left aborts
+      // requests as soon as they are made: asking again would keep it from ever being left.
+      wanted = [];
       if (error instanceof ApiError && error.code === "filter") columnsError.value = error;
-      else showError(error);
+      else if (!isAbort(error)) showError(error);
     }
   } finally {
     inFlight.delete(controller);
