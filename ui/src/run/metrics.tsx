@@ -1,8 +1,10 @@
 // Metrics: the numbers of each series, and its course.
-import { useEffect } from "preact/hooks";
+import { signal } from "@preact/signals";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { formatCell, formatCount, plural } from "../common/values";
 import { Sparkline, wantSparklines } from "../grid/sparklines";
 import { setQuery, word } from "../state/address";
+import { showError } from "../state/toasts";
 import type { PartProps } from "./index";
 import type { Metric, RunRecord } from "./types";
 import { metricName } from "./types";
@@ -33,7 +35,36 @@ export function Metrics({ run, id }: PartProps) {
         />
       </div>
       <MetricTable run={run} id={id} filter={filterText.value} />
+      <MetricCharts uid={run.uid} />
     </>
+  );
+}
+
+type ChartsModule = typeof import("../charts");
+let charts: ChartsModule | null = null;
+
+/** The course of each metric, drawn by the charts of the grid. */
+function MetricCharts({ uid }: { uid: string }) {
+  const [module, setModule] = useState(charts);
+  useEffect(() => {
+    if (module) return;
+    import("../charts").then(
+      (loaded) => {
+        charts = loaded;
+        setModule(loaded);
+      },
+      showError,
+    );
+  }, [module]);
+  const board = useMemo(() => module?.boardOf(signal([uid])), [module, uid]);
+  if (!module || !board) return <div class="loading" role="status" aria-label="Loading" />;
+  return (
+    <section class="run-charts" aria-labelledby="charts-title">
+      <h2 id="charts-title" class="visually-hidden">
+        Charts
+      </h2>
+      <module.Charts board={board} />
+    </section>
   );
 }
 

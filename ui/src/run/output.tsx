@@ -171,7 +171,7 @@ interface ToolsProps {
 }
 
 function Tools(props: ToolsProps) {
-  const { lines, uid, scroller, isFollowing, canFollow, onFollow, onMove } = props;
+  const { lines, search, uid, scroller, isFollowing, canFollow, onFollow, onMove } = props;
   const { streams } = lines;
   const address = endpoint(ofRun(uid, "output", "text"), {
     streams: streams.length === STREAMS.length ? "" : streams.join(","),
@@ -244,6 +244,11 @@ function Tools(props: ToolsProps) {
       >
         <Icon name="download" />
       </a>
+      {search?.error.value ? (
+        <p class="finder-error" role="alert">
+          {messageOf(search.error.value)}
+        </p>
+      ) : null}
     </div>
   );
 }
@@ -320,6 +325,9 @@ function Finder({ search, scroller, lines, onHit }: ToolsProps) {
         aria-invalid={search?.error.value ? true : undefined}
         aria-describedby="find-status"
         onInput={(event) => setTyped(event.currentTarget.value)}
+        onBlur={() => {
+          if (typed !== findText.value) setQuery({ find: typed, line: null }, { replace: true });
+        }}
         onKeyDown={(event) => {
           if (event.key !== "Enter") return;
           event.preventDefault();
@@ -331,7 +339,7 @@ function Finder({ search, scroller, lines, onHit }: ToolsProps) {
       <Toggle label="Match case" sign="Aa" name="case" isOn={isExact.value === "1"} />
       <span id="find-status" class="finder-count" role="status">
         {search?.error.value
-          ? messageOf(search.error.value)
+          ? "Error"
           : search && (hits.length ? `${place >= 0 ? `${formatCount(place + 1)} of ` : ""}${count}` : search.isOver ? "None" : "…")}
       </span>
       <button

@@ -102,7 +102,7 @@ export function ParamTree({ run, version, filter = "", against = null, isShort =
       ))}
       {gone.length > 0 && (
         <section>
-          <h3>Only in {against?.reference}</h3>
+          <h2>Only in {against?.reference}</h2>
           <table class="tree">
             <tbody>
               {gone.map(([key, row]) => (
@@ -196,14 +196,15 @@ function SetTree({ set, sets, filter, others, isShort }: SetTreeProps) {
     if (!next.delete(key)) next.add(key);
     setClosed(next);
   };
+  const Title = isShort ? "h3" : "h2";
   const title = set.file ? `${set.file}: ${set.name}` : set.name;
   return (
     <section class="param-set">
       {(sets.length > 1 || !isShort) && (
         <div class="card-head">
-          <h3 dir="auto">
+          <Title dir="auto">
             {title} <code class="soft" title={`Hash ${set.hash}`}>{set.hash.slice(0, 8)}</code>
-          </h3>
+          </Title>
           {heads.length > 0 && !isShort && (
             <span>
               <button type="button" class="button small quiet" onClick={() => setClosed(new Set())}>

@@ -2,24 +2,69 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runstore.model.display.as_json import as_utc
+from runstore.model.metric_directions import Direction, kept_for
 from runstore.model.query.tree import Query
+from runstore.reading.directions import Directions
 from runstore.reading.find import settle
 from runstore.reading.groups import field_of_text
+from runstore.repeats.values import Metric, read_metric
+from runstore.storage.metrics.bests import BestRun, best_runs, has_metric
 from runstore.storage.query.grouping import Grouping
 
 if TYPE_CHECKING:
     from runstore.storage.backend import Backend
 
 
-def experiment_rows(backend: Backend) -> list[dict[str, Any]]:
-    """Return all experiments that have runs, the most recently run first."""
+@dataclass(frozen=True, slots=True)
+class WantedBest:
+    """What the best run of an experiment is the best by.
+
+    Attributes:
+        metric: The metric, and which of its numbers.
+        direction: Whether small or large numbers are good; None if nobody knows.
+        is_kept: Whether the store keeps the direction, so that it is not guessed by the name.
+    """
+
+    metric: Metric
+    direction: Direction | None
+    is_kept: bool
+
+
+def wanted_best(backend: Backend, text: str, direction: Direction | None) -> WantedBest:
+    """Return what a text such as `val/acc.max` means.
+
+    Args:
+        backend: The store.
+        text: The key of a metric, with a number of it.
+        direction: What is good; None for what the store keeps, or the name says.
+
+    Raises:
+        UsageError: It names no metric.
+    """
+    metric = read_metric(text, (text,) if has_metric(backend.database, text) else ())
+    kept = kept_for(dict(Directions(backend)), metric.key)
+    return WantedBest(metric, direction or kept or metric.known_direction, kept is not None)
+
+
+def experiment_rows(backend: Backend, wanted: WantedBest | None = None) -> list[dict[str, Any]]:
+    """Return all experiments that have runs, the most recently run first.
+
+    Args:
+        backend: The store.
+        wanted: What the best complete run of each is the best by; None for no best ones.
+    """
     field, query = field_of_text("experiment"), Query()
     settle(backend, (field_of_text("status"),))
     groups = Grouping(backend.database, field).groups(query, ())
     last_numbers = {one.name: one.last_run_number for one in backend.database.experiments()}
+    bests: dict[str, BestRun] = {}
+    if wanted is not None and wanted.direction is not None:
+        metric = wanted.metric
+        bests = best_runs(backend.database, metric.key, metric.statistic, wanted.direction)
     return [
         {
             "name": str(one.value),
@@ -27,6 +72,7 @@ def experiment_rows(backend: Backend) -> list[dict[str, Any]]:
             "last_run_number": last_numbers.get(str(one.value), 0),
             "last_started_at": as_utc(one.last_started_at),
             "by_status": dict(one.statuses),
+            "best": best._asdict() if (best := bests.get(str(one.value))) else None,
         }
         for one in groups
     ]

@@ -1,22 +1,45 @@
-"""Experiments: their counts and last runs."""
+"""Experiments: their counts, their last runs, and the best one by a metric."""
 
 from __future__ import annotations
 
-from runstore.reading.grid.experiments import experiment_rows
+from runstore.reading.grid.experiments import experiment_rows, wanted_best
 from runstore.web.encoding import Answer, json_answer
-from runstore.web.endpoints import Call, Endpoint
-from runstore.web.schemas import TEXT, TIME, WHOLE, listed, mapped, optional, record
+from runstore.web.endpoints import Call, Choice, Endpoint, Text
+from runstore.web.schemas import FLAG, REAL, TEXT, TIME, WHOLE, listed, mapped, optional, record
+
+_BY_NAME = "known"
 
 
 def _experiments(call: Call) -> Answer:
-    return json_answer({"experiments": experiment_rows(call.store.backend)})
+    text, direction = call.query["metric"], call.query["direction"]
+    wanted = None
+    if text:
+        chosen = None if direction == _BY_NAME else direction
+        wanted = wanted_best(call.store.backend, text, chosen)
+    rows = experiment_rows(call.store.backend, wanted)
+    metric = wanted and {
+        "key": wanted.metric.key,
+        "statistic": wanted.metric.statistic,
+        "direction": wanted.direction,
+        "is_kept": wanted.is_kept,
+    }
+    return json_answer({"experiments": rows, "metric": metric})
 
 
 ENDPOINTS = (
     Endpoint(
         path="/experiments",
         answer=_experiments,
-        about="Return all experiments, the most recently run first.",
+        about="Return all experiments, the most recently run first, each with its best complete"
+        " run if a metric is named.",
+        parameters=(
+            Text("metric", "A metric such as val/acc or val/acc.max; empty for no best runs."),
+            Choice(
+                "direction",
+                "Which values are good: by what the store keeps or the name says, or min or max.",
+                (_BY_NAME, "min", "max"),
+            ),
+        ),
         result=record(
             {
                 "experiments": listed(
@@ -27,9 +50,22 @@ ENDPOINTS = (
                             "last_run_number": WHOLE,
                             "last_started_at": optional(TIME),
                             "by_status": mapped(WHOLE),
+                            "best": optional(
+                                record({"value": REAL, "uid": TEXT, "reference": TEXT})
+                            ),
                         }
                     )
-                )
+                ),
+                "metric": optional(
+                    record(
+                        {
+                            "key": TEXT,
+                            "statistic": TEXT,
+                            "direction": optional(TEXT),
+                            "is_kept": FLAG,
+                        }
+                    )
+                ),
             }
         ),
     ),

@@ -1,0 +1,299 @@
+"""One run: whatever it holds is shown, nothing of it is obeyed, and the address keeps the view."""
+
+import re
+
+import pytest
+
+from runstore import Store
+from runstore.storage.files.output import LETTERS, OutputFile
+
+sync_api = pytest.importorskip("playwright.sync_api")
+Axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe
+expect = sync_api.expect
+
+# More than a browser could scroll with a line of its own for each.
+LINES = 350_000
+SCRIPTED = "scripted"
+SCRIPT = f"<script>document.title = top.document.title = '{SCRIPTED}'</script>"
+NOTES = f"""
+# Plan
+
+A **wider** model. [paper](https://example.org) [trap](javascript:document.title='{SCRIPTED}')
+
+<img src=x onerror="document.title='{SCRIPTED}'">{SCRIPT}
+
+![remote](https://example.org/pixel.png)
+"""
+SVG = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 9 9'>{SCRIPT}<circle r='9'/></svg>"
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+PARTS = ["", "params", "metrics", "output", "code", "environment", "files", "media", "history"]
+
+
+def printed(store, run, lines):
+    """Put lines where the output of a run is kept."""
+    folder = store.path / "spool"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    (folder / f"{run.uid}.{0:020d}.output").write_bytes(b"".join(lines))
+
+
+def line(number):
+    text = b"loss of step %d" % number
+    if number == LINES - 100:
+        text = b"\x1b[1;31mneedle\x1b[0m \x1b]0;title\x07<b>bold</b> \xe2\x80\xae"
+    stream = "stderr" if number % 1000 == 999 else "stdout"
+    return b"1700000000.%06d %s %s\n" % (number, LETTERS[stream], text)
+
+
+def filled(folder):
+    with Store.open(folder) as store:
+        first = store.start("<i>digits</i>", params={"lr": 0.1, "kind": "cnn"}, capture=False)
+        first.finish()
+        params = {"lr": 1.0, "kind": "cnn", "model": {"sizes": [64, 10], "on": True}}
+        run = store.start("<i>digits</i>", params=params, notes=NOTES, capture=False)
+        for step in range(20):
+            run.log({"loss": 1 / (step + 1)}, step=step)
+        run.save("page.html", SCRIPT.encode())
+        run.save("drawing.svg", SVG.encode())
+        run.save("fake.png", SCRIPT.encode())
+        run.save("notes.md", NOTES.encode())
+        run.save("table.csv", b"name,value\n<b>x</b>,1\n")
+        run.log_text("sample", SCRIPT, step=0)
+        run.log_text("sample", "the second", step=9)
+        run.finish()
+        store.tag(run.uid, {"phase": "pilot"})
+        printed(store, run, map(line, range(LINES)))
+        failed = store.start("<i>digits</i>", capture=False)
+        failed.finish("error", error=ValueError("<b>no</b>"))
+        return run.uid
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "store"
+    return folder, filled(folder)
+
+
+@pytest.fixture(scope="module")
+def address(serving, made):
+    return serving(made[0])
+
+
+@pytest.fixture
+def opened(address, made, visit):
+    """Open a part of the run in the middle."""
+
+    def page_of(part="", more="", **options):
+        return visit(address, f"/runs/{made[1]}?tab={part}{more}", **options)
+
+    return page_of
+
+
+def shown_lines(page):
+    """Return the numbers of the lines that are in sight."""
+    return page.evaluate(
+        """() => {
+            const box = document.querySelector(".output-scroll").getBoundingClientRect();
+            return [...document.querySelectorAll(".output-line")]
+                .filter((line) => {
+                    const { top, bottom } = line.getBoundingClientRect();
+                    return top >= box.top - 1 && bottom <= box.bottom + 1;
+                })
+                .map((line) => Number(line.querySelector(".output-number").textContent));
+        }"""
+    )
+
+
+def test_notes_are_markdown_of_which_nothing_is_obeyed(opened):
+    page = opened()
+
+    notes = page.locator(".markdown")
+    expect(notes.get_by_role("heading", name="Plan")).to_be_visible()
+    expect(notes.get_by_role("link", name="paper")).to_have_attribute(
+        "rel", re.compile("noopener")
+    )
+    expect(notes).to_contain_text(f"<script>document.title = top.document.title = '{SCRIPTED}'")
+    assert notes.locator("img, script").count() == 0
+    assert notes.locator("a[href^=javascript]").count() == 0
+    expect(page.get_by_role("heading", level=1)).to_contain_text("<i>digits</i>_2")
+    assert SCRIPTED not in page.title()
+
+
+def test_tags_and_notes_are_edited_in_place_and_undone(opened, made):
+    page = opened()
+    folder, uid = made
+
+    page.get_by_role("button", name="Add a tag").click()
+    page.get_by_label("New tag").fill("owner=ada")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("group", name="Tags")).to_contain_text("owner")
+    page.keyboard.press("Control+z")
+    expect(page.get_by_role("group", name="Tags")).not_to_contain_text("owner")
+
+    page.get_by_role("button", name="Edit").click()
+    page.get_by_role("textbox", name="Notes").fill("Only *this*.")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".markdown em")).to_have_text("this")
+    with Store.open(folder) as store:
+        assert store.get(uid).notes == "Only *this*."
+    page.get_by_role("button", name="Undo", exact=True).last.click()
+    expect(page.locator(".markdown").get_by_role("heading", name="Plan")).to_be_visible()
+
+
+def test_all_lines_of_the_output_are_reached(opened):
+    page = opened("output")
+    expect(page.get_by_text(f"{LINES:,} lines")).to_be_visible()
+
+    page.get_by_role("button", name="Last line").click()
+    expect(page.get_by_text(f"loss of step {LINES - 2}")).to_be_visible()
+    assert shown_lines(page)[-1] == LINES
+
+    page.get_by_role("region", name="Output").focus()
+    page.keyboard.press("PageUp")
+    expect(page.get_by_text(f"loss of step {LINES - 50}", exact=True)).to_be_visible()
+    expect(page).to_have_url(re.compile(r"at=\d+"))
+    page.wait_for_timeout(300)  # until the scrolling rests, and the address says where
+    before = shown_lines(page)
+    page.reload()
+    expect(page.get_by_text(f"loss of step {LINES - 50}", exact=True)).to_be_visible()
+    assert shown_lines(page)[:5] == before[:5]
+
+
+def test_the_search_looks_at_all_of_the_output(opened):
+    page = opened("output")
+
+    page.keyboard.press("/")
+    page.keyboard.type("NEEDLE")
+    found = page.locator(".output-line.chosen")
+    expect(found).to_contain_text("needle")
+    expect(page.locator("#find-status")).to_have_text("1 of 1")
+
+    # Colours are shown; a title and a mark of direction are not obeyed, and HTML is text.
+    assert found.locator("mark").text_content() == "needle"
+    expect(found.locator(".output-text")).to_have_text(r"needle <b>bold</b> \u202e")
+    page.get_by_role("button", name="Match case").click()
+    expect(page.locator("#find-status")).to_have_text("None")
+    page.get_by_label("Find in the output").fill("step 3[0-9]{5}$")
+    page.get_by_role("button", name="Regular expression").click()
+    expect(page.locator("#find-status")).to_have_text(re.compile(r"of 10,000\+"))
+    page.keyboard.press("Escape")
+
+    page.get_by_role("button", name="stderr").click()
+    expect(page.get_by_text("350 lines")).to_be_visible()
+
+
+def test_output_is_followed_while_it_is_printed(made, address, visit):
+    with Store.open(made[0]) as store:
+        run = store.start("live", capture=False)
+        file = OutputFile(store.path / "spool" / f"{run.uid}.{0:020d}.output")
+        try:
+            file.feed(LETTERS["stdout"], b"first\n10%\r20%")
+            page = visit(address, f"/runs/{run.uid}?tab=output")
+            lines = page.locator(".output-line")
+            expect(lines).to_have_count(2)
+            expect(lines.last).to_contain_text("20%")
+
+            file.feed(LETTERS["stdout"], b"\r100%\n" + b"more\n" * 200 + b"the end\n")
+
+            expect(lines.last).to_contain_text("the end")
+            expect(page.get_by_text("203 lines")).to_be_visible()
+            assert page.get_by_text("20%", exact=True).count() == 0
+        finally:
+            file.close()
+            run.finish()
+        expect(page.locator(".run-head .status")).to_have_text("complete")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("drawing.svg", ".look-picture img"),
+        ("fake.png", "pre"),
+        ("notes.md", ".markdown"),
+        ("table.csv", "td >> text=<b>x</b>"),
+    ],
+)
+def test_files_are_looked_at_and_cannot_script_the_page(opened, name, shown):
+    page = opened("files")
+
+    page.get_by_role("link", name=name, exact=True).click()
+
+    expect(page.locator(".look").locator(shown).first).to_be_visible()
+    page.reload()
+    expect(page.locator(".look").locator(shown).first).to_be_visible()
+    assert page.locator(".look script").count() == 0
+    assert SCRIPTED not in page.title()
+
+
+def test_saved_pages_are_shown_without_their_scripts(address, made, visit, browser):
+    """Also if somebody opens the file itself, which then belongs to no site."""
+    folder, uid = made
+    del folder
+    visited = visit(address, f"/runs/{uid}")  # lets the browser in
+    context = visited.context
+    page = context.new_page()
+    page.goto(f"{address}/runs/{uid}?tab=files&file=page.html")
+    frame = page.locator("iframe.look-frame")
+    expect(frame).to_have_attribute("sandbox", "")
+    expect(page.get_by_text("Scripts of saved pages are not executed")).to_be_visible()
+    page.wait_for_function("document.querySelector('iframe').contentDocument === null")
+    assert SCRIPTED not in page.title()
+
+    page.goto(f"{address}/api/v1/runs/{uid}/artifacts/page.html")
+    assert SCRIPTED not in page.title()
+    assert page.evaluate("origin") == "null"
+
+
+def test_parameters_are_a_tree_with_types_and_differences(opened):
+    page = opened("params")
+    tree = page.get_by_role("table", name="Parameters of default")
+    expect(tree).to_contain_text("[64, 10]")
+    expect(tree.get_by_role("row", name=re.compile("^lr"))).to_contain_text("1.0")
+
+    page.get_by_label("Filter parameters").fill("model on")
+    expect(tree.get_by_role("row")).to_have_count(2)
+    page.get_by_label("Filter parameters").fill("")
+    page.get_by_role("checkbox", name=re.compile("Only differences")).check()
+    expect(tree.get_by_role("row", name=re.compile("^lr"))).to_contain_text("was 0.1")
+    expect(tree).not_to_contain_text("kind")
+    page.reload()
+    expect(tree.get_by_role("row", name=re.compile("^lr"))).to_contain_text("was 0.1")
+
+
+def test_keys_lead_to_the_runs_beside_it(opened):
+    page = opened("params")
+    expect(page.get_by_role("link", name=re.compile("^Next run"))).to_be_visible()
+
+    page.keyboard.press("]")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("digits</i>_3")
+    expect(page).to_have_url(re.compile("tab=params"))
+    page.get_by_role("link", name="Overview").click()
+    expect(page.locator(".failure")).to_contain_text("<b>no</b>")
+    page.keyboard.press("[")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("digits</i>_2")
+
+
+def test_media_are_shown_step_by_step(opened):
+    page = opened("media")
+    expect(page.locator(".media-texts pre")).to_have_text("the second")
+
+    page.get_by_role("slider").focus()
+    page.keyboard.press("ArrowLeft")
+
+    expect(page.locator(".media-texts pre")).to_have_text(SCRIPT)
+
+
+@pytest.mark.parametrize(
+    ("colours", "parts"), [("light", PARTS), ("dark", ["", "output", "code"])]
+)
+def test_run_is_accessible(opened, colours, parts):
+    page = opened(color_scheme=colours)
+    for name in parts:
+        if name:
+            page.locator(f'.run-tabs a[href$="tab={name}"]').click()
+            expect(page.locator(f".run-{name}")).to_be_visible()
+        expect(page.locator(".run-body .loading")).to_have_count(0)
+        page.evaluate("document.getAnimations().forEach(one => one.finish())")
+        found = Axe().run(page, options=WCAG).response["violations"]
+        assert [
+            (name, one["id"], [node["target"] for node in one["nodes"]]) for one in found
+        ] == []
