@@ -9,6 +9,7 @@ import { type DiffFile, readDiff } from "./diff";
 import type { PartProps } from "./index";
 import { useText } from "./loading";
 import { ofRun } from "./types";
+import { visibleText } from "./visible";
 
 /** Lines of a patch that are drawn at once. */
 const DRAWN = 2000;
@@ -159,7 +160,7 @@ function PatchFile({ file }: { file: DiffFile }) {
                   <span aria-hidden="true">{SIGNS[line.kind]}</span>
                   <span class="visually-hidden">{WORDS[line.kind]}</span>
                 </td>
-                <td class="diff-text">{line.text}</td>
+                <td class="diff-text">{visibleText(line.text)}</td>
               </tr>
             ))}
           </tbody>
@@ -184,7 +185,7 @@ function TextDocument({ uid, name }: { uid: string; name: string }) {
       {error ? <p class="soft">The text could not be read.</p> : null}
       {value !== null && (
         <pre class="plain-text" tabIndex={0}>
-          {value.slice(0, 200_000)}
+          {visibleText(value.slice(0, 200_000))}
         </pre>
       )}
       <a class="button small" href={`${address}?save=1`} download>

@@ -1,7 +1,8 @@
 // One run: what it was given, what came out, and what is known of it.
 import { useEffect } from "preact/hooks";
+import { ApiError } from "../api/client";
 import { ErrorMessage } from "../common/message";
-import { href, path, setQuery, word } from "../state/address";
+import { href, path, word } from "../state/address";
 import { Artifacts } from "./artifacts";
 import { Code } from "./code";
 import { Environment } from "./environment";
@@ -66,7 +67,8 @@ export default function RunView() {
     };
   }, [run?.reference]);
   const error = first.error ?? now.error;
-  if (error && !run) return <ErrorMessage error={error} />;
+  const isGone = error instanceof ApiError && error.status === 404;
+  if (error && (isGone || !run)) return <ErrorMessage error={error} />;
   if (!run) return <div class="loading" role="status" aria-label="Loading" />;
   const part = PARTS.find(({ key }) => key === tab.value) ?? PARTS[0];
   const Part = part.view;
@@ -93,9 +95,4 @@ export default function RunView() {
       </div>
     </div>
   );
-}
-
-/** Show another part of the run. */
-export function showPart(key: string, more: Record<string, string> = {}): void {
-  setQuery({ tab: key, ...more });
 }

@@ -33,14 +33,15 @@ export function useAnswer<T>(path: string | null, query: Query = {}, version = 0
   return path !== null && state.path === path + words ? state : { value: null, error: null };
 }
 
-/** Return a text, not JSON, that the server has. */
-export function useText(address: string | null): Loaded<string> {
+/** Return a text, not JSON, that the server has; at most its first bytes, if so many are given. */
+export function useText(address: string | null, most?: number): Loaded<string> {
   const [state, setState] = useState<Loaded<string>>({ value: null, error: null });
   useEffect(() => {
     setState({ value: null, error: null });
     if (address === null) return undefined;
     const running = new AbortController();
-    fetch(address, { signal: running.signal, credentials: "same-origin" })
+    const headers: HeadersInit = most ? { Range: `bytes=0-${most - 1}` } : {};
+    fetch(address, { signal: running.signal, credentials: "same-origin", headers })
       .then(async (answer) => {
         if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
         setState({ value: await answer.text(), error: null });
@@ -49,7 +50,7 @@ export function useText(address: string | null): Loaded<string> {
         if (!isAbort(error)) setState({ value: null, error });
       });
     return () => running.abort();
-  }, [address]);
+  }, [address, most]);
   return state;
 }
 

@@ -109,11 +109,19 @@ function Contents({ look, uid, file, address }: ContentsProps) {
 /** The path of a picture that a text beside it names. */
 function beside(path: string, name: string): string {
   const parts = path.split("/").slice(0, -1);
-  for (const part of decodeURI(name).split("/")) {
+  for (const part of decoded(name).split("/")) {
     if (part === "..") parts.pop();
     else if (part !== "." && part) parts.push(part);
   }
   return parts.join("/");
+}
+
+function decoded(name: string): string {
+  try {
+    return decodeURI(name);
+  } catch {
+    return name; // a percent sign that means itself
+  }
 }
 
 function Cut({ isCut }: { isCut: boolean }) {

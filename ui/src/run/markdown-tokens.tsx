@@ -10,7 +10,23 @@ export type MarkdownRenderer = (
 type PictureOf = (path: string) => string | null;
 
 export const render: MarkdownRenderer = (text, pictureOf) =>
-  blocks(new Lexer({ gfm: true }).lex(text), pictureOf);
+  blocks(bounded(new Lexer({ gfm: true }).lex(text)), pictureOf);
+
+/** Quotes in quotes in lists: deeper than this nobody reads, and a browser may not draw. */
+const DEEPEST = 24;
+
+/** Return tokens of which those too deep are their text. */
+function bounded(tokens: Token[], depth = 0): Token[] {
+  return tokens.map((token) => {
+    if (depth >= DEEPEST) return { type: "text", raw: token.raw, text: token.raw } as Token;
+    const found = { ...token } as Token & { tokens?: Token[]; items?: Tokens.ListItem[] };
+    if (found.tokens) found.tokens = bounded(found.tokens, depth + 1);
+    if (found.items) {
+      found.items = found.items.map((item) => ({ ...item, tokens: bounded(item.tokens, depth + 1) }));
+    }
+    return found;
+  });
+}
 
 function blocks(tokens: Token[], pictureOf: PictureOf): ComponentChildren {
   return tokens.map((token, place) => <Block key={place} token={token} pictureOf={pictureOf} />);

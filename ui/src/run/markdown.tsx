@@ -1,5 +1,5 @@
 // Markdown drawn as elements of our own: no HTML of anybody is ever parsed.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import type { MarkdownRenderer } from "./markdown-tokens";
 
@@ -25,6 +25,11 @@ export function Markdown({ text, pictureOf }: MarkdownProps) {
       drawAgain((count) => count + 1);
     });
   }, []);
+  const renderer = loaded;
+  const drawn = useMemo(
+    () => (isWhole && renderer ? rendered(renderer, text, pictureOf) : null),
+    [text, isWhole, renderer],
+  );
   if (!isWhole) {
     return (
       <>
@@ -37,22 +42,28 @@ export function Markdown({ text, pictureOf }: MarkdownProps) {
       </>
     );
   }
-  if (!loaded) return <div class="loading" role="status" aria-label="Loading" />;
-  let drawn: ComponentChildren;
-  try {
-    drawn = loaded(text, pictureOf ?? (() => null));
-  } catch (error) {
-    // Brackets in brackets without an end; the text itself can always be shown.
-    console.info("The Markdown could not be read.", error);
-    return (
-      <pre class="plain-text" dir="auto" tabIndex={0}>
-        {text}
-      </pre>
-    );
-  }
+  if (!drawn) return <div class="loading" role="status" aria-label="Loading" />;
   return (
     <div class="markdown" dir="auto">
       {drawn}
     </div>
   );
+}
+
+function rendered(
+  render: MarkdownRenderer,
+  text: string,
+  pictureOf: MarkdownProps["pictureOf"],
+): ComponentChildren {
+  try {
+    return render(text, pictureOf ?? (() => null));
+  } catch (error) {
+    // Brackets in brackets without an end; the text itself can always be shown.
+    console.info("The Markdown could not be read.", error);
+    return (
+      <pre class="plain-text" tabIndex={0}>
+        {text}
+      </pre>
+    );
+  }
 }

@@ -18,6 +18,8 @@ interface Series {
 const chosenStep = word("step");
 const DRAWN = 60;
 const PER_STEP = 24;
+/** Bytes of a text that are read. */
+const LONGEST = 200_000;
 
 export function Media({ run, version }: PartProps) {
   const { value, error } = useAnswer<{ media: Series[] }>(ofRun(run.uid, "media"), {}, version);
@@ -92,11 +94,11 @@ function Picture({ address, name }: { address: string; name: string }) {
 }
 
 function TextView({ address }: { address: string }) {
-  const { value, error } = useText(address);
+  const { value, error } = useText(address, LONGEST);
   if (error) return <p class="soft">The text could not be read.</p>;
   return (
     <pre class="plain-text" tabIndex={0} dir="auto">
-      {visibleText((value ?? "").slice(0, 100_000))}
+      {visibleText(value ?? "")}
     </pre>
   );
 }
@@ -115,6 +117,8 @@ function readHistogram(text: string | null): Histogram | null {
     const areNumbers = (list: unknown): list is number[] =>
       Array.isArray(list) && list.every((one) => typeof one === "number");
     if (!areNumbers(edges) || !areNumbers(counts) || edges.length !== counts.length + 1) return null;
+    const ascend = edges.every((edge, at) => at === 0 || edge > (edges[at - 1] ?? edge));
+    if (!ascend || counts.some((count) => count < 0) || !counts.length) return null;
     return { edges, counts, left_out };
   } catch {
     return null;
@@ -125,7 +129,7 @@ const WIDTH = 480;
 const HEIGHT = 120;
 
 function HistogramView({ address, name }: { address: string; name: string }) {
-  const { value, error } = useText(address);
+  const { value, error } = useText(address, LONGEST);
   const histogram = readHistogram(value);
   if (error || (value !== null && !histogram)) return <p class="soft">The histogram could not be read.</p>;
   if (!histogram) return <div class="loading" role="status" aria-label="Loading" />;

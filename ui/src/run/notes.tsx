@@ -1,10 +1,12 @@
 // Notes as Markdown, edited in place.
 import { useEffect, useRef, useState } from "preact/hooks";
+import { endpoint } from "../api/client";
 import { Icon } from "../common/icons";
 import { store } from "../state/store";
 import { change } from "../state/undo";
 import { Markdown } from "./markdown";
 import type { RunRecord } from "./types";
+import { ofFile } from "./types";
 
 export function Notes({ run }: { run: RunRecord }) {
   const [draft, setDraft] = useState<string | null>(null);
@@ -37,7 +39,14 @@ export function Notes({ run }: { run: RunRecord }) {
       {draft !== null ? (
         <Editor draft={draft} onDraft={setDraft} onSave={() => void save()} onCancel={close} />
       ) : run.notes ? (
-        <Markdown text={run.notes} />
+        <Markdown
+          text={run.notes}
+          pictureOf={(path) =>
+            run.artifacts.some((one) => one.path === path)
+              ? endpoint(ofFile(run.uid, "artifacts", path))
+              : null
+          }
+        />
       ) : (
         <p class="soft">Nothing is noted. Notes can be written in Markdown.</p>
       )}

@@ -4,6 +4,7 @@ import type { PartProps } from "./index";
 import { MetricTable } from "./metrics";
 import { Notes } from "./notes";
 import { ParamTree } from "./params";
+import { visibleText } from "./visible";
 
 export function Overview({ run, around, id, version }: PartProps) {
   return (
@@ -71,13 +72,13 @@ function Failure({ error, traceback }: { error: string; traceback: string | null
   return (
     <section class="failure" aria-label="Error">
       <pre class="failure-text" dir="ltr">
-        {error}
+        {visibleText(error)}
       </pre>
       {traceback && (
         <details>
           <summary>Traceback</summary>
           <pre tabIndex={0} dir="ltr">
-            {traceback}
+            {visibleText(traceback)}
           </pre>
         </details>
       )}

@@ -57,6 +57,15 @@ const SHEET: { title: string; keys: [string, string][] }[] = [
     ],
   },
   {
+    title: "A run",
+    keys: [
+      ["[ ]", "Previous and next run of the experiment"],
+      ["/", "Find in this part of the run"],
+      ["Enter, Shift Enter", "Next and previous line found in the output"],
+      ["Ctrl Enter", "Save the notes"],
+    ],
+  },
+  {
     title: "Column headers",
     keys: [
       ["Enter", "Sort"],

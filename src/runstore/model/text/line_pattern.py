@@ -22,13 +22,21 @@ class Needle:
         text: A part of a line, or a regular expression.
         is_regexp: Which of both.
         ignores_case: Whether capitals are small letters, of any alphabet.
+        time_s: Seconds that a regular expression may take, in all lines together.
 
     Raises:
         FilterError: It is no regular expression.
         UsageError: It is empty, too long, or of several lines.
     """
 
-    def __init__(self, text: str, *, is_regexp: bool = False, ignores_case: bool = False) -> None:
+    def __init__(
+        self,
+        text: str,
+        *,
+        is_regexp: bool = False,
+        ignores_case: bool = False,
+        time_s: float = REGEX_TIME_S,
+    ) -> None:
         _check(text)
         self.text = text
         self._ignores_case = ignores_case
@@ -36,7 +44,7 @@ class Needle:
         self._regex: Regex | None = None
         self._is_of_a_line = True
         if is_regexp:
-            self._regex = Regex(text, ignores_case=ignores_case, time_s=REGEX_TIME_S)
+            self._regex = Regex(text, ignores_case=ignores_case, time_s=time_s)
             parsed = needed_by_regex(text, ignores_case=ignores_case)
             self.needed: Needed = parsed.needed
             self._is_of_a_line = parsed.is_of_a_line

@@ -184,7 +184,8 @@ def hits_of(
             order.extend(parts, lambda mark: mark.lines(STREAMS) > after, patience_s)
             if order.last.lines(STREAMS) <= after:
                 return Hits((), None if order.is_complete(parts) else after)
-            return _search(_Search(order, parts, needle, streams), after, limit, until)
+            begin = order.before(after, STREAMS)
+        return _search(_Search(order, parts, needle, streams), begin, after, limit, until)
 
 
 class _Search:
@@ -200,9 +201,11 @@ class _Search:
 
     def next_mark(self, mark: LineMark) -> LineMark | None:
         """Return the mark after one; the index is extended for it."""
-        if self.order.last is mark:
-            self.order.extend(self.parts, lambda one: one is not mark, 0)
-        return self.order.after(mark)
+        # Others read windows of the same output meanwhile.
+        with self.order.lock:
+            if self.order.last is mark:
+                self.order.extend(self.parts, lambda one: one is not mark, 0)
+            return self.order.after(mark)
 
     def between(self, mark: LineMark, end: LineMark, after: int) -> Iterator[Hit]:
         """Yield the hits between two marks."""
@@ -230,9 +233,8 @@ class _Search:
         return False
 
 
-def _search(search: _Search, after: int, limit: int, until: float) -> Hits:
+def _search(search: _Search, mark: LineMark, after: int, limit: int, until: float) -> Hits:
     hits: list[Hit] = []
-    mark = search.order.before(after, STREAMS)
     while (end := search.next_mark(mark)) is not None:
         found = search.between(mark, end, after)
         hits += islice(found, limit - len(hits))

@@ -19,6 +19,8 @@ from runstore.web.schemas import FLAG, TEXT, TIME, WHOLE, listed, mapped, option
 
 _LINES_AT_MOST = 2000
 _SENT_BYTES = 1 << 16
+# A request is short: a search that takes longer goes on with the next one.
+_REGEX_TIME_S = 5.0
 _LINE = {"number": WHOLE, "at": TIME, "stream": TEXT, "text": TEXT}
 _STREAMS = Listed(
     "streams",
@@ -65,7 +67,10 @@ def _numbered(one: NumberedLine) -> dict[str, Any]:
 
 def _found(call: Call) -> Answer:
     needle = Needle(
-        call.query["text"], is_regexp=call.query["regexp"], ignores_case=call.query["ignore_case"]
+        call.query["text"],
+        is_regexp=call.query["regexp"],
+        ignores_case=call.query["ignore_case"],
+        time_s=_REGEX_TIME_S,
     )
     found = hits_of(
         call.store.backend,
