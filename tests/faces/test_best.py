@@ -422,7 +422,7 @@ def test_each_set_of_a_run_counts_by_itself(store):
 def test_commits_that_differ_are_told(store):
     runs = [run for run in store.list() if run.params["lr"] == 0.3]
     mixed = [
-        read_from(replace(run, commit=letter * 40), store)
+        read_from(replace(run, commit=letter * 40), run.source)
         for run, letter in zip(runs, "aabbb", strict=True)
     ]
 
@@ -481,4 +481,20 @@ def test_the_page_of_runs_says_the_same(store):
     assert [row[0] for row in page.compare_over("acc.max", ["seed"]).rows()] == [
         "lr=0.1",
         "lr=0.3",
+    ]
+
+
+def test_values_that_wait_in_the_spool_count(store):
+    """A run may have ended before its points were taken into the database."""
+    active = store.start("waiting", params={"lr": 1, "seed": 1}, capture=False)
+    active.log({"acc": 0.25})
+    recorded = active.record
+    finished = record(store, "waiting", params={"lr": 1, "seed": 2}, acc=[0.5])
+
+    found = recorded.source.metrics_of_all([store.get(finished), recorded])
+    active.finish()
+
+    assert [[(one.key, one.last) for one in found[uid]] for uid in found] == [
+        [("acc", 0.5)],
+        [("acc", 0.25)],
     ]

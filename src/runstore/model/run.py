@@ -34,6 +34,9 @@ class RunSource(Protocol):
     def metrics_of(self, run: Run) -> tuple[MetricSummary, ...]:
         """Return a summary of each series."""
 
+    def metrics_of_all(self, runs: Sequence[Run]) -> dict[str, tuple[MetricSummary, ...]]:
+        """Return a summary of each series of many runs, by uid."""
+
     def series_of(self, run: Run, key: str, set_name: str | None = None) -> Series:
         """Return the points of one metric."""
 

@@ -41,6 +41,12 @@ class Source:
             summary_with(one, partial(self.series_of, run, one.key, one.set_name)) for one in found
         )
 
+    def metrics_of_all(self, runs: Sequence[Run]) -> dict[str, tuple[MetricSummary, ...]]:
+        """Return a summary of each series of many runs, by uid."""
+        from runstore.reading.metrics.summaries import summaries_of_all
+
+        return summaries_of_all(self.backend.metrics, self.backend.spool, runs)
+
     def series_of(self, run: Run, key: str, set_name: str | None = None) -> Series:
         """Return the points of one metric, up to the last one logged."""
         from runstore.model import arguments

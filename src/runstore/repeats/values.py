@@ -10,7 +10,7 @@ from runstore.errors import NotFoundError, UsageError
 from runstore.model import arguments
 from runstore.model.display.suggestions import hint_of
 from runstore.model.metric_directions import Direction, direction_of
-from runstore.model.metrics import MetricSummary
+from runstore.model.metrics import MetricSummary, names_of
 from runstore.model.run import Run
 from runstore.repeats.grouping import Group, LeftOut, Member, Repeats, group_repeats
 from runstore.repeats.samples import Sample
@@ -74,7 +74,7 @@ def read_values(
         )
     if over is not None:
         _check_over(repeats)
-    known = {run.uid: run.metrics for group in repeats.groups for run in group.runs}
+    known = _metrics_of([run for group in repeats.groups for run in group.runs])
     metric = read_metric(text, dict.fromkeys(key for one in known.values() for key in one))
     left_out = list(repeats.left_out)
     groups = []
@@ -91,6 +91,22 @@ def read_values(
     if not groups:
         raise _no_such_metric(metric.key, known)
     return metric, repeats.found, tuple(groups), tuple(left_out)
+
+
+def _metrics_of(runs: Iterable[Run]) -> dict[str, dict[str, MetricSummary]]:
+    """Return the metrics of many runs by uid and name; each store is asked once."""
+    known: dict[str, dict[str, MetricSummary]] = {}
+    by_source: dict[int, list[Run]] = {}
+    for run in runs:
+        known[run.uid] = {}
+        by_source.setdefault(id(run.source), []).append(run)
+    for some in by_source.values():
+        source = some[0].source
+        if source is not None:
+            for uid, found in source.metrics_of_all(some).items():
+                names = names_of([(one.set_name, one.key) for one in found])
+                known[uid] = dict(zip(names, found, strict=True))
+    return known
 
 
 def _ranked_group(group: Group, values: Sequence[tuple[Member, float]]) -> RankedGroup:

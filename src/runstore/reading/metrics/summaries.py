@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from runstore.model.metrics import MetricSummary, Series, names_of
 from runstore.model.run import Run
 from runstore.reading.metrics.arrays import whole_arrays
 from runstore.storage.files.safe_files import UnsafeFileError
-from runstore.storage.files.spool import Spool
+from runstore.storage.files.spool import Spool, uid_of
 from runstore.storage.metrics.chunks import Columns, extend, unpack
 from runstore.storage.metrics.point_files import KeyOf, read_points
 from runstore.storage.metrics.table import MetricTable, Stored, Total, summary_of, with_points
@@ -31,9 +31,29 @@ _PATIENCE_S = 0.5
 
 def summaries(table: MetricTable, spool: Spool, run: Run) -> tuple[MetricSummary, ...]:
     """Return a summary of each series of a run, those of the run itself first."""
+    return _as_summaries(run, _totals(table, spool, run))
+
+
+def summaries_of_all(
+    table: MetricTable, spool: Spool, runs: Sequence[Run]
+) -> dict[str, tuple[MetricSummary, ...]]:
+    """Return the same of many runs, by uid; the spool is looked at once."""
+    waiting = {uid_of(path) for path in spool.point_files()}
+    stored = table.totals_of_all([run.uid for run in runs if run.uid not in waiting])
+    return {
+        run.uid: _as_summaries(run, stored[run.uid])
+        if run.uid in stored
+        else summaries(table, spool, run)
+        for run in runs
+    }
+
+
+def _as_summaries(
+    run: Run, totals: Mapping[KeyOf, tuple[Total, int]]
+) -> tuple[MetricSummary, ...]:
     return tuple(
         summary_of(series, total, last_step, _set_name(run, series))
-        for series, (total, last_step) in sorted(_totals(table, spool, run).items())
+        for series, (total, last_step) in sorted(totals.items())
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -63,6 +64,14 @@ SUMMARIES_OF_RUN = """
         s.last_step
     FROM metric_summaries s JOIN metric_keys k ON k.id = s.key_id
     WHERE s.run_id = (SELECT id FROM runs WHERE uid = :uid) ORDER BY s.set_index, s.key_id
+"""
+# One run after the other: the summaries of a run lie together.
+SUMMARIES_OF_RUNS = """
+    SELECT r.uid, k.key, s.set_index, s.count, s.nan_count, s.first, s.last, s.min, s.max,
+        s.total, s.last_step
+    FROM json_each(?) j CROSS JOIN runs r ON r.uid = j.value
+    CROSS JOIN metric_summaries s ON s.run_id = r.id
+    CROSS JOIN metric_keys k ON k.id = s.key_id
 """
 CHUNKS_OF_SERIES = """
     SELECT chunk FROM metric_chunks
@@ -199,6 +208,15 @@ class MetricTable:
             for row in found
         }
         return totals, _marks(marks)
+
+    def totals_of_all(self, uids: Sequence[str]) -> dict[str, dict[KeyOf, tuple[Total, int]]]:
+        """Return what the database holds of the series of many runs, by uid."""
+        found: dict[str, dict[KeyOf, tuple[Total, int]]] = {uid: {} for uid in uids}
+        with self._database.driver.read() as connection:
+            for row in connection.execute(SUMMARIES_OF_RUNS, (json.dumps(list(found)),)):
+                series = KeyOf(as_int(row[2], -1), as_text(row[1]))
+                found[row[0]][series] = (_total_of(row[3:10]), as_int(row[10]))
+        return found
 
     def stored(self, uid: str, series: KeyOf) -> Stored:
         """Return the chunks of a series as they are at one moment, and the marks of then."""
