@@ -89,3 +89,20 @@ def test_filter_is_kept_under_a_name(own, visit):
 
     expect(other.locator(".count")).to_have_text("12 of 240 runs")
     own.command("ls", "@failed")
+
+
+def test_quick_typist_gets_what_fits_the_text(shared, visit):
+    """A choice made for the text of before is not taken; Tab waits for what fits."""
+    page = visit(shared)
+    page.locator("#filter").click()
+    page.keyboard.type("params.")
+    expect(page.get_by_role("option", name=re.compile("params.lr"))).to_be_visible()
+    page.keyboard.press("ArrowDown")
+
+    page.locator("#filter").fill("stat")
+    page.keyboard.press("Tab")
+    expect(page.locator("#filter")).to_have_value("status ")
+    page.keyboard.type("= error")
+    page.keyboard.press("Enter")
+
+    expect(page.locator(".count")).to_have_text("12 of 240 runs")

@@ -59,7 +59,7 @@ function CopyPart({ name, text }: { name: string; text: string }) {
   return (
     <section>
       <header>
-        <h3>{name}</h3>
+        <h2>{name}</h2>
         <button type="button" class="button small" onClick={() => void copyText(text)}>
           Copy<span class="visually-hidden"> {name}</span>
         </button>

@@ -18,6 +18,8 @@ const text = signal(filter.peek());
 const mistake = signal<ErrorFacts | null>(null);
 const hints = signal<string[]>([]);
 const completions = signal<Completion[]>([]);
+/** The text that the completions fit. */
+let completed = "";
 /** The chosen completion, -1 for none. */
 const chosen = signal(-1);
 const isListOpen = signal(false);
@@ -43,6 +45,7 @@ async function check(at: number, offer: boolean): Promise<void> {
     const answer = await get<FilterAnswer>("filter", { text: asked || " ", at }, mine.signal);
     hints.value = answer.hints;
     completions.value = offer ? answer.completions : [];
+    completed = asked;
     chosen.value = -1;
     if (!answer.error) {
       mistake.value = null;
@@ -60,6 +63,7 @@ async function check(at: number, offer: boolean): Promise<void> {
 function changeText(next: string, at: number): void {
   text.value = next;
   if (mistake.value) mistake.value = null;
+  chosen.value = -1; // what was chosen fitted the text of before
   isListOpen.value = true;
   clearTimeout(timer);
   timer = setTimeout(() => void check(at, true), DEBOUNCE_MS);
@@ -108,8 +112,12 @@ function offers(input: HTMLInputElement | null): Offer[] {
       const after = text.value.slice(completion.end);
       const next = `${before}${after.startsWith(" ") || /[.([]$/.test(before) ? "" : " "}${after}`;
       const at = Math.min(next.length, before.length + (/[.([]$/.test(before) ? 0 : 1));
+      if (input) {
+        // At once: the next key may come before the line is drawn again.
+        input.value = next;
+        input.setSelectionRange(at, at);
+      }
       changeText(next, at);
-      requestAnimationFrame(() => input?.setSelectionRange(at, at));
     },
   }));
 }
@@ -141,7 +149,13 @@ export function FilterLine() {
       else apply();
     } else if (event.key === "Tab" && !event.shiftKey && isListOpen.value && offered.length && text.value.trim()) {
       event.preventDefault();
-      offered[Math.max(0, place)]!.use();
+      const { currentTarget } = event;
+      if (completed === text.value) offered[Math.max(0, place)]!.use();
+      else {
+        // Faster than the completions: they are waited for.
+        clearTimeout(timer);
+        void check(currentTarget.selectionStart ?? 0, true).then(() => offers(currentTarget)[0]?.use());
+      }
     } else if (event.key === "Escape") {
       event.preventDefault();
       event.stopPropagation();

@@ -1,5 +1,6 @@
 // What the grid says when there is nothing to show.
 import { CopyCode } from "../common/code";
+import { Icon } from "../common/icons";
 import { EmptyMessage } from "../common/message";
 import { setQuery } from "../state/address";
 import { filter, inTrash } from "../state/order";
@@ -75,7 +76,7 @@ function NoMatch({ conditions }: { conditions: string }) {
                 class="choice"
                 onClick={() => setQuery({ filter: keepOrder(all.filter((_, at) => at !== place).join(" and ")) })}
               >
-                <s>{part}</s>
+                {part} <Icon name="cross" size={12} />
               </button>
             ))}
           </div>
