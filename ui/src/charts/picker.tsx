@@ -8,8 +8,8 @@ import { chooseMetrics, chosenMetrics } from "./settings";
 
 const MOST = 200;
 
-function useFound(board: Board, search: string): KeysAnswer | null {
-  const [found, setFound] = useState<KeysAnswer | null>(null);
+function useFound(board: Board, search: string): KeysAnswer | "failed" | null {
+  const [found, setFound] = useState<KeysAnswer | "failed" | null>(null);
   const uids = board.considered.value;
   useEffect(() => {
     const running = new AbortController();
@@ -18,7 +18,7 @@ function useFound(board: Board, search: string): KeysAnswer | null {
         const query = { runs: uids.slice(0, ASKED_AT_ONCE).join(","), search, limit: MOST };
         get<KeysAnswer>("series/keys", query, running.signal).then(
           setFound,
-          (error: unknown) => isAbort(error) || setFound({ total: 0, keys: [] }),
+          (error: unknown) => isAbort(error) || setFound("failed"),
         );
       },
       search ? 120 : 0,
@@ -33,7 +33,8 @@ function useFound(board: Board, search: string): KeysAnswer | null {
 
 export function MetricPicker({ board, shown }: { board: Board; shown: () => string[] }) {
   const [search, setSearch] = useState("");
-  const found = useFound(board, search);
+  const answer = useFound(board, search);
+  const found = answer === "failed" ? null : answer;
   const names = shown();
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
   const known = new Map(found?.keys.map((info) => [info.key, info]));
@@ -65,7 +66,9 @@ export function MetricPicker({ board, shown }: { board: Board; shown: () => stri
       </div>
       <p class="picker-count" role="status">
         {found === null
-          ? "Searching…"
+          ? answer === "failed"
+            ? "The metrics could not be listed: the server did not answer."
+            : "Searching…"
           : more > 0
             ? `${formatCount(more)} more: search by name`
             : chosen.length + others.length

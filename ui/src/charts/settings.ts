@@ -112,7 +112,7 @@ const metricList = list("charts");
 export const chosenMetrics = computed<string[] | null>(() => {
   const names = metricList.value;
   if (!names.length) return null;
-  return names.length === 1 && names[0] === NONE ? [] : names;
+  return names.length === 1 && names[0] === NONE ? [] : [...new Set(names)];
 });
 
 export function chooseMetrics(names: string[] | null): void {

@@ -244,7 +244,9 @@ export class ChartView {
   }
 
   private range(lines: Line[], window: Range | null): void {
-    const x = window ?? wholeX(lines, logX.peek());
+    // A window without positive values is none on a logarithmic axis.
+    const isUsable = window && !(logX.peek() && window.to <= 0);
+    const x = isUsable ? window : wholeX(lines, logX.peek());
     let extent: Extent | null = null;
     for (const line of lines) extent = wider(extent, line.extentY(x.from, x.to, logY.peek()));
     const isBelow = logX.peek() && (x.from <= 0 || lines.some((line) => (line.extentX()?.least ?? 1) <= 0));
