@@ -45,6 +45,9 @@ def folder(tmp_path_factory):
                 del params["lr"]
             with store.start("fit", params=params, capture=False) as run:
                 run.log({"acc": 0.5 + n / 100, "loss": float("nan") if n == 3 else 1 - n / 100})
+        for text in ("<img src=x onerror=alert(1)>", "a\u202eb"):
+            with store.start("odd", params={text: text}, capture=False) as run:
+                run.tags["hostile"] = text
     return place / ".runstore"
 
 
@@ -140,21 +143,31 @@ def test_what_to_compare_is_taught_and_mistakes_are_told(address, visit):
     expect(page.get_by_role("alert")).to_contain_text("nobody")
 
 
+def test_hostile_texts_are_shown_harmlessly(address, visit, uid_of):
+    page = visit(address, f"/compare?runs={runs_of(uid_of, 'odd_1', 'odd_2')}")
+
+    expect(row(page, "hostile").get_by_role("cell")).to_have_text(
+        ["<img src=x onerror=alert(1)>", "a\\u202eb"]
+    )
+    expect(page.get_by_role("rowheader", name="\\u202e")).to_be_visible()
+    assert page.locator("main img").count() == 0
+
+
 # Code, and why
 
 
 def test_a_long_diff_is_read_by_windows(address, visit, uid_of):
     page = visit(address, f"/compare?tab=code&runs={runs_of(uid_of, 'code_1', 'code_2')}")
-    expect(page.locator(".diff-removed").first).to_contain_text("step(0, lr=0)")
-    expect(page.locator(".diff-removed .code-number").first).to_have_text("0")
+    expect(page.locator(".codediff-removed").first).to_contain_text("step(0, lr=0)")
+    expect(page.locator(".codediff-removed .code-number").first).to_have_text("0")
 
-    page.locator(".diff-lines").evaluate("one => one.scrollTo(0, one.scrollHeight)")
+    page.locator(".codediff-lines").evaluate("one => one.scrollTo(0, one.scrollHeight)")
 
-    last = page.locator(".diff-added", has_text=f"step({LINES - 1}, lr=1)")
+    last = page.locator(".codediff-added", has_text=f"step({LINES - 1}, lr=1)")
     expect(last).to_be_in_viewport()
-    assert page.locator(".diff-line").count() < 200
+    assert page.locator(".codediff-line").count() < 200
     page.get_by_role("button", name="Swap the runs").click()
-    expect(page.locator(".diff-removed").first).to_contain_text("step(0, lr=1)")
+    expect(page.locator(".codediff-removed").first).to_contain_text("step(0, lr=1)")
 
 
 def test_why_ranks_what_differs(address, visit, uid_of, folder):
@@ -266,7 +279,7 @@ READY = {
     "Table": ".compare-value",
     "Scatter": ".plot-place canvas",
     "Parallel coordinates": ".plot-place canvas",
-    "Code": ".diff-removed",
+    "Code": ".codediff-removed",
     "Why": ".why-cause",
 }
 

@@ -1,5 +1,6 @@
 // Code in colours, line by line: each line stands for itself, so that windows of a file can be shown.
 import type { ComponentChildren } from "preact";
+import "./highlight.css";
 
 interface Language {
   comment: RegExp;

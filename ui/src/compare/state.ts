@@ -2,8 +2,11 @@
 import { computed } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import { get, isAbort, type Query } from "../api/client";
+import { onRunsChanged } from "../api/live";
+import type { RunsChanged } from "../api/types";
 import { list, word } from "../state/address";
 import { filter } from "../state/order";
+import { rowByUid } from "../state/rows";
 
 export const runs = list("runs");
 export const tab = word("tab");
@@ -52,8 +55,14 @@ export interface Answered<T> {
   retry: () => void;
 }
 
+/** Ask again when runs have changed, at most so often. */
+export interface Freshness {
+  everyMs: number;
+  isAffected: (event: RunsChanged) => boolean;
+}
+
 /** Ask the server whenever the question changes; the answer before stays until the next is there. */
-export function useAnswer<T>(path: string | null, query: Query): Answered<T> {
+export function useAnswer<T>(path: string | null, query: Query, fresh?: Freshness): Answered<T> {
   const [answer, setAnswer] = useState<T | null>(null);
   const [error, setError] = useState<unknown>(null);
   const [isWaiting, setWaiting] = useState(path !== null);
@@ -80,8 +89,36 @@ export function useAnswer<T>(path: string | null, query: Query): Answered<T> {
     );
     return () => running.abort();
   }, [path, key, round]);
+  useEffect(() => {
+    if (!fresh) return undefined;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const stop = onRunsChanged((event) => {
+      if (timer !== undefined || !fresh.isAffected(event)) return;
+      timer = setTimeout(() => {
+        timer = undefined;
+        setRound((now) => now + 1);
+      }, fresh.everyMs);
+    });
+    return () => {
+      clearTimeout(timer);
+      stop();
+    };
+  }, [fresh]);
   return { answer, error, isWaiting, retry: () => setRound((now) => now + 1) };
 }
+
+/** One of the compared runs has changed. */
+export const whenComparedChange: Freshness = {
+  everyMs: 1_000,
+  isAffected: ({ many, ids, gone }) => {
+    if (many) return true;
+    const changed = new Set([...ids, ...gone]);
+    return runs.value.some((uid) => {
+      const row = rowByUid(uid);
+      return !row || changed.has(row.id);
+    });
+  },
+};
 
 const a = word("a");
 const b = word("b");

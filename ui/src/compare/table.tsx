@@ -7,10 +7,11 @@ import { Icon } from "../common/icons";
 import { ErrorMessage } from "../common/message";
 import { StatusMark } from "../common/status";
 import { formatDifference, numberOf, plural } from "../common/values";
+import { visibleText } from "../run/visible";
 import { list, setList, setQuery, word } from "../state/address";
 import { rowByUid, rowsByUid, rowsVersion } from "../state/rows";
 import { hovered } from "../state/selection";
-import { type Comparison, type Difference, type Gap, type NamedRun, runs, useAnswer } from "./state";
+import { type Comparison, type Difference, type Gap, type NamedRun, runs, useAnswer, whenComparedChange } from "./state";
 
 const SECTIONS = [
   "status", "params", "code", "packages", "environment", "inputs", "command", "metrics", "artifacts", "tags", "notes",
@@ -36,7 +37,7 @@ export default function CompareTable() {
     search: search.value,
     sections: sections.value.join(","),
     limit: shown,
-  });
+  }, whenComparedChange);
   useEffect(() => {
     void rowsByUid(runs.value).catch(() => undefined); // the table names the runs without them, too
   }, [runs.value]);
@@ -236,8 +237,8 @@ function Row({ row, order, baseline, runs: named }: RowProps) {
   const isLong = row.texts.some((text) => text.length > 60 || text.includes("\n"));
   return (
     <tr class={row.differs ? undefined : "compare-same"}>
-      <th scope="row" class="compare-name" title={row.key}>
-        {row.key}
+      <th scope="row" class="compare-name" title={visibleText(row.key)}>
+        {visibleText(row.key)}
         {row.direction && (
           <small title={row.direction === "min" ? "Lower is better" : "Higher is better"}>
             {row.direction === "min" ? "↓" : "↑"}
@@ -272,9 +273,9 @@ function Value({ row, place, baseline, isLong }: ValueProps) {
   if (isGap) classes.push("compare-gap");
   if (number !== null) classes.push("number");
   if (isBest) classes.push("compare-best");
-  const shown = row.unknown.includes(place) ? "not known" : text;
+  const shown = row.unknown.includes(place) ? "not known" : visibleText(text);
   return (
-    <td class={classes.join(" ")} title={isLong ? text : undefined}>
+    <td class={classes.join(" ")} title={isLong ? shown : undefined}>
       <span class={isLong ? "compare-long" : undefined}>{shown}</span>
       {isBest && (
         <span class="compare-star" title="Best value">

@@ -1,6 +1,7 @@
 // Why two runs have different results: what differs, the likeliest cause first.
 import { ErrorMessage } from "../common/message";
 import { formatNumber, numberOf, plural } from "../common/values";
+import { visibleText } from "../run/visible";
 import { setQuery, word } from "../state/address";
 import type { Cell } from "../api/types";
 import { PairChoice } from "./pair";
@@ -99,12 +100,12 @@ function CauseItem({ cause }: { cause: Cause }) {
         </span>
       </div>
       <div>
-        <h2>{cause.name}</h2>
+        <h2>{visibleText(cause.name)}</h2>
         {cause.texts.length === 2 && (
           <p class="why-values">
-            <del>{cause.texts[0]}</del>
+            <del>{visibleText(cause.texts[0]!)}</del>
             <span aria-hidden="true"> → </span>
-            <ins>{cause.texts[1]}</ins>
+            <ins>{visibleText(cause.texts[1]!)}</ins>
           </p>
         )}
         <p>{cause.reason[0]?.toUpperCase() + cause.reason.slice(1)}.</p>

@@ -23,6 +23,9 @@ const metricWord = word("metric");
 const severalWord = word("several");
 const directionWord = word("direction");
 
+/** All matching runs are read for each table: not more often than somebody looks. */
+const AFTER_CHANGES = { everyMs: 10_000, isAffected: () => true };
+
 /** Names with commas between, as the server reads them: a comma within quotes belongs to a name. */
 function splitFields(text: string): string[] {
   const parts = [""];
@@ -168,7 +171,7 @@ function Table({ asked }: { asked: Asked }) {
     metric: metricText(metric),
     several: severalWord.value,
     direction: directionWord.value,
-  });
+  }, AFTER_CHANGES);
   if (error) return <ErrorMessage error={error} retry={retry} />;
   if (!answer) return <div class="loading" role="status" aria-label="Loading" />;
   return (

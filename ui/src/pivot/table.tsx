@@ -4,6 +4,7 @@ import { joinNames } from "../api/client";
 import { MenuButton } from "../common/popover";
 import { numberOf, plural } from "../common/values";
 import { columnTitle } from "../compare/plots/column-choice";
+import { visibleText } from "../run/visible";
 import { go, href } from "../state/address";
 
 interface Mean {
@@ -73,7 +74,7 @@ export function PivotTable({ answer }: { answer: PivotAnswer }) {
             ))}
             {answer.columns.map((key, at) => (
               <th key={at} scope="col" class="pivot-column">
-                {answer.column_fields.length ? key.labels.join(", ") : `${answer.metric} (${answer.statistic})`}
+                {answer.column_fields.length ? visibleText(key.labels.join(", ")) : `${answer.metric} (${answer.statistic})`}
               </th>
             ))}
           </tr>
@@ -83,7 +84,7 @@ export function PivotTable({ answer }: { answer: PivotAnswer }) {
             <tr key={row}>
               {key.labels.map((label, at) => (
                 <th key={at} scope="row" class="pivot-stub">
-                  {label}
+                  {visibleText(label)}
                 </th>
               ))}
               {answer.columns.map((_, column) => {
@@ -126,7 +127,7 @@ interface FilledProps {
 
 function Filled({ answer, cell, showsCount }: FilledProps) {
   const settings = cell.settings.length + cell.more_settings;
-  const at = [...answer.rows[cell.row]!.labels, ...answer.columns[cell.column]!.labels].join(", ");
+  const at = visibleText([...answer.rows[cell.row]!.labels, ...answer.columns[cell.column]!.labels].join(", "));
   const mark = cell.mark === "best" ? "best" : cell.mark;
   return (
     <MenuButton
@@ -160,7 +161,7 @@ function Inside({ title, cell }: { title: string; cell: PivotCell }) {
         {cell.settings.map((setting) => (
           <li key={setting.label}>
             <strong>{setting.text}</strong> <small>{plural(setting.n, "run")}</small>
-            <p>{setting.label}</p>
+            <p>{visibleText(setting.label)}</p>
             <a href={href("/", { filter: filterOf(setting.uids) })}>Show in the grid</a>
             {setting.uids.length > 1 && (
               <button type="button" class="button small" onClick={() => go("/compare", { runs: joinNames(setting.uids) })}>

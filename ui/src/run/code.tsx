@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import { endpoint } from "../api/client";
 import { CopyCode } from "../common/code";
 import { copyText, shellWord } from "../common/copy";
+import { highlight, languageOf } from "../common/highlight";
 import { Icon } from "../common/icons";
 import { formatCell } from "../common/values";
 import { type DiffFile, readDiff } from "./diff";
@@ -160,7 +161,9 @@ function PatchFile({ file }: { file: DiffFile }) {
                   <span aria-hidden="true">{SIGNS[line.kind]}</span>
                   <span class="visually-hidden">{WORDS[line.kind]}</span>
                 </td>
-                <td class="diff-text">{visibleText(line.text)}</td>
+                <td class="diff-text">
+                  {highlight(visibleText(line.text), line.kind === "hunk" || line.kind === "note" ? null : languageOf(file.name))}
+                </td>
               </tr>
             ))}
           </tbody>

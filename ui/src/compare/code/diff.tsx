@@ -4,6 +4,7 @@ import { get, isAbort } from "../../api/client";
 import { ErrorMessage } from "../../common/message";
 import { formatCount, plural } from "../../common/values";
 import { highlight, languageOf } from "../../common/highlight";
+import { visibleText } from "../../run/visible";
 import { type ChangedFile, nameOf } from "./index";
 
 type LineKind = "hunk" | "context" | "added" | "removed" | "note";
@@ -81,7 +82,7 @@ export function DiffView({ a, b, file }: DiffProps) {
     rows.push(<DiffLine key={at} line={line} top={at * ROW - offset + top} language={language} />);
   }
   return (
-    <section class="diff" aria-label={nameOf(file)}>
+    <section class="codediff" aria-label={nameOf(file)}>
       <header>
         <h2>{nameOf(file)}</h2>
         {file.remark && <span class="badge">{file.remark}</span>}
@@ -90,13 +91,13 @@ export function DiffView({ a, b, file }: DiffProps) {
       {total === 0 && <p class="code-remark">{file.remark ? `No lines to show: ${file.remark}.` : "The lines are the same."}</p>}
       <div
         ref={place}
-        class="diff-lines"
+        class="codediff-lines"
         tabIndex={0}
         role="region"
         aria-label={`${plural(total ?? 0, "line")} of ${nameOf(file)}`}
         onScroll={(event) => setTop(event.currentTarget.scrollTop)}
       >
-        <div class="diff-room" style={{ height: `${shown}px` }}>
+        <div class="codediff-room" style={{ height: `${shown}px` }}>
           {rows}
         </div>
       </div>
@@ -112,24 +113,24 @@ interface DiffLineProps {
 
 function DiffLine({ line, top, language }: DiffLineProps) {
   const style = { transform: `translateY(${top}px)` };
-  if (!line) return <div class="diff-line" style={style} />;
+  if (!line) return <div class="codediff-line" style={style} />;
   const [kind, old, now, text, cut] = line;
   if (kind === "hunk") {
     return (
-      <div class="diff-line diff-hunk" style={style}>
+      <div class="codediff-line codediff-hunk" style={style}>
         <code>{text}</code>
       </div>
     );
   }
   return (
-    <div class={`diff-line diff-${kind}`} style={style}>
-      <span class="diff-number">{old ?? ""}</span>
-      <span class="diff-number">{now ?? ""}</span>
-      <span class="diff-sign" aria-label={kind === "added" || kind === "removed" ? kind : undefined}>
+    <div class={`codediff-line codediff-${kind}`} style={style}>
+      <span class="codediff-number">{old ?? ""}</span>
+      <span class="codediff-number">{now ?? ""}</span>
+      <span class="codediff-sign" aria-label={kind === "added" || kind === "removed" ? kind : undefined}>
         {SIGNS[kind]}
       </span>
       <code>
-        {kind === "note" ? text : highlight(text, language)}
+        {kind === "note" ? text : highlight(visibleText(text), language)}
         {cut > 0 && <em>… {formatCount(cut)} more characters</em>}
       </code>
     </div>

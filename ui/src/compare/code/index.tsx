@@ -3,6 +3,7 @@ import { useEffect } from "preact/hooks";
 import { ErrorMessage } from "../../common/message";
 import { plural } from "../../common/values";
 import { setQuery, word } from "../../state/address";
+import { visibleText } from "../../run/visible";
 import { PairChoice } from "../pair";
 import { type NamedRun, pair, useAnswer } from "../state";
 import { DiffView } from "./diff";
@@ -28,8 +29,8 @@ const SIGNS = { added: "A", deleted: "D", renamed: "R", changed: "M" } as const;
 const fileWord = word("file");
 
 export function nameOf(file: ChangedFile): string {
-  if (file.kind === "renamed") return `${file.old_path} → ${file.new_path}`;
-  return file.new_path ?? file.old_path ?? "";
+  if (file.kind === "renamed") return visibleText(`${file.old_path} → ${file.new_path}`);
+  return visibleText(file.new_path ?? file.old_path ?? "");
 }
 
 export default function CodeTab() {

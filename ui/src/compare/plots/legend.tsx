@@ -1,5 +1,6 @@
 // What colours mean: a gradient with its ends, or categories.
 import { formatNumber, plural } from "../../common/values";
+import { visibleText } from "../../run/visible";
 import { theme } from "../../state/theme";
 import { columnTitle } from "./column-choice";
 import { categoryColour, gradient } from "./palette";
@@ -18,7 +19,7 @@ export function Legend({ scale }: { scale: Scale | null }) {
           {column.categories.slice(0, SHOWN).map((text, place) => (
             <li key={text}>
               <span class="swatch" style={{ background: categoryColour(place) }} />
-              {text || "(empty)"}
+              {visibleText(text) || "(empty)"}
             </li>
           ))}
           {column.categories.length > SHOWN && <li>and {plural(column.categories.length - SHOWN, "other")}</li>}

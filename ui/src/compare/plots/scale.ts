@@ -1,5 +1,6 @@
 // From values to places between 0 and 1, and back; with ticks that people read.
 import { formatNumber } from "../../common/values";
+import { visibleText } from "../../run/visible";
 import { NO_CATEGORY, type ValueColumn } from "./values";
 
 export interface Tick {
@@ -86,7 +87,7 @@ function categoryScale(column: ValueColumn, { jitter, ids }: ScaleOptions): Scal
   const ticks = (most: number): Tick[] => {
     const stride = Math.max(1, Math.ceil(column.categories.length / Math.max(1, most)));
     return column.categories
-      .map((text, at) => ({ at: (at + 0.5) / count, text: text || "(empty)" }))
+      .map((text, at) => ({ at: (at + 0.5) / count, text: visibleText(text) || "(empty)" }))
       .filter((_, at) => at % stride === 0);
   };
   return { column, isLog: false, low: 0, high: count, places, apart, apartText: "none", isDiscrete: false, ticks };
@@ -228,7 +229,7 @@ const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyl
 export function shownValue(column: ValueColumn, place: number): string {
   const value = column.values[place]!;
   if (column.isMissing[place]) return "no value";
-  if (column.kind === "category") return column.categories[value] ?? "no value";
+  if (column.kind === "category") return visibleText(column.categories[value] ?? "no value");
   if (column.kind === "time") return exact.format(new Date(value * 1000));
   return formatNumber(value);
 }
