@@ -20,7 +20,7 @@ from runstore.storage.query import packages
 from runstore.storage.sqlite.paths import DATABASE
 
 # One row per experiment: a list of experiments is as long as what it shows.
-LISTS_EXPERIMENTS = {"EXPERIMENTS", "EXPERIMENT_NAMES"}
+LISTS_EXPERIMENTS = {"EXPERIMENTS", "EXPERIMENT_NAMES", "LAST_RUN_NUMBERS"}
 # ManagerStore shows every run as a list of dictionaries: that is its promise.
 SHOWS_ALL_RUNS = {"KEPT_ROWS", "KEPT_IDS"}
 # Cleaning up and looking a store over read what all runs refer to: that is their work.

@@ -812,6 +812,12 @@ class Database(Lookups):
         with self.driver.read() as connection:
             return [as_text(row[0]) for row in connection.execute(sql.EXPERIMENT_NAMES).fetchall()]
 
+    def last_run_numbers(self) -> dict[str, int]:
+        """Return the highest number ever given, by experiment; counts no runs."""
+        with self.driver.read() as connection:
+            found = connection.execute(sql.LAST_RUN_NUMBERS).fetchall()
+        return {as_text(name): as_int(number) for name, number in found}
+
     def references_with_prefix(self, prefix: str, limit: int) -> list[str]:
         """Return references that begin so: recent ones, newest first, then others by name."""
         bounds = {"begin": prefix, "end": prefix + AFTER_ANY_TEXT, "limit": limit}

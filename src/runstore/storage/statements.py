@@ -194,6 +194,7 @@ HAS_EXPERIMENT = """
     SELECT 1 FROM runs r JOIN experiments e ON e.id = r.experiment_id
     WHERE e.name = :name AND r.deleted_at IS NULL LIMIT 1
 """
+LAST_RUN_NUMBERS = "SELECT name, last_run_number FROM experiments"
 EXPERIMENT_NAMES = "SELECT name FROM experiments ORDER BY name"
 
 # Among the newest thousand first: sorting all that begin so would cost more with every run.

@@ -298,3 +298,16 @@ def test_runs_without_a_value_are_a_group(client):
 def test_what_runs_cannot_be_grouped_by_is_refused(client, by):
     assert client.get("/api/v1/runs/order/groups", params={"by": by}).status_code == 400
     assert client.get("/api/v1/runs/order", params={"by": by}).status_code == 400
+
+
+def test_counts_of_experiments_follow_every_change(client, store):
+    def counts():
+        told = client.get("/api/v1/experiments").json()["experiments"]
+        return {one["name"]: one["by_status"] for one in told}
+
+    before = counts()
+    store.delete("mnist#1")
+    store.start("new", capture=False).finish("error")
+
+    assert before["mnist"] == {"complete": 3}
+    assert counts() == {"new": {"error": 1}, "mnist": {"complete": 2}, "cifar": {"complete": 2}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runstore.model.display.as_json import as_utc
 from runstore.model.metric_directions import Direction, kept_for
@@ -13,9 +13,11 @@ from runstore.reading.find import settle
 from runstore.reading.groups import field_of_text
 from runstore.repeats.values import Metric, read_metric
 from runstore.storage.metrics.bests import BestRun, best_runs, has_metric
+from runstore.storage.query.changes import Changes
 from runstore.storage.query.grouping import Grouping
 
 if TYPE_CHECKING:
+    from runstore.model.results.groups import RunGroup
     from runstore.storage.backend import Backend
 
 
@@ -57,10 +59,9 @@ def experiment_rows(backend: Backend, wanted: WantedBest | None = None) -> list[
         backend: The store.
         wanted: What the best complete run of each is the best by; None for no best ones.
     """
-    field, query = field_of_text("experiment"), Query()
     settle(backend, (field_of_text("status"),))
-    groups = Grouping(backend.database, field).groups(query, ())
-    last_numbers = {one.name: one.last_run_number for one in backend.database.experiments()}
+    groups = backend.part(_GroupsOfExperiments).groups()
+    last_numbers = backend.database.last_run_numbers()
     bests: dict[str, BestRun] = {}
     if wanted is not None and wanted.direction is not None:
         metric = wanted.metric
@@ -76,3 +77,29 @@ def experiment_rows(backend: Backend, wanted: WantedBest | None = None) -> list[
         }
         for one in groups
     ]
+
+
+class _CountedGroups(NamedTuple):
+    changed: int
+    groups: list[RunGroup]
+
+
+class _GroupsOfExperiments:
+    """The runs of a store by experiment; counted again once any of them changed.
+
+    Args:
+        backend: The store.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._database = backend.database
+        self._known: _CountedGroups | None = None
+
+    def groups(self) -> list[RunGroup]:
+        """Return the groups, the one with the latest start first."""
+        changed, known = Changes(self._database).last(), self._known
+        if known is None or known.changed != changed:
+            field = field_of_text("experiment")
+            groups = Grouping(self._database, field).groups(Query(), ())
+            known = self._known = _CountedGroups(changed, groups)
+        return known.groups
