@@ -196,6 +196,36 @@ def own(served, template, tmp_path):
     return Own(folder, served(folder))
 
 
+class Restarted:
+    """A server that can be ended, and started again at the same port."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self._process, self.address = serve(folder)
+
+    def end(self):
+        end(self._process)
+
+    def start(self, folder):
+        self._process, again = serve(folder, "--port", str(urlsplit(self.address).port))
+        assert again == self.address
+
+    def let_in(self, page):
+        """Open the address of the new server in another tab of the same browser."""
+        tab = page.context.new_page()
+        tab.goto(f"{self.address}/?token={quote_plus(TOKEN)}")
+        tab.close()
+
+
+@pytest.fixture
+def server(browser, template, tmp_path):
+    folder = tmp_path / "restarted"
+    shutil.copytree(template, folder)
+    started = Restarted(folder)
+    yield started
+    started.end()
+
+
 @pytest.fixture
 def visit(browser):
     """Open addresses in browsers of their own; afterwards nothing may have gone wrong in them.
@@ -205,7 +235,10 @@ def visit(browser):
     contexts, wrong = [], []
 
     def opened(address, path="/", expected_statuses=frozenset(), awaits=ARRIVED, **options):
-        refused = tuple(f"status of {status}" for status in expected_statuses)
+        refused = tuple(
+            status if isinstance(status, str) else f"status of {status}"
+            for status in expected_statuses
+        )
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)

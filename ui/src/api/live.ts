@@ -1,6 +1,6 @@
 // Changes of the store as the server sends them; nothing is polled.
 import { batch, signal } from "@preact/signals";
-import { endpoint } from "./client";
+import { ApiError, endpoint, get, reachable } from "./client";
 import type { ErrorFacts, PointsArrived, RunsChanged } from "./types";
 
 type Listener<T> = (event: T) => void;
@@ -25,6 +25,15 @@ export function onPoints(listener: Listener<PointsArrived>): () => void {
   return () => pointListeners.delete(listener);
 }
 
+/** Find out why no changes arrive, which a browser does not say. */
+async function findReason(): Promise<void> {
+  try {
+    await get("store");
+  } catch (error) {
+    if (error instanceof ApiError && error.status) trouble.value = error.facts;
+  }
+}
+
 /** Begin to listen to changes after `since`; the browser connects again by itself. */
 export function listen(since: number): void {
   let last = since;
@@ -32,11 +41,13 @@ export function listen(since: number): void {
   source.addEventListener("open", () => {
     batch(() => {
       live.value = true;
+      reachable.value = true;
       trouble.value = null;
     });
   });
   source.addEventListener("error", () => {
     live.value = false;
+    void findReason();
     if (source.readyState !== EventSource.CLOSED) return;
     // A browser gives up for good after an error answer; a restarted server deserves another try.
     setTimeout(() => listen(last), RETRY_MS);

@@ -8,7 +8,7 @@ import { joinNames } from "../api/client";
 import { inTrash, order } from "../state/order";
 import { pinnedUids, toggleBaseline, togglePin } from "../state/pinned";
 import { rowByUid, rowsByUid } from "../state/rows";
-import { clearSelection, selectAll, selected, selectedCount, selectingAll } from "../state/selection";
+import { clearSelection, selectAll, selected, selectedCount, selecting } from "../state/selection";
 import { store } from "../state/store";
 import { showError, toast } from "../state/toasts";
 import { change } from "../state/undo";
@@ -184,8 +184,8 @@ export function ActionBar() {
         <strong>{plural(uids.length, "run")}</strong> selected
       </span>
       {selectedCount.value < matching && (
-        <button type="button" class="button quiet" disabled={selectingAll.value} onClick={() => void selectAll()}>
-          {selectingAll.value ? "Selecting…" : `Select all ${plural(matching, "run")}`}
+        <button type="button" class="button quiet" disabled={selecting.value} onClick={selectAll}>
+          {selecting.value ? "Selecting…" : `Select all ${plural(matching, "run")}`}
         </button>
       )}
       <span class="separator" />
@@ -228,7 +228,7 @@ interface ActionProps {
 
 function Action({ icon, text, disabled, onClick }: ActionProps) {
   return (
-    <button type="button" class="button quiet" disabled={disabled} title={text} onClick={onClick}>
+    <button type="button" class="button quiet" disabled={disabled || selecting.value} title={text} onClick={onClick}>
       <Icon name={icon} />
       <span class="label">{text}</span>
     </button>

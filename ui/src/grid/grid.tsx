@@ -320,5 +320,5 @@ function selectRange(lines: Entries, from: number, to: number, keep: boolean): v
     const entry = lines.at(line);
     if (entry?.kind === "run") ids.push(entry.id);
   }
-  void selectIds(ids, keep ? selected.value : []);
+  selectIds(ids, keep ? selected.value : []);
 }

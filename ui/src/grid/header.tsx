@@ -225,7 +225,7 @@ export function HeaderLine({ line, lefts, activeColumn }: HeaderLineProps) {
         <span
           class="mark"
           title={selectedCount.value ? "Select none" : "Select all matching runs"}
-          onClick={() => (selectedCount.value ? clearSelection() : void selectAll())}
+          onClick={() => (selectedCount.value ? clearSelection() : selectAll())}
         >
           <span class={selectedCount.value ? "box some" : "box"} />
         </span>

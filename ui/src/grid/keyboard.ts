@@ -6,7 +6,7 @@ import { go } from "../state/address";
 import { inTrash } from "../state/order";
 import { toggleBaseline } from "../state/pinned";
 import { rowOf } from "../state/rows";
-import { clearSelection, selectAll, selected, toggle } from "../state/selection";
+import { clearSelection, selectAll, selected, selecting, toggle, withSelected } from "../state/selection";
 import { singleKeys } from "../shell/keys";
 import { compareRuns, noteRuns, tagRuns, trashRuns } from "./actions";
 import { active } from "./active";
@@ -110,7 +110,7 @@ function onHeaderKey(event: KeyboardEvent, context: GridContext): boolean {
   if (!shown) {
     if (event.key !== " " && event.key !== "Enter") return false;
     if (selected.value.size) clearSelection();
-    else void selectAll();
+    else selectAll();
     return true;
   }
   if (step && event.shiftKey && control) {
@@ -149,7 +149,7 @@ function idAt(context: GridContext): number | null {
 function onLineKey(event: KeyboardEvent, context: GridContext): boolean {
   const control = event.ctrlKey || event.metaKey;
   if (control && event.key.toLowerCase() === "a") {
-    void selectAll();
+    selectAll();
     return true;
   }
   if (control || event.altKey) return false;
@@ -158,14 +158,15 @@ function onLineKey(event: KeyboardEvent, context: GridContext): boolean {
     toggleGroup(entry.key);
     return true;
   }
-  if (event.key === "Escape" && selected.value.size) {
+  if (event.key === "Escape" && (selected.value.size || selecting.value)) {
     clearSelection();
     return true;
   }
   const id = idAt(context);
   const row = id === null ? undefined : rowOf(id);
   if (!row) return false;
-  const uids = selected.value.size ? [...selected.value] : [row.uid];
+  const withRuns = (act: (uids: string[]) => void) =>
+    void withSelected((uids) => act(uids.length ? uids : [row.uid]));
   if (event.key === "Enter") {
     go(`/runs/${row.uid}`);
     return true;
@@ -176,7 +177,7 @@ function onLineKey(event: KeyboardEvent, context: GridContext): boolean {
     return true;
   }
   if (event.key === "Delete" && !inTrash.value) {
-    void trashRuns(uids);
+    withRuns((uids) => void trashRuns(uids));
     return true;
   }
   if (!singleKeys.value) return false;
@@ -184,9 +185,9 @@ function onLineKey(event: KeyboardEvent, context: GridContext): boolean {
     h: () => toggleHidden(row.uid),
     s: () => toggleSolo(row.uid),
     b: () => toggleBaseline(row.uid),
-    t: () => tagRuns(uids),
-    n: () => void noteRuns(uids),
-    c: () => compareRuns(uids),
+    t: () => withRuns(tagRuns),
+    n: () => withRuns((uids) => void noteRuns(uids)),
+    c: () => withRuns(compareRuns),
   };
   const action = actions[event.key.toLowerCase()];
   action?.();

@@ -6,45 +6,74 @@ import { showError } from "./toasts";
 
 export const selected = signal<ReadonlySet<string>>(new Set());
 export const selectedCount = computed(() => selected.value.size);
-/** True while the uids of all matching runs are on their way. */
-export const selectingAll = signal(false);
+/** True while the uids of a selection are on their way. */
+export const selecting = signal(false);
 
 /** The run under the pointer or the focus; the grid and the charts show it to each other. */
 export const hovered = signal<string | null>(null);
 /** The runs that are in sight in the grid, from top to bottom. */
 export const visible = signal<string[]>([]);
 
-export function toggle(uid: string): void {
-  const next = new Set(selected.value);
-  if (!next.delete(uid)) next.add(uid);
-  selected.value = next;
-}
+/** The newest selection; one that arrives after another was made is dropped. */
+let newest: AbortController | null = null;
+/** Resolves to whether the newest selection arrived. */
+let arriving: Promise<boolean> = Promise.resolve(true);
 
-export function selectOnly(uids: Iterable<string>): void {
+function select(uids: Iterable<string>): void {
+  newest?.abort();
+  newest = null;
+  arriving = Promise.resolve(true);
+  selecting.value = false;
   selected.value = new Set(uids);
 }
 
-export function clearSelection(): void {
-  selected.value = new Set();
+export function toggle(uid: string): void {
+  const next = new Set(selected.value);
+  if (!next.delete(uid)) next.add(uid);
+  select(next);
 }
 
-/** Select the runs between two places of the order as well. */
-export async function selectIds(ids: ArrayLike<number>, keep: Iterable<string> = []): Promise<void> {
-  const known = Array.from(ids, (id) => rowOf(id)?.uid);
-  const uids = known.every((uid) => uid !== undefined) ? known : await uidsOf(ids);
-  selected.value = new Set([...keep, ...uids]);
+export function selectOnly(uids: Iterable<string>): void {
+  select(uids);
+}
+
+export function clearSelection(): void {
+  select([]);
+}
+
+/** Select these runs, and those to keep. */
+export function selectIds(ids: ArrayLike<number>, keep: Iterable<string> = []): void {
+  const known = Array.from(ids, (id) => rowOf(id)?.uid).filter((uid) => uid !== undefined);
+  if (known.length === ids.length) {
+    select([...keep, ...known]);
+    return;
+  }
+  newest?.abort();
+  const mine = (newest = new AbortController());
+  selecting.value = true;
+  arriving = arrival(ids, [...keep], mine);
+}
+
+async function arrival(ids: ArrayLike<number>, keep: string[], mine: AbortController): Promise<boolean> {
+  try {
+    const uids = await uidsOf(ids, mine.signal);
+    if (mine !== newest) return false;
+    select([...keep, ...uids]);
+    return true;
+  } catch (error) {
+    if (mine === newest) selecting.value = false;
+    showError(error);
+    return false;
+  }
 }
 
 /** Select each run that the filter accepts. */
-export async function selectAll(): Promise<void> {
+export function selectAll(): void {
   const now = order.value;
-  if (!now || selectingAll.value) return;
-  selectingAll.value = true;
-  try {
-    await selectIds(now.ids);
-  } catch (error) {
-    showError(error);
-  } finally {
-    selectingAll.value = false;
-  }
+  if (now && !selecting.value) selectIds(now.ids);
+}
+
+/** Do something with the selected runs, once they are known; nothing if they never are. */
+export async function withSelected(act: (uids: string[]) => void): Promise<void> {
+  if (await arriving) act([...selected.value]);
 }

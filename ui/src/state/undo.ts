@@ -75,6 +75,8 @@ async function undo(change: Change): Promise<void> {
     for (const token of [...change.tokens].reverse()) await post("undo", { undo: token });
     toast(`Undone: ${change.text}`);
   } catch (error) {
+    // What the server did not refuse can be undone later.
+    if (error instanceof ApiError && [0, 503].includes(error.status)) changes.value = [...changes.value, change];
     showError(error);
   }
   touched(change.runs);

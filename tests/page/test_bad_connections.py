@@ -1,0 +1,107 @@
+"""Answers that come late or not at all, and servers that end, come back, or are another one."""
+
+import pytest
+
+import runstore
+
+expect = pytest.importorskip("playwright.sync_api").expect
+
+LOST = frozenset({"ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", 401})
+
+
+def line(page, number):
+    return page.locator(f'.grid-body [data-line="{number}"]')
+
+
+def held_uids(page):
+    """Hold up the requests for uids of a selection; return them as they come."""
+    waiting = []
+
+    def hold(route):
+        waiting.append(route)
+
+    page.route(lambda url: "runs/rows?ids=" in url and "columns" not in url, hold)
+    return waiting
+
+
+def test_a_server_that_came_back_says_how_to_go_on(server, visit):
+    """It does not know this browser: the page says so, and goes on once it is let in."""
+    page = visit(server.address, expected_statuses=LOST)
+    connection = page.locator(".connection")
+    expect(connection).to_have_text("Live")
+
+    server.end()
+    expect(connection).to_have_text("Offline")
+    server.start(server.folder)
+
+    expect(page.locator(".toast").last).to_contain_text("runstore ui")
+    expect(connection).to_have_text("Trouble")
+    server.let_in(page)
+    expect(connection).to_have_text("Live")
+
+
+def test_another_store_at_the_same_port_is_shown_from_the_start(server, visit, tmp_path):
+    """Nothing of the store before stays on the page."""
+    page = visit(server.address, expected_statuses=LOST)
+    expect(line(page, 0)).to_contain_text("mnist_180")
+    line(page, 0).locator('[data-c="2"]').click()
+    expect(page.locator(".action-bar")).to_contain_text("1 run selected")
+    other = tmp_path / "other"
+    with runstore.Store.open(other) as opened:
+        for _ in range(400):
+            opened.start("elsewhere", params={}, capture=False).finish()
+
+    server.end()
+    server.start(other)
+    server.let_in(page)
+
+    expect(line(page, 0)).to_contain_text("elsewhere_400")
+    expect(page.locator(".count")).to_have_text("400 runs")
+    expect(page.locator(".action-bar")).not_to_contain_text("selected")
+
+
+def test_an_edit_waits_for_the_runs_that_are_being_selected(own, visit):
+    """The tag goes to all runs, not to those that were selected before."""
+    page = visit(own.address)
+    line(page, 0).locator('[data-c="2"]').click()
+    waiting = held_uids(page)
+
+    page.keyboard.press("Control+a")
+    expect(page.get_by_role("button", name="Selecting")).to_be_disabled()
+    page.keyboard.press("t")
+    expect(page.get_by_role("button", name="Tag", exact=True)).to_be_disabled()
+    for one in waiting:
+        one.continue_()
+
+    expect(page.get_by_role("button", name="Tag 240 runs")).to_be_visible()
+
+
+def test_a_selection_that_was_given_up_does_not_arrive(own, visit):
+    page = visit(own.address)
+    line(page, 0).locator('[data-c="2"]').click()
+    waiting = held_uids(page)
+
+    page.keyboard.press("Control+a")
+    expect(page.get_by_role("button", name="Selecting")).to_be_disabled()
+    line(page, 3).locator('[data-c="2"]').click()
+    for one in waiting:
+        one.continue_()
+    page.wait_for_timeout(300)
+
+    expect(page.locator(".action-bar")).to_contain_text("1 run selected")
+    expect(line(page, 3)).to_have_attribute("aria-selected", "true")
+
+
+def test_an_undo_that_did_not_reach_the_server_is_kept(own, visit):
+    page = visit(own.address, expected_statuses={"ERR_FAILED"})
+    line(page, 0).locator('[data-c="2"]').click()
+    page.keyboard.press("Delete")
+    expect(page.locator(".count")).to_have_text("239 runs")
+
+    page.route("**/api/v1/undo", lambda route: route.abort())
+    page.keyboard.press("Control+z")
+    expect(page.locator(".toast").last).to_contain_text("did not answer")
+    page.unroute("**/api/v1/undo")
+    page.keyboard.press("Control+z")
+
+    expect(page.locator(".count")).to_have_text("240 runs")
