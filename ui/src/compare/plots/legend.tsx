@@ -1,6 +1,8 @@
 // What colours mean: a gradient with its ends, or categories.
-import { formatNumber, plural } from "../../common/values";
+import { colourVariable } from "../../common/colour";
+import { formatNumber, plural, shortReference } from "../../common/values";
 import { visibleText } from "../../run/visible";
+import { rowByUid, rowsVersion } from "../../state/rows";
 import { theme } from "../../state/theme";
 import { columnTitle } from "./column-choice";
 import { categoryColour, gradient } from "./palette";
@@ -37,6 +39,26 @@ export function Legend({ scale }: { scale: Scale | null }) {
         </ul>
       )}
     </div>
+  );
+}
+
+const RUNS_SHOWN = 20;
+
+/** The colours of runs that were chosen one by one. */
+export function RunLegend({ uids }: { uids: (string | undefined)[] | null }) {
+  void rowsVersion.value;
+  const rows = (uids ?? []).flatMap((uid) => (uid ? (rowByUid(uid) ?? []) : []));
+  if (!rows.length) return null;
+  return (
+    <ul class="legend" aria-label="Colours of runs">
+      {rows.slice(0, RUNS_SHOWN).map((row) => (
+        <li key={row.uid}>
+          <span class="swatch" style={{ background: colourVariable(row.uid) }} />
+          <a href={`/runs/${row.uid}`}>{shortReference(row.reference)}</a>
+        </li>
+      ))}
+      {rows.length > RUNS_SHOWN && <li>and {plural(rows.length - RUNS_SHOWN, "other")}</li>}
+    </ul>
   );
 }
 

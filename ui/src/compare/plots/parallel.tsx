@@ -12,7 +12,7 @@ import { Canvas, inkNow, type Size } from "./canvas";
 import { Chosen } from "./chosen";
 import { ColumnChoice, columnTitle } from "./column-choice";
 import { useDefaults } from "./defaults";
-import { Legend } from "./legend";
+import { Legend, RunLegend } from "./legend";
 import { drawLines, type Lines, nearestLine } from "./lines";
 import { colouring } from "./palette";
 import { canBeLog, type Scale, scaleOf } from "./scale";
@@ -207,7 +207,7 @@ function Drawn({ values, axes, colour, areChosen, isWaiting }: DrawnProps) {
     <>
       <div class="plot-line">
         <Chosen values={values} mask={mask} ranges={ranges} />
-        <Legend scale={cs} />
+        {uids ? <RunLegend uids={uids} /> : <Legend scale={cs} />}
       </div>
       <div class="plot-scroll">
         <div class="plot-wide" style={{ minWidth: `${Math.max(320, axes.length * NARROWEST)}px` }}>

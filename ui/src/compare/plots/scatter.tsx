@@ -11,7 +11,7 @@ import { Canvas, inkNow, type Size } from "./canvas";
 import { Chosen } from "./chosen";
 import { ColumnChoice, columnTitle } from "./column-choice";
 import { useDefaults } from "./defaults";
-import { Legend } from "./legend";
+import { Legend, RunLegend } from "./legend";
 import { colouring } from "./palette";
 import { drawPoints, PointIndex, type Points } from "./points";
 import { canBeLog, isBestLog, type Scale, scaleOf } from "./scale";
@@ -266,7 +266,7 @@ function Drawn({ values, x, y, colour, areChosen, isWaiting }: DrawnProps) {
     <>
       <div class="plot-line">
         <Chosen values={values} mask={mask} ranges={ranges} />
-        <Legend scale={cs} />
+        {uids ? <RunLegend uids={uids} /> : <Legend scale={cs} />}
       </div>
       <Canvas
         label={label}
