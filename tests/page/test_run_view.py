@@ -57,6 +57,7 @@ def filled(folder):
         run.save("fake.png", SCRIPT.encode())
         run.save("notes.md", NOTES.encode())
         run.save("table.csv", b"name,value\n<b>x</b>,1\n")
+        run.save("turned \u202egnp.txt", b"text")
         run.log_text("sample", SCRIPT, step=0)
         run.log_text("sample", "the second", step=9)
         run.finish()
@@ -208,6 +209,7 @@ def test_output_is_followed_while_it_is_printed(made, address, visit):
     [
         ("drawing.svg", ".look-picture img"),
         ("fake.png", "pre"),
+        (r"turned \u202egnp.txt", "pre"),
         ("notes.md", ".markdown"),
         ("table.csv", "td >> text=<b>x</b>"),
     ],

@@ -9,6 +9,7 @@ import { useAnswer } from "./loading";
 import { LookAt } from "./look";
 import type { ArtifactInfo } from "./types";
 import { ofFile, ofRun } from "./types";
+import { visibleText } from "./visible";
 
 const filterText = word("find");
 const chosen = word("file");
@@ -73,7 +74,7 @@ export function Artifacts({ run, around, version }: PartProps) {
       </div>
       {open && <LookAt key={open.path} uid={run.uid} file={open} />}
       {!open && chosen.value && listed && (
-        <p class="soft">This run has no file {chosen.value}.</p>
+        <p class="soft">This run has no file {visibleText(chosen.value)}.</p>
       )}
     </div>
   );
@@ -85,7 +86,7 @@ function FileRow({ file, uid, isOpen }: { file: ArtifactInfo; uid: string; isOpe
   return (
     <li class={isOpen ? "open" : undefined}>
       <a href={href(here.value, query)} aria-current={isOpen ? "true" : undefined} dir="auto">
-        {file.path}
+        {visibleText(file.path)}
       </a>
       <span class="soft file-type">{file.media_type}</span>
       <span class="file-size">{formatBytes(file.size_bytes)}</span>
@@ -93,7 +94,7 @@ function FileRow({ file, uid, isOpen }: { file: ArtifactInfo; uid: string; isOpe
         class="icon-button"
         href={endpoint(ofFile(uid, "artifacts", file.path), { save: 1 })}
         download
-        aria-label={`Download ${file.path}`}
+        aria-label={`Download ${visibleText(file.path)}`}
         title="Download"
       >
         <Icon name="download" size={14} />
@@ -118,7 +119,7 @@ function Inputs({ inputs, sources }: InputsProps) {
             return (
               <tr key={one.name}>
                 <th scope="row">
-                  <bdi>{one.name}</bdi>
+                  <bdi>{visibleText(one.name)}</bdi>
                 </th>
                 <td>
                   {source && !source.is_deleted ? (

@@ -11,6 +11,7 @@ import { store } from "../state/store";
 import { change } from "../state/undo";
 import { isTyping, singleKeys } from "../shell/keys";
 import type { Around, RunRecord, ShortRun } from "./types";
+import { visibleText } from "./visible";
 
 const tab = word("tab");
 
@@ -157,15 +158,15 @@ function Tags({ run }: { run: RunRecord }) {
   return (
     <span class="run-tags" role="group" aria-label="Tags">
       {Object.entries(run.tags).map(([key, value]) => (
-        <span key={key} class="tag" dir="auto">
+        <span key={key} class="run-tag" dir="auto">
           <a href={href("/", { filter: tagFilter(key, value) })} title="Show runs with this tag">
-            {key}
-            {value && <span class="tag-value">{value}</span>}
+            {visibleText(key)}
+            {value && <span class="run-tag-value">{visibleText(value)}</span>}
           </a>
           {canEdit && (
             <button
               type="button"
-              aria-label={`Remove the tag ${key}`}
+              aria-label={`Remove the tag ${visibleText(key)}`}
               onClick={() =>
                 void change("edits", [run.uid], { remove_tags: [key] }, `Removed the tag ${key}`)
               }
@@ -198,7 +199,7 @@ function Tags({ run }: { run: RunRecord }) {
           <button
             ref={add}
             type="button"
-            class="tag add"
+            class="run-tag add"
             aria-label="Add a tag"
             title="Add a tag"
             onClick={() => setAdding(true)}

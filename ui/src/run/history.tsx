@@ -5,6 +5,7 @@ import type { PartProps } from "./index";
 import { useAnswer } from "./loading";
 import { ofRun } from "./types";
 import type { RunEvent } from "./types";
+import { visibleText } from "./visible";
 
 const LONGEST = 300;
 
@@ -35,7 +36,7 @@ export function History({ run, version }: PartProps) {
               </td>
               <td dir="auto">{event.author}</td>
               <td>
-                <bdi>{whatOf(event)}</bdi>
+                <bdi>{visibleText(whatOf(event))}</bdi>
                 {event.undoes && <span class="badge">undo</span>}
               </td>
               <td>
@@ -70,7 +71,7 @@ function Side({ event, text }: { event: RunEvent; text: string | null }) {
   const shown = text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
   return (
     <div class="side" dir="auto">
-      {shown}
+      {visibleText(shown)}
     </div>
   );
 }

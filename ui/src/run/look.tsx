@@ -18,9 +18,9 @@ export function LookAt({ uid, file }: { uid: string; file: ArtifactInfo }) {
   const look = useAnswer<Look>(ofFile(uid, "looks", file.path), {}, Number.parseInt(file.digest.slice(0, 8), 16));
   const contents = endpoint(ofFile(uid, "artifacts", file.path));
   return (
-    <section class="look card" aria-label={`A look at ${file.path}`}>
+    <section class="look card" aria-label={`A look at ${visibleText(file.path)}`}>
       <div class="card-head">
-        <h2 dir="auto">{file.path}</h2>
+        <h2 dir="auto">{visibleText(file.path)}</h2>
         <span class="look-tools">
           <CopyAs
             texts={() => ({

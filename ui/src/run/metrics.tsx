@@ -8,6 +8,7 @@ import { showError } from "../state/toasts";
 import type { PartProps } from "./index";
 import type { Metric, RunRecord } from "./types";
 import { metricName } from "./types";
+import { visibleText } from "./visible";
 
 const filterText = word("find");
 const DRAWN = 300;
@@ -159,7 +160,7 @@ function MetricRow({ metric, run, id, isShort }: MetricRowProps) {
   return (
     <tr>
       <th scope="row">
-        <bdi>{name}</bdi>
+        <bdi>{visibleText(name)}</bdi>
       </th>
       <td>
         {id !== null && metric.set_name === null && (

@@ -71,7 +71,7 @@ export function Overview({ run, around, id, version }: PartProps) {
 function Failure({ error, traceback }: { error: string; traceback: string | null }) {
   return (
     <section class="failure" aria-label="Error">
-      <pre class="failure-text" dir="ltr">
+      <pre class="failure-text" dir="ltr" tabIndex={0}>
         {visibleText(error)}
       </pre>
       {traceback && (

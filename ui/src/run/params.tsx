@@ -8,12 +8,15 @@ import type { PartProps } from "./index";
 import { useAnswer } from "./loading";
 import type { ParamRow, ParamSet, RunRecord, ShortRun } from "./types";
 import { ofRun } from "./types";
+import { visibleText } from "./visible";
 
 const filterText = word("find");
 const differences = word("diff");
 /** Rows drawn at once; a page with more is slow, and nobody reads them. */
 const DRAWN = 1500;
 const SHORT = 14;
+/** Levels that are indented. */
+const DEEPEST = 12;
 /** Items of a list that are shown in its line. */
 const IN_LINE = 12;
 
@@ -108,7 +111,7 @@ export function ParamTree({ run, version, filter = "", against = null, isShort =
               {gone.map(([key, row]) => (
                 <tr key={key}>
                   <th scope="row" dir="auto">
-                    {key.replace("\0", ": ")}
+                    {visibleText(key.replace("\0", ": "))}
                   </th>
                   <td>
                     <Value row={row} />
@@ -269,7 +272,7 @@ interface TreeRowProps {
 function TreeRow({ row, isClosed, inLine, onToggle, other }: TreeRowProps) {
   return (
     <tr>
-      <th scope="row" style={{ paddingLeft: `${row.depth * 18}px` }}>
+      <th scope="row" style={{ paddingLeft: `${Math.min(row.depth, DEEPEST) * 18}px` }}>
         {row.size ? (
           <button
             type="button"
@@ -278,18 +281,18 @@ function TreeRow({ row, isClosed, inLine, onToggle, other }: TreeRowProps) {
             onClick={() => onToggle(row.key)}
           >
             <Icon name={isClosed ? "right" : "chevron"} size={14} />
-            <bdi>{row.name}</bdi>
+            <bdi>{visibleText(row.name)}</bdi>
           </button>
         ) : (
           <span class="tree-name">
-            <bdi>{row.name || "''"}</bdi>
+            <bdi>{visibleText(row.name) || "''"}</bdi>
           </span>
         )}
       </th>
       <td>
         {inLine && isClosed ? (
           <bdi class="value value-int" title={row.type}>
-            {inLine}
+            {visibleText(inLine)}
           </bdi>
         ) : (
           <Value row={row} />
@@ -310,8 +313,8 @@ function TreeRow({ row, isClosed, inLine, onToggle, other }: TreeRowProps) {
         <button
           type="button"
           class="icon-button"
-          aria-label={`Copy the key ${row.key}`}
-          title={`Copy params.${row.key}`}
+          aria-label={`Copy the key ${visibleText(row.key)}`}
+          title={`Copy params.${visibleText(row.key)}`}
           onClick={() => void copyText(`params.${row.key}`)}
         >
           <Icon name="copy" size={14} />
@@ -330,7 +333,7 @@ function Value({ row }: { row: ParamRow }) {
   return (
     <>
       <bdi class={`value value-${isBasic ? row.type : "other"}`} title={row.type}>
-        {row.text === "" ? "''" : row.text}
+        {row.text === "" ? "''" : visibleText(row.text)}
       </bdi>
       {!isBasic && <span class="type">{row.type}</span>}
     </>

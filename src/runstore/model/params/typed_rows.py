@@ -16,6 +16,9 @@ TEXT_AT_MOST = 10_000
 _DEEPEST = 64
 _BASIC = {bool: "bool", int: "int", float: "float", str: "text", type(None): "none"}
 
+# Letters of numpy for kinds of numbers.
+_ARRAY_KINDS = {"f": "float", "i": "int", "u": "int", "b": "bool", "c": "complex"}
+
 
 class TypedRow(NamedTuple):
     """One value, or the head of a mapping or list whose rows follow.
@@ -54,10 +57,7 @@ def _rows(tree: Any, key: str, name: str, depth: int) -> Iterator[TypedRow]:
     if isinstance(tree, dict):
         tag = tag_of(tree)
         if tag == "$array":
-            dtype, shape, tree = tree[tag]
-            kind = (
-                f"array {dtype} {'x'.join(map(str, shape))}" if isinstance(shape, list) else kind
-            )
+            kind, tree = _array_type(tree[tag]), tree[tag][2]
         elif tag == "$set":
             kind, tree = "set", tree[tag]
         elif tag is not None:
@@ -78,6 +78,12 @@ def _rows(tree: Any, key: str, name: str, depth: int) -> Iterator[TypedRow]:
     else:
         text = tree if isinstance(tree, str) else repr(tree)
         yield TypedRow(key, name, depth, _BASIC.get(type(tree), kind), _bounded(text), None)
+
+
+def _array_type(parts: list[Any]) -> str:
+    letter, shape, _ = parts
+    sizes = "x".join(map(str, shape)) if isinstance(shape, list) else ""
+    return " ".join(filter(None, (_ARRAY_KINDS.get(str(letter), ""), "array", sizes)))
 
 
 def _of_mapping(tree: dict[str, Any], key: str, depth: int) -> Iterator[TypedRow]:
