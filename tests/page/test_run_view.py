@@ -1,9 +1,11 @@
 """One run: whatever it holds is shown, nothing of it is obeyed, and the address keeps the view."""
 
 import re
+import shlex
 
 import pytest
 
+from commands import runstore
 from runstore import Store
 from runstore.storage.files.output import LETTERS, OutputFile
 
@@ -272,6 +274,32 @@ def test_keys_lead_to_the_runs_beside_it(opened):
     expect(page.locator(".failure")).to_contain_text("<b>no</b>")
     page.keyboard.press("[")
     expect(page.get_by_role("heading", level=1)).to_contain_text("digits</i>_2")
+
+
+def test_what_is_copied_does_the_same(opened, tmp_path):
+    """Each part names a command and lines of Python; they are there, and find the run."""
+    page = opened()
+    texts = {}
+    for name in PARTS:
+        if name:
+            page.locator(f'.run-tabs a[href$="tab={name}"]').click()
+            expect(page.locator(f".run-{name}")).to_be_visible()
+        page.get_by_role("button", name="Copy as").click()
+        shown = page.locator(".copy-as pre")
+        expect(shown).to_have_count(3)
+        texts[name] = shown.all_text_contents()
+        page.keyboard.press("Escape")
+        expect(shown).to_have_count(0)
+        page.wait_for_timeout(150)  # a click at once would only have closed the menu
+
+    for name, (address, command, python) in texts.items():
+        assert address == page.url or name != PARTS[-1]
+        ended = runstore(*shlex.split(command)[1:], cwd=tmp_path)
+        assert ended.returncode == 0, (name, command, ended.stderr)
+        lines = {"print": lambda *_: None}
+        exec(python, lines)  # noqa: S102 - of our own page
+        assert lines["run"].run_number == 2
+        lines["store"].close()
 
 
 def test_media_are_shown_step_by_step(opened):

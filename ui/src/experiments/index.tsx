@@ -6,12 +6,12 @@ import type { Cell, ColumnsAnswer, ExperimentInfo, Status } from "../api/types";
 import { CopyAs, pythonText, shellWord } from "../common/copy";
 import { Icon } from "../common/icons";
 import { EmptyMessage, ErrorMessage } from "../common/message";
+import { openStore, program } from "../common/program";
 import { StatusMark } from "../common/status";
 import { Ago } from "../common/time";
 import { formatCell, formatCount, numberOf, plural, shortReference } from "../common/values";
 import { href, setQuery, word } from "../state/address";
 import { literal } from "../state/query-text";
-import { store } from "../state/store";
 import "./experiments.css";
 
 interface Best {
@@ -119,16 +119,16 @@ export default function ExperimentsView() {
 }
 
 function copied(): { command: string; python: string } {
-  const open = `import runstore\n\nstore = runstore.Store.open(${pythonText(store.value?.path ?? ".")})\n`;
+  const open = openStore();
   if (!metric.value) {
     return {
-      command: "runstore ls --group-by experiment",
+      command: `${program()} ls --group-by experiment`,
       python: `${open}for one in store.experiments():\n    print(one.name, one.run_count)`,
     };
   }
   const key = metric.value.replace(/\.(last|first|min|max|mean|count)$/, "");
   return {
-    command: `runstore ls --group-by experiment --columns ${shellWord(`metrics.${key}`)}`,
+    command: `${program()} ls --group-by experiment --columns ${shellWord(`metrics.${key}`)}`,
     python: `${open}for one in store.group("experiment", metrics=[${pythonText(key)}]):\n    print(one.value, one.metrics)`,
   };
 }

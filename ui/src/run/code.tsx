@@ -9,7 +9,7 @@ import { formatCell } from "../common/values";
 import { type DiffFile, readDiff } from "./diff";
 import type { PartProps } from "./index";
 import { useText } from "./loading";
-import { ofRun } from "./types";
+import { type RunRecord, ofRun } from "./types";
 import { visibleText } from "./visible";
 
 /** Lines of a patch that are drawn at once. */
@@ -27,14 +27,16 @@ export function Code({ run }: PartProps) {
     const value = run.facts[name];
     return value === undefined || value === null ? null : formatCell(value);
   };
+  const command = fact("command.line") ?? run.cli;
+  const again = commandAgain(run, command);
   const documents = run.documents.filter((name) => !ELSEWHERE.includes(name));
   const unknown = Object.entries(run.unknown_facts).filter(([name]) => /^(git|command)\./.test(name));
   return (
     <div class="code-part">
       <section class="card">
         <h2>Command</h2>
-        {run.cli ? (
-          <CopyCode text={run.cli} />
+        {command ? (
+          <CopyCode text={command} />
         ) : (
           <p class="soft">No command is known.</p>
         )}
@@ -44,8 +46,12 @@ export function Code({ run }: PartProps) {
             {fact("command.user") && <> by {fact("command.user")}</>}
           </p>
         )}
-        <p class="soft">To run it again on the same code and with the same parameters:</p>
-        <CopyCode text={run.reproduce ?? `runstore rerun ${shellWord(run.reference)}`} />
+        {again && (
+          <>
+            <p class="soft">To run it again on the same code:</p>
+            <CopyCode text={again} />
+          </>
+        )}
       </section>
       <section class="card">
         <h2>Code</h2>
@@ -108,6 +114,17 @@ export function Code({ run }: PartProps) {
       ))}
     </div>
   );
+}
+
+/** The commands that check out the code of a run, put its changes on top, and run it again. */
+function commandAgain(run: RunRecord, command: string | null): string | null {
+  if (run.reproduce) return run.reproduce;
+  if (!run.commit || !command) return null;
+  const lines = [`git checkout ${run.commit}`];
+  if (run.workdir_dirty && run.documents.includes("patch")) {
+    lines.push(`runstore show ${shellWord(run.reference)} --patch | git apply`);
+  }
+  return [...lines, command].join("\n");
 }
 
 function Patch({ uid }: { uid: string }) {

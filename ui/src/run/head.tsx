@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { CopyAs, pythonText, shellWord } from "../common/copy";
 import { Icon } from "../common/icons";
+import { openStore, program } from "../common/program";
 import { StatusMark } from "../common/status";
 import { Ago, Lasted } from "../common/time";
 import { plural } from "../common/values";
@@ -18,24 +19,20 @@ const tab = word("tab");
 /** The command and the lines of Python that show the same part of a run. */
 function copied(run: RunRecord): { command: string; python: string } {
   const name = shellWord(run.reference);
-  const lines = [
-    "import runstore",
-    "",
-    `store = runstore.Store.open(${pythonText(store.value?.path ?? ".")})`,
-    `run = store.get(${pythonText(run.reference)})`,
-  ];
+  const begin = `${openStore()}run = store.get(${pythonText(run.reference)})\n`;
+  const option = (document: string) => (run.documents.includes(document) ? ` --${document}` : "");
   const more: Record<string, [string, string]> = {
-    params: [`runstore show ${name}`, "run.params"],
-    metrics: [`runstore plot ${name}`, "run.metrics"],
-    output: [`runstore log ${name}`, "for line in run.output:\n    print(line.text)"],
-    code: [`runstore show ${name} --patch`, 'store.document(run, "patch")'],
-    environment: [`runstore show ${name} --packages`, "run.facts.values"],
-    files: [`runstore artifacts ${name}`, "run.artifacts"],
-    media: [`runstore artifacts ${name}`, "run.media"],
-    history: [`runstore show ${name} --history`, "store.events(run)"],
+    params: [`show ${name}`, "run.params"],
+    metrics: [`plot ${name}`, "run.metrics"],
+    output: [`log ${name}`, "for line in run.output:\n    print(line.text)"],
+    code: [`show ${name}${option("patch")}`, 'store.document(run, "patch")'],
+    environment: [`show ${name}${option("packages")}`, "run.facts.values"],
+    files: [`artifacts ${name}`, "run.artifacts"],
+    media: [`artifacts ${name}`, "run.media"],
+    history: [`show ${name} --history`, "store.events(run)"],
   };
-  const [command, python] = more[tab.value] ?? [`runstore show ${name}`, ""];
-  return { command, python: [...lines, ...(python ? [python] : [])].join("\n") };
+  const [command, python] = more[tab.value] ?? [`show ${name}`, ""];
+  return { command: `${program()} ${command}`, python: begin + python };
 }
 
 export function RunHead({ run, around }: { run: RunRecord; around: Around | null }) {

@@ -4,9 +4,9 @@ import { endpoint } from "../api/client";
 import { CopyAs, pythonText, shellWord } from "../common/copy";
 import { Icon } from "../common/icons";
 import { ErrorMessage } from "../common/message";
+import { openStore, program } from "../common/program";
 import { formatBytes, formatCell, formatCount, numberOf, plural } from "../common/values";
 import { setQuery } from "../state/address";
-import { store } from "../state/store";
 import { useAnswer } from "./loading";
 import { Markdown } from "./markdown";
 import { visibleText } from "./visible";
@@ -24,8 +24,8 @@ export function LookAt({ uid, file }: { uid: string; file: ArtifactInfo }) {
         <span class="look-tools">
           <CopyAs
             texts={() => ({
-              command: `runstore artifacts ${uid} ${shellWord(file.path)} --to .`,
-              python: `import runstore\n\nstore = runstore.Store.open(${pythonText(store.value?.path ?? ".")})\nrun = store.get(${pythonText(uid)})\nwith run.open(${pythonText(file.path)}) as file:\n    contents = file.read()`,
+              command: `${program()} get ${uid} ${shellWord(file.path)} --to .`,
+              python: `${openStore()}run = store.get(${pythonText(uid)})\nwith run.open(${pythonText(file.path)}) as file:\n    contents = file.read()`,
             })}
           />
           <a class="button" href={`${contents}?save=1`} download>
