@@ -9,8 +9,11 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 
+from runstore.errors import UsageError
+
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9_-][A-Za-z0-9._-]{0,252})(?::(\d{1,5}))?")
 _FRAMING = re.compile(r"https?://(\[[0-9a-f:.]{2,45}\]|[a-z0-9][a-z0-9.-]{0,252})(?::\d{1,5})?")
+ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - as given
 _ORIGIN = re.compile(r"https?://(.+)")
 _KEPT_AT_MOST = 1000  # tokens that nobody used, and browsers
 
@@ -36,7 +39,7 @@ class Access:
         self.port = port
         self.host = host
         self.cookie = f"runstore_{port}"
-        self._names = frozenset(one.lower() for one in allowed_hosts)
+        self._names = frozenset(map(host_name, allowed_hosts))
         self._token = token
         self._unused: OrderedDict[str, None] = OrderedDict()
         self._for_frames: OrderedDict[str, None] = OrderedDict()
@@ -110,7 +113,7 @@ class Access:
 
     def address(self, token: str) -> str:
         """Return the address that a browser opens with a token."""
-        host = "localhost" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104 - as given
+        host = "localhost" if self.host in ANY_ADDRESS else self.host
         shown = f"[{host}]" if ":" in host else host
         return f"http://{shown}:{self.port}/?token={token}"
 
@@ -142,6 +145,21 @@ class Access:
         if scheme.lower() == "bearer" and self.is_program(token.strip()):
             return True
         return self.is_browser(headers.get("cookie", ""))
+
+
+def host_name(text: str) -> str:
+    """Return the name in what a person knows a host by: a name, with a port, or an address.
+
+    Raises:
+        UsageError: There is none.
+    """
+    found = _HOST.fullmatch(re.sub(r"^https?://|/$", "", text.strip().lower()))
+    if found is None:
+        raise UsageError(
+            f"Expected the name of a host (such as runs.example.org), got {text!r:.100}.",
+            hint="Name each host with an --allowed-host of its own.",
+        )
+    return found[1]
 
 
 def is_loopback(host: str) -> bool:

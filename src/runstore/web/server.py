@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 
 import uvicorn
 
 from runstore.errors import UsageError
 from runstore.store import Store
-from runstore.web.access import Access, is_loopback
+from runstore.web.access import Access, host_name, is_loopback
 from runstore.web.app import Application
 from runstore.web.served import Served
 
@@ -68,6 +68,7 @@ class Serving:
     """
 
     def __init__(self, store: Store, options: Options, started: Callable[[str], object]) -> None:
+        options = replace(options, host=options.host.strip("[]"))  # as addresses have it
         _check(options)
         self._listening = listening_socket(options)
         self.access = Access(
@@ -95,6 +96,8 @@ class Serving:
 
 
 def _check(options: Options) -> None:
+    for name in options.allowed_hosts:
+        host_name(name)
     if options.token is not None and len(options.token) < SHORTEST_TOKEN:
         raise UsageError(
             f"A token has at least {SHORTEST_TOKEN} characters.",
@@ -102,7 +105,8 @@ def _check(options: Options) -> None:
         )
     if options.token is None and not is_loopback(options.host):
         raise UsageError(
-            f"Other machines could reach the page at {options.host}, and there is no token.",
+            f"Other machines could reach the page at {options.host or 'every address'},"
+            " and there is no token.",
             hint="Set RUNSTORE_UI_TOKEN, or stay on 127.0.0.1 and use: ssh -L 8642:127.0.0.1:8642",
         )
 

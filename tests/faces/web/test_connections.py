@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import queue
 import socket
+import threading
 
 import pytest
 
 from runstore.errors import UsageError
-from runstore.web.server import Options, listening_socket
+from runstore.web.server import Options, Serving, listening_socket
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -37,3 +39,22 @@ def test_answers_are_sent_at_once(host):
 
     with contextlib.closing(listening):
         assert asyncio.run(is_sent_at_once(listening)) != 0
+
+
+def test_an_address_may_be_given_as_urls_have_it(store):
+    """In brackets it is the same address: only this machine reaches it, so it needs no token."""
+    started = queue.Queue()
+    try:
+        serving = Serving(store, Options(host="[::1]", port=0), started.put)
+    except UsageError as error:
+        if "no token" in str(error):
+            raise
+        pytest.skip("this machine has no ::1")
+    thread = threading.Thread(target=serving.run)
+
+    thread.start()
+    address = started.get(timeout=60)
+    serving.stop()
+    thread.join()
+
+    assert address.startswith("http://[::1]:")

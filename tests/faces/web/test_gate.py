@@ -5,8 +5,11 @@ import re
 import pytest
 
 from runstore import Store
+from runstore.errors import UsageError
+from runstore.web.access import Access
 from runstore.web.app import Application
 from runstore.web.gate import LARGEST_BODY
+from runstore.web.server import Options, Serving
 from web_client import BASE, PORT, TOKEN, client_of, served_at
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "X")
@@ -84,12 +87,39 @@ def test_two_hosts_are_none(served):
         assert code(client.get("/api/v1/store", headers=headers)) == (403, "host")
 
 
-def test_a_name_can_be_allowed(store):
-    with client_of(served_at(store, allowed_hosts=["Runs.Example.org"])) as client:
+@pytest.mark.parametrize(
+    "given",
+    [
+        "Runs.Example.org",
+        "runs.example.org:8443",
+        " https://runs.example.org/ ",
+        "RUNS.EXAMPLE.ORG",
+    ],
+)
+def test_a_name_can_be_allowed(store, given):
+    """However a person knows it."""
+    with client_of(served_at(store, allowed_hosts=[given])) as client:
         told = client.get("/api/v1/store", headers={"Host": "runs.example.org"})
         other = client.get("/api/v1/store", headers={"Host": "other.example.org"})
 
     assert (told.status_code, other.status_code) == (200, 403)
+
+
+@pytest.mark.parametrize("given", ["*", "", "a,b", "*.example.org", "http://", "a b", "a/b"])
+def test_a_name_that_is_none_is_not_allowed(store, given):
+    """It would never match, and nobody would know why."""
+    with pytest.raises(UsageError, match="Expected the name of a host"):
+        Serving(store, Options(port=0, allowed_hosts=(given,)), print)
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("", "localhost"), ("0.0.0.0", "localhost"), ("::1", "[::1]"), ("127.0.0.1", "127.0.0.1")],  # noqa: S104 - nothing listens
+)
+def test_addresses_are_such_that_a_browser_opens_them(host, shown):
+    access = Access(port=8642, host=host)
+
+    assert access.address("T") == f"http://{shown}:8642/?token=T"
 
 
 def test_a_server_for_other_machines_is_reached_by_its_addresses(store):

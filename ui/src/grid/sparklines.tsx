@@ -56,7 +56,8 @@ onPoints((event) => {
 function pathOf(values: number[]): string {
   const finite = values.filter(Number.isFinite);
   const least = Math.min(...finite);
-  const span = Math.max(...finite) - least || 1;
+  // Halves, since the difference of the largest numbers is infinite.
+  const span = Math.max(...finite) / 2 - least / 2 || 1;
   const step = WIDTH / Math.max(1, values.length - 1);
   let text = "";
   let isDown = false; // a gap where a value is no number
@@ -65,7 +66,7 @@ function pathOf(values: number[]): string {
       isDown = false;
       return;
     }
-    const y = HEIGHT - 2 - ((value - least) / span) * (HEIGHT - 4);
+    const y = HEIGHT - 2 - ((value / 2 - least / 2) / span) * (HEIGHT - 4);
     text += `${isDown ? "L" : "M"}${(at * step).toFixed(1)} ${y.toFixed(1)}`;
     isDown = true;
   });
