@@ -176,9 +176,9 @@ def test_the_search_looks_at_all_of_the_output(opened):
     expect(found.locator(".output-text")).to_have_text(r"needle <b>bold</b> \u202e")
     page.get_by_role("button", name="Match case").click()
     expect(page.locator("#find-status")).to_have_text("None")
-    page.get_by_label("Find in the output").fill("step 3[0-9]{5}$")
+    page.get_by_label("Find in the output").fill("step 3499[0-9]{2}$")
     page.get_by_role("button", name="Regular expression").click()
-    expect(page.locator("#find-status")).to_have_text(re.compile(r"of 10,000\+"))
+    expect(page.locator("#find-status")).to_have_text(re.compile("of 99$"))
     page.keyboard.press("Escape")
 
     page.get_by_role("button", name="stderr").click()

@@ -47,11 +47,13 @@ export function Output({ run }: PartProps) {
     () => (isActive || FAILED.has(run.status)) && !chosenPlace.value && !chosenLine.value,
   );
   const element = useRef<HTMLDivElement>(null);
+  const goal = useRef<number | null>(null);
   const scroller = useScroller(
     () => element.current,
     LINE_HEIGHT,
     lines.total,
     () => {
+      goal.current = null;
       const isAtEnd = scroller.isAtEnd && lines.isCounted;
       setFollowing(isAtEnd && (isActive || lines.isGrowing));
       setQuery({ at: isAtEnd && isActive ? null : String(scroller.first) }, { replace: true });
@@ -64,8 +66,15 @@ export function Output({ run }: PartProps) {
   const { first, last, shift } = scroller.drawn();
   useEffect(() => lines.want(first, last), [lines, first, last, lines.version.value]);
 
+  // A line may lie beyond those that were only guessed: it is gone to again once they are counted.
+  useLayoutEffect(() => {
+    if (goal.current === null) return;
+    scroller.reveal(goal.current);
+    if (lines.isCounted) goal.current = null;
+  }, [lines, lines.version.value]);
   const goTo = (place: number, number: number) => {
     setFollowing(false);
+    goal.current = lines.isCounted ? null : place;
     scroller.reveal(place);
     setQuery({ line: String(number), at: String(scroller.first) }, { replace: true });
   };
