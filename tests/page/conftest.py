@@ -249,7 +249,7 @@ def visit(browser):
             lambda line: (
                 line.type in {"error", "warning"}
                 and not any(status in line.text for status in refused)
-                and wrong.append(f"console: {line.text}")
+                and wrong.append(f"console: {line.text} {line.location['url']}")
             ),
         )
         page.on(

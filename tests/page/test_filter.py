@@ -69,6 +69,7 @@ def test_completion_is_taken_by_tab(shared, visit):
     expect(page.get_by_role("option", name=re.compile("params.model.depth"))).to_be_visible()
 
     page.keyboard.press("Tab")
+    expect(page.locator("#filter")).to_have_value("params.model.depth ")
     page.keyboard.type("< 1")
 
     expect(page.locator("#filter")).to_have_value("params.model.depth < 1")

@@ -11,7 +11,8 @@ import { showError } from "../state/toasts";
 import { lastFilters, remember } from "./history";
 import { FilterMistake } from "./mistake";
 
-const DEBOUNCE_MS = 80;
+/** Keys that follow each other so quickly are checked together; the first one at once. */
+const DEBOUNCE_MS = 40;
 
 /** What is in the line; the address has the last text without a mistake. */
 const text = signal(filter.peek());
@@ -24,14 +25,22 @@ let completed = "";
 const chosen = signal(-1);
 const isListOpen = signal(false);
 
+/** What the line itself has put into the address. */
+let applied = filter.peek();
 let typing = false;
+let lastKey = 0;
 let timer: ReturnType<typeof setTimeout> | undefined;
 let running: AbortController | null = null;
 
 // Back, forward, sorting and links change the address; the line follows.
 effect(() => {
   const now = filter.value;
-  if (typing || now === text.peek()) return;
+  if (now === applied) return;
+  // What is still being checked is not wanted any more.
+  clearTimeout(timer);
+  running?.abort();
+  applied = now;
+  typing = false;
   text.value = now;
   mistake.value = null;
 });
@@ -50,8 +59,10 @@ async function check(at: number, offer: boolean): Promise<void> {
     if (!answer.error) {
       mistake.value = null;
       // The first change of the line is a step for the browser's Back, the others belong to it.
-      setQuery({ filter: asked.trim() || null }, { replace: typing });
+      const replace = typing;
       typing = true;
+      applied = asked.trim();
+      setQuery({ filter: applied || null }, { replace });
     } else if (!offer || !answer.completions.length) {
       mistake.value = answer.error;
     }
@@ -66,7 +77,10 @@ function changeText(next: string, at: number): void {
   chosen.value = -1; // what was chosen fitted the text of before
   isListOpen.value = true;
   clearTimeout(timer);
-  timer = setTimeout(() => void check(at, true), DEBOUNCE_MS);
+  const now = performance.now();
+  const pause = now - lastKey < DEBOUNCE_MS ? DEBOUNCE_MS : 0;
+  lastKey = now;
+  timer = setTimeout(() => void check(at, true), pause);
 }
 
 /** Apply the line as it is and say what is wrong with it. */
@@ -108,6 +122,8 @@ function offers(input: HTMLInputElement | null): Offer[] {
     text: completion.text,
     detail: completion.detail ?? completion.kind,
     use: () => {
+      // Its place is one in the text that it was made for.
+      if (completed !== text.value) return;
       const before = text.value.slice(0, completion.start) + completion.text;
       const after = text.value.slice(completion.end);
       const next = `${before}${after.startsWith(" ") || /[.([]$/.test(before) ? "" : " "}${after}`;

@@ -8,7 +8,7 @@ import { joinNames } from "../api/client";
 import { inTrash, order } from "../state/order";
 import { pinnedUids, toggleBaseline, togglePin } from "../state/pinned";
 import { rowByUid, rowsByUid } from "../state/rows";
-import { clearSelection, selectAll, selected, selectedCount, selecting } from "../state/selection";
+import { clearSelection, selectAll, selected, selectedCount, selecting, selectOnly } from "../state/selection";
 import { store } from "../state/store";
 import { showError, toast } from "../state/toasts";
 import { change } from "../state/undo";
@@ -145,7 +145,11 @@ export async function noteRuns(uids: string[]): Promise<void> {
 
 export async function trashRuns(uids: string[]): Promise<void> {
   if (!uids.length || !mayWrite()) return;
-  if (await change("trash", uids, {}, `Moved ${nameOf(uids)} to the trash`)) clearSelection();
+  // First, so that the charts do not ask for runs that are about to go.
+  const before = selected.value;
+  const text = `Moved ${nameOf(uids)} to the trash`;
+  clearSelection();
+  if (!(await change("trash", uids, {}, text))) selectOnly(before);
 }
 
 export async function restoreRuns(uids: string[]): Promise<void> {

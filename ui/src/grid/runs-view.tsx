@@ -31,6 +31,7 @@ const share = remembered("charts-width", 40);
 const NARROW = matchMedia("(max-width: 1000px)");
 
 function hasCharts(): boolean {
+  if (inTrash.value) return false; // the trash is a list to restore from
   return panel.value ? panel.value === "1" : !NARROW.matches;
 }
 
@@ -127,12 +128,14 @@ function Tools() {
         isOn={inTrash.value}
         onClick={() => setQuery({ trash: inTrash.value ? null : "1" })}
       />
-      <Switch
-        icon="chart"
-        name="Charts"
-        isOn={hasCharts()}
-        onClick={() => setQuery({ panel: hasCharts() ? "0" : "1" }, { replace: true })}
-      />
+      {!inTrash.value && (
+        <Switch
+          icon="chart"
+          name="Charts"
+          isOn={hasCharts()}
+          onClick={() => setQuery({ panel: hasCharts() ? "0" : "1" }, { replace: true })}
+        />
+      )}
     </div>
   );
 }

@@ -108,7 +108,8 @@ function onChange(event: RunsChanged): void {
 /** Say whether a change may add runs, take some away, or order them anew. */
 function mayMove(event: RunsChanged): boolean {
   const now = order.peek();
-  if (!now || event.many) return true;
+  // An order that is on its way may be of before the change, and the shown one of another query.
+  if (!now || event.many || ordering.peek()) return true;
   if (event.changed && event.changed <= now.changed) return false;
   if (event.gone.some((id) => now.ids.includes(id))) return true;
   const text = filter.peek();
