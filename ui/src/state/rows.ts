@@ -23,7 +23,8 @@ const KEPT = 20_000;
 
 const rows = new Map<number, Row>();
 const idsByUid = new Map<string, number>();
-const stale = new Set<number>();
+/** Rows to read again, and the change that their next reading has to contain. */
+const stale = new Map<number, number>();
 
 interface Flight {
   ids: Set<number>;
@@ -111,15 +112,15 @@ function columnsLacking(ids: number[]): string[] {
 async function fetchRows(ids: number[], isUrgent: boolean): Promise<void> {
   const controller = new AbortController();
   const names = columnsLacking(ids);
-  const wasStale = ids.filter((id) => stale.has(id));
+  const wasStale = [...stale].filter(([id]) => ids.includes(id));
   inFlight.set(controller, { ids: new Set(ids), isUrgent, since: performance.now() });
   // A change during the request marks the row stale again.
-  for (const id of wasStale) stale.delete(id);
+  for (const [id] of wasStale) stale.delete(id);
   try {
     const query = { ids: ids.join(","), columns: names.join() };
     keep(await get<RowsAnswer>("runs/rows", query, controller.signal), names, ids);
   } catch (error) {
-    for (const id of wasStale) stale.add(id);
+    for (const [id, change] of wasStale) stale.set(id, change);
     if (!controller.signal.aborted) {
       // No endless repetition; the next look tries again. A document that is being left aborts
       // requests as soon as they are made: asking again would keep it from ever being left.
@@ -144,6 +145,7 @@ function keep(answer: RowsAnswer, names: string[], asked: number[]): void {
     rows.delete(wire.id); // the newest stand last, so that the oldest go first
     rows.set(wire.id, { ...wire, cells, changed: answer.changed });
     idsByUid.set(wire.uid, wire.id);
+    if ((stale.get(wire.id) ?? Infinity) <= answer.changed) stale.delete(wire.id);
   }
   // A run that is gone has no row; it is not asked for again until the order is.
   const found = new Set(answer.rows.map((row) => row.id));
@@ -176,14 +178,20 @@ function forgetOldest(): void {
   }
 }
 
+function flyingIds(): Set<number> {
+  return new Set([...inFlight.values()].flatMap((flight) => [...flight.ids]));
+}
+
 /** Read rows anew if somebody looks at them, and forget them otherwise. */
 function refresh(ids: Iterable<number>, changed: number): void {
   const looked = new Set(wanted);
+  const flying = flyingIds();
   for (const id of ids) {
     const row = rows.get(id);
+    if (!row && flying.has(id)) stale.set(id, changed || Infinity);
     if (!row || (changed && row.changed >= changed)) continue;
     if (looked.has(id)) {
-      stale.add(id);
+      stale.set(id, changed || Infinity);
     } else {
       rows.delete(id);
       idsByUid.delete(row.uid);
@@ -193,7 +201,10 @@ function refresh(ids: Iterable<number>, changed: number): void {
   rowsVersion.value++;
 }
 
-onRunsChanged((event) => refresh(event.many ? [...rows.keys()] : event.ids, event.changed));
+onRunsChanged((event) => {
+  const ids = event.many ? [...rows.keys(), ...flyingIds()] : event.ids;
+  refresh(ids, event.changed);
+});
 onTouched((uids) => {
   const ids = uids.map((uid) => idsByUid.get(uid)).filter((id) => id !== undefined);
   refresh(ids, 0);
