@@ -16,7 +16,7 @@ TOKEN = "a token of these tests alone"  # noqa: S105 - of tests
 STATIC = Path(runstore.__file__).parent / "web" / "static"
 RUNS = 240
 # Rows, another view, or what is there instead of them: nobody clicks before.
-ARRIVED = ".grid-body a, .message, .filter-mistake, .compare, .pivot, .run-body, .experiments"
+ARRIVED = ".grid-body .eye, .message, .filter-mistake, .compare, .pivot, .run-body, .experiments"
 PATIENCE_MS = 30_000  # a machine with four times the load is slow, not wrong
 
 
