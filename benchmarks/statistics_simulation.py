@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from runstore.repeats.samples import Interval, Sample
 from runstore.repeats.selection import best_of
-from runstore.repeats.statistics import difference_of, differences_of, mean_of
+from runstore.repeats.statistics import differences_of, mean_of
 
 CASES = 2_000
 LEVEL = 0.95
@@ -189,7 +189,8 @@ def difference_coverage(groups: Groups, cases: int = CASES) -> float:
     chance = random.Random(groups.name)
     return (
         sum(
-            covers(difference_of(*groups.draw(chance), level=LEVEL).interval) for _ in range(cases)
+            covers(differences_of(groups.draw(chance), level=LEVEL)[0].interval)
+            for _ in range(cases)
         )
         / cases
     )

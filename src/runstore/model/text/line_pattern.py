@@ -22,7 +22,7 @@ class Needle:
         text: A part of a line, or a regular expression.
         is_regexp: Which of both.
         ignores_case: Whether capitals are small letters, of any alphabet.
-        time_s: Seconds that a regular expression may take, in all lines together.
+        time_s: Seconds that a regular expression may take, in all lines together; None for 30.
 
     Raises:
         FilterError: It is no regular expression.
@@ -35,7 +35,7 @@ class Needle:
         *,
         is_regexp: bool = False,
         ignores_case: bool = False,
-        time_s: float = REGEX_TIME_S,
+        time_s: float | None = None,
     ) -> None:
         _check(text)
         self.text = text
@@ -44,7 +44,9 @@ class Needle:
         self._regex: Regex | None = None
         self._is_of_a_line = True
         if is_regexp:
-            self._regex = Regex(text, ignores_case=ignores_case, time_s=time_s)
+            self._regex = Regex(
+                text, ignores_case=ignores_case, time_s=REGEX_TIME_S if time_s is None else time_s
+            )
             parsed = needed_by_regex(text, ignores_case=ignores_case)
             self.needed: Needed = parsed.needed
             self._is_of_a_line = parsed.is_of_a_line
