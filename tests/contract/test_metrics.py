@@ -3,6 +3,7 @@
 import math
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -455,6 +456,27 @@ def test_a_folder_that_moves_away_costs_nothing_that_was_logged(location, tmp_pa
 
     with Store.open(location) as store:
         assert list(store.get("logged#1").metric("loss").values) == list(map(float, range(5000)))
+
+
+def test_points_of_other_stores_cost_a_search_no_transaction(store, tmp_path, monkeypatch):
+    """The spool of a user holds files of all stores that were out of reach."""
+    begun(store).finish()
+    with Store.open(tmp_path / "other") as other:
+        run = begun(other)
+        run.log(loss=1.0)
+        (path,) = other.backend.spool.point_files()
+        copy = store.path / path.relative_to(other.path)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(path, copy)
+        run.finish()
+    written = []
+    driver = type(store.backend.database.driver)
+    write = driver.write
+    monkeypatch.setattr(driver, "write", lambda self: written.append(1) or write(self))
+
+    assert len(store.find("metrics.loss > 0")) == 0
+    assert store.backend.spool.point_files(is_to_take=True) == [copy]
+    assert not written
 
 
 def test_a_sample_keeps_extremes(store):

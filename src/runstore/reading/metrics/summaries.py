@@ -120,7 +120,10 @@ def refresh(table: MetricTable, spool: Spool) -> None:
         return
     with suppress(StoreError, OSError), table.hurried(_PATIENCE_S):
         for path in files:
-            if read_points(path, table.position(path), is_over=True).points:
+            # The spool of a user also holds files of other stores.
+            if table.has_run_of(path) and (
+                read_points(path, table.position(path), is_over=True).points
+            ):
                 table.absorb(path)
 
 

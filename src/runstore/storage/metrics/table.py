@@ -185,6 +185,11 @@ class MetricTable:
             mark = connection.execute(MARK_OF, {"name": path.name}).fetchone()
         return 0 if mark is None else int(mark[0])
 
+    def has_run_of(self, path: Path) -> bool:
+        """Return whether the run of a file of the spool is kept here."""
+        with self._database.driver.read() as connection:
+            return connection.execute(RUN_OF_UID, {"uid": uid_of(path)}).fetchone() is not None
+
     def has_seen(self, path: Path) -> bool:
         """Tell whether anything of a file was taken in."""
         with self._database.driver.read() as connection:
