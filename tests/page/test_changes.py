@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from runstore import Store
+
 expect = pytest.importorskip("playwright.sync_api").expect
 
 
@@ -32,6 +34,23 @@ def test_selection_by_click_shift_and_keys(shared, visit):
     page.keyboard.press("Escape")
 
     expect(line(page, 2)).to_have_attribute("aria-selected", "false")
+
+
+def test_all_of_many_runs_are_tagged_at_once(served, visit, tmp_path):
+    with Store.open(tmp_path / "store") as store:
+        for number in range(1100):
+            store.start("many", params={"odd": number % 2}, capture=False).finish()
+        page = visit(served(store.path))
+
+        cell(page, 1, 2).click()
+        page.keyboard.press("Control+a")
+        expect(page.locator(".action-bar")).to_contain_text("1,100 runs selected")
+        page.keyboard.press("t")
+        page.get_by_role("textbox", name="Key").fill("seen")
+        page.keyboard.press("Enter")
+
+        expect(page.locator(".toast").last).to_contain_text("1,100 runs")
+        assert len(store.find("tags.seen is not missing", limit=None)) == 1100
 
 
 def test_tag_and_undo(own, visit):

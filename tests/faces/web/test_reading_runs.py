@@ -54,6 +54,19 @@ def test_every_page_of_find_has_the_order_of_the_vector(client, store):
         ]
 
 
+def test_the_uids_of_a_filter_have_the_order_of_the_vector(client, store):
+    store.delete("cifar#1")
+    for text in ("", "order by params.lr desc", "tags.phase = pilot"):
+        found = client.get("/api/v1/runs/uids", params={"filter": text}).json()
+        _, ids = order_of(client.get("/api/v1/runs/order", params={"filter": text}))
+
+        assert found["ids"] == list(ids)
+        assert found["uids"] == [run.uid for run in store.find(text)]
+
+    (uid,) = client.get("/api/v1/runs/uids", params={"trash": "1"}).json()["uids"]
+    assert store.trash()[0].uid == uid
+
+
 def test_the_vector_of_the_trash_has_deleted_runs_alone(client, store):
     store.delete(["mnist#1", "cifar#1"])
 

@@ -59,6 +59,12 @@ async function fetchOrder(signal: AbortSignal): Promise<Order> {
   }
 }
 
+/** Return the uids of all runs of the filter. */
+export async function allUids(signal: AbortSignal): Promise<string[]> {
+  const query = { filter: filter.value, trash: inTrash.value ? 1 : null };
+  return (await get<{ uids: string[] }>("runs/uids", query, signal)).uids;
+}
+
 async function load(): Promise<void> {
   running?.abort();
   const mine = (running = new AbortController());

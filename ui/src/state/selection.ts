@@ -1,6 +1,6 @@
 // The selected runs, by uid, so that a selection survives changes of the list.
 import { computed, signal } from "@preact/signals";
-import { order } from "./order";
+import { allUids, order } from "./order";
 import { rowOf, uidsOf } from "./rows";
 import { showError } from "./toasts";
 
@@ -13,6 +13,9 @@ export const selecting = signal(false);
 export const hovered = signal<string | null>(null);
 /** The runs that are in sight in the grid, from top to bottom. */
 export const visible = signal<string[]>([]);
+
+/** So many rows are asked for by their ids; more come with the filter in one answer. */
+const FEW = 1000;
 
 /** The newest selection; one that arrives after another was made is dropped. */
 let newest: AbortController | null = null;
@@ -48,15 +51,23 @@ export function selectIds(ids: ArrayLike<number>, keep: Iterable<string> = []): 
     select([...keep, ...known]);
     return;
   }
+  fetchUids((signal) => uidsOf(ids, signal), [...keep]);
+}
+
+function fetchUids(fetch: (signal: AbortSignal) => Promise<string[]>, keep: string[]): void {
   newest?.abort();
   const mine = (newest = new AbortController());
   selecting.value = true;
-  arriving = arrival(ids, [...keep], mine);
+  arriving = arrival(fetch, keep, mine);
 }
 
-async function arrival(ids: ArrayLike<number>, keep: string[], mine: AbortController): Promise<boolean> {
+async function arrival(
+  fetch: (signal: AbortSignal) => Promise<string[]>,
+  keep: string[],
+  mine: AbortController,
+): Promise<boolean> {
   try {
-    const uids = await uidsOf(ids, mine.signal);
+    const uids = await fetch(mine.signal);
     if (mine !== newest) return false;
     select([...keep, ...uids]);
     return true;
@@ -70,7 +81,9 @@ async function arrival(ids: ArrayLike<number>, keep: string[], mine: AbortContro
 /** Select each run that the filter accepts. */
 export function selectAll(): void {
   const now = order.value;
-  if (now && !selecting.value) selectIds(now.ids);
+  if (!now || selecting.value) return;
+  if (now.ids.length <= FEW) selectIds(now.ids);
+  else fetchUids(allUids, []);
 }
 
 /** Do something with the selected runs, once they are known; nothing if they never are. */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from runstore.model.query.tree import Query, Room
@@ -46,6 +47,11 @@ def run_order(
     settle(backend, query.fields())
     newest = backend.part(_NewestFirst).order()
     return RunOrder(newest.changed, _ids(backend, query, newest.ids, is_trash=is_trash))
+
+
+def uids_of(backend: Backend, ids: Sequence[int]) -> dict[int, str]:
+    """Return the uids of rows, in their order; rows that are gone are left out."""
+    return Finder(backend.database).uids(ids)
 
 
 def _ids(backend: Backend, query: Query, newest: list[int], *, is_trash: bool) -> list[int]:

@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from runstore.reading.grid.columns import columns_of
 from runstore.reading.grid.grouped import field_name, group_fields, grouped
-from runstore.reading.grid.order import run_order
+from runstore.reading.grid.order import run_order, uids_of
 from runstore.reading.grid.rows import rows_of, rows_of_uids
 from runstore.storage.query.changes import Changes
 from runstore.web.encoding import Answer, json_answer
@@ -68,6 +68,17 @@ def _order(call: Call) -> Answer:
     return Answer(order_body(found.changed, ids), ORDER)
 
 
+def _uids(call: Call) -> Answer:
+    found = run_order(
+        call.store.backend,
+        call.query["filter"],
+        call.query["experiment"] or None,
+        is_trash=call.query["trash"],
+    )
+    uids = uids_of(call.store.backend, found.ids)
+    return json_answer({"changed": found.changed, "ids": list(uids), "uids": list(uids.values())})
+
+
 def _groups(call: Call) -> Answer:
     backend = call.store.backend
     fields = group_fields(call.query["by"])
@@ -107,6 +118,14 @@ ENDPOINTS = (
         ),
         media_type=ORDER,
         result={"type": "string", "format": "binary"},
+        statuses=(HTTPStatus.NOT_FOUND,),
+    ),
+    Endpoint(
+        path="/runs/uids",
+        answer=_uids,
+        about="Return the row ids and the uids of all runs that a filter accepts, in order.",
+        parameters=(FILTER, EXPERIMENT, Flag("trash", "Only runs in the trash.")),
+        result=record({"changed": WHOLE, "ids": listed(WHOLE), "uids": listed(TEXT)}),
         statuses=(HTTPStatus.NOT_FOUND,),
     ),
     Endpoint(
