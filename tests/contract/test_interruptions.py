@@ -68,6 +68,8 @@ class LateError(Exception):
     """What a program's own signal handler raises."""
 
 
+# An exception that comes within a finalizer is dropped by Python itself.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("call", ["start", "start_run", "resume"])
 def test_a_run_whose_start_an_alarm_interrupts_ends_or_never_was(store, call, campaign_rounds):
     """Whenever it comes, no run is left that goes on and that nobody has in hand."""

@@ -242,3 +242,23 @@ def test_no_two_classes_have_one_name():
                 places.setdefault(node.name, []).append(name_of(file))
 
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+def test_no_generator_keeps_a_connection():
+    """One that is left unfinished would give it back late, and perhaps in another thread."""
+    kept = [
+        f"{path.relative_to(SOURCE)}: {function.name}"
+        for path in SOURCE.rglob("*.py")
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(function, ast.FunctionDef)
+        if not any("contextmanager" in ast.unparse(one) for one in function.decorator_list)
+        for block in ast.walk(function)
+        if isinstance(block, ast.With)
+        if any(
+            ast.unparse(item.context_expr).endswith(("driver.read()", "driver.write()"))
+            for item in block.items
+        )
+        if any(isinstance(inner, (ast.Yield, ast.YieldFrom)) for inner in ast.walk(block))
+    ]
+
+    assert kept == []

@@ -178,11 +178,11 @@ class Checks:
 
     def wrong(self) -> Iterator[Wrong]:
         """Yield what is wrong with the rows."""
-        with self._driver.read() as connection:
-            for what, statement in CHECKS:
+        for what, statement in CHECKS:
+            with self._driver.read() as connection:
                 found = connection.execute(f"{statement} LIMIT {ROWS_TOLD}").fetchall()
-                if found:
-                    yield Wrong(what, tuple(str(row[0]) for row in found))
+            if found:
+                yield Wrong(what, tuple(str(row[0]) for row in found))
 
     def damaged(self) -> Iterator[Wrong]:
         """Yield runs and rows that hold what cannot be read, with the field."""
@@ -205,11 +205,17 @@ class Checks:
 
     def _odd_cells(self) -> Iterator[str]:
         with self._driver.read() as connection:
-            for (table,) in connection.execute(TABLES).fetchall():
-                columns = connection.execute(f'PRAGMA table_info("{table}")').fetchall()
-                for statement in _odd_cells_of(str(table), columns):
-                    found = connection.execute(statement, {"limit": ROWS_TOLD}).fetchall()
-                    yield from (str(row[0]) for row in found)
+            statements = [
+                statement
+                for (table,) in connection.execute(TABLES).fetchall()
+                for statement in _odd_cells_of(
+                    str(table), connection.execute(f'PRAGMA table_info("{table}")').fetchall()
+                )
+            ]
+        for statement in statements:
+            with self._driver.read() as connection:
+                found = connection.execute(statement, {"limit": ROWS_TOLD}).fetchall()
+            yield from (str(row[0]) for row in found)
 
     def schema(self) -> list[str]:
         """Return the tables, indexes, views and triggers that are not as migrations make them."""

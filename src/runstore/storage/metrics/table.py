@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from struct import Struct
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from runstore.model.values import blake2b
 from runstore.storage.database import Database
@@ -80,6 +80,7 @@ CHUNKS_OF_SERIES = """
     ORDER BY chunk_index
 """
 _SUMMARY_HASHED = Struct("<qq5dqq")
+T = TypeVar("T")
 # As in `levels`.
 CHUNKS_OF_ROW = 4
 
@@ -247,7 +248,7 @@ class MetricTable:
             window: What of them.
             in_flight: Returns the points behind the marks that it gets.
         """
-        return [one.read(points) for one, points in self._looked(uid, series, window, in_flight)]
+        return self._looked(uid, series, window, in_flight, lambda one, points: one.read(points))
 
     def values_at(
         self,
@@ -273,8 +274,9 @@ class MetricTable:
         from runstore.storage.metrics.outlining import Window
 
         window = Window(over_times, None, None, 1)
-        looked = self._looked(uid, [series], window, in_flight)
-        (values,) = [one.values_at(xs, points) for one, points in looked]
+        (values,) = self._looked(
+            uid, [series], window, in_flight, lambda one, points: one.values_at(xs, points)
+        )
         return values
 
     def _looked(
@@ -283,17 +285,22 @@ class MetricTable:
         series: Sequence[KeyOf],
         window: Window,
         in_flight: Callable[[dict[str, int]], Mapping[KeyOf, Columns]],
-    ) -> Iterator[tuple[Outlining, Columns | None]]:
-        """Yield what reads each of these series, and its points in flight, all of one moment."""
+        read: Callable[[Outlining, Columns | None], T],
+    ) -> list[T]:
+        """Read each of these series, with its points in flight, all as they are at one moment.
+
+        No generator: one that an error leaves unfinished would keep the connection in hand.
+        """
         from runstore.storage.metrics.outlining import Outlining
 
         bounds = {"begin": uid, "end": uid + "/"}
         with self._database.driver.read() as connection, _one_moment(connection):
             marks = _marks(connection.execute(MARKS_OF_RUN, bounds).fetchall())
             waiting = in_flight(marks)
-            for one in series:
-                where = _ids(connection, uid, one)
-                yield Outlining(connection, where, window), waiting.get(one)
+            return [
+                read(Outlining(connection, _ids(connection, uid, one), window), waiting.get(one))
+                for one in series
+            ]
 
     def add_levels(self, uid: str, series: KeyOf, missing: Iterable[tuple[int, int]]) -> None:
         """Add rows to the levels of detail of a series, each with level and place.
