@@ -229,8 +229,7 @@ def show_runs(browser: Browser, folder: Path, size: int) -> None:
 
 def to_the_end(page: Page) -> None:
     """Press the keys that lead to the last row of the grid."""
-    first = page.locator(".grid-body .line").first
-    first.click(position={"x": 250, "y": 8}, modifiers=["Control"])
+    page.evaluate("document.querySelector('.grid [tabindex=\"0\"]').focus({preventScroll: true})")
     page.keyboard.press("Control+End")
 
 
