@@ -13,6 +13,23 @@ def line(page, number):
     return page.locator(f'.grid-body [data-line="{number}"]')
 
 
+def select(page, number):
+    """Select one run, once the rows of all columns are there: a row that is not takes no click."""
+    expect(page.locator(".grid-head .ghost, .grid-body .ghost")).to_have_count(0)
+    line(page, number).locator('[data-c="2"]').click()
+    expect(page.locator(".action-bar")).to_contain_text("1 run selected")
+
+
+def begin_to_select_all(page):
+    """Press the keys for it, and wait until the uids are asked for; return what is held up."""
+    waiting = held_uids(page)
+    page.keyboard.press("Control+a")
+    expect(page.get_by_role("button", name="Selecting")).to_be_disabled()
+    while not waiting:
+        page.wait_for_timeout(20)
+    return waiting
+
+
 def held_uids(page):
     """Hold up the requests for uids of a selection; return them as they come."""
     waiting = []
@@ -44,8 +61,7 @@ def test_another_store_at_the_same_port_is_shown_from_the_start(server, visit, t
     """Nothing of the store before stays on the page."""
     page = visit(server.address, expected_statuses=LOST)
     expect(line(page, 0)).to_contain_text("mnist_180")
-    line(page, 0).locator('[data-c="2"]').click()
-    expect(page.locator(".action-bar")).to_contain_text("1 run selected")
+    select(page, 0)
     other = tmp_path / "other"
     with runstore.Store.open(other) as opened:
         for _ in range(400):
@@ -63,11 +79,9 @@ def test_another_store_at_the_same_port_is_shown_from_the_start(server, visit, t
 def test_an_edit_waits_for_the_runs_that_are_being_selected(own, visit):
     """The tag goes to all runs, not to those that were selected before."""
     page = visit(own.address)
-    line(page, 0).locator('[data-c="2"]').click()
-    waiting = held_uids(page)
+    select(page, 0)
 
-    page.keyboard.press("Control+a")
-    expect(page.get_by_role("button", name="Selecting")).to_be_disabled()
+    waiting = begin_to_select_all(page)
     page.keyboard.press("t")
     expect(page.get_by_role("button", name="Tag", exact=True)).to_be_disabled()
     for one in waiting:
@@ -78,12 +92,10 @@ def test_an_edit_waits_for_the_runs_that_are_being_selected(own, visit):
 
 def test_a_selection_that_was_given_up_does_not_arrive(own, visit):
     page = visit(own.address)
-    line(page, 0).locator('[data-c="2"]').click()
-    waiting = held_uids(page)
+    select(page, 0)
 
-    page.keyboard.press("Control+a")
-    expect(page.get_by_role("button", name="Selecting")).to_be_disabled()
-    line(page, 3).locator('[data-c="2"]').click()
+    waiting = begin_to_select_all(page)
+    select(page, 3)
     for one in waiting:
         one.continue_()
     page.wait_for_timeout(300)
@@ -94,7 +106,7 @@ def test_a_selection_that_was_given_up_does_not_arrive(own, visit):
 
 def test_an_undo_that_did_not_reach_the_server_is_kept(own, visit):
     page = visit(own.address, expected_statuses={"ERR_FAILED"})
-    line(page, 0).locator('[data-c="2"]').click()
+    select(page, 0)
     page.keyboard.press("Delete")
     expect(page.locator(".count")).to_have_text("239 runs")
 
