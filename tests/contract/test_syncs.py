@@ -8,6 +8,7 @@ import io
 import os
 import sqlite3
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -42,14 +43,17 @@ NAMING = {
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Return a list of what was synced, named and made: (call, name of the file or folder)."""
+    """Return a list of what was synced, named and made: (call, name of the file or folder).
+
+    Calls of other threads are left out: runs of earlier tests may still go on there.
+    """
     made = []
 
     def noting(call, original, names):
         def called(*arguments, **options):
             result = original(*arguments, **options)
             note = (call, Path(arguments[min(names, len(arguments)) - 1]).name)
-            if note not in made[-1:]:
+            if note not in made[-1:] and is_ours():
                 made.append(note)
             return result
 
@@ -57,8 +61,12 @@ def calls(monkeypatch):
 
     def noting_fsync(file):
         number = file if isinstance(file, int) else file.fileno()
-        made.append(("sync", Path(f"/proc/self/fd/{number}").readlink().name))
+        if is_ours():
+            made.append(("sync", Path(f"/proc/self/fd/{number}").readlink().name))
         return fsync(file)
+
+    def is_ours():
+        return threading.current_thread() is threading.main_thread()
 
     for (owner, name), call in NAMING.items():
         names = 1 if call == "make" else 2
