@@ -48,7 +48,7 @@ export function Notes({ run }: { run: RunRecord }) {
           }
         />
       ) : (
-        <p class="soft">Nothing is noted. Notes can be written in Markdown.</p>
+        <p class="soft">No notes yet. Notes are written in Markdown.</p>
       )}
     </>
   );
