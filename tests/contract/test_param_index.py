@@ -13,7 +13,7 @@ import strategies
 from runstore import Store
 from runstore.model.params.build import parameter_set
 from runstore.model.params.flatten import is_plain
-from runstore.model.query.tree import Room
+from runstore.model.query.tree import Namespace
 from runstore.model.status import Status
 from runstore.recording.recorder import Recorder
 from runstore.storage.indexes import params as param_index
@@ -114,7 +114,7 @@ def test_a_store_that_cannot_be_written_finds_what_waits(store, monkeypatch, way
 def test_names_that_wait_are_known(store):
     record(store, 2)
 
-    assert "p3" in StoredNames(store.backend.database.driver).every(Room.PARAM)
+    assert "p3" in StoredNames(store.backend.database.driver).every(Namespace.PARAM)
 
 
 def test_similar_runs_are_found_by_values_that_wait(store):

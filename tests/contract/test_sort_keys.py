@@ -5,7 +5,7 @@ import pytest
 from runstore.model.query.parse import parse_query
 from runstore.storage.query.packages import PackageLists
 from runstore.storage.query.sort_keys import sort_keys
-from runstore.storage.query.where import EVERY_ROOM, Condition
+from runstore.storage.query.where import EVERY_NAMESPACE, Condition
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_run_has_the_value_that_comes_first(connection, order, first, second):
     ],
 )
 def test_all_values_are_found_with_their_runs(connection, order, place, expected):
-    keys, condition = keys_of(connection, order, from_sets=EVERY_ROOM)
+    keys, condition = keys_of(connection, order, from_sets=EVERY_NAMESPACE)
     parts = keys[place].rows(condition)
 
     rows = connection.execute(

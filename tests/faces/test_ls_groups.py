@@ -7,7 +7,7 @@ import pytest
 from commands import messages, runstore
 from runstore import Store
 from runstore.errors import FilterError, UsageError
-from runstore.model.query.tree import Room
+from runstore.model.query.tree import Namespace
 
 
 @pytest.fixture
@@ -132,9 +132,9 @@ def test_groups_agree_with_the_runs_themselves(folder):
 
 def test_no_field_of_the_language_breaks_it(folder):
     with Store.open(folder / ".runstore") as store:
-        for room in Room:
+        for namespace in Namespace:
             try:
-                store.group(f"{room.value}.x")
+                store.group(f"{namespace.value}.x")
             except (FilterError, UsageError):
                 continue
 

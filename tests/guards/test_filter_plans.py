@@ -12,7 +12,7 @@ import pytest
 from runstore import Store
 from runstore.errors import FilterError
 from runstore.model.query.parse import parse_query
-from runstore.model.query.tree import Room
+from runstore.model.query.tree import Namespace
 from runstore.storage.query import candidates, newest
 from runstore.storage.query import sorted as sorting
 from runstore.storage.query.where import column_of_run
@@ -132,7 +132,7 @@ def test_every_field_of_a_run_stands_in_the_index_that_filters_go_through(store)
     asked = {
         column
         for field in fields
-        if field.room is Room.RUN and field.key != "experiment_name"
+        if field.namespace is Namespace.RUN and field.key != "experiment_name"
         for column in re.findall(r"r\.(\w+)", column_of_run(field))
     }
 
@@ -156,9 +156,9 @@ def names_of_the_guide():
 
 def kind_of_place(field):
     """Return what tells one way to look a field up from another."""
-    has_key = field.room in {Room.ARTIFACT, Room.INPUT} and bool(field.key)
-    key = field.key if field.room in {Room.RUN, Room.SET} else ""
-    return field.room, key, field.part, has_key, field.set_name is not None
+    has_key = field.namespace in {Namespace.ARTIFACT, Namespace.INPUT} and bool(field.key)
+    key = field.key if field.namespace in {Namespace.RUN, Namespace.SET} else ""
+    return field.namespace, key, field.part, has_key, field.set_name is not None
 
 
 def test_every_documented_field_is_measured():
@@ -170,7 +170,7 @@ def test_every_documented_field_is_measured():
             (field,) = parse_query(f"{name.replace('…', 'x')} is missing").fields()
         except FilterError:
             continue  # another word of the table
-        is_of_texts = field.room is Room.OUTPUT  # measured by benchmarks/searching.py
+        is_of_texts = field.namespace is Namespace.OUTPUT  # measured by benchmarks/searching.py
         if not is_of_texts and kind_of_place(field) not in measured:
             missing.append(name)
 

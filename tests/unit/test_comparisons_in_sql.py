@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runstore.model.query.evaluate import holds
-from runstore.model.query.tree import Compare, Field, Kind, Op, Room
+from runstore.model.query.tree import Compare, Field, Kind, Namespace, Op
 from runstore.storage.query.operators import ComparisonBuilder, joined
 from runstore.storage.sqlite.functions import add_functions
 
-PARAM = Field(Room.PARAM, "x", Kind.CELL)
-TAG = Field(Room.TAG, "x", Kind.CELL)
-PLAIN = Field(Room.RUN, "notes", Kind.TEXT)
-VERSION = Field(Room.FACT, "python.version", Kind.VERSION)
+PARAM = Field(Namespace.PARAM, "x", Kind.CELL)
+TAG = Field(Namespace.TAG, "x", Kind.CELL)
+PLAIN = Field(Namespace.RUN, "notes", Kind.TEXT)
+VERSION = Field(Namespace.FACT, "python.version", Kind.VERSION)
 NOTHING, NAN, TRUE = (None, None), (None, "nan"), (1.0, "true")
 BIG = 2**60
 

@@ -32,7 +32,7 @@ def shown(node):
     if isinstance(node, Not):
         return ["not", shown(node.inner)]
     field = node.field
-    name = ".".join(part for part in (field.room.value, field.key, field.part) if part)
+    name = ".".join(part for part in (field.namespace.value, field.key, field.part) if part)
     if field.set_name is not None:
         name += f" of {field.set_name}"
     if isinstance(node, Missing):

@@ -12,7 +12,7 @@ from runstore.model.query.evaluate import TRUTH
 from runstore.model.query.exact import exact_value
 from runstore.model.query.parse import parse_fields
 from runstore.model.query.spelling import field_name
-from runstore.model.query.tree import Field, Kind, Query, Room
+from runstore.model.query.tree import Field, Kind, Namespace, Query
 from runstore.reading.directions import Directions
 from runstore.reading.find import RunSubject, found_page, query_of
 from runstore.repeats.grouping import Member
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runstore.storage.backend import Backend
 
 _FIELDS_AT_MOST = 4
-_REFUSED = {Room.METRIC, Room.OUTPUT}
+_REFUSED = {Namespace.METRIC, Namespace.OUTPUT}
 
 
 def pivot(
@@ -95,8 +95,8 @@ def _fields(given: str | Sequence[str], name: str) -> tuple[tuple[str, ...], tup
 
 def _check(field: Field) -> None:
     is_time = field.kind in {Kind.MOMENT, Kind.DURATION}
-    if field.room in _REFUSED or is_time:
-        what = "a time" if is_time else f"{field.room.value}"
+    if field.namespace in _REFUSED or is_time:
+        what = "a time" if is_time else f"{field.namespace.value}"
         raise UsageError(
             f"Runs cannot be grouped by {what}.",
             hint="Use fields such as params.lr, tags.phase, experiment or status.",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runstore.errors import UsageError
 from runstore.model.query.evaluate import Value, tag_cell
 from runstore.model.query.fields import Word, field_of, keys_of
-from runstore.model.query.tree import All, Compare, Field, Op, Query, Room
+from runstore.model.query.tree import All, Compare, Field, Namespace, Op, Query
 from runstore.reading.liveness import settle_all
 from runstore.reading.names import as_now, check_experiment, with_source
 from runstore.reading.pages import Page, order_name, page_limit, read_cursor, write_cursor
@@ -83,7 +83,7 @@ def found_runs(
     limit = page_limit(limit)
     finder = Finder(backend.database)
     before = None if after is None else _place(after, query)
-    if check_of is None and not any(one.room is Room.OUTPUT for one in query.fields()):
+    if check_of is None and not any(one.namespace is Namespace.OUTPUT for one in query.fields()):
         return finder.find(query, limit=limit, after=before)
 
     def find(texts: TextConditions) -> FoundPage:
@@ -114,11 +114,11 @@ def settle(backend: Backend, fields: Iterable[Field]) -> bool:
         Whether every run has the status that it has now, so that none is to be looked at again.
     """
     fields = tuple(fields)
-    if any(one.room is Room.METRIC for one in fields):
+    if any(one.namespace is Namespace.METRIC for one in fields):
         from runstore.reading.metrics.summaries import refresh
 
         refresh(backend.metrics, backend.spool)
-    asks = any(one.room is Room.RUN and one.key in _SETTLED for one in fields)
+    asks = any(one.namespace is Namespace.RUN and one.key in _SETTLED for one in fields)
     return asks and settle_all(backend)
 
 
@@ -158,7 +158,7 @@ class RunSubject:
 
     def values(self, field: Field) -> Iterable[Value]:
         """Return the values of a field."""
-        return _IN_ROOM[field.room](self, field)
+        return _IN_NAMESPACE[field.namespace](self, field)
 
     def of_run(self, field: Field) -> Iterator[Value]:
         """Yield a field of the run itself."""
@@ -244,15 +244,15 @@ def _told(items: Iterable[Any], name: str, word: str, field: Field) -> Iterator[
             yield value
 
 
-_IN_ROOM: dict[Room, Callable[[RunSubject, Field], Iterable[Value]]] = {
-    Room.RUN: RunSubject.of_run,
-    Room.SET: RunSubject.of_sets,
-    Room.PARAM: RunSubject.params,
-    Room.METRIC: RunSubject.metrics,
-    Room.TAG: RunSubject.tags,
-    Room.FACT: RunSubject.facts,
-    Room.OUTPUT: RunSubject.output,
-    Room.PACKAGE: RunSubject.packages,
-    Room.ARTIFACT: RunSubject.artifacts,
-    Room.INPUT: RunSubject.inputs,
+_IN_NAMESPACE: dict[Namespace, Callable[[RunSubject, Field], Iterable[Value]]] = {
+    Namespace.RUN: RunSubject.of_run,
+    Namespace.SET: RunSubject.of_sets,
+    Namespace.PARAM: RunSubject.params,
+    Namespace.METRIC: RunSubject.metrics,
+    Namespace.TAG: RunSubject.tags,
+    Namespace.FACT: RunSubject.facts,
+    Namespace.OUTPUT: RunSubject.output,
+    Namespace.PACKAGE: RunSubject.packages,
+    Namespace.ARTIFACT: RunSubject.artifacts,
+    Namespace.INPUT: RunSubject.inputs,
 }

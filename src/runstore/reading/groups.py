@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 from runstore.errors import UsageError
 from runstore.model import arguments
 from runstore.model.display.formatting import local_time, number_text
-from runstore.model.query.tree import Field, Kind, Query, Room
+from runstore.model.query.tree import Field, Kind, Namespace, Query
 from runstore.model.results.groups import RunGroup
 from runstore.model.status import Status
 from runstore.reading.find import found_runs, query_of, settle
@@ -31,9 +31,9 @@ def group_runs(
     query = query_of(backend, where, experiment)
     settle(
         backend,
-        (*query.fields(), field, *(Field(Room.METRIC, one, Kind.NUMBER) for one in metrics)),
+        (*query.fields(), field, *(Field(Namespace.METRIC, one, Kind.NUMBER) for one in metrics)),
     )
-    if any(one.room is Room.OUTPUT for one in query.fields()):
+    if any(one.namespace is Namespace.OUTPUT for one in query.fields()):
         ids = [one.row_id for one in found_runs(backend, query, None, None).runs]
         found = Grouping(backend.database, field).groups(query, metrics, among=ids)
     else:
@@ -115,7 +115,10 @@ def checked_field(field: Field, by: str) -> Field:
     Raises:
         UsageError: They cannot.
     """
-    if field.room in {Room.METRIC, Room.OUTPUT, Room.PACKAGE} or field.part == "path":
+    if (
+        field.namespace in {Namespace.METRIC, Namespace.OUTPUT, Namespace.PACKAGE}
+        or field.part == "path"
+    ):
         raise _not_grouped(by)
     if field.kind in {Kind.MOMENT, Kind.DURATION}:
         raise UsageError(f"Runs cannot be grouped by a time such as {by!r}.")

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 from runstore.model.display.suggestions import hint_of, listed
 from runstore.model.query.normalize import leaves
-from runstore.model.query.tree import Field, Missing, Query, Room
+from runstore.model.query.tree import Field, Missing, Namespace, Query
 from runstore.storage.query.names import StoredNames
 
 if TYPE_CHECKING:
     from runstore.storage.backend import Backend
 
 _WORDS = {
-    Room.PARAM: "parameter",
-    Room.METRIC: "metric",
-    Room.TAG: "tag",
-    Room.FACT: "fact",
-    Room.PACKAGE: "package",
+    Namespace.PARAM: "parameter",
+    Namespace.METRIC: "metric",
+    Namespace.TAG: "tag",
+    Namespace.FACT: "fact",
+    Namespace.PACKAGE: "package",
 }
 _LISTED = 8
 
@@ -38,33 +38,33 @@ def unknown_names(backend: Backend, query: Query, *more: Field) -> tuple[str, ..
 
 def _sentences(names: StoredNames, fields: Iterable[Field]) -> Iterable[str]:
     for field in fields:
-        if field.room in names.rooms and not names.has(field):
-            known = names.every(field.room)
+        if field.namespace in names.namespaces and not names.has(field):
+            known = names.every(field.namespace)
             parts = _parts(field, known)
             if parts:
                 said = f"The parameter {field.key!r} is compared part by part."
                 yield f"{said} {listed(parts, most=_LISTED)}"
                 continue
             hint = hint_of(field.key, known, most=_LISTED)
-            yield f"No run has the {_WORDS[field.room]} {field.key!r}. {hint}"
+            yield f"No run has the {_WORDS[field.namespace]} {field.key!r}. {hint}"
 
 
 def _parts(field: Field, known: Iterable[str]) -> list[str]:
     """Return the parameters within a list or an object."""
     begins = f"{field.key}.", f"{field.key}["
-    return [one for one in known if field.room is Room.PARAM and one.startswith(begins)]
+    return [one for one in known if field.namespace is Namespace.PARAM and one.startswith(begins)]
 
 
 def is_known_column(backend: Backend, name: str) -> bool:
     """Return whether a run of the store may have a column such as `metrics.loss`."""
-    room_name, _, key = name.partition(".")
-    rooms = {"params": Room.PARAM, "metrics": Room.METRIC, "tags": Room.TAG}
-    if room_name not in rooms or not key:
+    namespace_name, _, key = name.partition(".")
+    namespaces = {"params": Namespace.PARAM, "metrics": Namespace.METRIC, "tags": Namespace.TAG}
+    if namespace_name not in namespaces or not key:
         return False
-    room, names = rooms[room_name], StoredNames(backend.database.driver)
-    if room is not Room.METRIC:
-        return key in names.every(room)
+    namespace, names = namespaces[namespace_name], StoredNames(backend.database.driver)
+    if namespace is not Namespace.METRIC:
+        return key in names.every(namespace)
     # A column of a parameter set's metric is called by the set and the key.
     ends = [key, *(key[at + 1 :] for at, sign in enumerate(key) if sign == "/")]
-    known = set(names.every(room))
+    known = set(names.every(namespace))
     return any(end in known for end in ends)

@@ -8,7 +8,7 @@ from runstore.errors import FilterError
 from runstore.model.query.caret import place_at
 from runstore.model.query.parse import parse_fields, parse_query
 from runstore.model.query.spelling import spelled, spelled_value
-from runstore.model.query.tree import Room
+from runstore.model.query.tree import Namespace
 from runstore.reading.grid.completing import completions
 
 
@@ -108,11 +108,11 @@ WORDS = some.text(
 )
 
 
-@given(WORDS, some.sampled_from([Room.METRIC, Room.TAG, Room.FACT]))
-def test_a_name_that_is_spelled_is_read_back(key, room):
-    (field,) = parse_fields(spelled(room, key))
+@given(WORDS, some.sampled_from([Namespace.METRIC, Namespace.TAG, Namespace.FACT]))
+def test_a_name_that_is_spelled_is_read_back(key, namespace):
+    (field,) = parse_fields(spelled(namespace, key))
 
-    assert (field.room, field.key) == (room, key)
+    assert (field.namespace, field.key) == (namespace, key)
 
 
 @given(some.lists(WORDS, min_size=1, max_size=4))
@@ -123,9 +123,9 @@ def test_the_name_of_a_nested_parameter_is_read_back(steps):
     for step in steps:
         key = joined(key, step.lstrip("$") or "x")
 
-    (field,) = parse_fields(spelled(Room.PARAM, key))
+    (field,) = parse_fields(spelled(Namespace.PARAM, key))
 
-    assert (field.room, field.key) == (Room.PARAM, key)
+    assert (field.namespace, field.key) == (Namespace.PARAM, key)
 
 
 @given(WORDS)

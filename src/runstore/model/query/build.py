@@ -28,11 +28,11 @@ from runstore.model.query.tree import (
     Kind,
     Literal,
     Missing,
+    Namespace,
     Node,
     Not,
     Op,
     Order,
-    Room,
 )
 from runstore.model.status import Status
 
@@ -142,7 +142,7 @@ class Builder:
         self._counted(word.at)
         field = named.field
         inner = Missing(field)
-        if field.room is not Room.PARAM or nothing.text.lower() == "missing":
+        if field.namespace is not Namespace.PARAM or nothing.text.lower() == "missing":
             return inner if negation is None else Not(inner)
         is_none = Compare(field, Op.EQUAL, None, is_negated=negation is not None)
         if negation is not None or nothing.text.lower() == "none":
@@ -170,7 +170,7 @@ class Builder:
         kind = named.field.kind
         if op not in _ORDERED:
             return _pattern(named, op, given)
-        if named.field.room is Room.OUTPUT and op is not Op.EQUAL:
+        if named.field.namespace is Namespace.OUTPUT and op is not Op.EQUAL:
             raise Mistake(f"{named.text} has no order.", given.at, "Use contains, like, ~ or =.")
         if kind is Kind.MOMENT:
             return self._moment(op, given)
@@ -196,7 +196,9 @@ class Builder:
 
     def key(self, named: Named, direction: Token | None) -> Order:
         """Return a key of the order."""
-        has_order = named.field.kind is not Kind.VERSION and named.field.room is not Room.OUTPUT
+        has_order = (
+            named.field.kind is not Kind.VERSION and named.field.namespace is not Namespace.OUTPUT
+        )
         if not has_order or named.field.part == "path":
             raise Mistake(f"Runs have no order by {named.text}.", named.at)
         return Order(named.field, direction is not None and direction.kind == "DESC")
@@ -335,7 +337,7 @@ def _number(named: Named, _op: Op, given: Given) -> float | int:
 
 def _in_column(field: Field, number: float) -> float:
     """Return a number as a column holds it: a double for metrics, else 64 bits where they do."""
-    limit = 2**53 if field.room is Room.METRIC else 2**63
+    limit = 2**53 if field.namespace is Namespace.METRIC else 2**63
     return number if -limit <= number < limit else nearest_double(number)
 
 
@@ -357,7 +359,7 @@ def _cell(named: Named, op: Op, given: Given) -> Literal:
 
 def _may_be_text(field: Field) -> bool:
     """Tell whether a number without quotes is compared with texts of the same spelling too."""
-    return field.kind is Kind.CELL and field.room is Room.FACT
+    return field.kind is Kind.CELL and field.namespace is Namespace.FACT
 
 
 def _has_leading_zeros(spelling: str) -> bool:

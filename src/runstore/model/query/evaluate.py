@@ -11,7 +11,18 @@ from typing import Protocol, Union
 
 from runstore.model.query.exact import exact_value, is_exact, written_number
 from runstore.model.query.patterns import Regex, is_like
-from runstore.model.query.tree import All, Any, Compare, Field, Kind, Missing, Node, Not, Op, Room
+from runstore.model.query.tree import (
+    All,
+    Any,
+    Compare,
+    Field,
+    Kind,
+    Missing,
+    Namespace,
+    Node,
+    Not,
+    Op,
+)
 
 # A number and a text, as a row of `flat.py`; a truth value is 1 or 0 with its word.
 Cell = tuple[Union[float, None], Union[str, None]]
@@ -61,7 +72,11 @@ def holds(node: Compare, value: Value) -> bool:
     wanted = node.value
     if node.field.kind is Kind.CELL:
         cell = value if isinstance(value, tuple) else (None, None)
-        if node.field.room is Room.TAG and isinstance(wanted, str) and node.op in _ORDERED:
+        if (
+            node.field.namespace is Namespace.TAG
+            and isinstance(wanted, str)
+            and node.op in _ORDERED
+        ):
             return _tag_holds(node.op, cell[1] or "", wanted)
         return _cell_holds(node.op, cell, wanted)
     if isinstance(value, tuple):  # a fact that is a version

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from runstore.model.display.suggestions import nearest
-from runstore.model.query.tree import Field, Kind, Room
+from runstore.model.query.tree import Field, Kind, Namespace
 
 STATS = ("last", "first", "min", "max", "mean", "count")
 FILE_PARTS = {"path": Kind.TEXT, "size": Kind.NUMBER, "type": Kind.TEXT, "digest": Kind.TEXT}
@@ -69,14 +69,14 @@ MLFLOW_STATUSES: Mapping[str, tuple[str, ...]] = {
     "FAILED": ("error", "lost"),
     "KILLED": ("interrupted", "pruned"),
 }
-ROOM_WORDS: Mapping[str, Room] = {
-    **dict.fromkeys(("param", "params", "parameter", "parameters"), Room.PARAM),
-    **dict.fromkeys(("metric", "metrics"), Room.METRIC),
-    **dict.fromkeys(("tag", "tags"), Room.TAG),
-    **dict.fromkeys(("artifact", "artifacts"), Room.ARTIFACT),
-    **dict.fromkeys(("input", "inputs", "dataset", "datasets"), Room.INPUT),
-    **dict.fromkeys(("fact", "facts"), Room.FACT),
-    **dict.fromkeys(("package", "packages"), Room.PACKAGE),
+NAMESPACE_WORDS: Mapping[str, Namespace] = {
+    **dict.fromkeys(("param", "params", "parameter", "parameters"), Namespace.PARAM),
+    **dict.fromkeys(("metric", "metrics"), Namespace.METRIC),
+    **dict.fromkeys(("tag", "tags"), Namespace.TAG),
+    **dict.fromkeys(("artifact", "artifacts"), Namespace.ARTIFACT),
+    **dict.fromkeys(("input", "inputs", "dataset", "datasets"), Namespace.INPUT),
+    **dict.fromkeys(("fact", "facts"), Namespace.FACT),
+    **dict.fromkeys(("package", "packages"), Namespace.PACKAGE),
 }
 # Facts that are versions, and those that are nothing but texts.
 VERSION_FACTS = frozenset({"gpu.driver", "python.version"})
@@ -126,12 +126,12 @@ def field_of(words: Sequence[Word]) -> Field:
         UnknownFieldError: There is no such field.
     """
     first, rest = words[0], list(words[1:])
-    room = None if first.is_quoted else ROOM_WORDS.get(first.text)
-    if room is not None and rest:
-        return _IN_ROOM[room](first.text, rest)
-    if room in {Room.ARTIFACT, Room.INPUT}:
-        return Field(room, "", Kind.TEXT, "path")
-    if room is not None:
+    namespace = None if first.is_quoted else NAMESPACE_WORDS.get(first.text)
+    if namespace is not None and rest:
+        return _IN_NAMESPACE[namespace](first.text, rest)
+    if namespace in {Namespace.ARTIFACT, Namespace.INPUT}:
+        return Field(namespace, "", Kind.TEXT, "path")
+    if namespace is not None:
         raise UnknownFieldError(f"{first.text} needs a name: {first.text}.<name>.")
     if first.text in _RUN_WORDS and len(rest) == 1:
         return _of_run(rest[0].text)
@@ -145,11 +145,11 @@ def _of_run(name: str) -> Field:
     name = MLFLOW_FIELDS.get(name, SAME.get(name, name))
     if name in RUN_FIELDS:
         key, kind = RUN_FIELDS[name]
-        return Field(Room.RUN, key, kind)
+        return Field(Namespace.RUN, key, kind)
     if name == OUTPUT:
-        return Field(Room.OUTPUT, "", Kind.TEXT)
+        return Field(Namespace.OUTPUT, "", Kind.TEXT)
     if name in SET_FIELDS:
-        return Field(Room.SET, SET_FIELDS[name], Kind.TEXT)
+        return Field(Namespace.SET, SET_FIELDS[name], Kind.TEXT)
     if name.partition(".")[0] in _FACT_GROUPS and "." in name:
         return _named_fact(name)
     raise UnknownFieldError(f"There is no field {name!r}.", _meant(name, known_names()))
@@ -157,8 +157,8 @@ def _of_run(name: str) -> Field:
 
 def known_names() -> list[str]:
     """Return the names that a first word may be."""
-    rooms = [f"{room.value}." for room in dict.fromkeys(ROOM_WORDS.values())]
-    return sorted({*RUN_FIELDS, OUTPUT, *SET_FIELDS, *SAME, *rooms})
+    namespaces = [f"{namespace.value}." for namespace in dict.fromkeys(NAMESPACE_WORDS.values())]
+    return sorted({*RUN_FIELDS, OUTPUT, *SET_FIELDS, *SAME, *namespaces})
 
 
 def _meant(name: str, names: Sequence[str]) -> str:
@@ -171,7 +171,7 @@ def _meant(name: str, names: Sequence[str]) -> str:
 
 def _param(_word: str, rest: list[Word]) -> Field:
     set_name = _set_name(rest)
-    return Field(Room.PARAM, dotted(rest), Kind.CELL, set_name=set_name)
+    return Field(Namespace.PARAM, dotted(rest), Kind.CELL, set_name=set_name)
 
 
 def dotted(words: Sequence[Word]) -> str:
@@ -206,7 +206,7 @@ def _metric(word: str, rest: list[Word]) -> Field:
         rest = rest[:-1]
     if any(one.is_bracket for one in rest):
         raise UnknownFieldError(f"A bracket stands behind {word}: {word}[<set>].<key>.")
-    return Field(Room.METRIC, ".".join(one.text for one in rest), Kind.NUMBER, stat, set_name)
+    return Field(Namespace.METRIC, ".".join(one.text for one in rest), Kind.NUMBER, stat, set_name)
 
 
 def _set_name(rest: list[Word]) -> str | None:
@@ -218,7 +218,7 @@ def _set_name(rest: list[Word]) -> str | None:
 
 
 def _tag(_word: str, rest: list[Word]) -> Field:
-    return Field(Room.TAG, ".".join(one.text for one in rest), Kind.CELL)
+    return Field(Namespace.TAG, ".".join(one.text for one in rest), Kind.CELL)
 
 
 def _fact(_word: str, rest: list[Word]) -> Field:
@@ -227,16 +227,16 @@ def _fact(_word: str, rest: list[Word]) -> Field:
 
 def _named_fact(name: str) -> Field:
     is_version = name in VERSION_FACTS or name.endswith("_version")
-    return Field(Room.FACT, name, Kind.VERSION if is_version else Kind.CELL)
+    return Field(Namespace.FACT, name, Kind.VERSION if is_version else Kind.CELL)
 
 
 def _package(_word: str, rest: list[Word]) -> Field:
-    return Field(Room.PACKAGE, ".".join(one.text for one in rest).lower(), Kind.VERSION)
+    return Field(Namespace.PACKAGE, ".".join(one.text for one in rest).lower(), Kind.VERSION)
 
 
 def _file(word: str, rest: list[Word]) -> Field:
-    room = ROOM_WORDS[word]
-    parts = FILE_PARTS if room is Room.ARTIFACT else INPUT_PARTS
+    namespace = NAMESPACE_WORDS[word]
+    parts = FILE_PARTS if namespace is Namespace.ARTIFACT else INPUT_PARTS
     # MLflow knows a dataset's `name` and `digest`.
     names = {**{part: part for part in parts}, "name": "path"}
     last = rest[-1]
@@ -244,15 +244,15 @@ def _file(word: str, rest: list[Word]) -> Field:
     if not last.is_quoted and last.text in names:
         part = names[last.text]
         rest = rest[:-1]
-    return Field(room, ".".join(one.text for one in rest), parts[part], part)
+    return Field(namespace, ".".join(one.text for one in rest), parts[part], part)
 
 
-_IN_ROOM = {
-    Room.PARAM: _param,
-    Room.METRIC: _metric,
-    Room.TAG: _tag,
-    Room.FACT: _fact,
-    Room.PACKAGE: _package,
-    Room.ARTIFACT: _file,
-    Room.INPUT: _file,
+_IN_NAMESPACE = {
+    Namespace.PARAM: _param,
+    Namespace.METRIC: _metric,
+    Namespace.TAG: _tag,
+    Namespace.FACT: _fact,
+    Namespace.PACKAGE: _package,
+    Namespace.ARTIFACT: _file,
+    Namespace.INPUT: _file,
 }

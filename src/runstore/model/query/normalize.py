@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runstore.model.query.tree import All, Any, Compare, Missing, Node, Not, Room
+from runstore.model.query.tree import All, Any, Compare, Missing, Namespace, Node, Not
 
 
 def pushed_down(node: Node, *, is_negated: bool = False) -> Node:
@@ -43,4 +43,4 @@ def leaves(node: Node) -> Iterator[Compare | Missing]:
 
 def is_of_run(node: Node) -> bool:
     """Tell whether a tree asks for nothing but the fields of the run itself."""
-    return all(leaf.field.room is Room.RUN for leaf in leaves(node))
+    return all(leaf.field.namespace is Namespace.RUN for leaf in leaves(node))

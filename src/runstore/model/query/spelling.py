@@ -6,7 +6,7 @@ import json
 import re
 
 from runstore.model.query.fields import RUN_FIELDS, SET_FIELDS, STATS
-from runstore.model.query.tree import Field, Room
+from runstore.model.query.tree import Field, Namespace
 
 # A part that needs no quotes; see the grammar.
 _NAME = re.compile(r"[^\W\d][\w/-]*")
@@ -18,17 +18,17 @@ _PART = re.compile(r"\w[\w/@:+-]*")
 _STEP = re.compile(r'(?:("(?:[^"\\]|\\.)*")|([^.\[\]"\\\s]+)|\[([^\]]*)\])(\.(?!\[)|(?=\[)|$)')
 
 
-def spelled(room: Room, key: str) -> str:
+def spelled(namespace: Namespace, key: str) -> str:
     """Return the name of a parameter, metric, tag, fact or package, such as `params.lr`.
 
     Args:
-        room: Which of them.
+        namespace: Which of them.
         key: Its key, as the store has it.
     """
-    steps = _steps(key) if room is Room.PARAM else None
+    steps = _steps(key) if namespace is Namespace.PARAM else None
     if steps is None:
-        steps = [f".{_part(one)}" for one in _pieces(room, key)]
-    return room.value + "".join(steps)
+        steps = [f".{_part(one)}" for one in _pieces(namespace, key)]
+    return namespace.value + "".join(steps)
 
 
 def spelled_value(text: str) -> str:
@@ -39,20 +39,20 @@ def spelled_value(text: str) -> str:
 
 def field_name(field: Field) -> str:
     """Return the name of a field that is a value of a run: `status`, `metrics.loss.min`."""
-    if field.room is Room.RUN:
+    if field.namespace is Namespace.RUN:
         return next(name for name, (key, _) in RUN_FIELDS.items() if key == field.key)
-    if field.room is Room.SET:
+    if field.namespace is Namespace.SET:
         return next(name for name, key in SET_FIELDS.items() if key == field.key)
-    name = spelled(field.room, field.key)
+    name = spelled(field.namespace, field.key)
     if field.set_name is not None:
         name = name.replace(".", f"[{_part(field.set_name)}].", 1)
-    return f"{name}.{field.part}" if field.room is Room.METRIC else name
+    return f"{name}.{field.part}" if field.namespace is Namespace.METRIC else name
 
 
-def _pieces(room: Room, key: str) -> list[str]:
+def _pieces(namespace: Namespace, key: str) -> list[str]:
     """Return the pieces that are joined by dots; all of it if one of them needs quotes."""
     pieces = key.split(".")
-    is_stat = room is Room.METRIC and len(pieces) > 1 and pieces[-1] in STATS
+    is_stat = namespace is Namespace.METRIC and len(pieces) > 1 and pieces[-1] in STATS
     if is_stat or not all(map(_PART.fullmatch, pieces)):
         return [key]
     return pieces

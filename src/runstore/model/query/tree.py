@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Union
 
 
-class Room(str, Enum):
+class Namespace(str, Enum):
     """Where a field's values are kept."""
 
     RUN = "run"
@@ -69,7 +69,7 @@ class Field:
     """What is compared.
 
     Attributes:
-        room: Where its values are.
+        namespace: Where its values are.
         key: Its name there.
         kind: What its values are.
         part: Of a metric `last`, `first`, `min`, `max`, `mean` or `count`; of an artifact or an
@@ -77,7 +77,7 @@ class Field:
         set_name: Only values of this parameter set; None for all.
     """
 
-    room: Room
+    namespace: Namespace
     key: str
     kind: Kind
     part: str = ""

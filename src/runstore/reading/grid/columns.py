@@ -10,7 +10,7 @@ from runstore.errors import FilterError
 from runstore.model.query.fields import OUTPUT, RUN_FIELDS
 from runstore.model.query.parse import parse_fields
 from runstore.model.query.spelling import spelled
-from runstore.model.query.tree import Field, Room
+from runstore.model.query.tree import Field, Namespace
 from runstore.storage.grid.values import KeyValues
 from runstore.storage.query.names import StoredNames
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 # `metrics.loss@100` is the value at step 100, unless a metric is called `loss@100`.
 _AT_STEP = re.compile(r"(.+)@(-?\d{1,18})")
 _KINDS = {
-    Room.RUN: "field",
-    Room.PARAM: "param",
-    Room.METRIC: "metric",
-    Room.TAG: "tag",
-    Room.FACT: "fact",
+    Namespace.RUN: "field",
+    Namespace.PARAM: "param",
+    Namespace.METRIC: "metric",
+    Namespace.TAG: "tag",
+    Namespace.FACT: "fact",
 }
 
 
@@ -67,19 +67,19 @@ def columns_of(backend: Backend, names: str) -> list[GridColumn]:
     if not names.strip():
         return []
     fields = parse_fields(names)
-    if any(one.room is Room.OUTPUT for one in fields):
+    if any(one.namespace is Namespace.OUTPUT for one in fields):
         raise FilterError("What a run printed is no column.", hint="Leave `output` out.")
     known = StoredNames(backend.database.driver)
     return [_column(known, one) for one in fields]
 
 
 def _column(known: StoredNames, field: Field) -> GridColumn:
-    found = _AT_STEP.fullmatch(field.key) if field.room is Room.METRIC else None
+    found = _AT_STEP.fullmatch(field.key) if field.namespace is Namespace.METRIC else None
     if found is None or known.has(field):
         return GridColumn(field.key, field)
     key, step = found.groups()
     return GridColumn(
-        field.key, Field(field.room, key, field.kind, field.part, field.set_name), int(step)
+        field.key, Field(field.namespace, key, field.kind, field.part, field.set_name), int(step)
     )
 
 
@@ -98,19 +98,27 @@ def known_columns(
     found = [one for one in _every(backend) if all(word in one[2].casefold() for word in words)]
     counts = KeyValues(backend.database)
     return len(found), [
-        KnownColumn(name, _KINDS[room], *counts.runs_with(room, key))
-        for room, key, name in found[offset : offset + limit]
+        KnownColumn(name, _KINDS[namespace], *counts.runs_with(namespace, key))
+        for namespace, key, name in found[offset : offset + limit]
     ]
 
 
-def _every(backend: Backend) -> Iterator[tuple[Room, str, str]]:
-    """Yield the room, the key and the spelling of each name, in the order people look for them."""
+def _every(backend: Backend) -> Iterator[tuple[Namespace, str, str]]:
+    """Yield namespace, key and spelling of each name, in the order people look for them."""
     names = StoredNames(backend.database.driver)
-    for room in (Room.PARAM, Room.METRIC, Room.TAG, Room.RUN, Room.FACT):
-        if room is Room.RUN:
-            yield from ((room, key, key) for key in RUN_FIELDS if key != OUTPUT)
+    for namespace in (
+        Namespace.PARAM,
+        Namespace.METRIC,
+        Namespace.TAG,
+        Namespace.RUN,
+        Namespace.FACT,
+    ):
+        if namespace is Namespace.RUN:
+            yield from ((namespace, key, key) for key in RUN_FIELDS if key != OUTPUT)
         else:
-            yield from ((room, key, spelled(room, key)) for key in names.every(room))
+            yield from (
+                (namespace, key, spelled(namespace, key)) for key in names.every(namespace)
+            )
 
 
 def differing_columns(backend: Backend, ids: Sequence[int], limit: int) -> list[str]:
@@ -125,4 +133,4 @@ def differing_columns(backend: Backend, ids: Sequence[int], limit: int) -> list[
     """
     from runstore.reading.grid.differing import ranked
 
-    return [spelled(room, key) for room, key in ranked(backend, ids)[:limit]]
+    return [spelled(namespace, key) for namespace, key in ranked(backend, ids)[:limit]]

@@ -10,7 +10,7 @@ from runstore.model.query.caret import CaretPlace, place_at
 from runstore.model.query.evaluate import number_text
 from runstore.model.query.fields import OUTPUT, RUN_FIELDS, SET_FIELDS, STATS
 from runstore.model.query.spelling import spelled, spelled_value
-from runstore.model.query.tree import Field, Kind, Room
+from runstore.model.query.tree import Field, Kind, Namespace
 from runstore.model.status import Status
 from runstore.storage.grid.values import KeyValues
 from runstore.storage.query.names import StoredNames
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from runstore.storage.backend import Backend
 
 AT_MOST = 50
-_ROOMS = {
-    Room.PARAM: "param",
-    Room.METRIC: "metric",
-    Room.TAG: "tag",
-    Room.FACT: "fact",
-    Room.PACKAGE: "package",
+_NAMESPACES = {
+    Namespace.PARAM: "param",
+    Namespace.METRIC: "metric",
+    Namespace.TAG: "tag",
+    Namespace.FACT: "fact",
+    Namespace.PACKAGE: "package",
 }
-# Those that people type the beginning of a key for, without the room.
-_BY_KEY = (Room.PARAM, Room.METRIC, Room.TAG)
+# Those that people type the beginning of a key for, without the namespace.
+_BY_KEY = (Namespace.PARAM, Namespace.METRIC, Namespace.TAG)
 _USUAL = ("status", "experiment", "started", "notes")
 _COMPARED = ("=", "!=", "<", "<=", ">", ">=")
 _TEXTUAL = ("=", "!=", "contains", "like", "ilike", "~")
@@ -102,34 +102,40 @@ def _fields(backend: Backend, place: CaretPlace) -> Iterator[Offer]:
         return
     word = place.word.replace("`", "").replace('"', "")
     names = StoredNames(backend.database.driver)
-    room = next((one for one in _ROOMS if word.startswith(f"{one.value}.")), None)
-    if room is not None:
+    namespace = next((one for one in _NAMESPACES if word.startswith(f"{one.value}.")), None)
+    if namespace is not None:
         yield from _stats(names, word)
-        yield from _named(names, room, word)
+        yield from _named(names, namespace, word)
         return
     own = [(name, RUN_FIELDS[name][1]) for name in dict.fromkeys((*_USUAL, *RUN_FIELDS))]
     # Runs have no order by what they printed.
     others = (OUTPUT, *SET_FIELDS) if "LPAR" in place.kinds else SET_FIELDS
     own += [(name, Kind.TEXT) for name in others]
     offers = [(name, "field", kind.value) for name, kind in own]
-    rooms = [(f"{one.value}.", "field", f"a {kind}") for one, kind in _ROOMS.items()]
-    yield from _matching([*offers[: len(_USUAL)], *rooms, *offers[len(_USUAL) :]], word)
+    namespaces = [(f"{one.value}.", "field", f"a {kind}") for one, kind in _NAMESPACES.items()]
+    yield from _matching([*offers[: len(_USUAL)], *namespaces, *offers[len(_USUAL) :]], word)
     if word:
         for one in _BY_KEY:
             yield from _named(names, one, word)
 
 
-def _named(names: StoredNames, room: Room, word: str) -> list[Offer]:
-    keys = names.every(room)
-    return _matching(((spelled(room, key), _ROOMS[room], "") for key in keys), word)[:AT_MOST]
+def _named(names: StoredNames, namespace: Namespace, word: str) -> list[Offer]:
+    keys = names.every(namespace)
+    return _matching(
+        ((spelled(namespace, key), _NAMESPACES[namespace], "") for key in keys), word
+    )[:AT_MOST]
 
 
 def _stats(names: StoredNames, word: str) -> Iterator[Offer]:
     """Yield the parts of a metric's summary once its name stands there with a dot."""
     name, dot, begun = word.partition(".")[2].rpartition(".")
-    if dot and word.startswith("metrics.") and names.has(Field(Room.METRIC, name, Kind.NUMBER)):
+    if (
+        dot
+        and word.startswith("metrics.")
+        and names.has(Field(Namespace.METRIC, name, Kind.NUMBER))
+    ):
         yield from (
-            (f"{spelled(Room.METRIC, name)}.{one}", "metric", one)
+            (f"{spelled(Namespace.METRIC, name)}.{one}", "metric", one)
             for one in STATS
             if one.startswith(begun)
         )
@@ -152,10 +158,10 @@ def _values_of(backend: Backend, field: Field) -> Iterator[str]:
         yield from ("true", "false")
     elif field.kind is Kind.MOMENT:
         yield from map(spelled_value, _TIMES)
-    elif field.key == "experiment_name" and field.room is Room.RUN:
+    elif field.key == "experiment_name" and field.namespace is Namespace.RUN:
         yield from map(spelled_value, backend.database.experiment_names())
     else:
-        numbers, texts = KeyValues(backend.database).distinct(field.room, field.key, AT_MOST)
+        numbers, texts = KeyValues(backend.database).distinct(field.namespace, field.key, AT_MOST)
         yield from (number_text(one) or "" for one in numbers)
         yield from map(spelled_value, texts)
 

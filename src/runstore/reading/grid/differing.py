@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from runstore.model.query.tree import Room
+from runstore.model.query.tree import Namespace
 from runstore.storage.grid.values import KeyValues
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _METRICS_AT_LEAST = 4
 _OF_MACHINE = "system/"
 
 
-def ranked(backend: Backend, ids: Sequence[int]) -> list[tuple[Room, str]]:
+def ranked(backend: Backend, ids: Sequence[int]) -> list[tuple[Namespace, str]]:
     """Return what tells runs apart, the most telling ones first.
 
     Parameters that several runs share come before those of which each run has its own; metrics
@@ -32,20 +32,20 @@ def ranked(backend: Backend, ids: Sequence[int]) -> list[tuple[Room, str]]:
     """
     sample = _sample(ids)
     values = KeyValues(backend.database)
-    params = _differing(values, Room.PARAM, sample)
-    tags = _differing(values, Room.TAG, sample)
-    metrics = _differing(values, Room.METRIC, sample)
+    params = _differing(values, Namespace.PARAM, sample)
+    tags = _differing(values, Namespace.TAG, sample)
+    metrics = _differing(values, Namespace.METRIC, sample)
     usual = [key for key in metrics if not key.startswith(_OF_MACHINE)]
     of_machine = [key for key in metrics if key.startswith(_OF_MACHINE)]
     first, more = usual[:_METRICS_AT_LEAST], usual[_METRICS_AT_LEAST:]
-    labels = [*((Room.PARAM, key) for key in params), *((Room.TAG, key) for key in tags)]
-    numbers = [(Room.METRIC, key) for key in first]
+    labels = [*((Namespace.PARAM, key) for key in params), *((Namespace.TAG, key) for key in tags)]
+    numbers = [(Namespace.METRIC, key) for key in first]
     before = _SHOWN - len(numbers)
     return [
         *labels[:before],
         *numbers,
         *labels[before:],
-        *((Room.METRIC, key) for key in (*more, *of_machine)),
+        *((Namespace.METRIC, key) for key in (*more, *of_machine)),
     ]
 
 
@@ -57,18 +57,18 @@ def _sample(ids: Sequence[int]) -> Sequence[int]:
     return [*ids[:_FIRST], *(ids[_FIRST + int(n * stride)] for n in range(_SAMPLE - _FIRST))]
 
 
-def _differing(values: KeyValues, room: Room, ids: Sequence[int]) -> list[str]:
+def _differing(values: KeyValues, namespace: Namespace, ids: Sequence[int]) -> list[str]:
     """Return the keys that not all of these runs have with the same value, the best first."""
     found: dict[str, dict[int, set[object]]] = {}
-    for row_id, key, *value in values.of_runs(room, ids, _VALUES_AT_MOST):
-        shown = value[0] if room is Room.METRIC else tuple(value)
+    for row_id, key, *value in values.of_runs(namespace, ids, _VALUES_AT_MOST):
+        shown = value[0] if namespace is Namespace.METRIC else tuple(value)
         found.setdefault(key, {}).setdefault(row_id, set()).add(shown)
 
     def different(key: str) -> int:
         return len({frozenset(one) for one in found[key].values()})
 
     def rank(key: str) -> tuple[bool, int, str]:
-        is_shared = room is Room.METRIC or different(key) <= max(2, len(found[key]) // 2)
+        is_shared = namespace is Namespace.METRIC or different(key) <= max(2, len(found[key]) // 2)
         return not is_shared, -len(found[key]), key
 
     differing = [key for key in found if len(found[key]) < len(ids) or different(key) > 1]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Union
 from runstore.errors import UsageError
 from runstore.model.query.parse import parse_fields
 from runstore.model.query.spelling import spelled
-from runstore.model.query.tree import Field, Room
+from runstore.model.query.tree import Field, Namespace
 from runstore.reading.groups import checked_field
 from runstore.storage.query.grouping import Grouping
 
@@ -78,6 +78,6 @@ def _joined(values: Sequence[Value]) -> Value:
 
 def field_name(field: Field) -> str:
     """Return the name of a field, as the filter language has it."""
-    if field.room in {Room.PARAM, Room.TAG, Room.FACT, Room.PACKAGE}:
-        return spelled(field.room, field.key)
+    if field.namespace in {Namespace.PARAM, Namespace.TAG, Namespace.FACT, Namespace.PACKAGE}:
+        return spelled(field.namespace, field.key)
     return field.key

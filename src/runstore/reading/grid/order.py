@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from runstore.model.query.tree import Query, Room
+from runstore.model.query.tree import Namespace, Query
 from runstore.reading.find import query_of, settle
 from runstore.storage.query.changes import Changes
 from runstore.storage.query.finder import Finder
@@ -62,7 +62,7 @@ def _ids(backend: Backend, query: Query, newest: list[int], *, is_trash: bool) -
             return finder.trashed(query, texts=texts)
         return finder.ids(query, newest, texts=texts)
 
-    has_texts = any(one.room is Room.OUTPUT for one in query.fields())
+    has_texts = any(one.namespace is Namespace.OUTPUT for one in query.fields())
     return backend.texts.run(find) if has_texts else find()
 
 

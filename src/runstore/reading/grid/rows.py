@@ -12,7 +12,7 @@ from runstore.errors import NotFoundError
 from runstore.model.display.as_json import as_utc, duration_s
 from runstore.model.query.evaluate import TRUTH, Cell
 from runstore.model.query.exact import DOUBLES_TO, exact_value
-from runstore.model.query.tree import Field, Room
+from runstore.model.query.tree import Field, Namespace
 from runstore.model.run import Run
 from runstore.reading.find import RunSubject
 from runstore.reading.grid.columns import GridColumn
@@ -75,16 +75,16 @@ def _head(row_id: int, run: Run) -> Row:
 
 
 def _is_summary(column: GridColumn) -> bool:
-    return column.field.room is Room.METRIC and column.step is None
+    return column.field.namespace is Namespace.METRIC and column.step is None
 
 
 def _cell(row_id: int, run: Run, column: GridColumn, metrics: _Metrics) -> Any:
     field = column.field
-    if field.room is Room.METRIC:
+    if field.namespace is Namespace.METRIC:
         if column.step is not None:
             return _value_at(run, field, column.step)
         return metrics.value(row_id, run, field)
-    if field.room is Room.RUN:
+    if field.namespace is Namespace.RUN:
         return _of_run(getattr(run, field.key))
     values = dict.fromkeys(map(_shown, RunSubject(run).values(field)))
     if len(values) <= 1:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from runstore.model.query.evaluate import TRUTH, shown_text
-from runstore.model.query.tree import Field, Kind, Room
+from runstore.model.query.tree import Field, Kind, Namespace
 from runstore.reading.find import settle
 from runstore.storage.grid.values import Cell, FieldValues
 
@@ -97,7 +97,7 @@ def _is_number(cell: Cell) -> bool:
 def _text(field: Field, cell: Cell) -> str:
     if field.kind is Kind.FLAG:
         return TRUTH[bool(cell[0])]
-    if field.room is Room.RUN:
+    if field.namespace is Namespace.RUN:
         return str(cell[0])
     return shown_text(cell) or "None"
 

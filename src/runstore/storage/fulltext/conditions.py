@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from runstore.errors import RunstoreError
-from runstore.model.query.tree import All, Compare, Field, Kind, Missing, Node, Op, Room
+from runstore.model.query.tree import All, Compare, Field, Kind, Missing, Namespace, Node, Op
 from runstore.storage.fulltext.run_texts import RunTexts
 from runstore.storage.fulltext.verify import Check, OutputCheck
 from runstore.storage.sqlite.functions import register, unregister
@@ -54,7 +54,7 @@ class TextConditions:
             node = parts.pop()
             if isinstance(node, All):
                 parts.extend(node.parts)
-            elif isinstance(node, Compare) and node.field.room is Room.OUTPUT:
+            elif isinstance(node, Compare) and node.field.namespace is Namespace.OUTPUT:
                 self._looked_at.add(node)
                 looks.append(_look(self._check_of(node), is_refused=node.is_negated))
         return looks
@@ -126,7 +126,7 @@ class TextConditions:
             unregister(token)
 
 
-_CHECKED = Field(Room.OUTPUT, "checked", Kind.NUMBER)
+_CHECKED = Field(Namespace.OUTPUT, "checked", Kind.NUMBER)
 
 
 def _look(check: Check, *, is_refused: bool) -> Callable[[int], bool]:

@@ -7,24 +7,26 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from runstore.model.query.tree import Field, Query, Room
+from runstore.model.query.tree import Field, Namespace, Query
 from runstore.storage import statements as sql
 from runstore.storage.database import Database
 from runstore.storage.query.asking import asking
 from runstore.storage.query.packages import PackageLists
-from runstore.storage.query.where import EVERY_ROOM, Condition, column_of_run
+from runstore.storage.query.where import EVERY_NAMESPACE, Condition, column_of_run
 from runstore.storage.rows import as_number, as_optional_text, as_text
 
 # Counting more would read all of an index.
 COUNTED_AT_MOST = 1_000
 _WITH_KEY = {
-    Room.PARAM: "SELECT 1 FROM params v WHERE v.key = ? AND v.indexed = 1 AND v.set_index = 0",
-    Room.METRIC: (
+    Namespace.PARAM: (
+        "SELECT 1 FROM params v WHERE v.key = ? AND v.indexed = 1 AND v.set_index = 0"
+    ),
+    Namespace.METRIC: (
         "SELECT 1 FROM metric_summaries v"
         " WHERE v.key_id = (SELECT k.id FROM metric_keys k WHERE k.key = ?)"
     ),
-    Room.TAG: "SELECT 1 FROM tags v WHERE v.key = ?",
-    Room.FACT: (
+    Namespace.TAG: "SELECT 1 FROM tags v WHERE v.key = ?",
+    Namespace.FACT: (
         "SELECT 1 FROM fact_values f CROSS JOIN run_facts l ON l.set_id = f.set_id"
         " WHERE f.key = ? AND f.place = 0"
     ),
@@ -32,16 +34,16 @@ _WITH_KEY = {
 _COUNT = "SELECT count(*) FROM ({} LIMIT ?)"
 _AMONG = "(SELECT DISTINCT j.value AS id FROM json_each(?) j) c"
 _VALUES_OF = {
-    Room.PARAM: (
+    Namespace.PARAM: (
         f"SELECT v.run_id, v.key, v.number, v.text FROM {_AMONG}"
         " CROSS JOIN params v ON v.run_id = c.id LIMIT ?"
     ),
-    Room.METRIC: (
+    Namespace.METRIC: (
         f"SELECT v.run_id, k.key, v.last, v.count FROM {_AMONG}"
         " CROSS JOIN metric_summaries v ON v.run_id = c.id"
         " CROSS JOIN metric_keys k ON k.id = v.key_id LIMIT ?"
     ),
-    Room.TAG: (
+    Namespace.TAG: (
         f"SELECT v.run_id, v.key, v.value, NULL FROM {_AMONG}"
         " CROSS JOIN tags v ON v.run_id = c.id LIMIT ?"
     ),
@@ -54,7 +56,7 @@ OF_RUNS = f"SELECT r.id, {{column}} FROM {_RUNS_AMONG} WHERE {sql.EVERY}"
 OF_EACH = f"SELECT r.id, {{number}}, {{text}} FROM {_RUNS_AMONG} CROSS JOIN {{tables}}"
 OF_ALL = "SELECT v.run_id, {number}, {text} FROM {tables}"
 _EXPERIMENT = "(SELECT x.name FROM experiments x WHERE x.id = r.experiment_id)"
-_WITH_SETS = frozenset({Room.PARAM, Room.METRIC})
+_WITH_SETS = frozenset({Namespace.PARAM, Namespace.METRIC})
 # Of a field of the run itself, both are its value.
 Cell = tuple[Any, Any]
 
@@ -70,12 +72,12 @@ _NEXT = """
     SELECT value FROM found WHERE value IS NOT NULL LIMIT :limit
 """
 _OF_PARAM = "params v WHERE v.key = :key AND v.indexed = 1"
-_NUMBERS = {Room.PARAM: _NEXT.format(value="v.number", table=_OF_PARAM)}
+_NUMBERS = {Namespace.PARAM: _NEXT.format(value="v.number", table=_OF_PARAM)}
 _TEXTS = {
-    Room.PARAM: _NEXT.format(value="v.text", table=f"{_OF_PARAM} AND v.number IS NULL"),
-    Room.TAG: _NEXT.format(value="v.value", table="tags v WHERE v.key = :key"),
+    Namespace.PARAM: _NEXT.format(value="v.text", table=f"{_OF_PARAM} AND v.number IS NULL"),
+    Namespace.TAG: _NEXT.format(value="v.value", table="tags v WHERE v.key = :key"),
     # Facts that are the same in many runs are kept once.
-    Room.FACT: (
+    Namespace.FACT: (
         "SELECT DISTINCT f.text FROM (SELECT v.text FROM fact_values v"
         " WHERE v.key = :key AND v.text IS NOT NULL LIMIT 1000) f ORDER BY f.text LIMIT :limit"
     ),
@@ -92,31 +94,33 @@ class KeyValues:
     def __init__(self, database: Database) -> None:
         self._driver = database.driver
 
-    def runs_with(self, room: Room, key: str) -> tuple[int | None, bool]:
+    def runs_with(self, namespace: Namespace, key: str) -> tuple[int | None, bool]:
         """Return how many runs have a name, and whether there may be more.
 
         Runs in the trash count; None for what all runs have.
         """
-        if room not in _WITH_KEY:
+        if namespace not in _WITH_KEY:
             return None, False
-        statement = _COUNT.format(_WITH_KEY[room])
+        statement = _COUNT.format(_WITH_KEY[namespace])
         with self._driver.read() as connection:
             row = connection.execute(statement, (key, COUNTED_AT_MOST)).fetchone()
         return row[0], row[0] == COUNTED_AT_MOST
 
-    def distinct(self, room: Room, key: str, limit: int) -> tuple[list[float], list[str]]:
+    def distinct(
+        self, namespace: Namespace, key: str, limit: int
+    ) -> tuple[list[float], list[str]]:
         """Return the numbers and the texts that runs have under a name; no numbers if many.
 
         Args:
-            room: Where; only parameters, tags and facts are looked through.
+            namespace: Where; only parameters, tags and facts are looked through.
             key: The name.
             limit: Values of each at most.
         """
         asked = {"key": key, "limit": limit + 1}
         with self._driver.read() as connection:
             found = [
-                connection.execute(statements[room], asked).fetchall()
-                if room in statements
+                connection.execute(statements[namespace], asked).fetchall()
+                if namespace in statements
                 else []
                 for statements in (_NUMBERS, _TEXTS)
             ]
@@ -125,7 +129,7 @@ class KeyValues:
         return (known if len(known) <= limit else []), [as_text(one) for one in texts[:limit]]
 
     def of_runs(
-        self, room: Room, ids: Sequence[int], limit: int
+        self, namespace: Namespace, ids: Sequence[int], limit: int
     ) -> Iterator[tuple[int, str, object, object]]:
         """Yield the row id, the key and two columns of each value of some runs.
 
@@ -133,12 +137,14 @@ class KeyValues:
         of a metric, the text of a tag and None.
 
         Args:
-            room: Parameters, metrics or tags.
+            namespace: Parameters, metrics or tags.
             ids: The rows of the runs.
             limit: Values at most.
         """
         with self._driver.read() as connection:
-            found = connection.execute(_VALUES_OF[room], (json.dumps(list(ids)), limit)).fetchall()
+            found = connection.execute(
+                _VALUES_OF[namespace], (json.dumps(list(ids)), limit)
+            ).fetchall()
         for row_id, key, one, other in found:
             yield row_id, as_text(key), one, other
 
@@ -164,21 +170,21 @@ class FieldValues:
         """
         rows = json.dumps(list(ids))
         with asking(self._driver, Query(), field), self._driver.read() as connection:
-            if field.room is Room.RUN:
+            if field.namespace is Namespace.RUN:
                 is_name = field.key == "experiment_name"
                 column = _EXPERIMENT if is_name else column_of_run(field)
                 found = connection.execute(OF_RUNS.format(column=column), (rows,)).fetchall()
                 return {row_id: (value, value) for row_id, value in found if value is not None}
             is_few = len(ids) <= _FEW
             condition = Condition(
-                PackageLists(connection).accepted, from_sets=() if is_few else EVERY_ROOM
+                PackageLists(connection).accepted, from_sets=() if is_few else EVERY_NAMESPACE
             )
             of_field = condition.values_of_run if is_few else condition.values_of_all
             number, text = condition.cells(field)
             made = (OF_EACH if is_few else OF_ALL).format(
                 number=number, text=text, tables=of_field(field)
             )
-            if field.room in _WITH_SETS:
+            if field.namespace in _WITH_SETS:
                 made += " ORDER BY v.set_index DESC"  # the first set comes last, and stays
             parameters = [*([rows] if is_few else []), *condition.parameters]
             found = connection.execute(made, parameters).fetchall()

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from runstore.errors import FilterError, StoreError
 from runstore.model.query.evaluate import regex
 from runstore.model.query.normalize import leaves
-from runstore.model.query.tree import Compare, Field, Op, Query, Room
+from runstore.model.query.tree import Compare, Field, Namespace, Op, Query
 from runstore.storage.driver import Driver
 from runstore.storage.indexes.facts import file_loose_facts
 from runstore.storage.indexes.params import indexed_params
@@ -22,9 +22,9 @@ def asking(driver: Driver, query: Query, *more: Field) -> Iterator[None]:
         FilterError: A regular expression of the query takes too long.
     """
     regex.cache_clear()  # each query has its own time for expressions
-    if any(field.room is Room.FACT for field in (*query.fields(), *more)):
+    if any(field.namespace is Namespace.FACT for field in (*query.fields(), *more)):
         file_loose_facts(driver)
-    has_params = any(field.room is Room.PARAM for field in (*query.fields(), *more))
+    has_params = any(field.namespace is Namespace.PARAM for field in (*query.fields(), *more))
     try:
         with indexed_params(driver) if has_params else nullcontext():
             yield

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from runstore.model.query.fields import keys_of
 from runstore.model.query.normalize import is_of_run, parts_of
-from runstore.model.query.tree import All, Any, Compare, Field, Missing, Node, Not, Room
+from runstore.model.query.tree import All, Any, Compare, Field, Missing, Namespace, Node, Not
 from runstore.storage import statements as sql
 from runstore.storage.driver import Connection
 from runstore.storage.query.packages import PackageLists
-from runstore.storage.query.where import EVERY_ROOM, Condition
+from runstore.storage.query.where import EVERY_NAMESPACE, Condition
 
 # Larger sets take longer, run by run, than going through all runs.
 FEW = 3_000
@@ -35,15 +35,15 @@ ALL_RUNS = "SELECT (SELECT count(*) FROM runs), (SELECT coalesce(max(id), 0) FRO
 # A value of a run itself, or of its first parameter set, is one row of one run; so is the first
 # value of a fact, which is in one set of the run's.
 RUNS_WITH_VALUE = {
-    Room.PARAM: """
+    Namespace.PARAM: """
         SELECT count(*) FROM params v WHERE v.key = ? AND v.set_index = 0 AND v.indexed = 1
     """,
-    Room.METRIC: """
+    Namespace.METRIC: """
         SELECT count(*) FROM metric_summaries v
         WHERE v.key_id = (SELECT k.id FROM metric_keys k WHERE k.key = ?) AND v.set_index = -1
     """,
-    Room.TAG: "SELECT count(*) FROM tags v WHERE v.key = ?",
-    Room.FACT: """
+    Namespace.TAG: "SELECT count(*) FROM tags v WHERE v.key = ?",
+    Namespace.FACT: """
         SELECT count(*) FROM fact_values f CROSS JOIN run_facts l ON l.set_id = f.set_id
         WHERE f.key = ? AND f.place = 0
     """,
@@ -95,12 +95,13 @@ class Candidates:
     def in_common(self, node: Node) -> Few | None:
         """Return the runs that fulfil every comparison of values by itself; None for many."""
         condition = Condition(
-            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_ROOM
+            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_NAMESPACE
         )
         sets = [
             condition.runs_with(part)
             for part in parts_of(node)
-            if isinstance(part, Compare) and part.field.room not in {Room.RUN, Room.OUTPUT}
+            if isinstance(part, Compare)
+            and part.field.namespace not in {Namespace.RUN, Namespace.OUTPUT}
         ]
         if len(sets) < 2:  # noqa: PLR2004 - one has nothing in common with another
             return None
@@ -143,10 +144,10 @@ class Candidates:
         return None if refused is None or without is None else _both(refused, without)
 
     def _with_value(self, node: Compare | Missing, *, is_refused: bool = False) -> Few | None:
-        if node.field.room is Room.OUTPUT:
+        if node.field.namespace is Namespace.OUTPUT:
             return None if is_refused else self._with_text(node)
         condition = Condition(
-            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_ROOM
+            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_NAMESPACE
         )
         return self._at_most(condition.runs_with(node, is_refused=is_refused), condition)
 
@@ -163,12 +164,12 @@ class Candidates:
 
     def _without_value(self, field: Field) -> Few | None:
         """Return the runs without a value of a field."""
-        if field.room is Room.OUTPUT:
+        if field.namespace is Namespace.OUTPUT:
             return None
         runs, last = self._connection.execute(ALL_RUNS).fetchone()
-        statement = RUNS_WITH_VALUE.get(field.room)
+        statement = RUNS_WITH_VALUE.get(field.namespace)
         if statement is not None and field.set_name is None:
-            keys = keys_of(field) if field.room is Room.PARAM else (field.key,)
+            keys = keys_of(field) if field.namespace is Namespace.PARAM else (field.key,)
             with_value = max(
                 self._connection.execute(statement, (key,)).fetchone()[0] for key in keys
             )
@@ -179,7 +180,7 @@ class Candidates:
         if runs == 0 or last > LARGEST:
             return None
         condition = Condition(
-            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_ROOM
+            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_NAMESPACE
         )
         text = TOGETHER.format(runs=condition.runs_with(Missing(field)))
         ids = self._connection.execute(text, condition.parameters).fetchone()[0]

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple, Union
 
 from runstore.model.query.evaluate import TRUTH
-from runstore.model.query.tree import Field, Kind, Node, Query, Room
+from runstore.model.query.tree import Field, Kind, Namespace, Node, Query
 from runstore.model.results.groups import RunGroup, Spread
 from runstore.model.status import Status
 from runstore.storage import statements as sql
@@ -17,7 +17,7 @@ from runstore.storage.database import Database
 from runstore.storage.driver import Connection
 from runstore.storage.query.asking import asking
 from runstore.storage.query.packages import PackageLists
-from runstore.storage.query.where import EVERY_ROOM, Condition, column_of_run
+from runstore.storage.query.where import EVERY_NAMESPACE, Condition, column_of_run
 from runstore.storage.rows import as_text, as_time
 
 _STATUSES = tuple(Status)
@@ -109,7 +109,7 @@ class Grouping:
         """Return the values of runs, by row id; those in the trash may be among them."""
         made: dict[int, list[Value]] = {}
         with asking(self._driver, Query(), self._field), self._driver.read() as connection:
-            condition = Condition(PackageLists(connection).accepted, from_sets=EVERY_ROOM)
+            condition = Condition(PackageLists(connection).accepted, from_sets=EVERY_NAMESPACE)
             text = self._every_value(condition)
             for run_id, *cell in connection.execute(text, condition.parameters).fetchall():
                 made.setdefault(run_id, []).append(self._value(*cell))
@@ -117,7 +117,7 @@ class Grouping:
 
     def _every_value(self, condition: Condition) -> str:
         """Return the statement for the row id and the two columns of each value."""
-        if self._field.room is Room.RUN:
+        if self._field.namespace is Namespace.RUN:
             key, runs = self._key(condition)
             return f"SELECT r.id, {key} FROM {runs} WHERE {sql.KEPT}"  # noqa: S608 - our own names
         number, text = condition.cells(self._field)
@@ -127,7 +127,7 @@ class Grouping:
 
     def _rows(self, wanted: _WantedRuns, statement: str, *marks: str) -> list[tuple[Any, ...]]:
         packages = PackageLists(wanted.connection)
-        condition = Condition(packages.accepted, from_sets=EVERY_ROOM)
+        condition = Condition(packages.accepted, from_sets=EVERY_NAMESPACE)
         key, runs = self._key(condition)
         before = len(condition.parameters)
         where = wanted.condition(condition)
@@ -139,7 +139,7 @@ class Grouping:
     def _key(self, condition: Condition) -> tuple[str, str]:
         """Return the two columns of the value, and the tables that hold them and the run `r`."""
         field = self._field
-        if field.room is Room.RUN:
+        if field.namespace is Namespace.RUN:
             if field.key == "experiment_name":
                 return "x.name, NULL", "runs r JOIN experiments x ON x.id = r.experiment_id"
             return f"{column_of_run(field)}, NULL", "runs r"
@@ -170,7 +170,7 @@ class Grouping:
 
     def _value(self, number: float | None, text: Value) -> Value:
         """Return a value as people know it: truth values are kept as numbers and texts."""
-        if self._field.room is Room.RUN:
+        if self._field.namespace is Namespace.RUN:
             return bool(number) if self._field.kind is Kind.FLAG and number is not None else number
         if text in TRUTH and number is not None:
             return bool(text == TRUTH[1])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from runstore.model.query.fields import keys_of
-from runstore.model.query.tree import Field, Missing, Room
+from runstore.model.query.tree import Field, Missing, Namespace
 from runstore.storage.driver import Connection, Driver
 from runstore.storage.indexes.params import indexed_params
 from runstore.storage.query.packages import PACKAGES_DOCUMENTS, PackageLists
@@ -24,9 +24,9 @@ _EVERY_KEY = """
     SELECT lists.key FROM lists WHERE lists.key IS NOT NULL
 """
 _TABLES = {
-    Room.PARAM: "params v WHERE v.indexed = 1",
-    Room.TAG: "tags v WHERE (1 = 1)",
-    Room.FACT: "fact_values v WHERE (1 = 1)",
+    Namespace.PARAM: "params v WHERE v.indexed = 1",
+    Namespace.TAG: "tags v WHERE (1 = 1)",
+    Namespace.FACT: "fact_values v WHERE (1 = 1)",
 }
 _EVERY_METRIC = "SELECT k.key FROM metric_keys k ORDER BY k.key"
 _HAS_METRIC = "SELECT 1 FROM metric_keys k WHERE k.key = ?"
@@ -43,42 +43,46 @@ class StoredNames:
         driver: Of its database.
     """
 
-    rooms = frozenset({Room.PARAM, Room.METRIC, Room.TAG, Room.FACT, Room.PACKAGE})
+    namespaces = frozenset(
+        {Namespace.PARAM, Namespace.METRIC, Namespace.TAG, Namespace.FACT, Namespace.PACKAGE}
+    )
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
 
     def has(self, field: Field) -> bool:
         """Return whether any run has, or had, a field; quick, by an index."""
-        with self._reading(field.room) as connection:
-            if field.room is Room.METRIC:
+        with self._reading(field.namespace) as connection:
+            if field.namespace is Namespace.METRIC:
                 return connection.execute(_HAS_METRIC, (field.key,)).fetchone() is not None
-            if field.room is Room.PACKAGE:
+            if field.namespace is Namespace.PACKAGE:
                 return bool(PackageLists(connection).accepted(Missing(field)))
-            keys = keys_of(field) if field.room is Room.PARAM else (field.key,)
-            statement = f"SELECT 1 FROM {_TABLES[field.room]} AND v.key = ? LIMIT 1"
+            keys = keys_of(field) if field.namespace is Namespace.PARAM else (field.key,)
+            statement = f"SELECT 1 FROM {_TABLES[field.namespace]} AND v.key = ? LIMIT 1"
             if any(connection.execute(statement, (key,)).fetchone() for key in keys):
                 return True
-            return field.room is Room.FACT and field.key in _loose_facts(connection)
+            return field.namespace is Namespace.FACT and field.key in _loose_facts(connection)
 
-    def every(self, room: Room) -> list[str]:
-        """Return all names of a room, in alphabetical order."""
-        with self._reading(room) as connection:
-            if room is Room.PACKAGE:
+    def every(self, namespace: Namespace) -> list[str]:
+        """Return all names of a namespace, in alphabetical order."""
+        with self._reading(namespace) as connection:
+            if namespace is Namespace.PACKAGE:
                 bodies = [
                     as_text(row[1]) for row in connection.execute(PACKAGES_DOCUMENTS).fetchall()
                 ]
                 lines = {line for body in bodies for line in body.splitlines()}
                 return sorted({line.partition("==")[0].lower() for line in lines})
-            if room is Room.METRIC:
+            if namespace is Namespace.METRIC:
                 return [as_text(row[0]) for row in connection.execute(_EVERY_METRIC).fetchall()]
-            statement = _EVERY_KEY.format(table=_TABLES[room])
+            statement = _EVERY_KEY.format(table=_TABLES[namespace])
             found = {as_text(row[0]) for row in connection.execute(statement).fetchall()}
-            return sorted(found | (_loose_facts(connection) if room is Room.FACT else set()))
+            return sorted(
+                found | (_loose_facts(connection) if namespace is Namespace.FACT else set())
+            )
 
     @contextmanager
-    def _reading(self, room: Room) -> Iterator[Connection]:
-        indexed = indexed_params(self._driver) if room is Room.PARAM else nullcontext()
+    def _reading(self, namespace: Namespace) -> Iterator[Connection]:
+        indexed = indexed_params(self._driver) if namespace is Namespace.PARAM else nullcontext()
         with indexed, self._driver.read() as connection:
             yield connection
 

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from runstore.model.query.normalize import is_of_run, parts_of
-from runstore.model.query.tree import All, Node, Room
+from runstore.model.query.tree import All, Namespace, Node
 from runstore.storage import statements as sql
 from runstore.storage.database import BEYOND_NEWEST
 from runstore.storage.driver import Connection
 from runstore.storage.query.candidates import Candidates
 from runstore.storage.query.packages import PackageLists
-from runstore.storage.query.where import EVERY_ROOM, Condition
+from runstore.storage.query.where import EVERY_NAMESPACE, Condition
 
 # So many of the newest runs are looked at first.
 WINDOW = 500
@@ -117,9 +117,12 @@ class NewestRuns:
         few = self._candidates.in_common(self._where)
         if few is not None:
             return self._rows(AMONG_FEW, (few.ids, *end), self._condition(), limit)
-        rooms = {Room.FACT} if self._few_pass(begin, end) else EVERY_ROOM
+        namespaces = {Namespace.FACT} if self._few_pass(begin, end) else EVERY_NAMESPACE
         condition = Condition(
-            self._packages.accepted, texts=self._packages.texts, from_sets=rooms, in_order=True
+            self._packages.accepted,
+            texts=self._packages.texts,
+            from_sets=namespaces,
+            in_order=True,
         )
         return self._rows(BEHIND, end, condition, limit)
 

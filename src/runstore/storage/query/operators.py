@@ -12,7 +12,7 @@ from typing import Any as AnyValue
 from runstore.model.query.evaluate import TRUTH, is_nan, number_in
 from runstore.model.query.exact import is_exact, nearest_double
 from runstore.model.query.patterns import like_parts
-from runstore.model.query.tree import Compare, Kind, Op, Room
+from runstore.model.query.tree import Compare, Kind, Namespace, Op
 
 FALSE = "(1 = 0)"
 BOOLS = "('false', 'true')"
@@ -45,7 +45,7 @@ class ComparisonBuilder:
         compare = {Kind.CELL: self._cell, Kind.VERSION: self._version}.get(
             node.field.kind, self._plain
         )
-        is_tag = node.field.room is Room.TAG
+        is_tag = node.field.namespace is Namespace.TAG
         ways = [
             self._tag(op, one, text)
             if is_tag and op not in _TEXTUAL and isinstance(one, str)

@@ -1,12 +1,12 @@
 """Keys that runs are put in order by, as SQL: of one run, and of all runs at once."""
-# ruff: noqa: S608 - nothing but constants of this room is put into a text
+# ruff: noqa: S608 - nothing but constants of this file is put into a text
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from runstore.model.query.tree import Order, Room
+from runstore.model.query.tree import Namespace, Order
 from runstore.storage import statements as sql
 from runstore.storage.query.where import Condition, column_of_run
 
@@ -32,7 +32,7 @@ class SortKey(NamedTuple):
     def of_run(self, condition: Condition) -> str:
         """Return the SQL of the value that counts for the run `r`."""
         field = self.order.field
-        if field.room is Room.RUN:
+        if field.namespace is Namespace.RUN:
             return _NAME if field.key == "experiment_name" else column_of_run(field)
         first = "max" if self.order.is_descending else "min"
         column = condition.cells(field)[self.place]
@@ -41,9 +41,9 @@ class SortKey(NamedTuple):
     def rows(self, condition: Condition) -> dict[str, str]:
         """Return the SQL of all values: the rows, the run's id in them, and the value."""
         field = self.order.field
-        if field.room is not Room.RUN:
+        if field.namespace is not Namespace.RUN:
             tables, column = condition.values_of_all(field), condition.cells(field)[self.place]
-            if field.room is Room.TAG and self.place == 0:
+            if field.namespace is Namespace.TAG and self.place == 0:
                 # The limit lets the engine make each number once.
                 tables = f"(SELECT v.run_id, {column} AS n FROM {tables} LIMIT -1) v WHERE (1 = 1)"
                 column = "v.n"
@@ -59,5 +59,7 @@ def sort_keys(order: Sequence[Order], condition: Condition) -> list[SortKey]:
     return [
         SortKey(one, place)
         for one in order
-        for place in range(1 if one.field.room is Room.RUN else len({*condition.cells(one.field)}))
+        for place in range(
+            1 if one.field.namespace is Namespace.RUN else len({*condition.cells(one.field)})
+        )
     ]

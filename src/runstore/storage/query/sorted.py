@@ -4,7 +4,7 @@ What the first key's own index says comes first is looked at alone: some hundred
 their keys and conditions. Of many runs with one value of a key, the next key tells which come
 first. Where conditions leave nearly nothing of that, all that match are sorted.
 """
-# ruff: noqa: S608 - nothing but constants of this room is put into a text
+# ruff: noqa: S608 - nothing but constants of this file is put into a text
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from runstore.storage.driver import Connection
 from runstore.storage.query.candidates import Candidates
 from runstore.storage.query.packages import PackageLists
 from runstore.storage.query.sort_keys import SortKey, sort_keys
-from runstore.storage.query.where import EVERY_ROOM, Condition
+from runstore.storage.query.where import EVERY_NAMESPACE, Condition
 
 # So many of the first ones by one key are looked at, and then so many times more, twice at most.
 FIRST = 250
@@ -150,7 +150,7 @@ class SortedRuns:
         if len(found) == limit:
             return found
         condition = Condition(
-            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_ROOM
+            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_NAMESPACE
         )
         sets, parameters = [], list[Any]()
         for key, value in zip(self._keys, fixed, strict=True):
@@ -175,7 +175,7 @@ class SortedRuns:
         """Return the next runs by one key, up to the last value that was seen."""
         key = self._keys[place]
         condition = Condition(
-            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_ROOM
+            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_NAMESPACE
         )
         rows = key.rows(condition)
         after, values = "", []
@@ -194,7 +194,7 @@ class SortedRuns:
     def _with_value(self, place: int, value: Any) -> list[int] | None:
         """Return the runs with a value of a key; None where they are many."""
         condition = Condition(
-            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_ROOM
+            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_NAMESPACE
         )
         text = WITH_VALUE.format(**self._keys[place].rows(condition))
         parameters = [*condition.parameters, value, EQUAL_AT_MOST + 1]
@@ -205,8 +205,10 @@ class SortedRuns:
         """Return the first that match of some runs, or of all, by every key that is not fixed."""
         keys = Condition(self._packages.accepted, texts=self._packages.texts)
         listed = self._listed(keys)
-        rooms = EVERY_ROOM if ids is None and not fixed else ()
-        condition = Condition(self._packages.accepted, texts=self._packages.texts, from_sets=rooms)
+        namespaces = EVERY_NAMESPACE if ids is None and not fixed else ()
+        condition = Condition(
+            self._packages.accepted, texts=self._packages.texts, from_sets=namespaces
+        )
         where = condition.of(self._where)
         behind, values = self._behind(fixed)
         free = range(len(fixed), len(self._keys))

@@ -3,7 +3,7 @@
 Each comparison of values is one set, which an index gives; joining sets takes less time than
 looking at each run.
 """
-# ruff: noqa: S608 - nothing but constants of this room is put into a text
+# ruff: noqa: S608 - nothing but constants of this file is put into a text
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import json
 from collections.abc import Sequence
 
 from runstore.model.query.normalize import is_of_run, parts_of
-from runstore.model.query.tree import All, Any, Missing, Node, Not, Order, Room
+from runstore.model.query.tree import All, Any, Missing, Namespace, Node, Not, Order
 from runstore.storage import statements as sql
 from runstore.storage.driver import Connection
 from runstore.storage.query.packages import PackageLists
 from runstore.storage.query.sort_keys import SortKey, sort_keys
-from runstore.storage.query.where import EVERY_ROOM, Condition
+from runstore.storage.query.where import EVERY_NAMESPACE, Condition
 
 # One text is read faster than as many rows.
 TOGETHER = "WITH n(id) AS ({}) SELECT json_group_array(n.id) FROM n"
@@ -62,7 +62,7 @@ class RunVector:
     @staticmethod
     def sorts(order: Sequence[Order]) -> bool:
         """Return whether `sorted_ids` knows an order: that of an index of values."""
-        return len(order) == 1 and order[0].field.room in {Room.PARAM, Room.METRIC}
+        return len(order) == 1 and order[0].field.namespace in {Namespace.PARAM, Namespace.METRIC}
 
     def sorted_ids(self, ids: Sequence[int], order: Sequence[Order]) -> list[int] | None:
         """Return runs in an order that this class `sorts` by; None if a run has several cells.
@@ -117,7 +117,7 @@ class RunVector:
         return Condition(
             self._packages.accepted,
             texts=self._packages.texts,
-            from_sets=EVERY_ROOM,
+            from_sets=EVERY_NAMESPACE,
             in_order=in_order,  # by the one index that has all fields: others lead to the table
         )
 
@@ -131,7 +131,7 @@ def _grouped(node: All | Any, kind: type[All | Any]) -> list[Node]:
 
 def _is_text(node: Node) -> bool:
     inner = node.inner if isinstance(node, Not) else node
-    return not isinstance(inner, (All, Any, Not)) and inner.field.room is Room.OUTPUT
+    return not isinstance(inner, (All, Any, Not)) and inner.field.namespace is Namespace.OUTPUT
 
 
 def _ids(connection: Connection, statement: str, parameters: Sequence[object]) -> list[int]:

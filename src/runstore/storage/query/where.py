@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from runstore.model.query.fields import keys_of
-from runstore.model.query.tree import All, Any, Compare, Field, Missing, Node, Not, Op, Room
+from runstore.model.query.tree import All, Any, Compare, Field, Missing, Namespace, Node, Not, Op
 from runstore.model.status import Status
 from runstore.storage.query.operators import BOOLS, FALSE, ComparisonBuilder, joined
 
@@ -38,9 +38,9 @@ _COLUMNS: Mapping[str, str] = {
     "uid": "r.uid",
     "workdir_dirty": "r.workdir_dirty",
 }
-# Columns of the table that a room's values are in, by the part of the field.
-_PARTS: Mapping[Room, Mapping[str, str]] = {
-    Room.METRIC: {
+# Columns of the table that a namespace's values are in, by the part of the field.
+_PARTS: Mapping[Namespace, Mapping[str, str]] = {
+    Namespace.METRIC: {
         "last": "v.last",
         "first": "v.first",
         "min": "v.min",
@@ -48,13 +48,13 @@ _PARTS: Mapping[Room, Mapping[str, str]] = {
         "mean": "(v.total / nullif(v.count - v.nan_count, 0))",
         "count": "v.count",
     },
-    Room.ARTIFACT: {
+    Namespace.ARTIFACT: {
         "path": "v.path",
         "size": "v.size_bytes",
         "type": "v.media_type",
         "digest": "v.digest",
     },
-    Room.INPUT: {
+    Namespace.INPUT: {
         "path": "v.name",
         "size": "v.size_bytes",
         "digest": "v.digest",
@@ -89,7 +89,7 @@ _CELL = ("v.number", "v.text")
 _INCOMPLETE = "r.status <> 'complete'"
 # Columns with an index of their own, which would put runs out of their order.
 _INDEXED = frozenset({"parent_uid", "reference", "status", "uid"})
-EVERY_ROOM = frozenset(Room)
+EVERY_NAMESPACE = frozenset(Namespace)
 
 
 class Condition(ComparisonBuilder):
@@ -98,8 +98,8 @@ class Condition(ComparisonBuilder):
     Args:
         versions: Returns the packages documents, by hash, in which a package has a version that
             a comparison accepts.
-        from_sets: Rooms whose values are looked for in all runs at once, which is quicker where
-            few match; those of the others in each run by itself, which is quicker where many do.
+        from_sets: Namespaces whose values are searched in all runs at once, which is quicker if
+            few match; the other namespaces are searched run by run.
         in_order: Whether runs are gone through in their order, from which no other index of
             theirs may lead away.
         texts: The conditions on texts, where the query has some.
@@ -109,7 +109,7 @@ class Condition(ComparisonBuilder):
         self,
         versions: Callable[[Compare | Missing], Sequence[str]],
         *,
-        from_sets: Collection[Room] = (),
+        from_sets: Collection[Namespace] = (),
         in_order: bool = False,
         texts: TextConditions | None = None,
     ) -> None:
@@ -128,7 +128,7 @@ class Condition(ComparisonBuilder):
             return joined("AND" if isinstance(node, All) else "OR", parts)
         if isinstance(node, Not):
             return f"({self.of(node.inner)} IS NOT TRUE)"
-        if node.field.room is Room.OUTPUT and self._texts is not None:
+        if node.field.namespace is Namespace.OUTPUT and self._texts is not None:
             return self._texts.of_output(node, self._mark)
         if isinstance(node, Missing):
             return self._missing(node)
@@ -136,12 +136,12 @@ class Condition(ComparisonBuilder):
 
     def _missing(self, node: Missing) -> str:
         field = node.field
-        if field.room is Room.RUN:
+        if field.namespace is Namespace.RUN:
             return f"({self._column(field)} IS NULL)"
         return f"(NOT {self._among(node)})"
 
     def _compare(self, node: Compare) -> str:
-        if node.field.room is Room.RUN:
+        if node.field.namespace is Namespace.RUN:
             return self._of_run(node)
         return self._among(node)
 
@@ -162,7 +162,7 @@ class Condition(ComparisonBuilder):
 
     def _among(self, node: Compare | Missing) -> str:
         """Return that one of a field's values fulfils a condition."""
-        if node.field.room in self._from_sets:
+        if node.field.namespace in self._from_sets:
             # The sign keeps the engine from leaving the order of the runs.
             sign = "+" if self._in_order else ""
             return f"({sign}r.id IN ({self.runs_with(node)}))"
@@ -177,7 +177,7 @@ class Condition(ComparisonBuilder):
             node: The comparison; of a `Missing`, any value will do.
             is_refused: Whether the comparison has to refuse the value instead.
         """
-        if node.field.room is Room.FACT:
+        if node.field.namespace is Namespace.FACT:
             # Two statements: the engine would put all facts together before it looks at them.
             filed = f"SELECT l.run_id FROM {_FILED.format(key=self._mark(node.field.key))}"
             filed += f" AND {self._inner(node, _CELL, is_refused=is_refused)}"
@@ -192,7 +192,7 @@ class Condition(ComparisonBuilder):
     def _inner(
         self, node: Compare | Missing, cells: tuple[str, str], *, is_refused: bool = False
     ) -> str:
-        if node.field.room is Room.PACKAGE:
+        if node.field.namespace is Namespace.PACKAGE:
             inner = f"v.hash IN ({self._marks(self._versions(node))})"
         else:
             inner = "(1 = 1)" if isinstance(node, Missing) else self._checked(node, *cells)
@@ -200,51 +200,51 @@ class Condition(ComparisonBuilder):
 
     def cells(self, field: Field) -> tuple[str, str]:
         """Return the SQL of a value's number and of its text; the same where it is no cell."""
-        if field.room is Room.FACT and Room.FACT not in self._from_sets:
+        if field.namespace is Namespace.FACT and Namespace.FACT not in self._from_sets:
             return _FACT_NUMBER, _FACT_TEXT
-        if field.room in {Room.PARAM, Room.FACT}:
+        if field.namespace in {Namespace.PARAM, Namespace.FACT}:
             return _CELL
-        if field.room is Room.TAG:
+        if field.namespace is Namespace.TAG:
             return _TAG_NUMBER, "v.value"
-        if field.room is Room.SET:
+        if field.namespace is Namespace.SET:
             return f"v.{field.key}", f"v.{field.key}"
-        column = _PARTS[field.room][field.part] if field.room in _PARTS else "NULL"
+        column = _PARTS[field.namespace][field.part] if field.namespace in _PARTS else "NULL"
         return column, column
 
     def values_of_run(self, field: Field) -> str:
-        """Return the table `v` of a room, narrowed down to the field and to the run `r`."""
-        if field.room is Room.FACT:
+        """Return the table `v` of a namespace, narrowed down to the field and to the run `r`."""
+        if field.namespace is Namespace.FACT:
             path = self._mark(_fact_path(field))
             return f"json_each(r.facts, {path}) v WHERE v.type <> 'null'"
         # The sign keeps the engine from the parameters of all runs, where it is about one.
         return f"{self._tables(field, '+')} AND v.run_id = r.id"
 
     def values_of_all(self, field: Field) -> str:
-        """Return the table `v` of a room, narrowed down to the field."""
-        if field.room is Room.FACT:
+        """Return the table `v` of a namespace, narrowed down to the field."""
+        if field.namespace is Namespace.FACT:
             key = self._mark(field.key)
             return _FACTS.format(key=key, path=self._mark(_fact_path(field)))
         return self._tables(field, "")
 
     def _tables(self, field: Field, sign: str) -> str:
-        if field.room is Room.SET:
+        if field.namespace is Namespace.SET:
             return f"run_params v WHERE v.{field.key} IS NOT NULL"
-        if field.room is Room.PARAM:
+        if field.namespace is Namespace.PARAM:
             keys = self._marks(keys_of(field))
             # See `param_index`: the index holds those alone.
             among = "" if sign else " AND v.indexed = 1"
             return f"params v WHERE {sign}v.key IN ({keys}){among}{self._set(field)}"
-        if field.room is Room.METRIC:
+        if field.namespace is Namespace.METRIC:
             key_id = f"(SELECT k.id FROM metric_keys k WHERE k.key = {self._mark(field.key)})"
             return f"metric_summaries v WHERE v.key_id = {key_id}{self._set(field)}"
-        if field.room is Room.TAG:
+        if field.namespace is Namespace.TAG:
             return f"tags v WHERE v.key = {self._mark(field.key)}"
-        if field.room is Room.PACKAGE:
+        if field.namespace is Namespace.PACKAGE:
             return "run_documents v WHERE v.name = 'packages'"
-        table = "artifacts" if field.room is Room.ARTIFACT else "inputs"
-        name = _PARTS[field.room]["path"]
+        table = "artifacts" if field.namespace is Namespace.ARTIFACT else "inputs"
+        name = _PARTS[field.namespace]["path"]
         where = f"{name} = {self._mark(field.key)}" if field.key else "(1 = 1)"
-        return f"{table} v WHERE {where} AND {_PARTS[field.room][field.part]} IS NOT NULL"
+        return f"{table} v WHERE {where} AND {_PARTS[field.namespace][field.part]} IS NOT NULL"
 
     def _set(self, field: Field) -> str:
         if field.set_name is None:

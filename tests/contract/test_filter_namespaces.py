@@ -7,10 +7,10 @@ import pytest
 from runstore import Store
 from runstore.model.facts import Facts
 from runstore.model.query.parse import parse_query
-from runstore.model.query.tree import All, Any, Room
+from runstore.model.query.tree import All, Any, Namespace
 from runstore.storage.indexes.params import index_params
 from runstore.storage.query.packages import PackageLists
-from runstore.storage.query.where import EVERY_ROOM, Condition, column_of_run
+from runstore.storage.query.where import EVERY_NAMESPACE, Condition, column_of_run
 
 START = 1_793_491_200_000_000  # 2026-11-01, 0 o'clock UTC, in microseconds
 
@@ -18,7 +18,7 @@ START = 1_793_491_200_000_000  # 2026-11-01, 0 o'clock UTC, in microseconds
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
     """A store with four runs: a rich one, another one, an error, and one that says nothing."""
-    folder = tmp_path_factory.mktemp("rooms")
+    folder = tmp_path_factory.mktemp("namespaces")
     with Store.open(folder) as store:
         source = store.start("source", capture=False)
         source.finish()
@@ -66,7 +66,7 @@ def kept(tmp_path_factory):
         yield store
 
 
-SETS = {"in each run": (), "in all runs": EVERY_ROOM}
+SETS = {"in each run": (), "in all runs": EVERY_NAMESPACE}
 WAYS = list(itertools.product(SETS, (True, False), (True, False)))
 
 
@@ -246,7 +246,7 @@ def test_no_index_leads_away_from_the_order_of_runs(name):
 
 
 def test_sets_of_runs_keep_the_order_where_it_is_wanted():
-    tags = {"from_sets": {Room.TAG}}
+    tags = {"from_sets": {Namespace.TAG}}
 
     assert sql_of("tags.a = b", in_order=True, **tags)[0].startswith("(+r.id IN (SELECT v.run_id")
     assert sql_of("tags.a = b", **tags)[0].startswith("(r.id IN (SELECT v.run_id")
@@ -258,7 +258,7 @@ def test_sets_of_runs_keep_the_order_where_it_is_wanted():
 def test_the_index_of_parameters_is_used_for_all_runs_and_not_for_one():
     assert "params v WHERE +v.key IN (" in sql_of("params.lr = 1")[0]
     assert "v.indexed" not in sql_of("params.lr = 1")[0]
-    of_all = sql_of("params.lr = 1", from_sets=EVERY_ROOM)[0]
+    of_all = sql_of("params.lr = 1", from_sets=EVERY_NAMESPACE)[0]
     assert "params v WHERE v.key IN (" in of_all
     assert "v.indexed = 1" in of_all
 
@@ -296,7 +296,7 @@ def test_values_that_refuse_a_comparison_are_found_as_well(kept):
         ("packages.torch = 2", [3]),
         ("metrics.loss = 3", [2]),
     ):
-        condition = Condition(lambda _: ["h2"], from_sets=EVERY_ROOM)
+        condition = Condition(lambda _: ["h2"], from_sets=EVERY_NAMESPACE)
         node = parse_query(text).where
         with kept.backend.database.driver.read() as connection:
             sql = condition.runs_with(node, is_refused=True)
