@@ -23,6 +23,9 @@ def pytest_addoption(parser):
     parser.addoption(
         "--campaign", action="store_true", help="run fault campaigns in their full length"
     )
+    parser.addoption(
+        "--write-docs", action="store_true", help="replace the outputs that pages of docs/ show"
+    )
 
 
 def pytest_configure(config):

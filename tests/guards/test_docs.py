@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 import textwrap
+import time
+from itertools import zip_longest
 from pathlib import Path
 
 import click
@@ -21,34 +23,53 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted(DOCS.rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"# ([\w/]+\.(?:py|toml))\n")
-# What differs from run to run.
+# Parts of an output that differ from run to run, and the spaces that make up for their widths.
 VARYING = (
     (re.compile(r"\d{4}-\d\d-\d\d-T\d{6}"), "<timestamp>"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "<time>"),
-    (re.compile(r"\b\d+\.\d s\b"), "<duration>"),
+    (re.compile(r"\b\d+(\.\d)? (s|ms|min)( ago)?\b|\bjust now\b"), "<duration>"),
+    (re.compile(r"  +"), "  "),
+    (re.compile(r"──+"), "──"),
+    (re.compile(r"━━+"), "━━"),
+    (re.compile(r" +$", re.MULTILINE), ""),
 )
-# Runs the blocks of a page one after the other, Python in one namespace.
+# Runs the blocks of a page one after the other, Python in one namespace, commands in a terminal.
 DRIVER = """
-import contextlib, json, subprocess, sys
+import fcntl, json, os, pty, struct, subprocess, sys, termios
 names = {"__name__": "__main__"}
+def run_in_terminal(text):
+    outside, inside = pty.openpty()
+    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    shell = subprocess.Popen(
+        ["sh", "-e", "-c", text], stdin=subprocess.DEVNULL, stdout=inside, stderr=inside
+    )
+    os.close(inside)
+    shown = b""
+    try:
+        while some := os.read(outside, 65536):
+            shown += some
+    except OSError:  # the last program has closed the terminal
+        pass
+    os.close(outside)
+    print(shown.decode().replace("\\r\\n", "\\n"), end="")
+    if status := shell.wait():
+        sys.exit(f"exit status {status} of: {text}")
 for line in sys.stdin:
     kind, text = json.loads(line)
     if kind == "python":
         exec(compile(text, "<docs>", "exec"), names)
     else:
-        sys.stdout.flush()
-        subprocess.run(["sh", "-e", "-c", text], check=True, stdin=subprocess.DEVNULL)
+        run_in_terminal(text)
     print("\\x00", flush=True)
 """
 
 
 def blocks_of(page):
-    """Yield language, text and the output that the page shows, if any."""
-    found = [(match[1], match[2]) for match in BLOCK.finditer(page.read_text(encoding="utf-8"))]
-    for place, (language, text) in enumerate(found):
-        after = found[place + 1] if place + 1 < len(found) else ("", "")
-        if language in {"python", "sh", "toml"}:
-            yield language, text, after[1] if after[0] == "text" else None
+    """Yield language, text and, if the page shows the output, the match of its block."""
+    found = [*BLOCK.finditer(page.read_text(encoding="utf-8"))]
+    for block, after in zip_longest(found, found[1:]):
+        if block[1] in {"python", "sh", "toml"}:
+            yield block[1], block[2], after if after and after[1] == "text" else None
 
 
 def runnable():
@@ -81,11 +102,14 @@ def surroundings(tmp_path):
         for who in ("AUTHOR", "COMMITTER")
         for what, value in (("NAME", "Ada"), ("EMAIL", "ada@example.org"))
     }
-    return folder, {**os.environ, **ada, "PATH": path, "PYTHONPATH": str(ROOT / "src")}
+    plain = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100", "LINES": "40"}
+    return folder, {
+        **os.environ, **ada, **plain, "PATH": path, "PYTHONPATH": str(ROOT / "src")
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("page", list(runnable()))
-def test_the_blocks_of_a_page_run_and_print_what_it_says(page, surroundings):
+def test_the_blocks_of_a_page_run_and_print_its_outputs(page, surroundings, request):
     import json
 
     folder, environment = surroundings
@@ -117,10 +141,25 @@ def test_the_blocks_of_a_page_run_and_print_what_it_says(page, surroundings):
     )
 
     assert ended.returncode == 0, ended.stderr + ended.stdout
-    printed = ended.stdout.split("\x00\n")
-    for output, shown in zip(printed, expected, strict=False):
-        if shown is not None:
-            assert same(output) == same(shown)
+    printed = ended.stdout.replace(str(folder), "/home/ada/work").split("\x00\n")
+    pairs = list(zip(printed, expected, strict=False))
+    if request.config.getoption("--write-docs"):
+        write_outputs(page, pairs)
+        return
+    for output, shown in pairs:
+        assert shown is None or same(output) == same(shown[2]), "--write-docs shows the new output"
+
+
+def write_outputs(page, pairs):
+    """Replace the outputs of a page that differ from those printed now."""
+    text, today = page.read_text(encoding="utf-8"), time.strftime("%Y-%m-%d")
+    for output, shown in reversed(pairs):
+        if shown is not None and same(output) != same(shown[2]):
+            lines = "".join(f"{line.rstrip()}\n" for line in output.strip("\n").splitlines())
+            lines = re.sub(rf"{today}-T\d{{6}}", "2026-11-23-T101500", lines)
+            lines = re.sub(rf"{today} \d\d:\d\d:\d\d", "2026-11-23 10:15:00", lines)
+            text = text[: shown.start(2)] + lines + text[shown.end(2) :]
+    page.write_text(text, encoding="utf-8")
 
 
 def write_call(file, text):
