@@ -892,7 +892,6 @@ class Store:
             FilterError: The filter cannot be read, or there is no such field.
             NotFoundError: No run is complete, or none has the metric.
             UsageError: Runs cannot be grouped by a field, or an option is out of range.
-            MissingExtraError: SciPy is not installed.
         """
         from runstore.analysis.pivots import pivot
 

@@ -253,19 +253,6 @@ def test_names_that_would_harm_a_terminal_or_a_page(tmp_path):
             assert "&lt;b&gt;" in found._repr_html_()
 
 
-def test_without_scipy_the_extra_is_named(folder):
-    (folder / "without").mkdir()
-    (folder / "without" / "scipy.py").write_text(
-        "raise ModuleNotFoundError('not here', name='scipy')\n"
-    )
-
-    ended = runstore("best", "-m", "acc", cwd=folder, env={"PYTHONPATH": "without"})
-
-    assert ended.returncode
-    assert messages(ended)[0] == "runstore: scipy is not installed."
-    assert "runstore[stats]" in ended.stderr
-
-
 # In Python
 
 

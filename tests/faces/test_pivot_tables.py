@@ -14,8 +14,6 @@ from runstore.errors import FilterError, NotFoundError, UsageError
 from runstore.repeats.pivot_texts import latex_text, markdown_text, plus_minus
 from runstore.repeats.statistics import mean_of
 
-pytest.importorskip("scipy")
-
 DASH = "\u2013"
 HOSTILE = '50% of_a|b & {c} $d$ #1 \\e ~ ^ <i> "q" \'`*'
 

@@ -8,7 +8,6 @@ import pytest
 
 from runstore import Store
 
-pytest.importorskip("scipy")
 expect = pytest.importorskip("playwright.sync_api").expect
 Axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe
 

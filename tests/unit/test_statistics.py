@@ -1,8 +1,6 @@
 """Means, differences and winners: textbook values, values by formula, and what changes nothing."""
 
 import math
-import subprocess
-import sys
 import warnings
 from itertools import pairwise
 
@@ -450,22 +448,3 @@ def test_scipy_says_the_same(groups, is_paired):
     assert found.p == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
     assert found.interval.low == pytest.approx(interval.low, rel=1e-6, abs=1e-9)
     assert found.interval.high == pytest.approx(interval.high, rel=1e-6, abs=1e-9)
-
-
-def test_without_scipy_the_extra_is_named():
-    code = (
-        "import sys; sys.modules['scipy'] = None\n"
-        "from runstore.errors import MissingExtraError\n"
-        "from runstore.repeats.statistics import mean_of\n"
-        "assert mean_of([1.0]).mean == 1\n"
-        "try: mean_of([1.0, 2.0])\n"
-        "except MissingExtraError as error: print(error)"
-    )
-
-    ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-
-    assert ended.stdout.strip() == (
-        "scipy is not installed. Install it with: pip install 'runstore[stats]'"
-    )

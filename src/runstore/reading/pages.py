@@ -106,7 +106,6 @@ class Page(Generic[T]):
         Raises:
             NotFoundError: No run is complete, or none has the metric.
             UsageError: The level is out of range, or no run has a key of `over`.
-            MissingExtraError: SciPy is not installed.
         """
         from runstore.repeats.ranking import best
 

@@ -163,9 +163,6 @@ def pivot_of(
         several: What a cell of several settings shows.
         direction: Whether small or large values are better; None if that is not known.
         level: Of the intervals.
-
-    Raises:
-        MissingExtraError: SciPy is not installed.
     """
     found: dict[tuple[PivotKey, PivotKey], dict[int, list[tuple[Member, float]]]] = {}
     for place, group in enumerate(groups):

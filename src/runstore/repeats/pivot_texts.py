@@ -14,7 +14,7 @@ from runstore.repeats.statistics import Mean
 from runstore.repeats.texts import level_text, number_text
 
 _DASH = "–"  # noqa: RUF001 - an empty cell, as tables have it
-_MOST_DECIMALS, _LARGEST_EXPONENT = 6, 6
+_MOST_DECIMALS, _LARGEST_EXPONENT = 20, 6  # two floats need no more decimals
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
     "_": r"\_", "%": r"\%", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -44,7 +44,7 @@ def plus_minus(mean: Mean) -> tuple[str, str, int]:
     if -_LARGEST_EXPONENT + 2 <= power < _LARGEST_EXPONENT:
         power = 0
     scaled, scaled_half = mean.mean / 10.0**power, half / 10.0**power
-    decimals = min(max(0, 1 - math.floor(math.log10(scaled_half))), 2 * _MOST_DECIMALS)
+    decimals = min(max(0, 1 - math.floor(math.log10(scaled_half))), _MOST_DECIMALS)
     return f"{scaled:.{decimals}f}", f"{scaled_half:.{decimals}f}", power
 
 

@@ -204,7 +204,6 @@ def best(
     Raises:
         NotFoundError: No run is complete, or none has the metric.
         UsageError: The level is out of range, or no run has a key of `over`.
-        MissingExtraError: SciPy is not installed.
     """
     check_level(level)
     if direction not in {None, "min", "max"}:

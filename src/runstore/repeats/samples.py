@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from runstore.errors import UsageError
-from runstore.extras import library
+from runstore.repeats.student import t_below, t_quantile
 
 _LEAST_FOR_SKEW = 3
 PAIR = 2  # values from which there is a spread
@@ -105,7 +105,7 @@ class MeanGap:
     def _beyond(self, distance: float, freedom: float) -> float:
         if self.error == 0:
             return 1.0
-        return float(_special().stdtr(freedom, -distance / self.error))
+        return t_below(freedom, -distance / self.error)
 
     def is_below_if_skewed(self, freedom: float, sign: int, share: float) -> bool:
         """Tell whether the difference is as improbable if values are as skewed as they may be.
@@ -229,16 +229,3 @@ def moments_of(values: Sequence[float], *, rounding: float = 0.0) -> Moments:
     spread = math.sqrt(math.fsum((one - mean) ** 2 for one in scaled) / (n - 1))
     # Half first: the whole may be beyond the largest number, which is then infinity.
     return Moments(n, math.ldexp(mean, scale), 2 * math.ldexp(spread / 2, scale))
-
-
-def t_quantile(freedom: float, share: float) -> float:
-    """Return the value below which that share of Student's distribution is.
-
-    Raises:
-        MissingExtraError: SciPy is not installed.
-    """
-    return float(_special().stdtrit(freedom, share))
-
-
-def _special() -> Any:
-    return library("scipy.special", "stats")

@@ -16,9 +16,9 @@ from runstore.repeats.samples import (
     Sample,
     finite,
     gap_between,
-    t_quantile,
 )
 from runstore.repeats.statistics import NO_SPREAD, Mean, check_level, is_skewed, mean_of
+from runstore.repeats.student import t_quantile
 
 _UNEQUAL = 1.7  # ratio of spreads from which skewness matters
 # How a group compares with the others; the last two if nobody knows which values are good.
@@ -121,7 +121,6 @@ def best_of(
 
     Raises:
         UsageError: The level is out of range.
-        MissingExtraError: SciPy is not installed.
     """
     check_level(level)
     means = [mean_of(one.values, level=level) for one in samples]

@@ -1,6 +1,6 @@
 """What repeated values allow to say: means with intervals, and tests between groups.
 
-Functions of numbers alone; the t distribution is SciPy's.
+These are functions of numbers alone.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from runstore.repeats.samples import (
     finite,
     gap_between,
     moments_of,
-    t_quantile,
 )
+from runstore.repeats.student import t_quantile
 
 LOWEST_LEVEL, HIGHEST_LEVEL = 0.5, 0.999
 NO_SPREAD = "no spread: cannot be tested"
@@ -113,7 +113,6 @@ def mean_of(values: Sequence[float], *, level: float = 0.95) -> Mean:
 
     Raises:
         UsageError: The level is out of range.
-        MissingExtraError: SciPy is not installed.
     """
     check_level(level)
     counted = finite(values)
@@ -201,7 +200,6 @@ def differences_of(
 
     Raises:
         UsageError: The level is out of range.
-        MissingExtraError: SciPy is not installed.
     """
     check_level(level)
     able = [place for place, one in enumerate(samples) if len(finite(one.values)) >= PAIR]
@@ -224,8 +222,7 @@ def holm(ps: Sequence[float]) -> tuple[float, ...]:
     """Return p-values corrected for their number, in their order.
 
     Declaring what is at most 0.05 afterwards errs anywhere in at most 5 of 100 cases, whatever the
-    values have to do with each other. SciPy has no such function: `false_discovery_control`
-    holds the share of errors among what is declared, which is another promise.
+    values have to do with each other.
     Source: Holm, A simple sequentially rejective multiple test procedure, 1979.
     """
     corrected = [1.0] * len(ps)

@@ -142,7 +142,6 @@ def compare_over(
     Raises:
         NotFoundError: No run is complete, or none has the metric.
         UsageError: The level is out of range, or no run has a key of `over`.
-        MissingExtraError: SciPy is not installed.
     """
     check_level(level)
     found, keys, groups, left_out = read_values(runs, metric, over, by_code=by_code)

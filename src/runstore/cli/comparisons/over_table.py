@@ -53,7 +53,6 @@ def print_over(
     Raises:
         NotFoundError: No run is complete, or none has the metric.
         UsageError: The level is out of range, or no run has a key of `over`.
-        MissingExtraError: SciPy is not installed.
     """
     from runstore.repeats.table import compare_over
 

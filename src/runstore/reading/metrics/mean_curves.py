@@ -15,7 +15,7 @@ from runstore.reading.metrics.outlines import Scope, files_by_run, outlines, val
 from runstore.reading.metrics.summaries import OF_RUN
 from runstore.repeats.grouping import Group, LeftOut, Member, group_repeats
 from runstore.repeats.samples import PAIR, finite, moments_of
-from runstore.repeats.student import student_quantile
+from runstore.repeats.student import t_quantile
 from runstore.storage.metrics.point_files import KeyOf
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _means(columns: Sequence[Sequence[float | None]]) -> Iterator[tuple[float, .
     for values in zip(*columns, strict=True):
         moments = moments_of(finite([one for one in values if one is not None]))
         if moments.n >= PAIR:
-            half = student_quantile(moments.n - 1, LEVEL) * moments.error
+            half = t_quantile(moments.n - 1, (1 + LEVEL) / 2) * moments.error
         else:
             half = 0.0 if len(columns) == 1 else math.nan
         yield moments.mean, moments.mean - half, moments.mean + half, moments.n
