@@ -95,7 +95,7 @@ def test_undo_goes_back_step_by_step(store, run):
     assert store.get(run.uid).notes == "one"
     store.undo()
     assert store.get(run.uid).notes is None
-    with pytest.raises(NotFoundError, match="no edit to take back"):
+    with pytest.raises(NotFoundError, match="no edit to undo"):
         store.undo()
 
     assert [event.undoes is not None for event in store.events(run.uid)] == [False] * 3 + [

@@ -283,7 +283,7 @@ def test_edits_that_cannot_be_read_are_said(store, text):
 
     with (
         store.backend.database.driver.read() as connection,
-        pytest.raises(StoreCorruptError, match="edited last cannot be read"),
+        pytest.raises(StoreCorruptError, match="edit times"),
     ):
         trash_module.gone_edits(connection)
 

@@ -271,7 +271,7 @@ def test_undo_with_nothing_to_undo(saved):
     ended = runstore("undo", cwd=saved)
 
     assert ended.returncode == 3
-    assert "no edit to take back" in messages(ended)[0]
+    assert "no edit to undo" in messages(ended)[0]
 
 
 # Scripts

@@ -1,4 +1,4 @@
-"""Rows of what runs produced and read: artifacts, previews, inputs, output."""
+"""Rows of artifacts, previews, inputs and output of runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from runstore.storage.rows import (
     to_micros,
 )
 
-# An artifact whose contents are kept, and something small to look at.
+# An artifact whose contents are stored, and its preview, if any.
 Noted = tuple[Artifact, Union[Preview, None]]
 _OF_RUN = "run_id = (SELECT id FROM runs WHERE uid = :uid)"
 RUN_ID = "SELECT id FROM runs WHERE uid = :uid AND purged_at IS NULL"
@@ -40,7 +40,7 @@ ARTIFACTS_OF_RUN = f"""
     WHERE {_OF_RUN} ORDER BY path
 """  # noqa: S608 - a constant of this file
 PREVIEW = "SELECT media_type, body FROM previews WHERE digest = :digest"
-# A file and a folder of one name could not be written side by side.
+# A file and a folder of the same name could not be written side by side.
 BELOW = """
     SELECT path FROM artifacts WHERE run_id = :run_id AND path >= :begin AND path < :end LIMIT 1
 """
@@ -88,7 +88,7 @@ OUTPUTS_OF_RUN = f"""
 
 
 class FileFacts(NamedTuple):
-    """What tells whether a file is still the one whose digest is known."""
+    """Facts that show whether a file is unchanged since its digest was computed."""
 
     size_bytes: int
     modified_ns: int
@@ -96,7 +96,7 @@ class FileFacts(NamedTuple):
 
 
 class OutputPart(NamedTuple):
-    """A file of printed lines among the objects."""
+    """A file of printed output among the objects."""
 
     part: str
     digest: str
@@ -104,7 +104,7 @@ class OutputPart(NamedTuple):
 
 
 class ArtifactTable:
-    """What the runs of one store produced and read.
+    """The artifacts, inputs and output of the runs of one store.
 
     Args:
         database: The open database.
@@ -113,20 +113,20 @@ class ArtifactTable:
     def __init__(self, database: Database) -> None:
         self._driver = database.driver
 
-    # In
+    # Writing
 
     def put(self, artifact: Artifact, preview: Preview | None = None) -> None:
-        """Note an artifact whose contents are kept; one of the same path is replaced.
+        """Add an artifact whose contents are stored, replacing any with the same path.
 
         Raises:
             RunNotFoundError: There is no such run.
-            ConflictError: A file would be a folder as well.
+            ConflictError: A path would be both a file and a folder.
         """
         with self._driver.write() as connection:
             put_artifact(connection, _run_id(connection, artifact.run_uid), artifact, preview)
 
     def put_input(self, uid: str, used: Input) -> None:
-        """Note what a run read; one of the same name is replaced.
+        """Add an input of a run, replacing any with the same name.
 
         Raises:
             RunNotFoundError: There is no such run.
@@ -148,7 +148,7 @@ class ArtifactTable:
             )
 
     def put_output(self, uid: str, one: OutputPart) -> None:
-        """Note a file of printed lines whose contents are kept.
+        """Add a file of printed output whose contents are stored.
 
         Raises:
             RunNotFoundError: There is no such run.
@@ -156,15 +156,15 @@ class ArtifactTable:
         with self._driver.write() as connection:
             run_id = _run_id(connection, uid)
             connection.execute(PUT_OUTPUT, {"run_id": run_id, **one._asdict()})
-            connection.execute(sql.MARK_CHANGED, {"id": run_id})  # there is more to be found
+            connection.execute(sql.MARK_CHANGED, {"id": run_id})  # its text can be searched now
 
     def remember_file(self, location: str, facts: FileFacts, digest: str) -> None:
-        """Keep the digest of a file, for as long as the file stays the same."""
+        """Remember the digest of a file until the file changes."""
         row = {"location": location, **facts._asdict(), "digest": digest}
         with self._driver.write() as connection:
             connection.execute(PUT_KNOWN_FILE, row)
 
-    # Out
+    # Reading
 
     def of_run(self, uid: str) -> tuple[Artifact, ...]:
         """Return the artifacts of a run, by path."""
@@ -181,34 +181,34 @@ class ArtifactTable:
         )
 
     def inputs_of(self, uid: str) -> tuple[Input, ...]:
-        """Return what a run read, by name."""
+        """Return the inputs of a run, by name."""
         return tuple(map(input_from_row, self._rows(INPUTS_OF_RUN, uid=uid)))
 
     def outputs_of(self, uid: str) -> tuple[OutputPart, ...]:
-        """Return the files of what a run printed, in the order of their making."""
+        """Return the output files of a run, in order of creation."""
         return tuple(
             OutputPart(as_text(part), as_text(digest), as_int(size))
             for part, digest, size in self._rows(OUTPUTS_OF_RUN, uid=uid)
         )
 
     def readers_of(self, uid: str) -> tuple[str, ...]:
-        """Return the uids of runs that read what this one saved."""
+        """Return the uids of runs that used artifacts of this run as inputs."""
         return tuple(row[0] for row in self._rows(READERS_OF_RUN, uid=uid))
 
     def saved_by(self, digest: str, *, but: str) -> str | None:
-        """Return the uid of the run that saved these contents last, another than `but`."""
+        """Return the uid of the last other run that saved these contents, or None."""
         found = self._rows(SAVED_BY, digest=digest, uid=but)
         return str(found[0][0]) if found else None
 
     def preview_of(self, digest: str) -> Preview | None:
-        """Return something small to look at, or None."""
+        """Return the preview of an artifact, or None."""
         found = self._rows(PREVIEW, digest=digest)
         if not found or type(found[0][1]) is not bytes:
             return None
         return Preview(media_type=as_text(found[0][0]), body=found[0][1])
 
     def digest_of_file(self, location: str, facts: FileFacts) -> str | None:
-        """Return the digest of a file that was read before and is the same."""
+        """Return the remembered digest of a file, or None if the file changed."""
         found = self._rows(KNOWN_FILE, location=location)
         same = found and FileFacts(*found[0][:3]) == facts
         return str(found[0][3]) if same else None
@@ -221,7 +221,7 @@ class ArtifactTable:
 def put_artifact(
     connection: Connection, run_id: int, artifact: Artifact, preview: Preview | None
 ) -> None:
-    """Note an artifact of a run, within the caller's transaction; see `ArtifactTable.put`."""
+    """Add an artifact within the caller's transaction; see `ArtifactTable.put`."""
     _check_place(connection, run_id, artifact.path)
     connection.execute(
         PUT_ARTIFACT,
@@ -240,7 +240,7 @@ def put_artifact(
 
 
 def input_from_row(row: Sequence[Any]) -> Input:
-    """Return an input from its columns: name to `used_at`, in the order of the table."""
+    """Build an input from its columns, `name` to `used_at`, in the order of the table."""
     return Input(
         name=as_text(row[0]),
         digest=as_optional_text(row[1]),
@@ -260,7 +260,7 @@ def _run_id(connection: Connection, uid: str) -> int:
 
 
 def _check_place(connection: Connection, run_id: int, path: str) -> None:
-    """Refuse a file where a folder is, and a folder where a file is."""
+    """Raise ConflictError if a path would be both a file and a folder."""
     bounds = {"run_id": run_id, "begin": f"{path}/", "end": f"{path}0"}  # 0 follows /
     taken = connection.execute(BELOW, bounds).fetchone()
     parts = path.split("/")

@@ -1,6 +1,6 @@
-"""The parts of one store: database, objects, spool, and the tables on the database.
+"""The parts of one store: database, objects, spool, and the tables in the database.
 
-Whoever records, reads, maintains or analyses takes a `Backend`; `Store` is the door for users.
+Recording, reading, maintenance and analysis take a `Backend`; users open a `Store`.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ if TYPE_CHECKING:
     from runstore.storage.trash import Trash
 
 T = TypeVar("T")
-# In the folder of a store: the folder of plain files of runs, and the list of all runs.
+# Names in a store's folder: plain files of runs, and the list of all runs.
 RUNS = "runs"
 STORE_JSON = "store.json"
-# Databases that copies from other processes share, by the folder of their store.
+# Databases shared by copies from other processes, by the folder of their store.
 _of_copies: weakref.WeakValueDictionary[Path, Database] = weakref.WeakValueDictionary()
 
 
 class Backend:
-    """The parts of one store, each loaded and opened when it is first used.
+    """The parts of one store, each loaded and opened on first use.
 
-    A copy in the same process is the same object. A copy in another process opens the database
-    when it is first used, because a process pool hangs if its arguments cannot be unpickled. Its
-    spool needs no database and accepts points without one.
+    A copy in the same process is the same object. A copy in another process opens the database on
+    first use, because a process pool hangs if its arguments cannot be unpickled. Its spool needs
+    no database and accepts points without one.
 
     Attributes:
         path: The folder of the store.
-        spool: What is in flight.
-        take_lines: Takes in a file of lines that the program of a run left in the spool.
-        show_changes: Called after each transaction that wrote to the database; raises nothing.
+        spool: Data in flight, not yet in the database.
+        take_lines: Imports a file of lines that a run's program left in the spool.
+        show_changes: Called after each transaction that wrote to the database; must not raise.
 
     Args:
         path: The folder.
-        database: The open database; None opens the existing one when it is first used.
+        database: The open database; if None, the existing one is opened on first use.
         show_changes: See the attribute.
     """
 
@@ -85,7 +85,7 @@ class Backend:
         self.show_changes(self)
 
     def close(self) -> None:
-        """Give back the connections; a copy leaves them to the other copies of this process."""
+        """Close the connections; a copy leaves them open for other copies in this process."""
         if not self._is_copy:
             self.database.close()
             return
@@ -95,7 +95,7 @@ class Backend:
         self._parts.clear()
 
     def part(self, kind: Callable[[Backend], T]) -> T:
-        """Return the object of a room above that belongs to this store, made once."""
+        """Return this store's instance of a class from a higher layer, created on first use."""
         known: T | None = self._parts.get(kind)
         return self._parts.setdefault(kind, kind(self)) if known is None else known
 
@@ -113,7 +113,7 @@ class Backend:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether the database is still the file that was opened, and not deleted or another."""
+        """Whether the open database is still at its path, neither deleted nor replaced."""
         return self.database.driver.file.is_in_place
 
     @once
@@ -160,15 +160,15 @@ class Backend:
 
     @once
     def texts(self) -> TextSearch:
-        """The search in notes, errors and output."""
+        """The full-text search in notes, errors and output."""
         from runstore.storage.fulltext.search import TextSearch
 
         return TextSearch(self.database, self.objects, self.spool, tell=warn)
 
 
 def _show_nothing(_backend: Backend) -> None:
-    """Nobody has opened this store who shows its runs elsewhere."""
+    """Do nothing: no mirror of the runs is attached to this store."""
 
 
 def _leave_lines(_backend: Backend, _path: Path, _run: Run) -> None:
-    """Leave a file in the spool: nobody who records runs has opened this store."""
+    """Leave the file in the spool: the recording layer is not attached to this store."""

@@ -1,4 +1,4 @@
-"""Runs as a list of metadata blocks: read by change, added, edited and put away."""
+"""Runs as a list of metadata blocks: read by change number, added, edited and deleted."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _BLOCK_ROWS = f"SELECT {sql.RUN_COLUMNS}, r.changed {_FROM_RUNS}"
 NEWEST_CHANGE = "SELECT coalesce(max(changed), 0) FROM runs"
 BORN_AT = "SELECT applied_at FROM schema_migrations WHERE version = 1"
 KEPT_ROWS = f"{_BLOCK_ROWS} WHERE r.deleted_at IS NULL ORDER BY r.id"
-# In this order the index on changes is used; in order of id, SQLite walks through the whole table.
+# Ordered by change to use that index; ordered by id, SQLite would scan the whole table.
 CHANGED_ROWS = f"{_BLOCK_ROWS} WHERE r.changed > :after ORDER BY r.changed"
 ROW_BY_ID = f"{_BLOCK_ROWS} WHERE r.id = :id"
 ROWS_BY_REFERENCE = f"{_BLOCK_ROWS} WHERE r.reference = :reference ORDER BY r.id"
@@ -74,7 +74,7 @@ UNNAMED = "unknown"
 
 @dataclass(frozen=True)
 class BlockRow:
-    """A run with what the list of blocks needs besides: its row, and when it changed."""
+    """A run with its row id and change number."""
 
     id: int
     changed: int
@@ -83,12 +83,12 @@ class BlockRow:
 
     @once
     def block(self) -> Block:
-        """The run as a block, made once; whoever hands it to users copies it."""
+        """The run as a block, built once; copy it before returning it to users."""
         return block_from_run(self.run)
 
 
 class BlockTable:
-    """The runs of a database, seen as a list of blocks in order of row id."""
+    """The runs of a database as a list of blocks, ordered by row id."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -96,25 +96,25 @@ class BlockTable:
 
     @property
     def is_writable(self) -> bool:
-        """Whether changes can be written at all."""
+        """Whether the database is writable."""
         return self._database.is_writable
 
     def newest_change(self) -> int:
-        """Return the number of the store's last change of any run; 0 when it is empty."""
+        """Return the number of the store's last change of any run; 0 if it has no runs."""
         with self._database.driver.read() as connection:
             return as_int(connection.execute(NEWEST_CHANGE).fetchone()[0])
 
     def created_at(self) -> int:
-        """Return when the database was made, in microseconds: tells it from one made anew."""
+        """Return the database's creation time in microseconds, which identifies it."""
         if self._born_at is None:
             with self._database.driver.read() as connection:
                 self._born_at = as_int(connection.execute(BORN_AT).fetchone()[0])
         return self._born_at
 
     def rows(self, after: int = 0) -> list[BlockRow]:
-        """Return runs that changed after this change number; for 0, all that are kept.
+        """Return runs that changed after a change number; all kept runs for 0.
 
-        Runs that were deleted meanwhile are among the changed ones.
+        The changed runs include runs deleted meanwhile.
         """
         statement = CHANGED_ROWS if after else KEPT_ROWS
         with self._database.driver.read() as connection:
@@ -122,7 +122,7 @@ class BlockTable:
         return sorted(found, key=attrgetter("id")) if after else found
 
     def since(self, after: int) -> tuple[int, list[BlockRow]]:
-        """Return the number of the last change, and the runs that changed after another one."""
+        """Return the last change number, and the runs that changed after the given one."""
         with self._database.driver.read() as connection:
             newest = as_int(connection.execute(NEWEST_CHANGE).fetchone()[0])
             if newest <= after:
@@ -138,7 +138,7 @@ class BlockTable:
             return self.select(connection, ROW_BY_ID, {"id": row_id})[0]
 
     def ids(self) -> list[int]:
-        """Return the row id of every run kept, in order."""
+        """Return the row ids of all kept runs, in order."""
         with self._database.driver.read() as connection:
             return [row[0] for row in connection.execute(KEPT_IDS).fetchall()]
 
@@ -164,7 +164,7 @@ class BlockTable:
 
     @contextmanager
     def write(self) -> Iterator[BlockWriter]:
-        """Give the means to change the list, in one transaction; durable on leaving."""
+        """Return a writer that changes the list in one transaction; durable on exit."""
         with self._database.driver.write() as connection:
             yield BlockWriter(self, self._database, connection)
 
@@ -178,19 +178,19 @@ class BlockWriter:
         self._connection = connection
 
     def row(self, row_id: int) -> BlockRow | None:
-        """Return a row as it is now, deleted or not."""
+        """Return the current row, deleted or not."""
         found = self._table.select(self._connection, ROW_BY_ID, {"id": row_id})
         return found[0] if found else None
 
     def rows_by_reference(self, reference: str) -> list[BlockRow]:
-        """Return rows of this reference, or of one that had it before; deleted ones as well."""
+        """Return rows with this current or former reference, including deleted ones."""
         parameters = {"reference": reference}
         return self._table.select(
             self._connection, ROWS_BY_REFERENCE, parameters
         ) or self._table.select(self._connection, ROWS_BY_ALIAS, parameters)
 
     def old_texts(self, row_id: int, field: str) -> set[str | None]:
-        """Return what a field said before each of its edits."""
+        """Return the values of a field before each of its edits."""
         found = self._connection.execute(EVENTS_OF_FIELD, {"id": row_id, "field": field})
         return {row[0] for row in found.fetchall()}
 
@@ -203,7 +203,7 @@ class BlockWriter:
         facts: Facts,
         trees: Mapping[str, str],
     ) -> int:
-        """Take the next number, let the caller make the block with it, and write the run."""
+        """Assign the next number, build the block with it, and write the run."""
         experiment_id, number = self._database.next_number(self._connection, experiment_name)
         block = make_block(number)
         fields = fields_from_block(block)
@@ -223,18 +223,18 @@ class BlockWriter:
                 "pid": process.pid,
                 "process_started": process.started_ticks,
                 "facts": rows.facts_to_text(facts),
-                # A block of the page has no place for this.
+                # Blocks of the page lack this field.
                 "workdir_dirty": facts.values.get("git.dirty", fields.workdir_dirty),
             },
             with_values(fields.parameter_sets, trees),
         )
 
     def add(self, block: Block, *, seen_at: int, trees: Mapping[str, str]) -> int:
-        """Write a run that another tool recorded; its number is kept, even one used twice.
+        """Write a run that another tool recorded, keeping its number even if it is in use.
 
         Args:
-            block: The block as the other tool wrote it.
-            seen_at: Start of a run whose block has no time, in microseconds.
+            block: The block as written by the other tool.
+            seen_at: Start time if the block has none, in microseconds.
             trees: Values of parameter sets by hash.
         """
         fields = fields_from_block(block)
@@ -282,7 +282,7 @@ class BlockWriter:
         return self._database.insert_row(self._connection, RunCells(**values), sets)
 
     def _place(self, name: str, number: int, *, row_id: int) -> dict[str, int]:
-        """Return the columns that put a run under this experiment and number."""
+        """Return the columns for a run with this experiment and number."""
         now = now_micros()
         experiment_id = self._connection.execute(
             EXPERIMENT_ID, {"name": name, "number": number, "now": now}
@@ -304,7 +304,7 @@ class BlockWriter:
         author: str,
         trees: Mapping[str, str] | None = None,
     ) -> None:
-        """Write a run whose block was edited; what people write about it leaves an event."""
+        """Write a run whose block was edited; edits of notes and names are recorded as events."""
         run, said = row.run, fields_from_block(block)
         name = said.experiment_name or run.experiment_name
         number = run.run_number if said.run_number is None else said.run_number
@@ -339,7 +339,7 @@ class BlockWriter:
             ("experiment_name", run.experiment_name, name),
             ("run_number", str(run.run_number), str(number)),
             ("reference", run.reference, reference),
-            # The first end of a run is news and not an edit.
+            # The first end of a run is an ordinary change, not an edit.
             (
                 "status",
                 run.status.value,
@@ -347,7 +347,7 @@ class BlockWriter:
             ),
         ):
             if old != new:
-                # Whoever changed the file takes it back there.
+                # No operation id: such an edit is undone in the file.
                 add_event(self._connection, row.id, Edit(field, old, new, author, None))
 
     def _present_place(self, row_id: int) -> dict[str, Any]:
@@ -356,7 +356,7 @@ class BlockWriter:
         return dict(zip(("experiment_id", "run_number", "duplicate"), found, strict=True))
 
     def _change_sets(self, row: BlockRow, sets: Sequence[ParameterSet]) -> None:
-        """Replace the parameter sets, unless they are the same; known values stay known."""
+        """Replace the parameter sets unless they are unchanged, keeping known values."""
         before = {one.hash: one.tree for one in row.run.parameter_sets if one.tree is not None}
         now = with_values(tuple(sets), before)
         if now == row.run.parameter_sets or (
@@ -368,7 +368,7 @@ class BlockWriter:
         self._database.replace_sets(self._connection, row.id, now)
 
     def soft_delete(self, row_id: int, author: str, operation: str) -> None:
-        """Delete a run; it is in the trash from now on."""
+        """Move a run to the trash."""
         now = now_micros()
         set_deleted(self._connection, row_id, now)
         edit = Edit(DELETED, None, rows.moment_text(now), author, operation)
@@ -388,7 +388,7 @@ def _said(fields: BlockFields) -> dict[str, Any]:
 
 
 def _status_after(run: Run, said: Status) -> Status:
-    """Return the status of a run whose block says this; a block has one word for several."""
+    """Return a run's status after an edit; one word in a block can mean several statuses."""
     if said is Status.LIVE and run.status is Status.LOST:
         return run.status
     if said in REPORTED and run.status.may_become(said):

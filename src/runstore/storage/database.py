@@ -49,19 +49,19 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
 
 _FORGET = "DELETE FROM store_state WHERE name = '{name}';"
-# Columns of a run that may be long, and the length that each of them has room for in any case.
+# Columns of a run that may be long, and the length that each may have in any case.
 _LONG_COLUMNS, _SHORT = 8, 4096
-# The first key of a newest-first page: later than any run, even than one whose time is a text.
+# The first key of a newest-first page: later than any run, even one whose time is a text.
 BEYOND_NEWEST: tuple[Any, int] = (b"\xff" * 64, 2**62)
 BEYOND_NUMBERS = 2**62
-# How long a program waits for a database that another one holds; then the spool takes it.
+# How long a program waits for a locked database before it writes to the spool instead.
 PATIENCE_S = 5.0
-# The same at the end of a run, when many may end at once and nothing waits for them.
+# The same at the end of a run, when many runs may end at once and nothing waits for them.
 END_PATIENCE_S = 20.0
 
 
 class NewRun(NamedTuple):
-    """What is needed to start a run; the database adds number and reference."""
+    """The data to start a run; the database adds number and reference."""
 
     uid: str
     experiment_name: str
@@ -78,7 +78,7 @@ class NewRun(NamedTuple):
 
 
 class RunCells(NamedTuple):
-    """The cells of a new row of `runs`, those that only some runs have last."""
+    """The cells of a new row of `runs`, optional ones last."""
 
     uid: str
     experiment_id: int
@@ -113,19 +113,19 @@ _NO_PROCESS = (None, None, None, None)
 
 
 def _insertion(columns: Sequence[str]) -> str:
-    """Return the statement that inserts a row of runs; by position, twice as quick as by name."""
+    """Return the statement that inserts a run, with positional parameters for twice the speed."""
     names, marks = ", ".join(columns), "?, " * len(columns)
     return f"INSERT INTO runs ({names}, changed) VALUES ({marks}{sql.NEXT_CHANGE})"  # noqa: S608 - our own names
 
 
 INSERT_RUN = _insertion(RunCells._fields)
-# The cells that a run has when it begins; the others have their defaults.
+# The cells of a run at its start; the others have defaults.
 _AT_THE_START = len(RunCells._fields) - len(RunCells._field_defaults)
 _START_RUN = _insertion(RunCells._fields[:_AT_THE_START])
 
 
 def _started(new: NewRun, experiment_id: int, number: int, reference: str) -> tuple[Any, ...]:
-    """Return the first of `RunCells`, those of a run that begins."""
+    """Return the cells of `RunCells` that a run has at its start."""
     known = new.facts.values
     return (
         new.uid,
@@ -149,15 +149,15 @@ def _started(new: NewRun, experiment_id: int, number: int, reference: str) -> tu
 
 
 class Edit(NamedTuple):
-    """An edit of a run, to be noted.
+    """An edit of a run, to be recorded as an event.
 
     Attributes:
-        field: What was changed.
+        field: The changed field.
         old: Its value before.
         new: Its value now.
-        author: Who did it.
-        operation: Stands for everything that was done at once; None for what `undo` leaves alone.
-        undoes: The operation that this one takes back, if any.
+        author: Author of the edit.
+        operation: Id shared by all edits made at once; None if `undo` skips it.
+        undoes: The operation that this one undoes, if any.
     """
 
     field: str
@@ -169,7 +169,7 @@ class Edit(NamedTuple):
 
 
 def add_event(connection: Connection, run_id: int, edit: Edit) -> None:
-    """Note an edit, within the caller's transaction."""
+    """Record an edit within the caller's transaction."""
     from runstore.storage.integrity.history import add_link
 
     event = {"run_id": run_id, "at": now_micros(), **edit._asdict()}
@@ -180,12 +180,12 @@ def add_event(connection: Connection, run_id: int, edit: Edit) -> None:
 def run_row(connection: Connection, uid: str, *, or_trashed: bool = False) -> sql.RunRow:
     """Return the row of a run.
 
-    What cannot be read is replaced as for `Run`.
+    Unreadable cells are replaced as for `Run`.
 
     Args:
         connection: Within a transaction of the caller.
         uid: The run.
-        or_trashed: Whether a run in the trash will do.
+        or_trashed: Whether to include runs in the trash.
 
     Raises:
         RunNotFoundError: There is no such run.
@@ -198,8 +198,8 @@ def run_row(connection: Connection, uid: str, *, or_trashed: bool = False) -> sq
 
 
 def _for_each(connection: Connection, statement: str, run_ids: Sequence[int]) -> Iterator[Any]:
-    """Yield what a statement gives for these rows, some at a time."""
-    # Engines limit the number of parameters of a statement: 999 in SQLite before 3.32.
+    """Yield the result of a statement for these row ids, in batches."""
+    # Engines limit the parameters per statement: 999 in SQLite before 3.32.
     for begin in range(0, len(run_ids), 500):
         some = run_ids[begin : begin + 500]
         yield from connection.execute(_with_marks(statement, len(some)), some)
@@ -211,10 +211,10 @@ def _with_marks(statement: str, count: int) -> str:
 
 
 def _within_memory(found: Iterable[Any]) -> list[Any]:
-    """Return rows whose texts have a sane length together.
+    """Return rows if the total length of their texts is acceptable.
 
     Raises:
-        sqlite3.DataError: They have not.
+        sqlite3.DataError: They are too long.
     """
     read: list[Any] = []
     length = size = counted = 0
@@ -223,7 +223,7 @@ def _within_memory(found: Iterable[Any]) -> list[Any]:
         length += rows.length_of_texts(row)
         if length <= LONGEST_READ // 8:
             continue
-        # A letter takes up to four bytes; counting them takes longer.
+        # A character takes up to four bytes; the exact count is slower.
         size += sum(getsizeof(cell) for one in read[counted:] for cell in one)
         counted = len(read)
         if size > LONGEST_READ:
@@ -236,7 +236,7 @@ def _json(ids: Sequence[int]) -> str:
 
 
 def _unless_too_long(connection: Connection, statement: str, run_id: int, default: Any) -> Any:
-    """Return the rows of a statement about one run; the default if there is too much of them."""
+    """Return the rows of a statement about one run; the default if they are too long."""
     try:
         return connection.execute(statement, {"id": run_id}).fetchall()
     except sqlite3.DataError:
@@ -244,7 +244,7 @@ def _unless_too_long(connection: Connection, statement: str, run_id: int, defaul
 
 
 def _start_of(run: Run) -> int:
-    """Return what a run is sorted by; one without a time stands before all others."""
+    """Return the sort key of a run; runs without a time sort before all others."""
     return BEYOND_NUMBERS if "started_at" in run.damaged else rows.to_micros(run.started_at)
 
 
@@ -258,9 +258,9 @@ def now_micros() -> int:
 
 
 def not_withdrawn(uid: str) -> ConflictError:
-    """Return the error for a run that is more than a start."""
+    """Return the error for a start that can no longer be undone."""
     return ConflictError(
-        f"The start of {uid} cannot be undone: the run has ended, or holds something.",
+        f"The start of {uid} cannot be undone: the run has ended or has data.",
         kept="It was not changed.",
         hint="To delete it: runstore rm",
     )
@@ -270,7 +270,7 @@ def _not_up_to_date(path: Path, error: OSError) -> StoreUnavailableError:
     return StoreUnavailableError(
         f"{path} could not be brought up to date: {error.strerror or error}.",
         kept="Nothing was changed; reading still works.",
-        hint="Free some room on the disk, or check the permissions of the folder.",
+        hint="Free some disk space, or check the permissions of the folder.",
     )
 
 
@@ -281,8 +281,8 @@ class Database(Lookups):
         path: The SQLite file.
 
     Args:
-        path: The same.
-        create: Make it when missing.
+        path: The SQLite file.
+        create: Create the file if it does not exist.
     """
 
     def __init__(self, path: Path, *, create: bool = True) -> None:
@@ -342,18 +342,18 @@ class Database(Lookups):
                 raise
 
     def close(self) -> None:
-        """Give back every connection."""
+        """Close every connection."""
         self.driver.close()
 
     @property
     def is_writable(self) -> bool:
-        """Whether changes can be written at all."""
+        """Whether the database is writable."""
         return self.driver.refusal is None
 
     # Starting and ending
 
     def start_run(self, new: NewRun) -> tuple[int, str]:
-        """Take the next number and write the run; durable on return.
+        """Assign the next run number and write the run; durable on return.
 
         Returns:
             The run number and the reference.
@@ -364,12 +364,12 @@ class Database(Lookups):
     def insert_run(
         self, connection: Connection, new: NewRun, ending: Mapping[str, Any] | None = None
     ) -> tuple[int, int, str]:
-        """Take the next number and write the run, within the caller's transaction.
+        """Assign the next run number and write the run, within the caller's transaction.
 
         Args:
-            connection: Where to.
+            connection: The caller's connection.
             new: The run.
-            ending: Cells of a run that is over, by name.
+            ending: Cells of a finished run, by name.
 
         Returns:
             The run's row id, its number and its reference.
@@ -395,8 +395,8 @@ class Database(Lookups):
         """Write the row of a run and its parameter sets, within the caller's transaction.
 
         Args:
-            connection: Where to.
-            cells: The row, or as much of it as a run has when it begins.
+            connection: The caller's connection.
+            cells: The full row, or the cells of a run at its start.
             sets: Its parameter sets.
             is_newest: See `insert_sets`.
 
@@ -409,9 +409,9 @@ class Database(Lookups):
         return run_id
 
     def next_number(self, connection: Connection, experiment_name: str) -> tuple[int, int]:
-        """Take the next run number of an experiment, which is made when it is new.
+        """Assign the next run number of an experiment, within the caller's transaction.
 
-        Within the caller's transaction.
+        The experiment is created if it is new.
 
         Returns:
             The experiment's row id, and the number.
@@ -421,7 +421,7 @@ class Database(Lookups):
         ).fetchone()
         if highest is None or (type(highest) is int and type(number) is int and highest < number):
             return experiment_id, number
-        # Another program, or a broken disk, changed the counter or a number.
+        # Another program or a broken disk changed the counter or a number.
         row = connection.execute(sql.HIGHEST_NUMBER, {"id": experiment_id}).fetchone()
         number = max(as_int(row[0]) + 1, as_int(number))
         connection.execute(sql.SET_COUNTER, {"id": experiment_id, "number": number})
@@ -438,10 +438,10 @@ class Database(Lookups):
         """Write the parameter sets of a run, within the caller's transaction.
 
         Args:
-            connection: Where to.
-            run_id: The row of the run.
+            connection: The caller's connection.
+            run_id: The row id of the run.
             sets: Its sets.
-            is_newest: Whether it is the newest run, whose rows of `params` may be written later.
+            is_newest: Whether it is the newest run, whose rows of `params` can be written later.
         """
         waits = is_newest and can_wait(sets)
         for index, one in enumerate(sets):
@@ -457,17 +457,17 @@ class Database(Lookups):
     def replace_sets(
         self, connection: Connection, run_id: int, sets: Sequence[ParameterSet]
     ) -> None:
-        """Let a run have these parameter sets alone, within the caller's transaction."""
+        """Replace all parameter sets of a run, within the caller's transaction."""
         for statement in (sql.REMOVE_FLAT_PARAMS, sql.REMOVE_RUN_PARAMS):
             connection.execute(statement, {"id": run_id})
         self.insert_sets(connection, run_id, sets)
         connection.execute(sql.SET_PARAMS_HASH, {"id": run_id, "hash": lowest_hash(sets)})
 
     def withdraw_run(self, uid: str) -> None:
-        """Undo a start that nobody has seen; the number goes back if it is still the last.
+        """Undo the start of a run; its number is reused if it is still the last.
 
         Raises:
-            ConflictError: The run has ended, or something was recorded with it; it is kept.
+            ConflictError: The run has ended or has data; it is kept.
         """
         from runstore.storage.indexes.facts import release_facts
 
@@ -503,16 +503,16 @@ class Database(Lookups):
 
         Args:
             uid: The run.
-            status: How it ended.
-            ended_at: When, in microseconds since 1970.
+            status: Its final status.
+            ended_at: Time of its end, in microseconds since 1970.
             error: The error, in one line.
             traceback: Its traceback.
             exit_code: The exit status of its process.
             before: Called with the connection first, in the same transaction.
 
         Raises:
-            RunNotFoundError: No such run is kept.
-            RunFinishedError: Its end was reported before.
+            RunNotFoundError: There is no such run.
+            RunFinishedError: The run has ended already.
         """
         with self.driver.write() as connection:
             if before is not None:
@@ -533,11 +533,11 @@ class Database(Lookups):
                 raise RunFinishedError(
                     f"The run {row.reference} has ended already, as {row.status}.",
                     kept="Its record was not changed.",
-                    hint=f"To go on with it: runstore.start_run(resume={row.reference!r}).",
+                    hint=f"To continue it: runstore.start_run(resume={row.reference!r}).",
                 )
 
     def resume_run(self, uid: str, status: Status, process: ProcessIdentity, author: str) -> None:
-        """Begin a new life of a run that has ended; leaves an event with the old status."""
+        """Resume a run that has ended, recording an event with the old status."""
         with self.driver.write() as connection:
             row = run_row(connection, uid)
             if not Status(row.status).is_final:
@@ -559,14 +559,14 @@ class Database(Lookups):
                     "process_started": process.started_ticks,
                 },
             )
-            # What a run did since it was resumed cannot be taken back.
+            # No operation id: resuming a run cannot be undone.
             add_event(connection, row.id, Edit("status", row.status, status.value, author, None))
 
     def take_over(self, uid: str, old: ProcessIdentity, new: ProcessIdentity) -> bool:
-        """Note that a child goes on with a run of a process that has ended.
+        """Transfer a run from a process that has ended to its child.
 
         Returns:
-            Whether the run was still that process's, without a reported end.
+            Whether the run still belonged to that process, without a reported end.
         """
         with self.driver.write() as connection:
             changed = connection.execute(
@@ -583,7 +583,7 @@ class Database(Lookups):
         return bool(changed)
 
     def mark_lost(self, runs: Iterable[Run]) -> None:
-        """Write `lost` for runs whose process is gone, each as long as it is still the same."""
+        """Set the status `lost` for runs whose process ended, unless they changed meanwhile."""
         with self.driver.write() as connection:
             for run in runs:
                 process = run.process
@@ -597,18 +597,18 @@ class Database(Lookups):
                 )
 
     def mark_seen(self, uids: Iterable[str]) -> None:
-        """Note that these runs are alive now."""
+        """Record that these runs are alive now."""
         now = now_micros()
         with self.driver.write() as connection:
             connection.executemany(sql.SEEN_ALIVE, [{"uid": uid, "now": now} for uid in uids])
 
     def attach_facts(self, uid: str, facts: Facts, edits: Sequence[Edit] = ()) -> None:
-        """Add what was captured after the start.
+        """Add facts captured after the start.
 
         Args:
             uid: The run.
-            facts: What was captured.
-            edits: What is to be noted of it, at the same time.
+            facts: The captured facts.
+            edits: Edits to record in the same transaction.
         """
         from runstore.storage.indexes.facts import file_facts
 
@@ -641,14 +641,14 @@ class Database(Lookups):
                 )
 
     def set_reproduce(self, uid: str, command: str) -> None:
-        """Note the command that repeats a full store's run."""
+        """Set the command that repeats a run of a full store."""
         with self.driver.write() as connection:
             connection.execute(sql.SET_REPRODUCE, {"uid": uid, "reproduce": command})
 
     # Reading
 
     def select_runs(self, statement: str, parameters: Mapping[str, Any]) -> list[Run]:
-        """Return the runs of one of the statements that select `RUN_COLUMNS`."""
+        """Return the runs of a statement that selects `RUN_COLUMNS`."""
         return [run for _, run in self.select_runs_with_id(statement, parameters)]
 
     def select_runs_with_id(
@@ -659,7 +659,7 @@ class Database(Lookups):
             try:
                 found = _within_memory(connection.execute(statement, parameters))
                 return self._built(connection, found)
-            except (sqlite3.DataError, MemoryError):  # a value that is too long to be read
+            except (sqlite3.DataError, MemoryError):  # a value is too long
                 # Indexes hold texts as well.
                 of_ids = statement.replace(sql.RUN_COLUMNS, "r.id").replace(
                     "FROM runs r", "FROM runs r NOT INDEXED"
@@ -668,7 +668,7 @@ class Database(Lookups):
                 return self._by_cells(connection, ids)
 
     def _by_cells(self, connection: Connection, run_ids: Sequence[int]) -> list[tuple[int, Run]]:
-        """Return runs of which all is read that there is memory for."""
+        """Return runs, without cells that are too long for memory."""
         share = LONGEST_READ // (_LONG_COLUMNS * max(1, len(run_ids)))
         with values_up_to(connection, max(_SHORT, share)):
             return [self._one_by_cells(connection, run_id) for run_id in run_ids]
@@ -688,18 +688,18 @@ class Database(Lookups):
         return run_id, rows.run_from_row(row, made, labels, damaged)
 
     def runs_by_id(self, row_ids: Sequence[int], *, among: str = sql.KEPT) -> dict[int, Run]:
-        """Return runs by row id, in the order asked for; those that are gone are left out.
+        """Return runs by row id, in the given order, without missing ones.
 
         Args:
-            row_ids: The rows.
-            among: The condition of the runs that count.
+            row_ids: The row ids.
+            among: SQL condition of the runs to include.
         """
         statement = sql.RUNS_BY_ID.replace(sql.KEPT, among)
         with self.driver.read() as connection:
             try:
                 found = _within_memory(_for_each(connection, statement, row_ids))
                 runs = dict(self._built(connection, found))
-            except sqlite3.DataError:  # a value that is too long to be read
+            except sqlite3.DataError:  # a value is too long
                 there = connection.execute(sql.ids_among(among), (_json(row_ids),))
                 runs = dict(self._by_cells(connection, [row[0] for row in there.fetchall()]))
         return {run_id: runs[run_id] for run_id in row_ids if run_id in runs}
@@ -744,7 +744,7 @@ class Database(Lookups):
         return tags
 
     def texts_of(self, run_id: int) -> tuple[str | None, str | None, str | None]:
-        """Return notes, error and traceback of a run; None for what is too long to be read."""
+        """Return notes, error and traceback of a run; None for a text that is too long."""
         with self.driver.read() as connection:
             cells = [
                 _unless_too_long(connection, sql.cell_of_run(name), run_id, [])
@@ -756,10 +756,10 @@ class Database(Lookups):
     def newest_runs(
         self, experiment_name: str | None, *, limit: int, before: tuple[int, int]
     ) -> list[tuple[tuple[int, int], Run]]:
-        """Return runs below a key, the highest first, each with its own key.
+        """Return runs below a key, highest first, each with its own key.
 
-        The key of all runs is (start in microseconds, row id), that of one experiment's runs
-        (run number, row id).
+        The key is (start in microseconds, row id) for all runs, and (run number, row id) for the
+        runs of one experiment.
         """
         page = {"first": before[0], "id": before[1], "limit": limit}
         if experiment_name is None:
@@ -774,7 +774,7 @@ class Database(Lookups):
         return self.select_runs(sql.CHILDREN, {"uid": uid})
 
     def experiments(self) -> list[Experiment]:
-        """Return every experiment, the most recently run first."""
+        """Return every experiment, most recent first."""
         from runstore.model.results.experiments import Experiment
 
         with self.driver.read() as connection:
@@ -790,12 +790,12 @@ class Database(Lookups):
         ]
 
     def has_experiment(self, name: str) -> bool:
-        """Tell whether an experiment of this name has runs that are kept."""
+        """Check whether an experiment has kept runs."""
         with self.driver.read() as connection:
             return connection.execute(sql.HAS_EXPERIMENT, {"name": name}).fetchone() is not None
 
     def knows_any(self, uids: Iterable[str]) -> bool:
-        """Tell whether there is, or was, a run of one of these uids."""
+        """Check whether one of these uids belongs to a present or former run."""
         with self.driver.read() as connection:
             return any(
                 connection.execute(sql.IS_KNOWN, {"uid": uid}).fetchone() is not None
@@ -803,7 +803,7 @@ class Database(Lookups):
             )
 
     def is_purged(self, uid: str) -> bool:
-        """Tell whether a run was removed for good."""
+        """Check whether a run was permanently removed."""
         with self.driver.read() as connection:
             return connection.execute(sql.IS_PURGED, {"uid": uid}).fetchone() is not None
 
@@ -813,13 +813,13 @@ class Database(Lookups):
             return [as_text(row[0]) for row in connection.execute(sql.EXPERIMENT_NAMES).fetchall()]
 
     def last_run_numbers(self) -> dict[str, int]:
-        """Return the highest number ever given, by experiment; counts no runs."""
+        """Return the highest number ever assigned, by experiment; does not count runs."""
         with self.driver.read() as connection:
             found = connection.execute(sql.LAST_RUN_NUMBERS).fetchall()
         return {as_text(name): as_int(number) for name, number in found}
 
     def references_with_prefix(self, prefix: str, limit: int) -> list[str]:
-        """Return references that begin so: recent ones, newest first, then others by name."""
+        """Return references with a prefix: recent ones first, then the rest by name."""
         bounds = {"begin": prefix, "end": prefix + AFTER_ANY_TEXT, "limit": limit}
         with self.driver.read() as connection:
             found = connection.execute(sql.RECENT_REFERENCES, bounds).fetchall()
@@ -839,19 +839,19 @@ class Database(Lookups):
             found = connection.execute(sql.DOCUMENT_NAMES, {"uid": uid}).fetchall()
         return [as_text(row[0]) for row in found]
 
-    # Small facts about the store
+    # State of the store
 
     def get_state(self, name: str) -> str | None:
-        """Return a value kept under this name, or None."""
+        """Return the value of a name, or None."""
         with self.driver.read() as connection:
             row = connection.execute(sql.GET_STATE, {"name": name}).fetchone()
         return None if row is None else str(row[0])
 
     def mapping(self, name: str) -> dict[str, str]:
-        """Return texts by their names that are kept under a name.
+        """Return the mapping of strings stored under a name.
 
         Raises:
-            StoreCorruptError: They cannot be read.
+            StoreCorruptError: It cannot be read.
         """
         return self._mapping_of(name, self.get_state(name))
 
@@ -862,14 +862,14 @@ class Database(Lookups):
             raise StoreCorruptError(
                 f"The {name} kept in {self.path} cannot be read.",
                 kept="They were not changed.",
-                hint=f"To give them up, run in sqlite3: {_FORGET.format(name=name)}",
+                hint=f"To discard them, run in sqlite3: {_FORGET.format(name=name)}",
             ) from error
 
     def change_mapping(self, name: str, key: str, value: str | None) -> None:
-        """Set one of the texts that are kept under a name; None removes it.
+        """Set one entry of the mapping stored under a name; None removes it.
 
         Raises:
-            StoreCorruptError: The others cannot be read.
+            StoreCorruptError: The mapping cannot be read.
         """
         with self.driver.write() as connection:
             row = connection.execute(sql.GET_STATE, {"name": name}).fetchone()

@@ -1,4 +1,4 @@
-"""Which captured texts runs have, told apart by their contents without reading them."""
+"""Hashes of captured texts, to compare texts of runs without reading them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ HASHES_OF_RUNS = """
     SELECT r.uid, d.name, d.hash FROM runs r JOIN run_documents d ON d.run_id = r.id
     WHERE r.uid IN ({uids})
 """
-# SQLite takes 32,766 parameters a statement, PostgreSQL 65,535.
+# SQLite allows 32,766 parameters per statement, PostgreSQL 65,535.
 _AT_ONCE = 5000
 
 
 def document_hashes(database: Database, uids: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Return the hash of each captured text by uid, and there by its name, e.g. `patch`.
+    """Return the hashes of captured texts by uid, then by name, e.g. `patch`.
 
-    A run without any is left out.
+    Runs without captured texts are omitted.
     """
     found: dict[str, dict[str, str]] = {}
     with database.driver.read() as connection:

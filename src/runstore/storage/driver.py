@@ -1,4 +1,4 @@
-"""What an engine's driver offers to the storage room: connections, transactions, type words."""
+"""The interface of database drivers: connections, transactions and SQL type names."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Parameters = Union[Mapping[str, Any], Sequence[Any]]
 
 
 class Rows(Protocol):
-    """What a statement gave."""
+    """The result of a statement."""
 
     @property
     def rowcount(self) -> int:
-        """Rows changed."""
+        """Number of rows changed."""
 
     def fetchone(self) -> Any:
         """Return the next row as a tuple, or None."""
@@ -27,16 +27,16 @@ class Rows(Protocol):
 
 
 class Connection(Protocol):
-    """Runs statements whose parameters are written `:name`, or `?` by position."""
+    """Runs statements with `:name` parameters, or positional `?` parameters."""
 
     def execute(self, sql: str, parameters: Parameters = ..., /) -> Rows:
         """Run one statement."""
 
     def executemany(self, sql: str, parameters: Iterable[Parameters], /) -> Rows:
-        """Run one statement for each set of parameters."""
+        """Run one statement once per set of parameters."""
 
     def insert(self, sql: str, parameters: Parameters, /) -> int:
-        """Add one row of a table, and return its id."""
+        """Insert one row and return its id."""
 
 
 class Driver(Protocol):
@@ -47,39 +47,39 @@ class Driver(Protocol):
 
     @property
     def refusal(self) -> Exception | None:
-        """Why this database cannot be written, or None."""
+        """The error that writing raises, or None if the database is writable."""
 
     @property
     def is_writing(self) -> bool:
-        """Whether this thread is within a transaction that an interruption cannot wait for."""
+        """Whether this thread is inside a transaction that must not be interrupted."""
 
     def read(self) -> AbstractContextManager[Connection]:
-        """Give a connection to read from; errors leave translated."""
+        """Return a connection for reading; driver errors are translated."""
 
     def write(self) -> AbstractContextManager[Connection]:
-        """Give a connection inside a write transaction: durable on leaving, undone on an error."""
+        """Return a connection in a write transaction: durable on exit, rolled back on an error."""
 
     def as_one(self, then: Callable[[], object] | None = None) -> AbstractContextManager[None]:
-        """Call `after_commit`, or this, once for all transactions within the block."""
+        """Call `after_commit`, or `then`, once for all transactions in the block."""
 
     def hurried(self, patience_s: float) -> AbstractContextManager[None]:
-        """Let this thread wait for other writers no longer than this, within the block."""
+        """Limit how long this thread waits for other writers inside the block."""
 
     def copy_aside(self, suffix: str) -> None:
-        """Keep a copy of the database before its tables change."""
+        """Copy the database before its tables change."""
 
     def reusable_bytes(self) -> int:
-        """Return the room within the database that is free for new rows."""
+        """Return the free space inside the database, in bytes."""
 
     def vacuum(self) -> None:
-        """Give the room that is free within the database to the disk; others wait meanwhile."""
+        """Return free space inside the database to the file system; blocks other writers."""
 
     @property
     def is_closed(self) -> bool:
-        """Whether the connections were given back for good."""
+        """Whether the connections were permanently closed."""
 
     def problems(self, *, is_deep: bool) -> list[str]:
-        """Return what the engine finds wrong with the database; reads all of it."""
+        """Return problems that the engine finds in the database; reads all of it."""
 
     def close(self) -> None:
-        """Give back every connection."""
+        """Close every connection."""

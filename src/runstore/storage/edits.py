@@ -1,4 +1,4 @@
-"""What people write about runs: notes and tags; each edit leaves an event, and can be undone."""
+"""Notes and tags of runs; each edit is recorded as an event and can be undone."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ EVENTS_OF_OPERATION = """
 
 
 class Undone(NamedTuple):
-    """An edit that was taken back: the run, its reference before that, the event of the edit."""
+    """An undone edit: the run, its reference before the undo, and the event of the edit."""
 
     uid: str
     reference: str
@@ -70,7 +70,7 @@ class Undone(NamedTuple):
 
 
 class EditTable:
-    """What people write about the runs of one store.
+    """The notes and tags of the runs of one store.
 
     Args:
         database: The open database.
@@ -82,9 +82,9 @@ class EditTable:
     def set_notes(
         self, uids: Iterable[str], notes: str | None, author: str, *, or_trashed: bool = False
     ) -> None:
-        """Replace the notes of runs; the same notes again leave no event.
+        """Replace the notes of runs; unchanged notes leave no event.
 
-        A run that goes on in the trash keeps what it records: `or_trashed`.
+        Pass `or_trashed` for a run that is still being recorded while it is in the trash.
         """
         operation = new_uid()
         with self._driver.write() as connection:
@@ -103,7 +103,7 @@ class EditTable:
         *,
         or_trashed: bool = False,
     ) -> None:
-        """Set tags of runs, and take away those whose value is None; all of it or nothing."""
+        """Set tags of runs and remove tags whose value is None, atomically."""
         operation = new_uid()
         with self._driver.write() as connection:
             for uid in uids:
@@ -122,19 +122,19 @@ class EditTable:
         *,
         notes: Sequence[str | None] = (),
     ) -> str | None:
-        """Change tags and notes of runs: all of it or nothing.
+        """Change tags and notes of runs, atomically.
 
         Args:
             uids: The runs.
             tags: Values by key; None removes the tag.
-            author: Who makes the edit.
-            notes: The new notes; empty to leave them.
+            author: Author of the edit.
+            notes: The new notes; if empty, notes stay unchanged.
 
         Returns:
-            The operation, which can be undone; None if everything was so already.
+            The id of the operation, which can be undone; None if nothing changed.
 
         Raises:
-            RunNotFoundError: One of the runs is not kept.
+            RunNotFoundError: One of the runs is not in the store.
         """
         operation, is_changed = new_uid(), False
         with self._driver.write() as connection:
@@ -161,34 +161,34 @@ class EditTable:
         return operation if is_changed else None
 
     def tags_of(self, uid: str) -> dict[str, str]:
-        """Return the tags of a run, in the trash as well; none of one that is gone."""
+        """Return the tags of a run, also if it is in the trash; empty if it was removed."""
         with self._driver.read() as connection:
             return pairs_of_texts(connection.execute(TAGS_OF_UID, {"uid": uid}).fetchall())
 
     def events(self, uid: str) -> list[Event]:
-        """Return the edits of a run, oldest first; of one in the trash as well."""
+        """Return the edits of a run, oldest first, also if it is in the trash."""
         with self._driver.read() as connection:
             run_id = run_row(connection, uid, or_trashed=True).id
             found = connection.execute(EVENTS_OF_RUN, {"run_id": run_id}).fetchall()
         return [_event(row) for row in found]
 
-    # Taking back
+    # Undo
 
     def last_operation(self, author: str, uid: str | None = None) -> list[Undone]:
-        """Return what `undo` would take back: the last edit of this author, or of one run.
+        """Return the events that `undo` would revert: the last edit by this author, or of one run.
 
         Raises:
-            NotFoundError: There is nothing to take back.
+            NotFoundError: There is no edit to undo.
         """
         with self._driver.read() as connection:
             return self._last(connection, author, uid)
 
     def undo(self, author: str, uid: str | None = None) -> list[Undone]:
-        """Take the last edit back, of this author or of one run; this leaves events too.
+        """Undo the last edit by this author, or of one run; the undo is recorded as events too.
 
         Raises:
-            NotFoundError: There is nothing to take back.
-            ConflictError: Somebody changed the same since.
+            NotFoundError: There is no edit to undo.
+            ConflictError: The same field was changed since.
         """
         with self._driver.write() as connection:
             last = self._last(connection, author, uid)
@@ -196,11 +196,11 @@ class EditTable:
         return last
 
     def undo_operation(self, operation: str, author: str) -> list[Undone]:
-        """Take everything back that was done at once, whatever was edited since.
+        """Undo all edits of one operation, even if other fields were edited since.
 
         Raises:
-            NotFoundError: Nothing of it is left.
-            ConflictError: It was taken back already, or somebody changed the same since.
+            NotFoundError: There is no such operation.
+            ConflictError: It was undone already, or the same field was changed since.
         """
         with self._driver.write() as connection:
             done = {"operation": clean_text(operation)}
@@ -220,7 +220,7 @@ class EditTable:
             run_id = run_row(connection, uid, or_trashed=True).id
             found = connection.execute(LAST_OPERATION_OF_RUN, {"run_id": run_id}).fetchone()
         if found is None:
-            raise NotFoundError("There is no edit to take back.", kept="Nothing was changed.")
+            raise NotFoundError("There is no edit to undo.", kept="Nothing was changed.")
         rows = connection.execute(EVENTS_OF_OPERATION, {"operation": found[0]}).fetchall()
         if uid is None:
             _check_is_last(connection, author, min(as_int(row[0]) for row in rows))
@@ -228,7 +228,7 @@ class EditTable:
 
 
 def _take_back(connection: Connection, events: Iterable[Undone], author: str) -> None:
-    """Undo edits, within the caller's transaction; this leaves events too."""
+    """Undo edits within the caller's transaction, recording events."""
     operation = new_uid()
     for uid, _, event in events:
         row = run_row(connection, uid, or_trashed=True)
@@ -238,18 +238,18 @@ def _take_back(connection: Connection, events: Iterable[Undone], author: str) ->
 
 
 def _check_is_last(connection: Connection, author: str, at: int) -> None:
-    """Refuse an edit that is older than one that went with its run."""
+    """Raise ConflictError if the author edited a permanently removed run after this time."""
     gone_at, reference = gone_edits(connection).get(author, (at - 1, ""))
     if gone_at >= at:
         raise ConflictError(
-            f"The last edit was of {reference}, which was removed for good since.",
-            kept="Nothing was changed, and nothing older was taken back.",
-            hint="To take back the last edit of another run, name it: runstore undo RUN",
+            f"Your last edit changed {reference}, which was permanently deleted since.",
+            kept="No edit was undone.",
+            hint="To undo the last edit of another run, name it: runstore undo RUN",
         )
 
 
 def _put_tag(connection: Connection, run_id: int, key: str, value: str | None) -> str | None:
-    """Set or remove a tag, and return its old value."""
+    """Set or remove a tag, and return its previous value."""
     where = {"run_id": run_id, "key": key}
     row = connection.execute(TAG_OF_RUN, where).fetchone()
     old = None if row is None else str(row[0])
@@ -264,7 +264,7 @@ def _put_tag(connection: Connection, run_id: int, key: str, value: str | None) -
 
 
 def _event(row: Sequence[Any]) -> Event:
-    """Build an event from a row whose first columns are those of an event."""
+    """Build an event from a row that begins with the columns of an event."""
     at, author, field, *more = row[:7]
     old, new, operation, undoes = map(as_optional_text, more)
     return Event(as_time(at), as_text(author), as_text(field), old, new, operation, undoes)
@@ -291,14 +291,14 @@ def _undo_deleted(connection: Connection, row: sql.RunRow, event: Event) -> None
         deleted_at = None if event.old is None else moment_of(event.old)
     except (ValueError, TypeError, OverflowError) as error:
         raise StoreCorruptError(
-            f"The edit of {row.reference} cannot be taken back: {error}.",
+            f"The edit of {row.reference} cannot be undone: {error}.",
             kept="Nothing was changed.",
         ) from error
     set_deleted(connection, row.id, deleted_at)
 
 
 def _undo_nothing(_: Connection, __: sql.RunRow, ___: Event) -> None:
-    """The experiment's name comes back with the reference."""
+    """Do nothing: `_undo_reference` restores the experiment's name as well."""
 
 
 _UNDO: Mapping[str, Callable[[Connection, sql.RunRow, Event], None]] = {
@@ -319,7 +319,7 @@ def _apply_old(connection: Connection, row: sql.RunRow, event: Event) -> None:
 def _check_same(event: Event, now: str | None) -> None:
     if now != event.new:
         raise ConflictError(
-            f"{event.field} was changed since: it is {now!r} now, not {event.new!r}.",
+            f"{event.field} was changed since: it is now {now!r}, not {event.new!r}.",
             kept="Nothing was changed.",
             hint="Edit it by hand.",
         )

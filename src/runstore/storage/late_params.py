@@ -1,4 +1,4 @@
-"""Writing the parameters that a run gets after its start."""
+"""Parameters that are added to a run after its start."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _PREVIEW = 200
 def add_params(
     database: Database, uid: str, added: ParameterSet, set_name: str | None, author: str
 ) -> tuple[ParameterSet, ...]:
-    """Add values to a set of a run; leaves an event. Durable on return.
+    """Add values to a parameter set of a run, recording an event. Durable on return.
 
     Returns:
-        The sets that the run has now.
+        The parameter sets of the run after the change.
 
     Raises:
-        ConflictError: A parameter has another value already.
-        UsageError: There is no such set, or one of several is not named.
+        ConflictError: A parameter already has another value.
+        UsageError: There is no such set, or the run has several and none is named.
     """
     with database.driver.write() as connection:
         run_id = run_row(connection, uid, or_trashed=True).id
@@ -32,7 +32,7 @@ def add_params(
         if now != before:
             database.replace_sets(connection, run_id, now)
             connection.execute(sql.MARK_CHANGED, {"id": run_id})
-            # What a run was started with is part of its record: this cannot be undone.
+            # Parameters are part of the run's record, so that adding them cannot be undone.
             edit = Edit(FIELD, None, added.preview(_PREVIEW), author, None)
             add_event(connection, run_id, edit)
     return now

@@ -1,4 +1,4 @@
-"""Runs by what people call them: uid, reference, number, the beginning of a name."""
+"""Lookup of runs by uid, reference, number or prefix."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from runstore.storage import statements as sql
 if TYPE_CHECKING:
     from runstore.model.run import Run
 
-_MANY = 20  # matches of a prefix, beyond which only some are told
+_MANY = 20  # matches of a prefix that are listed; more are only counted
 AFTER_ANY_TEXT = "\U0010ffff"
 
 
 class Lookups:
-    """Finds runs by name.
+    """Lookup of runs by name.
 
     Attributes:
-        among: The condition of the runs that are looked through: kept, trashed or purged.
+        among: SQL condition of the runs to search: kept, trashed or purged.
     """
 
     among = sql.KEPT
 
     def select_runs(self, statement: str, parameters: Mapping[str, Any]) -> list[Run]:
-        """Return the runs of one of the statements that select `RUN_COLUMNS`."""
+        """Return the runs of a statement that selects `RUN_COLUMNS`."""
         raise NotImplementedError
 
     def _found(self, statement: str, parameters: Mapping[str, Any]) -> list[Run]:
@@ -38,16 +38,16 @@ class Lookups:
         return found[0] if found else None
 
     def runs_by_reference(self, reference: str) -> list[Run]:
-        """Return runs of this reference, of today or from before a move; 21 at most."""
+        """Return runs with this current or former reference; 21 at most."""
         parameters = {"reference": reference}
         return self._found(sql.RUNS_BY_REFERENCE, parameters) or self._found(
             sql.RUNS_BY_ALIAS, parameters
         )
 
     def runs_by_number(self, experiment_name: str, number: int) -> list[Run]:
-        """Return runs of this number; a negative one counts from the newest, -1.
+        """Return runs with this number; negative numbers count from the newest, -1.
 
-        Where the experiment has none, a run that had the number there before it was moved.
+        If the experiment has no such run, return a run that had the number before it was moved.
         """
         if number < 0:
             parameters = {"experiment": experiment_name, "back": -number - 1}
@@ -60,13 +60,13 @@ class Lookups:
         )
 
     def run_beside(self, run: Run, *, is_before: bool) -> Run | None:
-        """Return the run with the next lower or higher number in a run's experiment."""
+        """Return the run with the next lower or higher number in the same experiment."""
         named = {"experiment": run.experiment_name, "number": run.run_number}
         found = self._found(sql.RUN_BEFORE_NUMBER if is_before else sql.RUN_AFTER_NUMBER, named)
         return found[0] if found else None
 
     def runs_by_prefix(self, prefix: str) -> list[Run]:
-        """Return runs whose reference or uid begins so, the newest where there are many."""
+        """Return runs by a prefix of reference or uid; the newest if there are many."""
         bounds = {"begin": prefix, "end": prefix + AFTER_ANY_TEXT}
         found = self._found(sql.RUNS_BY_REFERENCE_PREFIX, bounds)
         if len(found) > _MANY:

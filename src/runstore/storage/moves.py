@@ -1,7 +1,7 @@
-"""Runs that go to another experiment, and experiments that get another name.
+"""Moves of runs between experiments, and renames of experiments.
 
-A run that is moved has the next number of its new experiment; one that comes back has the number
-that it had there, which nobody else ever gets. Its old reference keeps finding it.
+A moved run gets the next number of its new experiment. If it returns, it gets its former number,
+which is never assigned to another run. Its old reference still finds it.
 """
 # ruff: noqa: S608 - nothing but constants of this room is put into a text
 
@@ -17,7 +17,7 @@ from runstore.storage.database import Database, Edit, add_event, now_micros, run
 from runstore.storage.driver import Connection
 from runstore.storage.rows import as_text, mended_row
 
-# Imported runs may share a number; a run that comes back takes a free place beside them.
+# Imported runs may share a number; a run that returns gets a free duplicate index beside them.
 MOVE_RUN = f"""
     UPDATE runs SET experiment_id = :experiment_id, run_number = :run_number,
         duplicate = (
@@ -33,7 +33,7 @@ NEW_EXPERIMENT = """
     INSERT INTO experiments (name, last_run_number, created_at) VALUES (:name, :last, :now)
     RETURNING id
 """
-# With the deleted ones: they come back under the new name too.
+# Deleted runs included: when restored, they belong to the new name too.
 ALL_OF_EXPERIMENT = f"""
     SELECT {sql.RUN_COLUMNS}, r.purged_at FROM runs r JOIN experiments e ON e.id = r.experiment_id
     WHERE r.experiment_id = :id ORDER BY r.run_number, r.duplicate
@@ -59,7 +59,7 @@ _Place = tuple[int, str, int]  # experiment's row id and name, run number
 
 
 class _Move(NamedTuple):
-    """Who moves a run, and within what; whether only its name is left."""
+    """The author and operation of a move; `is_gone` if only the run's name is left."""
 
     author: str
     operation: str
@@ -77,10 +77,10 @@ class Moves:
         self._database = database
 
     def move(self, uids: Iterable[str], experiment_name: str, author: str) -> None:
-        """Put runs under another experiment, all or none; each gets events. Durable on return.
+        """Move runs to another experiment, atomically, recording events. Durable on return.
 
         Raises:
-            RunNotFoundError: One of them is not kept.
+            RunNotFoundError: One of the runs is not in the store.
         """
         operation = new_uid()
         with self._database.driver.write() as connection:
@@ -91,23 +91,23 @@ class Moves:
                     _move_noted(connection, row, place, _Move(author, operation))
 
     def rename(self, old: str, new: str, author: str, *, is_merge: bool) -> int:
-        """Give all runs of an experiment to another name; durable on return.
+        """Rename an experiment, moving all its runs; durable on return.
 
-        Under a name that no run has, they keep their numbers. The old name keeps its counter, so
-        that none of its numbers is used again.
+        The runs keep their numbers if the new name has no runs. The old name keeps its counter, so
+        that its numbers are never reused.
 
         Args:
             old: The experiment.
             new: Its new name.
-            author: Who does it.
-            is_merge: Whether the new name may be that of another experiment.
+            author: Author of the edit.
+            is_merge: Whether the new name may be that of an existing experiment.
 
         Returns:
-            How many runs there are under the new name now that were under the old one.
+            The number of runs that were moved, without deleted ones.
 
         Raises:
             NotFoundError: There is no such experiment.
-            ConflictError: The new name is taken.
+            ConflictError: The new name is in use.
         """
         operation = new_uid()
         with self._database.driver.write() as connection:
@@ -117,7 +117,7 @@ class Moves:
             target_id = _free_target(connection, new, found[1], is_merge=is_merge)
             rows = connection.execute(ALL_OF_EXPERIMENT, {"id": found[0]}).fetchall()
             every = [mended_row(row) for row in rows]
-            # Behind the columns of the run: when it was purged.
+            # The column after those of the run: the time of its removal.
             gone = [row[len(sql.RunRow._fields)] is not None for row in rows]
             for row, is_gone in zip(every, gone, strict=True):
                 place = (
@@ -130,21 +130,21 @@ class Moves:
         return sum(row.deleted_at is None for row in every)
 
     def _place_in(self, connection: Connection, row: sql.RunRow, experiment_name: str) -> _Place:
-        """Return the place of a run in an experiment: its old one, or the next."""
+        """Return the place of a run in an experiment: its former one, or the next."""
         there = {"id": row.id, "name": experiment_name}
         found = connection.execute(PLACE_BEFORE, there).fetchone()
         experiment_id, number = found or self._database.next_number(connection, experiment_name)
         return experiment_id, experiment_name, number
 
     def former_references(self, uid: str) -> list[str]:
-        """Return the references that a run, kept or deleted, had before it was moved."""
+        """Return the former references of a moved run, kept or deleted."""
         with self._database.driver.read() as connection:
             found = connection.execute(ALIASES_OF_UID, {"uid": uid}).fetchall()
         return [as_text(row[0]) for row in found]
 
 
 def _free_target(connection: Connection, new: str, last: int, *, is_merge: bool) -> int | None:
-    """Make the experiment that a name stands for; None where there is one already."""
+    """Create the experiment of a name; return None if it exists already."""
     target = connection.execute(EXPERIMENT, {"name": new}).fetchone()
     if target is None:
         made = {"name": new, "last": last, "now": now_micros()}
@@ -153,13 +153,13 @@ def _free_target(connection: Connection, new: str, last: int, *, is_merge: bool)
         raise ConflictError(
             f"There is an experiment {new!r} already.",
             kept="Nothing was moved.",
-            hint="Choose another name, or merge the two: the runs get new numbers then.",
+            hint="Choose another name, or merge the two, which renumbers the runs.",
         )
     return None
 
 
 def _move_noted(connection: Connection, row: sql.RunRow, place: _Place, edit: _Move) -> None:
-    """Move a run and note it; of a run that is gone for good only the name is moved."""
+    """Move a run and record it; a permanently removed run only changes its name."""
     experiment_id, experiment_name, number = place
     reference = build_reference(experiment_name, number, row.timestamp)
     _move(connection, row, experiment_id, number, reference)
@@ -182,10 +182,10 @@ def _move(
 
 
 def move_back(connection: Connection, row: sql.RunRow, reference: str) -> None:
-    """Give a run the place back that it had under a former reference, within a transaction.
+    """Move a run back to its place under a former reference, within a transaction.
 
     Raises:
-        NotFoundError: Nothing tells what place that was.
+        NotFoundError: The former place is unknown.
     """
     former = {"id": row.id, "reference": reference}
     place = connection.execute(PLACE_OF_ALIAS, former).fetchone()
@@ -201,7 +201,7 @@ def move_back(connection: Connection, row: sql.RunRow, reference: str) -> None:
 def _place_in_name(
     connection: Connection, reference: str, timestamp: str
 ) -> tuple[int, int] | None:
-    """Return the place that a reference tells: of moves before schema 5 nothing else does."""
+    """Return the place encoded in a reference, the only record of moves before schema 5."""
     name, _, number = reference.removesuffix(f"_{timestamp}").rpartition("_")
     found = connection.execute(EXPERIMENT, {"name": name}).fetchone()
     return (found[0], int(number)) if found and number.isascii() and number.isdigit() else None

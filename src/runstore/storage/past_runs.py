@@ -1,4 +1,4 @@
-"""Writing a run that is over, with all that is known of it, at once."""
+"""Writing of a finished run with all its data at once."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _NAMES_SHOWN = 20
 
 
 class PastRun(NamedTuple):
-    """A run that is over.
+    """A finished run.
 
     Attributes:
-        new: How it began.
-        status: How it ended.
-        ended_at: When, in microseconds; None if that is not known.
-        error: What went wrong.
+        new: The facts of its start.
+        status: Its final status.
+        ended_at: Time of its end, in microseconds; None if unknown.
+        error: The error message.
         traceback: The full traceback.
         exit_code: The exit status.
         tags: Its tags.
         points: Its metrics, at least one point each.
-        artifacts: What it saved, which is kept among the objects already.
+        artifacts: Its artifacts, whose contents are among the objects already.
     """
 
     new: NewRun
@@ -51,15 +51,15 @@ class PastRun(NamedTuple):
 
 
 def write_past_run(database: Database, past: PastRun, author: str) -> None:
-    """Write a run that is over, all of it or nothing; durable on return.
+    """Write a finished run, atomically; durable on return.
 
     Args:
-        database: Where to.
+        database: The open database.
         past: The run.
-        author: Who records it; an event says so, which cannot be undone.
+        author: Author of the record, kept in an event that cannot be undone.
 
     Raises:
-        ConflictError: An artifact would be a file and a folder.
+        ConflictError: A path would be both a file and a folder.
     """
     new, facts = past.new, past.new.facts.values
     with database.driver.write() as connection:
@@ -88,22 +88,22 @@ def add_to_run(
     artifacts: Sequence[Noted],
     author: str,
 ) -> None:
-    """Add metrics and artifacts to a run that is over, all of it or nothing; durable on return.
+    """Add metrics and artifacts to a finished run, atomically; durable on return.
 
-    It leaves events, which cannot be undone.
+    This is recorded as events, which cannot be undone.
 
     Raises:
-        ConflictError: An artifact would be a file and a folder.
-        RunActiveError: The run is not over.
+        ConflictError: A path would be both a file and a folder.
+        RunActiveError: The run has not ended.
         RunNotFoundError: There is no such run.
     """
     with database.driver.write() as connection:
         row = run_row(connection, uid)
         if not Status(row.status).is_final:
             raise RunActiveError(
-                f"The run {row.reference} is {row.status}, not over.",
+                f"The run {row.reference} is still {row.status}.",
                 kept="Nothing was recorded.",
-                hint=f"To log to it from here: runstore.attach_run({row.reference!r}).",
+                hint=f"To log to it from this process: runstore.attach_run({row.reference!r}).",
             )
         _add_products(connection, row.id, points, artifacts)
         connection.execute(sql.MARK_CHANGED, {"id": row.id})

@@ -1,4 +1,4 @@
-"""Earlier runs that are like one that is about to start: by their parameters and their code."""
+"""Earlier runs with parameters and code similar to those of a run about to start."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from runstore.storage.driver import Connection
 from runstore.storage.indexes.params import indexed_params
 
 _AT_ONCE = 500
-# Of runs with the same parameters and commit so many of the newest are looked at.
+# Among runs with the same parameters and commit, only this many of the newest are compared.
 _DONE_AT_MOST = 1_000
-# A value that more runs have says nothing of one of them.
+# A value that more runs share says little about one of them.
 _RARE = 100
-# So many values of a run are asked for.
+# Maximum number of values looked up per run.
 _VALUES_AT_MOST = 64
-# Values of larger sets are not read to see how much of them differs.
+# Larger sets are not read to measure their difference.
 _TREE_AT_MOST = 1 << 16
 
 _DOCUMENT = """coalesce(
@@ -39,8 +39,8 @@ DONE_RUNS = f"""
       AND {_DOCUMENT.format(name="untracked")} = :untracked
     ORDER BY c.id DESC LIMIT :limit
 """  # noqa: S608 - constants of this file
-# The first condition lets the engine use the short list of what is not complete; the sign keeps it
-# from all runs of the experiment.
+# The first condition lets the engine use the small index of runs that are not complete; the unary
+# plus keeps it from scanning all runs of the experiment.
 UNFINISHED_LIKE_IT = """
     SELECT r.id FROM runs r
     WHERE r.status <> 'complete' AND r.status IN ('queued', 'running', 'live')
@@ -83,14 +83,14 @@ IS_SAVED = """
 
 
 class Sought(NamedTuple):
-    """What a run is looked up by.
+    """The key to look up similar runs by.
 
     Attributes:
         experiment_name: Its experiment.
-        params_hash: The lowest hash of its parameter sets; empty without any.
+        params_hash: The lowest hash of its parameter sets; empty if it has none.
         commit: Hash of its commit.
-        patch: Hash of its changes; empty without any.
-        untracked: Hash of its new files; empty without any.
+        patch: Hash of its uncommitted changes; empty if there are none.
+        untracked: Hash of its untracked files; empty if there are none.
     """
 
     experiment_name: str
@@ -101,14 +101,14 @@ class Sought(NamedTuple):
 
 
 class PriorRun(NamedTuple):
-    """A run that may be near another one.
+    """A run that may be similar to another one.
 
     Attributes:
-        id: Its row.
-        commit: Hash of its commit; None where it is unknown.
-        status: As it is kept.
+        id: Its row id.
+        commit: Hash of its commit; None if unknown.
+        status: Its stored status.
         started_at: Microseconds since 1970 (UTC).
-        sets: Its parameter sets; those of much data without their values.
+        sets: Its parameter sets; large ones without their values.
     """
 
     id: int
@@ -119,7 +119,7 @@ class PriorRun(NamedTuple):
 
 
 class EarlierRuns:
-    """Looks up earlier runs of one store.
+    """Lookup of earlier runs of one store.
 
     Args:
         database: The open database.
@@ -129,11 +129,11 @@ class EarlierRuns:
         self._driver = database.driver
 
     def done(self, sought: Sought, limit: int) -> list[int]:
-        """Return rows of complete runs with these parameters and this code, newest first."""
+        """Return row ids of complete runs with these parameters and this code, newest first."""
         return self._ids(DONE_RUNS, limit=limit, **sought._asdict())
 
     def unfinished(self, sought: Sought, limit: int) -> list[int]:
-        """Return rows of runs with these parameters and commit that have no end, newest first."""
+        """Return row ids of unfinished runs with these parameters and commit, newest first."""
         named = ("experiment_name", "params_hash", "commit")
         return self._ids(
             UNFINISHED_LIKE_IT, limit=limit, **{name: getattr(sought, name) for name in named}
@@ -146,15 +146,15 @@ class EarlierRuns:
     def candidates(
         self, experiment_name: str, sets: Sequence[ParameterSet], limit: int
     ) -> list[PriorRun]:
-        """Return runs that may be near one with these sets, of any status.
+        """Return runs of any status that may be similar to a run with these sets.
 
-        These are the newest of the experiment, and those that share values which few runs have:
-        who shares most of them first.
+        These are the newest runs of the experiment, and the runs with the most values in common
+        among values that few runs share.
 
         Args:
             experiment_name: The experiment.
             sets: The parameter sets.
-            limit: At most so many of each kind.
+            limit: Maximum number of each kind.
         """
         newest = {"experiment_name": experiment_name, "limit": limit}
         with indexed_params(self._driver), self._driver.read() as connection:
@@ -200,20 +200,20 @@ class EarlierRuns:
         return sets
 
     def inputs_inside(self, uid: str, limit: int) -> list[Input]:
-        """Return what a run read, and what the runs inside of it read; `limit` of it at most."""
+        """Return the inputs of a run and of its descendants, `limit` at most."""
         with self._driver.read() as connection:
             found = connection.execute(INPUTS_INSIDE, {"uid": uid, "limit": limit}).fetchall()
         return [input_from_row(row) for row in found]
 
     def is_saved(self, digest: str, uid: str) -> bool:
-        """Tell whether a run has an artifact of these contents."""
+        """Check whether a run has an artifact with these contents."""
         with self._driver.read() as connection:
             found = connection.execute(IS_SAVED, {"digest": digest, "uid": uid}).fetchone()
         return found is not None
 
 
 def _cell(value: FlatValue) -> tuple[str, list[Any]]:
-    """Return the condition that a parameter has this value, and its parameters."""
+    """Return the SQL condition for a parameter with this value, and its parameters."""
     key, *cells = value
     parts: list[str] = ["p.key = ?"]
     parameters: list[Any] = [key]

@@ -1,8 +1,8 @@
-"""Rows to values and back, whatever stands in their cells.
+"""Conversion between rows and values, robust against damaged cells.
 
-SQLite keeps any value in any column. What another program, a broken disk or somebody with bad
-intent wrote is read as what it should be, or as a value that stands for it: a cell costs no more
-than its own run.
+SQLite accepts any value in any column. A cell written by another program, a broken disk or an
+attacker is converted to the expected type or replaced by a placeholder, so that it affects only
+its own run.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _FACTS_AT_MOST = 4 << 20  # characters
 _FACT_TYPES = frozenset({str, int, float, bool})
 _PIDS = range(2**31)
 _STATUSES = frozenset(one.value for one in Status)
-# What stands for a value that is longer than any that is read.
+# Placeholder for a value that is too long to be read.
 TOO_LONG = Ellipsis
 
 
 def as_text(cell: Any, default: str = "") -> str:
-    """Return a cell that should be a text."""
+    """Return a cell as text."""
     if type(cell) is str:
         return cell
     if cell is None or cell is TOO_LONG:
@@ -43,27 +43,27 @@ def as_text(cell: Any, default: str = "") -> str:
 
 
 def as_optional_text(cell: Any) -> str | None:
-    """Return a cell that should be a text or NULL."""
+    """Return a cell as text or None."""
     return None if cell is None else as_text(cell)
 
 
 def as_int(cell: Any, default: int = 0) -> int:
-    """Return a cell that should be a whole number."""
+    """Return a cell as an integer."""
     return cell if type(cell) is int else default
 
 
 def as_optional_int(cell: Any) -> int | None:
-    """Return a cell that should be a whole number or NULL."""
+    """Return a cell as an integer or None."""
     return cell if type(cell) is int else None
 
 
 def as_number(cell: Any) -> float | None:
-    """Return a cell that should be a number or NULL; anything else is as good as NaN."""
+    """Return a cell as a number; None, the same as NaN, if it is anything else."""
     return cell if type(cell) in {float, int} else None
 
 
 def as_time(cell: Any) -> datetime:
-    """Return a cell that should be microseconds since 1970; the beginning of 1970 for another."""
+    """Return a cell of microseconds since 1970 as a time; the start of 1970 if it is invalid."""
     try:
         return _EPOCH + timedelta(microseconds=cell) if type(cell) is int else _EPOCH
     except OverflowError:
@@ -71,32 +71,32 @@ def as_time(cell: Any) -> datetime:
 
 
 def as_optional_time(cell: Any) -> datetime | None:
-    """Return a cell that should be microseconds since 1970 or NULL."""
+    """Return a cell of microseconds since 1970 as a time or None."""
     return None if cell is None else as_time(cell)
 
 
 def is_text(cell: Any) -> bool:
-    """Return whether a cell is a text."""
+    """Check whether a cell is a text."""
     return type(cell) is str
 
 
 def is_optional_text(cell: Any) -> bool:
-    """Return whether a cell is a text or NULL."""
+    """Check whether a cell is a text or NULL."""
     return cell is None or type(cell) is str
 
 
 def is_int(cell: Any) -> bool:
-    """Return whether a cell is a whole number."""
+    """Check whether a cell is an integer."""
     return type(cell) is int
 
 
 def is_optional_int(cell: Any) -> bool:
-    """Return whether a cell is a whole number or NULL."""
+    """Check whether a cell is an integer or NULL."""
     return cell is None or type(cell) is int
 
 
 def is_time(cell: Any) -> bool:
-    """Return whether a cell is a time that there is a date for."""
+    """Check whether a cell is a time that `datetime` can represent."""
     try:
         return type(cell) is int and bool(_EPOCH + timedelta(microseconds=cell))
     except OverflowError:
@@ -104,15 +104,15 @@ def is_time(cell: Any) -> bool:
 
 
 def is_optional_time(cell: Any) -> bool:
-    """Return whether a cell is such a time or NULL."""
+    """Check whether a cell is such a time or NULL."""
     return cell is None or is_time(cell)
 
 
 def mapping_of(text: str | None) -> dict[str, str]:
-    """Return the mapping of texts that a JSON text holds; empty for None.
+    """Return a JSON mapping of strings; empty for None.
 
     Raises:
-        ValueError: It holds something else.
+        ValueError: The text is not such a mapping.
     """
     try:
         kept = json.loads(text or "{}")
@@ -120,7 +120,7 @@ def mapping_of(text: str | None) -> dict[str, str]:
             return dict(kept)
     except (AttributeError, RecursionError):
         pass
-    raise ValueError("this is no mapping of texts")
+    raise ValueError("not a mapping of strings")
 
 
 def pairs_of_texts(rows: Sequence[Any]) -> dict[str, str]:
@@ -152,11 +152,11 @@ def _zero(_: Any) -> int:
 
 
 def _no_status(_: Any) -> str:
-    # None that waits for evidence of a process: nothing is known of it.
+    # A final status, because there is no evidence of a process to wait for.
     return Status.LOST.value
 
 
-# Of each column of a run: what may be in it, and what is shown in place of anything else.
+# By column of a run: the check of a cell, and the placeholder if the check fails.
 _CELLS: dict[str, tuple[Callable[[Any], bool], Callable[[Any], Any]]] = {
     "id": (is_int, _zero),
     "uid": (is_text, as_text),
@@ -187,23 +187,23 @@ _CELLS: dict[str, tuple[Callable[[Any], bool], Callable[[Any], Any]]] = {
     "deleted_at": (is_optional_time, _zero),
 }
 _COLUMNS = len(RunRow._fields)
-# Types of rows that were found sound: most rows have the same ones.
+# Types of rows without damage: most rows have the same ones.
 _sound_types: set[tuple[type, ...]] = set()
-# Of the types that rows have, what gives the texts among their cells.
+# By the types of a row: the function that selects its text cells.
 _texts_among: dict[tuple[type, ...], Callable[[Sequence[Any]], Sequence[Any]]] = {}
 _KINDS_AT_MOST = 100
 _NO_FACTS = Facts()
 
 
 def length_of_texts(row: Sequence[Any]) -> int:
-    """Return how many letters and bytes the cells of a row hold together."""
+    """Return the total length of a row's texts and blobs."""
     types = tuple(map(type, row))
     texts = _texts_among.get(types)
     if texts is None:
         if len(_texts_among) >= _KINDS_AT_MOST:
             _texts_among.clear()
         places = [place for place, one in enumerate(types) if one in {str, bytes}]
-        # With two empty slices, as a single place would give a cell instead of a list of some.
+        # Two empty slices ensure a tuple of cells even if the row has a single text.
         texts = itemgetter(slice(0, 0), slice(0, 0), *places)
         _texts_among[types] = texts
     return sum(map(len, texts(row)))
@@ -216,11 +216,11 @@ def to_micros(at: datetime) -> int:
 
 def from_micros(micros: int) -> datetime:
     """Return the aware UTC datetime of microseconds since 1970."""
-    return _EPOCH + timedelta(0, 0, micros)  # by name it takes half as long again
+    return _EPOCH + timedelta(0, 0, micros)  # keyword arguments take 50 % longer
 
 
 def moment_text(micros: int) -> str:
-    """Return microseconds since 1970 as ISO 8601 with Z; `moment_of` reads it back."""
+    """Return microseconds since 1970 as ISO 8601 with Z; the inverse of `moment_of`."""
     return from_micros(micros).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
@@ -234,7 +234,7 @@ def _optional_time(micros: int | None) -> datetime | None:
 
 
 def facts_to_text(facts: Facts) -> str | None:
-    """Return the small facts and the reasons for unknown ones as JSON; documents stay out."""
+    """Return small facts and the reasons for unknown ones as JSON, without documents."""
     if not facts.values and not facts.unknown:
         return None
     return json.dumps(
@@ -243,15 +243,15 @@ def facts_to_text(facts: Facts) -> str | None:
 
 
 def facts_from_text(text: str | None) -> Facts:
-    """Read what `facts_to_text` wrote.
+    """Parse the JSON of `facts_to_text`.
 
     Raises:
-        ValueError: It wrote something else.
+        ValueError: The text is in another format.
     """
     if text is None:
         return _NO_FACTS
     if type(text) is not str or len(text) > _FACTS_AT_MOST:
-        raise ValueError("these are no facts")
+        raise ValueError("not a record of facts")
     try:
         kept = json.loads(text)
         values = {
@@ -263,9 +263,9 @@ def facts_from_text(text: str | None) -> Facts:
         are_facts = all(map(_is_list_of_texts, others))
         are_facts = are_facts and set(map(type, unknown.values())) <= {str}
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError("these are no facts") from error
+        raise ValueError("not a record of facts") from error
     if not are_facts:
-        raise ValueError("these are no facts")
+        raise ValueError("not a record of facts")
     return Facts(values=values, unknown=unknown)
 
 
@@ -281,14 +281,13 @@ def run_from_row(
 ) -> Run:
     """Build a run from a row of `statements.RunRow`, its parameter sets and its tags.
 
-    What another program or a broken disk left in a cell is replaced by a stand-in, and the run
-    says so.
+    Damaged cells are replaced by placeholders and listed in `Run.damaged`.
 
     Args:
-        row: Begins with these columns.
+        row: A row that begins with these columns.
         sets: Its parameter sets.
         tags: Its tags.
-        damaged: What of the sets and tags could not be read.
+        damaged: Names of unreadable parameter sets and tags.
     """
     cells = row[:_COLUMNS]
     if tuple(map(type, cells)) in _sound_types:
@@ -303,12 +302,12 @@ def run_from_row(
 
 
 def mended_row(row: Sequence[Any]) -> RunRow:
-    """Return the run that a row begins with, with stand-ins where need be."""
+    """Return the run at the beginning of a row, with placeholders for damaged cells."""
     return _mended(RunRow._make(row[:_COLUMNS]))[0]
 
 
 def _mended(row: RunRow) -> tuple[RunRow, list[str]]:
-    """Return a row of stand-ins for what cannot be, and the names of these columns."""
+    """Return a row with placeholders for invalid cells, and the names of their columns."""
     stand_ins = {}
     for name, cell in zip(RunRow._fields, row, strict=True):
         is_sound, stand_in = _CELLS[name]
@@ -322,7 +321,7 @@ def _mended(row: RunRow) -> tuple[RunRow, list[str]]:
 
 @functools.cache
 def _run_class() -> type[Run]:
-    """Return the class of runs, which only those who read load: asked for each row, once."""
+    """Return the class `Run`, which only readers load; cached because it is used for every row."""
     from runstore.model.run import Run
 
     return Run
@@ -335,7 +334,7 @@ def _built(
     damaged: Sequence[str],
 ) -> Run:
     """Build a run from its row, its parameter sets and its tags."""
-    # Taken apart at once, as one by one by name would take as long as all the rest.
+    # Unpacked at once, because access by name would take as long as everything else together.
     (
         _,
         uid,
@@ -368,7 +367,7 @@ def _built(
     process = None
     if hostname is not None:
         if not _is_pid(pid):
-            raise ValueError("this is no process id")
+            raise ValueError("not a process id")
         process = ProcessIdentity(
             hostname=hostname,
             boot_id=boot_id,
@@ -408,7 +407,7 @@ def _built(
 def set_from_row(row: Sequence[Any]) -> ParameterSet:
     """Build a parameter set from a row of `statements.SETS_OF_RUNS`.
 
-    Values that cannot be read are as good as unknown.
+    Unreadable values are omitted as if unknown.
     """
     tree = row[3] if row[3] is None or is_tree(row[3]) else None
     file = as_optional_text(row[4])
@@ -416,5 +415,5 @@ def set_from_row(row: Sequence[Any]) -> ParameterSet:
 
 
 def is_sound_set(row: Sequence[Any], made: ParameterSet) -> bool:
-    """Return whether a set has all that its row holds."""
+    """Check whether a set was read from its row without loss."""
     return (made.name, made.hash, made.tree, made.file) == (row[1], row[2], row[3], row[4])

@@ -1,6 +1,6 @@
-"""The SQL: one named text per operation, the same for both engines.
+"""The SQL: one named statement per operation, the same for both engines.
 
-Texts are put together from the constants here; values always travel as parameters.
+Statements are composed of the constants here; values are always passed as parameters.
 """
 # ruff: noqa: S608 - nothing but constants of this file is put into a text
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class RunRow(NamedTuple):
-    """The columns of a run, as statements select them; times are microseconds since 1970."""
+    """The columns of a run in the order of `RUN_COLUMNS`; times are microseconds since 1970."""
 
     id: int
     uid: str
@@ -43,13 +43,13 @@ class RunRow(NamedTuple):
 
 RUN_COLUMNS = ", ".join("e.name" if one == "experiment" else f"r.{one}" for one in RunRow._fields)
 _RUNS = f"SELECT {RUN_COLUMNS} FROM runs r JOIN experiments e ON e.id = r.experiment_id"
-# Runs that are kept, those in the trash, and those of which only the name is left.
+# Runs that are kept, in the trash, removed except for their names, and kept or in the trash.
 KEPT = "r.deleted_at IS NULL"
 TRASHED = "r.deleted_at IS NOT NULL AND r.purged_at IS NULL"
 PURGED = "r.purged_at IS NOT NULL"
 EVERY = "r.purged_at IS NULL"
 _UNFINISHED = "('queued', 'running', 'live')"
-# Write transactions are serialised in SQLite, so nobody else takes the same change number.
+# SQLite serialises write transactions, so that change numbers are unique.
 NEXT_CHANGE = "(SELECT coalesce(max(changed), 0) + 1 FROM runs)"
 
 NEXT_RUN_NUMBER = """
@@ -113,7 +113,7 @@ RUNS_BY_ALIAS = f"""
     {_RUNS} JOIN reference_aliases a ON a.run_id = r.id
     WHERE a.reference = :reference AND {KEPT} ORDER BY r.id LIMIT 21
 """
-# The number that a run had in an experiment it was moved from: `mnist_7_` begins the old name.
+# The former number of a moved run: the prefix `mnist_7_` of its old reference.
 RUNS_BY_ALIAS_PREFIX = f"""
     {_RUNS} JOIN reference_aliases a ON a.run_id = r.id
     WHERE a.reference >= :begin AND a.reference < :end AND {KEPT} ORDER BY r.id LIMIT 21
@@ -138,7 +138,7 @@ RUNS_BY_REFERENCE_PREFIX = f"""
     {_RUNS} WHERE r.reference >= :begin AND r.reference < :end AND {KEPT}
     ORDER BY r.reference LIMIT 21
 """
-# Of many that begin so, the newest are the likely ones.
+# If many references share the prefix, the newest are the likely ones.
 RECENT_RUNS_BY_PREFIX = f"""
     {_RUNS} WHERE {KEPT} AND r.id IN (
         SELECT n.id FROM (
@@ -166,7 +166,7 @@ NEWEST_RUNS_OF_EXPERIMENT = f"""
 CHILDREN = f"{_RUNS} WHERE r.parent_uid = :uid AND {KEPT} ORDER BY r.id"
 
 RUNS_BY_ID = f"{_RUNS} WHERE {KEPT} AND r.id IN ({{ids}})"
-# The first condition lets the engine use the short list of what is not complete.
+# The first condition lets the engine use the small index of runs that are not complete.
 UNFINISHED_RUNS = f"""
     {_RUNS} WHERE {KEPT} AND r.status <> 'complete' AND r.status IN {_UNFINISHED}
       AND r.pid IS NOT NULL
@@ -197,7 +197,7 @@ HAS_EXPERIMENT = """
 LAST_RUN_NUMBERS = "SELECT name, last_run_number FROM experiments"
 EXPERIMENT_NAMES = "SELECT name FROM experiments ORDER BY name"
 
-# Among the newest thousand first: sorting all that begin so would cost more with every run.
+# The newest thousand first: sorting all matches of the prefix would cost more with every run.
 RECENT_REFERENCES = f"""
     SELECT n.reference FROM (
         SELECT r.reference, r.started_at, r.id FROM runs r WHERE {KEPT}
@@ -219,7 +219,7 @@ FINISH_RUN = f"""
     WHERE uid = :uid AND status IN ('queued', 'running', 'live', 'lost') AND purged_at IS NULL
 """
 
-# The process is part of the condition: another one may have resumed the run meanwhile.
+# The process is part of the condition because another one may have resumed the run meanwhile.
 MARK_LOST = f"""
     UPDATE runs SET status = 'lost', ended_at = coalesce(last_seen_at, started_at),
         changed = {NEXT_CHANGE}
@@ -227,7 +227,7 @@ MARK_LOST = f"""
       AND coalesce(process_started, '') = :process_started
 """
 
-# By a child of the process that executed it and has ended.
+# For a child whose parent process executed the run and has ended.
 TAKE_OVER = f"""
     UPDATE runs SET status = CASE status WHEN 'lost' THEN 'running' ELSE status END,
         ended_at = NULL, last_seen_at = :now, pid = :pid, process_started = :process_started,
@@ -248,7 +248,7 @@ SEEN_ALIVE = f"""
     WHERE uid = :uid AND status IN {_UNFINISHED} AND coalesce(last_seen_at, 0) < :now
 """
 
-# Before a run is moved: its reference and its place are to be former ones.
+# Before a move: the present reference and place become former ones.
 ADD_ALIAS = """
     INSERT INTO reference_aliases (reference, run_id, experiment_id, run_number)
     SELECT r.reference, r.id, r.experiment_id, r.run_number FROM runs r WHERE r.id = :run_id
@@ -295,7 +295,7 @@ def cell_of_run(column: str) -> str:
 
 
 def ids_among(condition: str) -> str:
-    """Return the statement that finds which of some rows fulfil a condition."""
+    """Return the statement that filters a JSON list of row ids by a condition."""
     return (
         f"SELECT r.id FROM runs r WHERE {condition} AND r.id IN (SELECT value FROM json_each(?))"
     )

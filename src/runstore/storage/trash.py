@@ -1,4 +1,4 @@
-"""The trash: runs are put into it, taken out of it, and removed from it for good."""
+"""The trash: deletion, restoration and permanent removal of runs."""
 # ruff: noqa: S608 - nothing but constants of this room is put into a text
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PURGED_NAMES = f"""
 """
 EVERY_REFERENCE = "SELECT reference FROM runs UNION SELECT reference FROM reference_aliases"
 NAME_OF_UID = "SELECT reference, deleted_at, purged_at FROM runs WHERE uid = :uid"
-# The name, the number and the times stay: see the migration.
+# The name, the number and the times are kept: see the migration.
 EMPTY_RUN = f"""
     UPDATE runs SET purged_at = :now, last_seen_at = NULL, parent_uid = NULL, notes = NULL,
         error = NULL, traceback = NULL, exit_code = NULL, commit_hash = NULL,
@@ -50,7 +50,7 @@ EMPTY_RUN = f"""
         facts_filed = NULL, last_link = NULL, changed = {sql.NEXT_CHANGE}
     WHERE id = :id
 """
-# Every table that says something about a run by its row id; aliases stay with the name.
+# Every table with rows of a run; aliases are kept with the name.
 TABLES_OF_RUNS = (
     "run_params", "params", "run_documents", "events", "metric_chunks", "metric_levels",
     "metric_summaries", "artifacts", "inputs", "outputs", "tags",
@@ -60,13 +60,13 @@ LAST_EDITS = """
     WHERE e.run_id = :id AND e.operation IS NOT NULL AND e.undoes IS NULL
         AND NOT EXISTS (SELECT 1 FROM events u WHERE u.undoes = e.operation)
 """
-# By author: when the last edit was that went with its run, and the run's name.
+# By author: the time of the last edit that was removed with its run, and that run's name.
 GONE_EDITS = "gone_edits"
 REMOVE_MARKS = "DELETE FROM spool_marks WHERE name >= :begin AND name < :end"
 
 
 class Expired(NamedTuple):
-    """A run that is to be removed for good."""
+    """A run that is due for permanent removal."""
 
     run_id: int
     uid: str
@@ -74,7 +74,7 @@ class Expired(NamedTuple):
 
 
 class InTrash(Lookups):
-    """Finds runs by name among those that were deleted.
+    """Lookup of deleted runs by name.
 
     Args:
         database: The open database.
@@ -90,7 +90,7 @@ class InTrash(Lookups):
         return self._database.select_runs(statement, parameters)
 
     def latest_run(self) -> Run | None:
-        """Return the run that was deleted last, or None."""
+        """Return the most recently deleted run, or None."""
         found = self.select_runs(NEWEST_IN_TRASH, {"limit": 1})
         return found[0] if found else None
 
@@ -107,19 +107,19 @@ class Trash:
         self._driver = database.driver
 
     def put(self, uids: Iterable[str], author: str, *, is_forced: bool = False) -> str:
-        """Delete runs: all of them or none; each gets an event. Durable on return.
+        """Move runs to the trash, atomically, recording events. Durable on return.
 
         Args:
             uids: The runs.
-            author: Who deletes them.
-            is_forced: Whether also those that may be executed.
+            author: Author of the edit.
+            is_forced: Whether to delete runs that may still be executing.
 
         Returns:
-            The operation, which can be undone.
+            The id of the operation, which can be undone.
 
         Raises:
-            RunNotFoundError: One of them is not kept.
-            RunActiveError: One of them is being executed.
+            RunNotFoundError: One of the runs is not in the store.
+            RunActiveError: One of the runs is being executed.
         """
         operation, now = new_uid(), now_micros()
         with self._driver.write() as connection:
@@ -133,13 +133,13 @@ class Trash:
         return operation
 
     def take_out(self, uids: Iterable[str], author: str) -> str:
-        """Restore runs: all of them or none; each gets an event. Durable on return.
+        """Restore runs, atomically, recording events. Durable on return.
 
         Returns:
-            The operation, which can be undone.
+            The id of the operation, which can be undone.
 
         Raises:
-            RunNotFoundError: One of them is not in the store any more.
+            RunNotFoundError: One of the runs is no longer in the store.
         """
         operation = new_uid()
         with self._driver.write() as connection:
@@ -152,10 +152,10 @@ class Trash:
         return operation
 
     def newest(self, limit: int) -> list[Run]:
-        """Return runs in the trash, the one that was deleted last first."""
+        """Return runs in the trash, the most recently deleted first."""
         return self._database.select_runs(NEWEST_IN_TRASH, {"limit": limit})
 
-    # For good
+    # Permanent removal
 
     def expired(self, before: int) -> list[Expired]:
         """Return the runs in the trash that were deleted at this time or earlier."""
@@ -166,14 +166,14 @@ class Trash:
         ]
 
     def purge(self, runs: Sequence[Expired], before: int) -> list[Expired]:
-        """Remove all that is known of runs but their names; durable on return.
+        """Permanently remove runs except for their names; durable on return.
 
         Args:
             runs: Runs in the trash.
-            before: Those that were restored meanwhile, or deleted later, are left alone.
+            before: Runs deleted after this time, or restored meanwhile, are skipped.
 
         Returns:
-            Those that were removed.
+            The runs that were removed.
         """
         purged = []
         with self._driver.write() as connection:
@@ -192,18 +192,18 @@ class Trash:
         return purged
 
     def purged_names(self) -> list[tuple[str, str]]:
-        """Return uid and reference of every run that is gone for good; former ones as well."""
+        """Return uid and reference, current and former, of every permanently removed run."""
         with self._driver.read() as connection:
             found = connection.execute(PURGED_NAMES).fetchall()
         return [(as_text(uid), as_text(reference)) for uid, reference in found]
 
     def every_reference(self) -> set[str]:
-        """Return every reference that a run has or had, whether it is kept or not."""
+        """Return every current or former reference, of kept and of deleted runs."""
         with self._driver.read() as connection:
             return {as_text(row[0]) for row in connection.execute(EVERY_REFERENCE).fetchall()}
 
     def name_of(self, uid: str) -> str | None:
-        """Return the reference of a run, with what became of it; None for one never kept here."""
+        """Return a run's reference, marked if deleted; None if it was never in this store."""
         with self._driver.read() as connection:
             row = connection.execute(NAME_OF_UID, {"uid": uid}).fetchone()
         if row is None:
@@ -214,19 +214,20 @@ class Trash:
 
 
 def gone_edits(connection: Connection) -> dict[str, tuple[int, str]]:
-    """Return the last edits that went with their runs, by author: when, and of which run."""
+    """Return the last edits of removed runs, by author: their time, and the run."""
     row = connection.execute(sql.GET_STATE, {"name": GONE_EDITS}).fetchone()
     try:
         kept = {} if row is None else json.loads(row[0])
         return {author: (int(at), str(reference)) for author, (at, reference) in kept.items()}
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise StoreCorruptError(
-            "When runs that are gone were edited last cannot be read.", kept="Nothing was changed."
+            "The edit times of permanently deleted runs cannot be read.",
+            kept="Nothing was changed.",
         ) from error
 
 
 def _note_last_edits(connection: Connection, run: Expired) -> None:
-    """Remember when a run was edited last: `undo` must not take an older edit for the last."""
+    """Remember a run's last edits, so that `undo` does not revert an older edit instead."""
     edits = connection.execute(LAST_EDITS, {"id": run.run_id}).fetchall()
     if not edits:
         return
@@ -238,7 +239,7 @@ def _note_last_edits(connection: Connection, run: Expired) -> None:
 
 
 def set_deleted(connection: Connection, run_id: int, deleted_at: int | None) -> None:
-    """Put a run into the trash or take it out, within the caller's transaction."""
+    """Move a run to the trash or restore it, within the caller's transaction."""
     connection.execute(SET_DELETED, {"id": run_id, "deleted_at": deleted_at})
 
 
@@ -247,12 +248,12 @@ def _check_has_ended(row: sql.RunRow) -> None:
         raise RunActiveError(
             f"The run {row.reference} is being executed.",
             kept="Nothing was deleted.",
-            hint="End it first, or leave it out; if it is surely dead: --force.",
+            hint="Stop it first, or pass --force if its process is dead.",
         )
 
 
 def reference_of(database: Database, uid: str) -> str:
-    """Return the reference of a run, kept, in the trash or removed for good.
+    """Return the reference of a run: kept, in the trash or permanently removed.
 
     Raises:
         RunNotFoundError: It was never in this store.
