@@ -67,26 +67,24 @@ def _exit_codes():
 
 
 def python_page():
-    """Return signature and docstring of every public name, and of the types that calls return."""
+    """Return directives for every public name, and for the types that calls return."""
     parts = ["# Python\n", NOTE]
     public = {name: getattr(runstore, name) for name in runstore.__all__}
-    for name, found in public.items():
-        parts += _section("##", name, found)
-    parts.append(
-        "## Types that calls return\n\nCalls make them; programs have no need to import them.\n"
-    )
+    parts += [_section("##", name, "runstore", found) for name, found in public.items()]
+    parts.append("## Returned types\n\nCalls create them; programs need not import them.\n")
     kinds = returned_types(public.values())
-    texts = {kind.__name__: "\n".join(_section("###", kind.__name__, kind)) for kind in kinds}
-    texts |= {name: f"### {name}\n\n{text}" for name, text in _aliases_of(kinds, public.values())}
+    texts = {
+        kind.__name__: _section("###", kind.__name__, kind.__module__, kind) for kind in kinds
+    }
+    texts |= {
+        name: f"### {name}\n\n{text}" for name, text in _aliases_of({*kinds, *public.values()})
+    }
     return "\n".join([*parts, *(texts[name] for name in sorted(texts))])
 
 
-def _section(level, name, found):
-    yield f"{level} {name}\n"
-    yield _described(name, found)
-    for member, value in _members(found) if inspect.isclass(found) else ():
-        yield f"{level}# {name}.{member}\n"
-        yield _described(member, value)
+def _section(level, name, module, found):
+    directive = "autoclass" if inspect.isclass(found) else "autofunction"
+    return f"{level} {name}\n\n```{{eval-rst}}\n.. {directive}:: {module}.{name}\n```\n"
 
 
 def returned_types(public):
@@ -112,9 +110,9 @@ def _returned_by(found):
     return (kind for kind in kinds if kind is not None)
 
 
-def _aliases_of(*returned):
-    """Yield name and description of the aliases in what is returned."""
-    for found in {one for some in returned for one in some}:
+def _aliases_of(returned):
+    """Yield name and description of the aliases of types among the returned types."""
+    for found in returned:
         for module, word in _words_returned_by(found):
             described = _aliases_in(_home_of(module, word)).get(word)
             if described is not None:
@@ -189,16 +187,6 @@ def _members(kind):
         function = value.__func__ if is_bound else value
         if inspect.isfunction(function) or isinstance(function, (property, once)):
             yield name, function
-
-
-def _described(name, value):
-    lines = []
-    if inspect.isfunction(value):
-        # Annotations are texts; their quotes say nothing to a reader.
-        signature = re.sub(r"(: |-> )(['\"])(.*?)\2", r"\1\3", str(inspect.signature(value)))
-        lines.append(f"```text\n{name}{signature}\n```\n")
-    lines.append("```text\n" + (inspect.getdoc(value) or "") + "\n```\n")
-    return "\n".join(lines)
 
 
 def errors_page():
