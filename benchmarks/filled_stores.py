@@ -107,7 +107,7 @@ _INSERT_RUN = """
 class Bare:
     """The same run and parameter rows through the sqlite3 module alone: the baseline."""
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    def __init__(self, path: str | Path, *, create: bool = False) -> None:
         self.connection = sqlite3.connect(path, isolation_level=None)
         self.connection.execute("PRAGMA synchronous=FULL")
         if create:
