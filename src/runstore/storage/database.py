@@ -197,11 +197,11 @@ def run_row(connection: Connection, uid: str, *, or_trashed: bool = False) -> sq
     return rows.mended_row(row)
 
 
-def _for_each(connection: Connection, statement: str, run_ids: Sequence[int]) -> Iterator[Any]:
-    """Yield the result of a statement for these row ids, in batches."""
+def _for_each(connection: Connection, statement: str, ids: Sequence[object]) -> Iterator[Any]:
+    """Yield the result of a statement for these ids, in batches."""
     # Engines limit the parameters per statement: 999 in SQLite before 3.32.
-    for begin in range(0, len(run_ids), 500):
-        some = run_ids[begin : begin + 500]
+    for begin in range(0, len(ids), 500):
+        some = ids[begin : begin + 500]
         yield from connection.execute(_with_marks(statement, len(some)), some)
 
 
@@ -797,10 +797,7 @@ class Database(Lookups):
     def knows_any(self, uids: Iterable[str]) -> bool:
         """Check whether one of these uids belongs to a present or former run."""
         with self.driver.read() as connection:
-            return any(
-                connection.execute(sql.IS_KNOWN, {"uid": uid}).fetchone() is not None
-                for uid in uids
-            )
+            return next(_for_each(connection, sql.KNOWN_UIDS, [*uids]), None) is not None
 
     def is_purged(self, uid: str) -> bool:
         """Check whether a run was permanently removed."""

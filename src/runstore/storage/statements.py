@@ -105,7 +105,7 @@ INSERT_PARAM = """
 """
 
 RUN_BY_UID = f"{_RUNS} WHERE r.uid = :uid AND {KEPT}"
-IS_KNOWN = "SELECT 1 FROM runs WHERE uid = :uid"
+KNOWN_UIDS = "SELECT uid FROM runs WHERE uid IN ({ids})"
 IS_PURGED = f"SELECT 1 FROM runs r WHERE r.uid = :uid AND {PURGED}"
 RUN_OR_TRASHED_BY_UID = f"{_RUNS} WHERE r.uid = :uid AND r.purged_at IS NULL"
 RUNS_BY_REFERENCE = f"{_RUNS} WHERE r.reference = :reference AND {KEPT} ORDER BY r.id LIMIT 21"

@@ -259,11 +259,11 @@ class Spool:
                 os.unlink(os.path.join(place, f"{path.name}{_VOUCHER_SUFFIX}"))  # noqa: PTH108, PTH118 - texts
 
     def has_anything(self, knows_any: Callable[[set[str]], bool]) -> bool:
-        """Tell whether anything of this store is in flight; quick, for every opening.
+        """Check whether anything of this store is in flight; quick, for every opening.
 
         Args:
-            knows_any: Whether one of these uids is that of a run of this store: what other stores
-                left in the user's place costs this one nothing.
+            knows_any: Checks whether this store has a run with one of these uids. Files of other
+                stores in the user's place cost this one a single question.
         """
         own, *users = self._places_to_read()
         with suppress(OSError):
@@ -272,7 +272,9 @@ class Spool:
         uids: set[str] = set()
         for place in users:
             with suppress(OSError):
-                uids.update(name.partition(".")[0] for name in os.listdir(place))  # noqa: PTH208 - the same
+                names = os.listdir(place)  # noqa: PTH208 - the same
+                # A name whose bytes are no text is no uid, and no database accepts it.
+                uids.update(name.partition(".")[0] for name in names if name.isprintable())
         return bool(uids) and knows_any(uids)
 
     def point_files(self, uid: str = "", *, is_to_take: bool = False) -> list[Path]:
