@@ -9,6 +9,7 @@ import pytest
 from commands import messages, runstore
 from runstore import Store
 from runstore.errors import InvalidValueError, NotFoundError, UsageError
+from runstore.model.display.short_names import short_names
 from runstore.model.run import read_from
 from runstore.repeats.ranking import best
 from runstore.repeats.table import compare_over
@@ -68,7 +69,7 @@ def test_the_winner_and_what_cannot_be_told_apart_from_it(folder):
         "runstore: lr=0.3 has the largest mean of acc.max; 1 group cannot be told apart from it."
     )
     assert "options.seed" in told[1]
-    assert told[2] == "runstore: Assuming higher is better; use --min to change it."
+    assert told[3] == "runstore: Assuming higher is better; use --min to change it."
 
 
 def test_an_experiment_or_runs_may_be_chosen(folder):
@@ -157,9 +158,134 @@ def test_a_parameter_that_nobody_has(folder):
 def test_one_run_only(folder):
     ended = runstore("best", "fit#1", "-m", "acc", cwd=folder)
 
-    assert rows(ended)[1][0] == "-"
-    assert rows(ended)[1][4:] == ["-", "not judged (one value)"]
-    assert "No group has two values, so none can be called best." in messages(ended)[0]
+    assert rows(ended) == [["rank", "run", "acc"], ["1", name_of(folder, "fit#1"), "0.75"]]
+    assert "only one setting with one value, so there is nothing to compare" in messages(ended)[0]
+
+
+@pytest.fixture
+def grid(tmp_path):
+    """Four settings that ran once each, with seeds of their own."""
+    with Store.open(tmp_path / ".runstore") as store:
+        for seed, (lr, net, acc) in enumerate(
+            [(0.1, "cnn", 0.81), (0.1, "mlp", 0.7), (0.3, "cnn", 0.85), (0.3, "mlp", 0.7)]
+        ):
+            params = {"lr": lr, "net": {"name": net}, "epochs": 5, "seed": seed}
+            record(store, params=params, acc=[0.1, acc], val__loss=[1 - acc])
+    return tmp_path
+
+
+def name_of(folder, text):
+    with Store.open(folder / ".runstore") as store:
+        return short_names([store.get(text)])[0]
+
+
+def test_settings_that_ran_once_are_ranked_by_value(grid):
+    """Runs are named, with the parameters that differ; equal values share a rank."""
+    ended = runstore("best", "fit", "-m", "acc", cwd=grid)
+
+    names = [name_of(grid, f"fit#{number}") for number in (3, 1, 2, 4)]
+    assert rows(ended) == [
+        ["rank", "run", "acc", "lr", "net.name"],
+        ["1", names[0], "0.85", "0.3", "cnn"],
+        ["2", names[1], "0.81", "0.1", "cnn"],
+        ["3", names[2], "0.7", "0.1", "mlp"],
+        ["3", names[3], "0.7", "0.3", "mlp"],
+    ]
+    told = messages(ended)
+    assert told[0] == (
+        "runstore: Each setting ran once, so there are no confidence intervals. Repeat the first"
+        f" ones ({', '.join(names[:3])}) with other seeds to see whether their order is more than"
+        " chance."
+    )
+    assert told[1:] == ["runstore: Assuming higher is better; use --min to change it."]
+
+
+def test_one_value_each_has_ranks_and_no_winner_in_json(grid):
+    found = asked(grid, "-m", "val/loss")
+
+    assert [one["rank"] for one in found["groups"]] == [1, 2, 3, 3]
+    assert found["groups"][0]["values"][0]["value"] == pytest.approx(0.15)
+    assert (found["winner"], found["is_decided"], found["direction"]) == (None, False, "min")
+
+
+def test_one_repeated_setting_among_others_ranks_by_its_mean(grid):
+    with Store.open(grid / ".runstore") as store:
+        record(
+            store, params={"lr": 0.1, "net": {"name": "mlp"}, "epochs": 5, "seed": 9}, acc=[0.9]
+        )
+
+    ended = runstore("best", "-m", "acc", cwd=grid)
+
+    assert rows(ended)[0] == ["rank", "run", "n", "acc", "lr", "net.name"]
+    assert [row[:4] for row in rows(ended)[3:]] == [
+        ["3", f"{name_of(grid, 'fit#2')}, {name_of(grid, 'fit#5')}", "2", "0.8"],
+        ["4", name_of(grid, "fit#4"), "1", "0.7"],
+    ]
+    assert "Only lr=0.1 net.name=mlp ran more than once" in messages(ended)[0]
+
+
+def test_a_single_run_without_a_finite_value_comes_last(grid):
+    with Store.open(grid / ".runstore") as store:
+        record(store, params={"lr": 9}, acc=[math.nan])
+
+    ended = runstore("best", "-m", "acc", cwd=grid)
+
+    assert rows(ended)[-1][0] == "-"
+    assert "nan" in rows(ended)[-1]
+    assert "lr=9: 1 value is NaN or infinite and left out." in ended.stderr
+
+
+def test_each_set_of_a_run_is_named_when_it_ran_once(tmp_path):
+    with (
+        Store.open(tmp_path / ".runstore") as store,
+        store.start("fit", params=[{"lr": 1}, {"lr": 2}], capture=False) as run,
+    ):
+        run.of_set("set1").log(acc=0.5)
+        run.of_set("set2").log(acc=0.6)
+
+    name = name_of(tmp_path, "fit#1")
+    assert [row[1:] for row in rows(runstore("best", "-m", "acc", cwd=tmp_path))[1:]] == [
+        [f"{name}/set2", "0.6", "2"],
+        [f"{name}/set1", "0.5", "1"],
+    ]
+
+
+def test_the_metric_may_be_left_out_when_there_is_only_one(tmp_path):
+    with Store.open(tmp_path / ".runstore") as store:
+        for lr in (1, 2):
+            with store.start("fit", params={"lr": lr}, capture=False) as run:
+                run.log({"acc": lr / 3, "system/cpu": 1})
+
+    assert rows(runstore("best", cwd=tmp_path))[0] == ["rank", "run", "acc", "lr"]
+
+
+def test_several_metrics_are_listed_with_the_command_to_type(grid):
+    """The ones that most runs logged come first."""
+    with Store.open(grid / ".runstore") as store:
+        record(store, params={"lr": 5}, acc=[1], aaa=[1])
+
+    ended = runstore("best", "fit", "params.lr > 0", cwd=grid)
+
+    assert ended.returncode == 2
+    assert "3 metrics: acc, val/loss (in 4 of 5 runs), aaa (in 1 of 5 runs)." in ended.stderr
+    assert "Choose one: runstore best fit 'params.lr > 0' -m acc" in ended.stderr
+
+
+def test_runs_without_metrics_are_refused(tmp_path):
+    with Store.open(tmp_path / ".runstore") as store:
+        store.start("fit", capture=False).finish("complete")
+
+    ended = runstore("best", cwd=tmp_path)
+
+    assert ended.returncode
+    assert "run.log(" in ended.stderr
+
+
+def test_the_runs_of_the_winner_are_named(folder):
+    ended = runstore("best", "-m", "acc", cwd=folder)
+
+    names = [name_of(folder, f"fit#{number}") for number in range(6, 11)]
+    assert f"Runs of lr=0.3: {', '.join(names)}." in ended.stderr
 
 
 def test_all_seeds_the_same(tmp_path):
@@ -169,7 +295,7 @@ def test_all_seeds_the_same(tmp_path):
 
     ended = runstore("best", "-m", "acc", cwd=tmp_path)
 
-    assert [row[2] for row in rows(ended)[1:]] == ["1", "1"]
+    assert [row[2] for row in rows(ended)[1:]] == ["2", "1"]
     assert f"Left out: {names[0]}: has seed=1, as {names[1]} has, which is newer." in ended.stderr
 
 

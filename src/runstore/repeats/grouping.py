@@ -55,7 +55,9 @@ class Group:
     """Runs that differ in nothing but what was left out.
 
     Attributes:
-        label: What distinguishes it from the other groups: `lr=0.1 layers=2`.
+        label: Its differences from the other groups, shortened: `lr=0.1 layers=2`.
+        settings: The parameters that are not the same in all groups, and their values as text;
+            empty text for a parameter that this group does not have.
         experiment_name: The experiment of all its runs.
         commit: The code of all its runs; None where groups are not split by code.
         identity: The same for the same settings, whichever other groups there are.
@@ -63,6 +65,7 @@ class Group:
     """
 
     label: str
+    settings: tuple[tuple[str, str], ...]
     experiment_name: str
     commit: str | None
     identity: str
@@ -148,10 +151,12 @@ def group_repeats(
             key = run.experiment_name, run.commit if by_code else None, part.identity
             found.setdefault(key, []).append(member)
             cells.setdefault(key, part.cells)
-    labels = _labels(list(found), cells)
+    differing = _differing([cells[one] for one in found])
+    labels = _labels(list(found), cells, differing)
     groups = tuple(
         Group(
             label=labels[key],
+            settings=tuple((name, _setting(cells[key].get(name))) for name in differing),
             experiment_name=key[0],
             commit=key[1],
             identity=blake2b(canonical_json(key).encode(), digest_size=8).hexdigest(),
@@ -230,9 +235,10 @@ class _Taker:
 _Key = tuple[str, "str | None", str]
 
 
-def _labels(groups: Sequence[_Key], cells: Mapping[_Key, Mapping[str, Cell]]) -> dict[_Key, str]:
+def _labels(
+    groups: Sequence[_Key], cells: Mapping[_Key, Mapping[str, Cell]], differing: Sequence[str]
+) -> dict[_Key, str]:
     """Return a short text for each group that no other group has."""
-    differing = _differing([cells[one] for one in groups])
     is_one_experiment = len({experiment for experiment, _, _ in groups}) == 1
     is_one_commit = len({commit for _, commit, _ in groups}) == 1
     taken: set[str] = set()
@@ -266,9 +272,16 @@ def _unique(label: str, taken: set[str]) -> str:
 
 
 def _shown(cell: Cell) -> str:
+    return _cut(_setting(cell), _VALUE_WIDTH)
+
+
+def _setting(cell: Cell | None) -> str:
+    """Return a value as text; empty for a parameter that is not there."""
+    if cell is None:
+        return ""
     number, text = cell
     if text is not None:
-        return _cut(text, _VALUE_WIDTH)
+        return text
     return "null" if number is None else f"{number:.12g}"
 
 

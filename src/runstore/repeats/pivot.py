@@ -237,21 +237,4 @@ def _marks(samples: Sequence[Sample], direction: Direction | None, level: float)
             marks[one.place] = "best"
         elif one.verdict == "cannot be told apart":
             marks[one.place] = "cannot be told apart"
-    if "best" not in marks:
-        _mark_best_value(marks, samples, direction)
     return marks
-
-
-def _mark_best_value(marks: list[Mark], samples: Sequence[Sample], direction: Direction) -> None:
-    """Mark the best of cells that hold one value each."""
-    known = {
-        place: one.values[0]
-        for place, one in enumerate(samples)
-        if one.values and math.isfinite(one.values[0])
-    }
-    if known:
-        choose = min if direction == "min" else max
-        best = choose(known.values())
-        for place, value in known.items():
-            if value == best:
-                marks[place] = "best"

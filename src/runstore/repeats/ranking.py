@@ -1,14 +1,16 @@
-"""Groups of repeats by rank: which is best, and which cannot be told apart from it."""
+"""Groups of repeats by rank: the best one, and those that are statistically tied with it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runstore.errors import visible
 from runstore.model import arguments
 from runstore.model.display.html import html_paragraphs, html_table
+from runstore.model.display.short_names import short_names
 from runstore.model.metric_directions import Direction, kept_for
 from runstore.model.run import Run
 from runstore.repeats.grouping import Group
@@ -31,11 +33,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RANK_HEADERS = ("rank", "group", "n", "mean", "interval", "verdict")
+_FIRST = 3  # settings worth repeating
+_ONE_VALUE = "one value has no interval"  # said once, in the conclusion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking(RepeatsSummary):
-    """Groups of repeats by rank: the winner, and what cannot be told apart from it.
+    """Groups of repeats by rank: the winner, and the groups that are tied with it.
+
+    If fewer than two groups have repeats, all are ranked by value, and none is called best.
 
     Attributes:
         best: The decision, by places in `groups`.
@@ -50,19 +56,19 @@ class Ranking(RepeatsSummary):
     def winner(self) -> Group | None:
         """The group with the best mean.
 
-        None if no group has two values, or if nothing says whether large values are good.
+        None if the groups are ranked by value, or if no direction is known.
         """
         winner = self.best.winner
         return None if winner is None else self.groups[winner.place].group
 
     @property
     def is_decided(self) -> bool:
-        """Whether the winner is told apart from all others that were judged."""
+        """Whether the winner is better than all others that were judged."""
         return self.best.is_decided
 
     @property
     def contenders(self) -> tuple[Group, ...]:
-        """The groups that cannot be told apart from the winner, by rank."""
+        """The groups that are statistically tied with the winner, by rank."""
         return tuple(
             self.groups[one.place].group
             for one in self.best.standings
@@ -71,8 +77,33 @@ class Ranking(RepeatsSummary):
 
     @property
     def conclusion(self) -> str:
-        """What may be said, in a sentence or two."""
-        return " ".join(self._conclusion())
+        """The result in a sentence or two."""
+        return " ".join(self._by_value() if self.best.is_by_value else self._conclusion())
+
+    def _by_value(self) -> Iterator[str]:
+        standings = [one for one in self.best.standings if one.mean.n]
+        if len(standings) == 1:
+            yield "There is only one setting with one value, so there is nothing to compare."
+            return
+        repeated = [self.groups[one.place].group.label for one in standings if one.mean.n > 1]
+        if repeated:
+            yield (
+                f"Only {repeated[0]} ran more than once, so the settings are ranked by value,"
+                " without a test."
+            )
+        else:
+            yield "Each setting ran once, so there are no confidence intervals."
+        names = self._names()
+        first = [names[self.groups[one.place].group.runs[-1].uid] for one in standings[:_FIRST]]
+        yield (
+            f"Repeat the first ones ({', '.join(first)}) with other seeds to see whether their"
+            " order is more than chance."
+        )
+
+    def _names(self) -> dict[str, str]:
+        """Return the short name of each run by its uid."""
+        runs = [run for one in self.groups for run in one.group.runs]
+        return dict(zip((run.uid for run in runs), short_names(runs), strict=True))
 
     def _conclusion(self) -> Iterator[str]:
         best, winner = self.best, self.best.winner
@@ -85,14 +116,14 @@ class Ranking(RepeatsSummary):
             )
             return
         if winner is None:
-            yield "No group has two values, so none can be called best."
+            yield "No group has a finite value, so none can be ranked."
             return
         label = self.groups[winner.place].group.label
         extreme = "largest" if best.direction == "max" else "smallest"
         if best.is_decided:
             yield f"{label} is best: it has the {extreme} mean of {self.metric}."
         elif judged == 1:
-            yield f"{label} is the only group with two values; it is compared with nothing."
+            yield f"{label} is the only group, so there is nothing to compare it with."
         else:
             count = len(self.contenders)
             others = "1 group" if count == 1 else f"{count} groups"
@@ -108,13 +139,18 @@ class Ranking(RepeatsSummary):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Sentences about what limits this, and about what was left out."""
+        """Sentences about limits of the result, and about runs that do not count."""
         means = {one.place: one.mean for one in self.best.standings}
-        told = self._told([means[place] for place in range(len(self.groups))])
-        return (*self._fragile(), *told)
+        if self.best.is_by_value:
+            means = {
+                place: replace(one, remarks=tuple(set(one.remarks) - {_ONE_VALUE}))
+                for place, one in means.items()
+            }
+        limits = self._remarks_on([means[place] for place in range(len(self.groups))])
+        return (*self._fragile(), *limits)
 
     def _fragile(self) -> Iterator[str]:
-        """Yield which verdicts rest on the assumption that values spread normally."""
+        """Yield the verdicts that rest on the assumption that values spread normally."""
         names = [
             self.groups[one.place].group.label for one in self.best.standings if one.is_fragile
         ]
@@ -122,8 +158,8 @@ class Ranking(RepeatsSummary):
             winner = self.groups[self.best.first.place].group.label
             yield (
                 f"{listed(names)}: the verdict holds only if the values spread normally. Their"
-                f" spread is not that of {winner}, or they may be skewed, and then such a verdict"
-                " is wrong in up to 1 of 4 cases: look at the values, or add seeds."
+                f" spread is not that of {winner}, or they may be skewed; then up to 1 in 4 such"
+                " verdicts is wrong. Look at the values, or add seeds."
             )
 
     def rows(self) -> Iterator[tuple[str, ...]]:
@@ -133,8 +169,38 @@ class Ranking(RepeatsSummary):
             label = self.groups[one.place].group.label
             yield rank, label, *mean_cells(one.mean), self.verdict_text(one)
 
+    def value_table(self) -> tuple[tuple[str, ...], Iterator[tuple[str, ...]]]:
+        """Return headers and rows of a ranking by value: rank, run, value, settings that differ.
+
+        The number of runs is a column if it is not one in all rows.
+        """
+        has_repeats = any(one.mean.n + one.mean.left_out > 1 for one in self.best.standings)
+        keys = [key for key, _ in self.groups[0].group.settings] if self.groups else []
+        metric = self.metric
+        value = metric.key if metric.statistic == "last" else str(metric)
+        headers = ("rank", "run", *(("n",) if has_repeats else ()), value, *keys)
+        return headers, self._value_rows(has_repeats=has_repeats)
+
+    def _value_rows(self, *, has_repeats: bool) -> Iterator[tuple[str, ...]]:
+        names = self._names()
+        for one in self.best.standings:
+            group = self.groups[one.place].group
+            members = dict.fromkeys(
+                names[member.run.uid]
+                + (f"/{member.set_name}" if len(member.run.parameter_sets) > 1 else "")
+                for member in group.members
+            )
+            value = one.mean.mean if one.mean.n else math.nan
+            yield (
+                "-" if one.rank is None else str(one.rank),
+                listed(list(members)),
+                *((str(one.mean.n),) if has_repeats else ()),
+                f"{value:.6g}",
+                *(text for _, text in group.settings),
+            )
+
     def verdict_text(self, one: Standing) -> str:
-        """Return what may be said of a group, with its reason."""
+        """Return the verdict on a group, with its reason."""
         if one.verdict in {"worse", "smaller"}:
             p = p_text(one.p)
             return f"{one.verdict} (p {p})" if p.startswith("<") else f"{one.verdict} (p = {p})"
@@ -151,8 +217,9 @@ class Ranking(RepeatsSummary):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows; it calls this by itself."""
-        told = (self.conclusion, *self.remarks)
-        return html_table(RANK_HEADERS, self.rows()) + html_paragraphs(told)
+        is_by_value = self.best.is_by_value
+        headers, rows = self.value_table() if is_by_value else (RANK_HEADERS, self.rows())
+        return html_table(headers, rows) + html_paragraphs((self.conclusion, *self.remarks))
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a `pandas.DataFrame` with a row for each group, by rank.
@@ -190,15 +257,18 @@ def best(
     level: float = 0.95,
     by_code: bool = False,
 ) -> Ranking:
-    """Return which group of repeats is best, and which cannot be told apart from it.
+    """Return the groups of repeats by rank: the best one, and those statistically tied with it.
+
+    Runs that ran once per setting are ranked by value.
 
     Args:
         runs: In any order; those that are complete count.
-        metric: As `compare_over` has it.
-        over: As `compare_over` has it.
-        direction: Whether large or small values are good; None goes by what is kept in the store
-            and by the metric's name. If neither is known, the groups are ranked and none wins.
-        level: With which the decision holds, from 0.5 to 0.999.
+        metric: As in `compare_over`.
+        over: As in `compare_over`.
+        direction: Whether large or small values are better; None goes by the direction kept in
+            the store, then by the metric's name. If neither is known, the groups are ranked and
+            none wins.
+        level: Confidence level of the decision, from 0.5 to 0.999.
         by_code: Whether runs of different commits are kept apart.
 
     Raises:
@@ -225,7 +295,7 @@ def best(
 
 
 def _direction(runs: Sequence[Run], metric: Metric) -> Direction | None:
-    """Return the direction that the store keeps, else the one that the name says."""
+    """Return the direction kept in the store, or else that of the metric's name."""
     source = next((run.source for run in runs if run.source is not None), None)
     kept = None
     if source is not None and metric.statistic != "count":

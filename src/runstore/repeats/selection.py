@@ -33,7 +33,8 @@ class Standing:
 
     Attributes:
         place: Place of the sample in what was given.
-        rank: From 1, by mean; None for what is not judged.
+        rank: From 1, by mean. If fewer than two samples have two values, none is judged and
+            equal means share a rank; otherwise None for a sample that is not judged.
         mean: Its mean, with an interval by itself.
         verdict: What may be said of it; the winner is `best` where it is told apart from all
             others, and has the `best mean` otherwise.
@@ -82,13 +83,18 @@ class Best:
 
     @property
     def winner(self) -> Standing | None:
-        """The one with the best mean; None where none has two values, or no direction is known."""
-        return None if self.direction is None else self.first
+        """The judged one with the best mean; None without any, or without a direction."""
+        return None if self.direction is None or self.is_by_value else self.first
 
     @property
     def first(self) -> Standing | None:
-        """The one of rank 1, best or not; None where none has two values."""
+        """The one of rank 1, judged or not; None without any finite value."""
         return self.standings[0] if self.standings and self.standings[0].rank == 1 else None
+
+    @property
+    def is_by_value(self) -> bool:
+        """Whether too few samples have two values, so that all are ranked by value alone."""
+        return self.first is not None and self.first.verdict == "not judged"
 
 
 def best_of(
@@ -132,13 +138,25 @@ def best_of(
         return -sign * one.mean, -one.n, one.spread, sorted(finite(samples[place].values))
 
     judged = sorted((place for place, one in enumerate(means) if one.n >= PAIR), key=order)
+    if len(judged) <= 1 and any(one.n == 1 for one in means):
+        return Best(
+            direction=direction,
+            level=level,
+            standings=(*_by_value(means, sign), *_unjudged(means, sign, below=1)),
+            winner_interval=None,
+            is_decided=False,
+        )
     among = _Among(samples, means, judged, sign, level, has_direction=direction is not None)
     others = [among.standing(rank) for rank in range(2, len(judged) + 1)]
     is_decided = bool(others) and all(one.verdict == "worse" for one in others)
     return Best(
         direction=direction,
         level=level,
-        standings=(*among.winner(is_decided=is_decided), *others, *_unjudged(means, sign)),
+        standings=(
+            *among.winner(is_decided=is_decided),
+            *others,
+            *_unjudged(means, sign, below=PAIR),
+        ),
         winner_interval=_chosen_interval(means[judged[0]], len(judged), level)
         if judged and direction
         else None,
@@ -208,9 +226,26 @@ class _Among:
         return not gap.is_below_if_skewed(gap.least_freedom, self.sign, share)
 
 
-def _unjudged(means: Sequence[Mean], sign: int) -> Iterator[Standing]:
-    """Yield samples of fewer than two values, the best first."""
-    few = [place for place, one in enumerate(means) if one.n < PAIR]
+def _by_value(means: Sequence[Mean], sign: int) -> Iterator[Standing]:
+    """Yield samples with a value, the best first; equal means share a rank."""
+    known = [place for place, one in enumerate(means) if one.n]
+    known.sort(key=lambda place: -sign * means[place].mean)
+    rank = 0
+    for at, place in enumerate(known):
+        if not at or means[place].mean != means[known[at - 1]].mean:
+            rank = at + 1
+        yield Standing(
+            place=place,
+            rank=rank,
+            mean=means[place],
+            verdict="not judged",
+            remark="one value" if means[place].n == 1 else "no other group has two values",
+        )
+
+
+def _unjudged(means: Sequence[Mean], sign: int, *, below: int) -> Iterator[Standing]:
+    """Yield samples of fewer than so many values, the best first."""
+    few = [place for place, one in enumerate(means) if one.n < below]
     few.sort(key=lambda place: -sign * means[place].mean if means[place].n else math.inf)
     for place in few:
         yield Standing(

@@ -1,4 +1,4 @@
-"""What is told of groups of repeats, whether they stand beside each other or are ranked."""
+"""The part that tables of groups and rankings share."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from runstore.repeats.values import Metric, RankedGroup
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepeatsSummary:
-    """What a table of means and a ranking have in common.
+    """Groups of repeats with their values.
 
     Attributes:
         metric: The number that was compared.
-        level: Of intervals and decisions, such as 0.95.
+        level: Confidence level of intervals and decisions, such as 0.95.
         over: Dotted keys in which the runs of a group may differ.
         groups: The groups that have values, the one with the oldest run first.
-        left_out: Runs and sets that do not count, and why.
+        left_out: Runs and sets that do not count, with the reason.
     """
 
     metric: Metric
@@ -29,7 +29,7 @@ class RepeatsSummary:
     groups: tuple[RankedGroup, ...]
     left_out: tuple[LeftOut, ...]
 
-    def _told(self, means: Sequence[Mean]) -> Iterator[str]:
+    def _remarks_on(self, means: Sequence[Mean]) -> Iterator[str]:
         yield from remarks_on_means([one.group.label for one in self.groups], means)
         yield from remarks_on_code([one.group for one in self.groups])
         yield from remarks_on_left_out(self.left_out)

@@ -47,7 +47,7 @@ class RepeatsTable(RepeatsSummary):
     @property
     def remarks(self) -> tuple[str, ...]:
         """Sentences about what limits this, and about what was left out."""
-        return tuple(self._told(self.means))
+        return tuple(self._remarks_on(self.means))
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Yield the texts of each group, as in `MEAN_HEADERS`."""

@@ -12,6 +12,7 @@ from runstore.model.display.suggestions import hint_of
 from runstore.model.metric_directions import Direction, direction_of
 from runstore.model.metrics import MetricSummary, names_of
 from runstore.model.run import Run
+from runstore.model.status import Status
 from runstore.repeats.grouping import Group, LeftOut, Member, Repeats, group_repeats
 from runstore.repeats.samples import Sample
 from runstore.repeats.texts import remarks_on_left_out
@@ -99,6 +100,16 @@ def read_values(
     if not groups:
         raise _no_such_metric(metric.key, known)
     return metric, repeats.found, tuple(groups), tuple(left_out)
+
+
+def metric_counts(runs: Iterable[Run]) -> dict[str, int]:
+    """Return the number of complete runs that logged each metric, the most logged first."""
+    known = _metrics_of([run for run in runs if run.status is Status.COMPLETE])
+    counts: dict[str, int] = {}
+    for some in known.values():
+        for key in {one.key for one in some.values()}:
+            counts[key] = counts.get(key, 0) + 1
+    return dict(sorted(counts.items(), key=lambda one: (-one[1], "/" in one[0], one[0])))
 
 
 def _metrics_of(runs: Iterable[Run]) -> dict[str, dict[str, MetricSummary]]:

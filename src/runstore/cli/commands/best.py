@@ -1,4 +1,4 @@
-"""runstore best: which settings are best, and what cannot be told apart from them."""
+"""runstore best: settings by rank, and those that are statistically tied with the best."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from runstore.cli.completions import complete_experiments, complete_metrics
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option
 from runstore.cli.words import runs_meant
+from runstore.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
+    from runstore.model.run import Run
+    from runstore.repeats.grouping import Group
     from runstore.repeats.ranking import Ranking
 
 _COLUMNS = (
@@ -26,9 +29,11 @@ _COLUMNS = (
     output.TableColumn("interval", narrowest=12, rank=3),
     output.TableColumn("verdict", narrowest=22, rank=1),
 )
+_METRICS_LISTED = 12
+_RUNS_LISTED = 8
 
 
-@click.command(short_help="Show which settings are best, and how sure that is.")
+@click.command(short_help="Rank settings by a metric, with statistics over seeds.")
 @click.argument(
     "words",
     metavar="[EXPERIMENT | RUN]... [FILTER]",
@@ -38,26 +43,25 @@ _COLUMNS = (
 @click.option(
     "-m",
     "--metric",
-    required=True,
     metavar="KEY",
     shell_complete=complete_metrics,
-    help="What is compared: acc, or acc.max, .min, .mean, .first, .last, .count; the last value"
-    " by default.",
+    help="Metric to rank by: acc (its last value), or acc.max, .min, .mean, .first, .count."
+    " Optional if the runs have only one.",
 )
 @over_option
 @click.option(
     "--max/--min",
     "is_max",
     default=None,
-    help="Whether large or small values are good. Default: what `runstore direction` keeps, else"
-    " what the metric's name says.",
+    help="Whether higher or lower is better (default: the direction kept with `runstore"
+    " direction`, or else that of the metric's name).",
 )
 @level_option
 @click.option("--by-code", is_flag=True, help="Keep runs of different commits apart.")
 @json_option
 def command(
     words: Sequence[str],
-    metric: str,
+    metric: str | None,
     over: Sequence[str],
     level: float,
     *,
@@ -65,22 +69,24 @@ def command(
     by_code: bool,
     as_json: bool,
 ) -> None:
-    """Group runs that differ only in a seed, and tell which group is best.
+    """Rank the settings of runs by a metric.
 
     \b
     runstore best mnist -m acc.max
     runstore best mnist "params.lr < 0.1 and started > '1 week ago'" -m val/loss
 
-    Groups that cannot be told apart from the one with the best mean are named; the choice of a
-    winner among many is allowed for. Only complete runs count. Without --over, repeats differ in
-    seed, random_state, rng_seed or random_seed, at any depth.
+    If settings ran once, their runs are ranked by value. Runs that differ only in a seed are one
+    group, ranked by its mean, and groups that are statistically tied with the best are named.
+    Only complete runs count. Without --over, a seed is a parameter called seed, random_state,
+    rng_seed or random_seed, at any depth.
     """  # noqa: D301 - click keeps lines after the mark as they are
     from runstore.repeats.ranking import best
 
     with open_store() as store:
+        runs = runs_meant(store, words)
         ranking = best(
-            runs_meant(store, words),
-            metric,
+            runs,
+            metric if metric is not None else _only_metric(runs, words),
             over=over or None,
             direction=None if is_max is None else "max" if is_max else "min",
             level=level,
@@ -91,24 +97,90 @@ def command(
         return
     from runstore.cli.comparisons.lines import tell
 
-    output.print_table(_COLUMNS, list(ranking.rows()))
+    _print(ranking)
     for remark in _remarks(ranking, is_chosen=is_max is not None):
         tell(remark)
+
+
+def _only_metric(runs: Sequence[Run], words: Sequence[str]) -> str:
+    """Return the metric of runs that have only one.
+
+    Raises:
+        NotFoundError: They have none.
+        UsageError: They have several; the most logged ones are listed.
+    """
+    from runstore.model.display.suggestions import some_of
+    from runstore.model.metric_directions import direction_of
+    from runstore.repeats.values import metric_counts
+
+    counts = metric_counts(runs)
+    counts = {key: n for key, n in counts.items() if not key.startswith("system/")} or counts
+    if not counts:
+        raise NotFoundError(
+            "No complete run of these has a metric." if runs else "No run matches.",
+            hint="A run logs one with: run.log(acc=0.9)",
+        )
+    if len(counts) == 1:
+        return next(iter(counts))
+    most = max(counts.values())
+    texts = [key if n == most else f"{key} (in {n} of {most} runs)" for key, n in counts.items()]
+    likely = next((key for key in counts if direction_of(key)), next(iter(counts)))
+    command = " ".join(map(shlex.quote, ("runstore", "best", *words, "-m", likely)))
+    raise UsageError(
+        f"These runs have {len(counts)} metrics: {some_of(texts, _METRICS_LISTED)}.",
+        hint=f"Choose one: {command}",
+    )
+
+
+def _print(ranking: Ranking) -> None:
+    if not ranking.best.is_by_value:
+        output.print_table(_COLUMNS, list(ranking.rows()))
+        return
+    headers, rows = ranking.value_table()
+    ranks = {"run": 0, "rank": 2, "n": 3}
+    columns = [
+        output.TableColumn(
+            name,
+            narrowest=4 if name == "rank" else 8,
+            # The value stays when settings have no room.
+            rank=ranks.get(name, 1) if at < len(headers) - _settings(ranking) else 4,
+        )
+        for at, name in enumerate(headers)
+    ]
+    output.print_table(columns, list(rows))
+
+
+def _settings(ranking: Ranking) -> int:
+    return len(ranking.groups[0].group.settings)
 
 
 def _remarks(ranking: Ranking, *, is_chosen: bool) -> Iterator[str]:
     from runstore.cli.comparisons.over_table import over_text
 
     yield ranking.conclusion
-    yield over_text(ranking)
+    if not ranking.best.is_by_value:
+        yield over_text(ranking)
+    if ranking.winner is not None:
+        yield _runs_text(ranking.winner)
     direction = ranking.best.direction
+    key = shlex.quote(ranking.metric.key)
     if direction is None:
-        key = shlex.quote(ranking.metric.key)
-        yield f"Use --max or --min, or keep it with: runstore direction set {key} max"
+        yield (
+            f"Higher values of {ranking.metric.key} come first, as its name does not say which"
+            f" are better. Use --max or --min, or keep it with: runstore direction set {key} max"
+        )
     elif not is_chosen:
         good, other = ("higher", "--min") if direction == "max" else ("lower", "--max")
         yield f"Assuming {good} is better; use {other} to change it."
     yield from ranking.remarks
+
+
+def _runs_text(group: Group) -> str:
+    """Return the names of the runs of a group."""
+    from runstore.model.display.short_names import short_names
+    from runstore.model.display.suggestions import some_of
+
+    return f"Runs of {group.label}: {some_of(short_names(group.runs), _RUNS_LISTED)}."
 
 
 def _as_json(ranking: Ranking) -> dict[str, Any]:

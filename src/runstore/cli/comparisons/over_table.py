@@ -99,9 +99,9 @@ def _remarks(table: RepeatsTable, pairs: int) -> Iterator[str]:
 
 
 def over_text(table: RepeatsTable | Ranking) -> str:
-    """Return in what the runs of a group differ."""
+    """Return the parameters in which the runs of a group differ, as a sentence."""
     if not table.over:
-        return f"{table.metric}; no run has a parameter such as seed."
+        return f"{table.metric}; no run has a parameter called seed."
     return f"{table.metric}; repeats differ in {', '.join(table.over)}."
 
 
