@@ -783,16 +783,16 @@ class Store:
         self,
         experiment_name: str | None = None,
         *,
-        limit: int | None = 50,
+        limit: int | None = None,
         after: str | None = None,
     ) -> Page[Run]:
-        """Return one page of runs, newest first; within an experiment, by run number.
+        """Return runs, newest first; within an experiment, by run number.
 
-        The cost depends on `limit`, not on the number of runs kept.
+        They are read as they are needed: the cost depends on how many are looked at.
 
         Args:
             experiment_name: Only runs of this experiment.
-            limit: Runs per page, 1 to 1000; None for all.
+            limit: Runs at most; None for all.
             after: `next` of the page before; None begins with the newest run.
 
         Raises:
@@ -808,16 +808,18 @@ class Store:
         where: str | Query | None = "",
         *,
         experiment: str | None = None,
-        limit: int | None = 50,
+        limit: int | None = None,
         after: str | None = None,
     ) -> Page[Run]:
-        """Return one page of the runs that a filter accepts, newest first or as it says.
+        """Return the runs that a filter accepts, newest first or in the order of the filter.
+
+        They are read as they are needed: the cost depends on how many are looked at.
 
         Args:
             where: A filter, such as `params.lr > 0.01 and status = 'error' order by
                 metrics.loss.last`; see the guide on finding runs. None or empty for all.
             experiment: Only runs of this experiment.
-            limit: Runs per page, 1 to 1000; None for all.
+            limit: Runs at most; None for all.
             after: `next` of the page before; None begins anew.
 
         Raises:
@@ -936,7 +938,7 @@ class Store:
             ignore_case: Whether capitals are small letters, of any alphabet.
             lines: Lines of each run at most; None for all.
             context: Lines above and below each.
-            limit: Runs per page, 1 to 1000; None for all.
+            limit: Runs per page; None for all.
             after: `next` of the page before; None begins anew.
 
         Raises:

@@ -483,6 +483,6 @@ def test_a_regular_expression_ends_in_time(tmp_path, monkeypatch):
 
 
 def test_limits_are_checked(store):
-    for limit in (0, 1001):
+    for limit in (0, -1, 2.5):
         with pytest.raises(UsageError):
             store.find(limit=limit)

@@ -218,3 +218,131 @@ def test_arguments_that_do_not_fit_are_refused_by_name(tmp_path, call, said):
             call(store)
 
         assert len(store.list()) == 1
+
+
+# Without a limit
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A store of more runs than are read at first: 120 of one experiment, and 3 of another."""
+    with Store.open(tmp_path_factory.mktemp("many")) as store:
+        for number in range(120):
+            with store.start("many", params={"n": number % 7}, capture=False) as run:
+                run.log(loss=120 - number)
+                if number == 2:
+                    run.log(late=1)
+        for _ in range(3):
+            store.start("few", capture=False).finish()
+        yield store
+
+
+ASKS = {
+    "list": (lambda store, **more: store.list(**more), 123),
+    "list of one": (lambda store, **more: store.list("many", **more), 120),
+    "find": (lambda store, **more: store.find("experiment = many", **more), 120),
+    "sorted": (lambda store, **more: store.find("order by params.n, run_number", **more), 123),
+    "filter": (lambda store, **more: store.find("metrics.loss > 20", **more), 100),
+    "texts": (lambda store, **more: store.find("output is missing", **more), 123),
+}
+
+
+def numbers(runs):
+    return [(run.experiment_name, run.run_number) for run in runs]
+
+
+@pytest.mark.parametrize("ask", ASKS)
+def test_without_a_limit_all_runs_are_there_in_order(many, ask):
+    find, count = ASKS[ask]
+    paged, after = [], None
+    while True:
+        page = find(many, limit=30, after=after)
+        paged += page
+        after = page.next
+        if after is None:
+            break
+
+    whole = find(many)
+
+    assert numbers(whole) == numbers(paged)
+    assert len(set(numbers(whole))) == len(whole) == count
+    assert whole.next is None
+    assert numbers(find(many, limit=5_000)) == numbers(paged)
+
+
+@pytest.mark.parametrize("ask", ASKS)
+def test_tables_leave_no_run_out(many, ask):
+    find, count = ASKS[ask]
+    page = find(many)
+
+    for frame in (page.to_pandas(), page.to_polars(), page.to_arrow()):
+        assert frame.shape[0] == count
+    assert len(page.table(sets=True)) == count
+
+
+def test_columns_that_only_late_rows_have_are_filled_up(many):
+    frame = many.list("many").to_pandas()
+
+    assert frame["metrics.late"].dropna().index.tolist() == [117]
+    assert frame["params.n"].tolist() == [number % 7 for number in reversed(range(120))]
+
+
+def test_runs_beyond_the_first_are_read_when_they_are_needed(many, monkeypatch):
+    page = many.list("many")
+    read = []
+    newest = many.backend.database.newest_runs
+
+    def noted(name, *, limit, before):
+        read.append(limit)
+        return newest(name, limit=limit, before=before)
+
+    monkeypatch.setattr(many.backend.database, "newest_runs", noted)
+
+    assert page
+    assert page[0].run_number == 120
+    assert numbers(page[:3]) == [("many", 120), ("many", 119), ("many", 118)]
+    assert "more" in repr(page)
+    assert "More runs follow" in page._repr_html_()
+    assert read == []
+    assert page[-1].run_number == 1
+    assert page[60].run_number == 60
+    assert len(page) == len(list(page)) == 120
+    assert len(read) == 1
+
+
+def test_iterating_keeps_no_runs(many):
+    page = many.list()
+
+    first, second = list(iter(page)), list(iter(page))
+
+    assert first[0] is second[0]
+    assert first[-1] is not second[-1]
+    assert first[-1] == second[-1]
+
+
+def test_a_page_of_all_runs_is_a_value(many):
+    import pickle
+
+    page = many.list("many")
+
+    copied = pickle.loads(pickle.dumps(page))  # noqa: S301 - our own bytes
+
+    assert copied.items == page.items
+    assert page == many.list("many")
+    assert page != many.list("many", limit=50)
+    assert hash(page) == hash(many.list("many"))
+    assert numbers(page[100:]) == numbers(page)[100:]
+    assert numbers(page[::-1]) == numbers(page)[::-1]
+
+
+def test_runs_that_start_or_are_deleted_meanwhile_do_not_disturb(tmp_path):
+    for where in (None, "status = complete", "order by run_number desc"):
+        with Store.open(tmp_path / str(where)) as store:
+            numbered(store, 60)
+            page = store.list() if where is None else store.find(where)
+            store.start("e", capture=False).finish()
+            store.delete("e#5")
+
+            found = [run.run_number for run in page]
+
+        assert found == [n for n in range(60, 0, -1) if n != 5]

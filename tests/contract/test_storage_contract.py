@@ -323,7 +323,7 @@ class TestListing:
         with pytest.raises(NotFoundError, match="mnist"):
             store.list("mnits")
 
-    @pytest.mark.parametrize("limit", [0, -1, 1001])
+    @pytest.mark.parametrize("limit", [0, -1, "5"])
     def test_a_page_has_a_size(self, store, limit):
         with pytest.raises(UsageError):
             store.list(limit=limit)

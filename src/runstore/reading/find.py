@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runstore.errors import UsageError
 from runstore.model.query.evaluate import Value, tag_cell
@@ -13,7 +14,15 @@ from runstore.model.query.fields import Word, field_of, keys_of
 from runstore.model.query.tree import All, Compare, Field, Namespace, Op, Query
 from runstore.reading.liveness import settle_all
 from runstore.reading.names import as_now, check_experiment, with_source
-from runstore.reading.pages import Page, order_name, page_limit, read_cursor, write_cursor
+from runstore.reading.pages import (
+    FIRST_PART,
+    PART,
+    Page,
+    order_name,
+    page_limit,
+    read_cursor,
+    write_cursor,
+)
 from runstore.reading.unknown_names import unknown_names
 from runstore.storage.indexes.facts import cells
 from runstore.storage.query.finder import Finder, FoundPage
@@ -30,27 +39,60 @@ if TYPE_CHECKING:
     from runstore.storage.fulltext.verify import Check
     from runstore.storage.query.sorted import Place
 
-# What evidence may change, and so has to be settled before it is asked for.
+Found = TypeVar("Found")
+# Fields that evidence may change, and that are settled before they are asked for.
 _SETTLED = frozenset({"status", "ended_at", "duration"})
 
 
 def found_page(backend: Backend, query: Query, limit: int | None, after: str | None) -> Page[Run]:
-    """Return one page of a query; see `Store.find`."""
+    """Return one page of a query, or all of it; see `Store.find`."""
+    limit = page_limit(limit)
     is_settled = settle(backend, query.fields())
-    found = found_runs(backend, query, limit, after)
-    runs = shown_runs(backend, found, is_settled=is_settled)
-    return Page(runs, cursor_of(found, query), hints_of(backend, query, after))
+    found = found_runs(backend, query, limit or FIRST_PART, after)
+    runs = shown_runs(backend, [one.run for one in found.runs], is_settled=is_settled)
+    cursor, hints = cursor_of(found, query), hints_of(backend, query, after)
+    if limit is not None or cursor is None:
+        return Page(runs, cursor, hints)
+    return Page(runs, None, hints, partial(_rest, backend, query, cursor))
 
 
-def shown_runs(backend: Backend, found: FoundPage, *, is_settled: bool) -> tuple[Run, ...]:
-    """Return the runs of a page as they are now.
+def _rest(backend: Backend, query: Query, after: str) -> Iterator[tuple[Run, ...]]:
+    """Yield the runs behind those of a page, some at a time; they are sorted once."""
+    is_settled = settle(backend, query.fields())
+    place = _place(after, query)
+    ids = _with_texts(backend, query, None, partial(_ids, Finder(backend.database), place))
+    for begin in range(0, len(ids), PART):
+        some = backend.database.runs_by_id(ids[begin : begin + PART])
+        yield shown_runs(backend, list(some.values()), is_settled=is_settled)
+
+
+def _ids(
+    finder: Finder, place: Place, query: Query, texts: TextConditions | None
+) -> Sequence[int]:
+    return finder.page_ids(query, limit=None, after=place, texts=texts)[0]
+
+
+def count_of(backend: Backend, query: Query, most: int) -> int | None:
+    """Return how many runs a query accepts, up to `most`; None if their texts decide.
 
     Args:
         backend: The store.
-        found: The page.
-        is_settled: What `settle` returned before it was read.
+        query: The filter, after a page of it was read.
+        most: Runs that are counted at most.
     """
-    runs = [one.run for one in found.runs]
+    if any(one.namespace is Namespace.OUTPUT for one in query.fields()):
+        return None
+    return len(Finder(backend.database).page_ids(replace(query, order=()), limit=most)[0])
+
+
+def shown_runs(backend: Backend, runs: Sequence[Run], *, is_settled: bool) -> tuple[Run, ...]:
+    """Return runs that were just read as they are now.
+
+    Args:
+        backend: The store.
+        runs: The runs.
+        is_settled: The result of `settle` before they were read.
+    """
     return with_source(backend, runs) if is_settled else as_now(backend, runs)
 
 
@@ -83,17 +125,30 @@ def found_runs(
     limit = page_limit(limit)
     finder = Finder(backend.database)
     before = None if after is None else _place(after, query)
-    if check_of is None and not any(one.namespace is Namespace.OUTPUT for one in query.fields()):
-        return finder.find(query, limit=limit, after=before)
 
-    def find(texts: TextConditions) -> FoundPage:
+    def find(asked: Query, texts: TextConditions | None) -> FoundPage:
+        return finder.find(asked, limit=limit, after=before, texts=texts)
+
+    return _with_texts(backend, query, check_of, find)
+
+
+def _with_texts(
+    backend: Backend,
+    query: Query,
+    check_of: Callable[[RunTexts], Check] | None,
+    find: Callable[[Query, TextConditions | None], Found],
+) -> Found:
+    """Return the result of a search; of one in texts, with the conditions on them."""
+    if check_of is None and not any(one.namespace is Namespace.OUTPUT for one in query.fields()):
+        return find(query, None)
+
+    def find_in(texts: TextConditions) -> Found:
         where = query.where
         if check_of is not None:
             where = All((where, texts.node_of(check_of(texts.texts))))
-        asked = replace(query, where=where)
-        return finder.find(asked, limit=limit, after=before, texts=texts)
+        return find(replace(query, where=where), texts)
 
-    return backend.texts.run(find)
+    return backend.texts.run(find_in)
 
 
 def _place(after: str, query: Query) -> Place:

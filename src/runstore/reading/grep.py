@@ -53,7 +53,7 @@ def found_texts(
     is_settled = settle(backend, query.fields())
     found = found_runs(backend, query, limit, after, check_of)
     by_run = checks[-1].found
-    runs = shown_runs(backend, found, is_settled=is_settled)
+    runs = shown_runs(backend, [one.run for one in found.runs], is_settled=is_settled)
     items = tuple(
         FoundTexts(
             run,

@@ -1,12 +1,12 @@
-"""Page: part of a list, and the cursor that leads to the next part."""
+"""Page: a list of runs or part of it, and the cursor that leads to the next part."""
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from runstore.errors import UsageError
 from runstore.model import arguments
@@ -26,29 +26,86 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+# Without a limit, so many items are read at once: those that people look at, then the others.
+FIRST_PART, PART = 50, 1_000
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Page(Generic[T]):
-    """Part of a list, newest first.
+    """Runs or other items in order: a part of a list, or all of it.
+
+    Without a limit, a page has all items and reads them as they are needed: iterating reads them
+    part by part and keeps none, while `items`, `len` and negative indexes read and keep all.
 
     Attributes:
-        items: What is on the page.
         next: Pass it as `after` to get the page that follows; None at the end.
         hints: Of a filter's first page: names in it that no run has, each in a sentence with the
             nearest name that there is.
     """
 
-    items: tuple[T, ...]
+    _first: tuple[T, ...]
     next: str | None = None
     hints: tuple[str, ...] = ()
+    _rest: Callable[[], Iterator[tuple[T, ...]]] | None = None
+    _whole: list[tuple[T, ...]] = field(default_factory=list, init=False)
+
+    @property
+    def items(self) -> tuple[T, ...]:
+        """All items; those that were not needed so far are read now."""
+        if self._rest is None:
+            return self._first
+        if not self._whole:
+            self._whole.append(tuple(one for part in self.parts() for one in part))
+        return self._whole[0]
+
+    def parts(self) -> Iterator[tuple[T, ...]]:
+        """Yield all items in tuples of up to 1,000, each read when its turn comes."""
+        if self._whole:
+            yield self._whole[0]
+            return
+        yield self._first
+        if self._rest is not None:
+            yield from self._rest()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there are items beyond those that were read first."""
+        return self.next is not None or self._rest is not None
 
     def __iter__(self) -> Iterator[T]:
-        return iter(self.items)
+        for part in self.parts():
+            yield from part
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, index: int) -> T:
-        return self.items[index]
+    def __bool__(self) -> bool:
+        return bool(self._first)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[T, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
+        if isinstance(index, slice):
+            bounds = (index.start or 0, -1 if index.stop is None else index.stop)
+            is_near = all(0 <= one <= len(self._first) for one in bounds)
+            return (self._first if is_near else self.items)[index]
+        return (self._first if 0 <= index < len(self._first) else self.items)[index]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Page):
+            return NotImplemented
+        mine, others = ((one.items, one.next, one.hints) for one in (self, other))
+        return mine == others
+
+    def __hash__(self) -> int:
+        return hash((self._first, self.next, self.hints))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Page, (self.items, self.next, self.hints)
 
     def to_pandas(self, *, sets: bool = False) -> pd.DataFrame:
         """Return the runs as a `pandas.DataFrame`: fields, `params.…`, `metrics.…`, `tags.…`.
@@ -73,10 +130,14 @@ class Page(Generic[T]):
         """Return the runs as columns; see `to_pandas`."""
         from runstore.reading.runs_table import RunsTable
 
-        runs = self._runs()
-        source: Any = next((run.source for run in runs if run.source is not None), None)
-        metrics = source.last_values(runs) if source is not None else {}
-        return RunsTable(runs, metrics, sets=sets)
+        return RunsTable(self._parts_with_values(), sets=sets)
+
+    def _parts_with_values(self) -> Iterator[tuple[list[Run], Any]]:
+        """Yield some runs and their last values at a time."""
+        for part in self.parts():
+            runs: list[Run] = [one for one in part if isinstance(one, Run)]
+            source: Any = next((run.source for run in runs if run.source is not None), None)
+            yield runs, {} if source is None else source.last_values(runs)
 
     def best(
         self,
@@ -89,8 +150,7 @@ class Page(Generic[T]):
     ) -> Ranking:
         """Return which settings are best, and which cannot be told apart from them.
 
-        Runs that differ only in a seed are repeats of one setting. Take all runs of an experiment
-        with `store.find(experiment="mnist", limit=None)`.
+        Runs that differ only in a seed are repeats of one setting.
 
         Args:
             metric: `acc`, or one value of its series: `acc.max`, `.min`, `.first`, `.mean`,
@@ -133,28 +193,33 @@ class Page(Generic[T]):
         return [one for one in self.items if isinstance(one, Run)]
 
     def __rich_repr__(self) -> Iterator[Any]:
-        """Yield what `rich` prints; it calls this by itself. Source: rich 13, Repr protocol."""
-        yield from self.items
+        """Yield the parts that `rich` prints. Source: rich 13, Repr protocol."""
+        yield from self._first
+        if self.has_more:
+            yield "…"
 
     def __repr__(self) -> str:
         from runstore.reading.shown.page import page_text
 
-        return page_text(self.items, self.hints, has_more=self.next is not None)
+        return page_text(self._first, self.hints, has_more=self.has_more)
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows; it calls this by itself."""
+        """Return the page as a notebook shows it."""
         from runstore.reading.shown.page import page_html
 
-        return page_html(self.items, self.hints, has_more=self.next is not None)
+        more = "" if not self.has_more else "More runs follow."
+        if self.next is not None:
+            more = "More runs follow: see page.next."
+        return page_html(self._first, self.hints, more=more)
 
 
 def page_limit(limit: object) -> int | None:
     """Return how many runs a page has at most; None for all.
 
     Raises:
-        UsageError: It is not a number of 1 to 1000.
+        UsageError: It is not a number of 1 or more.
     """
-    return None if limit is None else arguments.count(limit, "limit", 1, arguments.PAGE_LIMIT)
+    return None if limit is None else arguments.count(limit, "limit", 1)
 
 
 BY_START, BY_NUMBER = "start", "number"

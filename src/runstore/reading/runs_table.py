@@ -67,6 +67,10 @@ _FIELDS: tuple[tuple[str, Type, Callable[[Run], Any]], ...] = (
 )
 
 
+# The last value of each metric, by parameter set and key, for each uid.
+LastValues = Mapping[str, Mapping[tuple["str | None", str], float]]
+
+
 class Table:
     """Columns of one length, for data frames and files.
 
@@ -154,38 +158,59 @@ class RunsTable(Table):
     """Runs as columns: their fields, then parameters, metrics (the last value) and tags.
 
     Args:
-        runs: In the order of the rows.
-        metrics: Of each run, by uid: last values by set name and key.
+        parts: Some runs at a time, in the order of the rows, and their last values by uid.
         sets: Whether there is a row for each parameter set, instead of one for each run. A row of
-            a run with several sets has those parameters that all sets agree on.
+            a run with several sets has the parameters that all sets agree on.
 
     Attributes:
         columns: By name, in order: `params.lr`, `metrics.loss`, `tags.phase` …
     """
 
-    def __init__(
-        self,
-        runs: Iterable[Run],
-        metrics: Mapping[str, Mapping[tuple[str | None, str], float]],
-        *,
-        sets: bool = False,
-    ) -> None:
-        rows = list(_rows(runs, sets=sets))
+    def __init__(self, parts: Iterable[tuple[Sequence[Run], LastValues]], *, sets: bool) -> None:
+        fields: list[list[Any]] = [[] for _ in _FIELDS]
+        names: list[str | None] = []
+        params, values, tags = _Cells(), _Cells(), _Cells()
+        count = 0
+        for runs, metrics in parts:
+            for run, at in _rows(runs, sets=sets):
+                for column, (_, _, read) in zip(fields, _FIELDS, strict=True):
+                    column.append(read(run))
+                names.append(None if at is None else run.parameter_sets[at].name)
+                params.add(count, _params_of(run, at))
+                values.add(count, _metrics_of(run, at, metrics.get(run.uid, {})))
+                tags.add(count, run.tags)
+                count += 1
         self.columns: dict[str, Column] = {
-            name: Column(kind, [read(run) for run, _ in rows]) for name, kind, read in _FIELDS
+            name: Column(kind, cells)
+            for (name, kind, _), cells in zip(_FIELDS, fields, strict=True)
         }
         if sets:
-            names = [None if at is None else run.parameter_sets[at].name for run, at in rows]
             self.columns["set"] = Column(Type.TEXT, names)
-        params = [_params_of(run, at) for run, at in rows]
-        for key in _keys(params):
-            self.columns[f"params.{key}"] = _column([cells.get(key) for cells in params])
-        values = [_metrics_of(run, at, metrics.get(run.uid, {})) for run, at in rows]
-        for key in _keys(values):
-            self.columns[f"metrics.{key}"] = Column(Type.NUMBER, [one.get(key) for one in values])
-        tags = [run.tags for run, _ in rows]
-        for key in _keys(tags):
-            self.columns[f"tags.{key}"] = Column(Type.TEXT, [one.get(key) for one in tags])
+        for key, cells in params.of_all(count):
+            self.columns[f"params.{key}"] = _column(cells)
+        for key, cells in values.of_all(count):
+            self.columns[f"metrics.{key}"] = Column(Type.NUMBER, cells)
+        for key, cells in tags.of_all(count):
+            self.columns[f"tags.{key}"] = Column(Type.TEXT, cells)
+
+
+class _Cells:
+    """The cells of columns that not every row has, by key, in the order they are met."""
+
+    def __init__(self) -> None:
+        self._columns: dict[str, list[Any]] = {}
+
+    def add(self, row: int, cells: Mapping[str, Any]) -> None:
+        """Add the cells of the next row."""
+        for key, cell in cells.items():
+            column = self._columns.setdefault(key, [])
+            column += [None] * (row - len(column))
+            column.append(cell)
+
+    def of_all(self, rows: int) -> Iterator[tuple[str, list[Any]]]:
+        """Yield each key and its column of so many rows."""
+        for key, column in self._columns.items():
+            yield key, column + [None] * (rows - len(column))
 
 
 def _rows(runs: Iterable[Run], *, sets: bool) -> Iterator[tuple[Run, int | None]]:
@@ -218,11 +243,6 @@ def _metrics_of(
         return dict(zip(names_of(list(values)), values.values(), strict=True))
     of_run = {key: value for (name, key), value in values.items() if name is None}
     return of_run | {key: value for (name, key), value in values.items() if name == own}
-
-
-def _keys(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return every key, in the order in which they are met."""
-    return list(dict.fromkeys(key for row in rows for key in row))
 
 
 def _column(cells: Sequence[Cell | None]) -> Column:

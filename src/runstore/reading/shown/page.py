@@ -22,14 +22,19 @@ _CELL = 80
 Value = dict[tuple["str | None", str], float]
 
 
-def page_html(items: Sequence[Any], hints: Sequence[str], *, has_more: bool) -> str:
-    """Return a page as a notebook shows it."""
+def page_html(items: Sequence[Any], hints: Sequence[str], *, more: str) -> str:
+    """Return a page as a notebook shows it.
+
+    Args:
+        items: The first items of the page.
+        hints: Sentences above the table.
+        more: A sentence below it, or none.
+    """
     said = html_paragraphs(hints)
     if not items:
         return html_sections([said, "<p>(empty)</p>"])
     table = html_table(*table_of(items[:ROWS_AT_MOST]), total=len(items))
-    more = html_paragraphs(["There are more: see page.next."]) if has_more else ""
-    return html_sections([said, table, more])
+    return html_sections([said, table, html_paragraphs([more] if more else [])])
 
 
 def page_text(items: Sequence[Any], hints: Sequence[str], *, has_more: bool) -> str:

@@ -92,10 +92,23 @@ class Finder:
         after: Place | None = None,
         texts: TextConditions | None = None,
     ) -> FoundPage:
-        """Return the first runs of a query, behind those of an earlier page.
+        """Return the first runs of a query, behind those of an earlier page; see `page_ids`."""
+        ids, end = self.page_ids(query, limit=limit, after=after, texts=texts)
+        runs = self._database.runs_by_id(ids)
+        return FoundPage([Found(*one) for one in runs.items()], end)
+
+    def page_ids(
+        self,
+        query: Query,
+        *,
+        limit: int | None,
+        after: Place | None = None,
+        texts: TextConditions | None = None,
+    ) -> tuple[list[int], Place | None]:
+        """Return the rows of a page, and the place of the last one if more follow.
 
         Args:
-            query: What is wanted.
+            query: The filter and its order.
             limit: Runs at most; None for all.
             after: The `next` of the page before.
             texts: The conditions on texts, for a query that has some.
@@ -113,8 +126,7 @@ class Finder:
             has_more = limit is not None and len(ids) > limit
             # What the last run is sorted by now is kept in the cursor: it may change.
             end = self._place(wanted, ids[limit - 1]) if has_more and limit else None
-        runs = self._database.runs_by_id(ids[:limit])
-        return FoundPage([Found(*one) for one in runs.items()], end)
+        return ids[:limit], end
 
     def newest_first(self) -> list[int]:
         """Return the row ids of all runs that are kept, the newest first."""
