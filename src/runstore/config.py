@@ -313,6 +313,15 @@ def wants_masked_output() -> bool:
     return _switch("mask-output", is_on=False)
 
 
+def wants_command_params() -> bool:
+    """Return whether `runstore exec` reads parameters from the command line; the default is yes.
+
+    Raises:
+        UsageError: The setting is neither true nor false.
+    """
+    return _switch("exec-params", is_on=True)
+
+
 def _switch(name: str, *, is_on: bool) -> bool:
     """Return a setting: of the variable, such as `RUNSTORE_MASK_OUTPUT`, or of the project."""
     said = os.environ.get(f"RUNSTORE_{name.replace('-', '_').upper()}")

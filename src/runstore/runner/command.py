@@ -96,6 +96,7 @@ def run_command(
     if_done: IfDone = "run",
     uses: Sequence[str] = (),
     saves: Sequence[str] = (),
+    started: Callable[[ActiveRun], object] = lambda _: None,
 ) -> Ended:
     """Run a command as a run: its output is shown and kept, signals are passed on.
 
@@ -110,6 +111,7 @@ def run_command(
         if_done: As in `Store.start`; files among the arguments count as its inputs.
         uses: Files and folders that it reads, noted as inputs.
         saves: Files and folders that it writes, kept when it has ended.
+        started: Called when the run is recorded, before the command begins.
 
     Raises:
         AlreadyRanError: The same was run before, and is not to be run again.
@@ -126,6 +128,7 @@ def run_command(
         is_other_process=True,
         if_done=if_done,
     )
+    started(run)
     for path in uses:
         _unless_refused(run.use, path)
     keeper = OutputKeeper(store.backend.spool, run.uid)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,19 +14,63 @@ from runstore.cli.context import open_store
 from runstore.cli.options import mask_output_option
 from runstore.cli.output import say
 
+if TYPE_CHECKING:
+    from runstore.recording.active import ActiveRun
+
+# How many of the parameters that were read are named.
+_NAMED = 8
+
+
+# What people know these options as elsewhere.
+_KNOWN_AS = {
+    "--name": "--experiment",
+    "--project": "--experiment",
+    "--params": "--param",
+    "--config": "--param",
+    "--description": "--notes",
+    "--message": "--notes",
+    "--output": "--save",
+    "--artifact": "--save",
+    "--input": "--use",
+}
+
+
+class _Exec(click.Command):
+    """A command that suggests its own name for an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            ours = _KNOWN_AS.get(error.option_name)
+            if ours is None:
+                raise
+            wrong = f"No such option {error.option_name!r}. Did you mean {ours!r}?"
+            raise click.NoSuchOption(error.option_name, wrong, ctx=ctx) from None
+
 
 @click.command(
     "exec",
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    cls=_Exec,
+    context_settings={"allow_interspersed_args": False},
     short_help="Run any command as a run.",
 )
-@click.option("--experiment", metavar="NAME", help="Experiment; by default named by the command.")
+@click.option("-e", "--experiment", metavar="NAME", help="Experiment (default: the program).")
 @click.option(
-    "--set", "settings", metavar="KEY=VALUE", multiple=True, help="A parameter to record."
+    "-p",
+    "--param",
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="A parameter to record; repeatable.",
 )
-@click.option("--notes", metavar="TEXT", help="What the run is about.")
 @click.option(
-    "--use", "uses", metavar="PATH", multiple=True, help="A file or folder that it reads."
+    "--no-params", is_flag=True, help="Leave out the parameters on the command line of COMMAND."
+)
+@click.option("--notes", metavar="TEXT", help="Notes on the run.")
+@click.option(
+    "--use", "uses", metavar="PATH", multiple=True, help="A file or folder that the command reads."
 )
 @click.option(
     "--save", "saves", metavar="PATH", multiple=True, help="A file or folder to keep at the end."
@@ -35,40 +81,61 @@ from runstore.cli.output import say
 def command(
     experiment: str | None,
     settings: Sequence[str],
+    no_params: bool,  # noqa: FBT001 - click passes it by name
     notes: str | None,
     uses: Sequence[str],
     saves: Sequence[str],
     if_done: str | None,
     command: Sequence[str],
 ) -> None:
-    """Run COMMAND and record it: its output, its exit code, how it ended.
+    """Run COMMAND and record its output, parameters, exit code and status.
 
-    Its output is shown as ever and kept beside the store, signals are passed on, and its exit
-    code is the one of this command. Runs that it records itself belong to this one. It logs
-    metrics and saves files with `runstore metric`, `runstore save`, or lines in $RUNSTORE_LOG.
+    The output is shown and kept, signals are passed on, and the exit code is that of COMMAND.
+    Parameters are read from its options: --lr 0.1, --layers=3, --no-cuda, key=value.
+    COMMAND logs metrics and saves files with `runstore metric`, `runstore save`, or lines that it
+    appends to the file named by $RUNSTORE_LOG.
 
     \b
     runstore exec -- python train.py --lr 0.1
-    runstore exec --experiment fit -- Rscript fit.R data.csv
+    runstore exec -e fit -p seed=1 -- Rscript fit.R data.csv
     """  # noqa: D301 - click keeps lines after the mark as they are
-    from runstore.runner import overrides
+    from runstore.config import wants_command_params
+    from runstore.runner import command_params, overrides
     from runstore.runner.command import check_command, run_command
     from runstore.runner.signals import held_back
 
     check_command(command)
-    params = overrides.built(settings) if settings else None
+    given = overrides.built(settings)
+    read = {}
+    if not no_params and wants_command_params():
+        read = command_params.read_params(command, Path())
+    params = command_params.merged(read, given)
     wanted = chosen(if_done, "run")
     with held_back(), open_store(create=True) as store, skipping(wanted):
         ended = run_command(
             store,
             command,
             experiment=experiment,
-            params=params,
+            params=params or None,
             notes=notes,
             if_done=wanted,
             uses=uses,
             saves=saves,
+            started=lambda run: _say_read(run, [*command_params.leaf_names(read)]),
         )
-    if ended.error is not None:
-        say(f"runstore: {ended.reference}: {ended.status}: {ended.error}", err=True)
+    error = "" if ended.error is None else f": {ended.error}"
+    say(f"runstore: recorded as {ended.reference}: {ended.status}{error}", err=True)
     sys.exit(ended.exit_code)
+
+
+def _say_read(run: ActiveRun, names: Sequence[str]) -> None:
+    """Name the parameters that were read, at the first run of an experiment."""
+    if names and run.run_number == 1:
+        some = ", ".join(names[:_NAMED])
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        one = "parameter" if len(names) == 1 else "parameters"
+        say(
+            f"runstore: {one} {some}{more} read from the command line; use --no-params to leave"
+            f" {'it' if len(names) == 1 else 'them'} out",
+            err=True,
+        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import PurePath
 from typing import NamedTuple
@@ -222,13 +222,15 @@ class Launched(NamedTuple):
         what: The script's path, the module's name, the code, or the program.
         interpreter: The program that reads it, such as `python3`; or the program itself.
         environment: The launcher that chooses an environment of its own, such as `conda`; empty
-            where there is none.
+            if there is none.
+        arguments: The arguments of the script, module or program itself.
     """
 
     kind: str
     what: str
     interpreter: str
     environment: str = ""
+    arguments: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -270,8 +272,8 @@ def launched(command: Sequence[str]) -> Launched:
                 environment,
             )
         words = rest
-    is_source = _SOURCE.search(program) is not None
-    return Launched("script" if is_source else "program", program, program, environment)
+    kind = "program" if _SOURCE.search(program) is None else "script"
+    return Launched(kind, program, program, environment, tuple(words[1:]))
 
 
 def is_python(name: str) -> bool:
@@ -333,7 +335,7 @@ def _of_python(words: Sequence[str], program: str, environment: str) -> Launched
         return launched(inner)
     if not what:
         return Launched("program", program, program, environment)
-    return Launched(kind, what, program, environment)
+    return Launched(kind, what, program, environment, tuple(rest))
 
 
 def _behind(launcher: _Launcher, words: Sequence[str]) -> list[str] | None:
@@ -396,10 +398,9 @@ def _inner_of_shell(words: Sequence[str]) -> list[str]:
 
 def _of_interpreter(words: Sequence[str], environment: str) -> Launched:
     program = words[0]
-    found: Iterable[str] = words[1:]
-    for word in found:
+    for place, word in enumerate(words[1:], 2):
         if word in {"-c", "-e", "-E", "--eval"} or (word[:1] == "-" and word.endswith("c")):
             return Launched("code", "", program, environment)
         if not word.startswith("-") and not word.isdigit():
-            return Launched("script", word, program, environment)
+            return Launched("script", word, program, environment, tuple(words[place:]))
     return Launched("program", program, program, environment)

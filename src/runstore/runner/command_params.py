@@ -1,0 +1,239 @@
+"""Parameters on the command line of a program: `--lr 0.1`, `--layers=3`, `--no-cuda`, `key=value`.
+
+Programs read their command lines in different ways; these are the common ones. If the program is a
+Python script, its own code shows which of its options take no value, or several.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from runstore.capture.secrets import MASK, mask_arguments
+from runstore.model.code.launchers import launched
+from runstore.model.values import clean_text
+
+_NAME = r"[A-Za-z_][\w.\-/@]*"
+_OPTION = re.compile(rf"--?({_NAME})(?:=(.*))?", re.DOTALL)
+_PAIR = re.compile(rf"\+{{0,2}}({_NAME})=(.*)", re.DOTALL)
+_JOINED = re.compile(r"-([A-Za-z])(\d+(?:\.\d+)?)")  # -j4
+_NUMBER = re.compile(
+    r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:inf|infinity|nan)", re.IGNORECASE
+)
+_INTEGER = re.compile(r"[+-]?(?:0|[1-9]\d{0,17})")
+_LEADING_ZEROS = re.compile(r"[+-]?0\d")  # a code or a date, such as 007
+_WORDS = {"true": True, "false": False, "none": None, "null": None}
+_BRACKETS = {"[": "]", "(": ")", "{": "}"}
+_NO_PARAMETER = frozenset({"h", "help", "version"})
+_ARGUMENTS_AT_MOST = 1000
+_LONGEST_VALUE = 4000
+_LARGEST_SCRIPT_BYTES = 1 << 20
+# What `action` of argparse and optparse can be for an option without a value.
+_SWITCHES = frozenset({
+    "store_true", "store_false", "store_const", "append_const", "count", "help", "version",
+})  # fmt: skip
+
+
+def read_params(command: Sequence[str], folder: Path) -> dict[str, Any]:
+    """Return the parameters that a command line names, with secrets left out.
+
+    Launchers such as `torchrun` have options of their own, which are no parameters.
+
+    Args:
+        command: The program and its arguments.
+        folder: Where it is started.
+
+    Returns:
+        Values by name; a name with dots is a mapping in a mapping.
+    """
+    run = launched(command)
+    words = mask_arguments([run.what, *run.arguments[:_ARGUMENTS_AT_MOST]])[1:]
+    declared = _declared(folder / run.what) if run.kind == "script" else {}
+    found: dict[str, list[Any]] = {}
+    for name, values in _named_values(words, declared):
+        if name not in _NO_PARAMETER and not any(MASK in str(one) for one in values):
+            found.setdefault(name, []).extend(values)
+    params: dict[str, Any] = {}
+    # A name before those within it: where both have a value, the second keeps its dots.
+    for name, values in sorted(found.items(), key=lambda one: one[0].count(".")):
+        _put(params, name, values[0] if len(values) == 1 else _list(values))
+    return params
+
+
+def merged(read: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with others over them; mappings are merged."""
+    both = dict(read)
+    for key, value in given.items():
+        old = both.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            both[key] = merged(old, value)
+        else:
+            both[key] = value
+    return both
+
+
+def leaf_names(params: Mapping[str, Any], start: str = "") -> Iterator[str]:
+    """Yield the names of values, with dots."""
+    for key, value in params.items():
+        if isinstance(value, dict) and value:
+            yield from leaf_names(value, f"{start}{key}.")
+        else:
+            yield f"{start}{key}"
+
+
+class _Declared(NamedTuple):
+    """What a script's code says about an option: whether it takes no value, or several."""
+
+    is_switch: bool
+    takes_several: bool
+
+
+_UNDECLARED = _Declared(is_switch=False, takes_several=False)
+
+
+def _named_values(
+    words: Sequence[str], declared: Mapping[str, _Declared]
+) -> Iterator[tuple[str, list[Any]]]:
+    """Yield names with their values, in the order of the words."""
+    place = 0
+    while place < len(words):
+        word = words[place]
+        place += 1
+        if word == "--":
+            return
+        if joined := _JOINED.fullmatch(word):
+            yield joined[1], [_value(joined[2])]
+            continue
+        option = None if _NUMBER.fullmatch(word) else _OPTION.fullmatch(word)
+        if option is None:
+            if pair := _PAIR.fullmatch(word):
+                yield _key(pair[1]), [_value(pair[2])]
+            continue
+        if option[2] is not None:
+            # Java's -Dkey=value
+            name = option[1][1:] if re.match(r"-D[a-z]", word) else option[1]
+            yield _key(name), [_value(option[2])]
+            continue
+        taken = _taken(words[place:], declared.get(word, _UNDECLARED))
+        place += len(taken)
+        yield _switched(option[1]) if not taken else (_key(option[1]), [*map(_value, taken)])
+
+
+def _taken(following: Sequence[str], declared: _Declared) -> Sequence[str]:
+    """Return the words that are values of an option."""
+    if declared.is_switch:
+        return ()
+    count = 0
+    while count < len(following) and not _is_option(following[count]):
+        count += 1
+    values = following[:count]
+    if declared.takes_several or all(map(_NUMBER.fullmatch, values)):
+        return values
+    return () if not values or _PAIR.fullmatch(values[0]) else values[:1]
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and word != "-" and not _NUMBER.fullmatch(word)
+
+
+def _switched(name: str) -> tuple[str, list[Any]]:
+    """Return what an option without a value means: `--amp` is true, `--no-amp` false."""
+    is_off = name.startswith(("no-", "no_")) and len(name) > len("no-")
+    return (_key(name[3:]), [False]) if is_off else (_key(name), [True])
+
+
+def _key(name: str) -> str:
+    return name.strip("-").replace("-", "_")
+
+
+def _list(values: Sequence[Any]) -> Any:
+    """Return the value of an option that is there several times; `-v -v` is still true."""
+    return values[-1] if all(isinstance(one, bool) for one in values) else list(values)
+
+
+def _put(params: dict[str, Any], name: str, value: Any) -> None:
+    """Put a value in its place; under its whole name if a part of that has a value of its own."""
+    *path, last = name.split(".") if "" not in name.split(".") else [name]
+    inner: Any = params
+    for part in path:
+        inner = inner.setdefault(part, {}) if isinstance(inner, dict) else None
+    if isinstance(inner, dict):
+        inner[last] = value
+    else:
+        params[name] = value
+
+
+def _value(text: str) -> Any:
+    """Return a value with the type that it is written as; numbers as people write them."""
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _NUMBER.fullmatch(text) and not _LEADING_ZEROS.match(text) and not _is_long_integer(text):
+        return float(text)
+    if len(text) < _LONGEST_VALUE and _BRACKETS.get(text[:1]) == text[-1:]:
+        with suppress(ValueError, RecursionError):
+            return json.loads(text)
+        with suppress(ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+            return ast.literal_eval(text)
+    return clean_text(text)
+
+
+def _is_long_integer(text: str) -> bool:
+    """Check for digits that a float would not keep: an id or a hash."""
+    return text.lstrip("+-").isdigit()
+
+
+# Which options a Python script declares
+
+
+def _declared(script: Path) -> Mapping[str, _Declared]:
+    """Return the options that a script declares with argparse, click and the like."""
+    try:
+        if script.suffix not in {".py", ".pyw"} or script.stat().st_size > _LARGEST_SCRIPT_BYTES:
+            return {}
+        tree = ast.parse(script.read_bytes())
+    except (OSError, ValueError, SyntaxError, MemoryError, RecursionError):
+        return {}
+    found: dict[str, _Declared] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and (names := _option_names(node)):
+            found.update(dict.fromkeys(names, _declaration(node)))
+    return found
+
+
+def _option_names(call: ast.Call) -> list[str]:
+    texts = [one.value for one in call.args if isinstance(one, ast.Constant)]
+    return [
+        name.strip()
+        for text in texts
+        if isinstance(text, str) and text.startswith("-")
+        for name in text.split("/")  # click's --amp/--no-amp
+    ]
+
+
+def _declaration(call: ast.Call) -> _Declared:
+    said = {one.arg: one.value for one in call.keywords}
+    action, nargs = said.get("action"), said.get("nargs")
+    is_click_pair = any(
+        isinstance(one, ast.Constant) and "/-" in str(one.value) for one in call.args
+    )
+    is_switch = (
+        is_click_pair
+        or _constant(said.get("is_flag")) is True
+        or _constant(said.get("count")) is True
+        or _constant(action) in _SWITCHES
+        or "BooleanOptionalAction" in ast.dump(action or call.func)
+    )
+    number = _constant(nargs)
+    several = number in {"+", "*"} or (isinstance(number, int) and number > 1)
+    return _Declared(is_switch, several)
+
+
+def _constant(node: ast.expr | None) -> Any:
+    return node.value if isinstance(node, ast.Constant) else None
