@@ -197,6 +197,16 @@ def run_row(connection: Connection, uid: str, *, or_trashed: bool = False) -> sq
     return rows.mended_row(row)
 
 
+def _is_next(number: object, highest: object) -> bool:
+    """Check a counted run number against the highest number of its experiment, None without runs.
+
+    Another program or a broken disk may change either.
+    """
+    if type(number) is not int or number >= BEYOND_NUMBERS:
+        return False
+    return highest is None or (type(highest) is int and highest < number)
+
+
 def _for_each(connection: Connection, statement: str, ids: Sequence[object]) -> Iterator[Any]:
     """Yield the result of a statement for these ids, in batches."""
     # Engines limit the parameters per statement: 999 in SQLite before 3.32.
@@ -416,10 +426,17 @@ class Database(Lookups):
         Returns:
             The experiment's row id, and the number.
         """
+        counted = connection.execute(sql.LAST_RUN_NUMBER, (experiment_name,)).fetchone()
+        if counted is not None:
+            experiment_id, last, highest = counted
+            if type(last) is int and _is_next(last + 1, highest):
+                place = last + 1, experiment_id, last
+                if connection.execute(sql.COUNT_ON, place).rowcount:
+                    return experiment_id, last + 1
         experiment_id, number, highest = connection.execute(
             sql.NEXT_RUN_NUMBER, {"name": experiment_name, "now": now_micros()}
         ).fetchone()
-        if highest is None or (type(highest) is int and type(number) is int and highest < number):
+        if _is_next(number, highest):
             return experiment_id, number
         # Another program or a broken disk changed the counter or a number.
         row = connection.execute(sql.HIGHEST_NUMBER, {"id": experiment_id}).fetchone()
