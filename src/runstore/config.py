@@ -103,18 +103,18 @@ def check_place(store: Path) -> None:
         UntrustedStoreError: Another user made a part of the path in such a folder.
     """
     try:
-        here = Path.cwd()
+        here = os.getcwd()  # noqa: PTH109 - at every opening, as what follows
     except FileNotFoundError:  # it was deleted
-        here = Path(os.sep)
+        here = os.sep
     path = os.fspath(store)
     while not f"{here}{os.sep}".startswith(path.rstrip(os.sep) + os.sep):
-        above = os.path.dirname(path)  # noqa: PTH120 - at every opening, as what follows
+        above = os.path.dirname(path)  # noqa: PTH120
         try:
             is_free_for_all = os.stat(above).st_mode & stat.S_IWOTH  # noqa: PTH116
             owner = os.lstat(path).st_uid
         except OSError:
             is_free_for_all = owner = 0
-        if is_free_for_all and owner and not is_usable(Path(path), here):
+        if is_free_for_all and owner and not is_usable(Path(path), Path(here)):
             from runstore.storage.trust import foreign_stores
 
             raise foreign_stores.taken(Path(path))

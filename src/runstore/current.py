@@ -65,8 +65,9 @@ class _OfMainThread:
 
     def parent_uid(self) -> str | None:
         found = os.environ.get(PARENT_VARIABLE)
-        found = self.inherited if found == self.said and found is not None else found
-        return clean_text(found or "") or None
+        if found is None:
+            return None
+        return clean_text((self.inherited if found == self.said else found) or "") or None
 
 
 _main = _OfMainThread()
@@ -75,9 +76,10 @@ _main = _OfMainThread()
 def innermost() -> Executed | None:
     """Return the run that is being executed here, or None; see `runstore.current_run`."""
     run = _still_open(_current.get())
-    if run is None and threading.current_thread() is not threading.main_thread():
-        run = _still_open(_main.run)
-    return run
+    around = _main.run
+    if run or around is None or threading.current_thread() is threading.main_thread():
+        return run
+    return _still_open(around)
 
 
 def enter(run: Executed) -> None:

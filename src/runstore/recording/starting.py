@@ -61,7 +61,6 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
     from runstore.model.params.build import parameter_sets
 
     name = names.check_experiment_name(asked.experiment_name)
-    asked = asked._replace(experiment_name=name)
     sets = parameter_sets(asked.params)
     notes, cli = check_text(asked.notes, "notes"), check_text(asked.cli, "cli")
     parent_uid = _parent_uid(backend, asked.parent, name)

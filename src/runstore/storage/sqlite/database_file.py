@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -82,12 +82,15 @@ class DatabaseFile:
             StoreUnavailableError: The database or a file beside it is a link to elsewhere, or no
                 plain file, such as a pipe.
         """
-        real, link = self._real(), _entry(self.path)
+        real, link = os.fspath(self.path), _entry(self.path)
         if link is not None and stat.S_ISLNK(link.st_mode):
             self._check_link(link)
+            real = self._real()
+            self._check_not_emptied(Path(real))
         elif link is not None and not stat.S_ISREG(link.st_mode):
             raise _unsafe(self.path, "is no plain file")  # opening a pipe waits for ever
-        self._check_not_emptied(Path(real))
+        elif link is not None and link.st_size < _HEAD_BYTES:
+            self._check_not_emptied(self.path)
         for ending in _BESIDE:
             path = real + ending
             found = _entry(path)
@@ -169,15 +172,18 @@ class DatabaseFile:
                 if os.geteuid():
                     os.chown(self._beside(ending), -1, group, follow_symlinks=False)
 
-    def held_by(self, descriptors: Iterable[int]) -> Files:
-        """Return those that lead to the database, its log or its shared memory, each with it."""
-        ours = {self._identity, self._log, _identity_at(self._beside(_SHARED_MEMORY))} - {None}
+    def held_by(self, descriptors: Mapping[int, tuple[int, int]]) -> Files:
+        """Return those that lead to the database, its log or its shared memory, each with it.
+
+        Args:
+            descriptors: The device and the file that each leads to.
+        """
+        ours = self._identity, self._log, _identity_at(self._beside(_SHARED_MEMORY))
         pins = [descriptor for descriptor, *_ in self._pin]
-        found = ((one, identity_of(one)) for one in descriptors if one not in pins)
         files = tuple(
             (one, identity, marked(one) if identity == self._log else 0)
-            for one, identity in found
-            if identity in ours and identity
+            for one, identity in descriptors.items()
+            if identity in ours and one not in pins
         )
         # A connection opens each once; a second one is another thread's, which may close it soon.
         is_certain = len({identity for _, identity, _ in files}) == len(files)
@@ -211,9 +217,10 @@ class DatabaseFile:
         Raises:
             OSError: It cannot be made.
         """
-        if self.path.exists():
+        path = os.fspath(self.path)
+        if os.path.exists(path):  # noqa: PTH110 - at every opening, as what follows
             # SQLite would take a file that it may not write yet for one to be read alone.
-            wait_for_rights(self.path.stat, self.path.parent.stat())
+            wait_for_rights(lambda: os.stat(path), os.stat(self.path.parent))  # noqa: PTH116
             return
         from runstore.storage.files.locks import unlock, wait_for_lock
 

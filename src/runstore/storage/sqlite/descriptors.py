@@ -81,16 +81,23 @@ def is_whole(
 
 
 @contextmanager
-def new_descriptors() -> Iterator[Callable[[], set[int]]]:
-    """Give what returns the descriptors that were opened within the block, by whomever.
+def new_descriptors() -> Iterator[Callable[[], dict[int, tuple[int, int]]]]:
+    """Return the descriptors that were opened within the block, by whomever, when called.
 
-    None are returned if another such block began or ended meanwhile: it opens others of its kind.
+    Each comes with the device and the file that it leads to. The result is empty if another such
+    block began or ended meanwhile: it opens others of its kind.
     """
     turn, before = next(_turns), _in_use()
     is_alone = before and not _open_blocks
     _open_blocks.append(turn)
+
+    def opened() -> dict[int, tuple[int, int]]:
+        if not is_alone or next(_turns) != turn + 1:
+            return {}
+        return {one: identity for one, identity in _in_use().items() if one not in before}
+
     try:
-        yield lambda: _in_use() - before if is_alone and next(_turns) == turn + 1 else set()
+        yield opened
     finally:
         _open_blocks.remove(turn)
 
@@ -99,13 +106,13 @@ _turns = count()
 _open_blocks: list[int] = []
 
 
-def _in_use() -> set[int]:
+def _in_use() -> dict[int, tuple[int, int]]:
     for folder in _LISTS:
         with suppress(OSError):
-            numbers = map(int, os.listdir(folder))  # noqa: PTH208 - for every connection
+            found = [(number, identity_of(number)) for number in map(int, os.listdir(folder))]  # noqa: PTH208 - for every connection
             # One of them was that of the list.
-            return {number for number in numbers if identity_of(number) is not None}
-    return set()
+            return {number: identity for number, identity in found if identity is not None}
+    return {}
 
 
 def keep_for_ever(thing: object) -> None:

@@ -28,7 +28,7 @@ def is_network_disk(folder: Path, mountinfo: Path = Path("/proc/self/mountinfo")
     """
     if sys.platform != "linux":
         return False
-    device = folder.stat().st_dev
+    device = os.stat(folder).st_dev  # noqa: PTH116 - at every opening
     # Disks of this machine have a driver's number; network disks are anonymous devices.
     if os.major(device) != 0:
         return False
