@@ -45,7 +45,7 @@ def setup(app):
 
 def _add_navigation(_app, name, source):
     """Append a table of contents for each group of links on a page of links."""
-    if name not in {"index", "decisions/README"}:
+    if name not in {"index", "coming-from/README", "decisions/README"}:
         return
     caption, groups = "Pages", {}
     for line in source[0].splitlines():
