@@ -93,8 +93,10 @@ class ExitCalls:
         frame = _frame_of_main_thread()
         while frame is not None:
             self._program, frame = frame, frame.f_back
-        if any(getattr(owner, name, None) is not one for owner, name, one, _ in self._made):
-            self._made.clear()  # somebody else has replaced them since
+        for owner, name, known, _ in self._made:
+            if getattr(owner, name, None) is not known:  # somebody else has replaced it since
+                self._made.clear()
+                break
         if not self._made:
             for owner, name in ((sys, "exit"), (builtins, "exit"), (builtins, "quit")):
                 original = getattr(owner, name, None)

@@ -67,7 +67,8 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
     check_command(asked.argv)
     where, facts = _quick_facts(backend, asked)
     earlier = None
-    if checked_if_done(asked.if_done) != "run":
+    if asked.if_done != "run":
+        checked_if_done(asked.if_done)
         earlier = _not_done_before(backend, asked, sets, facts, where)
     from runstore.capture.machine.process import current_process
     from runstore.capture.program.command import command_line

@@ -29,6 +29,8 @@ def argument_texts(argv: object) -> tuple[str, ...]:
 
 
 def _text_of(argument: object) -> str:
+    if type(argument) is str:  # most are
+        return argument
     try:
         if isinstance(argument, (str, bytes, os.PathLike)):
             return str.__str__(os.fsdecode(argument))
