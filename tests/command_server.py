@@ -31,7 +31,7 @@ _LOADED_ON_USE = (
     "rich.box", "rich.console", "rich.measure", "rich.padding", "rich.pretty",
     "rich.progress", "rich.syntax", "rich.table", "rich.text",
 )  # fmt: skip
-_OF_EXTRAS = ("numpy", "plotext")
+_OF_EXTRAS = ("numpy",)
 # What runs as a program, is copied for users, or needs an extra.
 _NOT_LOADED = ("runstore.__main__", "runstore.runner.project_template", "runstore.cli.top")
 # An interpreter reads these when it starts.

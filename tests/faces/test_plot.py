@@ -3,6 +3,8 @@
 import json
 import math
 import re
+import subprocess
+import sys
 from xml.dom import minidom
 
 import pytest
@@ -52,7 +54,7 @@ def test_sets_are_lines_of_their_own(folder):
     shown = runstore("plot", "fit#2", "-m", "acc", cwd=folder).stdout
     one = runstore("plot", "fit#2", "-m", "a/acc", cwd=folder).stdout
 
-    assert [name in shown for name in ("fit_2", " a 0.495", " b 0.33")] == [True] * 3
+    assert [name in shown for name in ("fit_2", " a lr=1 0.495", " b lr=2 0.33")] == [True] * 3
     assert "0.33" not in one.splitlines()[-1]
 
 
@@ -194,15 +196,165 @@ def test_mistakes_are_told(folder, arguments, told):
 
 
 @pytest.mark.parametrize(
-    ("library", "arguments"),
-    [("plotext", []), ("matplotlib", ["-o", "p.png"]), ("plotly", ["-o", "p.html"])],
+    ("missing", "file", "instead"),
+    [
+        (["matplotlib"], "p.png", "without it: -o plot.html"),
+        (["plotly"], "p.html", "without it: -o plot.png"),
+        (["matplotlib", "plotly"], "p.svg", "without it: leave out -o to draw in the terminal"),
+    ],
 )
-def test_a_missing_library_is_named(folder, library, arguments):
-    (folder / "without").mkdir()
-    (folder / "without" / f"{library}.py").write_text("raise ImportError('not here')\n")
+def test_a_missing_library_is_named_with_a_way_that_works(folder, missing, file, instead):
+    """Only installed libraries are offered instead."""
+    program = (
+        "import importlib.util, sys\n"
+        f"missing = {missing!r}\n"
+        "for name in missing: sys.modules[name] = None\n"
+        "find = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name: None if name in missing else find(name)\n"
+        "from runstore.__main__ import main\n"
+        f"sys.argv = ['runstore', 'plot', 'fit#1', '-o', {file!r}]\n"
+        "sys.exit(main())"
+    )
 
-    ended = runstore("plot", "fit#1", *arguments, cwd=folder, env={"PYTHONPATH": "without"})
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=folder, check=False
+    )
 
     assert ended.returncode
-    assert messages(ended)[0].endswith(f"{library} is not installed.")
-    assert "runstore[plot]" in ended.stderr
+    library = "plotly" if file == "p.html" else "matplotlib"
+    assert messages(ended)[0] == f"runstore: {library} is not installed."
+    assert f"pip install 'runstore[plot]' ({instead})." in ended.stderr
+    assert not (folder / file).exists()
+
+
+def test_a_terminal_plot_loads_no_library_beside_ours(folder):
+    """A plain install draws."""
+    program = (
+        "import sys\n"
+        "for name in ('matplotlib', 'plotly', 'plotext', 'numpy', 'scipy'):"
+        " sys.modules[name] = None\n"
+        "from runstore.__main__ import main\n"
+        "sys.argv = ['runstore', 'plot', 'fit#1']\n"
+        "sys.exit(main())"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=folder, check=True
+    )
+
+    assert BRAILLE.search(ended.stdout)
+
+
+# Which runs and metrics
+
+
+@pytest.fixture
+def grid(tmp_path):
+    """Ten runs of two rates, the newest without the loss."""
+    with Store.open(tmp_path / ".runstore") as store:
+        for seed in range(10):
+            params = {"lr": 0.1 if seed % 2 else 0.2, "opt": {"name": "sgd"}, "seed": seed}
+            with store.start("grid", params=params, capture=False) as run:
+                for step in range(5):
+                    run.log({"val/acc": step, "val/f1": step, "loss": -step}, step=step)
+        with store.start("grid", params={"lr": 9}, capture=False) as run:
+            run.log({"val/acc": 1})
+    return tmp_path
+
+
+def legend(shown):
+    return [line for line in shown.splitlines() if " lr=" in line]
+
+
+def test_an_experiment_draws_its_newest_runs_and_counts_the_rest(grid):
+    shown = runstore("plot", "grid", "-m", "loss", cwd=grid).stdout
+
+    assert sum(line.count(" lr=") for line in legend(shown)) == 8
+    assert "2 more runs are not drawn; -n 10 draws all." in shown
+    assert "1 run has no metric 'loss'." in shown
+
+
+def test_a_limit_draws_more_or_fewer(grid):
+    def drawn(*options):
+        lines = json.loads(runstore("plot", *options, "--json", cwd=grid).stdout)["lines"]
+        return len({one["uid"] for one in lines})
+
+    assert drawn("grid", "-m", "loss", "-n", "10") == 10
+    assert drawn("grid", "-m", "loss", "-n", "2") == 2
+    names = [f"grid#{number}" for number in range(1, 11)]
+    assert drawn(*names, "-m", "loss") == 10
+
+
+def test_a_filter_chooses_runs(grid):
+    ended = runstore("plot", "grid", "params.lr = 0.1", "-m", "loss", "--json", cwd=grid)
+    nothing = runstore("plot", "params.lr > 100", "-m", "loss", cwd=grid)
+
+    assert len(json.loads(ended.stdout)["lines"]) == 5
+    assert nothing.returncode
+    assert messages(nothing)[0] == "runstore: No run matches."
+
+
+def test_a_pattern_chooses_metrics(grid):
+    ended = runstore("plot", "grid#1", "-m", "val/*", "-m", "loss", "--json", cwd=grid)
+    nothing = runstore("plot", "grid#1", "-m", "test/*", cwd=grid)
+
+    assert [one["key"] for one in json.loads(ended.stdout)["lines"]] == [
+        "val/acc", "val/f1", "loss",
+    ]  # fmt: skip
+    assert "no metric 'test/*'" in nothing.stderr
+
+
+def test_a_metric_with_the_signs_of_a_pattern_is_itself(folder):
+    with Store.open(folder / ".runstore") as store, store.start("odd", capture=False) as run:
+        run.log({"a[0]": 1, "a0": 2, "a*": 3})
+
+    for key in ("a[0]", "a*"):
+        told = json.loads(runstore("plot", "odd#1", "-m", key, "--json", cwd=folder).stdout)
+        assert [one["key"] for one in told["lines"]] == [key]
+
+
+def test_a_pattern_of_too_many_metrics_is_refused(folder):
+    with Store.open(folder / ".runstore") as store, store.start("wide", capture=False) as run:
+        run.log({f"m{number}": 1 for number in range(30)})
+
+    ended = runstore("plot", "wide#1", "-m", "m*", cwd=folder)
+
+    assert ended.returncode == 2
+    assert "'m*' matches 30 metrics" in ended.stderr
+
+
+def test_legends_name_the_parameters_that_differ(grid):
+    """Parameters that are the same in all runs are not repeated."""
+    shown = runstore("plot", "grid#1", "grid#2", "-m", "loss", cwd=grid).stdout
+    page = runstore("plot", "grid#1", "grid#2", "-m", "loss", "-o", "p.html", cwd=grid)
+
+    assert "lr=0.2 seed=0" in shown
+    assert "lr=0.1 seed=1" in shown
+    assert "sgd" not in shown
+    assert "lr=0.2 seed=0" in (grid / page.stdout.strip()).read_text()
+
+
+def test_legends_show_few_of_many_parameters(folder):
+    """Parameters that several runs share come before those of which each has its own."""
+    with Store.open(folder / ".runstore") as store:
+        for number in range(4):
+            params = {"a_own": number, "b_own": -number, "x": number % 2, "y": number // 2}
+            with store.start("many", params=params, capture=False) as run:
+                run.log(z=1)
+
+    shown = runstore("plot", "many", "-m", "z", cwd=folder).stdout
+
+    assert "a_own=3 x=1 y=1" in shown
+    assert "b_own" not in shown
+
+
+def test_parameters_with_the_same_last_name_keep_their_whole_names(folder):
+    with Store.open(folder / ".runstore") as store:
+        for number in range(2):
+            params = {f"a_very_long_group_{one}": {"rate": number} for one in "xy"}
+            with store.start("deep", params=params, capture=False) as run:
+                run.log(z=1)
+
+    shown = runstore("plot", "deep", "-m", "z", cwd=folder).stdout
+
+    assert "a_very_long_group_x.rate=1 a_very_long_group_y.rate=1" in shown

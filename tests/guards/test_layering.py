@@ -59,7 +59,6 @@ THIRD_PARTY = {
     "yaml": {"artifacts"},
     "pandas": {"analysis", "model", "reading", "repeats"},
     "polars": {"reading"},
-    "plotext": {"cli"},
     "textual": {"cli"},
     "plotly": {"cli"},
     "matplotlib": {"cli"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,9 @@ import click
 from runstore.cli import output
 from runstore.cli.completions import complete_metrics, complete_runs
 from runstore.cli.context import open_store
+from runstore.cli.plots.choice import DEFAULT_PANELS
 from runstore.cli.plots.panels import X_AXES, View, gather
+from runstore.cli.words import runs_meant
 from runstore.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -23,14 +25,22 @@ if TYPE_CHECKING:
     from runstore.store import Store
 
 _REDRAWN_EVERY_S = 1.0
-_LOAD_SHARE = 3  # of the time, what drawing takes at most: a third
+_LOAD_SHARE = 3  # drawing takes at most a third of the time
 _SUFFIXES = (".png", ".svg", ".pdf", ".html")
 _FILE_POINTS = 2000
 _LARGEST_SIZE = 10_000
+_RUNS = 8  # lines that can be followed
+_RUNS_AT_MOST = 100
+_RUNS_LOOKED_AT = 1000
 
 
 @click.command(short_help="Draw metrics in the terminal or into a file.")
-@click.argument("runs", metavar="[RUN]...", nargs=-1, shell_complete=complete_runs)
+@click.argument(
+    "words",
+    metavar="[RUN | EXPERIMENT]... [FILTER]",
+    nargs=-1,
+    shell_complete=complete_runs,
+)
 @click.option(
     "-m",
     "--metric",
@@ -38,7 +48,16 @@ _LARGEST_SIZE = 10_000
     multiple=True,
     metavar="KEY",
     shell_complete=complete_metrics,
-    help="What to draw; may be repeated. Without it, all metrics if they are few.",
+    help="Metric to draw, or a pattern such as 'val/*'; repeatable (default: all, up to"
+    f" {DEFAULT_PANELS}).",
+)
+@click.option(
+    "-n",
+    "--limit",
+    "limit",
+    type=click.IntRange(1, _RUNS_AT_MOST),
+    metavar="N",
+    help=f"Largest number of runs (default: {_RUNS} of an experiment or filter).",
 )
 @click.option(
     "-x",
@@ -46,24 +65,24 @@ _LARGEST_SIZE = 10_000
     type=click.Choice(X_AXES),
     default="step",
     show_default=True,
-    help="What goes to the right; relative is the time since the start of the run.",
+    help="Quantity on the x axis; relative is the time since the start of the run.",
 )
-@click.option("--log-y", "is_log", is_flag=True, help="Draw values on a logarithmic axis.")
+@click.option("--log-y", "is_log", is_flag=True, help="Logarithmic y axis.")
 @click.option(
     "--smooth",
     "smoothing",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.0,
     metavar="WEIGHT",
-    help="Show a moving average in which the past has this weight, such as 0.9.",
+    help="Weight of the past in a moving average, such as 0.9.",
 )
-@click.option("-f", "--follow", is_flag=True, help="Draw anew each second until the runs end.")
+@click.option("-f", "--follow", is_flag=True, help="Redraw every second until the runs end.")
 @click.option(
     "-o",
     "--output",
     "file",
     type=click.Path(path_type=Path),
-    help="Draw into a file: .png, .svg, .pdf or .html.",
+    help="File to draw into: .png, .svg, .pdf or .html.",
 )
 @click.option(
     "--width",
@@ -73,12 +92,13 @@ _LARGEST_SIZE = 10_000
 @click.option(
     "--height",
     type=click.IntRange(6, _LARGEST_SIZE),
-    help="Lines of each panel in the terminal, or pixels of it in a file.",
+    help="Height of each panel: lines of the terminal, or pixels of a file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the points drawn as JSON.")
 def command(
-    runs: Sequence[str],
+    words: Sequence[str],
     keys: Sequence[str],
+    limit: int | None,
     x: str,
     smoothing: float,
     file: Path | None,
@@ -89,50 +109,84 @@ def command(
     follow: bool,
     as_json: bool,
 ) -> None:
-    """Draw metrics of each RUN; without one, of the newest.
+    """Draw metrics of runs; without an argument, of the newest run.
 
-    There is a panel for each metric, and in it a line for each run and each parameter set. In a
-    pipe the plot is plain text. Long series are sampled; every extreme is kept.
-    """
+    \b
+    runstore plot digits#7
+    runstore plot digits -m loss -m 'val/*'
+    runstore plot digits "params.lr < 0.1" -m loss
+
+    Each metric is a panel, with a line for each run and each parameter set. In a pipe the plot is
+    plain text. Long series are sampled; every extreme is kept.
+    """  # noqa: D301 - click keeps lines after the mark as they are
     _check(file, follow=follow, as_json=as_json)
     view = View(x=x, is_log=is_log, smoothing=smoothing, limit=_FILE_POINTS)
     with open_store() as store:
-        found = _each_once(store, runs or ("latest",))
+        wanted = _wanted(store, words, keys, view, limit)
         if as_json:
-            _print_json(gather(found, keys, view))
+            _print_json(wanted.plot())
         elif file is not None:
-            plot = gather(found, keys, view)
+            plot = wanted.plot()
             _write(plot, file, width, height)
-            _tell(plot.remarks)
+            _print_remarks(plot.remarks)
         elif follow:
-            _follow(store, found, keys, view, (width, height))
+            _follow(store, wanted, (width, height))
         else:
-            _print(found, keys, view, (width, height))
+            _print(wanted, (width, height))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """A plot to draw.
+
+    Attributes:
+        runs: Its runs.
+        keys: Its metrics, or patterns of them.
+        view: How points are looked at.
+        most: Largest number of runs; None for all.
+    """
+
+    runs: Sequence[Run]
+    keys: Sequence[str]
+    view: View
+    most: int | None
+
+    def plot(self, limit: int | None = None) -> Plot:
+        """Read the points, at most so many of each line."""
+        view = self.view if limit is None else replace(self.view, limit=limit)
+        return gather(self.runs, self.keys, view, most=self.most)
+
+
+def _wanted(
+    store: Store, words: Sequence[str], keys: Sequence[str], view: View, limit: int | None
+) -> _Wanted:
+    words = words or ("latest",)
+    runs = runs_meant(store, words, limit=_RUNS_LOOKED_AT)
+    if not runs:
+        raise NotFoundError("No run matches.", hint="List the runs with: runstore ls")
+    if limit is None and len(runs) > len(words):
+        limit = _RUNS
+    return _Wanted(runs=runs, keys=keys, view=view, most=limit)
 
 
 def _check(file: Path | None, *, follow: bool, as_json: bool) -> None:
     if file is not None and file.suffix.lower() not in _SUFFIXES:
-        what = f"{file.suffix!r} is no" if file.suffix else f"{file.name!r} does not end with a"
         raise UsageError(
-            f"{what} kind of picture that can be drawn.",
+            f"Cannot draw into {file.name!r}.",
             kept="Nothing was written.",
-            hint=f"End the name with {', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}.",
+            hint=f"Use a name that ends with {', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}.",
         )
     if file is not None and file.is_dir():
         raise UsageError(f"{file} is a folder.", kept="Nothing was written.")
     if as_json and file is not None:
-        raise UsageError("--json prints; it does not write a file.", hint="Leave out one of them.")
+        raise UsageError("--json and --output exclude each other.", hint="Leave out one of them.")
     if follow and (as_json or file is not None or not output.is_terminal()):
         raise UsageError(
-            "--follow draws in a terminal only.", hint="Without it, the state of now is drawn."
+            "--follow draws in a terminal only.", hint="Leave it out to draw the current state."
         )
 
 
-def _each_once(store: Store, names: Sequence[str]) -> list[Run]:
-    return list({run.uid: run for run in map(store.get, names)}.values())
-
-
-def _tell(remarks: Sequence[str]) -> None:
+def _print_remarks(remarks: Sequence[str]) -> None:
     for remark in remarks:
         output.say(f"runstore: {remark}", err=True)
 
@@ -172,46 +226,44 @@ def _print_json(plot: Plot) -> None:
 Size = tuple["int | None", "int | None"]
 
 
-def _print(runs: Sequence[Run], keys: Sequence[str], view: View, size: Size) -> None:
+def _print(wanted: _Wanted, size: Size) -> None:
     from runstore.cli.plots.terminal import draw, paper
 
     on = paper(*size)
-    for line in draw(_gathered(runs, keys, view, on), on):
+    for line in draw(_sampled(wanted, on), on):
         output.say_coloured(line)
 
 
-def _gathered(runs: Sequence[Run], keys: Sequence[str], view: View, on: Paper) -> Plot:
+def _sampled(wanted: _Wanted, on: Paper) -> Plot:
     from runstore.cli.plots.terminal import POINTS_PER_COLUMN
 
-    return gather(runs, keys, replace(view, limit=on.width * POINTS_PER_COLUMN))
+    return wanted.plot(on.width * POINTS_PER_COLUMN)
 
 
-def _follow(
-    store: Store, runs: Sequence[Run], keys: Sequence[str], view: View, size: Size
-) -> None:
-    """Draw on a screen of its own; what was drawn last stays below the command."""
+def _follow(store: Store, wanted: _Wanted, size: Size) -> None:
+    """Draw on a screen of its own; the last plot stays below the command."""
     from rich.live import Live
     from rich.text import Text
 
     last: list[str] = []
     try:
-        # Redirected, stdout would not tell its encoding.
+        # If stdout were redirected, its encoding would be unknown.
         with Live(
             console=output.console(), screen=True, auto_refresh=False, redirect_stdout=False
         ) as live:
             while True:
                 begun = time.monotonic()
-                runs = [store.get(run.uid) for run in runs]
-                has_ended = all(run.status.is_final for run in runs)
+                wanted = replace(wanted, runs=[store.get(run.uid) for run in wanted.runs])
+                has_ended = all(run.status.is_final for run in wanted.runs)
                 try:
-                    last = _fitted(runs, keys, view, size, live.console.height - 1)
+                    last = _fitted(wanted, size, live.console.height - 1)
                 except NotFoundError as error:
                     if has_ended:
                         raise
                     last = [output.terminal_safe(f"Waiting: {error.what}")]
                 if has_ended:
                     break
-                shown = "\n".join([*last, "running; Ctrl-C leaves"])
+                shown = "\n".join([*last, "running; press Ctrl-C to leave"])
                 live.update(Text.from_ansi(shown, no_wrap=True), refresh=True)
                 took = time.monotonic() - begun
                 time.sleep(max(_REDRAWN_EVERY_S, (_LOAD_SHARE - 1) * took))
@@ -220,15 +272,13 @@ def _follow(
             output.say_coloured(line)
 
 
-def _fitted(
-    runs: Sequence[Run], keys: Sequence[str], view: View, size: Size, room: int
-) -> list[str]:
+def _fitted(wanted: _Wanted, size: Size, room: int) -> list[str]:
     """Return the lines of a plot that fills the screen; of too many panels, the first ones."""
     from runstore.cli.plots.terminal import LOWEST, draw, paper
 
     width, height = size
     on = paper(width, height or LOWEST)
-    plot = _gathered(runs, keys, view, on)
+    plot = _sampled(wanted, on)
     lines = draw(plot, on)
     spare = (room - len(lines)) // len(plot.panels)
     if height is None and spare > 0:

@@ -1,18 +1,22 @@
-"""Files of plots: written whole or not at all."""
+"""Files of plots, written completely or not at all."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
-from runstore.errors import UsageError
+from runstore.errors import MissingExtraError, UsageError
+
+# By library: a suffix of the files that it writes.
+_WRITES = {"matplotlib": ".png", "plotly": ".html"}
 
 
 @contextmanager
 def written_aside(file: Path) -> Iterator[Path]:
-    """Give a path to write to, which gets the file's name at the end of the block.
+    """Return a path to write to, which is renamed to the file at the end of the block.
 
     Raises:
         UsageError: The file cannot be written there.
@@ -29,3 +33,18 @@ def written_aside(file: Path) -> Iterator[Path]:
         ) from error
     finally:
         aside.unlink(missing_ok=True)
+
+
+def missing_library(name: str) -> MissingExtraError:
+    """Return the error for a plot that needs a library that is not installed."""
+    others = [
+        f"-o plot{suffix}"
+        for library, suffix in _WRITES.items()
+        if library != name and find_spec(library) is not None
+    ]
+    instead = others[0] if others else "leave out -o to draw in the terminal"
+    return MissingExtraError(
+        f"{name} is not installed.",
+        kept="Nothing was written.",
+        hint=f"Install it with: pip install 'runstore[plot]' (without it: {instead}).",
+    )

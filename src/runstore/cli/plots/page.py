@@ -1,4 +1,4 @@
-"""Plots as a page of their own, by plotly: it needs no network."""
+"""Plots as an HTML page that works without a network, drawn by plotly."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from runstore.cli.output import terminal_safe
-from runstore.cli.plots.files import written_aside
+from runstore.cli.plots.files import missing_library, written_aside
 from runstore.cli.plots.panels import Line, Panel, Plot, x_label
-from runstore.errors import MissingExtraError
 from runstore.plotting.with_plotly import faint, look, plain_text
 
 _HEIGHT = 420
@@ -20,12 +19,12 @@ _GAP = 0.2  # between panels, in heights of a panel
 
 
 def write_page(plot: Plot, file: Path, width: int | None, height: int | None) -> None:
-    """Write a plot as one HTML file that works by itself; a file that is there is replaced.
+    """Write a plot as one self-contained HTML file, replacing any file of that name.
 
     Args:
-        plot: What is drawn.
-        file: Ends with `.html`.
-        width: Pixels; None follows the window.
+        plot: The plot.
+        file: Its name ends with `.html`.
+        width: Pixels; None for the width of the window.
         height: Pixels of each panel.
 
     Raises:
@@ -59,12 +58,8 @@ def _figure(plot: Plot) -> Any:
     try:
         from plotly.subplots import make_subplots
     except ImportError as error:
-        raise MissingExtraError(
-            "plotly is not installed.",
-            kept="Nothing was written.",
-            hint="Install it with: pip install 'runstore[plot]'; or draw a picture: -o plot.svg",
-        ) from error
-    # Steps of different metrics have little to do with each other; moments are the same for all.
+        raise missing_library("plotly") from error
+    # Steps of different metrics are unrelated; times are the same for all.
     is_shared = plot.view.x != "step"
     figure = make_subplots(
         rows=len(plot.panels),
@@ -88,7 +83,7 @@ def _draw_panel(figure: Any, panel: Panel, plot: Plot, row: int, shown: set[int]
     for line in panel.lines:
         if line.smooth is not None:
             _draw(figure, line, line.raw, plot, row, faint(_style(line)))
-        # Each run is explained once, whatever panels it is in.
+        # Each run has one entry in the legend, however many panels it is in.
         style = {**_style(line), "showlegend": line.place not in shown and len(plot.lines) > 1}
         shown.add(line.place)
         _draw(figure, line, line.shown, plot, row, style)

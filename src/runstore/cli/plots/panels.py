@@ -1,23 +1,19 @@
-"""What a plot shows: one panel per metric, one line per run or parameter set of one."""
+"""The contents of a plot: a panel per metric, a line per run or parameter set of a run."""
 
 from __future__ import annotations
 
-import math
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from runstore.errors import NotFoundError, StoreCorruptError, UsageError
+from runstore.cli.plots.choice import chosen_metrics, first_runs, missing_metrics, summaries_of
+from runstore.cli.plots.line_names import LineNames
+from runstore.errors import StoreCorruptError
 from runstore.model.display.drawable import Drawable, drawable
-from runstore.model.display.short_names import short_names
-from runstore.model.display.suggestions import hint_of, listed
 from runstore.model.metrics import MetricSummary, Series
 from runstore.model.run import Run
 
 X_AXES = ("step", "time", "relative")
-DEFAULT_PANELS = 6  # of a run with more metrics, somebody has to choose
-_KEYS_LISTED = 40
-_SYSTEM = "system/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +22,7 @@ class View:
 
     Attributes:
         x: One of `X_AXES`.
-        is_log: Whether values stand on a logarithmic axis.
+        is_log: Whether the y axis is logarithmic.
         smoothing: Weight of the past in an exponential moving average, 0 to 1; 0 for none.
         limit: Points per line at most; extremes are kept.
     """
@@ -43,11 +39,11 @@ class Line:
 
     Attributes:
         run: The run.
-        name: What the legend says; any text.
+        name: Its name in the legend; any text.
         summary: The series it comes from.
         place: Of its run and set among all in the plot: the same look in each panel.
         raw: A sample of the points, by x.
-        smooth: The same smoothed, where that was asked for.
+        smooth: The same smoothed; None without smoothing.
         left_out: Points that cannot be drawn: NaN, infinite, no logarithm.
     """
 
@@ -61,11 +57,11 @@ class Line:
 
     @property
     def shown(self) -> Series:
-        """What a reader is to follow."""
+        """The points in the foreground: smoothed if there is smoothing."""
         return self.raw if self.smooth is None else self.smooth
 
     def xs(self, points: Series, x: str) -> list[float]:
-        """Return where points stand: steps, seconds since 1970, or since the start of the run."""
+        """Return x values: steps, seconds since 1970, or seconds since the start of the run."""
         if x == "step":
             return [float(step) for step in points.steps]
         start = self.run.started_at.timestamp() if x == "relative" else 0.0
@@ -87,13 +83,13 @@ class Panel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plot:
-    """All that is drawn.
+    """A whole plot.
 
     Attributes:
         title: The run, or how many.
         panels: In the order they were asked for.
         view: How they are looked at.
-        missing: Sentences about what is not there.
+        missing: Sentences about runs and metrics that are not drawn.
     """
 
     title: str
@@ -103,7 +99,7 @@ class Plot:
 
     @property
     def lines(self) -> list[Line]:
-        """The first line of each look, in order: what a legend explains."""
+        """The first line of each look, in order: the entries of a legend."""
         found: dict[int, Line] = {}
         for panel in self.panels:
             for line in panel.lines:
@@ -112,7 +108,7 @@ class Plot:
 
     @property
     def remarks(self) -> list[str]:
-        """Sentences about what is not shown."""
+        """Sentences about points, runs and metrics that are not drawn."""
         left_out = sum(line.left_out for panel in self.panels for line in panel.lines)
         if not left_out:
             return list(self.missing)
@@ -131,7 +127,7 @@ _UNITS_S = (("days", 86_400.0, 3.0), ("hours", 3_600.0, 2.0), ("minutes", 60.0, 
 
 
 def x_label(plot: Plot) -> tuple[str, float]:
-    """Return what the x axis shows, and by what its numbers are divided."""
+    """Return the label of the x axis, and the unit by which its numbers are divided."""
     if plot.view.x == "step":
         return "step", 1.0
     if plot.view.x == "time":
@@ -143,34 +139,36 @@ def x_label(plot: Plot) -> tuple[str, float]:
     return "seconds since the start", 1.0
 
 
-def gather(runs: Sequence[Run], keys: Sequence[str], view: View) -> Plot:
-    """Read what is to be drawn.
+def gather(
+    runs: Sequence[Run], keys: Sequence[str], view: View, *, most: int | None = None
+) -> Plot:
+    """Read the points of a plot.
 
     Args:
         runs: Each once, at least one.
-        keys: Metrics of the runs and of their parameter sets, or `<set>/<metric>` of one set;
-            none for all metrics, if there are not too many.
+        keys: Metrics of the runs and of their parameter sets, or `<set>/<metric>` of one set, or
+            patterns such as `val/*`; none for all metrics, if there are not too many.
         view: How they are looked at.
+        most: Draw at most so many of the runs that have one of the metrics; None for all.
 
     Raises:
         NotFoundError: No run has a metric of that key.
-        StoreCorruptError: None of what is to be drawn can be read.
+        StoreCorruptError: None of the points can be read.
         UsageError: There are too many metrics to show all.
     """
-    known = [(run, list(run.metrics.values())) for run in runs]
-    chosen = _chosen(known, keys or _defaults(known))
+    known = summaries_of(runs)
+    chosen = chosen_metrics(known, keys)
+    remarks: list[str] = []
+    if most is not None:
+        runs, chosen, remarks = first_runs(runs, chosen, most)
+    names = LineNames(runs)
     places = dict[tuple[str, str | None], int]()
-    names = {run.uid: name for run, name in zip(runs, short_names(runs), strict=True)}
-
     damaged: list[StoreCorruptError] = []
 
     def line(run: Run, one: MetricSummary) -> Line | None:
-        name = names[run.uid]
-        if one.set_name is not None:
-            name = one.set_name if len(runs) == 1 else f"{name} {one.set_name}"
         place = places.setdefault((run.uid, one.set_name), len(places))
         try:
-            return _line(run, one, name, place, view)
+            return _line(run, one, names.of(run, one.set_name), place, view)
         except StoreCorruptError as error:
             damaged.append(error)
             return None
@@ -182,67 +180,9 @@ def gather(runs: Sequence[Run], keys: Sequence[str], view: View) -> Plot:
     panels = [Panel(key=key, lines=lines) for key, lines in drawn.items() if lines]
     if not panels:
         raise damaged[0]
-    missing = [*_missing(runs, chosen), *(error.what for error in damaged)]
+    missing = [*remarks, *missing_metrics(runs, chosen), *(error.what for error in damaged)]
     title = runs[0].reference if len(runs) == 1 else f"{len(runs)} runs"
     return Plot(title=title, panels=panels, view=view, missing=missing)
-
-
-Known = Sequence[tuple[Run, Sequence[MetricSummary]]]
-Chosen = Mapping[str, Sequence[tuple[Run, MetricSummary]]]
-
-
-def _chosen(known: Known, keys: Sequence[str]) -> Chosen:
-    chosen = {}
-    for key in keys:
-        found = [
-            (run, one)
-            for run, summaries in known
-            for one in summaries
-            if key in {one.key, full_key(one)}
-        ]
-        if not found:
-            raise _no_such_metric(known, key)
-        chosen[key] = found
-    return chosen
-
-
-def full_key(one: MetricSummary) -> str:
-    """Return the key by which a run knows a series."""
-    return one.key if one.set_name is None else f"{one.set_name}/{one.key}"
-
-
-def _defaults(known: Known) -> list[str]:
-    """Return all metrics, if they are few; those of the system only where there are no others."""
-    found = list(dict.fromkeys(one.key for _, summaries in known for one in summaries))
-    keys = [key for key in found if not key.startswith(_SYSTEM)] or found
-    if not keys:
-        who = known[0][0].reference if len(known) == 1 else f"The {len(known)} runs"
-        verb = "has" if len(known) == 1 else "have"
-        raise NotFoundError(f"{who} {verb} no metrics.", hint="A run logs some with run.log().")
-    if len(keys) > DEFAULT_PANELS:
-        raise UsageError(
-            f"There are {len(keys)} metrics, too many to show all.",
-            hint=listed(keys, who="Choose with -m", most=_KEYS_LISTED),
-        )
-    return keys
-
-
-def _no_such_metric(known: Known, key: str) -> NotFoundError:
-    found = list(dict.fromkeys(full_key(one) for _, summaries in known for one in summaries))
-    who = known[0][0].reference if len(known) == 1 else f"None of the {len(known)} runs"
-    return NotFoundError(
-        f"{who} has {'no' if len(known) == 1 else 'a'} metric {key!r}.",
-        hint=hint_of(key, found, most=_KEYS_LISTED) if found else "",
-    )
-
-
-def _missing(runs: Sequence[Run], chosen: Chosen) -> list[str]:
-    return [
-        f"{run.reference} has no metric {key!r}."
-        for key, found in chosen.items()
-        for run in runs
-        if run.uid not in {one.uid for one, _ in found}
-    ]
 
 
 def _line(run: Run, one: MetricSummary, name: str, place: int, view: View) -> Line:
@@ -269,8 +209,3 @@ def _line(run: Run, one: MetricSummary, name: str, place: int, view: View) -> Li
 def _sample(key: str, found: Drawable, values: list[float], limit: int) -> Series:
     whole = Series(key, array("q", found.steps), array("d", found.times), array("d", values))
     return whole.sampled(limit)
-
-
-def value_text(value: float) -> str:
-    """Return a value as a legend says it."""
-    return "no points" if math.isnan(value) else f"{value:.4g}"

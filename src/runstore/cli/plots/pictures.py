@@ -7,9 +7,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from runstore.cli.plots.files import written_aside
+from runstore.cli.plots.files import missing_library, written_aside
 from runstore.cli.plots.panels import Line, Panel, Plot, x_label
-from runstore.errors import MissingExtraError
 from runstore.plotting.with_matplotlib import FAINT, draw_line, plain_text
 
 _DPI = 150
@@ -17,11 +16,11 @@ _WIDTH, _HEIGHT = 1200, 500  # pixels; the height is that of a panel
 
 
 def write_picture(plot: Plot, file: Path, width: int | None, height: int | None) -> None:
-    """Write a plot into a file; the suffix says which kind. A file that is there is replaced.
+    """Write a plot into a file of the kind of its suffix, replacing any file of that name.
 
     Args:
-        plot: What is drawn.
-        file: Ends with `.png`, `.svg` or `.pdf`.
+        plot: The plot.
+        file: Its name ends with `.png`, `.svg` or `.pdf`.
         width: Pixels.
         height: Pixels of each panel.
 
@@ -43,11 +42,7 @@ def _figure(plot: Plot, width: float, height: float) -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise MissingExtraError(
-            "matplotlib is not installed.",
-            kept="Nothing was written.",
-            hint="Install it with: pip install 'runstore[plot]'",
-        ) from error
+        raise missing_library("matplotlib") from error
     figure = Figure(figsize=(width, height * len(plot.panels)), layout="constrained")
     figure.suptitle(plain_text(plot.title))
     every = figure.subplots(len(plot.panels), 1, squeeze=False)[:, 0]

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import bisect
 import math
-import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from runstore.cli.output import console, is_terminal, terminal_safe
 from runstore.cli.plots import ticks
+from runstore.cli.plots.canvas import Canvas
 from runstore.cli.plots.panels import Line, Panel, Plot, x_label
-from runstore.errors import MissingExtraError
 
 PIPE_COLUMNS = 80
 PANEL_LINES = 16
@@ -28,10 +26,8 @@ _SIGN_EVERY = 12  # columns
 _FEW_POINTS = 12  # so few are shown as such
 _FRAME = 2
 _AXIS_LINES = 2  # the ticks, and what they count
-_DOTS = 2, 4  # of one braille character, across and down
 _GAP = "  "
 _ASCII = str.maketrans("┌┐└┘┬┴├┤┼─│…", "+++++++++-|~")
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,41 +61,19 @@ def paper(width: int | None, height: int | None) -> Paper:
 
 
 def draw(plot: Plot, on: Paper) -> list[str]:
-    """Return the lines of a plot: the run, each panel with its legend, remarks.
-
-    Raises:
-        MissingExtraError: plotext is missing.
-    """
-    canvas = _canvas()
+    """Return the lines of a plot: the run, each panel with its legend, remarks."""
     has_signs = len(plot.lines) > 1
     lines = [_cut(plot.title, on.width)] if len(plot.lines) == 1 else []
     for panel in plot.panels:
         lines += [""] if lines else []
         lines.append(_styled(_cut(_heading(panel, plot), on.width), "1", on))
         if any(len(line.raw) for line in panel.lines):
-            lines += _drawn(canvas, panel, plot, on, has_signs=has_signs)
+            lines += _drawn(panel, plot, on, has_signs=has_signs)
         else:
-            lines.append("no points yet" if not _count(panel) else "nothing that can be drawn")
-        lines += _legend(panel, on) if has_signs else [_told(panel.lines[0], on.width)]
+            lines.append("no points yet" if not _count(panel) else "no point that can be drawn")
+        lines += _legend(panel, on) if has_signs else [_summary(panel.lines[0], on.width)]
     lines += [_cut(remark, on.width) for remark in plot.remarks]
     return [line.translate(_ASCII) for line in lines] if on.is_ascii else lines
-
-
-def _canvas() -> Any:
-    try:
-        import plotext
-    except ImportError as error:
-        raise _missing("plotext is not installed.") from error
-    if not hasattr(plotext, "build"):
-        raise _missing("The plotext that is installed is not version 5.")
-    return plotext
-
-
-def _missing(what: str) -> MissingExtraError:
-    return MissingExtraError(
-        what,
-        hint="Install it with: pip install 'runstore[plot]'; or draw a file: -o plot.html",
-    )
 
 
 def _heading(panel: Panel, plot: Plot) -> str:
@@ -112,46 +86,56 @@ def _count(panel: Panel) -> int:
     return sum(line.summary.count for line in panel.lines)
 
 
-def _drawn(canvas: Any, panel: Panel, plot: Plot, on: Paper, *, has_signs: bool) -> list[str]:
-    """Return the lines of the box and its axes.
-
-    Only numbers reach the library: it would obey escape sequences in texts.
-    """
+def _drawn(panel: Panel, plot: Plot, on: Paper, *, has_signs: bool) -> list[str]:
+    """Return the lines of the box and its axes."""
     name, unit = x_label(plot)
     curves = [_curve(line, plot, unit) for line in panel.lines]
     x_range = ticks.spread(*_ends(x for xs, _ in curves for x in xs))
     y_range = ticks.spread(*_ends(y for _, ys in curves for y in ys))
-    y_ticks = (ticks.logarithmic if plot.view.is_log else ticks.linear)(*y_range, on.height // 4)
-    inner = on.width - _FRAME - max((len(text) for _, text in y_ticks), default=0)
-    of_time = plot.view.x == "time"
-    x_ticks = (ticks.moments if of_time else ticks.linear)(*x_range, max(2, inner // 14))
-
-    canvas.clear_figure()
-    canvas.limit_size(False, False)  # noqa: FBT003 - plotext's: neither width nor height
-    canvas.theme("clear")
-    canvas.plot_size(on.width, on.height)
-    canvas.xlim(*x_range)
-    canvas.ylim(*y_range)
-    canvas.xticks(*_columns(x_ticks))
-    canvas.yticks(*_columns(y_ticks))
-    canvas.xlabel(name)
-    grid = _Grid(x_range, y_range, inner, on.height - _FRAME - _AXIS_LINES, _line_dots(on))
+    y_ticks = (ticks.logarithmic if plot.view.is_log else ticks.linear)(
+        *y_range, max(3, on.height // 4)
+    )
+    room = max((len(text) for _, text in y_ticks), default=0)
+    width = on.width - _FRAME - room
+    canvas = Canvas(
+        width, on.height - _FRAME - _AXIS_LINES, x_range, y_range, is_ascii=on.is_ascii
+    )
     for line, (xs, ys) in zip(panel.lines, curves, strict=True):
-        colour = _COLOURS[line.place % len(_COLOURS)] if on.has_colours else None
-        if not xs:
-            continue
-        canvas.plot(xs, ys, marker="." if on.is_ascii else "braille", color=colour)
-        at = grid.signs(xs, ys, line.place if has_signs else None)
+        colour = _COLOURS[line.place % len(_COLOURS)]
+        canvas.line(xs, ys, colour)
         sign = _SIGNS[line.place % len(_SIGNS)] if has_signs else _SIGNS[0]
-        if at:
-            canvas.scatter([x for x, _ in at], [y for _, y in at], marker=sign, color=colour)
-    text: str = canvas.build()
-    shown = text if on.has_colours else _COLOUR.sub("", text)
-    return [one.rstrip() for one in shown.rstrip("\n").split("\n")]
+        for at in _signed(xs, line.place if has_signs else None, x_range, width):
+            canvas.sign(xs[at], ys[at], sign, colour)
+    of_time = plot.view.x == "time"
+    x_ticks = (ticks.moments if of_time else ticks.linear)(*x_range, max(2, width // 14))
+    beside = {canvas.cell(x_range[0], at)[1]: text for at, text in y_ticks}
+    below = {canvas.cell(at, y_range[0])[0]: text for at, text in x_ticks}
+    return [
+        f"{'':{room}}┌{'─' * canvas.width}┐",
+        *(
+            f"{beside.get(at, ''):>{room}}{'┤' if at in beside else '│'}{_joined(parts, on)}│"
+            for at, parts in enumerate(canvas.rows())
+        ),
+        f"{'':{room}}└{''.join('┬' if at in below else '─' for at in range(canvas.width))}┘",
+        _spaced(below, room + 1, on.width),
+        f"{'':{room + 1}}{name:^{canvas.width}}".rstrip(),
+    ]
 
 
-def _line_dots(on: Paper) -> tuple[int, int]:
-    return (1, 1) if on.is_ascii else _DOTS
+def _joined(parts: Sequence[tuple[str, int | None]], on: Paper) -> str:
+    return "".join(
+        text if colour is None else _styled(text, f"38;5;{colour}", on) for text, colour in parts
+    )
+
+
+def _spaced(texts: Mapping[int, str], indent: int, width: int) -> str:
+    """Return texts in the middle of their columns; one that would touch another is left out."""
+    line = ""
+    for column, text in sorted(texts.items()):
+        start = min(indent + column - len(text) // 2, width - len(text))
+        if not line or start > len(line):
+            line = f"{line:{max(0, start)}}{text}"
+    return line
 
 
 def _curve(line: Line, plot: Plot, unit: float) -> tuple[list[float], list[float]]:
@@ -165,61 +149,26 @@ def _ends(numbers: Iterator[float]) -> tuple[float, float]:
     return min(every), max(every)
 
 
-def _columns(found: ticks.Ticks) -> tuple[list[float], list[str]]:
-    return [at for at, _ in found], [text for _, text in found]
+def _signed(
+    xs: Sequence[float], place: int | None, x_range: tuple[float, float], width: int
+) -> list[int]:
+    """Return the points with a sign: all of a few points, or one every so many columns.
 
-
-@dataclass(frozen=True, slots=True)
-class _Grid:
-    """Where signs go such that they stand on their line."""
-
-    x_range: tuple[float, float]
-    y_range: tuple[float, float]
-    width: int
-    height: int
-    dots: tuple[int, int]
-
-    def signs(
-        self, xs: Sequence[float], ys: Sequence[float], place: int | None
-    ) -> list[tuple[float, float]]:
-        """Return where signs stand: on few points each, else every so many columns.
-
-        Args:
-            xs: In order.
-            ys: One per x.
-            place: Of the line among others, whose signs stand beside these; None for none.
-        """
-        if len(xs) <= _FEW_POINTS:
-            chosen = list(range(len(xs)))
-        elif place is None:
-            return []
-        else:
-            low, high = self.x_range
-            column = (high - low) / max(1, self.width)
-            start = (place * 5) % _SIGN_EVERY
-            wanted = [low + at * column for at in range(start, self.width, _SIGN_EVERY)]
-            inside = [x for x in wanted if xs[0] <= x <= xs[-1]] or [xs[-1]]
-            found = {min(bisect.bisect_left(xs, x), len(xs) - 1) for x in inside}
-            chosen = sorted(found)
-        return [
-            (
-                _snapped(xs[at], self.x_range, self.width, self.dots[0]),
-                _snapped(ys[at], self.y_range, self.height, self.dots[1]),
-            )
-            for at in chosen
-        ]
-
-
-def _snapped(value: float, within: tuple[float, float], cells: int, dots: int) -> float:
-    """Return the value in the middle of the cell in which plotext puts the dot of this one.
-
-    Source: plotext 5.3.2, get_matrix_data: dots and whole characters are rounded on scales of
-    their own, by which a sign would stand a cell beside its line.
+    Args:
+        xs: In order.
+        place: Of the line among others, whose signs are beside these; None for a single line.
+        x_range: Of the panel.
+        width: Of the panel, in columns.
     """
-    low, high = within
-    share = (value - low) / (high - low)
-    cell = int(0.5 + share * (cells * dots - 1)) // dots
-    return low + (high - low) * cell / max(1, cells - 1)
+    if len(xs) <= _FEW_POINTS:
+        return list(range(len(xs)))
+    if place is None:
+        return []
+    low, high = x_range
+    column = (high - low) / max(1, width)
+    wanted = [low + at * column for at in range((place * 5) % _SIGN_EVERY, width, _SIGN_EVERY)]
+    inside = [x for x in wanted if xs[0] <= x <= xs[-1]] or [xs[-1]]
+    return sorted({min(bisect.bisect_left(xs, x), len(xs) - 1) for x in inside})
 
 
 def _legend(panel: Panel, on: Paper) -> list[str]:
@@ -245,7 +194,7 @@ def _legend(panel: Panel, on: Paper) -> list[str]:
     return rows
 
 
-def _told(line: Line, width: int) -> str:
+def _summary(line: Line, width: int) -> str:
     one = line.summary
     count = "1 point" if one.count == 1 else f"{one.count:,} points"
     numbers = f"last {one.last:.4g}  min {one.min:.4g}  max {one.max:.4g}"
