@@ -208,7 +208,9 @@ def test_contents_behind_a_link_are_not_looked_at(store, tmp_path):
     (elsewhere / "incoming").mkdir()
     (elsewhere / "incoming" / "1-a").write_text("mine")
 
-    with pytest.warns(StoreWarning, match=r"Not removed: .*objects \(it is no folder, or a link"):
+    with pytest.warns(
+        StoreWarning, match=r"Not removed: .*objects \(it is not a folder, or a link"
+    ):
         store.collect_garbage(older_than=AT_ONCE)
 
     assert (elsewhere / "incoming" / "1-a").read_text() == "mine"

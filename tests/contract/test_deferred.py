@@ -405,7 +405,7 @@ def test_files_that_nobody_writes_are_said_once(store, deferred, count, more):
 
     (one,) = said
     assert str(one.message) == (
-        f"In the spool, '0.json'{more} was ignored: its name is none of a record. It was left"
+        f"In the spool, '0.json'{more} was ignored: its name is not that of a record. It was left"
         " as it is. To list such files: runstore doctor."
     )
     (place / "9.json").write_text("{}")

@@ -72,7 +72,7 @@ def test_a_reference_that_is_no_digest_is_damage_and_in_nobodys_way(store, run, 
     change(store, "UPDATE outputs SET digest = ?", digest)
 
     assert ("damaged", "contents were changed or cannot be read") in found(store)
-    with pytest.raises(StoreCorruptError, match="no SHA-256"):
+    with pytest.raises(StoreCorruptError, match="not a SHA-256"):
         run.read_bytes("model.bin")
     assert len(store.grep("epoch")) == 0
     store.delete(store.list())
@@ -100,26 +100,26 @@ def test_what_only_takes_room_is_no_trouble(store, run):
         (
             "INSERT INTO params (run_id, set_index, key) VALUES (1, 7, 'lr')",
             "dangling",
-            "parameters are of no parameter set",
+            "parameters belong to no parameter set",
         ),
         (
             "DELETE FROM metric_chunks",
             "dangling",
-            "the summary of a metric does not fit its points",
+            "the summary of a metric does not match its points",
         ),
-        ("DELETE FROM metric_summaries", "dangling", "points are of no metric"),
+        ("DELETE FROM metric_summaries", "dangling", "points belong to no metric"),
         (
             "UPDATE experiments SET last_run_number = 0",
             "dangling",
-            "a run number is higher than its experiment ever gave",
+            "a run number is higher than the counter of its experiment",
         ),
-        ("UPDATE tags SET run_id = 99", "dangling", "rows of tags are of no run"),
+        ("UPDATE tags SET run_id = 99", "dangling", "rows of tags belong to no run"),
         (
             "UPDATE runs SET deleted_at = 1, purged_at = 1",
             "dangling",
-            "rows of tags are left of a run that was removed for good",
+            "rows of tags are left of a permanently deleted run",
         ),
-        ("DELETE FROM experiments", "dangling", "runs are of no experiment"),
+        ("DELETE FROM experiments", "dangling", "runs belong to no experiment"),
     ],
 )
 def test_rows_that_refer_to_nothing_are_found(store, run, statement, kind, what):
@@ -133,7 +133,7 @@ def test_an_input_whose_source_is_unknown_is_found(store, run):
         run.read_bytes("model.bin")
     change(store, "UPDATE inputs SET source_uid = 'nobody'")
 
-    assert found(store) == [("dangling", "the run that saved an input is not known")]
+    assert found(store) == [("dangling", "the run that saved an input is unknown")]
 
 
 def test_a_source_that_is_gone_for_good_still_has_its_name(store, run):

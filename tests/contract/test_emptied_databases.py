@@ -40,7 +40,7 @@ def test_an_empty_database_beside_signs_of_runs_is_refused(tmp_path, sign, size)
     before = {path: path.lstat() for path in tmp_path.rglob("*")}
 
     for create in (True, False):
-        with pytest.raises(StoreCorruptError, match="shows that it held runs"):
+        with pytest.raises(StoreCorruptError, match="shows that it contained runs"):
             Store.open(tmp_path, create=create)
 
     now = {path: path.lstat() for path in tmp_path.rglob("*")}

@@ -66,7 +66,7 @@ def test_a_file_behind_a_link_at_any_level_is_not_opened(tmp_path, outside):
 def test_a_name_never_leaves_its_folder(tmp_path, name):
     with folder_at(tmp_path, levels=0) as folder:
         for use in (folder.entry, folder.remove, lambda one: folder.inner(one).__enter__()):
-            with pytest.raises(OSError, match="no name of a file"):
+            with pytest.raises(OSError, match="not a file name"):
                 use(name)
 
 
@@ -261,7 +261,7 @@ def test_a_record_names_no_folder_to_take_contents_from(given, tmp_path, spooled
     record = artifact_record(tmp_path / "mine" / "objects", digest)
     spooled("artifact.json").write_text(json.dumps(record))
 
-    with pytest.warns(StoreWarning, match="not the user's own place"):
+    with pytest.warns(StoreWarning, match="not the user's own"):
         store = Store.open(given)
 
     assert list(store.get("fit#1").artifacts) == ["model.bin"]
@@ -276,7 +276,7 @@ def test_contents_that_this_user_kept_for_another_store_stay_there(given, tmp_pa
     record = artifact_record(own / "objects", digest)
     spooled("artifact.json").write_text(json.dumps(record))
 
-    with pytest.warns(StoreWarning, match="not the user's own place"):
+    with pytest.warns(StoreWarning, match="not the user's own"):
         Store.open(given).close()
 
     assert path.read_bytes() == SECRET
@@ -371,7 +371,7 @@ def test_a_record_with_other_values_is_ignored(given, kind, body, spooled):
 def test_json_that_has_no_end_is_ignored(given, text, spooled):
     spooled("notes.json").write_text(text)
 
-    with pytest.warns(StoreWarning, match="it is no JSON"):
+    with pytest.warns(StoreWarning, match="it is not JSON"):
         Store.open(given).close()
 
 

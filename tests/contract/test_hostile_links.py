@@ -82,7 +82,7 @@ def test_a_link_that_leads_to_no_database_makes_none(given, outside, target):
     (given / "runstore.db").unlink()
     (given / "runstore.db").symlink_to(outside / target)
 
-    with pytest.raises(StoreUnavailableError, match="is a link"):
+    with pytest.raises(StoreUnavailableError, match="link"):
         Store.open(given)
 
 
@@ -127,7 +127,7 @@ def test_what_is_no_file_in_the_place_of_a_database_is_not_opened(given, made):
 
     # Opening a pipe would wait for ever.
     for opened in (lambda: Store.open(given), lambda: Store.open(given, create=False)):
-        with pytest.raises(StoreUnavailableError, match="is no plain file"):
+        with pytest.raises(StoreUnavailableError, match="is not a regular file"):
             opened()
 
 
@@ -140,7 +140,9 @@ def test_what_stands_in_the_place_of_the_log_is_not_touched(given, outside, endi
     else:
         planted(path, outside / "id_rsa", how)
 
-    with pytest.raises(StoreUnavailableError, match=f"runstore.db{ending} is a"):
+    with pytest.raises(
+        StoreUnavailableError, match=f"runstore.db{ending} is (not a regular file|a hard link)"
+    ):
         Store.open(given)
 
     path.unlink()
@@ -234,7 +236,7 @@ def test_the_index_of_another_store_is_not_used(given, tmp_path, recorded):
     before = (tmp_path / "mine" / "search.db").read_bytes()
     planted(given / "search.db", tmp_path / "mine" / "search.db", "link")
 
-    with Store.open(given) as store, pytest.warns(StoreWarning, match="is no search index"):
+    with Store.open(given) as store, pytest.warns(StoreWarning, match="was not a search index"):
         assert len(store.grep("warmup")) == 0
 
     assert (tmp_path / "mine" / "search.db").read_bytes() == before

@@ -280,7 +280,7 @@ def test_a_kept_record_with_an_impossible_number_stays_where_it_is(tmp_path):
         kept = store.backend.spool.keep(run.uid, "input", {**body, **more})
         run.finish()
 
-    with pytest.warns(StoreWarning, match="'size_bytes' is no value"):
+    with pytest.warns(StoreWarning, match="'size_bytes' has an invalid value"):
         again = Store.open(tmp_path)
     assert again.get("e#1").status == "complete"
     assert again.start("e", capture=False).run_number == 2

@@ -579,7 +579,7 @@ def test_a_file_of_somebody_else_is_kept(store):
     theirs.execute("CREATE TABLE precious (x)")
     theirs.close()
 
-    with pytest.warns(StoreWarning, match="no search index"):
+    with pytest.warns(StoreWarning, match="was not a search index"):
         assert found(store, "words") == [(1, "notes", 1)]
 
     kept = [path for path in store.path.glob(f"{SEARCH}.*") if path.suffix[1:].isdigit()]
@@ -645,7 +645,7 @@ def test_a_search_that_takes_long_says_so_once(store, monkeypatch):
         assert len(found(store, "words")) == 10
 
     assert len(said) == 1
-    assert "takes in 4 more runs with 124 bytes of output" in str(said[0].message)
+    assert "Adding 4 runs with 124 bytes of output" in str(said[0].message)
 
 
 def test_an_interrupted_search_goes_on_where_it_was(store, monkeypatch):

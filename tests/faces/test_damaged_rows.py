@@ -251,7 +251,7 @@ def test_views_and_virtual_tables_of_others_are_refused(store, statements):
     for statement in statements:
         change(store, statement)
 
-    with pytest.raises(StoreCorruptError, match="did not make"):
+    with pytest.raises(StoreCorruptError, match="foreign objects"):
         Store.open(store)
 
 

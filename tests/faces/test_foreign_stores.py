@@ -108,7 +108,7 @@ def test_a_named_place_in_a_folder_of_everybody_may_be_taken(users, scratch):
         ended = users.run(ALICE, code, cwd="/")
 
         assert "UntrustedStoreError" in ended.stderr
-        assert f"was made by the user {BOB}" in ended.stderr
+        assert f"was created by the user {BOB}" in ended.stderr
         assert not (place / "runstore.db").exists()
 
 
@@ -306,7 +306,7 @@ def test_a_list_that_others_can_write_counts_as_empty(strange):
     trusted.list_file().chmod(0o666)
 
     assert trusted.listed() == []
-    with pytest.raises(StoreUnavailableError, match="others can write it"):
+    with pytest.raises(StoreUnavailableError, match="other users can write it"):
         trusted.trust("/data")
 
 

@@ -258,7 +258,7 @@ def test_a_full_disk_can_be_read(small_disk):
 
     with Store.open(small_disk / "store") as store:
         assert store.get("m#1").params == {"lr": 1}
-        with pytest.raises(StoreUnavailableError, match="did not take the data"):
+        with pytest.raises(StoreUnavailableError, match="data could not be written"):
             store.start("m", capture=False)
 
     filler.unlink()

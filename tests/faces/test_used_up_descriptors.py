@@ -241,8 +241,8 @@ def test_what_the_program_closed_is_said_once(tmp_path):
         timeout=60,
     )
 
-    assert ended.stderr.count("StoreWarning: This program has closed files that runstore had") == 1
-    assert "Close only files that the program has opened" in ended.stdout
+    assert ended.stderr.count("StoreWarning: This program has closed the open files of") == 1
+    assert "Close only files that your program has opened" in ended.stdout
     with Store.open(tmp_path / "store") as store:
         assert store.get("latest").tags == {"a": "1", "b": "1"}
 

@@ -255,7 +255,7 @@ def test_a_search_does_not_begin_while_the_index_is_mended(tmp_path, clock):
     lock_now(folder)
 
     with (
-        pytest.raises(UnusableIndexError, match="mending"),
+        pytest.raises(UnusableIndexError, match="repairing"),
         SearchFile(tmp_path / "runstore.db").opened(),
     ):
         pytest.fail("it is being removed")

@@ -229,7 +229,7 @@ def test_contents_that_are_not_there_are_said(objects):
     "digest", ["", "abc", KEPT.digest.upper(), KEPT.digest + "0", "../../x", 7]
 )
 def test_what_is_no_hash_leads_nowhere(objects, digest):
-    with pytest.raises(StoreCorruptError, match="no SHA-256"):
+    with pytest.raises(StoreCorruptError, match="not a SHA-256"):
         objects.path_of(digest)
 
 

@@ -84,7 +84,7 @@ def test_only_the_last_folders_may_be_no_links(tmp_path, levels):
     place = tmp_path / "a" / "b" / "c"
 
     if levels == 3:
-        with pytest.raises(UnsafeFileError, match="no folder, or a link"):
+        with pytest.raises(UnsafeFileError, match="not a folder, or a link"):
             folder_at(place, levels=levels)
     else:
         with folder_at(place, levels=levels) as folder:
@@ -95,7 +95,7 @@ def test_a_folder_that_is_none_is_refused(path, tmp_path):
     (tmp_path / "link").symlink_to(path.parent)
 
     for place in (path, tmp_path / "link", tmp_path / "link" / ".."):
-        with pytest.raises(UnsafeFileError, match="no folder"):
+        with pytest.raises(UnsafeFileError, match="not a folder"):
             folder_at(place, levels=1)
     with pytest.raises(FileNotFoundError):
         folder_at(tmp_path / "missing", levels=1)
@@ -170,7 +170,9 @@ def test_a_file_that_is_swapped_meanwhile_is_not_opened(path, monkeypatch, kind)
 
     monkeypatch.setattr(Folder, "entry", swapped)
 
-    with pytest.raises(UnsafeFileError, match="no plain file" if kind == "link" else "a pipe"):
+    with pytest.raises(
+        UnsafeFileError, match="not a regular file" if kind == "link" else "a pipe"
+    ):
         open_file(path, os.O_RDONLY)
 
 
@@ -179,7 +181,7 @@ def test_a_pipe_that_nobody_reads_is_not_written(path, monkeypatch):
     os.mkfifo(path)
     monkeypatch.setattr(Folder, "entry", lambda *_: (_ for _ in ()).throw(FileNotFoundError()))
 
-    with pytest.raises(UnsafeFileError, match="no plain file"):
+    with pytest.raises(UnsafeFileError, match="not a regular file"):
         open_file(path, os.O_WRONLY)
 
 
@@ -198,9 +200,9 @@ def test_a_file_without_rights_is_no_unsafe_file(path, monkeypatch):
 def test_a_second_name_is_not_written_and_not_emptied(path, flags):
     path.with_name("b").hardlink_to(path)
 
-    with pytest.raises(UnsafeFileError, match="second name"):
+    with pytest.raises(UnsafeFileError, match="hard link"):
         open_file(path, flags)
-    with pytest.raises(UnsafeFileError, match="second name"):
+    with pytest.raises(UnsafeFileError, match="hard link"):
         open_file(path, is_ours=True)
 
     with reader(path) as file:
@@ -210,7 +212,7 @@ def test_a_second_name_is_not_written_and_not_emptied(path, flags):
 def test_what_a_running_program_writes_has_one_name(path):
     path.with_name("b").hardlink_to(path)
 
-    with pytest.raises(UnsafeFileError, match="second name"):
+    with pytest.raises(UnsafeFileError, match="hard link"):
         read_file(path, at_most=5)
     assert read_file(path, at_most=5, is_ours=False) == b"12345"
 
@@ -219,7 +221,7 @@ def test_a_file_behind_a_link_is_not_looked_at(path, tmp_path):
     (tmp_path / "behind").symlink_to(path.parent)
 
     for look in (stat_file, open_file, lambda one: read_file(one, at_most=5)):
-        with pytest.raises(UnsafeFileError, match="no folder, or a link"):
+        with pytest.raises(UnsafeFileError, match="not a folder, or a link"):
             look(tmp_path / "behind" / "a.txt")
     assert stat_file(tmp_path / "behind" / "a.txt", levels=0).st_size == 5
 
@@ -391,7 +393,7 @@ def test_a_folder_is_not_made_in_the_place_of_something_else(tmp_path, name):
     (tmp_path / "file").write_text("mine")
     (tmp_path / "link").symlink_to(tmp_path)
 
-    with pytest.raises(UnsafeFileError, match="no folder"):
+    with pytest.raises(UnsafeFileError, match="not a folder"):
         make_folder(tmp_path / name / "b", levels=2)
 
 

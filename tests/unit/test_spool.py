@@ -174,7 +174,7 @@ def test_a_record_that_names_a_folder_goes_to_the_own_place(spool, tmp_path):
         assert spool.is_own(path)
         record = Record(path, UID, "artifact", body)
         if names is None:
-            with pytest.raises(ValueError, match="not the user's own place"):
+            with pytest.raises(ValueError, match="not the user's own"):
                 spool.objects_of(record)
         else:
             assert spool.objects_of(record) == names
@@ -293,18 +293,18 @@ def test_a_file_with_another_name_is_no_record(spool, name):
     path = put(spool, name, json.dumps(NOTES).encode())
 
     assert list(spool.records()) == []
-    assert spool.refused == {path: "its name is none of a record"}
+    assert spool.refused == {path: "its name is not that of a record"}
 
 
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b"{", "it is no JSON"),
-        (b"[" * 100_000, "it is no JSON"),
-        (b"\xff\xfe\xfd", "it is no JSON"),
+        (b"{", "it is not JSON"),
+        (b"[" * 100_000, "it is not JSON"),
+        (b"\xff\xfe\xfd", "it is not JSON"),
         (b"[]", "it has other keys than a record"),
         (b'{"notes": "x"}', "it has other keys than a record"),
-        (b'{"notes": 7, "author": "a"}', "its 'notes' is no value that runstore writes"),
+        (b'{"notes": 7, "author": "a"}', "its 'notes' has an invalid value"),
     ],
 )
 def test_a_file_that_holds_something_else_is_no_record(spool, data, why):
@@ -379,8 +379,8 @@ def test_a_file_that_nobody_writes_is_refused(spool, tmp_path, kind):
     assert spool.point_files() == []
     assert spool.every_file() == [path]
     reason = {
-        "folder": "it is no plain file",
-        "hard link": "it is a second name (a hard link) of another file",
+        "folder": "it is not a regular file",
+        "hard link": "it is a hard link of another file",
         "large": "it is larger than 16,777,216 bytes",
     }
     assert spool.refused == {path: reason[kind]}
@@ -398,7 +398,7 @@ def test_looking_through_reads_every_record(spool):
     put(spool, f"{UID}.1.points", b"12345")
     path = put(spool, f"{UID}.1.notes.json", b"{")
 
-    assert spool.look_through() == {path: "it is no JSON"}
+    assert spool.look_through() == {path: "it is not JSON"}
 
 
 def test_files_of_another_user_are_left_to_that_user(spool):

@@ -1,4 +1,4 @@
-"""Locks on files that end with the process that holds them."""
+"""File locks that end with the process that holds them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _HELD = frozenset({errno.EAGAIN, errno.EACCES, errno.EDEADLK})
 
 
 def pause(longest_s: float) -> None:
-    """Wait a little, and not as long as others who wait."""
-    # Nothing is loaded for it: the program may have used all its descriptors.
+    """Sleep for a short random time, so that waiting processes do not retry at once."""
+    # Nothing is imported for it, because the program may have used all its descriptors.
     time.sleep(longest_s * (1 + os.urandom(1)[0]) / 256)
 
 
@@ -25,12 +25,12 @@ def lock_now(descriptor: int, *, is_shared: bool = False) -> bool | None:
     """Lock an open file without waiting.
 
     Args:
-        descriptor: The file, open for writing; the lock ends with `unlock`, or when it is closed
-            here and in all children that were forked meanwhile.
-        is_shared: Whether others may have the same lock, as long as it is shared as well.
+        descriptor: The file, open for writing; the lock ends with `unlock`, or when the file is
+            closed here and in all children that were forked meanwhile.
+        is_shared: Whether others can hold the lock at the same time, if theirs is shared as well.
 
     Returns:
-        Whether it is ours now; None where the system or the disk has no locks.
+        Whether the lock was acquired; None if the system or the disk has no locks.
     """
     try:
         import fcntl
@@ -40,13 +40,13 @@ def lock_now(descriptor: int, *, is_shared: bool = False) -> bool | None:
     except ImportError:
         return None
     except OSError as error:
-        # A network disk takes it for a lock of fcntl(2), which has two more errors for "held".
+        # A network disk treats it as a lock of fcntl(2), which has two more errors for "held".
         return False if error.errno in _HELD else None
     return True
 
 
 def wait_for_lock(descriptor: int, *, is_shared: bool = False, patience_s: float) -> bool | None:
-    """Lock an open file, and wait for others for a while; see `lock_now`."""
+    """Lock an open file, waiting for others for a while; see `lock_now`."""
     deadline = time.monotonic() + patience_s
     while (held := lock_now(descriptor, is_shared=is_shared)) is False:
         if time.monotonic() > deadline:
@@ -56,16 +56,16 @@ def wait_for_lock(descriptor: int, *, is_shared: bool = False, patience_s: float
 
 
 def kept_locked(path: Path, patience_s: float) -> StoreLockedError:
-    """Return the error for a lock that others did not give back in this time."""
+    """Return the error for a lock that others held for too long."""
     return StoreLockedError(
         f"Another program kept {path} locked for {patience_s:g} s.",
         kept="Nothing was changed.",
-        hint="End the program that holds the lock, or try again later.",
+        hint="Stop the program that holds the lock, or try again later.",
     )
 
 
 def unlock(descriptor: int) -> None:
-    """Give a lock back, also for children that were forked meanwhile and have the file open."""
+    """Release a lock, also in children that were forked meanwhile and have the file open."""
     with suppress(ImportError, OSError):
         import fcntl
 
@@ -74,19 +74,19 @@ def unlock(descriptor: int) -> None:
 
 @contextmanager
 def locked(path: Path, *, is_shared: bool, patience_s: float) -> Iterator[bool]:
-    """Hold the lock of a file within the block; the file is made when it is missing.
+    """Hold the lock of a file inside the block; the file is created if it does not exist.
 
     Args:
         path: The file; nothing is written to it.
-        is_shared: Whether others may have it at the same time, as long as theirs is shared too.
+        is_shared: Whether others can hold it at the same time, if theirs is shared as well.
         patience_s: How long to wait for others, in seconds.
 
     Yields:
-        Whether there are locks at all: without them, nothing keeps others away.
+        Whether locks are available: without them, others are not kept out.
 
     Raises:
-        StoreLockedError: Others kept it for longer than that.
-        OSError: The file cannot be made, or is no plain file.
+        StoreLockedError: Others held it for longer than that.
+        OSError: The file cannot be created, or is not a regular file.
     """
     from runstore.storage.files.safe_files import open_or_replace
 

@@ -1,10 +1,10 @@
-"""Contents of artifacts, by their SHA-256, once each: `objects/ab/cdef…`.
+"""Contents of artifacts, stored once each by their SHA-256: `objects/ab/cdef…`.
 
-A file gets its name when it is whole and on the disk, so a name that is there stands for all of
-its contents. Files are read-only: nobody should change contents that several runs share.
+A file gets its name when it is complete and on the disk, so that a name implies complete contents.
+Files are read-only, because contents may be shared by several runs.
 
-The folder and those in it are opened one from the other and are never links: cleaning up removes
-nothing elsewhere, whatever somebody put there.
+The folder and its subfolders are opened one from the other and links are refused, so that cleaning
+up never removes files elsewhere.
 """
 
 from __future__ import annotations
@@ -42,49 +42,49 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 
 
 class Contents(NamedTuple):
-    """What was kept: its digest in hex, and its size in bytes."""
+    """The digest in hex and the size in bytes of stored contents."""
 
     digest: str
     size_bytes: int
 
 
 class Objects:
-    """The contents kept below one folder.
+    """The contents stored below one folder.
 
     Args:
-        folder: `objects` of a store; made when something is kept.
+        folder: `objects` of a store; created when contents are added.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = parsed(folder)
-        # Contents that were found whole, by identity and time of their file.
+        # Verified contents, by identity and time of their file.
         self._verified: dict[str, tuple[int, int, int]] = {}
 
     def path_of(self, digest: str) -> Path:
-        """Return where contents of this digest belong.
+        """Return the path for contents with this digest.
 
         Raises:
-            StoreCorruptError: It is no digest.
+            StoreCorruptError: It is not a digest.
         """
         if not (isinstance(digest, str) and _DIGEST.fullmatch(digest)):
-            raise StoreCorruptError(f"The store names contents {digest!r}: no SHA-256 in hex.")
+            raise StoreCorruptError(f"The store names contents {digest!r}, not a SHA-256.")
         return self.folder / digest[:2] / digest[2:]
 
     def size_of(self, digest: str) -> int | None:
-        """Return the size of the file of these contents, whole or not; None without one."""
+        """Return the size of the file with these contents, even damaged; None if missing."""
         try:
             return stat_file(self.path_of(digest), levels=2).st_size
         except OSError:
             return None
 
-    # Saving and cleaning up at the same time
+    # Concurrent saving and cleaning up
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Let nobody clean up within the block: what is kept in it gets its reference there.
+        """Prevent cleaning up inside the block, so that new contents can get their reference.
 
         Raises:
-            StoreLockedError: Somebody cleans up for longer than that.
+            StoreLockedError: Another process was cleaning up for too long.
         """
         with ExitStack() as stack:
             try:
@@ -93,15 +93,15 @@ class Objects:
             except StoreLockedError:
                 raise
             except OSError:
-                pass  # where there is no lock to be had, who cleans up spares what is new
+                pass  # without a lock, cleaning up spares recent files
             yield
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
-        """Let nobody save within the block; yields False where that cannot be had.
+        """Prevent saving inside the block; yields False if that is impossible.
 
         Raises:
-            StoreLockedError: Somebody saves for longer than a minute.
+            StoreLockedError: Another process was saving for longer than a minute.
         """
         with ExitStack() as stack:
             is_alone = False
@@ -111,30 +111,30 @@ class Objects:
             except StoreLockedError:
                 raise
             except OSError:
-                pass  # something is in the place of the lock
+                pass  # something else is at the path of the lock
             yield is_alone
 
     @property
     def _lock(self) -> Path:
-        """Beside the folder, in which there are contents alone."""
+        """Path of the lock, beside the folder, which holds only contents."""
         return self.folder.with_name(f"{self.folder.name}.lock")
 
     def files(self) -> Iterator[Path]:
-        """Yield everything in the folder and in the folders in it, whatever it is.
+        """Yield every entry in the folder and its subfolders, of any type.
 
         Raises:
-            OSError: The folder is a link, or no folder.
+            OSError: The folder is a link, or not a folder.
         """
         for name in names_in(self.folder):
             try:
                 inner = names_in(self.folder / name, levels=2)
-            except OSError:  # no folder
+            except OSError:  # not a folder
                 yield self.folder / name
             else:
                 yield from (self.folder / name / one for one in inner)
 
     def remove(self, path: Path) -> None:
-        """Remove a file that `files` gave, if it is still there.
+        """Remove a file that `files` yielded, if it still exists.
 
         Raises:
             OSError: It cannot be removed.
@@ -142,21 +142,21 @@ class Objects:
         remove_file(path, levels=2)
 
     def digest_at(self, path: Path) -> str | None:
-        """Return the digest that a file below the folder is named by; None for any other file."""
+        """Return the digest in the name of a file below the folder; None for any other file."""
         digest = path.parent.name + path.name
         is_place = _DIGEST.fullmatch(digest) is not None and path == self.path_of(digest)
         return digest if is_place else None
 
     def is_leftover(self, path: Path) -> bool:
-        """Tell whether a file was on its way in."""
+        """Check whether a file was being added."""
         return path.parent == self.folder / _ASIDE
 
-    # In
+    # Writing
 
     @contextmanager
     def aside(self, suffix: str = "") -> Iterator[Path]:
-        """Give a path to write to, on the same disk; removed in the end if it is still there."""
-        # Not its parents: a store that was moved away would be hidden by a new one.
+        """Return a temporary path on the same disk; the file is removed on exit."""
+        # Without its parents, because a store that was moved away would be hidden by a new one.
         make_folder(self.folder / _ASIDE, levels=2)
         path = self.folder / _ASIDE / f"{os.getpid()}-{secrets.token_hex(8)}{suffix}"
         try:
@@ -165,31 +165,31 @@ class Objects:
             remove_file(path, levels=2)
 
     def keep_file(self, source: Path) -> Contents:
-        """Keep the contents of a file, which may be of any size; durable on return.
+        """Store the contents of a file of any size; durable on return.
 
-        Where the file system can, blocks are shared instead of copied (reflink); a later change
-        of either file does not touch the other.
+        If the file system supports it, blocks are shared instead of copied (reflink); a later
+        change of either file does not affect the other.
 
         Raises:
-            OSError: The file cannot be read, or the disk does not take it.
+            OSError: The file cannot be read, or the disk is full.
         """
         with source.open("rb") as file:
             return self.keep_open(file)
 
     def keep_open(self, file: BinaryIO) -> Contents:
-        """Keep the contents of an open file; see `keep_file`."""
+        """Store the contents of an open file; see `keep_file`."""
         with self.aside() as path:
             if _cloned(file, path):
                 return self.adopt(path)
             return self._keep_stream(file, path)
 
     def keep_stream(self, file: BinaryIO) -> Contents:
-        """Keep what a binary file object gives, to its end; durable on return."""
+        """Store the contents of a binary file object up to its end; durable on return."""
         with self.aside() as path:
             return self._keep_stream(file, path)
 
     def keep_bytes(self, contents: bytes | bytearray | memoryview) -> Contents:
-        """Keep bytes; durable on return."""
+        """Store bytes; durable on return."""
         view = memoryview(contents).cast("B")
         kept = Contents(hashlib.sha256(view).hexdigest(), len(view))
         if self._has(kept):
@@ -214,9 +214,9 @@ class Objects:
         return kept
 
     def adopt(self, path: Path) -> Contents:
-        """Keep a file that lies aside, or elsewhere on this disk, by giving it its name.
+        """Store a file on the same disk by renaming it.
 
-        The path is gone on return; contents are durable.
+        The path no longer exists on return; the contents are durable.
         """
         with path.open("rb+") as file:
             kept = Contents(*hashed(file))
@@ -239,36 +239,36 @@ class Objects:
         sync_folder(self.folder)
 
     def _has(self, kept: Contents) -> bool:
-        """Tell whether contents are there and whole; a damaged file is to be replaced."""
+        """Check whether contents exist and are intact; a damaged file is replaced."""
         try:
             file = self.opened(*kept)
         except (NotFoundError, StoreCorruptError):
             return False
-        # Who cleans up tells by the time whether a file was wanted just now.
+        # The time tells concurrent cleaning up that the file is in use.
         with file, suppress(OSError):
             os.utime(file.fileno() if os.utime in os.supports_fd else file.name)
             self._verified[kept.digest] = _identity(os.fstat(file.fileno()))
         return True
 
-    # Out
+    # Reading
 
     def whole(self, digest: str, size_bytes: int) -> Path:
-        """Return the file of these contents, once it is certain that they are the same as ever.
+        """Return the file with these contents, verified to be unchanged.
 
         Raises:
-            NotFoundError: The contents are not there.
+            NotFoundError: The contents are missing.
             StoreCorruptError: The file has other contents; it is left as it is.
         """
         with self.opened(digest, size_bytes):
             return self.path_of(digest)
 
     def opened(self, digest: str, size_bytes: int) -> BinaryIO:
-        """Open these contents, once it is certain that they are the same as ever.
+        """Open these contents, verified to be unchanged.
 
-        The first look at a file in a process reads all of it.
+        The first access to a file by a process reads all of it.
 
         Raises:
-            NotFoundError: The contents are not there.
+            NotFoundError: The contents are missing.
             StoreCorruptError: The file has other contents; it is left as it is.
         """
         path = self.path_of(digest)
@@ -277,13 +277,13 @@ class Objects:
         except FileNotFoundError:
             raise NotFoundError(
                 f"The contents {digest[:12]}… are not in {self.folder}.",
-                hint="Were the objects of the store copied as well?",
+                hint="Check that the objects of the store were copied as well.",
             ) from None
         except OSError as error:
             raise _unreadable(path, error) from error
         try:
             self._check(file, Contents(digest, size_bytes))
-        except OSError as error:  # a StoreError is one as well
+        except OSError as error:  # a StoreError is an OSError as well
             file.close()
             if isinstance(error, StoreCorruptError):
                 raise
@@ -291,35 +291,35 @@ class Objects:
         return file
 
     def _check(self, file: BinaryIO, wanted: Contents) -> None:
-        """Make sure, by reading all of a file once, that it holds these contents."""
+        """Verify the contents of a file by reading all of it once."""
         now = _identity(os.fstat(file.fileno()))
         if self._verified.get(wanted.digest) == now:
             return
-        # A file of another size needs no reading, which may take for ever.
+        # A file of another size need not be read, which could take for ever.
         is_same = os.fstat(file.fileno()).st_size == wanted.size_bytes and hashed(file) == wanted
         if not is_same:
             raise StoreCorruptError(
                 f"{self.path_of(wanted.digest)} was changed or damaged: its contents have another"
                 " digest.",
-                kept="It was left as it is; other contents are not touched.",
-                hint="Save the same contents again to mend it, or take them from a copy.",
+                kept="It was left as it is; other contents are not affected.",
+                hint="Save the same contents again to repair it, or restore them from a copy.",
             )
         file.seek(0)
         self._verified[wanted.digest] = now
 
     def copy_to(self, digest: str, size_bytes: int, target: Path, *, link: bool = False) -> None:
-        """Write contents to a path, whole or not at all; a file that is there is replaced.
+        """Write contents to a path atomically, replacing an existing file.
 
         Args:
             digest: The contents.
             size_bytes: Their size.
-            target: Where to write; folders are made.
-            link: Share the file itself where the disk allows it; it is read-only then.
+            target: The path; its folders are created.
+            link: Create a hard link if the disk allows it; the file is then read-only.
 
         Raises:
-            NotFoundError: The contents are not there.
+            NotFoundError: The contents are missing.
             StoreCorruptError: They were damaged; nothing was written.
-            OSError: The disk does not take them.
+            OSError: The disk is full.
         """
         with self.opened(digest, size_bytes) as file:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -333,7 +333,7 @@ class Objects:
                 aside.unlink(missing_ok=True)
 
     def _linked(self, digest: str, file: BinaryIO, target: Path) -> bool:
-        """Give an open file of these contents a second name; False where that cannot be."""
+        """Create a hard link to an open file of these contents; return False if it fails."""
         path = self.path_of(digest)
         try:
             with folder_at(path.parent, levels=2) as folder:
@@ -345,7 +345,7 @@ class Objects:
                 )
             if _identity(target.lstat()) == _identity(os.fstat(file.fileno())):
                 return True
-            target.unlink()  # swapped in this moment
+            target.unlink()  # replaced just now
         except OSError:
             pass
         return False
@@ -365,7 +365,7 @@ def _identity(about: os.stat_result) -> tuple[int, int, int]:
 
 
 def _cloned(source: BinaryIO, target: Path) -> bool:
-    """Share the blocks of a file with a new one; False where the file system cannot."""
+    """Share the blocks of a file with a new one; return False if the file system cannot."""
     import fcntl
 
     try:

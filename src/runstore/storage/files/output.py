@@ -1,8 +1,8 @@
-"""Files of printed lines: interleaved, time-stamped, progress bars collapsed.
+"""Files of printed lines: interleaved, time-stamped, with progress bars collapsed.
 
-A file is `spool/<uid>.<n>.output` while the run goes on, and one of the objects afterwards. Each
-line of it is `<seconds since 1970>.<microseconds> <stream> <text>`; the stream is `o` for stdout,
-`e` for stderr, `l` for logging. The format is documented in `docs/reference/spool.md`.
+A file is `spool/<uid>.<n>.output` during the run, and becomes an object afterwards. Each of its
+lines is `<seconds since 1970>.<microseconds> <stream> <text>`; the stream is `o` for stdout, `e`
+for stderr, `l` for logging. The format is documented in `docs/reference/spool.md`.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ from runstore.storage.sqlite.paths import made_file
 
 LETTERS = {STDOUT: b"o", STDERR: b"e", LOGGING: b"l"}
 _STREAMS = {letter: name for name, letter in LETTERS.items()}
-# Rows that can still change: a nest of progress bars is rarely higher.
+# Rows that can still change: nested progress bars are rarely higher.
 OPEN_ROWS = 64
 _LONGEST_LINE_BYTES = 1 << 20
-# A program that prints without line ends writes rows of that and what it printed at once.
+# A program that prints without line ends creates rows of this size plus a single write.
 _LONGEST_ROW_BYTES = 1 << 26
 # `objects/ab/cdef…`
 _LETTERS_OF_OBJECTS = 2
-# What moves a terminal's cursor: carriage return, backspace, and escape sequences (ECMA-48 CSI).
+# Cursor movements: carriage return, backspace, and escape sequences (ECMA-48 CSI).
 _MOVES = re.compile(rb"[\r\x08]|\x1b\[([0-9;?]*)([A-HJKf])")
-# Eleven digits of seconds are the year 5138.
+# Eleven digits of seconds last until the year 5138.
 _LINE = re.compile(rb"(\d{1,11})\.(\d{6}) ([oel]) ?(.*)", re.DOTALL)
 
 
 class _Row:
-    """One line on its way: it may be written over by what comes.
+    """A line that may still be overwritten.
 
     Attributes:
         head: Time and stream.
-        text: What stands in it.
-        is_open: Whether its end has not come.
-        written: Bytes of it in the file.
+        text: Its text.
+        is_open: Whether its line end is missing.
+        written: Its bytes in the file.
     """
 
     __slots__ = ("head", "is_open", "text", "written")
@@ -59,12 +59,12 @@ class _Row:
 
     @property
     def size(self) -> int:
-        """Bytes without the line's end."""
+        """Bytes without the line end."""
         return len(self.head) + len(self.text)
 
 
 class _Cursor:
-    """Where the next text of one stream goes."""
+    """The position of the next text of one stream."""
 
     __slots__ = ("is_at_begin", "is_beyond", "last", "row", "waiting")
 
@@ -72,21 +72,21 @@ class _Cursor:
         self.row: _Row | None = None
         self.last: _Row | None = None  # the lowest row of the stream
         self.is_at_begin = False  # after a carriage return: the next text replaces the line
-        self.is_beyond = True  # after a line's end: the next text begins a new line
-        self.waiting = b""  # an escape sequence whose end has not come
+        self.is_beyond = True  # after a line end: the next text begins a new line
+        self.waiting = b""  # an incomplete escape sequence
 
 
 class OutputFile:
-    """A file that one process writes what it prints to.
+    """A file for the printed output of one process.
 
-    What `feed` got is the kernel's when it returns, so it survives `kill -9`. Lines that a
-    progress bar writes over are written over here as well: the file keeps what would be seen.
+    When `feed` returns, the kernel has the data, so that it survives `kill -9`. Lines that a
+    progress bar overwrites are overwritten here as well: the file keeps the visible text.
 
     Args:
-        path: The file; made new.
+        path: The file to create.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: It cannot be created.
     """
 
     def __init__(self, path: Path) -> None:
@@ -99,14 +99,14 @@ class OutputFile:
         self._cursors: dict[bytes, _Cursor] = {}
 
     def feed(self, letter: bytes, data: bytes) -> None:
-        """Add what a stream printed.
+        """Add the output of a stream.
 
         Args:
             letter: One of `LETTERS`.
-            data: Bytes as they came; lines and escape sequences may be cut anywhere.
+            data: Raw bytes; lines and escape sequences may be split anywhere.
 
         Raises:
-            OSError: The disk did not take it; lines from before are kept.
+            OSError: The write failed; earlier lines are kept.
         """
         cursor = self._cursors.setdefault(letter, _Cursor())
         head = b"%d.%06d %s " % (*divmod(time.time_ns() // 1000, 1_000_000), letter)
@@ -121,15 +121,15 @@ class OutputFile:
 
     @property
     def is_open(self) -> bool:
-        """Whether the descriptor is still that of the file: the program may have closed it."""
+        """Whether the descriptor still leads to the file: the program may have closed it."""
         return self._file >= 0 and identity_of(self._file) == self._identity
 
     def sync(self) -> None:
-        """Bring the file to the disk."""
+        """Flush the file to the disk."""
         os.fsync(self._file)
 
     def close(self) -> None:
-        """Close the file; it ends with a line's end."""
+        """Close the file, ending it with a line end."""
         if not self.is_open:
             self._file = -1
             return
@@ -143,15 +143,15 @@ class OutputFile:
             self._file = -1
 
     def leave_to_parent(self) -> None:
-        """Close the copy of a forked child, which would keep the lock after the parent's end."""
+        """Close the copy in a forked child, which would keep the lock after the parent's end."""
         if self.is_open:
             os.close(self._file)
         self._file = -1
 
-    # What the rows look like
+    # The visible rows
 
     def _feed_text(self, cursor: _Cursor, head: bytes, data: bytes) -> int | None:
-        """Add text without movements; return the index of the first row that changed."""
+        """Add text without cursor movements; return the index of the first changed row."""
         changed: int | None = None
         parts = data.split(b"\n")
         for place, text in enumerate(parts):
@@ -167,12 +167,12 @@ class OutputFile:
                 cursor.is_at_begin = False
             row.is_open = not has_ended
             cursor.is_beyond = has_ended
-            if changed is None:  # the others stand below
+            if changed is None:  # the others are below
                 changed = self._index(row)
         return changed
 
     def _feed_moves(self, cursor: _Cursor, head: bytes, data: bytes) -> int | None:
-        """Add text with movements of the cursor; return the first row that changed."""
+        """Add text with cursor movements; return the index of the first changed row."""
         cut = data.rfind(b"\x1b", -32)
         if cut >= 0 and re.fullmatch(rb"\x1b(\[[0-9;?]*)?", data[cut:]):
             cursor.waiting, data = data[cut:], data[:cut]
@@ -191,7 +191,7 @@ class OutputFile:
             changed.append(index)
 
     def _move(self, cursor: _Cursor, move: re.Match[bytes]) -> int | None:
-        """Do what a terminal would; return the row that changed, if any."""
+        """Apply a cursor movement; return the index of the changed row, if any."""
         kind = move[2]
         row = cursor.row
         if row is None:
@@ -201,7 +201,7 @@ class OutputFile:
             self._go_up(cursor, max(1, count))
             return None
         if cursor.is_beyond:
-            # At the begin of a line that nothing stands in yet.
+            # At the beginning of a line that is still empty.
             return None
         if move[0] == b"\r" or (kind == b"G" and move[1] in {b"", b"1"}):
             cursor.is_at_begin = True
@@ -214,18 +214,18 @@ class OutputFile:
         return None
 
     def _go_up(self, cursor: _Cursor, count: int) -> None:
-        """Put the cursor on an earlier line of the same stream, as far as rows can be changed."""
+        """Move the cursor to an earlier line of the same stream, if that can still change."""
         own = self._rows_of(cursor)
         if not own:
             return
         here = own.index(cursor.row) if cursor.row in own else 0
-        # Beyond a line's end means one row further down.
+        # After a line end, the cursor is one row further down.
         target = here - count + (1 if cursor.is_beyond else 0)
         cursor.row = own[max(0, target)]
         cursor.is_beyond, cursor.is_at_begin = False, True
 
     def _row_below(self, cursor: _Cursor, head: bytes) -> _Row:
-        """Return the row under the cursor's, a new one where there is none."""
+        """Return the row below the cursor's, creating it if it does not exist."""
         if cursor.row is not cursor.last:
             own = self._rows_of(cursor)
             if cursor.row in own[:-1]:
@@ -235,7 +235,7 @@ class OutputFile:
         return row
 
     def _rows_of(self, cursor: _Cursor) -> list[_Row]:
-        """Return the rows of the cursor's stream that can still be changed."""
+        """Return the rows of the cursor's stream that can still change."""
         letter = cursor.last.head[-2:] if cursor.last else b""
         return [row for row in self._rows if row.head[-2:] == letter]
 
@@ -244,12 +244,12 @@ class OutputFile:
             return len(self._rows) - 1
         return self._rows.index(row) if row in self._rows else None
 
-    # What the file holds
+    # The contents of the file
 
     def _write_from(self, index: int) -> None:
-        """Write the rows from this one on, and let go of rows that are far above."""
+        """Write the rows from this one on, and forget rows that can no longer change."""
         rows = self._rows
-        # The end of an open row is written with the next one.
+        # The line end of an open row is written with the next one.
         while index and rows[index - 1].written == rows[index - 1].size:
             index -= 1
         changed = [rows[-1]] if index == len(rows) - 1 else list(islice(rows, index, None))
@@ -272,7 +272,7 @@ class OutputFile:
 
 
 def is_being_written(path: Path) -> bool:
-    """Tell whether a process still writes to a file: it holds a lock that ends with it."""
+    """Check whether a process still writes to a file, from its lock."""
     try:
         file = with_room(lambda: open_file(path, os.O_RDWR, is_ours=True))
     except OSError:
@@ -294,16 +294,16 @@ def open_output(path: Path) -> BinaryIO:
     """Open a file of printed lines, in the spool or among the objects.
 
     Raises:
-        FileNotFoundError: It is gone, maybe taken in.
-        OSError: It cannot be read, or is no plain file.
+        FileNotFoundError: It does not exist; it may have been imported.
+        OSError: It cannot be read, or is not a regular file.
     """
-    # Objects are two folders deep; the inner one has two letters as no other folder has.
+    # Objects are two folders deep; only their inner folder has a name of two letters.
     is_object = len(path.parent.name) == _LETTERS_OF_OBJECTS
     return reader(path, levels=2 if is_object else 1, is_ours=not is_object)
 
 
 def read_lines(files: Iterable[Path]) -> Iterator[OutputLine]:
-    """Yield the lines of several files of one run, in the order of their times."""
+    """Yield the lines of several files of one run, ordered by time."""
     return heapq.merge(*map(_lines_of, files), key=lambda line: line.at)
 
 
@@ -311,9 +311,9 @@ def _lines_of(path: Path) -> Iterator[OutputLine]:
     try:
         file = open_output(path)
     except UnsafeFileError:
-        return  # none of ours, as `runstore doctor` says
+        return  # not one of ours; `runstore doctor` reports it
     with file:
-        # A longer line is none that was kept: it is read in parts, which are none either.
+        # A longer line was not written by us; it is read in parts, which are invalid as well.
         while line := file.readline(_LONGEST_ROW_BYTES):
             parsed = parse_line(line.removesuffix(b"\n"))
             if parsed is not None:
@@ -325,11 +325,11 @@ def line_in(data: bytes, place: int, *, of: int) -> OutputLine:
 
     Args:
         data: The part.
-        place: Which of its lines, from 0.
-        of: How many lines it has.
+        place: Index of the line.
+        of: Number of lines in the part.
     """
     rows = data.removesuffix(b"\n").split(b"\n")
-    if len(rows) > of:  # some of them are none
+    if len(rows) > of:  # some of them are invalid
         rows = [row for row in rows if _LINE.fullmatch(row)]
     line = parse_line(rows[place])
     if line is None:
@@ -338,7 +338,7 @@ def line_in(data: bytes, place: int, *, of: int) -> OutputLine:
 
 
 def parse_line(line: bytes) -> OutputLine | None:
-    """Return what one line of a file says; None for one that is no such line."""
+    """Parse one line of a file; return None if it is invalid."""
     found = _LINE.fullmatch(line)
     if found is None:
         return None
@@ -354,20 +354,20 @@ class Tail:
     """Reads a file of printed lines while it is written.
 
     Args:
-        path: The file; it is read to its end even when it was removed meanwhile.
+        path: The file; it is read to its end even if it is removed meanwhile.
 
     Raises:
-        FileNotFoundError: It is not there.
+        FileNotFoundError: It does not exist.
     """
 
     def __init__(self, path: Path) -> None:
         with open_output(path) as file:
             self._file = os.dup(file.fileno())
-        self._begin = 0  # where lines begin that may still change
-        self._seen = 0  # whole lines read since there
+        self._begin = 0  # offset of the first line that may still change
+        self._seen = 0  # complete lines read after that offset
 
     def lines(self) -> tuple[list[OutputLine], OutputLine | None]:
-        """Return whole lines that are new, and the last line as far as it goes, if it is open."""
+        """Return new complete lines, and the last line so far if it is incomplete."""
         size = os.fstat(self._file).st_size
         data = os.pread(self._file, max(0, size - self._begin), self._begin)
         parts = data.split(b"\n")
@@ -379,5 +379,5 @@ class Tail:
         return new, parse_line(last) if last else None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         os.close(self._file)

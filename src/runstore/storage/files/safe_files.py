@@ -1,9 +1,9 @@
-"""Files of a store, opened with no trust in what lies in their place.
+"""Files of a store, opened without trusting the entries in its folders.
 
-A store may come from somebody else, or be shared: what has the name of a file may be a link to a
-private file, a pipe, a device, a second name of another file, or be swapped for one at any
-moment. So each folder of the store is opened from the one above, links are never followed, and
-an open file is looked at before it is used.
+A store may come from another user, or be shared: an entry with the name of a file may be a link to
+a private file, a pipe, a device or a hard link, or be replaced by one at any moment. Therefore
+each folder of the store is opened from its parent, links are never followed, and an open file is
+checked before it is used.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from runstore.storage.sqlite.paths import follow_folder, wait_for_rights
 _FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _WRITES = os.O_WRONLY | os.O_RDWR
-_DEEPEST = 100  # each level of a tree takes a descriptor
-_NO_FOLDER = "it is no folder, or a link to one"
+_DEEPEST = 100  # each level of a tree requires a descriptor
+_NO_FOLDER = "it is not a folder, or a link to one"
 _NOT_LEAVING = frozenset({"", ".", ".."})
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISLNK, "it is a link"),
@@ -33,11 +33,11 @@ _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
 
 
 class UnsafeFileError(OSError):
-    """What lies there is no plain file, or no plain folder, of the store.
+    """An entry that is not a regular file, or a plain folder, of the store.
 
     Args:
-        path: What it is about.
-        why: What is wrong with it, such as "it is a link".
+        path: The entry.
+        why: The problem, such as "it is a link".
     """
 
     def __init__(self, path: Path, why: str) -> None:
@@ -46,7 +46,7 @@ class UnsafeFileError(OSError):
 
 
 class Folder:
-    """An open folder of a store: whatever becomes of its path, it is the same folder.
+    """An open folder of a store, which stays the same even if its path is replaced.
 
     Args:
         path: Its path, for messages.
@@ -60,17 +60,17 @@ class Folder:
         self.descriptor = descriptor
 
     def at(self, name: str) -> str:
-        """Return what calls with `dir_fd=folder.descriptor` take for a name in the folder."""
+        """Check a name for calls with `dir_fd=folder.descriptor`, and return it."""
         if name in _NOT_LEAVING or "/" in name or os.sep in name or "\0" in name:
-            raise UnsafeFileError(self.path / name.replace("\0", "?"), "it is no name of a file")
+            raise UnsafeFileError(self.path / name.replace("\0", "?"), "it is not a file name")
         return name
 
     def status(self) -> os.stat_result:
-        """Return what is known of the folder itself."""
+        """Return the status of the folder itself."""
         return os.fstat(self.descriptor)
 
     def entry(self, name: str) -> os.stat_result:
-        """Return what is known of an entry, of a link itself."""
+        """Return the status of an entry, without following links."""
         return os.stat(self.at(name), dir_fd=self.descriptor, follow_symlinks=False)
 
     def names(self) -> list[str]:
@@ -78,7 +78,7 @@ class Folder:
         return sorted(os.listdir(self.descriptor))  # noqa: PTH208 - an open folder
 
     def sync(self) -> None:
-        """Bring the names in the folder to the disk; some systems cannot, and need not."""
+        """Flush the names in the folder to the disk; some systems cannot, and need not."""
         if self.descriptor is not None:
             with suppress(OSError):
                 os.fsync(self.descriptor)
@@ -88,10 +88,10 @@ class Folder:
         os.unlink(self.at(name), dir_fd=self.descriptor)
 
     def inner(self, name: str) -> Folder:
-        """Open a folder in this one, for a `with` block.
+        """Open a subfolder, for a `with` block.
 
         Raises:
-            UnsafeFileError: It is a link, or no folder.
+            UnsafeFileError: It is a link, or not a folder.
         """
         return _opened(self.path / name, self.at(name), self.descriptor)
 
@@ -103,9 +103,9 @@ class Folder:
 
 
 def _opened(path: Path, name: str, above: int | None) -> Folder:
-    """Open a folder of a store, which is no link."""
+    """Open a folder of a store, refusing links."""
     try:
-        # Nothing but a folder is opened: a pipe or a device is not even touched.
+        # Only folders are opened: a pipe or a device is not even touched.
         return Folder(path, os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=above))
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENOTDIR}:
@@ -118,11 +118,11 @@ def folder_at(path: Path, *, levels: int) -> Folder:
 
     Args:
         path: The folder.
-        levels: How many parts at the end of the path are folders of the store, which are never
-            links. What stands before them is the user's choice, and is trusted.
+        levels: Number of parts at the end of the path that are folders of the store, which must
+            not be links. The parts before them are the user's choice, and are trusted.
 
     Raises:
-        UnsafeFileError: One of them is a link, or no folder.
+        UnsafeFileError: One of them is a link, or not a folder.
         OSError: It cannot be opened.
     """
     if not levels:
@@ -143,20 +143,21 @@ def open_file(
     at_most: int | None = None,
     is_ours: bool = False,
 ) -> int:
-    """Open a plain file of a store, and return its descriptor.
+    """Open a regular file of a store, and return its descriptor.
 
     Args:
         path: The file.
-        flags: As of `os.open`. A file that is opened for writing has no second name; one that
-            is to be emptied is opened for writing.
-        levels: How many of the last folders of its path are the store's; see `folder_at`.
-        at_most: The largest size that such a file may have, in bytes.
-        is_ours: Whether only a running program of ours writes such a file: it has no second
-            name, and no holes if its size has no limit.
+        flags: As for `os.open`. A file that is opened for writing must not have hard links; a file
+            to be truncated must be opened for writing.
+        levels: Number of folders at the end of its path that are the store's; see `folder_at`.
+        at_most: Maximum size in bytes.
+        is_ours: Whether only a running program of ours writes such a file: it must not have hard
+            links, nor holes if its size is unlimited.
 
     Raises:
-        UnsafeFileError: It is a link, a pipe, a device, a folder, too large, or has another name.
-        FileNotFoundError: There is none.
+        UnsafeFileError: It is a link, a pipe, a device or a folder, is too large, or has another
+            name.
+        FileNotFoundError: It does not exist.
         OSError: It cannot be opened.
     """
     with folder_at(path.parent, levels=levels) as folder:
@@ -171,20 +172,20 @@ def open_in(
     at_most: int | None = None,
     is_ours: bool = False,
 ) -> int:
-    """Open a plain file in an open folder; see `open_file`."""
+    """Open a regular file in an open folder; see `open_file`."""
     path = folder.path / name
-    # Opening a device can do something by itself, so it is looked at first.
+    # Opening a device can have effects, so it is checked first.
     is_there = False
     with suppress(FileNotFoundError):
         _check_kind(path, folder.entry(name))
         is_there = True
     try:
-        # Emptied once it is known to be the store's own.
+        # Truncated later, once it is known to be the store's own.
         careful = flags & ~os.O_TRUNC | _FLAGS
         descriptor = os.open(folder.at(name), careful, 0o666, dir_fd=folder.descriptor)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENXIO}:
-            raise UnsafeFileError(path, "it is no plain file") from error
+            raise UnsafeFileError(path, "it is not a regular file") from error
         raise
     try:
         found = os.fstat(descriptor)
@@ -196,7 +197,7 @@ def open_in(
             os.ftruncate(descriptor, 0)
         if not is_there:
             follow_folder(descriptor, folder.status())
-    except BaseException:  # nobody else has it to close
+    except BaseException:  # there is no other reference to close it
         os.close(descriptor)
         raise
     return descriptor
@@ -210,7 +211,7 @@ def _check_kind(path: Path, found: os.stat_result) -> None:
 
 def _check_names(path: Path, found: os.stat_result) -> None:
     if found.st_nlink > 1:
-        raise UnsafeFileError(path, "it is a second name (a hard link) of another file")
+        raise UnsafeFileError(path, "it is a hard link of another file")
 
 
 def _check_size(
@@ -223,39 +224,39 @@ def _check_size(
 
 
 def has_holes(descriptor: int) -> bool:
-    """Tell whether a file takes less room than it says: reading it could go on for hours.
+    """Check whether a file has holes: reading it could take hours.
 
-    The place in the file is its beginning on return.
+    The file position is 0 on return.
     """
     size = os.fstat(descriptor).st_size
     if not size or not hasattr(os, "SEEK_HOLE"):
         return False
     try:
         return os.lseek(descriptor, 0, os.SEEK_HOLE) < size
-    except OSError:  # a disk that does not tell
+    except OSError:  # the file system does not support it
         return False
     finally:
         os.lseek(descriptor, 0, os.SEEK_SET)
 
 
 def open_or_replace(path: Path) -> int:
-    """Open a file whose contents do not count, such as a lock; one that is none is replaced.
+    """Open a file whose contents are irrelevant, such as a lock, replacing unsafe entries.
 
     Raises:
-        OSError: It cannot be made or opened.
+        OSError: It cannot be created or opened.
     """
     flags = os.O_RDWR | os.O_CREAT
     try:
         return open_file(path, flags, levels=0)
     except UnsafeFileError:
-        path.unlink()  # of a link, the link itself
+        path.unlink()  # removes a link, not its target
         return open_file(path, flags, levels=0)
 
 
 def reader(
     path: Path, *, levels: int = 1, at_most: int | None = None, is_ours: bool = False
 ) -> BinaryIO:
-    """Open a plain file of a store for reading; see `open_file`."""
+    """Open a regular file of a store for reading; see `open_file`."""
     return open(
         path,
         "rb",
@@ -266,18 +267,18 @@ def reader(
 
 
 def read_file(path: Path, *, levels: int = 1, at_most: int, is_ours: bool = True) -> bytes:
-    """Return the contents of a plain file of a store; see `open_file`."""
+    """Return the contents of a regular file of a store; see `open_file`."""
     with reader(path, levels=levels, at_most=at_most, is_ours=is_ours) as file:
-        # Room is made for as much as is asked for.
+        # `read` allocates as much memory as requested.
         return file.read(min(at_most, os.fstat(file.fileno()).st_size))
 
 
 def stat_file(path: Path, *, levels: int = 1) -> os.stat_result:
-    """Return what is known of a plain file of a store.
+    """Return the status of a regular file of a store.
 
     Raises:
-        UnsafeFileError: It is no plain file.
-        OSError: There is none, or it cannot be looked at.
+        UnsafeFileError: It is not a regular file.
+        OSError: It does not exist, or its status cannot be read.
     """
     with folder_at(path.parent, levels=levels) as folder:
         found = folder.entry(path.name)
@@ -286,20 +287,20 @@ def stat_file(path: Path, *, levels: int = 1) -> os.stat_result:
 
 
 def remove_file(path: Path, *, levels: int = 1) -> None:
-    """Remove a file of a store if it is there; of a link, the link itself.
+    """Remove a file of a store if it exists; removes a link, not its target.
 
     Raises:
-        OSError: It cannot be removed, or lies behind a link.
+        OSError: It cannot be removed, or is inside a linked folder.
     """
     with suppress(FileNotFoundError), folder_at(path.parent, levels=levels) as folder:
         folder.remove(path.name)
 
 
 def names_in(folder: Path, *, levels: int = 1) -> list[str]:
-    """Return the names in a folder of a store, sorted; none if there is no folder.
+    """Return the names in a folder of a store, sorted; empty if it does not exist.
 
     Raises:
-        UnsafeFileError: It is a link, or no folder.
+        UnsafeFileError: It is a link, or not a folder.
         OSError: It cannot be read.
     """
     try:
@@ -310,11 +311,11 @@ def names_in(folder: Path, *, levels: int = 1) -> list[str]:
 
 
 def make_folder(path: Path, *, levels: int = 1) -> None:
-    """Make folders of a store where they are missing; see `folder_at`.
+    """Create missing folders of a store; see `folder_at`.
 
     Raises:
-        UnsafeFileError: One of them is a link, or no folder.
-        OSError: One cannot be made.
+        UnsafeFileError: One of them is a link, or not a folder.
+        OSError: One cannot be created.
     """
     for level in range(levels - 1, -1, -1):
         place = path.parents[level - 1] if level else path
@@ -327,25 +328,25 @@ def make_folder(path: Path, *, levels: int = 1) -> None:
                 wait_for_rights(lambda: above.entry(place.name), above.status())  # noqa: B023 - at once
             with above.inner(place.name) as made:
                 if is_new:
-                    # At once: until then, others of a group cannot use it.
+                    # Without delay, because until then, others of a group cannot use it.
                     follow_folder(made.descriptor, above.status())
                     above.sync()
 
 
 def levels_below(path: Path, store: Path) -> int:
-    """Return how many of the last folders of a path are a store's; 0 for one that is elsewhere."""
+    """Return the number of path levels below a store; 0 for a path elsewhere."""
     if ".." in path.parts or not path.is_relative_to(store):
         return 0
     return len(path.relative_to(store).parts)
 
 
 def write_whole(path: Path, text: str, *, levels: int) -> None:
-    """Write a text file: who looks meanwhile finds the old one or the new one; durable on return.
+    """Write a text file atomically; durable on return.
 
-    What is there under its name is replaced, a link as well, and never written through.
+    An existing entry is replaced, even a link, and never written through.
 
     Raises:
-        OSError: The disk does not take it, or one of the store's folders is a link.
+        OSError: The disk is full, or one of the store's folders is a link.
     """
     with folder_at(path.parent, levels=levels) as folder:
         aside = f".{path.name}.{os.urandom(4).hex()}"
@@ -357,7 +358,7 @@ def write_whole(path: Path, text: str, *, levels: int) -> None:
                 os.fsync(file.fileno())
             here, there = folder.at(aside), folder.at(path.name)
             os.replace(here, there, src_dir_fd=folder.descriptor, dst_dir_fd=folder.descriptor)
-        except BaseException:  # what is half written goes
+        except BaseException:  # removes the partial file
             with suppress(OSError):
                 folder.remove(aside)
             raise
@@ -368,9 +369,9 @@ def write_whole(path: Path, text: str, *, levels: int) -> None:
 
 
 def files_below(folder: Folder, *, deepest: int = _DEEPEST) -> Iterator[os.stat_result]:
-    """Yield what is known of every file of a tree; links count as themselves.
+    """Yield the status of every file in a tree, without following links.
 
-    Folders on another disk, which are mounted there, are not entered.
+    Mounted folders are not entered.
 
     Raises:
         OSError: A part of the tree cannot be read, or it is too deep.
@@ -384,10 +385,10 @@ def files_below(folder: Folder, *, deepest: int = _DEEPEST) -> Iterator[os.stat_
 
 
 def remove_tree(above: Folder, name: str, *, deepest: int = _DEEPEST) -> None:
-    """Remove a folder and all that is in it; never anything that a link in it leads to.
+    """Remove a folder and its contents, without following links.
 
     Raises:
-        OSError: Something cannot be removed; what was removed before is gone.
+        OSError: An entry cannot be removed; earlier ones were removed.
     """
     with above.inner(name) as folder:
         for one, found in _entries(folder):
@@ -406,7 +407,7 @@ def _entries(folder: Folder) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def _is_entered(above: Folder, name: str, found: os.stat_result, deepest: int) -> bool:
-    """Tell whether a folder is a part of the tree; a mounted disk is not.
+    """Check whether a folder is part of the tree and not a mounted disk.
 
     Raises:
         UnsafeFileError: The tree is too deep.

@@ -1,13 +1,12 @@
-"""What is in flight: points and output of runs, and records that the database did not take.
+"""Data in flight: points and output of runs, and records that the database could not take.
 
-A record is one file, `spool/<uid>.<time>.<kind>.json`, written whole and synced before it gets its
-name. It is absorbed once, in any order, by the next one who opens the store, or by the run itself
-when the obstacle is gone. When the store's folder itself refuses, the file goes to the user's
-state folder, under a name made from the store's path.
+A record is one file, `spool/<uid>.<time>.<kind>.json`, which gets its name when it is complete and
+synced. It is imported once, in any order, by the next process that opens the store, or by the run
+itself when the database is available again. If the store's folder itself is not writable, the file
+is written to the user's state folder, under a name derived from the store's path.
 
-The store's own spool may have been filled by anybody: only plain files are read, of a size that
-runstore writes, and nothing in them names files to read. What lies in the user's state folder was
-written by this user.
+The store's own spool is not trusted: only regular files of plausible size are read, and they
+cannot name other files to read. Files in the user's state folder were written by this user.
 """
 
 from __future__ import annotations
@@ -39,20 +38,20 @@ LINES_SUFFIX = ".lines"
 OBJECTS = "objects"
 _RECORD_SUFFIX = ".json"
 _VOUCHER_SUFFIX = ".made"
-# Files of points are never larger than four megabytes; a record holds one text or one tree.
+# Files of points are at most four megabytes; a record holds one text or one tree.
 _LARGEST_BYTES = {POINTS_SUFFIX: 1 << 24, _RECORD_SUFFIX: 1 << 24}
 _LARGEST_OWN_RECORD_BYTES = 1 << 30
 T = TypeVar("T")
 
 
 class Record(NamedTuple):
-    """Something that the database did not take when it happened.
+    """An event that the database could not take at the time.
 
     Attributes:
         path: Its file.
-        uid: The run it is about.
+        uid: Its run.
         kind: `end`, `artifact`, `input`, `tags` or `notes`.
-        body: What happened.
+        body: The data.
     """
 
     path: Path
@@ -62,7 +61,7 @@ class Record(NamedTuple):
 
 
 class Spool:
-    """What is in flight for one store.
+    """The data in flight of one store.
 
     Args:
         folder: The store's folder.
@@ -70,25 +69,25 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        # What this process kept aside, so that it asks again by and by.
+        # Files written by this process, so that it retries their import.
         self._kept: set[Path] = set()
-        # Files that are not as runstore writes them, and why; they are left alone.
+        # Invalid files with the reason; they are left alone.
         self.refused: dict[Path, str] = {}
-        # Whether files of these users and groups are taken in.
+        # By user and group: whether their files are imported.
         self._trusts: dict[tuple[int, int], bool] = {}
 
-    # In
+    # Writing
 
     @property
     def place(self) -> Path:
-        """The folder in the store."""
+        """The spool folder in the store."""
         return self._folder / "spool"
 
     def in_first_place(self, work: Callable[[Path], T]) -> T:
-        """Do something in the first place that takes it, and return what it gives.
+        """Call a function with the first folder that works, and return its result.
 
         Raises:
-            OSError: No place took it; that of the last one.
+            OSError: No folder worked; the error of the last one.
         """
         try:
             return work(self._place_in_store())
@@ -96,10 +95,10 @@ class Spool:
             return work(self.own_place())
 
     def _place_in_store(self) -> Path:
-        """Return the store's place, which is for its owner, or for those who share the store.
+        """Return the store's spool folder, created for its owner or those who share the store.
 
         Raises:
-            OSError: It cannot be made, or the store was moved away: a new folder of that name
+            OSError: It cannot be created, or the store was moved away: a new folder with that name
                 would only hide it.
         """
         place = self.place
@@ -115,7 +114,7 @@ class Spool:
                 rights |= 0o700 >> shift
         found = os.lstat(place)
         if not stat.S_ISDIR(found.st_mode):
-            raise NotADirectoryError(ENOTDIR, "it is a link, or no folder", str(place))
+            raise NotADirectoryError(ENOTDIR, "it is a link, or not a folder", str(place))
         if is_new or (found.st_mode & 0o777 != rights and is_own_uid(found.st_uid)):
             with suppress(OSError), opened_folder(place) as made:
                 os.fchmod(made, rights)
@@ -127,10 +126,10 @@ class Spool:
         return place
 
     def own_place(self) -> Path:
-        """Return this user's own place for this store; made when it is missing.
+        """Return this user's private folder for this store, created if it does not exist.
 
         Raises:
-            OSError: There is none that nobody else can get at.
+            OSError: It cannot be created safely.
         """
         from runstore.storage.trust.own_places import note_store, own_place
 
@@ -139,12 +138,13 @@ class Spool:
         return place
 
     def keep(self, uid: str, kind: str, body: Mapping[str, Any]) -> Path:
-        """Write a record to the first place that takes it, and return its path.
+        """Write a record to the first folder that works, and return its path.
 
-        One that is very large, or that names a folder of contents, goes to the user's own place.
+        A very large record, or one that names a folder of contents, is written to the user's
+        private folder.
 
         Raises:
-            OSError: No place took it.
+            OSError: No folder worked.
         """
         name = f"{uid}.{time.time_ns():020d}.{kind}{_RECORD_SUFFIX}"
         text = json.dumps(body)
@@ -157,22 +157,22 @@ class Spool:
 
     @property
     def has_kept(self) -> bool:
-        """Whether something that this process kept aside is still waiting."""
+        """Whether data that this process wrote to the spool is still waiting."""
         return bool(self._kept)
 
     def forget_taken(self) -> None:
-        """Forget what was taken in, by whomever."""
+        """Forget files that were imported, by any process."""
         for path in list(self._kept):
             if not path.exists():
                 self._kept.discard(path)
 
-    # Out
+    # Reading
 
     def records(self, *, is_to_take: bool = False) -> Iterator[Record]:
-        """Yield what is kept aside, in order; a file that is no record stays where it is.
+        """Yield waiting records, in order; invalid files stay in place.
 
         Args:
-            is_to_take: Whether they are to be taken in; see `_may_take`.
+            is_to_take: Whether to yield only records to be imported; see `_may_take`.
         """
         from runstore.storage.files.spool_records import read_record
 
@@ -180,7 +180,7 @@ class Spool:
             try:
                 body = read_record(path, at_most=self._largest(path))
             except FileNotFoundError:
-                continue  # taken in this moment
+                continue  # imported just now
             except ValueError as error:
                 self.refused[path] = str(error)
             except OSError as error:
@@ -189,7 +189,7 @@ class Spool:
                 yield Record(path, uid_of(path), path.name.split(".")[2], body)
 
     def awaited_digests(self) -> set[str]:
-        """Return the digests that records of artifacts name, also records that are not taken in.
+        """Return the digests named in records of artifacts, including invalid records.
 
         A newer runstore may have written them.
         """
@@ -205,17 +205,17 @@ class Spool:
         return found
 
     def is_own(self, path: Path) -> bool:
-        """Tell whether a file lies in the user's state folder: this user's program wrote it."""
+        """Check whether a file is in the user's state folder, written by this user's program."""
         return path.parent != self.place
 
     def objects_of(self, record: Record) -> Path | None:
-        """Return the folder that holds the contents of an artifact, where the store has them not.
+        """Return the folder with the contents of an artifact, if the store lacks them.
 
-        It is beside the record in the user's state folder, or in the place that is kept there for
-        this very store; no other folder is ever taken contents from.
+        It is beside the record in the user's state folder, or in the private folder of this very
+        store; contents are never imported from any other folder.
 
         Raises:
-            ValueError: The record names another one.
+            ValueError: The record names another folder.
         """
         if record.body[OBJECTS] is None:
             return None
@@ -223,23 +223,23 @@ class Spool:
         own = [Path(one, _name_of(self._folder)) for one in _own_folders()]
         own += [record.path.parent] if self.is_own(record.path) else []
         if named not in [place / OBJECTS for place in own]:
-            raise ValueError("it names a folder that is not the user's own place")
+            raise ValueError("it names a folder that is not the user's own")
         return named
 
-    # Files whose lines may name files to save: the user's state folder remembers who made them
+    # Vouchers for files whose lines may name files to save, kept in the user's state folder
 
     def vouch(self, path: Path, file: int) -> None:
-        """Remember that this user's program made a file; where that fails, it is not trusted.
+        """Record that this user's program created a file; if that fails, it is not trusted.
 
         Args:
             path: The file in the spool.
-            file: The same, open.
+            file: Its open descriptor.
         """
         with suppress(OSError):
             _write(self.own_place() / f"{path.name}{_VOUCHER_SUFFIX}", str(os.fstat(file).st_ino))
 
     def vouches(self, path: Path, file: int) -> bool:
-        """Tell whether this user's program made the file that is open."""
+        """Check whether this user's program created an open file."""
         if self.is_own(path):
             return True
         from runstore.storage.files.safe_files import reader
@@ -253,17 +253,17 @@ class Spool:
         return False
 
     def forget(self, path: Path) -> None:
-        """Forget who made a file that is gone."""
+        """Remove the voucher of a file that no longer exists."""
         for place in self._places_to_read()[1:]:
             with suppress(OSError):
                 os.unlink(os.path.join(place, f"{path.name}{_VOUCHER_SUFFIX}"))  # noqa: PTH108, PTH118 - texts
 
     def has_anything(self, knows_any: Callable[[set[str]], bool]) -> bool:
-        """Check whether anything of this store is in flight; quick, for every opening.
+        """Check whether this store has data in flight; fast enough for every opening.
 
         Args:
-            knows_any: Checks whether this store has a run with one of these uids. Files of other
-                stores in the user's place cost this one a single question.
+            knows_any: Returns whether one of these uids belongs to a run of this store, so that
+                data of other stores in the user's folder is ignored.
         """
         own, *users = self._places_to_read()
         with suppress(OSError):
@@ -278,19 +278,19 @@ class Spool:
         return bool(uids) and knows_any(uids)
 
     def point_files(self, uid: str = "", *, is_to_take: bool = False) -> list[Path]:
-        """Return the files of metric points of a run, or of all, the oldest first."""
+        """Return the files of metric points of a run, or of all, oldest first."""
         return self._files(POINTS_SUFFIX, uid, is_to_take=is_to_take)
 
     def output_files(self, uid: str = "", *, is_to_take: bool = False) -> list[Path]:
-        """Return the files of printed lines of a run, or of all, the oldest first."""
+        """Return the files of printed lines of a run, or of all, oldest first."""
         return self._files(OUTPUT_SUFFIX, uid, is_to_take=is_to_take)
 
     def line_files(self, uid: str = "", *, is_to_take: bool = False) -> list[Path]:
-        """Return the files of programs' lines of a run, or of all, the oldest first."""
+        """Return the files of programs' lines of a run, or of all, oldest first."""
         return self._files(LINES_SUFFIX, uid, is_to_take=is_to_take)
 
     def every_file(self) -> list[Path]:
-        """Return everything in all places, whatever it is."""
+        """Return every entry in all folders, of any type."""
         return self._files("", is_any=True)
 
     def files_of_others(self) -> list[Path]:
@@ -299,7 +299,7 @@ class Spool:
         return [path for path in self.every_file() if path not in takeable]
 
     def look_through(self) -> Mapping[Path, str]:
-        """Return the files that are not as runstore writes them, and why, after a look at all."""
+        """Check all files, and return the invalid ones with the reason."""
         from runstore.storage.files.safe_files import open_file
 
         for path in (*self.point_files(), *self.output_files(), *self.line_files()):
@@ -310,7 +310,7 @@ class Spool:
             except OSError as error:
                 self.refused[path] = error.strerror or str(error)
         for _ in self.records():
-            pass  # each was read
+            pass  # reading checks each
         return self.refused
 
     def _files(
@@ -327,7 +327,7 @@ class Spool:
                 for name in folder.names():
                     if not (name.endswith(suffix) and name.startswith(uid)):
                         continue
-                    with suppress(FileNotFoundError):  # taken in this moment
+                    with suppress(FileNotFoundError):  # imported just now
                         found, path = folder.entry(name), place / name
                         if is_to_take and not self._may_take(path, found):
                             continue
@@ -336,9 +336,9 @@ class Spool:
         return [place / name for name, place in sorted(wanted)]
 
     def _is_for_another(self, place: Path) -> bool:
-        """Tell whether a place of the user's own is for another store, which is still there.
+        """Check whether a private folder belongs to another store that still exists.
 
-        Whatever uids a store from somebody else may name, it gets nothing of other stores.
+        A foreign store must not get data of other stores, whichever uids it names.
         """
         if place == self.place or place.name == _name_of(self._folder):
             return False
@@ -347,11 +347,11 @@ class Spool:
         return is_for_another(place, self._folder)
 
     def _is_plain(self, path: Path, found: os.stat_result) -> bool:
-        """Tell whether an entry is a file as runstore writes it; another one is remembered."""
+        """Check whether an entry is a valid file; invalid ones are remembered."""
         if not stat.S_ISREG(found.st_mode):
-            self.refused[path] = "it is no plain file"
+            self.refused[path] = "it is not a regular file"
         elif found.st_nlink > 1:
-            self.refused[path] = "it is a second name (a hard link) of another file"
+            self.refused[path] = "it is a hard link of another file"
         elif found.st_size > (largest := self._largest(path)):
             self.refused[path] = f"it is larger than {largest:,} bytes"
         else:
@@ -364,7 +364,7 @@ class Spool:
         return _LARGEST_BYTES.get(path.suffix, sys.maxsize)
 
     def _may_take(self, path: Path, found: os.stat_result) -> bool:
-        """Check whether a file in flight may be taken in: this user's program wrote it.
+        """Check whether a file in flight may be imported: this user's program wrote it.
 
         Files of others are left to them, unless this user trusts the folder. Root works for the
         owner of the store.
@@ -382,10 +382,10 @@ class Spool:
         return os.stat(self._folder).st_uid  # noqa: PTH116 - for each file
 
     def _places_to_read(self) -> list[str]:
-        """Return the places where something of this store may be, as text, which is quicker.
+        """Return the folders that may hold data of this store, as strings for speed.
 
-        Of the user's own, all are: a store that was moved has another name there, and a run is
-        known by its uid wherever it is.
+        All private folders of the user are included, because a store that was moved has another
+        name there, and a run is known by its uid.
         """
         places = [os.path.join(self._folder, "spool")]  # noqa: PTH118 - at every opening
         for folder in _own_folders_there():
@@ -395,7 +395,7 @@ class Spool:
 
 
 def _may_hold(place: str, suffix: str, uid: str) -> bool:
-    """Tell whether a place of the user's has such a file; what others left there costs little."""
+    """Check whether a private folder may have such a file; fast even with files of others."""
     with suppress(OSError):
         names = os.listdir(place)  # noqa: PTH208 - at the end of every run
         return any(name.startswith(uid) and name.endswith(suffix) for name in names)
@@ -424,7 +424,7 @@ def _write(path: Path, text: str) -> Path:
 
 
 def _own_folders() -> list[str]:
-    """Return the folders for this user's own places, the best first.
+    """Return the parents of this user's private folders, the best first.
 
     Source: XDG Base Directory 0.8: a relative path in the variable is ignored.
     """
@@ -432,12 +432,12 @@ def _own_folders() -> list[str]:
     if not os.path.isabs(state):  # noqa: PTH117 - at every opening, as what follows
         state = os.path.expanduser("~/.local/state")  # noqa: PTH111
     temporary = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - owners are checked
-    found = [f"{temporary}/runstore-{os.geteuid()}"]  # for a home that is unknown or refuses
+    found = [f"{temporary}/runstore-{os.geteuid()}"]  # if the home is unknown or not writable
     return [f"{state}/runstore/spool", *found] if os.path.isabs(state) else found  # noqa: PTH117
 
 
 def _own_folders_there() -> Iterator[str]:
-    """Yield those of them that there are; those that another user made are left out."""
+    """Yield the existing ones among them, without those that another user created."""
     for folder in _own_folders():
         try:
             owners = os.lstat(folder).st_uid, os.stat(folder).st_uid  # noqa: PTH116

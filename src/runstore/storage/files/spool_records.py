@@ -1,4 +1,4 @@
-"""Records of the spool as they are read: each kind with its keys, each key with its values."""
+"""Validation of spool records: the keys of each kind, and the values of each key."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _or_none(check: Check) -> Check:
     return lambda value: value is None or check(value)
 
 
-# As docs/reference/spool.md has them.
+# As documented in docs/reference/spool.md.
 _KEYS: Mapping[str, Mapping[str, Check]] = {
     "end": {
         "status": _is_end,
@@ -100,27 +100,27 @@ _KEYS: Mapping[str, Mapping[str, Check]] = {
 
 
 def read_record(path: Path, *, at_most: int) -> Mapping[str, Any]:
-    """Return what a record holds.
+    """Return the data of a record.
 
     Args:
         path: Its file.
-        at_most: The largest size that it may have, in bytes.
+        at_most: Maximum size in bytes.
 
     Raises:
-        ValueError: It is no record as runstore writes them.
-        OSError: It cannot be read, or is no plain file.
+        ValueError: It is not a valid record.
+        OSError: It cannot be read, or is not a regular file.
     """
     parts = path.name.split(".")
     keys = _KEYS.get(parts[2]) if len(parts) == _PARTS else None
     if keys is None or not _UID.fullmatch(parts[0]):
-        raise ValueError("its name is none of a record")
+        raise ValueError("its name is not that of a record")
     try:
         body = json.loads(read_file(path, at_most=at_most))
     except (ValueError, RecursionError):
-        raise ValueError("it is no JSON") from None
+        raise ValueError("it is not JSON") from None
     if not isinstance(body, dict) or body.keys() != keys.keys():
         raise ValueError("it has other keys than a record")
     for key, is_right in keys.items():
         if not is_right(body[key]):
-            raise ValueError(f"its {key!r} is no value that runstore writes")
+            raise ValueError(f"its {key!r} has an invalid value")
     return body

@@ -1,1 +1,1 @@
-"""The index of texts, in a file of its own."""
+"""The full-text index, in its own file."""

@@ -1,7 +1,7 @@
-"""Which documents of the index may match: those that hold every sequence of three characters.
+"""Candidate documents of the index: documents that contain every required trigram.
 
-They are asked for in ranges of runs, so that looking for something that is everywhere costs as
-much as the runs that are looked at, and all at once where they are few.
+They are fetched in ranges of runs, so that the cost of a frequent text depends on the runs that
+are checked, and all at once if they are few.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from runstore.model.text.required_literals import Every, Needed, Some
 
 _LENGTH = 3
 _RUNS_AT_ONCE = 1024
-_TRIGRAMS_AT_MOST = 32  # of one text; more hardly tell more
-# Sequences of three that begin with one character, and with two; of more, none is asked for.
+_TRIGRAMS_AT_MOST = 32  # of one text; more hardly add precision
+# Maximum number of trigrams that begin with a text of one or two characters; if there are more,
+# none is used.
 _WAYS_AT_MOST = {1: 64, 2: 2_000}
-_DEPTH_AT_MOST = 20  # SQLite's parser takes a hundred
+_DEPTH_AT_MOST = 20  # SQLite's parser allows a hundred
 _LAST = "\U0010ffff"
 
 WITH_TEXTS = "SELECT rowid FROM trigrams WHERE trigrams MATCH ? AND rowid BETWEEN ? AND ?"
@@ -35,8 +36,8 @@ RUNS_OF_DOCUMENTS = """
 SEQUENCES = "SELECT term FROM words WHERE term >= ? AND term < ? LIMIT ?"
 
 
-# What a document has to hold, as expressions of FTS5 joined by `Every` and `Some`; None for
-# nothing. `Some` of nothing is what no document holds.
+# The texts that a document must contain, as FTS5 expressions joined by `Every` and `Some`; None
+# for no requirement. An empty `Some` matches no document.
 Plan = Union[Needed, None]
 _NEVER = Some(())
 
@@ -53,9 +54,9 @@ class PossibleDocuments:
 
     Args:
         connection: The index, within a transaction.
-        needed: What a text has to hold.
+        needed: The texts that a match must contain.
         fields: Numbers of the fields.
-        in_one_document: Whether one document holds all that is needed, or the run as a whole.
+        in_one_document: Whether a single document must contain everything, or the run as a whole.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class PossibleDocuments:
         """Return the documents of a run that may match, those of a field in their order."""
         if self._few is not None and run_id not in self._few:
             return ()
-        # Of few runs, each has a block of its own.
+        # If the runs are few, each has its own block.
         length = _RUNS_AT_ONCE if self._few is None else 1
         block = run_id // length
         if block not in self._blocks:
@@ -110,7 +111,7 @@ class PossibleDocuments:
         return {row[0] for row in found}
 
     def runs(self, at_most: int) -> set[int] | None:
-        """Return the runs that may match; None where these may be many."""
+        """Return the runs that may match; None if they may be many."""
         if self._few is None and self._plan is not None:
             found = _evaluated(self._plan, lambda one: self._runs_with(one, at_most))
             self._few, self._blocks = found, {}
@@ -134,7 +135,7 @@ def _by_run(rows: Iterable[Sequence[int]]) -> Mapping[int, list[Document]]:
 
 
 def _planned(connection: sqlite3.Connection, needed: Needed) -> Plan:
-    """Return what to ask of the index; what it cannot tell is left out."""
+    """Return the query for the index, without requirements that it cannot answer."""
     if isinstance(needed, str):
         return _expression(connection, needed)
     plans = [_planned(connection, part) for part in needed.parts]
@@ -148,7 +149,7 @@ def _planned(connection: sqlite3.Connection, needed: Needed) -> Plan:
 
 
 def _expression(connection: sqlite3.Connection, text: str) -> Plan:
-    """Return the expression for documents that hold a text."""
+    """Return the expression for documents that contain a text."""
     if len(text) >= _LENGTH:
         trigrams = list(dict.fromkeys(zip(text, text[1:], text[2:], strict=False)))
         count = min(len(trigrams), _TRIGRAMS_AT_MOST)
@@ -173,7 +174,7 @@ def _depth(plan: Plan) -> int:
 
 
 def _as_one(plan: Plan) -> Plan:
-    """Return a plan as one expression, where one document has to hold all of it."""
+    """Return a plan as one expression, if one document must match all of it."""
     if plan is None or isinstance(plan, str) or plan == _NEVER:
         return plan
     word = " AND " if isinstance(plan, Every) else " OR "
@@ -181,7 +182,7 @@ def _as_one(plan: Plan) -> Plan:
 
 
 def _evaluated(plan: Plan, runs_with: Callable[[str], set[int] | None]) -> set[int] | None:
-    """Return the runs that a plan leaves; None for all."""
+    """Return the runs that match a plan; None for all."""
     if plan is None or isinstance(plan, str):
         return None if plan is None else runs_with(plan)
     found = [_evaluated(part, runs_with) for part in plan.parts]

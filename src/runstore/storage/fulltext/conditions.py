@@ -1,4 +1,4 @@
-"""Conditions on texts as SQL: which runs may fulfil them, and a look at those."""
+"""Conditions on texts as SQL: a prefilter of runs, and checks of their texts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runstore.storage.fulltext.run_texts import RunTexts
 from runstore.storage.fulltext.verify import Check, OutputCheck
 from runstore.storage.sqlite.functions import register, unregister
 
-# More runs are not told to SQL, which goes through all of them then.
+# With more runs, SQL checks all runs instead of using the list.
 _MANY = 5_000
 
 Mark = Callable[[Any], str]
@@ -24,13 +24,13 @@ Mark = Callable[[Any], str]
 class TextConditions:
     """The conditions on texts of one search.
 
-    A comparison that every run found has to fulfil only narrows down what SQL finds; who searches
-    has to look at these runs, see `left_to_look_at`. Others, within `or` and `not`, SQL asks for.
+    A comparison that every match must fulfil only prefilters in SQL; the caller has to check these
+    runs, see `left_to_look_at`. Other comparisons, within `or` and `not`, are checked by SQL.
 
     Attributes:
         texts: The texts of the runs.
-        failure: What went wrong with the index or a text: within a statement about runs it would
-            be taken for an error of these.
+        failure: The error of the index or a text, kept because a statement on runs would report it
+            as an error of the database of runs.
     """
 
     def __init__(self, texts: RunTexts) -> None:
@@ -41,13 +41,13 @@ class TextConditions:
         self._lent: dict[Check, int] = {}
 
     def node_of(self, check: Check) -> Node:
-        """Return what stands for a check in the tree of a query."""
+        """Return a node that represents a check in the tree of a query."""
         node = Compare(_CHECKED, Op.EQUAL, len(self._checks))
         self._checks[node] = check
         return node
 
     def left_to_look_at(self, where: Node) -> list[Callable[[int], bool]]:
-        """Return what has to be asked about each run that SQL finds, by its row id."""
+        """Return the checks that the caller has to apply to each run found, by row id."""
         parts = [where]
         looks: list[Callable[[int], bool]] = []
         while parts:
@@ -60,11 +60,11 @@ class TextConditions:
         return looks
 
     def of_output(self, node: Compare | Missing, mark: Mark) -> str:
-        """Return a comparison of what a run `r` printed, or what narrows it down.
+        """Return a comparison of the run `r`'s output as SQL, or a prefilter for it.
 
         Args:
             node: The comparison.
-            mark: Takes a value as a parameter, and returns its mark.
+            mark: Adds a parameter and returns its placeholder.
         """
         if isinstance(node, Missing):
             return f"(NOT {self._is_there(mark)})"
@@ -81,7 +81,7 @@ class TextConditions:
         return f"({' AND '.join(parts) or '1 = 1'})"
 
     def runs(self, node: Compare | Missing, at_most: int) -> set[int] | None:
-        """Return the runs that may fulfil a comparison; None where these may be many."""
+        """Return the runs that may match a comparison; None if they may be many."""
         if isinstance(node, Missing) or node.is_negated:
             return None
         with self._watched():
@@ -102,7 +102,7 @@ class TextConditions:
         token = self._lent.get(check)
         if token is None:
             token = self._lent[check] = register(self._guarded(check))
-        # As a subquery it is asked last: nothing else takes as long.
+        # As a subquery it is evaluated last, because it takes the longest.
         return f"(SELECT check_run({mark(token)}, r.id))"
 
     def _guarded(self, check: Check) -> Callable[[int], bool]:
@@ -121,7 +121,7 @@ class TextConditions:
             raise
 
     def close(self) -> None:
-        """Take back what SQL could call."""
+        """Unregister the functions that SQL could call."""
         for token in self._lent.values():
             unregister(token)
 

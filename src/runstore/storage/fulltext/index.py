@@ -1,9 +1,8 @@
-"""The search index kept in step with the runs: which documents there are, and where they are.
+"""Updates of the search index: its documents, and their places in files.
 
-A document is a note, an error, a traceback, or a piece of what a run printed. The index is
-brought up to date when somebody searches, in short transactions, so that it may be interrupted at
-any moment, and several processes share the work. It goes by `runs.changed`, which grows with
-every change of any run.
+A document is a note, an error, a traceback, or a piece of printed output. The index is updated by
+a search, in short transactions, so that it can be interrupted at any moment, and several processes
+share the work. It follows `runs.changed`, which grows with every change of any run.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from runstore.storage.rows import as_int, as_optional_text, as_text
 
 FIELD_NUMBERS: Mapping[str, int] = {name: number for number, name in enumerate(TEXT_FIELDS)}
 OUTPUT_FIELD = FIELD_NUMBERS["output"]
-# Two characters behind a text: so each of its characters begins a sequence of three.
+# Two characters after a text, so that each of its characters begins a trigram.
 PADDING = "\n\n"
 _STEP_S = 0.5
 _ROWS_AT_ONCE = 500
@@ -35,7 +34,7 @@ _MARKS_KEPT = 8
 _STALE_AT_LEAST = 20_000
 _NOT_THERE, _DAMAGED = -1, -2  # of `parts.taken_bytes`
 
-# Of the runs
+# Statements on runs
 
 BORN_AT = "SELECT coalesce(min(applied_at), 0) FROM schema_migrations"
 NEWEST_CHANGE = "SELECT coalesce(max(changed), 0) FROM runs"
@@ -57,7 +56,7 @@ BYTES_LEFT = """
     WHERE r.changed > ?
 """
 
-# Of the index
+# Statements on the index
 
 ADD_DOCUMENT = """
     INSERT INTO documents (run_id, field, part_id, begin, size_bytes, first_line, checksum)
@@ -78,7 +77,7 @@ ADD_PART = """
 """
 PART = "SELECT taken_bytes, lines FROM parts WHERE id = ?"
 TAKE_PART = "UPDATE parts SET taken_bytes = ?, lines = ? WHERE id = ?"
-# The first condition lets the engine use the short list of what could not be read.
+# The first condition lets SQLite use the small index of unreadable parts.
 MISSING_PARTS = """
     SELECT id, run_id, digest, size_bytes FROM parts WHERE taken_bytes < 0 AND taken_bytes = -1
 """
@@ -93,10 +92,10 @@ SET_FACT = "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)"
 
 
 class Mark(NamedTuple):
-    """How far the changes of runs were taken in: a change, and the run that it was of.
+    """Progress of the index: the number of a change, and the run that changed.
 
-    Numbers of changes may be given again once the runs that had the highest ones are gone. As
-    long as the run of a mark is there, all that changed later has a higher number.
+    Change numbers may be reused after the runs with the highest ones are removed. As long as the
+    run of a mark exists, all later changes have higher numbers.
     """
 
     changed: int
@@ -104,12 +103,12 @@ class Mark(NamedTuple):
 
 
 class SearchIndex:
-    """The index of one store, open.
+    """The open index of one store.
 
     Args:
         connection: Its file.
         database: The runs.
-        objects: Where their output is once they have ended.
+        objects: The output of runs that have ended.
     """
 
     def __init__(
@@ -121,10 +120,10 @@ class SearchIndex:
         self._deadline = 0.0
         self._stale = 0
 
-    # How far it is
+    # Progress
 
     def seen(self) -> int:
-        """Return the change up to which all runs are in it."""
+        """Return the change number up to which all runs are indexed."""
         marks = self._trusted_marks()
         return marks[0].changed if marks else 0
 
@@ -133,12 +132,12 @@ class SearchIndex:
         return as_int(self._of_runs(NEWEST_CHANGE)[0][0])
 
     def left(self) -> tuple[int, int]:
-        """Return how many runs are to be taken in, and the bytes that they printed."""
+        """Return the number of runs still to be indexed, and the bytes of their output."""
         seen = self.seen()
         return self._of_runs(RUNS_LEFT, seen)[0][0], self._of_runs(BYTES_LEFT, seen)[0][0]
 
     def _trusted_marks(self) -> list[Mark]:
-        """Return marks, the last one first, from the first whose run is still there."""
+        """Return the marks from the latest one whose run still exists, newest first."""
         if self._fact("born_at") != self._of_runs(BORN_AT)[0][0]:
             return []
         try:
@@ -159,18 +158,18 @@ class SearchIndex:
         with self._database.driver.read() as connection:
             return connection.execute(statement, parameters).fetchall()
 
-    # Catching up
+    # Update
 
     def catch_up(self, tell: Callable[[], None]) -> None:
-        """Take in what changed since the last search.
+        """Index changes since the last search.
 
         Args:
-            tell: Called between two steps, where it takes several.
+            tell: Called between two steps, if there are several.
 
         Raises:
-            sqlite3.Error: The file cannot be written, or is damaged; what was taken in stays.
+            sqlite3.Error: The file cannot be written, or is damaged; earlier steps are kept.
         """
-        # What changes while this works is left to the next search, or this one might never end.
+        # Later changes are left to the next search, because this one might never end otherwise.
         newest = self.newest_change()
         while self.seen() < min(newest, self.newest_change()):
             self._transaction(self._step)
@@ -185,18 +184,18 @@ class SearchIndex:
         try:
             work()
             self._connection.execute("COMMIT")
-        except BaseException:  # of a signal handler as well: no transaction stays open
-            # A full disk may have rolled back already.
+        except BaseException:  # even of a signal handler: no transaction may stay open
+            # A full disk may have caused a rollback already.
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
 
     def _step(self) -> None:
-        """Take in some changes: as many as half a second takes."""
+        """Index changes for half a second."""
         self._deadline = time.monotonic() + _STEP_S
         born_at = self._of_runs(BORN_AT)[0][0]
         if self._fact("born_at") not in {None, born_at}:
-            make_anew(self._connection)  # the runs are those of another database
+            make_anew(self._connection)  # the runs belong to another database
         self._connection.execute(SET_FACT, ("born_at", born_at))
         self._stale = self._fact("stale") or 0
         marks = self._trusted_marks()
@@ -216,7 +215,7 @@ class SearchIndex:
     def _changed_runs(self, after: int) -> Sequence[Any]:
         try:
             return self._of_runs(CHANGED_RUNS, after, _ROWS_AT_ONCE)
-        except StoreCorruptError:  # a text that is too long to be read
+        except StoreCorruptError:  # a text is too long
             some = self._of_runs(CHANGED_WITHOUT_TEXTS, after, _ROWS_AT_ONCE)
             return [(*row, *self._database.texts_of(row[0])) for row in some]
 
@@ -224,14 +223,14 @@ class SearchIndex:
         return time.monotonic() > self._deadline
 
     def _forget_if_stale(self) -> None:
-        """Begin anew where most of what the index holds is of texts that are gone."""
+        """Rebuild the index if most of its contents belong to removed texts."""
         if self._stale < _STALE_AT_LEAST:
             return
         if self._stale > self._connection.execute(COUNT_DOCUMENTS).fetchone()[0]:
             make_anew(self._connection)
 
     def _take(self, rows: Sequence[Any]) -> Mark | None:
-        """Take in these runs as far as time allows; return the last one that is whole."""
+        """Index these runs until time is up; return the mark of the last complete one."""
         ids = json.dumps([row[0] for row in rows])
         texts = _by_run(self._connection.execute(TEXTS_OF_RUNS, (ids,)))
         parts = _by_run(self._connection.execute(PARTS_OF_RUNS, (ids,)))
@@ -254,7 +253,7 @@ class SearchIndex:
         self._connection.execute(REMOVE_PARTS_OF_RUN, (run_id,))
         self._stale += gone
 
-    # Notes and the like
+    # Notes and errors
 
     def _take_texts(self, run_id: int, texts: Sequence[str | None], known: Sequence[Any]) -> None:
         old = {field: (document, checksum) for field, document, checksum in known}
@@ -275,7 +274,7 @@ class SearchIndex:
     # Output
 
     def _take_outputs(self, run_id: int, outputs: Sequence[Any], known: Sequence[Any]) -> bool:
-        """Take in the output of a run; False where time did not allow for all of it."""
+        """Index the output of a run; return False if time was up first."""
         old = {(part, digest): rest for part, digest, *rest in known}
         for part, digest, size in outputs:
             part_id, _, taken = old.pop((part, digest), (None, 0, 0))
@@ -293,13 +292,13 @@ class SearchIndex:
         return True
 
     def _take_missing(self, part_id: int, run_id: int, digest: str, size: int) -> None:
-        """Take in a file that was not there before, all at once."""
+        """Index a file that was missing before, all at once."""
         self._deadline = float("inf")
         self._connection.execute(TAKE_PART, (0, 0, part_id))
         self._take_part(part_id, run_id, digest, size)
 
     def _take_part(self, part_id: int, run_id: int, digest: str, size: int) -> bool:
-        """Take in a file of printed lines, from where it was left; False where time ends first."""
+        """Index more of a file of printed lines; return False if time was up first."""
         try:
             file = self._objects.opened(digest, size)
         except NotFoundError:
@@ -322,7 +321,7 @@ class SearchIndex:
 
 
 def _by_run(rows: Iterable[Any]) -> Mapping[int, list[Any]]:
-    """Return rows by their first column, which is left out."""
+    """Group rows by their first column, which is omitted."""
     found: dict[int, list[Any]] = defaultdict(list)
     for run_id, *rest in rows:
         found[run_id].append(rest)

@@ -1,7 +1,8 @@
-"""The file of the search index: opened for one search, and made anew where it is of no use.
+"""The file of the search index: opened for one search, and rebuilt if it is unusable.
 
-Nothing is only here: the file may be deleted at any time. Whoever has it open holds a shared lock
-on the store's folder, so that a damaged file is removed only when nobody works with it.
+It contains only derived data, so that it may be deleted at any time. Processes that have it open
+hold a shared lock on the store's folder, so that a damaged file is removed only when it is not in
+use.
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ from runstore.storage.sqlite.read_only import ways_to_read
 
 SEARCH = "search.db"
 APPLICATION_ID = 0x72756E66  # "runf"; marks the file as ours
-# What it holds and how; another number means that it is made anew.
+# Version of the contents; files with another number are rebuilt.
 FORMAT = 3
 _BUSY_S = 30.0
 _ALONE_S = 5.0
 _SIDE_FILES = ("", "-wal", "-shm", "-journal")
-# What SQLite says of tables that are not as they were made.
+# SQLite's messages about altered tables.
 _BROKEN = re.compile(r"no such (table|column)|vtable constructor failed|malformed|decode")
 
 SCHEMA = (
-    # Which texts are in the index: notes and the like of a run, or some lines of its output. What
-    # is not here any more is stale, whatever the index says.
+    # The indexed texts: notes and errors of a run, or some lines of its output. Entries of the
+    # index without a row here are stale.
     """
     CREATE TABLE documents (
         id INTEGER PRIMARY KEY,
@@ -49,7 +50,7 @@ SCHEMA = (
     )
     """,
     "CREATE INDEX documents_by_run ON documents (run_id, field, id)",
-    # Files of printed lines, and how far each was taken in; -1 where it could not be read.
+    # Files of printed lines, and the indexed length of each; -1 if it could not be read.
     """
     CREATE TABLE parts (
         id INTEGER PRIMARY KEY,
@@ -64,7 +65,7 @@ SCHEMA = (
     "CREATE INDEX parts_by_run ON parts (run_id)",
     "CREATE INDEX parts_unread ON parts (taken_bytes) WHERE taken_bytes < 0",
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
-    # Of each sequence of three characters, in which documents it is; no texts, no places.
+    # For each trigram, the documents that contain it, without texts and positions.
     """
     CREATE VIRTUAL TABLE trigrams USING fts5 (
         text, tokenize = 'trigram case_sensitive 1', content = '', columnsize = 0, detail = none
@@ -77,18 +78,18 @@ TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 
 
 
 class UnusableIndexError(Exception):
-    """There is no index to search with, for a reason that a person can be told."""
+    """There is no index to search with; the message explains the reason to users."""
 
 
 class DamagedIndexError(Exception):
-    """The file makes no sense; a new one will."""
+    """The file is damaged and must be rebuilt."""
 
 
 class SearchFile:
-    """The file of the index of one store.
+    """The index file of one store.
 
     Args:
-        database: The database of the runs; the index is beside it, for the same people.
+        database: The database of the runs; the index is beside it, with the same permissions.
     """
 
     def __init__(self, database: Path) -> None:
@@ -98,11 +99,11 @@ class SearchFile:
 
     @contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection to an index of this format, which may be empty, or not for writing.
+        """Return a connection to an index of this format, possibly empty or read-only.
 
         Raises:
-            DamagedIndexError: The file is damaged; also where the block finds that out.
-            UnusableIndexError: There is none, and none can be made.
+            DamagedIndexError: The file is damaged, as found here or inside the block.
+            UnusableIndexError: It does not exist and cannot be created.
         """
         try:
             with self._lock(exclusive=False), inside_the_engine():
@@ -127,10 +128,10 @@ class SearchFile:
             pause(0.05)
 
     def _check_plain(self) -> None:
-        """Make sure that SQLite would write to no other file.
+        """Check that SQLite would not write to any other file.
 
         Raises:
-            DamagedIndexError: The file or one beside it is a link, or no plain file.
+            DamagedIndexError: The file or one beside it is a link, or not a regular file.
             UnusableIndexError: It is a folder.
         """
         for path in self._files():
@@ -139,14 +140,14 @@ class SearchFile:
                 if stat.S_ISDIR(found.st_mode):
                     raise UnusableIndexError(f"{path} is a folder")
                 if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
-                    raise DamagedIndexError("it is a link, or no file")
+                    raise DamagedIndexError("it is a link, or not a regular file")
 
     def _files(self) -> list[Path]:
         return [self.path.with_name(self.path.name + suffix) for suffix in _SIDE_FILES]
 
     def _make_file(self) -> None:
-        """Make an empty file that nobody may read who may not read the runs."""
-        with suppress(OSError):  # it is there; or cannot be made, which SQLite will tell
+        """Create an empty file with the permissions of the database."""
+        with suppress(OSError):  # it exists, or SQLite will report the reason
             about = self._database.stat()
             descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
@@ -155,35 +156,35 @@ class SearchFile:
                 os.close(descriptor)
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Check whose file it is, and make what is not there."""
-        self._check_plain()  # once more: now it is open
+        """Check the owner of the file, and create missing tables."""
+        self._check_plain()  # again, now that it is open
         if _is_current(connection):
             return
-        # WAL needs shared memory, which network disks lack.
+        # WAL requires shared memory, which network disks lack.
         mode = "delete" if is_network_disk(self._folder) else "wal"
         connection.execute(f"PRAGMA journal_mode={mode}")
         connection.execute("BEGIN IMMEDIATE")
-        if not _is_current(connection):  # another process may have been quicker
+        if not _is_current(connection):  # another process may have been faster
             if connection.execute(TABLES).fetchone() is not None:
-                raise DamagedIndexError("an older runstore made it")
+                raise DamagedIndexError("it was created by an older runstore")
             make_anew(connection)
         connection.execute("COMMIT")
 
     def _connect_read_only(self, reason: sqlite3.OperationalError) -> sqlite3.Connection:
-        """Open an index that is there and that this user or this disk cannot write."""
+        """Open an existing index that this user or this disk cannot write."""
         for way in ways_to_read(self.path, may_copy=False) if has_content(self.path) else ():
             with suppress(sqlite3.OperationalError, UnusableIndexError):
                 return _prepared(way.uri, _check_current)
         raise reason
 
     def remove(self) -> str:
-        """Take the file away, once nobody works with it.
+        """Remove the file, once it is not in use.
 
         Returns:
-            Where a file is now that is none of ours; empty when there was none.
+            The new path of a foreign file that was in its place; empty if there was none.
 
         Raises:
-            UnusableIndexError: Somebody works with it, or it cannot be removed.
+            UnusableIndexError: It is in use, or cannot be removed.
         """
         seen, kept = list(map(_identity, self._files())), ""
         try:
@@ -203,7 +204,7 @@ class SearchFile:
 
     @contextmanager
     def _lock(self, *, exclusive: bool) -> Iterator[None]:
-        """Hold a lock on the folder; where the disk or the system has none, nothing."""
+        """Hold a lock on the folder, if the disk and the system support it."""
         try:
             descriptor = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
@@ -213,7 +214,7 @@ class SearchFile:
             is_shared = not exclusive
             if wait_for_lock(descriptor, is_shared=is_shared, patience_s=_ALONE_S) is False:
                 raise UnusableIndexError(
-                    "another process is mending it"
+                    "another process is repairing it"
                     if is_shared
                     else f"{self.path} cannot be removed: another process is using it"
                 )
@@ -224,7 +225,7 @@ class SearchFile:
 
 
 def make_anew(connection: sqlite3.Connection) -> None:
-    """Make all tables, within the caller's transaction; what is there is dropped."""
+    """Create all tables within the caller's transaction, dropping existing ones."""
     for (name,) in connection.execute(TABLES).fetchall():
         connection.execute(f"DROP TABLE {name}")
     for statement in SCHEMA:
@@ -234,10 +235,10 @@ def make_anew(connection: sqlite3.Connection) -> None:
 
 
 def _version_of(connection: sqlite3.Connection) -> int:
-    """Return what the head of an index says: its format, and which file it is.
+    """Return the version for the header of an index: its format and its inode.
 
-    A copy, which may come from somebody else with any tables and rows, has another inode number;
-    it is made anew before anything in it is read.
+    A copy, which may come from another user with any contents, has another inode; it is rebuilt
+    before it is read.
     """
     path = connection.execute("PRAGMA database_list").fetchone()[2]
     return (zlib.crc32(b"%d" % Path(path).stat().st_ino) & 0x7FFFFF) << 8 | FORMAT
@@ -248,25 +249,25 @@ def _prepared(location: str, prepare: Callable[[sqlite3.Connection], None]) -> s
         location, timeout=_BUSY_S, isolation_level=None, uri=location.startswith("file:")
     )
     try:
-        # What a power cut takes away is indexed again.
+        # Data lost in a power cut is indexed again.
         connection.execute("PRAGMA synchronous=NORMAL")
         prepare(connection)
-    except BaseException:  # nobody else has it to close
+    except BaseException:  # there is no other reference to close it
         connection.close()
         raise
     return connection
 
 
 def _is_current(connection: sqlite3.Connection) -> bool:
-    """Tell whether the tables are there; a database of somebody else is an error."""
+    """Check whether the tables exist; another program's database is an error."""
     owner = connection.execute("PRAGMA application_id").fetchone()[0]
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     if owner != APPLICATION_ID and connection.execute(TABLES).fetchone() is not None:
-        raise DamagedIndexError("another program made it")
+        raise DamagedIndexError("it was created by another program")
     if owner != APPLICATION_ID:
         return False
     if found & 0xFF > FORMAT:
-        raise UnusableIndexError("a newer runstore made it")
+        raise UnusableIndexError("it was created by a newer runstore")
     if found & 0xFF == FORMAT and found != _version_of(connection):
         raise DamagedIndexError("it is a copy")
     return bool(found & 0xFF == FORMAT)
@@ -274,16 +275,16 @@ def _is_current(connection: sqlite3.Connection) -> bool:
 
 def _check_current(connection: sqlite3.Connection) -> None:
     if not _is_current(connection):
-        raise UnusableIndexError("an older runstore made it, and it cannot be written")
+        raise UnusableIndexError("it was created by an older runstore, and cannot be written")
 
 
 def is_broken(error: sqlite3.OperationalError) -> bool:
-    """Tell whether an error says that the tables are not as they were made."""
+    """Check whether an error means that the tables were altered."""
     return _BROKEN.search(str(error)) is not None
 
 
 def _told(error: sqlite3.Error) -> Exception:
-    """Return what an error of SQLite means for the index."""
+    """Translate an error of SQLite to one of the index."""
     text = str(error)
     if isinstance(error, (sqlite3.ProgrammingError, sqlite3.InterfaceError)):
         return error
@@ -301,7 +302,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Tell by a file's head whether it was made here; one without contents is nobody's.
+    """Check by a file's header whether it is an index of ours; empty files count as ours.
 
     Source: SQLite, Database File Format: the application id is at byte 68.
     """

@@ -1,4 +1,4 @@
-"""Files of printed lines in pieces: some whole lines at a time, and what they say."""
+"""Files of printed lines in pieces of whole lines, and the texts of those lines."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import BinaryIO
 
 from runstore.model.text.output import plain_text
 
-# So small that looking through one is quick, so large that each has few neighbours.
+# Small enough to search one quickly, large enough that there are few.
 PIECE_BYTES = 1 << 16
-# A line of a file, as `storage/files/output.py` reads it; only its text is of interest.
+# A line of a file in the format of `storage/files/output.py`, of which only the text matters.
 _TEXT = re.compile(r"^\d{1,11}\.\d{6} [oel] ?(.*)$", re.MULTILINE | re.ASCII)
 
 
 def pieces_of(file: BinaryIO, begin: int = 0) -> Iterator[tuple[int, bytes]]:
-    """Yield the pieces of an open file from a place on, each with where it begins.
+    """Yield the pieces of an open file from an offset on, each with its own offset.
 
-    A line is never cut; only the last piece may end within one, that is being written.
+    Lines are never split; only the last piece may end within a line that is still being written.
     """
     file.seek(begin)
     while data := file.read(PIECE_BYTES):
@@ -35,5 +35,5 @@ def texts_in(data: bytes) -> list[str]:
 
 
 def checksum_of(data: bytes) -> int:
-    """Return what tells contents apart: 64 bits of a digest, as SQLite takes them."""
+    """Return a 64-bit checksum of contents, as a signed integer for SQLite."""
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big", signed=True)

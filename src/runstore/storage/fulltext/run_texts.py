@@ -1,4 +1,4 @@
-"""The texts of runs during one search: what the index knows of them, and where to look them up."""
+"""The texts of runs during one search: indexed ones, and those that must be read."""
 
 from __future__ import annotations
 
@@ -39,30 +39,30 @@ PIECE = """
 
 
 class Piece(NamedTuple):
-    """Some lines of output: the number of the first of them, and their bytes."""
+    """Some lines of output: the number of the first one, and their bytes."""
 
     first_line: int
     data: bytes
 
 
 class IndexState(NamedTuple):
-    """The index, within a transaction, and the change up to which all runs are in it."""
+    """The index within a transaction, and the change number up to which all runs are indexed."""
 
     connection: sqlite3.Connection
     seen: int
 
 
 class RunTexts:
-    """The texts of the runs of one store, as one search finds them.
+    """The texts of the runs of one store, for one search.
 
     Attributes:
-        apart: Runs whose texts have to be looked at, whatever the index says.
+        apart: Runs whose texts must be read because the index is not up to date.
 
     Args:
         database: The runs.
-        objects: Output of runs that have ended.
-        live: Files of printed lines that are in the spool, by uid.
-        known: What the index knows; None without one.
+        objects: The output of runs that have ended.
+        live: Files of printed lines in the spool, by uid.
+        known: The state of the index; None without an index.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class RunTexts:
         try:
             with self._database.driver.read() as connection:
                 row = connection.execute(TEXTS_OF_RUN, (run_id,)).fetchone()
-        except StoreCorruptError:  # one of them is too long to be read
+        except StoreCorruptError:  # one of them is too long
             return self._database.texts_of(run_id)
         notes, error, traceback = map(as_optional_text, row or (None, None, None))
         return notes, error, traceback
@@ -107,18 +107,18 @@ class RunTexts:
 
     @property
     def live_runs(self) -> set[int]:
-        """Runs of which something printed is in no index yet."""
+        """Runs with output that is not indexed yet."""
         return set(self._live)
 
     def is_live(self, run_id: int) -> bool:
-        """Tell whether something that a run printed is in no index yet."""
+        """Check whether a run has output that is not indexed yet."""
         return run_id in self._live
 
     def piece(self, document: int) -> Piece:
-        """Return the lines of a document; none where the file is gone or was changed.
+        """Return the lines of a document; empty if the file was removed or changed.
 
         Raises:
-            sqlite3.DatabaseError: The file is whole, so the index is not.
+            sqlite3.DatabaseError: The file is intact, so that the index must be damaged.
         """
         assert self._index is not None  # noqa: S101 - documents come from there
         row = self._index.execute(PIECE, (document,)).fetchone()
@@ -136,11 +136,11 @@ class RunTexts:
             return Piece(first_line, data)
         with suppress(NotFoundError, StoreCorruptError):
             self._objects.whole(digest, whole_size)
-            raise sqlite3.DatabaseError(f"document {document} is not what was taken in")
+            raise sqlite3.DatabaseError(f"document {document} differs from its file")
         return Piece(first_line, b"")
 
     def output_files(self, run_id: int) -> list[Path]:
-        """Return the files of what a run printed, those left out that are gone or damaged."""
+        """Return the files with the output of a run, without missing and damaged ones."""
         files = []
         parts = self._parts(run_id)
         for part in parts:
@@ -159,7 +159,7 @@ class RunTexts:
         ]
 
     def output_pieces(self, path: Path) -> Iterator[Piece]:
-        """Yield the lines of one file; nothing where it is gone."""
+        """Yield the lines of one file; nothing if it was removed."""
         number = 1
         try:
             with open_output(path) as file:
@@ -170,23 +170,23 @@ class RunTexts:
             return
 
     def output_lines(self, run_id: int) -> Iterator[OutputLine]:
-        """Yield what a run printed, in the order of its printing."""
+        """Yield the printed lines of a run, in order."""
         return read_lines(self.output_files(run_id))
 
     def output_text(self, run_id: int) -> str | None:
-        """Return all that a run printed as one text, without colours; None for nothing."""
+        """Return the whole output of a run as text without colours; None if there is none."""
         if run_id not in self._live and not any(one.size_bytes for one in self._parts(run_id)):
             return None
         return "\n".join(plain_text(line.text) for line in self.output_lines(run_id))
 
 
 def by_run(files: Iterable[Path]) -> dict[str, list[Path]]:
-    """Return files of the spool by the uid of their run; those without contents left out."""
+    """Return files of the spool by the uid of their run, without empty ones."""
     found: dict[str, list[Path]] = defaultdict(list)
     for path in files:
         try:
             if path.lstat().st_size:
                 found[uid_of(path)].append(path)
         except OSError:
-            continue  # taken in this moment
+            continue  # imported just now
     return found

@@ -1,4 +1,4 @@
-"""Searching in the texts of runs: opens the index, brings it up to date, and mends it."""
+"""Search in the texts of runs: opens the index, updates it, and rebuilds it if it is damaged."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _TRIES = 3
 
 
 class TextSearch:
-    """Searches in the texts of the runs of one store.
+    """Search in the texts of the runs of one store.
 
     Args:
         database: The runs.
-        objects: Where output is once a run has ended.
-        spool: Where it is until then.
-        tell: Is told what a person has to know: that it takes long, or that there is no index.
+        objects: The output of runs that have ended.
+        spool: The output of other runs.
+        tell: Receives messages for users: that indexing takes long, or that there is no index.
     """
 
     def __init__(
@@ -55,9 +55,9 @@ class TextSearch:
         self._said: set[str] = set()
 
     def run(self, work: Callable[[TextConditions], T]) -> T:
-        """Do something with conditions on texts, with the index where there is one.
+        """Call a function with conditions on texts, using the index if there is one.
 
-        The work may be begun again: when the index turns out to be damaged.
+        The function may be called again if the index turns out to be damaged.
 
         Raises:
             FilterError: A regular expression takes too long.
@@ -75,41 +75,41 @@ class TextSearch:
             except UnusableIndexError as error:
                 reason = str(error)
             except FileNotFoundError:
-                continue  # output was taken in, in this moment, and is elsewhere now
-        return self._run_without_index(work, reason or "it is damaged again and again")
+                continue  # output was imported just now, and has another path
+        return self._run_without_index(work, reason or "it was damaged repeatedly")
 
     def forget(self) -> None:
-        """Take the index away, and with it what it holds of texts that are gone.
+        """Remove the index, including its data of removed texts.
 
-        The next search makes it anew.
+        The next search creates it again.
 
         Raises:
-            StoreUnavailableError: Somebody searches just now, or it cannot be removed.
+            StoreUnavailableError: It is in use, or cannot be removed.
         """
         try:
             self._remove()
         except UnusableIndexError as error:
             raise StoreUnavailableError(
                 f"The search index was not removed: {error}.",
-                kept="It is as it was.",
-                hint="Try again when nobody searches.",
+                kept="It was not changed.",
+                hint="Try again when no search is running.",
             ) from error
 
     def _remove(self) -> None:
         kept = self._file.remove()
         if kept:
-            self._tell(f"{self._file.path} is no search index; it is {kept} now.")
+            self._tell(f"{self._file.path} was not a search index; it was moved to {kept}.")
 
     def _run_without_index(self, work: Callable[[TextConditions], T], reason: str) -> T:
         return self._run_on(RunTexts(self._database, self._objects, self._live()), reason, work)
 
     def _run_with_index(self, work: Callable[[TextConditions], T]) -> T:
         with self._file.opened() as connection:
-            # Listed first: what is taken in meanwhile is found here or there, or in both.
+            # Listed first, so that files imported meanwhile are found in one place or in both.
             live = self._live()
             index = SearchIndex(connection, self._database, self._objects)
             reason = self._caught_up(index)
-            connection.execute("BEGIN")  # what is searched stays the same meanwhile
+            connection.execute("BEGIN")  # a snapshot for the whole search
             known = IndexState(connection, index.seen())
             return self._run_on(RunTexts(self._database, self._objects, live, known), reason, work)
 
@@ -117,7 +117,7 @@ class TextSearch:
         return by_run(self._spool.output_files())
 
     def _caught_up(self, index: SearchIndex) -> str:
-        """Bring the index up to date; return why that cannot be, if it cannot."""
+        """Update the index; return the reason if that fails, or an empty text."""
         slow_at = time.monotonic() + _SLOW_S
 
         def say_if_slow() -> None:
@@ -137,8 +137,8 @@ class TextSearch:
     def _say_what_is_left(self, index: SearchIndex) -> None:
         runs, size = index.left()
         self._tell(
-            f"The search index takes in {runs:,} more runs with {size_text(size)} of output."
-            " This is done once, and goes on where it was when it is interrupted."
+            f"Adding {runs:,} runs with {size_text(size)} of output to the search index."
+            " This is done once, and continues from there if it is interrupted."
         )
 
     def _run_on(self, texts: RunTexts, reason: str, work: Callable[[TextConditions], T]) -> T:
@@ -146,7 +146,7 @@ class TextSearch:
             self._said.add(reason)
             self._tell(
                 f"There is no search index for {len(texts.apart):,} runs ({reason});"
-                " their texts are looked through one by one."
+                " their texts are searched one by one."
             )
         conditions = TextConditions(texts)
         try:

@@ -1,7 +1,7 @@
-"""Looking at texts themselves: whether a run's fulfil a filter, and which lines hold a needle.
+"""Checks of the texts themselves: whether a run's match a filter, and which lines do.
 
-The index says which runs may; these say which do. They are called from within a statement, for
-one run after the other, the newest first, and only until there are enough.
+The index finds candidates; these checks decide. They are called from within a statement, for one
+run after the other, newest first, and only until there are enough.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from runstore.storage.fulltext.run_texts import Piece, RunTexts
 
 
 class Check(Protocol):
-    """A condition on the texts of a run, which SQL cannot look at."""
+    """A condition on the texts of a run that SQL cannot evaluate."""
 
     def __call__(self, run_id: int) -> bool:
-        """Tell whether a run fulfils it."""
+        """Check whether a run matches."""
 
     def runs(self, at_most: int) -> set[int] | None:
-        """Return the runs that may fulfil it; None where these may be many."""
+        """Return the runs that may match; None if they may be many."""
 
 
 def _runs(candidates: PossibleDocuments | None, apart: set[int], at_most: int) -> set[int] | None:
@@ -51,7 +51,7 @@ def _runs(candidates: PossibleDocuments | None, apart: set[int], at_most: int) -
 
 
 class OutputCheck:
-    """Whether what a run printed is as a comparison says, its negation left out.
+    """Check of a run's output against a comparison, without its negation.
 
     Args:
         node: The comparison.
@@ -68,7 +68,7 @@ class OutputCheck:
         )
 
     def __call__(self, run_id: int) -> bool:
-        """Tell whether it is."""
+        """Check whether the output of a run matches."""
         if self._candidates is None or run_id in self._apart:
             return self._is_whole_text(run_id)
         documents = self._candidates.of_run(run_id)
@@ -82,12 +82,12 @@ class OutputCheck:
         return text is not None and holds(self._node, text)
 
     def runs(self, at_most: int) -> set[int] | None:
-        """Return the runs that may fulfil it; None where these may be many."""
+        """Return the runs that may match; None if they may be many."""
         return _runs(self._candidates, self._apart, at_most)
 
 
 def _needed(node: Compare) -> Needed:
-    """Return what a text has to hold to be as a comparison says."""
+    """Return the texts that a match of a comparison must contain."""
     wanted = node.value
     if node.op is Op.IN:
         options = wanted if isinstance(wanted, tuple) else (wanted,)
@@ -100,7 +100,7 @@ def _needed(node: Compare) -> Needed:
 
 
 def _is_of_a_line(node: Compare) -> bool:
-    """Tell whether a part of one line alone decides: `contains 'x'`, `like '%x%'`."""
+    """Check whether part of a single line decides: `contains 'x'`, `like '%x%'`."""
     text = str(node.value)
     if "\n" in text:
         return False
@@ -112,17 +112,17 @@ def _is_of_a_line(node: Compare) -> bool:
 
 
 class LineCheck:
-    """Which lines of a run hold a needle.
+    """Search for the lines of runs that match a needle.
 
     Attributes:
-        found: The lines by run, as they were asked for, and one more where there are more.
+        found: The matching lines by run, up to the limit and one more if there are more.
 
     Args:
-        needle: What is looked for.
-        fields: Where: of `notes`, `error`, `traceback`, `output`.
+        needle: The needle.
+        fields: The fields to search, of `notes`, `error`, `traceback`, `output`.
         texts: The texts of the runs.
-        lines: Lines of each run at most.
-        context: Lines above and below.
+        lines: Maximum number of lines per run.
+        context: Number of lines above and below.
     """
 
     def __init__(
@@ -144,14 +144,14 @@ class LineCheck:
         self.found: dict[int, list[FoundLine]] = {}
 
     def __call__(self, run_id: int) -> bool:
-        """Tell whether there is such a line, and keep those that there are."""
+        """Check whether a run has matching lines, and keep them."""
         lines = list(islice(self._lines(run_id), self._at_most))
         if lines:
             self.found[run_id] = lines
         return bool(lines)
 
     def runs(self, at_most: int) -> set[int] | None:
-        """Return the runs that may have such a line; None where these may be many."""
+        """Return the runs that may have matching lines; None if they may be many."""
         return _runs(self._candidates, self._apart, at_most)
 
     def _lines(self, run_id: int) -> Iterator[FoundLine]:
@@ -223,7 +223,7 @@ class LineCheck:
                     yield _printed(line, piece.first_line + place, text, spans)
 
     def _in_lines(self, lines: Iterator[OutputLine]) -> Iterator[FoundLine]:
-        """Yield lines with those around them, which are read as far as they are needed."""
+        """Yield matching lines with their context, reading ahead only as far as necessary."""
         width = self._context
         before: deque[str] = deque(maxlen=width)
         ahead: deque[OutputLine] = deque(islice(lines, width))

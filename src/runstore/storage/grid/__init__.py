@@ -1,1 +1,1 @@
-"""What a grid of many runs shows of their metrics, parameters and tags."""
+"""Metrics, parameters and tags for a grid of many runs."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from runstore.storage.database import Database
 from runstore.storage.rows import as_number, as_text
 
-# Run by run: the summaries of one lie together. Those of the run itself come first.
+# Run by run: the summaries of one run are stored together. Those of the run itself come first.
 SUMMARIES = """
     SELECT v.run_id, k.key, v.set_index, v.last, v.first, v.min, v.max,
         v.total / nullif(v.count - v.nan_count, 0), v.count
@@ -24,7 +24,7 @@ IDS_OF_UIDS = "SELECT id, uid FROM runs WHERE uid IN (SELECT value FROM json_eac
 
 @dataclass(frozen=True, slots=True)
 class StoredSummary:
-    """The numbers of one series; None for NaN."""
+    """The statistics of one series; None for NaN."""
 
     set_index: int
     last: float | None
@@ -36,7 +36,7 @@ class StoredSummary:
 
 
 class Cells:
-    """Reads what a grid shows of metrics.
+    """Reads metrics for a grid.
 
     Args:
         database: The open database.
@@ -48,7 +48,7 @@ class Cells:
     def summaries(
         self, row_ids: Collection[int], keys: Collection[str]
     ) -> dict[tuple[int, str], list[StoredSummary]]:
-        """Return what the database knows of metrics, by row id and key; those of sets last."""
+        """Return the stored summaries of metrics by row id and key; those of sets last."""
         found: dict[tuple[int, str], list[StoredSummary]] = {}
         if not keys:
             return found
@@ -63,7 +63,7 @@ class Cells:
         return found
 
     def ids_of(self, uids: Collection[str]) -> dict[str, int]:
-        """Return the rows of runs, by uid; those that were never kept are left out."""
+        """Return the row ids of runs by uid, without unknown ones."""
         with self._driver.read() as connection:
             rows = connection.execute(IDS_OF_UIDS, (json.dumps(list(uids)),)).fetchall()
         return {as_text(uid): row_id for row_id, uid in rows}

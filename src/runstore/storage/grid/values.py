@@ -1,4 +1,4 @@
-"""How many runs have a name, and the values of some runs: under all names, or of one field."""
+"""Counts of runs by name, and values of some runs, of all names or of one field."""
 # ruff: noqa: S608 - nothing but constants of this file is put into a text
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from runstore.storage.query.packages import PackageLists
 from runstore.storage.query.where import EVERY_NAMESPACE, Condition, column_of_run
 from runstore.storage.rows import as_number, as_optional_text, as_text
 
-# Counting more would read all of an index.
+# Counting more would read a whole index.
 COUNTED_AT_MOST = 1_000
 _WITH_KEY = {
     Namespace.PARAM: (
@@ -48,8 +48,8 @@ _VALUES_OF = {
         " CROSS JOIN tags v ON v.run_id = c.id LIMIT ?"
     ),
 }
-# Beyond so many runs, all values of the field are read by its index, and those of other runs are
-# skipped: looking at the values of each run by itself takes longer.
+# With more runs, all values of the field are read through its index, and those of other runs are
+# skipped: looking up each run takes longer.
 _FEW = 2_000
 _RUNS_AMONG = f"{_AMONG} CROSS JOIN runs r ON r.id = c.id"
 OF_RUNS = f"SELECT r.id, {{column}} FROM {_RUNS_AMONG} WHERE {sql.EVERY}"
@@ -57,11 +57,11 @@ OF_EACH = f"SELECT r.id, {{number}}, {{text}} FROM {_RUNS_AMONG} CROSS JOIN {{ta
 OF_ALL = "SELECT v.run_id, {number}, {text} FROM {tables}"
 _EXPERIMENT = "(SELECT x.name FROM experiments x WHERE x.id = r.experiment_id)"
 _WITH_SETS = frozenset({Namespace.PARAM, Namespace.METRIC})
-# Of a field of the run itself, both are its value.
+# For a field of the run itself, both are its value.
 Cell = tuple[Any, Any]
 
 
-# From one value to the next one, by the index of values: most runs share theirs.
+# Jumps from each value to the next in the index, because most runs share their values.
 _NEXT = """
     WITH RECURSIVE found(value) AS (
         SELECT (SELECT min({value}) FROM {table})
@@ -76,7 +76,7 @@ _NUMBERS = {Namespace.PARAM: _NEXT.format(value="v.number", table=_OF_PARAM)}
 _TEXTS = {
     Namespace.PARAM: _NEXT.format(value="v.text", table=f"{_OF_PARAM} AND v.number IS NULL"),
     Namespace.TAG: _NEXT.format(value="v.value", table="tags v WHERE v.key = :key"),
-    # Facts that are the same in many runs are kept once.
+    # Facts that are the same in many runs are stored once.
     Namespace.FACT: (
         "SELECT DISTINCT f.text FROM (SELECT v.text FROM fact_values v"
         " WHERE v.key = :key AND v.text IS NOT NULL LIMIT 1000) f ORDER BY f.text LIMIT :limit"
@@ -95,9 +95,9 @@ class KeyValues:
         self._driver = database.driver
 
     def runs_with(self, namespace: Namespace, key: str) -> tuple[int | None, bool]:
-        """Return how many runs have a name, and whether there may be more.
+        """Return the number of runs with a name, and whether there may be more.
 
-        Runs in the trash count; None for what all runs have.
+        Runs in the trash are counted. The number is None for namespaces that all runs have.
         """
         if namespace not in _WITH_KEY:
             return None, False
@@ -109,12 +109,12 @@ class KeyValues:
     def distinct(
         self, namespace: Namespace, key: str, limit: int
     ) -> tuple[list[float], list[str]]:
-        """Return the numbers and the texts that runs have under a name; no numbers if many.
+        """Return the numbers and the texts of a name; no numbers if there are many.
 
         Args:
-            namespace: Where; only parameters, tags and facts are looked through.
+            namespace: The namespace; only parameters, tags and facts have values here.
             key: The name.
-            limit: Values of each at most.
+            limit: Maximum number of values of each kind.
         """
         asked = {"key": key, "limit": limit + 1}
         with self._driver.read() as connection:
@@ -133,13 +133,13 @@ class KeyValues:
     ) -> Iterator[tuple[int, str, object, object]]:
         """Yield the row id, the key and two columns of each value of some runs.
 
-        They are the number and the text of a parameter, the last value and the count of points
-        of a metric, the text of a tag and None.
+        The columns are the number and the text of a parameter, the last value and the number of
+        points of a metric, or the text of a tag and None.
 
         Args:
             namespace: Parameters, metrics or tags.
-            ids: The rows of the runs.
-            limit: Values at most.
+            ids: The row ids of the runs.
+            limit: Maximum number of values.
         """
         with self._driver.read() as connection:
             found = connection.execute(
@@ -162,11 +162,11 @@ class FieldValues:
     def of(self, field: Field, ids: Sequence[int]) -> dict[int, Cell]:
         """Return the number and the text of a field in each run that has it.
 
-        Of several values in one run, the one of its first parameter set counts.
+        If a run has several values, that of its first parameter set counts.
 
         Args:
-            field: What is read.
-            ids: The rows of the runs.
+            field: The field.
+            ids: The row ids of the runs.
         """
         rows = json.dumps(list(ids))
         with asking(self._driver, Query(), field), self._driver.read() as connection:
@@ -185,7 +185,7 @@ class FieldValues:
                 number=number, text=text, tables=of_field(field)
             )
             if field.namespace in _WITH_SETS:
-                made += " ORDER BY v.set_index DESC"  # the first set comes last, and stays
+                made += " ORDER BY v.set_index DESC"  # the first set comes last, and is kept
             parameters = [*([rows] if is_few else []), *condition.parameters]
             found = connection.execute(made, parameters).fetchall()
         wanted = None if is_few else frozenset(ids)

@@ -1,1 +1,1 @@
-"""Indexes that searches need and starts do not wait for."""
+"""Search indexes that are built without delaying the start of runs."""

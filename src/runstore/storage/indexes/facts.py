@@ -1,6 +1,6 @@
-"""Captured facts by their names, filed beside the JSON of each run, so that filters find them.
+"""Captured facts by name, filed beside the JSON of each run so that filters find them.
 
-Facts of one group (`git`, `host` …) are the same in many runs: each set of them is kept once.
+The facts of one group (`git`, `host` …) are the same in many runs: each set is stored once.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from runstore.model.values import blake2b, clean_text
 from runstore.storage.driver import Connection, Driver
 from runstore.storage.rows import facts_from_text
 
-# What is not filed is looked through one by one; from so many runs on, filing them is quicker.
+# Facts that are not filed are scanned; from this number of runs on, filing them is faster.
 LOOSE_AT_MOST = 500
-# Other programs get to write between two batches.
+# Other programs can write between two batches.
 BATCH = 1_000
 PATIENCE_S = 0.5
 
@@ -51,10 +51,10 @@ def file_facts(connection: Connection, run_id: int, facts: Values, before: Value
     """File the facts of a run, within the caller's transaction, which marks them as filed.
 
     Args:
-        connection: Where to.
+        connection: The caller's connection.
         run_id: The run.
         facts: Its facts from now on.
-        before: Those it had until now.
+        before: Its previous facts.
     """
     sets, old = _sets(facts), _sets(before)
     _unlink(connection, run_id, {key: old[key] for key in old.keys() - sets.keys()})
@@ -65,9 +65,9 @@ def file_facts(connection: Connection, run_id: int, facts: Values, before: Value
 
 
 def release_facts(connection: Connection, run_id: int) -> None:
-    """Forget what is filed of a run, within the caller's transaction.
+    """Remove the filed facts of a run, within the caller's transaction.
 
-    Whoever removes a run for good has to call it before.
+    This must be called before a run is permanently removed.
     """
     row = connection.execute(FACTS_OF_ROW, {"id": run_id}).fetchone()
     if row is not None and row[0] is not None:
@@ -75,7 +75,7 @@ def release_facts(connection: Connection, run_id: int) -> None:
 
 
 def _unlink(connection: Connection, run_id: int, sets: Mapping[int, Values]) -> None:
-    """Take sets from a run; a set that no other run has is gone then."""
+    """Remove sets from a run, and delete sets that no other run has."""
     for set_id, group in sets.items():
         connection.execute(UNLINK, (set_id, run_id))
         if connection.execute(IS_KNOWN, {"id": set_id}).fetchone() is None:
@@ -83,12 +83,12 @@ def _unlink(connection: Connection, run_id: int, sets: Mapping[int, Values]) -> 
 
 
 def _sets(facts: Values) -> dict[int, Values]:
-    """Return the facts group by group, each with the number that stands for it."""
+    """Return the facts by group, each under a number derived from its contents."""
     groups: dict[str, dict[str, FactValue]] = {}
     for key in sorted(facts):
         groups.setdefault(key.partition(".")[0], {})[key] = facts[key]
     return {
-        # 63 bits: engines have no larger numbers without a sign.
+        # 63 bits, because database engines lack unsigned 64-bit integers.
         int.from_bytes(blake2b(json.dumps(group).encode(), digest_size=8).digest(), "big") >> 1: (
             group
         )
@@ -105,9 +105,9 @@ def _rows(set_id: int, group: Values) -> list[tuple[str, int, int, float | None,
 
 
 def file_loose_facts(driver: Driver) -> None:
-    """File what waits to be filed where it is much, such as all facts of an older store.
+    """File unfiled facts if there are many, such as all facts of an older store.
 
-    Where the database cannot be written now, filters find these facts as well, but slower.
+    If the database cannot be written now, filters still find these facts, but more slowly.
     """
     with driver.read() as connection:
         count = connection.execute(COUNT_LOOSE, {"limit": LOOSE_AT_MOST + 1}).fetchone()[0]
@@ -131,11 +131,11 @@ def _values(text: str) -> Values:
     try:
         return facts_from_text(text).values
     except (ValueError, KeyError, TypeError, AttributeError):
-        return {}  # it was changed by hand; whoever reads the run learns of it
+        return {}  # edited by hand; readers of the run report it
 
 
 def cells(value: Any) -> Iterator[Cell]:
-    """Yield the number and the text of each value of a fact, as a filter sees it."""
+    """Yield the number and the text of each value of a fact for filters."""
     for one in value if isinstance(value, (tuple, list)) else (value,):
         if isinstance(one, bool):
             yield float(one), str(one).lower()

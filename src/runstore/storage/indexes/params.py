@@ -1,9 +1,9 @@
-"""Parameters as rows with an index by their values: searches need them, a start does not wait.
+"""Parameters as rows with an index on their values, written without delaying a start.
 
-Each parameter of a run lies elsewhere in the index, so that ten of them cost as many pages as all
-else that a start writes. A start writes its parameter sets alone; the rows of some dozens of runs
-are made of these together, by the next search or by one of the next starts: neighbours share
-their pages.
+The parameters of a run are scattered over the index, so that ten of them cost as many pages as
+everything else that a start writes. A start therefore writes only its parameter sets; the rows of
+some dozens of runs are written together, by the next search or by one of the next starts:
+neighbours share their pages.
 """
 # ruff: noqa: S608 - nothing but constants of this file is put into a text
 
@@ -22,7 +22,7 @@ from runstore.storage.driver import Connection, Driver
 
 # Longer sets, in characters, get their rows at once.
 WAITING_AT_MOST = 2_000
-# So often a start writes the rows that wait, if no search did before.
+# Every this many runs, a start writes the waiting rows, if no search did before.
 EVERY_RUNS = 64
 _PATIENCE_S = 0.25
 
@@ -31,7 +31,7 @@ _LAST_INDEXED = """
      WHERE name = 'last_run_indexed')
 """
 IS_ANY_WAITING = f"SELECT 1 FROM runs WHERE id > {_LAST_INDEXED} LIMIT 1"
-# As bytes: what another program left there may be no text.
+# As bytes, because another program may have written an invalid text.
 _WAITING = f"""
     SELECT s.run_id, s.set_index, CAST(v.tree AS BLOB)
     FROM run_params s JOIN param_values v ON v.tree_key = s.tree_key
@@ -44,13 +44,13 @@ _NOTE = """
     SELECT 'last_run_indexed', max(id) FROM runs WHERE (1 = 1)
     ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
-# A run whose start was undone gives its row id back.
+# A run whose start was undone frees its row id.
 TAKE_BACK = f"""
     UPDATE store_state SET value = (SELECT coalesce(max(id), 0) FROM runs)
     WHERE name = 'last_run_indexed'
         AND {_LAST_INDEXED} > (SELECT coalesce(max(id), 0) FROM runs)
 """
-# Rows that cannot be written now are found beside those that are.
+# If rows cannot be written now, they are found in a temporary table beside the stored ones.
 _SHADOW = (
     """
     CREATE TEMP TABLE waiting_params (
@@ -76,16 +76,16 @@ NOT_INDEXED = f"""
 
 
 def can_wait(sets: Sequence[ParameterSet]) -> bool:
-    """Return whether the rows of a new run may be written later.
+    """Check whether the rows of a new run can be written later.
 
-    Until then, `params_flat` takes them from the values, which have to be plain for that.
+    Until then, `params_flat` takes them from the values, which must be plain for that.
     """
     trees = [one.tree for one in sets if one.tree is not None]
     return sum(map(len, trees)) <= WAITING_AT_MOST and all(map(is_plain, trees))
 
 
 def index_params(connection: Connection) -> None:
-    """Write the rows that wait, and put them into the index, within the caller's transaction."""
+    """Write the waiting rows and index them, within the caller's transaction."""
     connection.executemany(sql.INSERT_PARAM, _waiting_rows(connection))
     connection.execute(_NOTE)
 
@@ -99,7 +99,7 @@ def _waiting_rows(connection: Any) -> list[tuple[Any, ...]]:
 
 
 def _entries(tree: bytes) -> tuple[FlatValue, ...]:
-    """Return the rows of a set; none if its values cannot be read, which `doctor` reports."""
+    """Return the rows of a set; none if its values are unreadable, which `doctor` reports."""
     try:
         text = tree.decode()
     except UnicodeDecodeError:
@@ -109,7 +109,7 @@ def _entries(tree: bytes) -> tuple[FlatValue, ...]:
 
 @contextmanager
 def indexed_params(driver: Driver) -> Iterator[None]:
-    """Let statements with `params.indexed = 1` find every parameter within the block."""
+    """Let statements with `params.indexed = 1` find every parameter inside the block."""
     with driver.read() as connection:
         is_any = connection.execute(IS_ANY_WAITING).fetchone() is not None
     if is_any:
@@ -117,7 +117,7 @@ def indexed_params(driver: Driver) -> Iterator[None]:
     with driver.read() as connection:
         began = _began_a_moment(connection)
     try:
-        yield  # has the same connection, which is free again
+        yield  # uses the same connection, which is free again
     finally:
         if began:
             with driver.read() as connection:
@@ -125,11 +125,11 @@ def indexed_params(driver: Driver) -> Iterator[None]:
 
 
 def _began_a_moment(connection: Any) -> bool:
-    """Let this look and the search see one moment; False if they do already.
+    """Begin a snapshot for this check and the search; return False if there is one already.
 
-    A run that starts in between would be found, its parameters would not.
+    A run that starts in between would be found without its parameters.
     """
-    if connection.in_transaction:  # whoever was interrupted searches
+    if connection.in_transaction:  # a search was interrupted
         return False
     connection.execute("BEGIN")
     try:
@@ -138,14 +138,14 @@ def _began_a_moment(connection: Any) -> bool:
             for statement in _SHADOW:
                 connection.execute(statement)
             connection.executemany(_INSERT_SHADOW, rows)
-    except BaseException:  # of a signal handler as well: no transaction stays open
+    except BaseException:  # even of a signal handler: no transaction may stay open
         _end_the_moment(connection)
         raise
     return True
 
 
 def _end_the_moment(connection: Any) -> None:
-    if connection.in_transaction:  # a fork may have closed the one that began
+    if connection.in_transaction:  # a fork may have closed the connection
         connection.execute("ROLLBACK")
 
 

@@ -1,1 +1,1 @@
-"""Whether rows are whole: schema, hashes, history, references, leftovers."""
+"""Integrity checks of rows: schema, hashes, history, references, leftovers."""

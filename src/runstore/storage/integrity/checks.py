@@ -1,4 +1,4 @@
-"""Looks through the rows of a store for what refers to something that is not there."""
+"""Checks of the rows of a store for dangling references and damage."""
 # ruff: noqa: S608 - nothing but constants of this room is put into a text
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from runstore.storage.trash import TABLES_OF_RUNS
 ROWS_TOLD = 100
 
 _NAME = "(SELECT r.reference FROM runs r WHERE r.id = {table}.run_id)"
-# What is wrong, and a statement for the names of what it is about.
+# A description of the problem, and a statement that selects the names of affected rows.
 CHECKS: tuple[tuple[str, str], ...] = (
     *(
         (
-            f"rows of {table} are of no run",
+            f"rows of {table} belong to no run",
             f"""
             SELECT DISTINCT 'run ' || run_id FROM {table}
             WHERE run_id NOT IN (SELECT id FROM runs)
             """,
         )
         for table in (*TABLES_OF_RUNS, "run_facts", "reference_aliases")
-        if table != "params"  # the most rows by far; below they are compared with their sets
+        if table != "params"  # the most rows by far; compared with their sets below
     ),
     *(
         (
-            f"rows of {table} are left of a run that was removed for good",
+            f"rows of {table} are left of a permanently deleted run",
             f"""
             SELECT DISTINCT {_NAME.format(table=table)} FROM {table}
             WHERE run_id IN (SELECT id FROM runs WHERE purged_at IS NOT NULL)
@@ -41,11 +41,11 @@ CHECKS: tuple[tuple[str, str], ...] = (
         for table in (*TABLES_OF_RUNS, "run_facts")
     ),
     (
-        "runs are of no experiment",
+        "runs belong to no experiment",
         "SELECT reference FROM runs WHERE experiment_id NOT IN (SELECT id FROM experiments)",
     ),
     (
-        "a run number is higher than its experiment ever gave",
+        "a run number is higher than the counter of its experiment",
         """
         SELECT r.reference FROM runs r JOIN experiments e ON e.id = r.experiment_id
         WHERE r.run_number > e.last_run_number
@@ -59,7 +59,7 @@ CHECKS: tuple[tuple[str, str], ...] = (
         """,
     ),
     (
-        "parameters are of no parameter set",
+        "parameters belong to no parameter set",
         f"""
         SELECT DISTINCT {_NAME.format(table="params")} FROM params WHERE NOT EXISTS (
             SELECT 1 FROM run_params s
@@ -67,7 +67,7 @@ CHECKS: tuple[tuple[str, str], ...] = (
         )
         """,
     ),
-    ("parameters are not in the index that searches use", NOT_INDEXED),
+    ("parameters are missing from the search index", NOT_INDEXED),
     (
         "a captured text is missing",
         f"""
@@ -76,7 +76,7 @@ CHECKS: tuple[tuple[str, str], ...] = (
         """,
     ),
     (
-        "the summary of a metric does not fit its points",
+        "the summary of a metric does not match its points",
         """
         SELECT coalesce(r.reference, 'run ' || s.run_id) || ': ' || coalesce(k.key, s.key_id)
         FROM metric_summaries s
@@ -88,7 +88,7 @@ CHECKS: tuple[tuple[str, str], ...] = (
         """,
     ),
     (
-        "points are of no metric",
+        "points belong to no metric",
         """
         SELECT DISTINCT coalesce(r.reference, 'run ' || c.run_id)
         FROM metric_chunks c LEFT JOIN runs r ON r.id = c.run_id
@@ -99,7 +99,7 @@ CHECKS: tuple[tuple[str, str], ...] = (
         """,
     ),
     (
-        "levels of detail are of points that are not there",
+        "levels of detail belong to missing points",
         """
         SELECT DISTINCT coalesce(r.reference, 'run ' || l.run_id)
         FROM metric_levels l LEFT JOIN runs r ON r.id = l.run_id
@@ -111,14 +111,14 @@ CHECKS: tuple[tuple[str, str], ...] = (
         """,
     ),
     (
-        "the run that saved an input is not known",
+        "the run that saved an input is unknown",
         f"""
         SELECT {_NAME.format(table="inputs")} || ': ' || name FROM inputs
         WHERE source_uid IS NOT NULL AND source_uid NOT IN (SELECT uid FROM runs)
         """,
     ),
 )
-# A parent may be a run of another store, so that one is never missing.
+# A parent may be in another store, so that it is not checked.
 
 FULL_STORES = """
     SELECT uid, reference FROM runs
@@ -130,7 +130,7 @@ UIDS = "SELECT uid FROM runs"
 TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
 EVERY_RUN = "SELECT id FROM runs WHERE purged_at IS NULL AND id > :after ORDER BY id LIMIT :limit"
 _AT_ONCE = 500
-# What may stand in a column of each type that migrations use.
+# Types allowed in a column of each type that migrations use.
 _KINDS = {
     "TEXT": "'text'",
     "INTEGER": "'integer'",
@@ -140,11 +140,11 @@ _KINDS = {
 
 
 class Wrong(NamedTuple):
-    """Something that is wrong with the rows.
+    """A problem in the rows.
 
     Attributes:
-        what: What is wrong, as part of a sentence.
-        names: What it is about; 100 at most.
+        what: The problem, as part of a sentence.
+        names: Names of the affected rows; 100 at most.
     """
 
     what: str
@@ -166,7 +166,7 @@ def _odd_cells_of(table: str, columns: Sequence[Any]) -> Iterator[str]:
 
 
 class Checks:
-    """Looks through the rows of one store.
+    """Checks the rows of one store.
 
     Args:
         database: The open database.
@@ -177,7 +177,7 @@ class Checks:
         self._driver = database.driver
 
     def wrong(self) -> Iterator[Wrong]:
-        """Yield what is wrong with the rows."""
+        """Yield problems in the rows."""
         for what, statement in CHECKS:
             with self._driver.read() as connection:
                 found = connection.execute(f"{statement} LIMIT {ROWS_TOLD}").fetchall()
@@ -185,13 +185,13 @@ class Checks:
                 yield Wrong(what, tuple(str(row[0]) for row in found))
 
     def damaged(self) -> Iterator[Wrong]:
-        """Yield runs and rows that hold what cannot be read, with the field."""
+        """Yield runs and rows with unreadable values, with the names of their fields."""
         names = list(islice(self._damaged_runs(), ROWS_TOLD))
         if names:
             yield Wrong("part of a run cannot be read", tuple(names))
         names = list(islice(self._odd_cells(), ROWS_TOLD))
         if names:
-            yield Wrong("a value is of another type than its column", tuple(names))
+            yield Wrong("a value has another type than its column", tuple(names))
 
     def _damaged_runs(self) -> Iterator[str]:
         after, some = -(2**63), [0]
@@ -218,17 +218,17 @@ class Checks:
             yield from (str(row[0]) for row in found)
 
     def schema(self) -> list[str]:
-        """Return the tables, indexes, views and triggers that are not as migrations make them."""
+        """Return tables, indexes, views and triggers that differ from those of the migrations."""
         with self._driver.read() as connection:
             return differences_of_schema(connection)
 
     def full_stores(self) -> list[tuple[str, str]]:
-        """Return uid and reference of the runs that have a folder of plain files."""
+        """Return uid and reference of the runs with a folder of plain files."""
         with self._driver.read() as connection:
             found = connection.execute(FULL_STORES).fetchall()
         return [(as_text(uid), as_text(reference)) for uid, reference in found]
 
     def uids(self) -> set[str]:
-        """Return the uid of every run, deleted ones as well."""
+        """Return the uid of every run, including deleted ones."""
         with self._driver.read() as connection:
             return {as_text(row[0]) for row in connection.execute(UIDS).fetchall()}

@@ -1,4 +1,4 @@
-"""Whether stored values are still those that were stored: their hashes, computed again."""
+"""Verification of stored values by their hashes."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ _NUMBERS = """
 
 
 class Altered(NamedTuple):
-    """What is not as it was stored.
+    """Values that differ from their hashes.
 
     Attributes:
-        names: What was changed: a run, and which of its values.
-        not_covered: How many rows are older than the hashes.
+        names: The affected runs and values.
+        not_covered: Number of rows older than the hashes.
     """
 
     names: list[str]
@@ -65,7 +65,7 @@ class Altered(NamedTuple):
 
 
 def altered(driver: Driver) -> Altered:
-    """Return which stored values are not those that were stored; reads all of them."""
+    """Return the stored values that differ from their hashes; reads all of them."""
     names: list[str] = []
     not_covered = 0
     with driver.read() as connection:
@@ -129,7 +129,7 @@ def _trees(connection: Connection) -> Iterator[str]:
 
 
 def _numbers(connection: Connection) -> Iterator[str]:
-    """Yield numbers that filters find otherwise than the values have them."""
+    """Yield indexed numbers that differ from the values of their parameter set."""
     last, numbers = None, {}
     for key, number, tree, name in connection.execute(_NUMBERS):
         if tree != last:

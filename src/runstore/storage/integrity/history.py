@@ -1,7 +1,7 @@
-"""The events of a run as a chain: each has a hash of what it says and of all events before it.
+"""The events of a run as a hash chain: each link covers an event and all events before it.
 
-An event that is altered, removed or inserted later breaks the chain at its place. The chain needs
-no key, so it finds accidents and edits by hand, and not somebody who computes all of it anew.
+An event that is altered, removed or inserted later breaks the chain. The chain has no key, so that
+it detects accidents and manual edits, but not an attacker who recomputes all of it.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ EVENTS = """
 
 
 class Verified(NamedTuple):
-    """What the chains say.
+    """The result of verifying the chains.
 
     Attributes:
-        events: How many events are as they were written.
-        not_covered: How many are older than the chains.
-        problems: What is wrong, with the run and the first event of it that is.
+        events: Number of intact events.
+        not_covered: Number of events older than the chains.
+        problems: Problems, each with the run and its first affected event.
     """
 
     events: int
@@ -46,9 +46,9 @@ class Verified(NamedTuple):
 
 
 def add_link(connection: Connection, run_id: int, event: Mapping[str, Any]) -> bytes:
-    """Return the link of the next event of a run, which is its last one from now on.
+    """Return the link of the next event of a run, and store it as the run's last link.
 
-    Within the caller's transaction, which adds the event.
+    The caller's transaction adds the event.
     """
     uid, last = connection.execute(LAST_LINK, {"id": run_id}).fetchone()
     before = last if isinstance(last, bytes) else as_text(uid).encode()
@@ -58,9 +58,9 @@ def add_link(connection: Connection, run_id: int, event: Mapping[str, Any]) -> b
 
 
 def link_anew(connection: Connection, run_id: int) -> None:
-    """Link the events of a run again after runstore itself changed what they say.
+    """Recompute the links of a run's events after runstore itself changed them.
 
-    Within the caller's transaction. Events without a link stay without one.
+    Runs within the caller's transaction. Events without a link stay without one.
     """
     uid, last = connection.execute(LAST_LINK, {"id": run_id}).fetchone()
     before = as_text(uid).encode()
@@ -72,7 +72,7 @@ def link_anew(connection: Connection, run_id: int) -> None:
 
 
 def is_intact(connection: Connection, run_id: int) -> bool:
-    """Return whether the events of a run are those that were written."""
+    """Check whether the events of a run are as they were written."""
     uid, last = connection.execute(LAST_LINK, {"id": run_id}).fetchone()
     rows = connection.execute(EVENTS, {"id": run_id}).fetchall()
     linked = rows[_without_link(rows, _mark(connection)) :]
@@ -80,7 +80,7 @@ def is_intact(connection: Connection, run_id: int) -> bool:
 
 
 def _without_link(rows: Sequence[Any], mark: int) -> int:
-    """Return how many of the first events are older than the chains."""
+    """Return the number of leading events older than the chains."""
     return sum(1 for row in rows if row[1] is None and row[0] <= mark)
 
 
@@ -90,12 +90,12 @@ def _content(said: Sequence[Any]) -> bytes:
 
 
 def _link(before: bytes, content: bytes) -> bytes:
-    """Return what an event says, and behind it what all events up to it say."""
+    """Return the hash of an event, followed by the hash of all events up to it."""
     return content + blake2b(before + content, digest_size=_SIZE).digest()
 
 
 def verify(driver: Driver) -> Verified:
-    """Look through the chains of all runs."""
+    """Verify the chains of all runs."""
     events, not_covered = 0, 0
     problems: list[str] = []
     with driver.read() as connection:
@@ -128,7 +128,7 @@ def _runs(connection: Connection) -> Iterator[Any]:
 
 
 def _first_wrong(uid: str, rows: Sequence[Any], last: Any) -> str | None:
-    """Return what is wrong with the first event of a run that is not as it was; None for none."""
+    """Return the problem with the first damaged event of a run; None if there is none."""
     before: Any = uid.encode()
     for place, (_, link, *said) in enumerate(rows):
         content = _content(said)
@@ -137,7 +137,7 @@ def _first_wrong(uid: str, rows: Sequence[Any], last: Any) -> str | None:
         before = link
     if (before if rows else None) == last:
         return None
-    return f"events after the {len(rows)} that are left were removed"
+    return f"events after the remaining {len(rows)} were removed"
 
 
 def _how(before: bytes, link: Any, content: bytes, following: Sequence[Any]) -> str:
@@ -154,10 +154,10 @@ def _how(before: bytes, link: Any, content: bytes, following: Sequence[Any]) -> 
 
 
 def _other_notes(rows: Sequence[Any], notes: Any) -> str | None:
-    """Return whether the notes are others than those of the last edit."""
+    """Return a problem if the notes differ from those of the last edit."""
     edits = [row for row in rows if row[4] == "notes"]
     if edits and edits[-1][6] != notes:
-        return "the notes are not those of their last edit"
+        return "the notes differ from those of the last edit"
     return None
 
 

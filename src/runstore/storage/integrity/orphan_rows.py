@@ -1,12 +1,12 @@
-"""Rows that nothing refers to any more, and the room that they leave in the database file."""
+"""Unreferenced rows, and the space that they leave in the database file."""
 # ruff: noqa: S608 - nothing but constants of this file is put into a text
 
 from __future__ import annotations
 
 from runstore.storage.database import Database
 
-# Table, and the condition of a row that nothing refers to. Whoever writes one of these rows
-# writes what refers to it in the same transaction.
+# By table: the condition of an unreferenced row. These rows are written in the same transaction as
+# the rows that refer to them.
 ORPHANED_ROWS = {
     "documents": "hash NOT IN (SELECT hash FROM run_documents)",
     "param_values": """
@@ -21,7 +21,7 @@ ORPHANED_ROWS = {
 
 
 class OrphanRows:
-    """Rows of one store that nothing refers to.
+    """The unreferenced rows of one store.
 
     Args:
         database: The open database.
@@ -31,7 +31,7 @@ class OrphanRows:
         self._driver = database.driver
 
     def counted(self) -> dict[str, int]:
-        """Return how many there are, by table; tables without any are left out."""
+        """Return their number by table, without tables that have none."""
         with self._driver.read() as connection:
             counts = {
                 table: connection.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchone()
@@ -40,8 +40,8 @@ class OrphanRows:
         return {table: int(row[0]) for table, row in counts.items() if row[0]}
 
     def remove(self) -> dict[str, int]:
-        """Remove them, and return how many there were, by table."""
-        found = self.counted()  # a look takes no lock, and most often there is nothing
+        """Remove them, and return their number by table."""
+        found = self.counted()  # reading takes no lock, and usually there are none
         for table in found:
             with self._driver.write() as connection:
                 statement = f"DELETE FROM {table} WHERE {ORPHANED_ROWS[table]}"

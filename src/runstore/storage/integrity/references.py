@@ -1,4 +1,4 @@
-"""Who refers to contents: which of the files below `objects/` are needed, and by which runs."""
+"""References to contents: the files below `objects/` that runs require."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ USERS_OF_CONTENTS = """
 
 
 class References:
-    """Which contents the runs of one store need; deleted runs need theirs until they are purged.
+    """The contents required by the runs of one store; deleted runs count until they are purged.
 
     Args:
         database: The open database.
@@ -43,14 +43,14 @@ class References:
         """Return the digests that runs refer to.
 
         Args:
-            without: Row ids of runs that do not count.
+            without: Row ids of runs to ignore.
         """
         with self._driver.read() as connection:
             found = connection.execute(REFERENCES).fetchall()
         return {as_text(digest) for digest, run_id in found if run_id not in without}
 
     def unneeded(self, digests: Iterable[str]) -> list[str]:
-        """Return those of some digests that no run refers to."""
+        """Return the unreferenced ones among some digests."""
         with self._driver.read() as connection:
             return [
                 digest

@@ -1,6 +1,6 @@
-"""The tables and views of a store, told from what somebody else put into its database.
+"""Checks of a store's schema for foreign objects.
 
-A trigger would change what is recorded, and a view in the place of a table may never end.
+A trigger could change recorded data, and a view in place of a table may never end.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ SCHEMA = "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\
 
 
 def refuse(driver: SQLiteDriver, found: Sequence[tuple[str, str]]) -> None:
-    """Refuse to write where there are triggers, and to read what stands in our tables' place.
+    """Refuse writes if there are foreign triggers, and reads if there are other foreign objects.
 
     Args:
         driver: The database.
-        found: What `FOREIGN` found; at least one.
+        found: The result of `FOREIGN`; at least one object.
 
     Raises:
-        StoreCorruptError: There is a view or a virtual table that runstore did not make.
+        StoreCorruptError: There is a foreign view or virtual table.
     """
     shown = [(kind, visible(str(name))) for kind, name in found[:_SHOWN]]
     are_triggers = all(kind == "trigger" for kind, _ in found)
     error = StoreCorruptError(
-        f"{driver.path} holds what runstore did not make and what could do harm:"
+        f"{driver.path} contains foreign objects that could do harm:"
         f" {', '.join(f'{kind} {name}' for kind, name in shown)}.",
         kept=f"Nothing was changed{'; reading still works' if are_triggers else ''}.",
         hint="If you trust the rest, run in sqlite3: "
@@ -41,7 +41,7 @@ def refuse(driver: SQLiteDriver, found: Sequence[tuple[str, str]]) -> None:
 
 
 def differences_of_schema(connection: Connection) -> list[str]:
-    """Return the tables, indexes, views and triggers that are not as migrations make them."""
+    """Return tables, indexes, views and triggers that differ from those of the migrations."""
     import sqlite3
 
     from runstore.storage.migrations import CREATE_NOTES, known_migrations
@@ -65,7 +65,7 @@ def differences_of_schema(connection: Connection) -> list[str]:
 
 
 def _texts(rows: Iterable[Any]) -> dict[tuple[str, str], str]:
-    """Return the statement of each object, however its words are quoted and spaced."""
+    """Return the statement of each object, normalising quotes and whitespace."""
     return {
         (str(kind), str(name)): "".join(str(sql).replace('"', "").split())
         for kind, name, sql in rows

@@ -1,4 +1,4 @@
-"""The best run of each experiment by one number of one metric."""
+"""The best run of each experiment by a statistic of a metric."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from runstore.storage import statements as sql
 from runstore.storage.database import Database
 from runstore.storage.rows import as_number, as_text
 
-# Beside a single `min` or `max`, SQLite takes other columns from the row that has it. Runs that
-# did not complete may have stopped at a number that says nothing.
+# With a single `min` or `max`, SQLite takes the other columns from the same row. Incomplete runs
+# may have stopped at a meaningless value.
 BESTS = f"""
     SELECT e.name, {{best}}({{number}}), r.uid, r.reference
     FROM runs r CROSS JOIN metric_summaries m ON m.run_id = r.id AND m.set_index {{whose}}
@@ -20,7 +20,7 @@ BESTS = f"""
     GROUP BY r.experiment_id
 """  # noqa: S608 - our own names
 HAS_KEY = "SELECT 1 FROM metric_keys WHERE key = ?"
-# A null is NaN, which is neither small nor large.
+# NULL means NaN, which is neither small nor large.
 _NUMBERS = {
     "last": "m.last",
     "first": "m.first",
@@ -29,12 +29,12 @@ _NUMBERS = {
     "mean": "m.total / nullif(m.count - m.nan_count, 0)",
     "count": "m.count",
 }
-# Of runs themselves, which is one look at each, and of their sets.
+# Metrics of runs themselves, found with one lookup each, and metrics of their parameter sets.
 _OWNERS = ("= -1", ">= 0")
 
 
 class BestRun(NamedTuple):
-    """The run of an experiment that has the best number."""
+    """The best run of an experiment."""
 
     value: float
     uid: str
@@ -42,7 +42,7 @@ class BestRun(NamedTuple):
 
 
 def has_metric(database: Database, key: str) -> bool:
-    """Return whether a run ever logged a metric of this key."""
+    """Check whether any run has logged a metric with this key."""
     with database.driver.read() as connection:
         return connection.execute(HAS_KEY, (key,)).fetchone() is not None
 
@@ -50,13 +50,13 @@ def has_metric(database: Database, key: str) -> bool:
 def best_runs(
     database: Database, key: str, statistic: str, direction: Direction
 ) -> dict[str, BestRun]:
-    """Return the best complete run of each experiment that has a metric, by its name.
+    """Return the best complete run of each experiment that has a metric, by experiment name.
 
     Args:
         database: The open database.
         key: The key of the metric, of runs or of their sets.
-        statistic: Which of its numbers: `last`, `first`, `min`, `max`, `mean` or `count`.
-        direction: Whether small or large numbers are good.
+        statistic: The statistic: `last`, `first`, `min`, `max`, `mean` or `count`.
+        direction: Whether lower or higher is better.
     """
     found: dict[str, BestRun] = {}
     better = min if direction == "min" else max

@@ -1,4 +1,4 @@
-"""Metric points packed in columns: some thousand of one series in one row of the database.
+"""Metric points packed in columns: up to 4,096 points of one series per database row.
 
 A private format with a version byte, little-endian, decodable with the standard library; see
 `docs/reference/chunks.md`.
@@ -18,11 +18,11 @@ version 1
 version 2
       8-     steps: int64 first, int64 difference; or int64 first; or nothing
              times: int64 first; or nothing
-             columns, as in `packing`: steps, uint32 or int64 each, if they do not count on; times,
+             columns, as in `packing`: steps, uint32 or int64 each, unless equally spaced; times,
              uint32 or int64 each; values, float64 each
 ```
 
-A chunk that will get more points is of version 1, which is quickly written again.
+A chunk that will get more points uses version 1, which is faster to rewrite.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from runstore.model.values import blake2b
 
 PLAIN, COMPRESSED = VERSIONS = (1, 2)
 POINTS_AT_MOST = 4096
-# A last chunk with fewer points than this is filled up, so that slow series stay in few rows.
+# A last chunk with fewer points is rewritten with more, so that slow series stay in few rows.
 FILLED_UP = POINTS_AT_MOST // 2
-# Layouts of steps and times: counted by a difference, or offsets; each; gaps to the one before.
+# Layouts of steps and times: a constant difference or offsets; every number; gaps between them.
 SHORT, EACH, GAPS = range(3)
 _WIDTHS = (4, 8, 4)  # bytes of a number in each layout
 _HEAD = struct.Struct("<BBBxI")
@@ -50,7 +50,7 @@ _TWO = struct.Struct("<qq")
 _ONE = struct.Struct("<q")
 _SHORT_GAPS = 2**32
 _DIGEST_BYTES = 16
-# Microseconds for which there are dates: the years 1 to 9000.
+# Microseconds that `datetime` can represent: the years 1 to 9000.
 _FIRST_TIME, _LAST_TIME = -62_135_596_800_000_000, 221_845_392_000_000_000
 
 
@@ -63,12 +63,12 @@ class Columns(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """A column of whole numbers, as bytes.
+    """A column of integers as bytes.
 
     Attributes:
         layout: `SHORT`, `EACH` or `GAPS`.
-        first: The first of them, for `SHORT` and `GAPS`.
-        difference: Between one and the next, if they count on; None otherwise.
+        first: The first number, for `SHORT` and `GAPS`.
+        difference: The constant difference, if the numbers are equally spaced; else None.
         data: uint32 for offsets from the first and for gaps, int64 for each.
     """
 
@@ -79,10 +79,10 @@ class Numbers(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """A chunk taken apart, its columns still as bytes.
+    """A parsed chunk whose columns are still bytes.
 
     Attributes:
-        points: How many.
+        points: Number of points.
         steps: Their steps.
         times: Their times, in microseconds.
         values: Their values, as float64.
@@ -97,10 +97,10 @@ class Layout(NamedTuple):
 def pack(columns: Columns) -> bytes:
     """Return points as a chunk, in their order; at least one, at most `POINTS_AT_MOST`."""
     if len(columns.values) >= FILLED_UP:
-        # Only long series need it: a start or a short run does not load it.
+        # Imported here because only long series need it, not a start or a short run.
         try:
             from runstore.storage.metrics import packing
-        except (ImportError, OSError):  # the program has used up its descriptors
+        except (ImportError, OSError):  # the program has run out of descriptors
             pass
         else:
             return _compressed(columns, packing.packed)
@@ -118,7 +118,7 @@ def _packed_steps(steps: Sequence[int]) -> tuple[int, bytes]:
 
 
 def _difference(steps: Sequence[int]) -> int | None:
-    """Return what steps count on by; None if they do not."""
+    """Return the constant difference of steps; None if they are not equally spaced."""
     first = steps[0]
     difference = steps[1] - first if len(steps) > 1 else 1
     if difference and -(2**63) <= difference < 2**63:
@@ -152,11 +152,11 @@ def _compressed(columns: Columns, packed: Callable[[Sequence[tuple[bytes, int]]]
 
 
 def _gaps(numbers: Sequence[int]) -> tuple[int, bytes, array[int]]:
-    """Return the layout of numbers, their first one if it is needed, and their column."""
+    """Return the layout of numbers, their first one if required, and their column."""
     known = list(numbers)
     try:
         return GAPS, _ONE.pack(known[0]), array("I", [0, *map(sub, known[1:], known)])
-    except OverflowError:  # they go back, or far
+    except OverflowError:  # they decrease, or jump far
         return EACH, b"", array("q", known)
 
 
@@ -173,46 +173,46 @@ def chunk_digest(place: Sequence[int], chunk: bytes) -> bytes:
 
 
 def taken_apart(chunk: bytes) -> Layout:
-    """Return the parts of a chunk.
+    """Parse a chunk.
 
     Raises:
-        StoreCorruptError: Its version or layout is unknown to this library, or it is cut off.
+        StoreCorruptError: The chunk is truncated, or its version or layout is unknown.
     """
     if not isinstance(chunk, bytes):
-        raise _damaged("it is none")
+        raise _damaged("it is not a blob")
     try:
         version, step_layout, time_layout, count = _HEAD.unpack_from(chunk)
         if version not in VERSIONS:
-            raise _damaged(f"version {version} is not known")
+            raise _damaged(f"version {version} is unknown")
         if max(step_layout, time_layout) > (EACH if version == PLAIN else GAPS):
-            raise _damaged("its layout is not known")
+            raise _damaged("its layout is unknown")
         if not 0 < count <= POINTS_AT_MOST:
-            raise _damaged("it is cut off")
+            raise _damaged("it is truncated")
         parts = (_plain if version == PLAIN else _inflated)(chunk, step_layout, time_layout, count)
     except struct.error as error:
-        raise _damaged("it is cut off") from error
+        raise _damaged("it is truncated") from error
     if len(parts.values) != 8 * count:
-        raise _damaged("it is cut off")
+        raise _damaged("it is truncated")
     if parts.steps.difference == 0:
-        raise _damaged("its steps do not count")
+        raise _damaged("its steps are all equal")
     times = parts.times
     known = column_of("q", times.data) if times.layout == EACH else (times.first,)
     if min(known) < _FIRST_TIME or max(known) > _LAST_TIME:
-        raise _damaged("its times are none")
+        raise _damaged("its times are out of range")
     return parts
 
 
 def count_in(chunk: bytes) -> int:
-    """Return how many points a chunk says it has.
+    """Return the number of points in the header of a chunk.
 
     Raises:
-        StoreCorruptError: It is no chunk.
+        StoreCorruptError: It is not a chunk.
     """
     if not isinstance(chunk, bytes) or len(chunk) < _HEAD.size:
-        raise _damaged("it is none")
+        raise _damaged("it has no header")
     count: int = _HEAD.unpack_from(chunk)[-1]
     if count > POINTS_AT_MOST:
-        raise _damaged("it is cut off")
+        raise _damaged("its count is too large")
     return count
 
 
@@ -273,7 +273,7 @@ def unpack(chunk: bytes) -> Columns:
     """Return the columns of a chunk.
 
     Raises:
-        StoreCorruptError: Its version or layout is unknown to this library, or it is cut off.
+        StoreCorruptError: The chunk is truncated, or its version or layout is unknown.
     """
     parts = taken_apart(chunk)
     steps = _numbers(parts.steps, parts.points)
@@ -284,10 +284,10 @@ def unpack(chunk: bytes) -> Columns:
 
 
 def column_of_x(chunk: bytes, *, over_times: bool) -> tuple[Sequence[int], array[float]]:
-    """Return the steps of a chunk, or the times, and the values.
+    """Return the steps or the times of a chunk, and its values.
 
     Raises:
-        StoreCorruptError: As `unpack`.
+        StoreCorruptError: As for `unpack`.
     """
     parts = taken_apart(chunk)
     numbers = parts.times if over_times else parts.steps
@@ -298,7 +298,7 @@ def _numbers(numbers: Numbers, count: int) -> range | array[int]:
     if numbers.difference is not None:
         end = numbers.first + count * numbers.difference
         if not -(2**63) <= end - numbers.difference < 2**63:
-            raise _damaged("its steps have no end")
+            raise _damaged("its steps overflow")
         return range(numbers.first, end, numbers.difference)
     if numbers.layout == EACH:
         return column_of("q", numbers.data)
@@ -308,18 +308,18 @@ def _numbers(numbers: Numbers, count: int) -> range | array[int]:
     try:
         return array("q", islice(accumulate(short, initial=numbers.first), 1, None))
     except OverflowError as error:
-        raise _damaged("its numbers have no end") from error
+        raise _damaged("its numbers overflow") from error
 
 
 def extend(columns: Columns, more: Columns) -> None:
-    """Add points behind others."""
+    """Append points to others."""
     columns.steps.extend(more.steps)
     columns.times.extend(more.times)
     columns.values.extend(more.values)
 
 
 def column_of(kind: str, data: bytes | bytearray) -> array[Any]:
-    """Return little-endian numbers as a column, of a kind of `array.array`."""
+    """Return little-endian numbers as an array of the given type code."""
     column: array[Any] = array(kind)
     column.frombytes(data)
     if sys.byteorder == "big":
@@ -328,7 +328,7 @@ def column_of(kind: str, data: bytes | bytearray) -> array[Any]:
 
 
 def bytes_of(column: array[Any]) -> bytes:
-    """Return the numbers of a column, which nobody else uses, as little-endian bytes."""
+    """Return a column as little-endian bytes; modifies it on big-endian machines."""
     if sys.byteorder == "big":
         column.byteswap()
     return column.tobytes()

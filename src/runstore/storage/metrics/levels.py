@@ -1,15 +1,15 @@
-"""Levels of detail: what a series looks like, in blocks of 128 points, of 512, and so on.
+"""Levels of detail: summaries of a series in blocks of 128 points, 512 points, and so on.
 
-A row of `metric_levels` holds the blocks of one level that lie within 4 ** (level + 1) chunks, so
-that a row of each level is made of four of the level below, and one of level 0 of four chunks. It
-is written once, when the last of these chunks has got all of its points, and never changed: what
-is behind the last row of a level is in the rows of lower levels, and at the end in chunks alone.
+A row of `metric_levels` holds the blocks of one level within 4 ** (level + 1) chunks, so that each
+row combines four rows of the level below, or four chunks for level 0. It is written once, when the
+last of these chunks is full, and never changes: the points after the last row of a level are
+covered by rows of lower levels, and at the end by chunks alone.
 
-All of it is derived from the chunks. A row that is missing, as in a store that is older than the
-levels, or that cannot be read, costs time and nothing else; `add_rows` makes it.
+All rows are derived from the chunks. If a row is missing, as in a store older than the levels, or
+unreadable, reading only takes longer; `add_rows` writes it again.
 
 The bytes of a row: 0 version (1), 1 zero, 2-3 points of a block of level 0 (uint16), 4-11 blocks
-in each of its four parts (uint16 each), then the columns as `packing` has them; see
+in each of its four parts (uint16 each), then the columns in the format of `packing`; see
 `docs/reference/chunks.md`.
 """
 
@@ -32,16 +32,16 @@ from runstore.storage.rows import as_int
 
 VERSION = 1
 POINTS_OF_BLOCK = 128
-# Blocks of a block of the next level, and chunks or rows of a row.
+# Blocks per block of the next level, and chunks or rows per row.
 FAN_OUT = 4
 LARGEST_PART = chunks.POINTS_AT_MOST // POINTS_OF_BLOCK
-# More than there can be in a block.
+# More than a block can have.
 MOST_POINTS = 1 << 40
 _HEAD = struct.Struct("<BxH4H")
-# Of each column: as `array.array` calls it, and bytes of a number.
+# Type code of `array.array` and bytes per number of each column.
 _KINDS = (*[("q", 8)] * 5, *[("d", 8)] * 4, ("B", 1))
 _WIDTHS = [width for _, width in _KINDS]
-# What is not in the order of its steps or of its times.
+# Flags for steps or times that are not sorted.
 STEPS_MIXED, TIMES_MIXED = 1, 2
 _IN_SERIES = "run_id = :run_id AND set_index = :set_index AND key_id = :key_id"
 
@@ -66,18 +66,18 @@ PUT_ROW = """
 
 
 class Blocks(NamedTuple):
-    """Columns of equal length: one entry for each block of points that follow one another.
+    """Columns of equal length, with one entry per block of consecutive points.
 
     Attributes:
-        counts: Points in it.
-        step_low: Its lowest step; that of its first point, unless `mixed` says otherwise.
-        step_high: Its highest step.
-        time_low: Its earliest time, in microseconds.
-        time_high: Its latest time.
-        first: The value of its first point.
-        last: The value of its last point.
-        min: Its smallest value; infinity where all are NaN.
-        max: Its largest value; minus infinity where all are NaN.
+        counts: Number of points.
+        step_low: The lowest step; that of the first point unless `mixed` is set.
+        step_high: The highest step.
+        time_low: The earliest time, in microseconds.
+        time_high: The latest time.
+        first: The value of the first point.
+        last: The value of the last point.
+        min: The smallest value; infinity if all are NaN.
+        max: The largest value; minus infinity if all are NaN.
         mixed: `STEPS_MIXED` and `TIMES_MIXED`.
     """
 
@@ -100,7 +100,7 @@ class LevelRow(NamedTuple):
     """A row of a level.
 
     Attributes:
-        parts: How many blocks lie in each of its four rows of the level below, or chunks.
+        parts: Number of blocks from each of the four rows of the level below, or chunks.
         blocks: All of them.
     """
 
@@ -108,7 +108,7 @@ class LevelRow(NamedTuple):
     blocks: Blocks
 
 
-# Making
+# Building
 
 
 def blocks_of(points: Columns) -> Blocks:
@@ -117,7 +117,7 @@ def blocks_of(points: Columns) -> Blocks:
     begins = range(0, count, POINTS_OF_BLOCK)
     ends = [min(begin + POINTS_OF_BLOCK, count) for begin in begins]
     parts = [values[begin : begin + POINTS_OF_BLOCK] for begin in begins]
-    if math.isnan(sum(values)):  # also of infinities that leave nothing
+    if math.isnan(sum(values)):  # also for infinities that cancel out
         known = [[one for one in part if not math.isnan(one)] for part in parts]
     else:
         known = parts
@@ -141,9 +141,9 @@ def blocks_of(points: Columns) -> Blocks:
 
 
 def _spans(column: Sequence[int], begins: range) -> tuple[list[int], list[int], list[bool]]:
-    """Return the lowest and highest of each block, and whether it is out of order."""
+    """Return the lowest and the highest number of each block, and whether it is unsorted."""
     whole = list(column)
-    if sorted(whole) == whole:  # one pass where it is
+    if sorted(whole) == whole:  # one pass if it is sorted
         last = [whole[min(begin + POINTS_OF_BLOCK, len(whole)) - 1] for begin in begins]
         return whole[::POINTS_OF_BLOCK], last, [False] * len(begins)
     parts = [whole[begin : begin + POINTS_OF_BLOCK] for begin in begins]
@@ -153,7 +153,7 @@ def _spans(column: Sequence[int], begins: range) -> tuple[list[int], list[int], 
 
 
 def coarser(blocks: Blocks) -> Blocks:
-    """Return the blocks of the next level for those of one row."""
+    """Return the blocks of the next level for the blocks of one row."""
     count = len(blocks.counts)
     begins = range(0, count, FAN_OUT)
 
@@ -188,7 +188,7 @@ def _is_mixed(blocks: Blocks, begin: int, end: int) -> int:
 
 
 def row_of(parts: Sequence[Blocks]) -> LevelRow:
-    """Return the row that these blocks, of the rows or chunks below it, are in."""
+    """Return the row that combines these blocks of the rows or chunks below it."""
     whole = Blocks(*(list(chain.from_iterable(columns)) for columns in zip(*parts, strict=True)))
     return LevelRow(tuple(len(part.counts) for part in parts), whole)
 
@@ -199,7 +199,7 @@ def coarser_row(rows: Sequence[LevelRow]) -> LevelRow:
 
 
 def packed_row(row: LevelRow) -> bytes:
-    """Return a row as it is stored."""
+    """Return a row in its stored format."""
     columns = [
         (bytes_of(array(kind, column)), width)
         for (kind, width), column in zip(_KINDS, row.blocks, strict=True)
@@ -208,7 +208,7 @@ def packed_row(row: LevelRow) -> bytes:
 
 
 def row_from(data: object) -> LevelRow | None:
-    """Return a stored row; None for what is none, as it is made anew from the points."""
+    """Parse a stored row; return None if it is invalid, so that it is rebuilt from the points."""
     if not isinstance(data, bytes) or len(data) < _HEAD.size:
         return None
     version, size, *parts = _HEAD.unpack_from(data)
@@ -242,12 +242,12 @@ def row_digest(place: Sequence[int], blocks: bytes) -> bytes:
 def add_row(
     connection: Connection, where: Mapping[str, int], place: int, known: Mapping[int, Columns]
 ) -> None:
-    """Write the row of level 0 over four chunks, and those that it completes above.
+    """Write the row of level 0 over four chunks, and the higher rows that it completes.
 
     Args:
-        connection: Where to, within the caller's transaction.
+        connection: Within the caller's transaction.
         where: Row id of the run, index of the set, row id of the key.
-        place: The row's; its chunks have got all of their points.
+        place: The place of the row, whose chunks are full.
         known: Points of some of these chunks, by index; the others are read.
     """
     level = 0
@@ -261,7 +261,7 @@ def add_row(
 def add_rows(
     connection: Connection, where: Mapping[str, int], missing: Iterable[tuple[int, int]]
 ) -> None:
-    """Write rows that were missing, each with level and place, within the caller's transaction."""
+    """Write missing rows, given by level and place, within the caller's transaction."""
     _, final = chunks_of(connection, where)
     for level, place in missing:
         if (place + 1) * FAN_OUT ** (level + 1) <= final:
@@ -277,9 +277,9 @@ def _made(
     place: int,
     known: Mapping[int, Columns],
 ) -> LevelRow | None:
-    """Return a row made of what is below it; None if that is missing or damaged.
+    """Return a row built from the level below; None if that is missing or damaged.
 
-    `runstore doctor` tells of it, and reading asks what there is.
+    `runstore doctor` reports the damage, and readers use the remaining data.
     """
     begin = place * FAN_OUT
     if level:
@@ -298,7 +298,7 @@ def _made(
 def put_row(
     connection: Connection, where: Mapping[str, int], level: int, place: int, row: LevelRow
 ) -> None:
-    """Write a row, with its hash, within the caller's transaction."""
+    """Write a row with its hash, within the caller's transaction."""
     blocks = packed_row(row)
     digest = row_digest((*where.values(), level, place), blocks)
     cells = {"level": level, "place": place, "blocks": blocks, "digest": digest}
@@ -311,11 +311,11 @@ def put_row(
 def rows_between(
     connection: Connection, where: Mapping[str, int], level: int, begin: int, end: int
 ) -> dict[int, LevelRow]:
-    """Return the rows of a level that can be read, by place; both ends are among them."""
+    """Return the readable rows of a level by place, from `begin` to `end` inclusive."""
     bounds = {**where, "level": level, "begin": begin, "end": end}
     rows = {}
     for place, blocks, digest in connection.execute(ROWS_BETWEEN, bounds).fetchall():
-        # What was changed on the disk is made anew, and shows nothing that was never logged.
+        # Rows altered on disk are rebuilt, so that values that were never logged are not shown.
         ids = (*where.values(), level, place)
         row = row_from(blocks)
         if row is not None and row_digest(ids, blocks) == digest:
@@ -326,13 +326,13 @@ def rows_between(
 def chunks_between(
     connection: Connection, where: Mapping[str, int], begin: int, end: int
 ) -> list[tuple[int, bytes]]:
-    """Return the chunks of a series, with their indices; both ends are among them."""
+    """Return the chunks of a series with their indices, from `begin` to `end` inclusive."""
     found = connection.execute(CHUNKS_BETWEEN, {**where, "begin": begin, "end": end}).fetchall()
     return [(as_int(index), chunk) for index, chunk in found]
 
 
 def chunks_of(connection: Connection, where: Mapping[str, int]) -> tuple[int, int]:
-    """Return how many chunks a series has, and how many of them will get no more points."""
+    """Return the number of chunks of a series, and of those that get no more points."""
     row = connection.execute(LAST_CHUNK, where).fetchone()
     if row is None:
         return 0, 0

@@ -1,4 +1,4 @@
-"""The series of many runs, read with a few statements for all of them."""
+"""The series of many runs, read with a few statements."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runstore.storage.metrics.point_files import KeyOf
 from runstore.storage.metrics.table import _one_moment
 from runstore.storage.rows import as_int, as_text
 
-# In these, what stands for one value or one row is repeated as often as there are values.
+# In these, the placeholder of one value or one row is repeated for each value.
 IDS_OF_UIDS = "SELECT id, uid FROM runs WHERE uid IN (?)"
 MARKS_OF_FILES = "SELECT name, position FROM spool_marks WHERE name IN (?)"
 SERIES_OF_RUNS = """
@@ -19,24 +19,24 @@ SERIES_OF_RUNS = """
     FROM metric_summaries s JOIN metric_keys k ON k.id = s.key_id
     WHERE s.run_id IN (?)
 """
-# A cross join, so that SQLite looks each series up instead of walking through all chunks.
+# A cross join makes SQLite look up each series instead of scanning all chunks.
 CHUNKS_OF_MANY = """
     WITH n (run_id, set_index, key_id) AS (VALUES (?, ?, ?))
     SELECT n.run_id, n.set_index, n.key_id, c.chunk_index, c.chunk
     FROM n CROSS JOIN metric_chunks c
     WHERE c.run_id = n.run_id AND c.set_index = n.set_index AND c.key_id = n.key_id
 """
-# SQLite takes 32,766 parameters a statement, PostgreSQL 65,535.
+# SQLite allows 32,766 parameters per statement, PostgreSQL 65,535.
 _AT_ONCE = 5000
 
 
 class StoredSeries(NamedTuple):
-    """A series as the database has it, without its points.
+    """A series in the database, without its points.
 
     Attributes:
         uid: The run.
-        series: Which of the run's series.
-        points: How many it has.
+        series: The series of the run.
+        points: Its number of points.
     """
 
     uid: str
@@ -45,11 +45,11 @@ class StoredSeries(NamedTuple):
 
 
 class StoredMany(NamedTuple):
-    """Series of several runs as they are at one moment.
+    """A consistent snapshot of series of several runs.
 
     Attributes:
         chunks: The chunks of each series in order, by run.
-        marks: How far spool files were taken in, for those of which anything was.
+        marks: The imported length of spool files, if any of it was imported.
     """
 
     chunks: dict[str, dict[KeyOf, list[bytes]]]
@@ -57,7 +57,7 @@ class StoredMany(NamedTuple):
 
 
 def series_of_runs(database: Database, uids: Sequence[str]) -> tuple[set[str], list[StoredSeries]]:
-    """Return which of these runs the database has, and their series."""
+    """Return the runs among these that are in the database, and their series."""
     with database.driver.read() as connection, _one_moment(connection):
         known = _known(connection, uids)
         rows = list(_many(connection, SERIES_OF_RUNS, list(known)))
@@ -74,13 +74,13 @@ def stored_of_runs(
     files: Sequence[str],
     is_wanted: Callable[[str, KeyOf], bool],
 ) -> StoredMany:
-    """Return the chunks of many series, all as they are at one moment, and the marks of then.
+    """Return a consistent snapshot of the chunks of many series and of the spool marks.
 
     Args:
         database: The open database.
         uids: The runs.
-        files: Names of the spool files whose marks are asked for.
-        is_wanted: Tells, of a run and a series, whether its chunks are read.
+        files: Names of the spool files to return marks for.
+        is_wanted: Filter by uid and series; only chunks of matching series are read.
     """
     found: dict[str, dict[KeyOf, list[bytes]]] = {uid: {} for uid in uids}
     with database.driver.read() as connection, _one_moment(connection):

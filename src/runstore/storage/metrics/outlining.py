@@ -1,7 +1,7 @@
-"""Reading as little of a series as a plot of one window shows: blocks where they are small enough.
+"""Reading a series for a plot of one window: blocks if they are small enough, otherwise points.
 
-From the coarsest rows down, a block is taken if it lies within the window and is narrow; one that
-does not is replaced by the blocks that it was made of, and at last by the points themselves.
+From the coarsest rows down, a block is used if it lies within the window and is narrow; otherwise
+it is replaced by the blocks that it summarises, and at last by the points themselves.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from runstore.storage.metrics.levels import (
     rows_between,
 )
 
-# Points of a block from which joining them pays.
+# Minimum number of points per block for joining them to be worthwhile.
 _FEW = 2
 
 
 class Window(NamedTuple):
-    """What of a series is asked for.
+    """The requested part of a series.
 
     Attributes:
-        over_times: Whether along the times, in microseconds, instead of the steps.
-        begin: The lowest of them; None for that of the series.
-        end: The highest of them.
-        blocks: Each block is at most the so-manieth part of the window.
+        over_times: Whether the x axis shows times, in microseconds, instead of steps.
+        begin: Lowest step or time; None for the lowest of the series.
+        end: Highest step or time; None for the highest of the series.
+        blocks: Number of blocks that the window is divided into; limits the width of a block.
     """
 
     over_times: bool
@@ -52,19 +52,19 @@ class Window(NamedTuple):
 
 
 class Outlined:
-    """Columns of equal length: blocks of points, in the order of their logging.
+    """Columns of equal length: blocks of points, in logging order.
 
     Attributes:
         is_there: Whether the series has any points, in the window or not.
-        missing: Level and place of rows that were missing, each behind those that it is made of.
-        width: No block is wider than this.
-        low: Step or time of the first point of each, which is its lowest.
-        high: That of its last point.
+        missing: Level and place of missing rows, each after the rows that it is built from.
+        width: Maximum width of a block.
+        low: Step or time of the first point of each block, its lowest.
+        high: Step or time of its last point.
         first: The value of its first point.
         last: The value of its last point.
-        min: Its smallest value; infinity where all are NaN.
-        max: Its largest value; minus infinity where all are NaN.
-        counts: Points in it.
+        min: Its smallest value; infinity if all are NaN.
+        max: Its largest value; minus infinity if all are NaN.
+        counts: Its number of points.
     """
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Outlined:
         self.counts: array[int] = array("q")
 
     def add_points(self, xs: Sequence[int], values: array[float]) -> None:
-        """Add points, each as a block of its own."""
+        """Add points, each as a block."""
         self.low.extend(xs)
         self.high.extend(xs)
         self.first.extend(values)
@@ -96,7 +96,7 @@ class Outlined:
     def add_joined(
         self, xs: Sequence[int], values: array[float], begins: Sequence[int], end: int
     ) -> None:
-        """Add points as blocks that begin at these places."""
+        """Add points as blocks that begin at these indices."""
         ends = [*begins[1:], end]
         known = values.tolist()
         parts = [known[at:to] for at, to in zip(begins, ends, strict=True)]
@@ -134,7 +134,7 @@ def _ones(count: int) -> array[int]:
 
 
 class _RowNode:
-    """A row of a level, seen along steps or times."""
+    """A row of a level, along steps or times."""
 
     def __init__(self, row: LevelRow, level: int, place: int, *, over_times: bool) -> None:
         self.row, self.level, self.place = row, level, place
@@ -150,7 +150,7 @@ class _RowNode:
 
 
 class _PointsNode:
-    """Points that follow one another, such as those of a chunk."""
+    """Consecutive points, such as the points of a chunk."""
 
     def __init__(self, xs: Sequence[int], values: array[float]) -> None:
         self.xs, self.values = xs, values
@@ -162,13 +162,13 @@ class _PointsNode:
 
 
 class Outlining:
-    """Reads one series.
+    """Reader of one series.
 
     Args:
-        connection: Where from; all statements see one moment.
-        where: Row id of the run, index of the set, row id of the key; None if the database has no
-            such series.
-        window: What is asked for.
+        connection: A connection whose statements share one snapshot.
+        where: Row id of the run, index of the set, row id of the key; None if the series is not in
+            the database.
+        window: The requested part.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ class Outlining:
         self._missing: list[tuple[int, int]] = []
 
     def read(self, waiting: Columns | None = None) -> Outlined:
-        """Return what the window shows.
+        """Return the contents of the window.
 
         Args:
             waiting: Points that are not in the database yet.
@@ -197,21 +197,21 @@ class Outlining:
         self._width = max(self._end - self._begin, 0) // window.blocks
         self._take_all(found, nodes)
         if len(found.counts) < sum(found.counts) <= 2 * window.blocks:
-            # So few points, at the same place: they are shown one by one.
+            # So few points share their places that each is shown on its own.
             found, self._width = Outlined(), -1
             self._take_all(found, nodes)
         found.is_there, found.width, found.missing = True, self._width, self._missing
         return found
 
     def values_at(self, xs: Sequence[int], waiting: Columns | None = None) -> list[float | None]:
-        """Return the value that was logged last at each of these places, or before it.
+        """Return the last value logged at or before each of these places.
 
         Args:
-            xs: Steps or times, in their order.
+            xs: Steps or times, sorted.
             waiting: Points that are not in the database yet.
 
         Returns:
-            One value for each; None before the first point and behind the last.
+            One value each; None before the first point and after the last.
         """
         nodes = self._nodes(waiting)
         if not _are_in_order(nodes):
@@ -230,7 +230,7 @@ class Outlining:
         return found
 
     def _values(self, node: _RowNode | _PointsNode, xs: Sequence[int]) -> Iterator[float]:
-        """Yield the last value at or before each of these places, none of which is before all."""
+        """Yield the last value at or before each of these places, all after the node's lowest."""
         if isinstance(node, _PointsNode):
             for x in xs:
                 yield node.values[bisect_right(node.xs, x) - 1]
@@ -251,7 +251,7 @@ class Outlining:
                 yield math.nan
 
     def _all_in_order(self, nodes: Sequence[_RowNode | _PointsNode]) -> _PointsNode:
-        """Return all points, in the order of their steps or times."""
+        """Return all points, sorted by step or time."""
         self._begin = min(node.lowest for node in nodes)
         self._end = max(node.highest for node in nodes)
         self._width, whole = -1, Outlined()
@@ -274,7 +274,7 @@ class Outlining:
             else:
                 self._take(found, node, 0, len(node.low))
 
-    # The coarsest rows, and what is behind them
+    # Traversal of rows and chunks
 
     def _roots(self) -> Iterator[_RowNode | _PointsNode]:
         if not self._where:
@@ -292,7 +292,7 @@ class Outlining:
         yield from self._chunks(covered, count - 1)
 
     def _rows(self, level: int, begin: int, end: int) -> Iterator[_RowNode]:
-        """Yield rows of a level; one that is missing is made of what it is about."""
+        """Yield rows of a level, rebuilding missing ones."""
         if begin > end:
             return
         rows = rows_between(self._connection, self._where, level, begin, end)
@@ -326,10 +326,10 @@ class Outlining:
         for _, chunk in chunks_between(self._connection, self._where, begin, end):
             yield _PointsNode(*column_of_x(chunk, over_times=self._window.over_times))
 
-    # What of it is shown
+    # Selection of blocks and points
 
     def _take(self, found: Outlined, node: _RowNode, begin: int, end: int) -> None:
-        """Take some blocks of a row, or what they are made of."""
+        """Add some blocks of a row, or the finer data below them."""
         if node.highest < self._begin or node.lowest > self._end:
             return
         part_begin = 0
@@ -342,7 +342,7 @@ class Outlining:
     def _take_part(
         self, found: Outlined, node: _RowNode, part: int, part_begin: int, some: range
     ) -> None:
-        """Take blocks that are made of one row of the level below, or of one chunk."""
+        """Add blocks that summarise one row of the level below, or one chunk."""
         below: Sequence[_RowNode | _PointsNode] | None = None
         for is_taken, begin, end in self._stretches(node, some):
             if is_taken:
@@ -359,14 +359,14 @@ class Outlining:
                     self._take(found, one, at * FAN_OUT, to * FAN_OUT)
 
     def _below(self, level: int, place: int) -> Sequence[_RowNode | _PointsNode]:
-        """Return the row of the level below, or the chunk, in a place."""
+        """Return the row of the level below, or the chunk, at a place."""
         return list(self._rows(level - 1, place, place) if level else self._chunks(place, place))
 
     def _stretches(self, node: _RowNode, some: range) -> Iterator[tuple[bool, int, int]]:
-        """Yield stretches of blocks that are taken, and of those that are looked at closer."""
+        """Yield ranges of blocks with True if they are added, or False if they are refined."""
         low, high, mixed = node.low, node.high, node.mixed
         first, last, width = self._begin, self._end, self._width
-        # Most often, all blocks of a row are alike.
+        # Usually all blocks of a row are alike.
         if first <= node.lowest and node.highest <= last and not mixed:
             if node.widest <= width:
                 yield True, some.start, some.stop
@@ -424,7 +424,7 @@ def _grouped(lows: Sequence[int], xs: Sequence[int]) -> Iterator[tuple[int, list
 
 
 def _begins(xs: Sequence[int], at: int, end: int, width: int) -> Iterable[int]:
-    """Return where points begin that are no wider than this together, from a place on."""
+    """Return the indices at which groups of points begin that are at most this wide."""
     if isinstance(xs, range) and width >= 0:
         return range(at, end, width // xs.step + 1)
     return _searched(xs, at, end, width)

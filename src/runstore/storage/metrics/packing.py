@@ -1,12 +1,12 @@
-"""Columns of numbers as bytes, compressed where that pays.
+"""Columns of numbers as bytes, compressed if that saves space.
 
-The bytes of equal weight of all numbers of a column stand together, as a plane: those of high
-weight, such as signs and exponents, repeat, and zlib takes most of them away; those of low weight
-are often noise, which is kept as it is, so that reading does not wait for it.
+Bytes of equal significance from all numbers of a column form a plane: planes of high significance,
+such as signs and exponents, repeat and compress well with zlib; planes of low significance are
+often noise and stay uncompressed, so that reading is faster.
 
 ```
-a byte for each column: bit n is set where plane n, of weight 256**n, is compressed
-uint32: bytes of what is compressed
+a byte for each column: bit n is set if plane n, of weight 256**n, is compressed
+uint32: number of compressed bytes
 all compressed planes, column by column, as one zlib stream
 all other planes, column by column
 ```
@@ -20,16 +20,16 @@ from collections.abc import Sequence
 
 _LENGTH = struct.Struct("<I")
 _EFFORT = 1
-# Of so many bytes of noise, 162 of 256 values are there; of what zlib makes smaller, fewer.
+# Among this many bytes of noise, 162 of 256 values occur; compressible bytes have fewer.
 _LOOKED_AT = 256
 _NOISE = 128
 
 
 def packed(columns: Sequence[tuple[bytes, int]]) -> bytes:
-    """Return columns as bytes.
+    """Pack columns into bytes.
 
     Args:
-        columns: The numbers of each, little-endian, and the bytes of a number.
+        columns: The numbers of each column, little-endian, and the bytes per number.
     """
     masks = bytearray(len(columns))
     smooth: list[bytes] = []
@@ -47,26 +47,26 @@ def packed(columns: Sequence[tuple[bytes, int]]) -> bytes:
 
 
 def unpacked(data: memoryview, widths: Sequence[int], count: int) -> list[bytearray]:
-    """Return columns that were packed, of as many numbers each.
+    """Unpack columns of equal length.
 
     Args:
         data: The bytes.
-        widths: The bytes of a number of each column.
-        count: How many numbers each has.
+        widths: The bytes per number of each column.
+        count: The numbers per column.
 
     Raises:
-        ValueError: They are not the bytes of such columns.
+        ValueError: The data is not in this format.
     """
     begin = len(widths) + _LENGTH.size
     if len(data) < begin:
-        raise ValueError("it is cut off")
+        raise ValueError("it is truncated")
     masks = bytes(data[: len(widths)])
     (length,) = _LENGTH.unpack_from(data, len(widths))
     known = sum(map(int.bit_count, masks))
     if len(data) - begin - length != (sum(widths) - known) * count or any(
         mask >> width for mask, width in zip(masks, widths, strict=True)
     ):
-        raise ValueError("it is cut off")
+        raise ValueError("it is truncated")
     smooth = _inflated(data[begin : begin + length], known * count)
     at, noisy_at = 0, begin + length
     columns = []
@@ -84,12 +84,12 @@ def unpacked(data: memoryview, widths: Sequence[int], count: int) -> list[bytear
 
 
 def _inflated(data: memoryview, length: int) -> bytes:
-    """Return what was compressed; never more than is expected."""
+    """Return decompressed data, reading no more than the expected length."""
     inflating = zlib.decompressobj()
     try:
         whole = inflating.decompress(data, max(length, 1))
     except zlib.error as error:
         raise ValueError("it cannot be decompressed") from error
     if len(whole) != length or inflating.unconsumed_tail:
-        raise ValueError("it is of another length")
+        raise ValueError("its length is wrong")
     return whole

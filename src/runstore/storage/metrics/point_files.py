@@ -1,21 +1,21 @@
-"""Metric points in flight: files of fixed records, one writer each.
+"""Metric points in flight: files of fixed-size records, each with a single writer.
 
-A file is `spool/<uid>.<n>.points`, preallocated and mapped into memory. Writing a point is one
-copy of 32 bytes into a place of its own, which the kernel has from then on: it survives `kill -9`
-when the call returns. The format, little-endian, is documented in `docs/reference/spool.md`.
+A file is `spool/<uid>.<n>.points`, preallocated and mapped into memory. Writing a point copies 32
+bytes into their own place, which the kernel then keeps: the point survives `kill -9` once the call
+has returned. The format, little-endian, is documented in `docs/reference/spool.md`.
 
 | record | step | time | value | number | kind | mark |
 |---|---|---|---|---|---|---|
-| head | version | process id | where the points begin | 0 | 0 | MARK |
+| head | version | process id | offset of the first point | 0 | 0 | MARK |
 | point | step | microseconds | value | of its series | 1 | MARK |
 | series | length of its key | set index, -1 for none | 0 | its own | 2 | MARK |
 | end | 0 | 0 | 0 | 0 | 3 | MARK |
 | part n of a key | 24 bytes of text in all | | | of its series | 16 + n | MARK |
 
-Every record has a place of its own, also those that name a series, which come before its first
-point in the file. So threads, signal handlers and finalizers write without a lock between them:
-taking a place is one step of the interpreter. The mark is written last and a record never crosses
-a disk sector, so one without it was never finished.
+Every record has its own place, including records that name a series, which precede its first point
+in the file. Threads, signal handlers and finalizers therefore write without a lock: reserving a
+place is atomic in the interpreter. The mark is written last and a record never crosses a disk
+sector, so that a record without it is unfinished.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ from runstore.storage.sqlite.descriptors import identity_of, keep_for_ever
 from runstore.storage.sqlite.paths import made_file, parsed, sync_folder
 
 RECORD = struct.Struct("<qqdIHH")
-QUICK_RECORD = struct.Struct("<qqdQ")  # the same bytes: the last three fields as one number
+QUICK_RECORD = struct.Struct("<qqdQ")  # the same bytes, with the last three fields as one number
 MARK = 0x5AFE
 FORMAT_VERSION = 2
-_FIRST_FORMAT = 1  # its series stood together behind the head
+_FIRST_FORMAT = 1  # its series are all after the head
 _HEAD, POINT, _SERIES, _END = range(4)
 _PART = 16
 _PART_RECORD = struct.Struct("<24sIHH")
 _PART_BYTES = 24
-# A short run takes little disk; a long one grows in larger steps.
+# A short run uses little disk space; a long one grows in larger steps.
 _FIRST_POINTS = 2_000
 _MOST_POINTS = 128_000
-# Larger ones were never written.
+# Larger files are not ours.
 LARGEST_BYTES = 1 << 24
 _NUMBER = 0xFFFFFFFF
 _LARGEST_FILE = 1 << 40
@@ -56,20 +56,20 @@ _ZEROS = bytes(4096)
 
 
 class KeyOf(NamedTuple):
-    """Which series a point belongs to: a metric's key, of the run or of one of its sets."""
+    """The series of a point: a metric's key, and the index of a parameter set or -1."""
 
     set_index: int
     key: str
 
 
 class Read(NamedTuple):
-    """What a file holds from a position on.
+    """The contents of a file from a position on.
 
     Attributes:
-        points: By series, in the order of their writing.
-        position: Where to read on.
-        is_sealed: Whether its writer said that nothing follows.
-        torn: Records that were begun and never finished.
+        points: Points by series, in the order of writing.
+        position: Position to continue reading at.
+        is_sealed: Whether the writer has ended the file.
+        torn: Number of records that were never finished.
     """
 
     points: dict[KeyOf, Columns]
@@ -79,24 +79,24 @@ class Read(NamedTuple):
 
 
 class PointFile:
-    """The file that a process writes its points into.
+    """The file that a process writes its points to.
 
-    Nothing here waits: threads write at once, and a signal handler or a finalizer may write, or
-    seal the file, in the middle of any of these calls.
+    Nothing here blocks: threads write concurrently, and a signal handler or a finalizer may write,
+    or seal the file, in the middle of any of these calls.
 
     Args:
-        path: Where; it must not exist.
-        points: Room for so many records.
-        mapped: Whether to map it into memory, as `memory`. A hole in a mapped file on a full
-            disk would end the program, so the space is allocated first; a network disk gets
-            `write` calls.
+        path: The path; it must not exist.
+        points: Capacity in records.
+        mapped: Whether to map it into memory, as `memory`. A hole in a mapped file on a full disk
+            would kill the program, so that space is allocated first; on a network disk, `write`
+            calls are used instead.
 
     Attributes:
-        places: Gives the place of the next record. Each is given once, whoever asks.
+        places: Iterator over the places of records; each is returned once, to any caller.
         following: Under "", the file that follows; None at the end of the run.
 
     Raises:
-        OSError: The disk does not take it; nothing is left behind.
+        OSError: The file could not be created; nothing is left behind.
     """
 
     __slots__ = (
@@ -123,27 +123,27 @@ class PointFile:
         self._has_lasting_name = False
         self._is_closing = False
         self._writing: list[None] = []
-        self._seals = [None]  # whoever takes it seals the file
-        # One record more, for the end.
+        self._seals = [None]  # taking the item is the right to seal the file
+        # One extra record for the end.
         allocated = end + RECORD.size
         self._descriptor = made_file(path)
         try:
             if hasattr(os, "posix_fallocate") and mapped:
                 os.posix_fallocate(self._descriptor, 0, allocated)
-            elif mapped:  # macOS: written, so that it is there
+            elif mapped:  # macOS: write zeros to allocate the space
                 os.write(self._descriptor, bytes(allocated))
             head = RECORD.pack(FORMAT_VERSION, os.getpid(), float(RECORD.size), 0, _HEAD, MARK)
             os.pwrite(self._descriptor, head, 0)
             self._device_and_file = identity_of(self._descriptor)
-            # The map has a descriptor of its own: the lowest that is free, as this one.
+            # The map has its own descriptor: the lowest free one, as this one was.
             number = os.dup(self._descriptor)
             os.close(number)
             self.memory: mmap.mmap | None = None
             if mapped:
                 self.memory = mmap.mmap(self._descriptor, allocated)
             is_it = mapped and identity_of(number) == self._device_and_file
-            self._of_memory = number if is_it else None  # else another thread was quicker
-        except BaseException:  # a file that is not mapped is of no use
+            self._of_memory = number if is_it else None  # otherwise another thread was faster
+        except BaseException:  # a file that is not mapped is useless
             os.close(self._descriptor)
             path.unlink(missing_ok=True)
             raise
@@ -152,23 +152,23 @@ class PointFile:
         self._let_go_of_memory()
 
     def write(self, number: int, step: int, time: int, value: float) -> bool:
-        """Write a point; False if the file is full or sealed.
+        """Write a point; return False if the file is full or sealed.
 
         Raises:
-            OSError: The disk did not take it.
+            OSError: The write failed.
         """
         return self._put(RECORD.pack(step, time, value, number, POINT, MARK))
 
     def write_many(self, number: int, points: Columns, begin: int = 0) -> int:
-        """Write points of one series while there is room, and return how many were written.
+        """Write points of one series until the file is full; return the number written.
 
         Args:
-            number: Of the series.
-            points: All of them.
-            begin: How many of them other files took.
+            number: The number of the series.
+            points: All its points.
+            begin: Number of points that earlier files took.
 
         Raises:
-            OSError: The disk did not take them.
+            OSError: The write failed.
         """
         places = list(islice(self.places, len(points.values) - begin))
         if not places:
@@ -183,12 +183,12 @@ class PointFile:
         return len(places)
 
     def say_series(self, series: KeyOf, number: int) -> bool:
-        """Say which series a number stands for; False if the file is full or sealed.
+        """Write which series a number means; return False if the file is full or sealed.
 
-        Threads that say the same series at once say it twice, which changes nothing.
+        If several threads write the same series at once, it is repeated, which is harmless.
 
         Raises:
-            OSError: The disk did not take it.
+            OSError: The write failed.
         """
         text = series.key.encode()
         records = [RECORD.pack(len(text), series.set_index, 0.0, number, _SERIES, MARK)]
@@ -212,7 +212,7 @@ class PointFile:
         return True
 
     def _store_through(self, place: int, data: bytes | bytearray) -> bool:
-        # While anybody is noted here, the descriptor stays open: it could name another file.
+        # While a writer is listed here, the descriptor stays open, as its number could be reused.
         self._writing.append(None)
         try:
             if self._is_closing:
@@ -225,17 +225,17 @@ class PointFile:
                 self._close_if_idle()
 
     def sync(self) -> None:
-        """Bring what was written to the disk.
+        """Flush written points to the disk.
 
         Raises:
-            OSError: The disk refused, or the file was sealed.
+            OSError: The sync failed, or the file was sealed.
         """
         if not self._seals:
             raise OSError(errno.EBADF, "The file was sealed", self.path)
         memory = self.memory
         if memory is not None and sys.platform != "linux":
             memory.flush()
-        # Linux writes what the memory map changed as well, and Python lets others run meanwhile.
+        # Linux also writes changes through the map, and Python releases the GIL meanwhile.
         descriptor = os.dup(self._own_descriptor())  # others may seal the file before this is done
         try:
             os.fsync(descriptor)
@@ -246,10 +246,10 @@ class PointFile:
             self._has_lasting_name = True
 
     def seal(self) -> None:
-        """Say that nothing follows, and let go of the file; doing so twice changes nothing.
+        """Mark the end of the file and close it; a second call changes nothing.
 
-        The map goes first: who has taken a place and not written yet is refused and writes
-        elsewhere, where a point behind the end would be lost.
+        The map is closed first: a writer that has reserved a place but not written yet is refused
+        and writes elsewhere, because a point after the end would be lost.
         """
         self._is_closing = True
         self._let_go_of_memory()
@@ -257,21 +257,21 @@ class PointFile:
 
     def _let_go_of_memory(
         self,
-        # Bound here: at the end of the interpreter, names of modules are gone before objects.
+        # Bound here because module names are gone before objects when the interpreter exits.
         identity_of: Callable[[int], tuple[int, int] | None] = identity_of,
         keep: Callable[[object], None] = keep_for_ever,
     ) -> None:
         memory, self.memory = getattr(self, "memory", None), None
-        if memory is None:  # also of a file that could not be made
+        if memory is None:  # also if the file could not be created
             return
         if self._of_memory is None or identity_of(self._of_memory) == self._device_and_file:
             memory.close()
-        else:  # the program has closed its descriptor, and may have opened a file there
+        else:  # the program closed the descriptor, and may have opened another file there
             keep(memory)
 
     def _close_if_idle(self) -> None:
         if self._writing:
-            return  # the last one of them does it
+            return  # the last of them does it
         try:
             self._seals.pop()
         except IndexError:
@@ -289,8 +289,7 @@ class PointFile:
     def _own_descriptor(self) -> int:
         """Return the descriptor of the file.
 
-        It is opened again if the program has closed it, as daemons do, and maybe opened a file
-        of its own there.
+        It is reopened if the program has closed it, as daemons do, and possibly reused its number.
         """
         if identity_of(self._descriptor) != self._device_and_file:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
@@ -301,18 +300,18 @@ class PointFile:
         return self._descriptor
 
     def discard(self) -> None:
-        """Remove a file that nobody writes to."""
+        """Remove a file that has no writer."""
         self.seal()
         self.path.unlink(missing_ok=True)
 
 
 def next_room(points: int) -> int:
-    """Return the room of the file that follows one of this room; 0 for the first."""
+    """Return the capacity of the next file; 0 as the argument means the first."""
     return min(_MOST_POINTS, points * 4) if points else _FIRST_POINTS
 
 
 def writer_of(path: Path) -> int | None:
-    """Return the id of the process that writes a file; None when it does not say."""
+    """Return the process id of a file's writer; None if unknown."""
     try:
         with reader(path, at_most=LARGEST_BYTES, is_ours=True) as file:
             head = file.read(RECORD.size)
@@ -325,20 +324,20 @@ def writer_of(path: Path) -> int | None:
 
 
 def read_points(path: Path, position: int = 0, *, is_over: bool = False) -> Read:
-    """Return what a file holds from a position on; 0 is its beginning.
+    """Return the contents of a file from a position on; 0 is its beginning.
 
     Args:
         path: The file.
-        position: `position` of the reading before.
-        is_over: Whether its writer is gone. While it lives, a record that is not finished yet
-            may be so soon, and `position` stays before it.
+        position: `Read.position` of the previous call.
+        is_over: Whether its writer has ended. While it lives, an unfinished record may still be
+            finished, so that `position` stays before it.
 
     Raises:
-        FileNotFoundError: It was taken in meanwhile.
+        FileNotFoundError: The file was imported meanwhile.
         OSError: It cannot be read.
     """
     whole = read_file(path, at_most=LARGEST_BYTES)
-    # Most of a file may be room that was never used.
+    # Most of a file may be unused space.
     rows = -(-_used_bytes(whole) // RECORD.size)
     data = whole[: rows * RECORD.size]
     head = _head_of(data)
@@ -349,7 +348,7 @@ def read_points(path: Path, position: int = 0, *, is_over: bool = False) -> Read
     if head.version == _FIRST_FORMAT:
         keys = _series_in_front(data, head.begin)
     else:
-        # Series that were named before this position are needed as well.
+        # Series named before this position are required as well.
         keys = _series_among(data, kinds)
     is_sealed = kinds[-1] == kind_of(0, _END)
     rest = kinds[first:]
@@ -368,7 +367,7 @@ def read_points(path: Path, position: int = 0, *, is_over: bool = False) -> Read
 
 
 def _only_series(kinds: Sequence[int], end: int) -> tuple[int, range] | None:
-    """Return the kind of all points up to a row, if they are of one series, and their rows."""
+    """Return the kind and the rows of all points up to a row, if they share one series."""
     begin = 0
     while begin < end and _is_about_points(kinds[begin]):
         begin += 1
@@ -382,12 +381,12 @@ def _only_series(kinds: Sequence[int], end: int) -> tuple[int, range] | None:
 def _places(
     kinds: Sequence[int], known: Iterable[int], *, is_whole: bool
 ) -> tuple[Mapping[int, Sequence[int]], int, int]:
-    """Return the rows of each series by kind, the row to read on at, and how many are torn.
+    """Return the rows of each series by kind, the row to continue at, and the torn rows.
 
     Args:
         kinds: The kind of each record.
         known: The kinds of the points of all series.
-        is_whole: Whether nobody finishes a record any more.
+        is_whole: Whether the file has no writer that could finish a record.
     """
     places: dict[int, list[int]] = {kind: [] for kind in known}
     torn = 0
@@ -403,10 +402,10 @@ def _places(
 
 
 def _used_bytes(data: bytes) -> int:
-    """Return the length of data without the zeros at its end."""
+    """Return the length of data without trailing zeros."""
     end, step = len(data), len(_ZEROS)
     while end >= step and data[end - step : end] == _ZEROS:
-        end -= step  # quicker than byte by byte
+        end -= step  # faster than byte by byte
     begin = max(end - step, 0)
     return begin + len(data[begin:end].rstrip(b"\0"))
 
@@ -417,7 +416,7 @@ class _Head(NamedTuple):
 
 
 def _head_of(data: bytes) -> _Head | None:
-    """Return what the head says; None where it is no head of ours."""
+    """Parse the head; return None if the file is not ours."""
     if len(data) < RECORD.size:
         return None
     version, _, begin, _, kind, mark = RECORD.unpack_from(data)
@@ -430,13 +429,13 @@ def _head_of(data: bytes) -> _Head | None:
 
 
 def _is_about_points(kind: int) -> bool:
-    """Tell whether a finished record is no point but belongs among them."""
+    """Check whether a record is finished and belongs among points without being one."""
     meant = kind >> 32 & 0xFFFF
     return kind >> 48 == MARK and (meant in {_SERIES, _END} or meant >= _PART)
 
 
 def _series_in_front(data: bytes, begin: int) -> dict[int, KeyOf]:
-    """Return the series that a file of the first format says, by their numbers."""
+    """Return the series named in a file of the first format, by number."""
     keys: dict[int, KeyOf] = {}
     at = RECORD.size
     while at < min(begin, len(data)):
@@ -450,7 +449,7 @@ def _series_in_front(data: bytes, begin: int) -> dict[int, KeyOf]:
 
 
 def _series_among(data: bytes, kinds: Sequence[int]) -> dict[int, KeyOf]:
-    """Return the series that are said among the points, by their numbers."""
+    """Return the series named among the points, by number."""
     said: dict[int, tuple[int, int]] = {}
     parts: dict[int, dict[int, bytes]] = {}
     for kind in set(kinds):
@@ -466,7 +465,7 @@ def _series_among(data: bytes, kinds: Sequence[int]) -> dict[int, KeyOf]:
     keys: dict[int, KeyOf] = {}
     for number, (length, set_index) in said.items():
         own = parts.get(number, {})
-        # A length that nobody writes, or a part that is missing: killed while it was said.
+        # An impossible length or a missing part: the writer was killed while naming the series.
         if 0 <= length <= len(own) * _PART_BYTES and sorted(own) == list(range(len(own))):
             text = b"".join(own[part] for part in sorted(own))[:length]
             keys[number] = KeyOf(set_index, text.decode("utf-8", "replace"))
@@ -497,9 +496,9 @@ def _packed(number: int, points: Columns, begin: int, end: int) -> bytearray:
 
 
 def _fields(data: bytes, rows: int) -> Columns:
-    """Return the steps, times and values of all records, whatever they are."""
+    """Return the steps, times and values of all records of any kind."""
     if sys.byteorder == "little":
-        # A copy of the bytes is several times quicker than taking each number out.
+        # Copying bytes is several times faster than converting each number.
         view: Any = memoryview(data)
         fields = (view.cast(kind)[place::4].tobytes() for place, kind in enumerate("qqd"))
         columns: list[Any] = [array(kind, one) for kind, one in zip("qqd", fields, strict=True)]
@@ -509,10 +508,10 @@ def _fields(data: bytes, rows: int) -> Columns:
 
 
 def _taken(fields: Columns, places: Sequence[int]) -> Columns:
-    """Return the points in these rows, of which there is one or more."""
+    """Return the points in these rows, at least one."""
     first, last = places[0], places[-1]
     distance = (last - first) // max(len(places) - 1, 1) or 1
-    # Most often a series comes alone, or again after as many others each time.
+    # Usually a series is alone, or recurs at a fixed distance.
     if places == range(first, last + 1, distance) or places == list(
         range(first, last + 1, distance)
     ):
@@ -523,7 +522,7 @@ def _taken(fields: Columns, places: Sequence[int]) -> Columns:
 
 
 def _column(kind: str, data: bytes | memoryview, rows: int, place: int) -> list[Any]:
-    """Return one of the four fields of eight bytes of each record."""
+    """Return one of the four eight-byte fields of each record."""
     view: Any = memoryview(data)[: rows * RECORD.size]
     if sys.byteorder == "little":
         return list(view.cast("B").cast(kind)[place::4])

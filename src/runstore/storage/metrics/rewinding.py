@@ -1,4 +1,4 @@
-"""Removing the points of a run from a step on, so that they can be logged again."""
+"""Removal of a run's points from a step on, so that they can be logged again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runstore.storage.metrics import chunks
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.table import put_points, put_summary, summed
 
-# What samples the machine counts steps of its own.
+# Machine samples count their own steps.
 _SERIES = """
     SELECT s.set_index, s.key_id FROM metric_summaries s JOIN metric_keys k ON k.id = s.key_id
     WHERE s.run_id = :run_id AND substr(k.key, 1, 7) <> 'system/'
@@ -34,13 +34,13 @@ _REMOVE_SUMMARY = """
 
 
 def remove_points(database: Database, uid: str, step: int, author: str) -> int:
-    """Remove the points of all series from a step on, and return how many there were.
+    """Remove the points of all series from a step on; return their number.
 
-    All of it or nothing, with one event; durable on return. Points that wait in the spool are
-    left alone.
+    The removal is atomic, recorded as one event, and durable on return. Points waiting in the
+    spool are left alone.
 
     Raises:
-        RunNotFoundError: The run was removed for good.
+        RunNotFoundError: The run was permanently removed.
         StoreError: The database could not be written; nothing was removed.
     """
     with database.driver.write() as connection:
@@ -59,7 +59,7 @@ def remove_points(database: Database, uid: str, step: int, author: str) -> int:
 
 
 def _shorten(connection: Connection, where: dict[str, Any], step: int) -> int:
-    """Remove the points of one series from a step on; return how many there were."""
+    """Remove the points of one series from a step on; return their number."""
     kept, removed = Columns([], [], []), 0
     for (chunk,) in connection.execute(_CHUNKS, where).fetchall():
         points = chunks.unpack(chunk)

@@ -1,4 +1,4 @@
-"""Metric points on their way from the spool into the database, and out of it."""
+"""Metric points in the database: import from the spool, and reading."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ SUMMARIES_OF_RUN = """
     FROM metric_summaries s JOIN metric_keys k ON k.id = s.key_id
     WHERE s.run_id = (SELECT id FROM runs WHERE uid = :uid) ORDER BY s.set_index, s.key_id
 """
-# One run after the other: the summaries of a run lie together.
+# Run by run: the summaries of a run are stored together.
 SUMMARIES_OF_RUNS = """
     SELECT r.uid, k.key, s.set_index, s.count, s.nan_count, s.first, s.last, s.min, s.max,
         s.total, s.last_step
@@ -81,12 +81,12 @@ CHUNKS_OF_SERIES = """
 """
 _SUMMARY_HASHED = Struct("<qq5dqq")
 T = TypeVar("T")
-# As in `levels`.
+# The same as `levels.FAN_OUT`.
 CHUNKS_OF_ROW = 4
 
 
 class Total(NamedTuple):
-    """A summary in the making; a null among the numbers stands for NaN."""
+    """A summary being computed; None means NaN."""
 
     points: int
     nan_count: int
@@ -98,19 +98,19 @@ class Total(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """The chunks of a series, and how far the spool files of its run were taken in."""
+    """The chunks of a series, and the imported length of each spool file of its run."""
 
     chunks: list[bytes]
     marks: dict[str, int]
 
 
 class TakenIn(NamedTuple):
-    """What became of a file of the spool.
+    """The result of importing a spool file.
 
     Attributes:
-        points: How many of its points were new.
-        is_there: Whether there was such a file, or it was taken in before.
-        is_done: Whether nothing more can come from it; it can be removed once this is durable.
+        points: Number of new points.
+        is_there: Whether the file exists, or was imported before.
+        is_done: Whether the file is finished; it can be removed once the import is durable.
     """
 
     points: int = 0
@@ -128,20 +128,20 @@ class MetricTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    # In
+    # Import
 
     def absorb(self, path: Path, *, is_over: bool = False) -> int:
-        """Take a file's points in, and return how many were new; durable on return.
+        """Import a file's points and return the number of new ones; durable on return.
 
-        Once, however often it is called, by however many processes, and whatever ends them. A
-        file from which nothing more can come is removed.
+        Each point is imported once, even if several processes try and some are killed. A finished
+        file is removed.
 
         Args:
             path: The file.
-            is_over: Whether the run ends now; else its status tells.
+            is_over: Whether the run ends now; otherwise its status decides.
 
         Raises:
-            StoreError: The database did not take them; the file stays.
+            StoreError: The database could not be written; the file is kept.
             OSError: The file cannot be read.
         """
         with self._database.driver.write() as connection:
@@ -151,7 +151,7 @@ class MetricTable:
         return taken.points
 
     def take_in(self, connection: Connection, path: Path, *, is_over: bool = False) -> TakenIn:
-        """Take a file's points in, within the caller's transaction; see `absorb`."""
+        """Import a file's points within the caller's transaction; see `absorb`."""
         row = connection.execute(RUN_OF_UID, {"uid": uid_of(path)}).fetchone()
         if row is None:
             return TakenIn()
@@ -173,38 +173,38 @@ class MetricTable:
 
     @property
     def is_writable(self) -> bool:
-        """Whether points can be taken in."""
+        """Whether points can be imported."""
         return self._database.is_writable and not self._database.driver.is_writing
 
     def hurried(self, patience_s: float) -> AbstractContextManager[None]:
-        """Wait no longer than this for other writers, within the block."""
+        """Limit how long this thread waits for other writers inside the block."""
         return self._database.driver.hurried(patience_s)
 
     def position(self, path: Path) -> int:
-        """Return up to where a file of the spool was taken in."""
+        """Return the imported length of a spool file."""
         with self._database.driver.read() as connection:
             mark = connection.execute(MARK_OF, {"name": path.name}).fetchone()
         return 0 if mark is None else int(mark[0])
 
     def has_run_of(self, path: Path) -> bool:
-        """Return whether the run of a file of the spool is kept here."""
+        """Check whether the run of a spool file is in this store."""
         with self._database.driver.read() as connection:
             return connection.execute(RUN_OF_UID, {"uid": uid_of(path)}).fetchone() is not None
 
     def has_seen(self, path: Path) -> bool:
-        """Tell whether anything of a file was taken in."""
+        """Check whether any of a file was imported."""
         with self._database.driver.read() as connection:
             return connection.execute(MARK_OF, {"name": path.name}).fetchone() is not None
 
     def mark_seen(self, path: Path) -> None:
-        """Note that all of a file of the spool was taken in, as it cannot be removed."""
+        """Mark a spool file as fully imported, for a file that cannot be removed."""
         with self._database.driver.write() as connection:
             connection.execute(SET_MARK, {"name": path.name, "position": 0})
 
-    # Out
+    # Reading
 
     def totals(self, uid: str) -> tuple[dict[KeyOf, tuple[Total, int]], dict[str, int]]:
-        """Return the summary of each series with its last step, and the marks of that moment."""
+        """Return a snapshot of each series's summary and last step, with the spool marks."""
         bounds = {"begin": uid, "end": uid + "/"}
         with self._database.driver.read() as connection, _one_moment(connection):
             marks = connection.execute(MARKS_OF_RUN, bounds).fetchall()
@@ -216,7 +216,7 @@ class MetricTable:
         return totals, _marks(marks)
 
     def totals_of_all(self, uids: Sequence[str]) -> dict[str, dict[KeyOf, tuple[Total, int]]]:
-        """Return what the database holds of the series of many runs, by uid."""
+        """Return the summary and the last step of each stored series of many runs, by uid."""
         found: dict[str, dict[KeyOf, tuple[Total, int]]] = {uid: {} for uid in uids}
         with self._database.driver.read() as connection:
             for row in connection.execute(SUMMARIES_OF_RUNS, (json.dumps(list(found)),)):
@@ -225,7 +225,7 @@ class MetricTable:
         return found
 
     def stored(self, uid: str, series: KeyOf) -> Stored:
-        """Return the chunks of a series as they are at one moment, and the marks of then."""
+        """Return a consistent snapshot of a series's chunks and the spool marks."""
         bounds = {"begin": uid, "end": uid + "/"}
         with self._database.driver.read() as connection, _one_moment(connection):
             marks = connection.execute(MARKS_OF_RUN, bounds).fetchall()
@@ -240,13 +240,13 @@ class MetricTable:
         window: Window,
         in_flight: Callable[[dict[str, int]], Mapping[KeyOf, Columns]],
     ) -> list[Outlined]:
-        """Return what a window shows of some series of a run, all as they are at one moment.
+        """Return a window of several series of a run, from one snapshot.
 
         Args:
             uid: The run.
-            series: Which of its series; those that are not there are empty.
-            window: What of them.
-            in_flight: Returns the points behind the marks that it gets.
+            series: Its series; missing ones are returned empty.
+            window: The requested part.
+            in_flight: Returns the points after the given marks.
         """
         return self._looked(uid, series, window, in_flight, lambda one, points: one.read(points))
 
@@ -259,17 +259,17 @@ class MetricTable:
         *,
         over_times: bool,
     ) -> list[float | None]:
-        """Return the value that a series had at each of these steps or times, in microseconds.
+        """Return the values of a series at these steps or times, in microseconds.
 
         Args:
             uid: The run.
-            series: Which of its series.
-            xs: Steps or times, in their order.
-            in_flight: Returns the points behind the marks that it gets.
-            over_times: Whether they are times.
+            series: One of its series.
+            xs: Steps or times, sorted.
+            in_flight: Returns the points after the given marks.
+            over_times: Whether `xs` are times.
 
         Returns:
-            What was logged last until then; None before the first point and behind the last.
+            The last value logged by then; None before the first point and after the last.
         """
         from runstore.storage.metrics.outlining import Window
 
@@ -287,9 +287,9 @@ class MetricTable:
         in_flight: Callable[[dict[str, int]], Mapping[KeyOf, Columns]],
         read: Callable[[Outlining, Columns | None], T],
     ) -> list[T]:
-        """Read each of these series, with its points in flight, all as they are at one moment.
+        """Read each of these series with its points in flight, from one snapshot.
 
-        No generator: one that an error leaves unfinished would keep the connection in hand.
+        Not a generator, because an unfinished one would keep the connection.
         """
         from runstore.storage.metrics.outlining import Outlining
 
@@ -303,10 +303,10 @@ class MetricTable:
             ]
 
     def add_levels(self, uid: str, series: KeyOf, missing: Iterable[tuple[int, int]]) -> None:
-        """Add rows to the levels of detail of a series, each with level and place.
+        """Add rows to the levels of detail of a series, given by level and place.
 
         Raises:
-            StoreError: The database did not take them.
+            StoreError: The database could not be written.
         """
         from runstore.storage.metrics.levels import add_rows
 
@@ -317,7 +317,7 @@ class MetricTable:
 
 
 def _ids(connection: Connection, uid: str, series: KeyOf) -> dict[str, int] | None:
-    """Return what rows of a series have in common; None if there is no such series."""
+    """Return the key columns of a series; None if it does not exist."""
     run = connection.execute(RUN_OF_UID, {"uid": uid}).fetchone()
     key = connection.execute(KEY_ID, {"key": series.key}).fetchone()
     if run is None or key is None:
@@ -326,7 +326,7 @@ def _ids(connection: Connection, uid: str, series: KeyOf) -> dict[str, int] | No
 
 
 def _total_of(cells: Sequence[Any]) -> Total:
-    """Return a summary from its columns; what is no number is as good as NaN."""
+    """Build a summary from its columns, with NaN for invalid numbers."""
     points = as_int(cells[0])
     unknown = min(as_int(cells[1]), points)
     return Total(points, unknown, *map(as_number, cells[2:]))
@@ -337,7 +337,7 @@ def _marks(rows: Sequence[Any]) -> dict[str, int]:
 
 
 def add_points(connection: Connection, run_id: int, series: KeyOf, points: Columns) -> None:
-    """Add points to a series of a run, within the caller's transaction; at least one."""
+    """Add points to a series of a run, at least one, within the caller's transaction."""
     connection.execute(ADD_KEY, {"key": series.key})
     key_id = connection.execute(KEY_ID, {"key": series.key}).fetchone()[0]
     where = {"run_id": run_id, "set_index": series.set_index, "key_id": key_id}
@@ -347,7 +347,7 @@ def add_points(connection: Connection, run_id: int, series: KeyOf, points: Colum
         index = last[0]
         if last[1] < chunks.FILLED_UP:
             index, waiting = last[0] - 1, chunks.unpack(last[2])
-            # As lists, which take lists several times as quickly.
+            # A list, because extending it with a list is several times faster.
             waiting = waiting._replace(values=list(waiting.values))
             chunks.extend(waiting, points)
     put_points(connection, where, index + 1, waiting)
@@ -359,12 +359,12 @@ def add_points(connection: Connection, run_id: int, series: KeyOf, points: Colum
 def put_points(
     connection: Connection, where: Mapping[str, int], index: int, points: Columns
 ) -> None:
-    """Write points as chunks of a series, and their levels of detail.
+    """Write points as chunks of a series, with their levels of detail.
 
     Args:
-        connection: Where to, within the caller's transaction.
+        connection: Within the caller's transaction.
         where: Row id of the run, index of the set, row id of the key.
-        index: Of the first chunk; there are none behind it.
+        index: Index of the first chunk; later chunks do not exist.
         points: All points from there on.
     """
     known: dict[int, Columns] = {}
@@ -383,10 +383,10 @@ def put_points(
 def _add_levels(
     connection: Connection, where: Mapping[str, int], place: int, known: Mapping[int, Columns]
 ) -> None:
-    # Only long series need them: a start or a short run does not load them.
+    # Imported here because only long series need it, not a start or a short run.
     try:
         from runstore.storage.metrics.levels import add_row
-    except (ImportError, OSError):  # no descriptor is left; the first reader adds them
+    except (ImportError, OSError):  # no descriptor is left; the first reader adds the levels
         return
     add_row(connection, where, place, known)
 
@@ -394,7 +394,7 @@ def _add_levels(
 def put_chunk(
     connection: Connection, where: Mapping[str, int], index: int, points: Columns
 ) -> None:
-    """Write a chunk of a series, with its hash, within the caller's transaction."""
+    """Write a chunk of a series with its hash, within the caller's transaction."""
     chunk, count = chunks.pack(points), len(points.values)
     digest = chunks.chunk_digest((*where.values(), index, count), chunk)
     packed = {"chunk_index": index, "count": count, "chunk": chunk, "digest": digest}
@@ -404,10 +404,10 @@ def put_chunk(
 def put_summary(
     connection: Connection, where: Mapping[str, int], total: Total, points: Columns
 ) -> None:
-    """Write the summary of a series, with its hash, within the caller's transaction.
+    """Write the summary of a series with its hash, within the caller's transaction.
 
     Args:
-        connection: Where to.
+        connection: The caller's connection.
         where: Row id of the run, index of the set, row id of the key.
         total: The summary.
         points: Its last points.
@@ -425,7 +425,7 @@ def summary_digest(place: Sequence[int], cells: Sequence[float | None]) -> bytes
         place: Row id of the run, index of the set, row id of the key.
         cells: The columns of the summary, `count` to `last_at`, in the order of the table.
     """
-    # SQLite has one zero, and NULL for NaN.
+    # SQLite does not distinguish -0.0, and stores NaN as NULL.
     known = [math.nan if one is None else one + 0.0 for one in cells[2:7]]
     packed = _SUMMARY_HASHED.pack(*cells[:2], *known, *cells[7:])
     return blake2b(b"%d %d %d " % tuple(place) + packed, digest_size=16).digest()
@@ -433,7 +433,7 @@ def summary_digest(place: Sequence[int], cells: Sequence[float | None]) -> bytes
 
 @contextmanager
 def _one_moment(connection: Connection) -> Iterator[None]:
-    """Let several statements see the database as it is at one moment."""
+    """Run several statements on one snapshot of the database."""
     connection.execute("BEGIN")
     try:
         yield
@@ -442,10 +442,10 @@ def _one_moment(connection: Connection) -> Iterator[None]:
 
 
 def is_abandoned(path: Path) -> bool:
-    """Tell whether nobody will write to a file any more, though nobody said so."""
+    """Check whether a file that was not sealed has lost its writer."""
     pid = writer_of(path)
     if pid is None:
-        # Killed before its head was written; what holds anything else is not ours to remove.
+        # Killed before the head was written; files with any other contents are not ours to remove.
         try:
             return not any(read_file(path, at_most=LARGEST_BYTES))
         except OSError:
@@ -456,7 +456,7 @@ def is_abandoned(path: Path) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    except (OSError, OverflowError):  # another user's, or no process id at all
+    except (OSError, OverflowError):  # another user's process, or an invalid process id
         return False
     return False
 
@@ -464,7 +464,7 @@ def is_abandoned(path: Path) -> bool:
 def summed(values: Sequence[float], before: Total | None = None) -> Total:
     """Return a summary with these values added, in their order."""
     known, added = values, sum(values)
-    if math.isnan(added):  # also of infinities that leave nothing
+    if math.isnan(added):  # also for infinities that cancel out
         known = [value for value in values if not math.isnan(value)]
         added = sum(known)
     low = [min(known)] if known else []
@@ -491,7 +491,7 @@ def with_points(before: tuple[Total, int] | None, points: Columns) -> tuple[Tota
 
 
 def summary_of(series: KeyOf, total: Total, last_step: int, set_name: str | None) -> MetricSummary:
-    """Return a summary as people read it."""
+    """Return a public summary of a series."""
     from runstore.model.metrics import MetricSummary
 
     known = total.points - total.nan_count

@@ -1,8 +1,8 @@
-"""Forward-only schema steps: which there are, and how a database takes them.
+"""Forward-only schema migrations, and how a database applies them.
 
 Each step is one module, `m0001_runs.py` and so on, with `NAME` and `STATEMENTS`. A step runs in
-one transaction together with the note that it ran. Words in braces (`{identity}`, `{text}`)
-are column types that the engines spell differently; the driver fills them in.
+one transaction together with the note that it ran. Words in braces (`{identity}`, `{text}`) are
+column types whose names depend on the engine; the driver fills them in.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _MODULES = (
     "m0014_covering_params",
 )
 
-# Steps behind this one make tables, indexes, and views for other programs: where they cannot be
-# taken, because nothing can be written, an older database is read as if these tables were empty.
+# Later steps add tables, indexes, and views for other programs: if they cannot be applied because
+# the database is read-only, an older database is read as if these tables were empty.
 OLDEST_READ = 11
 
 CREATE_NOTES = """
@@ -46,7 +46,7 @@ CREATE_NOTES = """
 ADD_NOTE = """
     INSERT INTO schema_migrations (version, name, applied_at) VALUES (:version, :name, :applied_at)
 """
-# What no migration makes: the names of its views end with `_flat`.
+# Objects that no migration creates: the names of its views end with `_flat`.
 FOREIGN = """
     SELECT type, name FROM sqlite_schema WHERE type = 'trigger'
         OR (type = 'view' AND name NOT LIKE '%\\_flat' ESCAPE '\\')
@@ -56,7 +56,7 @@ CURRENT_VERSION = "SELECT coalesce(max(version), 0) FROM schema_migrations"
 
 
 class Migration(NamedTuple):
-    """One step: its number, its name, and the statements that carry it out."""
+    """One step: its number, its name, and its statements."""
 
     version: int
     name: str
@@ -64,7 +64,7 @@ class Migration(NamedTuple):
 
 
 def known_migrations() -> tuple[Migration, ...]:
-    """Return every step this library knows, in order."""
+    """Return every step known to this library, in order."""
     steps = []
     for version, module_name in enumerate(_MODULES, 1):
         module = importlib.import_module(f"{__name__}.{module_name}")
@@ -73,10 +73,10 @@ def known_migrations() -> tuple[Migration, ...]:
 
 
 def migrate(driver: Driver, migrations: Sequence[Migration] | None = None) -> int:
-    """Bring the database up to the newest known step, and return the version reached.
+    """Apply all missing steps, and return the version reached.
 
-    A file that holds runs already is copied aside before its first step. Two processes may ask
-    at the same time: the second one finds the notes of the first and does nothing.
+    A file with runs is copied aside before its first step. Two processes may do this at the same
+    time: the second one finds the notes of the first and does nothing.
     """
     steps = known_migrations() if migrations is None else migrations
     with driver.write() as connection:
@@ -100,7 +100,7 @@ def migrate(driver: Driver, migrations: Sequence[Migration] | None = None) -> in
 
 
 def stand_ins(version: int, types: Mapping[str, str]) -> list[str]:
-    """Return statements for the tables that a database of this version lacks, empty and temporary.
+    """Return statements that create the missing tables of an older database as temporary ones.
 
     Args:
         version: `OLDEST_READ` or later.
@@ -115,5 +115,5 @@ def stand_ins(version: int, types: Mapping[str, str]) -> list[str]:
 
 
 def current_version(connection: Connection) -> int:
-    """Return the number of the last step taken; 0 for none."""
+    """Return the number of the last step applied; 0 for none."""
     return int(connection.execute(CURRENT_VERSION).fetchone()[0])

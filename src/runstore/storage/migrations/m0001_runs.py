@@ -11,10 +11,10 @@ STATEMENTS = (
         created_at {integer} NOT NULL
     )
     """,
-    # duplicate: 0 for every run that runstore numbered. Files of other tools may hold one number
-    # twice; the second keeps its number and gets duplicate 1.
-    # changed: grows with every change of any run, so that a reader can ask what is new.
-    # block: the metadata block as another tool wrote it.
+    # duplicate: 0 for every run that runstore numbered. Files of other tools may contain a number
+    # twice; the second run keeps its number and gets duplicate 1. changed: grows with every change
+    # of any run, so that a reader can ask for news. block: the metadata block as written by
+    # another tool.
     """
     CREATE TABLE runs (
         id {identity},
@@ -53,7 +53,7 @@ STATEMENTS = (
     "CREATE INDEX runs_by_start ON runs (started_at, id) WHERE deleted_at IS NULL",
     "CREATE INDEX runs_by_change ON runs (changed)",
     "CREATE INDEX runs_by_parent ON runs (parent_uid) WHERE parent_uid IS NOT NULL",
-    # Names that runs had before they were moved to another experiment keep finding them.
+    # Former references of moved runs still find them.
     """
     CREATE TABLE reference_aliases (
         reference {text} NOT NULL,
@@ -114,7 +114,7 @@ STATEMENTS = (
     )
     """,
     "CREATE INDEX events_by_run ON events (run_id, id)",
-    # Small facts about the store itself, such as the store.json that was last written.
+    # Small facts about the store itself, such as the last store.json written.
     """
     CREATE TABLE store_state (
         name {text} PRIMARY KEY,

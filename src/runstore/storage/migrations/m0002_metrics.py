@@ -1,4 +1,4 @@
-"""Metrics: points in chunks, a summary of each series, and how far the spool was taken in."""
+"""Metrics: points in chunks, a summary of each series, and the imported length of spool files."""
 
 NAME = "metrics"
 
@@ -21,7 +21,7 @@ STATEMENTS = (
         PRIMARY KEY (run_id, set_index, key_id, chunk_index)
     )
     """,
-    # A null among the numbers is NaN, which SQLite has no other word for.
+    # A null among the numbers means NaN, which SQLite cannot store.
     """
     CREATE TABLE metric_summaries (
         run_id {integer} NOT NULL REFERENCES runs (id),
@@ -39,7 +39,7 @@ STATEMENTS = (
         PRIMARY KEY (run_id, set_index, key_id)
     ) {without_rowid}
     """,
-    # Names of spool files with how far each was taken in: taking one in twice changes nothing.
+    # The imported length of spool files, so that importing one twice changes nothing.
     """
     CREATE TABLE spool_marks (
         name {text} PRIMARY KEY,

@@ -1,4 +1,4 @@
-"""What runs produce and read: artifacts, inputs, output; tags, and edits that can be undone."""
+"""Artifacts, inputs and output of runs; tags, and edits that can be undone."""
 
 NAME = "products"
 
@@ -14,9 +14,9 @@ STATEMENTS = (
         PRIMARY KEY (run_id, path)
     ) {without_rowid}
     """,
-    # By contents: who saved what another run reads, and what nobody needs any more.
+    # By contents: to find the run that saved an input, and unreferenced contents.
     "CREATE INDEX artifacts_by_digest ON artifacts (digest)",
-    # Something small to look at, kept once per contents.
+    # A small preview, stored once per contents.
     """
     CREATE TABLE previews (
         digest {text} PRIMARY KEY,
@@ -24,7 +24,7 @@ STATEMENTS = (
         body {bytes} NOT NULL
     )
     """,
-    # digest: null where it was not asked for. source_uid: the run that had saved it.
+    # digest: null if it was not requested. source_uid: the run that had saved it.
     """
     CREATE TABLE inputs (
         run_id {integer} NOT NULL REFERENCES runs (id),
@@ -49,7 +49,7 @@ STATEMENTS = (
         digest {text} NOT NULL
     ) {without_rowid}
     """,
-    # What a run printed, one row for each process that printed and each life of the run.
+    # Printed output: one row for each process that printed and each life of the run.
     """
     CREATE TABLE outputs (
         run_id {integer} NOT NULL REFERENCES runs (id),
@@ -69,7 +69,8 @@ STATEMENTS = (
     ) {without_rowid}
     """,
     "CREATE INDEX tags_by_key ON tags (key, value)",
-    # operation: what was done at once, and is undone at once. undoes: the operation taken back.
+    # operation: shared by edits made at once, which are undone at once. undoes: the undone
+    # operation.
     "ALTER TABLE events ADD COLUMN operation {text}",
     "ALTER TABLE events ADD COLUMN undoes {text}",
     "UPDATE events SET operation = 'before-' || id WHERE field NOT IN ('status', 'run_number')",

@@ -1,11 +1,12 @@
-"""Views: the store as other programs read it, one row of readable columns for one thing.
+"""Views of the store for other programs, with readable columns and one row per thing.
 
-They hold nothing, so a later step may drop one and make it anew; one that renames what they read
-has to. SQLite parses them at each opening, hence short texts without needless prefixes. What is
-put together from many rows is a subquery, which costs only when its column is asked for.
+They contain no data, so that a later step can drop and recreate one; a step that renames their
+columns must do so. SQLite parses them at each opening, hence short texts without needless
+prefixes. Values combined from many rows are subqueries, which cost nothing unless their column is
+selected.
 
-DuckDB parses these texts and hands SQLite its own wording of them, which has no word for
-`count(*)`. PostgreSQL spells `strftime`, `printf`, `json` and `json_group_object` otherwise.
+DuckDB parses these texts and passes its own wording to SQLite, which cannot express `count(*)`.
+PostgreSQL has other names for `strftime`, `printf`, `json` and `json_group_object`.
 """
 # ruff: noqa: S608 - nothing but constants of this file is put into a text
 
@@ -15,13 +16,13 @@ NAME = "views"
 
 
 def _utc(column: str) -> str:
-    """Return a time as ISO 8601 text; all of one length, so that they sort as times do."""
+    """Return a time as ISO 8601 text; all have one length, so that they sort as times do."""
     return f"strftime('%Y-%m-%dT%H:%M:%fZ', {column} / 1000000.0, 'unixepoch')"
 
 
 _RUN = "run_id, reference, experiment, run_number"
 
-# JSON has no infinities, which leave nothing but NaN when taken from themselves.
+# JSON has no infinities, whose difference is NaN.
 STATEMENTS = (
     f"""
     CREATE VIEW runs_flat AS SELECT

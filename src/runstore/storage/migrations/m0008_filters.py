@@ -1,10 +1,10 @@
-"""Filters: what is asked of many runs in one narrow place, and captured facts by their names."""
+"""Narrow tables for filters over many runs, and captured facts by name."""
 
 NAME = "filters"
 
 STATEMENTS = (
-    # The newest runs with all of their fields but the longest: a row of `runs` is some times as
-    # wide, so what has to look at all of them looks here.
+    # The newest runs with all of their fields but the longest: rows of `runs` are several times as
+    # wide, so that scans of all runs use this index.
     "DROP INDEX runs_by_start",
     """
     CREATE INDEX runs_by_start ON runs (
@@ -19,8 +19,8 @@ STATEMENTS = (
     """,
     "CREATE INDEX artifacts_by_path ON artifacts (path, size_bytes, run_id, media_type)",
     "CREATE INDEX inputs_by_name ON inputs (name, digest, run_id)",
-    # Facts of one group (git, host …) that are the same in many runs are kept once. set_id: a
-    # number made of their digest. place: of several values of one fact, which one.
+    # Facts of one group (git, host …) that are the same in many runs are stored once. set_id: a
+    # number derived from their digest. place: index of the value if a fact has several.
     """
     CREATE TABLE fact_values (
         key {text} NOT NULL,
@@ -38,7 +38,7 @@ STATEMENTS = (
         PRIMARY KEY (set_id, run_id)
     ) {without_rowid}
     """,
-    # Facts are filed after the start, which should not wait: what is not filed is a short list.
+    # Facts are filed after the start, which should not wait: the index of unfiled facts is small.
     "ALTER TABLE runs ADD COLUMN facts_filed {integer}",
     """
     CREATE INDEX runs_with_loose_facts ON runs (id)

@@ -1,13 +1,13 @@
-"""Hashes: what was stored is told from what was changed since; see `integrity/hashes.py`."""
+"""Hashes that detect later changes of stored data; see `integrity/hashes.py`."""
 
 NAME = "hashes"
 
 STATEMENTS = (
-    # Of rows that are older than this step, nothing is known: their columns are null.
+    # Rows older than this step are not covered: their columns are null.
     "ALTER TABLE metric_chunks ADD COLUMN digest {bytes}",
     "ALTER TABLE metric_summaries ADD COLUMN digest {bytes}",
-    # link: what an event says, and all events of the run before it. last_link: that of the run's
-    # last event, so that one that is missing at the end is missed.
+    # link: covers an event and all events of the run before it. last_link: that of the run's last
+    # event, so that events missing at the end are detected.
     "ALTER TABLE events ADD COLUMN link {bytes}",
     "ALTER TABLE runs ADD COLUMN last_link {bytes}",
     # Every event after this one has a link.

@@ -1,9 +1,9 @@
-"""The index of parameters leaves the start of a run; see `storage/indexes/params.py`."""
+"""Indexing of parameters after the start of a run; see `storage/indexes/params.py`."""
 
 NAME = "param_index"
 
 STATEMENTS = (
-    # 1 for what the index has. All that there is when this step is taken, it has.
+    # 1 for indexed rows; all rows that exist at this step are indexed.
     "ALTER TABLE params ADD COLUMN indexed {integer} DEFAULT 1",
     "DROP INDEX params_by_key",
     """

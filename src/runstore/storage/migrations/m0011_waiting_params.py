@@ -1,8 +1,8 @@
-"""Rows of `params` leave the start of a run; see `storage/indexes/params.py`.
+"""Writing of `params` rows after the start of a run; see `storage/indexes/params.py`.
 
-The view reads what waits from the values themselves: those whose rows wait are plain ones, which
-`json_each` takes apart as `model/params/flatten.py` does. It does so through a view of its own, as
-DuckDB puts the parts of a union into parentheses, which SQLite does not take.
+The view reads waiting parameters from the values themselves, which are plain, so that `json_each`
+splits them as `model/params/flatten.py` does. It does so through a second view, because DuckDB
+puts the parts of a union into parentheses, which SQLite rejects.
 """
 # ruff: noqa: S608 - nothing but constants of this file is put into a text
 
@@ -23,7 +23,7 @@ def selected(key: str, number: str, text: str) -> str:
     )
 
 
-# With the types of the table's columns: SQLite takes a union of the same types for one table.
+# With the types of the table's columns: SQLite treats a union of the same types as one table.
 FROM_JSON = selected(
     "CAST(key AS TEXT)",
     "CAST(CASE WHEN type <> 'text' THEN value END AS REAL)",
@@ -32,7 +32,7 @@ FROM_JSON = selected(
 )
 
 STATEMENTS = (
-    # From now on, every row that is there is in the index.
+    # From now on, every existing row is indexed.
     f"UPDATE params SET indexed = 1 WHERE run_id > {LAST} AND indexed IS NULL",
     """
     UPDATE store_state SET value = (SELECT coalesce(max(id), 0) FROM runs)

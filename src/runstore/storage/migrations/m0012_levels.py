@@ -3,7 +3,7 @@
 NAME = "levels"
 
 STATEMENTS = (
-    # Of series that are older than this step, there are none until somebody looks at them.
+    # Series older than this step have none until they are first read.
     """
     CREATE TABLE metric_levels (
         run_id {integer} NOT NULL REFERENCES runs (id),

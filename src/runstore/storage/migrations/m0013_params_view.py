@@ -1,9 +1,10 @@
 """The view of parameters, such that DuckDB reads the newest ones as SQLite does.
 
-DuckDB executes a view itself if it knows all of its functions, and its `json_each` tells types
-otherwise. `likely`, which changes nothing, is SQLite's alone: so SQLite reads the view of what
-waits. All of its columns are texts for DuckDB then, whose `REAL` has four bytes. Both parts of the
-union have columns and expressions of one type, or SQLite would not look into them by an index.
+DuckDB executes a view itself if it knows all of its functions, and its `json_each` reports types
+differently. `likely`, which changes nothing, exists only in SQLite: so SQLite reads the view of
+waiting parameters. All of its columns are texts for DuckDB then, whose `REAL` has four bytes. Both
+parts of the union have columns and expressions of one type, because SQLite would not use an index
+otherwise.
 """
 # ruff: noqa: S608 - nothing but constants of this file is put into a text
 

@@ -1,7 +1,7 @@
-"""The index of parameters holds all that a search asks of it, `indexed` included.
+"""The index of parameters covers all columns that a search reads, including `indexed`.
 
-Without that column, SQLite looks into the table for each entry, to be sure that it is indexed:
-that took fifty times as long as going through the entries.
+Without that column, SQLite looks up the table row of each entry to check that it is indexed: that
+took fifty times as long as scanning the entries.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Filters as SQL: conditions, orders, groups, and the way a search goes."""
+"""Translation of filters to SQL: conditions, orders, groups, and search strategies."""

@@ -1,4 +1,4 @@
-"""Asking the database a query: what comes before, and what a failure means."""
+"""Execution of queries: preparation, and translation of failures."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from runstore.storage.indexes.params import indexed_params
 
 @contextmanager
 def asking(driver: Driver, query: Query, *more: Field) -> Iterator[None]:
-    """Ask a query within the block, and for these fields besides.
+    """Prepare the database for a query and these fields, and translate errors inside the block.
 
     Raises:
         FilterError: A regular expression of the query takes too long.
     """
-    regex.cache_clear()  # each query has its own time for expressions
+    regex.cache_clear()  # each query has its own time limit for expressions
     if any(field.namespace is Namespace.FACT for field in (*query.fields(), *more)):
         file_loose_facts(driver)
     has_params = any(field.namespace is Namespace.PARAM for field in (*query.fields(), *more))
@@ -34,7 +34,7 @@ def asking(driver: Driver, query: Query, *more: Field) -> Iterator[None]:
 
 
 def _raise_slow_expression(query: Query) -> None:
-    """Tell the reason where it was an expression that took too long."""
+    """Raise the reason if a regular expression took too long."""
     for node in leaves(query.where):
         if isinstance(node, Compare) and node.op is Op.MATCHES:
             error: FilterError | None = regex(str(node.value)).refusal

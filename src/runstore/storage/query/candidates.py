@@ -1,6 +1,6 @@
-"""Small sets of runs that hold all which a condition accepts, found by an index.
+"""Small supersets of the runs that match a condition, found through an index.
 
-Where there is one, a search looks at its runs alone, one by one.
+If there is one, a search checks only its runs, one by one.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from runstore.storage.driver import Connection
 from runstore.storage.query.packages import PackageLists
 from runstore.storage.query.where import EVERY_NAMESPACE, Condition
 
-# Larger sets take longer, run by run, than going through all runs.
+# With larger sets, checking run by run takes longer than scanning all runs.
 FEW = 3_000
-# No need to look for a smaller one.
+# A set of this size is small enough to stop looking.
 VERY_FEW = 500
-# The highest row id up to which what is missing is looked for in memory.
+# Highest row id up to which runs without a value are computed in memory.
 LARGEST = 1_000_000
 
 AT_MOST = """
@@ -32,8 +32,8 @@ IN_PARENTHESES = "SELECT * FROM ({})"
 RUNS = "SELECT r.id AS run_id FROM runs r WHERE {kept} AND {where}"
 TOGETHER = "SELECT json_group_array(n.run_id) FROM ({runs}) n"
 ALL_RUNS = "SELECT (SELECT count(*) FROM runs), (SELECT coalesce(max(id), 0) FROM runs)"
-# A value of a run itself, or of its first parameter set, is one row of one run; so is the first
-# value of a fact, which is in one set of the run's.
+# A value of a run itself, or of its first parameter set, is one row per run; so is the first value
+# of a fact, which is in one set per run.
 RUNS_WITH_VALUE = {
     Namespace.PARAM: """
         SELECT count(*) FROM params v WHERE v.key = ? AND v.set_index = 0 AND v.indexed = 1
@@ -51,7 +51,7 @@ RUNS_WITH_VALUE = {
 
 
 class Few(NamedTuple):
-    """Some runs: how many, one perhaps more than once, and their row ids as a JSON list."""
+    """Some runs: their number, possibly with duplicates, and their row ids as a JSON list."""
 
     size: int
     ids: str
@@ -61,10 +61,10 @@ NONE = Few(0, "[]")
 
 
 class Candidates:
-    """Looks for a small set that holds every run which a condition accepts.
+    """Finds a small superset of the runs that match a condition.
 
     Args:
-        connection: Where the runs are.
+        connection: A connection to the database.
         packages: The captured lists of packages.
     """
 
@@ -73,10 +73,10 @@ class Candidates:
         self._packages = packages
 
     def of(self, node: Node) -> Few | None:
-        """Return a small set, or None where none is quickly found.
+        """Return a small superset, or None if none is found quickly.
 
         Args:
-            node: A condition with `not` at its leaves alone.
+            node: A condition with `not` only at its leaves.
         """
         if is_of_run(node):
             condition = Condition(self._packages.accepted, texts=self._packages.texts)
@@ -93,7 +93,7 @@ class Candidates:
         return self._with_value(node)
 
     def in_common(self, node: Node) -> Few | None:
-        """Return the runs that fulfil every comparison of values by itself; None for many."""
+        """Return the runs that match each comparison of values; None if there are many."""
         condition = Condition(
             self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_NAMESPACE
         )
@@ -103,12 +103,12 @@ class Candidates:
             if isinstance(part, Compare)
             and part.field.namespace not in {Namespace.RUN, Namespace.OUTPUT}
         ]
-        if len(sets) < 2:  # noqa: PLR2004 - one has nothing in common with another
+        if len(sets) < 2:  # noqa: PLR2004 - a single set has no intersection
             return None
         return self._at_most(" INTERSECT ".join(map(IN_PARENTHESES.format, sets)), condition)
 
     def _smallest(self, node: All) -> Few | None:
-        """Return the smallest set of the parts: what asks for the run itself is one of them."""
+        """Return the smallest superset of the parts; conditions on the run itself are one part."""
         others = [part for part in node.parts if not is_of_run(part)]
         of_run = tuple(part for part in node.parts if is_of_run(part))
         found: Few | None = None
@@ -121,7 +121,7 @@ class Candidates:
         return found
 
     def _together(self, node: Any) -> Few | None:
-        """Return the sets of all parts."""
+        """Return the union of the supersets of all parts."""
         of_run = tuple(part for part in node.parts if is_of_run(part))
         others = [part for part in node.parts if not is_of_run(part)]
         found = NONE
@@ -134,7 +134,7 @@ class Candidates:
         return found
 
     def _of_negation(self, node: Node) -> Few | None:
-        """Return the runs with a value that a comparison refuses, and those without a value."""
+        """Return the runs with a value that fails a comparison, and those without a value."""
         if isinstance(node, Missing):
             return self._with_value(node)
         if not isinstance(node, Compare):
@@ -152,7 +152,7 @@ class Candidates:
         return self._at_most(condition.runs_with(node, is_refused=is_refused), condition)
 
     def _with_text(self, node: Compare | Missing) -> Few | None:
-        """Return the runs that may have printed what a comparison asks for."""
+        """Return the runs whose output may match a comparison."""
         texts = self._packages.texts
         runs = None if texts is None else texts.runs(node, FEW)
         return None if runs is None else Few(len(runs), json.dumps(sorted(runs)))
@@ -184,7 +184,7 @@ class Candidates:
         )
         text = TOGETHER.format(runs=condition.runs_with(Missing(field)))
         ids = self._connection.execute(text, condition.parameters).fetchone()[0]
-        # Python finds what is missing in half the time of an engine, which sorts first.
+        # Python computes the difference in half the time of SQLite, which sorts first.
         without = set(range(1, last + 1)).difference(json.loads(ids))
         return Few(len(without), json.dumps(sorted(without))) if len(without) <= FEW else None
 

@@ -1,4 +1,4 @@
-"""Which runs changed since a reader looked last, and how many there are."""
+"""Runs that changed since a reader's last look, and counts of runs."""
 # ruff: noqa: S608 - nothing but constants of this room is put into a text
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CHANGED_SINCE = """
 """
 
 
-# The index of what is not complete is short.
+# The index of runs that are not complete is small.
 GOING_ON = f"""
     SELECT r.id FROM runs r WHERE {sql.KEPT} AND r.status <> 'complete'
         AND r.status IN ('running', 'live')
@@ -35,13 +35,13 @@ GOING_ON = f"""
 
 
 class Counts(NamedTuple):
-    """What a store has.
+    """Counts of a store.
 
     Attributes:
         changed: The number of the last change.
-        kept: Runs that are kept.
-        trashed: Runs in the trash.
-        experiments: Experiments that have runs.
+        kept: Number of kept runs.
+        trashed: Number of runs in the trash.
+        experiments: Number of experiments with runs.
         schema_version: The version of its tables.
     """
 
@@ -56,10 +56,10 @@ class Changed(NamedTuple):
     """A run that changed.
 
     Attributes:
-        row_id: Its row.
+        row_id: Its row id.
         change: The number of its last change.
-        is_deleted: Whether it is in the trash, or gone.
-        is_purged: Whether only its name is left.
+        is_deleted: Whether it is in the trash or removed.
+        is_purged: Whether it is removed except for its name.
     """
 
     row_id: int
@@ -69,7 +69,7 @@ class Changed(NamedTuple):
 
 
 class Changes:
-    """The changes of one store, by the numbers that they have.
+    """The changes of one store, by change number.
 
     Args:
         database: The open database.
@@ -79,19 +79,19 @@ class Changes:
         self._driver = database.driver
 
     def last(self) -> int:
-        """Return the number of the last change; 0 of a store without runs."""
+        """Return the number of the last change; 0 if the store has no runs."""
         with self._driver.read() as connection:
             return as_int(connection.execute(LAST_CHANGE).fetchone()[0])
 
     def counts(self) -> Counts:
-        """Count runs and experiments, by the narrowest indexes."""
+        """Count runs and experiments with the narrowest indexes."""
         with self._driver.read() as connection:
             row = connection.execute(COUNTS).fetchone()
         changed, runs, deleted, purged, experiments, version = map(as_int, row)
         return Counts(changed, runs - deleted, deleted - purged, experiments, version)
 
     def going_on(self, limit: int) -> list[int]:
-        """Return the row ids of runs that are being executed, the newest first."""
+        """Return the row ids of running runs, newest first."""
         with self._driver.read() as connection:
             return [row[0] for row in connection.execute(GOING_ON, (limit,)).fetchall()]
 
@@ -100,7 +100,7 @@ class Changes:
 
         Args:
             change: The number of a change.
-            limit: Runs at most.
+            limit: Maximum number of runs.
         """
         with self._driver.read() as connection:
             found = connection.execute(CHANGED_SINCE, (change, limit)).fetchall()

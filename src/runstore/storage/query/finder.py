@@ -1,4 +1,4 @@
-"""Finding runs by a query."""
+"""Search for runs by a query."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ LAST_VALUES = """
     LEFT JOIN run_params s ON s.run_id = v.run_id AND s.set_index = v.set_index
     WHERE r.uid IN ({uids}) ORDER BY v.run_id, v.set_index, v.key_id
 """
-# A cross join, so that SQLite looks each run up instead of walking through all of them.
+# A cross join makes SQLite look up each run instead of scanning all of them.
 UIDS = """
     SELECT r.id, r.uid FROM json_each(:ids) n CROSS JOIN runs r ON r.id = n.value ORDER BY n.key
 """
 START_OF_RUN = "SELECT started_at FROM runs WHERE id = ?"
 ALL = 2**62
 _AT_ONCE = 500
-# Where looks at texts refuse many runs, ever more of them are asked for at once.
+# If the check of texts rejects many runs, the next batch is larger by this factor.
 _GROWTH = 4
 
 
 class Found(NamedTuple):
-    """A run that was found, and its row."""
+    """A matching run and its row id."""
 
     row_id: int
     run: Run
 
 
 class FoundPage(NamedTuple):
-    """Runs that were found, and the place of the last one if more follow."""
+    """A page of matching runs, and the place of the last one if more follow."""
 
     runs: list[Found]
     next: Place | None
@@ -69,14 +69,14 @@ class Finder:
         self._database = database
 
     def unfinished(self, hostname: str, boot: str, machine: str) -> list[Run]:
-        """Return the runs of this machine that have no end yet, whose status may change.
+        """Return the unfinished runs of this machine, whose status may change.
 
-        They come without what says nothing about that: parameters, tags and facts.
+        They lack parameters, tags and facts, which are irrelevant to that.
 
         Args:
             hostname: The name of this machine.
-            boot: A pattern (as of LIKE) for the boot ids of this boot.
-            machine: A pattern for the boot ids of this machine.
+            boot: LIKE pattern for the boot ids of the current boot.
+            machine: LIKE pattern for the boot ids of this machine.
         """
         here = {"hostname": hostname, "boot": boot, "machine": machine}
         with self._database.driver.read() as connection:
@@ -92,7 +92,7 @@ class Finder:
         after: Place | None = None,
         texts: TextConditions | None = None,
     ) -> FoundPage:
-        """Return the first runs of a query, behind those of an earlier page; see `page_ids`."""
+        """Return the next runs of a query, after an earlier page; see `page_ids`."""
         ids, end = self.page_ids(query, limit=limit, after=after, texts=texts)
         runs = self._database.runs_by_id(ids)
         return FoundPage([Found(*one) for one in runs.items()], end)
@@ -105,13 +105,13 @@ class Finder:
         after: Place | None = None,
         texts: TextConditions | None = None,
     ) -> tuple[list[int], Place | None]:
-        """Return the rows of a page, and the place of the last one if more follow.
+        """Return the row ids of a page, and the place of the last one if more follow.
 
         Args:
             query: The filter and its order.
-            limit: Runs at most; None for all.
+            limit: Maximum number of runs; None for all.
             after: The `next` of the page before.
-            texts: The conditions on texts, for a query that has some.
+            texts: The conditions on texts, if the query has some.
 
         Raises:
             FilterError: A regular expression takes too long.
@@ -124,12 +124,12 @@ class Finder:
             else:
                 ids = self._ids_by_texts(wanted, one_more, after, texts)
             has_more = limit is not None and len(ids) > limit
-            # What the last run is sorted by now is kept in the cursor: it may change.
+            # The cursor keeps the present sort key of the last run, because it may change.
             end = self._place(wanted, ids[limit - 1]) if has_more and limit else None
         return ids[:limit], end
 
     def newest_first(self) -> list[int]:
-        """Return the row ids of all runs that are kept, the newest first."""
+        """Return the row ids of all kept runs, newest first."""
         with self._database.driver.read() as connection:
             return newest_first(connection)
 
@@ -139,9 +139,9 @@ class Finder:
         """Return the row ids of all runs of a query, in its order.
 
         Args:
-            query: What is wanted.
-            newest: What `newest_first` returned, now or when no run has changed since.
-            texts: The conditions on texts, for a query that has some.
+            query: The query.
+            newest: The result of `newest_first`, if no run has changed since.
+            texts: The conditions on texts, if the query has some.
 
         Raises:
             FilterError: A regular expression takes too long.
@@ -159,7 +159,7 @@ class Finder:
     def _vector(
         connection: Connection, packages: PackageLists, query: Query, newest: Sequence[int]
     ) -> list[int] | None:
-        """Return the row ids of all runs; None if they are few, or sorted in another way."""
+        """Return the row ids of all matches; None if few match, or the order is not supported."""
         is_all = query.where == EVERYTHING
         if is_all and not query.order:
             return list(newest)
@@ -172,7 +172,7 @@ class Finder:
         return vector.sorted_ids(found, query.order) if query.order else found
 
     def trashed(self, query: Query, *, texts: TextConditions | None = None) -> list[int]:
-        """Return the row ids of all runs in the trash that a query accepts; as `ids` does."""
+        """Return the row ids of all runs in the trash that match a query, as `ids` does."""
         driver = self._database.driver
         with asking(driver, query), driver.read() as connection:
             wanted = replace(query, where=pushed_down(query.where))
@@ -200,9 +200,9 @@ class Finder:
     def _ids_by_texts(
         self, query: Query, limit: int, after: Place | None, texts: TextConditions
     ) -> list[int]:
-        """Return the row ids of runs whose texts fulfil what only a look at them can tell.
+        """Return the row ids of runs that also pass the checks of their texts.
 
-        Nothing takes as long, so it is looked at one run after the other, until there are enough.
+        These checks take the longest, so that runs are checked one by one until there are enough.
         """
         checks = texts.left_to_look_at(query.where)
         found: list[int] = []
@@ -220,7 +220,7 @@ class Finder:
             some *= _GROWTH
 
     def _place(self, query: Query, run_id: int) -> Place:
-        """Return what a run is sorted by, with its row id behind."""
+        """Return the sort key of a run, followed by its row id."""
         with self._database.driver.read() as connection:
             if query.order:
                 return place_of(connection, query.order, run_id)
@@ -228,7 +228,7 @@ class Finder:
         return (0 if row is None else as_int(row[0], BEYOND_NUMBERS), run_id)
 
     def uids(self, ids: Sequence[int]) -> dict[int, str]:
-        """Return the uids of rows, in their order; rows that are gone are left out."""
+        """Return the uids of rows, in their order, without missing rows."""
         with self._database.driver.read() as connection:
             found = connection.execute(UIDS, {"ids": json.dumps(list(ids))}).fetchall()
         return {as_int(row_id): as_text(uid) for row_id, uid in found}

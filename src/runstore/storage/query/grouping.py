@@ -1,4 +1,4 @@
-"""Runs in groups by the value of a field: counted and summed up by the database."""
+"""Groups of runs by the value of a field, counted and aggregated by the database."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _STATUSES = tuple(Status)
 _COUNTS = ", ".join(
     f"sum(CASE WHEN r.status = '{one.value}' THEN 1 ELSE 0 END)" for one in _STATUSES
 )
-# A run of several sets may have several values; it counts once for each. The values come first
-# and runs are looked up by id: SQLite expects few values of one key, and would go through all of
-# them again for each run.
+# A run with several sets may have several values; it counts once for each. The values come first
+# and runs are looked up by id: SQLite expects few values per key, and would scan all of them again
+# for each run.
 _VALUES = """(
     WITH h AS (SELECT DISTINCT v.run_id AS run_id, {number} AS a, {text} AS b FROM {tables})
     SELECT * FROM h
     UNION ALL SELECT id, NULL, NULL FROM runs WHERE id NOT IN (SELECT run_id FROM h)
 ) g"""
-# Beside a single `max`, SQLite takes other columns from the row that has it: the run's id is that
-# of the latest start.
+# With a single `max`, SQLite takes the other columns from the same row: the run's id is that of
+# the latest start.
 GROUPS = """
     SELECT {key}, count(*), max(r.started_at), r.id, {counts}
     FROM {runs} WHERE {kept} AND {where} GROUP BY {key}
@@ -45,7 +45,7 @@ SPREADS = """
     WHERE {kept} AND {where} AND m.last IS NOT NULL GROUP BY {key}
 """
 REFERENCES = "SELECT id, reference FROM runs WHERE id IN (SELECT value FROM json_each(?))"
-_SCALE = 1048576.0  # so many times smaller, no sum of metrics becomes infinite
+_SCALE = 1048576.0  # divided by this, no sum of metrics becomes infinite
 _AMONG = "r.id IN (SELECT value FROM json_each(?))"
 
 Key = tuple[Any, Any]
@@ -53,14 +53,14 @@ Value = Union[str, float, bool, None]
 
 
 class _WantedRuns(NamedTuple):
-    """Which runs are put into groups."""
+    """The runs to be grouped."""
 
     connection: Connection
     where: Node
     among: Sequence[int] | None
 
     def condition(self, condition: Condition) -> str:
-        """Return it as SQL; what it asks for is added to the parameters."""
+        """Return the condition as SQL, adding its parameters."""
         if self.among is None:
             return condition.of(self.where)
         condition.parameters.append(json.dumps(self.among))
@@ -68,11 +68,11 @@ class _WantedRuns(NamedTuple):
 
 
 class Grouping:
-    """Puts the runs of one store into groups.
+    """Groups the runs of one store.
 
     Args:
         database: The open database.
-        field: What they are grouped by.
+        field: The field to group by.
     """
 
     def __init__(self, database: Database, field: Field) -> None:
@@ -82,13 +82,12 @@ class Grouping:
     def groups(
         self, query: Query, metrics: Sequence[str], *, among: Sequence[int] | None = None
     ) -> list[RunGroup]:
-        """Return the groups, the one with the latest start first.
+        """Return the groups, latest start first.
 
         Args:
-            query: Which runs; its order does not count.
-            metrics: Keys of the metrics to sum up.
-            among: The row ids of these runs, where they are known already; needed for a query
-                that asks for output.
+            query: The runs; its order is ignored.
+            metrics: Keys of the metrics to aggregate.
+            among: The row ids of these runs, if already known; required for a query on output.
 
         Raises:
             FilterError: A regular expression takes too long.
@@ -106,7 +105,7 @@ class Grouping:
         return sorted(made, key=lambda one: one.last_started_at, reverse=True)
 
     def values(self) -> dict[int, list[Value]]:
-        """Return the values of runs, by row id; those in the trash may be among them."""
+        """Return the values of runs by row id, possibly including runs in the trash."""
         made: dict[int, list[Value]] = {}
         with asking(self._driver, Query(), self._field), self._driver.read() as connection:
             condition = Condition(PackageLists(connection).accepted, from_sets=EVERY_NAMESPACE)
@@ -137,7 +136,7 @@ class Grouping:
         return [tuple(row) for row in found]
 
     def _key(self, condition: Condition) -> tuple[str, str]:
-        """Return the two columns of the value, and the tables that hold them and the run `r`."""
+        """Return the two columns of the value, and the tables with them and the run `r`."""
         field = self._field
         if field.namespace is Namespace.RUN:
             if field.key == "experiment_name":
@@ -169,14 +168,14 @@ class Grouping:
         )
 
     def _value(self, number: float | None, text: Value) -> Value:
-        """Return a value as people know it: truth values are kept as numbers and texts."""
+        """Return a value for users: truth values are stored as numbers with texts."""
         if self._field.namespace is Namespace.RUN:
             return bool(number) if self._field.kind is Kind.FLAG and number is not None else number
         if text in TRUTH and number is not None:
             return bool(text == TRUTH[1])
         if number is not None and isinstance(text, str) and text.lstrip("-").isdigit():
-            with suppress(ValueError):  # nobody recorded as many digits
-                return int(text)  # a whole number that no double holds
+            with suppress(ValueError):  # an integer with too many digits
+                return int(text)  # an integer beyond the precision of a double
         return number if text is None else text
 
 

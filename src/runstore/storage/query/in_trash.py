@@ -1,4 +1,4 @@
-"""Runs in the trash that a query accepts."""
+"""Search for runs in the trash."""
 # ruff: noqa: S608 - nothing but constants of this room is put into a text
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ FOUND = f"""
 
 
 def trashed_ids(connection: Connection, packages: PackageLists, query: Query) -> list[int]:
-    """Return the row ids of the runs, by default the one that was deleted last first.
+    """Return the row ids of matching runs, by default the most recently deleted first.
 
     Args:
-        connection: Where the runs are.
+        connection: A connection to the database.
         packages: The captured lists of packages, and the conditions on texts.
-        query: What is wanted, with `not` at its leaves alone.
+        query: The query, with `not` only at its leaves.
     """
     condition = Condition(packages.accepted, texts=packages.texts)
     keys = sort_keys(query.order, condition)

@@ -1,4 +1,4 @@
-"""Which names a store knows: of parameters, metrics, tags, facts and packages."""
+"""Names in a store: of parameters, metrics, tags, facts and packages."""
 # ruff: noqa: S608 - nothing but constants of this file is put into a text
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from runstore.storage.indexes.params import indexed_params
 from runstore.storage.query.packages import PACKAGES_DOCUMENTS, PackageLists
 from runstore.storage.rows import as_text
 
-# From one key to the next one: most runs share theirs.
+# Jumps from each key to the next, because most runs share their keys.
 _EVERY_KEY = """
     WITH RECURSIVE lists(key) AS (
         SELECT min(v.key) FROM {table}
@@ -37,10 +37,10 @@ _LOOSE_FACTS = """
 
 
 class StoredNames:
-    """The names of one store.
+    """The names in one store.
 
     Args:
-        driver: Of its database.
+        driver: The driver of its database.
     """
 
     namespaces = frozenset(
@@ -51,7 +51,7 @@ class StoredNames:
         self._driver = driver
 
     def has(self, field: Field) -> bool:
-        """Return whether any run has, or had, a field; quick, by an index."""
+        """Check whether any run has, or had, a field; fast, through an index."""
         with self._reading(field.namespace) as connection:
             if field.namespace is Namespace.METRIC:
                 return connection.execute(_HAS_METRIC, (field.key,)).fetchone() is not None

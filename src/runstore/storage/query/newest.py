@@ -1,8 +1,8 @@
-"""The newest runs that a condition accepts.
+"""Search for the newest runs that match a condition.
 
-The newest runs of all are looked at one by one: where many match, the page is soon full. Else a
-small set of runs that holds all matches is asked of the indexes, and looked at run by run. Where
-there is none, whole sets are put together.
+First the newest runs of all are checked one by one: if many match, the page is soon full. If few
+match, a small superset of the matches is fetched from the indexes and checked run by run. If there
+is none, whole sets are combined.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from runstore.storage.query.candidates import Candidates
 from runstore.storage.query.packages import PackageLists
 from runstore.storage.query.where import EVERY_NAMESPACE, Condition
 
-# So many of the newest runs are looked at first.
+# Number of newest runs that are checked first.
 WINDOW = 500
-# Where the page should be full after so many more, going on one by one is quicker than asking an
-# index for few, and up to so many quicker than whole sets.
+# If the page should be full after this many more runs, continuing one by one is faster than asking
+# an index, and up to the second number faster than combining whole sets.
 NEAR = 4_000
 FAR = 20_000
-# Where so few of the runs pass what is asked of the run itself, the rest is asked of those alone.
+# If this fraction or less passes the conditions on the run itself, only those runs are checked for
+# the rest.
 _FEW_PASS = 5
 
 Key = tuple[int, int]
@@ -57,12 +58,12 @@ AMONG_FEW = """
 
 
 class NewestRuns:
-    """One search for the newest runs.
+    """A search for the newest runs.
 
     Args:
-        connection: Where the runs are.
+        connection: A connection to the database.
         packages: The captured lists of packages.
-        where: A condition with `not` at its leaves alone.
+        where: A condition with `not` only at its leaves.
     """
 
     def __init__(self, connection: Connection, packages: PackageLists, where: Node) -> None:
@@ -72,10 +73,10 @@ class NewestRuns:
         self._candidates = Candidates(connection, packages)
 
     def ids(self, limit: int, after: Key | None) -> list[int]:
-        """Return the row ids of what matches, the newest first.
+        """Return the row ids of matches, newest first.
 
         Args:
-            limit: Runs at most.
+            limit: Maximum number of runs.
             after: Start and row id of the run before the first one.
         """
         found: list[Key] = []
@@ -104,7 +105,7 @@ class NewestRuns:
         return [row_id for _, row_id in found]
 
     def _few(self, end: Key, limit: int) -> list[Key] | None:
-        """Return what matches behind a window, where an index leads there; None where not."""
+        """Return the matches after a window if an index finds them; otherwise None."""
         if is_of_run(self._where):
             return self._rows(BEHIND, end, self._condition(), limit)
         few = self._candidates.of(self._where)
@@ -113,7 +114,7 @@ class NewestRuns:
         return self._rows(AMONG_FEW, (few.ids, *end), self._condition(), limit)
 
     def _from_sets(self, begin: Key, end: Key, limit: int) -> list[Key]:
-        """Return what matches behind a window in which next to nothing did."""
+        """Return the matches after a window in which almost nothing matched."""
         few = self._candidates.in_common(self._where)
         if few is not None:
             return self._rows(AMONG_FEW, (few.ids, *end), self._condition(), limit)
@@ -127,7 +128,7 @@ class NewestRuns:
         return self._rows(BEHIND, end, condition, limit)
 
     def _few_pass(self, begin: Key, end: Key) -> bool:
-        """Tell whether few runs of a window pass what is asked of the run itself."""
+        """Check whether few runs of a window pass the conditions on the run itself."""
         of_run = All(tuple(part for part in parts_of(self._where) if is_of_run(part)))
         condition = self._condition(in_order=True)
         where = condition.of(of_run)
@@ -140,7 +141,7 @@ class NewestRuns:
         return Condition(self._packages.accepted, texts=self._packages.texts, in_order=in_order)
 
     def _end(self, begin: Key, size: int) -> Key | None:
-        """Return the last of the next runs, of which there are that many; None where not."""
+        """Return the key of the last of the next `size` runs; None if there are fewer."""
         text = END_OF_WINDOW.format(kept=sql.KEPT)
         row = self._connection.execute(text, (*begin, size - 1)).fetchone()
         return None if row is None else (row[0], row[1])
@@ -155,7 +156,7 @@ class NewestRuns:
 
 
 def _needed(found: int, seen: int, limit: int) -> int:
-    """Return how many more runs have to be looked at, if it goes on as it did so far."""
+    """Estimate the number of runs still to be checked from the matches so far."""
     if found == 0:
         return FAR + 1
     return max(WINDOW, (limit - found) * seen * 3 // (found * 2))

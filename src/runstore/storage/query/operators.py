@@ -1,6 +1,6 @@
-"""One value compared with what a filter wants of it, as SQL.
+"""Comparisons of single values as SQL.
 
-Every value that a user wrote travels as a parameter.
+Every value from a user is passed as a parameter.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class ComparisonBuilder:
     """Builds comparisons of single values.
 
     Attributes:
-        parameters: The values of its marks, in the order in which these were made.
+        parameters: The values of its placeholders, in the order of their creation.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class ComparisonBuilder:
         return ", ".join([self._mark(value) for value in values]) or "NULL"
 
     def _checked(self, node: Compare, number: str, text: str) -> str:
-        """Return a comparison of one value, with its negation."""
+        """Return a comparison of one value, negated if required."""
         options = node.value if isinstance(node.value, tuple) else (node.value,)
         op = Op.EQUAL if node.op is Op.IN else node.op
         compare = {Kind.CELL: self._cell, Kind.VERSION: self._version}.get(
@@ -63,7 +63,7 @@ class ComparisonBuilder:
         return f"{column} {op.value} {self._mark(wanted)}"
 
     def _version(self, op: Op, wanted: AnyValue, number: str, text: str) -> str:
-        """Return a comparison of a fact; those of packages are made in Python."""
+        """Return a comparison of a fact; packages are compared in Python."""
         shown = f"coalesce({text}, number_text({number}))"
         if op in _TEXTUAL:
             return self._text(op, str(wanted), shown)
@@ -81,7 +81,7 @@ class ComparisonBuilder:
         return self._number(op, wanted, number, text)
 
     def _word(self, wanted: float | None, number: str, text: str) -> str:
-        """Return that a value is None, a truth value, or NaN."""
+        """Return the condition that a value is None, a truth value, or NaN."""
         if wanted is None:
             return f"({number} IS NULL AND {text} IS NULL)"
         if isinstance(wanted, bool):
@@ -98,28 +98,28 @@ class ComparisonBuilder:
         return f"({is_number} AND CASE WHEN {is_whole} THEN {whole} ELSE {double} END)"
 
     def _double(self, op: Op, wanted: float, number: str) -> str:
-        """Return an exact comparison of a double with a number that may lie between two."""
+        """Return an exact comparison of a double with a number between two doubles."""
         near = nearest_double(wanted)
         if near == wanted:
             return f"{number} {op.value} {self._mark(near)}"
         if op is Op.EQUAL:
             return FALSE
-        # A double is never equal: what counts is on which side the nearest one lies.
+        # A double is never equal: only the side of the nearest one matters.
         sign = (
             ("<=" if near < wanted else "<") if op in _DOWN else (">=" if near > wanted else ">")
         )
         return f"{number} {sign} {self._mark(near)}"
 
     def _whole(self, op: Op, wanted: float, number: str, text: str) -> str:
-        """Return a comparison of a whole number's digits, if its double tells too little."""
-        if wanted in {math.inf, -math.inf}:  # no whole number reaches it
+        """Return a comparison of an integer's digits, if its double is not precise enough."""
+        if wanted in {math.inf, -math.inf}:  # no integer reaches it
             is_beyond = op is not Op.EQUAL and (op in _DOWN) is (wanted > 0)
             return f"{number} IS NOT NULL" if is_beyond else FALSE
         near, digits = nearest_double(wanted), str(wanted)
         if op is Op.EQUAL:
             return f"({text} = {self._mark(digits)} AND {number} IS NOT NULL)"
         sign, beyond = ("<", op is Op.AT_MOST) if op in _DOWN else (">", op is Op.AT_LEAST)
-        # Of negative numbers the one with larger digits is below.
+        # Among negative numbers, more digits mean less.
         by_digits = sign if wanted > 0 else {"<": ">", ">": "<"}[sign]
         by_double = f"{number} {sign} {self._mark(near)} OR {number} = {self._mark(near)}"
         size = len(digits)
@@ -128,7 +128,7 @@ class ComparisonBuilder:
         return f"({by_double} AND ({longer} OR (length({text}) = {size} AND {by_text})))"
 
     def _quoted(self, op: Op, wanted: str, number: str, text: str) -> str:
-        """Return a comparison with a text in quotes; numbers may be quoted."""
+        """Return a comparison with a quoted text, which may be a number."""
         if op is Op.EQUAL:
             ways = [self._told(wanted, number, text)]
             if wanted == "None":
@@ -141,7 +141,7 @@ class ComparisonBuilder:
         return f"({' OR '.join(ways)})"
 
     def _told(self, wanted: str, number: str, text: str) -> str:
-        """Return that a value is told by this text; a truth value is in any letters."""
+        """Return the condition that a value equals a text; truth values ignore case."""
         told = wanted.lower()
         if told not in TRUTH or told == wanted:
             return f"{text} = {self._mark(wanted)}"
@@ -151,7 +151,7 @@ class ComparisonBuilder:
         )
 
     def _tag(self, op: Op, wanted: str, text: str) -> str:
-        """Return a comparison of a tag with a text in quotes, by letters."""
+        """Return a comparison of a tag with a quoted text, character by character."""
         if op is not Op.EQUAL:
             return f"{text} {op.value} {self._mark(wanted)}"
         told = dict.fromkeys((wanted, wanted.lower() if wanted.lower() in TRUTH else wanted))
@@ -165,7 +165,7 @@ class ComparisonBuilder:
         if op is Op.LIKE:
             return f"{text} GLOB {self._mark(_globbed(wanted))}"
         needed = _needed_text(wanted)
-        # Finding a word takes the engine a tenth of what an expression takes.
+        # Finding a word takes SQLite a tenth of the time of a regular expression.
         if needed and needed == wanted:
             return self._text(Op.CONTAINS, wanted, text)
         first = f"instr({text}, {self._mark(needed)}) > 0 AND " if needed else ""
@@ -173,7 +173,7 @@ class ComparisonBuilder:
 
 
 def joined(word: str, parts: Sequence[str]) -> str:
-    """Join conditions as a balanced tree: SQLite takes a chain of a thousand for too deep."""
+    """Join conditions as a balanced tree, because SQLite limits the depth of a chain."""
     if len(parts) == 1:
         return parts[0]
     middle = len(parts) // 2
@@ -181,7 +181,7 @@ def joined(word: str, parts: Sequence[str]) -> str:
 
 
 def _needed(op: Op, wanted: str) -> str:
-    """Return characters that a text has to have, to be taken by a pattern."""
+    """Return characters that every text matching a pattern contains."""
     if op is Op.CONTAINS:
         return wanted
     if op is Op.MATCHES:
@@ -191,14 +191,14 @@ def _needed(op: Op, wanted: str) -> str:
 
 
 def _needed_text(pattern: str) -> str:
-    # Few filters have a pattern, and what reads it takes as long to load as they to read.
+    # Imported here because few filters have a pattern, and the import doubles the loading time.
     from runstore.model.text.required_literals import needed_text
 
     return needed_text(pattern)
 
 
 def _globbed(pattern: str) -> str:
-    """Return a `like` pattern as GLOB has it, which tells capitals from small letters."""
+    """Return a `like` pattern as a GLOB pattern, which is case-sensitive."""
     signs = {("%", True): "*", ("_", True): "?"}
     return "".join(
         signs.get(part) or (f"[{part[0]}]" if part[0] in "*?[" else part[0])

@@ -1,4 +1,4 @@
-"""Versions of packages: which of the captured lists have one that a comparison accepts."""
+"""Package versions: the captured lists that match a comparison."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runstore.storage.driver import Connection
 if TYPE_CHECKING:
     from runstore.storage.fulltext.conditions import TextConditions
 
-# From one list to the next one: most runs share theirs with many others.
+# Jumps from each list to the next, because many runs share a list.
 PACKAGES_DOCUMENTS = """
     WITH RECURSIVE lists(hash) AS (
         SELECT min(l.hash) FROM run_documents l WHERE l.name = 'packages'
@@ -28,14 +28,14 @@ PACKAGES_DOCUMENTS = """
 
 
 class PackageLists:
-    """The captured lists of packages, as one search sees them.
+    """The captured lists of packages, cached for one search.
 
     Attributes:
-        texts: The conditions on texts of the same search, where it has some.
+        texts: The conditions on texts of the same search, if any.
 
     Args:
-        connection: Where they are.
-        texts: The same.
+        connection: A connection to the database.
+        texts: The conditions on texts of the same search, if any.
     """
 
     def __init__(self, connection: Connection, texts: TextConditions | None = None) -> None:
@@ -44,7 +44,7 @@ class PackageLists:
         self._known: dict[Compare | Missing, list[str]] = {}
 
     def accepted(self, node: Compare | Missing) -> list[str]:
-        """Return the hashes of the lists whose version of a package a comparison accepts."""
+        """Return the hashes of the lists whose version of a package matches a comparison."""
         if node not in self._known:
             found = self._connection.execute(PACKAGES_DOCUMENTS).fetchall()
             self._known[node] = [digest for digest, body in found if _is_accepted(node, body)]
@@ -52,7 +52,7 @@ class PackageLists:
 
 
 def package_version(body: str, name: str) -> str | None:
-    """Return the version of a package in a captured list; None without it."""
+    """Return the version of a package in a captured list, or None."""
     found = _line_of(name).search(body)
     return None if found is None else found[1].partition(" @ ")[0]
 

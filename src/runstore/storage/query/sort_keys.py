@@ -1,4 +1,4 @@
-"""Keys that runs are put in order by, as SQL: of one run, and of all runs at once."""
+"""Sort keys as SQL: for one run, and for all runs at once."""
 # ruff: noqa: S608 - nothing but constants of this file is put into a text
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ _NAME = "(SELECT x.name FROM experiments x WHERE x.id = r.experiment_id)"
 
 
 class SortKey(NamedTuple):
-    """One column that runs are put in order by: cells have two, the number and then the text.
+    """A column to sort runs by; values with numbers and texts have two.
 
     Attributes:
         order: The key of the query.
-        place: Which column of it.
+        place: Index of the column.
     """
 
     order: Order
@@ -26,11 +26,11 @@ class SortKey(NamedTuple):
 
     @property
     def direction(self) -> str:
-        """The word for its direction."""
+        """The SQL keyword for its direction."""
         return "DESC" if self.order.is_descending else "ASC"
 
     def of_run(self, condition: Condition) -> str:
-        """Return the SQL of the value that counts for the run `r`."""
+        """Return the SQL of the run `r`'s value of this key."""
         field = self.order.field
         if field.namespace is Namespace.RUN:
             return _NAME if field.key == "experiment_name" else column_of_run(field)
@@ -39,12 +39,12 @@ class SortKey(NamedTuple):
         return f"(SELECT {first}({column}) FROM {condition.values_of_run(field)})"
 
     def rows(self, condition: Condition) -> dict[str, str]:
-        """Return the SQL of all values: the rows, the run's id in them, and the value."""
+        """Return the SQL of all values: their rows, the run's id, and the value."""
         field = self.order.field
         if field.namespace is not Namespace.RUN:
             tables, column = condition.values_of_all(field), condition.cells(field)[self.place]
             if field.namespace is Namespace.TAG and self.place == 0:
-                # The limit lets the engine make each number once.
+                # The limit makes SQLite compute each number once.
                 tables = f"(SELECT v.run_id, {column} AS n FROM {tables} LIMIT -1) v WHERE (1 = 1)"
                 column = "v.n"
             return {"rows": tables, "id": "v.run_id", "value": column}
@@ -55,7 +55,7 @@ class SortKey(NamedTuple):
 
 
 def sort_keys(order: Sequence[Order], condition: Condition) -> list[SortKey]:
-    """Return the columns that an order stands for."""
+    """Return the columns of an order."""
     return [
         SortKey(one, place)
         for one in order

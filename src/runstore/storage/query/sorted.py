@@ -1,8 +1,8 @@
-"""Runs in an order that a query names.
+"""Search for runs in a given order.
 
-What the first key's own index says comes first is looked at alone: some hundred runs, with all
-their keys and conditions. Of many runs with one value of a key, the next key tells which come
-first. Where conditions leave nearly nothing of that, all that match are sorted.
+The index of the first key yields some hundred candidates, which are checked for all keys and
+conditions. If many runs share a value of a key, the next key decides. If the conditions reject
+almost all of them, all matches are sorted.
 """
 # ruff: noqa: S608 - nothing but constants of this file is put into a text
 
@@ -21,15 +21,14 @@ from runstore.storage.query.packages import PackageLists
 from runstore.storage.query.sort_keys import SortKey, sort_keys
 from runstore.storage.query.where import EVERY_NAMESPACE, Condition
 
-# So many of the first ones by one key are looked at, and then so many times more, twice at most.
+# Number of first runs by one key that are checked, then multiplied at most twice.
 FIRST = 250
 GROWTH = 8
 ROUNDS = 3
-# Up to so many runs with the same value are sorted by their next keys at once.
+# Maximum number of runs with the same value that are sorted by their next keys at once.
 EQUAL_AT_MOST = 2_000
 
-# What comes first by one key alone, whether or not it matches. A run of several values may come
-# twice.
+# The first runs by one key alone, matching or not; a run with several values may occur twice.
 BY_ONE_KEY = """
     SELECT {id}, {value} FROM {rows} AND {value} IS NOT NULL {after}
     ORDER BY {value} {direction} LIMIT ?
@@ -48,7 +47,7 @@ SORTED = """
 KEYS_OF_RUN = "SELECT {keys} FROM runs r WHERE r.id = ?"
 
 
-# What a run is sorted by, and its row id.
+# The sort keys of a run, and its row id.
 Place = tuple[Any, ...]
 
 
@@ -66,14 +65,14 @@ def _listed(keys: Sequence[SortKey], condition: Condition) -> str:
 
 
 class SortedRuns:
-    """One search for runs in an order.
+    """A search for runs in a given order.
 
     Args:
-        connection: Where the runs are.
+        connection: A connection to the database.
         packages: The captured lists of packages.
-        where: A condition with `not` at its leaves alone.
+        where: A condition with `not` only at its leaves.
         order: The keys, at least one.
-        limit: Runs at most.
+        limit: Maximum number of runs.
         after: The place of the run before the first one.
     """
 
@@ -95,7 +94,7 @@ class SortedRuns:
         self._after = after
 
     def ids(self) -> list[int]:
-        """Return the row ids of what matches, in order."""
+        """Return the row ids of matches, in order."""
         if self._where != EVERYTHING:
             few = Candidates(self._connection, self._packages).of(self._where)
             if few is not None:
@@ -104,7 +103,7 @@ class SortedRuns:
         return self._exact(None, (), self._limit) if found is None else found
 
     def _first(self, fixed: tuple[Any, ...], limit: int) -> list[int] | None:
-        """Return the first runs whose first keys have these values; None where that is slow."""
+        """Return the first runs whose first keys have these values; None if that is slow."""
         if len(fixed) == len(self._keys):
             return self._newest_with(fixed, limit)
         start = self._start(fixed)
@@ -127,7 +126,7 @@ class SortedRuns:
     def _with_last(
         self, block: _Block, fixed: tuple[Any, ...], found: Sequence[int], limit: int
     ) -> list[int] | None:
-        """Return the runs with the value that ends a block; None where that is slow."""
+        """Return the runs with the last value of a block; None if that is slow."""
         if block.last is not None:
             equal = self._with_value(len(fixed), block.last)
             if equal is not None:
@@ -137,12 +136,12 @@ class SortedRuns:
     def _of(
         self, ids: Sequence[int], fixed: tuple[Any, ...], found: Sequence[int], limit: int
     ) -> list[int]:
-        """Return what of some runs follows those that were found already."""
+        """Return the matches among some runs, without those found already."""
         new = sorted(set(ids).difference(found))
         return self._exact(json.dumps(new), fixed, limit - len(found)) if new else []
 
     def _newest_with(self, fixed: tuple[Any, ...], limit: int) -> list[int]:
-        """Return the newest runs all of whose keys have these values."""
+        """Return the newest runs whose keys all have these values."""
         follows = self._after is not None and self._after[:-1] == fixed
         begin = self._after[-1] if follows and self._after else BEYOND_NEWEST[1]
         newest = self._connection.execute(NEWEST_IDS, (begin, EQUAL_AT_MOST)).fetchone()[0]
@@ -166,13 +165,13 @@ class SortedRuns:
         return self._exact(ids, fixed, limit)
 
     def _start(self, fixed: tuple[Any, ...]) -> tuple[Any, bool] | None:
-        """Return the value to begin at, and whether it is among what is wanted."""
+        """Return the value to begin at, and whether to include it."""
         if self._after is None or self._after[: len(fixed)] != fixed:
             return None
         return self._after[len(fixed)], True
 
     def _block(self, place: int, start: tuple[Any, bool] | None, size: int) -> _Block:
-        """Return the next runs by one key, up to the last value that was seen."""
+        """Return the next runs by one key, up to the last value read."""
         key = self._keys[place]
         condition = Condition(
             self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_NAMESPACE
@@ -192,7 +191,7 @@ class SortedRuns:
         return _Block([row[0] for row in found if row[1] != last], last, is_last=False)
 
     def _with_value(self, place: int, value: Any) -> list[int] | None:
-        """Return the runs with a value of a key; None where they are many."""
+        """Return the runs with a value of a key; None if there are many."""
         condition = Condition(
             self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_NAMESPACE
         )
@@ -202,7 +201,7 @@ class SortedRuns:
         return [row[0] for row in found] if len(found) <= EQUAL_AT_MOST else None
 
     def _exact(self, ids: str | None, fixed: tuple[Any, ...], limit: int) -> list[int]:
-        """Return the first that match of some runs, or of all, by every key that is not fixed."""
+        """Return the first matches of some runs, or all, sorted by the remaining keys."""
         keys = Condition(self._packages.accepted, texts=self._packages.texts)
         listed = self._listed(keys)
         namespaces = EVERY_NAMESPACE if ids is None and not fixed else ()
@@ -229,7 +228,7 @@ class SortedRuns:
         return _listed(self._keys, condition)
 
     def _behind(self, fixed: tuple[Any, ...]) -> tuple[str, list[Any]]:
-        """Return the condition that a run has these keys and stands behind the one before."""
+        """Return the condition that a run has these keys and sorts after the previous page."""
         same = [f"q.k{n} IS ?" for n in range(len(fixed))]
         if self._after is None:
             return " AND ".join(same) or "(1 = 1)", list(fixed)
@@ -251,8 +250,8 @@ class _Block(NamedTuple):
     """The next runs by one key.
 
     Attributes:
-        ids: Those before the last value, in no order.
-        last: The last value, which more runs may have than were seen; None for no value.
+        ids: The runs before the last value, unordered.
+        last: The last value, which further runs may share; None for no value.
         is_last: Whether nothing follows.
     """
 

@@ -1,7 +1,7 @@
-"""All runs of a query at once, as row ids: what small sets and pages of a few are no help for.
+"""All runs of a query at once, as row ids, if neither small sets nor pages help.
 
-Each comparison of values is one set, which an index gives; joining sets takes less time than
-looking at each run.
+Each comparison of values is one set from an index; combining sets is faster than checking each
+run.
 """
 # ruff: noqa: S608 - nothing but constants of this file is put into a text
 
@@ -18,7 +18,7 @@ from runstore.storage.query.packages import PackageLists
 from runstore.storage.query.sort_keys import SortKey, sort_keys
 from runstore.storage.query.where import EVERY_NAMESPACE, Condition
 
-# One text is read faster than as many rows.
+# One JSON text is read faster than as many rows.
 TOGETHER = "WITH n(id) AS ({}) SELECT json_group_array(n.id) FROM n"
 NEWEST_FIRST = f"""
     SELECT r.id FROM runs r WHERE {sql.KEPT} ORDER BY r.started_at DESC, r.id DESC LIMIT -1
@@ -30,17 +30,17 @@ BY_KEYS = """
 
 
 def newest_first(connection: Connection) -> list[int]:
-    """Return the row ids of all runs that are kept, the newest first."""
+    """Return the row ids of all kept runs, newest first."""
     return _ids(connection, NEWEST_FIRST, ())
 
 
 class RunVector:
-    """One search for all runs of a query.
+    """A search for all runs of a query.
 
     Args:
-        connection: Where the runs are.
+        connection: A connection to the database.
         packages: The captured lists of packages, and the conditions on texts.
-        newest: All runs that are kept, the newest first.
+        newest: All kept runs, newest first.
     """
 
     def __init__(
@@ -51,25 +51,25 @@ class RunVector:
         self._newest = newest
 
     def ids(self, where: Node) -> list[int]:
-        """Return what matches, the newest first.
+        """Return the matches, newest first.
 
         Args:
-            where: A condition with `not` at its leaves alone.
+            where: A condition with `not` only at its leaves.
         """
         found = self._set(where)
         return [row_id for row_id in self._newest if row_id in found]
 
     @staticmethod
     def sorts(order: Sequence[Order]) -> bool:
-        """Return whether `sorted_ids` knows an order: that of an index of values."""
+        """Check whether `sorted_ids` supports an order: a single key with an index of values."""
         return len(order) == 1 and order[0].field.namespace in {Namespace.PARAM, Namespace.METRIC}
 
     def sorted_ids(self, ids: Sequence[int], order: Sequence[Order]) -> list[int] | None:
-        """Return runs in an order that this class `sorts` by; None if a run has several cells.
+        """Return runs in a supported order; None if a run has several cells.
 
         Args:
             ids: The runs.
-            order: The one key.
+            order: The single key.
         """
         condition = self._condition()
         keys = sort_keys(order, condition)
@@ -84,7 +84,7 @@ class RunVector:
         ]
         unique = dict.fromkeys(found)  # of several values, the first one counts
         if len(keys) > 1 and len(unique) < len(found):
-            return None  # of several cells, the first number and the first text do
+            return None  # of several cells, the first number and the first text count
         without = sorted(wanted.difference(unique), reverse=True)
         return [*unique, *without]
 
@@ -118,12 +118,12 @@ class RunVector:
             self._packages.accepted,
             texts=self._packages.texts,
             from_sets=EVERY_NAMESPACE,
-            in_order=in_order,  # by the one index that has all fields: others lead to the table
+            in_order=in_order,  # by the one index that covers all fields: others lead to the table
         )
 
 
 def _grouped(node: All | Any, kind: type[All | Any]) -> list[Node]:
-    """Return the parts of a tree; those that ask for the run itself are one of them."""
+    """Return the parts of a tree, with all conditions on the run itself as one part."""
     of_run = [part for part in parts_of(node, kind) if is_of_run(part)]
     others = [part for part in parts_of(node, kind) if not is_of_run(part)]
     return [*([kind(tuple(of_run))] if of_run else []), *others]

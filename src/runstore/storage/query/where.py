@@ -1,7 +1,7 @@
-"""A query's tree to SQL: conditions on the run `r`, and their parameters.
+"""Translation of a query's tree to SQL conditions on the run `r`, with parameters.
 
-Every value and every name that a user wrote travels as a parameter. `model/query/evaluate.py` says
-in Python what this says in SQL.
+Every value and every name from a user is passed as a parameter. `model/query/evaluate.py` is the
+equivalent in Python.
 """
 # ruff: noqa: S608 - nothing but constants of this file is put into a text
 
@@ -38,7 +38,7 @@ _COLUMNS: Mapping[str, str] = {
     "uid": "r.uid",
     "workdir_dirty": "r.workdir_dirty",
 }
-# Columns of the table that a namespace's values are in, by the part of the field.
+# Columns of the tables with the values of a namespace, by the part of the field.
 _PARTS: Mapping[Namespace, Mapping[str, str]] = {
     Namespace.METRIC: {
         "last": "v.last",
@@ -62,7 +62,7 @@ _PARTS: Mapping[Namespace, Mapping[str, str]] = {
         "source": "v.source_uid",
     },
 }
-# Most tags are words, or whole numbers that the engine reads as Python does: calling it takes ten
+# Most tags are words, or integers that SQLite parses as Python does: calling Python takes ten
 # times as long.
 _TAG_NUMBER = (
     "(CASE WHEN length(v.value) BETWEEN 1 AND 15 AND v.value NOT GLOB '*[^0-9]*'"
@@ -74,7 +74,7 @@ _FACT_NUMBER = "(CASE WHEN v.type = 'text' THEN NULL ELSE v.value END)"
 _FACT_TEXT = (
     "(CASE v.type WHEN 'text' THEN v.value WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' END)"
 )
-# Facts by their names; and those of runs that are not filed yet.
+# Facts by name; and facts of runs that are not indexed yet.
 _FILED = "fact_values v CROSS JOIN run_facts l ON l.set_id = v.set_id WHERE v.key = {key}"
 _LOOSE = (
     "runs p CROSS JOIN json_each(p.facts, {path}) v"
@@ -85,9 +85,9 @@ _FACTS = f"""(
     UNION ALL SELECT p.id, {_FACT_NUMBER}, {_FACT_TEXT} FROM {_LOOSE}
 ) v WHERE (1 = 1)"""
 _CELL = ("v.number", "v.text")
-# An index holds these alone: most runs are complete.
+# This condition selects a small index: most runs are complete.
 _INCOMPLETE = "r.status <> 'complete'"
-# Columns with an index of their own, which would put runs out of their order.
+# Columns with their own index, which would return runs out of order.
 _INDEXED = frozenset({"parent_uid", "reference", "status", "uid"})
 EVERY_NAMESPACE = frozenset(Namespace)
 
@@ -96,13 +96,13 @@ class Condition(ComparisonBuilder):
     """Builds the condition of one query.
 
     Args:
-        versions: Returns the packages documents, by hash, in which a package has a version that
-            a comparison accepts.
-        from_sets: Namespaces whose values are searched in all runs at once, which is quicker if
-            few match; the other namespaces are searched run by run.
-        in_order: Whether runs are gone through in their order, from which no other index of
-            theirs may lead away.
-        texts: The conditions on texts, where the query has some.
+        versions: Returns the hashes of package lists in which a package's version matches a
+            comparison.
+        from_sets: Namespaces whose values are searched in all runs at once, which is faster if few
+            match; the other namespaces are searched run by run.
+        in_order: Whether runs are scanned in their order, so that no other index of runs may be
+            used.
+        texts: The conditions on texts, if the query has some.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Condition(ComparisonBuilder):
         self._in_order = in_order
 
     def of(self, node: Node) -> str:
-        """Return the condition of a tree; its parameters are added in the order of their marks."""
+        """Return the condition of a tree, adding its parameters in order."""
         if isinstance(node, (All, Any)):
             parts = [self.of(part) for part in node.parts]
             if not parts:
@@ -161,9 +161,9 @@ class Condition(ComparisonBuilder):
         return f"+{column}" if self._in_order and field.key in _INDEXED else column
 
     def _among(self, node: Compare | Missing) -> str:
-        """Return that one of a field's values fulfils a condition."""
+        """Return the condition that one of a field's values matches."""
         if node.field.namespace in self._from_sets:
-            # The sign keeps the engine from leaving the order of the runs.
+            # The unary plus keeps SQLite in the order of the runs.
             sign = "+" if self._in_order else ""
             return f"({sign}r.id IN ({self.runs_with(node)}))"
         tables = self.values_of_run(node.field)
@@ -171,14 +171,14 @@ class Condition(ComparisonBuilder):
         return f"(EXISTS (SELECT 1 FROM {tables} AND {inner}))"
 
     def runs_with(self, node: Compare | Missing, *, is_refused: bool = False) -> str:
-        """Return a statement for the ids of runs that have a value which a comparison accepts.
+        """Return a statement for the ids of runs with a value that matches a comparison.
 
         Args:
-            node: The comparison; of a `Missing`, any value will do.
-            is_refused: Whether the comparison has to refuse the value instead.
+            node: The comparison; a `Missing` matches any value.
+            is_refused: Whether to select values that do not match instead.
         """
         if node.field.namespace is Namespace.FACT:
-            # Two statements: the engine would put all facts together before it looks at them.
+            # Two statements, because SQLite would combine all facts before it filters them.
             filed = f"SELECT l.run_id FROM {_FILED.format(key=self._mark(node.field.key))}"
             filed += f" AND {self._inner(node, _CELL, is_refused=is_refused)}"
             loose = f"SELECT p.id FROM {_LOOSE.format(path=self._mark(_fact_path(node.field)))}"
@@ -199,7 +199,7 @@ class Condition(ComparisonBuilder):
         return f"({inner} IS NOT TRUE)" if is_refused else inner
 
     def cells(self, field: Field) -> tuple[str, str]:
-        """Return the SQL of a value's number and of its text; the same where it is no cell."""
+        """Return the SQL of a value's number and of its text, which may be the same."""
         if field.namespace is Namespace.FACT and Namespace.FACT not in self._from_sets:
             return _FACT_NUMBER, _FACT_TEXT
         if field.namespace in {Namespace.PARAM, Namespace.FACT}:
@@ -212,15 +212,15 @@ class Condition(ComparisonBuilder):
         return column, column
 
     def values_of_run(self, field: Field) -> str:
-        """Return the table `v` of a namespace, narrowed down to the field and to the run `r`."""
+        """Return the table `v` of a namespace, restricted to the field and the run `r`."""
         if field.namespace is Namespace.FACT:
             path = self._mark(_fact_path(field))
             return f"json_each(r.facts, {path}) v WHERE v.type <> 'null'"
-        # The sign keeps the engine from the parameters of all runs, where it is about one.
+        # The unary plus keeps SQLite from scanning the parameters of all runs for one run.
         return f"{self._tables(field, '+')} AND v.run_id = r.id"
 
     def values_of_all(self, field: Field) -> str:
-        """Return the table `v` of a namespace, narrowed down to the field."""
+        """Return the table `v` of a namespace, restricted to the field."""
         if field.namespace is Namespace.FACT:
             key = self._mark(field.key)
             return _FACTS.format(key=key, path=self._mark(_fact_path(field)))
@@ -231,7 +231,7 @@ class Condition(ComparisonBuilder):
             return f"run_params v WHERE v.{field.key} IS NOT NULL"
         if field.namespace is Namespace.PARAM:
             keys = self._marks(keys_of(field))
-            # See `param_index`: the index holds those alone.
+            # See `param_index`: the index covers only these.
             among = "" if sign else " AND v.indexed = 1"
             return f"params v WHERE {sign}v.key IN ({keys}){among}{self._set(field)}"
         if field.namespace is Namespace.METRIC:
@@ -256,12 +256,12 @@ class Condition(ComparisonBuilder):
 
 
 def column_of_run(field: Field) -> str:
-    """Return the SQL of a field of the run itself, but for its experiment's name."""
+    """Return the SQL of a field of the run itself, except its experiment's name."""
     return _COLUMNS.get(field.key, "r.id")
 
 
 def _fact_path(field: Field) -> str:
-    # A quote ends the name within a path, and no fact has one in its name.
+    # A quote would end the name within a path, and no fact has one in its name.
     return '$.values."{}"'.format(field.key.replace('"', ""))
 
 

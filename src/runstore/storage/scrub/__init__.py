@@ -1,1 +1,1 @@
-"""Secrets in rows and contents, removed."""
+"""Removal of secrets from rows and contents."""

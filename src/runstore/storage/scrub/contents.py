@@ -1,4 +1,4 @@
-"""Contents that are replaced or removed: what refers to them follows."""
+"""Replacement and removal of contents, with all references to them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ADD_PREVIEW = """
 
 
 class ContentsTable:
-    """Which artifacts, outputs and inputs have some contents.
+    """The artifacts, outputs and inputs with given contents.
 
     Args:
         database: The open database.
@@ -62,7 +62,7 @@ class ContentsTable:
         return None if row is None else row[0]
 
     def replace(self, digest: str, now: Contents, preview: Preview | None) -> None:
-        """Let everything that has these contents have others."""
+        """Replace contents in all artifacts, outputs and inputs."""
         values = {"digest": digest, "now": now.digest, "size_bytes": now.size_bytes}
         with self._driver.write() as connection:
             connection.execute("PRAGMA secure_delete = ON").fetchone()
@@ -79,7 +79,7 @@ class ContentsTable:
                 connection.execute(ADD_PREVIEW, seen)
 
     def remove(self, digest: str) -> None:
-        """Take contents from the runs that have them; what was read from them keeps the digest."""
+        """Remove contents from all runs; inputs keep the digest."""
         with self._driver.write() as connection:
             connection.execute("PRAGMA secure_delete = ON").fetchone()
             connection.execute(CHANGED, {"digest": digest})

@@ -1,4 +1,4 @@
-"""Secrets in the rows of a database: replaced in every text of every table, and wiped."""
+"""Removal of secrets from the rows of a database, in every text of every table."""
 # ruff: noqa: S608 - the names of tables and columns come from the schema, in quotes
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from runstore.storage.integrity.history import is_intact, link_anew
 _TABLES = """
     SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name
 """
-# Texts that users write as they want them; the rules for what is captured leave them alone.
+# Texts written by users; the rules for captured texts do not apply to them.
 _OF_USERS = frozenset({
     "runs.notes", "params.text", "params.key", "param_values.tree", "run_params.name",
     "experiments.name", "metric_keys.key", "previews.body", "runs.reference",
     "reference_aliases.reference", "store_state.value", "known_files.location",
 })  # fmt: skip
-# Keys that are made of what they stand for.
+# Keys derived from their contents.
 _NEVER = frozenset({
     "param_values.tree_key", "run_params.tree_key", "documents.hash", "metric_chunks.chunk",
     "metric_chunks.digest", "metric_levels.blocks", "metric_levels.digest",
@@ -31,7 +31,7 @@ _NEVER = frozenset({
 })  # fmt: skip
 _RUN_OF_EVENT = "SELECT run_id FROM events WHERE id = ?"
 LOOSEN_FACTS = "UPDATE runs SET facts_filed = NULL WHERE id = ?"
-# The facts of a run are filed by their values; those that changed are filed anew by and by.
+# The facts of a run are filed by value; changed ones are filed again later.
 _FILE_FACTS_AGAIN = (
     "DELETE FROM run_facts WHERE run_id IN (SELECT id FROM runs WHERE facts_filed IS NULL)",
     "DELETE FROM fact_values WHERE set_id NOT IN (SELECT set_id FROM run_facts)",
@@ -46,9 +46,9 @@ class RowScrubber:
 
     Args:
         driver: The database.
-        masked: Returns what masks the texts of a column, such as `runs.error`.
-        needles: What one text at least holds of each row that has secrets; None for all rows.
-        is_by_rules: Whether texts of users stay.
+        masked: Returns the masking function for a column, such as `runs.error`.
+        needles: Texts of which every row with secrets contains one; None to check all rows.
+        is_by_rules: Whether to skip texts written by users.
     """
 
     def __init__(
@@ -66,17 +66,17 @@ class RowScrubber:
         self._edited: dict[int, bool] = {}
 
     def counted(self) -> Counter[str]:
-        """Return how many rows hold secrets, by table and column."""
+        """Return the number of rows with secrets, by table and column."""
         with self._driver.read() as connection:
             return self._worked(connection, is_dry=True)
 
     def removed(self) -> Counter[str]:
-        """Replace the secrets, at once or not at all, and return how many rows had some."""
+        """Replace the secrets atomically, and return the number of affected rows."""
         with self._driver.write() as connection:
-            # What is replaced is written over with zeros, in the database and in its free pages.
+            # Replaced data is overwritten with zeros, in the database and in its free pages.
             connection.execute("PRAGMA secure_delete = ON").fetchone()
             found = self._worked(connection, is_dry=False)
-            # A history that was not as it was written does not become so by this.
+            # A history that was broken before must stay broken.
             for run_id, was_intact in self._edited.items():
                 if was_intact:
                     link_anew(connection, run_id)
@@ -106,7 +106,7 @@ class RowScrubber:
         where, values = self._filter(column)
         rows = connection.execute(f'SELECT "{column}", {key} FROM "{table}" WHERE {where}', values)
         masked = self._masked(f"{table}.{column}")
-        # Only what changes is in memory: there may be many captured texts.
+        # Only changes are kept in memory: there may be many captured texts.
         changes = [
             (place, after)
             for before, *place in rows
@@ -166,12 +166,12 @@ def _after(before: Any, masked: Callable[[str], str]) -> Any:
 
 
 def _other(after: Any, attempt: int) -> Any:
-    """Return a text that no other row has: two names may differ in their secrets alone."""
+    """Return a unique text, because two names may differ only in their secrets."""
     return f"{after}-{attempt + 1}" if attempt and isinstance(after, str) else after
 
 
 def _renew_tree(connection: Connection, before: str, tree: Any) -> None:
-    """Keep the values of a parameter set under the key that they have now."""
+    """Store the values of a parameter set under their new key."""
     key = tree_hash(tree)
     connection.execute(sql.INSERT_VALUES, (key, tree))
     connection.execute("UPDATE run_params SET tree_key = ? WHERE tree_key = ?", (key, before))
@@ -180,7 +180,7 @@ def _renew_tree(connection: Connection, before: str, tree: Any) -> None:
 
 
 def _renew_document(connection: Connection, before: str, body: Any) -> None:
-    """Keep a captured text under the digest that it has now."""
+    """Store a captured text under its new digest."""
     digest = hashlib.sha256(body.encode()).hexdigest()
     connection.execute(sql.ADD_DOCUMENT, {"hash": digest, "body": body})
     connection.execute("UPDATE run_documents SET hash = ? WHERE hash = ?", (digest, before))
@@ -188,7 +188,7 @@ def _renew_document(connection: Connection, before: str, body: Any) -> None:
         connection.execute("DELETE FROM documents WHERE hash = ?", (before,))
 
 
-# Texts that are kept by what they are.
+# Texts stored under a key derived from their contents.
 _RENEWED: dict[tuple[str, str], Callable[[Connection, str, Any], None]] = {
     ("documents", "body"): _renew_document,
     ("param_values", "tree"): _renew_tree,

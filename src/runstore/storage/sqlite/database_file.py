@@ -1,8 +1,8 @@
-"""The file of a database: made only when that is asked for, and the same file ever after.
+"""The database file: created only on request, and checked to stay the same file.
 
-SQLite names a file's log and its shared memory by the file's path. When a store is removed while
-a program has it open, a connection that made the file anew would meet the shared memory of the
-old one, and shorten it under the mappings of older connections: that kills the process.
+SQLite names a file's log and shared memory after the file's path. If a store is removed while a
+program has it open, a connection that created the file again would reuse the shared memory of the
+old one, and truncate it under the mappings of older connections: that kills the process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LOCK_PATIENCE_S = 5.0
 
 
 class DatabaseFile:
-    """One database file, told apart from any other that comes to have its name.
+    """A database file, identified by device and inode rather than by name.
 
     Args:
         path: The file.
@@ -36,7 +36,7 @@ class DatabaseFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._identity: tuple[int, int] | None = None
-        # As long as a descriptor is open, no new file gets this one's inode number.
+        # While a descriptor is open, no new file gets the inode number of this one.
         self._pin: Files = ()
         self._log: tuple[int, int] | None = None
         self._group: int | None = None
@@ -52,7 +52,7 @@ class DatabaseFile:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether the path still leads to the file that was opened."""
+        """Whether the path still leads to the opened file."""
         try:
             found = os.stat(self.path)  # noqa: PTH116 - before every statement
         except OSError:
@@ -60,7 +60,7 @@ class DatabaseFile:
         return (found.st_dev, found.st_ino) == self._identity
 
     def check(self) -> None:
-        """Make sure that the path still leads to the file that was opened.
+        """Check that the path still leads to the opened file.
 
         Raises:
             StoreUnavailableError: The file was removed, moved or replaced.
@@ -68,19 +68,19 @@ class DatabaseFile:
         if not self.is_in_place:
             raise StoreUnavailableError(
                 f"The store at {self.path.parent} was moved, removed or replaced while open.",
-                kept="Nothing was written to a store that took its place.",
+                kept="Nothing was written to any store in its place.",
                 hint="If it was moved, open it in its new place.",
             )
 
     def check_surroundings(self) -> None:
-        """Make sure, before the file is first opened, that SQLite touches only the store's files.
+        """Check, before the file is first opened, that SQLite will touch only the store's files.
 
-        A link to a database of the same owner is followed, as people keep databases on other
-        disks; SQLite keeps the log and the like beside the database itself.
+        A link to a database of the same owner is followed, because people keep databases on other
+        disks; SQLite keeps the log and similar files beside the database itself.
 
         Raises:
-            StoreUnavailableError: The database or a file beside it is a link to elsewhere, or no
-                plain file, such as a pipe.
+            StoreUnavailableError: The database or a file beside it is a link to elsewhere, or not
+                a regular file, such as a pipe.
         """
         real, link = os.fspath(self.path), _entry(self.path)
         if link is not None and stat.S_ISLNK(link.st_mode):
@@ -88,7 +88,7 @@ class DatabaseFile:
             real = self._real()
             self._check_not_emptied(Path(real))
         elif link is not None and not stat.S_ISREG(link.st_mode):
-            raise _unsafe(self.path, "is no plain file")  # opening a pipe waits for ever
+            raise _unsafe(self.path, "is not a regular file")  # opening a pipe blocks for ever
         elif link is not None and link.st_size < _HEAD_BYTES:
             self._check_not_emptied(self.path)
         for ending in _BESIDE:
@@ -97,59 +97,59 @@ class DatabaseFile:
             if found is None:
                 continue
             if not stat.S_ISREG(found.st_mode):
-                raise _unsafe(path, "is a link, or no file")
+                raise _unsafe(path, "is not a regular file")
             if found.st_nlink > 1:
-                raise _unsafe(path, "is a second name (a hard link) of another file")
+                raise _unsafe(path, "is a hard link of another file")
 
     def _check_not_emptied(self, real: Path) -> None:
-        """Refuse a database that has lost its contents: SQLite would begin a new one.
+        """Raise an error for an emptied database, because SQLite would create a new one.
 
-        It would also delete the log, from which the contents may come back.
+        It would also delete the log, which may still hold the contents.
 
         Raises:
-            StoreCorruptError: It is empty, and what stands beside it shows that it held runs.
+            StoreCorruptError: It is empty, but other files show that it contained runs.
         """
         if not _is_empty(real):
             return
         beside = next(filter(None, map(_kept_at, _signs_of_runs(real, self.path.parent))), None)
-        if beside is not None and _is_empty(real):  # else it was made in this moment
+        if beside is not None and _is_empty(real):  # otherwise it was created just now
             raise StoreCorruptError(
-                f"{self.path} is empty, but {beside} beside it shows that it held runs.",
+                f"{self.path} is empty, but {beside} beside it shows that it contained runs.",
                 kept="Nothing was changed.",
-                hint="Put a backup in its place; to begin anew, move the whole folder aside.",
+                hint="Restore a backup; to start afresh, move the whole folder aside.",
             )
 
     def _check_link(self, link: os.stat_result) -> None:
         try:
             found = self.path.stat()
         except OSError as error:
-            raise _unsafe(self.path, "is a link that leads nowhere") from error
+            raise _unsafe(self.path, "is a broken link") from error
         if link.st_uid not in {found.st_uid, 0}:
             raise _unsafe(self.path, "is a link to a file of another user")
         if not stat.S_ISREG(found.st_mode):
-            raise _unsafe(self.path, "is a link to something that is no file")
-        # SQLite would make its log beside the file of another program, before it can be asked.
+            raise _unsafe(self.path, "is a link to something other than a regular file")
+        # SQLite would create its log beside another program's file before it could be checked.
         if not _is_run_database(self.path, found):
-            raise _unsafe(self.path, "is a link to a file that is no run database")
+            raise _unsafe(self.path, "is a link to a file that is not a run database")
 
     @property
     def has_other_names(self) -> bool:
-        """Whether the file is a hard link: what is written to it would change another file."""
+        """Whether the file is a hard link: writing to it would change another file."""
         try:
             return os.stat(self.path).st_nlink > 1  # noqa: PTH116 - at every opening
         except OSError:
             return False
 
     def remember(self) -> None:
-        """Note which file the path leads to now.
+        """Remember the identity of the file at the path.
 
         Raises:
-            OSError: There is none.
+            OSError: The file does not exist.
         """
-        if hasattr(os, "O_PATH"):  # closing it ends no locks, unlike other descriptors
+        if hasattr(os, "O_PATH"):  # closing it releases no locks, unlike other descriptors
             pin = os.open(self.path, os.O_PATH | os.O_CLOEXEC)
             found = os.fstat(pin)
-            # At once: another thread may ask for it.
+            # In one step, because another thread may read it.
             self._pin = ((pin, (found.st_dev, found.st_ino), 0),)
         else:
             found = self.path.stat()
@@ -157,26 +157,26 @@ class DatabaseFile:
         self._group = found.st_gid
 
     def remember_log(self) -> None:
-        """Note which log the file has; a connection to it is open."""
+        """Remember the identity of the log, while a connection to it is open."""
         self._log = _identity_at(self._beside(_LOG))
         if self._group is not None and self._group != os.getegid():
             self._share_log(self._group)
 
     def _share_log(self, group: int) -> None:
-        """Give the log and the shared memory to the group of the database, as setgid would.
+        """Give the log and the shared memory to the database's group, as setgid would.
 
-        SQLite gives them its rights only; root's it gives to the owner of the database.
+        SQLite copies only the permissions; as root it also copies the owner.
         """
         for ending in (_LOG, _SHARED_MEMORY):
-            with suppress(OSError):  # another member made it
+            with suppress(OSError):  # another member created it
                 if os.geteuid():
                     os.chown(self._beside(ending), -1, group, follow_symlinks=False)
 
     def held_by(self, descriptors: Mapping[int, tuple[int, int]]) -> Files:
-        """Return those that lead to the database, its log or its shared memory, each with it.
+        """Return the descriptors that lead to the database, its log or its shared memory.
 
         Args:
-            descriptors: The device and the file that each leads to.
+            descriptors: Device and inode by descriptor.
         """
         ours = self._identity, self._log, _identity_at(self._beside(_SHARED_MEMORY))
         pins = [descriptor for descriptor, *_ in self._pin]
@@ -185,24 +185,25 @@ class DatabaseFile:
             for one, identity in descriptors.items()
             if identity in ours and one not in pins
         )
-        # A connection opens each once; a second one is another thread's, which may close it soon.
+        # A connection opens each once; a second one belongs to another thread, which may close it
+        # soon.
         is_certain = len({identity for _, identity, _ in files}) == len(files)
         return files if is_certain else ()
 
     @property
     def identity(self) -> tuple[int, int] | None:
-        """Device and file; None before it was opened."""
+        """Device and inode; None before it was opened."""
         return self._identity
 
     @property
     def has_pin(self) -> bool:
-        """Whether the descriptor that was opened with it is still there, if there was one."""
+        """Whether the pinned descriptor is still open, if there was one."""
         return is_whole(self._pin)
 
     def part_from_log(self) -> None:
-        """Set the log of a file that was replaced aside: the next file would take it for its own.
+        """Move the log of a replaced file aside, so that the next file does not use it.
 
-        As long as a connection is open, no other log has its inode number.
+        While a connection is open, no other log has its inode number.
         """
         if self._log is None or self.is_in_place:
             return
@@ -212,27 +213,27 @@ class DatabaseFile:
                 self._set_leftovers_aside()
 
     def make(self) -> None:
-        """Make an empty file if there is none, and set aside what an older one left.
+        """Create an empty file if it does not exist, moving leftovers of an older one aside.
 
         Raises:
-            OSError: It cannot be made.
+            OSError: It cannot be created.
         """
         path = os.fspath(self.path)
         if os.path.exists(path):  # noqa: PTH110 - at every opening, as what follows
-            # SQLite would take a file that it may not write yet for one to be read alone.
+            # SQLite would open a file without write permission yet as read-only.
             wait_for_rights(lambda: os.stat(path), os.stat(self.path.parent))  # noqa: PTH116
             return
         from runstore.storage.files.locks import unlock, wait_for_lock
 
         folder = os.open(self.path.parent, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            # One process at a time makes the file; but nobody waits for ever.
+            # One process at a time creates the file, but none waits for ever.
             wait_for_lock(folder, patience_s=_LOCK_PATIENCE_S)
             if not self.path.exists():
                 self._set_leftovers_aside()
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
                 made = os.open(self.path, flags, 0o666)
-                # SQLite gives its log and its shared memory the rights of the database.
+                # SQLite copies the database's permissions to its log and its shared memory.
                 follow_folder(made, os.fstat(folder))
                 os.close(made)
         finally:
@@ -245,32 +246,32 @@ class DatabaseFile:
         log = self._beside(_LOG)
         with suppress(FileNotFoundError):
             log.rename(log.with_name(f"{log.name}.left-{time.time_ns()}"))
-            sync_folder(log.parent)  # or it could be back after a power cut, as the new one's
+            sync_folder(log.parent)  # or a power cut could restore it as the new log
 
     def _beside(self, ending: str) -> Path:
         return Path(self._real() + ending)
 
     def _real(self) -> str:
-        """Return the path that SQLite names the files beside the database after."""
+        """Return the path after which SQLite names the files beside the database."""
         path = os.fspath(self.path)
         return os.path.realpath(path) if os.path.islink(path) else path  # noqa: PTH114 - for every connection
 
 
 def _is_empty(path: Path) -> bool:
-    """Tell whether there is a database with less than SQLite's head."""
+    """Check whether a database exists but is shorter than SQLite's header."""
     found = _entry(path)
     return found is not None and stat.S_ISREG(found.st_mode) and found.st_size < _HEAD_BYTES
 
 
 def _signs_of_runs(database: Path, store: Path) -> Iterator[Path]:
-    """Yield what only a store with runs has."""
+    """Yield paths that only a store with runs has."""
     yield Path(f"{database}{_LOG}")
     yield from (store / name for name in ("search.db", "objects", "runs"))
     yield from sorted(store.glob(f"{database.name}.before-schema-*"))
 
 
 def _kept_at(path: Path) -> str | None:
-    """Return the name of a file or folder that is not empty; None for any other."""
+    """Return the name of a file or folder that is not empty; None otherwise."""
     with suppress(OSError):
         if path.is_dir() and not path.is_symlink():
             return f"{path.name}/" if os.listdir(path) else None  # noqa: PTH208 - whether there is any
@@ -282,16 +283,16 @@ def _entry(path: str | Path) -> os.stat_result | None:
     try:
         return os.lstat(path)
     except OSError:
-        return None  # SQLite finds out why
+        return None  # SQLite reports the reason
 
 
-# Linked databases that were looked at, by device and inode. They stay open: closing one would end
-# the locks of every connection of this process to it.
+# Linked databases that were checked, by device and inode. They stay open: closing one would
+# release the locks of every connection of this process to it.
 _looked_at: dict[tuple[int, int], int] = {}
 
 
 def _is_run_database(path: Path, found: os.stat_result) -> bool:
-    """Tell by the head of a file whether it is a database of runs.
+    """Check by the header of a file whether it is a database of runs.
 
     Source: SQLite, Database File Format: the application id is at byte 68.
     """
@@ -303,11 +304,11 @@ def _is_run_database(path: Path, found: os.stat_result) -> bool:
                 path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
             )
         except OSError:
-            return True  # it cannot be opened, as SQLite finds out
+            return True  # it cannot be opened, as SQLite will report
     head = os.pread(known, _HEAD_BYTES, 0)
     if not head.startswith(b"SQLite format 3\0"):
         return False
-    # On network disks, stores were made without the mark; their tables are in the first pages.
+    # On network disks, stores were created without the mark; the first pages name their tables.
     mark = head[68:72]
     is_unmarked_store = mark == bytes(4) and _NOTES in os.pread(known, _FIRST_PAGES_BYTES, 0)
     return mark == APPLICATION_ID.to_bytes(4, "big") or is_unmarked_store
@@ -317,7 +318,7 @@ def _unsafe(path: str | Path, why: str) -> StoreUnavailableError:
     return StoreUnavailableError(
         f"{path} {why}.",
         kept="Nothing was read or changed.",
-        hint="Look where it leads; then replace it by the file itself, or remove it.",
+        hint="Check its target, then replace it with the file itself or remove it.",
     )
 
 

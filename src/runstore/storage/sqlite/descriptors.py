@@ -1,7 +1,7 @@
-"""Descriptors of this process: a few in reserve, and whether one is still what it was.
+"""File descriptors of this process: a small reserve, and checks that they are unchanged.
 
-A program may use all that the system allows it. One that becomes a daemon closes whatever is open,
-and its own files get the numbers.
+A program may use all descriptors that the system allows. A program that becomes a daemon closes
+every open descriptor, and its own files reuse the numbers.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from itertools import count
 from typing import TypeVar
 
 T = TypeVar("T")
-# Descriptors, each with the device and the file that it leads to, and its mark; 0 for those that
-# may be asked for their status.
+# Descriptors, each with device and inode of its file and its mark; a mark of 0 means that `fstat`
+# is used instead.
 Files = tuple[tuple[int, tuple[int, int], int], ...]
 _SET_MARK: int | None = getattr(system, "F_SETSIG", None)
 _GET_MARK: int = getattr(system, "F_GETSIG", 0)
 _MARKS = 60  # of the 64 signals of Linux
 _marks = count()
-# For an import one is enough; a file of points takes two as long as it is written.
+# An import requires one; a file of points requires two while it is written.
 _IN_RESERVE = 6
 _USED_UP = {errno.EMFILE, errno.ENFILE}
 _LISTS = ("/proc/self/fd", "/dev/fd")
 
 
 def identity_of(descriptor: int) -> tuple[int, int] | None:
-    """Return the device and the file that a descriptor leads to; None if it is closed."""
+    """Return device and inode of a descriptor's file; None if it is closed."""
     try:
         status = os.fstat(descriptor)
     except OSError:
@@ -39,10 +39,10 @@ def identity_of(descriptor: int) -> tuple[int, int] | None:
 
 
 def marked(descriptor: int) -> int:
-    """Mark what a descriptor leads to, so that it is known again; return the mark, 0 for none.
+    """Mark an open file so that it can be recognised; return the mark, or 0 if it failed.
 
-    The mark belongs to this opening of the file, whatever number it has. It is the signal that
-    the system would send if it was asked to tell of input, which nobody does of a file.
+    The mark belongs to this open file description, not to the descriptor's number. It is the
+    signal that the system would send on input if it was asked to, which is never done for a file.
     Source: fcntl(2), F_SETSIG.
     """
     if _SET_MARK is None:
@@ -57,16 +57,16 @@ def marked(descriptor: int) -> int:
 
 def is_whole(
     files: Files,
-    # Bound here: at the end of the interpreter, names of modules are gone before objects.
+    # Bound here because module names are gone before objects when the interpreter exits.
     fstat: Callable[[int], os.stat_result] = os.fstat,
     ask: Callable[[int, int], int] = fcntl,
     get_mark: int = _GET_MARK,
     gone: type[OSError] = OSError,
 ) -> bool:
-    """Tell whether each descriptor still leads to its file; quick, before each transaction.
+    """Check whether each descriptor still leads to its file; fast, for use before transactions.
 
-    Since Linux 6.13, a file that was asked for its status takes longer to sync after the next
-    write, as its times have to be told apart. A log is asked for its mark instead.
+    Since Linux 6.13, a file takes longer to sync after the next write if its status was queried,
+    because its times must be distinguishable. A log is asked for its mark instead.
     """
     try:
         for number, identity, mark in files:
@@ -82,10 +82,10 @@ def is_whole(
 
 @contextmanager
 def new_descriptors() -> Iterator[Callable[[], dict[int, tuple[int, int]]]]:
-    """Return the descriptors that were opened within the block, by whomever, when called.
+    """Return a function that lists descriptors opened inside the block, by any thread.
 
-    Each comes with the device and the file that it leads to. The result is empty if another such
-    block began or ended meanwhile: it opens others of its kind.
+    Each comes with device and inode of its file. The list is empty if another such block began
+    or ended meanwhile, because the descriptors could belong to it.
     """
     turn, before = next(_turns), _in_use()
     is_alone = before and not _open_blocks
@@ -110,15 +110,15 @@ def _in_use() -> dict[int, tuple[int, int]]:
     for folder in _LISTS:
         with suppress(OSError):
             found = [(number, identity_of(number)) for number in map(int, os.listdir(folder))]  # noqa: PTH208 - for every connection
-            # One of them was that of the list.
+            # One of them belonged to the listing.
             return {number: identity for number, identity in found if identity is not None}
     return {}
 
 
 def keep_for_ever(thing: object) -> None:
-    """Let nothing delete an object, not even the end of the interpreter.
+    """Prevent the deletion of an object, even when the interpreter exits.
 
-    It would close descriptors that are no longer its own.
+    Its deletion would close descriptors that it no longer owns.
     """
     _kept.append(thing)
     with suppress(ImportError, OSError):
@@ -128,15 +128,15 @@ def keep_for_ever(thing: object) -> None:
 
 
 _kept: list[object] = []
-# Each with its identity; of a pipe that nobody else has, so that it is told from any other file.
+# Each with its identity: a pipe of our own, so that other files can be distinguished from it.
 _reserve: list[tuple[int, tuple[int, int] | None]] = []
 
 
 def keep_reserve() -> None:
-    """Keep descriptors open for `with_room`, as far as there are any left."""
+    """Keep descriptors open for `with_room`, if any are left."""
     with suppress(OSError):
         if _reserve and identity_of(_reserve[0][0]) != _reserve[0][1]:
-            _reserve.clear()  # the program has closed them
+            _reserve.clear()  # the program closed them
         if not _reserve:
             reading, writing = os.pipe()
             os.close(writing)
@@ -150,7 +150,7 @@ def keep_reserve() -> None:
 def _released() -> Iterator[None]:
     while _reserve:
         descriptor, identity = _reserve.pop()
-        if identity_of(descriptor) == identity:  # else the program has closed it
+        if identity_of(descriptor) == identity:  # otherwise the program closed it
             os.close(descriptor)
     try:
         yield
@@ -159,18 +159,18 @@ def _released() -> Iterator[None]:
 
 
 def _is_used_up(error: OSError | ImportError) -> bool:
-    """Tell whether descriptors are missing; of a library that is loaded, only the text says so."""
+    """Check whether descriptors ran out; for a failed import, only the message shows it."""
     if isinstance(error, OSError):
         return error.errno in _USED_UP
     return any(os.strerror(number) in str(error) for number in _USED_UP)
 
 
 def with_room(work: Callable[[], T]) -> T:
-    """Do something; if the program has used all its descriptors, do it again with the reserve.
+    """Call a function, and retry it with the reserve if descriptors have run out.
 
     Raises:
-        OSError: As the work does.
-        ImportError: The same.
+        OSError: As raised by the function.
+        ImportError: As raised by the function.
     """
     try:
         return work()

@@ -1,4 +1,4 @@
-"""What kind of disk a path is on."""
+"""Detection of network disks."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-# Write-ahead logging needs memory shared between processes, which these do not offer between
-# machines. Names as the kernel reports them in mountinfo.
+# Write-ahead logging requires memory shared between processes, which these do not provide across
+# machines. Names as reported by the kernel in mountinfo.
 NETWORK_FILE_SYSTEMS = frozenset(
     {
         "9p", "acfs", "afs", "afpfs", "beegfs", "ceph", "cifs", "coda", "davfs", "davfs2",
@@ -21,15 +21,15 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 
 def is_network_disk(folder: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> bool:
-    """Tell whether a folder is on a disk that other machines may write to as well.
+    """Check whether a folder is on a disk that other machines may write to as well.
 
-    Asks the kernel's table of mounts by device number, as `statfs` would by type number, without
-    calling into C. Where there is no such table (macOS) the answer is False.
+    This looks up the device number in the kernel's mount table, equivalent to `statfs` but without
+    calling into C. If there is no such table (macOS), the result is False.
     """
     if sys.platform != "linux":
         return False
     device = os.stat(folder).st_dev  # noqa: PTH116 - at every opening
-    # Disks of this machine have a driver's number; network disks are anonymous devices.
+    # Local disks have a driver's number; network disks are anonymous devices.
     if os.major(device) != 0:
         return False
     wanted = f"{os.major(device)}:{os.minor(device)}"
@@ -41,7 +41,7 @@ def is_network_disk(folder: Path, mountinfo: Path = Path("/proc/self/mountinfo")
 
 
 def _type_of(line: str, device: str) -> str:
-    """Return the file system type of a mountinfo line for this device, else an empty text.
+    """Return the file system type of a mountinfo line for this device, else an empty string.
 
     Source: proc(5), /proc/pid/mountinfo: the third field is the device, the type follows ` - `.
     """

@@ -1,4 +1,4 @@
-"""SQLite: connections per process and thread, durable transactions, errors translated."""
+"""The SQLite driver: connections by process and thread, transactions, error translation."""
 
 from __future__ import annotations
 
@@ -53,19 +53,19 @@ TYPES: Mapping[str, str] = {
 
 
 class _Connection(sqlite3.Connection):
-    """A connection that closes itself, whatever collects it.
+    """A connection that closes itself when it is garbage-collected.
 
-    Python 3.13 warns of every connection that is collected open, and collects the members of a
-    circle in no certain order: only the connection itself is sure to be asked in time.
+    Python 3.13 warns about every connection that is collected while open, and collects the members
+    of a cycle in no particular order: only the connection itself can close it in time.
     """
 
-    # Connections that a fork left in the child. SQLite forbids using or closing them there, so
-    # they are kept from the garbage collector, which would close them.
+    # Connections inherited by a forked child. SQLite forbids using or closing them there, so they
+    # are kept from the garbage collector, which would close them.
     left_by_fork: ClassVar[list[object]] = []
-    _pid: int | None = None  # of the process that opened it; None while it is not open
-    # Its descriptors, as far as they are known, and what each of them leads to.
+    _pid: int | None = None  # of the process that opened it; None while it is closed
+    # Its known descriptors, with the identities of their files.
     files: Files = ()
-    # The length of a value, in bytes, up to which it is read and written.
+    # Maximum length of a value read or written, in bytes.
     longest = _LONGEST
     # How long its statements wait for other writers, in seconds.
     waits_s = _ENGINE_WAITS_S
@@ -75,23 +75,23 @@ class _Connection(sqlite3.Connection):
         self._pid = os.getpid()
 
     def insert(self, sql: str, parameters: Parameters) -> int:
-        """Add one row of a table, and return its id: RETURNING takes as long again."""
+        """Insert one row and return its id; RETURNING takes twice as long."""
         return self.execute(sql, parameters).lastrowid or 0
 
     def wait_for_others(self, patience_s: float) -> None:
-        """Let statements wait for other writers so long from now on."""
+        """Set how long statements wait for other writers."""
         self.waits_s = patience_s
         self.execute(f"PRAGMA busy_timeout={round(patience_s * 1000)}")
 
     def limit_length(self, limit_bytes: int) -> None:
-        """Refuse longer values from now on, where this Python can."""
+        """Refuse longer values from now on, if this version of Python can."""
         self.longest = limit_bytes
         if sys.version_info >= (3, 11):
             self.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limit_bytes)
 
     def __del__(
         self,
-        # Bound here: at the end of the interpreter, names of modules are gone before objects.
+        # Bound here because module names are gone before objects when the interpreter exits.
         getpid: Callable[[], int] = os.getpid,
         is_finalizing: Callable[[], bool] = sys.is_finalizing,
     ) -> None:
@@ -110,17 +110,17 @@ class _Connection(sqlite3.Connection):
         is_whole: Callable[[Files], bool] = is_whole,
         keep: Callable[[object], None] = keep_for_ever,
     ) -> None:
-        """Close it, unless that would close files of the program, and write to them before."""
+        """Close the connection, unless that would write to and close files of the program."""
         if is_whole(self.files):
             super().close()
-            # Others may have these numbers from now on, and there is nothing left to close.
+            # Others may reuse these numbers, and nothing is left to close.
             self.files, self._pid = (), None
         else:
             keep(self)
 
 
 class _Reading:
-    """A connection to read from, for which a text that is no UTF-8 is a text all the same."""
+    """A connection for reading that also returns texts with invalid UTF-8."""
 
     def __init__(self, raw: sqlite3.Connection) -> None:
         self._raw = raw
@@ -146,7 +146,7 @@ class _Rows:
             self._run_again(error)
 
     def _run_again(self, error: sqlite3.OperationalError) -> None:
-        """Run the statement again, up to where it was; from here on each text costs more time."""
+        """Run the statement again up to the same row; from here on, reading texts is slower."""
         raw, sql, parameters = self._statement
         if "decode" not in str(error) or raw.text_factory is text_of:
             raise error
@@ -159,7 +159,7 @@ class _Rows:
 
     @property
     def rowcount(self) -> int:
-        """Rows changed."""
+        """Number of rows changed."""
         return int(self._found.rowcount)
 
     def fetchone(self) -> Any:
@@ -190,16 +190,16 @@ class _Rows:
 
 
 class _Handle:
-    """A connection of one thread; closed with the thread."""
+    """A connection of one thread, closed when the thread ends."""
 
     def __init__(self, raw: _Connection) -> None:
         self.raw = raw
         self.pid = os.getpid()
-        # Whoever takes this may use or close it: closing a connection in use is a crash.
+        # Taking the item is the right to use or close it: closing a connection in use crashes.
         self.is_idle: list[None] = []
 
     def is_taken(self) -> bool:
-        """Take it; False if it is in use, or was closed."""
+        """Take the connection; return False if it is in use, or was closed."""
         try:
             self.is_idle.pop()
         except IndexError:
@@ -208,15 +208,15 @@ class _Handle:
 
 
 class _Own(threading.local):
-    """What belongs to a thread.
+    """State of a thread.
 
     Attributes:
-        free: Connections that are not in use; most threads have one.
-        patience_s: How long it waits for other writers, if that was said.
-        is_writing: Whether it is within a transaction that writes.
-        is_held: Whether what follows a transaction waits for the end of a block.
-        is_owed: Whether there was a transaction within that block.
-        waiting: What it does behind that transaction.
+        free: Idle connections; most threads have one.
+        patience_s: How long it waits for other writers, if limited.
+        is_writing: Whether it is inside a write transaction.
+        is_held: Whether `after_commit` is delayed until the end of a block.
+        is_owed: Whether a transaction was committed inside that block.
+        waiting: Functions to call after that transaction.
     """
 
     def __init__(self) -> None:
@@ -229,7 +229,7 @@ class _Own(threading.local):
 
 
 class _InHand:
-    """A connection of this thread within a block; forks of other threads wait for its end."""
+    """A connection of this thread inside a block; forks by other threads wait for its end."""
 
     __slots__ = ("_driver", "_handle", "_is_to_write", "_leave")
 
@@ -241,7 +241,7 @@ class _InHand:
         self._leave = entered()
         try:
             self._handle = self._driver.take(is_to_write=self._is_to_write)
-        except BaseException:  # or a fork would wait for it
+        except BaseException:  # otherwise a fork would wait for it
             self._leave()
             raise
         return self._handle.raw
@@ -254,25 +254,25 @@ class _InHand:
 
 
 def _roll_back(connection: _Connection) -> None:
-    """End a transaction that is still open; a full disk may have ended it already."""
+    """Roll back a transaction that is still open; a full disk may have ended it already."""
     with suppress(sqlite3.Error):
         if connection.in_transaction:
             connection.execute("ROLLBACK")
 
 
 class SQLiteDriver:
-    """A SQLite file: `Driver` for storage.
+    """A SQLite file as a `Driver` for storage.
 
-    A signal handler or a finalizer may use it in the middle of anything else that its thread does
-    here: each use has a connection of its own. Within a transaction of its thread it cannot
-    write, as the transaction cannot end before it returns; see `is_writing`.
+    A signal handler or a finalizer may use it while it interrupts another use by the same thread:
+    each use has its own connection. It cannot write inside a transaction of its thread, because
+    the transaction cannot end before it returns; see `is_writing`.
 
     Attributes:
-        after_commit: Called after each transaction that wrote, in its thread; it raises nothing.
+        after_commit: Called after each write transaction, in its thread; must not raise.
 
     Args:
         path: The database file.
-        create: Make the file, and its folder, when missing.
+        create: Create the file and its folder if they do not exist.
         busy_timeout_s: How long to wait for other writers, in seconds.
     """
 
@@ -304,19 +304,19 @@ class SQLiteDriver:
 
     @property
     def refusal(self) -> StoreError | None:
-        """Why this database cannot be written, or None."""
+        """The error that writing raises, or None if the database is writable."""
         return self._refusal
 
     def refuse_writes(self, why: StoreError) -> None:
-        """Answer every later write with this error."""
+        """Raise this error for every later write."""
         self._refusal = why
 
     def stand_in(self, statements: Sequence[str], why: StoreError) -> None:
-        """Answer every write with this error, and let these statements make what the file lacks.
+        """Raise this error for every write, and run statements that add missing tables on connect.
 
         Args:
-            statements: Each makes something temporary.
-            why: The error, unless there is one already.
+            statements: Statements that each create something temporary.
+            why: The error, unless one is set already.
         """
         with self.read() as connection:
             for statement in statements:
@@ -326,7 +326,7 @@ class SQLiteDriver:
 
     @contextmanager
     def read(self) -> Iterator[_Connection]:
-        """Give this thread's connection."""
+        """Return this thread's connection."""
         try:
             with _InHand(self) as connection:
                 if connection.longest != LONGEST_READ:
@@ -339,11 +339,11 @@ class SQLiteDriver:
 
     @contextmanager
     def write(self) -> Iterator[_Connection]:
-        """Give a connection inside a transaction that is on disk when left.
+        """Return a connection in a transaction that is on disk on exit.
 
         Raises:
-            StoreLockedError: Another writer kept the database, or this thread is writing already:
-                a signal handler or a finalizer interrupts it.
+            StoreLockedError: Another writer kept the database locked, or this thread was
+                interrupted while writing, by a signal handler or a finalizer.
         """
         own = self._own
         if own.is_writing:
@@ -357,7 +357,7 @@ class SQLiteDriver:
             with _InHand(self, is_to_write=True) as connection:
                 if self._refusal is not None:
                     raise self._refusal
-                # SQLite's own limit: what a run hands over is never refused for its length.
+                # SQLite's own limit: data of a run is never refused for its length.
                 if connection.longest != _LONGEST:
                     connection.limit_length(_LONGEST)
                 try:
@@ -365,7 +365,7 @@ class SQLiteDriver:
                     yield connection
                     connection.execute("COMMIT")
                 finally:
-                    # An interruption may come behind BEGIN as well as within the block.
+                    # An interruption may come after BEGIN as well as inside the block.
                     _roll_back(connection)
         except sqlite3.Error as error:
             raise self._translated(error) from error
@@ -380,10 +380,10 @@ class SQLiteDriver:
 
     @contextmanager
     def as_one(self, then: Callable[[], object] | None = None) -> Iterator[None]:
-        """Call `after_commit` once for all transactions of this thread within the block.
+        """Call `after_commit` once for all transactions of this thread inside the block.
 
         Args:
-            then: Called instead.
+            then: A function to call instead.
         """
         own = self._own
         if own.is_held:
@@ -399,29 +399,30 @@ class SQLiteDriver:
 
     @property
     def is_closed(self) -> bool:
-        """Whether the connections were given back for good."""
+        """Whether the connections were permanently closed."""
         return self._closed
 
     @property
     def is_writing(self) -> bool:
-        """Whether this thread is within a transaction that an interruption cannot wait for."""
+        """Whether this thread is inside a transaction that must not be interrupted."""
         return self._own.is_writing
 
     def after_writing(self, work: Callable[[], None]) -> None:
-        """Do something once the transaction of this thread has ended; work raises nothing."""
+        """Call a function after the current transaction of this thread; it must not raise."""
         self._own.waiting.append(work)
 
     def copy_aside(self, suffix: str) -> None:
-        """Copy the database to `<name>.<suffix>`, through SQLite's own backup.
+        """Copy the database to `<name>.<suffix>` with SQLite's backup API.
 
-        The copy gets its name when it is whole; a link of that name is replaced, not followed.
+        The copy gets its name when it is complete; a link with that name is replaced, not
+        followed.
         """
         target = self.path.with_name(f"{self.path.name}.{suffix}")
         aside = target.with_name(f"{target.name}.{os.urandom(8).hex()}")
         with self.read() as connection:
             made = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
-                copy_rights(made, self.path.stat())  # for the same people as the database
+                copy_rights(made, self.path.stat())  # readable by the same users as the database
                 copy = sqlite3.connect(aside)
                 try:
                     connection.backup(copy)
@@ -435,7 +436,7 @@ class SQLiteDriver:
                 aside.unlink(missing_ok=True)
 
     def reusable_bytes(self) -> int:
-        """Return the bytes of the file's pages that hold nothing."""
+        """Return the size of the file's unused pages, in bytes."""
         with self.read() as connection:
             pages, size = (
                 connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -444,66 +445,66 @@ class SQLiteDriver:
         return int(pages * size)
 
     def limit_memory(self, limit_bytes: int) -> None:
-        """Let SQLite use no more memory than this in the whole process, which must be ours."""
+        """Limit SQLite's memory in the whole process, which must be our own."""
         with self.read() as connection:
             connection.execute(f"PRAGMA hard_heap_limit={limit_bytes}").fetchone()
 
     def interrupt(self) -> None:
-        """End the statements that run now, of whatever thread; each fails with a `StoreError`."""
+        """Interrupt running statements of all threads; each fails with a `StoreError`."""
         for handle in [*self._handles]:
             with suppress(sqlite3.Error):  # it was closed meanwhile
                 handle.raw.interrupt()
 
     def vacuum(self) -> None:
-        """Write the file anew without empty pages; it takes as much room again meanwhile.
+        """Rewrite the file without empty pages; temporarily doubles the disk space.
 
         Raises:
             StoreLockedError: Another program uses the database.
-            StoreUnavailableError: The disk has no room for it.
+            StoreUnavailableError: The disk is too full.
         """
         with self.read() as connection:
             if self._refusal is not None:
                 raise self._refusal
             with values_up_to(connection, _LONGEST):
                 connection.execute("VACUUM")
-            # In WAL mode the file itself shrinks when the log is taken in.
+            # In WAL mode the file itself shrinks at the checkpoint.
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def problems(self, *, is_deep: bool) -> list[str]:
-        """Return what SQLite's own checks find, 100 of each at most."""
+        """Return problems found by SQLite's own checks, at most 100 of each kind."""
         kind = "integrity_check" if is_deep else "quick_check"
         with self.read() as connection:
             found = connection.execute(f"PRAGMA {kind}({_PROBLEMS_TOLD})").fetchall()
         return [str(row[0]) for row in found if row[0] != "ok"]
 
     def close(self) -> None:
-        """Close every thread's connection; one that is being used, when its thread is done."""
+        """Close every thread's connection; one in use is closed once it is idle."""
         self._closed = True
         self._close_idle()
 
     def close_replaced(self) -> None:
-        """Close every connection to a file that another one has replaced, once it is not in use.
+        """Close every connection to a replaced file, once idle.
 
         Raises:
-            StoreLockedError: One is in use for longer than some seconds.
+            StoreLockedError: One was in use for longer than a few seconds.
         """
         deadline = time.monotonic() + _REPLACED_PATIENCE_S
         while self._close_idle():
             if time.monotonic() > deadline:
                 raise StoreLockedError(
-                    f"{self.path} was replaced while this program is using the old file.",
+                    f"{self.path} was replaced while this program was using the old file.",
                     kept="Nothing was changed.",
-                    hint="Try again when the other threads are done with it.",
+                    hint="Try again when other threads have finished with it.",
                 )
             time.sleep(0.01)
 
     def close_before_fork(self) -> None:
-        """Close each connection, so that a child has none of them; they are opened again."""
+        """Close each connection so that the child inherits none; they reopen on use."""
         with suppress(sqlite3.Error):
             self._close_idle()
 
     def after_fork(self) -> None:
-        """Write nothing in a child that was forked while a connection was in use."""
+        """Refuse writes in a child that was forked while a connection was in use."""
         if self._handles and self._refusal is None:
             self._refusal = StoreUnavailableError(
                 f"This process was forked while its parent was using {self.path}.",
@@ -512,7 +513,7 @@ class SQLiteDriver:
             )
 
     def _close_idle(self) -> int:
-        """Close each connection that is not in use; return how many are."""
+        """Close each idle connection; return the number of connections in use."""
         handles = [one for one in list(self._handles) if one.pid == os.getpid()]
         if handles:
             self.file.part_from_log()
@@ -523,16 +524,16 @@ class SQLiteDriver:
         return sum(handle in self._handles for handle in handles)
 
     def take(self, *, is_to_write: bool) -> _Handle:
-        """Return a connection of this thread, which nobody else uses or closes until given back.
+        """Return a connection of this thread, for exclusive use until `give_back`.
 
         Raises:
-            StoreUnavailableError: It leads to another file by now, or the database is gone.
+            StoreUnavailableError: The file was replaced, or the database was removed.
         """
         handle = self._taken_handle(is_to_write=is_to_write)
         try:
-            # Before reading one is enough, for a program that closed all.
+            # Before a read, one is enough to detect a program that closed all of them.
             self._check(handle.raw.files if is_to_write else handle.raw.files[:1])
-        except BaseException:  # or nobody could use it again
+        except BaseException:  # otherwise it could never be used again
             self.give_back(handle)
             raise
         return handle
@@ -543,21 +544,21 @@ class SQLiteDriver:
         self.file.check()
 
     def _use_no_more(self) -> StoreError:
-        """Be done with a database whose descriptors the program has closed; return why.
+        """Abandon a database whose descriptors the program closed; return the error to raise.
 
-        They may be files of its own by now, and the engine has some of them for all connections of
-        this process together.
+        Their numbers may belong to other files now, and SQLite shares some descriptors among all
+        connections of this process.
         """
         _severed.add(self.file.identity)
         self._severed = StoreUnavailableError(
-            f"This program has closed files that runstore had open: those of {self.path}.",
-            kept="Nothing was written to files that took their place.",
-            hint="Close only files that the program has opened; other programs can use the store.",
+            f"This program has closed the open files of {self.path}.",
+            kept="Nothing was written to other files.",
+            hint="Close only files that your program has opened.",
         )
         return self._severed
 
     def _taken_handle(self, *, is_to_write: bool = False) -> _Handle:
-        """Return a connection of this thread; to write, one that no search has in its hand."""
+        """Return a connection of this thread; for writing, one without an open search."""
         if not is_to_write:
             return self._any_handle()
         searching: list[_Handle] = []
@@ -587,7 +588,7 @@ class SQLiteDriver:
         raise StoreUnavailableError(f"The store {self.path} was closed.")
 
     def give_back(self, handle: _Handle) -> None:
-        """Let others use or close a connection that was taken."""
+        """Return a taken connection, so that it can be used or closed."""
         if handle.pid != os.getpid():
             _Connection.left_by_fork.append(handle.raw)
             return
@@ -600,14 +601,14 @@ class SQLiteDriver:
     def _connect(self) -> _Connection:
         """Open the file for writing; if that is refused, for reading.
 
-        Only the first connection may make the file; every later one opens that file again.
+        Only the first connection may create the file; every later one opens that same file.
         """
         if self.file.is_known:
             self.file.check()
         else:
             self._find_file()
             if self.file.has_other_names:
-                what = f"{self.path.name} is a second name (a hard link) of another file"
+                what = f"{self.path.name} is a hard link of another file"
                 return self._connect_read_only(sqlite3.OperationalError(what))
         deadline = time.monotonic() + self.busy_timeout_s
         while True:
@@ -624,17 +625,17 @@ class SQLiteDriver:
                 raise self._translated(error) from error
 
     def _find_file(self) -> None:
-        """Make the file if that was asked for, and make sure that only the store's are touched."""
+        """Create the file if requested, and check that only the store's files are touched."""
         self.file.check_surroundings()
         if self._create:
-            with suppress(OSError):  # SQLite finds it missing, and says why
+            with suppress(OSError):  # SQLite finds it missing, and reports the reason
                 self.file.make()
         elif not self.path.exists():
             raise StoreUnavailableError(f"There is no run database at {self.path}.")
         _close_replaced(self.path)
 
     def _connect_read_only(self, reason: sqlite3.OperationalError) -> _Connection:
-        """Open where nothing can be written; every later write is answered with the reason."""
+        """Open a database that cannot be written; every later write raises the reason."""
         with suppress(OSError, ImportError):
             from runstore.storage.sqlite.read_only import remove_copy, ways_to_read
 
@@ -680,17 +681,17 @@ class SQLiteDriver:
             if readable is None:
                 connection.execute("PRAGMA schema_version").fetchone()  # opens the log
                 self.file.remember_log()
-        except BaseException:  # nobody else has it to close
+        except BaseException:  # there is no other reference to close it
             connection.close()
             raise
         return connection
 
     def _prove(self) -> None:
-        """Make sure, before the first statement, that it is the file of the other connections."""
+        """Check, before the first statement, that all connections have the same file."""
         if self.file.is_known:
             self.file.check()
             return
-        with suppress(OSError):  # gone in this moment, which the next statement finds
+        with suppress(OSError):  # removed just now, as the next statement will find
             self.file.remember()
         if self.file.identity in _severed:
             raise self._use_no_more()
@@ -716,12 +717,12 @@ class SQLiteDriver:
             connection.execute(f"PRAGMA journal_mode={wanted}")
 
     def _check_owner(self, connection: sqlite3.Connection) -> None:
-        """Refuse another program's database before anything in it is changed."""
+        """Raise an error for another program's database, before it is changed."""
         owner = connection.execute("PRAGMA application_id").fetchone()[0]
         if owner == APPLICATION_ID:
             return
         tables = {row[0] for row in connection.execute(TABLES).fetchall()}
-        # On network disks, stores were made without the mark.
+        # On network disks, stores were created without the mark.
         if owner == 0 and (not tables or {"runs", "schema_migrations"} <= tables):
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
             return
@@ -733,7 +734,7 @@ class SQLiteDriver:
 
     @contextmanager
     def hurried(self, patience_s: float) -> Iterator[None]:
-        """Let this thread wait for other writers no longer than this, within the block."""
+        """Limit how long this thread waits for other writers inside the block."""
         before, self._own.patience_s = self._own.patience_s, patience_s
         try:
             yield
@@ -741,7 +742,7 @@ class SQLiteDriver:
             self._own.patience_s = before
 
     def _begin(self, connection: _Connection) -> None:
-        """Take the write lock, waiting for other writers with growing, uneven pauses."""
+        """Acquire the write lock, waiting for other writers with growing random pauses."""
         asked_s = self._own.patience_s
         patience_s = self.busy_timeout_s if asked_s is None else asked_s
         waits_s = min(_ENGINE_WAITS_S, max(_OTHERS_TAKE_S, patience_s))
@@ -759,16 +760,16 @@ class SQLiteDriver:
                 return
 
     def _translated(self, error: sqlite3.Error) -> StoreError:
-        """Return the error of our family that says what this one means for the user."""
+        """Return our own error with the meaning of this one for users."""
         if isinstance(error, sqlite3.DataError) or _is_unreadable(error):
             return self._unreadable(str(error))
         return self._told(error)
 
     def _unreadable(self, why: str) -> StoreCorruptError:
         return StoreCorruptError(
-            f"{self.path} holds a value that cannot be read: {why}.",
+            f"{self.path} contains an unreadable value: {why}.",
             kept="It was not changed.",
-            hint="To see which run it belongs to: runstore doctor",
+            hint="To find the run: runstore doctor",
         )
 
     def _told(self, error: sqlite3.Error) -> StoreError:
@@ -776,12 +777,12 @@ class SQLiteDriver:
             return StoreLockedError(
                 f"Another program keeps {self.path} locked.",
                 kept="Runs recorded before are safe; this change was not written.",
-                hint="End the program that holds the lock, then try again.",
+                hint="Stop the program that holds the lock, then try again.",
             )
         text = str(error)
         if _is_full(error):
             return StoreUnavailableError(
-                f"The disk of {self.path} did not take the data: {text}.",
+                f"The data could not be written to {self.path}: {text}.",
                 kept="Runs recorded before are safe; this change was not written.",
                 hint="Free some space, then try again.",
             )
@@ -795,7 +796,7 @@ class SQLiteDriver:
             return StoreUnavailableError(
                 f"The store at {self.path} cannot be used: {text}.",
                 kept="Nothing was changed.",
-                hint="Check that the folder exists and may be written.",
+                hint="Check that the folder exists and is writable.",
             )
         if isinstance(error, sqlite3.DatabaseError) and not isinstance(
             error, (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
@@ -803,13 +804,13 @@ class SQLiteDriver:
             return StoreCorruptError(
                 f"{self.path} is not a run database, or it is damaged: {text}.",
                 kept="It was not changed.",
-                hint="Move the file aside to begin anew; keep it, for what can be saved from it.",
+                hint="Move the file aside to start afresh; its data may be recoverable.",
             )
         return StoreError(f"{self.path}: {text}.", kept="This change was not written.")
 
 
 def _nothing() -> None:
-    """Nobody asked to be called after a transaction."""
+    """Do nothing: the default of `after_commit`."""
 
 
 # Databases whose descriptors the program has closed.
@@ -817,7 +818,7 @@ _severed: set[tuple[int, int] | None] = set()
 
 
 def _distrust(connection: _Connection) -> None:
-    """Let what the file holds call no function with an effect, and take no memory without end.
+    """Prevent the file's schema from calling functions with effects or using unlimited memory.
 
     Source: SQLite, Defense Against The Dark Arts, 3.53.
     """
@@ -830,7 +831,7 @@ def _distrust(connection: _Connection) -> None:
 
 @contextmanager
 def values_up_to(connection: Any, limit_bytes: int) -> Iterator[None]:
-    """Let values be read and written up to this length within the block."""
+    """Allow values up to this length inside the block."""
     before = connection.longest
     connection.limit_length(limit_bytes)
     try:
@@ -859,10 +860,10 @@ os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _close_replaced(path: Path) -> None:
-    """Close what this process still has open of files that had this name before.
+    """Close this process's connections to files that had this name before.
 
-    The new file's connections may come to have the same shared memory, and within one process no
-    lock keeps them from clearing it: SQLite's locks are those of the process.
+    Connections to the new file may get the same shared memory, and no lock keeps a process from
+    clearing its own: SQLite's locks are per process.
     """
     for driver in list(_drivers):
         if driver.path == path and driver.file.is_known and not driver.file.is_in_place:
@@ -874,16 +875,16 @@ def _is_busy(error: sqlite3.Error) -> bool:
 
 
 def _is_full(error: sqlite3.Error) -> bool:
-    """Tell whether the disk did not take the data; SQLite says so in two ways."""
+    """Check whether a write failed because of the disk, which SQLite reports in two ways."""
     return "full" in str(error) or "disk I/O" in str(error)
 
 
 def _is_unreadable(error: sqlite3.Error) -> bool:
-    """Tell whether a value is too long to be read, or no text where one should be."""
+    """Check whether a value is too long to be read, or an invalid text."""
     return "too big" in str(error) or "decode" in str(error) or "malformed JSON" in str(error)
 
 
 def _is_refused(error: sqlite3.Error) -> bool:
-    """Tell whether the error may come from missing write access."""
+    """Check whether the error may be caused by missing write permission."""
     text = str(error)
     return "readonly" in text or "read-only" in text or "unable to open" in text

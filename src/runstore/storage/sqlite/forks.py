@@ -1,12 +1,12 @@
-"""Forks wait until no thread is inside the engine.
+"""Delay of forks until no thread is inside SQLite.
 
-A thread that is inside SQLite when another one forks holds SQLite's own locks, and in the child
-they stay held for ever: the child would hang at its first statement, or at its end. Recording
-has threads of its own, so programs that fork their workers would meet this.
+If a thread is inside SQLite when another one forks, it holds SQLite's internal locks, and in the
+child they stay locked for ever: the child would hang at its first statement, or at exit. Recording
+has its own threads, so that programs that fork workers would run into this.
 
-Connections are closed before a fork, too. A child inherits what the engine believes to have
-locked, but not the locks: when its parent has ended, other processes would take the database for
-unused, and remove the log that the child goes on writing to.
+Connections are also closed before a fork. A child inherits SQLite's record of its locks, but not
+the locks: after its parent has ended, other processes would consider the database unused, and
+remove the log that the child is still writing to.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-# Long enough for a transaction; a fork that waits longer goes on, as it would have without us.
+# Long enough for a transaction; after a longer wait the fork proceeds, as it would without us.
 _LOOKS, _LOOK_EVERY_S = 5000, 0.001
 
 
 class _Gate:
-    """Knows the threads inside; closed while a fork waits.
+    """Tracks the threads inside SQLite; closed while a fork waits.
 
-    Nothing here holds a lock: a signal handler or a finalizer may come in the middle of any line
-    and enter as well. Each thread changes its own entry alone.
+    Nothing here uses a lock, because a signal handler or a finalizer may interrupt any line and
+    enter as well. Each thread changes only its own entry.
     """
 
     def __init__(self) -> None:
@@ -36,9 +36,9 @@ class _Gate:
         me = threading.get_ident()
         depth = self.depths.get(me, 0)
         self.depths[me] = depth + 1
-        # A thread that is inside already must get through, or the fork would wait for it.
+        # A thread that is inside already must pass, or the fork would wait for it.
         while depth == 0 and self.closed_by not in {None, me}:
-            # Said before asked, as the fork does: one of the two sees the other.
+            # Set before checked, as in `close`: one of the two sees the other.
             del self.depths[me]
             time.sleep(_LOOK_EVERY_S)
             self.depths[me] = 1
@@ -66,7 +66,7 @@ _gate = _Gate()
 
 
 def entered() -> Callable[[], None]:
-    """Keep forks of other threads waiting until this thread calls what is returned."""
+    """Delay forks by other threads until this thread calls the returned function."""
     gate = _gate
     gate.enter()
     return gate.leave
@@ -74,7 +74,7 @@ def entered() -> Callable[[], None]:
 
 @contextmanager
 def inside_the_engine() -> Iterator[None]:
-    """Keep forks of other threads waiting while the block runs."""
+    """Delay forks by other threads while the block runs."""
     leave = entered()
     try:
         yield
@@ -86,7 +86,7 @@ _at_each_fork: list[Callable[[], object]] = []
 
 
 def before_each_fork(work: Callable[[], object]) -> None:
-    """Do something before each fork, when no other thread is inside any more."""
+    """Register a function to call before each fork, when no other thread is inside."""
     _at_each_fork.append(work)
 
 
@@ -101,7 +101,7 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _gate  # noqa: PLW0603 - the threads that were counted do not exist here
+    global _gate  # noqa: PLW0603 - the counted threads do not exist here
     _gate = _Gate()
 
 

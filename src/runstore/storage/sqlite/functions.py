@@ -1,7 +1,7 @@
-"""Functions that SQLite does not have: regular expressions, numbers as texts and back, checks.
+"""SQL functions that SQLite lacks: regular expressions, number conversion, checks of runs.
 
-What they need is imported when a statement calls them first: recording runs needs none of them.
-From then on they are called for up to every run of a store, and so look up next to nothing.
+Their dependencies are imported on the first call, because recording needs none of them. From then
+on, a call may be made for every run of a store and costs almost no lookups.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _checks: dict[int, Callable[[int], bool]] = {}
 
 
 class Undecodable(str):
-    """A text whose bytes are no UTF-8; those that are none are escaped in it."""
+    """A text with invalid UTF-8, whose invalid bytes are escaped."""
 
     __slots__ = ()
 
 
 def text_of(data: bytes) -> str:
-    """Return the text of these bytes, whatever they are."""
+    """Decode bytes as text, escaping invalid ones."""
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -31,7 +31,7 @@ def text_of(data: bytes) -> str:
 
 
 def add_functions(connection: sqlite3.Connection) -> None:
-    """Let a connection's statements call these functions."""
+    """Register these functions on a connection."""
     connection.create_function("matches", 2, _matches, deterministic=True)
     connection.create_function("number_of", 1, _number_of, deterministic=True)
     connection.create_function("number_text", 1, _number_text, deterministic=True)
@@ -40,14 +40,14 @@ def add_functions(connection: sqlite3.Connection) -> None:
 
 
 def register(check: Callable[[int], bool]) -> int:
-    """Let statements ask something of a run: `check_run(<what this returns>, run_id)`."""
+    """Register a check for statements: `check_run(<returned token>, run_id)`."""
     token = next(_tokens)
     _checks[token] = check
     return token
 
 
 def unregister(token: int) -> None:
-    """Let statements ask this no more."""
+    """Remove a registered check."""
     del _checks[token]
 
 

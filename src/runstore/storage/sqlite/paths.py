@@ -1,4 +1,4 @@
-"""Paths: as SQLite takes them, read whole before they are shared, and what is found there."""
+"""Paths and permissions of a store's files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 # The database in the folder of a store.
 DATABASE = "runstore.db"
-# Who makes a folder gives it its rights at once, unless the machine is very busy.
+# The creator of a folder sets its permissions at once, unless the machine is very busy.
 _RIGHTS_WITHIN_S = 1.0
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-~")
 
@@ -19,8 +19,8 @@ _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 def file_uri(path: Path, options: str) -> str:
     """Return a file as a URI with options, such as `mode=ro`; any bytes of a name are kept.
 
-    Without `urllib`, which may be out of reach: its first import fails in a program whose
-    working directory is gone, or whose user cannot read the folder of its Python any more.
+    This avoids `urllib`, whose first import fails in a program whose working directory was
+    removed, or whose user can no longer read the folder of its Python.
 
     Source: SQLite, Uniform Resource Identifiers, 3.53.
     """
@@ -31,10 +31,10 @@ def file_uri(path: Path, options: str) -> str:
 
 
 def parsed(path: Path) -> Path:
-    """Return a path that any code may use in the middle of any other.
+    """Return a path that signal handlers and finalizers can use safely.
 
-    Before Python 3.13, a path is parsed when it is first used, in several steps: a finalizer that
-    uses it between two of them fails.
+    Before Python 3.13, a path is parsed on first use, in several steps: a finalizer that uses it
+    between two of them fails.
     """
     os.fspath(path)
     return path
@@ -43,21 +43,21 @@ def parsed(path: Path) -> Path:
 def is_own_uid(uid: int) -> bool:
     """Check whether files of this owner belong to the user of this process.
 
-    Below `sudo`, the files of the user who called it do as well.
+    Under `sudo`, the files of the calling user do as well.
     """
     user = os.geteuid()
     return uid == user or (user == 0 and str(uid) == os.environ.get("SUDO_UID"))
 
 
 def follow_folder(made: int, folder: os.stat_result) -> None:
-    """Give a new file or folder the rights that those who share its folder need.
+    """Set the permissions that users who share the folder require on a new file or folder.
 
-    Whoever may write to the folder may do with it what its owner may, whatever the umask; whoever
-    may not enter the folder gets no rights. Where the disk refuses, it stays as it is.
+    Users who can write to the folder get the same access as its owner, regardless of the umask;
+    users who cannot enter the folder get none. If the disk refuses, it stays as it is.
 
     Args:
-        made: The file or folder, open.
-        folder: The status of the folder that it is in.
+        made: The open file or folder.
+        folder: The status of its parent folder.
     """
     with suppress(OSError):
         leave_to_owner(made, folder)
@@ -78,10 +78,10 @@ def follow_folder(made: int, folder: os.stat_result) -> None:
 
 
 def made_file(path: Path) -> int:
-    """Make a file whose rights follow those of its folder, and return its descriptor.
+    """Create a file with permissions that follow its folder, and return its descriptor.
 
     Raises:
-        OSError: It cannot be made, or something of its name is there.
+        OSError: It cannot be created, or exists already.
     """
     folder = os.stat(os.path.dirname(path))  # noqa: PTH116, PTH120 - for the first point of a run
     made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
@@ -90,22 +90,22 @@ def made_file(path: Path) -> int:
 
 
 def leave_to_owner(made: int, folder: os.stat_result) -> None:
-    """Give what root made in the folder of another user to that user.
+    """Give a file that root created in another user's folder to that user.
 
-    Without this, root in a container would lock the user out of the user's own store.
+    Without this, root in a container would lock users out of their own store.
     """
     if folder.st_uid != 0 == os.geteuid():
         found = os.fstat(made)
-        is_new = stat.S_ISDIR(found.st_mode) or found.st_nlink == 1  # no link to a file of root's
+        is_new = stat.S_ISDIR(found.st_mode) or found.st_nlink == 1  # not root's own file
         if is_new and found.st_uid == 0:
             os.fchown(made, folder.st_uid, folder.st_gid)
 
 
 def copy_rights(made: int, like: os.stat_result) -> None:
-    """Make a new file one for the same people as another file; where refused, it stays private.
+    """Copy the permissions of another file to a new one; if refused, it stays private.
 
     Args:
-        made: The file, open; only its owner may read it so far.
+        made: The open file; so far only its owner can read it.
         like: The status of the other file.
     """
     with suppress(OSError):
@@ -116,14 +116,14 @@ def copy_rights(made: int, like: os.stat_result) -> None:
 
 
 def make_folders(path: Path, mode: int = 0o777) -> None:
-    """Make a folder, and those above it that are missing, with rights that follow those above.
+    """Create a folder and its missing parents, with permissions that follow their parents.
 
     Args:
         path: The folder.
-        mode: Its rights, before the umask and the rights of the folder that it is in.
+        mode: Its permissions, before the umask and those of its parent.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: It cannot be created.
     """
     if path.is_dir():
         return
@@ -132,7 +132,7 @@ def make_folders(path: Path, mode: int = 0o777) -> None:
         path.mkdir(mode)
     except FileExistsError:
         if path.is_dir():
-            return  # somebody was quicker
+            return  # another process was faster
         raise
     with suppress(OSError), opened_folder(path) as made:
         follow_folder(made, path.parent.stat())
@@ -140,11 +140,11 @@ def make_folders(path: Path, mode: int = 0o777) -> None:
 
 
 def wait_for_rights(status: Callable[[], os.stat_result], above: os.stat_result) -> None:
-    """Wait until the user who has just made a folder has let those in who share the one above.
+    """Wait until the creator of a new folder has granted access to those who share its parent.
 
     Args:
         status: Returns the status of the new folder.
-        above: The status of the folder above.
+        above: The status of its parent.
     """
     shared = above.st_mode & stat.S_IWGRP
     while True:
@@ -156,10 +156,10 @@ def wait_for_rights(status: Callable[[], os.stat_result], above: os.stat_result)
 
 @contextmanager
 def opened_folder(path: Path) -> Iterator[int]:
-    """Open a folder that is not a link.
+    """Open a folder, refusing links.
 
     Raises:
-        OSError: It is none, or it cannot be opened.
+        OSError: It is not a folder, or it cannot be opened.
     """
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
@@ -169,14 +169,14 @@ def opened_folder(path: Path) -> Iterator[int]:
 
 
 def read_plain_file(path: str | os.PathLike[str], at_most: int) -> tuple[bytes, os.stat_result]:
-    """Return the contents of a file that anybody may have put there, and its status.
+    """Return the contents and the status of an untrusted file.
 
-    Nothing is waited for: a pipe or a device is no such file.
+    This never blocks: pipes and devices are refused.
 
     Raises:
-        OSError: It cannot be read, is no plain file, or is larger than `at_most` bytes.
+        OSError: It cannot be read, is not a regular file, or is larger than `at_most` bytes.
     """
-    _check_plain(os.stat(path), at_most)  # noqa: PTH116 - opening a device may do something
+    _check_plain(os.stat(path), at_most)  # noqa: PTH116 - opening a device may have effects
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         found = os.fstat(file.fileno())
         _check_plain(found, at_most)
@@ -185,11 +185,11 @@ def read_plain_file(path: str | os.PathLike[str], at_most: int) -> tuple[bytes, 
 
 def _check_plain(found: os.stat_result, at_most: int) -> None:
     if not stat.S_ISREG(found.st_mode) or found.st_size > at_most:
-        raise OSError("no plain file of a sane size")
+        raise OSError("not a regular file, or too large")
 
 
 def has_content(path: Path) -> bool:
-    """Check whether a file is there and not empty."""
+    """Check whether a file exists and is not empty."""
     try:
         return path.stat().st_size > 0
     except OSError:
@@ -197,7 +197,7 @@ def has_content(path: Path) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk; some systems cannot, and need not."""
+    """Flush the names in a folder to the disk; some systems cannot, and need not."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:

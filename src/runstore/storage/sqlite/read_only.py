@@ -1,4 +1,4 @@
-"""Reading a SQLite file where SQLite may write nothing beside it: read-only and full disks."""
+"""Reading a SQLite file if nothing can be written beside it: on read-only and full disks."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Readable:
     """A way to open the file.
 
     Attributes:
-        uri: What SQLite opens.
-        copy: The temporary folder that holds a copy, to be removed by who opens it; None for
-            the file itself.
+        uri: The URI for SQLite.
+        copy: The temporary folder with a copy, to be removed by the caller; None for the file
+            itself.
     """
 
     uri: str
@@ -27,14 +27,14 @@ class Readable:
 
 
 def ways_to_read(path: Path, *, may_copy: bool = True) -> Iterator[Readable]:
-    """Yield ways to open a database for reading alone, the most faithful first.
+    """Yield ways to open a database for reading, the most faithful first.
 
     Args:
         path: The database.
-        may_copy: Whether the last way is a copy in the folder for temporary files.
+        may_copy: Whether the last way is a copy in the temporary folder.
 
     Raises:
-        OSError: The last way, a copy in the folder for temporary files, is closed as well.
+        OSError: The last way, a copy in the temporary folder, failed as well.
     """
     yield Readable(file_uri(path, "mode=ro"))
     if not has_content(_beside(path, "-wal")):
@@ -42,8 +42,8 @@ def ways_to_read(path: Path, *, may_copy: bool = True) -> Iterator[Readable]:
         return
     if not may_copy:
         return
-    # The newest runs may be in the write-ahead log, which `immutable` would leave out; to read it
-    # SQLite needs a file of its own beside it.
+    # The newest runs may be in the write-ahead log, which `immutable` would omit; to read it,
+    # SQLite requires a file of its own beside it.
     import shutil
     import tempfile
 
@@ -52,7 +52,7 @@ def ways_to_read(path: Path, *, may_copy: bool = True) -> Iterator[Readable]:
     sizes = [one.stat().st_size for one in files]
     if sum(sizes) > shutil.disk_usage(folder).free // 2:
         folder.rmdir()
-        raise OSError("the copy would take more than half of the room for temporary files")
+        raise OSError("the copy would need more than half of the temporary disk space")
     for one, ending in zip(files, ("", "-wal"), strict=True):
         with _plain(one) as source, (folder / (path.name + ending)).open("xb") as copy:
             shutil.copyfileobj(source, copy)
@@ -60,16 +60,16 @@ def ways_to_read(path: Path, *, may_copy: bool = True) -> Iterator[Readable]:
 
 
 def _plain(path: Path) -> BinaryIO:
-    """Open a file for reading; a pipe or a device would have no end."""
+    """Open a regular file for reading; a pipe or a device would have no end."""
     file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115 - for the caller to close
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
-        raise OSError(f"{path} is no plain file")
+        raise OSError(f"{path} is not a regular file")
     return file
 
 
 def remove_copy(folder: Path, pid: int) -> None:
-    """Remove a copy, in the process that made it: a forked child leaves it alone."""
+    """Remove a copy in the process that created it; a forked child leaves it alone."""
     if os.getpid() == pid:
         import shutil
 

@@ -1,1 +1,1 @@
-"""Whose stores and folders are used, and places of the user's own."""
+"""Trust in stores and folders of other users, and private folders."""

@@ -1,4 +1,4 @@
-"""What other users left where this user's store is looked for, and what is said about it."""
+"""Warnings and errors about stores and settings of other users."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def pass_over(foreign: Sequence[Path], instead: Path) -> None:
         instead: The store that is used.
 
     Raises:
-        UntrustedStoreError: It is one of them.
+        UntrustedStoreError: `instead` is one of them.
     """
     if instead in foreign:
         raise _refused(
@@ -38,20 +38,20 @@ def pass_over(foreign: Sequence[Path], instead: Path) -> None:
 
 
 def leave_out_settings(file: Path) -> None:
-    """Warn, once, that the settings in the project file of somebody else are not used."""
+    """Warn, once, that the settings in another user's project file are not used."""
     _say(file, f"{file} belongs to {_owner_of(file)}, not to you, so its settings were not used.")
 
 
 def leave_out_program(folder: Path) -> None:
-    """Warn, once, that the experiments of somebody else are not run."""
+    """Warn, once, that another user's experiments are not run."""
     _say(folder, f"{folder} belongs to {_owner_of(folder)}, not to you, so it was not used.")
 
 
 def taken(path: Path) -> UntrustedStoreError:
-    """Return the error for a place that somebody else made first."""
+    """Return the error for a place that another user created first."""
     return _refused(
         path,
-        f"{path} was made by {_owner_of(path)}, not by you, in a folder that everybody can"
+        f"{path} was created by {_owner_of(path)}, not by you, in a folder that everybody can"
         " write to.",
     )
 
@@ -75,6 +75,6 @@ def _how_to_trust(path: Path) -> str:
 
 
 def _owner_of(path: Path) -> str:
-    """Return the name of the owner, of a link or of what it leads to, who is not this user."""
+    """Return the name of the owner, of a link or of its target, who is not this user."""
     owners = (os.lstat(path).st_uid, os.stat(path).st_uid)  # noqa: PTH116 - both ways
     return owner_name(next((uid for uid in owners if not is_own_uid(uid)), owners[0]))

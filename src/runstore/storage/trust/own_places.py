@@ -1,7 +1,7 @@
-"""The user's own places for what the folder of a store refuses: nobody else can get at them.
+"""Private folders for data that cannot be written to the folder of a store.
 
-They are in the user's state folder or, if there is no home that can be written, in a folder for
-temporary files, where anybody could have made a folder of the expected name first.
+They are in the user's state folder or, if no home folder is writable, in a folder for temporary
+files, where anybody could have created a folder of the expected name first.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ _SYSTEM = {0, 65534}
 
 
 def own_place(folders: Sequence[str], name: str) -> Path:
-    """Return a folder of this user alone; made when it is missing.
+    """Return a private folder of this user, created if it does not exist.
 
     Args:
-        folders: Where it may be, the best first.
-        name: Its name there.
+        folders: Parent folders to try, the best first.
+        name: Its name.
 
     Raises:
-        OSError: It can be made nowhere.
+        OSError: It cannot be created anywhere.
     """
     refused: OSError | None = None
     for folder in folders:
         if isinstance(refused, NotADirectoryError):
-            break  # a file in the way is a mistake in a setting, which is said and not hidden
+            break  # a file in the way is a mistake in a setting, which is reported and not hidden
         is_temporary = not folder.endswith("/spool")
         try:
             if is_temporary and os.path.lexists(folder) and not _is_private(Path(folder)):
@@ -50,11 +50,11 @@ def own_place(folders: Sequence[str], name: str) -> Path:
             return _private(Path(folder, name), parts=2 if is_temporary else 3)
         except OSError as error:
             refused = error
-    raise refused or OSError("no place for what is in flight")
+    raise refused or OSError("there is no place for data in flight")
 
 
 def note_store(place: Path, store: Path) -> None:
-    """Note for which store a place is; where the disk refuses, it is told by the runs' uids."""
+    """Record the store of a private folder; if that fails, the runs' uids identify it."""
     note = place / _NOTE
     if os.path.lexists(note):
         return
@@ -66,13 +66,13 @@ def note_store(place: Path, store: Path) -> None:
 
 
 def is_for_another(place: Path, store: Path) -> bool:
-    """Tell whether a place is for another store, which is still where it was.
+    """Check whether a private folder belongs to another store, which is still in its place.
 
-    The files of a store that was moved have another folder now, and the same database.
+    If a store was moved, its files have another folder but the same database.
 
     Args:
-        place: The place, in a folder of this user alone.
-        store: The folder of the store that asks.
+        place: The private folder.
+        store: The folder of this store.
     """
     from runstore.storage.files.safe_files import read_file
 
@@ -89,7 +89,7 @@ def is_for_another(place: Path, store: Path) -> bool:
 
 
 def others_beside(folder: str) -> Iterator[str]:
-    """Yield folders of this user beside one of the expected name that somebody else made."""
+    """Yield private folders of this user beside one that another user created."""
     place, name = os.path.split(folder)
     with suppress(OSError), os.scandir(place) as entries:
         for entry in entries:
@@ -98,7 +98,7 @@ def others_beside(folder: str) -> Iterator[str]:
 
 
 def _beside(folder: str) -> Path:
-    """Return a folder of this user whose name nobody could foresee."""
+    """Return a private folder of this user with an unpredictable name."""
     for there in others_beside(folder):
         return Path(there)
     import tempfile
@@ -108,10 +108,10 @@ def _beside(folder: str) -> Path:
 
 
 def _private(path: Path, *, parts: int) -> Path:
-    """Make a folder private, with so many parts of its path and all those that are missing.
+    """Create a private folder with the last `parts` of its path and all missing parents.
 
     Raises:
-        OSError: It cannot be made, or belongs to somebody else, or is within their reach.
+        OSError: It cannot be created, or belongs to others, or they can replace it.
     """
     chain = [path, *path.parents[: parts - 1]]
     while not (above := chain[-1].parent).exists():
@@ -128,7 +128,7 @@ def _private(path: Path, *, parts: int) -> Path:
 
 
 def _check_reach(folder: Path) -> None:
-    """Refuse a folder in which others could put something else in place of what is made there."""
+    """Raise PermissionError for a folder whose entries other users could replace."""
     real = Path(os.path.realpath(folder))
     for one in (real, *real.parents):
         about = one.stat()

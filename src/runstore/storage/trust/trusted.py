@@ -1,6 +1,6 @@
-"""Folders of others that this user trusts: a list in the user's configuration, and a variable.
+"""Trusted folders of other users: a list in the user's configuration, and a variable.
 
-As with git's `safe.directory`, a store or a project file that somebody else left above the working
+As with git's `safe.directory`, a store or a project file of another user above the working
 directory is used only if the user opted in.
 """
 
@@ -23,9 +23,9 @@ _LARGEST = 1 << 20
 
 
 def is_trusted(path: Path) -> bool:
-    """Check whether a file or folder of somebody else may be used.
+    """Check whether a file or folder of another user may be used.
 
-    It may if it lies in a trusted folder, or is one, and belongs to that folder's owner or group.
+    It may if it is in a trusted folder, or is one, and belongs to that folder's owner or group.
     The group does not count if everybody can write to the folder.
     """
     try:
@@ -55,9 +55,9 @@ def _of_variable() -> Iterator[str]:
 
 
 def listed() -> list[str]:
-    """Return the folders in the list of this user, as they were added.
+    """Return the folders in this user's list, in the order in which they were added.
 
-    A list that somebody else could have written counts as empty.
+    If another user could have written the list, it counts as empty.
     """
     lines = _lines()
     return [one for one in lines if one == EVERYTHING or os.path.isabs(one)]  # noqa: PTH117 - a text
@@ -79,7 +79,7 @@ def _is_honest(found: os.stat_result) -> bool:
 
 
 def list_file() -> Path | None:
-    """Return the file of the list; None for a user without a home.
+    """Return the path of the list; None for a user without a home.
 
     Source: XDG Base Directory 0.8: a relative path in the variable is ignored.
     """
@@ -106,7 +106,7 @@ def trust(folder: str) -> None:
 
 
 def distrust(folder: str) -> bool:
-    """Remove a folder from the list; return whether it was there."""
+    """Remove a folder from the list; return whether it was listed."""
     before = _lines()
     after = [one for one in before if one != folder]
     if before != after:
@@ -126,7 +126,7 @@ def _rewrite(lines: Sequence[str]) -> None:
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if target.exists() and not _is_honest(target.stat()):
-            raise PermissionError(None, "others can write it, or it belongs to somebody else")
+            raise PermissionError(None, "other users can write it, or it belongs to another user")
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -140,13 +140,13 @@ def _rewrite(lines: Sequence[str]) -> None:
     except OSError as error:
         raise StoreUnavailableError(
             f"{path} cannot be written: {error.strerror or error}.",
-            kept="The list of trusted folders is as before.",
+            kept="The list of trusted folders was not changed.",
             hint=f"Check the permissions of the file, or name the folders in {VARIABLE}.",
         ) from error
 
 
 def owner_name(uid: int) -> str:
-    """Return the name of a user, or the number of one without a name."""
+    """Return the name of a user, or "the user" and the number if it has none."""
     try:
         import pwd
 
