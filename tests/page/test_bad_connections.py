@@ -1,5 +1,8 @@
 """Answers that come late or not at all, and servers that end, come back, or are another one."""
 
+import re
+import shutil
+
 import pytest
 
 import runstore
@@ -117,3 +120,42 @@ def test_an_undo_that_did_not_reach_the_server_is_kept(own, visit):
     page.keyboard.press("Control+z")
 
     expect(page.locator(".count")).to_have_text("240 runs")
+
+
+def test_a_filter_typed_without_a_server_is_applied_when_it_is_back(server, visit):
+    """The line never names a filter other than that of the rows, once there is a connection."""
+    page = visit(server.address, expected_statuses=LOST)
+    server.end()
+    expect(page.locator(".connection")).to_have_text("Offline")
+
+    page.get_by_role("combobox", name="Filter").fill("experiment = cifar")
+    page.keyboard.press("Enter")
+    expect(page.locator(".toast").last).to_contain_text("did not answer")
+    server.start(server.folder)
+    server.let_in(page)
+
+    expect(page.locator(".count")).to_have_text("60 of 240 runs")
+    expect(page).to_have_url(re.compile("filter=experiment"))
+
+
+def test_charts_are_drawn_once_a_lost_store_is_back(served, template, tmp_path, visit):
+    """What failed while the store was away is asked for again, and the message about it leaves."""
+    folder = tmp_path / "store"
+    shutil.copytree(template, folder)
+    page = visit(served(folder), expected_statuses={503}, viewport={"width": 1400, "height": 700})
+    loss = page.locator('.chart[data-metric="loss"] .chart-plot')
+    expect(loss).to_have_attribute("data-state", "drawn")
+    folder.rename(tmp_path / "away")
+    expect(page.locator(".connection")).to_have_text("Trouble")
+
+    line(page, 2).locator('[data-c="2"]').click()
+    page.get_by_role("combobox", name="Filter").fill("experiment = cifar")
+    expect(page.locator(".toast")).to_contain_text(["There is no store"])
+    (tmp_path / "away").rename(folder)
+
+    expect(page.locator(".connection")).to_have_text("Live")
+    expect(page.locator(".count")).to_have_text("60 of 240 runs")
+    expect(page.locator(".toast", has_text="There is no store")).to_have_count(0)
+    uid = line(page, 0).locator("a").get_attribute("href").rsplit("/", 1)[1]
+    line(page, 0).locator('[data-c="2"]').click()
+    expect(loss).to_have_attribute("data-lines", uid)

@@ -34,6 +34,15 @@ async function findReason(): Promise<void> {
   }
 }
 
+function notify(change: RunsChanged): void {
+  for (const listener of changeListeners) listener(change);
+}
+
+/** Have everything asked for again: after a gap any run may have changed, and requests have failed. */
+export function notifyOfGap(): void {
+  notify({ changed: 0, ids: [], gone: [], many: true });
+}
+
 /** Begin to listen to changes after `since`; the browser connects again by itself. */
 export function listen(since: number): void {
   let last = since;
@@ -56,7 +65,7 @@ export function listen(since: number): void {
     const change = JSON.parse(event.data as string) as RunsChanged;
     last = Math.max(last, change.changed);
     trouble.value = null;
-    for (const listener of changeListeners) listener(change);
+    notify(change);
   });
   source.addEventListener("points", (event) => {
     const points = JSON.parse(event.data as string) as PointsArrived;

@@ -1,6 +1,6 @@
 // Means over repeated runs, with their intervals, from the server.
 import { getBytes, joinNames } from "../api/client";
-import { onPoints } from "../api/live";
+import { onPoints, onRunsChanged } from "../api/live";
 import { readColumns } from "./decode";
 import type { Mean } from "./lines";
 import { arrived, type Window, type XAxis } from "./series";
@@ -108,6 +108,17 @@ onPoints((event) => {
     // Charts that draw them ask again.
     for (const key of keys) arrived(key, "live");
   }, LIVE_MS);
+});
+
+// Points may have been missed while nobody listened, and answers may have failed.
+onRunsChanged((event) => {
+  if (!event.many) return;
+  const keys = new Set<string>();
+  for (const answer of answers.values()) {
+    answer.isBehind = true;
+    keys.add(answer.key);
+  }
+  for (const key of keys) arrived(key, "live");
 });
 
 function decodeMeans(bytes: ArrayBuffer): { head: Head; means: Mean[] } {

@@ -1,7 +1,7 @@
 // Which metrics are charted: those that somebody chose, or those that most of the runs share.
 import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
 import { get, isAbort } from "../api/client";
-import { onPoints } from "../api/live";
+import { onPoints, onRunsChanged } from "../api/live";
 import { columns } from "../state/columns";
 import { filter } from "../state/order";
 import type { Board } from "./runs";
@@ -99,9 +99,13 @@ export function metricsOf(board: Board): Metrics {
       );
       if (isNew && present.size < LOOKED_AT) tries.value++;
     });
+    const stopChanges = onRunsChanged((event) => {
+      if (event.many && error.peek()) tries.value++;
+    });
     return () => {
       stop();
       stopLive();
+      stopChanges();
       running?.abort();
     };
   };

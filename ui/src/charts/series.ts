@@ -134,7 +134,6 @@ export async function loadSeries(x: XAxis, key: string, uids: string[], points: 
     for (const one of mine) {
       one.error = error;
       one.series ??= [];
-      one.points = 0; // so that it is asked for again
     }
   }
   forgetOldest();
@@ -229,7 +228,12 @@ onPoints((event) => {
 // Points may have been missed while nobody listened.
 onRunsChanged((event) => {
   if (!event.many) return;
-  for (const one of kept.values()) one.isBehind = true;
+  const failed = new Set<string>();
+  for (const one of kept.values()) {
+    one.isBehind = true;
+    if (one.error) failed.add(one.key);
+  }
+  for (const key of failed) forgetErrors(key);
   timer ??= setTimeout(catchUp, LIVE_MS);
 });
 

@@ -4,7 +4,7 @@
  * Return a function that does `work` soon after it is called. Calls meanwhile are one call, and
  * the work takes at most a sixth of the time, so that a large store is not asked without end.
  */
-export function paced(work: () => Promise<void>, leastMs: number): () => void {
+export function paced(work: () => Promise<unknown>, leastMs: number): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let pauseMs = leastMs;
   return () => {

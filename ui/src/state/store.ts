@@ -1,25 +1,33 @@
 // The store that the page shows.
 import { effect, signal, untracked } from "@preact/signals";
 import { get } from "../api/client";
-import { live, onRunsChanged, trouble } from "../api/live";
+import { live, notifyOfGap, onRunsChanged, trouble } from "../api/live";
 import type { StoreInfo } from "../api/types";
 import { paced } from "./paced";
-import { toast } from "./toasts";
+import { dismiss, toast } from "./toasts";
 
 export const store = signal<StoreInfo | null>(null);
 /** What kept the store from being read at all. */
 export const storeError = signal<unknown>(null);
 
-export async function loadStore(): Promise<void> {
+/** Read the store's name and counts; return whether it is the store of before. */
+export async function loadStore(): Promise<boolean> {
   try {
     const found = await get<StoreInfo>("store");
+    const isSame = !store.value || store.value.path === found.path;
     // Another server may have come to the port: nothing of the page is about its store.
-    if (store.value && store.value.path !== found.path) location.reload();
+    if (!isSame) location.reload();
     store.value = found;
     storeError.value = null;
+    return isSame;
   } catch (error) {
     storeError.value = error;
+    return false;
   }
+}
+
+async function goOnAfterGap(): Promise<void> {
+  if (await loadStore()) notifyOfGap();
 }
 
 // The counts in the header are not worth a request for each change.
@@ -28,11 +36,16 @@ onRunsChanged(paced(loadStore, 1000));
 // A connection that comes back may lead to another server.
 let hadConnection = false;
 effect(() => {
-  if (live.value && hadConnection) void loadStore();
+  if (live.value && hadConnection) void goOnAfterGap();
   hadConnection ||= live.value;
 });
 
+/** The message about what is wrong now; it leaves when nothing is any more. */
+let shown: number | null = null;
 effect(() => {
   const found = trouble.value;
-  if (found) untracked(() => toast(found.message, { kind: "error", hint: found.hint }));
+  untracked(() => {
+    if (shown !== null) dismiss(shown);
+    shown = found && toast(found.message, { kind: "error", hint: found.hint });
+  });
 });

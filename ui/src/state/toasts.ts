@@ -13,6 +13,7 @@ export interface Toast {
 export const toasts = signal<Toast[]>([]);
 let next = 1;
 
+/** Show a short message; return its id. */
 export function toast(text: string, options: Partial<Omit<Toast, "id" | "text">> = {}): number {
   const id = next++;
   // Three are as many as can be read.
