@@ -107,3 +107,24 @@ def test_quick_typist_gets_what_fits_the_text(shared, visit):
     page.keyboard.press("Enter")
 
     expect(page.locator(".count")).to_have_text("12 of 240 runs")
+
+
+def test_words_of_a_search_box_are_offered_as_a_filter(shared, visit):
+    page = visit(shared)
+    box = page.get_by_role("combobox", name="Filter")
+
+    box.fill("failed mnist")
+    box.press("Enter")
+    page.get_by_role("alert").get_by_role("button", name="status = error and").click()
+
+    expect(box).to_have_value("status = error and experiment = mnist")
+    expect(page.locator(".count")).to_have_text("12 of 240 runs")
+
+
+def test_misspelled_parameter_is_named_while_typing(shared, visit):
+    """A filter that no run can match is no mistake of its grammar, but says why it is empty."""
+    page = visit(shared)
+
+    page.get_by_role("combobox", name="Filter").fill("params.ler > 0")
+
+    expect(page.locator(".filter-hint")).to_contain_text("No run has the parameter 'ler'")

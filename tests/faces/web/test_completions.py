@@ -49,7 +49,7 @@ def texts(found):
         ("(status = error) or params.l", ["params.lr"]),
         ("order by metrics.", ["metrics.loss"]),
         ("order by started ", ["asc", "desc"]),
-        ("started > ", ["'1 hour ago'"]),
+        ("started > ", ["today", "yesterday", "'1 hour ago'"]),
     ],
 )
 def test_what_may_follow_is_offered(offers, text, first):
@@ -133,3 +133,26 @@ def test_a_value_that_is_spelled_is_read_back(text):
     query = parse_query(f"notes = {spelled_value(text)}")
 
     assert query.where.value == text
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("lr > 0.01", ["params.lr > 0.01"]),
+        ("status = crashed and lr > 0.01", ["status = error and params.lr > 0.01"]),
+        ("order by loss desc", ["order by metrics.loss desc"]),
+        ("failed yesterday", ["status = error and started = yesterday"]),
+        ("MNI", ["experiment = mnist"]),
+        ("mnist#1", ["experiment = mnist and run_number = 1"]),
+        ("oom failed", ["(notes ilike '%oom%' or error ilike '%oom%') and status = error"]),
+        ("params.lr >", []),
+        ("status = error", []),
+    ],
+)
+def test_a_text_that_is_no_filter_offers_those_that_are_meant(client, text, meant):
+    """People type names without their namespace, and words as into a search box."""
+    answer = client.get("/api/v1/filter", params={"text": text}).json()
+
+    assert answer["meant"] == meant
+    for one in answer["meant"]:
+        parse_query(one)

@@ -85,6 +85,8 @@ export interface Completion {
 
 export interface FilterAnswer {
   error: ErrorFacts | null;
+  /** Filters that may have been meant, the likeliest first. */
+  meant: string[];
   hints: string[];
   order: { field: string; descending: boolean }[];
   completions: Completion[];

@@ -3,6 +3,7 @@ import { effect, signal } from "@preact/signals";
 import type { TargetedKeyboardEvent } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { ApiError, get, isAbort } from "../api/client";
+import { onRunsChanged } from "../api/live";
 import type { Completion, ErrorFacts, FilterAnswer } from "../api/types";
 import { Icon } from "../common/icons";
 import { setQuery } from "../state/address";
@@ -17,6 +18,8 @@ const DEBOUNCE_MS = 40;
 /** What is in the line; the address has the last text without a mistake. */
 const text = signal(filter.peek());
 const mistake = signal<ErrorFacts | null>(null);
+/** Filters that may be meant by what is in the line. */
+const meant = signal<string[]>([]);
 const hints = signal<string[]>([]);
 const completions = signal<Completion[]>([]);
 /** The text that the completions fit. */
@@ -31,6 +34,8 @@ let typing = false;
 let lastKey = 0;
 let timer: ReturnType<typeof setTimeout> | undefined;
 let running: AbortController | null = null;
+/** The last check had no answer: what is in the line has not been applied. */
+let isUnchecked = false;
 
 // Back, forward, sorting and links change the address; the line follows.
 effect(() => {
@@ -50,9 +55,11 @@ async function check(at: number, offer: boolean): Promise<void> {
   running?.abort();
   const mine = (running = new AbortController());
   const asked = text.value;
+  isUnchecked = false;
   try {
     const answer = await get<FilterAnswer>("filter", { text: asked || " ", at }, mine.signal);
     hints.value = answer.hints;
+    meant.value = answer.meant;
     completions.value = offer ? answer.completions : [];
     completed = asked;
     chosen.value = -1;
@@ -67,9 +74,16 @@ async function check(at: number, offer: boolean): Promise<void> {
       mistake.value = answer.error;
     }
   } catch (error) {
-    if (!isAbort(error)) showError(error);
+    if (isAbort(error)) return;
+    isUnchecked = true;
+    showError(error);
   }
 }
+
+// A server that answers again may apply what is in the line.
+onRunsChanged((event) => {
+  if (event.many && isUnchecked) void check(text.value.length, false);
+});
 
 function changeText(next: string, at: number): void {
   text.value = next;
@@ -247,6 +261,7 @@ export function FilterLine() {
         <FilterMistake
           text={text.value}
           mistake={shown}
+          meant={meant.value}
           onReplace={(next) => {
             text.value = next;
             apply();
@@ -254,7 +269,7 @@ export function FilterLine() {
           }}
         />
       )}
-      {!shown && hints.value.length > 0 && !isListOpen.value && (
+      {!shown && hints.value.length > 0 && !offered.length && (
         <p class="filter-hint" role="status">
           {hints.value.join(" ")}
         </p>

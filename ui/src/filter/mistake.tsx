@@ -4,6 +4,8 @@ import type { ErrorFacts } from "../api/types";
 interface FilterMistakeProps {
   text: string;
   mistake: ErrorFacts;
+  /** Whole filters to choose from. */
+  meant: string[];
   onReplace: (text: string) => void;
 }
 
@@ -13,11 +15,17 @@ function wordEnd(text: string, at: number): number {
   return at + Math.max(1, rest?.[0].length ?? 1);
 }
 
-export function FilterMistake({ text, mistake, onReplace }: FilterMistakeProps) {
+export function FilterMistake({ text, mistake, meant, onReplace }: FilterMistakeProps) {
   const at = mistake.position ?? null;
   const end = at === null ? 0 : (mistake.end ?? wordEnd(text, at));
   // The message of a terminal draws the place itself; here the line below does.
   const message = mistake.message.split("\n", 1)[0];
+  const names = (mistake.suggestions ?? []).map((name) => ({
+    label: name,
+    filter: text.slice(0, at ?? 0) + name + text.slice(end),
+  }));
+  const whole = meant.map((filter) => ({ label: filter, filter }));
+  const choices = [...whole, ...names.filter((one) => !meant.includes(one.filter))];
   return (
     <div class="filter-mistake" id="filter-mistake" role="alert">
       {at !== null && (
@@ -32,17 +40,12 @@ export function FilterMistake({ text, mistake, onReplace }: FilterMistakeProps) 
       )}
       <p>
         {message}{" "}
-        {mistake.suggestions?.length ? (
+        {choices.length ? (
           <>
             Did you mean{" "}
-            {mistake.suggestions.map((name) => (
-              <button
-                key={name}
-                type="button"
-                class="choice"
-                onClick={() => onReplace(text.slice(0, at ?? 0) + name + text.slice(end))}
-              >
-                {name}
+            {choices.map(({ label, filter }) => (
+              <button key={filter} type="button" class="choice" onClick={() => onReplace(filter)}>
+                {label}
               </button>
             ))}
             ?

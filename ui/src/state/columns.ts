@@ -135,11 +135,16 @@ export const columnNames = computed<string[]>(() => {
   return [...names.filter((name) => frozen.has(name)), ...names.filter((name) => !frozen.has(name))];
 });
 
-const defaults = computed(() => [
-  ...BEFORE,
-  ...(differing.value ?? []).filter((name) => !BEFORE.includes(name) && !AFTER.includes(name)),
-  ...AFTER,
-]);
+const defaults = computed(() => {
+  const found = (differing.value ?? []).filter((name) => !BEFORE.includes(name) && !AFTER.includes(name));
+  const all = [...BEFORE, ...found, ...AFTER];
+  // Values that the runs are sorted by are in sight; a column that is there keeps its place.
+  const sorted = sorting.value
+    .map((key) => key.field)
+    .filter((field) => field in FIELDS || /^(params|metrics|tags)[.[]/.test(field))
+    .filter((field) => !all.some((name) => sameField(field, columnOf(name))));
+  return [...BEFORE, ...sorted, ...found, ...AFTER];
+});
 
 export const isDefault = computed(() => !chosen.value.length);
 export const columns = computed<Column[]>(() => {

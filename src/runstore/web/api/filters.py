@@ -9,6 +9,7 @@ from runstore.errors import FilterError
 from runstore.model.query.parse import parse_query
 from runstore.model.query.tree import Query
 from runstore.reading.grid.completing import completions
+from runstore.reading.grid.meant import meant_filters
 from runstore.reading.unknown_names import unknown_names
 from runstore.web.encoding import Answer, json_answer
 from runstore.web.endpoints import Call, Endpoint, Text, Whole
@@ -21,14 +22,16 @@ def _filter(call: Call) -> Answer:
     at = call.query["at"]
     caret = len(text) if at is None else min(at, len(text))
     error: dict[str, Any] | None = None
-    query = Query()
+    query, meant = Query(), list[str]()
     try:
         query = parse_query(text)
     except FilterError as wrong:
         error = error_as_json(wrong)["error"]
+        meant = meant_filters(backend, text, wrong)
     return json_answer(
         {
             "error": error,
+            "meant": meant,
             "hints": unknown_names(backend, query),
             "order": [
                 {"field": one.field.key, "descending": one.is_descending} for one in query.order
@@ -64,6 +67,7 @@ ENDPOINTS = (
         result=record(
             {
                 "error": optional(mapped({})),
+                "meant": listed(TEXT),
                 "hints": listed(TEXT),
                 "order": listed(record({"field": TEXT, "descending": FLAG})),
                 "completions": listed(

@@ -1,0 +1,125 @@
+"""Filters that a text without a meaning may stand for: names without their namespace, plain words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from runstore.errors import FilterError
+from runstore.model.query.parse import parse_query
+from runstore.model.query.spelling import spelled, spelled_value
+from runstore.model.query.tree import Namespace
+from runstore.model.status import Status
+from runstore.storage.query.names import StoredNames
+
+if TYPE_CHECKING:
+    from runstore.storage.backend import Backend
+
+_BY_KEY = (Namespace.PARAM, Namespace.METRIC, Namespace.TAG)
+_WORDS_AT_MOST = 6
+_PLAIN_WORD = re.compile(r"[\w./#@:+-]+")
+_REPAIRS_AT_MOST = 10
+_CHARACTERS_AT_MOST = 200
+_RUN_NAME = re.compile(r"(.+)[#_](\d{1,18})")
+_KEYWORDS = frozenset({"and", "or", "not", "in", "is", "like", "ilike", "contains", "order", "by"})
+_DAYS = frozenset({"today", "yesterday"})
+# Words of other trackers and of everyday speech.
+STATUS_WORDS = {
+    "failed": Status.ERROR,
+    "failure": Status.ERROR,
+    "failures": Status.ERROR,
+    "errors": Status.ERROR,
+    "crashed": Status.ERROR,
+    "completed": Status.COMPLETE,
+    "finished": Status.COMPLETE,
+    "done": Status.COMPLETE,
+    "succeeded": Status.COMPLETE,
+    "success": Status.COMPLETE,
+    "active": Status.LIVE,
+    "killed": Status.INTERRUPTED,
+    "cancelled": Status.INTERRUPTED,
+    "canceled": Status.INTERRUPTED,
+    "stopped": Status.INTERRUPTED,
+}
+
+
+def meant_filters(backend: Backend, text: str, error: FilterError) -> list[str]:
+    """Return filters that may have been meant by a text that is none, the likeliest first.
+
+    Args:
+        backend: The store, whose names are offered.
+        text: What was typed.
+        error: The mistake in it.
+    """
+    names = StoredNames(backend.database.driver)
+    begun = _with_namespaces(names, text, error)
+    repaired = [one for first in begun if (one := _repaired(names, first)) is not None]
+    return list(dict.fromkeys(repaired)) or list(_from_words(backend, names, text))
+
+
+def _repaired(names: StoredNames, text: str) -> str | None:
+    """Return the text without the mistakes that are left in it; None if one cannot be repaired."""
+    for _ in range(_REPAIRS_AT_MOST):
+        try:
+            parse_query(text)
+        except FilterError as error:
+            better = next(_with_namespaces(names, text, error), None)
+            if better is None:
+                return None
+            text = better
+        else:
+            return text
+    return None
+
+
+def _with_namespaces(names: StoredNames, text: str, error: FilterError) -> Iterator[str]:
+    """Yield the text with `lr` as `params.lr`, if runs have such a parameter."""
+    start, end = error.position, error.end
+    if start is None or end is None:
+        return
+    word = text[start:end].strip("`\"'")
+    status = STATUS_WORDS.get(word.lower())
+    if status is not None:
+        yield text[:start] + status.value + text[end:]
+    for namespace in _BY_KEY:
+        same = (key for key in names.every(namespace) if key.casefold() == word.casefold())
+        for key in same:
+            yield text[:start] + spelled(namespace, key) + text[end:]
+
+
+def _from_words(backend: Backend, names: StoredNames, text: str) -> Iterator[str]:
+    """Yield a filter that asks for words such as `failed bert yesterday`."""
+    words = text.split() if len(text) <= _CHARACTERS_AT_MOST else []
+    if not 0 < len(words) <= _WORDS_AT_MOST or not all(map(_PLAIN_WORD.fullmatch, words)):
+        return
+    if not _KEYWORDS.isdisjoint(map(str.lower, words)):
+        return
+    experiments = list(backend.database.experiment_names())
+    conditions = dict.fromkeys(_condition(word, names, experiments) for word in words)
+    if len(conditions) == 1:
+        yield next(iter(conditions))
+    else:
+        yield " and ".join(f"({one})" if " or " in one else one for one in conditions)
+
+
+def _condition(word: str, names: StoredNames, experiments: list[str]) -> str:
+    lower = word.casefold()
+    status = STATUS_WORDS.get(lower, lower)
+    if status in list(Status):
+        return f"status = {Status(status).value}"
+    if lower in _DAYS:
+        return f"started = {lower}"
+    run = _RUN_NAME.fullmatch(word)
+    if run is not None and run[1] in experiments:
+        return f"experiment = {spelled_value(run[1])} and run_number = {run[2]}"
+    having = [name for name in experiments if lower in name.casefold()]
+    exact = [name for name in having if name.casefold() == lower]
+    if len(exact or having) == 1:
+        return f"experiment = {spelled_value((exact or having)[0])}"
+    like = spelled_value(f"%{word}%")
+    if having:
+        return f"experiment ilike {like}"
+    if word in names.every(Namespace.TAG):
+        return f"{spelled(Namespace.TAG, word)} is not missing"
+    return f"notes ilike {like} or error ilike {like}"
