@@ -1,7 +1,10 @@
 """One run: whatever it holds is shown, nothing of it is obeyed, and the address keeps the view."""
 
+import contextlib
 import re
 import shlex
+import socket
+import threading
 
 import pytest
 
@@ -229,23 +232,100 @@ def test_files_are_looked_at_and_cannot_script_the_page(opened, name, shown):
     assert SCRIPTED not in page.title()
 
 
-def test_saved_pages_are_shown_without_their_scripts(address, made, visit, browser):
-    """Also if somebody opens the file itself, which then belongs to no site."""
+FIGURE = """<!doctype html><canvas id=c></canvas><pre id=said></pre><button>Leave</button>
+<link rel=preconnect href=ELSEWHERE><link rel=stylesheet href=ELSEWHERE/first><script>
+const said = (text) => { document.getElementById("said").textContent += text + "\\n"; };
+document.getElementById("c").getContext("2d").fillRect(0, 0, 9, 9);
+said("drawn " + eval("1 + 1") + " in " + origin);
+const tried = (name, what) => { try { what(); said(name + " done"); } catch { said(name + " refused"); } };
+tried("page", () => { parent.document.title = "scripted"; });
+tried("top", () => { top.location = "about:blank"; });
+tried("cookie", () => document.cookie);
+tried("storage", () => localStorage.length);
+fetch("/api/v1/store").then(() => said("own fetch done"), () => said("own fetch refused"));
+fetch("ELSEWHERE/fetch").then(() => said("fetch done"), () => said("fetch refused"));
+new Image().src = "ELSEWHERE/image";
+for (const [tag, name] of [["script", "src"], ["iframe", "src"], ["embed", "src"], ["object", "data"]]) {
+  document.body.appendChild(document.createElement(tag))[name] = "ELSEWHERE/" + tag;
+}
+const sheet = document.head.appendChild(document.createElement("link"));
+sheet.rel = "stylesheet"; sheet.href = "ELSEWHERE/sheet";
+navigator.sendBeacon("ELSEWHERE/beacon", "x");
+try { new WebSocket("WS/socket"); } catch {}
+open("ELSEWHERE/window");
+document.querySelector("button").onclick = () => { location = "ELSEWHERE/self"; };
+said("end");
+</script>"""
+
+
+@pytest.fixture
+def elsewhere():
+    """A server of another origin, and what it was asked."""
+    asked = []
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def accept():
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection:
+                connection.settimeout(1)
+                with contextlib.suppress(TimeoutError):
+                    # A browser may connect before it refuses; nothing is sent then.
+                    asked.append(connection.recv(200))
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield f"127.0.0.1:{listening.getsockname()[1]}", asked
+    listening.shutdown(socket.SHUT_RDWR)
+    listening.close()
+
+
+def test_figures_in_saved_pages_are_drawn_and_reach_nothing(served, tmp_path, visit, elsewhere):
+    """Scripts within the file run; neither the page, nor the store, nor a network is theirs."""
+    host, asked = elsewhere
+    figure = FIGURE.replace("ELSEWHERE", f"http://{host}").replace("WS", f"ws://{host}")
+    with Store.open(tmp_path / "store") as store:
+        run = store.start("figures", capture=False)
+        run.save("figure.html", figure.encode())
+        run.finish()
+    address = served(tmp_path / "store")
+    context = visit(address).context  # lets the browser in; refusals are on the console
+    page = context.new_page()
+    path = "/runs/figures%231?tab=files&file=figure.html"
+    page.goto(f"{address}{path}")
+
+    frame = page.locator("iframe.look-frame")
+    expect(frame).to_have_attribute("sandbox", "")
+    page.get_by_role("button", name="Run scripts").click()
+    said = page.frame_locator("iframe.look-frame").locator("#said")
+    expect(said).to_contain_text("drawn 2 in null")
+    expect(said).to_contain_text("page refused")
+    expect(said).to_contain_text("storage refused")
+    expect(said).to_contain_text("own fetch refused")
+    expect(said).to_contain_text("end")
+    page.frame_locator("iframe.look-frame").get_by_role("button", name="Leave").click()
+    expect(said).to_have_count(0)  # it left, for a page of the browser that says no
+    page.wait_for_timeout(300)
+    assert page.title() != SCRIPTED
+    assert page.url.endswith(path)
+    assert len(context.pages) == 2
+    page.wait_for_timeout(700)
+    assert not any(asked)
+
+
+def test_saved_pages_in_a_window_of_their_own_run_no_scripts(address, made, visit):
+    """A window could open any address, so it gets the file without its scripts."""
     folder, uid = made
     del folder
     visited = visit(address, f"/runs/{uid}")  # lets the browser in
-    context = visited.context
-    page = context.new_page()
-    page.goto(f"{address}/runs/{uid}?tab=files&file=page.html")
-    frame = page.locator("iframe.look-frame")
-    expect(frame).to_have_attribute("sandbox", "")
-    expect(page.get_by_text("Scripts of saved pages are not executed")).to_be_visible()
-    page.wait_for_function("document.querySelector('iframe').contentDocument === null")
-    assert SCRIPTED not in page.title()
+    page = visited.context.new_page()
 
-    page.goto(f"{address}/api/v1/runs/{uid}/artifacts/page.html")
-    assert SCRIPTED not in page.title()
-    assert page.evaluate("origin") == "null"
+    for query in ("", "?figure=1"):
+        page.goto(f"{address}/api/v1/runs/{uid}/artifacts/page.html{query}")
+        assert SCRIPTED not in page.title()
+        assert page.evaluate("origin") == "null"
 
 
 def test_parameters_are_a_tree_with_types_and_differences(opened):

@@ -14,15 +14,31 @@ from runstore.web.errors import Refusal
 _SENT_BYTES = 1 << 18
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _NOT_IN_NAMES = re.compile(r"[^\w.+@ -]", re.ASCII)
-# No script, no request, no form, and an origin of its own, whatever they hold.
-POLICY = (
-    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:;"
+_SOURCES = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:;"
     " font-src data:; frame-ancestors 'self'"
 )
+# No script, no request, no form, and an origin of its own, whatever they hold.
+POLICY = f"sandbox; {_SOURCES}"
 PROTECTED = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",
+}
+# Interactive figures, if somebody asks for one: scripts within the file itself, and still no
+# request and no access to the page. Browsers may look up the name of a host that a script asks
+# for before they refuse it, so scripts wait for a click. A frame can only go to addresses that
+# the page allows, and none elsewhere is; a window of its own could go to any.
+EXECUTED = {
+    **PROTECTED,
+    "Content-Security-Policy": (
+        "sandbox allow-scripts; script-src 'unsafe-inline' 'unsafe-eval' blob: data:;"
+        " worker-src blob:; base-uri 'none'; form-action 'none';"
+        f" {_SOURCES.replace('img-src data:', 'img-src data: blob:')}"
+    ),
+    "X-DNS-Prefetch-Control": "off",
+    # Nothing else may get these headers from a cache.
+    "Cache-Control": "no-store",
 }
 # What a browser shows without executing it. Every other file is saved, not shown.
 SHOWN_TYPES = frozenset(
@@ -49,6 +65,7 @@ def contents(
     media_type: str,
     name: str,
     is_saved: bool,
+    is_executed: bool = False,
     asked: Mapping[str, str],
 ) -> Answer:
     """Return the contents of a file as an answer, or the range of them that was asked for.
@@ -60,9 +77,12 @@ def contents(
         media_type: What the contents are; see `SHOWN_TYPES`.
         name: The name that it is saved under.
         is_saved: Whether it is to be saved, not shown.
+        is_executed: Whether scripts within it are executed, in a frame of the page alone.
         asked: The headers of the request.
     """
-    headers = {**PROTECTED, "ETag": f'"{digest}"', "Accept-Ranges": "bytes"}
+    is_framed = is_executed and asked.get("sec-fetch-dest") == "iframe"
+    protected = EXECUTED if is_framed else PROTECTED
+    headers = {**protected, "ETag": f'"{digest}"', "Accept-Ranges": "bytes"}
     media_type = media_type if media_type in SHOWN_TYPES else "application/octet-stream"
     if is_saved or media_type not in SHOWN_TYPES:
         headers |= attachment(name)

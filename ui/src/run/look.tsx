@@ -1,4 +1,5 @@
 // A look at a file. What it holds is drawn by us or by a sandbox; it never becomes part of the page.
+import { signal } from "@preact/signals";
 import { useState } from "preact/hooks";
 import { endpoint } from "../api/client";
 import { CopyAs, pythonText, shellWord } from "../common/copy";
@@ -73,12 +74,7 @@ function Contents({ look, uid, file, address }: ContentsProps) {
     case "video":
       return <video controls src={address} aria-label={file.path} />;
     case "html":
-      return (
-        <>
-          <iframe class="look-frame" sandbox="" src={address} title={`The page ${file.path}, without its scripts`} />
-          <p class="soft">Scripts of saved pages are not executed here. To see all of it, download it.</p>
-        </>
-      );
+      return <SavedPage uid={uid} file={file} address={address} />;
     case "markdown":
       return (
         <>
@@ -104,6 +100,47 @@ function Contents({ look, uid, file, address }: ContentsProps) {
     default:
       return <p class="soft">{look.why}</p>;
   }
+}
+
+/** Runs whose saved pages may execute their scripts, until the tab is closed. */
+const trusted = signal<ReadonlySet<string>>(new Set());
+
+/** A saved page, such as an interactive figure: isolated from the page, its scripts after a click. */
+function SavedPage({ uid, file, address }: Omit<ContentsProps, "look">) {
+  const isRun = trusted.value.has(uid);
+  const download = <a href={`${address}?save=1`} download>Download it</a>;
+  return (
+    <>
+      <p class="look-note soft">
+        {isRun ? (
+          <>
+            Scripts within this file run isolated from the page, without requests. If a figure is empty, it loads its
+            library from elsewhere: {download} to open it.
+          </>
+        ) : (
+          <>
+            <button
+              type="button"
+              class="button small"
+              onClick={() => {
+                trusted.value = new Set([...trusted.value, uid]);
+              }}
+            >
+              Run scripts
+            </button>{" "}
+            Interactive figures need their scripts. They run isolated from the page, without requests.
+          </>
+        )}
+      </p>
+      <iframe
+        key={String(isRun)}
+        class="look-frame"
+        sandbox={isRun ? "allow-scripts" : ""}
+        src={isRun ? `${address}?figure=1` : address}
+        title={`The saved page ${file.path}`}
+      />
+    </>
+  );
 }
 
 /** The path of a picture that a text beside it names. */

@@ -82,6 +82,7 @@ def _contents(call: Call) -> Answer:
         media_type=media_type,
         name=artifact.path.rpartition("/")[2],
         is_saved=call.query["save"],
+        is_executed=media_type == HTML and call.query["figure"],
         asked=call.headers,
     )
 
@@ -119,7 +120,10 @@ ENDPOINTS = (
         answer=_contents,
         about="Return the contents of an artifact, or a range of them. What could be executed is"
         " sandboxed, and what a browser does not show is an attachment.",
-        parameters=(Flag("save", "Whether it is to be saved as a file, not shown."),),
+        parameters=(
+            Flag("save", "Save it as a file instead of showing it."),
+            Flag("figure", "In a frame of the page: execute the scripts within an HTML file."),
+        ),
         media_type="*/*",
         statuses=(HTTPStatus.NOT_FOUND, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
     ),
