@@ -350,3 +350,35 @@ def test_new_points_appear_while_a_run_goes_on(served, visit, tmp_path):
         expect(again).to_have_attribute("data-points", re.compile(","))
         assert (shown(again), shown(again, "y")) == drawn
         assert drawn[1][1] > 7
+
+
+def looks_in_legend(page):
+    """Return the colour and the dashes of each compared run, by its name."""
+    return page.locator(".chart-legend .choice").evaluate_all(
+        """choices => Object.fromEntries(choices.map((one) => [
+            one.textContent.trim(),
+            one.querySelector("path").style.stroke
+            + one.querySelector("path").getAttribute("stroke-dasharray"),
+        ]))"""
+    )
+
+
+def test_runs_shown_together_look_different_and_keep_their_look(shared, template, visit):
+    """Also when others are added, when one is opened alone, and after a reload."""
+    with Store.open(template) as store:
+        uids = [run.uid for run in store.find("experiment = mnist", limit=40)]
+    page = visit(shared, "/compare?tab=charts&runs=" + ",".join(uids[:12]))
+    page.locator(".chart-plot[data-state=drawn]").first.wait_for()
+    page.wait_for_timeout(1500)  # they are kept for the next visit
+    few = looks_in_legend(page)
+
+    page.goto(f"{shared}/compare?tab=charts&runs={','.join(uids)}")
+    expect(page.locator(".chart-legend .choice")).to_have_count(40)
+    page.locator(".chart-plot[data-state=drawn]").first.wait_for()
+    many = looks_in_legend(page)
+
+    assert len(few) == 12
+    colours = [look[:14] for look in few.values()]
+    assert {colours.count(colour) for colour in colours} <= {1, 2}  # ten colours
+    assert len(set(many.values())) == 40
+    assert {name: many[name] for name in few} == few

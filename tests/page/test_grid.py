@@ -1,12 +1,14 @@
 """The grid of runs: what it shows, its keyboard, its columns, its order."""
 
+import contextlib
 import re
 
 import pytest
 
 import runstore
 
-expect = pytest.importorskip("playwright.sync_api").expect
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
 
 RUNS = 240
 
@@ -280,3 +282,76 @@ def test_bad_columns_of_an_address_are_explained(shared, visit):
     page.get_by_role("button", name="Show the columns that differ").click()
 
     expect(line(page, 0)).to_contain_text("mnist_180")
+
+
+def test_values_that_runs_are_sorted_by_are_shown(shared, visit):
+    """They have a column even if they are not among those that differ most, or are no field."""
+    page = visit(shared)
+    box = page.get_by_role("combobox", name="Filter")
+
+    box.fill('order by metrics."val/acc".max desc')
+    box.press("Enter")
+
+    head = page.get_by_role("columnheader", name="val/acc max")
+    expect(head).to_have_attribute("aria-sort", "descending")
+    before = page.get_by_role("columnheader", name="Duration").get_attribute("aria-colindex")
+    assert int(head.get_attribute("aria-colindex")) == int(before) + 1
+
+
+def test_a_row_is_selected_before_its_values_are_there(shared, visit):
+    page = visit(shared)
+    held = []
+
+    def hold(route):
+        held.append(route)
+
+    page.route("**/api/v1/runs/rows?*", hold)
+    page.get_by_role("combobox", name="Filter").fill("experiment = mnist order by run_number")
+    line = page.locator('.grid-body [data-line="2"]')
+    expect(line.locator(".ghost").first).to_be_attached()
+
+    line.click(position={"x": 300, "y": 10})
+    page.unroute("**/api/v1/runs/rows?*")  # the page may have asked again, and given up others
+    for one in held:
+        with contextlib.suppress(playwright.Error):
+            one.continue_()
+
+    expect(page.locator(".action-bar")).to_contain_text("1 run selected")
+    expect(line).to_contain_text("mnist_3")
+    expect(line).to_have_attribute("aria-selected", "true")
+
+
+def test_no_matching_run_leaves_no_chart(shared, visit):
+    page = visit(shared, viewport={"width": 1400, "height": 700})
+    page.locator(".chart-plot[data-state=drawn]").first.wait_for()
+
+    page.get_by_role("combobox", name="Filter").fill("params.lr > 5")
+
+    expect(page.get_by_role("heading", name="No run matches")).to_be_visible()
+    expect(page.get_by_role("heading", name="No runs to draw")).to_be_visible()
+
+
+def test_hard_numbers_are_spelled_alike_in_all_columns(served, visit, tmp_path):
+    """A parameter that is NaN or infinite looks like a metric that is."""
+    with runstore.Store.open(tmp_path / "store") as store:
+        for value in (float("nan"), float("-inf"), -0.0, 1.5):
+            run = store.start("hard", params={"x": value}, capture=False)
+            run.log({"x": value}, step=0)
+            run.finish()
+    page = visit(served(tmp_path / "store"), "/?columns=reference,params.x,metrics.x")
+
+    for number, text in ((3, "NaN"), (2, "\N{MINUS SIGN}∞")):
+        cells = page.locator(f'.grid-body [data-line="{number}"] .value')
+        expect(cells).to_have_text([text, text])
+    expect(page.locator('.grid-body [data-line="1"] .value').first).to_have_text("\N{MINUS SIGN}0")
+
+
+def test_actions_on_the_selection_fit_a_phone(own, visit):
+    page = visit(own.address, viewport={"width": 400, "height": 700})
+    page.locator('.grid-body [data-line="2"]').click(position={"x": 320, "y": 10})
+
+    bar = page.locator(".action-bar")
+    for name in ("Tag", "Note", "Trash"):
+        box = bar.get_by_role("button", name=name).bounding_box()
+        assert box["x"] + box["width"] <= 400
+    assert bar.evaluate("bar => bar.scrollWidth <= bar.clientWidth")

@@ -237,7 +237,9 @@ FIGURE = """<!doctype html><canvas id=c></canvas><pre id=said></pre><button>Leav
 const said = (text) => { document.getElementById("said").textContent += text + "\\n"; };
 document.getElementById("c").getContext("2d").fillRect(0, 0, 9, 9);
 said("drawn " + eval("1 + 1") + " in " + origin);
-const tried = (name, what) => { try { what(); said(name + " done"); } catch { said(name + " refused"); } };
+const tried = (name, what) => {
+  try { what(); said(name + " done"); } catch { said(name + " refused"); }
+};
 tried("page", () => { parent.document.title = "scripted"; });
 tried("top", () => { top.location = "about:blank"; });
 tried("cookie", () => document.cookie);
@@ -245,7 +247,8 @@ tried("storage", () => localStorage.length);
 fetch("/api/v1/store").then(() => said("own fetch done"), () => said("own fetch refused"));
 fetch("ELSEWHERE/fetch").then(() => said("fetch done"), () => said("fetch refused"));
 new Image().src = "ELSEWHERE/image";
-for (const [tag, name] of [["script", "src"], ["iframe", "src"], ["embed", "src"], ["object", "data"]]) {
+for (const tag of ["script", "iframe", "embed", "object"]) {
+  const name = tag === "object" ? "data" : "src";
   document.body.appendChild(document.createElement(tag))[name] = "ELSEWHERE/" + tag;
 }
 const sheet = document.head.appendChild(document.createElement("link"));

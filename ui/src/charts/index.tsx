@@ -3,7 +3,7 @@ import { useComputed } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { EmptyMessage, ErrorMessage } from "../common/message";
 import { formatCount } from "../common/values";
-import { inTrash } from "../state/order";
+import { groupBy, inTrash } from "../state/order";
 import { hovered } from "../state/selection";
 import { Chart } from "./chart";
 import { FullChart } from "./full";
@@ -55,7 +55,9 @@ function Body({ board, metrics }: { board: Board; metrics: Metrics }) {
         <p>
           {inTrash.value
             ? "Runs in the trash are not drawn. Restore them first."
-            : "Runs that are in sight in the grid, or selected there, are drawn here."}
+            : groupBy.value.length
+              ? "Open a group, or select runs in one, to draw them."
+              : "Charts show the runs that are visible or selected in the grid."}
         </p>
       </EmptyMessage>
     );

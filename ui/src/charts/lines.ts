@@ -47,13 +47,18 @@ export interface Line {
   rows: () => { head: string[]; rows: number[][] };
 }
 
+/** Return whose mark the line of a series has. */
+export function markId(series: Pick<Series, "uid" | "setName">): string {
+  return series.setName === null ? series.uid : `${series.uid}/${series.setName}`;
+}
+
 export function seriesLine(series: Series, smoothing: number): Line {
   const shape = shapeOf(series, smoothing);
   return {
     id: `${series.uid}/${series.setName ?? ""}`,
     uids: [series.uid],
     name: () => nameOf(series.uid, series.setName),
-    mark: markOf(series.setName === null ? series.uid : `${series.uid}/${series.setName}`),
+    mark: markOf(markId(series)),
     isEmpty: shape.isEmpty,
     nonPositive: () => countOfNonPositive(series),
     extentX: () => extentX(series),

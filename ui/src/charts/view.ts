@@ -1,12 +1,12 @@
 // One chart: loads what it shows, draws it, and answers the pointer and the keyboard.
 import { batch, computed, effect, type ReadonlySignal, signal } from "@preact/signals";
 import { isAbort } from "../api/client";
-import { DASHES } from "../common/colour";
+import { DASHES, distinguish } from "../common/colour";
 import { hovered, selected } from "../state/selection";
 import { theme } from "../state/theme";
 import { cursor } from "./cursor";
 import { loadMeans, meansError, meansOf } from "./means";
-import { type Line, meanLine, seriesLine } from "./lines";
+import { type Line, markId, meanLine, seriesLine } from "./lines";
 import { Plot, type Projection, type Range } from "./plot";
 import { type Board, openRun, pick } from "./runs";
 import { causeOf, errorOf, loadDetail, loadSeries, seriesOf, versionOf, watch, type XAxis } from "./series";
@@ -68,16 +68,17 @@ export class ChartView {
 
   private series(): Line[] {
     const uids = [...this.board.drawn.value].sort(); // so that lines cross in the same way
-    return uids.flatMap((uid) =>
-      (seriesOf(xAxis.value, this.metric, uid, zoom.value) ?? [])
-        .map((series) => seriesLine(series, smoothing.value))
-        .filter((line) => !line.isEmpty || line.summary().points > 0),
-    );
+    const all = uids.flatMap((uid) => seriesOf(xAxis.value, this.metric, uid, zoom.value) ?? []);
+    distinguish(this, all.map(markId));
+    return all
+      .map((series) => seriesLine(series, smoothing.value))
+      .filter((line) => !line.isEmpty || line.summary().points > 0);
   }
 
   private means(): Line[] {
     const shown = new Set(this.board.drawn.value);
     const means = meansOf(xAxis.value, this.metric, this.board.considered.value, zoom.value) ?? [];
+    distinguish(this, means.map((mean) => mean.id));
     return means.filter((mean) => mean.uids.some((uid) => shown.has(uid))).map(meanLine);
   }
 

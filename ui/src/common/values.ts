@@ -20,7 +20,8 @@ export function formatNumber(value: number): string {
   if (!Number.isFinite(value)) return value < 0 ? "−∞" : "∞";
   let text: string;
   const size = Math.abs(value);
-  if (Number.isInteger(value) && size < 1e9) text = String(value);
+  if (Object.is(value, -0)) text = "-0";
+  else if (Number.isInteger(value) && size < 1e9) text = String(value);
   else if (size !== 0 && (size < 1e-4 || size >= 1e9)) text = value.toExponential(3).replace(/\.?0+e/, "e");
   else text = String(Number(value.toPrecision(5)));
   return text.replace("-", "−").replace("e+", "e");

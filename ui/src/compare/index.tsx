@@ -1,5 +1,6 @@
 // Several runs side by side: what differs and why, their charts, their code, plots of runs.
 import { useEffect } from "preact/hooks";
+import { distinguish } from "../common/colour";
 import { CopyAs, pythonText, shellWord } from "../common/copy";
 import { EmptyMessage } from "../common/message";
 import { plural } from "../common/values";
@@ -42,9 +43,13 @@ function tabNow(): TabName | null {
   return runs.value.length >= 2 ? "table" : null;
 }
 
+/** Whose colours this view shows. */
+const COMPARED = {};
+
 export default function CompareView() {
   const count = runs.value.length;
   const now = tabNow();
+  distinguish(COMPARED, runs.value);
   useEffect(() => {
     if (count) void rowsByUid(runs.value.slice(0, 100)).catch(() => undefined); // names only
   }, [runs.value]);

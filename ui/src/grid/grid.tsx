@@ -1,12 +1,13 @@
 // The grid of runs: any number of lines, of which those in sight are drawn.
 import { signal, useComputed } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { distinguish } from "../common/colour";
 import { cellNames, columns, dragged, frozenNames, widthOf } from "../state/columns";
 import { entries, type Entries, toggleGroup } from "../state/entries";
 import { hiddenUids, isShown, soloUids, toggleHidden, toggleSolo } from "../state/hidden";
 import { groupBy, order, ordering } from "../state/order";
 import { baseline, baselineUid, pinnedRows } from "../state/pinned";
-import { rowOf, rowsVersion, wantRows } from "../state/rows";
+import { type Row, rowOf, rowsVersion, wantRows } from "../state/rows";
 import { hovered, selected, selectIds, selectOnly, toggle, visible } from "../state/selection";
 import { active } from "./active";
 import { HeaderLine } from "./header";
@@ -141,6 +142,14 @@ function followActive(lines: Entries): void {
   };
 }
 
+/** Return the row of a line, if it is one of a run and there. */
+function rowAt(lines: Entries, index: number): Row | undefined {
+  const entry = lines.at(index);
+  return entry?.kind === "run" ? rowOf(entry.id) : undefined;
+}
+
+/** Whose colours the grid shows. */
+const GRID = {};
 let lastLines: Entries | null = null;
 /** Where a selection with Shift begins. */
 let selectFrom: number | null = null;
@@ -163,16 +172,23 @@ export function Grid() {
   void rowsVersion.value;
   useAnchor(viewport, lines);
   useFocus(root, focusWish);
+  useEffect(
+    () => () => {
+      visible.value = []; // no run is in sight in a grid that is not there
+    },
+    [],
+  );
   useLayoutEffect(() => {
     wantLines(viewport, lines);
     const uids: string[] = [];
     for (let index = viewport.firstVisible; index <= viewport.lastVisible; index++) {
-      const entry = lines.at(index);
-      const row = entry?.kind === "run" ? rowOf(entry.id) : undefined;
+      const row = rowAt(lines, index);
       if (row) uids.push(row.uid);
     }
     if (uids.join() !== visible.peek().join()) visible.value = uids;
   });
+  const shown = [...pinned, ...drawn.map(({ index }) => rowAt(lines, index))];
+  distinguish(GRID, [...new Set(shown.flatMap((row) => (row ? [row.uid] : [])))]);
   const isGrouped = order.value?.groups !== null && groupBy.value.length > 0;
   const columnCount = columns.value.length + 1;
   const headerLine = -1 - pinned.length;
@@ -196,14 +212,18 @@ export function Grid() {
       toggleGroup(entry.key);
       return;
     }
+    const isMore = event.ctrlKey || event.metaKey;
     const row = rowOf(Number(line.dataset.id));
-    if (!row) return;
     const action = target.closest<HTMLElement>("[data-do]")?.dataset.do;
-    if (action === "hide") toggleHidden(row.uid);
+    if (event.shiftKey && selectFrom !== null && index >= 0 && !target.closest("a, button")) {
+      selectRange(lines, selectFrom, index, isMore);
+    } else if (!row) {
+      // Its values are on their way; to be selected it needs none of them.
+      selectIds([Number(line.dataset.id)], isMore ? selected.value : []);
+    } else if (action === "hide") toggleHidden(row.uid);
     else if (action === "solo") toggleSolo(row.uid);
     else if (target.closest("a")) return;
-    else if (event.shiftKey && selectFrom !== null && index >= 0) selectRange(lines, selectFrom, index, event.ctrlKey);
-    else if (action === "select" || event.ctrlKey || event.metaKey) toggle(row.uid);
+    else if (action === "select" || isMore) toggle(row.uid);
     else if (selected.value.size === 1 && selected.value.has(row.uid)) selectOnly([]);
     else selectOnly([row.uid]);
     if (!event.shiftKey) selectFrom = index;

@@ -13,8 +13,15 @@ const KEPT = 20_000;
 const WIDTH = 110;
 const HEIGHT = 22;
 
-/** By key and row id; null while it is on its way. */
-const lines = new Map<string, Cell[] | null>();
+interface Kept {
+  values: Cell[];
+  isLoading: boolean;
+  /** Points have arrived that it lacks; it is shown until it is fetched again. */
+  isBehind: boolean;
+}
+
+/** By key and row id. */
+const lines = new Map<string, Kept>();
 const version = signal(0);
 
 const place = (key: string, id: number) => `${id} ${key}`;
@@ -22,21 +29,28 @@ const place = (key: string, id: number) => `${id} ${key}`;
 /** Fetch what is missing of the sparklines of some rows. */
 export function wantSparklines(ids: number[], keys: string[]): void {
   for (const key of keys) {
-    const lacking = ids.filter((id) => !lines.has(place(key, id))).slice(0, AT_ONCE);
-    if (lacking.length) void load(lacking, key);
+    const lacking = ids.filter((id) => {
+      const found = lines.get(place(key, id));
+      return !found || (found.isBehind && !found.isLoading);
+    });
+    if (lacking.length) void load(lacking.slice(0, AT_ONCE), key);
   }
 }
 
 async function load(ids: number[], key: string): Promise<void> {
-  for (const id of ids) lines.set(place(key, id), null);
+  const mine = ids.map((id): [number, Kept] => {
+    const made = { values: lines.get(place(key, id))?.values ?? [], isLoading: true, isBehind: false };
+    lines.set(place(key, id), made);
+    return [id, made];
+  });
   try {
     const query = { ids: ids.join(","), key: bare(key), points: POINTS };
     const answer = await get<{ sparklines: Record<string, Cell[]> }>("sparklines", query);
-    for (const id of ids) lines.set(place(key, id), answer.sparklines[String(id)] ?? []);
+    for (const [id, one] of mine) one.values = answer.sparklines[String(id)] ?? [];
   } catch (error) {
-    for (const id of ids) lines.set(place(key, id), []);
     if (!isAbort(error)) console.warn(error);
   }
+  for (const [, one] of mine) one.isLoading = false;
   for (const old of lines.keys()) {
     if (lines.size <= KEPT) break;
     lines.delete(old);
@@ -46,11 +60,10 @@ async function load(ids: number[], key: string): Promise<void> {
 
 onPoints((event) => {
   for (const { id, keys } of event.runs) {
-    for (const line of lines.keys()) {
-      if (line.startsWith(`${id} `) && bare(line.slice(line.indexOf(" ") + 1)) in keys) lines.delete(line);
+    for (const [line, one] of lines) {
+      if (line.startsWith(`${id} `) && bare(line.slice(line.indexOf(" ") + 1)) in keys) one.isBehind = true;
     }
   }
-  version.value++;
 });
 
 function pathOf(values: number[]): string {
@@ -75,7 +88,7 @@ function pathOf(values: number[]): string {
 
 export function Sparkline({ id, uid, metric }: { id: number; uid: string; metric: string }) {
   void version.value;
-  const values = lines.get(place(metric, id))?.map((value) => numberOf(value) ?? Number.NaN);
+  const values = lines.get(place(metric, id))?.values.map((value) => numberOf(value) ?? Number.NaN);
   if (!values?.length) return null;
   return (
     <svg class="sparkline" width={WIDTH} height={HEIGHT} role="img" aria-label={`Course of ${metric}`}>

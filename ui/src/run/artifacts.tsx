@@ -24,13 +24,19 @@ interface InputInfo {
   used_at: string;
 }
 
+function isMedium(one: ArtifactInfo): boolean {
+  return one.path.startsWith("media/");
+}
+
 export function Artifacts({ run, around, version }: PartProps) {
   const listed = useAnswer<{ artifacts: ArtifactInfo[]; inputs: InputInfo[] }>(
     ofRun(run.uid, "artifacts"),
     {},
     version,
   ).value;
-  const artifacts = listed?.artifacts ?? run.artifacts;
+  const saved = listed?.artifacts ?? run.artifacts;
+  // Media have a part of their own; other files come first here.
+  const artifacts = [...saved.filter((one) => !isMedium(one)), ...saved.filter(isMedium)];
   const words = filterText.value.toLowerCase().split(/\s+/).filter(Boolean);
   const fitting = artifacts.filter((one) =>
     words.every((text) => `${one.path} ${one.media_type}`.toLowerCase().includes(text)),

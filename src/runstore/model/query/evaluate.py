@@ -28,6 +28,7 @@ from runstore.model.query.tree import (
 Cell = tuple[Union[float, None], Union[str, None]]
 Value = Union[Cell, str, float, int, None]
 TRUTH = ("false", "true")
+NAN: Cell = (None, "nan")
 _WHOLE_BELOW = 1e15
 _DIGITS_AT_MOST = 4_000  # Python refuses to read more than 4,300
 
@@ -106,7 +107,7 @@ def _cell_holds(op: Op, cell: Cell, wanted: AnyValue) -> bool:
     if isinstance(wanted, str):
         return _cell_holds_text(op, cell, wanted)
     if is_nan(wanted):
-        return op is Op.EQUAL and number is None and text == "nan"
+        return op is Op.EQUAL and (number, text) == NAN
     return number is not None and text not in TRUTH and _number_holds(op, cell, wanted)
 
 

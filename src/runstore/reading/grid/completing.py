@@ -46,7 +46,15 @@ _WORDS = {
     "ASC": "asc",
     "DESC": "desc",
 }
-_TIMES = ("today", "yesterday", "1 hour ago", "1 day ago", "3 days ago", "7 days ago", "30 days ago")
+_TIMES = (
+    "today",
+    "yesterday",
+    "1 hour ago",
+    "1 day ago",
+    "3 days ago",
+    "7 days ago",
+    "30 days ago",
+)
 
 
 class Completion(NamedTuple):

@@ -1,4 +1,4 @@
-"""Filters that a text without a meaning may stand for: names without their namespace, plain words."""
+"""Filters meant by a text that is none: names without their namespace, plain words."""
 
 from __future__ import annotations
 
@@ -106,20 +106,22 @@ def _from_words(backend: Backend, names: StoredNames, text: str) -> Iterator[str
 def _condition(word: str, names: StoredNames, experiments: list[str]) -> str:
     lower = word.casefold()
     status = STATUS_WORDS.get(lower, lower)
-    if status in list(Status):
-        return f"status = {Status(status).value}"
-    if lower in _DAYS:
-        return f"started = {lower}"
+    if lower in _DAYS or status in list(Status):
+        return f"started = {lower}" if lower in _DAYS else f"status = {Status(status).value}"
     run = _RUN_NAME.fullmatch(word)
     if run is not None and run[1] in experiments:
         return f"experiment = {spelled_value(run[1])} and run_number = {run[2]}"
-    having = [name for name in experiments if lower in name.casefold()]
-    exact = [name for name in having if name.casefold() == lower]
-    if len(exact or having) == 1:
-        return f"experiment = {spelled_value((exact or having)[0])}"
-    like = spelled_value(f"%{word}%")
-    if having:
-        return f"experiment ilike {like}"
+    if having := [name for name in experiments if lower in name.casefold()]:
+        return _of_experiments(word, having)
     if word in names.every(Namespace.TAG):
         return f"{spelled(Namespace.TAG, word)} is not missing"
+    like = spelled_value(f"%{word}%")
     return f"notes ilike {like} or error ilike {like}"
+
+
+def _of_experiments(word: str, having: list[str]) -> str:
+    """Return the condition that names one experiment, or all that have the word."""
+    exact = [name for name in having if name.casefold() == word.casefold()]
+    if len(exact or having) == 1:
+        return f"experiment = {spelled_value((exact or having)[0])}"
+    return f"experiment ilike {spelled_value(f'%{word}%')}"

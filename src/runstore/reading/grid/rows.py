@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runstore.errors import NotFoundError
 from runstore.model.display.as_json import as_utc, duration_s
-from runstore.model.query.evaluate import TRUTH, Cell
+from runstore.model.query.evaluate import NAN, TRUTH, Cell
 from runstore.model.query.exact import DOUBLES_TO, exact_value
 from runstore.model.query.tree import Field, Namespace
 from runstore.model.run import Run
@@ -107,6 +107,8 @@ def _shown(value: Any) -> Any:
         cell: Cell = value
         if cell[1] in TRUTH and cell[0] is not None:
             return cell[1] == TRUTH[1]
+        if cell == NAN:
+            return math.nan
         value = cell[1] if cell[0] is None else exact_value(cell)
     return str(value) if isinstance(value, int) and abs(value) > DOUBLES_TO else value
 

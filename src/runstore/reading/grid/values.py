@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from runstore.model.query.evaluate import TRUTH, shown_text
+from runstore.model.query.evaluate import NAN, TRUTH, shown_text
 from runstore.model.query.tree import Field, Kind, Namespace
 from runstore.reading.find import settle
 from runstore.storage.grid.values import Cell, FieldValues
@@ -91,7 +91,7 @@ def _moment(cell: Cell | None) -> float:
 
 def _is_number(cell: Cell) -> bool:
     number, text = cell
-    return text == "nan" if number is None else text not in TRUTH
+    return cell == NAN or (number is not None and text not in TRUTH)
 
 
 def _text(field: Field, cell: Cell) -> str:
