@@ -192,7 +192,7 @@ def test_all_parts_of_a_message_stand_on_lines_of_their_own(folder):
 def test_what_comes_after_the_page_is_said_on_stderr(folder):
     first = runstore("ls", "--limit", "25", cwd=folder)
     (said,) = messages(first)
-    rest = runstore("ls", *said.partition("add ")[2].split(), cwd=folder)
+    rest = runstore("ls", *said.partition("or ")[2].split(), cwd=folder)
 
     assert len(first.stdout.splitlines()) == 26
     assert len(rest.stdout.splitlines()) == 6
@@ -211,7 +211,9 @@ def test_reading_makes_no_store(tmp_path):
 def test_an_empty_store_says_so(tmp_path):
     Store.open(tmp_path / ".runstore").close()
 
-    assert messages(runstore("ls", cwd=tmp_path)) == ["runstore: there are no runs."]
+    assert messages(runstore("ls", cwd=tmp_path)) == [
+        "runstore: There are no runs yet; record one with: runstore exec -- COMMAND"
+    ]
     assert json.loads(runstore("ls", "--json", cwd=tmp_path).stdout) == {"runs": [], "next": None}
 
 

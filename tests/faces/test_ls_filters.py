@@ -212,7 +212,7 @@ def test_a_slip_in_a_name_is_hinted_at(folder):
         assert len(told) == 1, ended.stderr
         assert "Did you mean" in told[0] or "There is" in told[0]
     assert not any(
-        "No run" in one for one in messages(runstore("ls", "params.lr > 9", cwd=folder))
+        "No run has" in one for one in messages(runstore("ls", "params.lr > 9", cwd=folder))
     )
 
 

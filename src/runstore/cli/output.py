@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,6 @@ from runstore.model.status import Status
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 terminal_safe = visible
 # Never by colour alone: the word stands beside it.
@@ -41,7 +40,12 @@ _HIDING = frozenset({"5", "6", "8"})
 _LONG_COLOURS = {"38": {"5": 2, "2": 4}, "48": {"5": 2, "2": 4}, "58": {"5": 2, "2": 4}}
 _JOINERS = "\u200c\u200d"  # within words of Persian or Hindi, and within emoji
 _GAP = 2  # between columns
+_USUAL_WIDTH = 80
 _END_KEPT = 21  # of a reference: its number and its time
+_CODES = {
+    "bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34",
+    "magenta": "35", "cyan": "36",
+}  # fmt: skip
 
 
 def say(text: str = "", *, err: bool = False, nl: bool = True, keep_lines: bool = False) -> None:
@@ -90,9 +94,10 @@ def say_over(text: str) -> None:
     click.echo(f"\r{coloured(text)}\x1b[K", nl=False)
 
 
-def is_terminal() -> bool:
-    """Tell whether stdout is looked at by a person."""
-    return sys.stdout is not None and sys.stdout.isatty()  # None: it is closed
+def is_terminal(*, err: bool = False) -> bool:
+    """Return whether stdout, or stderr, is a terminal."""
+    stream = sys.stderr if err else sys.stdout
+    return stream is not None and stream.isatty()  # None: it is closed
 
 
 def console(*, err: bool = False) -> Console:
@@ -114,6 +119,8 @@ class TableColumn:
             whole columns, the last ones first by `rank`.
         rank: Which columns get room first, from 0.
         keeps_end: Whether a text that is too long is cropped before its end, not at it.
+        end: How many characters that end has.
+        is_number: Whether its texts are numbers, which are never cropped and end at one line.
         styles: The style of a text that stands in it.
     """
 
@@ -121,6 +128,8 @@ class TableColumn:
     narrowest: int = 8
     rank: int = 0
     keeps_end: bool = False
+    end: int = _END_KEPT
+    is_number: bool = False
     styles: Mapping[str, str] = field(default_factory=dict)
 
     def style(self, text: str) -> str:
@@ -128,51 +137,133 @@ class TableColumn:
         return self.styles.get(text, "")
 
 
-def print_table(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]]) -> None:
+def print_table(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """Print rows: fitted to a terminal, or one per line with tabs between in a pipe.
 
     Whatever the texts hold, each row stays on its line.
+
+    Returns:
+        The headers of columns that the terminal has no room for.
     """
-    safe = [[terminal_safe(cell).replace("\t", " ") for cell in row] for row in rows]
+    table = table_of(columns, rows)
+    table.print_head()
+    table.print_rows(rows)
+    return table.left_out
+
+
+def table_of(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]]) -> PipeTable:
+    """Return a table for stdout, to which rows can be added as they are read.
+
+    Args:
+        columns: Its columns.
+        rows: The rows by which the widths are chosen.
+    """
     if not is_terminal():
-        click.echo("\t".join(terminal_safe(one.header).replace("\t", " ") for one in columns))
-        for row in safe:
-            click.echo("\t".join(row))
-        return
-    drawn = console()
-    drawn.print(_drawn(columns, safe, drawn), crop=False)
+        return PipeTable(columns)
+    return TerminalTable(columns, [_in_lines(row) for row in rows])
 
 
-def _drawn(columns: Sequence[TableColumn], safe: Sequence[Sequence[str]], drawn: Console) -> Table:
-    from rich.table import Table
-    from rich.text import Text
+def _in_lines(row: Sequence[str]) -> list[str]:
+    return [terminal_safe(cell).replace("\t", " ") for cell in row]
 
-    widths = _widths(columns, safe, drawn.width)
-    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
-    for place in widths:
-        table.add_column(
-            Text(terminal_safe(columns[place].header), style="bold"),
-            width=widths[place],
-            no_wrap=True,
-            overflow="ellipsis",
+
+class PipeTable:
+    """A table in a pipe: a line per row, with tabs between the cells.
+
+    Attributes:
+        left_out: The headers of columns that there is no room for.
+    """
+
+    left_out: tuple[str, ...] = ()
+
+    def __init__(self, columns: Sequence[TableColumn]) -> None:
+        self._columns = columns
+
+    def print_head(self) -> None:
+        """Print the headers."""
+        self.print_rows([[one.header for one in self._columns]])
+
+    def print_rows(self, rows: Iterable[Sequence[str]]) -> None:
+        """Print some rows."""
+        click.echo("".join("\t".join(_in_lines(row)) + "\n" for row in rows), nl=False)
+
+
+class TerminalTable(PipeTable):
+    """A table on a terminal, whose widths are chosen by its first rows.
+
+    Args:
+        columns: Its columns.
+        rows: The rows by which the widths are chosen, as lines that no terminal obeys.
+    """
+
+    def __init__(self, columns: Sequence[TableColumn], rows: Sequence[Sequence[str]]) -> None:
+        super().__init__(columns)
+        self._widths = _widths(columns, rows, terminal_width())
+        self.left_out = tuple(
+            one.header for place, one in enumerate(columns) if place not in self._widths
         )
-    for row in safe:
-        table.add_row(
-            *(
-                Text(_cropped(row[place], columns[place], width), columns[place].style(row[place]))
-                for place, width in widths.items()
-            )
-        )
-    return table
+
+    def print_head(self) -> None:
+        """Print the headers in bold."""
+        self._print(_in_lines([one.header for one in self._columns]), lambda _place: "bold")
+
+    def print_rows(self, rows: Iterable[Sequence[str]]) -> None:
+        """Print some rows, each in a line."""
+        for row in rows:
+            safe = _in_lines(row)
+            self._print(safe, lambda place, row=safe: self._columns[place].style(row[place]))  # type: ignore[misc]
+
+    def _print(self, safe: Sequence[str], style: Callable[[int], str]) -> None:
+        cells = []
+        for place, width in self._widths.items():
+            text = _cropped(safe[place], self._columns[place], width)
+            padding = " " * (width - cell_len(text))
+            text = styled(text, style(place))
+            cells.append(padding + text if self._columns[place].is_number else text + padding)
+        click.echo((" " * _GAP).join(cells).rstrip())
+
+
+def terminal_width() -> int:
+    """Return the columns of the terminal, as rich and the shell have them."""
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isdecimal() and int(asked):
+        return int(asked)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or _USUAL_WIDTH
+    except (OSError, ValueError):
+        return _USUAL_WIDTH
+
+
+def cell_len(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich import cells
+
+    return cells.cell_len(text)
+
+
+def styled(text: str, style: str) -> str:
+    """Return a text in a style, such as `bold red`, if the terminal shows colours."""
+    if not style or not text or not has_colours():
+        return text
+    codes = ";".join(_CODES[word] for word in style.split())
+    return f"\x1b[{codes}m{text}\x1b[0m"
+
+
+def has_colours() -> bool:
+    """Return whether stdout is a terminal that shows colours, and the user wants them."""
+    plain = {"dumb", "unknown"}
+    return is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in plain
 
 
 def _cropped(text: str, column: TableColumn, width: int) -> str:
-    """Return the beginning and the end of a text, where the column asks for both."""
-    from rich.cells import cell_len, set_cell_size
-
-    if not column.keeps_end or cell_len(text) <= width or width <= _END_KEPT:
+    """Return a text of at most so many columns; an ellipsis is in the place of the rest."""
+    if cell_len(text) <= width:
         return text
-    end = text[-_END_KEPT:]
+    from rich.cells import set_cell_size
+
+    end = text[-column.end :] if column.keeps_end and width > column.end else ""
     return set_cell_size(text, max(0, width - 1 - cell_len(end))) + "…" + end
 
 
@@ -180,21 +271,22 @@ def _widths(
     columns: Sequence[TableColumn], rows: Sequence[Sequence[str]], room: int
 ) -> dict[int, int]:
     """Return the width of each column that fits, by its place."""
-    from rich.cells import cell_len
-
     natural = [
         max([cell_len(column.header), *(cell_len(row[place]) for row in rows)])
+        for place, column in enumerate(columns)
+    ]
+    narrowest = [
+        natural[place] if column.is_number else min(natural[place], column.narrowest)
         for place, column in enumerate(columns)
     ]
     widths: dict[int, int] = {}
     third = room // 3
     ranked = sorted(range(len(columns)), key=lambda place: columns[place].rank)
     for place in ranked:
-        needed = min(natural[place], columns[place].narrowest)
         gap = _GAP if widths else 0
-        if widths and gap + needed > room:
-            break
-        widths[place] = min(needed, room)
+        if widths and gap + narrowest[place] > room:
+            continue
+        widths[place] = min(narrowest[place], room)
         room -= gap + widths[place]
 
     def grow(place: int, most: int) -> None:
@@ -204,7 +296,7 @@ def _widths(
         room -= more
 
     grow(ranked[0], third - widths[ranked[0]])
-    # What is left is shared; who needs little leaves more to the others.
+    # The rest is shared; columns that need little leave more to the others.
     wanting = sorted(widths, key=lambda place: natural[place] - widths[place])
     for served, place in enumerate(wanting):
         grow(place, room // (len(wanting) - served))
@@ -227,15 +319,41 @@ def print_json_line(value: object) -> None:
     print_json(value, indent=None)
 
 
+def print_json_parts(name: str, items: Iterable[object], more: Mapping[str, object]) -> None:
+    """Print an object with a list, item by item, so that a list of any length needs no memory.
+
+    Args:
+        name: The key of the list; empty for the list alone.
+        items: Its items, each printed when it is read.
+        more: The other keys of the object.
+    """
+    margin = "  " if name else ""
+    before = f'{{\n  "{name}": [' if name else "["
+    is_empty = True
+    for item in items:
+        lines = json_text(item).replace("\n", f"\n{margin}  ")
+        click.echo(f"{before}\n{margin}  {lines}", nl=False)
+        before, is_empty = ",", False
+    click.echo(before + "]" if is_empty else f"\n{margin}]", nl=False)
+    for key, value in more.items():
+        click.echo(f",\n  {json_text(key)}: {json_text(value)}", nl=False)
+    click.echo("\n}" if name else "")
+
+
 def print_json(value: object, *, indent: int | None = 2) -> None:
-    """Print strict JSON, indented; what JSON cannot say is text."""
+    """Print strict JSON, indented; values that JSON does not have are texts."""
+    click.echo(json_text(value, indent=indent))
+
+
+def json_text(value: object, *, indent: int | None = 2) -> str:
+    """Return strict JSON that no terminal obeys."""
     import json
 
     is_plain = sys.stdout is None or "utf" not in sys.stdout.encoding.lower()
     text = json.dumps(plain(value), indent=indent, ensure_ascii=is_plain, allow_nan=False)
     # All that JSON leaves unescaped here is within its texts, where an escape means the same.
     lines = (line if line.isprintable() else _escaped(line) for line in text.split("\n"))
-    click.echo("\n".join(lines))
+    return "\n".join(lines)
 
 
 def _escaped(line: str) -> str:

@@ -176,8 +176,8 @@ class RunsTable(Table):
                 for column, (_, _, read) in zip(fields, _FIELDS, strict=True):
                     column.append(read(run))
                 names.append(None if at is None else run.parameter_sets[at].name)
-                params.add(count, _params_of(run, at))
-                values.add(count, _metrics_of(run, at, metrics.get(run.uid, {})))
+                params.add(count, params_of(run, at))
+                values.add(count, metrics_of(run, at, metrics.get(run.uid, {})))
                 tags.add(count, run.tags)
                 count += 1
         self.columns: dict[str, Column] = {
@@ -221,8 +221,8 @@ def _rows(runs: Iterable[Run], *, sets: bool) -> Iterator[tuple[Run, int | None]
             yield run, None
 
 
-def _params_of(run: Run, at: int | None) -> dict[str, Cell]:
-    """Return the cells of one set; of several those that are the same in all."""
+def params_of(run: Run, at: int | None = None) -> dict[str, Cell]:
+    """Return the parameters of one set of a run; without one, those that all its sets share."""
     chosen = run.parameter_sets if at is None else run.parameter_sets[at : at + 1]
     found = [{key: (number, text) for key, number, text in one.flat()} for one in chosen]
     if len(found) < 2:  # noqa: PLR2004 - several
@@ -234,10 +234,10 @@ def _params_of(run: Run, at: int | None) -> dict[str, Cell]:
     }
 
 
-def _metrics_of(
+def metrics_of(
     run: Run, at: int | None, values: Mapping[tuple[str | None, str], float]
 ) -> dict[str, float]:
-    """Return a row's last values; a metric of the row's own set stands before one of the run."""
+    """Return last values by name; a metric of the set at `at` comes before one of the run."""
     own = None if at is None else run.parameter_sets[at].name
     if at is None:
         return dict(zip(names_of(list(values)), values.values(), strict=True))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from runstore.errors import UsageError
 from runstore.model.display.suggestions import hint_of, listed
+from runstore.model.query.fields import STATS, UnknownFieldError, Word, field_of
 from runstore.model.query.normalize import leaves
 from runstore.model.query.tree import Field, Missing, Namespace, Query
 from runstore.storage.query.names import StoredNames
@@ -21,6 +25,7 @@ _WORDS = {
     Namespace.PACKAGE: "package",
 }
 _LISTED = 8
+_SORTED_BY = re.compile(r"([\w./@:-]+)((?:\s+(?:asc|desc))?)", re.IGNORECASE)
 
 
 def unknown_names(backend: Backend, query: Query, *more: Field) -> tuple[str, ...]:
@@ -68,3 +73,38 @@ def is_known_column(backend: Backend, name: str) -> bool:
     ends = [key, *(key[at + 1 :] for at, sign in enumerate(key) if sign == "/")]
     known = set(names.every(namespace))
     return any(end in known for end in ends)
+
+
+def with_namespaces(backend: Backend, keys: str) -> str:
+    """Return sort keys with the namespaces that were left out: `loss desc` is `metrics.loss desc`.
+
+    Raises:
+        UsageError: A key is the name of a parameter and of a metric.
+    """
+    return ", ".join(_with_namespace(backend, key.strip()) for key in keys.split(","))
+
+
+def _with_namespace(backend: Backend, key: str) -> str:
+    found = _SORTED_BY.fullmatch(key)
+    if found is None:
+        return key
+    name, direction = found.groups()
+    with suppress(UnknownFieldError):
+        field_of([Word(one) for one in name.split(".")])
+        return key
+    names = StoredNames(backend.database.driver)
+    spaces = (Namespace.PARAM, Namespace.METRIC, Namespace.TAG)
+    known = [
+        f"{one.value}.{name}"
+        for one in spaces
+        if any(bare in names.every(one) for bare in _without_part(one, name))
+    ]
+    if len(known) > 1:
+        raise UsageError(f"{name!r} is ambiguous.", hint=f"It is {' or '.join(known)}.")
+    return f"{known[0]}{direction}" if known else key
+
+
+def _without_part(namespace: Namespace, name: str) -> tuple[str, ...]:
+    """Return a name, and for `loss.min` the metric `loss`."""
+    base, _, part = name.rpartition(".")
+    return (name, base) if namespace is Namespace.METRIC and base and part in STATS else (name,)

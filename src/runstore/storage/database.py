@@ -786,6 +786,15 @@ class Database(Lookups):
         found = self.select_runs_with_id(sql.NEWEST_RUNS_OF_EXPERIMENT, of_one)
         return [((_number_of(run), row_id), run) for row_id, run in found]
 
+    def count_runs(self, experiment_name: str | None, most: int) -> int:
+        """Return the number of runs, or of those of an experiment; up to `most`."""
+        statement = sql.COUNT_RUNS if experiment_name is None else sql.COUNT_RUNS_OF_EXPERIMENT
+        with self.driver.read() as connection:
+            row = connection.execute(
+                statement, {"experiment": experiment_name, "most": most}
+            ).fetchone()
+        return rows.as_int(row[0])
+
     def children(self, uid: str) -> list[Run]:
         """Return the runs started inside this one, oldest first."""
         return self.select_runs(sql.CHILDREN, {"uid": uid})

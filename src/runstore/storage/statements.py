@@ -198,6 +198,17 @@ EXPERIMENTS = """
     ORDER BY max(r.started_at) DESC, e.name
 """
 
+COUNT_RUNS = """
+    SELECT count(*) FROM (SELECT 1 FROM runs r WHERE r.deleted_at IS NULL LIMIT :most) c
+"""
+COUNT_RUNS_OF_EXPERIMENT = """
+    SELECT count(*) FROM (
+        SELECT 1 FROM runs r
+        WHERE r.experiment_id = (SELECT e.id FROM experiments e WHERE e.name = :experiment)
+          AND r.deleted_at IS NULL LIMIT :most
+    ) c
+"""
+
 HAS_EXPERIMENT = """
     SELECT 1 FROM runs r JOIN experiments e ON e.id = r.experiment_id
     WHERE e.name = :name AND r.deleted_at IS NULL LIMIT 1

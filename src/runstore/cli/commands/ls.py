@@ -3,42 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from runstore.cli import output
 from runstore.cli.completions import complete_experiments
 from runstore.cli.context import open_store
-from runstore.cli.options import json_option, limit_option
+from runstore.cli.options import json_option
 from runstore.cli.words import filter_text, is_filter, tell_hints
 from runstore.errors import UsageError
-from runstore.model.arguments import PAGE_LIMIT
-from runstore.model.display.as_json import run_as_json
-from runstore.model.display.formatting import local_time
-from runstore.model.display.suggestions import some_of
-from runstore.model.run import Run
-from runstore.reading.pages import Page
-from runstore.reading.shown.facts import lifetime_text
-from runstore.store import Store
 
-_COLUMNS = (
-    output.TableColumn("run", narrowest=26, rank=0, keeps_end=True),
-    output.TableColumn("status", narrowest=11, rank=1, styles=output.STATUS_STYLES),
-    output.TableColumn("started", narrowest=19, rank=3),
-    output.TableColumn("took", narrowest=20, rank=2),
-    output.TableColumn("parameters", narrowest=10, rank=4),
-    output.TableColumn("notes", narrowest=10, rank=5),
-)
+if TYPE_CHECKING:
+    from runstore.model.query.tree import Query
+    from runstore.model.run import Run
+    from runstore.reading.pages import Page
+    from runstore.store import Store
+
+_ROWS = 20  # of a table, unless more are asked for
+_NOTHING = "runstore: There are no runs yet; record one with: runstore exec -- COMMAND"
+
+
+class _ListRequest(NamedTuple):
+    """The runs that were asked for.
+
+    Attributes:
+        experiment: Only runs of it; None for all.
+        where: A filter, or nothing.
+        sort: A sort key, or nothing.
+    """
+
+    experiment: str | None
+    where: str
+    sort: str | None
+
+    @property
+    def text(self) -> str:
+        """The filter and its order."""
+        return f"{self.where} order by {self.sort}" if self.sort else self.where
 
 
 @click.command(short_help="List runs, newest first.")
 @click.argument(
     "words", metavar="[EXPERIMENT] [FILTER]", nargs=-1, shell_complete=complete_experiments
 )
-@limit_option("Runs per page.", most=PAGE_LIMIT)
-@click.option("--after", metavar="CURSOR", help="Go on where a page ended.")
-@click.option("--sort", metavar="KEY", help="As order by: metrics.loss.min, 'started desc'.")
+@click.option(
+    "-n",
+    "--limit",
+    metavar="N",
+    type=click.IntRange(0),
+    help="Number of runs, 0 for all (default: 20 in a table, all in other formats).",
+)
+@click.option("--all", "is_all", is_flag=True, help="All runs.")
+@click.option("--after", metavar="CURSOR", help="Cursor of the page before.")
+@click.option("--sort", metavar="KEY", help="Sort key, such as metrics.loss.min or 'lr desc'.")
+@click.option("-r", "--reverse", is_flag=True, help="Reverse order: oldest or largest first.")
 @click.option(
     "--columns", metavar="NAMES", help="Columns, such as run,params.lr,metrics,tags.phase."
 )
@@ -47,7 +66,7 @@ _COLUMNS = (
     "--group-by",
     metavar="FIELD",
     help="A row for each value of a field, such as experiment, status, params.model; --columns"
-    " names metrics to sum up.",
+    " names the metrics to summarize.",
 )
 @click.option(
     "--format",
@@ -55,124 +74,156 @@ _COLUMNS = (
     type=click.Choice(("table", "json", "jsonl", "csv", "markdown", "parquet")),
     default="table",
     show_default=True,
-    help="How to print.",
+    help="Output format.",
 )
 @json_option
 def command(
     words: Sequence[str],
-    limit: int,
+    limit: int | None,
     after: str | None,
     sort: str | None,
     columns: str | None,
     form: str,
     group_by: str | None,
     *,
+    is_all: bool,
+    reverse: bool,
     sets: bool,
     as_json: bool,
 ) -> None:
-    """List runs, newest first; all of them, those of EXPERIMENT, or those that FILTER accepts.
+    """List runs, newest first: all, those of EXPERIMENT, or those that match FILTER.
 
     \b
     runstore ls mnist
     runstore ls "params.lr > 0.01 and status = error"
-    runstore ls mnist --sort metrics.loss.min --columns run,params,metrics.loss
+    runstore ls mnist --sort metrics.loss.min
+    runstore ls mnist --columns run,params,metrics.loss --all
     runstore ls @good
     runstore ls --group-by experiment --columns metrics.acc
 
     @good is a filter kept with `runstore query save good "…"`.
-    In a pipe there is one line per run with tabs between the columns.
+
+    On a terminal, the list shows the parameters that differ, the last values of metrics that most
+    runs have, and the sort key. In a pipe, there is one line per run with tabs between the
+    columns. The formats json, jsonl, csv, markdown and parquet contain all runs unless -n is
+    given.
     """  # noqa: D301 - click keeps lines after the mark as they are
-    form = "json" if as_json and (group_by or columns or sets or form != "table") else form
+    is_list = form == "table" and not (as_json or sets or columns)
+    if as_json and (group_by or columns or sets or form != "table"):
+        form = "json"
+    if limit is None and not is_all and form == "table" and not as_json:
+        limit = _ROWS
+    wanted = None if is_all else limit or None
     with open_store() as store:
         if group_by is not None:
             if after or sets:
                 raise UsageError("--group-by has neither pages nor sets.", hint="Add -n.")
-            _print_groups(store, words, group_by, sort, columns, limit, form)
+            asked = _asked(store, words, _turned(sort) if reverse and sort else sort)
+            _print_groups(store, asked, group_by, columns, wanted, form)
             return
-        page = _found(store, words, sort, limit, after)
+        asked = _asked(store, words, _sort_key(sort, is_reversed=reverse))
+        query, page = _found(store, asked, wanted, after)
         tell_hints(page)
-        if form != "table" or columns or sets:
-            from runstore.cli.lists.formats import print_runs
-            from runstore.reading.unknown_names import is_known_column
-
-            known = partial(is_known_column, store.backend)
-            print_runs(page.table(sets=sets), _names(columns), form, known)
-            _tell_more(page)
+        if is_list:
+            _print_list(page, query)
+        elif as_json and form == "table":
+            _print_json(page)
             return
-    if as_json:
-        output.print_json({"runs": [run_as_json(run) for run in page], "next": page.next})
-        return
-    if not page.items:
-        output.say("runstore: there are no runs.", err=True)
-        return
-    output.print_table(_COLUMNS, [_row(run) for run in page])
-    _tell_more(page)
+        else:
+            from runstore.cli.lists.formats import print_page
+
+            print_page(store, page, _names(columns), form, sets=sets)
+        _say_more(store, page, query, asked.experiment, after)
+
+
+def _sort_key(sort: str | None, *, is_reversed: bool) -> str | None:
+    """Return the sort key in the order asked for; without one, the start of the run."""
+    if not is_reversed:
+        return sort
+    if sort is None:
+        return "started"
+    return ", ".join(_turned(key.strip()) for key in sort.split(","))
+
+
+def _turned(key: str) -> str:
+    name, _, direction = key.rpartition(" ")
+    if name and direction.lower() in {"asc", "desc"}:
+        return name if direction.lower() == "desc" else f"{name} desc"
+    return f"{key} desc"
+
+
+def _asked(store: Store, words: Sequence[str], sort: str | None) -> _ListRequest:
+    """Return the experiment and the filter; a word without any sign of a filter is the former."""
+    experiment = words[0] if words and not is_filter(store, words[0]) else None
+    where = " ".join(filter_text(store, one) for one in words[experiment is not None :])
+    if sort is not None:
+        from runstore.reading.unknown_names import with_namespaces
+
+        sort = with_namespaces(store.backend, sort)
+    return _ListRequest(experiment, where, sort)
+
+
+def _found(
+    store: Store, asked: _ListRequest, limit: int | None, after: str | None
+) -> tuple[Query | None, Page[Run]]:
+    """Return the query, if there is a filter or an order, and its runs."""
+    if not asked.text:
+        return None, store.list(asked.experiment, limit=limit, after=after)
+    from runstore.reading.find import query_of
+
+    query = query_of(store.backend, asked.text, asked.experiment)
+    return query, store.find(query, limit=limit, after=after)
 
 
 def _print_groups(
-    store: Store,
-    words: Sequence[str],
-    by: str,
-    sort: str | None,
-    columns: str | None,
-    limit: int,
-    form: str,
+    store: Store, asked: _ListRequest, by: str, columns: str | None, limit: int | None, form: str
 ) -> None:
     from runstore.cli.lists.groups import print_groups
 
-    experiment, where = _asked(store, words)
     print_groups(
         store,
         by,
-        experiment,
-        where,
-        sort=sort,
+        asked.experiment,
+        asked.where,
+        sort=asked.sort,
         columns=_names(columns),
         limit=limit,
         form=form,
     )
 
 
-def _tell_more(page: Page[Run]) -> None:
-    if page.next is not None:
-        output.say(f"There are more: add --after {page.next}", err=True)
+def _print_list(page: Page[Run], query: Query | None) -> None:
+    if not page:
+        output.say("runstore: No run matches this filter." if query else _NOTHING, err=True)
+        return
+    from runstore.cli.lists.runs import print_runs
+
+    print_runs(page.parts(), query.order if query else ())
+
+
+def _print_json(page: Page[Run]) -> None:
+    from runstore.model.display.as_json import run_as_json
+
+    output.print_json_parts("runs", map(run_as_json, page), {"next": page.next})
+
+
+def _say_more(
+    store: Store,
+    page: Page[Run],
+    query: Query | None,
+    experiment: str | None,
+    after: str | None,
+) -> None:
+    """Report how many runs are not shown, if there are some."""
+    if page.next is None:
+        return
+    from runstore.cli.lists.counts import count_text
+
+    total = "" if after else count_text(store, query, experiment)
+    # A cursor is for programs, and for people who are turning pages.
+    cursor = f", or --after {page.next}" if after or not output.is_terminal(err=True) else ""
+    output.say(f"Showing {len(page):,}{total}; for more: -n N, --all{cursor}", err=True)
 
 
 def _names(columns: str | None) -> list[str]:
     return [one.strip() for one in (columns or "").split(",") if one.strip()]
-
-
-def _found(
-    store: Store, words: Sequence[str], sort: str | None, limit: int, after: str | None
-) -> Page[Run]:
-    """Return the page that was asked for; what has no sign of a filter is an experiment."""
-    experiment, where = _asked(store, words)
-    if not where and sort is None:
-        return store.list(experiment, limit=limit, after=after)
-    text = f"{where} order by {sort}" if sort else where
-    return store.find(text, experiment=experiment, limit=limit, after=after)
-
-
-def _asked(store: Store, words: Sequence[str]) -> tuple[str | None, str]:
-    """Return the experiment and the filter, where there is one."""
-    experiment = words[0] if words and not is_filter(store, words[0]) else None
-    return experiment, " ".join(filter_text(store, one) for one in words[experiment is not None :])
-
-
-def _row(run: Run) -> tuple[str, ...]:
-    return (
-        run.reference,
-        run.status_text,
-        local_time(run.started_at),
-        lifetime_text(run),
-        _parameters(run),
-        run.notes or "",
-    )
-
-
-def _parameters(run: Run) -> str:
-    """Return the values of a single set, or the names of several."""
-    sets = run.parameter_sets
-    if len(sets) == 1:
-        return sets[0].preview()
-    return some_of([one.name for one in sets])

@@ -26,29 +26,29 @@ def print_groups(
     *,
     sort: str | None,
     columns: Sequence[str],
-    limit: int,
+    limit: int | None,
     form: str,
 ) -> None:
     """Print groups of runs in one of the formats of `ls`.
 
     Args:
-        store: Where the runs are.
-        by: What they are grouped by.
+        store: The store of the runs.
+        by: The field that they are grouped by.
         experiment: Only runs of this experiment.
-        where: Only runs that this filter accepts.
+        where: Only runs that match this filter.
         sort: A column of the table, with `desc` for the largest first.
-        columns: Metrics to sum up: `metrics.loss`.
-        limit: Groups at most.
+        columns: Metrics to summarize: `metrics.loss`.
+        limit: Groups at most; None for all.
         form: The format.
 
     Raises:
-        UsageError: A column is no metric, or there is nothing to group or sort by.
+        UsageError: A column is not a metric, or runs cannot be grouped or sorted so.
     """
     wrong = [one for one in columns if not one.startswith(_METRICS)]
     if wrong:
         raise UsageError(
             f"Groups have no column {wrong[0]!r}.",
-            hint="With --group-by, --columns names metrics to sum up: metrics.loss.",
+            hint="With --group-by, --columns names metrics to summarize: metrics.loss.",
         )
     metrics = [one.removeprefix(_METRICS) for one in columns]
     groups = list(store.group(by, where, experiment=experiment, metrics=metrics))
@@ -62,9 +62,16 @@ def print_groups(
     if sort is not None:
         groups = sorted_by(groups, by, sort)
     if not groups and form == "table":
-        say("runstore: there are no runs.", err=True)
+        say("runstore: No run matches this filter.", err=True)
         return
     table = GroupsTable(by, groups[:limit], metrics)
-    print_table_of(table, list(table.columns), form)
-    if len(groups) > limit:
-        say(f"There are {len(groups) - limit:,} more groups: add -n.", err=True)
+    print_table_of(table, list(table.columns), form, _ranks(list(table.columns)))
+    if limit is not None and len(groups) > limit:
+        say(f"Showing {limit:,} of {len(groups):,} groups; for more: -n N, --all", err=True)
+
+
+def _ranks(names: Sequence[str]) -> dict[str, int]:
+    """Return ranks by which the field, the count and the metrics are left out last."""
+    first = [*names[:2], *(name for name in names if name.startswith(_METRICS))]
+    rest = [name for name in names if name not in first]
+    return {name: rank for rank, name in enumerate([*first, *rest])}

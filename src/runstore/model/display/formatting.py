@@ -7,6 +7,10 @@ from datetime import datetime, timedelta
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 _TENTHS_BELOW_S = 10
+_DAY_S = 86_400
+_DAYS, _WEEKS_BELOW = 14, 60
+_DIGITS = 4
+_WHOLE_BELOW, _DECIMAL_FROM = 1e12, 1e-4
 _MINUTE_S = 60
 _KILO = 1000
 
@@ -29,6 +33,47 @@ def duration_text(duration: timedelta) -> str:
 def local_time(at: datetime) -> str:
     """Return a time as this machine's clock shows it."""
     return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def ago_text(at: datetime, now: datetime) -> str:
+    """Return how long ago a time was: `12 s ago`, `2 h ago`; the date if it was months ago."""
+    seconds = (now - at).total_seconds()
+    days = int(seconds // _DAY_S)
+    if seconds < 0 or days >= _WEEKS_BELOW:
+        return f"{at.astimezone():%Y-%m-%d}"
+    if days >= _DAYS:
+        return f"{days // 7} weeks ago"
+    for unit, size in _UNITS:
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
+
+
+def brief_number(value: float) -> str:
+    """Return a number as a person writes it: 0.9731, 1,235, 1.5e-6; four digits if it has more."""
+    if value != value or value in {float("inf"), float("-inf")}:  # noqa: PLR0124 - NaN
+        return f"{value}"
+    size = abs(value)
+    if size >= _WHOLE_BELOW or 0 < size < _DECIMAL_FROM:
+        return _exponent(f"{value:.{_DIGITS}g}")
+    if size >= 10 ** (_DIGITS - 1) or value == int(value):
+        text = f"{value:,.0f}"
+        return text if size >= 10**_DIGITS else text.replace(",", "")
+    return f"{value:.{_DIGITS}g}"
+
+
+def brief_parameter(value: float) -> str:
+    """Return a parameter as it was typed, if it is short: 64, 0.001, 1e-5, 20260101."""
+    if value == value and abs(value) < _WHOLE_BELOW and value == int(value):  # noqa: PLR0124
+        return f"{int(value)}"
+    text = repr(float(value))
+    return _exponent(text if len(text) <= 2 * _DIGITS else f"{value:.{_DIGITS}g}")
+
+
+def _exponent(text: str) -> str:
+    """Return a number without the padding of its exponent: `1e-05` is `1e-5`."""
+    mantissa, sign, exponent = text.partition("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}" if sign else text
 
 
 def size_text(size_bytes: int) -> str:

@@ -1,4 +1,4 @@
-"""The shortest names by which a few runs are told apart."""
+"""The shortest names that are unique among a few runs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from runstore.model.run import Run
 _UID_SHOWN = 13  # of a UUIDv7: its milliseconds, and some more
 
 
-def short_names(runs: Sequence[Run]) -> tuple[str, ...]:
-    """Return `mnist_7` for each run; its whole reference, or more, where others have the same."""
+def short_names(runs: Sequence[Run], *, sign: str = "_") -> tuple[str, ...]:
+    """Return `mnist_7` for each run; its whole reference, or more, if others have the same.
+
+    Args:
+        runs: The runs.
+        sign: The sign between experiment and number, `_` or `#`.
+    """
     distinct = {run.uid: run for run in runs}
-    short = {uid: _short(run.reference) for uid, run in distinct.items()}
+    short = {uid: short_name(run.reference, sign) for uid, run in distinct.items()}
     times_short = Counter(short.values())
     times_whole = Counter(run.reference for run in distinct.values())
 
@@ -28,6 +33,7 @@ def short_names(runs: Sequence[Run]) -> tuple[str, ...]:
     return tuple(map(name, runs))
 
 
-def _short(reference: str) -> str:
+def short_name(reference: str, sign: str = "_") -> str:
+    """Return a reference without its timestamp: `mnist_7`."""
     parsed = parse_reference(reference)
-    return reference if parsed is None else f"{parsed[0]}_{parsed[1]}"
+    return reference if parsed is None else f"{parsed[0]}{sign}{parsed[1]}"

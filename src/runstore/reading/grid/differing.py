@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from runstore.model.query.tree import Namespace
@@ -58,18 +58,35 @@ def _sample(ids: Sequence[int]) -> Sequence[int]:
 
 
 def _differing(values: KeyValues, namespace: Namespace, ids: Sequence[int]) -> list[str]:
-    """Return the keys that not all of these runs have with the same value, the best first."""
+    is_metric = namespace is Namespace.METRIC
+    found = (
+        (row_id, key, value[0] if is_metric else tuple(value))
+        for row_id, key, *value in values.of_runs(namespace, ids, _VALUES_AT_MOST)
+    )
+    return differing_keys(found, len(ids), is_any_shared=is_metric)
+
+
+def differing_keys(
+    values: Iterable[tuple[int, str, object]], count: int, *, is_any_shared: bool = False
+) -> list[str]:
+    """Return the keys that not all runs have with the same value, the most telling first.
+
+    Args:
+        values: Run, key and value.
+        count: Runs.
+        is_any_shared: Whether keys of which each run has a value of its own come before others
+            as well.
+    """
     found: dict[str, dict[int, set[object]]] = {}
-    for row_id, key, *value in values.of_runs(namespace, ids, _VALUES_AT_MOST):
-        shown = value[0] if namespace is Namespace.METRIC else tuple(value)
-        found.setdefault(key, {}).setdefault(row_id, set()).add(shown)
+    for row_id, key, value in values:
+        found.setdefault(key, {}).setdefault(row_id, set()).add(value)
 
     def different(key: str) -> int:
         return len({frozenset(one) for one in found[key].values()})
 
     def rank(key: str) -> tuple[bool, int, str]:
-        is_shared = namespace is Namespace.METRIC or different(key) <= max(2, len(found[key]) // 2)
+        is_shared = is_any_shared or different(key) <= max(2, len(found[key]) // 2)
         return not is_shared, -len(found[key]), key
 
-    differing = [key for key in found if len(found[key]) < len(ids) or different(key) > 1]
+    differing = [key for key in found if len(found[key]) < count or different(key) > 1]
     return sorted(differing, key=rank)

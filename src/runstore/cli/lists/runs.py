@@ -1,0 +1,107 @@
+"""Lists of runs: as a table on a terminal, and as lines with tabs between the cells in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from runstore.cli import output
+from runstore.model.display.formatting import local_time
+from runstore.model.display.suggestions import some_of
+from runstore.reading.shown.facts import lifetime_text
+
+if TYPE_CHECKING:
+    from runstore.model.query.tree import Order
+    from runstore.model.run import Run
+    from runstore.reading.shown.listing import ListColumn
+
+_NARROWEST = {"run": 14, "status": 11, "started": 10, "took": 8, "notes": 10, "tags": 8}
+_RUN_END = 6  # of a short name: its number
+_PIPED = ("run", "status", "started", "took", "parameters", "notes")
+_NAMED = 6  # columns that are named when there is no room for them
+
+
+def print_runs(parts: Iterable[Sequence[Run]], order: Sequence[Order] = ()) -> None:
+    """Print runs as they are read, so that a list of any length needs little memory.
+
+    Args:
+        parts: Some runs at a time.
+        order: The keys by which they are sorted.
+    """
+    if output.is_terminal():
+        _print_on_terminal(iter(parts), order)
+        return
+    sort_keys = list(_sort_keys(order))
+    table = output.table_of(
+        [output.TableColumn(name) for name in (*_PIPED, *(name for name, _ in sort_keys))], ()
+    )
+    table.print_head()
+    for part in parts:
+        table.print_rows([*_row(run), *(text(run) for _, text in sort_keys)] for run in part)
+
+
+def _row(run: Run) -> tuple[str, ...]:
+    return (
+        run.reference,
+        run.status_text,
+        local_time(run.started_at),
+        lifetime_text(run),
+        _parameters(run),
+        run.notes or "",
+    )
+
+
+def _parameters(run: Run) -> str:
+    """Return the values of a single set, or the names of several."""
+    sets = run.parameter_sets
+    return sets[0].preview() if len(sets) == 1 else some_of([one.name for one in sets])
+
+
+def _sort_keys(order: Sequence[Order]) -> Iterator[tuple[str, Callable[[Run], str]]]:
+    """Yield the names of sort keys that no other column of a pipe shows, and their texts."""
+    if not order:
+        return
+    from functools import partial
+
+    from runstore.reading.shown.listing import column_name, sort_key_text
+
+    for key in order:
+        name = column_name(key.field)
+        if name not in _PIPED:
+            yield name, partial(sort_key_text, key, is_exact=True)
+
+
+def _print_on_terminal(parts: Iterator[Sequence[Run]], order: Sequence[Order]) -> None:
+    """Print a table whose columns are chosen by the first runs."""
+    from runstore.reading.shown.listing import list_columns, list_rows
+
+    first = list_rows([run for part in islice(parts, 2) for run in part])
+    columns = list_columns(first, order)
+    cells = [[one.cell(row) for one in columns] for row in first]
+    table = output.table_of([_as_table_column(one) for one in columns], cells)
+    table.print_head()
+    table.print_rows(cells)
+    for part in parts:
+        table.print_rows([one.cell(row) for one in columns] for row in list_rows(part))
+    say_left_out(table.left_out)
+
+
+def _as_table_column(one: ListColumn) -> output.TableColumn:
+    return output.TableColumn(
+        one.header,
+        narrowest=_NARROWEST.get(one.name, 8),
+        rank=one.rank,
+        keeps_end=one.name == "run",
+        end=_RUN_END,
+        is_number=one.is_number,
+        styles=output.STATUS_STYLES if one.name == "status" else {},
+    )
+
+
+def say_left_out(headers: Sequence[str]) -> None:
+    """Report columns that the terminal has no room for."""
+    if headers:
+        count = f"{len(headers)} column{'' if len(headers) == 1 else 's'}"
+        names = some_of(headers, _NAMED)
+        output.say(f"{count} not shown ({names}): choose with --columns.", err=True)

@@ -1,0 +1,333 @@
+"""The columns of a list of runs: parameters that differ, metrics, age, and the sort keys."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from runstore.model.display.formatting import (
+    ago_text,
+    brief_number,
+    brief_parameter,
+    cropped,
+    duration_text,
+    local_time,
+    tags_text,
+)
+from runstore.model.display.short_names import short_names
+from runstore.model.display.suggestions import some_of
+from runstore.model.query.evaluate import number_text, shown_text
+from runstore.model.query.tree import Field, Kind, Namespace, Order
+from runstore.reading.grid.differing import differing_keys
+from runstore.reading.runs_table import metrics_of, params_of
+from runstore.reading.shown.facts import lifetime_text
+
+if TYPE_CHECKING:
+    from runstore.model.query.evaluate import Cell
+    from runstore.model.run import Run
+    from runstore.reading.runs_table import LastValues
+
+METRICS_AT_MOST = 4
+SYSTEM = "system/"  # samples of the machine
+_CELL = 24
+_NOTES = 200
+_HEADING = 20
+_MICROS = 1e6
+# The columns in which a field of the run can be seen.
+_SEEN_IN = {
+    "status": "status",
+    "started_at": "started",
+    "duration": "took",
+    "experiment_name": "run",
+    "run_number": "run",
+    "reference": "run",
+    "notes": "notes",
+}
+# The last columns to be left out, in turns; behind them are further parameters.
+_SORT_KEY, _PARAMS, _METRICS, _STARTED, _TOOK, _NOTES_RANK, _TAGS = (
+    2,
+    (3, 6, 9, 12),
+    (4, 7, 10, 13),
+    5,
+    8,
+    11,
+    14,
+)
+_FURTHER = 15
+
+
+class ListRow(NamedTuple):
+    """A run of a list, with the values that its columns show.
+
+    Attributes:
+        run: The run.
+        name: The shortest name that is unique among the rows.
+        params: The number and the text of each parameter; a list of values is one text.
+        metrics: The last value of each metric.
+    """
+
+    run: Run
+    name: str
+    params: Mapping[str, Cell]
+    metrics: Mapping[str, float]
+
+
+class ListColumn(NamedTuple):
+    """A column of a list.
+
+    Attributes:
+        name: Its full name, such as `params.lr`.
+        rank: The columns of the highest ranks are left out first.
+        cell: Return the text of a row.
+        is_number: Whether its texts are numbers.
+        header: Its heading.
+    """
+
+    name: str
+    rank: int
+    cell: Callable[[ListRow], str]
+    is_number: bool = False
+    header: str = ""
+
+
+def list_rows(runs: Sequence[Run]) -> list[ListRow]:
+    """Return a row for each run; the last values of its metrics are read from the store."""
+    source: Any = next((run.source for run in runs if run.source is not None), None)
+    values: LastValues = {} if source is None else source.last_values(runs)
+    return [
+        ListRow(
+            run, name, _with_lists(params_of(run)), metrics_of(run, None, values.get(run.uid, {}))
+        )
+        for run, name in zip(runs, short_names(runs, sign="#"), strict=True)
+    ]
+
+
+def _with_lists(cells: Mapping[str, Cell]) -> dict[str, Cell]:
+    """Return parameters with the elements of a list as one text: `[64, 10]`."""
+    found: dict[str, Cell] = {}
+    lists: dict[str, list[str]] = {}
+    for key, cell in cells.items():
+        base, bracket, index = key.partition("[")
+        if bracket and index[:-1].isdigit() and index.endswith("]") and '"' not in base:
+            lists.setdefault(base, []).append(_parameter(cell))
+            found[base] = (None, f"[{', '.join(lists[base])}]")
+        else:
+            found[key] = cell
+    return found
+
+
+def list_columns(
+    rows: Sequence[ListRow], order: Sequence[Order] = (), now: datetime | None = None
+) -> list[ListColumn]:
+    """Return the columns of a list, in their order on the screen.
+
+    Parameters with the same value in all runs, and samples of the machine, are left out.
+
+    Args:
+        rows: The runs that the columns are chosen for.
+        order: The keys by which the runs are sorted; each is shown.
+        now: The time from which ages are counted.
+    """
+    at = now or datetime.now(timezone.utc)
+    found = [
+        ListColumn("run", 0, lambda row: row.name),
+        ListColumn("status", 1, lambda row: row.run.status_text),
+        *_params(rows),
+        *_metrics(rows),
+        ListColumn("started", _STARTED, lambda row: ago_text(row.run.started_at, at)),
+        ListColumn("took", _TOOK, lambda row: lifetime_text(row.run, at)),
+        *_contents(rows),
+    ]
+    for key in reversed(order):
+        name = column_name(key.field)
+        known = [place for place, one in enumerate(found) if one.name == name]
+        if known:
+            found[known[0]] = found[known[0]]._replace(rank=min(found[known[0]].rank, _SORT_KEY))
+        else:
+            is_number = key.field.kind is Kind.NUMBER
+            found.insert(2, ListColumn(name, _SORT_KEY, _sort_key(key), is_number))
+    texts = headings([one.name for one in found])
+    return [one._replace(header=text) for one, text in zip(found, texts, strict=True)]
+
+
+def headings(names: Sequence[str]) -> list[str]:
+    """Return names without `params.`, `metrics.` and `tags.`, if no two become the same."""
+    bare = [_bare(name) for name in names]
+    times = Counter(bare)
+    return [_end(one if times[one] == 1 else name) for one, name in zip(bare, names, strict=True)]
+
+
+def _bare(name: str) -> str:
+    namespace, _, key = name.partition(".")
+    return key if key and namespace in {"params", "metrics", "tags"} else name
+
+
+def _end(text: str) -> str:
+    return text if len(text) <= _HEADING else "…" + text[1 - _HEADING :]
+
+
+def differing_params(rows: Sequence[tuple[str, Mapping[str, Cell]]]) -> list[str]:
+    """Return the parameters that tell runs of an experiment apart, the most telling first.
+
+    If no experiment has two runs that differ, all experiments are compared; the parameters of a
+    single run are all returned.
+
+    Args:
+        rows: The experiment and the parameters of each run.
+    """
+    if len(rows) == 1:
+        return list(rows[0][1])
+    every = _differing([params for _, params in rows])
+    groups: dict[str, list[Mapping[str, Cell]]] = {}
+    for name, params in rows:
+        groups.setdefault(name, []).append(params)
+    telling = {key for group in groups.values() if len(group) > 1 for key in _differing(group)}
+    return [key for key in every if key in telling] or every
+
+
+def _differing(rows: Sequence[Mapping[str, Cell]]) -> list[str]:
+    values = ((at, key, cell) for at, row in enumerate(rows) for key, cell in row.items())
+    return differing_keys(values, len(rows))
+
+
+def telling_metrics(rows: Sequence[Mapping[str, float]]) -> list[str]:
+    """Return the metrics that most rows have, those that differ first.
+
+    Among equals, metrics whose name has a direction (`loss`, `acc`) come before others (`epoch`).
+    """
+    values: dict[str, set[str]] = {}
+    counts: Counter[str] = Counter()
+    for row in rows:
+        for key, value in row.items():
+            if not _of_machine(key):
+                counts[key] += 1
+                values.setdefault(key, set()).add(str(value))  # a NaN is not equal to itself
+    has_many, is_cut = len(rows) > 1, len(values) > METRICS_AT_MOST
+
+    def rank(key: str) -> tuple[bool, int, bool]:
+        is_constant = has_many and counts[key] == len(rows) and len(values[key]) == 1
+        return is_constant, -counts[key], is_cut and not _has_direction(key)
+
+    return sorted(values, key=rank)
+
+
+def _has_direction(key: str) -> bool:
+    from runstore.model.metric_directions import direction_of
+
+    return direction_of(key) is not None
+
+
+def _of_machine(key: str) -> bool:
+    return key.startswith(SYSTEM) or f"/{SYSTEM}" in key
+
+
+def _params(rows: Sequence[ListRow]) -> Iterator[ListColumn]:
+    named = sum(bool(_sets(row.run)) for row in rows)
+    if named:
+        rank = _PARAMS[0] if 2 * named >= len(rows) else _PARAMS[-1]
+        yield ListColumn("sets", rank, lambda row: _sets(row.run))
+    keys = differing_params([(row.run.experiment_name, row.params) for row in rows])
+    for place, key in enumerate(keys):
+        cells = [row.params[key] for row in rows if key in row.params]
+        rank = _PARAMS[place] if place < len(_PARAMS) else _FURTHER + place
+        is_number = all(number is not None for number, _ in cells)
+        yield ListColumn(f"params.{key}", rank, _of_param(key), is_number)
+
+
+def _of_param(key: str) -> Callable[[ListRow], str]:
+    return lambda row: _parameter(row.params[key]) if key in row.params else ""
+
+
+def _parameter(cell: Cell) -> str:
+    number, text = cell
+    if text is None and number is not None:
+        return brief_parameter(number)
+    return "None" if text is None else cropped(text, _CELL)
+
+
+def _sets(run: Run) -> str:
+    names = [one.name for one in run.parameter_sets]
+    return "" if names == ["default"] else some_of(names)
+
+
+def _metrics(rows: Sequence[ListRow]) -> Iterator[ListColumn]:
+    # A number that is set and logged, such as `lr`, is a parameter.
+    numbers = {key for row in rows for key, cell in row.params.items() if cell[0] is not None}
+    keys = [key for key in telling_metrics([row.metrics for row in rows]) if key not in numbers]
+    for rank, key in zip(_METRICS, keys, strict=False):
+        yield ListColumn(f"metrics.{key}", rank, _of_metric(key), is_number=True)
+
+
+def _of_metric(key: str) -> Callable[[ListRow], str]:
+    return lambda row: brief_number(row.metrics[key]) if key in row.metrics else ""
+
+
+def _contents(rows: Iterable[ListRow]) -> Iterator[ListColumn]:
+    """Yield tags and notes, if any run has some."""
+    runs = [row.run for row in rows]
+    if any(run.tags for run in runs):
+        yield ListColumn("tags", _TAGS, lambda row: cropped(tags_text(row.run.tags), _NOTES))
+    if any(run.notes for run in runs):
+        yield ListColumn("notes", _NOTES_RANK, lambda row: _first_line(row.run.notes or ""))
+
+
+def _first_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    first = lines[0] if lines else ""
+    return cropped(first, _NOTES) if len(lines) < 2 else f"{cropped(first, _NOTES - 2)} …"  # noqa: PLR2004 - more than one
+
+
+def column_name(field: Field) -> str:
+    """Return the name of the column in which a field can be seen."""
+    if field.namespace is Namespace.RUN and field.key in _SEEN_IN:
+        return _SEEN_IN[field.key]
+    if field.namespace is Namespace.PARAM and field.set_name is None:
+        return f"params.{field.key}"
+    if field.namespace is Namespace.METRIC and field.set_name is None:
+        return f"metrics.{field.key}" + ("" if field.part == "last" else f".{field.part}")
+    return _field_text(field)
+
+
+def _field_text(field: Field) -> str:
+    """Return the name of a field, also of one that is no value of a run."""
+    from runstore.model.query.spelling import field_name
+
+    try:
+        return field_name(field)
+    except (StopIteration, KeyError):
+        return f"{field.namespace.value}.{field.key}"
+
+
+def _sort_key(order: Order) -> Callable[[ListRow], str]:
+    return lambda row: sort_key_text(order, row.run)
+
+
+def sort_key_text(order: Order, run: Run, *, is_exact: bool = False) -> str:
+    """Return the value by which a run is sorted; of several, the one that counts.
+
+    Args:
+        order: The sort key.
+        run: The run.
+        is_exact: Whether numbers keep all their digits.
+    """
+    from runstore.reading.find import RunSubject
+
+    field = order.field
+    values = [one for one in RunSubject(run).values(field) if one is not None]
+    if not values:
+        return ""
+    try:
+        value: Any = max(values) if order.is_descending else min(values)
+    except TypeError:  # cells of numbers and of texts
+        value = values[0]
+    if isinstance(value, tuple):
+        return shown_text(value) or "" if is_exact or value[0] is None else _parameter(value)
+    if field.kind is Kind.MOMENT:
+        return local_time(datetime.fromtimestamp(value / _MICROS, timezone.utc))
+    if field.kind is Kind.DURATION:
+        return duration_text(timedelta(seconds=value))
+    if isinstance(value, (int, float)):
+        return (number_text(value) or "") if is_exact else brief_number(value)
+    return value if is_exact else cropped(value, _CELL)
