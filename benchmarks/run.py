@@ -12,6 +12,7 @@ from pathlib import Path
 
 SCRIPTS = (
     "store_operations.py",
+    "fresh_start.py",
     "metrics.py",
     "points_table.py",
     "many_loggers.py",
