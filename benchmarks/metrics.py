@@ -1,7 +1,7 @@
 """Logging, reading and size of metrics, beside a bare unbuffered append in the same run.
 
-The second table counts the processor's time, which is steadier on a machine that others use: the
-smallest of some rounds.
+CPU time is the steadier figure on a machine that others use; the second table counts it alone, the
+minimum of some rounds.
 """
 
 from __future__ import annotations
@@ -25,9 +25,14 @@ ROUNDS = 5
 
 def seconds(work: Callable[[], object]) -> float:
     """Return how long a call took."""
-    begin = time.perf_counter()
+    return spent(work)[0]
+
+
+def spent(work: Callable[[], object]) -> tuple[float, float]:
+    """Return the seconds that a call took, and those of its CPU time."""
+    begin, busy = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - begin
+    return time.perf_counter() - begin, time.process_time() - busy
 
 
 def append_bare(path: Path) -> None:
@@ -51,10 +56,8 @@ def kinds() -> dict[str, list[float]]:
 
 
 def cpu_ms(work: Callable[[], object]) -> float:
-    """Return the processor's time of a call."""
-    begin = time.process_time()
-    work()
-    return (time.process_time() - begin) * 1e3
+    """Return the CPU time of a call, in milliseconds."""
+    return spent(work)[1] * 1e3
 
 
 def compare_kinds() -> None:
@@ -89,7 +92,8 @@ def compare_kinds() -> None:
 
 def main() -> None:
     """Print medians, and what points of several kinds take."""
-    calls, bare, batch, ends, reads, live, sizes = ([] for _ in range(7))
+    calls, bare, sizes = ([] for _ in range(3))
+    batch, live, ends, reads = many_points = ([], [], [], [])
     for place in range(ROUNDS):
         with tempfile.TemporaryDirectory(dir=".") as name, Store.open(name) as store:
             run = store.start("bench", capture=False)
@@ -104,27 +108,32 @@ def main() -> None:
             run.finish()
             many = store.start("bench", capture=False)
             values = [0.1 * step for step in range(MANY)]
-            batch.append(seconds(lambda: many.log_points("big", values)))  # noqa: B023 - called at once
-            live.append(seconds(lambda: many.record.metric("big")))  # noqa: B023 - called at once
-            ends.append(seconds(many.finish))
+            batch.append(spent(lambda: many.log_points("big", values)))  # noqa: B023 - called at once
+            live.append(spent(lambda: many.record.metric("big")))  # noqa: B023 - called at once
+            ends.append(spent(many.finish))
             record = many.record
             record.metric("big")  # numpy is imported by then
-            reads.append(seconds(lambda: record.metric("big")))  # noqa: B023 - called at once
+            reads.append(spent(lambda: record.metric("big")))  # noqa: B023 - called at once
             with store.backend.database.driver.read() as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             sizes.append((Path(name) / "runstore.db").stat().st_size / (POINTS + MANY))
         if place == 0:
             calls.clear()  # the first round imports and compiles
     middle = statistics.median
-    print("| metrics | median |")
-    print("|---|---|")
-    print(f"| one call a point, safe from kill -9 | {middle(calls):,.0f} points a second |")
-    print(f"| a bare unbuffered append of a line | {middle(bare):,.0f} points a second |")
-    print(f"| {MANY:,} points in one call | {middle(batch) * 1e3:,.0f} ms |")
-    print(f"| reading them while they are in flight | {middle(live) * 1e3:,.0f} ms |")
-    print(f"| finish, which packs them | {middle(ends) * 1e3:,.0f} ms |")
-    print(f"| reading them from the database | {middle(reads) * 1e3:,.0f} ms |")
-    print(f"| on disk, the whole store | {middle(sizes):.1f} bytes a point |")
+    print("| metrics | median | CPU time |")
+    print("|---|---|---|")
+    print(f"| one call a point, safe from kill -9 | {middle(calls):,.0f} points a second | |")
+    print(f"| a bare unbuffered append of a line | {middle(bare):,.0f} points a second | |")
+    labels = (
+        f"{MANY:,} points in one call",
+        "reading them while they are in flight",
+        "finish, which packs them",
+        "reading them from the database",
+    )
+    for label, times in zip(labels, many_points, strict=True):
+        wall, cpu = (middle(one) * 1e3 for one in zip(*times, strict=True))
+        print(f"| {label} | {wall:,.0f} ms | {cpu:,.0f} ms |")
+    print(f"| on disk, the whole store | {middle(sizes):.1f} bytes a point | |")
     compare_kinds()
 
 
