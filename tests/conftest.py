@@ -57,7 +57,7 @@ def _own_surroundings(tmp_path_factory, monkeypatch):
     """No test sees or touches the stores and settings of the person who runs it."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("settings")))
-    ours = ("RUNSTORE_URL", "RUNSTORE_PARENT", "RUNSTORE_TRUST")
+    ours = ("RUNSTORE_URL", "RUNSTORE_PARENT", "RUNSTORE_COMMAND", "RUNSTORE_TRUST")
     terminal = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "EDITOR", "VISUAL")
     # Without bytecode, each of the programs that tests start would compile what it imports.
     for name in (*ours, *terminal, "PYTHONDONTWRITEBYTECODE"):

@@ -33,6 +33,8 @@ class Executed(Protocol):
 
 # The uid of the run that a process was started in.
 PARENT_VARIABLE = "RUNSTORE_PARENT"
+# JSON from `runstore exec` for its program, which may take over the run of its command.
+COMMAND_VARIABLE = "RUNSTORE_COMMAND"
 
 _current: ContextVar[Executed | None] = ContextVar("runstore_current_run", default=None)
 

@@ -386,7 +386,7 @@ class Store:
             RunNotFoundError: There is no such run.
         """
         from runstore.capture.machine.process import current_process
-        from runstore.recording.joining import is_executed_elsewhere
+        from runstore.recording.joining.attaching import is_executed_elsewhere
         from runstore.recording.resuming import trace_resumption
 
         run = self.get(name)
@@ -416,7 +416,7 @@ class Store:
             RunFinishedError: It has ended.
             RunNotFoundError: There is no such run.
         """
-        from runstore.recording.joining import attach
+        from runstore.recording.joining.attaching import attach
 
         return attach(self.backend, self.get(name), self)
 

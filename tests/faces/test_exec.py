@@ -230,9 +230,9 @@ def test_a_reader_that_goes_away_ends_the_command(folder):
 
 
 def test_runs_of_the_command_belong_to_it(folder, tmp_path):
-    code = "import runstore; runstore.start_run('inner').finish()"
+    code = f"{sys.executable} -c 'import runstore; runstore.start_run(\"inner\").finish()'; true"
 
-    runstore("exec", "--experiment", "outer", "--", sys.executable, "-c", code, cwd=folder)
+    runstore("exec", "--experiment", "outer", "--", "sh", "-c", code, cwd=folder)
 
     with Store.open(folder / ".runstore") as store:
         assert [one.experiment_name for one in store.children("outer#1")] == ["inner"]

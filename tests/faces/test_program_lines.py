@@ -264,7 +264,7 @@ def test_a_run_within_the_command_gets_its_own_points(tmp_path):
     )
     (tmp_path / "inner.py").write_text(code)
 
-    executed(tmp_path, f"{sys.executable} inner.py")
+    executed(tmp_path, f"{sys.executable} inner.py; true")
 
     with Store.open(tmp_path / "store") as store:
         assert json.dumps([list(store.get(f"{one}#1").metrics) for one in ("x", "inner")]) == (

@@ -47,7 +47,7 @@ def run_to_add_to(name: str | None) -> Iterator[tuple[Store, Run | ActiveRun]]:
     Args:
         name: Any name of it; None for the run that started this process, which must not be over.
     """
-    from runstore.recording.joining import surrounding_run
+    from runstore.recording.joining.attaching import surrounding_run
 
     uid = surrounding_run() if name is None else name
     with open_store() as store:

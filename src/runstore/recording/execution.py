@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from runstore.capture.program.files import Loading
     from runstore.model.run import Run
+    from runstore.recording.joining.command_run import CommandRun
     from runstore.recording.metric_log import Channel, PointLog
     from runstore.recording.output.python import KeptOutput
     from runstore.recording.tags import Tags
@@ -69,6 +70,9 @@ class Execution:
         has_output: Whether output in the spool is taken in at the end.
         again: Starts such a run again, which decorating a function needs; None if it cannot.
         ends_with_process: Whether it is complete if its process ends in good order.
+        command_run: The run of `runstore exec` that this process has taken over, if any.
+        has_read_params: Whether its parameters were read from the command line; those that the
+            program adds take their place.
 
     Args:
         backend: The store.
@@ -100,6 +104,8 @@ class Execution:
         self.has_output = False
         self.again: Any = None
         self.ends_with_process = False
+        self.command_run: CommandRun | None = None
+        self.has_read_params = False
         self.is_end_written = run.status.is_final
         self.was_ended_by_exit = False
         self._backend = backend
@@ -131,14 +137,26 @@ class Execution:
         from runstore.model.params.build import parameter_set
 
         added = parameter_set(params)
+        if self.has_read_params:
+            self._replace_read_params()
         # Refused here if it must be: a record in the spool has nobody to tell.
         now = with_added(self.parameter_sets, added, set_name)
         kept = self.recorder.add_params(self.uid, added, set_name, current_author())
         self.parameter_sets = kept or now
 
+    def _replace_read_params(self) -> None:
+        """Drop the parameters that were read from the command line; the user's own stay."""
+        from runstore.model.params.build import parameter_sets
+
+        given = None if self.command_run is None else self.command_run.given
+        sets = parameter_sets(given or None)
+        self.recorder.replace_params(self.uid, sets)
+        self.parameter_sets, self.has_read_params = sets, False
+
     def _take_params_to_come(self) -> None:
         """Take what the program has put into the mapping that was empty at the start."""
-        known = self.parameter_sets[0].values if self.parameter_sets else {}
+        is_own = self.parameter_sets and not self.has_read_params
+        known = self.parameter_sets[0].values if is_own else {}
         found = dict(self.params_to_come or {})
         new = {key: value for key, value in found.items() if key not in known}
         if new:
@@ -368,10 +386,25 @@ class Execution:
         Raises:
             ConflictError: Something was recorded with it; it is kept.
         """
-        self.recorder.withdraw(self.uid)
+        if self.command_run is not None:
+            from runstore.recording.joining.command_run import hand_back
+
+            hand_back(self._backend, self.command_run)
+        else:
+            self.recorder.withdraw(self.uid)
         live_runs.end(self)
         current.leave(self)
         self.take_status(Status.INTERRUPTED)
+
+    def leave_to(self, status: Status) -> None:
+        """Stop executing a run whose end another process has written."""
+        self.hand_in(is_last=True)
+        self.take_status(status)
+        live_runs.end(self)
+        current.leave(self)
+        if self.has_output:
+            self._take_output()
+        self.recorder.take_back()
 
     # While the process goes on, and at its end (live_runs.LiveRun)
 

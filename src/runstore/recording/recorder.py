@@ -162,6 +162,15 @@ class Recorder:
         )
         return now[0] if now else None
 
+    def replace_params(self, uid: str, sets: tuple[ParameterSet, ...]) -> None:
+        """Replace the parameter sets of a run; if that fails, they stay."""
+        from runstore.storage.late_params import replace_params
+
+        try:
+            replace_params(self.backend.database, uid, sets)
+        except StoreError as error:
+            warn(f"{error} The parameters that were read from the command line stay.")
+
     # Facts
 
     def keep_late_modules(self, uid: str, loading: Loading) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from runstore.analysis.reruns.lookup import Earlier
     from runstore.capture import Surroundings
     from runstore.model.params.parameter_set import ParameterSet
+    from runstore.recording.joining.command_run import CommandRun
 
 
 class StartRequest(NamedTuple):
@@ -48,6 +49,8 @@ class StartRequest(NamedTuple):
     if_done: IfDone = "run"
     is_told_by_params: bool = False
     is_other_process: bool = False
+    # The run of `runstore exec` that this one takes over.
+    command_run: CommandRun | None = None
 
 
 def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
@@ -94,10 +97,15 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
     try:
         # Once it is there, its end is cared for, also if a warning is an error.
         with afterwards(), live_runs.Beginning():
-            number, reference = backend.database.start_run(new)
-            run = ActiveRun(backend, _started_run(new, number, reference), store=store)
+            run = None
+            if asked.command_run is not None:
+                run = _taken_over(backend, new, asked.command_run, store)
+            if run is None:
+                number, reference = backend.database.start_run(new)
+                run = ActiveRun(backend, _started_run(new, number, reference), store=store)
         run.earlier = earlier
         run.execution.loading = loading
+        new = new._replace(uid=run.uid)
         if isinstance(asked.params, MutableMapping) and not asked.params:
             run.execution.params_to_come = asked.params
         if asked.capture and asked.argv is None and "IPython" in sys.modules:
@@ -202,6 +210,24 @@ def _is_parent(backend: Backend, run: current.Executed, experiment_name: str) ->
         return False
     # A notebook's cell that is executed again starts a sibling; nobody ended the first one.
     return run.is_block or run.experiment_name != experiment_name
+
+
+def _taken_over(backend: Backend, new: NewRun, outer: CommandRun, store: Any) -> ActiveRun | None:
+    """Return the run of this command, which `runstore exec` began; None if it is taken."""
+    from runstore.analysis.reruns.identity import has_values
+    from runstore.recording.joining.command_run import take_over
+
+    kept = take_over(backend, new, outer)
+    if kept is None:
+        return None
+    run = ActiveRun(backend, kept, store=store)
+    run.execution.command_run = outer
+    # It ends with the command in any case.
+    run.execution.ends_with_process = True
+    run.execution.has_read_params = not has_values(new.parameter_sets)
+    # `runstore exec` takes samples.
+    run.execution.__dict__["wants_samples"] = False
+    return run
 
 
 def _started_run(new: NewRun, number: int, reference: str) -> StartedRun:

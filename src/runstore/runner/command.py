@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
+from runstore.capture.machine.process import current_process
 from runstore.config import IfDone
-from runstore.current import PARENT_VARIABLE
+from runstore.current import COMMAND_VARIABLE, PARENT_VARIABLE
 from runstore.errors import (
     CommandNotFoundError,
     InvalidValueError,
@@ -25,12 +27,16 @@ from runstore.model.code.launchers import launched
 from runstore.model.facts import Facts
 from runstore.model.status import Status
 from runstore.recording.active import ActiveRun
+from runstore.recording.joining.command_run import offer
 from runstore.recording.output import program_lines
 from runstore.recording.output.keeper import OutputKeeper
 from runstore.runner.signals import pass_on_until_ended
 from runstore.runner.streams import Streams, flush_own
 from runstore.store import Store
 from runstore.user_warnings import warn
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
 
 EXIT_NOT_EXECUTABLE = 126
 EXIT_NOT_FOUND = 127
@@ -46,12 +52,14 @@ class Ended:
         status: As recorded.
         exit_code: Its own, or 128 + the number of the signal that ended it, as shells have it.
         error: What went wrong, in a line; None for success.
+        run: The run as it is kept; None if the store cannot be read.
     """
 
     reference: str
     status: Status
     exit_code: int
     error: str | None
+    run: Run | None = None
 
 
 def experiment_of(command: Sequence[str]) -> str:
@@ -92,11 +100,11 @@ def run_command(
     *,
     experiment: str | None = None,
     params: Any = None,
+    given: Mapping[str, Any] = MappingProxyType({}),
     notes: str | None = None,
     if_done: IfDone = "run",
     uses: Sequence[str] = (),
     saves: Sequence[str] = (),
-    started: Callable[[ActiveRun], object] = lambda _: None,
 ) -> Ended:
     """Run a command as a run: its output is shown and kept, signals are passed on.
 
@@ -107,11 +115,11 @@ def run_command(
         command: Program and arguments.
         experiment: Experiment name; by default that of the command.
         params: As in `Store.start`.
+        given: Those of the parameters that stay if the program records its own.
         notes: Prose.
         if_done: As in `Store.start`; files among the arguments count as its inputs.
         uses: Files and folders that it reads, noted as inputs.
         saves: Files and folders that it writes, kept when it has ended.
-        started: Called when the run is recorded, before the command begins.
 
     Raises:
         AlreadyRanError: The same was run before, and is not to be run again.
@@ -128,7 +136,6 @@ def run_command(
         is_other_process=True,
         if_done=if_done,
     )
-    started(run)
     for path in uses:
         _unless_refused(run.use, path)
     keeper = OutputKeeper(store.backend.spool, run.uid)
@@ -140,6 +147,13 @@ def run_command(
         "RUNSTORE_URL": str(store.path.absolute()),
         program_lines.VARIABLE: lines.path,
     }
+    if if_done == "run":
+        # Otherwise the next call looks for a run under the name of the command.
+        environment[COMMAND_VARIABLE] = offer(
+            run.uid, dict(given), keeps_experiment=experiment is not None
+        )
+    else:
+        environment.pop(COMMAND_VARIABLE, None)
     flush_own()
     try:
         pid = _spawn(command, environment, (1, 2) if streams is None else streams.write_ends)
@@ -162,11 +176,33 @@ def run_command(
     lines.end()
     for path in saves:
         _unless_refused(run.save, path)
-    _note_edited_modules(store, run)
     run.execution.has_output = True
-    ended = _how_it_ended(run.reference, wait_status, asked)
+    return _ended(store, run, _how_it_ended(run.reference, wait_status, asked))
+
+
+def _ended(store: Store, run: ActiveRun, ended: Ended) -> Ended:
+    """Write the end of a run, unless its program has; return how the run ended."""
+    kept: Run | None = None
+    with suppress(RunstoreError):
+        kept = run.record
+    if kept is None or kept.process == current_process():
+        _note_edited_modules(store, run)
+    elif kept.status.is_final and kept.status is not Status.LOST:
+        run.execution.leave_to(kept.status)
+        return _ended_by_program(store, kept, ended)
     run.finish(ended.status, error=ended.error, exit_code=ended.exit_code)
-    return ended
+    return ended if kept is None else replace(ended, reference=kept.reference, run=kept)
+
+
+def _ended_by_program(store: Store, kept: Run, ended: Ended) -> Ended:
+    """Return the end that a program reported; an exit code that contradicts it is a fact."""
+    error = kept.error and kept.error.splitlines()[0]
+    if kept.status is Status.COMPLETE and ended.exit_code:
+        error = f"then the command ended with exit code {ended.exit_code}"
+        with suppress(RunstoreError):
+            code = Facts(values={"command.exit_code": ended.exit_code})
+            store.backend.database.attach_facts(kept.uid, code)
+    return Ended(kept.reference, kept.status, ended.exit_code, error, kept)
 
 
 def _note_edited_modules(store: Store, run: ActiveRun) -> None:

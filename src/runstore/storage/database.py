@@ -586,18 +586,25 @@ class Database(Lookups):
             Whether the run still belonged to that process, without a reported end.
         """
         with self.driver.write() as connection:
-            changed = connection.execute(
-                sql.TAKE_OVER,
-                {
-                    "uid": uid,
-                    "now": now_micros(),
-                    "pid": new.pid,
-                    "process_started": new.started_ticks,
-                    "old_pid": -1 if old.pid is None else old.pid,
-                    "old_started": old.started_ticks or "",
-                },
-            ).rowcount
-        return bool(changed)
+            return self.change_process(connection, uid, old, new)
+
+    def change_process(
+        self, connection: Connection, uid: str, old: ProcessIdentity, new: ProcessIdentity
+    ) -> bool:
+        """Change the process of a run without an end, within the caller's transaction.
+
+        Returns:
+            Whether the run was still that of the old process.
+        """
+        values = {
+            "uid": uid,
+            "now": now_micros(),
+            "pid": new.pid,
+            "process_started": new.started_ticks,
+            "old_pid": -1 if old.pid is None else old.pid,
+            "old_started": old.started_ticks or "",
+        }
+        return bool(connection.execute(sql.TAKE_OVER, values).rowcount)
 
     def mark_lost(self, runs: Iterable[Run]) -> None:
         """Set the status `lost` for runs whose process ended, unless they changed meanwhile."""

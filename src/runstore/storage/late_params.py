@@ -36,3 +36,11 @@ def add_params(
             edit = Edit(FIELD, None, added.preview(_PREVIEW), author, None)
             add_event(connection, run_id, edit)
     return now
+
+
+def replace_params(database: Database, uid: str, sets: tuple[ParameterSet, ...]) -> None:
+    """Replace the parameter sets of a run. Durable on return."""
+    with database.driver.write() as connection:
+        run_id = run_row(connection, uid, or_trashed=True).id
+        database.replace_sets(connection, run_id, sets)
+        connection.execute(sql.MARK_CHANGED, {"id": run_id})

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from runstore.errors import ConflictError, NotFoundError
+from runstore.model.facts import ProcessIdentity
 from runstore.model.reference import build_reference, new_uid
 from runstore.storage import statements as sql
-from runstore.storage.database import Database, Edit, add_event, now_micros, run_row
+from runstore.storage.database import Database, Edit, NewRun, add_event, now_micros, run_row
 from runstore.storage.driver import Connection
 from runstore.storage.rows import as_text, mended_row
 
@@ -27,6 +28,7 @@ MOVE_RUN = f"""
         reference = :reference, changed = {sql.NEXT_CHANGE}
     WHERE id = :id
 """
+SET_NOTES = f"UPDATE runs SET notes = :notes, changed = {sql.NEXT_CHANGE} WHERE id = :id"
 EXPERIMENT = "SELECT id, last_run_number FROM experiments WHERE name = :name"
 HAS_RUNS = "SELECT 1 FROM runs WHERE experiment_id = :id LIMIT 1"
 NEW_EXPERIMENT = """
@@ -62,7 +64,7 @@ class _Move(NamedTuple):
     """The author and operation of a move; `is_gone` if only the run's name is left."""
 
     author: str
-    operation: str
+    operation: str | None
     is_gone: bool = False
 
 
@@ -135,6 +137,34 @@ class Moves:
         found = connection.execute(PLACE_BEFORE, there).fetchone()
         experiment_id, number = found or self._database.next_number(connection, experiment_name)
         return experiment_id, experiment_name, number
+
+    def take_over(self, new: NewRun, old: ProcessIdentity, author: str) -> bool:
+        """Let another process execute a run, under its own experiment; durable on return.
+
+        Args:
+            new: The run as that process began it; its uid is that of the run. Parameters and
+                notes replace those of the run, if there are any.
+            old: The process that executes the run now.
+            author: Author of the move.
+
+        Returns:
+            Whether this process executes the run now; not if another one was quicker.
+        """
+        if new.process is None:
+            return False
+        with self._database.driver.write() as connection:
+            if not self._database.change_process(connection, new.uid, old, new.process):
+                return False
+            row = run_row(connection, new.uid, or_trashed=True)
+            if row.experiment != new.experiment_name:
+                place = self._place_in(connection, row, new.experiment_name)
+                # The name that the program chose is part of the record: no undo.
+                _move_noted(connection, row, place, _Move(author, None))
+            if new.parameter_sets:
+                self._database.replace_sets(connection, row.id, new.parameter_sets)
+            if new.notes is not None:
+                connection.execute(SET_NOTES, {"id": row.id, "notes": new.notes})
+        return True
 
     def former_references(self, uid: str) -> list[str]:
         """Return the former references of a moved run, kept or deleted."""

@@ -108,17 +108,35 @@ def _is_another(identity: ProcessIdentity, seen: tuple[str, str] | None) -> bool
 
 def descends_from(identity: ProcessIdentity) -> bool:
     """Check whether a process of this boot is one that started this process, at any remove."""
+    return processes_between(identity) is not None
+
+
+def processes_between(identity: ProcessIdentity) -> list[int] | None:
+    """Return the ids of the processes between this one and an ancestor; None if it is none."""
     here = current_process()
     if identity.pid is None or here.boot_id is None or identity.boot_id != here.boot_id:
-        return False
+        return None
     pid: int | None = os.getppid()
-    seen: set[int] = set()
+    seen: list[int] = []
     while pid and pid not in seen:
         if pid == identity.pid:
-            return True
-        seen.add(pid)
+            return seen
+        seen.append(pid)
         pid = _parent_of(pid)
-    return False
+    return None
+
+
+def command_of(pid: int) -> list[str]:
+    """Return the arguments of a process; empty if they cannot be read.
+
+    Source: proc_pid_cmdline(5); ps(1) of macOS, which does not quote.
+    """
+    if sys.platform != "linux":
+        return _output("ps", "-o", "args=", "-p", str(pid)).split()
+    try:
+        return _small_text(f"/proc/{pid}/cmdline").split("\0")[:-1]
+    except OSError:
+        return []
 
 
 def _parent_of(pid: int) -> int | None:

@@ -15,7 +15,7 @@ from runstore.cli.options import mask_output_option
 from runstore.cli.output import say
 
 if TYPE_CHECKING:
-    from runstore.recording.active import ActiveRun
+    from runstore.model.run import Run
 
 # How many of the parameters that were read are named.
 _NAMED = 8
@@ -117,20 +117,22 @@ def command(
             command,
             experiment=experiment,
             params=params or None,
+            given=given,
             notes=notes,
             if_done=wanted,
             uses=uses,
             saves=saves,
-            started=lambda run: _say_read(run, [*command_params.leaf_names(read)]),
         )
+    if read and ended.run is not None and ended.run.params == params:
+        _say_read(ended.run, [*command_params.leaf_names(read)])
     error = "" if ended.error is None else f": {ended.error}"
     say(f"runstore: recorded as {ended.reference}: {ended.status}{error}", err=True)
     sys.exit(ended.exit_code)
 
 
-def _say_read(run: ActiveRun, names: Sequence[str]) -> None:
+def _say_read(run: Run, names: Sequence[str]) -> None:
     """Name the parameters that were read, at the first run of an experiment."""
-    if names and run.run_number == 1:
+    if run.run_number == 1:
         some = ", ".join(names[:_NAMED])
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         one = "parameter" if len(names) == 1 else "parameters"

@@ -1,0 +1,1 @@
+"""Runs that another process executes, or has begun."""
