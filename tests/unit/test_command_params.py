@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runstore.model.params.build import parameter_set
-from runstore.runner.command_params import leaf_names, merged, read_params
+from runstore.runner.programs.params import leaf_names, merged, read_params
 
 ODD = ["--", "-", "--a", "-b", "a.b=1", "--a.b", "[1", "9" * 30, "nan", "--=", "+", "-1"]
 

@@ -30,6 +30,7 @@ from runstore.recording.active import ActiveRun
 from runstore.recording.joining.command_run import offer
 from runstore.recording.output import program_lines
 from runstore.recording.output.keeper import OutputKeeper
+from runstore.runner.programs.metric_lines import MetricLines
 from runstore.runner.signals import pass_on_until_ended
 from runstore.runner.streams import Streams, flush_own
 from runstore.store import Store
@@ -101,6 +102,7 @@ def run_command(
     experiment: str | None = None,
     params: Any = None,
     given: Mapping[str, Any] = MappingProxyType({}),
+    metrics: Sequence[str] = (),
     notes: str | None = None,
     if_done: IfDone = "run",
     uses: Sequence[str] = (),
@@ -116,6 +118,7 @@ def run_command(
         experiment: Experiment name; by default that of the command.
         params: As in `Store.start`.
         given: Those of the parameters that stay if the program records its own.
+        metrics: Patterns of metrics in the output; see `metric_lines`.
         notes: Prose.
         if_done: As in `Store.start`; files among the arguments count as its inputs.
         uses: Files and folders that it reads, noted as inputs.
@@ -139,7 +142,8 @@ def run_command(
     for path in uses:
         _unless_refused(run.use, path)
     keeper = OutputKeeper(store.backend.spool, run.uid)
-    streams = _streams(keeper)
+    reports = MetricLines(metrics, lambda values, step: run.log(values, step=step))
+    streams = _streams(keeper, reports if metrics else None)
     lines = program_lines.LineTaker(store.backend.spool, run)
     environment = {
         **os.environ,
@@ -172,6 +176,7 @@ def run_command(
         streams.begin()
         wait_status, asked = pass_on_until_ended(pid, streams.resized)
         streams.end()
+        reports.end()
     keeper.close()
     lines.end()
     for path in saves:
@@ -226,10 +231,10 @@ def _unless_refused(record: Callable[[str], object], path: str) -> None:
         warn(str(error))
 
 
-def _streams(keeper: OutputKeeper) -> Streams | None:
+def _streams(keeper: OutputKeeper, reports: MetricLines | None) -> Streams | None:
     """Return what shows and keeps the output; None, with a warning, if it is only shown."""
     try:
-        return Streams(keeper)
+        return Streams(keeper, *(() if reports is None else (reports,)))
     except OSError as error:
         warn(f"The output is shown but not kept: {error.strerror}.")
         return None

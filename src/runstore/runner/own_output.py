@@ -139,7 +139,7 @@ def carry_for_parent(words: list[str]) -> None:
             os.set_inheritable(descriptor, False)  # noqa: FBT003 - os's own
     os.set_inheritable(int(words[2]), False)  # noqa: FBT003 - os's own
     keeper = OutputKeeper(Spool(Path(words[0])), words[1], is_masked=words[3] == "1")
-    carrier = Carrier(tuple(channels), keeper, int(words[2]))
+    carrier = Carrier(tuple(channels), (keeper,), int(words[2]))
     signal.signal(signal.SIGWINCH, lambda *_: carrier.resized())
     carrier.carry()
     carrier.close()

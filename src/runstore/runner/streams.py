@@ -9,11 +9,12 @@ import stat
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 from runstore.model.text.output import STDERR, STDOUT
-from runstore.recording.output.keeper import OutputKeeper
 
 _CHUNK_BYTES = 1 << 16
 # How long to listen on after the command has ended, to what it left in the background.
@@ -47,20 +48,27 @@ def open_channels(shown_on: tuple[int, int] = (1, 2)) -> tuple[CommandStream, Co
     return _open_channel(STDOUT, shown_on[0]), _open_channel(STDERR, shown_on[1])
 
 
+class OutputTaker(Protocol):
+    """Gets the output of a command as it comes."""
+
+    def feed(self, stream: str, data: bytes) -> None:
+        """Take new output of a stream; never an error."""
+
+
 class Carrier:
     """Carries output from channels to where it is shown, and keeps it.
 
     Args:
         channels: Where it arrives.
-        keeper: What keeps it.
+        readers: Get all of it first, such as what keeps it.
         ended: A descriptor that is readable, or at its end, once the command has ended.
     """
 
     def __init__(
-        self, channels: tuple[CommandStream, ...], keeper: OutputKeeper, ended: int
+        self, channels: tuple[CommandStream, ...], readers: Sequence[OutputTaker], ended: int
     ) -> None:
         self._channels = channels
-        self._keeper = keeper
+        self._readers = readers
         self._ended = ended
 
     def resized(self) -> None:
@@ -116,7 +124,8 @@ class Carrier:
         if not data:
             _close(channel)
             return 0
-        self._keeper.feed(channel.name, data)
+        for reader in self._readers:
+            reader.feed(channel.name, data)
         try:
             _write_all(channel.shown_on, data)
         except OSError:
@@ -129,16 +138,16 @@ class Streams:
     """stdout and stderr of a command, carried by a thread of this process.
 
     Args:
-        keeper: What keeps them.
+        readers: Get all of them, such as what keeps them.
 
     Raises:
         OSError: There can be no more pipes, terminals or threads.
     """
 
-    def __init__(self, keeper: OutputKeeper) -> None:
+    def __init__(self, *readers: OutputTaker) -> None:
         self._channels = open_channels()
         self._ended, self._end = os.pipe()
-        self._carrier = Carrier(self._channels, keeper, self._ended)
+        self._carrier = Carrier(self._channels, readers, self._ended)
         self._thread = threading.Thread(
             target=self._carrier.carry, name="runstore-output", daemon=True
         )

@@ -68,6 +68,14 @@ class _Exec(click.Command):
 @click.option(
     "--no-params", is_flag=True, help="Leave out the parameters on the command line of COMMAND."
 )
+@click.option(
+    "-m",
+    "--metrics",
+    metavar="PATTERN",
+    multiple=True,
+    help="Metrics to read from the output, such as 'step {step}: loss {loss}', or json;"
+    " repeatable.",
+)
 @click.option("--notes", metavar="TEXT", help="Notes on the run.")
 @click.option(
     "--use", "uses", metavar="PATH", multiple=True, help="A file or folder that the command reads."
@@ -82,6 +90,7 @@ def command(
     experiment: str | None,
     settings: Sequence[str],
     no_params: bool,  # noqa: FBT001 - click passes it by name
+    metrics: Sequence[str],
     notes: str | None,
     uses: Sequence[str],
     saves: Sequence[str],
@@ -97,14 +106,20 @@ def command(
 
     \b
     runstore exec -- python train.py --lr 0.1
+    runstore exec -m 'loss: {loss}' -- ./simulate
     runstore exec -e fit -p seed=1 -- Rscript fit.R data.csv
     """  # noqa: D301 - click keeps lines after the mark as they are
     from runstore.config import wants_command_params
-    from runstore.runner import command_params, overrides
+    from runstore.runner import overrides
     from runstore.runner.command import check_command, run_command
+    from runstore.runner.programs import metric_lines
+    from runstore.runner.programs import params as command_params
     from runstore.runner.signals import held_back
 
     check_command(command)
+    for pattern in metrics:
+        if pattern != metric_lines.JSON:
+            metric_lines.compiled(pattern)
     given = overrides.built(settings)
     read = {}
     if not no_params and wants_command_params():
@@ -118,6 +133,7 @@ def command(
             experiment=experiment,
             params=params or None,
             given=given,
+            metrics=metrics,
             notes=notes,
             if_done=wanted,
             uses=uses,

@@ -1,0 +1,148 @@
+"""Metrics that `runstore exec --metrics` finds in the output of a program."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runstore.errors import UsageError
+from runstore.runner.programs.metric_lines import MetricLines, compiled
+
+
+def logged(patterns, *pieces):
+    """Return what is logged for pieces of output: values with their steps."""
+    calls = []
+    lines = MetricLines(patterns, lambda values, step: calls.append((values, step)))
+    for piece in pieces:
+        lines.feed("stdout", piece.encode() if isinstance(piece, str) else piece)
+    lines._missing.clear()
+    lines.end()
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line", "call"),
+    [
+        ("loss: {loss:f}", "epoch 3 loss: 0.31 acc: 0.9", ({"loss": 0.31}, None)),
+        ("loss: {loss:.4f}", "loss: 1e-3", ({"loss": 0.001}, None)),
+        ("loss: {loss}", "loss:   -0.5.", ({"loss": -0.5}, None)),
+        ("loss {loss}", "loss\t 3", ({"loss": 3.0}, None)),
+        ("step {step:d}: {val/acc:>8.3f}", "step 12:    0.900", ({"val/acc": 0.9}, 12)),
+        ("[{}/{}] loss={loss}", "[3/10] loss=.5", ({"loss": 0.5}, None)),
+        ("{step}/10 {} loss {loss}", "7/10 [====] loss 2", ({"loss": 2.0}, 7)),
+        ("acc={acc:.1%}", "acc=93.5%", ({"acc": 0.935}, None)),
+        ("n={n:,}", "n=1,234.5", ({"n": 1234.5}, None)),
+        ("a={a} b={b:g}", "a=1 b=2", ({"a": 1.0, "b": 2.0}, None)),
+        ("{{{x}}}", "{3}", ({"x": 3.0}, None)),
+        ("loss: {loss}", "\x1b[32mloss:\x1b[0m \x1b[1m0.5\x1b[0m", ({"loss": 0.5}, None)),
+        ("loss: {loss}", "loss: 9\rloss: 8\rloss: 7\r", ({"loss": 7.0}, None)),
+        ("loss: {loss}", "loss: 7\r", ({"loss": 7.0}, None)),
+        ("grüße {x}", "grüße 1", ({"x": 1.0}, None)),
+        ("{x}", "a 12 b", ({"x": 12.0}, None)),
+        ("(a+b)* {x}", "(a+b)* 1", ({"x": 1.0}, None)),
+        ("loss: {loss}", "val_loss: 3 loss: 4", ({"loss": 4.0}, None)),
+        ("loss: {loss}", "loss: -inf", ({"loss": float("-inf")}, None)),
+    ],
+)  # fmt: skip
+def test_a_line_that_matches(pattern, line, call):
+    assert logged([pattern], line + "\n") == [call]
+    assert logged([pattern], line) == [call]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["val_loss: 3", "train/loss: 3", "loss: high", "loss:", "", "loss: \xff", "LOSS: 3",
+     "loss: 3".ljust(5000), "xloss: 3"],
+)  # fmt: skip
+def test_a_line_that_does_not_match(line):
+    assert logged(["loss: {loss}"], line + "\n") == []
+
+
+def test_not_a_number_is_a_value():
+    (values, _), *_ = logged(["loss: {loss}"], "loss: nan\n")
+
+    assert values["loss"] != values["loss"]
+
+
+def test_several_patterns_of_one_line_are_one_step():
+    keras = "5/5 - 1s - loss: 0.5 - acc: 0.25 - val_loss: 0.75\n"
+
+    assert logged(["loss: {loss}", "val_loss: {val/loss}", "{step}/5"], keras) == [
+        ({"loss": 0.5, "val/loss": 0.75}, 5)
+    ]
+
+
+def test_a_step_on_a_line_of_its_own_counts_for_those_that_follow():
+    output = "Epoch 1\nloss: 3\nEpoch 2\nloss: 2\nloss: 1\n"
+
+    assert logged(["Epoch {step}", "loss: {loss}"], output) == [
+        ({"loss": 3.0}, 1), ({"loss": 2.0}, 2), ({"loss": 1.0}, 2),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "call"),
+    [
+        ('{"loss": 0.5, "step": 3, "note": "x", "ok": true}', ({"loss": 0.5}, 3)),
+        ("{'loss': 0.5, 'epoch': 1.0}", ({"loss": 0.5, "epoch": 1.0}, None)),
+        ('{"train": {"loss": 1, "deep": {"x": 2}}}',
+         ({"train/loss": 1.0, "train/deep/x": 2.0}, None)),
+        ('  {"x": 1e400, "step": 0.5}\r', ({"x": float("inf")}, None)),
+        ('{"x": 1, "y": null, "z": [1]}', ({"x": 1.0}, None)),
+    ],
+)  # fmt: skip
+def test_lines_of_json(line, call):
+    assert logged(["json"], line + "\n") == [call]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{}", "[1]", "3", "{", '{"a": "b"}', "{1, 2}", "{x}", "{" * 5000 + "}" * 5000, "{\xff}",
+     '{"x": ' + "9" * 400 + "}", "{'a': [" + "(" * 500 + "}"],
+)  # fmt: skip
+def test_lines_that_are_no_object_with_numbers(line):
+    assert logged(["json"], line + "\n") == []
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["loss", "", "{}", "{loss:s}", "{a}{a}", "{loss", "loss}", "{a{b}}", "{}{}{}{} {x}",
+     "{x:%%}"],
+)  # fmt: skip
+def test_patterns_that_are_refused(pattern):
+    with pytest.raises(UsageError, match="not a pattern"):
+        compiled(pattern)
+
+
+def test_lines_may_come_in_pieces_and_from_both_streams():
+    calls = []
+    lines = MetricLines(["loss: {loss}"], lambda values, _: calls.append(values["loss"]))
+
+    for stream, data in (("stdout", b"lo"), ("stderr", b"loss: 7"), ("stdout", b"ss: 1\nloss: 2"),
+                         ("stdout", b"\n\n"), ("stderr", b"0\n")):  # fmt: skip
+        lines.feed(stream, data)
+
+    assert calls == [1.0, 2.0, 70.0]
+
+
+def test_a_pattern_that_nothing_matched_is_named():
+    lines = MetricLines(["los: {loss}", "x: {x}", "json"], lambda *_: None)
+    lines.feed("stdout", b"loss: 1\nx: 2\n")
+
+    with pytest.warns(UserWarning, match="--metrics") as warned:
+        lines.end()
+
+    assert sorted(str(one.message) for one in warned) == [
+        "No line of the output matched: --metrics 'los: {loss}' logged nothing.",
+        "No line of the output was a JSON object with numbers: --metrics 'json' logged nothing.",
+    ]
+
+
+@given(st.lists(st.binary(max_size=40) | st.sampled_from([b"loss: 1\n", b'{"a": 1}\n', b"\r"])))
+def test_no_output_is_an_error(pieces):
+    calls = logged(["loss: {loss}", "json", "{} {x}"], *pieces)
+
+    assert all(isinstance(one, float) for values, _ in calls for one in values.values())
+    whole = logged(["loss: {loss}", "json", "{} {x}"], b"".join(pieces))
+    assert json.dumps(calls) == json.dumps(whole)
