@@ -324,3 +324,25 @@ def test_counts_of_experiments_follow_every_change(client, store):
 
     assert before["mnist"] == {"complete": 3}
     assert counts() == {"new": {"error": 1}, "mnist": {"complete": 2}, "cifar": {"complete": 2}}
+
+
+def test_columns_of_the_newest_runs_are_found_at_once(client, store):
+    """Their parameters may not be in the index yet; the first look at the page needs them."""
+    for lr in (0.1, 0.2):
+        store.start("first", params={"fresh": lr}, capture=False).finish()
+
+    found = client.get("/api/v1/columns/differing", params={"filter": "experiment = first"})
+
+    assert found.json()["columns"] == ["params.fresh"]
+
+
+def test_columns_of_one_odd_run_come_last(client, store):
+    """Thirty runs are told apart by what they share, not by the many keys of one."""
+    for number in range(30):
+        store.start("usual", params={"x": number / 7}, capture=False).finish()
+    store.start("odd", params={f"key{n}": n for n in range(20)}, capture=False).finish()
+
+    asked = {"filter": "experiment in (usual, odd)"}
+    found = client.get("/api/v1/columns/differing", params=asked).json()["columns"]
+
+    assert found[0] == "params.x"

@@ -17,14 +17,16 @@ _FIRST = 200
 _VALUES_AT_MOST = 200_000
 _SHOWN = 12
 _METRICS_AT_LEAST = 4
+_RARE = 20  # a key that less than one run in so many has
 _OF_MACHINE = "system/"
 
 
 def ranked(backend: Backend, ids: Sequence[int]) -> list[tuple[Namespace, str]]:
     """Return what tells runs apart, the most telling ones first.
 
-    Parameters that several runs share come before those of which each run has its own; metrics
-    follow the first parameters; samples of the machine come last.
+    Parameters whose values several runs share come before those of which each run has its own,
+    and before those that few runs have; metrics follow the first parameters; samples of the
+    machine come last.
 
     Args:
         backend: The store.
@@ -84,9 +86,11 @@ def differing_keys(
     def different(key: str) -> int:
         return len({frozenset(one) for one in found[key].values()})
 
-    def rank(key: str) -> tuple[bool, int, str]:
+    def rank(key: str) -> tuple[bool, bool, int, str]:
+        # Those of a few odd runs say nothing about the others.
+        is_rare = len(found[key]) * _RARE < count
         is_shared = is_any_shared or different(key) <= max(2, len(found[key]) // 2)
-        return not is_shared, -len(found[key]), key
+        return is_rare, not is_shared, -len(found[key]), key
 
     differing = [key for key in found if len(found[key]) < count or different(key) > 1]
     return sorted(differing, key=rank)

@@ -11,6 +11,7 @@ from runstore.model.query.tree import Field, Namespace, Query
 from runstore.storage import statements as sql
 from runstore.storage.database import Database
 from runstore.storage.query.asking import asking
+from runstore.storage.query.names import reading_names
 from runstore.storage.query.packages import PackageLists
 from runstore.storage.query.where import EVERY_NAMESPACE, Condition, column_of_run
 from runstore.storage.rows import as_number, as_optional_text, as_text
@@ -102,7 +103,7 @@ class KeyValues:
         if namespace not in _WITH_KEY:
             return None, False
         statement = _COUNT.format(_WITH_KEY[namespace])
-        with self._driver.read() as connection:
+        with reading_names(self._driver, namespace) as connection:
             row = connection.execute(statement, (key, COUNTED_AT_MOST)).fetchone()
         return row[0], row[0] == COUNTED_AT_MOST
 
@@ -117,7 +118,7 @@ class KeyValues:
             limit: Maximum number of values of each kind.
         """
         asked = {"key": key, "limit": limit + 1}
-        with self._driver.read() as connection:
+        with reading_names(self._driver, namespace) as connection:
             found = [
                 connection.execute(statements[namespace], asked).fetchall()
                 if namespace in statements
@@ -141,7 +142,7 @@ class KeyValues:
             ids: The row ids of the runs.
             limit: Maximum number of values.
         """
-        with self._driver.read() as connection:
+        with reading_names(self._driver, namespace) as connection:
             found = connection.execute(
                 _VALUES_OF[namespace], (json.dumps(list(ids)), limit)
             ).fetchall()

@@ -52,7 +52,7 @@ class StoredNames:
 
     def has(self, field: Field) -> bool:
         """Check whether any run has, or had, a field; fast, through an index."""
-        with self._reading(field.namespace) as connection:
+        with reading_names(self._driver, field.namespace) as connection:
             if field.namespace is Namespace.METRIC:
                 return connection.execute(_HAS_METRIC, (field.key,)).fetchone() is not None
             if field.namespace is Namespace.PACKAGE:
@@ -65,7 +65,7 @@ class StoredNames:
 
     def every(self, namespace: Namespace) -> list[str]:
         """Return all names of a namespace, in alphabetical order."""
-        with self._reading(namespace) as connection:
+        with reading_names(self._driver, namespace) as connection:
             if namespace is Namespace.PACKAGE:
                 bodies = [
                     as_text(row[1]) for row in connection.execute(PACKAGES_DOCUMENTS).fetchall()
@@ -80,11 +80,13 @@ class StoredNames:
                 found | (_loose_facts(connection) if namespace is Namespace.FACT else set())
             )
 
-    @contextmanager
-    def _reading(self, namespace: Namespace) -> Iterator[Connection]:
-        indexed = indexed_params(self._driver) if namespace is Namespace.PARAM else nullcontext()
-        with indexed, self._driver.read() as connection:
-            yield connection
+
+@contextmanager
+def reading_names(driver: Driver, namespace: Namespace) -> Iterator[Connection]:
+    """Return a connection that finds the names and values of every run in a namespace."""
+    indexed = indexed_params(driver) if namespace is Namespace.PARAM else nullcontext()
+    with indexed, driver.read() as connection:
+        yield connection
 
 
 def _loose_facts(connection: Connection) -> set[str]:
