@@ -355,3 +355,53 @@ def test_actions_on_the_selection_fit_a_phone(own, visit):
         box = bar.get_by_role("button", name=name).bounding_box()
         assert box["x"] + box["width"] <= 400
     assert bar.evaluate("bar => bar.scrollWidth <= bar.clientWidth")
+
+
+def test_only_columns_in_sight_are_drawn(served, visit, tmp_path):
+    """Hundreds of them scroll as well as a few; the keyboard reaches all."""
+    with runstore.Store.open(tmp_path / "store") as store:
+        for _ in range(3):
+            store.start("wide", params={f"p{n}": n for n in range(200)}, capture=False).finish()
+    columns = ",".join(["reference", *(f"params.p{n}" for n in range(200))])
+    page = visit(served(tmp_path / "store"), f"/?panel=0&columns={columns}")
+    expect(cell(page, 0, 2)).to_have_text("0")
+    assert line(page, 0).locator(".cell").count() < 60
+
+    page.locator(".grid").evaluate("grid => { grid.scrollLeft = grid.scrollWidth / 2; }")
+    expect(cell(page, 0, 102)).to_have_text("100")
+    expect(cell(page, 0, 2)).to_have_count(0)
+    expect(cell(page, 0, 1)).to_be_visible()
+    heads = page.locator('[role="columnheader"][data-c="102"]')
+    assert heads.bounding_box()["x"] == cell(page, 0, 102).bounding_box()["x"]
+
+    cell(page, 0, 102).focus()
+    page.keyboard.press("End")
+    expect(cell(page, 0, 201)).to_be_focused()
+    expect(cell(page, 0, 201)).to_be_in_viewport()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(cell(page, 0, 2)).to_be_focused()
+
+
+def test_a_column_begins_a_condition_of_the_filter(shared, visit):
+    page = visit(shared, "/?filter=experiment=mnist%20order%20by%20run_number")
+    page.get_by_role("columnheader", name="lr").click(button="right")
+
+    page.get_by_role("button", name="Filter by this column").click()
+    page.keyboard.type("= 0.1")
+
+    expect(page.get_by_role("combobox", name="Filter")).to_have_value(
+        "experiment=mnist and params.lr = 0.1 order by run_number"
+    )
+    expect(page.locator(".count")).to_have_text("60 of 240 runs")
+
+
+def test_a_run_whose_end_is_unknown_lasts_no_longer(served, visit, tmp_path):
+    """It is over, so that nothing is counted up to the present."""
+    with runstore.Store.open(tmp_path / "store") as store:
+        store.record("past", started_at="2024-01-02T03:04:05Z")
+    page = visit(served(tmp_path / "store"))
+
+    duration = page.get_by_role("columnheader", name="Duration").get_attribute("data-c")
+    expect(cell(page, 0, duration)).to_have_text("")

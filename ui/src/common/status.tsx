@@ -13,6 +13,11 @@ const SIGNS: Record<Status, IconName> = {
   lost: "question",
 };
 
+/** Return whether a run has ended, also if nobody knows when. */
+export function isFinal(status: Status): boolean {
+  return !["queued", "running", "live"].includes(status);
+}
+
 export function StatusMark({ status, text }: { status: Status; text?: string | null }) {
   return (
     <span class={`status status-${status}`} title={text ?? undefined}>

@@ -8,6 +8,7 @@ import type { Completion, ErrorFacts, FilterAnswer } from "../api/types";
 import { Icon } from "../common/icons";
 import { setQuery } from "../state/address";
 import { filter, orderError } from "../state/order";
+import { conditionsOf, orderOf, withOrder } from "../state/query-text";
 import { showError } from "../state/toasts";
 import { lastFilters, remember } from "./history";
 import { FilterMistake } from "./mistake";
@@ -95,6 +96,20 @@ function changeText(next: string, at: number): void {
   const pause = now - lastKey < DEBOUNCE_MS ? DEBOUNCE_MS : 0;
   lastKey = now;
   timer = setTimeout(() => void check(at, true), pause);
+}
+
+/** Begin another condition in the line, about a field; what may follow is offered. */
+export function beginCondition(field: string): void {
+  const conditions = conditionsOf(text.value);
+  const begun = `${conditions && `${conditions} and `}${field} `;
+  const order = withOrder("", orderOf(text.value));
+  const next = order ? `${begun} ${order}` : begun;
+  const input = document.querySelector<HTMLInputElement>("#filter");
+  if (!input) return;
+  input.value = next;
+  input.focus();
+  input.setSelectionRange(begun.length, begun.length);
+  changeText(next, begun.length);
 }
 
 /** Apply the line as it is and say what is wrong with it. */

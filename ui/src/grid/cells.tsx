@@ -1,7 +1,7 @@
 // What stands in a cell.
 import type { ComponentChildren } from "preact";
 import { Icon } from "../common/icons";
-import { StatusMark } from "../common/status";
+import { isFinal, StatusMark } from "../common/status";
 import { Ago, Lasted } from "../common/time";
 import { formatCell, formatDifference, numberOf, shortReference } from "../common/values";
 import type { Column } from "../state/columns";
@@ -58,7 +58,7 @@ function field(name: string, row: Row, pinned: Pinned): ComponentChildren {
       return <Ago at={row.ended_at} />;
     case "duration":
       return (
-        <Lasted duration={row.duration_s} started={row.started_at} isOver={row.ended_at !== null} />
+        <Lasted duration={row.duration_s} started={row.started_at} isOver={isFinal(row.status)} />
       );
     case "notes":
       return row.notes && <span title={row.notes}>{row.notes.split("\n", 1)[0]}</span>;

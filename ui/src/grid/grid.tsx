@@ -13,6 +13,7 @@ import { active } from "./active";
 import { HeaderLine } from "./header";
 import { onGridKey } from "./keyboard";
 import { GroupLine, RunLine } from "./row";
+import { useSpan } from "./sideways";
 import { wantSparklines } from "./sparklines";
 import { ROW_HEIGHT, useViewport, type Viewport } from "./viewport";
 
@@ -28,22 +29,24 @@ narrow.addEventListener("change", (event) => {
   isNarrow.value = event.matches;
 });
 
-/** Left edges of the pinned columns, the widths as a grid template, and the whole width. */
+/** Left edges of pinned and of all columns, the widths as a grid template, and the whole width. */
 function layout() {
   const frozen = new Set(isNarrow.value ? [] : frozenNames.value);
   const lefts: number[] = [];
+  const edges: number[] = [];
   let left = MARKS_WIDTH;
   let template = `${MARKS_WIDTH}px`;
   let isFirst = true;
   void dragged.value;
   for (const column of columns.value) {
     const width = widthOf(column);
+    edges.push(left);
     if (isFirst && frozen.has(column.name)) lefts.push(left);
     else isFirst = false;
     left += width;
     template += ` ${width}px`;
   }
-  return { lefts, template, width: left };
+  return { lefts, edges, template, width: left };
 }
 
 /** Ask for the rows in sight and, behind them, those that come next. */
@@ -157,7 +160,8 @@ let selectFrom: number | null = null;
 export function Grid() {
   const root = useRef<HTMLDivElement>(null);
   const focusWish = useRef(false);
-  const { lefts, template, width } = useComputed(layout).value;
+  const { lefts, edges, template, width } = useComputed(layout).value;
+  const span = useSpan(root, edges);
   const lines = entries.value;
   const pinned = pinnedRows.value;
   const headHeight = HEAD_HEIGHT + pinned.length * ROW_HEIGHT;
@@ -193,7 +197,7 @@ export function Grid() {
   const columnCount = columns.value.length + 1;
   const headerLine = -1 - pinned.length;
   const base = baseline.value;
-  const common = { columns: columns.value, lefts, baseline: base };
+  const common = { columns: columns.value, lefts, first: span.first, end: span.end, baseline: base };
   const look = (uid: string | undefined) => ({
     isSelected: uid !== undefined && selected.value.has(uid),
     isHidden: uid !== undefined && !isShown(uid),

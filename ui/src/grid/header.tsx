@@ -4,6 +4,7 @@ import type { TargetedPointerEvent } from "preact";
 import { useState } from "preact/hooks";
 import { Icon } from "../common/icons";
 import { closePopover, MenuItem, openPopover } from "../common/popover";
+import { beginCondition } from "../filter/line";
 import { list, setList } from "../state/address";
 import {
   AGGREGATES, type Column, columnNames, columnOf, columns, dragged, frozenNames, metricName, moveColumn, NARROWEST,
@@ -109,16 +110,19 @@ function ColumnMenu({ name }: { name: string }) {
         </>
       )}
       <hr />
+      {column.sortField && (
+        <MenuItem onClick={() => beginCondition(column.sortField!)}>Filter by this column</MenuItem>
+      )}
       {canGroup(column) && (
         <MenuItem
           onClick={() => setList("group", groups.value.includes(name) ? [] : [name])}
           checked={groups.value.includes(name)}
         >
-          Group by it
+          Group by this column
         </MenuItem>
       )}
       <MenuItem onClick={() => toggleFrozen(name)} checked={isFrozen}>
-        Pin at the left
+        Pin to the left
       </MenuItem>
       <MenuItem disabled={place <= 0} onClick={() => moveColumn(name, names[place - 1]!)} keys="Ctrl Shift ←">
         Move left
@@ -130,9 +134,9 @@ function ColumnMenu({ name }: { name: string }) {
       >
         Move right
       </MenuItem>
-      <MenuItem onClick={() => setWidth(name, null)}>Usual width</MenuItem>
+      <MenuItem onClick={() => setWidth(name, null)}>Default width</MenuItem>
       <MenuItem disabled={names.length === 1} onClick={() => toggleColumn(name)}>
-        Remove the column
+        Remove this column
       </MenuItem>
     </div>
   );
@@ -253,7 +257,11 @@ export function HeaderLine({ line, lefts, activeColumn }: HeaderLineProps) {
             onClick={() => moving.value || sortBy(column)}
             onContextMenu={(event) => {
               event.preventDefault();
-              openColumnMenu(event.currentTarget, column.name);
+              const anchor = event.currentTarget;
+              const open = () => openColumnMenu(anchor, column.name);
+              // Where the event comes with the press of the button, its release would close the menu.
+              if (event.buttons) addEventListener("pointerup", () => setTimeout(open), { once: true });
+              else open();
             }}
           >
             <span class="head-title">{column.title}</span>

@@ -25,6 +25,9 @@ export interface RunLineProps {
   columns: Column[];
   /** Left edges of pinned columns, by place. */
   lefts: number[];
+  /** The columns that are drawn besides the pinned ones: from one place to before another. */
+  first: number;
+  end: number;
   activeColumn: number;
   isSelected: boolean;
   isHidden: boolean;
@@ -57,6 +60,8 @@ export class RunLine extends Settled<RunLineProps> {
         <Marks {...props} />
         {columns.map((column, place) => {
           const left = lefts[place];
+          const isDrawn = left !== undefined || (place >= props.first && place < props.end);
+          if (!isDrawn && activeColumn !== place + 1) return null;
           const classes = ["cell", column.isNumeric ? "number" : "", left === undefined ? "" : "frozen"];
           if (place === lefts.length - 1) classes.push("edge");
           return (
@@ -67,7 +72,7 @@ export class RunLine extends Settled<RunLineProps> {
               data-c={place + 1}
               aria-colindex={place + 2}
               tabIndex={activeColumn === place + 1 ? 0 : -1}
-              style={left === undefined ? undefined : { left: `${left}px` }}
+              style={{ gridColumn: place + 2, left: left === undefined ? undefined : `${left}px` }}
             >
               {row ? (
                 <CellContent column={column} row={row} baseline={props.baseline} pinned={props.pinned} />

@@ -226,7 +226,8 @@ export function RunsView() {
               }}
             />
             <section class="charts-place" aria-label="Charts">
-              <Charts />
+              {/* The rows come first. */}
+              {order.value !== null && <Charts />}
             </section>
           </>
         )}

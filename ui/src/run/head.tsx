@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { CopyAs, pythonText, shellWord } from "../common/copy";
 import { Icon } from "../common/icons";
 import { openStore, program } from "../common/program";
-import { StatusMark } from "../common/status";
+import { isFinal, StatusMark } from "../common/status";
 import { Ago, Lasted } from "../common/time";
 import { plural } from "../common/values";
 import { go, href, word } from "../state/address";
@@ -63,14 +63,16 @@ export function RunHead({ run, around }: { run: RunRecord; around: Around | null
         <span>
           Started <Ago at={run.started_at} />
         </span>
-        <span>
-          {run.ended_at ? "took " : "for "}
-          <Lasted
-            duration={run.duration_s}
-            started={run.started_at}
-            isOver={run.ended_at !== null}
-          />
-        </span>
+        {(run.duration_s !== null || !isFinal(run.status)) && (
+          <span>
+            {isFinal(run.status) ? "took " : "for "}
+            <Lasted
+              duration={run.duration_s}
+              started={run.started_at}
+              isOver={isFinal(run.status)}
+            />
+          </span>
+        )}
         {run.hostname && <span>on {run.hostname}</span>}
         {run.exit_code !== null && run.exit_code !== 0 && <span>exit status {run.exit_code}</span>}
         {around?.parent && (
