@@ -41,7 +41,7 @@ def test_best_runs_are_shown_by_a_metric(address, visit):
     expect(line).to_contain_text("0.9")
     expect(line.get_by_role("link", name="mnist_2")).to_be_visible()
 
-    page.get_by_label("Good are").select_option("min")
+    page.get_by_label("Best is").select_option("min")
     expect(line.get_by_role("link", name="mnist_1")).to_be_visible()
     page.reload()
     expect(line.get_by_role("link", name="mnist_1")).to_be_visible()
@@ -49,7 +49,7 @@ def test_best_runs_are_shown_by_a_metric(address, visit):
 
 def test_experiments_are_sorted_and_filtered(address, visit):
     page = visit(address, "/experiments?metric=val/loss")
-    expect(page.get_by_label("Good are")).to_contain_text("small values, by the name")
+    expect(page.get_by_label("Best is")).to_contain_text("lowest, from its name")
 
     page.get_by_role("button", name="Best val/loss").click()
     expect(page.locator(".experiment-table tbody th").first).to_have_text("mnist")

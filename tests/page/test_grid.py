@@ -279,7 +279,7 @@ def test_bad_columns_of_an_address_are_explained(shared, visit):
     """Someone's link with an impossible column says so, and leads on."""
     page = visit(shared, "/?columns=reference,params.(", expected_statuses={400})
 
-    page.get_by_role("button", name="Show the columns that differ").click()
+    page.get_by_role("button", name="Show differing columns").click()
 
     expect(line(page, 0)).to_contain_text("mnist_180")
 

@@ -69,7 +69,7 @@ async function factsOf(answer: Response): Promise<ErrorFacts> {
   if (answer.status === 401) {
     return {
       code: "unauthorized",
-      message: "This browser may not read the store.",
+      message: "This browser is not allowed to read the store.",
       hint: "Open the address that runstore ui printed.",
     };
   }

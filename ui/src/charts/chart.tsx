@@ -85,9 +85,9 @@ function State({ view }: { view: ChartView }) {
     ? "All runs are hidden."
     : view.lines.value.length
       ? isGrouped.value
-        ? "No mean is a number."
+        ? "All means are NaN."
         : "All values are NaN."
-      : "None of these runs has logged this.";
+      : "None of these runs logged this metric.";
   return <p class="chart-state quiet">{text}</p>;
 }
 

@@ -82,7 +82,7 @@ export function MetricPicker({ board, shown }: { board: Board; shown: () => stri
           disabled={chosenMetrics.value === null}
           onClick={() => chooseMetrics(null)}
         >
-          Choose for me
+          Choose automatically
         </button>
         <button type="button" class="button small" disabled={!names.length} onClick={() => chooseMetrics([])}>
           None

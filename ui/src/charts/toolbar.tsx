@@ -44,7 +44,7 @@ export function Toolbar({ board, metrics, isSingle = false }: ToolbarProps) {
         type="button"
         class={isGrouped.value ? "button on" : "button"}
         aria-pressed={isGrouped.value}
-        title="Draw runs that differ in nothing but their seed as their mean, with its interval"
+        title="Draw the mean of runs that differ only in their seed, with its confidence interval"
         onClick={() => toggle("mean", isGrouped.value)}
       >
         Mean of repeats

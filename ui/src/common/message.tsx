@@ -6,7 +6,7 @@ export function ErrorMessage({ error, retry }: { error: unknown; retry?: () => v
   const facts = error instanceof ApiError ? error.facts : null;
   return (
     <div class="message" role="alert">
-      <h2>{facts?.message ?? "Something in the page went wrong."}</h2>
+      <h2>{facts?.message ?? "An unexpected error occurred on the page."}</h2>
       {facts?.kept && <p>{facts.kept}</p>}
       {(facts?.hint ?? (facts ? null : String(error))) && <p>{facts?.hint ?? String(error)}</p>}
       {retry && (

@@ -119,10 +119,10 @@ function NothingChosen() {
   return (
     <EmptyMessage title="Choose the runs to compare">
       <p>
-        Select two or more <a href="/">runs</a> in the grid, then press <kbd>C</kbd> or Compare: a table shows what
-        differs, with their charts, their code, and what may explain that one is better.
+        Select two or more <a href="/">runs</a> in the grid, then press <kbd>C</kbd> or Compare: a table shows their
+        differences, with their charts, their code, and possible reasons for different results.
       </p>
-      <p>Or look at all runs of a filter, each as a point or a line:</p>
+      <p>Or plot all runs of a filter:</p>
       <div class="compare-starts">
         <button type="button" class="button" onClick={() => setQuery({ tab: "scatter" })}>
           Scatter plot

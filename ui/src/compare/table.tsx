@@ -105,7 +105,7 @@ function toggleSection(name: string): void {
 function NothingDiffers({ isSearch, everything }: { isSearch: boolean; everything: boolean }) {
   return (
     <div class="message">
-      <h2>{isSearch ? "No row matches" : "Nothing that was recorded differs"}</h2>
+      <h2>{isSearch ? "No row matches" : "No recorded differences"}</h2>
       {isSearch ? (
         <button type="button" class="button" onClick={() => setQuery({ search: null, sections: null })}>
           Show all sections
@@ -113,7 +113,7 @@ function NothingDiffers({ isSearch, everything }: { isSearch: boolean; everythin
       ) : (
         !everything && (
           <button type="button" class="button" onClick={() => setQuery({ all: "1" })}>
-            Show what is the same
+            Show equal values
           </button>
         )
       )}
@@ -273,7 +273,7 @@ function Value({ row, place, baseline, isLong }: ValueProps) {
   if (isGap) classes.push("compare-gap");
   if (number !== null) classes.push("number");
   if (isBest) classes.push("compare-best");
-  const shown = row.unknown.includes(place) ? "not known" : visibleText(text);
+  const shown = row.unknown.includes(place) ? "unknown" : visibleText(text);
   return (
     <td class={classes.join(" ")} title={isLong ? shown : undefined}>
       <span class={isLong ? "compare-long" : undefined}>{shown}</span>

@@ -70,7 +70,7 @@ function Found({ answer }: { answer: Explanation }) {
           {answer.change_text && <span class="why-change">{answer.change_text}</span>}
         </p>
       )}
-      {answer.causes.length === 0 && <p>Nothing differs that was recorded and may explain a result.</p>}
+      {answer.causes.length === 0 && <p>No recorded difference can explain the result.</p>}
       <ol class="why-causes">
         {answer.causes.map((cause) => (
           <CauseItem key={cause.name} cause={cause} />

@@ -99,7 +99,7 @@ export default function ExperimentsView() {
     return (
       <EmptyMessage title="No experiments yet">
         <p>
-          The first run begins one. <a href="/">See how to record it.</a>
+          An experiment is created with its first run. <a href="/">See how to record a run.</a>
         </p>
       </EmptyMessage>
     );
@@ -149,15 +149,15 @@ function Tools({ answer, error }: { answer: Answer; error: unknown }) {
       <MetricInput />
       {metric.value && (
         <label class="direction">
-          <span class="soft">Good are</span>
+          <span class="soft">Best is</span>
           <select
             class="input"
             value={direction.value || ""}
             onChange={(event) => setQuery({ direction: event.currentTarget.value })}
           >
             <option value="">{wantedText(wanted, direction.value !== "")}</option>
-            <option value="max">large values</option>
-            <option value="min">small values</option>
+            <option value="max">highest</option>
+            <option value="min">lowest</option>
           </select>
         </label>
       )}
@@ -165,7 +165,7 @@ function Tools({ answer, error }: { answer: Answer; error: unknown }) {
         {error
           ? error instanceof Error && error.message
           : wanted && !wanted.direction
-            ? "Choose which values are good: the name does not say it."
+            ? "Choose whether higher or lower values are better; the name of the metric does not show it."
             : ""}
       </span>
     </div>
@@ -173,8 +173,8 @@ function Tools({ answer, error }: { answer: Answer; error: unknown }) {
 }
 
 function wantedText(wanted: Wanted | null, isChosen: boolean): string {
-  if (isChosen || !wanted?.direction) return wanted?.direction ? "as known" : "not known";
-  return `${wanted.direction === "max" ? "large" : "small"} values, ${wanted.is_kept ? "as kept" : "by the name"}`;
+  if (isChosen || !wanted?.direction) return wanted?.direction ? "automatic" : "unknown";
+  return `${wanted.direction === "max" ? "highest" : "lowest"}, ${wanted.is_kept ? "as set" : "from its name"}`;
 }
 
 /** The metric that the best runs are the best by, with names to choose from. */
@@ -242,7 +242,7 @@ function Table({ answer }: { answer: Answer }) {
   const compare = SORTS[sort.value.replace("-", "")];
   if (compare) fitting.sort((one, other) => (isDown ? -compare(one, other) : compare(one, other)));
   const shown = fitting.slice(0, most);
-  if (!fitting.length) return <p class="soft">No experiment fits.</p>;
+  if (!fitting.length) return <p class="soft">No experiment matches.</p>;
   return (
     <>
       <div class="wide" tabIndex={0} role="region" aria-label="Table of experiments">

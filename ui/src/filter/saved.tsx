@@ -48,7 +48,9 @@ export function SavedFilters() {
   return (
     <div class="saved">
       <div class="menu-title">Saved filters</div>
-      {saved?.length === 0 && <p>None yet.</p>}
+      {saved?.length === 0 && (
+        <p>No saved filters yet.{!filter.value && " Type a filter first, then save it here."}</p>
+      )}
       <ul>
         {saved?.map((one) => (
           <li key={one.name}>

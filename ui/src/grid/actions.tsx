@@ -39,7 +39,7 @@ function TagDialog({ uids }: { uids: string[] }) {
       }}
     >
       <p>
-        A tag of {nameOf(uids)}: a key, and a value or none.
+        Add a tag to {nameOf(uids)}: a key, and optionally a value.
       </p>
       <div class="form-line">
         <label>
@@ -87,7 +87,7 @@ function NoteDialog({ uids, before }: { uids: string[]; before: string }) {
   const [text, setText] = useState(before);
   const save = () => {
     closeDialog();
-    void change("edits", uids, { notes: text }, `Wrote the notes of ${nameOf(uids)}`);
+    void change("edits", uids, { notes: text }, `Updated the notes of ${nameOf(uids)}`);
   };
   return (
     <form
@@ -98,7 +98,7 @@ function NoteDialog({ uids, before }: { uids: string[]; before: string }) {
       }}
     >
       <label>
-        {uids.length === 1 ? `Notes of ${nameOf(uids)}` : `The same notes for ${nameOf(uids)}, instead of their own`}
+        {uids.length === 1 ? `Notes of ${nameOf(uids)}` : `Notes for ${nameOf(uids)} (replaces their current notes)`}
         <textarea
           class="input"
           rows={8}
@@ -162,7 +162,7 @@ export function compareRuns(uids: string[]): void {
     toast("Select two or more runs to compare.");
     return;
   }
-  if (uids.length > MOST_COMPARED) toast(`Compares the first ${MOST_COMPARED} of ${plural(uids.length, "run")}.`);
+  if (uids.length > MOST_COMPARED) toast(`Comparing the first ${MOST_COMPARED} of ${plural(uids.length, "run")}.`);
   go("/compare", { runs: joinNames(uids.slice(0, MOST_COMPARED)) });
 }
 

@@ -42,7 +42,7 @@ export function EmptyGrid() {
   if (inTrash.value) {
     return (
       <EmptyMessage title="The trash is empty">
-        <p>Runs that you move to the trash stay here until you restore them or empty it with runstore gc.</p>
+        <p>Runs in the trash stay here until you restore them or delete them permanently with runstore gc.</p>
         <button type="button" class="button" onClick={() => setQuery({ trash: null })}>
           Show the runs
         </button>
@@ -51,10 +51,10 @@ export function EmptyGrid() {
   }
   return (
     <EmptyMessage title="No runs yet">
-      <p>Run these lines where your code is; the run appears here at once.</p>
+      <p>Run this code in your project; the run appears here immediately.</p>
       <CopyCode text={FIRST_RUN} />
       <p>
-        Any command can be recorded too: <code>runstore exec -- python train.py</code>
+        Commands can be recorded too: <code>runstore exec -- python train.py</code>
       </p>
     </EmptyMessage>
   );
@@ -67,7 +67,7 @@ function NoMatch({ conditions }: { conditions: string }) {
     <EmptyMessage title="No run matches the filter">
       {all.length > 1 && (
         <>
-          <p>Leave out a condition:</p>
+          <p>Remove a condition:</p>
           <div class="choices">
             {all.map((part, place) => (
               <button
@@ -83,8 +83,8 @@ function NoMatch({ conditions }: { conditions: string }) {
         </>
       )}
       <p>
-        Names and values are compared exactly; <code>contains</code> and <code>like '%…%'</code> look for parts.
-        A condition on a missing value is false: ask for it with <code>is missing</code>.
+        Names and values must match exactly; use <code>contains</code> or <code>like '%…%'</code> for partial matches.
+        Conditions on missing values are false; use <code>is missing</code> to find them.
       </p>
       <button type="button" class="button" onClick={() => setQuery({ filter: keepOrder("") || null })}>
         Show all runs

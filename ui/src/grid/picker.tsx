@@ -114,7 +114,7 @@ export function ColumnPicker() {
       {!search && <ShownColumns names={shown} />}
       <footer>
         <button type="button" class="button small" disabled={isDefault.value} onClick={showDefaults}>
-          Show what differs
+          Show differing columns
         </button>
       </footer>
     </div>

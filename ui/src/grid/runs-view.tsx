@@ -183,11 +183,11 @@ function BadColumns({ error }: { error: ApiError }) {
     showDefaults();
   };
   return (
-    <EmptyMessage title="The columns of this address cannot be shown">
+    <EmptyMessage title="These columns cannot be shown">
       <pre>{error.message}</pre>
       {error.facts.hint && <p>{error.facts.hint}</p>}
       <button type="button" class="button" onClick={reset}>
-        Show the columns that differ
+        Show differing columns
       </button>
     </EmptyMessage>
   );

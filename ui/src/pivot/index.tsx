@@ -142,9 +142,9 @@ function Tools({ asked: { rows, columns, metric } }: { asked: Asked }) {
       <label class="pair-choice">
         Best is
         <select class="input" value={directionWord.value || "known"} onChange={(event) => setQuery({ direction: noDefault(event.currentTarget.value, "known") })}>
-          <option value="known">by the metric's name</option>
-          <option value="max">the highest</option>
-          <option value="min">the lowest</option>
+          <option value="known">from the metric's name</option>
+          <option value="max">highest</option>
+          <option value="min">lowest</option>
         </select>
       </label>
       <label class="pair-choice">
@@ -199,8 +199,8 @@ function Table({ asked }: { asked: Asked }) {
       <PivotTable answer={answer} />
       <p class="pivot-note">
         Mean ± half of the {100 * answer.level} % interval over runs that differ only in{" "}
-        {answer.over.length ? answer.over.join(", ") : "a seed"}; <strong>★</strong> marks the best cell, ≈ what cannot be
-        told apart from it.
+        {answer.over.length ? answer.over.join(", ") : "a seed"}; <strong>★</strong> marks the best cell, ≈ cells not
+        distinguishable from it.
       </p>
       {answer.remarks.length > 0 && (
         <details class="pivot-remarks">

@@ -138,7 +138,7 @@ function Filled({ answer, cell, showsCount }: FilledProps) {
       <span>
         {cell.text}
         {cell.mark && (
-          <span class="pivot-mark" title={cell.mark === "best" ? "Best" : "Cannot be told apart from the best"}>
+          <span class="pivot-mark" title={cell.mark === "best" ? "Best" : "Not distinguishable from the best"}>
             {cell.mark === "best" ? " ★" : " ≈"}
           </span>
         )}

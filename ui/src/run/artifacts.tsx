@@ -117,8 +117,8 @@ interface InputsProps {
 function Inputs({ inputs, sources }: InputsProps) {
   return (
     <section class="card">
-      <h2>Data that it read</h2>
-      <table class="tree" aria-label="Data that it read">
+      <h2>Input data</h2>
+      <table class="tree" aria-label="Input data">
         <tbody>
           {inputs.slice(0, DRAWN).map((one) => {
             const source = sources.find((run) => run.uid === one.source_uid);

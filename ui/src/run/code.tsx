@@ -19,7 +19,7 @@ const ELSEWHERE = ["patch", "packages"];
 const NAMES: Record<string, string> = {
   untracked: "Untracked files",
   modules: "Modules",
-  cells: "Cells of the notebook",
+  cells: "Notebook cells",
 };
 
 export function Code({ run }: PartProps) {
@@ -38,7 +38,7 @@ export function Code({ run }: PartProps) {
         {command ? (
           <CopyCode text={command} />
         ) : (
-          <p class="soft">No command is known.</p>
+          <p class="soft">No command was recorded.</p>
         )}
         {fact("command.cwd") && (
           <p class="soft">
@@ -73,7 +73,7 @@ export function Code({ run }: PartProps) {
                     </button>
                   </>
                 ) : (
-                  <span class="soft">not known</span>
+                  <span class="soft">unknown</span>
                 )}
               </td>
             </tr>
@@ -96,13 +96,13 @@ export function Code({ run }: PartProps) {
             {run.workdir_dirty !== null && (
               <tr>
                 <th scope="row">Work tree</th>
-                <td>{run.workdir_dirty ? "with changes that are not committed" : "as committed"}</td>
+                <td>{run.workdir_dirty ? "with uncommitted changes" : "no uncommitted changes"}</td>
               </tr>
             )}
             {unknown.map(([name, why]) => (
               <tr key={name}>
                 <th scope="row">{name}</th>
-                <td class="soft">not known: {why}</td>
+                <td class="soft">unknown: {why}</td>
               </tr>
             ))}
           </tbody>
@@ -134,7 +134,7 @@ function Patch({ uid }: { uid: string }) {
   return (
     <section class="card" aria-labelledby="patch-title">
       <div class="card-head">
-        <h2 id="patch-title">Changes since the commit</h2>
+        <h2 id="patch-title">Uncommitted changes</h2>
         <span>
           {value && (
             <button type="button" class="button small quiet" onClick={() => void copyText(value)}>

@@ -68,8 +68,8 @@ export function Environment({ run }: PartProps) {
           ))}
           {unknown.length > 0 && (
             <section class="card">
-              <h2>Not known</h2>
-              <table class="tree" aria-label="Facts that are not known">
+              <h2>Unknown</h2>
+              <table class="tree" aria-label="Unknown facts">
                 <tbody>
                   {unknown.map(([name, why]) => (
                     <tr key={name}>
@@ -84,7 +84,7 @@ export function Environment({ run }: PartProps) {
             </section>
           )}
           {!groups.size && !unknown.length && (
-            <p class="soft">{words.length ? "No fact fits." : "Nothing was captured of the machine."}</p>
+            <p class="soft">{words.length ? "No fact matches." : "No facts about the machine were recorded."}</p>
           )}
         </div>
         <Packages uid={run.uid} has={run.documents.includes("packages")} fits={fits} />

@@ -40,7 +40,7 @@ export function RunHead({ run, around }: { run: RunRecord; around: Around | null
   return (
     <header class="run-head">
       <div class="run-title">
-        <nav class="crumbs" aria-label="Where this run is">
+        <nav class="crumbs" aria-label="Breadcrumbs">
           <a href="/">Runs</a>
           <span aria-hidden="true">/</span>
           <a href={href("/", { filter: `experiment = ${literal(run.experiment_name)}` })} dir="auto">
@@ -50,7 +50,7 @@ export function RunHead({ run, around }: { run: RunRecord; around: Around | null
         <h1 dir="auto">{run.reference}</h1>
         <StatusMark status={run.status} text={run.error} />
         {run.damaged.length > 0 && (
-          <span class="badge" title={`Damaged: ${run.damaged.join(", ")}. runstore doctor tells more.`}>
+          <span class="badge" title={`Damaged: ${run.damaged.join(", ")}. Run runstore doctor for details.`}>
             damaged
           </span>
         )}

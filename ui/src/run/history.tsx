@@ -14,7 +14,7 @@ export function History({ run, version }: PartProps) {
   if (error && !value) return <ErrorMessage error={error} />;
   if (!value) return <div class="loading" role="status" aria-label="Loading" />;
   if (!value.events.length) {
-    return <p class="soft">Nobody has edited this run. Changes of tags, notes and names are listed here.</p>;
+    return <p class="soft">No edits yet. Changes to tags, notes and names are listed here.</p>;
   }
   return (
     <div class="wide" tabIndex={0} role="region" aria-label="Table of edits">

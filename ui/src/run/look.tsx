@@ -19,7 +19,7 @@ export function LookAt({ uid, file }: { uid: string; file: ArtifactInfo }) {
   const look = useAnswer<Look>(ofFile(uid, "looks", file.path), {}, Number.parseInt(file.digest.slice(0, 8), 16));
   const contents = endpoint(ofFile(uid, "artifacts", file.path));
   return (
-    <section class="look card" aria-label={`A look at ${visibleText(file.path)}`}>
+    <section class="look card" aria-label={`Preview of ${visibleText(file.path)}`}>
       <div class="card-head">
         <h2 dir="auto">{visibleText(file.path)}</h2>
         <span class="look-tools">
@@ -35,7 +35,7 @@ export function LookAt({ uid, file }: { uid: string; file: ArtifactInfo }) {
           <button
             type="button"
             class="icon-button"
-            aria-label="Close the look"
+            aria-label="Close the preview"
             title="Close"
             onClick={() => setQuery({ file: null })}
           >
@@ -114,8 +114,8 @@ function SavedPage({ uid, file, address }: Omit<ContentsProps, "look">) {
       <p class="look-note soft">
         {isRun ? (
           <>
-            Scripts within this file run isolated from the page, without requests. If a figure is empty, it loads its
-            library from elsewhere: {download} to open it.
+            Scripts in this file run isolated from the page and cannot send requests. If a figure is empty, it
+            needs a library from the internet: {download} to open it.
           </>
         ) : (
           <>
@@ -128,7 +128,7 @@ function SavedPage({ uid, file, address }: Omit<ContentsProps, "look">) {
             >
               Run scripts
             </button>{" "}
-            Interactive figures need their scripts. They run isolated from the page, without requests.
+            Interactive figures need scripts, which run isolated from the page and cannot send requests.
           </>
         )}
       </p>
@@ -162,7 +162,7 @@ function decoded(name: string): string {
 }
 
 function Cut({ isCut }: { isCut: boolean }) {
-  return isCut ? <p class="soft">This is the beginning. Download the file to see all of it.</p> : null;
+  return isCut ? <p class="soft">Only the beginning is shown. Download the file to see all of it.</p> : null;
 }
 
 function Picture({ address, name, source }: { address: string; name: string; source?: string }) {
@@ -175,7 +175,7 @@ function Picture({ address, name, source }: { address: string; name: string; sou
           {source}
         </pre>
       ) : isBroken ? (
-        <p class="soft">The browser cannot draw this picture.</p>
+        <p class="soft">The browser cannot display this image.</p>
       ) : (
         <div class="look-picture">
           <img src={address} alt={name} onError={() => setBroken(true)} />
@@ -183,7 +183,7 @@ function Picture({ address, name, source }: { address: string; name: string; sou
       )}
       {source !== undefined && (
         <button type="button" class="button small quiet" onClick={() => setSource(!isSource)}>
-          {isSource ? "Show the picture" : "Show its text"}
+          {isSource ? "Show the image" : "Show the source"}
         </button>
       )}
     </>

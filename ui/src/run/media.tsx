@@ -89,7 +89,7 @@ function SeriesView({ series, uid }: { series: Series; uid: string }) {
 
 function Picture({ address, name }: { address: string; name: string }) {
   const [isBroken, setBroken] = useState(false);
-  if (isBroken) return <p class="soft">The browser cannot draw this picture.</p>;
+  if (isBroken) return <p class="soft">The browser cannot display this image.</p>;
   return <img src={address} alt={name} loading="lazy" onError={() => setBroken(true)} />;
 }
 

@@ -88,8 +88,8 @@ export function MetricTable({ run, id, filter = "", isShort = false }: MetricTab
   useEffect(() => {
     if (id !== null) wantSparklines([id], [...new Set(keys)]);
   }, [id, keys.join("\0"), run]);
-  if (!run.metrics.length) return <p class="soft">Nothing was logged.</p>;
-  if (!metrics.length) return <p class="soft">No metric fits.</p>;
+  if (!run.metrics.length) return <p class="soft">No metrics were logged.</p>;
+  if (!metrics.length) return <p class="soft">No metric matches.</p>;
   return (
     <>
       <div class="wide" tabIndex={0} role="region" aria-label="Table of metrics">

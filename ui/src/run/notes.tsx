@@ -19,7 +19,7 @@ export function Notes({ run }: { run: RunRecord }) {
   const save = async () => {
     const text = draft ?? "";
     if (text === (run.notes ?? "")) return close();
-    if (await change("edits", [run.uid], { notes: text }, `Changed the notes of ${run.reference}`)) close();
+    if (await change("edits", [run.uid], { notes: text }, `Updated the notes of ${run.reference}`)) close();
   };
   return (
     <>

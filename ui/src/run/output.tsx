@@ -102,8 +102,8 @@ export function Output({ run }: PartProps) {
       />
       {isEmpty && (
         <p class="soft output-empty">
-          {isActive ? "Nothing was printed yet." : "No output was kept."} To keep what a program prints:{" "}
-          <code>run.keep_output()</code>, or start it with <code>runstore exec</code>.
+          {isActive ? "No output yet." : "No output was recorded."} To record it, call <code>run.keep_output()</code> in
+          your program or start it with <code>runstore exec</code>.
         </p>
       )}
       <div

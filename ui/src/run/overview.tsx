@@ -23,10 +23,10 @@ export function Overview({ run, around, id, version }: PartProps) {
       </section>
       {around && (around.children.length > 0 || around.parent !== null) && (
         <section class="card" aria-labelledby="family-title">
-          <h2 id="family-title">Runs inside and outside</h2>
+          <h2 id="family-title">Parent and child runs</h2>
           {around.parent && (
             <>
-              <h3>Started in</h3>
+              <h3>Parent</h3>
               <ul class="run-list">
                 <RunLine run={around.parent} />
               </ul>
@@ -34,7 +34,7 @@ export function Overview({ run, around, id, version }: PartProps) {
           )}
           {around.children.length > 0 && (
             <>
-              <h3>Started here</h3>
+              <h3>Children</h3>
               <ul class="run-list">
                 {around.children.map((child) => (
                   <RunLine key={child.uid} run={child} />
@@ -49,14 +49,14 @@ export function Overview({ run, around, id, version }: PartProps) {
       )}
       {around && (around.sources.length > 0 || around.readers.length > 0) && (
         <section class="card" aria-labelledby="flow-title">
-          <h2 id="flow-title">Files from run to run</h2>
-          {around.sources.length > 0 && <h3>It read files of</h3>}
+          <h2 id="flow-title">Shared files</h2>
+          {around.sources.length > 0 && <h3>Reads files saved by</h3>}
           <ul class="run-list">
             {around.sources.map((one) => (
               <RunLine key={one.uid} run={one} />
             ))}
           </ul>
-          {around.readers.length > 0 && <h3>Its files were read by</h3>}
+          {around.readers.length > 0 && <h3>Its files are read by</h3>}
           <ul class="run-list">
             {around.readers.map((one) => (
               <RunLine key={one.uid} run={one} />

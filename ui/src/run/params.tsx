@@ -225,7 +225,7 @@ function SetTree({ set, sets, filter, others, isShort }: SetTreeProps) {
         </div>
       )}
       {rows.length === 0 ? (
-        <p class="soft">{others ? "Nothing differs." : "No parameter fits."}</p>
+        <p class="soft">{others ? "Nothing differs." : "No parameter matches."}</p>
       ) : (
         <table class="tree" aria-label={`Parameters of ${title}`}>
           <tbody>
@@ -254,7 +254,7 @@ function SetTree({ set, sets, filter, others, isShort }: SetTreeProps) {
             : `${all.length - rows.length} more: filter to see them`}
         </button>
       )}
-      {set.is_cut && <p class="soft">There are more values than can be shown here; runstore show has all.</p>}
+      {set.is_cut && <p class="soft">Not all values are shown here; runstore show prints all of them.</p>}
     </section>
   );
 }

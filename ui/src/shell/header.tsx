@@ -17,7 +17,7 @@ const PLACES = [
 ];
 
 const THEMES: { wanted: Wanted; name: string }[] = [
-  { wanted: "system", name: "As the system" },
+  { wanted: "system", name: "System" },
   { wanted: "light", name: "Light" },
   { wanted: "dark", name: "Dark" },
 ];
@@ -99,7 +99,7 @@ function Connection() {
   const [kind, text, title] = problem
     ? ["off", "Trouble", [problem.message, problem.hint].filter(Boolean).join(" ")]
     : !reachable.value
-    ? ["off", "Offline", "The server does not answer. Start it again with: runstore ui"]
+    ? ["off", "Offline", "The server is not responding. Start it again with: runstore ui"]
     : live.value
       ? ["on", "Live", "Changes appear as they happen."]
       : ["wait", "Connecting", "Connecting to the server"];

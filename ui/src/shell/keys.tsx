@@ -12,8 +12,8 @@ const SHEET: { title: string; keys: [string, string][] }[] = [
     keys: [
       ["?", "This sheet"],
       ["/", "Go to the filter"],
-      ["Ctrl Z", "Undo the last change of runs"],
-      ["Esc", "Close what is open; leave the filter"],
+      ["Ctrl Z", "Undo the last change"],
+      ["Esc", "Close the open panel; leave the filter"],
     ],
   },
   {
@@ -28,7 +28,7 @@ const SHEET: { title: string; keys: [string, string][] }[] = [
       ["Shift ↑ ↓", "Extend the selection"],
       ["Ctrl A", "Select all matching runs"],
       ["H", "Hide in charts"],
-      ["S", "Show alone in charts"],
+      ["S", "Show only this run in charts"],
       ["B", "Make the baseline"],
       ["T", "Tag the selected runs"],
       ["N", "Write notes"],
@@ -51,7 +51,7 @@ const SHEET: { title: string; keys: [string, string][] }[] = [
   {
     title: "Plots of runs",
     keys: [
-      ["← → or ↑ ↓", "Go from run to run"],
+      ["← → or ↑ ↓", "Move from run to run"],
       ["Enter", "Open the run"],
       ["Esc", "Clear the chosen ranges"],
     ],
@@ -104,7 +104,7 @@ function Sheet() {
             singleKeys.value = event.currentTarget.checked;
           }}
         />
-        Single keys such as ? and / work
+        Use single-key shortcuts such as ? and /
       </label>
     </>
   );

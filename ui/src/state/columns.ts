@@ -121,7 +121,7 @@ function describe(name: string): Column {
     const isTag = match[1] === "tags";
     const detail = isTag ? "tag" : (match[2] ?? "").slice(1, -1);
     const kind = isTag ? "tag" : "param";
-    return { ...common, kind, title: bare(match[3]!), detail, width: 116, isNumeric: !isTag };
+    return { ...common, kind, title: bare(match[3]!) || '""', detail, width: 116, isNumeric: !isTag };
   }
   return { ...common, kind: "fact", title: name, detail: "", width: 140, isNumeric: false };
 }

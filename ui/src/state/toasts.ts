@@ -34,6 +34,6 @@ export function showError(error: unknown): void {
     toast(error.message, { kind: "error", hint });
     return;
   }
-  toast("Something in the page went wrong.", { kind: "error", hint: String(error) });
+  toast("An unexpected error occurred on the page.", { kind: "error", hint: String(error) });
   console.error(error);
 }

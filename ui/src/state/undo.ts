@@ -62,7 +62,7 @@ export async function change(
     done.toast = toast(text, { action: { label: "Undo", run: () => void undo(done) } });
     changes.value = [...changes.value, done];
   } else if (!failed) {
-    toast("Nothing had to be changed.");
+    toast("Nothing to change.");
   }
   touched(uids);
   return !failed;
