@@ -1,4 +1,4 @@
-"""Who may ask: names of the server, tokens that are used once, cookies, tokens of programs."""
+"""Access: names of the server, one-time tokens, cookies and tokens of programs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _KEPT_AT_MOST = 1000  # tokens that nobody used, and browsers
 
 
 class Access:
-    """What the server is called, and who was let in.
+    """Names of the server, and the browsers admitted.
 
     Args:
         port: The port that it listens to.
         host: The address that it listens to.
         allowed_hosts: More names that browsers may reach it by.
-        token: What programs and people may present as often as they like; None for nothing.
+        token: A token that programs and people can use repeatedly; None for none.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Access:
     def is_own_host(self, host: str) -> bool:
         """Return whether a `Host` names this server: a page of someone else has another name.
 
-        A name that is an address cannot be bound to another one, which is what an attacker would
+        An IP address cannot be bound to another one, which an attacker would
         do; the port does not matter, as a tunnel may have its own.
         """
         found = _HOST.fullmatch(host)
@@ -148,7 +148,7 @@ class Access:
 
 
 def host_name(text: str) -> str:
-    """Return the name in what a person knows a host by: a name, with a port, or an address.
+    """Return the name in a host as people write it: a name, with a port, or an address.
 
     Raises:
         UsageError: There is none.
@@ -157,7 +157,7 @@ def host_name(text: str) -> str:
     if found is None:
         raise UsageError(
             f"Expected the name of a host (such as runs.example.org), got {text!r:.100}.",
-            hint="Name each host with an --allowed-host of its own.",
+            hint="Pass --allowed-host once for each host.",
         )
     return found[1]
 

@@ -33,10 +33,10 @@ class Application:
     """The application behind its gate.
 
     Attributes:
-        live: Who listens to changes.
+        live: The clients of live events.
 
     Args:
-        served: What is served.
+        served: The store and its access.
     """
 
     def __init__(self, served: Served) -> None:
@@ -77,7 +77,7 @@ def _routes(served: Served, live: Live) -> Iterable[BaseRoute]:
 
 
 class _Nothing:
-    """What there is at other addresses of the API."""
+    """Return an error for other addresses of the API."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -122,11 +122,11 @@ class _Subject:
             status = status_of(error)
             is_passing = status is HTTPStatus.SERVICE_UNAVAILABLE
             headers = {"Retry-After": str(_RETRY_AFTER_S)} if is_passing else {}
-            told = json_answer(error_as_json(error), status, headers=headers)
-            return response_to(request, told)
+            content = json_answer(error_as_json(error), status, headers=headers)
+            return response_to(request, content)
         except ClientDisconnect:
             raise
-        except Exception as error:  # noqa: BLE001 - the outermost layer: nothing else would tell it
+        except Exception as error:  # noqa: BLE001 - the outermost layer: nothing else would report it
             traceback.print_exception(error, file=sys.stderr)
             return response_to(
                 request, json_answer(bug_as_json(error), HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -170,7 +170,7 @@ def _pairs(query: str) -> list[tuple[str, str]]:
     try:
         return parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=100)
     except ValueError:  # too many, or no UTF-8
-        what = "The query is no text in UTF-8, or has too many parameters."
+        what = "The query is not UTF-8, or has too many parameters."
         raise Refusal(HTTPStatus.BAD_REQUEST, "usage", what) from None
 
 
@@ -178,7 +178,7 @@ def _decoded(text: str) -> str:
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:
-        what = "The path is no text in UTF-8."
+        what = "The path is not UTF-8."
         raise Refusal(HTTPStatus.BAD_REQUEST, "usage", what) from None
 
 
@@ -196,6 +196,6 @@ async def _body(request: Request, endpoint: Endpoint) -> dict[str, object]:
     try:
         value = json.loads(await request.body())
     except (ValueError, RecursionError):
-        what = "The body is no JSON."
+        what = "The body is not JSON."
         raise Refusal(HTTPStatus.BAD_REQUEST, "usage", what) from None
     return endpoint.check_body(value)

@@ -1,4 +1,4 @@
-"""Contents of files that anybody may have made, sent such that they cannot script the page."""
+"""Contents of untrusted files, sent so that they cannot script the page."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SHOWN_TYPES = frozenset(
 
 
 def attachment(name: str) -> dict[str, str]:
-    """Return the headers of a file that is saved under a name, not shown."""
+    """Return the headers of a file that the browser saves under a name."""
     plain = _NOT_IN_NAMES.sub("_", name)
     value = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
     return {**PROTECTED, "Content-Disposition": value}
@@ -73,12 +73,12 @@ def contents(
     Args:
         file: The file, open; it is closed in the end.
         size: Its size.
-        digest: What tells its contents from others.
-        media_type: What the contents are; see `SHOWN_TYPES`.
-        name: The name that it is saved under.
-        is_saved: Whether it is to be saved, not shown.
-        is_executed: Whether scripts within it are executed, in a frame of the page alone.
-        asked: The headers of the request.
+        digest: The digest of its contents.
+        media_type: Media type of the contents; see `SHOWN_TYPES`.
+        name: Name of the saved file.
+        is_saved: Whether the browser saves the file instead of showing it.
+        is_executed: Whether its scripts run; only in a frame of the page.
+        asked: Headers of the request.
     """
     is_framed = is_executed and asked.get("sec-fetch-dest") == "iframe"
     protected = EXECUTED if is_framed else PROTECTED

@@ -18,17 +18,17 @@ from runstore.model.display.plain import plain
 
 JSON = "application/json"
 _COMPRESSED_FROM = 1000  # bytes
-_QUICK = 1  # of the levels of gzip: what is sent does not go far
+_QUICK = 1  # level of gzip: the answer does not travel far
 _COMPRESSED_TYPES = ("application/json", "application/vnd.runstore.", "text/", "image/svg")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an endpoint answers.
+    """The answer of an endpoint.
 
     Attributes:
         body: The bytes.
-        media_type: What they are.
+        media_type: Media type of the contents.
         status: The HTTP status.
         headers: More headers.
         is_cacheable: Whether asking again may find nothing new, so that there is an ETag.
@@ -45,7 +45,7 @@ class Answer:
 
 
 def json_answer(value: object, status: HTTPStatus = HTTPStatus.OK, **more: Any) -> Answer:
-    """Return a value as strict JSON; what JSON cannot say is text."""
+    """Return a value as strict JSON; values without a JSON form become text."""
     text = json.dumps(plain(value), separators=(",", ":"), allow_nan=False)
     return Answer(text.encode("ascii"), status=status, **more)
 

@@ -1,4 +1,4 @@
-"""Endpoint: what a client may ask for, checked and described by the same declaration."""
+"""Endpoint: a request of the API, checked and described by one declaration."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Call:
     """One request to an endpoint, checked.
 
     Attributes:
-        served: What is served, and how.
+        served: The store and its access.
         store: The store, open.
         path: The parts of the path that vary, by name.
         query: The parameters, by name.
@@ -61,17 +61,17 @@ class Parameter(Protocol):
 
     @property
     def about(self) -> str:
-        """What it is, as a phrase."""
+        """A phrase that describes it."""
 
     @property
     def schema(self) -> Schema:
-        """What values it may have."""
+        """The schema of its values."""
 
     def read(self, text: str | None) -> Any:
         """Return the value of a text; None for a parameter that was left out.
 
         Raises:
-            ValueError: The text is no such value; it says what was expected.
+            ValueError: The text is not such a value; the message names the expected values.
         """
 
 
@@ -86,7 +86,7 @@ class Text:
 
     @property
     def schema(self) -> Schema:
-        """What values it may have."""
+        """The schema of its values."""
         return {"type": "string", "maxLength": self.longest, "minLength": int(self.is_required)}
 
     def read(self, text: str | None) -> str:
@@ -110,7 +110,7 @@ class Whole:
 
     @property
     def schema(self) -> Schema:
-        """What values it may have."""
+        """The schema of its values."""
         made: dict[str, Any] = {"type": "integer", "minimum": self.least, "maximum": self.most}
         return made if self.default is None else {**made, "default": self.default}
 
@@ -128,7 +128,7 @@ class Real:
 
     @property
     def schema(self) -> Schema:
-        """What values it may have."""
+        """The schema of its values."""
         return {"type": "number"}
 
     def read(self, text: str | None) -> float | None:
@@ -149,14 +149,14 @@ class Real:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """Yes or no; no by default."""
+    """A boolean, False by default."""
 
     name: str
     about: str
 
     @property
     def schema(self) -> Schema:
-        """What values it may have."""
+        """The schema of its values."""
         return {"type": "string", "enum": list(_TRUTH), "default": "0"}
 
     def read(self, text: str | None) -> bool:
@@ -176,7 +176,7 @@ class Choice:
 
     @property
     def schema(self) -> Schema:
-        """What values it may have."""
+        """The schema of its values."""
         return {"type": "string", "enum": list(self.words), "default": self.words[0]}
 
     def read(self, text: str | None) -> str:
@@ -206,7 +206,7 @@ class Listed:
 
     @property
     def schema(self) -> Schema:
-        """What values it may have."""
+        """The schema of its values."""
         size = {"maxItems": self.most} | ({"minItems": self.least} if self.least else {})
         return {"type": "array", "items": self.of, **size}
 
@@ -245,12 +245,12 @@ class Endpoint:
         path: Behind `/api/v1`; a part that varies in braces, the last one `{name:path}` if it may
             have slashes.
         answer: Answers a call, in a thread; None for the stream of live events.
-        about: What it returns or does, as a sentence.
+        about: A sentence that describes the endpoint.
         method: The HTTP method.
         parameters: Of the query.
         body: The schema of the JSON object that has to be sent; None for none.
         result: The schema of the answer; for another media type, see `media_type`.
-        media_type: What the answer is.
+        media_type: Media type of the answer.
         statuses: Errors that it may answer with, beside those that every endpoint has.
         is_write: Whether it changes the store.
     """

@@ -1,4 +1,4 @@
-"""What each kind of error means to a client, and the form in which it is sent."""
+"""HTTP status and JSON form of each kind of error."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ _PLAIN = (str, int, list, tuple, type(None))
 
 
 class Refusal(Exception):  # noqa: N818 - no error of runstore: the request was refused
-    """What the server itself refuses, whatever the store holds.
+    """A request that the server refuses independently of the store.
 
     Args:
         status: The HTTP status.
         code: A stable word for it.
-        what: What happened, as a sentence.
-        hint: What to do next.
+        what: The reason, as a sentence.
+        hint: The next step for the reader.
         headers: More headers of the answer.
     """
 
@@ -86,7 +86,7 @@ def error_as_json(error: RunstoreError | Refusal) -> dict[str, Any]:
 
 
 def bug_as_json(error: Exception) -> dict[str, Any]:
-    """Return what clients learn of an error that is none of ours."""
+    """Return the body sent to clients for an unexpected exception."""
     what = f"This is a bug in runstore: {type(error).__name__}."
     return _body(BUG, what, "", "The terminal of `runstore ui` shows the details; report them.")
 
@@ -94,5 +94,5 @@ def bug_as_json(error: Exception) -> dict[str, Any]:
 def _body(
     code: str, what: str, kept: str, hint: str, facts: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    told = {"code": code, "message": what, "kept": kept or None, "hint": hint or None}
-    return {"error": {**told, **(facts or {})}}
+    content = {"code": code, "message": what, "kept": kept or None, "hint": hint or None}
+    return {"error": {**content, **(facts or {})}}

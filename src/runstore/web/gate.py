@@ -1,4 +1,4 @@
-"""The one gate that every request passes, whatever its method and path."""
+"""The gate that every request passes."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _HEADERS = {
 
 
 class Gate:
-    """Refuses what neither this page nor a program with a token can have sent.
+    """Refuses requests that come from neither this page nor a program with a token.
 
     Args:
-        app: What is behind it.
-        access: Who may ask.
+        app: The application behind it.
+        access: Names, tokens and cookies that are accepted.
         is_read_only: Whether nothing may be changed.
     """
 
@@ -52,7 +52,7 @@ class Gate:
         self._is_read_only = is_read_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it here."""
+        """Pass a request on, or answer it here."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] != "http":
@@ -137,7 +137,7 @@ class Gate:
 
 
 class _Asked:
-    """What the gate looks at of a request."""
+    """The parts of a request that the gate checks."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
@@ -178,7 +178,7 @@ class _Asked:
         """The size of the body that is announced, in bytes."""
         length = self.headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit() and len(length) < 20):  # noqa: PLR2004
-            raise Refusal(HTTPStatus.BAD_REQUEST, "usage", "The content length is no number.")
+            raise Refusal(HTTPStatus.BAD_REQUEST, "usage", "The content length is not a number.")
         return int(length)
 
 
@@ -197,7 +197,7 @@ def _foreign() -> Refusal:
     return Refusal(
         HTTPStatus.FORBIDDEN,
         "origin",
-        "Another page sent this request.",
+        "This request came from another page.",
         hint="Open the address that `runstore ui` prints.",
     )
 
@@ -206,10 +206,10 @@ def _unknown(*, was_given: bool = False) -> Refusal:
     return Refusal(
         HTTPStatus.UNAUTHORIZED,
         "unauthorized",
-        "This token was used already, or is another one."
+        "This token was already used, or is invalid."
         if was_given
-        else "This browser, or program, has not been let in.",
-        hint="Open the address that `runstore ui` prints when it starts, or present the token"
+        else "This browser or program has no access yet.",
+        hint="Open the address that `runstore ui` prints when it starts, or send the token"
         " that it was started with.",
         headers={"www-authenticate": "Bearer"},
     )
@@ -233,7 +233,7 @@ def _token_in(query: str) -> tuple[str | None, str]:
 
 
 def _bounded(receive: Receive) -> Receive:
-    """Return a way to receive that refuses more than a request may have."""
+    """Return a `receive` that refuses bodies that are too large."""
     size = 0
 
     async def take() -> Message:
@@ -256,7 +256,7 @@ def _protection(frames: Sequence[str]) -> dict[str, str]:
 
 
 def _with_headers(send: Send, access: Access) -> Send:
-    """Return a way to send that adds what protects the page to each answer."""
+    """Return a `send` that adds the protecting headers to each answer."""
 
     async def put(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":

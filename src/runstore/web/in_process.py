@@ -23,7 +23,7 @@ _END_S = 2.0
 class PageAddress(str):
     """The address of the page, shown by notebooks as the page itself.
 
-    It lets one browser in, once; `runstore.ui()` gives a fresh one.
+    It admits one browser, once; `runstore.ui()` creates a fresh one.
     """
 
     __slots__ = ("_height", "_serving")
@@ -32,7 +32,7 @@ class PageAddress(str):
     _serving: Serving
 
     def __new__(cls, serving: Serving, height: int) -> PageAddress:
-        """Return an address with a token of its own."""
+        """Return an address with a new token."""
         made = super().__new__(cls, serving.access.address(serving.access.new_token()))
         made._serving, made._height = serving, height
         return made
@@ -41,7 +41,7 @@ class PageAddress(str):
         return str, (str(self),)
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows; it calls this by itself."""
+        """Return the HTML that a notebook shows; notebooks call this automatically."""
         return framed(self._serving, self._height)
 
 
@@ -76,7 +76,7 @@ def framed(serving: Serving, height: int) -> str:
     """Return HTML with the page in a frame, and an address that opens it in a tab.
 
     Browsers send the cookie only if the page has the host name of the notebook. Only the browser
-    knows that name, so a script gives the frame its address.
+    knows that name, so a script sets the address of the frame.
     """
     access = serving.access
     name = f"runstore-{secrets.token_hex(8)}"
@@ -106,7 +106,7 @@ _lock = threading.Lock()
 
 
 def _serving(path: Path, *, is_read_only: bool) -> Serving:
-    """Return what serves a store in this process; a forked child has its own."""
+    """Return the server of a store in this process; a forked child has its own."""
     place = (path, is_read_only, os.getpid())
     with _lock:
         if place not in _running:

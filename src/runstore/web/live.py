@@ -1,4 +1,4 @@
-"""Live events: one look at the store for all who listen, and none while nobody does."""
+"""Live events: one check of the store for all clients, and none without clients."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ Event = tuple[str, dict[str, Any], "int | None"]
 
 def _events_of(seen: Seen) -> Iterator[Event]:
     if seen.has_changes:
-        told = {
+        content = {
             "changed": seen.changed,
             "ids": list(seen.ids),
             "gone": list(seen.gone),
             "many": seen.is_many,
         }
-        yield "runs.changed", told, seen.changed
+        yield "runs.changed", content, seen.changed
     if seen.points:
         runs = [{"id": one.row_id, "uid": one.uid, "keys": one.counts} for one in seen.points]
         yield "points", {"runs": runs}, None
 
 
 def _written(event: Event) -> bytes:
-    name, told, change = event
+    name, content, change = event
     number = "" if change is None else f"id: {change}\n"
-    return f"event: {name}\n{number}data: {json.dumps(told)}\n\n".encode()
+    return f"event: {name}\n{number}data: {json.dumps(content)}\n\n".encode()
 
 
 class _Listener:
     """One client.
 
     Attributes:
-        events: What it has not got yet; None for the end.
-        task: What sends them.
+        events: Events not sent yet; None for the end.
+        task: The task that sends them.
     """
 
     def __init__(self) -> None:
@@ -74,10 +74,10 @@ class _Listener:
 
 
 class Live:
-    """Tells clients what changes in a store; used on the loop of the server alone.
+    """Sends changes of a store to clients; used only on the loop of the server.
 
     Args:
-        served: What is served.
+        served: The store and its access.
     """
 
     def __init__(self, served: Served) -> None:
@@ -99,7 +99,7 @@ class Live:
         """Send events until the client leaves or the server ends.
 
         Args:
-            receive: Where it says that it left.
+            receive: Receives the message that it disconnected.
             send: Where events go.
             since: The last change that the client knows; None for the present one.
         """
@@ -154,7 +154,7 @@ class Live:
             self._looking = asyncio.ensure_future(self._look_on())
 
     async def _look_on(self) -> None:
-        """Look while somebody listens; a store that cannot be read is told once."""
+        """Check the store while there are clients; report an unreadable store once."""
         loop = asyncio.get_running_loop()
         watcher: Watcher | None = None
         failed = ""
@@ -164,14 +164,14 @@ class Live:
                 watcher, events = await loop.run_in_executor(
                     self._served.threads, self._look, watcher
                 )
-                if failed:  # what happened meanwhile is not known
+                if failed:  # changes may have been missed
                     events = [*events, _ask_again()]
                 failed = ""
             except RunstoreError as error:
-                told = error_as_json(error)
-                events = [] if str(error) == failed else [("trouble", told, None)]
+                content = error_as_json(error)
+                events = [] if str(error) == failed else [("trouble", content, None)]
                 watcher, failed = None, str(error)
-            except Exception as error:  # noqa: BLE001 - a thread of its own: nothing else would tell it
+            except Exception as error:  # noqa: BLE001 - a separate thread: nothing else would report it
                 traceback.print_exception(error, file=sys.stderr)
                 events = [] if str(error) == failed else [("trouble", bug_as_json(error), None)]
                 watcher, failed = None, str(error)

@@ -31,7 +31,7 @@ _FORM = (
 
 
 def notice(refusal: Refusal) -> bytes:
-    """Return the page that says why a request was refused."""
+    """Return the page that explains why a request was refused."""
     form = _FORM if refusal.status is HTTPStatus.UNAUTHORIZED else ""
     return page(refusal.what, refusal.hint, more=form)
 

@@ -51,7 +51,7 @@ def description(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "info": {
             "title": "runstore",
             "version": runstore.__version__,
-            "description": "Runs of one store: what the page of `runstore ui` is made with.",
+            "description": "Runs of one store, for `runstore ui` and programs.",
         },
         "paths": paths,
         "components": {

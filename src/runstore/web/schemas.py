@@ -1,4 +1,4 @@
-"""The part of JSON Schema that the API speaks: what is described is what is checked."""
+"""The subset of JSON Schema used by the API, for both its checks and its description."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one server serves, and how: the store, who may ask, and threads that read."""
+"""The store, access and reading threads of one server."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class _ServedStore(LastingStore):
 
 
 class Served:
-    """What one server serves.
+    """The store that one server serves.
 
     Attributes:
-        access: Who may ask.
+        access: Names, tokens and cookies that are accepted.
         is_read_only: Whether nothing may be changed.
         threads: Where the store is read.
 
@@ -65,7 +65,7 @@ class Served:
 
     @contextmanager
     def opened(self, *, is_write: bool = False) -> Iterator[Store]:
-        """Give the store as it is now; see `LastingStore.opened`."""
+        """Return the store as it is now; see `LastingStore.opened`."""
         use = object()
         self._uses.add(use)
         try:
@@ -75,16 +75,16 @@ class Served:
             self._uses.remove(use)
 
     def prepare(self) -> None:
-        """Read what the first view of a page asks for, so that it is there at once."""
-        with suppress(RunstoreError), self.opened() as store:  # the page will say what is wrong
+        """Read the data of the first view in advance."""
+        with suppress(RunstoreError), self.opened() as store:  # the page will show the error
             run_order(store.backend)
 
     def interrupt(self) -> None:
-        """End what is read now."""
+        """Interrupt reads in progress."""
         self._store.interrupt()
 
     def close(self) -> None:
-        """Give back the store, and end the threads."""
+        """Close the store and end the threads."""
         self.threads.shutdown(wait=False, cancel_futures=True)
         # A statement may begin behind an interruption, and would hold up the end of the process.
         for _ in range(_INTERRUPTIONS):

@@ -32,7 +32,7 @@ class Options:
         host: The address to listen to.
         port: The port; None for the usual one, or any that is free.
         allowed_hosts: More names that browsers may reach the page by.
-        token: What programs may present; needed if other machines can reach the page.
+        token: Token of programs; required if other machines can reach the page.
         is_read_only: Whether nothing may be changed.
     """
 
@@ -62,7 +62,7 @@ class Serving:
     """A store that can be reached: its socket listens, and answers once it runs.
 
     Attributes:
-        access: Who may ask.
+        access: Names, tokens and cookies that are accepted.
 
     Args and errors are those of `serve`.
     """
@@ -112,7 +112,7 @@ def _check(options: Options) -> None:
 
 
 def listening_socket(options: Options) -> socket.socket:
-    """Return a socket that listens as the options say.
+    """Return a listening socket for the options.
 
     Raises:
         UsageError: The port is taken, or the address is none of this machine.
@@ -137,7 +137,7 @@ def listening_socket(options: Options) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """A server that says when it has started, and lets nobody hold it up at its end."""
+    """A server that reports its start and ends without waiting for clients."""
 
     def __init__(self, served: Served, started: Callable[[], object]) -> None:
         self._app = Application(served)
@@ -148,7 +148,7 @@ class _Server(uvicorn.Server):
                 log_level="critical",
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,  # nobody stands between this page and its browser
+                proxy_headers=False,  # there is no proxy by default
                 http="h11",
                 ws="none",
                 loop="asyncio",
@@ -160,19 +160,19 @@ class _Server(uvicorn.Server):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen, and say so."""
+        """Begin to listen, and report it."""
         await super().startup(sockets)
         self._loop = asyncio.get_running_loop()
         self._loop.run_in_executor(self._served.threads, self._served.prepare)
         self._say_started()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End: called by a signal. Nobody who listens, and nothing that is read, is waited for."""
+        """End when a signal arrives, without waiting for clients or reads."""
         super().handle_exit(sig, frame)
         self.end()
 
     def end(self) -> None:
-        """End, without waiting for what is answered."""
+        """End without waiting for answers in progress."""
         self.should_exit = True
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._app.live.close)

@@ -1,4 +1,4 @@
-"""What a run saved: its files, a look at each, their contents, and media logged over steps."""
+"""Files of a run, their previews and contents, and media logged over steps."""
 
 from __future__ import annotations
 
@@ -111,15 +111,15 @@ ENDPOINTS = (
     Endpoint(
         path="/runs/{name}/artifacts",
         answer=_listed,
-        about="Return the files that a run saved, and the data that it read.",
+        about="Return the files saved by a run, and its input data.",
         result=record({"artifacts": listed(_ARTIFACT), "inputs": listed(_INPUT)}),
         statuses=_NOT_FOUND,
     ),
     Endpoint(
         path="/runs/{name}/artifacts/{path:path}",
         answer=_contents,
-        about="Return the contents of an artifact, or a range of them. What could be executed is"
-        " sandboxed, and what a browser does not show is an attachment.",
+        about="Return the contents of an artifact, or a range of them. Scripts in it are"
+        " sandboxed, and files that browsers cannot show are attachments.",
         parameters=(
             Flag("save", "Save it as a file instead of showing it."),
             Flag("figure", "In a frame of the page: execute the scripts within an HTML file."),
@@ -130,7 +130,7 @@ ENDPOINTS = (
     Endpoint(
         path="/runs/{name}/looks/{path:path}",
         answer=_look,
-        about="Return the beginning of an artifact, as what its contents are: a text, the first"
+        about="Return the beginning of an artifact according to its contents: a text, the first"
         " rows of a table, or the kind of a picture.",
         result=record(
             {
@@ -150,7 +150,7 @@ ENDPOINTS = (
     Endpoint(
         path="/runs/{name}/media",
         answer=_media,
-        about="Return the texts, images and histograms that a run logged over steps, each as the"
+        about="Return the texts, images and histograms logged by a run over steps, each as the"
         " paths of its artifacts.",
         result=record(
             {

@@ -54,7 +54,7 @@ ENDPOINTS = (
     Endpoint(
         path="/columns/differing",
         answer=_differing,
-        about="Return the columns that tell the runs of a filter apart, the best first.",
+        about="Return the columns that distinguish the runs of a filter, the best first.",
         parameters=(
             FILTER,
             EXPERIMENT,

@@ -1,4 +1,4 @@
-"""What the view of one run shows beside its record: parameters, edits, texts, runs around it."""
+"""Details of one run beside its record: parameters, edits, texts, related runs."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ ENDPOINTS = (
         path="/runs/{name}/around",
         answer=_around,
         about="Return the runs around one: before and after it in its experiment, its parent and"
-        " children, and the runs whose files it read or that read its own.",
+        " children, and the runs that share files with it.",
         result=record(
             {
                 "previous": optional(_SHORT),

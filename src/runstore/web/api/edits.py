@@ -92,7 +92,7 @@ ENDPOINTS = (
     _write(
         "/undo",
         _undo,
-        "Undo exactly the edit of a token, whoever edited what else since.",
+        "Undo exactly the edit of a token; later edits are kept.",
         record({"undo": TEXT}),
         record({"runs": listed(TEXT)}),
     ),

@@ -36,7 +36,7 @@ ENDPOINTS = (
             Text("metric", "A metric such as val/acc or val/acc.max; empty for no best runs."),
             Choice(
                 "direction",
-                "Which values are good: by what the store keeps or the name says, or min or max.",
+                "Direction of better values: min, max, or known from the store or the name.",
                 (_BY_NAME, "min", "max"),
             ),
         ),

@@ -1,4 +1,4 @@
-"""Filters: the line that one is typed in, and those that the store keeps under a name."""
+"""Filters: completion and checks while typing, and filters saved under a name."""
 
 from __future__ import annotations
 
@@ -59,10 +59,11 @@ ENDPOINTS = (
     Endpoint(
         path="/filter",
         answer=_filter,
-        about="Return what is wrong with a filter, and what may be typed at a place of it.",
+        about="Return the mistake in a filter, filters probably meant, and completions at a"
+        " place.",
         parameters=(
-            Text("text", "The filter, as far as it is typed."),
-            Whole("at", "The place of the caret, from 0; the end by default.", None),
+            Text("text", "The filter typed so far."),
+            Whole("at", "Position of the caret, from 0 (default: the end).", None),
         ),
         result=record(
             {
@@ -81,14 +82,14 @@ ENDPOINTS = (
     Endpoint(
         path="/filters",
         answer=_saved,
-        about="Return the filters that the store keeps under a name.",
+        about="Return the filters saved in the store.",
         result=record({"filters": listed(record({"name": TEXT, "filter": TEXT}))}),
     ),
     Endpoint(
         path="/filters",
         method="POST",
         answer=_save,
-        about="Keep a filter under a name; null as the filter removes it.",
+        about="Save a filter under a name; null removes it.",
         body=record({"name": TEXT, "filter": optional(TEXT)}),
         result=record({"name": TEXT}),
         statuses=(HTTPStatus.NOT_FOUND,),

@@ -1,4 +1,4 @@
-"""The grid: which runs there are, in what order, and some of its rows."""
+"""The grid: the order of its runs, and some of its rows."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ def _groups(call: Call) -> Answer:
     backend = call.store.backend
     fields = group_fields(call.query["by"])
     order = run_order(backend, call.query["filter"], call.query["experiment"] or None)
-    told, start = [], 0
+    content, start = [], 0
     for group in grouped(backend, order.ids, fields):
         names = map(field_name, fields)
         values = dict(zip(names, group.values, strict=True))
-        told.append({"values": values, "count": len(group.ids), "start": start})
+        content.append({"values": values, "count": len(group.ids), "start": start})
         start += len(group.ids)
-    return json_answer({"changed": order.changed, "groups": told})
+    return json_answer({"changed": order.changed, "groups": content})
 
 
 def _rows(call: Call) -> Answer:
@@ -114,7 +114,7 @@ ENDPOINTS = (
             FILTER,
             EXPERIMENT,
             Flag("trash", "Only runs in the trash."),
-            Text("by", "Fields whose values put runs side by side: params.lr, status."),
+            Text("by", "Fields to group by: params.lr, status."),
         ),
         media_type=ORDER,
         result={"type": "string", "format": "binary"},

@@ -1,4 +1,4 @@
-"""Live events: what changes, as it changes."""
+"""Live events: changes as they happen."""
 
 from __future__ import annotations
 

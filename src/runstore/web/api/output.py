@@ -1,4 +1,4 @@
-"""What a run printed: by windows of lines, searched, and as a file."""
+"""Output of a run: by windows of lines, searched, and as a file."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ ENDPOINTS = (
     Endpoint(
         path="/runs/{name}/output",
         answer=_window,
-        about="Return some lines of what a run printed, by their place; the first look at a long"
+        about="Return some lines of the output of a run, by position; the first request for a long"
         " output counts its lines for some time, and the next one goes on.",
         parameters=(
             Whole(
@@ -155,7 +155,7 @@ ENDPOINTS = (
     Endpoint(
         path="/runs/{name}/output/hits",
         answer=_found,
-        about="Return lines of what a run printed that hold a text, with the places of the text"
+        about="Return the lines of the output of a run that contain a text, with its positions"
         " in the line without colours; null in `after` means that there are no more.",
         parameters=(
             Text("text", "A part of a line, or a regular expression.", is_required=True),

@@ -29,14 +29,14 @@ _MEANS = ("x", "mean", "low", "high", "n")
 _BLOCKS = ("x", "first", "min", "max", "last", "x_last")
 RUNS = Listed("runs", "Names of runs.", _RUNS_AT_MOST, least=1)
 KEYS = Listed("keys", "Keys of metrics.", _KEYS_AT_MOST, least=1)
-X = Choice("x", "What points are drawn over; the relative time is since the start.", AXES)
+X = Choice("x", "Quantity on the x axis; the relative time is since the start.", AXES)
 FROM = Real("from", "Where the window begins along x, in steps or seconds; all by default.")
 TO = Real("to", "Where the window ends.")
 POINTS = Whole("points", "No block is wider than this part of the window.", 600, 4, 10_000)
 
 
 def scope_asked(call: Call) -> Scope:
-    """Return what of each series a request asks for."""
+    """Return the part of each series that a request asks for."""
     query = call.query
     return Scope(query["x"], query["from"], query["to"], query["points"])
 
@@ -61,18 +61,18 @@ def runs_there(call: Call) -> list[Run]:
     return list(found.values())
 
 
-def columns_answer(name: str, told: Sequence[Mapping[str, Any]], **more: Any) -> Answer:
+def columns_answer(name: str, content: Sequence[Mapping[str, Any]], **more: Any) -> Answer:
     """Return lines with their columns: the length of the head, the head, the columns.
 
     Args:
-        name: What the list of lines is called in the head.
-        told: What the head says of each line; `columns` are the columns by name.
-        more: What else the head says.
+        name: Name of the list of lines in the head.
+        content: Entry of each line in the head; `columns` are the columns by name.
+        more: Other entries of the head.
     """
     heads: list[dict[str, Any]] = []
     parts: list[bytes] = []
     at = 0
-    for one in told:
+    for one in content:
         columns = {name: _little_endian(column) for name, column in one["columns"].items()}
         heads.append({**one, "columns": list(columns), "offset": at})
         parts.extend(columns.values())
@@ -91,8 +91,8 @@ def _little_endian(column: Sequence[float]) -> bytes:
 
 def _series(call: Call) -> Answer:
     left_out: list[LeftOut] = []
-    told = list(_lines(call, left_out))
-    return columns_answer("series", told, left_out=_names(left_out))
+    content = list(_lines(call, left_out))
+    return columns_answer("series", content, left_out=_names(left_out))
 
 
 def _lines(call: Call, left_out: list[LeftOut]) -> Iterator[dict[str, Any]]:
@@ -136,7 +136,7 @@ def _names(left_out: Sequence[LeftOut]) -> list[dict[str, str]]:
 def _groups(call: Call) -> Answer:
     asked = call.query["keys"], scope_asked(call)
     found = mean_curves(call.store.backend, runs_there(call), *asked)
-    told = [
+    content = [
         {
             "key": one.key,
             "set_name": one.set_name,
@@ -148,7 +148,7 @@ def _groups(call: Call) -> Answer:
         }
         for one in found.curves
     ]
-    return columns_answer("groups", told, level=found.level, left_out=_names(found.left_out))
+    return columns_answer("groups", content, level=found.level, left_out=_names(found.left_out))
 
 
 def _sparklines(call: Call) -> Answer:

@@ -1,4 +1,4 @@
-"""The metrics that some runs have, for whoever chooses what to chart."""
+"""Metrics of some runs, to choose those to chart."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def _keys(call: Call) -> Answer:
             points[one.key] = max(points.get(one.key, 0), one.count)
     asked = [key for key in runs if all(word in key.casefold() for word in words)]
     asked.sort(key=lambda key: (-runs[key], key))
-    told = [
+    content = [
         {"key": key, "runs": runs[key], "points": points[key]}
         for key in asked[: call.query["limit"]]
     ]
-    return json_answer({"total": len(asked), "keys": told})
+    return json_answer({"total": len(asked), "keys": content})
 
 
 ENDPOINTS = (

@@ -13,7 +13,7 @@ from runstore.web.schemas import FLAG, TEXT, WHOLE, optional, record
 
 
 def name_of(path: Path) -> str:
-    """Return what people call a store: its folder, or the one of the project that it is in."""
+    """Return the name of a store: its folder, or that of its project."""
     return path.parent.name if path.name == FOLDER and path.parent.name else path.name
 
 
@@ -40,7 +40,7 @@ ENDPOINTS = (
     Endpoint(
         path="/store",
         answer=_store,
-        about="Return what is known of the store.",
+        about="Return information about the store.",
         result=record(
             {
                 "name": TEXT,

@@ -9,8 +9,8 @@ from runstore.web.schemas import TEXT, record
 
 def _token(call: Call) -> Answer:
     access = call.served.access
-    told = {"address": access.address(access.new_token())}
-    return json_answer(told, is_cacheable=False, headers={"Cache-Control": "no-store"})
+    content = {"address": access.address(access.new_token())}
+    return json_answer(content, is_cacheable=False, headers={"Cache-Control": "no-store"})
 
 
 ENDPOINTS = (

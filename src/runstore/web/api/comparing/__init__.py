@@ -1,1 +1,1 @@
-"""Endpoints about several runs: what differs, why, their code, plots and pivot tables."""
+"""Endpoints about several runs: differences, reasons, code, plots and pivot tables."""

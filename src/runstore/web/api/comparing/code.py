@@ -71,11 +71,11 @@ _last_diffs = _LastDiffs()
 
 def _code(call: Call) -> Answer:
     runs, found, _ = _last_diffs.changes(call)
-    told = code_as_json(found)
-    for place, one in enumerate(told["files"]):
+    content = code_as_json(found)
+    for place, one in enumerate(content["files"]):
         del one["diff"]  # by windows
         one["file"] = place
-    return json_answer({"runs": named(runs), **told})
+    return json_answer({"runs": named(runs), **content})
 
 
 def _code_lines(call: Call) -> Answer:

@@ -1,4 +1,4 @@
-"""Runs beside each other: what differs, and why."""
+"""Runs side by side: their differences, and possible reasons."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _compare(call: Call) -> Answer:
 
 
 def named(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Return runs with the shortest names that tell them apart."""
+    """Return runs with the shortest names that distinguish them."""
     names = short_names(runs)
     return [{**run_name_as_json(run), "name": name} for run, name in zip(runs, names, strict=True)]
 
@@ -97,25 +97,25 @@ def _difference(one: Difference) -> dict[str, Any]:
 
 def _why(call: Call) -> Answer:
     found = call.store.explain(call.query["a"], call.query["b"], call.query["metric"] or None)
-    told = explanation_as_json(found)
-    told["runs"] = named(found.runs)
-    told["change_text"] = None if found.change is None else str(found.change)
-    told["causes"] = [
+    content = explanation_as_json(found)
+    content["runs"] = named(found.runs)
+    content["change_text"] = None if found.change is None else str(found.change)
+    content["causes"] = [
         {"name": one.difference.name, **cause, "texts": texts_of(one.difference)}
-        for one, cause in zip(found.causes, told["causes"], strict=True)
+        for one, cause in zip(found.causes, content["causes"], strict=True)
     ]
-    return json_answer(told)
+    return json_answer(content)
 
 
 ENDPOINTS = (
     Endpoint(
         path="/compare",
         answer=_compare,
-        about="Return what differs between runs, section by section.",
+        about="Return the differences between runs, by section.",
         parameters=(
             Listed("runs", "Any names of two or more runs.", RUNS_AT_MOST, least=2),
             Listed("sections", "Such as params, code, metrics; all by default.", 20),
-            Flag("everything", "Also what is the same."),
+            Flag("everything", "Include equal values."),
             Text("search", "Words that the name of a row contains.", longest=1000),
             Whole("offset", "Rows to skip.", 0),
             Whole("limit", "Rows to return.", _ROWS, least=1, most=_ROWS_AT_MOST),

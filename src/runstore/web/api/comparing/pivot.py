@@ -102,7 +102,7 @@ ENDPOINTS = (
             Text("columns", "Fields of the columns; none for a single column."),
             Listed("over", "Keys in which repeats differ; seeds by default.", 20),
             Choice("direction", "Which values are better.", ("known", "min", "max")),
-            Choice("several", "What a cell of several settings shows.", SEVERAL),
+            Choice("several", "Values shown in a cell with several settings.", SEVERAL),
         ),
         result=record(
             {

@@ -58,7 +58,7 @@ def packed(
         body.extend(b"\0" * (-len(body) % _ALIGNED))
         return begin
 
-    told = {
+    content = {
         **head,
         "ids": placed(array("I", ids)),
         "columns": [
@@ -74,7 +74,7 @@ def packed(
             for name, one in zip(names, columns, strict=True)
         ],
     }
-    text = json.dumps(told).encode()
+    text = json.dumps(content).encode()
     text += b" " * (-(4 + len(text)) % _ALIGNED)
     return len(text).to_bytes(4, "little") + text + bytes(body)
 
