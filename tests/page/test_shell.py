@@ -94,3 +94,25 @@ def test_unknown_address_leads_back(shared, visit):
     page.get_by_role("link", name="Show all runs").click()
 
     expect(page.locator('[data-line="0"] a')).to_be_visible()
+
+
+def test_the_focus_follows_into_another_view(shared, visit):
+    """The next Tab goes on in the view, not at the top of the page."""
+    page = visit(shared)
+    page.locator('.grid-body [data-line="0"] [data-c="1"]').focus()
+
+    page.keyboard.press("Enter")
+
+    page.locator(".run-body").wait_for()
+    expect(page.locator("#main")).to_be_focused()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('main') !== null")
+
+
+def test_names_of_columns_are_seen_on_a_touch_screen(shared, visit):
+    page = visit(shared, has_touch=True, is_mobile=True, viewport={"width": 900, "height": 600})
+
+    for head in page.locator("[role=columnheader][data-name]").all()[:5]:
+        title = head.locator(".head-title").bounding_box()
+        menu = head.locator(".head-menu").bounding_box()
+        assert title["x"] + title["width"] <= menu["x"]

@@ -1,5 +1,6 @@
 // The frame of the page, and the view that its address names.
 import { Component, type ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { DialogHost } from "../common/dialog";
 import { EmptyMessage, ErrorMessage } from "../common/message";
 import { PopoverHost } from "../common/popover";
@@ -49,7 +50,20 @@ class Guard extends Component<{ children: ComponentChildren }, { error: unknown 
   }
 }
 
+/** Put the focus into a new view when that of the one before has gone, for keyboards and screen readers. */
+function useFocusInView(): void {
+  const at = path.value;
+  const isFirst = useRef(true);
+  useEffect(() => {
+    if (!isFirst.current && document.activeElement === document.body) {
+      document.getElementById("main")?.focus({ preventScroll: true });
+    }
+    isFirst.current = false;
+  }, [at]);
+}
+
 export function App() {
+  useFocusInView();
   return (
     <>
       <a class="skip-link" href="#main">
