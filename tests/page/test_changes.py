@@ -127,3 +127,23 @@ def test_read_only_page_offers_no_edits(shared, visit):
 
     expect(page.locator(".action-bar")).to_contain_text("1 run selected")
     expect(page.locator(".action-bar").get_by_role("button", name="Tag")).to_have_count(0)
+
+
+def test_notes_are_written_by_keyboard_and_undone(own, visit):
+    page = visit(own.address)
+    expect(page.locator(".grid-head .ghost, .grid-body .ghost")).to_have_count(0)
+    page.locator('.grid-body [data-line="0"] [data-c="2"]').click()
+
+    page.keyboard.press("n")
+    box = page.get_by_role("textbox", name="Notes of")
+    expect(box).to_be_focused()
+    box.fill("Looks **good**.")
+    box.press("Control+Enter")
+
+    with Store.open(own.folder) as store:
+        uid = page.locator('.grid-body [data-line="0"] a').get_attribute("href").rsplit("/", 1)[1]
+        expect(page.locator(".toast")).to_contain_text("Updated the notes")
+        assert store.get(uid).notes == "Looks **good**."
+        page.keyboard.press("Control+z")
+        expect(page.locator(".toast")).to_contain_text("Undone")
+        assert store.get(uid).notes != "Looks **good**."

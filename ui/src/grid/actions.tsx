@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { closeDialog, openDialog } from "../common/dialog";
 import { Icon } from "../common/icons";
+import { NotesEditor } from "../common/notes-editor";
 import { plural, shortReference } from "../common/values";
 import { go } from "../state/address";
 import { joinNames } from "../api/client";
@@ -89,36 +90,13 @@ function NoteDialog({ uids, before }: { uids: string[]; before: string }) {
     closeDialog();
     void change("edits", uids, { notes: text }, `Updated the notes of ${nameOf(uids)}`);
   };
+  const label =
+    uids.length === 1 ? `Notes of ${nameOf(uids)}` : `Notes for ${nameOf(uids)} (replaces their current notes)`;
   return (
-    <form
-      class="form"
-      onSubmit={(event) => {
-        event.preventDefault();
-        save();
-      }}
-    >
-      <label>
-        {uids.length === 1 ? `Notes of ${nameOf(uids)}` : `Notes for ${nameOf(uids)} (replaces their current notes)`}
-        <textarea
-          class="input"
-          rows={8}
-          autofocus
-          value={text}
-          onInput={(event) => setText(event.currentTarget.value)}
-          onKeyDown={(event) => {
-            if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) save();
-          }}
-        />
-      </label>
-      <footer>
-        <button type="button" class="button" onClick={closeDialog}>
-          Cancel
-        </button>
-        <button type="submit" class="button primary">
-          Save
-        </button>
-      </footer>
-    </form>
+    <>
+      <p>{label}</p>
+      <NotesEditor label={label} draft={text} onDraft={setText} onSave={save} onCancel={closeDialog} />
+    </>
   );
 }
 

@@ -1,7 +1,8 @@
 // Notes as Markdown, edited in place.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { endpoint } from "../api/client";
 import { Icon } from "../common/icons";
+import { NotesEditor } from "../common/notes-editor";
 import { store } from "../state/store";
 import { change } from "../state/undo";
 import { Markdown } from "./markdown";
@@ -37,7 +38,7 @@ export function Notes({ run }: { run: RunRecord }) {
         )}
       </div>
       {draft !== null ? (
-        <Editor draft={draft} onDraft={setDraft} onSave={() => void save()} onCancel={close} />
+        <NotesEditor label="Notes" draft={draft} onDraft={setDraft} onSave={() => void save()} onCancel={close} />
       ) : run.notes ? (
         <Markdown
           text={run.notes}
@@ -51,49 +52,5 @@ export function Notes({ run }: { run: RunRecord }) {
         <p class="soft">No notes yet. Notes are written in Markdown.</p>
       )}
     </>
-  );
-}
-
-interface EditorProps {
-  draft: string;
-  onDraft: (text: string) => void;
-  onSave: () => void;
-  onCancel: () => void;
-}
-
-function Editor({ draft, onDraft, onSave, onCancel }: EditorProps) {
-  const area = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => area.current?.focus(), []);
-  return (
-    <form
-      class="form"
-      onSubmit={(event) => {
-        event.preventDefault();
-        onSave();
-      }}
-    >
-      <textarea
-        ref={area}
-        class="input notes-input"
-        aria-label="Notes"
-        dir="auto"
-        rows={Math.min(20, Math.max(5, draft.split("\n", 21).length + 1))}
-        value={draft}
-        onInput={(event) => onDraft(event.currentTarget.value)}
-        onKeyDown={(event) => {
-          if (event.key === "Escape") onCancel();
-          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) onSave();
-        }}
-      />
-      <footer>
-        <span class="soft spring">Markdown · Ctrl Enter saves, Esc cancels</span>
-        <button type="button" class="button" onClick={onCancel}>
-          Cancel
-        </button>
-        <button type="submit" class="button primary">
-          Save
-        </button>
-      </footer>
-    </form>
   );
 }
