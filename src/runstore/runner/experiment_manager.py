@@ -62,7 +62,8 @@ class ExperimentManager(ArtifactManager):
         if self.run is None:
             raise UsageError("There is no run to log for.")
         one = self._current_set
-        (self.run.log if one is None else self.run.of_set(one.name).log)(metrics, **more)
+        log = self.run.log if one is None else self.run.of_set(one.name).log
+        log({} if metrics is None else metrics, **more)
 
     def save(self, name: str, source: Any = None, *, media_type: str | None = None) -> None:
         """Keep a file or an object with the run; that of a parameter set below the set's name.

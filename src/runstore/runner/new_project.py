@@ -1,4 +1,4 @@
-"""Making a small project that runs at once."""
+"""Creating a small project that runs at once."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ COMMAND = "runstore run pi -p darts"
 
 
 def make_project(folder: Path) -> list[Path]:
-    """Write the files of a small project; what is there already is not touched.
+    """Create the files of a small project; existing files are not changed.
 
     Returns:
         The files written.
 
     Raises:
-        ConflictError: One of the files is there already; nothing was written.
-        UsageError: The folder cannot be made or written.
+        ConflictError: One of the files exists already; nothing was written.
+        UsageError: The folder cannot be created or written.
     """
     template = importlib.resources.files("runstore.runner") / _TEMPLATE
     targets = {folder / name: template.joinpath(name) for name in _FILES}
     there = [str(path) for path in targets if path.exists()]
     if there:
         raise ConflictError(
-            f"{', '.join(there)} is there already.",
+            f"{', '.join(there)} already exists.",
             kept="Nothing was written.",
-            hint="Name another folder: runstore init FOLDER",
+            hint="Choose another folder: runstore init FOLDER",
         )
     try:
         for path, source in targets.items():
