@@ -52,7 +52,7 @@ class Ended:
         reference: Its run.
         status: As recorded.
         exit_code: Its own, or 128 + the number of the signal that ended it, as shells have it.
-        error: What went wrong, in a line; None for success.
+        error: The error in a line; None for success.
         run: The run as it is kept; None if the store cannot be read.
     """
 
@@ -80,7 +80,7 @@ def check_command(command: Sequence[str]) -> None:
     """
     if not command or not command[0]:
         raise UsageError(
-            "There is no command to run.",
+            "No command was named.",
             kept="Nothing was recorded.",
             hint="Write for example: runstore exec -- python train.py",
         )
@@ -117,7 +117,7 @@ def run_command(
         command: Program and arguments.
         experiment: Experiment name; by default that of the command.
         params: As in `Store.start`.
-        given: Those of the parameters that stay if the program records its own.
+        given: Parameters that are kept even if the program records its own.
         metrics: Patterns of metrics in the output; see `metric_lines`.
         notes: Prose.
         if_done: As in `Store.start`; files among the arguments count as its inputs.
@@ -152,7 +152,7 @@ def run_command(
         program_lines.VARIABLE: lines.path,
     }
     if if_done == "run":
-        # Otherwise the next call looks for a run under the name of the command.
+        # The next call with --if-done looks for a run under the name of the command.
         environment[COMMAND_VARIABLE] = offer(
             run.uid, dict(given), keeps_experiment=experiment is not None
         )
@@ -224,7 +224,7 @@ def _note_edited_modules(store: Store, run: ActiveRun) -> None:
 
 
 def _unless_refused(record: Callable[[str], object], path: str) -> None:
-    """Record something beside the command, which runs and ends whatever becomes of it."""
+    """Record something beside the command; a failure is a warning."""
     try:
         record(path)
     except (NotFoundError, InvalidValueError) as error:
@@ -232,7 +232,7 @@ def _unless_refused(record: Callable[[str], object], path: str) -> None:
 
 
 def _streams(keeper: OutputKeeper, reports: MetricLines | None) -> Streams | None:
-    """Return what shows and keeps the output; None, with a warning, if it is only shown."""
+    """Return the streams of the command; None, with a warning, if its output is only shown."""
     try:
         return Streams(keeper, *(() if reports is None else (reports,)))
     except OSError as error:
@@ -248,7 +248,7 @@ def _spawn(command: Sequence[str], environment: dict[str, str], ends: tuple[int,
         environment,
         file_actions=[(os.POSIX_SPAWN_DUP2, ends[0], 1), (os.POSIX_SPAWN_DUP2, ends[1], 2)],
         setsigmask=(),
-        # What Python itself ignores, and a command does not expect.
+        # Python ignores these; a command does not expect that.
         setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
     )
 

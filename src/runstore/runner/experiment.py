@@ -32,7 +32,7 @@ _ALL_SETS = frozenset({"param_sets", "params_list", "parameter_sets", "argsets",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a person asked to be run; see the options of `runstore run`."""
+    """A request to run an experiment; see the options of `runstore run`."""
 
     experiment: str
     files: Sequence[str] = ()
@@ -50,7 +50,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is about to run.
+    """An experiment with its parameter sets, before it runs.
 
     Attributes:
         experiment: The experiment's dotted name.
@@ -66,7 +66,7 @@ class Plan:
 
     @property
     def steps(self) -> list[tuple[ParameterSet | None, Any]]:
-        """The calls: what each works on, and its first argument."""
+        """The calls: the parameter set of each, and its first argument."""
         if self.takes_all:
             return [(None, [one.values for one in self.sets])]
         return [(one.recorded, one.values) for one in self.sets]
@@ -74,7 +74,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One call that raised: of which parameter set, the error in a line, the user's traceback."""
+    """A call that failed: its parameter set, the error in a line, the user's traceback."""
 
     name: str
     error: str
@@ -83,7 +83,7 @@ class Failure:
 
 @dataclass(slots=True)
 class Outcome:
-    """How a run went.
+    """The outcome of a run.
 
     Attributes:
         reference: The run.
@@ -91,7 +91,7 @@ class Outcome:
         total: Calls that were to be made.
         pruned: Calls that were stopped early on purpose.
         failures: Calls that raised anything else.
-        folder: The full store's folder, where there is one.
+        folder: The folder of the full store, if any.
     """
 
     reference: str
@@ -103,14 +103,14 @@ class Outcome:
 
     @property
     def status(self) -> Status:
-        """What the run is recorded as."""
+        """The status of the run."""
         if self.failures:
             return Status.ERROR
         return Status.PRUNED if self.pruned else Status.COMPLETE
 
     @property
     def error(self) -> str | None:
-        """What went wrong, in a few lines; None when nothing did."""
+        """The error, in a few lines; None if there is none."""
         if not self.failures:
             return None
         first = self.failures[0].error
@@ -121,23 +121,23 @@ class Outcome:
 
 
 class Progress(Protocol):
-    """Who is told how far a run is."""
+    """Receives the progress of a run."""
 
     def differs(self, reference: str, differences: Sequence[str]) -> None:
-        """Be told what is not as the run that is repeated recorded it."""
+        """Receive the differences from the run that is repeated."""
 
     def started(self, run: ActiveRun) -> None:
-        """Be told that the run is recorded."""
+        """Receive the run when it is recorded."""
 
     def begin(self, name: str) -> None:
-        """Be told that a set begins."""
+        """Receive the name of a set when it begins."""
 
     def advance(self) -> None:
-        """Be told that a set is done."""
+        """Count a set as done."""
 
 
 def prepare(project: Project, request: Request) -> Plan:
-    """Load what is to be run, and choose its parameter sets. Nothing is recorded yet.
+    """Load an experiment and choose its parameter sets. Nothing is recorded yet.
 
     Raises:
         UsageError: A module, function or set is missing or does not fit; one clear message.
@@ -182,7 +182,7 @@ def _sets_of(project: Project, module: Module) -> list[Candidate]:
 
 
 def _called(get_params: Callable[..., Any]) -> Any:
-    """Return what the user's function gives, a generator worked off."""
+    """Return the result of the user's function; a list if it is a generator."""
     try:
         given = get_params()
         return list(given) if isinstance(given, Iterator) else given
@@ -220,15 +220,15 @@ def execute(
     """Run a plan as one run, and return how it went.
 
     The run is complete when every call returned, an error when one raised, pruned when one was
-    pruned and none raised anything else, and interrupted on Ctrl-C and SIGTERM, which go on their
-    way.
+    pruned and none raised anything else, and interrupted on Ctrl-C and SIGTERM, which are
+    re-raised.
 
     Args:
-        plan: What to run.
+        plan: The experiment and its sets.
         store: Where it is recorded.
         request: Notes, full store, cache.
         argv: The exact command, to be kept.
-        progress: Is told of each set.
+        progress: Receives the progress.
 
     Raises:
         AlreadyRanError: The same was run before, and the request says not to run it again.
@@ -278,7 +278,7 @@ def _work_through(
         manager.begin_set(one)
         try:
             plan.function(values, manager)
-        except Exception as error:  # noqa: BLE001 - whatever the user's code raises is recorded
+        except Exception as error:  # noqa: BLE001 - any error of the user's code is recorded
             if status_of(error) is Status.PRUNED:
                 outcome.pruned += 1
             else:
@@ -306,7 +306,7 @@ def _manager(
 
 
 def _begin_folder(folder: Path, store: Store, run: ActiveRun) -> None:
-    """Make the folder of a full store; without it there is no run."""
+    """Create the folder of a full store; the run fails if that is impossible."""
     record = run.record
     try:
         run_folder.write_beginning(folder, record)

@@ -1,4 +1,4 @@
-"""What an experiment's `run(params, manager)` gets: its run, and files kept between runs."""
+"""The manager of an experiment's `run(params, manager)`: its run, and files shared by runs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from runstore.storage.sqlite.paths import make_folders, sync_folder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheOptions:
-    """Where files are kept between runs.
+    """The cache of files shared by runs.
 
     Attributes:
-        folder: Where they are looked up.
-        is_dry: Read from it, write nothing into it.
-        overwrite: Make everything anew.
+        folder: The folder of the cache.
+        is_dry: Whether it is only read.
+        overwrite: Whether every file is created anew.
     """
 
     folder: Path
@@ -37,8 +37,8 @@ class ExperimentManager(ArtifactManager):
     """A run with the attributes a manager has, and with files that later runs can reuse.
 
     Attributes:
-        cache: Where files are kept between runs.
-        artifacts_path: Where this run puts files of its own; None without `--store-full`.
+        cache: The cache of files shared by runs.
+        artifacts_path: The folder of this run's own files; None without `--store-full`.
     """
 
     cache: CacheOptions
@@ -46,21 +46,21 @@ class ExperimentManager(ArtifactManager):
     _current_set: ParameterSet | None = None
 
     def begin_set(self, one: ParameterSet | None) -> None:
-        """Say which parameter set is being worked through; None for all together."""
+        """Set the current parameter set; None for all together."""
         self._current_set = one
 
     def log(self, metrics: Mapping[str, Any] | None = None, /, **more: Any) -> None:
-        """Log metrics of the current parameter set, or of the run where it works on all at once.
+        """Log metrics of the current parameter set, or of the run if it has all sets at once.
 
         Args:
             metrics: See `ActiveRun.log`.
             more: See `ActiveRun.log`.
 
         Raises:
-            UsageError: There is no run to log for.
+            UsageError: The manager has no run.
         """
         if self.run is None:
-            raise UsageError("There is no run to log for.")
+            raise UsageError("The manager has no run to log to.")
         one = self._current_set
         log = self.run.log if one is None else self.run.of_set(one.name).log
         log({} if metrics is None else metrics, **more)
@@ -74,10 +74,10 @@ class ExperimentManager(ArtifactManager):
             media_type: See `ActiveRun.save`.
 
         Raises:
-            UsageError: There is no run to keep it with.
+            UsageError: The manager has no run.
         """
         if self.run is None:
-            raise UsageError("There is no run to keep it with.")
+            raise UsageError("The manager has no run to save to.")
         path = name_of_file(name) if source is None else name
         source = name if source is None else source
         if self._current_set is not None and len(self.parameter_sets) > 1:
@@ -85,10 +85,10 @@ class ExperimentManager(ArtifactManager):
         self.run.save(path, source, media_type=media_type)
 
     def cached(self, name: str, make: Callable[[Path], object]) -> Path:
-        """Return a file that takes long to make: an earlier run's, or a new one.
+        """Return a file that is slow to create: that of an earlier run, or a new one.
 
-        It is told apart by the hash of the current parameter set, so other values make another
-        file. `make` is called with the path to write. A full store gets a copy of each.
+        The hash of the current parameter set is part of its path, so other values have another
+        file. `make` is called with the path to write. A full store keeps a copy of each.
 
         Args:
             name: File name, e.g. `model.json`.
@@ -132,7 +132,7 @@ class ExperimentManager(ArtifactManager):
         return Path(tempfile.mkdtemp(prefix="runstore-")) / place
 
     def _copied(self, file: Path, place: Path) -> Path:
-        """Return the file in the run's own folder, where it has one."""
+        """Return the copy in the run's own folder, if it has one."""
         import shutil
 
         if self.artifacts_path is None:

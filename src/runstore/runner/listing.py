@@ -1,4 +1,4 @@
-"""What a project has to run, read from its files without running them."""
+"""The experiments and parameter files of a project, read without running them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class ListedModule:
     """A module that can be named on the command line.
 
     Attributes:
-        kind: `experiment`, `params`, or `broken` for a file that is no Python.
+        kind: `experiment`, `params`, or `broken` for a file that is not valid Python.
         name: Dotted name.
         file: Path of the file.
         summary: First line of its docstring.
-        has_params: Whether it gives parameter sets of its own.
+        has_params: Whether it has parameter sets of its own.
         problem: Why it cannot be read; empty when it can.
     """
 
@@ -30,7 +30,7 @@ class ListedModule:
 
     @property
     def told(self) -> str:
-        """What a person reads about it."""
+        """The description to show."""
         own = "has its own parameters" if self.kind == "experiment" and self.has_params else ""
         return self.problem or "; ".join(part for part in (self.summary, own) if part)
 

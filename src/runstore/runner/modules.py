@@ -38,7 +38,7 @@ def load(project: Project, module: Module) -> ModuleType:
 
 
 def _own_parents(module: Module, name: str) -> None:
-    """Let the parents be the project's folders, also where an installed package is called so."""
+    """Make the project's folders the parents, even if an installed package has their name."""
     parts = name.split(".")
     top = module.file.parents[len(parts) - 1]
     for depth in range(1, len(parts)):

@@ -29,7 +29,7 @@ def apply(values: Any, settings: Sequence[str]) -> Any:
             that it replaces; a new key of a mapping takes the type that it is written as.
 
     Raises:
-        UsageError: There is no such key, or the text does not fit its type.
+        UsageError: The key does not exist, or the text does not fit its type.
     """
     for setting in settings:
         key, separator, text = setting.partition("=")
@@ -141,8 +141,10 @@ def read_value(text: str, old: Any, key: str) -> Any:
             try:
                 return reader(text)
             except (ValueError, SyntaxError, KeyError, TypeError):
-                word = type(old).__name__
-                raise _wrong(f"{key}: {text!r} is no {word}, as {old!r:.60} is") from None
+                kind_name = _with_article(type(old).__name__)
+                raise _wrong(
+                    f"{key}: expected {kind_name} (such as {old!r:.60}), got {text!r:.60}"
+                ) from None
     return _as_written(text)
 
 
@@ -177,7 +179,7 @@ def _container(old: Any, text: str) -> Any:
 
 
 def _as_written(text: str) -> Any:
-    """Return what a text says as JSON or as a Python literal, else the text itself."""
+    """Return the value of a text as JSON or as a Python literal, else the text itself."""
     word = text.strip()
     if word.lower() in {"true", "false"}:
         return word.lower() == "true"
@@ -190,5 +192,9 @@ def _as_written(text: str) -> Any:
     return text
 
 
-def _wrong(what: str) -> UsageError:
-    return UsageError(f"--set {what}.", kept="Nothing was recorded.")
+def _with_article(word: str) -> str:
+    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
+
+
+def _wrong(problem: str) -> UsageError:
+    return UsageError(f"--set {problem}.", kept="Nothing was recorded.")

@@ -1,7 +1,7 @@
-"""The output of this process itself, of its C code and of what it starts: shown, and kept.
+"""The output of this process, of its C code and of its child processes: shown, and kept.
 
-Descriptors 1 and 2 lead to another process, which shows and keeps what comes. A thread would not
-do: code that prints while it holds Python's lock would wait for a thread that waits for the lock.
+Descriptors 1 and 2 lead to another process, which shows and keeps the output. A thread cannot do
+that: code that prints and holds Python's lock would wait for a thread that waits for the lock.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from runstore.runner.streams import Carrier, CommandStream, flush_own, open_chan
 from runstore.storage.files.spool import Spool
 from runstore.user_warnings import warn
 
-# The carrier needs this package and the standard library, whatever the user's setup adds.
+# The carrier needs this package and the standard library, not the rest of the user's setup.
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from runstore.runner import own_output; "
 _CALL = "own_output.carry_for_parent(sys.argv[2:])"
 # Signals that a terminal or a batch system sends to all processes of a group: the carrier ends
@@ -34,9 +34,9 @@ _PATIENCE_S = 10.0
 
 @contextmanager
 def kept(store_folder: Path, uid: str) -> Iterator[None]:
-    """Keep what this process and its children print within the block, for one run.
+    """Keep the output of this process and its children within the block, for one run.
 
-    Where that cannot be, the output is shown as ever, and a warning says so.
+    If that is impossible, the output is only shown, and a warning says so.
 
     Args:
         store_folder: The store's folder.
@@ -99,7 +99,7 @@ class _Carried:
             with suppress(OSError):
                 while data := os.read(channel.read_end, 1 << 16):
                     os.write(channel.shown_on, data)
-        warn("From here on the output is shown but not kept: what kept it was killed.")
+        warn("The output is shown but no longer kept: the process that kept it was killed.")
 
     def _restore(self) -> None:
         self._has_ended = True
@@ -125,8 +125,8 @@ def carry_for_parent(words: list[str]) -> None:
     """Do the carrier's work; the process that began it passes on its descriptors.
 
     Args:
-        words: Store folder, uid, the descriptor that tells the end, 1 if secrets are masked, and
-            for stdout and stderr `<read end>:<shown on>:<is a terminal>`.
+        words: Store folder, uid, the descriptor that is closed at the end, 1 if secrets are
+            masked, and for stdout and stderr `<read end>:<shown on>:<is a terminal>`.
     """
     for name in _FOR_THE_EXPERIMENT:
         signal.signal(getattr(signal, name), signal.SIG_IGN)

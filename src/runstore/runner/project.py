@@ -1,4 +1,4 @@
-"""Project: where experiments and parameter files lie, and what is there."""
+"""Project: the folders of experiments and parameter files, and their modules."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SETTINGS = (*_FOLDERS, "system-samples", "mask-output", "if-done", "exec-params
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """A Python file that can be run, or that gives parameters.
+    """A Python file with an experiment or with parameters.
 
     Attributes:
         name: Dotted name within its folder: `vision.digits` for `vision/digits.py`.
@@ -35,7 +35,7 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What a file says of itself, read without running it.
+    """The description in a file, read without running it.
 
     Attributes:
         summary: First line of its docstring; empty without one.
@@ -108,7 +108,7 @@ class Project:
         known = [one.name for folder in folders for one in modules_in(folder)]
         hint = hint_of(given, known, otherwise="")
         todo = (
-            "List what can be run with: runstore experiments"
+            "List the experiments with: runstore experiments"
             if known
             else "Make a small project with: runstore init"
         )
@@ -164,7 +164,7 @@ def modules_in(folder: Path) -> Iterator[Module]:
 
 
 def outline(file: Path) -> Outline:
-    """Return what a file says of itself; its code is read, not run."""
+    """Return the description in a file; its code is read, not run."""
     try:
         tree = ast.parse(file.read_bytes(), str(file))
     except SyntaxError as error:

@@ -1,4 +1,4 @@
-"""Repeating a full store's run by its `reproduce` line: what differs now from what it recorded."""
+"""Repeating a run by its `reproduce` line: the differences between its record and now."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UNTRACKED = "untracked"
 
 
 def repeated_run(store: Store, cache: Path | None) -> Run | None:
-    """Return the run whose own artifacts are the cache; None where it is another folder."""
+    """Return the run whose own artifacts are the cache; None if it is another folder."""
     if cache is None or cache.name != ARTIFACTS:
         return None
     folder = cache.absolute().parent
@@ -38,7 +38,7 @@ def repeated_run(store: Store, cache: Path | None) -> Run | None:
 def what_differs(
     store: Store, run: Run, sets: Sequence[ParameterSet], argv: Sequence[str]
 ) -> list[str]:
-    """Return what is not as the run recorded it: parameters, code, inputs; a phrase each.
+    """Return the differences from the record of a run: parameters, code, inputs; a phrase each.
 
     Args:
         store: Where the run is kept.
@@ -66,7 +66,7 @@ def _changed_texts(store: Store, run: Run, now: Facts) -> Iterator[str]:
         json.loads(text or "{}")
         for text in (store.document(run.uid, _UNTRACKED), now.documents.get(_UNTRACKED))
     )
-    # What was loaded later than the other was read is no change.
+    # A file that only one of them has was loaded later: that is not a change.
     for path in sorted(before.keys() & after.keys()):
         if before[path] != after[path]:
             yield f"code.{path}"

@@ -4,12 +4,12 @@
 runs/<reference>/
   block.json         the metadata block
   params.json        parameter files, sets, hashes and values
-  environment.json   what was captured: git, host, Python, command; and what could not be
+  environment.json   the captured facts: git, host, Python, command; and the unknown ones
   packages.txt       installed distributions
   changes.patch      changes against the commit, for `git apply`
   untracked.json     new source files: path to text
-  log.txt            what the run printed
-  artifacts/         what the run wrote
+  log.txt            the output of the run
+  artifacts/         the files of the run
 ```
 """
 
@@ -34,7 +34,7 @@ _DOCUMENTS = {"packages": "packages.txt", "patch": "changes.patch", "untracked":
 
 
 def write_beginning(folder: Path, run: Run) -> None:
-    """Make the folder with what is known at the start.
+    """Create the folder with the facts that are known at the start.
 
     Raises:
         OSError: The disk does not take it.
@@ -45,7 +45,7 @@ def write_beginning(folder: Path, run: Run) -> None:
 
 
 def write_end(folder: Path, store: Store, run: Run) -> None:
-    """Write how the run ended and what was captured; a full disk is a warning, not an error."""
+    """Write the end of the run and the captured facts; a full disk is a warning, not an error."""
     facts = {"facts": dict(run.facts.values), "unknown": dict(run.facts.unknown)}
     try:
         _write(folder / "block.json", _json(block_from_run(run)))

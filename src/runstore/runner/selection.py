@@ -30,10 +30,10 @@ class Candidate:
 
 
 def named_sets(returned: Any, file: str) -> list[Candidate]:
-    """Return what a `get_params` gave as named sets.
+    """Return the result of a `get_params` as named sets.
 
     Raises:
-        UsageError: It is no set and no list of sets, or one has no name.
+        UsageError: It is neither a set nor a list of sets, or one has no name.
         InvalidValueError: A value cannot be recorded; it is named.
     """
     given = _listed(returned, file)
@@ -43,7 +43,7 @@ def named_sets(returned: Any, file: str) -> list[Candidate]:
             raise UsageError(
                 f"{file}: parameter set {position} of {len(given)} has no name.",
                 kept=_NOTHING_RECORDED,
-                hint="Give it a field or key `name`.",
+                hint="Add a field or key `name`.",
             )
         sets.append(Candidate(values, parameter_set(values, file=file)))
     return sets
@@ -74,7 +74,7 @@ def _has_name(values: Any) -> bool:
 
 
 def check_names(sets: Sequence[Candidate]) -> None:
-    """Refuse two sets of one name: results and selections could not tell them apart.
+    """Refuse two sets with the same name: results and selections would be ambiguous.
 
     Raises:
         UsageError: Two sets have one name; their files are named.
@@ -85,9 +85,9 @@ def check_names(sets: Sequence[Candidate]) -> None:
         if name in seen:
             place = file if seen[name] == file else f"{seen[name]} and in {file}"
             raise UsageError(
-                f"Two parameter sets are called {name!r}, in {place}.",
+                f"Two parameter sets have the name {name!r}, in {place}.",
                 kept=_NOTHING_RECORDED,
-                hint="Give each set a name of its own.",
+                hint="Rename one of them.",
             )
         seen[name] = file
 
@@ -98,7 +98,7 @@ def select(
     """Return the sets chosen by name or by place, in their own order; all when nothing is chosen.
 
     Args:
-        sets: What there is.
+        sets: All sets.
         names: Names of sets.
         indices: Places from 0, and ranges such as `2-4` with both ends.
 
@@ -117,7 +117,7 @@ def _place(name: str, sets: Sequence[Candidate]) -> int:
     known = [one.recorded.name for one in sets]
     if name not in known:
         raise UsageError(
-            f"There is no parameter set {name!r} among: {', '.join(known)}.",
+            f"Unknown parameter set {name!r}. Known sets: {', '.join(known)}.",
             kept=_NOTHING_RECORDED,
             hint=hint_of(name, known, otherwise=""),
         )

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-# What people and batch systems send to a command. Ctrl-Z and what cannot be caught stay as they
-# are: a terminal stops this process together with the command.
+# Signals that people and batch systems send to a command. Ctrl-Z and those that cannot be caught
+# keep their effect: a terminal stops this process together with the command.
 ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
 _PASSED_ON = (*ENDING, signal.SIGUSR1, signal.SIGUSR2)
 _NEWS = (signal.SIGCHLD, signal.SIGWINCH)
@@ -21,7 +21,7 @@ _SENT_BY_KERNEL = 0x80
 def held_back() -> Iterator[None]:
     """Keep signals waiting for `pass_on_until_ended`; begin before any thread does.
 
-    A signal goes to any thread that does not block it, and threads inherit what is blocked.
+    A signal goes to any thread that does not block it, and threads inherit blocked signals.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {*_PASSED_ON, *_NEWS})
     # Some systems drop a signal that is ignored by default, though it is waited for.
@@ -39,7 +39,7 @@ def _arrived(_number: int, _frame: FrameType | None) -> None:
 
 
 def pass_on_until_ended(pid: int, resized: Callable[[], None]) -> tuple[int, int | None]:
-    """Wait for a child process, and pass on to it what this process is sent.
+    """Wait for a child process, and pass on to it the signals that this process gets.
 
     Args:
         pid: The child.
@@ -58,7 +58,7 @@ def pass_on_until_ended(pid: int, resized: Callable[[], None]) -> tuple[int, int
             resized()
         elif number != signal.SIGCHLD:
             asked = number if number in ENDING else asked
-            # A terminal has told the command already: it is in the same group of processes.
+            # A terminal signals the command as well: it is in the same group of processes.
             if not from_terminal:
                 with suppress(ProcessLookupError):
                     os.kill(pid, number)
@@ -70,5 +70,5 @@ def _next_signal() -> tuple[int, bool]:
     if hasattr(signal, "sigwaitinfo"):
         info = signal.sigwaitinfo(waited_for)
         return info.si_signo, info.si_code == _SENT_BY_KERNEL
-    number = signal.sigwait(waited_for)  # macOS does not tell who sent it
+    number = signal.sigwait(waited_for)  # macOS does not show the sender
     return number, number in {signal.SIGINT, signal.SIGQUIT} and os.isatty(0)

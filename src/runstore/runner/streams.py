@@ -17,7 +17,7 @@ from typing import Protocol
 from runstore.model.text.output import STDERR, STDOUT
 
 _CHUNK_BYTES = 1 << 16
-# How long to listen on after the command has ended, to what it left in the background.
+# How long to read from background processes after the command has ended.
 _AFTER_END_S = 0.2
 
 
@@ -27,9 +27,9 @@ class CommandStream:
 
     Attributes:
         name: `stdout` or `stderr`.
-        read_end: Where its output arrives; -1 when nobody listens any more.
+        read_end: Descriptor from which its output is read; -1 when it is closed.
         shown_on: Descriptor that it is shown on.
-        write_end: What the command writes to; -1 when it is closed here.
+        write_end: Descriptor that the command writes to; -1 when it is closed here.
         is_terminal: Whether it is a pseudo-terminal.
     """
 
@@ -56,11 +56,11 @@ class OutputTaker(Protocol):
 
 
 class Carrier:
-    """Carries output from channels to where it is shown, and keeps it.
+    """Reads the output in channels, shows it, and passes it to its readers.
 
     Args:
         channels: Where it arrives.
-        readers: Get all of it first, such as what keeps it.
+        readers: Get all of it first.
         ended: A descriptor that is readable, or at its end, once the command has ended.
     """
 
@@ -72,7 +72,7 @@ class Carrier:
         self._ended = ended
 
     def resized(self) -> None:
-        """Tell the command's terminal the size of ours."""
+        """Copy the size of our terminal to that of the command."""
         for channel in self._channels:
             if channel.is_terminal and channel.read_end >= 0:
                 _copy_size(channel.shown_on, channel.read_end)
@@ -88,9 +88,9 @@ class Carrier:
                 self._carry_some(waiting[descriptor])
 
     def _carry_the_rest(self) -> None:
-        """Carry what the command had printed when it ended, and what follows at once.
+        """Carry the output up to the end of the command, and output that follows at once.
 
-        What it left in the background may print for ever, and is not waited for.
+        Processes in the background may print forever; they are not waited for.
         """
         owed = {descriptor: _waiting_bytes(descriptor) for descriptor in self._open_ends()}
         end_at = time.monotonic() + _AFTER_END_S
@@ -107,14 +107,14 @@ class Carrier:
         return {one.read_end: one for one in self._channels if one.read_end >= 0}
 
     def close(self) -> None:
-        """Let go of the channels; what the command left in the background can print on."""
+        """Close the channels; processes in the background can still print."""
         for channel in self._channels:
             if channel.read_end >= 0:
                 _hand_over(channel)
             _close(channel)
 
     def _carry_some(self, channel: CommandStream) -> int:
-        """Carry what a channel has, and return how many bytes that were."""
+        """Carry the output in a channel, and return its size in bytes."""
         try:
             data = os.read(channel.read_end, _CHUNK_BYTES)
         except OSError as error:
@@ -129,7 +129,7 @@ class Carrier:
         try:
             _write_all(channel.shown_on, data)
         except OSError:
-            # Nobody looks any more (`| head`): the command learns it as it would without us.
+            # The reader has gone (`| head`): the command gets SIGPIPE, as without us.
             _close(channel)
         return len(data)
 
@@ -138,7 +138,7 @@ class Streams:
     """stdout and stderr of a command, carried by a thread of this process.
 
     Args:
-        readers: Get all of them, such as what keeps them.
+        readers: Get all of it.
 
     Raises:
         OSError: There can be no more pipes, terminals or threads.
@@ -159,7 +159,7 @@ class Streams:
 
     @property
     def write_ends(self) -> tuple[int, int]:
-        """What the command gets as its descriptors 1 and 2."""
+        """The descriptors 1 and 2 of the command."""
         return self._channels[0].write_end, self._channels[1].write_end
 
     def begin(self) -> None:
@@ -183,14 +183,14 @@ def _open_channel(name: str, shown_on: int) -> CommandStream:
     import tty
 
     read_end, write_end = pty.openpty()
-    # Bytes arrive as they were written; the real terminal does what terminals do to them.
+    # Bytes arrive as they were written; the real terminal processes them.
     tty.setraw(write_end)
     _copy_size(shown_on, write_end)
     return CommandStream(name, read_end, shown_on, write_end, is_terminal=True)
 
 
 def _hand_over(channel: CommandStream) -> None:
-    """Let another process read what still comes: whoever prints would be ended by SIGPIPE.
+    """Let another process read the rest: without a reader, SIGPIPE ends a process that prints.
 
     It is shown on a terminal or in a file, as it would be without us. A pipe is not kept open: its
     reader waits until every writer has closed it.
@@ -249,8 +249,8 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def flush_own() -> None:
-    """Write out what this process has printed, so that it stands before the command's output."""
+    """Flush the output of this process, so that it precedes that of the command."""
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # Python's word for one that is closed
+        if stream is not None:  # Python has None for a closed one
             with suppress(OSError, ValueError):
                 stream.flush()

@@ -21,7 +21,7 @@ _ALIVE_S = 60.0
 
 
 def attach(backend: Backend, run: Run, store: Any) -> ActiveRun:
-    """Return what logs to a run that is being executed; see `Store.attach`.
+    """Return an object that logs to a run of another process; see `Store.attach`.
 
     Raises:
         RunFinishedError: It has ended.

@@ -126,7 +126,7 @@ def _with_given(sets: tuple[ParameterSet, ...], given: dict[str, Any]) -> tuple[
 
 
 def _program(target: tuple[str, str]) -> tuple[str, str]:
-    """Return what two command lines of one program have in common."""
+    """Return the part that all command lines of a program have in common."""
     kind, what = target
     return ("file", PurePath(what).name) if kind in {"script", "program"} else (kind, what)
 

@@ -19,13 +19,13 @@ from runstore.user_warnings import warn
 
 JSON = "json"
 _STEP = "step"
-# Longer lines are no reports of metrics, and would take long to search.
+# Longer lines rarely report metrics, and are slow to search.
 _LONGEST_LINE_BYTES = 1 << 12
 _LONGEST_JSON_BYTES = 1 << 16
 _GAPS_AT_MOST = 3
 _DEEPEST = 8
 _FIELD = re.compile(r"\{\{|\}\}|\{([^{}:]*)(?::([^{}]*))?\}|[{}]")
-# A format of Python, as it stands in the print statement of a program.
+# A format of Python, as in the print statement of a program.
 _FORMAT = re.compile(r"[^A-Za-z{}%]*[defgnEFG%]?")
 _WORD = re.compile(r"\s+")
 _GAP = ".{0,200}?"
@@ -58,7 +58,7 @@ def compiled(text: str) -> _Pattern:
     """Return a pattern that can be searched for.
 
     Raises:
-        UsageError: It has no field, a field twice, or a format that is no number's.
+        UsageError: It has no field, a field twice, or a format that is not for numbers.
     """
     parts: list[str] = []
     literals: list[str] = [""]
@@ -222,7 +222,7 @@ def _of_json(line: bytes) -> tuple[Values, int | None]:
 
 
 def _numbers(found: Mapping[Any, Any], start: str, depth: int = 0) -> Iterator[tuple[str, float]]:
-    """Yield the numbers of a mapping; those of inner mappings have names such as `train/loss`."""
+    """Yield the numbers of a mapping; inner mappings have names such as `train/loss`."""
     for key, value in found.items():
         name = f"{start}{key}"
         if isinstance(value, Mapping) and depth < _DEEPEST:

@@ -42,7 +42,7 @@ _SWITCHES = frozenset({
 def read_params(command: Sequence[str], folder: Path) -> dict[str, Any]:
     """Return the parameters that a command line names, with secrets left out.
 
-    Launchers such as `torchrun` have options of their own, which are no parameters.
+    Options of launchers such as `torchrun` are skipped.
 
     Args:
         command: The program and its arguments.
@@ -59,7 +59,7 @@ def read_params(command: Sequence[str], folder: Path) -> dict[str, Any]:
         if name not in _NO_PARAMETER and not any(MASK in str(one) for one in values):
             found.setdefault(name, []).extend(values)
     params: dict[str, Any] = {}
-    # A name before those within it: where both have a value, the second keeps its dots.
+    # A name before those within it: if both have a value, the second keeps its dots.
     for name, values in sorted(found.items(), key=lambda one: one[0].count(".")):
         _put(params, name, values[0] if len(values) == 1 else _list(values))
     return params
@@ -87,7 +87,7 @@ def leaf_names(params: Mapping[str, Any], start: str = "") -> Iterator[str]:
 
 
 class _Declared(NamedTuple):
-    """What a script's code says about an option: whether it takes no value, or several."""
+    """The declaration of an option in a script: whether it takes no value, or several."""
 
     is_switch: bool
     takes_several: bool
@@ -142,7 +142,7 @@ def _is_option(word: str) -> bool:
 
 
 def _switched(name: str) -> tuple[str, list[Any]]:
-    """Return what an option without a value means: `--amp` is true, `--no-amp` false."""
+    """Return the meaning of an option without a value: `--amp` is true, `--no-amp` false."""
     is_off = name.startswith(("no-", "no_")) and len(name) > len("no-")
     return (_key(name[3:]), [False]) if is_off else (_key(name), [True])
 
