@@ -34,17 +34,21 @@ VARYING = (
     (re.compile(r"━━+"), "━━"),
     (re.compile(r" +$", re.MULTILINE), ""),
 )
-# Runs the blocks of a page one after the other, Python in one namespace, commands in a terminal.
+# Runs the blocks of a page one after the other, as if they were typed: Python in one namespace,
+# commands in one terminal, whose folder and variables the next block has as well.
 DRIVER = """
 import fcntl, json, os, pty, struct, subprocess, sys, termios
 names = {"__name__": "__main__"}
 def run_in_terminal(text):
     outside, inside = pty.openpty()
     fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    left, report = os.pipe()
     shell = subprocess.Popen(
-        ["sh", "-e", "-c", text], stdin=subprocess.DEVNULL, stdout=inside, stderr=inside
+        ["sh", "-e", "-c", f"{text}\\n{{ pwd; env -0; }} > /dev/fd/{report}"],
+        stdin=subprocess.DEVNULL, stdout=inside, stderr=inside, pass_fds=[report],
     )
     os.close(inside)
+    os.close(report)
     shown = b""
     try:
         while some := os.read(outside, 65536):
@@ -55,6 +59,10 @@ def run_in_terminal(text):
     print(shown.decode().replace("\\r\\n", "\\n"), end="")
     if status := shell.wait():
         sys.exit(f"exit status {status} of: {text}")
+    with open(left) as reader:
+        folder, variables = reader.read().split("\\n", 1)
+    os.chdir(folder)
+    os.environ.update(one.split("=", 1) for one in variables.split("\\0") if one)
 for line in sys.stdin:
     kind, text = json.loads(line)
     if kind == "python":

@@ -43,7 +43,6 @@ FEW = 2
 # Texts that are still to be rewritten, at most as they are now: numbers here only improve, and
 # a text that reaches the aim leaves the table.
 YET = {
-    "README.md": Limits(14, 5, 7, 1),
     "analysis, docstrings": Limits(25, 12, 18, 5),
     "analysis, strings": Limits(6, 9, 7, 1),
     "artifacts, docstrings": Limits(18, 10, 14, 5),
