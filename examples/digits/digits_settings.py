@@ -1,4 +1,4 @@
-"""What a classifier is trained with."""
+"""Settings of a classifier."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Settings:
-    """One classifier of scikit-learn, its options, and how the images are split."""
+    """One classifier of scikit-learn, its options, and the split of the images."""
 
     name: str
     model: str

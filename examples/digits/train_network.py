@@ -1,4 +1,4 @@
-"""Train a small neural network on handwritten digits, keep its course, a figure and the model."""
+"""Train a small neural network on digits, and keep its metrics, a figure and the model."""
 
 import io
 import sys
@@ -10,7 +10,7 @@ from sklearn.model_selection import train_test_split
 
 import runstore
 
-PARAMS = {"hidden": 64, "lr": 0.2, "epochs": 30, "batch": 32, "seed": 0}
+PARAMS = {"hidden": 64, "lr": 0.1, "epochs": 30, "batch": 32, "seed": 0}
 
 
 class Network:
@@ -71,12 +71,13 @@ def train(run, params):
             run.log(loss=network.learn(train_images[some], train_labels[some], params["lr"]))
         accuracy = network.accuracy(test_images, test_labels)
         run.log({"test/accuracy": accuracy}, step=epoch)
-        print(f"epoch {epoch + 1:2}: {accuracy:.1%} of {len(test_labels)} digits read right")
+        if (epoch + 1) % 10 == 0:
+            print(f"epoch {epoch + 1}: {accuracy:.1%} of {len(test_labels)} digits correct")
     return network
 
 
 def picture(run):
-    """Draw the course of the training, from what was logged."""
+    """Plot the logged metrics."""
     loss = run.record.metric("loss")
     accuracy = run.record.metric("test/accuracy")
     figure = Figure(figsize=(8, 3), layout="constrained")
@@ -89,7 +90,7 @@ def picture(run):
 
 
 def chosen(words):
-    """Return what the command line says, as in `lr=0.05 seed=1`."""
+    """Return the keys and values of a command line such as `lr=0.05 seed=1`."""
     return [word.split("=") for word in words]
 
 
@@ -102,7 +103,7 @@ def main():
         run.save("training.png", picture(run))
         run.tags["data"] = "digits"
 
-    # Another day, from the run alone: the model reads the digits as well as it did then.
+    # On another day, the model can be loaded from the run, with the same accuracy.
     record = runstore.Store.open().get(run.reference)
     with record.open("network.npz") as file:
         again = Network(dict(np.load(io.BytesIO(file.read()))))
@@ -110,7 +111,7 @@ def main():
     accuracy = again.accuracy(images, labels)
     print(f"reloaded from {record.reference}: {accuracy:.1%}")
     if accuracy != record.metrics["test/accuracy"].last:
-        sys.exit("the reloaded model is another one")
+        sys.exit("The reloaded model has another accuracy.")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The same, with a set that fails on purpose: a tree cannot have a depth of zero."""
 
 from digits_settings import Settings
-from experiments.classify import run  # noqa: F401 - what this experiment runs
+from experiments.classify import run  # noqa: F401 - this experiment runs it
 
 
 def get_params():
