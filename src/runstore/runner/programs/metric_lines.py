@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from enum import Enum
 from typing import Any, NamedTuple
 
 from runstore.errors import UsageError
@@ -22,14 +23,14 @@ _STEP = "step"
 # Longer lines rarely report metrics, and are slow to search.
 _LONGEST_LINE_BYTES = 1 << 12
 _LONGEST_JSON_BYTES = 1 << 16
-_GAPS_AT_MOST = 3
 _DEEPEST = 8
 _FIELD = re.compile(r"\{\{|\}\}|\{([^{}:]*)(?::([^{}]*))?\}|[{}]")
 # A format of Python, as in the print statement of a program.
 _FORMAT = re.compile(r"[^A-Za-z{}%]*[defgnEFG%]?")
-_WORD = re.compile(r"\s+")
+_SPACES = re.compile(r"\s+")
+_SPACES_OF_LINE = re.compile(rb"\s+")
 _GAP = ".{0,200}?"
-_DIGITS = r"[+-]?(?:\d[\d_{comma}]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_DIGITS = r"[+-]?(?:\d[\d_COMMA]{0,40}\.?\d{0,40}|\.\d{1,40})(?:[eE][+-]?\d{1,5})?"
 _NO_NUMBER = r"[+-]?(?i:inf(?:inity)?|nan)"
 _COLOURS = re.compile(SEQUENCE.pattern.encode())
 
@@ -41,7 +42,7 @@ class _Pattern(NamedTuple):
 
     Attributes:
         text: As the user wrote it.
-        regex: Finds it in a line; group n is field n.
+        regex: Finds it in a line whose white space is single spaces; group `f<n>` is field n.
         fields: Names of the fields, `step` among them.
         percents: Whether a field is a percentage, which is written with a sign.
         literal: A part that each matching line has.
@@ -60,41 +61,125 @@ def compiled(text: str) -> _Pattern:
     Raises:
         UsageError: It has no field, a field twice, or a format that is not for numbers.
     """
-    parts: list[str] = []
-    literals: list[str] = [""]
-    fields: list[str] = []
-    percents: list[bool] = []
-    gaps = place = 0
-    for found in _FIELD.finditer(text):
-        literals[-1] += text[place : found.start()]
-        place = found.end()
-        if found[0] in {"{{", "}}"}:
-            literals[-1] += found[0][0]
-            continue
-        name, form = found[1], found[2] or ""
-        if name is None or not _FORMAT.fullmatch(form) or name in fields:
-            raise _wrong(text, f"{found[0]!r} is not a field of a number, or is there twice")
-        parts.append(_GAP if not name else _number(form))
-        gaps += not name
-        if name:
-            fields.append(name)
-            percents.append(form.endswith("%"))
-        literals.append("")
-    literals[-1] += text[place:]
-    if not fields:
+    tokens = _tokens(text)
+    fields = [(token.name, token.form) for token in tokens if token.kind is _Kind.NUMBER]
+    names = tuple(name for name, _ in fields)
+    if not names:
         raise _wrong(text, "it has no field, such as {loss}")
-    if gaps > _GAPS_AT_MOST:
-        raise _wrong(text, f"it has more than {_GAPS_AT_MOST} gaps")
-    regex = _escaped(literals[0])
-    for part, literal in zip(parts, literals[1:], strict=True):
-        regex += part + _escaped(literal)
-    if re.match(r"\w", literals[0]):
-        regex = rf"(?<![\w/.-]){regex}"  # `loss` is not a part of `val_loss`
-    words = [word for literal in literals for word in _WORD.split(literal)]
-    longest = max(words, key=len, default="")
+    if len(set(names)) < len(names):
+        raise _wrong(text, "it has a field twice")
+    words = [word for one in tokens if one.kind is _Kind.TEXT for word in one.name.split(" ")]
     return _Pattern(
-        text, re.compile(regex.encode()), tuple(fields), tuple(percents), longest.encode()
+        text,
+        re.compile(_expression(tokens).encode()),
+        names,
+        tuple(form.endswith("%") for _, form in fields),
+        max(words, key=len, default="").encode(),
     )
+
+
+class _Kind(Enum):
+    TEXT = "text"
+    NUMBER = "number"
+    GAP = "gap"
+
+
+class _Token(NamedTuple):
+    """A part of a pattern: a text, the name and format of a number, or a gap."""
+
+    kind: _Kind
+    name: str = ""
+    form: str = ""
+
+
+def _tokens(text: str) -> list[_Token]:
+    tokens: list[_Token] = []
+    literal, place = "", 0
+    for found in _FIELD.finditer(text):
+        literal += text[place : found.start()]
+        place = found.end()
+        name, form = found[1], found[2] or ""
+        if found[0] in {"{{", "}}"}:
+            literal += found[0][0]
+            continue
+        if name is None or not _FORMAT.fullmatch(form):
+            raise _wrong(text, f"{found[0]!r} is not a field of a number")
+        tokens += _text(literal)
+        literal = ""
+        tokens.append(_Token(_Kind.NUMBER, name, form) if name else _Token(_Kind.GAP))
+    return tokens + _text(literal + text[place:])
+
+
+def _text(literal: str) -> list[_Token]:
+    return [_Token(_Kind.TEXT, _SPACES.sub(" ", literal))] if literal else []
+
+
+def _expression(tokens: Sequence[_Token]) -> str:
+    """Return the regular expression of a pattern.
+
+    Each number, and each gap up to the number or text behind it, matches in one way only: no line
+    takes long to search.
+    """
+    expressions = _Expressions()
+    parts: list[str] = []
+    rest = list(tokens)
+    while rest:
+        token = rest.pop(0)
+        part = expressions.of(token)
+        if token.kind is _Kind.GAP:
+            following = _following(rest)
+            del rest[: len(following)]
+            inner = "".join(map(expressions.of, following))
+            # A gap at an end of the pattern matches anything.
+            part = expressions.once(f"{_GAP}{inner}") if inner and parts else inner
+        elif not parts:
+            part = _not_within_a_word(token) + part
+        parts += [part] if part else []
+    return "".join(parts)
+
+
+def _following(rest: Sequence[_Token]) -> Sequence[_Token]:
+    """Return the tokens that end a gap: a text, a number, or a text with a number."""
+    count = 0
+    while count < len(rest) and rest[count].kind is _Kind.TEXT:
+        count += 1
+    has_number = count < len(rest) and rest[count].kind is _Kind.NUMBER
+    return rest[: count + has_number]
+
+
+def _not_within_a_word(first: _Token) -> str:
+    """Return the condition for the start of a match: `loss` is not a part of `val_loss`."""
+    if first.kind is _Kind.NUMBER:
+        return r"(?<![\w.])"
+    return r"(?<![\w/.-])" if re.match(r"\w", first.name) else ""
+
+
+class _Expressions:
+    """Regular expressions of tokens; groups `f0`, `f1` … are the numbers."""
+
+    def __init__(self) -> None:
+        self._fields = self._groups = 0
+
+    def of(self, token: _Token) -> str:
+        """Return the expression of a token; empty for a gap, which depends on its end."""
+        if token.kind is _Kind.TEXT:
+            return re.escape(token.name)
+        if token.kind is _Kind.GAP:
+            return ""
+        name = f"f{self._fields}"
+        self._fields += 1
+        digits = _DIGITS.replace("COMMA", "," if "," in token.form else "")
+        sign = " ?%" if token.form.endswith("%") else ""
+        return rf" ?(?=(?P<{name}>{digits}|{_NO_NUMBER}))(?P={name}){sign}"
+
+    def once(self, expression: str) -> str:
+        """Return an expression that is not tried again in another way.
+
+        Source: `re`, Python 3.11: `(?>...)`, which 3.10 does not have.
+        """
+        name = f"a{self._groups}"
+        self._groups += 1
+        return f"(?=(?P<{name}>{expression}))(?P={name})"
 
 
 def _wrong(text: str, why: str) -> UsageError:
@@ -103,17 +188,6 @@ def _wrong(text: str, why: str) -> UsageError:
         kept="Nothing was recorded.",
         hint="Write for example: --metrics 'step {step}: loss {loss}', or --metrics json",
     )
-
-
-def _number(form: str) -> str:
-    digits = _DIGITS.replace("{comma}", "," if "," in form else "")
-    sign = r"\s?%" if form.endswith("%") else ""
-    return rf"\s*({digits}|{_NO_NUMBER}){sign}"
-
-
-def _escaped(literal: str) -> str:
-    """Return the expression for a literal; any white space matches any other."""
-    return r"\s+".join(map(re.escape, _WORD.split(literal)))
 
 
 class MetricLines:
@@ -177,9 +251,11 @@ class MetricLines:
             values, step = _of_json(line)
             if values:
                 self._missing.discard(JSON)
-        if len(line) <= _LONGEST_LINE_BYTES:
+        if len(line) <= _LONGEST_LINE_BYTES and self._patterns:
+            line = _SPACES_OF_LINE.sub(b" ", line)
             for pattern in self._patterns:
-                if pattern.literal in line and (found := pattern.regex.search(line)):
+                found = pattern.regex.search(line) if pattern.literal in line else None
+                if found is not None:
                     self._missing.discard(pattern.text)
                     step = _take(pattern, found, values, step)
         if values:
@@ -192,10 +268,8 @@ def _take(
     pattern: _Pattern, found: re.Match[bytes], values: Values, step: int | None
 ) -> int | None:
     """Take the values of a match, and return the step."""
-    for name, is_percent, text in zip(
-        pattern.fields, pattern.percents, found.groups(), strict=True
-    ):
-        number = float(text.replace(b",", b""))
+    for place, (name, is_percent) in enumerate(zip(pattern.fields, pattern.percents, strict=True)):
+        number = float(found[f"f{place}"].replace(b",", b"").rstrip(b"_"))
         if name != _STEP:
             values[name] = number / 100 if is_percent else number
         elif number.is_integer():
