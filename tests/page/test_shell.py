@@ -116,3 +116,12 @@ def test_names_of_columns_are_seen_on_a_touch_screen(shared, visit):
         title = head.locator(".head-title").bounding_box()
         menu = head.locator(".head-menu").bounding_box()
         assert title["x"] + title["width"] <= menu["x"]
+
+
+def test_a_selection_on_a_phone_is_accessible(own, visit):
+    """The bar of actions wraps; nothing of it has to be scrolled to."""
+    page = visit(own.address, "/?columns=reference,status", viewport={"width": 400, "height": 420})
+    page.locator('.grid-body [data-line="1"]').click(position={"x": 320, "y": 10})
+    expect(page.locator(".action-bar")).to_contain_text("1 run selected")
+
+    assert violations(page, ".action-bar") == []
