@@ -71,6 +71,24 @@ def on_terminal(*arguments, cwd, columns=100, rows=40, **environment):
     return drawn.decode()
 
 
+def answered(answer, *arguments, cwd):
+    """Run `runstore` on a terminal, answer its question; return the exit code and the screen."""
+    main, side = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runstore", *arguments],
+        cwd=cwd,
+        stdin=side,
+        stdout=side,
+        stderr=side,
+        env={**os.environ, "TERM": "xterm-256color"},
+    )
+    os.close(side)
+    os.write(main, f"{answer}\n".encode())
+    drawn = b"".join(iter(partial(_read, main), b""))
+    os.close(main)
+    return process.wait(timeout=30), drawn.decode()
+
+
 def _read(terminal):
     try:
         return os.read(terminal, 65536)

@@ -80,10 +80,10 @@ def recorded():
 COMMANDS = {
     " ".join(words): (lambda words=words: command(*words))
     for words in (
-        *READING, ["artifacts", "latest"], ["get", "latest", "--to", to, "--overwrite"],
-        ["log", "latest"], ["grep", "secret"], ["experiments"], ["similar", "latest"],
+        *READING, ["artifacts", "latest"], ["download", "latest", "-o", to, "--overwrite"],
+        ["output", "latest"], ["grep", "secret"], ["experiments"], ["similar", "latest"],
         ["note", "latest", "warmup"], ["plot"], ["best", "-m", "loss"],
-        ["rm", "latest", "--yes"], ["gc", "--yes", "--older-than", "0d"], ["restore"], ["undo"],
+        ["rm", "latest", "--yes"], ["gc", "--yes", "--older-than", "0d"], ["trash"], ["undo"],
     )
 }  # fmt: skip
 COMMANDS |= {"ManagerStore": listed, "start_run": recorded, "ls again": COMMANDS["ls"]}

@@ -27,6 +27,7 @@ from runstore.user_warnings import warn
 
 FOLDER = ".runstore"
 _PROJECT_FILE = "pyproject.toml"
+_FILES_OF_STORES = (DATABASE, "store.json", "spool")
 _TABLE = "[tool.runstore"
 _LARGEST_PROJECT_FILE = 16 << 20
 
@@ -38,7 +39,8 @@ IF_DONE: tuple[IfDone, ...] = get_args(IfDone)
 def find_store(location: str | os.PathLike[str] | None = None) -> Path:
     """Return the folder of the store to use, as an absolute path; it may not exist yet.
 
-    Order: the argument; `RUNSTORE_URL`, relative to the folder that the program started in;
+    Order: the argument; `RUNSTORE_URL`, relative to the folder that the program started in, and
+    for both the store of the project if they name the folder of a project;
     `store` in `[tool.runstore]` of the nearest `pyproject.toml`, relative to that file; the
     nearest `.runstore` above the working directory. Otherwise it is made: in the root of the git
     checkout; outside of git in the folder that the program started in, if the working directory
@@ -53,9 +55,9 @@ def find_store(location: str | os.PathLike[str] | None = None) -> Path:
         StoreUnavailableError: There is no working directory to begin from.
     """
     if location is not None:
-        return _folder_of(location, working_directory)
+        return _store_in(_folder_of(location, working_directory))
     if url := os.environ.get("RUNSTORE_URL"):
-        return _folder_of(url, _starting_folder)
+        return _store_in(_folder_of(url, _starting_folder))
     here = working_directory()
     settings, project = project_settings(here)
     if store := settings.get("store"):
@@ -75,6 +77,19 @@ def find_store(location: str | os.PathLike[str] | None = None) -> Path:
 
         foreign_stores.pass_over(foreign, store)
     return store
+
+
+def _store_in(folder: Path) -> Path:
+    """Return the store of a project that is named by its folder; else the folder itself."""
+    if any(is_there(folder / name) for name in _FILES_OF_STORES):
+        return folder
+    if is_folder(folder / FOLDER):
+        return folder / FOLDER
+    if is_there(folder / _PROJECT_FILE):
+        settings, project = project_settings(folder)
+        if project == folder and (store := settings.get("store")):
+            return _folder_of(str(store), lambda: project)
+    return folder
 
 
 def _place_for_new_store(above: Sequence[Path]) -> Path:

@@ -751,6 +751,24 @@ class Store:
 
         return undone(self.backend, name, author_named(author), is_dry=dry)
 
+    def redo(self, *, author: str | None = None, dry: bool = False) -> tuple[Undone, ...]:
+        """Redo the edit that was undone last; all that was done at once.
+
+        A new edit of the author ends redoing, as in an editor.
+
+        Args:
+            author: Defaults to the user of this process.
+            dry: Only return the edits that would be redone.
+
+        Returns:
+            For each edit the run's uid, its reference before that, and the event of the undo.
+
+        Raises:
+            NotFoundError: Nothing was undone since the last edit.
+            ConflictError: Somebody changed the same since; nothing was changed.
+        """
+        return tuple(self.backend.edits.redo(author_named(author), is_dry=dry))
+
     def events(self, name: str | Run | ActiveRun) -> tuple[Event, ...]:
         """Return the edits of a run, oldest first."""
         from runstore.model.results.lists import Events

@@ -154,7 +154,7 @@ def test_of_a_run_that_is_gone_the_name_is_left(store):
     store.delete(run)
     store.collect_garbage(older_than=AT_ONCE)
 
-    with pytest.raises(RunNotFoundError, match="removed for good: only its name is left"):
+    with pytest.raises(RunNotFoundError, match="deleted permanently; only its name is kept"):
         store.get(run.reference)
     with pytest.raises(RunNotFoundError):
         store.restore(run.reference)

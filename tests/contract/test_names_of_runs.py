@@ -88,7 +88,7 @@ def test_what_became_of_a_deleted_run_is_told(store, runs):
     assert names.record_of(store.backend, runs[0].uid).uid == runs[0].uid
 
     store.collect_garbage(older_than=timedelta(0))
-    with pytest.raises(RunNotFoundError, match="only its name is left"):
+    with pytest.raises(RunNotFoundError, match="only its name is kept"):
         names.run_named(store.backend, runs[0].reference)
     with pytest.raises(RunNotFoundError):
         names.record_of(store.backend, runs[0].uid)

@@ -181,11 +181,11 @@ def test_what_became_of_a_run_is_said_by_any_of_its_names(store):
         with pytest.raises(RunNotFoundError, match=r"was deleted on \d{4}-") as said:
             store.get(name)
         assert said.value.kept == "It is in the trash."
-        assert said.value.hint == f"To have it back: runstore restore '{trashed.reference}'"
+        assert said.value.hint == f"Restore it with: runstore restore '{trashed.reference}'"
     for name in (gone.reference, gone.uid, "gone#1"):
         with pytest.raises(RunNotFoundError, match="was deleted") as said:
             store.get(name)
-        assert said.value.kept == "It was removed for good: only its name is left."
+        assert said.value.kept == "It was deleted permanently; only its name is kept."
         assert not said.value.hint
     with pytest.raises(RunNotFoundError) as said:
         store.get("latest")

@@ -120,7 +120,7 @@ def test_what_is_over_may_be_chosen(folder):
 
 def test_a_filter_chooses_among_them(folder):
     found = asked(folder, "fit", "params.lr < 0.5", "-m", "acc")
-    runstore("query", "save", "slow", "params.lr < 0.2", cwd=folder)
+    runstore("views", "save", "slow", "params.lr < 0.2", cwd=folder)
     kept = asked(folder, "@slow", "-m", "acc")
 
     assert [one["group"] for one in found["groups"]] == ["lr=0.3", "lr=0.1"]

@@ -185,7 +185,7 @@ def test_all_parts_of_a_message_stand_on_lines_of_their_own(folder):
 
     assert messages(ended) == [
         f"runstore: There is no run 'mnist#99' in {folder / '.runstore'}.",
-        "List the runs with: runstore ls",
+        "The newest run of 'mnist' is mnist#30.",
     ]
 
 
@@ -223,6 +223,7 @@ def test_bash_itself_completes_a_reference(folder):
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m runstore "$@"\n')
     command.chmod(0o755)
     line = """PATH="$PWD:$PATH"; eval "$(runstore completion bash)"
+        COMP_LINE="runstore show mnist_30" COMP_POINT=22
         COMP_WORDS=(runstore show mnist_30) COMP_CWORD=2
         _runstore_completion runstore; echo "${COMPREPLY[@]}" """
 
@@ -235,10 +236,10 @@ def test_bash_itself_completes_a_reference(folder):
 @pytest.mark.parametrize("broken", ["[tool.runstore\n", "[tool.runstore]\nstore = 7\n"])
 def test_completion_is_silent_whatever_is_broken(tmp_path, broken):
     (tmp_path / "pyproject.toml").write_text(broken)
-    words = {"_RUNSTORE_COMPLETE": "bash_complete", "COMP_WORDS": "runstore show m"}
+    words = {"_RUNSTORE_COMPLETE": "bash_complete", "COMP_LINE": "runstore show m"}
 
-    ended = runstore(cwd=tmp_path, env={**words, "COMP_CWORD": "2"})
-    bug = python(WITH_A_BUG, "-", cwd=tmp_path, **words, COMP_CWORD="2")
+    ended = runstore(cwd=tmp_path, env={**words, "COMP_POINT": "15"})
+    bug = python(WITH_A_BUG, "-", cwd=tmp_path, **words, COMP_POINT="15")
 
     assert (ended.stdout.strip(), ended.stderr) == ("", "")
     assert (bug.stdout.strip(), bug.stderr) == ("", "")

@@ -16,7 +16,7 @@ from tests.commands import on_terminal, runstore
 
 from runstore import Store
 from runstore.cli import output
-from runstore.cli.commands.log import shown_text
+from runstore.cli.commands.output import shown_text
 from runstore.cli.main import group, main
 from runstore.errors import RunNotFoundError, visible
 from runstore.user_warnings import warn
@@ -40,18 +40,20 @@ COMMANDS = {
     "exec": [["--", "true"]],
     "experiments": [[]],
     "gc": [["--dry-run"]],
-    "get": [["latest", "--to", "taken"]],
+    "download": [["latest", "--output", "taken"]],
     "grep": [["pwn"], ["pwn", "-t"]],
     "init": [["--help"]],
-    "log": [["latest"], ["exp_1", "-t"]],
+    "output": [["latest"], ["exp_1", "-t"], ["exp"]],
     "ls": [[], ["--columns", "run,params,metrics,tags"], ["--group-by", "tags.k"], ["nosuch=1"]],
     "metric": [["loss=1"]],
     "mv": [["exp_1", "other\x1b[31m"], ["latest", "exp", "--yes"]],
     "note": [["latest", "--append", "more"]],
     "plot": [["latest"], ["latest", "nosuch"]],
-    "query": [["ls"]],
+    "views": [["ls"]],
     "record": [["--help"]],
-    "restore": [[]],
+    "redo": [[]],
+    "restore": [["--all"]],
+    "trash": [[]],
     "rm": [["latest", "--dry-run"], ["exp_1", "--yes"]],
     "run": [["nosuch\x1b[31m"]],
     "save": [["nosuch\x1b[31m"]],
@@ -130,7 +132,7 @@ def test_no_command_prints_what_a_terminal_obeys(hostile, name, capfd, monkeypat
 
 
 @pytest.mark.parametrize(
-    "words", [["ls"], ["show", "latest"], ["diff", *REFERENCES], ["log", "exp_1"]]
+    "words", [["ls"], ["show", "latest"], ["diff", *REFERENCES], ["output", "exp_1"]]
 )
 def test_a_terminal_gets_the_escape_sequences_of_rich_alone(hostile, words):
     drawn = on_terminal(*words, cwd=hostile)

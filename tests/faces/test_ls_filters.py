@@ -1,4 +1,4 @@
-"""runstore ls with filters, columns and formats, and runstore query, as people type them."""
+"""runstore ls with filters, columns and formats, and runstore views, as people type them."""
 
 import csv
 import io
@@ -122,24 +122,24 @@ def test_a_column_that_nobody_has_is_told(folder):
 
 
 def test_a_filter_is_kept_and_used(folder):
-    runstore("query", "save", "good", "metrics.loss < 0.65", cwd=folder)
-    runstore("query", "save", "bad", "metrics.loss > 0.95", cwd=folder)
+    runstore("views", "save", "good", "metrics.loss < 0.65", cwd=folder)
+    runstore("views", "save", "bad", "metrics.loss > 0.95", cwd=folder)
 
     assert names(runstore("ls", "@good", cwd=folder)) == ["fit_3", "eval_3"]
     assert names(runstore("ls", "fit", "@good", cwd=folder)) == ["fit_3"]
-    told = json.loads(runstore("query", "ls", "--json", cwd=folder).stdout)
+    told = json.loads(runstore("views", "ls", "--json", cwd=folder).stdout)
     assert told == {"bad": "metrics.loss > 0.95", "good": "metrics.loss < 0.65"}
-    assert runstore("query", "rm", "bad", cwd=folder).returncode == 0
-    assert runstore("query", "ls", cwd=folder).stdout == "@good\tmetrics.loss < 0.65\n"
+    assert runstore("views", "rm", "bad", cwd=folder).returncode == 0
+    assert runstore("views", "ls", cwd=folder).stdout == "@good\tmetrics.loss < 0.65\n"
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (["ls", "@godd"], "@godd"),
-        (["query", "rm", "none"], "@none"),
-        (["query", "save", "a b", "params.lr > 1"], "'a b'"),
-        (["query", "save", "new", "params.lr >"], "ends too early"),
+        (["views", "rm", "none"], "@none"),
+        (["views", "save", "a b", "params.lr > 1"], "'a b'"),
+        (["views", "save", "new", "params.lr >"], "ends too early"),
     ],
 )
 def test_mistakes_with_names_are_told(folder, words, told):

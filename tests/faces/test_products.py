@@ -59,27 +59,30 @@ def test_artifacts_are_listed(saved):
 
 
 def test_files_are_fetched_and_nothing_is_written_over(saved):
-    first = runstore("get", "fit#1", "m", "-o", "out", cwd=saved)
+    first = runstore("download", "fit#1", "m", "-o", "out", cwd=saved)
     (saved / "out" / "m" / "a.txt").write_text("mine")
 
-    refused = runstore("get", "fit#1", "-o", "out", cwd=saved)
+    refused = runstore("download", "fit#1", "-o", "out", cwd=saved)
 
     assert first.stdout.split() == ["out/m/a.txt", "out/m/b.txt"]
     assert refused.returncode == 2
-    assert "is there already" in messages(refused)[0]
+    assert "already exists" in messages(refused)[0]
     assert not (saved / "out" / "loss.csv").exists()
     assert (saved / "out" / "m" / "a.txt").read_text() == "mine"
 
-    runstore("get", "fit#1", "-o", "out", "--overwrite", cwd=saved)
+    runstore("download", "fit#1", "-o", "out", "--overwrite", cwd=saved)
     assert (saved / "out" / "m" / "a.txt").read_text() == "a\n"
 
 
 def test_a_file_can_be_printed(saved):
-    assert runstore("get", "fit#1", "loss.csv", "-o", "-", cwd=saved).stdout == "step,loss\n0,1\n"
+    assert (
+        runstore("download", "fit#1", "loss.csv", "-o", "-", cwd=saved).stdout
+        == "step,loss\n0,1\n"
+    )
 
 
 def test_a_wrong_file_is_one_clear_message(saved):
-    ended = runstore("get", "fit#1", "los.csv", cwd=saved)
+    ended = runstore("download", "fit#1", "los.csv", cwd=saved)
 
     assert ended.returncode == 3
     assert messages(ended)[1] == "Did you mean 'loss.csv'?"
@@ -178,13 +181,13 @@ def test_log_prints_streams_times_and_the_last_lines(folder):
     code = "import sys; print('out'); print('err', file=sys.stderr)\nfor n in range(5): print(n)"
     runstore("exec", "--", sys.executable, "-u", "-c", code, cwd=folder)
 
-    assert sorted(runstore("log", cwd=folder).stdout.split()) == sorted(
+    assert sorted(runstore("output", cwd=folder).stdout.split()) == sorted(
         ["out", "err", "0", "1", "2", "3", "4"]
     )
-    assert runstore("log", "--stream", "stderr", cwd=folder).stdout == "err\n"
-    assert runstore("log", "-n", "2", "--stream", "stdout", cwd=folder).stdout == "3\n4\n"
-    assert " stdout  out\n" in runstore("log", "-t", cwd=folder).stdout
-    lines = runstore("log", "--json", cwd=folder).stdout.splitlines()
+    assert runstore("output", "--stream", "stderr", cwd=folder).stdout == "err\n"
+    assert runstore("output", "-n", "2", "--stream", "stdout", cwd=folder).stdout == "3\n4\n"
+    assert " stdout  out\n" in runstore("output", "-t", cwd=folder).stdout
+    lines = runstore("output", "--json", cwd=folder).stdout.splitlines()
     assert {json.loads(line)["stream"] for line in lines} == {"stdout", "stderr"}
 
 
@@ -198,7 +201,7 @@ def test_log_follows_a_run_to_its_end(folder):
     )
     running.stdout.readline()
 
-    followed = runstore("log", "-f", cwd=folder)
+    followed = runstore("output", "-f", cwd=folder)
 
     assert followed.stdout.split() == [str(n) for n in range(20)]
     running.communicate()
@@ -207,11 +210,11 @@ def test_log_follows_a_run_to_its_end(folder):
 def test_colours_of_the_output_are_left_out_of_a_pipe(folder):
     runstore("exec", "--", "printf", "\\033[31mred\\033[0m \\033]0;title\\007x\\n", cwd=folder)
 
-    assert runstore("log", cwd=folder).stdout == "red x\n"
+    assert runstore("output", cwd=folder).stdout == "red x\n"
 
 
 def test_a_run_without_output_says_so(saved):
-    ended = runstore("log", cwd=saved)
+    ended = runstore("output", cwd=saved)
 
     assert (ended.stdout, ended.returncode) == ("", 0)
     assert "no output" in messages(ended)[0]

@@ -63,14 +63,20 @@ def test_a_run_may_have_a_parent_and_an_end_that_is_not_known(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--started", "some day"], "--started 'some day' is no time."),
-        (["--started", "2025", "--ended", "25:00"], "--ended '25:00' is no time."),
-        (["--started", "2025", "--took", "long"], "--took 'long' is no duration."),
-        (["--started", "2025", "--took", "1", "--ended", "2026"], "say the same"),
+        (["--started", "some day"], "--started: 'some day' is not a date or time."),
+        (["--started", "2025", "--ended", "25:00"], "--ended: '25:00' is not a date or time."),
+        (
+            ["--started", "2025", "--took", "long"],
+            "--took: expected a duration with its unit, got 'long'.",
+        ),
+        (["--started", "2025", "--took", "1", "--ended", "2026"], "both set the end"),
         (["--started", "2025", "--ended", "2024"], "The run ended before it started"),
         (["--started", "2999"], "started_at is in the future: 2999-01-01"),
-        (["--started", "2025", "--metric", "acc"], "--metric 'acc' is no number of a key."),
-        (["--started", "2025", "--metric", "acc=high"], "--metric 'acc=high' is no number"),
+        (["--started", "2025", "--metric", "acc"], "--metric: expected KEY=NUMBER, got 'acc'."),
+        (
+            ["--started", "2025", "--metric", "acc=high"],
+            "--metric: expected KEY=NUMBER, got 'acc=high'.",
+        ),
         (["--started", "2025", "--save", "gone.txt"], "cannot be read"),
         (["--started", "2025", "--tag", "-x"], "cannot be a tag"),
     ],

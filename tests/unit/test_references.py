@@ -15,6 +15,7 @@ import strategies
 from runstore.errors import InvalidValueError, UsageError
 from runstore.model.reference import (
     TIMESTAMP_FORMAT,
+    Bare,
     Identified,
     Latest,
     Numbered,
@@ -114,7 +115,11 @@ def test_the_short_form_is_a_name_that_may_be_a_number(name, number):
         ("mnist_7", Identified("mnist_7", ("mnist", 7))),
         ("latest_2", Identified("latest_2", ("latest", 2))),
         ("mni", Identified("mni", None)),
-        ("#7", Identified("#7", None)),
+        ("#7", Bare(7)),
+        ("#-1", Bare(-1)),
+        ("7", Identified("7", None, 7)),
+        ("07", Identified("07", None)),
+        ("-1", Identified("-1", None)),
         ("mnist#", Identified("mnist#", None)),
         ("mnist#" + "9" * 30, Identified("mnist#" + "9" * 30, None)),
         ("mnist_\u0667", Identified("mnist_\u0667", None)),

@@ -1,27 +1,30 @@
-"""What a deletion frees, as people read it and as JSON."""
+"""Deletions: the runs and the bytes that they free, for people and as JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from runstore.model.display.as_json import as_utc
 from runstore.model.display.formatting import size_text
 from runstore.model.results.deletion import Amount, Freed
+from runstore.model.run import Run
 
 
-def counted(count: int, what: str) -> str:
+def counted(count: int, noun: str) -> str:
     """Return `1 run` or `3 runs`."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def bytes_text(amount: Amount) -> str:
-    """Return the exact size, and the same as a person says it: `2,345,678 bytes (2.3 MB)`."""
+    """Return the exact size, and a rounded one if that is shorter: `2,345,678 bytes (2.3 MB)`."""
     exact = counted(amount.size_bytes, "byte")
     legible = size_text(amount.size_bytes)
     return exact if "byte" in legible else f"{exact} ({legible})"
 
 
 def freed_text(freed: Freed) -> str:
-    """Return the size of all files, and where they are."""
+    """Return the size of all files, and their folders."""
     parts = [
         f"{counted(amount.files, 'file')} {where}"
         for amount, where in (
@@ -48,3 +51,17 @@ def freed_as_json(freed: Freed) -> dict[str, Any]:
 def amount_as_json(amount: Amount) -> dict[str, int]:
     """Return files and bytes."""
     return {"files": amount.files, "size_bytes": amount.size_bytes}
+
+
+def runs_in_trash_as_json(runs: Iterable[Run]) -> dict[str, Any]:
+    """Return names of deleted runs, and the times of their deletion."""
+    return {
+        "runs": [
+            {
+                "reference": run.reference,
+                "uid": run.uid,
+                "deleted_at": None if run.deleted_at is None else as_utc(run.deleted_at),
+            }
+            for run in runs
+        ]
+    }

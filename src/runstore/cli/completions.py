@@ -1,29 +1,102 @@
-"""What a shell offers: runs, experiments, modules of the project. It has no place for messages."""
+"""Completions for a shell: runs, experiments, names of the store; nothing else is printed."""
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 
+from runstore.cli.context import STORE
 from runstore.errors import RunstoreError
 from runstore.store import Store
 
-_OBEYED_BY_BASH = frozenset("$`\"'\\;&|<>(){}[]*?!#~")
+if TYPE_CHECKING:
+    from runstore.model.run import Run
+
+_RECENT = 50  # runs that are offered by number
 
 
 def complete_runs(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
-    """Return references that begin so, recent ones first."""
-    return _asked(context, lambda store: list(store.complete(begun)))
+    """Return experiments and numbered runs that begin so, recent ones first; else references."""
+    return _asked(context, lambda store: _runs(store, begun))
+
+
+def complete_words(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Return runs and experiments that begin so, or kept filters for `@`."""
+    if begun.startswith("@"):
+        return _asked(context, lambda store: _views(store, begun))
+    return complete_runs(context, _parameter, begun)
+
+
+def complete_tag_words(
+    context: click.Context, parameter: click.Parameter, begun: str
+) -> list[str]:
+    """Return changes of tags that begin so, such as `+keep`, or runs and experiments."""
+    if begun.startswith("+"):
+        return _asked(
+            context,
+            lambda store: [
+                f"+{one[len('tags.') :]}"
+                for one in _columns(store)
+                if one.startswith(f"tags.{begun[1:]}")
+            ],
+        )
+    return complete_words(context, parameter, begun)
+
+
+def complete_columns(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Return columns of runs, with the earlier ones of a list with commas before them."""
+    before, comma, last = begun.rpartition(",")
+    return _asked(
+        context,
+        lambda store: [f"{before}{comma}{one}" for one in _columns(store) if one.startswith(last)],
+    )
+
+
+def _runs(store: Store, begun: str) -> list[str]:
+    experiment, sign, _ = begun.rpartition("#")
+    if sign:
+        known = store.has_experiment(experiment)
+        recent = store.list(experiment, limit=_RECENT) if known else ()
+        return [name for name in map(_numbered, recent) if name.startswith(begun)]
+    names = ["latest", *(one.name for one in store.experiments())]
+    found = [name for name in names if name.startswith(begun)]
+    recent = store.list(limit=_RECENT) if found else ()
+    numbered = [name for name in map(_numbered, recent) if name.startswith(begun)]
+    return [*found, *numbered] or list(store.complete(begun))
+
+
+def _numbered(run: Run) -> str:
+    return f"{run.experiment_name}#{run.run_number}"
+
+
+def _views(store: Store, begun: str) -> list[str]:
+    return [f"@{name}" for name in store.queries if f"@{name}".startswith(begun)]
+
+
+def _columns(store: Store) -> list[str]:
+    from runstore.reading.unknown_names import known_columns
+
+    return known_columns(store.backend)
+
+
+def complete_trash(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Return references of deleted runs that begin so, the last deleted one first."""
+    return _asked(
+        context,
+        lambda store: [run.reference for run in store.trash() if run.reference.startswith(begun)],
+    )
 
 
 def complete_experiments(
-    context: click.Context, _parameter: click.Parameter, begun: str
+    context: click.Context, parameter: click.Parameter, begun: str
 ) -> list[str]:
-    """Return experiments that begin so, the most recently run first."""
+    """Return experiments that begin so, the most recently run first, or filters for `@`."""
+    if begun.startswith("@"):
+        return complete_words(context, parameter, begun)
     return _asked(
         context,
         lambda store: [one.name for one in store.experiments() if one.name.startswith(begun)],
@@ -44,30 +117,31 @@ def complete_artifacts(
 
 
 def complete_metrics(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
-    """Return metrics of the runs named before that begin so."""
-    runs = context.params.get("runs") or ("latest",)
+    """Return metrics that begin so, of the runs named before; without a run, of the store."""
+    given = (context.params.get(name) for name in ("runs", "words", "run", "a", "b"))
+    words = [
+        word for one in given if one for word in ((one,) if isinstance(one, str) else tuple(one))
+    ]
 
     def ask(store: Store) -> list[str]:
-        found = dict.fromkeys(key for run in runs for key in store.get(run).metrics)
-        return [key for key in found if key.startswith(begun)]
+        found: dict[str, None] = {}
+        for word in words:
+            with suppress(RunstoreError):
+                found.update(dict.fromkeys(store.get(word).metrics))
+        begins = "metrics."
+        every = [one[len(begins) :] for one in _columns(store) if one.startswith(begins)]
+        return [key for key in found or every if key.startswith(begun)]
 
     return _asked(context, ask)
 
 
 def _asked(context: click.Context, ask: Callable[[Store], list[str]]) -> list[str]:
-    location = context.find_root().params.get("store")
+    location = context.find_root().meta.get(STORE)
     with warnings.catch_warnings(), suppress(RunstoreError):
         warnings.simplefilter("ignore")
         with Store.open(location, create=False) as store:
-            return [name for name in ask(store) if _can_be_offered(name)]
+            return [name for name in ask(store) if name.isprintable()]
     return []
-
-
-def _can_be_offered(name: str) -> bool:
-    """Return whether a shell may put a name into the line that is being typed."""
-    # bash does not quote it: $(…) of a name would be executed with the command.
-    is_bash = os.environ.get("_RUNSTORE_COMPLETE", "").startswith("bash")
-    return name.isprintable() and not (is_bash and set(name) & _OBEYED_BY_BASH)
 
 
 def complete_experiment_modules(

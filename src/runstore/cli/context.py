@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runstore.store import Store
 
 
+STORE = "runstore.store"  # what `--store` was given, in the context of click
 _MEMORY_BYTES = 300 << 20  # for SQLite; more than any command needs
 
 
@@ -36,7 +37,7 @@ def open_store(*, create: bool = False) -> Store:
 
 def store_location() -> str | None:
     """Return what `--store` was given; None without it."""
-    location: str | None = click.get_current_context().find_root().params.get("store")
+    location: str | None = click.get_current_context().find_root().meta.get(STORE)
     return location
 
 

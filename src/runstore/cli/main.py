@@ -1,4 +1,4 @@
-"""The command `runstore`: finds a command by its name, and says what went wrong in plain words."""
+"""The command `runstore`: finds a command by its name, and reports errors in plain words."""
 
 from __future__ import annotations
 
@@ -13,8 +13,16 @@ import click
 
 import runstore
 from runstore.cli.exit_codes import BUG, INTERRUPTED, NOT_PRINTED, exit_code_of
+from runstore.cli.grammar.command_names import ALIASES, grouped, hint_for
+from runstore.cli.options import add_store_option, store_option
 from runstore.cli.output import say
-from runstore.errors import AlreadyRanWarning, RunstoreError, StoreWarning, UserCodeError
+from runstore.errors import (
+    AlreadyRanWarning,
+    RunstoreError,
+    StoreWarning,
+    UsageError,
+    UserCodeError,
+)
 
 _OURS = (StoreWarning, AlreadyRanWarning)
 _STDERR = 2
@@ -22,11 +30,11 @@ _COMPLETING = "_RUNSTORE_COMPLETE"  # set by the scripts of `runstore completion
 
 
 class _ReaderWentAwayError(Exception):
-    """Nobody reads stdout any more; said in a way that click does not end the process for."""
+    """Nobody reads stdout any more; click ends the process for a BrokenPipeError itself."""
 
 
 class _Commands(click.Group):
-    """Commands by the name of their file; `exec` is a word of Python's, so its file is `exec_`."""
+    """Commands by the name of their file; `exec` is a word of Python, so its file is `exec_`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         import pkgutil
@@ -40,14 +48,29 @@ class _Commands(click.Group):
         ctx: click.Context,  # noqa: ARG002 - click's
         cmd_name: str,
     ) -> click.Command | None:
-        if not cmd_name.isalpha():
+        name = ALIASES.get(cmd_name, cmd_name)
+        if not name.isalpha():
             return None
-        for module in (cmd_name, f"{cmd_name}_"):
+        for module in (name, f"{name}_"):
             if self._is_file(module):
                 found = importlib.import_module(f"runstore.cli.commands.{module}")
                 command: click.Command = found.command
-                return command
+                return add_store_option(name, command)
         return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        names = self.list_commands(ctx)
+        width = max(map(len, names))
+        for title, group in grouped(names):
+            found = [(name, self.get_command(ctx, name)) for name in group]
+            rows = [
+                (f"{name:{width}}", one.get_short_help_str(formatter.width - width - 6))
+                for name, one in found
+                if one is not None
+            ]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
 
     @staticmethod
     def _is_file(module: str) -> bool:
@@ -67,13 +90,14 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
+        name = ALIASES.get(args[0], args[0])
         command = self.get_command(ctx, name)
         if command is None and not ctx.resilient_parsing:
-            from runstore.model.display.suggestions import hint_of
-
-            hint = hint_of(name, self.list_commands(ctx), otherwise="")
-            ctx.fail(f"There is no command {name!r}. {hint}".strip())
+            if name.startswith("-"):
+                raise click.NoSuchOption(name, ctx=ctx)
+            raise UsageError(
+                f"There is no command {name!r}.", hint=hint_for(name, self.list_commands(ctx))
+            )
         return name, command, args[1:]
 
 
@@ -81,10 +105,17 @@ class _Commands(click.Group):
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.option("--store", metavar="LOCATION", help="Folder or URL of the store.")
+@store_option
 @click.version_option(runstore.__version__, "-V", "--version", prog_name="runstore")
-def group(store: str | None) -> None:
-    """Every run of an experiment numbered, described, searchable and repeatable."""
+def group() -> None:
+    """Record runs of experiments, and find, compare and repeat them.
+
+    \b
+    RUN is mnist#7 (quote it in zsh) or mnist_7, mnist#-1 (the newest of mnist), latest, a whole
+    reference, or the beginning of one. 7 alone is enough if only one experiment has that number.
+    Wherever a command takes runs, it takes the name of an EXPERIMENT or a FILTER as well, such as
+    "params.lr > 0.01 and status = error". A command for one run then uses the newest.
+    """  # noqa: D301 - click keeps lines after the mark as they are
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -96,7 +127,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         warnings.simplefilter("always", kind)
     if isinstance(sys.stdout, io.TextIOWrapper) and "utf" not in sys.stdout.encoding.lower():
         sys.stdout.reconfigure(errors="backslashreplace")  # a name it cannot say is still told
+    if _COMPLETING in os.environ:
+        _answer_in_our_words()
     sys.exit(_exit_code(arguments))
+
+
+def _answer_in_our_words() -> None:
+    """Let click complete with our classes for shells, which quote as each shell needs it."""
+    from click.shell_completion import add_completion_class
+
+    from runstore.cli.grammar.shells import SHELLS
+
+    for name, kind in SHELLS.items():
+        add_completion_class(kind, name)
 
 
 def _fill_closed_descriptors() -> None:
@@ -117,10 +160,7 @@ def _exit_code(arguments: Sequence[str] | None) -> int:  # noqa: PLR0911 - one r
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
-        told = io.StringIO()
-        error.show(told)  # it may quote a name that the store holds
-        say(told.getvalue(), err=True, nl=False, keep_lines=True)
-        return error.exit_code
+        return _usage_error(error)
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except (BrokenPipeError, _ReaderWentAwayError):
@@ -131,6 +171,17 @@ def _exit_code(arguments: Sequence[str] | None) -> int:  # noqa: PLR0911 - one r
     except Exception as error:  # noqa: BLE001 - the outermost layer: nothing else would tell it
         return _not_printed(error) if _is_from_printing(error) else _bug(error)
     return ended if isinstance(ended, int) else 0
+
+
+def _usage_error(error: click.ClickException) -> int:
+    """Report a mistake in the command line; a group of commands without one shows its help."""
+    from runstore.cli.grammar.usage_errors import as_ours
+
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # of click 8.2
+        say(error.format_message(), err=True, keep_lines=True)
+    else:
+        _tell(as_ours(error))
+    return error.exit_code
 
 
 def _tell(error: RunstoreError) -> None:

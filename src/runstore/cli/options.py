@@ -4,25 +4,83 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from runstore.cli.completions import complete_runs
+from runstore.cli.completions import complete_runs, complete_words
+from runstore.cli.context import STORE
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+_ONE_RUN = "RUN"
+
+
+def run_argument(default: str | None = None) -> Callable[[Decorated], Decorated]:
+    """Return the argument for one run, an experiment or a filter; see `words.one_run`."""
+    return click.argument(
+        "run",
+        metavar=_ONE_RUN if default is None else f"[{_ONE_RUN}]",
+        default=default,
+        required=default is None,
+        shell_complete=complete_words,
+    )
+
 
 runs_argument = click.argument(
     "words",
     metavar="[RUN | EXPERIMENT]... [FILTER]",
     nargs=-1,
     required=True,
-    shell_complete=complete_runs,
+    shell_complete=complete_words,
 )
 
 
+def _use_store(context: click.Context, _parameter: click.Parameter, given: str | None) -> None:
+    """Keep the location for `open_store`; it may stand before or after the command."""
+    if given is not None:
+        context.find_root().meta[STORE] = given
+
+
+def _complete_folders(
+    _context: click.Context, _parameter: click.Parameter, begun: str
+) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(begun, type="dir")]
+
+
+store_option = click.option(
+    "--store",
+    metavar="LOCATION",
+    expose_value=False,
+    is_eager=True,  # what other options complete is in it
+    callback=_use_store,
+    shell_complete=_complete_folders,
+    help="Folder of the store, project with a store, database file or URL"
+    " (default: the store of this project).",
+)
+# They neither read a store nor make one.
+_WITHOUT_STORE = frozenset({"completion", "init", "trust"})
+
+
+def add_store_option(name: str, command: click.Command) -> click.Command:
+    """Let `--store` stand after a command, and after each command within it."""
+    if name in _WITHOUT_STORE:
+        return command
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            add_store_option(name, inner)
+    elif not any("--store" in one.opts for one in command.params):
+        store_option(command)
+    return command
+
+
 def _mask_output() -> None:
-    # Whatever keeps output of this run, also in another process, asks for the setting.
+    # All code that keeps output of this run reads the setting, in other processes as well.
     os.environ["RUNSTORE_MASK_OUTPUT"] = "1"
 
 
@@ -30,24 +88,26 @@ run_option = click.option(
     "--run",
     metavar="RUN",
     shell_complete=complete_runs,
-    help="The run; by default the one that started this program.",
+    help="The run (default: the one that started this program).",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON output.")
 mask_output_option = click.option(
     "--mask-output",
     is_flag=True,
     expose_value=False,
     is_eager=True,
     callback=lambda _ctx, _param, wanted: _mask_output() if wanted else None,
-    help="Mask secrets in the output that is kept.",
+    help="Masked secrets in the kept output.",
 )
-yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+yes_option = click.option(
+    "-y", "--yes", is_flag=True, help="No questions; required without a terminal."
+)
 
 
 def limit_option(
     text: str, *, default: int = 20, least: int = 1, most: int
 ) -> Callable[[Decorated], Decorated]:
-    """Return the option that says how many runs there are at most."""
+    """Return the option for the number of runs."""
     return click.option(
         "-n",
         "--limit",

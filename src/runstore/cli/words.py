@@ -1,4 +1,4 @@
-"""What people type to say which runs they mean: experiments, filters, kept filters, names."""
+"""The runs that words on the command line name: RUN, EXPERIMENT and FILTER, alike everywhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from runstore.cli.output import say
-from runstore.errors import NotFoundError, UsageError
+from runstore.errors import NotFoundError, RunNotFoundError, UsageError
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def is_filter(store: Store, word: str) -> bool:
     """Return whether a word is a filter, or the name of one: neither experiment nor run.
 
-    Names may have spaces and the signs of filters: what the store keeps is a name.
+    Names may contain spaces and the signs of filters, so names that the store has come first.
     """
     if word.startswith("@") or not any(sign in word for sign in " =<>~"):
         return word.startswith("@") and not store.has_experiment(word)
@@ -32,18 +32,51 @@ def _is_run(store: Store, word: str) -> bool:
 
 
 def tell_hints(page: Page[Any]) -> None:
-    """Print what a page says of names that no run has."""
+    """Print the hints of a page about names that no run has."""
     for hint in page.hints:
         say(f"runstore: {hint}", err=True)
 
 
 def filter_text(store: Store, word: str) -> str:
-    """Return a filter; that of a name for `@name`.
+    """Return a filter; the one kept under the name for `@name`.
 
     Raises:
         NotFoundError: No filter is kept under the name.
     """
     return store.queries[word[1:]] if word.startswith("@") else word
+
+
+def one_run(store: Store, word: str) -> Run:
+    """Return the run that a word names; of an experiment or a filter, its newest.
+
+    A choice among several runs is reported on stderr.
+
+    Raises:
+        FilterError: The filter cannot be read.
+        NotFoundError: There is no such run, or the experiment or the filter has none.
+    """
+    from runstore.reading.names import runs_called
+
+    if store.has_experiment(word) and not runs_called(store.backend.database, word):
+        found = tuple(store.list(word, limit=1))
+        chosen = f"the newest run of {word!r}"
+    elif is_filter(store, word):
+        text = filter_text(store, word)
+        found = tuple(_found(store, text, None, 1))
+        is_sorted = "order by" in text.lower()
+        chosen = f"the {'first' if is_sorted else 'newest'} run that matches {word!r}"
+    else:
+        return store.get(word)
+    if not found:
+        raise RunNotFoundError(
+            f"There is no run of {word!r}."
+            if store.has_experiment(word)
+            else f"No run matches {word!r}.",
+            hint="List the runs with: runstore ls",
+        )
+    run = found[0]
+    say(f"runstore: {run.experiment_name}#{run.run_number} is {chosen}.", err=True)
+    return run
 
 
 def place_meant(store: Store, words: Sequence[str]) -> tuple[str | None, str]:
@@ -66,10 +99,7 @@ def place_meant(store: Store, words: Sequence[str]) -> tuple[str | None, str]:
         except NotFoundError:
             raise unknown from None
         if where:
-            raise UsageError(
-                f"A filter looks through experiments, and {name!r} is a run.",
-                hint="Leave out the filter, or the name of the run.",
-            ) from None
+            raise _filter_beside_run(name) from None
         return None, f"uid = '{uid}'"
     return name, where
 
@@ -78,9 +108,9 @@ def runs_meant(store: Store, words: Sequence[str], *, limit: int | None = None) 
     """Return the runs of experiments and of names, or those of them that a filter accepts.
 
     Args:
-        store: Where they are kept.
+        store: The store that keeps them.
         words: `EXPERIMENT`, `RUN`, and at most one filter; without any, all runs are meant.
-        limit: At most so many of each experiment; None for all.
+        limit: The newest of each experiment, at most this many; None for all.
 
     Raises:
         FilterError: A filter cannot be read.
@@ -95,15 +125,19 @@ def runs_meant(store: Store, words: Sequence[str], *, limit: int | None = None) 
     names = [word for word in words if word not in of_filters]
     known = {name for name in names if store.has_experiment(name)}
     if where and (named := [name for name in names if name not in known]):
-        raise UsageError(
-            f"A filter looks through experiments, and {named[0]!r} is none.",
-            hint="Leave out the filter, or the names of runs.",
-        )
+        raise _filter_beside_run(named[0])
     every = chain.from_iterable(
         _of_name(store, name, where, limit, is_experiment=name in known) for name in names
     )
     found = every if names else _found(store, where, None, limit)
     return list({run.uid: run for run in found}.values())
+
+
+def _filter_beside_run(name: str) -> UsageError:
+    return UsageError(
+        f"A filter searches experiments, and {name!r} is not an experiment.",
+        hint="Leave out the filter, or the name of the run.",
+    )
 
 
 def _found(store: Store, where: str, experiment: str | None, limit: int | None) -> Page[Run]:
@@ -119,3 +153,27 @@ def _of_name(
         yield from _found(store, where, name, limit)
     else:
         yield store.get(name)
+
+
+def keys_meant(wanted: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """Return names of metrics, patterns such as `val/*` replaced by the names that match.
+
+    A name that is known is not a pattern, whatever signs it has.
+
+    Raises:
+        NotFoundError: A pattern matches none.
+    """
+    from fnmatch import fnmatchcase
+
+    from runstore.model.display.suggestions import listed
+
+    found: dict[str, None] = {}
+    for name in wanted:
+        if name in known or not any(sign in name for sign in "*?["):
+            found[name] = None
+            continue
+        matching = [key for key in known if fnmatchcase(key, name)]
+        if not matching:
+            raise NotFoundError(f"No metric matches {name!r}.", hint=listed(known))
+        found.update(dict.fromkeys(matching))
+    return tuple(found)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from runstore.model.tags import tag_key, tag_value
 from runstore.model.values import check_text
 from runstore.reading.liveness import settle_all
-from runstore.reading.names import run_named, runs_named, the_one
+from runstore.reading.names import IN_TRASH, run_named, runs_named, the_one
 from runstore.storage.grid.cells import Cells
 from runstore.storage.trash import InTrash
 
@@ -84,7 +84,9 @@ def restore_runs(backend: Backend, names: Sequence[str], author: str) -> Done:
     lookups = InTrash(backend.database)
     place = f"the trash of {backend.path}"
     uids = [
-        name if name in known else the_one(runs_named(lookups, name), name, place).uid
+        name
+        if name in known
+        else the_one(runs_named(lookups, name), name, place, hint=IN_TRASH).uid
         for name in names
     ]
     unique = tuple(dict.fromkeys(uids))

@@ -10,6 +10,7 @@ from runstore.model.reference import check_experiment_name
 from runstore.model.results.deletion import Deletion, Dependent
 from runstore.model.run import Run
 from runstore.reading.names import (
+    IN_TRASH,
     check_experiment,
     children_of,
     each_of,
@@ -56,7 +57,9 @@ def restore(
     lookups = InTrash(backend.database)
     runs = {}
     for name in map(run_name, each_of(wanted)):
-        found = the_one(runs_named(lookups, name), name, f"the trash of {backend.path}")
+        found = the_one(
+            runs_named(lookups, name), name, f"the trash of {backend.path}", hint=IN_TRASH
+        )
         runs[found.uid] = found
     backend.trash.take_out(runs, author)
     return tuple(run_named(backend, uid) for uid in runs)

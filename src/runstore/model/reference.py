@@ -17,7 +17,8 @@ NAME_LIMIT_BYTES = 255
 # Compiled at the first use, since most processes do without.
 # (?a): other scripts have digits too, which would be read as numbers and written back as 0 to 9.
 _REFERENCE = r"(?as)(.+)_(\d{1,19})_(\d{4}-\d{2}-\d{2}-T\d{6})"
-_NUMBERED = r"(?as)(.+)#(-?\d{1,18})"
+_NUMBERED = r"(?as)(.*)#(-?\d{1,18})"
+_BARE = r"(?a)[1-9]\d{0,17}"  # a uid may begin with 0
 _SHORT = r"(?as)(.+)_(\d{1,18})"
 _LARGEST_NUMBER = 2**63 - 1  # what both engines take
 # Control characters, lone surrogates, line and paragraph separators: nothing a line can show.
@@ -151,14 +152,21 @@ class Numbered(NamedTuple):
     number: int
 
 
+class Bare(NamedTuple):
+    """`#7` or `#-1`: a number without its experiment."""
+
+    number: int
+
+
 class Identified(NamedTuple):
-    """A reference, a uid, `<experiment>_<run number>`, or a prefix of a reference or uid."""
+    """A reference, a uid, `<experiment>_<run number>`, `7`, or a prefix of a reference or uid."""
 
     text: str
     short: tuple[str, int] | None
+    number: int | None = None
 
 
-RunName = Union[Latest, Numbered, Identified]
+RunName = Union[Latest, Numbered, Bare, Identified]
 
 
 def parse_run_name(text: str) -> RunName:
@@ -177,6 +185,9 @@ def parse_run_name(text: str) -> RunName:
             raise UsageError(
                 f"{text!r} names no run: numbers begin with 1, and -1 is the newest run.",
             )
-        return Numbered(match[1], number)
+        return Numbered(match[1], number) if match[1] else Bare(number)
     short = re.fullmatch(_SHORT, text)
-    return Identified(text, (short[1], int(short[2])) if short else None)
+    bare = re.fullmatch(_BARE, text)
+    return Identified(
+        text, (short[1], int(short[2])) if short else None, int(text) if bare else None
+    )

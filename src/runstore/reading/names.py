@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
 
 _CANDIDATES_SHOWN = 10
+IN_TRASH = "List the trash with: runstore trash"  # the hint for a name that is not in it
 
 
 def run_name(run: object) -> str:
@@ -63,12 +64,24 @@ def each_of(wanted: object) -> tuple[object, ...]:
 
 def runs_named(database: Lookups, text: str) -> Sequence[Run]:
     """Return the runs that a name may mean; see `Store.get` for the kinds of names."""
+    return runs_called(database, text) or _begun(database, text)
+
+
+def _begun(database: Lookups, text: str) -> Sequence[Run]:
+    name = names.parse_run_name(clean_text(text))
+    return database.runs_by_prefix(name.text) if isinstance(name, names.Identified) else []
+
+
+def runs_called(database: Lookups, text: str) -> Sequence[Run]:
+    """Return the runs that have this name as a whole, not as the beginning of one."""
     name = names.parse_run_name(clean_text(text))
     if isinstance(name, names.Latest):
         newest = database.latest_run()
         return [newest] if newest else []
     if isinstance(name, names.Numbered):
         return database.runs_by_number(name.experiment_name, name.number)
+    if isinstance(name, names.Bare):
+        return _numbered_so(database, name.number)
     # No uid of ours has the form of a reference, which is what most people have.
     found = database.runs_by_reference(name.text) if names.parse_reference(name.text) else []
     if not found:
@@ -76,7 +89,19 @@ def runs_named(database: Lookups, text: str) -> Sequence[Run]:
         found = [by_uid] if by_uid else database.runs_by_reference(name.text)
     if not found and name.short is not None:
         found = database.runs_by_number(*name.short)
-    return found or database.runs_by_prefix(name.text)
+    if not found and name.number is not None:
+        found = _numbered_so(database, name.number)
+    return found
+
+
+def _numbered_so(database: Lookups, number: int) -> list[Run]:
+    """Return runs of this number in any experiment; of many, enough to show that it is many."""
+    found: list[Run] = []
+    for experiment in database.experiment_names():
+        found += database.runs_by_number(experiment, number)
+        if len(found) > _CANDIDATES_SHOWN:
+            break
+    return found
 
 
 def run_named(backend: Backend, name: object) -> Run:
@@ -90,6 +115,11 @@ def run_named(backend: Backend, name: object) -> Run:
     found = settled(backend, runs_named(backend.database, text))
     if not found and (error := what_became_of(backend, text)):
         raise error
+    if not found:
+        from runstore.reading.near_misses import hint_for_run
+
+        hint = hint_for_run(backend.database, text)
+        raise RunNotFoundError(f"There is no run {text!r} in {backend.path}.", hint=hint)
     return with_source(backend, [the_one(found, text, backend.path)])[0]
 
 
@@ -169,8 +199,8 @@ def what_became_of(backend: Backend, name: str) -> RunNotFoundError | None:
     from runstore.storage.trash import InTrash
 
     for among, kept, hint in (
-        (sql.TRASHED, "It is in the trash.", "To have it back: runstore restore {}"),
-        (sql.PURGED, "It was removed for good: only its name is left.", ""),
+        (sql.TRASHED, "It is in the trash.", "Restore it with: runstore restore {}"),
+        (sql.PURGED, "It was deleted permanently; only its name is kept.", ""),
     ):
         for run in runs_named(InTrash(backend.database, among), name)[:1]:
             at = "" if run.deleted_at is None else f" on {local_time(run.deleted_at)}"
@@ -182,8 +212,14 @@ def what_became_of(backend: Backend, name: str) -> RunNotFoundError | None:
     return None
 
 
-def the_one(found: Sequence[Run], name: str, place: Path | str) -> Run:
-    """Return the only run found.
+def the_one(
+    found: Sequence[Run],
+    name: str,
+    place: Path | str,
+    *,
+    hint: str = "List the runs with: runstore ls",
+) -> Run:
+    """Return the only run found; the hint is for a name without one.
 
     Raises:
         RunNotFoundError: There is none.
@@ -192,7 +228,7 @@ def the_one(found: Sequence[Run], name: str, place: Path | str) -> Run:
     if not found:
         raise RunNotFoundError(
             f"There is no run {name!r} in {place}.",
-            hint="List the runs with: runstore ls",
+            hint=hint,
         )
     if len(found) > 1:
         raise _ambiguous(name, found)
@@ -208,7 +244,7 @@ def _ambiguous(name: str, found: Sequence[Run]) -> AmbiguousReferenceError:
     return AmbiguousReferenceError(
         f"{name!r} may mean several runs: {listed}{more}.",
         candidates=shown,
-        hint="Type more of the one you mean.",
+        hint=f"Use a longer name, such as {newest[0].experiment_name}#{newest[0].run_number}.",
     )
 
 
@@ -221,10 +257,10 @@ def check_experiment(database: Database, name: str, place: Path) -> None:
     name = arguments.text(name, "experiment", "mnist")
     known = database.experiment_names()
     if name not in known:
-        from runstore.model.display.suggestions import hint_of
+        from runstore.reading.near_misses import hint_for_experiment
 
         raise NotFoundError(
-            f"There is no experiment {name!r} in {place}.", hint=hint_of(name, known, otherwise="")
+            f"There is no experiment {name!r} in {place}.", hint=hint_for_experiment(name, known)
         )
 
 

@@ -35,5 +35,5 @@ class SavedQueries(KeptByName[str]):
         return text
 
     def _missing(self, name: str, kept: dict[str, str]) -> NotFoundError:
-        hint = hint_of(name, kept, otherwise="List them with: runstore query ls")
+        hint = hint_of(name, kept, otherwise="List them with: runstore views ls")
         return NotFoundError(f"There is no filter @{name}.", hint=hint)

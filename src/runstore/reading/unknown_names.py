@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from runstore.errors import UsageError
 from runstore.model.display.suggestions import hint_of, listed
-from runstore.model.query.fields import STATS, UnknownFieldError, Word, field_of
+from runstore.model.query.fields import RUN_FIELDS, STATS, UnknownFieldError, Word, field_of
 from runstore.model.query.normalize import leaves
 from runstore.model.query.tree import Field, Missing, Namespace, Query
 from runstore.storage.query.names import StoredNames
@@ -108,3 +108,11 @@ def _without_part(namespace: Namespace, name: str) -> tuple[str, ...]:
     """Return a name, and for `loss.min` the metric `loss`."""
     base, _, part = name.rpartition(".")
     return (name, base) if namespace is Namespace.METRIC and base and part in STATS else (name,)
+
+
+def known_columns(backend: Backend) -> list[str]:
+    """Return every column that a run of the store may have, such as `metrics.loss`."""
+    names = StoredNames(backend.database.driver)
+    spaces = {"params": Namespace.PARAM, "metrics": Namespace.METRIC, "tags": Namespace.TAG}
+    own = [f"{space}.{key}" for space, one in spaces.items() for key in names.every(one)]
+    return [*RUN_FIELDS, *own]

@@ -40,9 +40,11 @@ EVENTS_OF_RUN = """
     SELECT at, author, field, old, new, operation, undoes FROM events
     WHERE run_id = :run_id ORDER BY id
 """
+# An undo that was redone counts no more.
 _CAN_BE_UNDONE = """
     e.operation IS NOT NULL AND e.undoes IS NULL
-    AND NOT EXISTS (SELECT 1 FROM events u WHERE u.undoes = e.operation)
+    AND NOT EXISTS (SELECT 1 FROM events u WHERE u.undoes = e.operation
+        AND NOT EXISTS (SELECT 1 FROM events r WHERE r.undoes = u.operation))
 """
 LAST_OPERATION = f"""
     SELECT e.operation FROM events e WHERE e.author = :author AND {_CAN_BE_UNDONE}
@@ -52,7 +54,20 @@ LAST_OPERATION_OF_RUN = f"""
     SELECT e.operation FROM events e WHERE e.run_id = :run_id AND {_CAN_BE_UNDONE}
     ORDER BY e.id DESC LIMIT 1
 """  # noqa: S608 - a constant
-IS_UNDONE = "SELECT 1 FROM events WHERE undoes = :operation LIMIT 1"
+# As in an editor, a new edit is the end of redoing.
+LAST_UNDO = """
+    SELECT e.operation FROM events e
+    WHERE e.author = :author AND e.undoes IS NOT NULL
+    AND e.id > coalesce((SELECT n.id FROM events n WHERE n.author = :author
+        AND n.operation IS NOT NULL AND n.undoes IS NULL ORDER BY n.id DESC LIMIT 1), 0)
+    AND NOT EXISTS (SELECT 1 FROM events r WHERE r.undoes = e.operation)
+    AND EXISTS (SELECT 1 FROM events o WHERE o.operation = e.undoes AND o.undoes IS NULL)
+    ORDER BY e.id DESC LIMIT 1
+"""
+IS_UNDONE = """
+    SELECT 1 FROM events u WHERE u.undoes = :operation
+    AND NOT EXISTS (SELECT 1 FROM events r WHERE r.undoes = u.operation) LIMIT 1
+"""
 EVENTS_OF_OPERATION = """
     SELECT e.at, e.author, e.field, e.old, e.new, e.operation, e.undoes, r.uid,
         r.reference
@@ -194,6 +209,27 @@ class EditTable:
             last = self._last(connection, author, uid)
             _take_back(connection, last, author)
         return last
+
+    def redo(self, author: str, *, is_dry: bool = False) -> list[Undone]:
+        """Redo the edit that this author undid last; this leaves events too.
+
+        Raises:
+            NotFoundError: Nothing was undone since the last edit.
+            ConflictError: Somebody changed the same since.
+        """
+        with self._driver.write() as connection:
+            found = connection.execute(LAST_UNDO, {"author": author}).fetchone()
+            if found is None:
+                raise NotFoundError(
+                    "There is no undone edit to redo.",
+                    kept="Nothing was changed.",
+                    hint="Only undos after your last edit can be redone.",
+                )
+            rows = connection.execute(EVENTS_OF_OPERATION, {"operation": found[0]}).fetchall()
+            events = [Undone(row[7], row[8], _event(row)) for row in rows]
+            if not is_dry:
+                _take_back(connection, events, author)
+        return events
 
     def undo_operation(self, operation: str, author: str) -> list[Undone]:
         """Undo all edits of one operation, even if other fields were edited since.

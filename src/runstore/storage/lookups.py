@@ -27,6 +27,10 @@ class Lookups:
         """Return the runs of a statement that selects `RUN_COLUMNS`."""
         raise NotImplementedError
 
+    def experiment_names(self) -> list[str]:
+        """Return the name of every experiment, in alphabetical order."""
+        raise NotImplementedError
+
     def _found(self, statement: str, parameters: Mapping[str, Any]) -> list[Run]:
         if self.among is not sql.KEPT:
             statement = statement.replace(sql.KEPT, self.among)

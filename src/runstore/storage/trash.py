@@ -58,7 +58,8 @@ TABLES_OF_RUNS = (
 LAST_EDITS = """
     SELECT e.author, e.at FROM events e
     WHERE e.run_id = :id AND e.operation IS NOT NULL AND e.undoes IS NULL
-        AND NOT EXISTS (SELECT 1 FROM events u WHERE u.undoes = e.operation)
+        AND NOT EXISTS (SELECT 1 FROM events u WHERE u.undoes = e.operation
+            AND NOT EXISTS (SELECT 1 FROM events r WHERE r.undoes = u.operation))
 """
 # By author: the time of the last edit that was removed with its run, and that run's name.
 GONE_EDITS = "gone_edits"
@@ -88,6 +89,10 @@ class InTrash(Lookups):
     def select_runs(self, statement: str, parameters: Mapping[str, Any]) -> list[Run]:
         """Return the runs of a statement."""
         return self._database.select_runs(statement, parameters)
+
+    def experiment_names(self) -> list[str]:
+        """Return the name of every experiment, in alphabetical order."""
+        return self._database.experiment_names()
 
     def latest_run(self) -> Run | None:
         """Return the most recently deleted run, or None."""

@@ -83,7 +83,7 @@ function copied() {
   const grouped = groups.value.length === 1 ? ` --group-by ${shellWord(groups.value[0]!)}` : "";
   if (inTrash.value) {
     return {
-      command: `runstore --store ${shellWord(at)} restore`,
+      command: `runstore --store ${shellWord(at)} trash`,
       python: `import runstore\n\nstore = runstore.Store.open(${pythonText(at)})\nruns = store.trash()`,
     };
   }

@@ -1,13 +1,13 @@
-"""runstore artifacts: the files that a run saved and the data it read."""
+"""runstore artifacts: list the files that a run saved."""
 
 from __future__ import annotations
 
 import click
 
 from runstore.cli import output
-from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
-from runstore.cli.options import json_option
+from runstore.cli.options import json_option, run_argument
+from runstore.cli.words import one_run
 from runstore.model.artifacts import Artifact
 from runstore.model.display.as_json import artifact_as_json
 from runstore.model.display.formatting import local_time, size_text
@@ -22,18 +22,21 @@ _COLUMNS = (
 
 
 @click.command(short_help="List the files that a run saved.")
-@click.argument("run", default="latest", shell_complete=complete_runs)
+@run_argument(default="latest")
 @json_option
 def command(run: str, *, as_json: bool) -> None:
-    """List the artifacts of RUN; without it, those of the newest. `runstore get` fetches them."""
+    """List the artifacts of RUN (default: the newest run).
+
+    `runstore download` writes them into a folder.
+    """
     with open_store() as store:
-        found = store.get(run)
+        found = one_run(store, run)
         saved = list(found.artifacts.values())
     if as_json:
         output.print_json([artifact_as_json(one) for one in saved])
         return
     if not saved:
-        output.say(f"runstore: {found.reference} saved nothing.", err=True)
+        output.say(f"runstore: {found.reference} has no artifacts.", err=True)
         return
     output.print_table(_COLUMNS, [_row(one) for one in saved])
 

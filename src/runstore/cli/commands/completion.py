@@ -1,33 +1,26 @@
-"""runstore completion: let a shell complete commands, runs and experiments."""
+"""runstore completion: print the completion script of a shell."""
 
 from __future__ import annotations
 
 import click
-from click.shell_completion import get_completion_class
 
+from runstore.cli.grammar.shells import SHELLS
 from runstore.cli.output import say
-from runstore.errors import UsageError
-
-_HOW = {
-    "bash": 'eval "$(runstore completion bash)"',
-    "zsh": 'eval "$(runstore completion zsh)"',
-    "fish": "runstore completion fish | source",
-}
 
 
 @click.command(short_help="Print the completion script of a shell.")
-@click.argument("shell", type=click.Choice(sorted(_HOW)))
+@click.argument("shell", type=click.Choice(sorted(SHELLS)))
 @click.pass_context
 def command(context: click.Context, shell: str) -> None:
-    """Print what makes SHELL complete commands, experiments and run references.
+    """Print the script by which SHELL completes commands, runs, metrics, columns and tags.
 
     \b
     bash, in ~/.bashrc:                   eval "$(runstore completion bash)"
     zsh, in ~/.zshrc:                     eval "$(runstore completion zsh)"
     fish, in ~/.config/fish/config.fish:  runstore completion fish | source
+
+    A name such as mnist#7 is quoted as the shell needs it. zsh needs it in quotes with the option
+    extendedglob: 'mnist#7', or write mnist_7.
     """  # noqa: D301 - click keeps lines after the mark as they are
-    completion = get_completion_class(shell)
-    if completion is None:
-        raise UsageError(f"There is no completion for {shell}.")
     root = context.find_root().command
-    say(completion(root, {}, "runstore", "_RUNSTORE_COMPLETE").source(), keep_lines=True)
+    say(SHELLS[shell](root, {}, "runstore", "_RUNSTORE_COMPLETE").source(), keep_lines=True)

@@ -13,6 +13,7 @@ from runstore.cli.already_ran import chosen, if_done_option, skipping
 from runstore.cli.context import open_store
 from runstore.cli.options import mask_output_option
 from runstore.cli.output import say
+from runstore.errors import UsageError
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
@@ -45,8 +46,11 @@ class _Exec(click.Command):
             ours = _KNOWN_AS.get(error.option_name)
             if ours is None:
                 raise
-            wrong = f"No such option {error.option_name!r}. Did you mean {ours!r}?"
-            raise click.NoSuchOption(error.option_name, wrong, ctx=ctx) from None
+            raise UsageError(
+                f"`runstore exec` has no option {error.option_name!r}.",
+                kept="Nothing was recorded.",
+                hint=f"Did you mean {ours}?",
+            ) from None
 
 
 @click.command(

@@ -101,7 +101,7 @@ def command(
     runstore ls @good
     runstore ls --group-by experiment --columns metrics.acc
 
-    @good is a filter kept with `runstore query save good "…"`.
+    @good is a filter kept with `runstore views save good "…"`.
 
     On a terminal, the list shows the parameters that differ, the last values of metrics that most
     runs have, and the sort key. In a pipe, there is one line per run with tabs between the

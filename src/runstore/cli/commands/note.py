@@ -1,42 +1,39 @@
-"""runstore note: what a run is about, in your words."""
+"""runstore note: write the notes of a run."""
 
 from __future__ import annotations
 
 import click
 
-from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
+from runstore.cli.dialogs import edited
+from runstore.cli.options import run_argument
 from runstore.cli.output import say
-
-_TEMPLATE = "\n# Notes of {reference}. Lines that begin with # are left out.\n"
+from runstore.cli.words import one_run
 
 
 @click.command(short_help="Write the notes of a run.")
-@click.argument("run", shell_complete=complete_runs)
+@run_argument()
 @click.argument("text", nargs=-1)
-@click.option("-a", "--append", is_flag=True, help="Add the text below the notes.")
-@click.option("--remove", is_flag=True, help="Take the notes away.")
+@click.option("-a", "--append", is_flag=True, help="TEXT below the notes, instead of new ones.")
+@click.option("--remove", is_flag=True, help="No notes.")
 def command(run: str, text: tuple[str, ...], *, append: bool, remove: bool) -> None:
-    """Replace the notes of RUN with TEXT; without a text, in your editor ($VISUAL, $EDITOR).
+    """Replace the notes of RUN with TEXT (default: edit them in $VISUAL or $EDITOR).
 
-    `runstore undo` takes it back.
-    """
+    `runstore undo` undoes the edit.
+
+    \b
+    runstore note latest "warm-up helps"
+    runstore note mnist#7 --append "and so does a larger batch"
+    """  # noqa: D301 - click keeps lines after the mark as they are
     with open_store() as store:
-        found = store.get(run)
-        notes = None if remove else " ".join(text) or _edited(found.reference, found.notes or "")
-        if notes is None and not remove:
-            say("runstore: nothing was changed.", err=True)
+        found = one_run(store, run)
+        notes = None if remove else " ".join(text)
+        if not remove and not notes:
+            notes = edited("" if append else found.notes or "", f"Notes of {found.reference}.")
+        if not remove and (notes is None or (append and not notes)):
+            say("runstore: Nothing was changed.", err=True)
             return
         if append and notes and found.notes:
             notes = f"{found.notes}\n{notes}"
         store.edit(found.uid, notes=notes or None)
     say(f"{found.reference}\t{notes or '(no notes)'}")
-
-
-def _edited(reference: str, notes: str) -> str | None:
-    """Return what the person wrote; None when the editor was left without saving."""
-    text = click.edit(notes + _TEMPLATE.format(reference=reference), extension=".md")
-    if text is None:
-        return None
-    hint = _TEMPLATE.format(reference=reference).strip()
-    return "\n".join(line for line in text.splitlines() if line.strip() != hint).strip()

@@ -1,46 +1,45 @@
-"""runstore record: record a run that is over."""
+"""runstore record: record a past run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 import click
 
 from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
+from runstore.cli.grammar.durations import duration
 from runstore.cli.output import say
 from runstore.errors import UsageError
-from runstore.model.query.times import duration_s, moment
+from runstore.model.query.times import moment
 from runstore.model.status import FINAL
 
 _WORDS = click.Choice(sorted(one.value for one in FINAL))
 _NOTHING = "Nothing was recorded."
 
 
-@click.command(short_help="Record a run that is over.")
+@click.command(short_help="Record a past run.")
 @click.argument("experiment")
-@click.option("--started", required=True, metavar="TIME", help="When it started.")
-@click.option("--ended", metavar="TIME", help="When it ended.")
-@click.option("--took", metavar="DURATION", help="How long it took, such as 90 or '2 h 30 min'.")
-@click.option(
-    "--status", type=_WORDS, help="How it ended (default: complete, or error with --error)."
-)
-@click.option(
-    "--set", "settings", metavar="KEY=VALUE", multiple=True, help="A parameter to record."
-)
+@click.option("--started", required=True, metavar="TIME", help="Time of its start.")
+@click.option("--ended", metavar="TIME", help="Time of its end.")
+@click.option("--took", metavar="DURATION", help="Duration with its unit: 90s, '2 h 30 min'.")
+@click.option("--status", type=_WORDS, help="Status (default: complete, or error with --error).")
+@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="A parameter.")
 @click.option(
     "--metric", "metrics", metavar="KEY=NUMBER", multiple=True, help="The last value of a metric."
 )
 @click.option("--tag", "tags", metavar="KEY[=VALUE]", multiple=True, help="A tag.")
-@click.option("--notes", metavar="TEXT", help="What the run is about.")
+@click.option("--notes", metavar="TEXT", help="Notes of the run.")
 @click.option("--save", "saves", metavar="PATH", multiple=True, help="A file or folder to keep.")
-@click.option("--error", metavar="TEXT", help="What went wrong.")
+@click.option("--error", metavar="TEXT", help="Its error.")
 @click.option("--exit-code", type=int, metavar="N", help="Its exit status.")
 @click.option("--command", "cli", metavar="TEXT", help="Its command line.")
 @click.option("--commit", metavar="HASH", help="The commit of its code.")
-@click.option("--host", "hostname", metavar="NAME", help="The machine it ran on.")
-@click.option("--parent", metavar="RUN", shell_complete=complete_runs, help="Its parent.")
+@click.option("--host", "hostname", metavar="NAME", help="Name of its machine.")
+@click.option(
+    "--parent", metavar="RUN", shell_complete=complete_runs, help="The run that started it."
+)
 def command(
     experiment: str,
     started: str,
@@ -59,7 +58,7 @@ def command(
     hostname: str | None,
     parent: str | None,
 ) -> None:
-    """Record a run of EXPERIMENT that is over, and print its reference.
+    """Record a past run of EXPERIMENT, and print its reference.
 
     A time is local time unless it names a zone: 2025-03-01, '2025-03-01 10:30',
     2025-03-01T10:30:00Z, '3 days ago'. The run gets the next number of its experiment.
@@ -72,7 +71,9 @@ def command(
     from runstore.runner import overrides
 
     if ended is not None and took is not None:
-        raise UsageError("--ended and --took say the same.", kept=_NOTHING, hint="Give one.")
+        raise UsageError(
+            "--ended and --took both set the end.", kept=_NOTHING, hint="Use one of them."
+        )
     begin = _moment(started, "--started")
     end = None if ended is None else _moment(ended, "--ended")
     numbers = dict(_number(one) for one in metrics)
@@ -80,7 +81,7 @@ def command(
         run = store.record(
             experiment,
             started_at=begin,
-            ended_at=end if took is None else begin + _duration(took),
+            ended_at=end if took is None else begin + duration(took, "--took", kept=_NOTHING),
             status=status,
             params=overrides.built(settings) if settings else None,
             metrics=numbers,
@@ -102,20 +103,9 @@ def _moment(text: str, option: str) -> datetime:
         return moment(text, datetime.now(timezone.utc)).begin
     except (ValueError, OverflowError):
         raise UsageError(
-            f"{option} {text!r:.60} is no time.",
+            f"{option}: {text!r:.60} is not a date or time.",
             kept=_NOTHING,
             hint="Write '2025-03-01', '2025-03-01 10:30', '2025-03-01T10:30:00Z' or '3 days ago'.",
-        ) from None
-
-
-def _duration(text: str) -> timedelta:
-    try:
-        return timedelta(seconds=duration_s(text))
-    except ValueError:
-        raise UsageError(
-            f"--took {text!r:.60} is no duration.",
-            kept=_NOTHING,
-            hint="Write seconds, such as 90, or '2 h 30 min'.",
         ) from None
 
 
@@ -125,7 +115,7 @@ def _number(text: str) -> tuple[str, float]:
         return key, float(value)
     except ValueError:
         raise UsageError(
-            f"--metric {text!r:.60} is no number of a key.",
+            f"--metric: expected KEY=NUMBER, got {text!r:.60}.",
             kept=_NOTHING,
             hint="Write for example: --metric acc=0.93",
         ) from None

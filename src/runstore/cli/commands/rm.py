@@ -1,8 +1,7 @@
-"""runstore rm: put runs into the trash."""
+"""runstore rm: move runs to the trash."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import click
 from runstore.cli import output
 from runstore.cli.amounts import amount_as_json, bytes_text, counted, freed_as_json, freed_text
 from runstore.cli.context import open_store
+from runstore.cli.dialogs import confirm, named_in_lines
 from runstore.cli.options import json_option, runs_argument, yes_option
 from runstore.cli.words import runs_meant
 
@@ -21,15 +21,19 @@ _ASKED_FROM = 2
 _DEPENDENTS_TOLD = 20
 
 
-@click.command(short_help="Put runs into the trash.")
+@click.command(short_help="Move runs to the trash.")
 @runs_argument
 @click.option(
     "--with-children",
     is_flag=True,
-    help="Also the runs that were started in them.",
+    help="The runs that were started in them as well.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be deleted, and what it frees.")
-@click.option("--force", is_flag=True, help="Also runs that seem to be executed.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="A list of the runs and the space that they use; nothing is deleted.",
+)
+@click.option("--force", is_flag=True, help="Runs that seem to be running as well.")
 @yes_option
 @json_option
 def command(
@@ -41,25 +45,28 @@ def command(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Put RUNs into the trash, all of an EXPERIMENT, or those that FILTER accepts.
+    """Move RUNs to the trash, all runs of an EXPERIMENT, or those that FILTER accepts.
 
     \b
     runstore rm mnist#3 mnist#4
     runstore rm "status = error and started < '30 days ago'" --dry-run
     runstore rm mnist "metrics.acc.max < 0.5"
 
-    `runstore undo` and `runstore restore` bring them back. After 30 days in the trash
-    `runstore gc` removes them for good. Their numbers are never used again.
+    Two runs or more are listed and need a confirmation, or -y. `runstore undo` and `runstore
+    restore` restore them. After 30 days in the trash `runstore gc` deletes them permanently.
+    Their numbers are never used again.
     """  # noqa: D301 - click keeps lines after the mark as they are
     with open_store() as store:
         runs = runs_meant(store, words)
         if with_children:
             runs = _with_inner(store, runs)
         deletion = store.delete(runs, dry=True)
-        if not dry_run and runs and not yes and len(runs) >= _ASKED_FROM and sys.stdin.isatty():
-            for line in _told(deletion):
-                output.say(line, err=True)
-            click.confirm("Put them into the trash?", abort=True, err=True)
+        if len(runs) >= _ASKED_FROM and not (dry_run or yes):
+            confirm(
+                "Move them to the trash?",
+                [*named_in_lines(one.reference for one in deletion.runs), *_summary(deletion)],
+                kept="Nothing was deleted.",
+            )
         if not dry_run:
             deletion = store.delete(runs, force=force)
     if as_json:
@@ -67,12 +74,12 @@ def command(
         return
     for run in deletion.runs:
         output.say(run.reference)
-    for line in _told(deletion):
+    for line in _summary(deletion):
         output.say(line, err=not dry_run)
 
 
 def _with_inner(store: Any, runs: Sequence[Any]) -> list[Any]:
-    """Return runs with those that were started in them, and in these."""
+    """Return runs, the runs that were started in them, and so on."""
     found, waiting = {}, list(runs)
     while waiting:
         run = waiting.pop()
@@ -82,19 +89,20 @@ def _with_inner(store: Any, runs: Sequence[Any]) -> list[Any]:
     return list(found.values())
 
 
-def _told(deletion: Deletion) -> Iterator[str]:
+def _summary(deletion: Deletion) -> Iterator[str]:
     count = len(deletion.runs)
     if not count:
-        yield "There is no such run: nothing was deleted."
+        yield "No run matches: nothing was deleted."
         return
     them = counted(count, "run")
     if deletion.is_dry:
-        yield f"{them}. Removing for good frees {freed_text(deletion.frees)}."
+        yield f"{them}. Deleting permanently frees {freed_text(deletion.frees)}."
     else:
-        yield f"{them} in the trash. Removing for good would free {freed_text(deletion.frees)}."
-        yield "To have them back: runstore undo" if count > 1 else "To have it back: runstore undo"
+        frees = freed_text(deletion.frees)
+        yield f"{them} moved to the trash. Deleting permanently frees {frees}."
+        yield "Undo with: runstore undo"
     if deletion.shared:
-        yield f"{bytes_text(deletion.shared)} of contents stay: other runs have them too."
+        yield f"{bytes_text(deletion.shared)} of contents are kept: other runs use them too."
     for one in deletion.dependents[:_DEPENDENTS_TOLD]:
         yield _dependent(one)
     more = len(deletion.dependents) - _DEPENDENTS_TOLD

@@ -13,15 +13,12 @@ import click
 from runstore.cli.already_ran import chosen, if_done_option, skipping
 from runstore.cli.completions import complete_experiment_modules, complete_parameter_modules
 from runstore.cli.context import open_store
+from runstore.cli.dialogs import edited
 from runstore.cli.options import mask_output_option
 from runstore.cli.output import say
 
 _EDIT = "\0edit"
 _INDEX = re.compile(r"\d+(?:-\d+)?")
-_NOTES_TEMPLATE = """
-# What is this run about? Lines that begin with # are left out.
-# An empty text records no notes.
-"""
 
 
 class _ManyWords(click.Command):
@@ -134,11 +131,7 @@ def command(*, notes: str | None, dry: bool, if_done: str | None, **options: Any
 def _notes(given: str | None) -> str | None:
     if given != _EDIT:
         return given
-    text = click.edit(_NOTES_TEMPLATE, extension=".md")
-    if text is None:
-        return None
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    return "\n".join(lines).strip() or None
+    return edited("", "Notes of this run; without any, nothing is noted.") or None
 
 
 def _progress(total: int) -> Any:

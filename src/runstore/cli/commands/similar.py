@@ -1,4 +1,4 @@
-"""runstore similar: the runs of an experiment that are nearest to one of its runs."""
+"""runstore similar: list the runs of an experiment that are nearest to one of its runs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runstore.cli import output
-from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
-from runstore.cli.options import json_option, limit_option
+from runstore.cli.options import json_option, limit_option, run_argument
+from runstore.cli.words import one_run
 
 if TYPE_CHECKING:
     from runstore.analysis.reruns.subjects import Similar
@@ -23,18 +23,18 @@ _COLUMNS = (
 
 
 @click.command(short_help="List the runs that are nearest to a run.")
-@click.argument("run", shell_complete=complete_runs)
-@limit_option("Runs at most.", default=5, most=100)
+@run_argument()
+@limit_option("Number of runs, at most.", default=5, most=100)
 @json_option
 def command(run: str, limit: int, *, as_json: bool) -> None:
     """List runs of the same experiment whose parameters differ least from those of RUN.
 
-    Of each is told what differs: parameters, code, program, inputs; first its own value, then
-    that of RUN. The newest 100 runs are looked at, and 100 of any age that share values which few
-    runs have.
+    The list includes the differences in parameters, code, program and inputs: first the value of
+    the listed run, then that of RUN. It compares the newest 100 runs, and 100 of any age that
+    share rare values.
     """
     with open_store() as store:
-        meant = store.get(run)
+        meant = one_run(store, run)
         found = store.similar(meant, limit=limit)
         if as_json:
             output.print_json(_as_json(meant, found))

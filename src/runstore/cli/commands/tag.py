@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from runstore.cli import output
-from runstore.cli.completions import complete_runs
+from runstore.cli.completions import complete_tag_words
 from runstore.cli.context import open_store
-from runstore.errors import UsageError
+from runstore.cli.options import json_option
+from runstore.cli.words import runs_meant
+from runstore.errors import RunNotFoundError, UsageError
 from runstore.model.display.formatting import tags_text
+from runstore.model.query.fields import NAMESPACE_WORDS, RUN_FIELDS, SAME
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
+    from runstore.store import Store
 
 
 @click.command(
@@ -18,32 +26,76 @@ from runstore.model.display.formatting import tags_text
     short_help="Set and remove tags of runs.",
 )
 @click.argument(
-    "words", nargs=-1, required=True, type=click.UNPROCESSED, shell_complete=complete_runs
+    "words",
+    metavar="[RUN | EXPERIMENT]... [FILTER] [CHANGE]...",
+    nargs=-1,
+    required=True,
+    type=click.UNPROCESSED,
+    shell_complete=complete_tag_words,
 )
-def command(words: Sequence[str]) -> None:
-    """Change tags: runstore tag RUN… CHANGE…
+@json_option
+def command(words: Sequence[str], *, as_json: bool) -> None:
+    """Set and remove tags of RUNs, all runs of an EXPERIMENT, or those that FILTER accepts.
 
-    A change is +keep (set a tag), -draft (remove one) or phase=pilot (set one to a value). All
-    runs get all changes at once, or none; `runstore undo` takes them back. Without a change, the
-    tags are shown.
+    A CHANGE is +keep (set a tag), -draft (remove one) or phase=pilot (set one to a value). All
+    runs get all changes at once, or none; `runstore undo` undoes them. Without a change, the tags
+    are shown.
 
     \b
     runstore tag latest +keep
     runstore tag mnist#3 mnist#4 -draft phase=pilot
-    """  # noqa: D301, D415 - click keeps lines after the mark as they are
-    runs = [word for word in words if not _is_change(word)]
-    changes = dict(_change(word) for word in words if _is_change(word))
-    if not runs:
+    runstore tag mnist "metrics.acc.max > 0.9" +good
+    """  # noqa: D301 - click keeps lines after the mark as they are
+    named, changes = _parted(words)
+    if not named:
         raise UsageError("No run is named.", hint="Write for example: runstore tag latest +keep")
     with open_store() as store:
-        tagged = store.tag(runs, changes) if changes else tuple(map(store.get, runs))
-    for run in tagged:
+        runs: Sequence[Run] = _runs(store, named)
+        if changes and runs:
+            runs = store.tag(runs, changes)
+    if as_json:
+        output.print_json(
+            [{"reference": run.reference, "uid": run.uid, "tags": dict(run.tags)} for run in runs]
+        )
+        return
+    for run in runs:
         output.say(f"{run.reference}\t{tags_text(run.tags)}")
+    if not runs:
+        output.say("runstore: No run matches, so no tag was changed.", err=True)
 
 
-def _is_change(word: str) -> bool:
-    # A run whose experiment has such a name is told by its uid.
-    return word[:1] in {"+", "-"} or "=" in word
+def _parted(words: Sequence[str]) -> tuple[list[str], dict[str, str | None]]:
+    """Return the words that name runs, and the changes."""
+    named: list[str] = []
+    changes: dict[str, str | None] = {}
+    for word in words:
+        if _is_change(word, is_first=not named):
+            changes.update([_change(word)])
+        else:
+            named.append(word)
+    return named, changes
+
+
+def _is_change(word: str, *, is_first: bool) -> bool:
+    """Return whether a word changes tags; a run whose name looks so is named by its uid.
+
+    Raises:
+        UsageError: The word may be a filter as well.
+    """
+    key, sign, _ = word.partition("=")
+    if word[:1] in {"+", "-"}:
+        return True
+    if not sign or key != key.strip() or any(one in key for one in " <>!~"):
+        return False
+    field = key.partition(".")[0]
+    is_field = key in RUN_FIELDS or key in SAME or ("." in key and field in NAMESPACE_WORDS)
+    if is_field and not is_first:
+        raise UsageError(
+            f"{word!r} may be a tag or a filter.",
+            kept="Nothing was changed.",
+            hint=f"For the tag, write +{word}; for the filter, put it first, before the changes.",
+        )
+    return not is_field
 
 
 def _change(word: str) -> tuple[str, str | None]:
@@ -51,3 +103,16 @@ def _change(word: str) -> tuple[str, str | None]:
         return word[1:], None
     key, _, value = word.removeprefix("+").partition("=")
     return key, value
+
+
+def _runs(store: Store, named: Sequence[str]) -> list[Run]:
+    """Return the runs; a word behind the first that names none may be a tag without its sign."""
+    try:
+        return runs_meant(store, named)
+    except RunNotFoundError as error:
+        wrong = [word for word in named[1:] if f"{word!r}" in error.what]
+        if not wrong:
+            raise
+        raise RunNotFoundError(
+            error.what, kept="Nothing was changed.", hint=f"To set a tag, write: +{wrong[0]}"
+        ) from error

@@ -1,32 +1,40 @@
-"""runstore undo: take the last edit back."""
+"""runstore undo: undo the last edit."""
 
 from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
 
 import click
 
 from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
-from runstore.cli.output import say
-from runstore.model.results.events import edit_text
+from runstore.cli.dialogs import confirm
+from runstore.cli.lists.edit_lines import edit_lines, print_edits
+from runstore.cli.options import yes_option
 
-_SHOWN = 50
+_FRESH = timedelta(hours=1)
 
 
-@click.command(short_help="Take the last edit back.")
-@click.argument("run", required=False, shell_complete=complete_runs)
-@click.option("--dry-run", is_flag=True, help="Only say what would be taken back.")
-def command(run: str | None, *, dry_run: bool) -> None:
-    """Take back the last edit you made, or the last one of RUN, whoever made it.
+@click.command(short_help="Undo the last edit.")
+@click.argument("run", metavar="[RUN]", required=False, shell_complete=complete_runs)
+@click.option("--dry-run", is_flag=True, help="A list of the edits; nothing is undone.")
+@yes_option
+def command(run: str | None, *, dry_run: bool, yes: bool) -> None:
+    """Undo your last edit, or the last edit of RUN by anyone.
 
-    Edits are notes, tags, deletions, and moves to another experiment. What one command did is
-    taken back at once; asking again takes back the edit before it.
-    """
+    Edits are notes, tags, deletions, and moves to another experiment. The edits of one command
+    are undone at once; a second undo undoes the edit before it. An edit that is older than an
+    hour needs a confirmation, or -y. `runstore redo` redoes it.
+
+    \b
+    runstore undo
+    runstore undo mnist#7 --dry-run
+    """  # noqa: D301 - click keeps lines after the mark as they are
     with open_store() as store:
-        # The reference tells the name of the experiment as well.
-        found = store.undo(run, dry=dry_run)
-        undone = [one for one in found if one.event.field != "experiment_name"]
-    for _, reference, event in undone[:_SHOWN]:
-        what = edit_text(event.field, event.new, event.old)
-        say(f"{reference}\t{what}")
-    if len(undone) > _SHOWN:
-        say(f"runstore: and {len(undone) - _SHOWN:,} more edits.", err=True)
+        found = store.undo(run, dry=True)
+        newest = max(one.event.at for one in found)
+        if not (dry_run or yes) and datetime.now(timezone.utc) - newest > _FRESH:
+            confirm("Undo it?", edit_lines(found, with_times=True), kept="Nothing was undone.")
+        if not dry_run:
+            found = store.undo(run)
+    print_edits(found)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from rich.text import Text
 
-from runstore.cli.commands.log import shown_text
+from runstore.cli.commands.output import shown_text
 from runstore.cli.output import STATUS_STYLES, terminal_safe
 from runstore.cli.top.texts import curve, number_text, parameter_texts
 from runstore.errors import NotFoundError, StoreCorruptError

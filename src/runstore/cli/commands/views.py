@@ -1,4 +1,4 @@
-"""runstore query: filters with a name, for `runstore ls @name`."""
+"""runstore views: keep filters under a name, for `runstore ls @name`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,21 @@ from runstore.cli.options import json_option
 
 @click.group(short_help="Keep filters under a name.")
 def command() -> None:
-    """Keep filters under a name, in the store; `runstore ls @name` lists what they find."""
+    """Keep filters under a name in the store.
+
+    `@name` can be used in each command that takes a filter.
+
+    \b
+    runstore views save good "metrics.acc.max > 0.9"
+    runstore ls @good
+    """  # noqa: D301 - click keeps lines after the mark as they are
 
 
 @command.command()
 @click.argument("name")
 @click.argument("text", metavar="FILTER")
 def save(name: str, text: str) -> None:
-    """Keep FILTER as NAME; a filter of that name is replaced."""
+    """Keep FILTER as NAME; replaces a filter of that name."""
     with open_store() as store:
         store.queries[name] = text
 
@@ -26,7 +33,7 @@ def save(name: str, text: str) -> None:
 @command.command("ls")
 @json_option
 def list_all(*, as_json: bool) -> None:
-    """List the filters that are kept."""
+    """List the kept filters."""
     with open_store() as store:
         kept = dict(store.queries)
     if as_json:
@@ -39,6 +46,6 @@ def list_all(*, as_json: bool) -> None:
 @command.command()
 @click.argument("name")
 def rm(name: str) -> None:
-    """Forget the filter NAME."""
+    """Remove the filter NAME."""
     with open_store() as store:
         del store.queries[name]

@@ -1,4 +1,4 @@
-"""runstore log: what a run printed."""
+"""runstore output: show the output of a run."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 import click
 
 from runstore.cli import output
-from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
+from runstore.cli.options import run_argument
+from runstore.cli.words import one_run
 from runstore.model.display.as_json import as_utc
 from runstore.model.text.output import LOGGING, SEQUENCE, STDERR, STDOUT, OutputLine
 from runstore.store import Store
@@ -18,28 +19,35 @@ from runstore.store import Store
 _POLL_S = 0.25
 
 
-@click.command(short_help="Show what a run printed.")
-@click.argument("run", default="latest", shell_complete=complete_runs)
-@click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
-@click.option("-n", "--lines", type=click.IntRange(0), metavar="N", help="Only the last N lines.")
-@click.option("-t", "--times", is_flag=True, help="With the time of each line.")
+@click.command(short_help="Show the output of a run.")
+@run_argument(default="latest")
+@click.option("-f", "--follow", is_flag=True, help="New lines as they come, until the run ends.")
+@click.option(
+    "-n", "--lines", type=click.IntRange(0), metavar="N", help="The last N lines (default: all)."
+)
+@click.option("-t", "--times", is_flag=True, help="The time of each line, in front of it.")
 @click.option(
     "--stream",
     type=click.Choice([STDOUT, STDERR, LOGGING]),
-    help="Only what came this way.",
+    help="Lines of one stream only (default: all).",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one line each.")
+@click.option("--json", "as_json", is_flag=True, help="JSON output, one object per line.")
 def command(
     run: str, lines: int | None, stream: str | None, *, follow: bool, times: bool, as_json: bool
 ) -> None:
-    """Show what RUN printed; without it, what the newest did.
+    """Show the output of RUN (default: the newest run).
 
-    Lines of stdout, stderr and the logging module stand in the order of their printing; of a
-    progress bar there is the last state. In a pipe, colours are left out.
-    """
+    Lines of stdout, stderr and the logging module are in the order in which they were printed;
+    progress bars are reduced to their final state. In a pipe, colours are left out.
+
+    \b
+    runstore output
+    runstore output mnist#7 -n 20
+    runstore output -f
+    """  # noqa: D301 - click keeps lines after the mark as they are
     show = _Shown(with_times=times, as_json=as_json)
     with open_store() as store:
-        found = store.get(run)
+        found = one_run(store, run)
         if follow:
             _follow(store, found.uid, show, stream, lines)
             return

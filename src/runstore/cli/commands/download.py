@@ -1,4 +1,4 @@
-"""runstore get: fetch files that a run saved."""
+"""runstore download: write the saved files of a run into a folder."""
 
 from __future__ import annotations
 
@@ -9,33 +9,43 @@ from pathlib import Path
 
 import click
 
-from runstore.cli.completions import complete_artifacts, complete_runs
+from runstore.cli.completions import complete_artifacts
 from runstore.cli.context import open_store
+from runstore.cli.options import run_argument
 from runstore.cli.output import say
+from runstore.cli.words import one_run
 from runstore.config import is_there
 from runstore.errors import UsageError
 from runstore.model.run import Run
 
 
-@click.command(short_help="Fetch files that a run saved.")
-@click.argument("run", shell_complete=complete_runs)
+@click.command(short_help="Write the saved files of a run into a folder.")
+@run_argument()
 @click.argument("paths", nargs=-1, shell_complete=complete_artifacts)
 @click.option(
     "-o",
+    "--output",
     "--to",
+    "to",
     default=".",
     metavar="FOLDER",
-    help="Where to write; - prints one file to stdout.",
+    help="Folder to write to, or - to print one file to stdout (default: here).",
 )
-@click.option("--link", is_flag=True, help="Share the store's own files, which are read-only.")
-@click.option("--overwrite", is_flag=True, help="Write over files that are there.")
+@click.option(
+    "--link", is_flag=True, help="Links to the read-only files of the store, instead of copies."
+)
+@click.option("--overwrite", is_flag=True, help="Permission to replace files that exist.")
 def command(run: str, paths: Sequence[str], to: str, *, link: bool, overwrite: bool) -> None:
-    """Write the artifacts of RUN into a folder: those at PATHS, or all.
+    """Write the artifacts of RUN into a folder: those at PATHS (default: all).
 
-    A path may be a folder of artifacts. Contents are checked against their digest first.
-    """
+    A path can be a folder of artifacts. Each file is checked against its digest first.
+
+    \b
+    runstore download mnist#7
+    runstore download mnist#7 model.pt -o /tmp
+    """  # noqa: D301 - click keeps lines after the mark as they are
     with open_store() as store:
-        found = store.get(run)
+        found = one_run(store, run)
         if to == "-":
             _print(found, paths)
             return
@@ -48,7 +58,7 @@ def command(run: str, paths: Sequence[str], to: str, *, link: bool, overwrite: b
 
 def _print(run: Run, paths: Sequence[str]) -> None:
     if len(paths) != 1:
-        raise UsageError("One file can be printed at once.", hint="Name one PATH.")
+        raise UsageError("Only one file can be printed.", hint="Name one PATH.")
     sys.stdout.flush()
     with run.open(paths[0]) as file:
         shutil.copyfileobj(file, sys.stdout.buffer)
@@ -56,13 +66,13 @@ def _print(run: Run, paths: Sequence[str]) -> None:
 
 
 def _check_free(run: Run, paths: Sequence[str], folder: Path) -> None:
-    """Refuse to write over anything, before the first file is written."""
+    """Check that no file exists yet, before the first one is written."""
     wanted = [path.strip("/") for path in paths]
     for path in run.artifacts:
         is_meant = not wanted or any(path == one or path.startswith(f"{one}/") for one in wanted)
         if is_meant and is_there(folder / path):
             raise UsageError(
-                f"{folder / path} is there already.",
+                f"{folder / path} already exists.",
                 kept="Nothing was written.",
-                hint="Choose another folder with --to, or add --overwrite.",
+                hint="Choose another folder with --output, or add --overwrite.",
             )

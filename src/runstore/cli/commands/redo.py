@@ -1,0 +1,20 @@
+"""runstore redo: redo the edit that was undone last."""
+
+from __future__ import annotations
+
+import click
+
+from runstore.cli.context import open_store
+from runstore.cli.lists.edit_lines import print_edits
+
+
+@click.command(short_help="Redo the edit that was undone last.")
+@click.option("--dry-run", is_flag=True, help="A list of the edits; nothing is redone.")
+def command(*, dry_run: bool) -> None:
+    """Redo the edit that you undid last.
+
+    A second redo redoes the one before it. A new edit ends redoing, as in an editor.
+    """
+    with open_store() as store:
+        found = store.redo(dry=dry_run)
+    print_edits(found)

@@ -1,0 +1,64 @@
+"""Questions to a person, and texts from an editor."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+import click
+
+from runstore.cli.output import say
+from runstore.errors import UsageError
+
+# As git has it: everything below is a comment, and a line above may begin with `#`.
+_SCISSORS = "# ------------------------ >8 ------------------------"
+_COMMENT = "# This line and everything below it are left out."
+
+
+def edited(text: str, title: str) -> str | None:
+    """Return a text as a person left it in $VISUAL or $EDITOR; None if it was not saved.
+
+    Lines that begin with `#` are kept: they are headings in Markdown.
+
+    Args:
+        text: The text to begin with.
+        title: A sentence about the text, shown in the comment below it.
+    """
+    found = click.edit(f"{text}\n\n{_SCISSORS}\n{_COMMENT}\n# {title}\n", extension=".md")
+    if found is None:
+        return None
+    lines = found.splitlines()
+    if _SCISSORS in lines:
+        lines = lines[: lines.index(_SCISSORS)]
+    return "\n".join(lines).strip()
+
+
+def named_in_lines(names: Iterable[str], most: int = 10) -> list[str]:
+    """Return the first names, a line for each, and the number of the others."""
+    every = list(names)
+    more = [f"  and {len(every) - most:,} more"] if len(every) > most else []
+    return [*(f"  {name}" for name in every[:most]), *more]
+
+
+def confirm(question: str, lines: Iterable[str], *, kept: str) -> None:
+    """Ask a person on a terminal, and end the command unless the answer is yes.
+
+    Args:
+        question: The question, whose answer is no by default.
+        lines: The things that it is about, shown above it.
+        kept: A sentence for an answer of no, such as "Nothing was deleted."
+
+    Raises:
+        UsageError: There is no terminal for a question.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "This needs a confirmation, and there is no terminal to ask on.",
+            kept=kept,
+            hint="Look first with --dry-run, then add -y.",
+        )
+    for line in lines:
+        say(line, err=True)
+    if not click.confirm(question, err=True):
+        say(f"runstore: {kept}", err=True)
+        click.get_current_context().exit(1)

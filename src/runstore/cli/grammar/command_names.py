@@ -1,0 +1,88 @@
+"""Names of commands: their groups in the help, other words for them, and hints for a wrong one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "Record runs": ("run", "exec", "record", "metric", "save", "init"),
+    "Look at runs": (
+        "ls", "show", "output", "artifacts", "download", "plot", "top", "ui", "grep",
+        "experiments", "views",
+    ),
+    "Analyse": ("diff", "compare", "best", "why", "similar", "direction"),
+    "Manage": (
+        "tag", "note", "mv", "rm", "trash", "restore", "undo", "redo", "gc", "doctor", "verify",
+        "scrub",
+    ),
+    "Share and set up": ("trust", "completion"),
+}  # fmt: skip
+_OTHERS = "More commands"
+
+# Words that are as natural as ours; the help does not list them.
+ALIASES: Mapping[str, str] = {"get": "download", "log": "output", "query": "views"}
+
+_LIST = "List runs with: runstore ls"
+_DELETE = "Move runs to the trash with: runstore rm"
+_STORE_IS_A_FOLDER = "A store is a folder without a server: copy or mount it."
+_STOP = (
+    "runstore does not stop programs: press Ctrl-C in the terminal of the run, or end its process."
+)
+# Words of other programs for something that runstore has under another name, or does not have.
+_HINTS: Mapping[str, str] = {
+    **dict.fromkeys(("delete", "remove", "del", "unlink"), _DELETE),
+    **dict.fromkeys(("list", "runs", "ps", "status", "search", "find", "query-runs"), _LIST),
+    **dict.fromkeys(("stop", "kill", "abort", "cancel", "terminate"), _STOP),
+    **dict.fromkeys(("sync", "push", "pull", "clone", "remote"), _STORE_IS_A_FOLDER),
+    **dict.fromkeys(
+        ("login", "logout", "signup"), "runstore needs no account: its store is a local folder."
+    ),
+    **dict.fromkeys(("logs", "tail", "cat"), "Show what a run printed with: runstore output -f"),
+    **dict.fromkeys(("info", "describe", "view", "inspect"), "Show a run with: runstore show RUN"),
+    **dict.fromkeys(
+        ("purge", "prune", "clean", "empty"),
+        "Permanently delete trashed runs with: runstore gc",
+    ),
+    **dict.fromkeys(
+        ("web", "dashboard", "server", "serve", "open", "browse", "board"),
+        "Look at runs in a browser with: runstore ui",
+    ),
+    **dict.fromkeys(("watch", "monitor"), "Watch runs with: runstore top"),
+    **dict.fromkeys(("rename", "move"), "Rename an experiment or move runs with: runstore mv"),
+    **dict.fromkeys(("tags", "label"), "Set and remove tags with: runstore tag RUN +keep"),
+    **dict.fromkeys(("notes", "comment"), "Write notes with: runstore note RUN"),
+    **dict.fromkeys(("files", "artifact", "ls-files"), "List files with: runstore artifacts RUN"),
+    **dict.fromkeys(("fetch", "checkout"), "Write saved files with: runstore download RUN"),
+    **dict.fromkeys(("revert", "rollback", "reset"), "Undo the last edit with: runstore undo"),
+    **dict.fromkeys(("undelete", "recover"), "Restore a run with: runstore restore RUN"),
+    **dict.fromkeys(("fsck", "check", "validate"), "Check the store with: runstore doctor"),
+    **dict.fromkeys(
+        ("start", "execute", "launch"), "Run a command with: runstore exec -- COMMAND"
+    ),
+    **dict.fromkeys(("metrics", "params", "config"), "Show them with: runstore show RUN"),
+    **dict.fromkeys(("filter", "filters", "saved"), "Keep a filter with: runstore views save"),
+    "history": "List runs with `runstore ls`, or the edits of one: runstore show RUN --history",
+    "export": "Write a table with: runstore ls --all --format csv",
+    "import": "Record a past run with: runstore record",
+    "rerun": "Show the command that repeats a run with: runstore show RUN",
+    "repeat": "Show the command that repeats a run with: runstore show RUN",
+    "help": "Show all commands with: runstore --help",
+    "version": "Show the version with: runstore --version",
+}
+
+
+def grouped(names: Collection[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the title and the commands of each group; commands without one come last."""
+    for title, group in GROUPS.items():
+        yield title, [name for name in group if name in names]
+    known = {name for group in GROUPS.values() for name in group}
+    yield _OTHERS, sorted(set(names) - known)
+
+
+def hint_for(word: str, names: Collection[str]) -> str:
+    """Return the command that a wrong one stands for, or the nearest; else the way to all."""
+    from runstore.model.display.suggestions import hint_of
+
+    if word in _HINTS:
+        return _HINTS[word]
+    return hint_of(word, names, otherwise="Show all commands with: runstore --help")

@@ -1,0 +1,89 @@
+"""Mistakes in a command line, which click finds, in the words and parts of our own errors."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from runstore.errors import UsageError
+
+_EXTRA = re.compile(r"(?s)Got unexpected extra arguments? \((.*)\)\.?")
+_VALUE = re.compile(r"(?s)'?(.*?)'? is not ")
+
+
+def as_ours(error: click.ClickException) -> UsageError:
+    """Return our error for one of click's: what happened, and the next step."""
+    if not isinstance(error, click.UsageError):
+        return UsageError(_sentence(error.format_message()))
+    return UsageError(_what(error), hint=_hint(error))
+
+
+def _what(error: click.UsageError) -> str:
+    if isinstance(error, click.NoSuchOption):
+        return f"{_command(error)} has no option {error.option_name!r}."
+    if isinstance(error, click.MissingParameter):
+        kind = "option" if isinstance(error.param, click.Option) else "argument"
+        return f"{_command(error)} needs the {kind} {_name(error)}."
+    if isinstance(error, click.BadParameter):
+        return _bad_value(error)
+    if isinstance(error, click.BadOptionUsage):
+        return f"The option {error.option_name} needs a value."
+    extra = _EXTRA.fullmatch(error.message)
+    if extra is not None:
+        return f"{_command(error)} does not take more arguments: {extra[1]}."
+    return _sentence(error.format_message())
+
+
+def _bad_value(error: click.BadParameter) -> str:
+    found = _VALUE.match(error.message)
+    expected = None if error.param is None else _expected(error.param.type)
+    if found is None or expected is None:
+        return f"{_name(error)}: {_sentence(error.message)}"
+    return f"{_name(error)}: expected {expected}, got {found[1]!r:.60}."
+
+
+def _expected(kind: object) -> str | None:
+    """Return the values that a type of click takes; None if it says so itself."""
+    number = "a whole number" if isinstance(kind, click.types.IntParamType) else "a number"
+    if isinstance(kind, (click.IntRange, click.FloatRange)):
+        if kind.max is None:
+            return f"{number} of at least {kind.min:,}"
+        return f"{number} from {kind.min:,} to {kind.max:,}"
+    if isinstance(kind, (click.types.IntParamType, click.types.FloatParamType)):
+        return number
+    if isinstance(kind, click.Choice):
+        return f"one of {', '.join(map(str, kind.choices))}"
+    return None
+
+
+def _hint(error: click.UsageError) -> str:
+    if isinstance(error, click.NoSuchOption) and error.possibilities:
+        return f"Did you mean {next(iter(error.possibilities))}?"  # the nearest comes first
+    if error.ctx is None:
+        return ""
+    if isinstance(error, (click.NoSuchOption, click.BadParameter)) and not isinstance(
+        error, click.MissingParameter
+    ):
+        return f"Show its options with: {error.ctx.command_path} --help"
+    # Which arguments there are, and in which order, is what was missed.
+    return error.ctx.get_usage()
+
+
+def _command(error: click.UsageError) -> str:
+    return "runstore" if error.ctx is None else f"`{error.ctx.command_path}`"
+
+
+def _name(error: click.BadParameter) -> str:
+    """Return the name of an option or argument as a person types it."""
+    parameter = error.param
+    if isinstance(parameter, click.Option):
+        return max(parameter.opts, key=len)
+    if parameter is None:
+        return "A value"
+    return parameter.metavar or (parameter.name or "").upper()
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?', '!')) else '.'}"

@@ -1,0 +1,69 @@
+"""Hints about names of runs and experiments that the store does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from runstore.model import reference as names
+from runstore.model.display.suggestions import hint_of, nearest
+from runstore.model.status import Status
+from runstore.model.values import clean_text
+from runstore.storage.database import Database
+
+_LIST = "List the runs with: runstore ls"
+# Words of other programs for the newest run.
+_NEWEST = frozenset({"last", "newest", "recent", "head", "current", "@"})
+# Words that people use for a status, beside its own name.
+_STATUSES = {
+    **{one.value: one.value for one in Status},
+    "failed": "error",
+    "failure": "error",
+    "errors": "error",
+    "crashed": "error",
+    "killed": "interrupted",
+    "done": "complete",
+    "completed": "complete",
+    "finished": "complete",
+    "success": "complete",
+    "active": "running",
+}
+
+
+def hint_for_run(database: Database, text: str) -> str:
+    """Return the run that a wrong name may mean, or how to list them all."""
+    if text.lower() in _NEWEST:
+        return "The newest run is called: latest"
+    name = names.parse_run_name(clean_text(text))
+    known = database.experiment_names()
+    if isinstance(name, names.Numbered):
+        return _of_number(database, name.experiment_name, known) or _LIST
+    if isinstance(name, names.Identified):
+        parts = names.parse_reference(text) or name.short
+        if parts is not None:
+            return _of_number(database, parts[0], known) or _LIST
+        if near := nearest(text, known):
+            return f"Did you mean the newest run of {near!r}, {_run(near, -1)}?"
+    return _LIST
+
+
+def _of_number(database: Database, experiment: str, known: Collection[str]) -> str:
+    """Return a hint about a number that an experiment does not have."""
+    if experiment not in known:
+        near = nearest(experiment, known)
+        return f"There is no experiment {experiment!r}. Did you mean {near!r}?" if near else ""
+    newest = database.runs_by_number(experiment, -1)
+    if not newest:
+        return f"No run of {experiment!r} is left."
+    return f"The newest run of {experiment!r} is {_run(experiment, newest[0].run_number)}."
+
+
+def _run(experiment: str, number: int) -> str:
+    return f"{experiment}#{number}"
+
+
+def hint_for_experiment(name: str, known: Collection[str]) -> str:
+    """Return the experiment or the filter that a wrong name may mean."""
+    status = _STATUSES.get(name.lower())
+    if status is not None:
+        return f"For a status, write the filter: 'status = {status}'"
+    return hint_of(name, known, most=10)

@@ -1,0 +1,177 @@
+"""Commands by their names, other words for them, and hints for a wrong one."""
+
+import re
+
+import click
+import pytest
+
+from commands import messages, runstore
+from runstore import Store
+from runstore.cli.grammar.command_names import _HINTS, ALIASES, GROUPS
+from runstore.cli.main import group
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with Store.open(tmp_path / "ml" / ".runstore") as store:
+        for place in range(2):
+            with store.start("mnist", capture=False) as run:
+                run.log(acc=place)
+                run.save("out/model.bin", b"weights")
+    return tmp_path
+
+
+def test_every_command_is_in_one_group():
+    names = group.list_commands(click.Context(group))
+    grouped = [name for members in GROUPS.values() for name in members]
+
+    assert sorted(names) == sorted(grouped)
+
+
+def test_the_help_lists_commands_by_group(tmp_path):
+    shown = runstore("--help", cwd=tmp_path).stdout
+
+    places = [shown.index(f"\n{title}:\n") for title in GROUPS]
+    assert places == sorted(places)
+    assert re.search(r"^  download +Write the saved files", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("other", "name"), [("log", "output"), ("get", "download"), ("query", "views")]
+)
+def test_a_natural_word_is_the_same_command_and_is_not_listed(tmp_path, other, name):
+    assert (
+        runstore(other, "--help", cwd=tmp_path).stdout
+        == runstore(name, "--help", cwd=tmp_path).stdout
+    )
+    assert f"\n  {other} " not in runstore("--help", cwd=tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("delete", "runstore rm"),
+        ("remove", "runstore rm"),
+        ("history", "--history"),
+        ("tail", "runstore output -f"),
+        ("logs", "runstore output"),
+        ("ps", "runstore ls"),
+        ("list", "runstore ls"),
+        ("runs", "runstore ls"),
+        ("status", "runstore ls"),
+        ("info", "runstore show"),
+        ("stop", "Ctrl-C"),
+        ("kill", "Ctrl-C"),
+        ("export", "--format csv"),
+        ("import", "runstore record"),
+        ("rerun", "runstore show"),
+        ("sync", "copy"),
+        ("push", "copy"),
+        ("login", "no account"),
+        ("help", "runstore --help"),
+        ("shwo", "Did you mean 'show'?"),
+        ("xyzzy", "Show all commands with: runstore --help"),
+    ],
+)
+def test_a_wrong_command_leads_to_the_right_one(tmp_path, word, hint):
+    ended = runstore(word, cwd=tmp_path)
+
+    assert ended.returncode == 2
+    assert messages(ended)[0] == f"runstore: There is no command {word!r}."
+    assert hint in messages(ended)[1]
+
+
+@pytest.mark.parametrize("name", [name for members in GROUPS.values() for name in members])
+def test_hints_name_no_command_that_there_is(name):
+    assert name not in _HINTS
+    assert name not in ALIASES
+
+
+def test_commands_that_hints_name_exist():
+    known = group.list_commands(click.Context(group))
+    named = {one for hint in _HINTS.values() for one in re.findall(r"runstore ([a-z]+)\b", hint)}
+
+    assert named - {"needs", "does"} <= set(known)
+
+
+@pytest.mark.parametrize("place", ["ml", "ml/.runstore", "ml/.runstore/runstore.db"])
+def test_a_store_is_named_before_or_after_a_command_by_any_of_its_places(folder, place):
+    before = runstore("--store", place, "ls", "--json", cwd=folder)
+    after = runstore("ls", "--json", "--store", place, cwd=folder)
+    first = runstore("ls", f"--store={place}", "mnist", "--json", cwd=folder)
+
+    assert before.returncode == 0
+    assert before.stdout == after.stdout == first.stdout
+    assert "mnist_2" in before.stdout
+
+
+def test_the_settings_of_a_project_lead_to_its_store(folder):
+    (folder / "ml" / ".runstore").rename(folder / "ml" / "results")
+    (folder / "ml" / "pyproject.toml").write_text('[tool.runstore]\nstore = "results"\n')
+
+    assert "mnist_2" in runstore("ls", "--store", "ml", cwd=folder).stdout
+
+
+def test_a_folder_with_a_store_of_its_own_is_that_store(folder):
+    Store.open(folder / "ml").start("outer", capture=False).finish()
+
+    assert "outer_1" in runstore("ls", "--store", "ml", cwd=folder).stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("views", "ls", "--store", "ml"),
+        ("tag", "mnist#1", "--store", "ml", "+keep"),
+        ("exec", "--store", "ml", "--", "true"),
+        ("metric", "--store", "ml", "--run", "mnist#1", "loss=1"),
+    ],
+)
+def test_each_kind_of_command_takes_the_store_behind_it(folder, words):
+    assert runstore(*words, cwd=folder).returncode == 0
+    assert not (folder / ".runstore").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (
+            ["ls", "--lmit", "3"],
+            ["`runstore ls` has no option '--lmit'.", "Did you mean --limit?"],
+        ),
+        (
+            ["similar", "mnist", "-n", "0"],
+            ["--limit: expected a whole number from 1 to 100, got '0'.", "--help"],
+        ),
+        (["similar", "x", "-n", "all"], ["--limit: expected a whole number from", "--help"]),
+        (["record", "x"], ["`runstore record` needs the option --started.", "Usage: "]),
+        (
+            ["record", "x", "--started", "2025", "--status", "ok"],
+            ["--status: expected one of complete, error,", "--help"],
+        ),
+        (["diff", "a"], ["`runstore diff` needs the argument B.", "Usage: runstore diff"]),
+        (["diff", "a", "b", "c"], ["does not take more arguments: c.", "Usage: runstore diff"]),
+        (["ls", "-n"], ["The option -n needs a value."]),
+        (
+            ["--foo"],
+            ["`runstore` has no option '--foo'.", "Show its options with: runstore --help"],
+        ),
+        (["restore"], ["No run is named.", "List the trash with `runstore trash`"]),
+    ],
+)
+def test_mistakes_are_said_in_one_style(folder, words, lines):
+    ended = runstore(*words, cwd=folder / "ml")
+
+    said = messages(ended)
+    assert ended.returncode == 2
+    assert said[0].startswith("runstore: ")
+    assert len(said) == len(lines)
+    assert all(expected in line for expected, line in zip(lines, said, strict=True))
+
+
+def test_a_group_of_commands_without_one_shows_its_help(tmp_path):
+    ended = runstore("views", cwd=tmp_path)
+
+    assert ended.returncode == 2
+    assert "Usage: runstore views" in ended.stderr
+    assert "runstore: " not in ended.stderr

@@ -1,0 +1,187 @@
+"""RUN, EXPERIMENT and FILTER name runs alike in every command."""
+
+import json
+import os
+
+import pytest
+
+from commands import messages, runstore
+from runstore import Store
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with Store.open(tmp_path / ".runstore") as store:
+        for place in range(3):
+            with store.start("mnist", params={"lr": place / 10}, capture=False) as run:
+                run.log({"val/acc": place, "val/loss": 1.0, "loss": 2.0})
+                run.save("model.bin", bytes([place]))
+    return tmp_path
+
+
+def add(folder, experiment):
+    with Store.open(folder / ".runstore") as store:
+        store.start(experiment, capture=False).finish()
+
+
+def tags_in(folder):
+    with Store.open(folder / ".runstore") as store:
+        return {run.run_number: dict(run.tags) for run in store.list("mnist")}
+
+
+@pytest.mark.parametrize("command", ["artifacts", "output", "similar", "note", "download"])
+@pytest.mark.parametrize(
+    ("word", "number"),
+    [("mnist", 3), ("params.lr < 0.15", 2), ("@slow", 1), ("order by params.lr", 1)],
+)
+def test_a_command_for_one_run_takes_the_newest_and_says_so(folder, command, word, number):
+    runstore("views", "save", "slow", "params.lr = 0", cwd=folder)
+    more = {"note": ["text"], "download": ["--output", "taken"]}.get(command, [])
+
+    ended = runstore(command, word, *more, cwd=folder)
+
+    assert ended.returncode == 0, ended.stderr
+    assert messages(ended)[0].startswith(f"runstore: mnist#{number} is the ")
+    if command == "download":
+        assert (folder / "taken" / "model.bin").read_bytes() == bytes([number - 1])
+
+
+@pytest.mark.parametrize("word", ["2", "#2", "mnist#2", "mnist_2", "#-2"])
+def test_a_number_is_enough_if_one_experiment_has_it(folder, word):
+    ended = runstore("artifacts", word, "--json", cwd=folder)
+
+    (saved,) = json.loads(ended.stdout)
+    assert ended.stderr == ""
+    assert saved["digest"].startswith("4bf5122f")  # of the byte 1
+
+
+def test_a_number_of_several_experiments_is_ambiguous(folder):
+    add(folder, "cifar")
+
+    ambiguous = runstore("artifacts", "1", cwd=folder)
+
+    assert ambiguous.returncode == 3
+    assert "may mean several runs: cifar_1" in ambiguous.stderr
+    assert "such as cifar#1" in ambiguous.stderr
+    assert runstore("artifacts", "2", cwd=folder).returncode == 0
+
+
+@pytest.mark.parametrize("experiment", ["8", "2fa", "#2", "mnist_2", "a = b", "latest", "lr > 1"])
+def test_odd_names_of_experiments_still_name_them(folder, experiment):
+    add(folder, experiment)
+    with Store.open(folder / ".runstore") as store:
+        uid = store.list(experiment)[0].uid
+
+    listed = runstore("rm", experiment, "--dry-run", "--json", cwd=folder)
+
+    assert [run["uid"] for run in json.loads(listed.stdout)["runs"]] == [uid]
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("mnist#8", "The newest run of 'mnist' is mnist#3."),
+        ("mnist_8", "The newest run of 'mnist' is mnist#3."),
+        ("mnst#2", "Did you mean 'mnist'?"),
+        ("mnis_x", "mnist#-1"),
+        ("HEAD", "latest"),
+        ("last", "latest"),
+        ("8", "List the runs with: runstore ls"),
+        ("zzz", "List the runs with: runstore ls"),
+    ],
+)
+def test_a_near_miss_names_the_nearest(folder, word, hint):
+    ended = runstore("artifacts", word, cwd=folder)
+
+    assert ended.returncode == 3
+    assert hint in messages(ended)[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "tagged"),
+    [
+        (["mnist", "+x"], [1, 2, 3]),
+        (["params.lr > 0.05", "+x"], [2, 3]),
+        (["params.lr>0.05", "+x"], [2, 3]),
+        (["status=complete", "+x"], [1, 2, 3]),
+        (["mnist", "params.lr < 0.15", "+x"], [1, 2]),
+        (["1", "mnist#2", "+x"], [1, 2]),
+        (["+x", "mnist#2"], [2]),
+        (["params.lr > 9", "+x"], []),
+    ],
+)
+def test_tags_are_set_of_runs_experiments_and_filters(folder, words, tagged):
+    ended = runstore("tag", *words, cwd=folder)
+
+    assert ended.returncode == 0, ended.stderr
+    assert [number for number, tags in tags_in(folder).items() if "x" in tags] == tagged[::-1]
+
+
+@pytest.mark.parametrize("word", ["status=error", "params.lr=0.1", "tags.phase=pilot", "host=a"])
+def test_a_word_that_may_be_tag_or_filter_is_refused(folder, word):
+    ended = runstore("tag", "mnist#1", word, cwd=folder)
+
+    assert ended.returncode == 2
+    assert f"write +{word}" in ended.stderr
+    assert tags_in(folder)[1] == {}
+    assert runstore("tag", "mnist#1", f"+{word}", cwd=folder).returncode == 0
+
+
+def test_a_tag_without_its_sign_is_hinted_at(folder):
+    ended = runstore("tag", "mnist#1", "best", cwd=folder)
+
+    assert ended.returncode == 3
+    assert "To set a tag, write: +best" in ended.stderr
+    assert tags_in(folder)[1] == {}
+
+
+@pytest.mark.parametrize("words", [["phase=pilot"], ["+keep"], ["-keep"]])
+def test_a_change_without_a_run_is_refused(folder, words):
+    ended = runstore("tag", *words, cwd=folder)
+
+    assert ended.returncode == 2
+    assert "No run is named." in ended.stderr
+
+
+def test_tags_as_json(folder):
+    told = json.loads(runstore("tag", "mnist#1", "phase=pilot", "--json", cwd=folder).stdout)
+
+    assert [one["tags"] for one in told] == [{"phase": "pilot"}]
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [("error", "status = error"), ("failed", "status = error"), ("mnis", "Did you mean 'mnist'?")],
+)
+def test_a_status_is_no_experiment(folder, word, hint):
+    ended = runstore("ls", word, cwd=folder)
+
+    assert ended.returncode == 3
+    assert hint in ended.stderr
+
+
+def editor(folder, text):
+    program = folder / "editor.sh"
+    program.write_text(f'#!/bin/sh\nprintf \'{text}\' | cat - "$1" > new && mv new "$1"\n')
+    program.chmod(0o755)
+    return {"EDITOR": str(program), "VISUAL": ""}
+
+
+def test_headings_are_kept_from_an_editor_and_the_comment_is_not(folder):
+    runstore("note", "1", cwd=folder, env=editor(folder, "# Title\\n\\ntext\\n"))
+    with Store.open(folder / ".runstore") as store:
+        first = store.get("mnist#1").notes
+    runstore("note", "1", "--append", cwd=folder, env=editor(folder, "more\\n"))
+
+    with Store.open(folder / ".runstore") as store:
+        assert first == "# Title\n\ntext"
+        assert store.get("mnist#1").notes == "# Title\n\ntext\nmore"
+
+
+def test_an_editor_that_saves_nothing_changes_nothing(folder):
+    runstore("note", "1", "kept", cwd=folder)
+    untouched = {**os.environ, "EDITOR": "true", "VISUAL": ""}
+
+    for option in ([], ["--append"]):
+        ended = runstore("note", "1", *option, cwd=folder, env=untouched)
+        assert messages(ended) == ["runstore: Nothing was changed."]
