@@ -99,7 +99,7 @@ def test_a_project_may_choose(project):
 def test_a_dry_run_looks_at_nothing(project):
     runstore("run", "fit", cwd=project)
 
-    assert runstore("run", "fit", "--dry", "--if-done", "error", cwd=project).returncode == 0
+    assert runstore("run", "fit", "--no-record", "--if-done", "error", cwd=project).returncode == 0
 
 
 def test_of_a_command_all_arguments_count_and_files_among_them(project):

@@ -63,7 +63,11 @@ def test_every_set_is_run_and_recorded(project):
     ("options", "names"),
     [
         (["--names", "a", "c"], ["a", "c"]),
+        (["--names", "a,c"], ["a", "c"]),
+        (["--names", "a, c", "--names", "b"], ["a", "b", "c"]),
         (["--indices", "0", "1-2"], ["a", "b", "c"]),
+        (["--indices", "0,2"], ["a", "c"]),
+        (["--indices", "0,1-2"], ["a", "b", "c"]),
         (["--indices", "2", "--names", "a"], ["a", "c"]),
         (["--names", "b", "--set", "lr=5"], ["b"]),
     ],
@@ -73,6 +77,44 @@ def test_sets_are_chosen_by_name_and_by_place(project, options, names):
 
     assert ended.returncode == 0, ended.stderr
     assert [one.name for one in newest(project).parameter_sets] == names
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--names", "a", "train", "-p", "small"],
+        ["-p", "small", "--names", "a", "train"],
+        ["--notes", "x", "--indices", "0", "train", "-p", "small"],
+        ["--names=a", "train", "--params=small"],
+    ],
+)
+def test_an_option_before_the_experiment_does_not_take_it(project, words):
+    ended = runstore("run", *words, cwd=project)
+
+    assert ended.returncode == 0, ended.stderr
+    assert newest(project).experiment_name == "train"
+    assert [one.name for one in newest(project).parameter_sets] == ["a"]
+
+
+def test_a_set_whose_name_has_a_comma_is_one_set(project):
+    (project / "params" / "odd.py").write_text(
+        "def get_params(): return [{'name': 'a,b', 'lr': 1.0}, {'name': 'a', 'lr': 2.0}]\n"
+    )
+
+    runstore("run", "train", "-p", "odd", "--names", "a,b", cwd=project)
+
+    assert [one.name for one in newest(project).parameter_sets] == ["a,b"]
+
+
+def test_a_dry_run_executes_nothing(project):
+    ended = runstore("run", "train", "-p", "small", "--names", "c", "--dry-run", cwd=project)
+
+    lines = [line.split("\t") for line in ended.stdout.splitlines()]
+    assert ended.returncode == 0
+    assert [line[:2] for line in lines] == [["set", "file"], ["c", "small"]]
+    assert "lr=0.3" in lines[1][2]
+    assert "Nothing was executed." in ended.stderr
+    assert is_empty(project)
 
 
 def test_a_value_is_set_with_its_type(project):
@@ -167,12 +209,12 @@ def test_folders_are_configurable_and_found_from_below(project):
         assert store.get("latest").experiment_name == "train"
 
 
-def test_a_dry_run_records_nothing_and_says_so(project):
-    ended = runstore("run", "train", "-p", "small", "--dry", cwd=project)
+def test_a_run_without_a_record_says_so(project):
+    ended = runstore("run", "train", "-p", "small", "--no-record", cwd=project)
 
     assert ended.returncode == 0
     assert "ran a" in ended.stdout
-    assert "nothing is recorded" in ended.stderr
+    assert "Nothing is recorded" in ended.stderr
     assert is_empty(project)
 
 

@@ -95,26 +95,32 @@ def check_names(sets: Sequence[Candidate]) -> None:
 def select(
     sets: Sequence[Candidate], names: Sequence[str], indices: Sequence[str]
 ) -> list[Candidate]:
-    """Return the sets chosen by name or by place, in their own order; all when nothing is chosen.
+    """Return the sets chosen by name or by place, in their own order; all if nothing is chosen.
 
     Args:
-        sets: All sets.
-        names: Names of sets.
-        indices: Places from 0, and ranges such as `2-4` with both ends.
+        sets: The sets to choose from.
+        names: Names of sets, or several with commas between.
+        indices: Places from 0, and ranges such as `2-4` with both ends; several with commas.
 
     Raises:
-        UsageError: A name or a place is not there.
+        UsageError: There is no set of such a name or place.
     """
     if not names and not indices:
         return list(sets)
-    chosen = {_place(name, sets) for name in names}
+    known = [one.recorded.name for one in sets]
+    chosen = {_place(name, known) for text in names for name in _parts(text, known)}
     for text in indices:
-        chosen.update(_places(text, len(sets)))
+        for part in text.split(","):
+            chosen.update(_places(part.strip(), len(sets)))
     return [one for place, one in enumerate(sets) if place in chosen]
 
 
-def _place(name: str, sets: Sequence[Candidate]) -> int:
-    known = [one.recorded.name for one in sets]
+def _parts(text: str, known: Sequence[str]) -> list[str]:
+    """Return the names in a list with commas; a set whose name has a comma is one name."""
+    return [text] if text in known else [one.strip() for one in text.split(",") if one.strip()]
+
+
+def _place(name: str, known: Sequence[str]) -> int:
     if name not in known:
         raise UsageError(
             f"Unknown parameter set {name!r}. Known sets: {', '.join(known)}.",
@@ -128,9 +134,9 @@ def _places(text: str, count: int) -> range:
     match = _INDICES.fullmatch(text)
     if match is None:
         raise UsageError(
-            f"{text!r} is neither an index nor a range of them.",
+            f"--indices: expected places such as 0,2-4, got {text!r}.",
             kept=_NOTHING_RECORDED,
-            hint="Write for example: --indices 0 2-4",
+            hint="Write for example: --indices 0,2-4",
         )
     first = int(match[1])
     last = first if match[2] is None else int(match[2])

@@ -4,47 +4,58 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runstore.cli.already_ran import chosen, if_done_option, skipping
+from runstore.cli.amounts import counted
 from runstore.cli.completions import complete_experiment_modules, complete_parameter_modules
 from runstore.cli.context import open_store
 from runstore.cli.dialogs import edited
 from runstore.cli.options import mask_output_option
-from runstore.cli.output import say
+from runstore.cli.output import TableColumn, print_table, say
+
+if TYPE_CHECKING:
+    from runstore.runner.experiment import Plan
 
 _EDIT = "\0edit"
-_INDEX = re.compile(r"\d+(?:-\d+)?")
+_INDEX = re.compile(r"\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*")
 
 
 class _ManyWords(click.Command):
-    """A command whose `--names` and `--indices` take every word up to the next option."""
+    """A command whose `--names` and `--indices` take several words behind EXPERIMENT."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, _one_word_each(args))
+        with_value = {
+            name
+            for one in self.params
+            if isinstance(one, click.Option) and not one.is_flag
+            for name in one.opts
+        }
+        return super().parse_args(ctx, _one_word_each(args, with_value))
 
 
-def _one_word_each(args: Sequence[str]) -> list[str]:
-    """Repeat an option before each of its words: `--indices 0 2-4` is one index and a range."""
+def _one_word_each(args: Sequence[str], with_value: Collection[str]) -> list[str]:
+    """Repeat an option before each of its words: `--indices 0 2-4` is one index and a range.
+
+    Before EXPERIMENT an option has one word, so that `--names few pi` leaves `pi`.
+    """
     spread: list[str] = []
-    option, is_first = "", False
+    option, before, has_experiment = "", "", False
     for word in args:
         if word.startswith("-") and word != "-":
-            option, is_first = (word if word in {"--names", "--indices"} else ""), True
-            spread.append(word)
-            continue
-        belongs = option == "--names" or (option == "--indices" and _INDEX.fullmatch(word))
-        if option and not is_first:
-            if belongs:
+            option = word if word in {"--names", "--indices"} else ""
+        elif before not in with_value:
+            belongs = option == "--names" or (option == "--indices" and _INDEX.fullmatch(word))
+            if option and has_experiment and belongs:
                 spread.append(option)
             else:
-                option = ""
+                option, has_experiment = "", True
+        before = word
         spread.append(word)
-        is_first = False
     return spread
 
 
@@ -56,65 +67,82 @@ def _one_word_each(args: Sequence[str]) -> list[str]:
     "files",
     metavar="PARAMS",
     multiple=True,
-    help="Parameter file; repeatable.",
+    help="Parameter file; repeatable (default: the experiment's own get_params).",
     shell_complete=complete_parameter_modules,
 )
-@click.option("--names", multiple=True, metavar="NAME…", help="Run only the sets of these names.")
-@click.option("--indices", multiple=True, metavar="N…", help="Run only these sets: 0 2-4.")
+@click.option(
+    "--names",
+    multiple=True,
+    metavar="NAME,…",
+    help="Names of the parameter sets to run (default: all).",
+)
+@click.option(
+    "--indices",
+    multiple=True,
+    metavar="N,…",
+    help="Places of the parameter sets to run, from 0: 0,2-4 (default: all).",
+)
 @click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Change a value in every set: lr=0.1, model.layers=3.",
+    help="Value of a parameter in every set, such as lr=0.1 or model.layers=3; repeatable.",
 )
 @click.option(
     "--notes",
     is_flag=False,
     flag_value=_EDIT,
     metavar="[TEXT]",
-    help="What the run is about; without a text, in your editor.",
+    help="Notes of the run; your editor if there is no text.",
 )
-@click.option("--store-full", is_flag=True, help="Keep a folder of plain files for this run.")
-@click.option("--dry", is_flag=True, help="Run, but record nothing.")
+@click.option("--dry-run", is_flag=True, help="The parameter sets only; nothing is executed.")
+@click.option("--no-record", is_flag=True, help="Execution without a record.")
+@click.option("--store-full", is_flag=True, help="A folder of plain files for this run as well.")
 @click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
-    help="Where files of earlier runs are looked up.",
+    help="Folder of cached files of earlier runs (default: in the store).",
 )
-@click.option("--dry-cache", is_flag=True, help="Read from the cache, write nothing into it.")
-@click.option("--overwrite", is_flag=True, help="Make cached files anew.")
-@click.option("--keep-going", is_flag=True, help="Go on with the next set after one failed.")
+@click.option("--dry-cache", is_flag=True, help="No new files in the cache, which is only read.")
+@click.option("--overwrite", is_flag=True, help="New files in place of the cached ones.")
+@click.option("--keep-going", is_flag=True, help="The other sets as well if one fails.")
 @mask_output_option
 @if_done_option
-def command(*, notes: str | None, dry: bool, if_done: str | None, **options: Any) -> None:
+def command(
+    *, notes: str | None, dry_run: bool, no_record: bool, if_done: str | None, **options: Any
+) -> None:
     """Run EXPERIMENT over parameter sets and record it as one run.
 
     EXPERIMENT is a module in experiments/ with a function run(params, manager). PARAMS are
-    modules in params/ with a function get_params() that returns named parameter sets; without
-    -p, the experiment's own get_params() is used.
+    modules in params/ with a function get_params() that returns named parameter sets.
 
     \b
     runstore run digits -p small
-    runstore run digits -p small -p large --names svm forest --set seed=7
-    runstore run digits -p small --if-done skip
+    runstore run digits -p small -p large --names svm,forest --set seed=7
+    runstore run digits -p small --dry-run
 
-    Where the same was run before, that is said, and it is run again; see --if-done.
+    If the same was run before, a message says so, and it is run again; see --if-done. With
+    --dry-run the modules are loaded, since they define the parameter sets.
     """  # noqa: D301 - click keeps lines after the mark as they are
     from runstore.recording.live_runs import Terminated
     from runstore.runner.experiment import Request, execute, prepare
     from runstore.runner.project import Project
     from runstore.testing import temporary_store
 
-    wanted = "run" if dry else chosen(if_done, "warn")
-    request = Request(notes=_notes(notes), if_done=wanted, **options)
+    wanted = "run" if no_record else chosen(if_done, "warn")
+    asked = None if dry_run else _notes(notes)
+    request = Request(notes=asked, if_done=wanted, **options)
     plan = prepare(Project.find(), request)
+    if dry_run:
+        _print_plan(plan)
+        return
     argv = ["runstore", *sys.argv[1:]]
-    if dry:
-        say("runstore: a dry run: nothing is recorded.", err=True)
+    if no_record:
+        say("runstore: Nothing is recorded, because of --no-record.", err=True)
     with (
-        temporary_store() if dry else open_store(create=True) as store,
+        temporary_store() if no_record else open_store(create=True) as store,
         _progress(len(plan.steps)) as progress,
         skipping(wanted),
     ):
@@ -122,10 +150,25 @@ def command(*, notes: str | None, dry: bool, if_done: str | None, **options: Any
         try:
             outcome = execute(plan, store, request, argv=argv, progress=progress)
         except (KeyboardInterrupt, Terminated):
-            say(f"runstore: {_recorded(progress.reference, is_dry=dry)}: interrupted", err=True)
+            ended = _recorded(progress.reference, is_kept=not no_record)
+            say(f"runstore: {ended}: interrupted", err=True)
             raise
-    _tell(outcome, is_dry=dry)
+    _report(outcome, is_kept=not no_record)
     sys.exit(1 if outcome.failures else 0)
+
+
+def _print_plan(plan: Plan) -> None:
+    """Print the parameter sets that would be run."""
+    columns = (
+        TableColumn("set", narrowest=8, rank=0),
+        TableColumn("file", narrowest=8, rank=2),
+        TableColumn("parameters", narrowest=20, rank=1),
+        TableColumn("hash", narrowest=8, rank=3),
+    )
+    sets = [one.recorded for one in plan.sets]
+    print_table(columns, [(one.name, one.file or "", one.preview(), one.hash) for one in sets])
+    calls = "one call for all sets" if plan.takes_all else counted(len(plan.steps), "call")
+    say(f"runstore: {plan.experiment} would be run: {calls}. Nothing was executed.", err=True)
 
 
 def _notes(given: str | None) -> str | None:
@@ -140,15 +183,15 @@ def _progress(total: int) -> Any:
     return shown_on_terminal(total)
 
 
-def _recorded(reference: str, *, is_dry: bool) -> str:
-    return "not recorded (dry run)" if is_dry else f"recorded as {reference}"
+def _recorded(reference: str, *, is_kept: bool) -> str:
+    return f"recorded as {reference}" if is_kept else "not recorded"
 
 
-def _tell(outcome: Any, *, is_dry: bool) -> None:
+def _report(outcome: Any, *, is_kept: bool) -> None:
     for failure in outcome.failures:
         say(failure.traceback, err=True, nl=False, keep_lines=True)
-    what = _recorded(outcome.reference, is_dry=is_dry)
+    ended = _recorded(outcome.reference, is_kept=is_kept)
     sets = f", {outcome.done} of {outcome.total} parameter sets" if outcome.total > 1 else ""
-    say(f"runstore: {what}: {outcome.status}{sets}", err=True)
-    if outcome.folder is not None and not is_dry:
+    say(f"runstore: {ended}: {outcome.status}{sets}", err=True)
+    if outcome.folder is not None and is_kept:
         say(f"runstore: its files are in {outcome.folder}", err=True)
