@@ -151,6 +151,7 @@ def test_each_kind_of_command_takes_the_store_behind_it(folder, words):
         ),
         (["diff", "a"], ["`runstore diff` needs the argument B.", "Usage: runstore diff"]),
         (["diff", "a", "b", "c"], ["does not take more arguments: c.", "Usage: runstore diff"]),
+        (["note"], ["`runstore note` needs the argument RUN.", "Usage: runstore note"]),
         (["ls", "-n"], ["The option -n needs a value."]),
         (
             ["--foo"],

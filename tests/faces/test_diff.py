@@ -81,7 +81,7 @@ def test_types_and_nesting_count(repository):
     record(repository, params={"lr": 1.0, "layers": [1, 3], "options": {"C": True, "same": 0}})
 
     shown = runstore("diff", "fit#1", "fit#2", "--only", "params", cwd=repository).stdout
-    everything = runstore("diff", "fit#1", "fit#2", "--only", "params", "--all", cwd=repository)
+    everything = runstore("diff", "fit#1", "fit#2", "--only", "params", "--full", cwd=repository)
 
     assert [line.split("\t")[1:4] for line in shown.splitlines()[1:]] == [
         ["layers[1]", "2", "3"],
@@ -117,7 +117,7 @@ def test_metrics_tell_the_size_of_a_change(repository):
     record(repository, logged={"loss": 1.0, "same": 1.0, "system/cpu": 2.0})
 
     found = told("diff", "fit#1", "fit#2", "--only", "metrics", cwd=repository)
-    whole = told("diff", "fit#1", "fit#2", "--only", "metrics", "--all", cwd=repository)
+    whole = told("diff", "fit#1", "fit#2", "--only", "metrics", "--full", cwd=repository)
     chosen = told("diff", "fit#1", "fit#2", "--only", "metrics", "-m", "same", cwd=repository)
 
     assert names(found) == ["metrics.loss"]

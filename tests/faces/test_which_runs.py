@@ -185,3 +185,37 @@ def test_an_editor_that_saves_nothing_changes_nothing(folder):
     for option in ([], ["--append"]):
         ended = runstore("note", "1", *option, cwd=folder, env=untouched)
         assert messages(ended) == ["runstore: Nothing was changed."]
+
+
+@pytest.mark.parametrize(
+    "words", [("compare", "mnist"), ("diff", "mnist#1", "mnist#2"), ("diff", "1", "mnist")]
+)
+def test_patterns_stand_for_metrics(folder, words):
+    told = json.loads(runstore(*words, "-m", "val/*", "--json", cwd=folder).stdout)
+    both = json.loads(runstore(*words, "-m", "*loss", "--json", cwd=folder).stdout)
+
+    keys = [
+        {one["key"] for one in each["differences"] if one["section"] == "metrics"}
+        for each in (told, both)
+    ]
+    assert keys == [{"val/acc", "val/loss"}, {"val/loss", "loss"}]
+
+
+def test_a_pattern_that_matches_no_metric_is_refused(folder):
+    ended = runstore("compare", "mnist", "-m", "train/*", cwd=folder)
+
+    assert ended.returncode == 3
+    assert "No metric matches 'train/*'." in ended.stderr
+    assert "val/acc" in ended.stderr
+
+
+def test_a_metric_whose_name_looks_like_a_pattern_is_itself(folder):
+    with Store.open(folder / ".runstore") as store:
+        for _ in range(2):
+            with store.start("odd", capture=False) as run:
+                run.log({"a[0]": 1.0, "a0": 2.0, "*": 3.0})
+
+    for key in ("a[0]", "*"):
+        told = json.loads(runstore("compare", "odd", "-m", key, "--json", cwd=folder).stdout)
+        metrics = [one["key"] for one in told["differences"] if one["section"] == "metrics"]
+        assert metrics == [key]

@@ -16,17 +16,16 @@ if TYPE_CHECKING:
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
-_ONE_RUN = "RUN"
 
-
-def run_argument(default: str | None = None) -> Callable[[Decorated], Decorated]:
+def run_argument(
+    name: str = "run", *, default: str | None = None
+) -> Callable[[Decorated], Decorated]:
     """Return the argument for one run, an experiment or a filter; see `words.one_run`."""
+    shown = name.upper()
+    if default is None:
+        return click.argument(name, metavar=shown, shell_complete=complete_words)
     return click.argument(
-        "run",
-        metavar=_ONE_RUN if default is None else f"[{_ONE_RUN}]",
-        default=default,
-        required=default is None,
-        shell_complete=complete_words,
+        name, metavar=f"[{shown}]", default=default, shell_complete=complete_words
     )
 
 

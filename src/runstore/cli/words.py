@@ -155,18 +155,21 @@ def _of_name(
         yield store.get(name)
 
 
-def keys_meant(wanted: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+def metrics_meant(wanted: Sequence[str], runs: Sequence[Run]) -> tuple[str, ...]:
     """Return names of metrics, patterns such as `val/*` replaced by the names that match.
 
-    A name that is known is not a pattern, whatever signs it has.
+    The name of a metric is not a pattern, even if it has the signs of one.
 
     Raises:
-        NotFoundError: A pattern matches none.
+        NotFoundError: A pattern matches no metric of these runs.
     """
+    if not wanted:
+        return ()
     from fnmatch import fnmatchcase
 
     from runstore.model.display.suggestions import listed
 
+    known = list(dict.fromkeys(key for run in runs for key in run.metrics))
     found: dict[str, None] = {}
     for name in wanted:
         if name in known or not any(sign in name for sign in "*?["):

@@ -172,7 +172,7 @@ function copied(now: TabName) {
   }
   if (now === "table") {
     return {
-      command: `${program} compare ${words}${all.value ? " --all" : ""}`,
+      command: `${program} compare ${words}${all.value ? " --full" : ""}`,
       python: `${open}comparison = store.compare(${listed}${all.value ? ", everything=True" : ""})`,
     };
   }

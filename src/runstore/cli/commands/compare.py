@@ -1,4 +1,4 @@
-"""runstore compare: what differs between several runs, side by side."""
+"""runstore compare: show the differences between several runs, side by side."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from runstore.cli import output
 from runstore.cli.comparisons.options import (
-    all_option,
+    full_option,
     level_option,
     metrics_option,
     only_option,
@@ -18,19 +18,19 @@ from runstore.cli.comparisons.options import (
 from runstore.cli.comparisons.over_table import print_over, the_metric
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option, limit_option, runs_argument
-from runstore.cli.words import runs_meant
+from runstore.cli.words import metrics_meant, runs_meant
 
 if TYPE_CHECKING:
     from runstore.analysis.compare.comparison import Comparison
 
 
-@click.command(short_help="Show what differs between several runs, side by side.")
+@click.command(short_help="Show the differences between several runs, side by side.")
 @runs_argument
-@all_option
+@full_option
 @only_option
 @metrics_option
-@click.option("--transpose", is_flag=True, help="One line for each run.")
-@limit_option("Runs of an experiment or a filter, the newest.", least=2, most=1000)
+@click.option("--transpose", is_flag=True, help="One line per run instead of one per difference.")
+@limit_option("Number of runs of an experiment or a filter, the newest.", least=2, most=1000)
 @over_option
 @level_option
 @json_option
@@ -46,16 +46,17 @@ def command(
     transpose: bool,
     as_json: bool,
 ) -> None:
-    """Show what differs between RUNs: a column for each, and a line for each difference.
+    """Show the differences between RUNs: a column per run, and a line per difference.
 
     \b
     runstore compare mnist_1 mnist_2 mnist_5
     runstore compare mnist "status = complete order by metrics.acc.max desc" -n 4
+    runstore compare mnist -m "val/*"
     runstore compare mnist --over seed -m acc.max
 
-    What does not fit beside each other on a terminal goes on below. `runstore diff` also shows the
-    code of two runs line by line. With --over there is a line for each group of runs that differ
-    only in that parameter, and the differences between groups; see also `runstore best`.
+    Columns that do not fit on a terminal continue below. `runstore diff` also shows the code of
+    two runs line by line. With --over there is a line for each group of runs that differ only in
+    that parameter, and the differences between groups; see also `runstore best`.
     """  # noqa: D301 - click keeps lines after the mark as they are
     with open_store() as store:
         if over:
@@ -66,7 +67,11 @@ def command(
 
         runs = runs_meant(store, words, limit=limit)
         found = compare_runs(
-            store.backend, runs, sections=sections, everything=everything, metrics=metrics
+            store.backend,
+            runs,
+            sections=sections,
+            everything=everything,
+            metrics=metrics_meant(metrics, runs),
         )
     if as_json:
         _print_json(found)
@@ -100,5 +105,5 @@ def _print(found: Comparison, *, transpose: bool) -> None:
         columns = [(one.name, texts_of(one)) for one in found]
         print_in_blocks(names, columns, transpose=transpose)
     else:
-        tell("Nothing that was recorded differs.")
+        tell("No recorded value differs.")
     tell_gaps(found.gaps, found.runs, found.names)

@@ -1,4 +1,4 @@
-"""runstore diff: what differs between two runs, their code line by line."""
+"""runstore diff: show the differences between two runs, with their code line by line."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from runstore.cli import output
-from runstore.cli.comparisons.options import all_option, metrics_option, only_option
-from runstore.cli.completions import complete_runs
+from runstore.cli.comparisons.options import full_option, metrics_option, only_option
 from runstore.cli.context import open_store
-from runstore.cli.options import json_option
+from runstore.cli.options import json_option, run_argument
+from runstore.cli.words import metrics_meant, one_run
 from runstore.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,14 +19,16 @@ if TYPE_CHECKING:
     from runstore.analysis.compare.comparison import Comparison
 
 
-@click.command(short_help="Show what differs between two runs.")
-@click.argument("a", shell_complete=complete_runs)
-@click.argument("b", shell_complete=complete_runs)
-@all_option
+@click.command(short_help="Show the differences between two runs.")
+@run_argument("a")
+@run_argument("b")
+@full_option
 @only_option
 @metrics_option
-@click.option("--stat", "is_stat", is_flag=True, help="Only count the changed lines of each file.")
-@click.option("--no-code", "without_code", is_flag=True, help="Do not ask git for the code.")
+@click.option(
+    "--stat", "is_stat", is_flag=True, help="Numbers of changed lines of each file only."
+)
+@click.option("--no-code", "without_code", is_flag=True, help="No code, which git is asked for.")
 @json_option
 def command(
     a: str,
@@ -39,19 +41,28 @@ def command(
     without_code: bool,
     as_json: bool,
 ) -> None:
-    """Show what differs from run A to run B, section by section, and the code as a patch.
+    """Show the differences from run A to run B, section by section, and the code as a patch.
 
-    The code of a run is its commit, its uncommitted changes and its new files, as they were when
-    it started. In a pipe there are tabs between the columns, and the patch is one for `git apply`.
-    """
+    The code of a run is its commit, its uncommitted changes and its new files when it started. In
+    a pipe there are tabs between the columns, and the patch can be passed to `git apply`.
+
+    \b
+    runstore diff mnist#1 mnist#2
+    runstore diff mnist#-2 mnist#-1 --only params,metrics
+    """  # noqa: D301 - click keeps lines after the mark as they are
     if is_stat and without_code:
-        raise UsageError("--stat counts code.", hint="Leave out --no-code.")
+        raise UsageError("--stat counts lines of code.", hint="Leave out --no-code.")
     from runstore.analysis.compare.code import code_changes
     from runstore.analysis.compare.comparison import compare_runs
 
     with open_store() as store:
+        runs = (one_run(store, a), one_run(store, b))
         found = compare_runs(
-            store.backend, (a, b), sections=sections, everything=everything, metrics=metrics
+            store.backend,
+            runs,
+            sections=sections,
+            everything=everything,
+            metrics=metrics_meant(metrics, runs),
         )
         is_wanted = "code" in sections and not without_code
         code = code_changes(store.backend, *found.runs) if is_wanted or is_stat else None
@@ -115,7 +126,7 @@ def _print(found: Comparison, code: CodeChanges | None) -> None:
     elif is_same_run:
         tell(f"Both names mean the run {found.runs[0].reference}.")
     else:
-        tell("Nothing that was recorded differs.")
+        tell("No recorded value differs.")
     for remark in code.remarks if code else ():
         tell(remark)
     tell_gaps(found.gaps, found.runs, found.names)

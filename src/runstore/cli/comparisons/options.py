@@ -1,4 +1,4 @@
-"""Options of comparisons: which sections, which metrics."""
+"""Options of comparisons: sections and metrics."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ only_option = click.option(
     metavar="SECTIONS",
     callback=_sections,
     shell_complete=_complete_sections,
-    help=f"Only these, with commas between: {', '.join(SECTIONS)}.",
+    help=f"Sections, with commas between: {', '.join(SECTIONS)} (default: all).",
 )
 metrics_option = click.option(
     "-m",
@@ -41,24 +41,25 @@ metrics_option = click.option(
     multiple=True,
     metavar="KEY",
     shell_complete=complete_metrics,
-    help="Of the metrics only this one, also where it is the same; may be repeated.",
+    help="Metric to compare, even if it is equal, or a pattern such as 'val/*'; repeatable"
+    " (default: all).",
 )
-all_option = click.option(
-    "--all",
+full_option = click.option(
+    "--full",
     "everything",
     is_flag=True,
-    help="Show what is the same too, extremes of metrics, and samples of the machine.",
+    help="Equal values as well, extremes of metrics, and samples of the machine.",
 )
 over_option = click.option(
     "--over",
     multiple=True,
     metavar="PARAM",
-    help="In what repeats differ, such as seed; may be repeated.",
+    help="Parameter in which repeats differ, such as seed; repeatable.",
 )
 level_option = click.option(
     "--level",
     default=0.95,
     show_default=True,
     type=float,
-    help="How sure intervals and verdicts shall be, from 0.5 to 0.999.",
+    help="Confidence level, from 0.5 to 0.999.",
 )
