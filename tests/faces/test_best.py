@@ -131,7 +131,7 @@ def test_a_filter_and_names_of_runs_do_not_go_together(folder):
     ended = runstore("best", "fit#1", "params.lr < 0.5", "-m", "acc", cwd=folder)
 
     assert ended.returncode
-    assert "'fit#1' is none" in messages(ended)[0]
+    assert "'fit#1' is not an experiment" in messages(ended)[0]
 
 
 # Mistakes

@@ -81,6 +81,9 @@ def offered(folder, line):
         ("runstore diff mnist#1 mnist#2 -m l", ["loss"]),
         ("runstore compare mnist --metric=val", ["val/acc"]),
         ("runstore compare @go", ["@good"]),
+        ("runstore ls --columns metrics", ["metrics.loss", "metrics.val/acc"]),
+        ("runstore ls --columns run,tags", ["run,tags.phase"]),
+        ("runstore ls --sort params.la", ["params.layers"]),
         ("runstore rm a:", ["a:b", "a:b#1"]),
         ("runstore down", ["download"]),
         ("runstore output --str", ["--stream"]),
@@ -91,6 +94,11 @@ def offered(folder, line):
 )
 def test_names_are_offered(folder, line, found):
     assert offered(folder, line) == found
+
+
+def test_a_shell_without_a_store_gets_nothing(tmp_path):
+    assert offered(tmp_path, "runstore show x") == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_references_are_offered_where_one_is_typed(folder):

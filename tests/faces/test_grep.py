@@ -118,7 +118,7 @@ def test_json_has_all_there_is(folder):
     [
         (["x", "nope"], "There is no experiment 'nope'"),
         (["x", "fit", "statu = 1"], "Did you mean 'status'?"),
-        (["x", "fit#1", "status = error"], "'fit#1' is a run"),
+        (["x", "fit#1", "status = error"], "'fit#1' is not an experiment"),
         (["("], None),
         (["-E", "("], "no regular expression"),
         (["a\nb"], "no line's end"),

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import sqlite3
+import subprocess
 import warnings
 
 import click
@@ -143,7 +144,7 @@ def test_a_terminal_gets_the_escape_sequences_of_rich_alone(hostile, words):
     assert "\\x" in plain
 
 
-def test_a_shell_is_offered_nothing_that_it_would_execute(tmp_path):
+def test_a_shell_is_offered_words_that_it_does_not_execute(tmp_path):
     with Store.open(tmp_path / ".runstore") as store:
         for name in ("plain", "x$(touch pwn)", "y`id`", "z;id"):
             store.start(name, capture=False).finish()
@@ -152,12 +153,22 @@ def test_a_shell_is_offered_nothing_that_it_would_execute(tmp_path):
         database,
     ):
         database.execute("UPDATE runs SET reference = 'w' || char(10) || 'id' WHERE id = 4")
-    asked = {"COMP_WORDS": "runstore show ", "COMP_CWORD": "2"}
+    asked = {"COMP_LINE": "runstore show ", "COMP_POINT": "14"}
 
     offered = runstore(cwd=tmp_path, env={"_RUNSTORE_COMPLETE": "bash_complete", **asked}).stdout
 
-    assert "plain" in offered
-    assert not re.search(r"touch|`|;|\bid\b", offered)
+    lines = [line.removeprefix("plain,") for line in offered.splitlines()]
+    bash = subprocess.run(
+        ["bash", "-c", f"printf '%s\\n' {' '.join(lines)}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = {"plain", "x$(touch pwn)", "y`id`", "z;id"}
+    assert set(bash.stdout.splitlines()) == {"latest", *names, *(f"{name}#1" for name in names)}
+    assert bash.stderr == ""
+    assert not (tmp_path / "pwn").exists()
 
 
 def test_errors_and_warnings_reach_the_terminal_of_a_program_in_a_harmless_form():

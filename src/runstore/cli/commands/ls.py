@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from runstore.cli import output
-from runstore.cli.completions import complete_experiments
+from runstore.cli.completions import complete_columns, complete_experiments
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option
 from runstore.cli.words import filter_text, is_filter, tell_hints
@@ -56,15 +56,24 @@ class _ListRequest(NamedTuple):
 )
 @click.option("--all", "is_all", is_flag=True, help="All runs.")
 @click.option("--after", metavar="CURSOR", help="Cursor of the page before.")
-@click.option("--sort", metavar="KEY", help="Sort key, such as metrics.loss.min or 'lr desc'.")
+@click.option(
+    "--sort",
+    metavar="KEY",
+    shell_complete=complete_columns,
+    help="Sort key, such as metrics.loss.min or 'lr desc'.",
+)
 @click.option("-r", "--reverse", is_flag=True, help="Reverse order: oldest or largest first.")
 @click.option(
-    "--columns", metavar="NAMES", help="Columns, such as run,params.lr,metrics,tags.phase."
+    "--columns",
+    metavar="NAMES",
+    shell_complete=complete_columns,
+    help="Columns, such as run,params.lr,metrics,tags.phase.",
 )
 @click.option("--sets", is_flag=True, help="A row for each parameter set of a run.")
 @click.option(
     "--group-by",
     metavar="FIELD",
+    shell_complete=complete_columns,
     help="A row for each value of a field, such as experiment, status, params.model; --columns"
     " names the metrics to summarize.",
 )
