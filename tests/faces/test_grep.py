@@ -52,7 +52,7 @@ def test_nothing_found_is_exit_code_1(folder):
     ended = runstore("grep", "nowhere", cwd=folder)
 
     assert lines(ended, code=1) == []
-    assert messages(ended) == ["runstore: nothing was found."]
+    assert messages(ended) == ["runstore: Nothing was found."]
     assert json.loads(runstore("grep", "nowhere", "--json", cwd=folder).stdout)["found"] == []
 
 
@@ -95,7 +95,7 @@ def test_more_lines_and_runs_are_said(folder):
     ended = runstore("grep", "epoch", "-m", "2", "-n", "2", cwd=folder)
 
     assert [one[3] for one in lines(ended)] == ["epoch 0", "epoch 1"] * 2
-    assert messages(ended)[0] == "Some runs have more lines: add -m 0"
+    assert messages(ended)[0] == "runstore: Some runs have more lines: add -m 0"
     cursor = messages(ended)[1].partition("--after ")[2]
     rest = runstore("grep", "epoch", "-m", "0", "--after", cursor, cwd=folder)
     assert {one[0] for one in lines(rest)} == {"fit_2", "eval_1", "fit_1"}

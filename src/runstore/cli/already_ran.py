@@ -1,4 +1,4 @@
-"""`--if-done`: what commands that run things do where the same was run before."""
+"""`--if-done`: the choice if the same was run before."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from runstore.errors import AlreadyRanError
 if_done_option = click.option(
     "--if-done",
     type=click.Choice(IF_DONE),
-    help="What to do where a complete run had the same parameters, code and inputs: run it again"
-    " without looking, warn and run it again, skip it, or end with an error"
+    help="Choice if a complete run had the same parameters, code and inputs: run it again without"
+    " a check, warn and run it again, skip it, or end with an error"
     f" (exit code {EXIT_CODES[AlreadyRanError]}).",
 )
 
 
 def chosen(given: str | None, default: IfDone) -> IfDone:
-    """Return what was asked for: by the option, else by the project, else the default."""
+    """Return the choice of the option, else of the project, else the default."""
     asked = next((one for one in IF_DONE if one == given), None)
     return asked or wanted_if_done() or default
 
 
 @contextmanager
 def skipping(if_done: IfDone) -> Iterator[None]:
-    """Leave out what was run before, and print the run that did it; an error stays one."""
+    """Skip work that was run before, and print its run; for `error`, re-raise."""
     try:
         yield
     except AlreadyRanError as error:

@@ -1,4 +1,4 @@
-"""What every command shares: which store it works on."""
+"""The store of a command, and the run that a program adds to."""
 
 from __future__ import annotations
 
@@ -24,35 +24,36 @@ def open_store(*, create: bool = False) -> Store:
     """Open the store that `--store` names, or else the project's.
 
     Args:
-        create: Whether a missing store is made; what only reads does not make one.
+        create: Whether to create a missing store; commands that read do not.
     """
     from runstore.store import Store
 
     store = Store.open(store_location(), create=create)
     if not create:  # else a program of the user may run in this process
-        # A store from somebody else may hold a text that is larger than the machine's memory.
+        # A store of a stranger may contain a text that is larger than the memory.
         store.backend.database.driver.limit_memory(_MEMORY_BYTES)
     return store
 
 
 def store_location() -> str | None:
-    """Return what `--store` was given; None without it."""
+    """Return the location of `--store`; None without it."""
     location: str | None = click.get_current_context().find_root().meta.get(STORE)
     return location
 
 
 @contextmanager
 def run_to_add_to(name: str | None) -> Iterator[tuple[Store, Run | ActiveRun]]:
-    """Give the store and a run: one that is over as it is kept, another one to log to it.
+    """Yield the store and a run: a finished one as it is kept, another one to log to it.
 
     Args:
-        name: Any name of it; None for the run that started this process, which must not be over.
+        name: Any name of it; None for the run that started this process, which is not finished.
     """
+    from runstore.cli.words import one_run
     from runstore.recording.joining.attaching import surrounding_run
 
     uid = surrounding_run() if name is None else name
     with open_store() as store:
-        run = store.get(uid)
+        run = store.get(uid) if name is None else one_run(store, name)
         is_over = name is not None and run.status.is_final
         yield store, run if is_over else store.attach(run)
 

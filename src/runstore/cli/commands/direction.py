@@ -1,4 +1,4 @@
-"""runstore direction: whether small or large values of a metric are better."""
+"""runstore direction: set the direction of a metric: lower or higher is better."""
 
 from __future__ import annotations
 
@@ -15,20 +15,23 @@ if TYPE_CHECKING:
     from runstore.model.metric_directions import Direction
 
 
-@click.group(short_help="Keep whether small or large values of a metric are better.")
+@click.group(short_help="Set the direction of a metric: lower or higher is better.")
 def command() -> None:
-    """Keep whether small or large values of a metric are better, in the store.
+    """Set the direction of a metric: lower or higher is better.
 
-    `runstore best` goes by it before it goes by the metric's name. A direction kept for `fid`
-    counts for `val/fid` as well.
-    """
+    It is kept in the store. `runstore best` uses it, and guesses from the metric's name otherwise.
+    The direction of `fid` applies to `val/fid` as well.
+
+    \b
+    runstore direction set fid min
+    """  # noqa: D301 - click keeps lines after the mark as they are
 
 
 @command.command("set")
 @click.argument("metric", shell_complete=complete_metrics)
 @click.argument("direction", type=click.Choice(["min", "max"]))
 def keep(metric: str, direction: Direction) -> None:
-    """Keep the DIRECTION of METRIC: min if small values are better, max if large ones are."""
+    """Set the DIRECTION of METRIC: min if lower is better, max if higher is better."""
     with open_store() as store:
         store.directions[metric] = direction
 
@@ -36,7 +39,7 @@ def keep(metric: str, direction: Direction) -> None:
 @command.command("ls")
 @json_option
 def list_all(*, as_json: bool) -> None:
-    """List the directions that are kept."""
+    """List the directions."""
     with open_store() as store:
         kept = dict(store.directions)
     if as_json:
@@ -49,6 +52,6 @@ def list_all(*, as_json: bool) -> None:
 @command.command()
 @click.argument("metric")
 def rm(metric: str) -> None:
-    """Forget the direction of METRIC."""
+    """Remove the direction of METRIC."""
     with open_store() as store:
         del store.directions[metric]

@@ -1,4 +1,4 @@
-"""runstore doctor: look the store over."""
+"""runstore doctor: check the store."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _NAMES_SHOWN = 10
 _STYLES = {"damaged": "bold red", "dangling": "red", "orphaned": "yellow", "unused": "green"}
 
 
-@click.command(short_help="Look the store over for damage and leftovers.")
-@click.option("--deep", is_flag=True, help="Read all contents and all of the database as well.")
+@click.command(short_help="Check the store for damage and leftovers.")
+@click.option("--deep", is_flag=True, help="All contents and the whole database as well.")
 @json_option
 @click.pass_context
 def command(context: click.Context, *, deep: bool, as_json: bool) -> None:
-    """Say what is damaged, what refers to nothing, and what belongs to no run; change nothing.
+    """Check the store for damage and leftovers; nothing is changed.
 
     \b
     damaged    was changed, or cannot be read
-    dangling   refers to something that is not there
-    orphaned   is there without its run
-    unused     is in order, and `runstore gc` frees it
-    unchecked  has no hash that tells whether it was changed
+    dangling   refers to something that does not exist
+    orphaned   exists without its run
+    unused     is in order; `runstore gc` frees it
+    unchecked  has no hash, so changes cannot be detected
 
-    The exit code is 1 where something is wrong; what is unused or unchecked is not.
+    The exit code is 1 if something is damaged, dangling or orphaned.
     """  # noqa: D301 - click keeps lines after the mark as they are
     with open_store() as store:
         found = store.check(deep=deep)

@@ -1,4 +1,4 @@
-"""runstore grep: look for a text in what runs noted, failed with and printed."""
+"""runstore grep: search notes, errors and output of runs."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def _complete_fields(
     return [f"{before}{comma}{name}" for name in _FIELDS if name.startswith(last)]
 
 
-@click.command(short_help="Look for a text in notes, errors and output.")
+@click.command(short_help="Search notes, errors and output.")
 @click.argument("text")
 @click.argument(
     "words", metavar="[EXPERIMENT] [FILTER]", nargs=-1, shell_complete=complete_experiments
 )
-@click.option("-i", "--ignore-case", is_flag=True, help="Take capitals for small letters.")
+@click.option("-i", "--ignore-case", is_flag=True, help="Ignore case.")
 @click.option("-E", "--regexp", is_flag=True, help="TEXT is a regular expression.")
 @click.option(
     "--in",
@@ -50,17 +50,17 @@ def _complete_fields(
     metavar="FIELDS",
     callback=_fields,
     shell_complete=_complete_fields,
-    help="Where: notes, error (with its traceback), output; by default everywhere.",
+    help="Texts to search: notes, error (with its traceback), output (default: all).",
 )
-@click.option("-l", "--runs", "only_runs", is_flag=True, help="Only the names of the runs.")
-@limit_option("Runs at most.", most=PAGE_LIMIT)
+@click.option("-l", "--runs", "only_runs", is_flag=True, help="Names of the runs only.")
+@limit_option("Number of runs, at most.", most=PAGE_LIMIT)
 @click.option(
     "-m",
     "--max-count",
     default=10,
     show_default=True,
     type=click.IntRange(0),
-    help="Lines of each run; 0 for all.",
+    help="Number of lines of each run, at most; 0 for all.",
 )
 @click.option(
     "-C",
@@ -68,10 +68,10 @@ def _complete_fields(
     default=0,
     metavar="N",
     type=click.IntRange(0, 1000),
-    help="Show N lines above and below.",
+    help="N lines above and below each line.",
 )
-@click.option("-t", "--times", is_flag=True, help="With the time of each printed line.")
-@click.option("--after", metavar="CURSOR", help="Go on where a page ended.")
+@click.option("-t", "--times", is_flag=True, help="The time of each printed line.")
+@click.option("--after", metavar="CURSOR", help="Cursor of the page before.")
 @json_option
 def command(
     text: str,
@@ -88,7 +88,7 @@ def command(
     times: bool,
     as_json: bool,
 ) -> int:
-    """Show lines of notes, errors and output that hold TEXT, of the newest runs first.
+    """Show lines of notes, errors and output that contain TEXT, of the newest runs first.
 
     \b
     runstore grep "CUDA out of memory"
@@ -96,11 +96,11 @@ def command(
     runstore grep -E "loss: (nan|inf)" "params.lr > 0.01" --in output
     runstore grep -C 3 Traceback latest
 
-    TEXT is taken as it is, on one line; write -- before one that begins with a dash. All runs are
-    looked at, those of EXPERIMENT, a single run, or those that FILTER accepts.
+    TEXT is literal, and on one line; write -- before one that begins with a dash. The search
+    covers all runs, those of EXPERIMENT, a single run, or those that FILTER accepts.
 
-    In a pipe there is one line each: run, field, number, text, with tabs between. Around lines,
-    with -C, have a dash behind their number, and those found a colon. The exit code is 1 where
+    In a pipe there is one line per match: run, field, number, text, with tabs between. With -C,
+    a match has a colon behind its number, and the lines around it a dash. The exit code is 1 if
     nothing is found.
     """  # noqa: D301 - click keeps lines after the mark as they are
     with open_store() as store:
@@ -133,13 +133,13 @@ def command(
 
 
 def _tell(page: Page[FoundTexts], *, lines_matter: bool) -> None:
-    """Say what the lines do not."""
+    """Report the lines and runs that were left out."""
     if not page.items:
-        output.say("runstore: nothing was found.", err=True)
+        output.say("runstore: Nothing was found.", err=True)
     if lines_matter and any(one.has_more for one in page):
-        output.say("Some runs have more lines: add -m 0", err=True)
+        output.say("runstore: Some runs have more lines: add -m 0", err=True)
     if page.next is not None:
-        output.say(f"There are more runs: add --after {page.next}", err=True)
+        output.say(f"runstore: There are more runs: add --after {page.next}", err=True)
 
 
 def _as_json(found: FoundTexts) -> dict[str, Any]:

@@ -15,13 +15,13 @@ from runstore.cli.options import run_option
     context_settings={"ignore_unknown_options": True}, short_help="Log metrics to a run."
 )
 @click.argument("values", metavar="KEY=VALUE...", nargs=-1, required=True)
-@click.option("--step", type=int, metavar="N", help="The step; by default each key counts on.")
+@click.option("--step", type=int, metavar="N", help="Step (default: the next one of each key).")
 @run_option
 def command(values: Sequence[str], step: int | None, run: str | None) -> None:
-    """Log one value of each metric to the run that this program was started by.
+    """Log one value of each metric to the run that started this program.
 
-    Programs under `runstore exec` call it, in any language. On return the values are on the disk.
-    RUN can be over already.
+    Programs under `runstore exec` can call it, in any language. On return the values are on the
+    disk. The run of --run can be finished.
 
     \b
     runstore metric loss=0.31 val/acc=0.9
@@ -36,7 +36,7 @@ def command(values: Sequence[str], step: int | None, run: str | None) -> None:
     line = shlex.join(values)
     asked = parse_line(line)
     if not isinstance(asked, Metrics):
-        raise UsageError(f"{line!r} has no value.", hint="Write for example: loss=0.31")
+        raise UsageError(f"Expected KEY=VALUE, got {line!r}.", hint="Write for example: loss=0.31")
     if step is not None:
         asked = asked._replace(step=step)
     file = line_file() if run is None else None

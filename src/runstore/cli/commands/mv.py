@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from runstore.cli.completions import complete_runs
+from runstore.cli.completions import complete_words
 from runstore.cli.context import open_store
 from runstore.cli.output import say
 from runstore.cli.words import runs_meant
@@ -14,11 +14,15 @@ from runstore.errors import UsageError
 
 
 @click.command(short_help="Rename an experiment, or move runs to another one.")
-@click.argument("words", metavar="EXPERIMENT | RUN...", nargs=-1, shell_complete=complete_runs)
-@click.argument("target")
-@click.option("--merge", is_flag=True, help="Rename to the name of another experiment.")
+@click.argument(
+    "words", metavar="EXPERIMENT | RUN... | FILTER", nargs=-1, shell_complete=complete_words
+)
+@click.argument("target", shell_complete=complete_words)
+@click.option(
+    "--merge", is_flag=True, help="Permission to rename to the name of another experiment."
+)
 def command(words: Sequence[str], target: str, *, merge: bool) -> None:
-    """Give EXPERIMENT the name TARGET, or move RUNs to the experiment TARGET.
+    """Rename EXPERIMENT to TARGET, or move RUNs to the experiment TARGET.
 
     \b
     runstore mv mnist digits
@@ -26,10 +30,12 @@ def command(words: Sequence[str], target: str, *, merge: bool) -> None:
     runstore mv mnist "tags.phase = pilot" pilots
 
     A renamed experiment keeps its numbers; runs that move get the next ones of TARGET. Old
-    references and numbers keep finding them, and `runstore undo` takes it back.
+    references and numbers still find them, and `runstore undo` undoes it.
     """  # noqa: D301 - click keeps lines after the mark as they are
     if not words:
-        raise UsageError("Say what to move, and where.", hint="runstore mv mnist digits")
+        raise UsageError(
+            "Nothing is named to move.", hint="Write for example: runstore mv mnist digits"
+        )
     with open_store() as store:
         if len(words) == 1 and store.has_experiment(words[0]):
             count = store.rename_experiment(words[0], target, merge=merge)

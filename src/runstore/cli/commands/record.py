@@ -7,10 +7,11 @@ from datetime import datetime, timezone
 
 import click
 
-from runstore.cli.completions import complete_runs
+from runstore.cli.completions import complete_words
 from runstore.cli.context import open_store
 from runstore.cli.grammar.durations import duration
 from runstore.cli.output import say
+from runstore.cli.words import one_run
 from runstore.errors import UsageError
 from runstore.model.query.times import moment
 from runstore.model.status import FINAL
@@ -38,7 +39,7 @@ _NOTHING = "Nothing was recorded."
 @click.option("--commit", metavar="HASH", help="The commit of its code.")
 @click.option("--host", "hostname", metavar="NAME", help="Name of its machine.")
 @click.option(
-    "--parent", metavar="RUN", shell_complete=complete_runs, help="The run that started it."
+    "--parent", metavar="RUN", shell_complete=complete_words, help="The run that started it."
 )
 def command(
     experiment: str,
@@ -93,7 +94,7 @@ def command(
             cli=cli,
             commit=commit,
             hostname=hostname,
-            parent=parent,
+            parent=None if parent is None else one_run(store, parent).uid,
         )
     say(run.reference)
 

@@ -14,10 +14,10 @@ from runstore.cli.output import say
 @click.argument("name", required=False)
 @run_option
 def command(path: str, name: str | None, run: str | None) -> None:
-    """Keep a file or folder with the run that this program was started by, as NAME or PATH.
+    """Keep a file or folder with the run that started this program, as NAME (default: PATH).
 
-    Programs under `runstore exec` call it, in any language. On return the copy is on the disk.
-    RUN can be over already.
+    Programs under `runstore exec` can call it, in any language. On return the copy is on the
+    disk. The run of --run can be finished.
 
     \b
     runstore save out/model.bin

@@ -9,6 +9,7 @@ import click
 
 from runstore.cli import output
 from runstore.cli.context import open_store
+from runstore.cli.dialogs import confirm
 from runstore.cli.options import json_option, yes_option
 from runstore.errors import UsageError
 
@@ -18,14 +19,16 @@ if TYPE_CHECKING:
 _EXIT_LEFT = 1
 
 
-@click.command(short_help="Remove secrets that slipped through.")
-@click.option("--secret", is_flag=True, help="Ask for the secret, or read it from stdin.")
+@click.command(short_help="Remove leaked secrets.")
+@click.option("--secret", is_flag=True, help="The secret, typed without echo or read from stdin.")
 @click.option(
     "--from", "source", type=click.File(encoding="utf-8"), metavar="FILE",
-    help="A file with one secret per line; - is stdin.",
+    help="File with one secret per line; - is stdin.",
 )  # fmt: skip
-@click.option("--pattern", metavar="REGEX", help="A regular expression for the secret.")
-@click.option("--dry-run", is_flag=True, help="Show where secrets are; change nothing.")
+@click.option("--pattern", metavar="REGEX", help="Regular expression for the secret.")
+@click.option(
+    "--dry-run", is_flag=True, help="A list of the places with secrets; nothing is changed."
+)
 @yes_option
 @json_option
 def command(
@@ -40,7 +43,7 @@ def command(
     """Remove secrets from rows, output, artifacts, copies, logs and free pages, permanently.
 
     Without a secret, everything is removed that would be masked if it were recorded today;
-    parameters, notes, output and artifacts stay, as their user wrote them.
+    parameters, notes, output and artifacts are kept as they are.
 
     Secrets become ***. Artifacts of text are replaced and get another digest; other artifacts
     are removed. This cannot be undone. The secret is never an argument, because shells keep
@@ -53,7 +56,7 @@ def command(
     from runstore.maintenance.scrub import scrub, wanted
 
     if secret + (source is not None) + (pattern is not None) > 1:
-        raise UsageError("Give one of --secret, --from and --pattern.")
+        raise UsageError("Use only one of --secret, --from and --pattern.")
     found = wanted(_secrets(source, is_asked=secret), pattern)
     with open_store() as store:
         planned = scrub(store.backend, found)
@@ -61,7 +64,11 @@ def command(
             _show(planned, as_json=as_json)
             return
         if not yes:
-            _confirm(planned)
+            confirm(
+                "Remove these secrets permanently?",
+                [_line(place, is_dry=True) for place in planned.places],
+                kept="Nothing was changed.",
+            )
         done = scrub(store.backend, found, is_dry=False)
     _show(done, as_json=as_json)
     if done.left:
@@ -82,18 +89,6 @@ def _secrets(source: TextIO | None, *, is_asked: bool) -> tuple[str, ...]:
     if not secrets:
         raise UsageError("There is no secret to look for.", kept="Nothing was changed.")
     return secrets
-
-
-def _confirm(planned: Scrubbed) -> None:
-    if not sys.stdin.isatty():
-        raise UsageError(
-            "Removing secrets cannot be undone, and nobody can be asked here.",
-            kept="Nothing was changed.",
-            hint="Look first with --dry-run, then pass -y.",
-        )
-    for place in planned.places:
-        output.say(_line(place, is_dry=True), err=True)
-    click.confirm("Remove these secrets permanently?", abort=True, err=True)
 
 
 def _show(found: Scrubbed, *, as_json: bool) -> None:

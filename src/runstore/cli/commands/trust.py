@@ -1,4 +1,4 @@
-"""runstore trust: folders of other users whose stores may be used."""
+"""runstore trust: trust the stores of other users in a folder."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from runstore.cli.output import print_json, say
 from runstore.errors import NotFoundError, UsageError
 
 
-@click.command(short_help="Use stores of other users in these folders.")
+@click.command(short_help="Trust the stores of other users in a folder.")
 @click.argument("folders", nargs=-1, type=click.Path())
-@click.option("--remove", is_flag=True, help="Trust the folders no longer.")
+@click.option("--remove", is_flag=True, help="FOLDERS removed from the list.")
 @json_option
 def command(folders: Sequence[str], *, remove: bool, as_json: bool) -> None:
     """Trust FOLDERS: use the stores and project files of other users in them.
 
-    Without this, what another user left above your working directory is not used. In a trusted
-    folder it is, if it belongs to the folder's owner or group. `*` stands for every folder. The
-    variable RUNSTORE_TRUST adds folders, separated by colons. Without FOLDERS, the list is shown.
+    By default, a store of another user above your working directory is not used. In a trusted
+    folder it is used, if it belongs to the owner or group of the folder. `*` means every folder.
+    The variable RUNSTORE_TRUST adds folders, separated by colons. Without FOLDERS, the list is
+    shown.
 
     \b
     runstore trust /data/team
@@ -52,13 +53,13 @@ def _trust(given: str) -> None:
 
     path = trusted.EVERYTHING if given == trusted.EVERYTHING else os.path.abspath(given)  # noqa: PTH100 - keeps links
     if path != trusted.EVERYTHING and not Path(path).is_dir():
-        raise NotFoundError(f"There is no folder {path!r}.", kept="The list is as before.")
+        raise NotFoundError(f"There is no folder {path!r}.", kept="The list was not changed.")
     trusted.trust(path)
     say(f"trusted {path}")
     if path != trusted.EVERYTHING and Path(path).stat().st_mode & stat.S_IWOTH:
         owner = trusted.owner_name(Path(path).stat().st_uid)
         say(
-            f"runstore: Everybody can write to it, so only stores of {owner} are used there.",
+            f"runstore: Everyone can write to it, so only stores of {owner} are used there.",
             err=True,
         )
 

@@ -1,4 +1,4 @@
-"""runstore ui: look at runs in a browser."""
+"""runstore ui: show runs in a browser."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from runstore.cli.output import say
 _LARGEST_PORT = 65_535
 
 
-@click.command(short_help="Look at runs in a browser.")
+@click.command(short_help="Show runs in a browser.")
 @click.option(
     "--port",
     type=click.IntRange(0, _LARGEST_PORT),
     metavar="PORT",
-    help="Port; 8642 by default, or any other one if that is taken.",
+    help="Port (default: 8642, or any other one if that is in use).",
 )
-@click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
+@click.option("--no-browser", is_flag=True, help="The address only, without a browser.")
 @click.option(
     "--host",
     default="127.0.0.1",
     show_default=True,
     metavar="ADDRESS",
-    help="Address to listen to; one that other machines reach needs a token.",
+    help="Address to listen on; an address that other machines can reach needs a token.",
 )
 @click.option(
     "--allowed-host",
     "allowed_hosts",
     multiple=True,
     metavar="NAME",
-    help="Another name that browsers may reach the page by; can be repeated.",
+    help="Another name of this machine that browsers can use; repeatable.",
 )
-@click.option("--read-only", "is_read_only", is_flag=True, help="Let nothing be changed.")
+@click.option("--read-only", "is_read_only", is_flag=True, help="A page without edits.")
 @click.option(
     "--token",
     envvar="RUNSTORE_UI_TOKEN",
     metavar="TOKEN",
     help="Token for programs and other machines; better set as RUNSTORE_UI_TOKEN, since other"
-    " users see the arguments of commands.",
+    " users can see the arguments of commands.",
 )
 def command(
     port: int | None,
@@ -54,7 +54,7 @@ def command(
 ) -> None:
     """Show the runs of the store in a browser, until Ctrl-C.
 
-    The page is on this machine alone, and for the browser that opens the printed address.
+    By default, only this machine can reach the page, with the printed address.
     """
     from runstore.web.server import Options, serve
 

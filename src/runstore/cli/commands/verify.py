@@ -1,4 +1,4 @@
-"""runstore verify: whether the history of edits is as it was written."""
+"""runstore verify: check the history of edits."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from runstore.cli.options import json_option
 @json_option
 @click.pass_context
 def command(context: click.Context, *, as_json: bool) -> None:
-    """Check that no edit of a run was altered, removed or inserted later; change nothing.
+    """Check that no edit of a run was altered, removed or inserted later; nothing is changed.
 
-    Each edit of notes, tags and names leaves an event with a hash of what it says and of all
-    events before it. The first event of a run that does not fit is named, and the exit code is 1.
+    Each edit of notes, tags and names leaves an event with a hash of its content and of all
+    earlier events. If an event of a run does not match, the first one is named, and the exit code
+    is 1.
 
     \b
     runstore verify
