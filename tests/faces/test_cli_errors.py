@@ -192,7 +192,7 @@ def test_all_parts_of_a_message_stand_on_lines_of_their_own(folder):
 def test_what_comes_after_the_page_is_said_on_stderr(folder):
     first = runstore("ls", "--limit", "25", cwd=folder)
     (said,) = messages(first)
-    rest = runstore("ls", *said.partition("or ")[2].split(), cwd=folder)
+    rest = runstore("ls", "--after", said.rpartition(" ")[2], cwd=folder)
 
     assert len(first.stdout.splitlines()) == 26
     assert len(rest.stdout.splitlines()) == 6
