@@ -219,7 +219,15 @@ def within(begin, end):
         ("100000000000", 100_000_000_000_000, 100_000_001_000_000),
         ("20261101103000", NOVEMBER + 37_800_000_000, NOVEMBER + 37_801_000_000),
         ("today", NOVEMBER + 26 * DAY, NOVEMBER + 27 * DAY),
-        ("'2 h ago'", NOVEMBER + 26 * DAY + 36_000_000_000, NOVEMBER + 26 * DAY + 36_000_000_001),
+        *(
+            (text, NOVEMBER + 26 * DAY + 36_000_000_000, NOVEMBER + 26 * DAY + 36_000_000_001)
+            for text in ("'2 h ago'", "'2 h'", "2h", "-2h", "'-2 hours'", "'1 h 60 min'")
+        ),
+        (
+            "'last week'",
+            NOVEMBER + 19 * DAY + 43_200_000_000,
+            NOVEMBER + 19 * DAY + 43_200_000_001,
+        ),
     ],
 )
 def test_a_time_is_all_that_it_names(text, begin, end):
@@ -306,6 +314,10 @@ TIMES = "Write '2026-11-01', '2026-11-01 10:30', '3 days ago', 'yesterday', 'tod
         ("exit_code ~ '1'", "exit_code is a number, which ~ does not fit.", "exit_code ~ '1'", ""),
         ("started like '2'", "started is a time, which like does not fit.", None, ""),
         ("started = 7", "7 is no time.", "7", TIMES),
+        ("started = 'last'", "'last' is no time.", "'last'", TIMES),
+        ("started = '-3'", "'-3' is no time.", "'-3'", TIMES),
+        ("duration = -2h", "'-2h' is no duration.", "-2h", SPANS),
+        ("tag = best", None, "tag = best", "Write for example: tags.phase = pilot"),
         ("started = 99999999", "99999999 is no time.", "99999999", TIMES),
         ("started = 1e300", "1e+300 is no time.", "1e300", TIMES),
         ("started = '2026-13-01'", "'2026-13-01' is no time.", "'2026-13-01'", TIMES),

@@ -13,6 +13,7 @@ from runstore.model.display.suggestions import hint_of, nearest
 from runstore.model.query.exact import nearest_double
 from runstore.model.query.fields import (
     MLFLOW_STATUSES,
+    NAMESPACE_WORDS,
     TEXT_FACTS,
     UnknownFieldError,
     Word,
@@ -42,6 +43,13 @@ OPTIONS_LIMIT = 1_000
 _OPS = {"==": Op.EQUAL, "<>": Op.EQUAL, "!=": Op.EQUAL, "!~": Op.MATCHES}
 _ORDERED = frozenset({Op.EQUAL, Op.BELOW, Op.AT_MOST, Op.ABOVE, Op.AT_LEAST})
 _TEXTUAL = frozenset({Kind.TEXT, Kind.CELL, Kind.STATUS, Kind.VERSION})
+_EXAMPLES = {
+    Namespace.PARAM: "params.lr > 0.01",
+    Namespace.METRIC: "metrics.loss.min < 0.5",
+    Namespace.TAG: "tags.phase = pilot",
+    Namespace.FACT: "facts.git.branch = main",
+    Namespace.PACKAGE: "packages.torch >= 2.1",
+}
 _SECONDS_FROM = 1e8  # 1973; a smaller number is no time of a run
 _DATES = r"\d{4}|\d{8}|(?:19|20)\d{12}"  # without dashes
 _MILLISECONDS_FROM = 1e11  # seconds would be the year 5138
@@ -211,7 +219,9 @@ class Builder:
             return Named(field_of(words), first.at, text)
         except UnknownFieldError as error:
             hint = f"Did you mean {error.near!r}?" if error.near else ""
-            if not rest and not hint:
+            if text in NAMESPACE_WORDS:
+                hint = f"Write for example: {_EXAMPLES[NAMESPACE_WORDS[text]]}"
+            elif not rest and not hint:
                 hint = f"A parameter is params.{text}, a metric metrics.{text}, a tag tags.{text}."
             raise Mistake(str(error), first.at, hint, error.near) from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
@@ -62,11 +63,25 @@ def moment(text: str, now: datetime) -> Span:
     midnight = now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     if words in {"today", "yesterday"}:
         return _days(midnight - timedelta(days=words == "yesterday"), 1)
-    if words == "now" or words.endswith(" ago"):
-        past_s = 0.0 if words == "now" else duration_s(words[: -len(" ago")], long_units=True)
+    past_s = _past_s(words)
+    if past_s is not None:
         then = now - timedelta(seconds=past_s)
         return Span(then, then + timedelta(microseconds=1))
     return _by_calendar(words, midnight)
+
+
+def _past_s(words: str) -> float | None:
+    """Return the seconds since `3 days ago`, `3 days`, `-3d` or `last week`; None for others."""
+    if words == "now":
+        return 0.0
+    if words.endswith(" ago"):
+        return duration_s(words[: -len(" ago")], long_units=True)
+    past = re.sub(r"^(-|last (?=[a-z]))", lambda found: "" if found[0] == "-" else "1 ", words)
+    # A number alone has no unit, and a date is not a duration.
+    if re.match(r"\d[\d.]*\s*[a-z]", past):
+        with suppress(ValueError):
+            return duration_s(past, long_units=True)
+    return None
 
 
 def _by_calendar(words: str, midnight: datetime) -> Span:
