@@ -24,7 +24,7 @@ function copied(run: RunRecord): { command: string; python: string } {
   const more: Record<string, [string, string]> = {
     params: [`show ${name}`, "run.params"],
     metrics: [`plot ${name}`, "run.metrics"],
-    output: [`log ${name}`, "for line in run.output:\n    print(line.text)"],
+    output: [`output ${name}`, "for line in run.output:\n    print(line.text)"],
     code: [`show ${name}${option("patch")}`, 'store.document(run, "patch")'],
     environment: [`show ${name}${option("packages")}`, "run.facts.values"],
     files: [`artifacts ${name}`, "run.artifacts"],

@@ -25,7 +25,7 @@ export function LookAt({ uid, file }: { uid: string; file: ArtifactInfo }) {
         <span class="look-tools">
           <CopyAs
             texts={() => ({
-              command: `${program()} get ${uid} ${shellWord(file.path)} --to .`,
+              command: `${program()} download ${uid} ${shellWord(file.path)} --output .`,
               python: `${openStore()}run = store.get(${pythonText(uid)})\nwith run.open(${pythonText(file.path)}) as file:\n    contents = file.read()`,
             })}
           />
