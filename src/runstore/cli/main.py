@@ -110,12 +110,11 @@ class _Commands(click.Group):
 def group() -> None:
     """Record runs of experiments, and find, compare and repeat them.
 
-    \b
     RUN is mnist#7 (quote it in zsh) or mnist_7, mnist#-1 (the newest of mnist), latest, a whole
     reference, or the beginning of one. 7 alone is enough if only one experiment has that number.
     Wherever a command takes runs, it takes the name of an EXPERIMENT or a FILTER as well, such as
     "params.lr > 0.01 and status = error". A command for one run then uses the newest.
-    """  # noqa: D301 - click keeps lines after the mark as they are
+    """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

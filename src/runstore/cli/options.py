@@ -99,7 +99,7 @@ mask_output_option = click.option(
     help="Masked secrets in the kept output.",
 )
 yes_option = click.option(
-    "-y", "--yes", is_flag=True, help="No questions; required without a terminal."
+    "-y", "--yes", is_flag=True, help="Yes to all questions; required without a terminal."
 )
 
 
