@@ -79,11 +79,6 @@ def _entered(
         opened = store if isinstance(store, Store) else open_shared(store)
         if resume is not None:
             return opened.resume(resume)
-        if current.COMMAND_VARIABLE in os.environ and _may_be_command(request):
-            from runstore.recording.joining.command_run import run_of_this_command
-
-            outer = run_of_this_command(opened.backend)
-            return start(opened.backend, request._replace(command_run=outer), opened)
         return start(opened.backend, request, opened)
 
     run = begin()
@@ -95,11 +90,6 @@ def _entered(
         run.execution.end_by(error)
         raise
     return run
-
-
-def _may_be_command(request: StartRequest) -> bool:
-    """Check whether a run can be that of the command that `runstore exec` runs."""
-    return request.parent is None and not request.live and current.innermost() is None
 
 
 def recorded(

@@ -214,6 +214,12 @@ def test_the_first_of_several_runs_is_that_of_the_command(executed, kept):
     assert {run.parent_uid for run in others} == {first.uid}
 
 
+def test_a_run_of_an_open_store(executed, kept):
+    executed("store = runstore.Store.open()\nstore.start('digits', params={'a': 1}).finish()")
+
+    assert [(run.experiment_name, run.params) for run in kept()] == [("digits", {"a": 1})]
+
+
 @pytest.mark.parametrize("decorator", ["start_run", "recorded"])
 def test_decorated_functions(executed, kept, decorator):
     executed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, MutableMapping
 from contextlib import suppress
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from runstore.analysis.reruns.lookup import Earlier
     from runstore.capture import Surroundings
     from runstore.model.params.parameter_set import ParameterSet
-    from runstore.recording.joining.command_run import CommandRun
 
 
 class StartRequest(NamedTuple):
@@ -49,8 +49,6 @@ class StartRequest(NamedTuple):
     if_done: IfDone = "run"
     is_told_by_params: bool = False
     is_other_process: bool = False
-    # The run of `runstore exec` that this one takes over.
-    command_run: CommandRun | None = None
 
 
 def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
@@ -97,9 +95,7 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
     try:
         # Once it is there, its end is cared for, also if a warning is an error.
         with afterwards(), live_runs.Beginning():
-            run = None
-            if asked.command_run is not None:
-                run = _taken_over(backend, new, asked.command_run, store)
+            run = _taken_over(backend, new, asked, store)
             if run is None:
                 number, reference = backend.database.start_run(new)
                 run = ActiveRun(backend, _started_run(new, number, reference), store=store)
@@ -212,13 +208,21 @@ def _is_parent(backend: Backend, run: current.Executed, experiment_name: str) ->
     return run.is_block or run.experiment_name != experiment_name
 
 
-def _taken_over(backend: Backend, new: NewRun, outer: CommandRun, store: Any) -> ActiveRun | None:
-    """Return the run of this command, which `runstore exec` began; None if it is taken."""
+def _taken_over(
+    backend: Backend, new: NewRun, asked: StartRequest, store: Any
+) -> ActiveRun | None:
+    """Return the run of this command, which `runstore exec` began; None if this is another."""
+    is_plain = asked.argv is None and asked.cli is None and not (asked.full_store or asked.live)
+    if current.COMMAND_VARIABLE not in os.environ or asked.parent is not None or not is_plain:
+        return None
+    if current.innermost() is not None:
+        return None
     from runstore.analysis.reruns.identity import has_values
-    from runstore.recording.joining.command_run import take_over
+    from runstore.recording.joining.command_run import run_of_this_command, take_over
 
-    kept = take_over(backend, new, outer)
-    if kept is None:
+    outer = run_of_this_command(backend)
+    kept = None if outer is None else take_over(backend, new, outer)
+    if outer is None or kept is None:
         return None
     run = ActiveRun(backend, kept, store=store)
     run.execution.command_run = outer
