@@ -388,7 +388,7 @@ def test_without_capture_nothing_is_made_up(tmp_path):
 
     found = told("diff", "fit#1", "fit#2", cwd=tmp_path)
 
-    assert set(names(found)) - {"status.duration_s"} == {"params.lr"}
+    assert set(names(found)) == {"params.lr"}
     assert {one["what"] for one in found["unknown"]} >= {"code", "packages"}
 
 

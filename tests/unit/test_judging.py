@@ -111,6 +111,26 @@ def test_the_way_of_numbers_counts():
     assert down.points > max(0, up.points)
 
 
+def test_a_step_that_moved_its_share_speaks_for_a_number():
+    """Half the step with half the move is as good as the whole of it."""
+    a, b = ("1", "x", "c", "0", "o", 0.9), ("3", "y", "k", "0", "o", 0.5)
+
+    half = judged(("2", "x", "c", "0", "o", 0.7), a=a, b=b).evidence[LR]
+    still = judged(("2", "x", "c", "0", "o", 0.9), a=a, b=b).evidence[LR]
+
+    assert half.points > 0
+    assert still.points < 0
+
+
+def test_a_huge_step_says_less_of_a_small_one():
+    a, b = ("1", "x", "c", "0", "o", 0.9), ("1.1", "y", "k", "0", "o", 0.5)
+
+    near = judged(("1.2", "x", "c", "0", "o", 0.5), a=a, b=b).evidence[LR]
+    huge = judged(("100", "x", "c", "0", "o", 0.5), a=a, b=b).evidence[LR]
+
+    assert 0 < huge.points < near.points
+
+
 def test_what_is_cleared_stands_in_nobody_s_way():
     """Data that moved nothing does not keep a pair that differs in data and lr from telling."""
     found = judged(("1", "y", "c", "0", "o", 0.9), ("2", "y", "c", "0", "o", 0.5)).evidence

@@ -112,10 +112,12 @@ def _with_unrecorded(one: Description, described: Sequence[Description]) -> Desc
     return {**one, "environment": {**environment, **missing}}
 
 
-def _status(run: Run, _: _Description) -> Section:
+def _status(run: Run, look: _Description) -> Section:
     values = {"experiment": run.experiment_name, "status": run.status.value}
-    told: dict[str, Any] = {"exit code": run.exit_code, "error": run.error}
-    values |= {key: value for key, value in told.items() if value is not None}
+    more: dict[str, Any] = {"exit code": run.exit_code, "error": run.error}
+    values |= {key: value for key, value in more.items() if value is not None}
+    if not look.everything:
+        return values  # no two runs last exactly as long
     if run.duration is not None:
         return {**values, "duration": _rounded(run.duration)}
     why = "has no known end" if run.status.is_final else f"is {run.status.value}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +36,7 @@ _RANKED = (
     "status", "params", "code", "packages", "environment", "inputs", "command", "metrics",
 )  # fmt: skip
 _EDITABLE = " (editable)"
+_OWN_NAME = "runstore"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,9 +150,7 @@ def explain(
         metric=result.key if result else None,
         values=result.values if result else (),
         causes=ranked(found, setting) if first.uid != second.uid else (),
-        gaps=tuple(
-            gap for gap in gaps(described, sections=_RANKED) if gap.name != "status.duration"
-        ),
+        gaps=tuple(_telling_gaps(described)),
         remarks=tuple(_remarks(runs, described, code)),
         runs_seen=runs_seen,
     )
@@ -230,16 +230,23 @@ def _value_at(series: Series, step: int) -> float | None:
     return value
 
 
+def _telling_gaps(described: tuple[Mapping[str, Any], ...]) -> Iterator[Gap]:
+    """Yield facts that could not be compared, without those that neither machine has."""
+    found = gaps(described, sections=_RANKED)
+    times = Counter(gap.name for gap in found)
+    for gap in found:
+        if times[gap.name] < len(described) or not gap.name.startswith("environment."):
+            yield gap
+
+
 def _remarks(
     runs: tuple[Run, Run], described: tuple[Mapping[str, Any], ...], code: CodeChanges | None
 ) -> Iterator[str]:
     """Yield sentences about what was not compared."""
     for run in dict.fromkeys(run.reference for run in runs if not run.status.is_final):
         yield f"{run} is still being executed."
-    if code is not None:
+    if code is not None and not any(isinstance(one["code"], Unknown) for one in described):
         yield from code.remarks
-    if not any(one["inputs"] for one in described):
-        yield "Neither run noted what data it read; run.use() would tell."
     for key in _editable(runs, described):
         yield f"The package {key} is installed from a folder, whose code is not recorded."
     if runs[0].uid == runs[1].uid:
@@ -254,6 +261,8 @@ def _editable(runs: tuple[Run, Run], described: tuple[Mapping[str, Any], ...]) -
         if isinstance(packages, Unknown):
             continue
         for key, version in packages.items():
+            if key == _OWN_NAME:
+                continue  # it records results, and computes none
             place = version.partition(" @ file://")[2].removesuffix(_EDITABLE)
             is_own = isinstance(root, str) and f"{place}/".startswith(f"{root}/")
             if version.endswith(_EDITABLE) and not is_own:

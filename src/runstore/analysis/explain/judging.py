@@ -25,6 +25,9 @@ _SHARE_MOVED, _SHARE_STILL = 0.5, 0.2
 _NOISE_AT_LEAST = 0.12
 _PAIRS_OF_CHANCE = 5_000
 _PAIRS_TRUSTED = 6  # of which other things differ as well
+# Steps of a number that are smaller than this share of the one in question do not clear it, and
+# values farther away than this share of it are not near.
+_NEAR = 0.25
 _RARELY = 0.05
 
 
@@ -53,8 +56,10 @@ class Evidence:
         typical: How much the metric moved within them, as a share of what is to be explained.
         kind: `alone` if they differ in nothing else, `values` if so with other values, `others`
             if they differ in more, `still` if the metric did not move, `away` if it moved the
-            other way; `often` if it moved more often than within other pairs, else `rarely`.
+            other way; `often` if it moved more often than within other pairs, else `rarely`;
+            `far` if a number changed by so little within all of them that they show nothing.
         is_shown: Whether pairs of the same values, alike in everything else, moved as much.
+        lonely: Which of the two runs have a value that no other run is near: 0, 1 or both.
     """
 
     points: float
@@ -62,6 +67,7 @@ class Evidence:
     typical: float
     kind: str
     is_shown: bool = False
+    lonely: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +126,11 @@ class _Pair:
     bundles: frozenset[int]
     core: frozenset[int]
     moved: float
+
+    @property
+    def places(self) -> tuple[int, int]:
+        """The places of both."""
+        return self.first, self.second
 
 
 # A pair, what it differs in that is not cleared, and whether the two in question do not in some.
@@ -240,6 +251,43 @@ class _Judge:
         old, new = (self._runs[n].numbers.get(feature, math.nan) for n in (first, second))
         return int(new > old) - int(new < old)
 
+    def _share_of_step(self, bundle: int, pair: _Pair) -> float:
+        """Return how large a step in numbers is beside the one in question; 1 for other values.
+
+        The smaller share of both scales counts, the linear and the logarithmic one.
+        """
+        shares = []
+        for feature in self._members[bundle]:
+            here, there = self._numbers(feature, 0, 1), self._numbers(feature, *pair.places)
+            if len(here) == len(there) == len(_FORWARD) and there[0] != there[1]:
+                shares.append(_share(there, here))
+        return min(shares, default=1.0)
+
+    def _is_far(self, bundle: int, pair: _Pair) -> bool:
+        """Return whether a step is so small that no movement is expected of it."""
+        is_still = abs(pair.moved) < max(_SHARE_STILL, self._noise)
+        return is_still and self._share_of_step(bundle, pair) < _NEAR
+
+    def _lonely(self, bundle: int) -> tuple[int, ...]:
+        """Return which of the two runs have a number that no other run is near."""
+        for feature in self._members[bundle]:
+            here = self._numbers(feature, 0, 1)
+            others = self._numbers(feature, *range(2, len(self._runs)))
+            if len(here) == len(_FORWARD):
+                return tuple(
+                    n
+                    for n in _FORWARD
+                    if not any(
+                        one == here[n] or _share((here[n], one), here) <= _NEAR for one in others
+                    )
+                )
+        return ()
+
+    def _numbers(self, feature: Feature, *places: int) -> list[float]:
+        """Return the numbers of a feature in those of these runs that have one."""
+        numbers = (self._runs[place].numbers for place in places)
+        return [some[feature] for some in numbers if feature in some]
+
     def _is_repeat(self, pair: _Pair) -> bool:
         """Tell whether a pair is the one in question again, which moved as it did: no news."""
         first, second = self._like[pair.first], self._like[pair.second]
@@ -276,15 +324,19 @@ class _Judge:
         """Yield what moved the result within pairs that differ in nothing else that counts."""
         alone: dict[int, list[float]] = defaultdict(list)
         for pair in self._pairs:
-            if len(pair.core) == 1:
+            if len(pair.core) == 1 and not self._is_far(next(iter(pair.core)), pair):
                 alone[next(iter(pair.core))].append(abs(pair.moved))
         yield from (one for one, moved in alone.items() if median(moved) >= _SHARE_MOVED)
 
     def _evidence(self, bundle: int, news: Sequence[_News], movers: set[int]) -> Evidence | None:
         groups: dict[tuple[frozenset[int], bool], list[_Pair]] = defaultdict(list)
         mixed: list[_Pair] = []
+        far: list[_Pair] = []
         for pair, left, is_mixed in news:
             if bundle not in pair.bundles:
+                continue
+            if self._is_far(bundle, pair):
+                far.append(pair)
                 continue
             exact = self._is_exact(bundle, pair)
             if not is_mixed:
@@ -297,12 +349,16 @@ class _Judge:
             if (one := self._of_group(bundle, core, pairs, movers, exact=exact)) is not None
         ]
         found += self._of_mixed(bundle, mixed)
+        if not found and far:
+            typical = median(abs(one.moved) for one in far)
+            return Evidence(0.0, len(far), typical, "far", lonely=self._lonely(bundle))
         if not found:
             return None
         points = max(-_MOST_POINTS, min(_MOST_POINTS, _damped([one.points for one in found])))
         telling = max(found, key=lambda one: (one.points > 0) == (points > 0) and abs(one.points))
         is_shown = points > 0 and any(one.is_shown for one in found)
-        return Evidence(points, telling.pairs, telling.typical, telling.kind, is_shown)
+        lonely = self._lonely(bundle) if telling.kind == "values" else ()
+        return Evidence(points, telling.pairs, telling.typical, telling.kind, is_shown, lonely)
 
     def _of_mixed(self, bundle: int, pairs: Sequence[_Pair]) -> Iterator[Evidence]:
         """Yield what pairs say that differ in more than the two in question do.
@@ -347,7 +403,11 @@ class _Judge:
         trust = 1.0 if exact else 0.5
         if others and has_moved:
             trust *= 0.6 / len(others)
-        likely = _log_likelihood(typical, self._noise) * trust
+        # A small step is expected to move its share; a large one explains a small one less.
+        share = 1.0 if exact else median(self._share_of_step(bundle, one) for one in pairs)
+        trust *= min(1.0, 1 / share if has_moved and share > 1 else share if not has_moved else 1)
+        within = max(_NEAR, min(1.0, share))
+        likely = _log_likelihood(typical / within, self._noise / within) * trust
         kind = "alone" if exact else "values"
         if not has_moved:
             kind = "still"
@@ -374,6 +434,17 @@ def _pattern(values: Iterable[Hashable]) -> tuple[int, ...]:
     """Return values as numbers, each the first time it comes the next one."""
     labels: dict[Hashable, int] = {}
     return tuple(labels.setdefault(one, len(labels)) for one in values)
+
+
+def _share(step: Sequence[float], whole: Sequence[float]) -> float:
+    """Return the size of a step as a share of another one, on the scale where it is smaller."""
+    if whole[0] == whole[1]:
+        return 1.0
+    linear = abs(step[1] - step[0]) / abs(whole[1] - whole[0])
+    if min(*step, *whole) <= 0:
+        return linear
+    orders = abs(math.log(whole[1]) - math.log(whole[0]))
+    return min(linear, abs(math.log(step[1]) - math.log(step[0])) / orders) if orders else linear
 
 
 def _kind(value: float) -> str:

@@ -124,8 +124,8 @@ def _with_evidence(one: Cause, setting: Setting) -> Cause:
     if evidence is None or setting.change is None:
         return one
     rule = Rule.SHOWN if evidence.is_shown else one.rule
-    told = _told(evidence, setting.change, str(setting.metric))
-    return Cause(rule, one.difference, f"{one.reason}; {told}", evidence.points)
+    text = _evidence_text(evidence, one.difference, setting.change, str(setting.metric))
+    return Cause(rule, one.difference, f"{one.reason}; {text}", evidence.points)
 
 
 def _evidence_of(one: Cause, setting: Setting) -> Evidence | None:
@@ -136,24 +136,31 @@ def _evidence_of(one: Cause, setting: Setting) -> Evidence | None:
     return setting.judgement.evidence.get((about.section, key))
 
 
-def _told(evidence: Evidence, change: float, metric: str) -> str:
-    count = "1 other pair of runs differs"
-    if evidence.pairs > 1:
-        count = f"{evidence.pairs} other pairs of runs differ"
-    moved = f"{metric} moved by {abs(evidence.typical * change):.3g} there"
+def _evidence_text(evidence: Evidence, about: Difference, change: float, metric: str) -> str:
+    pairs = f"{evidence.pairs} other pairs that differ"
+    if evidence.pairs == 1:
+        pairs = "1 other pair of runs that differs"
+    only = "only " if evidence.kind == "still" else ""
+    by = f"changed by {only}{abs(evidence.typical * change):.3g}"
+    here = f" (here {abs(change):.3g})"
     if not math.isfinite(change):
-        moved = f"{metric} moved there" if evidence.typical else f"{metric} did not move there"
-    return f"{count} in it{_BY_KIND[evidence.kind].format(moved=moved, metric=metric)}"
+        by, here = ("changed" if evidence.typical else "did not change"), ""
+    text = _BY_KIND[evidence.kind].format(pairs=pairs, metric=metric, by=by, here=here)
+    if evidence.lonely and about.values:
+        values = [f"{about.key}={about.values[place]}" for place in evidence.lonely]
+        return f"{text}; no other run is near {' or '.join(values)}"
+    return text
 
 
 _BY_KIND = {
-    "alone": " and in nothing else that counts, and {moved}",
-    "values": " alone, with other values, and {moved}",
-    "others": " and in more, and {moved}",
-    "still": ", and {moved}: hardly, compared with here",
-    "away": " alone, and {moved}, the other way",
-    "often": " and in other things, and {metric} moved more often there than elsewhere",
-    "rarely": " and in other things, and {metric} moved no more often there than elsewhere",
+    "alone": "{metric} {by} in {pairs} only in this",
+    "values": "{metric} {by} in {pairs} only in this, with other values",
+    "others": "{metric} {by} in {pairs} in this and more",
+    "still": "{metric} {by} in {pairs} in this{here}",
+    "away": "{metric} {by} the other way in {pairs} only in this",
+    "often": "{metric} changed more often in {pairs} in this than in the rest",
+    "rarely": "{metric} changed no more often in {pairs} in this than in the rest",
+    "far": "{pairs} in this, by much smaller steps, show little",
 }
 
 
@@ -187,15 +194,16 @@ def _typical(one: Cause, setting: Setting) -> float:
 def _status(one: Difference, setting: Setting) -> Cause | None:
     if one.key == "experiment":
         return Cause(Rule.EXPERIMENT, one, "they are runs of two experiments")
-    if one.key != "status":
-        return None
-    if setting.steps is not None and setting.steps[0] == setting.steps[1]:
-        return Cause(Rule.STATUS_LATE, one, "both logged the metric up to the same step")
+    steps = setting.steps
+    if one.key != "status" or (steps is not None and steps[0] == steps[1]):
+        return None  # both logged the metric to the end
+    if steps is None:
+        return Cause(Rule.STATUS, one, "there is no metric to compare how far they came")
     if setting.apart is not None and setting.apart <= _SAME_CURVE:
         return Cause(Rule.STATUS_EARLY, one, "the metric was the same until one of them ended")
     if setting.apart is not None and setting.apart >= _OTHER_CURVE:
         return Cause(Rule.STATUS_LATE, one, "the metric differs before one of them ended")
-    return Cause(Rule.STATUS, one, "a run that ended early has another result")
+    return Cause(Rule.STATUS, one, "one of them ended at an earlier step")
 
 
 def _param(one: Difference, setting: Setting) -> Cause:
@@ -282,8 +290,10 @@ def _command(one: Difference, setting: Setting) -> Cause:
     if one.key == "user":
         return Cause(Rule.USER, one, "another user")
     if setting.has_params:
-        return Cause(Rule.COMMAND, one, "what it says counts where the parameters do not tell it")
-    no_params = "no parameters are recorded, so it may be where they stand"
+        return Cause(
+            Rule.COMMAND, one, "the command line; its parameters are ranked by themselves"
+        )
+    no_params = "the command line; no parameters are recorded, so they may be in it"
     return Cause(Rule.COMMAND_ALONE, one, no_params)
 
 

@@ -1,4 +1,4 @@
-"""runstore why: what may explain that two runs have different results."""
+"""runstore why: differences that may explain another result, ranked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHOWN = 20
 
 
 def _print_rules(context: click.Context, _parameter: click.Parameter, is_wanted: bool) -> None:  # noqa: FBT001 - click calls it so
-    """Print the table of weights, and leave."""
+    """Print the table of weights, and exit."""
     if not is_wanted or context.resilient_parsing:
         return
     from runstore.analysis.explain.rules import Rule
@@ -32,13 +32,15 @@ def _print_rules(context: click.Context, _parameter: click.Parameter, is_wanted:
     context.exit()
 
 
-@click.command(short_help="Say what may explain that two runs differ in a result.")
+@click.command(short_help="Rank the differences that may explain another result.")
 @click.argument("a", shell_complete=complete_runs)
 @click.argument("b", shell_complete=complete_runs)
 @click.option(
-    "-m", "--metric", metavar="KEY", help="The result; by default the metric that differs most."
+    "-m", "--metric", metavar="KEY", help="Metric to explain (default: the one that differs most)."
 )
-@click.option("--all", "everything", is_flag=True, help=f"Show more than {_SHOWN} causes.")
+@click.option(
+    "--all", "everything", is_flag=True, help=f"Show more than {_SHOWN} causes, and all gaps."
+)
 @click.option("--no-code", "without_code", is_flag=True, help="Do not ask git for the code.")
 @click.option(
     "--rules",
@@ -46,22 +48,22 @@ def _print_rules(context: click.Context, _parameter: click.Parameter, is_wanted:
     is_eager=True,
     expose_value=False,
     callback=_print_rules,
-    help="Print the weight of each kind of difference, and leave.",
+    help="Print the weight of each kind of difference, and exit.",
 )
 @json_option
 def command(
     a: str, b: str, metric: str | None, *, everything: bool, without_code: bool, as_json: bool
 ) -> None:
-    """Rank what differs from run A to run B by how likely it explains another result.
+    """Rank the differences between run A and run B by how likely they explain another result.
 
-    Each difference has a weight from 0 to 100 and the reason for it. The weights are rules of
-    thumb, which --rules prints; other runs of the experiment that differ in one parameter alone
-    count more than these.
+    Each difference has a weight from 0 to 100 and a reason. The weights are rules of thumb, shown
+    by --rules; evidence from other runs of the experiment counts more.
     """
     from runstore.analysis.explain.explanation import explain
 
     with open_store() as store:
         found = explain(store.backend, a, b, metric, with_code=not without_code)
+        has_inputs = any(run.inputs for run in found.runs)
     if as_json:
         from runstore.analysis.explain.as_json import explanation_as_json
 
@@ -72,6 +74,10 @@ def command(
         _print(found, shown)
     else:
         _print_columns(found, shown)
+    if everything and not has_inputs:
+        from runstore.cli.comparisons.lines import tell
+
+        tell("Neither run recorded the data it read; record it with run.use().")
 
 
 def _texts(one: Cause) -> tuple[str, ...]:
@@ -85,7 +91,7 @@ def _print_columns(found: Explanation, shown: tuple[Cause, ...]) -> None:
         columns = ("weight", "what", *(run.reference for run in found.runs), "why")
         rows = [(str(one.weight), one.difference.name, *_texts(one), one.reason) for one in shown]
         output.print_table([output.TableColumn(name) for name in columns], rows)
-    _tell(found, shown)
+    _print_remarks(found, shown)
 
 
 def _print(found: Explanation, shown: tuple[Cause, ...]) -> None:
@@ -109,25 +115,25 @@ def _print(found: Explanation, shown: tuple[Cause, ...]) -> None:
         print_indented(one.reason, 7)
     if shown:
         output.say()
-    _tell(found, shown)
+    _print_remarks(found, shown)
 
 
-def _tell(found: Explanation, shown: tuple[Cause, ...]) -> None:
-    """Say what the lines do not."""
+def _print_remarks(found: Explanation, shown: tuple[Cause, ...]) -> None:
+    """Print the sentences below the causes."""
     from runstore.cli.comparisons.lines import tell
 
     hidden = len(found.causes) - len(shown)
     if hidden:
         tell(f"{hidden} more with a weight of at most {shown[-1].weight}; --all shows them.")
     if not found.causes:
-        tell("Nothing differs that was recorded and may explain a result.")
+        tell("No recorded difference may explain a result.")
     if found.metric is None:
-        tell("They have no metric in common, so nothing says how much the result differs.")
+        tell("The runs have no metric in common, so there is no result to compare.")
     elif found.change is not None and found.change.absolute == 0:
         tell(f"The metric {found.metric} is the same in both.")
     elif found.runs_seen:
         count = f"{found.runs_seen} run{'' if found.runs_seen == 1 else 's'}"
-        tell(f"Looked for evidence among {count} with {found.metric}.")
+        tell(f"Evidence comes from {count} with {found.metric}.")
     for remark in found.remarks:
         tell(remark)
     for what, reason, names in _merged(found):

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
 
 _KEY_WIDTH = 24
-_MARK_WIDTH = 6  # of `…#3f2a`
 _LONGEST = 2_000  # characters of a value that are shown
 _PATCH_STYLES = (
     ("diff --git ", "bold"), ("--- ", "bold"), ("+++ ", "bold"), ("@@", "cyan"), ("+", "green"),
@@ -43,21 +42,43 @@ def _by_name(gaps: Sequence[Gap]) -> Iterator[tuple[str, list[Gap]]]:
         yield name, list(some)
 
 
-def told_apart(texts: Sequence[str], width: int) -> tuple[str, ...]:
-    """Return texts such that they still differ where only so many characters are seen.
+def distinct_texts(texts: Sequence[str], width: int) -> tuple[str, ...]:
+    """Return texts that still differ if only so many characters are shown.
 
-    Of those that would look the same, what they begin with in common is cut off; where that does
-    not help, a fingerprint `#3f2a` stands at the end.
+    Words that long texts share are replaced by an ellipsis, or else their common beginning.
     """
     shown = {text: text for text in texts}
+    if _alike(shown, width):
+        shown |= _without_common_words([text for text in shown if len(text) > width])
+    for _ in shown:
+        for group in _alike(shown, width):
+            same = _common(group)
+            # A little of the common beginning shows the place in the text.
+            shown |= {text: "…" + text[max(0, same - width // 3) :] for text in group}
     for group in _alike(shown, width):
-        same = _common(group)
-        # A little of what is in common says where in the text it is.
-        shown |= {text: "…" + text[max(0, same - width // 3) :] for text in group}
-    for group in _alike(shown, width):
-        room = max(0, width - _MARK_WIDTH)
-        shown |= {text: f"{shown[text][:room]}…#{_fingerprint(text)}" for text in group}
+        for number, text in enumerate(group, 1):
+            mark = f"…({number})"
+            shown[text] = shown[text][: max(0, width - len(mark))] + mark
     return tuple(shown[text] for text in texts)
+
+
+def _without_common_words(texts: Sequence[str]) -> dict[str, str]:
+    """Return each text without the words that all have; nothing if their words do not match."""
+    lines = [text.split(" ") for text in texts]
+    if len({len(line) for line in lines}) != 1:
+        return {}
+    is_same = [len(set(column)) == 1 for column in zip(*lines, strict=True)]
+    for place, word in enumerate(lines[0][:-1]):
+        if word.startswith("-") and not is_same[place + 1]:
+            is_same[place] = False  # the option of a value that differs
+    return {
+        text: " ".join(
+            part
+            for same, some in groupby(zip(line, is_same, strict=True), lambda one: one[1])
+            for part in (["…"] if same else [word for word, _ in some])
+        )
+        for text, line in zip(texts, lines, strict=True)
+    }
 
 
 def _alike(shown: Mapping[str, str], width: int) -> list[list[str]]:
@@ -66,12 +87,6 @@ def _alike(shown: Mapping[str, str], width: int) -> list[list[str]]:
     for text, now in shown.items():
         groups[now if len(now) <= width else f"{now[: width - 1]}…"].append(text)
     return [group for group in groups.values() if len(group) > 1]
-
-
-def _fingerprint(text: str) -> str:
-    from hashlib import blake2b
-
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=2).hexdigest()
 
 
 def _common(texts: Sequence[str]) -> int:
@@ -130,7 +145,7 @@ def print_change(
     is_same = texts[0] == texts[1]
     old, new = (
         output.terminal_safe(one[:_LONGEST], keep_lines=True)
-        for one in told_apart(texts, _LONGEST)
+        for one in distinct_texts(texts, _LONGEST)
     )
     values = old if is_same else f"{old} → {new}{more}"
     line = Text(f"  {key:{room}}  ", style="dim").append(values, style="not dim")

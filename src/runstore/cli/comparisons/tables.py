@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from runstore.cli.comparisons.lines import told_apart
+from runstore.cli.comparisons.lines import distinct_texts
 from runstore.cli.output import TableColumn, console, is_terminal, print_table, say, terminal_safe
 
 _GAP = 2
@@ -29,11 +29,11 @@ def print_in_blocks(names: Sequence[str], rows: Sequence[Row], *, transpose: boo
     first = min(max(len(name) for name, _ in turned), max(room // 3, _NARROWEST))
     widest = _widest(len(turned_names), room - first)
     # Where texts are cut, what is left of them still has to differ.
-    apart = [(name, told_apart(texts, widest)) for name, texts in rows]
+    apart = [(name, distinct_texts(texts, widest)) for name, texts in rows]
     turned_names, turned = _turned(names, apart, transpose=transpose)
-    labels = told_apart([name for name, _ in turned], first)
+    labels = distinct_texts([name for name, _ in turned], first)
     turned = [(label, texts) for label, (_, texts) in zip(labels, turned, strict=True)]
-    heads = told_apart(turned_names, widest)
+    heads = distinct_texts(turned_names, widest)
     for place, block in enumerate(_blocks(heads, turned, room - first, widest)):
         if place:
             say()
