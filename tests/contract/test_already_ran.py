@@ -530,4 +530,6 @@ def test_a_run_that_was_recorded_without_its_modules(store, place, monkeypatch):
     (place / "settings.py").write_text("LR = 1\n")
 
     assert not is_done(store)
-    assert "settings.py held then" in str(store.previous_runs("fit", params=SEED).nearest)
+    assert "the earlier contents of settings.py" in str(
+        store.previous_runs("fit", params=SEED).nearest
+    )

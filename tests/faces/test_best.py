@@ -541,7 +541,7 @@ def test_commits_that_differ_are_told(store):
 
     together, apart = compare_over(mixed, "acc"), compare_over(mixed, "acc", by_code=True)
 
-    assert "fit: the runs are of different commits; by code they can be split." in together.remarks
+    assert "fit: runs of different commits; group by code to separate them." in together.remarks
     assert [row[:2] for row in apart.rows()] == [("code=bbbbbbb", "3"), ("code=aaaaaaa", "2")]
 
 
@@ -567,7 +567,7 @@ def test_the_table_of_means_and_of_differences(folder):
     assert header == ["difference", "by", "interval", "test", "p", "corrected p"]
     assert lines[-1][0] == "lr=0.1 - lr=0.3"
     assert {line[3] for line in lines} == {"paired, 5 pairs"}
-    assert "Intervals hold with 95 %, each by itself." in ended.stderr
+    assert "Each interval has a confidence level of 95 % by itself." in ended.stderr
 
 
 def test_the_same_as_json(folder):

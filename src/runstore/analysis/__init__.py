@@ -1,1 +1,1 @@
-"""What several runs say together."""
+"""Conclusions from several runs."""

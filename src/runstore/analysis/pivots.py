@@ -96,15 +96,15 @@ def _fields(given: str | Sequence[str], name: str) -> tuple[tuple[str, ...], tup
 def _check(field: Field) -> None:
     is_time = field.kind in {Kind.MOMENT, Kind.DURATION}
     if field.namespace in _REFUSED or is_time:
-        what = "a time" if is_time else f"{field.namespace.value}"
+        kind = "a time" if is_time else f"{field.namespace.value}"
         raise UsageError(
-            f"Runs cannot be grouped by {what}.",
+            f"Runs cannot be grouped by {kind}.",
             hint="Use fields such as params.lr, tags.phase, experiment or status.",
         )
 
 
 def _direction(backend: Backend, metric: Metric) -> Direction | None:
-    """Return the direction that the store keeps, else the one that the name says."""
+    """Return the direction kept in the store, or else that of the name."""
     if metric.statistic == "count":
         return None
     return kept_for(dict(Directions(backend)), metric.key) or metric.known_direction

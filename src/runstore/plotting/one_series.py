@@ -29,11 +29,11 @@ def plot_series(
 
     Args:
         name: Its key.
-        x_label: What its points stand over.
+        x_label: Label of the x axis.
         raw: Its points.
         smooth: The same smoothed, drawn over them; None for the raw line alone.
-        is_log: Whether the values stand on a logarithmic axis.
-        ax: The `Axes` of matplotlib to draw on; None for the current ones.
+        is_log: Whether the y axis is logarithmic.
+        ax: The `Axes` of matplotlib; None for the current ones.
 
     Returns:
         The `Axes` of matplotlib; a `Figure` of plotly if only that is installed.

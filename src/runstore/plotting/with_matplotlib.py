@@ -9,7 +9,7 @@ from runstore.errors import visible
 
 _DASHES = ("-", "--", "-.", ":")
 _MARKERS = "oxs^Dv*P"
-_MARKED = 12  # signs on a line, so that colour is not all that tells lines apart
+_MARKED = 12  # signs on a line, so that lines differ in more than colour
 FAINT = 0.25
 
 
@@ -31,7 +31,7 @@ def draw_line(
         ys: As many numbers.
         place: From 0; the same place has the same look everywhere.
         name: Its name in the legend; empty for none.
-        is_marked: Whether signs tell it from other lines.
+        is_marked: Whether signs distinguish it from other lines.
         is_faint: Whether it is the raw line behind a smoothed one.
     """
     colour = f"C{place % 10}"
@@ -52,11 +52,11 @@ def draw_line(
 
 
 def plain_text(text: str) -> str:
-    """Return a text that is drawn as it is: matplotlib takes what stands between $ for TeX."""
+    """Return a text without TeX, which matplotlib reads between dollar signs."""
     return visible(text).replace("$", r"\$")
 
 
 def _name(text: str) -> str:
-    # matplotlib leaves out of the legend what begins so.
+    # matplotlib omits such names from the legend.
     plain = plain_text(text)
     return plain.replace("_", "\u200b_", 1) if plain.startswith("_") else plain

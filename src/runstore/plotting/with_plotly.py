@@ -18,12 +18,12 @@ _FEW = 50  # points that are marked one by one
 
 
 def look(place: int, name: str, points: int) -> dict[str, Any]:
-    """Return how the line of a place looks: the same place has the same look everywhere.
+    """Return the look of the line of a place, which is the same everywhere.
 
     Args:
         place: From 0.
         name: Its name in the legend.
-        points: How many points it has.
+        points: Number of its points.
     """
     return {
         "name": plain_text(name),
@@ -38,10 +38,10 @@ def look(place: int, name: str, points: int) -> dict[str, Any]:
 
 
 def faint(style: dict[str, Any]) -> dict[str, Any]:
-    """Return how the raw line behind a smoothed one looks."""
+    """Return the look of the raw line behind a smoothed one."""
     return {**style, "opacity": FAINT, "showlegend": False, "hoverinfo": "skip"}
 
 
 def plain_text(text: str) -> str:
-    """Return a text that is shown as it is: plotly obeys some tags, and $ begins TeX."""
+    """Return a text without tags and TeX, which plotly would obey."""
     return html.escape(visible(text)).replace("$", "&#36;")

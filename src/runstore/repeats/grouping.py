@@ -1,4 +1,4 @@
-"""Grouping of runs into repeats: what is equal except for a seed."""
+"""Groups of repeats: runs that are equal except for a seed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LeftOutValues = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A run, or one parameter set of a run, that repeats what the others of its group did.
+    """A run, or one parameter set of a run, as one repeat of its group.
 
     Attributes:
         run: The run.
@@ -39,27 +39,27 @@ class Member:
 
     @property
     def repeat(self) -> LeftOutValues | None:
-        """What tells this repeat from the others; None where no value does."""
-        told = tuple(one for one in self.left_out if one[1] != "null")
-        return told or None
+        """Its own values, such as its seed; None without any."""
+        known = tuple(one for one in self.left_out if one[1] != "null")
+        return known or None
 
     @property
     def name(self) -> str:
-        """The run's reference, and the set where the run has several."""
+        """The run's reference, with the set if the run has several."""
         has_several = len(self.run.parameter_sets) > 1
         return f"{self.run.reference}/{self.set_name}" if has_several else self.run.reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Runs that differ in nothing but what was left out.
+    """Runs that differ only in the keys left out.
 
     Attributes:
         label: Its differences from the other groups, shortened: `lr=0.1 layers=2`.
         settings: The parameters that are not the same in all groups, and their values as text;
             empty text for a parameter that this group does not have.
         experiment_name: The experiment of all its runs.
-        commit: The code of all its runs; None where groups are not split by code.
+        commit: The code of all its runs; None if groups are not split by code.
         identity: The same for the same settings, whichever other groups there are.
         members: The oldest first.
     """
@@ -79,11 +79,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What does not count, and why.
+    """A run or set that does not count, and the reason.
 
     Attributes:
         name: The run's reference; `<reference>/<set>` for one set of several.
-        reason: Why, to stand behind the name: `is error, not complete`.
+        reason: The reason, to follow the name: `is error, not complete`.
     """
 
     name: str
@@ -111,7 +111,7 @@ class Repeats:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A parameter set without what is left out."""
+    """A parameter set without the keys left out."""
 
     identity: str
     left_out: LeftOutValues
@@ -134,9 +134,9 @@ def group_repeats(
     Args:
         runs: In any order; each counts once.
         over: Dotted keys to leave out; one such as `seed` is left out at any depth, and all that
-            is below a key with it. None leaves out what is called like a seed.
+            is below a key with it. None leaves out keys named like a seed.
         by_code: Whether runs of different commits are kept apart.
-        or_incomplete: Whether runs that failed or go on count as well.
+        or_incomplete: Whether failed and unfinished runs count as well.
     """
     keys = DEFAULT_OVER if over is None else tuple(dict.fromkeys(over))
     apart = _Taker(keys)
@@ -190,12 +190,12 @@ def _newest_of_each(members: Sequence[Member], left_out: list[LeftOut]) -> Itera
         if one.repeat is None or one is last:
             yield one
         else:
-            told = " ".join(f"{key}={value}" for key, value in one.repeat)
-            left_out.append(LeftOut(one.name, f"has {told}, as {last.name} has, which is newer"))
+            values = " ".join(f"{key}={value}" for key, value in one.repeat)
+            left_out.append(LeftOut(one.name, f"has {values}, as {last.name} has, which is newer"))
 
 
 class _Taker:
-    """Takes keys out of trees; the same tree is looked at once.
+    """Removes keys from trees; each tree is read once.
 
     Attributes:
         found: Dotted keys that were taken out.

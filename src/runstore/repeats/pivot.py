@@ -1,4 +1,4 @@
-"""The cells of a pivot table: the mean of repeats by what rows and columns differ in."""
+"""The cells of a pivot table: the mean of repeats by rows and columns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NONE = "(none)"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PivotKey:
-    """What the runs of a row or a column have in common; true is another key than 1.
+    """The common values of a row or a column; true and 1 are different keys.
 
     Attributes:
         values: One per field of the rows or columns; None if the runs have none.
@@ -38,11 +38,11 @@ class PivotKey:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The values as people read them."""
+        """The values as text."""
         return tuple(map(_label, self.values))
 
     def order(self) -> tuple[Any, ...]:
-        """Return what keys are sorted by: numbers, then texts, then what has no value."""
+        """Return the sort key: numbers, then texts, then missing values."""
         return tuple(map(_order, self.values))
 
 
@@ -74,7 +74,7 @@ class PivotSetting:
     """Runs of one cell that differ in nothing but a seed.
 
     Attributes:
-        label: What distinguishes the setting from the others of the table.
+        label: Its differences from the other settings of the table.
         mean: The mean of its values.
         members: Its runs, or sets of runs, the oldest first.
         values: The value of each.
@@ -93,9 +93,9 @@ class PivotCell:
     Attributes:
         row: Place of its row.
         column: Place of its column.
-        mean: What it shows: the mean of its best setting, or of all its runs.
-        settings: The settings that are in it, the best mean first.
-        mark: Whether it is the best cell of the table, or cannot be told apart from it.
+        mean: The mean shown: of its best setting, or of all its runs.
+        settings: Its settings, the best mean first.
+        mark: Whether it is the best cell of the table or statistically tied with it.
     """
 
     row: int
@@ -110,9 +110,9 @@ class PivotCells:
     """A table of means.
 
     Attributes:
-        metric: The number that is shown.
-        row_fields: What rows differ in.
-        column_fields: What columns differ in; empty for a single column.
+        metric: The number shown.
+        row_fields: Fields of the rows.
+        column_fields: Fields of the columns; empty for a single column.
         rows: The rows, sorted.
         columns: The columns, sorted.
         cells: Those that have runs, row by row.
@@ -120,7 +120,7 @@ class PivotCells:
         direction: Whether small or large values are better; None if that is not known.
         level: Of the intervals.
         over: Keys in which repeats differ.
-        left_out: Runs that do not count, and why.
+        left_out: Runs that do not count, with the reason.
     """
 
     metric: Metric
@@ -160,7 +160,7 @@ def pivot_of(
         groups: Groups of repeats with their values.
         row_of: Returns the row of a run.
         column_of: Returns its column.
-        several: What a cell of several settings shows.
+        several: Value of a cell with several settings: the best or all of them.
         direction: Whether small or large values are better; None if that is not known.
         level: Of the intervals.
     """
@@ -224,7 +224,7 @@ def _shown_sample(
     if len(settings) == 1 or (several == "best" and direction is not None):
         first = settings[0]
         return Sample(first.label, first.values, tuple(one.repeat for one in first.members))
-    # The same seed comes several times: it does not tell the runs apart.
+    # A seed that several settings share does not identify a run.
     return Sample("", tuple(value for one in settings for value in one.values))
 
 

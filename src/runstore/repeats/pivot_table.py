@@ -38,7 +38,7 @@ class Pivot(PivotCells):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Sentences about how to read the table, and about what was left out."""
+        """Sentences about reading the table, and about runs left out."""
         return tuple(self._remarks())
 
     def _remarks(self) -> Iterator[str]:
@@ -94,7 +94,7 @@ class Pivot(PivotCells):
         return pivot_as_csv(self)
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows; it calls this by itself."""
+        """Return HTML for a notebook."""
         grid = self.grid()
         header = (*self.row_fields, *(" / ".join(one.labels) for one in self.columns))
         rows = (

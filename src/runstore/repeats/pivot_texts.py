@@ -23,7 +23,7 @@ _LATEX = {
 }  # fmt: skip
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>|~$&]")
-# A spreadsheet would compute what begins so.
+# A spreadsheet would evaluate a text with such a beginning.
 _FORMULA = re.compile(r"[=+\-@\t\r]")
 
 
@@ -85,10 +85,10 @@ def _column_heads(pivot: PivotCells) -> list[str]:
 def _note(pivot: PivotCells) -> str:
     """Return how to read the numbers, in a sentence."""
     count = _common_count(pivot)
-    told = f"{pivot.metric}: mean ± half of the {level_text(pivot.level)} interval"
+    caption = f"{pivot.metric}: mean ± half of the {level_text(pivot.level)} interval"
     if count is not None:
-        return f"{told}, {count} {'run' if count == 1 else 'runs'} each."
-    return f"{told}, number of runs in parentheses."
+        return f"{caption}, {count} {'run' if count == 1 else 'runs'} each."
+    return f"{caption}, number of runs in parentheses."
 
 
 # Markdown

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 RANK_HEADERS = ("rank", "group", "n", "mean", "interval", "verdict")
 _FIRST = 3  # settings worth repeating
-_ONE_VALUE = "one value has no interval"  # said once, in the conclusion
+_ONE_VALUE = "one value has no interval"  # the conclusion mentions it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,13 +210,13 @@ class Ranking(RepeatsSummary):
         return f"<Ranking of {str(self.metric)!r}: {visible(self.conclusion)}>"
 
     def __rich_repr__(self) -> Iterator[Any]:
-        """Yield what `rich` prints; it calls this by itself. Source: rich 13, Repr protocol."""
+        """Yield the parts that `rich` prints. Source: rich 13, Repr protocol."""
         yield "metric", str(self.metric)
         for _, label, n, mean, interval, verdict in self.rows():
             yield label, f"{mean} ({interval}), n = {n}: {verdict}"
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows; it calls this by itself."""
+        """Return HTML for a notebook."""
         is_by_value = self.best.is_by_value
         headers, rows = self.value_table() if is_by_value else (RANK_HEADERS, self.rows())
         return html_table(headers, rows) + html_paragraphs((self.conclusion, *self.remarks))
@@ -265,9 +265,9 @@ def best(
         runs: In any order; those that are complete count.
         metric: As in `compare_over`.
         over: As in `compare_over`.
-        direction: Whether large or small values are better; None goes by the direction kept in
-            the store, then by the metric's name. If neither is known, the groups are ranked and
-            none wins.
+        direction: Whether large or small values are better; None for the direction kept in
+            the store, or else that of the metric's name. If neither is known, the groups are
+            ranked and none wins.
         level: Confidence level of the decision, from 0.5 to 0.999.
         by_code: Whether runs of different commits are kept apart.
 

@@ -1,4 +1,4 @@
-"""Samples, what is known of the spread of one, and the gap between two, in units of its error."""
+"""Samples, their moments, and the gap between two in units of its error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LEAST_FOR_SKEW = 3
 PAIR = 2  # values from which there is a spread
 _ROUNDING = 8 * 2.0**-52  # relative; differences below are those of rounded numbers
 
-# Whether values of the same repeats are compared with each other, or groups as a whole.
+# Whether values of the same repeats are compared, or groups as a whole.
 Kind = Literal["paired", "unpaired"]
 
 
@@ -25,8 +25,8 @@ class Sample:
     Attributes:
         name: Its label.
         values: One per repeat.
-        repeats: What tells the repeats apart, such as the seed, one per value; empty where that
-            is unknown. Values of the same repeat in two samples are a pair.
+        repeats: Identity of each repeat, such as its seed, one per value; empty if unknown.
+            Values of the same repeat in two samples are a pair.
     """
 
     name: str
@@ -72,9 +72,8 @@ class MeanGap:
         n: Pairs, or values of the smaller sample.
         difference: The first mean minus the second.
         error: Its standard error; 0 without any spread.
-        freedom: Degrees of freedom; Welch's where unpaired.
-        skew: Third moment of the difference in units of its error; 0 where it is symmetric, or
-            not known.
+        freedom: Degrees of freedom; Welch's if unpaired.
+        skew: Third moment of the difference in units of its error; 0 if symmetric or unknown.
     """
 
     kind: Kind
@@ -91,11 +90,11 @@ class MeanGap:
 
     @property
     def can_be_tested(self) -> bool:
-        """Whether there is some spread, or nothing to tell apart."""
+        """Whether there is some spread, or no difference."""
         return 0 < self.error < math.inf or self.difference == 0
 
     def p_two_sided(self, freedom: float) -> float:
-        """Return the probability of such a difference where there is none."""
+        """Return the probability of such a difference if the true one is zero."""
         return min(1.0, 2 * self._beyond(abs(self.difference), freedom))
 
     def p_below(self, freedom: float, sign: int) -> float:
@@ -108,7 +107,7 @@ class MeanGap:
         return t_below(freedom, -distance / self.error)
 
     def is_below_if_skewed(self, freedom: float, sign: int, share: float) -> bool:
-        """Tell whether the difference is as improbable if values are as skewed as they may be.
+        """Return whether the difference is as improbable if the values are skewed.
 
         The quantile is corrected for twice the skewness that the samples show: of few values from
         a long tail most show less than there is.
@@ -131,7 +130,7 @@ class MeanGap:
 
 
 def gap_between(first: Sample, second: Sample) -> MeanGap:
-    """Return the first mean minus the second: paired where both have the same repeats.
+    """Return the first mean minus the second, paired if both have the same repeats.
 
     Raises:
         UsageError: A sample has fewer than two finite values.
@@ -163,7 +162,9 @@ def _skew(samples: Sequence[tuple[Sequence[float], int]], error: float) -> float
     found = 0.0
     for values, sign in samples:
         n = len(values)
-        mean = math.fsum(one / n for one in values)  # a sum may be too large where a mean is not
+        mean = math.fsum(
+            one / n for one in values
+        )  # a sum may overflow although the mean does not
         if n < _LEAST_FOR_SKEW or not math.isfinite(mean):
             continue
         cubes = math.fsum(((one - mean) / error) ** 3 for one in values)
@@ -181,7 +182,7 @@ def _paired_gap(pairs: Sequence[tuple[float, float]]) -> MeanGap:
 
 
 def _pairs(first: Sample, second: Sample) -> list[tuple[float, float]] | None:
-    """Return the values of the same repeats; None where the samples do not have the same ones."""
+    """Return the values of the same repeats; None if the samples have different ones."""
     one, other = _by_repeat(first), _by_repeat(second)
     if one is None or other is None or one.keys() != other.keys() or len(one) < PAIR:
         return None
@@ -189,7 +190,7 @@ def _pairs(first: Sample, second: Sample) -> list[tuple[float, float]] | None:
 
 
 def _by_repeat(sample: Sample) -> dict[Hashable, float] | None:
-    """Return the finite values by repeat; None where that does not tell them apart."""
+    """Return the finite values by repeat; None if repeats are not unique."""
     if len(sample.repeats) != len(sample.values):
         return None
     found = {
@@ -201,7 +202,7 @@ def _by_repeat(sample: Sample) -> dict[Hashable, float] | None:
 
 
 def finite(values: Sequence[float]) -> list[float]:
-    """Return the values that count."""
+    """Return the finite values."""
     return [float(one) for one in values if math.isfinite(one)]
 
 

@@ -1,4 +1,4 @@
-"""The best of several samples, and which others cannot be told apart from it."""
+"""The best of several samples, and the others that are statistically tied with it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from runstore.repeats.statistics import NO_SPREAD, Mean, check_level, is_skewed,
 from runstore.repeats.student import t_quantile
 
 _UNEQUAL = 1.7  # ratio of spreads from which skewness matters
-# How a group compares with the others; the last two if nobody knows which values are good.
+# How a group compares with the others; the last two if no direction is known.
 Verdict = Literal[
     "best", "best mean", "cannot be told apart", "worse", "not judged", "largest mean", "smaller"
 ]
@@ -32,21 +32,21 @@ class Standing:
     """One sample among the others.
 
     Attributes:
-        place: Place of the sample in what was given.
+        place: Place of the sample among all.
         rank: From 1, by mean. If fewer than two samples have two values, none is judged and
             equal means share a rank; otherwise None for a sample that is not judged.
         mean: Its mean, with an interval by itself.
-        verdict: What may be said of it; the winner is `best` where it is told apart from all
-            others, and has the `best mean` otherwise.
+        verdict: The verdict; the winner is `best` if it is better than all others, and has the
+            `best mean` otherwise.
         p: Corrected probability of such a distance from the winner if this were the best; None
-            for the winner, and where it cannot be tested.
+            for the winner, and if it cannot be tested.
         gap: The difference to the winner, never positive for `max`; None for the winner.
-        gap_interval: Its interval, corrected as `p` is: the verdict is `worse` where it does not
-            reach zero.
+        gap_interval: Its interval, corrected like `p`: the verdict is `worse` if it does not reach
+            zero.
         kind: How it was compared with the winner.
-        remark: Why it was not judged or cannot be tested; empty otherwise.
-        is_fragile: Whether it is called worse, and would not be, or may not be, if the values are
-            skewed: since their spreads differ, or a test that allows for skewness says otherwise.
+        remark: The reason if it was not judged or cannot be tested; empty otherwise.
+        is_fragile: Whether the verdict `worse` may be wrong if the values are skewed, because the
+            spreads differ or a test that allows for skewness disagrees.
     """
 
     place: int
@@ -63,16 +63,16 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Best:
-    """The winner, and what cannot be told apart from it.
+    """The winner, and the samples tied with it.
 
     Attributes:
-        direction: Whether large or small means are good; None if nobody knows: then large ones
-            come first, and none is called best.
+        direction: Whether large or small means are better; None if unknown: then large ones come
+            first, and none is called best.
         level: The probability with which its statements hold.
         standings: By rank, then those that are not judged.
-        winner_interval: Interval of the winner's mean that allows for its having been chosen;
+        winner_interval: Interval of the winner's mean that allows for the choice;
             None without a winner.
-        is_decided: Whether everything else that was judged is worse, and there was something.
+        is_decided: Whether all others that were judged are worse, and there was one.
     """
 
     direction: Direction | None
@@ -100,11 +100,11 @@ class Best:
 def best_of(
     samples: Sequence[Sample], *, direction: Direction | None = "max", level: float = 0.95
 ) -> Best:
-    """Return the sample with the best mean, and which others cannot be told apart from it.
+    """Return the sample with the best mean, and the others that are tied with it.
 
     The winner is chosen from the data, so tests against it are corrected for the choice. Of k
-    samples, one is worse where a one-sided test against the winner has k x p <= 1 - level. Then,
-    whatever the true means are,
+    samples, one is worse if a one-sided test against the winner has k x p <= 1 - level. Then,
+    for any true means,
 
     - the truly best sample is called worse with a probability of at most 1 - level: any of the
       k - 1 others may be the winner that beats it wrongly;
@@ -114,7 +114,7 @@ def best_of(
     Both assume independent values with a normal spread.
     It is a selection of the best in the sense of Hsu, with Bonferroni's bound in the place of a
     common variance. Unpaired tests count the degrees of freedom of the smaller sample alone:
-    Welch's own number is too generous in the tails where corrected tests look, when a small
+    Welch's own number is too generous in the tails, which corrected tests use, when a small
     sample spreads more.
     Sources: Hsu, Constrained simultaneous confidence intervals for multiple comparisons with the
     best, 1984; Mickey and Brown, Bounds on the distribution functions of the Behrens-Fisher
@@ -122,7 +122,7 @@ def best_of(
 
     Args:
         samples: Those with fewer than two finite values are not judged.
-        direction: Whether large or small means are good; None if that is not known.
+        direction: Whether large or small means are better; None if unknown.
         level: From 0.5 to 0.999.
 
     Raises:
@@ -133,7 +133,7 @@ def best_of(
     sign = -1 if direction == "min" else 1
 
     def order(place: int) -> tuple[Any, ...]:
-        # Ties are broken by values alone, never by names or by the order of what was given.
+        # Ties are broken by values alone, never by names or by the order of the samples.
         one = means[place]
         return -sign * one.mean, -one.n, one.spread, sorted(finite(samples[place].values))
 
@@ -172,9 +172,9 @@ class _Among:
         samples: All samples.
         means: Their means.
         judged: Places of those that are judged.
-        sign: 1 where large means are good, -1 where small ones are.
-        level: With which decisions hold.
-        has_direction: Whether it is known which means are good.
+        sign: 1 if large means are better, -1 if small ones are.
+        level: Confidence level of decisions.
+        has_direction: Whether a direction is known.
     """
 
     samples: Sequence[Sample]

@@ -1,4 +1,4 @@
-"""What repeated values allow to say: means with intervals, and tests between groups.
+"""Statistics of repeated values: means with intervals, and tests between groups.
 
 These are functions of numbers alone.
 """
@@ -45,7 +45,7 @@ class Mean:
         mean: Their mean; NaN without any.
         spread: Their standard deviation, with n - 1; NaN for fewer than two.
         interval: Student's interval of the mean; None for fewer than two values.
-        remarks: Sentences about what limits it.
+        remarks: Sentences about its limits.
     """
 
     n: int
@@ -67,12 +67,12 @@ class MeanDifference:
             groups as a whole (Welch).
         n: Pairs, or values of the smaller sample.
         difference: The first mean minus the second.
-        interval: Of the difference; None where it cannot be tested.
-        p: Two-sided probability of such a difference or a larger one where there is none; None
-            where it cannot be tested.
-        p_corrected: The same, corrected for the number of comparisons by Holm; `p` itself where
+        interval: Of the difference; None if it cannot be tested.
+        p: Two-sided probability of such a difference or a larger one if the true one is zero;
+            None if it cannot be tested.
+        p_corrected: The same, corrected for the number of comparisons by Holm; `p` itself if
             this is the only one.
-        remark: Why it cannot be tested; empty otherwise.
+        remark: The reason if it cannot be tested; empty otherwise.
     """
 
     first: int
@@ -132,26 +132,26 @@ def mean_of(values: Sequence[float], *, level: float = 0.95) -> Mean:
 
 
 def _remarks(values: Sequence[float], moments: Moments, left_out: int) -> list[str]:
-    told = []
+    found = []
     if left_out:
-        what = "1 value is" if left_out == 1 else f"{left_out} values are"
-        told.append(f"{what} NaN or infinite and left out")
+        count = "1 value is" if left_out == 1 else f"{left_out} values are"
+        found.append(f"{count} NaN or infinite and left out")
     if moments.n == 1:
-        told.append("one value has no interval")
+        found.append("one value has no interval")
     elif moments.n and moments.spread == 0:
-        told.append("all values are equal, so that the interval has no width and says little")
+        found.append("all values are equal, so the interval has no width and little meaning")
     elif 1 < moments.n < _FEW:
-        told.append(
+        found.append(
             f"{moments.n} values are few: the interval rests on the assumption that they spread"
             " normally"
         )
     elif is_skewed(values):
-        told.append("the values are strongly skewed: the interval may cover less than it says")
-    return told
+        found.append("the values are strongly skewed: the interval may cover less than its level")
+    return found
 
 
 def is_skewed(values: Sequence[float]) -> bool:
-    """Tell whether at least 8 values lean to one side more than a normal spread would.
+    """Return whether at least 8 values lean to one side more than normal ones would.
 
     That is a skewness (adjusted, G1) beyond 1 and beyond two of its standard errors.
     Source: Joanes and Gill, Comparing measures of sample skewness and kurtosis, 1998.
@@ -185,8 +185,8 @@ def differences_of(
 ) -> tuple[MeanDifference, ...]:
     """Return the differences of all pairs of samples that have two values or more.
 
-    Samples that have the same repeats, at least two, are paired: the t test is one of the
-    differences of each pair, from which what the repeats share is gone. All others are compared
+    Samples that have the same repeats, at least two, are paired: the t test uses the
+    difference of each pair, in which effects of the repeat cancel. All others are compared
     with Welch's test, which does not assume equal spreads.
 
     Their p-values are corrected together by Holm's procedure, which looks far into the tails. A
@@ -208,7 +208,7 @@ def differences_of(
     found = [_difference(gap, pair, level) for gap, pair in zip(gaps, pairs, strict=True)]
     if len(found) <= 1:
         return tuple(found)
-    # What cannot be tested counts as a comparison all the same: whether it can is up to the data.
+    # A comparison that cannot be tested counts all the same, since that depends on the data.
     corrected = holm(
         [gap.p_two_sided(gap.least_freedom) if gap.can_be_tested else 1.0 for gap in gaps]
     )
@@ -221,8 +221,8 @@ def differences_of(
 def holm(ps: Sequence[float]) -> tuple[float, ...]:
     """Return p-values corrected for their number, in their order.
 
-    Declaring what is at most 0.05 afterwards errs anywhere in at most 5 of 100 cases, whatever the
-    values have to do with each other.
+    Declaring differences of at most 0.05 afterwards is wrong anywhere in at most 5 of 100 cases,
+    however the values depend on each other.
     Source: Holm, A simple sequentially rejective multiple test procedure, 1979.
     """
     corrected = [1.0] * len(ps)

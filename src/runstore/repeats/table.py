@@ -1,4 +1,4 @@
-"""Groups of repeats beside each other: their means, and the differences between them."""
+"""Groups of repeats side by side: their means, and the differences between them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class RepeatsTable(RepeatsSummary):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Sentences about what limits this, and about what was left out."""
+        """Sentences about limits of the table, and about runs left out."""
         return tuple(self._remarks_on(self.means))
 
     def rows(self) -> Iterator[tuple[str, ...]]:
@@ -73,13 +73,13 @@ class RepeatsTable(RepeatsSummary):
         return f"<RepeatsTable of {str(self.metric)!r}: {len(self)} groups>"
 
     def __rich_repr__(self) -> Iterator[Any]:
-        """Yield what `rich` prints; it calls this by itself. Source: rich 13, Repr protocol."""
+        """Yield the parts that `rich` prints. Source: rich 13, Repr protocol."""
         yield "metric", str(self.metric)
         for label, n, mean, interval in self.rows():
             yield label, f"{mean} ({interval}), n = {n}"
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows; it calls this by itself."""
+        """Return HTML for a notebook."""
         tables = html_table(MEAN_HEADERS, self.rows())
         if self.differences:
             tables += html_table(DIFFERENCE_HEADERS, self.difference_rows())
@@ -134,8 +134,8 @@ def compare_over(
         runs: In any order; those that are complete count.
         metric: `acc`, or one value of its series: `acc.max`, `val/acc.min`, `acc.first`,
             `acc.mean`, `acc.count`; the last value by default.
-        over: Keys in which repeats may differ, such as `seed`, at any depth; None for what is
-            called like a seed.
+        over: Keys in which repeats may differ, such as `seed`, at any depth; None for keys
+            named like a seed.
         level: Of the intervals, from 0.5 to 0.999.
         by_code: Whether runs of different commits are kept apart.
 

@@ -1,4 +1,4 @@
-"""Groups of repeats as people and data frames read them: numbers, sentences, tables."""
+"""Groups of repeats as text: numbers, sentences, tables."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _FEWEST_DIGITS, _MOST_DIGITS = 3, 12
 
 
 def number_text(value: float, scale: float | None = None) -> str:
-    """Return a number with as many digits as mean something.
+    """Return a number with its significant digits.
 
     Args:
         value: The number.
-        scale: How far it is uncertain: two digits of that are shown. None for four digits.
+        scale: Its uncertainty, of which two digits are shown; None for four digits.
     """
     if not math.isfinite(value):
         return str(value)
@@ -36,7 +36,7 @@ def number_text(value: float, scale: float | None = None) -> str:
 
 
 def interval_text(interval: Interval | None) -> str:
-    """Return an interval as `0.87 to 0.93`; a dash where there is none."""
+    """Return an interval as `0.87 to 0.93`; a dash without one."""
     if interval is None:
         return "-"
     scale = scale_of(interval)
@@ -54,7 +54,7 @@ def level_text(level: float) -> str:
 
 
 def p_text(p: float | None) -> str:
-    """Return a p-value; below 0.001 only that it is."""
+    """Return a p-value; `< 0.001` below that."""
     if p is None:
         return "-"
     return f"< {_LOWEST_P}" if p < _LOWEST_P else f"{p:.3f}"
@@ -78,40 +78,40 @@ def mean_as_plain(mean: Mean) -> dict[str, Any]:
 
 
 def ends(interval: Interval | None) -> dict[str, float | None]:
-    """Return the ends of an interval; None where there is none."""
+    """Return the ends of an interval; None without one."""
     low, high = (None, None) if interval is None else (interval.low, interval.high)
     return {"low": low, "high": high}
 
 
 def remarks_on_means(labels: Sequence[str], means: Sequence[Mean]) -> Iterator[str]:
-    """Yield what limits the means, the same of several groups once."""
-    told: dict[str, list[str]] = {}
+    """Yield remarks on the means, the same remark on several groups once."""
+    found: dict[str, list[str]] = {}
     for label, mean in zip(labels, means, strict=True):
         for remark in mean.remarks:
-            told.setdefault(remark, []).append(label)
-    for remark, names in told.items():
-        who = "All groups" if len(names) == len(labels) > 1 else listed(names)
-        yield f"{who}: {remark}."
+            found.setdefault(remark, []).append(label)
+    for remark, names in found.items():
+        of = "All groups" if len(names) == len(labels) > 1 else listed(names)
+        yield f"{of}: {remark}."
 
 
 def remarks_on_code(groups: Sequence[Group]) -> Iterator[str]:
-    """Yield which groups hold runs of different code."""
+    """Yield a remark on groups with runs of different commits."""
     mixed = [one.label for one in groups if len({run.commit for run in one.runs}) > 1]
     if mixed:
-        yield f"{listed(mixed)}: the runs are of different commits; by code they can be split."
+        yield f"{listed(mixed)}: runs of different commits; group by code to separate them."
 
 
 def remarks_on_left_out(left_out: Sequence[LeftOut]) -> Iterator[str]:
-    """Yield what was left out, runs of the same reason together."""
-    told: dict[str, list[str]] = {}
+    """Yield remarks on runs left out, those with the same reason together."""
+    found: dict[str, list[str]] = {}
     for one in left_out:
-        told.setdefault(one.reason, []).append(one.name)
-    for reason, names in told.items():
+        found.setdefault(one.reason, []).append(one.name)
+    for reason, names in found.items():
         yield f"Left out: {listed(names)}: {reason}."
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return some names, and how many more there are."""
+    """Return the first names, and the number of the others."""
     return some_of(names)
 
 

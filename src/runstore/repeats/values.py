@@ -24,11 +24,11 @@ STATISTICS: tuple[Statistic, ...] = ("last", "first", "min", "max", "mean", "cou
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """Which number of a run is meant.
+    """A number of each run: a metric and a value of its series.
 
     Attributes:
         key: The metric's key; `<set>/<key>` is that of one parameter set.
-        statistic: Which value of its series.
+        statistic: The value of its series.
     """
 
     key: str
@@ -44,7 +44,7 @@ class Metric:
 
     @property
     def default_direction(self) -> Direction:
-        """The same; `max` for a name that says nothing, which is an order and no judgement.
+        """The same; `max` for an unknown name, which is an order and no judgement.
 
         Programs that rank by themselves use it.
         """
@@ -67,7 +67,7 @@ class RankedGroup:
 def read_values(
     runs: Iterable[Run], text: str, over: Sequence[str] | None, *, by_code: bool
 ) -> tuple[Metric, tuple[str, ...], tuple[RankedGroup, ...], tuple[LeftOut, ...]]:
-    """Return the metric, the keys left out, the groups with their values, and what does not count.
+    """Return the metric, the keys left out, the groups with their values, and the rest.
 
     Raises:
         NotFoundError: No run is complete, or none has the metric.
@@ -138,10 +138,10 @@ def _ranked_group(group: Group, values: Sequence[tuple[Member, float]]) -> Ranke
 
 
 def _value(member: Member, metric: Metric, known: Mapping[str, MetricSummary]) -> float | None:
-    """Return the value of a member, if it has one: that of its set where the run has several."""
+    """Return the value of a member, if it has one: that of its set if the run has several."""
     wanted: list[tuple[str | None, str]] = [(None, metric.key)]
     if member.set_name is not None:
-        # What a run of several sets logged for itself says nothing about one of them.
+        # A metric of the whole run is no value of one of its several sets.
         of_set = (member.set_name, metric.key.removeprefix(f"{member.set_name}/"))
         wanted = [of_set] if len(member.run.parameter_sets) > 1 else [*wanted, of_set]
         wanted.append((member.set_name, metric.key))
@@ -161,7 +161,7 @@ def _series_in(
 
 
 def read_metric(text: str, known: Iterable[str] = ()) -> Metric:
-    """Return what a text such as `acc` or `acc.max` means.
+    """Return the metric of a text such as `acc` or `acc.max`.
 
     Args:
         text: A key, or a key, a dot and one of `STATISTICS`.
@@ -180,12 +180,12 @@ def read_metric(text: str, known: Iterable[str] = ()) -> Metric:
 
 def _no_such_metric(key: str, known: Mapping[str, Mapping[str, MetricSummary]]) -> NotFoundError:
     keys = list(dict.fromkeys(one for summaries in known.values() for one in summaries))
-    who = "The run has no" if len(known) == 1 else f"None of the {len(known)} runs has a"
-    return NotFoundError(f"{who} metric {key!r}.", hint=hint_of(key, keys))
+    none = "The run has no" if len(known) == 1 else f"None of the {len(known)} runs has a"
+    return NotFoundError(f"{none} metric {key!r}.", hint=hint_of(key, keys))
 
 
 def _check_over(repeats: Repeats) -> None:
-    """Refuse a key that no run has: it is more likely a slip than a wish."""
+    """Refuse a key that no run has, which is probably a typing error."""
     for key in repeats.over:
         if not any(one == key or one.endswith(f".{key}") for one in repeats.found):
             raise UsageError(

@@ -1,1 +1,1 @@
-"""What differs between runs."""
+"""Differences between runs."""

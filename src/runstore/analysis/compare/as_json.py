@@ -13,12 +13,12 @@ from runstore.model.run import Run
 
 
 def run_name_as_json(run: Run) -> dict[str, Any]:
-    """Return what names a run."""
+    """Return the names of a run."""
     return {"reference": run.reference, "uid": run.uid}
 
 
 def difference_as_json(one: Difference) -> dict[str, Any]:
-    """Return a difference: a value for each run, null where it is missing or unknown.
+    """Return a difference: a value for each run, null if it is missing or unknown.
 
     `missing` and `unknown` are the places of such runs, from 0; a change of a metric between two
     runs is added.
@@ -47,19 +47,19 @@ def _value(value: Any, *, is_duration: bool) -> Any:
 
 
 def change_as_json(change: Change) -> dict[str, float | None]:
-    """Return how much a number changed; `relative` is a share, null where there is none."""
+    """Return the change of a number; `relative` is a share, or null."""
     return {"absolute": change.absolute, "relative": change.relative}
 
 
 def gaps_as_json(gaps: Sequence[Gap], runs: Sequence[Run]) -> list[dict[str, str]]:
-    """Return what is not known of runs."""
+    """Return the gaps of runs."""
     return [
         {"what": gap.name, "run": runs[gap.place].reference, "reason": gap.reason} for gap in gaps
     ]
 
 
 def code_as_json(code: CodeChanges) -> dict[str, Any]:
-    """Return what differs in the code."""
+    """Return the differences of the code."""
     return {
         "is_known": code.is_known,
         "remarks": list(code.remarks),

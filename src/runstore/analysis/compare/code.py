@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
     from runstore.storage.backend import Backend
 
-# What a store says goes onto a command line; a commit is digits, never an option.
+# A commit from a store becomes an argument of git: it must be digits, never an option.
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class CodeUnknownError(Exception):
-    """The code of a run cannot be read; the text is a sentence that says why."""
+    """The code of a run cannot be read; the text is a sentence with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Code:
-    """What is kept of the code of one run.
+    """The recorded code of one run.
 
     Attributes:
         run: The run.
         patch: Its uncommitted changes, as text.
         patches: The same by path, after and before.
         untracked: Texts of new files by path.
-        remarks: Sentences about what was not kept.
+        remarks: Sentences about parts that were not kept.
     """
 
     run: Run
@@ -50,15 +50,15 @@ class _Code:
     remarks: tuple[str, ...] = ()
 
     def own(self, path: str) -> tuple[str | None, str | None]:
-        """Return what the run had at a path beyond its commit."""
+        """Return the file of the run at a path, beyond its commit."""
         patch = self.patches.get(path)
         return None if patch is None else patch.text, self.untracked.get(path)
 
 
 def code_changes(backend: Backend, a: Run, b: Run, *, folder: Path | None = None) -> CodeChanges:
-    """Return what differs between the code of two runs.
+    """Return the differences between the code of two runs.
 
-    Where git does not have both commits, the captured changes are compared, and a remark says so.
+    If git does not have both commits, the captured changes are compared, with a remark.
 
     Args:
         backend: The store.
@@ -82,13 +82,13 @@ def code_changes(backend: Backend, a: Run, b: Run, *, folder: Path | None = None
         )
         files = changes_between(_as_version(old), _as_version(new))
         instead = " The captured changes are compared instead, as patches." if files else ""
-        told = (f"{reason}{instead}", *remarks)
-        return CodeChanges(files, told, is_known=False, unread=unread)
+        remarks = (f"{reason}{instead}", *remarks)
+        return CodeChanges(files, remarks, is_known=False, unread=unread)
     return CodeChanges(files, remarks, unread=unread)
 
 
 def _is_unread(code: _Code) -> bool:
-    """Tell whether uncommitted changes of source code were not kept."""
+    """Return whether uncommitted changes of source code were not kept."""
     left_out = code.run.facts.unknown.get("patch.rest")
     if left_out is not None:
         return any(map(is_source, re.findall(r"[^\s,:()]+", left_out)))
@@ -100,7 +100,7 @@ def _has_same_changes(old: _Code, new: _Code) -> bool:
 
 
 def _as_version(code: _Code) -> Version:
-    """Return what was captured as files: the patch of a file as if it were the file."""
+    """Return the captured changes as files, each patch as if it were the file."""
     patches = {f"{one.path}.patch": one.text for one in code.patches.values()}
     texts = {**patches, **code.untracked}
     return {path: FileState.of_text(text, PLAIN_FILE) for path, text in texts.items()}
@@ -137,14 +137,14 @@ class CodeFiles:
         return _version(self._code, self._commit, set(paths) & self.paths)
 
 
-# What was captured
+# Captured changes
 
 
 def _code_of(backend: Backend, run: Run) -> _Code:
     patch = backend.database.document(run.uid, "patch") or ""
     untracked = _untracked(backend.database.document(run.uid, "untracked"))
     parsed = parse_patch(patch)
-    # A file that moved has gone from its old path, where another may have come.
+    # A moved file is absent from its old path, unless another one took it.
     patches = {one.old: one for one in parsed if one.old is not None and not one.is_copy}
     patches |= {one.new: one for one in parsed if one.new is not None}
     return _Code(run, patch, patches, untracked, tuple(_remarks(run, patch, untracked)))
@@ -160,7 +160,7 @@ def _untracked(document: str | None) -> dict[str, str]:
 
 
 def _remarks(run: Run, patch: str, untracked: Mapping[str, str]) -> Iterator[str]:
-    """Yield sentences about what capture could not keep."""
+    """Yield sentences about parts that capture could not keep."""
     unknown = run.facts.unknown
     if run.workdir_dirty and not patch:
         reason = unknown.get("patch", "no patch was kept")
@@ -227,7 +227,7 @@ def _version(code: _Code, commit: Commit, paths: set[str]) -> Version:
 
 
 def _state(code: _Code, committed: Version, path: str) -> FileState | None:
-    """Return a file as the run had it; None where it had none there."""
+    """Return a file as the run had it; None if absent."""
     if path in code.untracked:
         return FileState.of_text(code.untracked[path], None)
     patch = code.patches.get(path)

@@ -1,4 +1,4 @@
-"""What differs between two versions of the code, file by file, as git writes it."""
+"""Differences between two versions of the code, file by file, in the form of git."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class FileChange:
     """How one file differs.
 
     Attributes:
-        old: Its path in the first version; None where it is not there.
-        new: Its path in the second; None where it is not there.
-        diff: The lines as a patch, with the header git gives it; the header alone where they are
+        old: Its path in the first version; None if absent.
+        new: Its path in the second; None if absent.
+        diff: The lines as a patch, with the header git gives it; the header alone if they are
             not known.
         added: Lines that only the second has.
         removed: Lines that only the first has.
-        remark: What the lines do not say, e.g. `binary`; empty for nothing.
+        remark: A remark beside the lines, such as `binary`; empty for none.
         is_exact: Whether the patch turns one file into the other, byte for byte.
-        before: Its contents in the first version; None where it is not there.
+        before: Its contents in the first version; None if absent.
         after: The same in the second.
     """
 
@@ -67,14 +67,14 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class CodeChanges:
-    """What differs between the code of two runs.
+    """The differences between the code of two runs.
 
     Attributes:
         files: By path.
-        remarks: Sentences about what could not be compared, or not as code.
-        is_known: Whether the code of both could be read; False where at most the captured changes
+        remarks: Sentences about parts that could not be compared, or not as code.
+        is_known: Whether the code of both could be read; False if at most the captured changes
             were compared.
-        reached: Files that the program may use; None if that cannot be told.
+        reached: Files that the program may use; None if unknown.
         unread: Runs whose changes of source code were not all kept.
     """
 
@@ -86,13 +86,13 @@ class CodeChanges:
 
 
 def changes_between(old: Version, new: Version) -> tuple[FileChange, ...]:
-    """Return what differs between two versions, renamed files found.
+    """Return the differences between two versions, with renames.
 
     Args:
         old: The files of the first version that may differ, by path.
         new: Those of the second.
     """
-    # What became a link, or was one, is another file under the same name.
+    # A file that became a link, or was one, is another file under the same name.
     same = {path for path in old.keys() & new.keys() if old[path].kind == new[path].kind}
     gone = {path: one for path, one in old.items() if path not in same}
     come = {path: one for path, one in new.items() if path not in same}
@@ -111,7 +111,7 @@ def changes_between(old: Version, new: Version) -> tuple[FileChange, ...]:
     pairs += [(path, None) for path in gone if path not in left]
     pairs += [(None, path) for path in come if path not in arrived]
     found = [_change(pair, old, new, lines.get(pair, Lines()), problem) for pair in pairs]
-    # What makes room for another file under its name comes first.
+    # A file that makes room for another one under its name comes first.
     return tuple(sorted(found, key=lambda one: (one.path, one.new is not None, one.old or "")))
 
 
@@ -170,5 +170,5 @@ def _named(side: str, path: str | None) -> str:
     if path is None:
         return "/dev/null"
     name = quoted(f"{side}/{path}")
-    # As git does, so that readers see where a name with blanks ends.
+    # As git does, so that the end of a name with blanks is visible.
     return f"{name}\t" if " " in name and name[0] != '"' else name

@@ -32,7 +32,7 @@ class CommitFile(NamedTuple):
 
 
 def has_commit(place: Path, commit: str) -> bool:
-    """Tell whether the repository of a folder has a commit.
+    """Return whether the repository of a folder has a commit.
 
     Raises:
         GitUnavailableError: git is missing, or did not answer.

@@ -1,4 +1,4 @@
-"""Comparison: what differs between runs, as a value, a data frame and in a notebook."""
+"""Comparison: the differences between runs, as a value, a data frame and in a notebook."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What differs between runs.
+    """The differences between runs.
 
     Attributes:
         runs: The runs, in the order they were asked for.
-        differences: What differs, or everything where that was asked for, section by section.
-        gaps: What is not known of a run, and so was not compared.
+        differences: The differences, or all values if requested, section by section.
+        gaps: Values that are unknown for a run and so were not compared.
     """
 
     runs: tuple[Run, ...]
@@ -56,8 +56,8 @@ class Comparison:
 
     def __repr__(self) -> str:
         count = len(self.differences)
-        what = "difference" if count == 1 else "differences"
-        return f"<Comparison of {len(self.runs)} runs: {count} {what}>"
+        noun = "difference" if count == 1 else "differences"
+        return f"<Comparison of {len(self.runs)} runs: {count} {noun}>"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -67,7 +67,7 @@ class Comparison:
     def to_pandas(self) -> DataFrame:
         """Return a `pandas.DataFrame`: a row for each run, a column for each difference.
 
-        The index is the references, the columns are section and key. What is missing or unknown is
+        The index is the references, the columns are section and key. A missing or unknown value is
         None; files are their digest. A column of one type of numbers has that type, any other is
         of objects.
 
@@ -90,13 +90,13 @@ class Comparison:
         return frame
 
     def __rich_repr__(self) -> Iterator[Any]:
-        """Yield what `rich` prints; it calls this by itself. Source: rich 13, Repr protocol."""
+        """Yield the parts that `rich` prints. Source: rich 13, Repr protocol."""
         yield "runs", self.names
         for one in self.differences:
             yield one.name, texts_of(one)
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows; it calls this by itself."""
+        """Return HTML for a notebook."""
         rows = [(one.name, *texts_of(one)) for one in self.differences]
         return html_table(("", *self.names), rows)
 
@@ -108,7 +108,7 @@ def _cell(value: Any) -> Any:
 
 
 def _is_of_one_type(values: Sequence[Any]) -> bool:
-    """Tell whether pandas may choose the type of a column: where it does not turn 1 into 1.0."""
+    """Return whether pandas may choose the type of a column without turning 1 into 1.0."""
     kinds = {type(value) for value in values}
     return len(kinds) == 1 or kinds == {float, type(None)}
 
@@ -121,18 +121,18 @@ def compare_runs(
     everything: bool = False,
     metrics: Collection[str] = (),
 ) -> Comparison:
-    """Return what differs between runs.
+    """Return the differences between runs.
 
     Args:
         backend: The store.
         names: Any names of runs, or runs; two or more.
         sections: Which sections; None for all.
-        everything: Whether to return what is the same as well, the extremes of metrics and the
+        everything: Whether to return equal values too, durations, the extremes of metrics and the
             samples of the machine.
-        metrics: Of the metrics only these, also where they are the same; empty for all.
+        metrics: Return only these metrics, even if they are equal; empty for all.
 
     Raises:
-        NotFoundError: None of the runs has such a metric; the nearest key is told.
+        NotFoundError: None of the runs has such a metric; the error names the nearest key.
         UsageError: There are fewer than two runs, or there is no such section.
         RunNotFoundError: There is no such run.
     """
@@ -165,7 +165,7 @@ def check_sections(names: Iterable[str]) -> tuple[str, ...]:
     """Return names of sections, each once.
 
     Raises:
-        UsageError: There is no such section; the nearest one is told.
+        UsageError: There is no such section; the error names the nearest one.
     """
     wanted = tuple(dict.fromkeys(arguments.texts(names, "sections", "params")))
     for name in wanted:
@@ -179,7 +179,7 @@ def check_metrics(runs: Sequence[Run], keys: Collection[str]) -> None:
     """Refuse a metric that no run has.
 
     Raises:
-        NotFoundError: The nearest key is told.
+        NotFoundError: There is none; the error names the nearest key.
     """
     known = sorted({key for run in runs for key in run.metrics})
     for key in keys:

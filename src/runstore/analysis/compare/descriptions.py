@@ -1,4 +1,4 @@
-"""Descriptions of runs: section by section what is recorded of each, for comparisons."""
+"""Descriptions of runs, section by section, for comparisons."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SYSTEM = "system/"  # metrics that a sampler of the machine logs
 _MINUTE_S = 60
 _FINGERPRINT = 8
 _HASH_ONLY = "(hash)"
-# Documents and what is shown in another section; ids of a batch job differ always.
+# Documents and facts of other sections; the ids of a batch job always differ.
 _NOT_OF_ENVIRONMENT = (
     "command.",
     "resumed.",
@@ -48,10 +48,10 @@ class _Description:
 
     Attributes:
         backend: The store.
-        has_labels: Whether the name of its set goes before each parameter; not where every run
-            has one set at most.
+        has_labels: Whether the name of its set precedes each parameter; False if every run has one
+            set at most.
         by_hash: Labels of sets of which some run knows only the hash.
-        everything: Whether to tell the extremes of metrics, and what the machine did.
+        everything: Whether to include durations, the extremes of metrics and machine samples.
     """
 
     backend: Backend
@@ -67,15 +67,15 @@ def describe(
     sections: Collection[str] = SECTIONS,
     everything: bool = False,
 ) -> tuple[Description, ...]:
-    """Return what is recorded of runs, in the words of `runstore.analysis.compare.differences`.
+    """Return descriptions of runs, as `runstore.analysis.compare.differences` reads them.
 
-    Parameters are told by their dotted keys, after the name of their set where a run has several.
+    Parameters have dotted keys, after the name of their set if a run has several.
 
     Args:
         backend: The store.
         runs: The runs to compare.
-        sections: Which sections; what the others need is not read.
-        everything: Whether to tell the extremes of metrics as well, and the samples of the
+        sections: The sections to read.
+        everything: Whether to include durations, the extremes of metrics and the samples of the
             machine.
     """
     has_labels = any(len(run.parameter_sets) > 1 for run in runs)
@@ -125,7 +125,7 @@ def _status(run: Run, look: _Description) -> Section:
 
 
 def _rounded(duration: timedelta) -> timedelta:
-    """Return a duration as exact as people read it: what looks the same is the same."""
+    """Return a duration rounded as it is displayed, so that equal texts are equal."""
     seconds = duration.total_seconds()
     return timedelta(seconds=round(seconds, 2 if seconds < _MINUTE_S else 0))
 
@@ -134,7 +134,7 @@ def _rounded(duration: timedelta) -> timedelta:
 
 
 def labelled_sets(run: Run, *, has_labels: bool) -> Iterator[tuple[str, ParameterSet]]:
-    """Yield what goes before the keys of each parameter set, and the set."""
+    """Yield the prefix of the keys of each parameter set, and the set."""
     names = [one.name for one in run.parameter_sets]
     for one in run.parameter_sets:
         is_unique = names.count(one.name) == 1
@@ -173,12 +173,12 @@ def _code(run: Run, look: _Description) -> Section:
     facts = run.facts
     if run.commit is None and "git.dirty" not in facts.values:
         return Unknown(facts.unknown.get("git.commit", "no commit was recorded"))
-    told = {
+    known = {
         "commit": run.commit,
         "branch": facts.values.get("git.branch"),
         "remote": facts.values.get("git.remote"),
     }
-    values: dict[str, Any] = {key: value for key, value in told.items() if value is not None}
+    values: dict[str, Any] = {key: value for key, value in known.items() if value is not None}
     if "git.remote" not in {**facts.values, **facts.unknown}:
         values["remote"] = Unknown("it was not recorded")
     patch = look.backend.database.document(run.uid, "patch")
@@ -196,7 +196,7 @@ def _code(run: Run, look: _Description) -> Section:
 
 
 def _counted(files: int, text: str) -> str:
-    """Return what tells two captured texts apart in one line: `2 files, 1f3a9c07`."""
+    """Return one line that identifies a captured text: `2 files, 1f3a9c07`."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{files} file{'' if files == 1 else 's'}, {digest[:_FINGERPRINT]}"
 
@@ -231,7 +231,7 @@ def _environment(run: Run, _: _Description) -> Section:
 
 
 def environment(run: Run) -> dict[str, Any]:
-    """Return what was captured of machine and Python."""
+    """Return the captured facts about machine and Python."""
     return {name: one for name, one in run.facts.values.items() if _is_of_environment(name)}
 
 
@@ -259,19 +259,19 @@ def _free(taken: Values, name: str) -> str:
 
 def _command(run: Run, _: _Description) -> Section:
     facts = run.facts.values
-    # `python -c` and `python -m` say little of what was called.
+    # `python -c` and `python -m` do not name the program.
     line = run.cli if run.cli and not run.cli.startswith("-") else facts.get("command.line")
-    told = {
+    known = {
         "command": line or run.cli,
         "folder": facts.get("command.cwd"),
         "user": facts.get("command.user"),
     }
-    return {key: value for key, value in told.items() if value} or Unknown(
+    return {key: value for key, value in known.items() if value} or Unknown(
         "no command line was recorded"
     )
 
 
-# What came out
+# Results
 
 
 def _metrics(run: Run, look: _Description) -> Section:

@@ -19,7 +19,7 @@ class DiffLine(NamedTuple):
     """One line of a diff.
 
     Attributes:
-        kind: A `hunk` says where the lines below it stand; a `note` is about the line above.
+        kind: A `hunk` has the place of the lines below it; a `note` is about the line above.
         old: Its number in the first version, from 1; None if it is not there.
         new: Its number in the second.
         text: The line without its sign and end; the beginning of one that is very long.

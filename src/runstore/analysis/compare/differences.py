@@ -1,4 +1,4 @@
-"""What differs between runs that were described: pure values, compared with their types."""
+"""Differences between described runs: pure values, compared with their types."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Union
 
-# In the order in which people read them: what was asked for, what it ran on, what came out.
+# In reading order: the request, the surroundings, the results.
 SECTIONS = (
     "status", "params", "code", "packages", "environment", "inputs", "command", "metrics",
     "artifacts", "tags", "notes",
 )  # fmt: skip
-# Their keys stand in an order of their own; all others are sorted.
+# Their keys have an order of their own; all others are sorted.
 _IN_OWN_ORDER = frozenset({"status", "code", "command"})
 _NUMBERS = re.compile(r"(\d+)")
 
@@ -28,12 +28,12 @@ class _Missing(Enum):
 
 
 MISSING = _Missing.MISSING
-"""Stands for a value where a run has none, and it is known that it has none."""
+"""The value of a key that a run is known not to have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Stands for a value, or for a whole section, that was not recorded.
+    """A value, or a whole section, that was not recorded.
 
     Attributes:
         reason: Why, as part of a sentence.
@@ -44,7 +44,7 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class FileContents:
-    """What is known of a file without its contents.
+    """Facts about a file without its contents.
 
     Attributes:
         digest: SHA-256 of the contents; None when unknown.
@@ -61,12 +61,12 @@ Description = Mapping[str, Union[Mapping[str, Any], Unknown]]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing of several runs.
+    """One key and its value in several runs.
 
     Attributes:
         section: One of `SECTIONS`.
-        key: What it is called there, e.g. `options.C`.
-        values: One per run; `MISSING` where a run has none, `Unknown` where that cannot be told.
+        key: Its name there, e.g. `options.C`.
+        values: One per run; `MISSING` if a run has none, `Unknown` if it was not recorded.
     """
 
     section: str
@@ -75,7 +75,7 @@ class Difference:
 
     @property
     def differs(self) -> bool:
-        """Whether two runs are known to differ in it; what is unknown differs from nothing."""
+        """Whether two runs are known to differ in it; an unknown value is no difference."""
         known = {identity(one) for one in self.values if not isinstance(one, Unknown)}
         return len(known) > 1
 
@@ -91,14 +91,14 @@ def differences(
     sections: Collection[str] = SECTIONS,
     everything: bool = False,
 ) -> tuple[Difference, ...]:
-    """Return what differs between runs, section by section.
+    """Return the differences between runs, section by section.
 
     Types count: 1, 1.0 and True are different values. NaN is equal to itself.
 
     Args:
         descriptions: One per run.
         sections: Which sections.
-        everything: Whether to return what is the same as well.
+        everything: Whether to return equal values too.
     """
     found = (
         Difference(section, key, tuple(_value(one, section, key) for one in descriptions))
@@ -116,7 +116,7 @@ def _keys(descriptions: Sequence[Description], section: str) -> list[str]:
 
 
 def _natural(key: str) -> list[tuple[int, int, str]]:
-    """Return what sorts `layers[2]` before `layers[10]`."""
+    """Return a sort key that puts `layers[2]` before `layers[10]`."""
     parts = _NUMBERS.split(key)
     # Longer digits than any index are text; all of Unicode's digits are read as numbers.
     return [
@@ -132,11 +132,11 @@ def _value(description: Description, section: str, key: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Something that cannot be compared.
+    """A value that cannot be compared.
 
     Attributes:
         name: Section, or section and key.
-        place: Which of the runs, from 0.
+        place: Place of the run, from 0.
         reason: Why.
     """
 
@@ -148,7 +148,7 @@ class Gap:
 def gaps(
     descriptions: Sequence[Description], *, sections: Collection[str] = SECTIONS
 ) -> tuple[Gap, ...]:
-    """Return what is not known of runs, and so cannot be compared."""
+    """Return the values that are unknown for a run and so cannot be compared."""
     return tuple(
         gap
         for section in SECTIONS

@@ -1,4 +1,4 @@
-"""A file as one version of the code has it: its text where it has one, and what tells it apart."""
+"""A file in one version of the code: its text, if any, and its identity."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class FileState:
     """One file in one version of the code.
 
     Attributes:
-        text: Its contents; None where they are no text, too large or not known.
-        identity: What equal contents share; None where they are not known.
+        text: Its contents; None if they are no text, too large or not known.
+        identity: Equal for equal contents; None if they are not known.
         mode: As git has it: `100644`, `100755`, `120000` for a link; None when unknown.
         remark: Why there is no text.
-        data: The contents where they are not the text in UTF-8, as far as they are known.
+        data: The contents if they are not the text in UTF-8, as far as they are known.
     """
 
     text: str | None
@@ -48,7 +48,7 @@ class FileState:
 
         Args:
             data: All of them.
-            digest: Tells them apart from others where they are no text.
+            digest: Identity of contents that are not text.
             mode: As git has it.
         """
         if b"\0" in data[:_BINARY_LOOK_BYTES]:
@@ -56,25 +56,25 @@ class FileState:
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError:
-            # As in a captured patch, such that both can be compared.
+            # As in a captured patch, so that both can be compared.
             return cls(data.decode("utf-8", "replace"), f"{_BYTES}{digest}", mode, data=data)
         return cls.of_text(text, mode)
 
     @property
     def contents(self) -> bytes | None:
-        """All bytes; None where they are not known."""
+        """All bytes; None if they are not known."""
         if self.data is not None or self.text is None:
             return self.data
         return self.text.encode("utf-8", "surrogatepass")
 
     @property
     def is_exact(self) -> bool:
-        """Whether the text is the contents; not where signs stand for what is not UTF-8."""
+        """Whether the text is the contents, without replacements for invalid UTF-8."""
         return self.text is not None and "\ufffd" not in self.text
 
     @property
     def kind(self) -> str:
-        """What it is to git, a file, a link or a submodule, as the first digits of its mode."""
+        """Its kind in git, a file, a link or a submodule, as the first digits of its mode."""
         return (self.mode or PLAIN_FILE)[:_TYPE_DIGITS]
 
 
@@ -83,7 +83,7 @@ Version = Mapping[str, FileState]
 
 
 def differs(old: FileState, new: FileState) -> bool:
-    """Tell whether two states are different, as far as that is known."""
+    """Return whether two states are different, as far as that is known."""
     if mode_remark(old, new):
         return True
     if old.text is not None and new.text is not None:
@@ -92,13 +92,13 @@ def differs(old: FileState, new: FileState) -> bool:
 
 
 def has_other_bytes(old: FileState, new: FileState) -> bool:
-    """Tell whether files of the same text are different, since it does not say all of them."""
+    """Return whether files with the same text are different beyond it."""
     both = (old.identity or "", new.identity or "")
     return both[0] != both[1] and all(one.startswith(_BYTES) for one in both)
 
 
 def mode_remark(old: FileState | None, new: FileState | None) -> str:
-    """Return how modes differ; empty where they do not, or one is unknown."""
+    """Return the difference of modes; empty if they are equal or one is unknown."""
     if not old or not new or None in {old.mode, new.mode} or old.mode == new.mode:
         return ""
     return f"mode {old.mode} → {new.mode}"

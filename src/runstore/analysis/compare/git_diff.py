@@ -1,7 +1,7 @@
 """Lines that differ between two versions of files, and files that moved, as git finds them.
 
 The files are written into a folder of their own under numbers: neither their names nor a
-repository, attributes or settings of the user have a say.
+repository, attributes or settings of the user have an effect.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DIFF = (
 )  # fmt: skip
 _LIMIT_BYTES = 1 << 28
 _DIFFERENT = 1  # git's exit status
-# Behind the second @@ stands a line above.
+# The second @@ is followed by a line from above.
 _HUNK_NOTE = re.compile(r"^(@@ -[\d,]+ \+[\d,]+ @@).*$", re.MULTILINE)
 
 
@@ -38,7 +38,7 @@ class Lines(NamedTuple):
 
 
 Pair = tuple["str | None", "str | None"]
-"""The paths of a file before and after; None where it is not there."""
+"""The paths of a file before and after; None if absent."""
 
 
 def compared(old: Version, new: Version) -> dict[Pair, Lines]:

@@ -1,4 +1,4 @@
-"""A typed tree as single values by dotted key, types kept: what a comparison looks at."""
+"""A typed tree as single values by dotted key, with their types, for comparisons."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from runstore.model.params.flatten import LIST_LIMIT, joined
 def leaves(tree: str) -> dict[str, Any]:
     """Return the values of a tree text by dotted key, e.g. `layers[0]` and `options.C`.
 
-    Keys are those of `flat.py`. A list of more than `LIST_LIMIT` elements, a set, and what is
-    empty is one value. An array has a value more, `<key>.array`: its kind and shape.
+    Keys are those of `flat.py`. A list of more than `LIST_LIMIT` elements, a set, and an empty
+    value are one value each. An array has one more, `<key>.array`: its kind and shape.
     """
     found: dict[str, Any] = {}
     root = json.loads(tree)

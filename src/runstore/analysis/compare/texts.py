@@ -1,4 +1,4 @@
-"""Differences as people read them: values as text, the size of a change, a bare name of a run."""
+"""Differences as text: values and the size of a change."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _MANY_PERCENT, _TOO_MANY_PERCENT = 1e3, 1e6
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """How much a number changed.
+    """The change of a number.
 
     Attributes:
-        absolute: The second value less the first; NaN where one of them is.
-        relative: The same as a share of the first one's size; None where that is zero, and of
-            what is not finite.
+        absolute: The second value less the first; NaN if one of them is.
+        relative: The same as a share of the first one's size; None if that is zero, and for
+            numbers that are not finite.
     """
 
     absolute: float
@@ -43,7 +43,7 @@ class Change:
 
 
 def change_of(one: Difference) -> Change | None:
-    """Return how much a metric of two runs changed; None for anything else."""
+    """Return the change of a metric between two runs; None for any other difference."""
     numbers = [value for value in one.values if isinstance(value, float)]
     if one.section != "metrics" or not len(numbers) == len(one.values) == 2:  # noqa: PLR2004 - two runs
         return None
@@ -51,14 +51,14 @@ def change_of(one: Difference) -> Change | None:
 
 
 def change_between(old: float, new: float) -> Change:
-    """Return how much a number changed."""
+    """Return the change of a number."""
     absolute = new - old
     is_relative = old != 0 and math.isfinite(absolute) and math.isfinite(absolute / old)
     return Change(absolute, absolute / abs(old) if is_relative else None)
 
 
 def texts_of(one: Difference) -> tuple[str, ...]:
-    """Return what is shown of each value."""
+    """Return each value as text."""
     return tuple(value_text(one, value) for value in one.values)
 
 

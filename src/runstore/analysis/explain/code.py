@@ -1,4 +1,4 @@
-"""How likely what differs in the code explains another result: by the files that differ."""
+"""The code as a cause of another result, by the files that differ."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONGEST_EXTENSION = 2  # letters of a word that is too short to be the name of 
 
 
 def code_cause(found: Sequence[Difference], setting: Setting) -> Cause | None:
-    """Return all of the code as one cause; None where it is the same, or was not asked for."""
+    """Return all of the code as one cause; None if it is the same or was not requested."""
     about = [one for one in found if one.section == "code" and one.key not in {"branch", "remote"}]
     changes = setting.code
     if changes is None:
@@ -27,8 +27,8 @@ def code_cause(found: Sequence[Difference], setting: Setting) -> Cause | None:
         return cause
     unknown = Unknown("they were not kept as a whole")
     shown = cause.difference if cause else Difference("code", "changes", (unknown, unknown))
-    who = " and ".join(changes.unread)
-    why = f"changes of source code in {who} were not all kept, and may differ"
+    names = " and ".join(changes.unread)
+    why = f"changes of source code in {names} were not all kept, and may differ"
     return Cause(Rule.UNREAD_CODE, shown, why)
 
 
@@ -41,16 +41,16 @@ def _cause(
     if not paths:
         if changes.is_known:
             return Cause(Rule.SAME_FILES, shown, "the commits differ, the files in them do not")
-        return Cause(Rule.UNREAD_CODE, shown, "what differs in the code cannot be read here")
+        return Cause(Rule.UNREAD_CODE, shown, "the differences of the code cannot be read here")
     rule, reason = _of_files(changes, paths, commands)
     if not changes.is_known and commits is not None:
-        reason = f"{reason}; what the commits differ in is not known"
+        reason = f"{reason}; the differences between the commits are unknown"
         rule = max(rule, Rule.UNREAD_CODE, key=lambda one: one.weight)
     return Cause(rule, shown, reason)
 
 
 def _paths(changes: CodeChanges) -> list[str]:
-    """Return the files that differ; where the commits could not be read, each is a patch."""
+    """Return the files that differ; each is a patch if the commits could not be read."""
     paths = (one.path for one in changes.files)
     return [path if changes.is_known else path.removesuffix(".patch") for path in paths]
 
@@ -78,12 +78,12 @@ def _of_files(
     words = {word for line in commands for word in _words(line)}
     called = [path for path in used if _is_called(path, words)]
     if called:
-        who = "one of them is" if len(called) == 1 else f"{len(called)} of them are"
+        which = "one of them is" if len(called) == 1 else f"{len(called)} of them are"
         if len(paths) == 1:
-            who = "it is"
+            which = "it is"
         return (
             Rule.CALLED_FILE,
-            f"{count}, {who} on the command line: {some_of(called)}",
+            f"{count}, {which} on the command line: {some_of(called)}",
         )
     source = Rule.SOURCE_FILE if changes.reached is None else Rule.IMPORTED_FILE
     for rule, is_such in ((source, is_source), (Rule.SETTINGS_FILE, is_settings)):
@@ -91,12 +91,12 @@ def _of_files(
         if such:
             others = [path for path in paths if path not in such]
             return rule, f"{count}: {some_of([*such, *others])}"
-    what = "tests or documents" if all(map(is_aside, paths)) else "no source"
-    return Rule.OTHER_FILE, f"{count}, {what}: {some_of(paths)}"
+    kind = "tests or documents" if all(map(is_aside, paths)) else "no source"
+    return Rule.OTHER_FILE, f"{count}, {kind}: {some_of(paths)}"
 
 
 def _means_the_same(one: FileChange) -> bool:
-    """Tell whether a file has other comments, layout or messages, and nothing else."""
+    """Return whether a file differs in comments, layout or messages only."""
     if one.before is None or one.after is None or one.old != one.new:
         return False
     if one.before.text is None or one.after.text is None:
@@ -107,7 +107,7 @@ def _means_the_same(one: FileChange) -> bool:
 
 
 def _may_be_used(path: str, reached: frozenset[str] | None) -> bool:
-    """Tell whether a program may use a file; only of modules it is known that it does not."""
+    """Return whether a program may use a file; only modules are known to be unused."""
     return reached is None or path in reached or not path.endswith((".py", ".ipynb"))
 
 

@@ -1,4 +1,4 @@
-"""What source code means and imports, read from its text: nothing is imported or executed."""
+"""The meaning and the imports of source code, from its text: nothing is executed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST_MENTION = 200
 
 @dataclass(frozen=True, slots=True)
 class ModuleImports:
-    """What a module asks for.
+    """The imports of a module.
 
     Attributes:
         modules: Dotted names, relative ones with their dots in front.
@@ -36,7 +36,7 @@ def meaning(path: str, text: str) -> str:
     """Return a digest that files share if only comments, layout or messages differ.
 
     Args:
-        path: Says which language it is.
+        path: Its suffix is that of the language.
         text: The file's contents.
     """
     return hashlib.sha256(_essence(path, text).encode("utf-8", "surrogatepass")).hexdigest()
@@ -84,7 +84,7 @@ def _parsed(text: str) -> ast.Module | None:
 
 
 class _Bare(ast.NodeTransformer):
-    """Leaves out of a tree what moves no result: docstrings, messages, annotations."""
+    """Removes parts of a tree that change no result: docstrings, messages, annotations."""
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
@@ -92,7 +92,7 @@ class _Bare(ast.NodeTransformer):
             body = getattr(node, field, None)
             if isinstance(body, list):
                 kept = [one for one in body if not _is_saying(one)]
-                # In a class they are fields, which a dataclass goes by.
+                # In a class they are fields, which a dataclass depends on.
                 is_class = isinstance(node, ast.ClassDef)
                 setattr(node, field, kept if is_class else list(map(_unannotated, kept)))
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -109,7 +109,7 @@ def _unannotated(node: ast.stmt) -> ast.stmt:
 
 
 def _is_saying(node: object) -> bool:
-    """Tell whether a statement only says something: a text by itself, `print`, `logger.info`."""
+    """Return whether a statement is only a message: a lone text, `print`, `logger.info`."""
     if not isinstance(node, ast.Expr):
         return isinstance(node, ast.Pass)
     if isinstance(node.value, ast.Constant):
@@ -123,7 +123,7 @@ def _is_saying(node: object) -> bool:
 
 
 def imports_of(text: str) -> ModuleImports | None:
-    """Return what a Python module asks for; None if it cannot be read."""
+    """Return the imports of a Python module; None if it cannot be read."""
     tree = _parsed(text)
     if tree is None:
         return None
@@ -155,7 +155,7 @@ def _from(node: ast.ImportFrom) -> Iterator[str]:
 
 
 def _is_dynamic(node: ast.Call) -> bool:
-    """Tell whether a call imports or executes what its first argument names."""
+    """Return whether a call imports or executes the name in its first argument."""
     called = node.func
     name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
     return name in _DYNAMIC

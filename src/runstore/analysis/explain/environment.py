@@ -1,4 +1,4 @@
-"""How likely what differs in packages and environment explains another result."""
+"""Packages and environment as causes of another result."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _MINOR_FACTS = (
 
 
 def is_minor(section: str, key: str) -> bool:
-    """Tell whether a feature hardly moves a result, so that pairs of runs may differ in it."""
+    """Return whether a feature hardly affects a result, so pairs of runs may differ in it."""
     if section == "params":
         return is_cosmetic(key)
     return section == "environment" and key.startswith(_MINOR_FACTS)
@@ -84,7 +84,7 @@ def _step_of(values: Sequence[object]) -> tuple[str, str]:
 
 
 def _release(version: str) -> tuple[int, ...]:
-    """Return the numbers of a version, its epoch first; none of what is no version."""
+    """Return the numbers of a version, its epoch first; empty if it is not one."""
     from packaging.version import Version
 
     try:

@@ -1,4 +1,4 @@
-"""Explanation: why two runs may have different results, ranked, and what cannot be told."""
+"""Explanation: ranked causes of the different results of two runs, and gaps."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class Explanation:
 
     Attributes:
         runs: The two runs.
-        metric: The result that is to be explained; None where they have none in common.
+        metric: The result to explain; None if they have none in common.
         values: Its last value in each run; empty without a metric.
-        causes: What differs, the likeliest cause first.
+        causes: Differences, the likeliest cause first.
         gaps: Facts that could not be compared.
-        remarks: Sentences about what else could not be compared.
-        runs_seen: How many runs were looked at as evidence.
+        remarks: Sentences about other facts that could not be compared.
+        runs_seen: Number of runs that were evidence.
     """
 
     runs: tuple[Run, Run]
@@ -63,7 +63,7 @@ class Explanation:
 
     @property
     def change(self) -> Change | None:
-        """How much the metric changed; None without one."""
+        """The change of the metric; None without one."""
         return change_between(*self.values) if self.values else None
 
     @property
@@ -76,19 +76,19 @@ class Explanation:
         return f"<Explanation of {visible(self.metric or 'no metric')}: {count}>"
 
     def __rich_repr__(self) -> Iterator[Any]:
-        """Yield what `rich` prints; it calls this by itself. Source: rich 13, Repr protocol."""
+        """Yield the parts that `rich` prints. Source: rich 13, Repr protocol."""
         yield "metric", self.metric
         yield "values", self.values
         for one in self.causes:
             yield one.difference.name, (one.weight, one.reason)
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows; it calls this by itself."""
+        """Return HTML for a notebook."""
         rows = [
             (str(one.weight), one.difference.name, *_both_texts(one.difference), one.reason)
             for one in self.causes
         ]
-        return html_table(("weight", "what", *self.names, "why"), rows)
+        return html_table(("weight", "difference", *self.names, "reason"), rows)
 
 
 def _both_texts(one: Difference) -> tuple[str, ...]:
@@ -110,12 +110,12 @@ def explain(
         backend: The store.
         a: Any name of a run, or a run.
         b: The same.
-        metric: Key of the metric that is to be explained; None for the one that differs most.
+        metric: Key of the metric to explain; None for the one that differs most.
         with_code: Whether git is asked for the code of both.
         folder: Where to look for a repository first; None is the working directory.
 
     Raises:
-        NotFoundError: Neither has the metric; the nearest key is told.
+        NotFoundError: Neither has the metric; the error names the nearest key.
         RunNotFoundError: There is no such run.
     """
     background.wait_until_done()  # facts about a run of this process may be on their way
@@ -157,7 +157,7 @@ def explain(
 
 
 def _result(runs: tuple[Run, Run], metric: str) -> Difference | None:
-    """Return the metric that was asked for; None where only one run has it."""
+    """Return the requested metric; refuse one that only one run has."""
     known = [run.metrics for run in runs]
     if all(metric in one for one in known):
         return Difference("metrics", metric, tuple(one[metric].last for one in known))
@@ -176,7 +176,7 @@ def _result(runs: tuple[Run, Run], metric: str) -> Difference | None:
 
 
 def _own_choice(runs: tuple[Run, Run], found: tuple[Difference, ...]) -> Difference | None:
-    """Return the metric that differs most; where none does, the first that both have."""
+    """Return the metric that differs most, or else the first that both have."""
     chosen = most_changed(found)
     if chosen is not None:
         return chosen
@@ -187,7 +187,7 @@ def _own_choice(runs: tuple[Run, Run], found: tuple[Difference, ...]) -> Differe
 
 
 def _change_of(result: Difference | None) -> float | None:
-    """Return how much a metric changed; NaN is a change, unless both are NaN."""
+    """Return the change of a metric; NaN is a change, unless both are NaN."""
     if result is None:
         return None
     old, new = result.values
@@ -221,7 +221,7 @@ def _apart(runs: tuple[Run, Run], result: Difference | None, change: float | Non
 
 
 def _value_at(series: Series, step: int) -> float | None:
-    """Return what was logged at a step, or last before it."""
+    """Return the value at a step, or the last one before it."""
     value = None
     best = None
     for at, one in zip(series.steps, series.values, strict=True):
@@ -242,13 +242,13 @@ def _telling_gaps(described: tuple[Mapping[str, Any], ...]) -> Iterator[Gap]:
 def _remarks(
     runs: tuple[Run, Run], described: tuple[Mapping[str, Any], ...], code: CodeChanges | None
 ) -> Iterator[str]:
-    """Yield sentences about what was not compared."""
+    """Yield sentences about parts that were not compared."""
     for run in dict.fromkeys(run.reference for run in runs if not run.status.is_final):
-        yield f"{run} is still being executed."
+        yield f"{run} is still running."
     if code is not None and not any(isinstance(one["code"], Unknown) for one in described):
         yield from code.remarks
     for key in _editable(runs, described):
-        yield f"The package {key} is installed from a folder, whose code is not recorded."
+        yield f"The package {key} is installed from a folder; its code is not recorded."
     if runs[0].uid == runs[1].uid:
         yield "Both names mean the same run."
 

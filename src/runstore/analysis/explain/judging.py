@@ -1,9 +1,9 @@
-"""What other runs say about each thing in which two runs differ: pairs of runs as evidence.
+"""Pairs of other runs as evidence about each difference between two runs.
 
 Each pair of runs differs in some features, and its result moved or did not. A pair that differs in
 one feature alone and moved as the two runs in question did implicates that feature; a pair that
-differs in it and did not move clears it, whatever else it differs in. A pair that differs in all
-that the two runs differ in says nothing of any of it.
+differs in it and did not move clears it, whatever its other differences. A pair that differs in
+all features in question is no evidence.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MOST_POINTS = 60.0
 _SHARE_MOVED, _SHARE_STILL = 0.5, 0.2
 _NOISE_AT_LEAST = 0.12
 _PAIRS_OF_CHANCE = 5_000
-_PAIRS_TRUSTED = 6  # of which other things differ as well
+_PAIRS_TRUSTED = 6  # that differ in other features as well
 # Steps of a number that are smaller than this share of the one in question do not clear it, and
 # values farther away than this share of it are not near.
 _NEAR = 0.25
@@ -36,8 +36,8 @@ class Observed:
     """One run as evidence.
 
     Attributes:
-        features: What it was made of; equal values are equal here.
-        numbers: Those of them that are numbers.
+        features: Its parameters, packages and other facts; equal values are equal here.
+        numbers: The features that are numbers.
         result: The value of the metric; NaN and infinity count.
     """
 
@@ -48,12 +48,12 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What other runs say about one feature.
+    """Evidence of other runs about one feature.
 
     Attributes:
-        points: What is added to the weight of its rule, or taken off.
-        pairs: How many pairs of runs told most of it.
-        typical: How much the metric moved within them, as a share of what is to be explained.
+        points: Points added to the weight of its rule, or subtracted.
+        pairs: Number of pairs of the strongest evidence.
+        typical: Their change of the metric, as a share of the one to explain.
         kind: `alone` if they differ in nothing else, `values` if so with other values, `others`
             if they differ in more, `still` if the metric did not move, `away` if it moved the
             other way; `often` if it moved more often than within other pairs, else `rarely`;
@@ -72,11 +72,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class SeedSpread:
-    """How much runs differ that are alike in all but seeds.
+    """The spread of runs that are alike in all but seeds.
 
     Attributes:
-        pairs: How many pairs.
-        typical: The median of how much they differ, as a share of what is to be explained.
+        pairs: Number of pairs.
+        typical: The median of their differences, as a share of the one to explain.
     """
 
     pairs: int
@@ -85,10 +85,10 @@ class SeedSpread:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What other runs say.
+    """The evidence of other runs.
 
     Attributes:
-        evidence: By feature; one of which they say nothing is left out.
+        evidence: By feature; a feature without evidence is left out.
         chance: Pairs of runs that are alike in all but seeds; None without any.
     """
 
@@ -99,12 +99,12 @@ class Judgement:
 def judge(
     runs: Sequence[Observed], *, minor: Collection[Feature], seeds: Collection[Feature]
 ) -> Judgement:
-    """Return what runs say about the features in which the first two differ.
+    """Return the evidence about the features in which the first two runs differ.
 
     Args:
         runs: The two runs in question, and others.
-        minor: Features that hardly move any result.
-        seeds: Features that move results by chance alone.
+        minor: Features that hardly affect any result.
+        seeds: Features that affect results by chance alone.
     """
     return _Judge(runs, frozenset(minor), frozenset(seeds)).judgement()
 
@@ -114,11 +114,11 @@ class _Pair:
     """Two runs.
 
     Attributes:
-        first: Place of the one.
-        second: Place of the other.
-        bundles: In which they differ.
-        core: Those of them that may move the result by more than chance.
-        moved: How far the result moved.
+        first: Place of the first.
+        second: Place of the second.
+        bundles: Bundles of features in which they differ.
+        core: Bundles that may move the result by more than chance.
+        moved: Change of the result.
     """
 
     first: int
@@ -133,14 +133,14 @@ class _Pair:
         return self.first, self.second
 
 
-# A pair, what it differs in that is not cleared, and whether the two in question do not in some.
+# A pair, its differences that are not cleared, and whether some are none of those in question.
 _News = tuple[_Pair, frozenset[int], bool]
 
 
 class _Judge:
     """Bundles of features, and the pairs of runs that differ in them.
 
-    Features that change together in all runs cannot be told apart and are one bundle.
+    Features that change together in all runs cannot be separated and are one bundle.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class _Judge:
                 members = self._members[one]
                 found.update(dict.fromkeys(members, evidence))
                 if evidence.is_shown and not self._minor_features.issuperset(members):
-                    # What hardly moves anything is not shown by what stands beside it.
+                    # A minor feature is not shown by another one in its bundle.
                     beside = replace(evidence, points=evidence.points / 2, is_shown=False)
                     minor = (one for one in members if one in self._minor_features)
                     found.update(dict.fromkeys(minor, beside))
@@ -199,7 +199,7 @@ class _Judge:
     # Pairs
 
     def _news(self, still: set[int]) -> Iterator[_News]:
-        """Yield pairs that say something: not those that differ in all that may be the cause."""
+        """Yield pairs that are evidence: not those that differ in all possible causes."""
         whole = self._asked - self._minor - self._seeds - still
         is_blunt = len(whole) > 1 or not all(map(self._is_single, whole))
         least = max(_SHARE_STILL, self._noise)
@@ -218,9 +218,9 @@ class _Judge:
         return _Pair(first, second, bundles, core, self._moved(first, second))
 
     def _moved(self, first: int, second: int) -> float:
-        """Return how far the result moved, as a share of what it did between the two in question.
+        """Return the change of the result, as a share of that between the two in question.
 
-        One that is no number is as far from numbers as another one is.
+        Results that are not numbers are equally far from all numbers.
         """
         old, new, a, b = (self._runs[n].result for n in (first, second, 0, 1))
         if _kind(old) == _kind(new) and (old != old or math.isinf(old)):  # noqa: PLR0124 - NaN
@@ -233,7 +233,7 @@ class _Judge:
         return 1.0 if forward == here else -1.0 if forward == here[::-1] else 2.0
 
     def _sign(self, bundle: int, pair: _Pair) -> int:
-        """Return 1 for a pair that goes the way of the two in question, -1 for the other, else 0.
+        """Return 1 for a pair in the direction of the two in question, -1 for the other, else 0.
 
         That is from the one value to the other, or for numbers up or down as they do.
         """
@@ -289,7 +289,7 @@ class _Judge:
         return [some[feature] for some in numbers if feature in some]
 
     def _is_repeat(self, pair: _Pair) -> bool:
-        """Tell whether a pair is the one in question again, which moved as it did: no news."""
+        """Return whether a pair repeats the one in question, which is no news."""
         first, second = self._like[pair.first], self._like[pair.second]
         again = (first[0] and second[1]) or (first[1] and second[0])
         return again and abs(pair.moved) >= max(_SHARE_STILL, self._noise)
@@ -307,7 +307,7 @@ class _Judge:
     # Bundles
 
     def _is_still(self, bundle: int) -> bool:
-        """Tell whether pairs with the two values, and more, did not move."""
+        """Return whether pairs with the two values, and other differences, did not move."""
         moved = [
             abs(one.moved)
             for one in self._pairs
@@ -317,11 +317,11 @@ class _Judge:
         return quiet > len(moved) / 2
 
     def _is_single(self, bundle: int) -> bool:
-        """Tell whether a bundle is one feature, apart from what hardly moves anything."""
+        """Return whether a bundle is one feature, apart from minor ones."""
         return len(set(self._members[bundle]) - self._minor_features) <= 1
 
     def _movers(self) -> Iterator[int]:
-        """Yield what moved the result within pairs that differ in nothing else that counts."""
+        """Yield bundles that moved the result within pairs without other differences."""
         alone: dict[int, list[float]] = defaultdict(list)
         for pair in self._pairs:
             if len(pair.core) == 1 and not self._is_far(next(iter(pair.core)), pair):
@@ -361,10 +361,10 @@ class _Judge:
         return Evidence(points, telling.pairs, telling.typical, telling.kind, is_shown, lonely)
 
     def _of_mixed(self, bundle: int, pairs: Sequence[_Pair]) -> Iterator[Evidence]:
-        """Yield what pairs say that differ in more than the two in question do.
+        """Yield the evidence of pairs with more differences than the two in question.
 
-        One such pair says little; but the result moves more often within pairs that differ in the
-        cause than within the rest.
+        One such pair is weak evidence; but the result moves more often within pairs that differ in
+        the cause than within the rest.
         """
         if not pairs:
             return
@@ -399,7 +399,7 @@ class _Judge:
         has_moved = abs(typical) >= max(_SHARE_STILL, self._noise)
         others = core - {bundle}
         if has_moved and others & movers:
-            return None  # something else is known to move it
+            return None  # another bundle is known to move it
         trust = 1.0 if exact else 0.5
         if others and has_moved:
             trust *= 0.6 / len(others)
@@ -452,18 +452,18 @@ def _kind(value: float) -> str:
 
 
 def _damped(points: Sequence[float]) -> float:
-    """Return the sum of what groups say, each further one counted for less: they share runs."""
+    """Return the sum of the points of groups, each further one damped: they share runs."""
     ordered = sorted(points, key=abs, reverse=True)
     return sum(one / (1 + place / 2) for place, one in enumerate(ordered))
 
 
 def _log_likelihood(moved: float, noise: float) -> float:
-    """Return how much likelier a move is if the feature is the cause than if it is none.
+    """Return how much likelier a change is if the feature is the cause than if it is not.
 
-    A cause moves the result about as much elsewhere, what is none moves it by chance; and with
-    both, anything may happen now and then.
+    A cause changes the result about as much elsewhere, other features by chance; rarely, either
+    may do anything.
     """
-    moved = min(moved, 1.2)  # more than that explains it as well
+    moved = min(moved, 1.2)  # a larger change explains it as well
     anything = 0.02
     cause = 0.85 * _bell(moved - 1, max(0.4, noise)) + 0.05 * _bell(moved, noise) + anything
     none = 0.93 * _bell(moved, noise) + anything

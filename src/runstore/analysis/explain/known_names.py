@@ -1,4 +1,4 @@
-"""Names that tell what something is about: parameters, packages, files of code."""
+"""Names of well-known parameters, packages and files of code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIKELY = frozenset(
         "amp",
     }
 )  # fmt: skip
-# Parameters that say how long a run goes on.
+# Parameters about the length of a run.
 LENGTHS = frozenset(
     {
         "epochs", "n_epochs", "num_epochs", "num_train_epochs", "max_epochs", "steps", "n_steps",
@@ -26,18 +26,18 @@ LENGTHS = frozenset(
 )  # fmt: skip
 COSMETIC = frozenset(
     {
-        # what a run is called, and what is said of it
+        # names and descriptions
         "name", "run_name", "notes", "comment", "description", "tags", "project",
-        # what it prints
+        # messages
         "verbose", "verbosity", "debug", "progress", "log_level", "loglevel", "log_every",
         "log_interval", "print_every",
-        # where it writes
+        # places of results
         "output", "output_dir", "out_dir", "outdir", "save_dir", "log_dir", "checkpoint_dir",
-        # how fast it is
+        # speed
         "num_workers", "workers", "n_jobs",
     }
 )  # fmt: skip
-# What computes the numbers of most experiments.
+# Packages that compute the numbers of most experiments.
 COMPUTING = frozenset(
     {
         "torch", "torchvision", "torchaudio", "tensorflow", "keras", "jax", "jaxlib", "flax",
@@ -59,23 +59,23 @@ _ASIDE = re.compile(
 
 
 def is_seed(key: str) -> bool:
-    """Tell whether the name of a parameter says that it only moves chance."""
+    """Return whether a parameter is a seed, by its name."""
     name = _last_name(key)
     return name in SEEDS or bool({"seed", "rng"} & set(name.split("_")))
 
 
 def is_cosmetic(key: str) -> bool:
-    """Tell whether the name of a parameter says that it moves no result."""
+    """Return whether a parameter affects no result, by its name."""
     return _last_name(key) in COSMETIC
 
 
 def is_likely(key: str) -> bool:
-    """Tell whether the name of a parameter says that it moves most results."""
+    """Return whether a parameter affects most results, by its name."""
     return _last_name(key) in LIKELY
 
 
 def is_length(key: str) -> bool:
-    """Tell whether the name of a parameter says how long a run goes on."""
+    """Return whether a parameter is about the length of a run, by its name."""
     return _last_name(key) in LENGTHS
 
 
@@ -84,20 +84,20 @@ def _last_name(key: str) -> str:
 
 
 def is_computing(package: str) -> bool:
-    """Tell whether the numbers of an experiment may come from a package."""
+    """Return whether the numbers of an experiment may come from a package."""
     return package in COMPUTING or package.startswith(COMPUTING_PREFIXES)
 
 
 def is_aside(path: str) -> bool:
-    """Tell whether a file is a test or a document."""
+    """Return whether a file is a test or a document."""
     return _ASIDE.search(path) is not None
 
 
 def is_source(path: str) -> bool:
-    """Tell whether a file is code that a run may execute."""
+    """Return whether a file is code that a run may execute."""
     return path.lower().endswith(SOURCES) and not is_aside(path)
 
 
 def is_settings(path: str) -> bool:
-    """Tell whether a file holds settings that a run may read."""
+    """Return whether a file holds settings that a run may read."""
     return path.lower().endswith(SETTINGS) and not is_aside(path)

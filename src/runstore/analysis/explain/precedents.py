@@ -1,4 +1,4 @@
-"""What other runs of the experiments show: each as features and a result, for `judging`."""
+"""Other runs of the experiments as evidence: features and a result of each, for `judging`."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _CODE_TEXTS = ("patch", "untracked")
 
 @dataclass(frozen=True, slots=True)
 class Precedents:
-    """What other runs show.
+    """The evidence of other runs.
 
     Attributes:
-        runs: How many runs were looked at.
-        judgement: What they say of each feature.
+        runs: Number of runs that were read.
+        judgement: Their evidence about each feature.
     """
 
     runs: int
@@ -49,7 +49,7 @@ def precedents(
     *,
     code_of: Callable[[Run, Mapping[str, str]], Hashable] | None = None,
 ) -> Precedents:
-    """Return what the newest runs of the experiments of two runs show.
+    """Return the evidence of the newest runs of the experiments of two runs.
 
     Only runs that are complete and have the metric count, and the two themselves.
 
@@ -58,8 +58,8 @@ def precedents(
         a: The first run.
         b: The second run.
         metric: Key of the metric.
-        code_of: What runs of the same code share, from the run and the hashes of its captured
-            texts; None for its commit and these.
+        code_of: Function from a run and the hashes of its captured texts to an identity of its
+            code; None for its commit and these hashes.
     """
     look = _EvidenceReader(backend, (a, b), metric, code_of or _code_of)
     others = [run for run in look.candidates() if run.uid not in {a.uid, b.uid}]

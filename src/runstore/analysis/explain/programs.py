@@ -1,4 +1,4 @@
-"""The programs of two runs: which files they may use, and whether other runs had the same ones."""
+"""The programs of two runs: the files they may use, and other runs with the same ones."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _VERSIONS_AT_MOST = 40  # of the code that are read; git takes some milliseconds
 
 
 class Programs:
-    """What the programs of two runs use of their code.
+    """The code that the programs of two runs use.
 
     Attributes:
-        reached: Files that either may use; None if that cannot be told of both.
+        reached: Files that either may use; None if unknown for one of them.
 
     Args:
         backend: The store.
@@ -54,7 +54,7 @@ class Programs:
         return CodeFiles(self._backend, run, self._runs, folder=self._folder)
 
     def code_of(self, run: Run, texts: Mapping[str, str]) -> Hashable:
-        """Return what runs share whose programs use the same code, comments and layout aside.
+        """Return an identity of the code of a run's program, comments and layout aside.
 
         Args:
             run: The run.

@@ -1,4 +1,4 @@
-"""Ranking what differs between two runs by how likely it explains another result.
+"""Ranking of the differences between two runs as causes of another result.
 
 Duration, metrics and artifacts are results themselves; tags and notes are written by people.
 """
@@ -22,24 +22,24 @@ from runstore.analysis.explain.known_names import is_cosmetic, is_length, is_lik
 from runstore.analysis.explain.renamed_parameters import renamed
 from runstore.analysis.explain.rules import Cause, Rule, Setting
 
-_SAME_AS_HERE, _HALF_AS_HERE, _HARDLY = 1.0, 0.5, 0.1  # of the change that is to be explained
+_SAME_AS_HERE, _HALF_AS_HERE, _HARDLY = 1.0, 0.5, 0.1  # of the change to explain
 _SAME_CURVE, _OTHER_CURVE = 0.3, 0.7  # of the change, apart at the last step that both have
 _PAIRS_ENOUGH = 6  # of four runs
 _HARDLY_COUNTS = 5  # a weight
 _SHOWN_AS_WELL = 30.0  # points at which a cause that is shown, but not as well, stops
 _HUGE = 1e300
 _CHANCE = "chance"
-# The command line says the seed, most often; chance is what a seed is about.
+# The command line often has the seed in it, and a seed acts by chance.
 _BESIDE_A_SEED = frozenset({"command", _CHANCE})
 _ORDER = {name: place for place, name in enumerate(SECTIONS)}
 
 
 def ranked(found: Sequence[Difference], setting: Setting) -> tuple[Cause, ...]:
-    """Return what may explain a changed result, the likeliest first.
+    """Return the possible causes of a changed result, the likeliest first.
 
     Args:
-        found: What differs between two runs.
-        setting: What else is known.
+        found: Differences between two runs.
+        setting: Other facts.
     """
     causes = [_with_evidence(one, setting) for one in _causes(found, setting)]
     return tuple(sorted(_alone(_one_shown(causes, setting)), key=_rank))
@@ -67,7 +67,7 @@ def _causes(found: Sequence[Difference], setting: Setting) -> Iterator[Cause]:
 
 
 def _of_section(one: Difference, found: Sequence[Difference], setting: Setting) -> Cause | None:
-    """Return a difference as a cause; None where it is a result, or part of a larger cause."""
+    """Return a difference as a cause; None if it is a result, or part of a larger cause."""
     if one.section == "inputs":
         return _input(one, found)
     if one.section in _ALONE:
@@ -94,7 +94,7 @@ def _size(one: Difference) -> float:
 
 
 def _alone(causes: list[Cause]) -> list[Cause]:
-    """Say so where nothing else that counts differs but a seed."""
+    """Mark a seed that is the only difference that counts."""
     others = [
         one
         for one in causes
@@ -116,7 +116,7 @@ def _is_of_seed(one: Difference) -> bool:
     return one.section == "params" and is_seed(one.key)
 
 
-# What other runs say
+# Evidence of other runs
 
 
 def _with_evidence(one: Cause, setting: Setting) -> Cause:
@@ -165,9 +165,9 @@ _BY_KIND = {
 
 
 def _one_shown(causes: list[Cause], setting: Setting) -> list[Cause]:
-    """Let the cause stay shown that moved the metric most nearly as much as here.
+    """Keep one shown cause, whose change elsewhere is nearest to the one to explain.
 
-    None does where one of the runs ended early, and they were the same up to there.
+    None does if one of the runs ended early, and they were the same until then.
     """
     shown = [one for one in causes if one.rule is Rule.SHOWN]
     is_early = setting.apart is not None and setting.apart <= _SAME_CURVE
@@ -208,7 +208,7 @@ def _status(one: Difference, setting: Setting) -> Cause | None:
 
 def _param(one: Difference, setting: Setting) -> Cause:
     if one.key.endswith(("(set)", "(file)")):
-        return Cause(Rule.SET_NAME, one, "what parameters are called, not what they are")
+        return Cause(Rule.SET_NAME, one, "the name of parameters, not their values")
     if is_seed(one.key):
         return _seed(one, setting)
     if is_length(one.key) and setting.apart is not None and setting.apart <= _SAME_CURVE:
@@ -219,7 +219,7 @@ def _param(one: Difference, setting: Setting) -> Cause:
 
 def _unproven(one: Difference) -> tuple[Rule, str]:
     if is_cosmetic(one.key):
-        return Rule.COSMETIC, "its name says that it is about logging, names or speed"
+        return Rule.COSMETIC, "by its name, it is about logging, names or speed"
     if _is_same_number(one.values):
         return Rule.NUMBER_TYPE, "the same number of another type"
     if one.key.endswith("(hash)"):
@@ -239,15 +239,15 @@ def _is_same_number(values: Sequence[object]) -> bool:
 def _seed(one: Difference, setting: Setting) -> Cause:
     repeats = setting.judgement.chance
     if repeats is None or setting.change is None:
-        return Cause(Rule.SEED, one, "a seed: it moves a result by chance")
-    told = f"a seed: {_repeats_text(repeats, setting)}"
+        return Cause(Rule.SEED, one, "a seed: it changes a result by chance")
+    text = f"a seed: {_repeats_text(repeats, setting)}"
     if repeats.typical >= _SAME_AS_HERE and repeats.pairs >= _PAIRS_ENOUGH:
-        return Cause(Rule.SEED_CHANCE, one, f"{told}: as much as here or more")
+        return Cause(Rule.SEED_CHANCE, one, f"{text}: as much as here or more")
     if repeats.typical >= _HALF_AS_HERE:
-        return Cause(Rule.SEED_HALF, one, f"{told}: at least half as much as here")
+        return Cause(Rule.SEED_HALF, one, f"{text}: at least half as much as here")
     if repeats.typical >= _HARDLY:
-        return Cause(Rule.SEED, one, f"{told}: less than half as much as here")
-    return Cause(Rule.SEED_HARDLY, one, f"{told}: hardly, compared with here")
+        return Cause(Rule.SEED, one, f"{text}: less than half as much as here")
+    return Cause(Rule.SEED_HARDLY, one, f"{text}: hardly, compared with here")
 
 
 def _repeats_text(repeats: SeedSpread, setting: Setting) -> str:
@@ -265,11 +265,11 @@ def _input(one: Difference, found: Sequence[Difference]) -> Cause:
     if len(there) == 1:
         if there[0].digest is not None and there[0].digest in _digests(found, one):
             return Cause(Rule.SAME_DATA, one, "the same data under another name")
-        return Cause(Rule.DATA_OF_ONE, one, "data that only one of them said it read")
+        return Cause(Rule.DATA_OF_ONE, one, "data that only one of them recorded")
     has_digests = all(value.digest is not None for value in there)
     if has_digests or len({value.size_bytes for value in there}) > 1:
         return Cause(Rule.OTHER_DATA, one, "the data that was read is not the same")
-    unsure = "whether the data is the same cannot be told without both digests"
+    unsure = "without both digests the data cannot be compared"
     return Cause(Rule.DATA_UNKNOWN, one, unsure)
 
 
@@ -308,18 +308,18 @@ _IN_SETTING: Mapping[str, Callable[[Difference, Setting], Cause | None]] = {
 }
 
 
-# What is no difference
+# Causes beside the differences
 
 
 def _chance(setting: Setting) -> Cause | None:
     repeats = setting.judgement.chance
     if repeats is None or not setting.change or repeats.typical < _HALF_AS_HERE:
         return None
-    told = _repeats_text(repeats, setting)
+    text = _repeats_text(repeats, setting)
     about = Difference(_CHANCE, _CHANCE, ())
     if repeats.typical < _SAME_AS_HERE or repeats.pairs < _PAIRS_ENOUGH:
-        return Cause(Rule.CHANCE_HALF, about, f"{told}: at least half as much as here")
-    return Cause(Rule.CHANCE, about, f"{told}: as much as here or more")
+        return Cause(Rule.CHANCE_HALF, about, f"{text}: at least half as much as here")
+    return Cause(Rule.CHANCE, about, f"{text}: as much as here or more")
 
 
 def _last_step(setting: Setting) -> Cause | None:
@@ -329,7 +329,7 @@ def _last_step(setting: Setting) -> Cause | None:
     longer = "one of them logged the metric for longer"
     if setting.apart is None:
         return Cause(Rule.LAST_STEP, about, longer)
-    share = f"at the last step of both it differs by {setting.apart:.0%} of what it does here"
+    share = f"at the last common step it differs by {setting.apart:.0%} of the change here"
     if setting.apart <= _SAME_CURVE:
         return Cause(Rule.LAST_STEP_SAME, about, f"{longer}; {share}")
     if setting.apart >= _OTHER_CURVE:
@@ -348,7 +348,7 @@ def most_changed(found: Sequence[Difference]) -> Difference | None:
         if one.section == "metrics"
         and not any(value is MISSING or isinstance(value, Unknown) for value in one.values)
     ]
-    # Of several, the one whose name comes first.
+    # Among equals, the first name wins.
     both.sort(key=lambda one: one.key)
     return max(both, key=lambda one: _relative(*one.values), default=None)
 

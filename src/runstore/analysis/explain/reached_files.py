@@ -1,4 +1,4 @@
-"""Which files of its code a run's program may use: its script, what that imports, and names."""
+"""Files of its code that a run's program may use: its script, imports, and named files."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def reached_files(run: Run, files: Files) -> frozenset[str] | None:
     in the code that is the name of a file counts.
 
     Args:
-        run: Its command tells where to begin.
+        run: The run; its command names the script.
         files: Its code.
 
     Returns:
-        Paths; None if it cannot be told, since the script is not known or is no Python, or since
+        Paths; None if unknown, because the script is not known or not Python, or because
         the program imports by names that its code does not show.
     """
     return _Reach(run, files).found()
@@ -91,16 +91,16 @@ class _Reach:
         return frozenset(found)
 
     def _begin(self) -> set[str]:
-        """Return the script, and what the command and the parameters name."""
+        """Return the script, and files named by the command and the parameters."""
         program = call_of(self._run.facts).program
         if program is None:
             return set()
-        kind, _, what = program.partition(" ")
+        kind, _, name = program.partition(" ")
         if kind == "-c":
-            asked = imports_of(what)
+            asked = imports_of(name)
             script = set(self._asked("", asked)) if asked and not asked.is_open else set()
         elif kind == "-m":
-            script = set(self._modules((), what))
+            script = set(self._modules((), name))
             script |= {
                 path for one in script if (path := f"{one[:-11]}__main__.py") in self._paths
             }

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from runstore.analysis.compare.differences import MISSING, Difference, identity
 from runstore.analysis.explain.short_forms import are_alike
 
-_ROUND = 1_000  # whole numbers below are so common that equal ones say little
+_ROUND = 1_000  # smaller whole numbers are often equal by chance
 _DIGITS = 3  # of a number that is as good as a name
-_SHORT = 4  # letters of a text that says little
+_SHORT = 4  # letters of a text that is often equal by chance
 
 
 def renamed(found: Sequence[Difference]) -> list[tuple[str, str]]:
@@ -55,7 +55,7 @@ def _pairs(
 
 
 def _is_telling(value: object) -> bool:
-    """Tell whether two parameters hardly have this value both by chance."""
+    """Return whether two parameters are unlikely to share this value by chance."""
     if isinstance(value, bool) or value is None:
         return False
     if isinstance(value, int):

@@ -13,7 +13,7 @@ _LEAST = 2
 
 
 def are_alike(old: str, new: str) -> bool:
-    """Tell whether two dotted names may be those of one thing.
+    """Return whether two dotted names may mean the same.
 
     They are if the last part is the same, or the words of the one begin, in their order, with the
     letters of the other (`lr`, `learning_rate`; `opt`, `optimizer`), or both share a word.
@@ -32,7 +32,7 @@ def _words(name: str) -> list[str]:
 
 
 def _abbreviates(short: str, words: list[str]) -> bool:
-    """Tell whether a text is beginnings of words, one after the other."""
+    """Return whether a text consists of the beginnings of words, in their order."""
     if not words:
         return not short
     if len(words) == 1:

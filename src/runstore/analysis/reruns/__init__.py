@@ -1,1 +1,1 @@
-"""What was run before: the same, or nearly the same."""
+"""Earlier runs that did the same, or nearly the same."""

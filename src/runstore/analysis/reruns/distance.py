@@ -9,7 +9,7 @@ from typing import Any
 from runstore.model.params.flatten import LIST_LIMIT
 from runstore.model.params.parameter_set import ParameterSet
 
-# For a set whose values are unknown or too many to be looked at.
+# For a set whose values are unknown or too many.
 FAR = 1_000_000
 
 
@@ -31,7 +31,7 @@ class Distance:
         """
         theirs = {(one.file, one.name): one for one in sets}
         if len(theirs) == len(self._sets) == 1 and theirs.keys() != self._sets.keys():
-            # What they are called is one difference.
+            # Their names are one difference.
             (key,), (other,) = self._sets, theirs.values()
             return 1 + self._of_set(key, other)
         return sum(self._of_set(key, theirs.get(key)) for key in self._sets.keys() | theirs.keys())
@@ -42,7 +42,7 @@ class Distance:
             return _size(self._trees[key] if other is None else _decoded(other))
         if ours.hash == other.hash:
             return 0
-        # Where the values are equal, what stands for them in the hash differs.
+        # If the values are equal, their forms in the hash differ.
         return max(1, _differing(self._trees[key], _decoded(other)))
 
 

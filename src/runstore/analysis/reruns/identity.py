@@ -1,6 +1,6 @@
-"""What makes two runs the same: the same parameter sets, the same code, the same call.
+"""The identity of runs: the same parameter sets, the same code, the same call.
 
-What is not known of one of them makes them neither the same nor different; the reason is told.
+A fact that is unknown for one of them makes them neither the same nor different, with the reason.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from runstore.model.params.parameter_set import ParameterSet
 
 MASK = "***"
 _NO_VALUES = "{}"
-# What is missing in them.
+# The parts that are missing in them.
 _GAPS = (
     "patch",
     "patch.rest",
@@ -42,7 +42,7 @@ _GAPS = (
     LATE_MODULES,
 )
 _NAMES = {"patch": "the changes", MODULES: "the modules outside of git"}
-# Programs whose code comes from somewhere else: cells of a notebook.
+# Programs with code from elsewhere: cells of a notebook.
 _INTERACTIVE = ("ipykernel", "colab_kernel")
 _RUNNER = "runstore"
 
@@ -51,16 +51,16 @@ _RUNNER = "runstore"
 
 
 def are_same_sets(ours: Iterable[ParameterSet], theirs: Iterable[ParameterSet]) -> bool:
-    """Tell whether two runs have the same sets, in whatever order.
+    """Return whether two runs have the same sets, in any order.
 
-    A set is the same where its file, its name and its hash are; fields that the hash leaves out
+    A set is the same if its file, its name and its hash are; fields that the hash leaves out
     do not count.
     """
     return sorted(map(_identity, ours)) == sorted(map(_identity, theirs))
 
 
 def has_values(sets: Iterable[ParameterSet]) -> bool:
-    """Tell whether any set has a value, so that parameters say what is done."""
+    """Return whether any set has a value, so that parameters identify a run."""
     return any(one.tree != _NO_VALUES for one in sets)
 
 
@@ -77,10 +77,10 @@ class Code:
 
     Attributes:
         commit: The commit's hash.
-        documents: Hash of `patch` and of `untracked`, each only where there is one.
+        documents: Hash of `patch` and of `untracked`, each only if there is one.
         others: Fingerprints of new files whose text is not in these, by path.
         ignored: Fingerprints of modules that git ignores, by path; None if they were not read.
-        problem: Why it is not known, as part of a sentence; empty where it is.
+        problem: The reason if it is unknown, as part of a sentence; empty otherwise.
     """
 
     commit: str | None
@@ -95,7 +95,7 @@ def code_of(commit: str | None, facts: Facts, documents: Mapping[str, str]) -> C
 
     Args:
         commit: The commit's hash.
-        facts: What was captured of it.
+        facts: Its captured facts.
         documents: Hashes of its captured texts, by name.
     """
     kept = {name: documents[name] for name in CODE_DOCUMENTS if name in documents}
@@ -121,8 +121,8 @@ def _problem(commit: str | None, facts: Facts) -> str:
     if gap is None and OTHER_FILES not in facts.values and LEFT_OUT in facts.unknown:
         gap = LEFT_OUT
     if gap is not None:
-        what = _NAMES.get(gap.partition(".")[0] if gap != IGNORED else MODULES, "the new files")
-        return f"{what} are not known as a whole: {facts.unknown[gap]}"
+        part = _NAMES.get(gap.partition(".")[0] if gap != IGNORED else MODULES, "the new files")
+        return f"{part} are not known as a whole: {facts.unknown[gap]}"
     has_more = facts.values["git.dirty"] or facts.values.get("git.has_untracked")
     if has_more and not is_code_read(facts):
         return facts.unknown.get("git", "its changes were not read")
@@ -130,7 +130,7 @@ def _problem(commit: str | None, facts: Facts) -> str:
 
 
 def is_code_read(facts: Facts) -> bool:
-    """Tell whether the code beyond the commit was read, which happens after the start."""
+    """Return whether the code beyond the commit was read, which happens after the start."""
     return "git.remote" in facts.values or "git.remote" in facts.unknown
 
 
@@ -139,13 +139,13 @@ def is_code_read(facts: Facts) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What was called, and where.
+    """A call: the program, its arguments and its folder.
 
     Attributes:
         program: The script below the root of the repository, `-m` and a module, or the like; None
-            if nothing tells it, as at a prompt.
+            if unknown, as at a prompt.
         arguments: The program and its arguments; None if they were not kept as a whole.
-        folder: The working directory, below the root of the repository where there is one.
+        folder: The working directory, below the root of the repository if there is one.
     """
 
     program: str | None
@@ -154,7 +154,7 @@ class Invocation:
 
 
 def call_of(facts: Facts) -> Invocation:
-    """Return what was called."""
+    """Return the call of captured facts."""
     cwd, root = (str(facts.values.get(name, "")) for name in ("command.cwd", "git.root"))
     folder = _below(cwd, root)
     program, words = _called(facts, cwd, root, folder)
@@ -188,11 +188,11 @@ def _below(path: str, root: str) -> str:
 
 
 def _program(words: Sequence[str], cwd: str, root: str, folder: str) -> str | None:
-    """Return the program of a command line, if it can be told from that."""
+    """Return the program of a command line; None if unknown."""
     if not words:
         return None
     if PurePath(words[0]).name == _RUNNER:
-        # The experiment says which module it is, within the project of this folder.
+        # The experiment names the module, within the project of this folder.
         return f"runstore run in {folder}"
     found = launched(words)
     if found.kind == "code":
@@ -208,7 +208,7 @@ def _program(words: Sequence[str], cwd: str, root: str, folder: str) -> str | No
 def call_differences(
     old: Invocation, new: Invocation, *, exactly: bool
 ) -> tuple[list[Difference], list[str]]:
-    """Return in what two calls differ, and what cannot be told.
+    """Return the differences of two calls, and the parts that are unknown.
 
     Args:
         old: The call of an earlier run.
@@ -223,8 +223,8 @@ def call_differences(
     found, unknown = [], []
     for key, before, now in pairs:
         if before is None or now is None:
-            whose = "of the earlier run" if before is None else "now"
-            unknown.append(f"the {key} {whose} cannot be told")
+            which = "of the earlier run" if before is None else "of this run"
+            unknown.append(f"the {key} {which} is unknown")
         elif before != now:
             found.append(Difference("command", key, (before or MISSING, now or MISSING)))
     return found, unknown

@@ -29,12 +29,12 @@ _INPUTS_AT_MOST = 2_000
 
 @dataclass(slots=True)
 class InputsNow:
-    """What became of the data that a run read.
+    """The state of the data that a run read.
 
     Attributes:
         differences: Data that changed or is gone.
-        unknown: What could not be told, as sentences without their ends.
-        unchecked: Names of data elsewhere, which nothing here can tell of.
+        unknown: Parts that are unknown, as sentences without their ends.
+        unchecked: Names of data elsewhere, which cannot be checked here.
     """
 
     differences: list[Difference] = field(default_factory=list)
@@ -43,10 +43,10 @@ class InputsNow:
 
 
 class FilesNow:
-    """Files as one look-up finds them: each is read once, whatever number of runs read it.
+    """Files of one look-up: each is read once, however many runs read it.
 
-    What is read counts for all of them together: else the answer would depend on how many runs
-    are looked at.
+    The limit of bytes holds for all of them together; otherwise the answer would depend on the
+    number of runs.
 
     Args:
         backend: The store.
@@ -59,7 +59,7 @@ class FilesNow:
         self.digest = functools.cache(self._digest)
 
     def _digest(self, place: Path) -> str | None:
-        """Return the digest of a file or folder; None where it is too large to be read."""
+        """Return the digest of a file or folder; None if it is too large to read."""
         return self._artifacts.digest_of(place, self._may_read)
 
     def _may_read(self, size_bytes: int) -> bool:
@@ -70,10 +70,10 @@ class FilesNow:
 
 
 def inputs_now(backend: Backend, run: Run, folder: Path, files: FilesNow) -> InputsNow:
-    """Compare what a run and the runs inside of it read with what is there now.
+    """Compare the inputs of a run, and of the runs inside it, with the files of now.
 
-    A file is the same where its size and its times are as they were when it was read last, or
-    else where its contents are.
+    A file is the same if its size and its times are those of the last read, or else if its
+    contents are.
 
     Args:
         backend: The store.
@@ -115,7 +115,7 @@ class _InputCheck:
             self._at_file(one, self._place(one.name, Path(one.location)))
 
     def _place(self, name: str, location: Path) -> Path:
-        """Return where a run would read this now: a relative path counts from its folder."""
+        """Return the path of an input now; a relative one starts at the folder of the run."""
         is_relative = not os.path.isabs(name) and self._then / name == location  # noqa: PTH117 - any text
         return self._folder / name if is_relative else location
 
@@ -150,7 +150,7 @@ class _InputCheck:
 def arguments_now(run: Run, arguments: tuple[str, ...], folder: Path) -> list[Difference]:
     """Return the files among the arguments of a command that changed after a run of it ended.
 
-    What git keeps is left out: it belongs to the code.
+    Files that git tracks are left out: they belong to the code.
     """
     return [
         Difference("inputs", word, ("as it was", f"written {local_time(from_micros(at))}"))
@@ -162,7 +162,7 @@ def _written_since(
     run: Run, arguments: tuple[str, ...], folder: Path
 ) -> Iterator[tuple[str, int]]:
     for argument in arguments:
-        # A file may stand behind the name of an option.
+        # A file may follow the name of an option.
         for word in dict.fromkeys((argument, argument.partition("=")[2])):
             at = _written_at(folder, word)
             is_later = (
@@ -173,7 +173,7 @@ def _written_since(
 
 
 def _written_at(folder: Path, word: str) -> int | None:
-    """Return when a file was written, in microseconds; None where there is none of this name."""
+    """Return the time of the last change of a file in microseconds; None without the file."""
     if not word:
         return None
     try:

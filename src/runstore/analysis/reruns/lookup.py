@@ -1,4 +1,4 @@
-"""Looking up what was run before a run starts, and what to do where the same was."""
+"""Look-up of earlier runs before a run starts, and the reaction to the same run."""
 
 from __future__ import annotations
 
@@ -44,14 +44,15 @@ _NEAR_AT_MOST = 100
 
 
 class Earlier:
-    """What was run before a run that is about to start.
+    """The earlier runs of a run that is about to start.
 
     Looked up at the time it was asked for; `nearest` when it is used first.
 
     Attributes:
-        code: What git told of the code beyond the commit; None where it was not asked.
-        running: A run that is doing the same now, elsewhere; None where `same` is known.
-        unknown: Why no run can be told to be the same, as part of a sentence; empty where one can.
+        code: Facts from git about the code beyond the commit; None if git was not asked.
+        running: A run that is doing the same now, elsewhere; None if `same` is known.
+        unknown: The reason if no run can be known to be the same, as part of a sentence; empty
+            otherwise.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Earlier:
         self._planned = planned
         self._exactly = exactly
         run = planned.run
-        # Without parameters nothing tells the runs of one program apart: they may be a loop.
+        # Without parameters nothing identifies the runs of one program: they may be a loop.
         self._is_loop = "command.arguments" in run.facts.values and not has_values(
             run.parameter_sets
         )
@@ -83,7 +84,7 @@ class Earlier:
 
     @property
     def unchecked(self) -> tuple[str, ...]:
-        """Inputs of that run which nobody can tell of, such as URLs."""
+        """Inputs of that run that cannot be checked, such as URLs."""
         return self.found.unchecked if self.found else ()
 
     def _same(self) -> Similar | None:
@@ -126,10 +127,10 @@ class Earlier:
 
     @once
     def nearest(self) -> Similar | None:
-        """The earlier run that differs least, and in what; None where the experiment is new.
+        """The nearest earlier run with its differences; None if the experiment is new.
 
-        The one whose parameters differ in the fewest values; among equals one of the same commit,
-        then one that is complete, then the newest.
+        The one with parameters that differ in the fewest values; among equals one of the same
+        commit, then a complete one, then the newest.
         """
         if self.found:
             return self.found
@@ -137,7 +138,7 @@ class Earlier:
         return self._likeness(runs[0]) if runs else None
 
     def compared_with(self, run: Run) -> Similar:
-        """Return what differs between an earlier run and the one that is about to start."""
+        """Return the differences between an earlier run and the one about to start."""
         return self._likeness(run)
 
     def _likeness(self, run: Run) -> Similar:
@@ -157,22 +158,22 @@ def look_up(
     exactly: bool,
     where: capture.Surroundings | None,
 ) -> Earlier:
-    """Return what was run before.
+    """Return the earlier runs.
 
     Args:
         backend: The store.
         experiment_name: Of the run that is about to start.
         sets: Its parameter sets.
-        facts: What `capture.quick_facts` told.
+        facts: Facts of `capture.quick_facts`.
         exactly: Whether all of the command counts, or its program alone.
-        where: Where it starts; None where nothing is captured.
+        where: Its surroundings; None if nothing is captured.
 
     Raises:
         UsageError: Nothing was captured.
     """
     if where is None:
         raise UsageError(
-            "With capture=False the code is not known: nothing tells whether it was run before.",
+            "With capture=False the code is unknown, so earlier runs cannot be recognized.",
             kept="Nothing was started.",
             hint="Leave out capture=False, or if_done.",
         )
@@ -209,7 +210,7 @@ def _text(value: object) -> str | None:
 
 
 def _unknown(planned: ComparedRun, *, exactly: bool) -> str:
-    """Return why no run can be the same as this one; empty where one can."""
+    """Return the reason if no run can be the same as this one; empty otherwise."""
     code = code_of(planned.run.commit, planned.run.facts, planned.documents)
     if code.problem:
         return f"the code is not known: {code.problem}"
@@ -225,7 +226,7 @@ def _unknown(planned: ComparedRun, *, exactly: bool) -> str:
 
 
 def _sought(planned: ComparedRun) -> Sought | None:
-    """Return what to look for; None without a commit."""
+    """Return the subject of the look-up; None without a commit."""
     run = planned.run
     if run.commit is None:
         return None
@@ -234,7 +235,7 @@ def _sought(planned: ComparedRun) -> Sought | None:
 
 
 def stop_or_warn(earlier: Earlier, if_done: IfDone) -> None:
-    """Say what was run before, or refuse to run it again.
+    """Report the same run, or refuse to run it again.
 
     Raises:
         AlreadyRanError: The same was run before, and is to be skipped, or is an error.
@@ -243,15 +244,15 @@ def stop_or_warn(earlier: Earlier, if_done: IfDone) -> None:
         if earlier.running is not None:
             warn(f"{running_text(earlier.running)} This one runs as well.", AlreadyRanWarning)
         elif earlier.unknown and if_done != "warn":
-            # Who asked to leave out what is done would wait for it in vain.
+            # A program that skips finished runs would wait in vain.
             warn(untold_text(earlier.unknown), AlreadyRanWarning)
         return
-    told = f"{done_text(earlier.same)} {unchecked_text(earlier.unchecked)}".strip()
+    text = f"{done_text(earlier.same)} {unchecked_text(earlier.unchecked)}".strip()
     if if_done == "warn":
-        warn(f"{told} It is run again.", AlreadyRanWarning)
+        warn(f"{text} It is run again.", AlreadyRanWarning)
     else:
         raise AlreadyRanError(
-            told,
+            text,
             run=earlier.same,
             kept="Nothing was started.",
             hint="To run it again: if_done='run', on the command line --if-done run.",

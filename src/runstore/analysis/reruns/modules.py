@@ -39,11 +39,11 @@ class _Entry(NamedTuple):
 
 @dataclass(slots=True)
 class ModulesNow:
-    """What became of the modules that a run loaded.
+    """The state of the modules that a run loaded.
 
     Attributes:
         differences: Modules that changed, are gone, or are loaded in addition.
-        unknown: What could not be told, as sentences without their ends.
+        unknown: Parts that are unknown, as sentences without their ends.
     """
 
     differences: list[Difference] = field(default_factory=list)
@@ -53,7 +53,7 @@ class ModulesNow:
 def modules_now(old: ComparedRun, new: ComparedRun) -> ModulesNow:
     """Compare the modules that an earlier run loaded with those that this process has or finds.
 
-    What they hold counts, not where they are. Only of modules that neither the commit nor other
+    Their contents count, not their places. Only of modules that neither the commit nor other
     captured texts hold.
 
     Args:
@@ -85,7 +85,7 @@ class _Look:
     def _resumed(self, old: ComparedRun) -> set[str]:
         """Add the modules that the run loaded after it was resumed; return their names.
 
-        What was not loaded before may have been, by a process that was killed.
+        A module that was not loaded then may have been, by a process that was killed.
         """
         first = set(self._then)
         for document in sorted(filter(_RESUMED.fullmatch, old.documents)):
@@ -138,10 +138,10 @@ class _Look:
         return _kept_by_git(self._root, sorted(asked))
 
     def _ignored(self, new: ComparedRun) -> set[str]:
-        """Compare the modules that git ignores where the earlier run has not read them.
+        """Compare modules that git ignores and that the earlier run did not read.
 
         Returns:
-            Their paths: they are the same, or it was said that they are not.
+            Their paths, whether they are the same or were reported as different.
         """
         now = set(code_of(new.run.commit, new.run.facts, new.documents).ignored or ())
         if IGNORED not in self._old.facts.values:
@@ -153,7 +153,7 @@ class _Look:
         """Take a file for the same if it was there before the run and was not written since."""
         at = written_ns(file)
         if not 0 < at < _started_ns(self._old) - CLOCK_LAG_NS:
-            self._unknown(f"what {place} held then was not kept")
+            self._unknown(f"the earlier contents of {place} were not kept")
 
     def _unknown(self, why: str) -> None:
         if why not in self.now.unknown:
@@ -175,7 +175,7 @@ def _started_ns(run: Run) -> int:
 
 
 def _kept_by_git(root: Path, paths: Sequence[str]) -> set[str]:
-    """Return those of these paths that git keeps, or would if it was told to."""
+    """Return those of these paths that git tracks or does not ignore."""
     found: set[str] = set()
     for begin in range(0, len(paths), _AT_ONCE):
         literal = [f":(top,literal){one}" for one in paths[begin : begin + _AT_ONCE]]

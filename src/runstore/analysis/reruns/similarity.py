@@ -1,4 +1,4 @@
-"""Likeness: what differs between an earlier run and another one, and whether that matters."""
+"""Likeness: the differences between an earlier run and another one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def kept(backend: Backend, run: Run) -> ComparedRun:
 def likeness(
     backend: Backend, old: ComparedRun, new: ComparedRun, files: FilesNow, *, exactly: bool
 ) -> Similar:
-    """Return what differs between an earlier run and one that is about to start.
+    """Return the differences between an earlier run and one about to start.
 
     Args:
         backend: The store.
@@ -53,7 +53,7 @@ def likeness(
         found += arguments_now(old.run, call.arguments[1:], folder)
     unknown += inputs.unknown
     if not (found or unknown):
-        # Of a run that differs already, what it loaded is not looked at.
+        # The modules of a run that differs already are not compared.
         modules = modules_now(old, new)
         found += modules.differences
         unknown += modules.unknown
@@ -61,7 +61,7 @@ def likeness(
 
 
 def likeness_of_kept(backend: Backend, old: ComparedRun, new: ComparedRun) -> Similar:
-    """Return what differs between two kept runs; their inputs are as they were recorded."""
+    """Return the differences between two kept runs, with their inputs as recorded."""
     from runstore.analysis.compare.descriptions import describe
 
     found, unknown = _recorded(backend, old, new, exactly=False)
@@ -89,7 +89,7 @@ def _params(backend: Backend, old: Run, new: Run) -> tuple[list[Difference], lis
         return [], unknown
     described = describe(backend, (old, new), sections=("params",))
     found = list(differences(described, sections=("params",)))
-    # Values may be equal, and what stands for them in the hash is not.
+    # Values may be equal although their forms in the hash are not.
     hashes = tuple(", ".join(s.hash for s in run.parameter_sets) for run in (old, new))
     return found or [Difference("params", "(hash)", hashes)], unknown
 
@@ -102,8 +102,8 @@ def _code(old: ComparedRun, new: ComparedRun) -> tuple[list[Difference], list[st
     before, now = (code_of(one.run.commit, one.run.facts, one.documents) for one in (old, new))
     unknown = []
     if before.problem or now.problem:
-        whose, why = ("its code", before.problem) if before.problem else ("the code", now.problem)
-        unknown.append(f"{whose} is not known: {why}")
+        code, why = ("its code", before.problem) if before.problem else ("the code", now.problem)
+        unknown.append(f"{code} is not known: {why}")
     if before.commit and now.commit and before.commit != now.commit:
         return [Difference("code", "commit", (before.commit, now.commit))], unknown
     if before.commit is None or now.commit is None:

@@ -1,4 +1,4 @@
-"""Runs that are compared with earlier ones, and what is found of each."""
+"""Runs that are compared with earlier ones, and the results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ComparedRun:
     """A run that is compared, kept or about to start.
 
     Attributes:
-        run: The run; of one that has not started, what is known of it.
+        run: The run; before its start, the known part of it.
         documents: Hash of each captured text, by name.
         text_of: Returns a captured text, by name.
     """
@@ -31,13 +31,13 @@ class ComparedRun:
 
 @dataclass(frozen=True, slots=True)
 class Similar:
-    """An earlier run, and what differs from it.
+    """An earlier run, and the differences from it.
 
     Attributes:
         run: The earlier run.
-        differences: What differs, its own value first: parameters, code, the command, inputs.
-        unknown: What cannot be compared, and why; such a run is not the same.
-        unchecked: Inputs elsewhere, such as URLs, which nobody can tell of; they do not count.
+        differences: Differences, its own value first: parameters, code, the command, inputs.
+        unknown: Parts that cannot be compared, with the reason; such a run is not the same.
+        unchecked: Inputs elsewhere, such as URLs, that cannot be checked; they do not count.
     """
 
     run: Run
@@ -52,7 +52,7 @@ class Similar:
 
     @property
     def is_worth_telling(self) -> bool:
-        """Whether it says something: a near run that failed does as well."""
+        """Whether it is worth a mention, as is a near run that failed."""
         return not (self.is_same and self.run.status is Status.COMPLETE)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Sentences about earlier runs: what did the same and with which result, and what is near."""
+"""Sentences about earlier runs: the same run and its result, and the nearest one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SYSTEM = "system/"  # metrics that a sampler of the machine logs
 
 
 def done_text(run: Run) -> str:
-    """Return that a run did the same, when, and what came out."""
+    """Return a sentence about an earlier run that did the same, with time and result."""
     return f"{run.reference} did the same on {local_time(run.started_at)}: {result_text(run)}."
 
 
@@ -40,8 +40,8 @@ def result_text(run: Run) -> str:
 
 def running_text(run: Run) -> str:
     """Return that a run is doing the same now."""
-    where = f" on {run.hostname}" if run.hostname else ""
-    return f"{run.reference} is doing the same now{where}, since {local_time(run.started_at)}."
+    host = f" on {run.hostname}" if run.hostname else ""
+    return f"{run.reference} is doing the same now{host}, since {local_time(run.started_at)}."
 
 
 def unchecked_text(names: tuple[str, ...]) -> str:
@@ -53,20 +53,20 @@ def unchecked_text(names: tuple[str, ...]) -> str:
 
 
 def untold_text(why: str) -> str:
-    """Return that nothing tells whether the same was run before."""
-    return f"Nothing tells whether this was run before, so it is run: {why}."
+    """Return a sentence with the reason that earlier runs cannot be recognized."""
+    return f"Earlier runs cannot be recognized, so it is run: {why}."
 
 
 def near_text(run: Run, found: tuple[Difference, ...], unknown: tuple[str, ...]) -> str:
     """Return an earlier run in a line: `mnist_7 (complete), differs in lr: 0.1 → 0.01`."""
     (name,) = short_names([run])
-    told = [f"{name} ({run.status_text})"]
+    parts = [f"{name} ({run.status_text})"]
     if found:
-        told.append(f"differs in {differences_text(found)}")
+        parts.append(f"differs in {differences_text(found)}")
     elif not unknown:
-        told.append("nothing that counts differs")
-    told += unknown[:_NAMES_SHOWN]
-    return "; ".join(told)
+        parts.append("no difference counts")
+    parts += unknown[:_NAMES_SHOWN]
+    return "; ".join(parts)
 
 
 def differences_text(found: tuple[Difference, ...]) -> str:

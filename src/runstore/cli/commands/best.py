@@ -95,11 +95,11 @@ def command(
     if as_json:
         output.print_json(_as_json(ranking))
         return
-    from runstore.cli.comparisons.lines import tell
+    from runstore.cli.comparisons.lines import print_remark
 
     _print(ranking)
     for remark in _remarks(ranking, is_chosen=is_max is not None):
-        tell(remark)
+        print_remark(remark)
 
 
 def _only_metric(runs: Sequence[Run], words: Sequence[str]) -> str:

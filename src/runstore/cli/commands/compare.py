@@ -97,7 +97,7 @@ def _print_json(found: Comparison) -> None:
 
 def _print(found: Comparison, *, transpose: bool) -> None:
     from runstore.analysis.compare.texts import texts_of
-    from runstore.cli.comparisons.lines import tell, tell_gaps
+    from runstore.cli.comparisons.lines import print_gaps, print_remark
     from runstore.cli.comparisons.tables import print_in_blocks
 
     if found.differences:
@@ -105,5 +105,5 @@ def _print(found: Comparison, *, transpose: bool) -> None:
         columns = [(one.name, texts_of(one)) for one in found]
         print_in_blocks(names, columns, transpose=transpose)
     else:
-        tell("No recorded value differs.")
-    tell_gaps(found.gaps, found.runs, found.names)
+        print_remark("No recorded value differs.")
+    print_gaps(found.gaps, found.runs, found.names)

@@ -95,7 +95,7 @@ def _as_json(found: Comparison, code: CodeChanges | None, *, is_stat: bool) -> d
 
 
 def _print_counts(code: CodeChanges) -> None:
-    from runstore.cli.comparisons.lines import tell
+    from runstore.cli.comparisons.lines import print_remark
 
     rows = [
         (one.name, str(one.added), str(one.removed), one.kind, one.remark) for one in code.files
@@ -110,13 +110,13 @@ def _print_counts(code: CodeChanges) -> None:
     if rows:
         output.print_table(columns, rows)
     elif code.is_known:
-        tell("The code is the same.")
+        print_remark("The code is the same.")
     for remark in code.remarks:
-        tell(remark)
+        print_remark(remark)
 
 
 def _print(found: Comparison, code: CodeChanges | None) -> None:
-    from runstore.cli.comparisons.lines import print_patch, tell, tell_gaps
+    from runstore.cli.comparisons.lines import print_gaps, print_patch, print_remark
 
     is_same_run = found.runs[0].uid == found.runs[1].uid
     if found.differences or (code and code.files):
@@ -124,12 +124,12 @@ def _print(found: Comparison, code: CodeChanges | None) -> None:
         if code is not None:
             print_patch(code)
     elif is_same_run:
-        tell(f"Both names mean the run {found.runs[0].reference}.")
+        print_remark(f"Both names mean the run {found.runs[0].reference}.")
     else:
-        tell("No recorded value differs.")
+        print_remark("No recorded value differs.")
     for remark in code.remarks if code else ():
-        tell(remark)
-    tell_gaps(found.gaps, found.runs, found.names)
+        print_remark(remark)
+    print_gaps(found.gaps, found.runs, found.names)
 
 
 def _print_columns(found: Comparison, code: CodeChanges | None) -> None:

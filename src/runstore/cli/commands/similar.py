@@ -41,8 +41,8 @@ def command(run: str, limit: int, *, as_json: bool) -> None:
         elif found:
             output.print_table(_COLUMNS, [_row(one) for one in found])
         else:
-            told = output.terminal_safe(meant.experiment_name)
-            output.say(f"runstore: there is no other run of {told}.", err=True)
+            name = output.terminal_safe(meant.experiment_name)
+            output.say(f"runstore: there is no other run of {name}.", err=True)
 
 
 def _row(one: Similar) -> tuple[str, str, str]:

@@ -26,9 +26,9 @@ def _print_rules(context: click.Context, _parameter: click.Parameter, is_wanted:
 
     columns = [
         output.TableColumn("weight", narrowest=6),
-        output.TableColumn("what differs", rank=1),
+        output.TableColumn("difference", rank=1),
     ]
-    output.print_table(columns, [(str(rule.weight), rule.what) for rule in Rule])
+    output.print_table(columns, [(str(rule.weight), rule.kind) for rule in Rule])
     context.exit()
 
 
@@ -75,9 +75,9 @@ def command(
     else:
         _print_columns(found, shown)
     if everything and not has_inputs:
-        from runstore.cli.comparisons.lines import tell
+        from runstore.cli.comparisons.lines import print_remark
 
-        tell("Neither run recorded the data it read; record it with run.use().")
+        print_remark("Neither run recorded the data it read; record it with run.use().")
 
 
 def _texts(one: Cause) -> tuple[str, ...]:
@@ -88,7 +88,7 @@ def _texts(one: Cause) -> tuple[str, ...]:
 
 def _print_columns(found: Explanation, shown: tuple[Cause, ...]) -> None:
     if shown:
-        columns = ("weight", "what", *(run.reference for run in found.runs), "why")
+        columns = ("weight", "difference", *(run.reference for run in found.runs), "reason")
         rows = [(str(one.weight), one.difference.name, *_texts(one), one.reason) for one in shown]
         output.print_table([output.TableColumn(name) for name in columns], rows)
     _print_remarks(found, shown)
@@ -120,24 +120,26 @@ def _print(found: Explanation, shown: tuple[Cause, ...]) -> None:
 
 def _print_remarks(found: Explanation, shown: tuple[Cause, ...]) -> None:
     """Print the sentences below the causes."""
-    from runstore.cli.comparisons.lines import tell
+    from runstore.cli.comparisons.lines import print_remark
 
     hidden = len(found.causes) - len(shown)
     if hidden:
-        tell(f"{hidden} more with a weight of at most {shown[-1].weight}; --all shows them.")
+        print_remark(
+            f"{hidden} more with a weight of at most {shown[-1].weight}; --all shows them."
+        )
     if not found.causes:
-        tell("No recorded difference may explain a result.")
+        print_remark("No recorded difference may explain a result.")
     if found.metric is None:
-        tell("The runs have no metric in common, so there is no result to compare.")
+        print_remark("The runs have no metric in common, so there is no result to compare.")
     elif found.change is not None and found.change.absolute == 0:
-        tell(f"The metric {found.metric} is the same in both.")
+        print_remark(f"The metric {found.metric} is the same in both.")
     elif found.runs_seen:
         count = f"{found.runs_seen} run{'' if found.runs_seen == 1 else 's'}"
-        tell(f"Evidence comes from {count} with {found.metric}.")
+        print_remark(f"Evidence comes from {count} with {found.metric}.")
     for remark in found.remarks:
-        tell(remark)
-    for what, reason, names in _merged(found):
-        tell(f"{what} of {names} could not be compared: {reason}.")
+        print_remark(remark)
+    for name, reason, names in _merged(found):
+        print_remark(f"{name} of {names} could not be compared: {reason}.")
 
 
 def _merged(found: Explanation) -> list[tuple[str, str, str]]:

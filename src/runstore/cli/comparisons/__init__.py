@@ -1,1 +1,1 @@
-"""What `diff`, `compare` and `why` share: their options, their lines, their JSON."""
+"""The common parts of `diff`, `compare` and `why`: options, lines and tables."""

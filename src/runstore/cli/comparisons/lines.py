@@ -23,18 +23,18 @@ _PATCH_STYLES = (
 )  # fmt: skip
 
 
-def tell(sentence: str) -> None:
-    """Say something beside the data."""
+def print_remark(sentence: str) -> None:
+    """Print a sentence on stderr."""
     output.say(f"runstore: {sentence}", err=True)
 
 
-def tell_gaps(gaps: Sequence[Gap], runs: Sequence[Run], names: Sequence[str]) -> None:
-    """Say what is known of some runs and not of others, and so was not compared."""
-    for what, some in _by_name(gaps):
+def print_gaps(gaps: Sequence[Gap], runs: Sequence[Run], names: Sequence[str]) -> None:
+    """Print the values that are known for some runs only and so were not compared."""
+    for name, some in _by_name(gaps):
         unknown = {gap.place for gap in some}
         if len(unknown) < len({run.uid for run in runs}):
             for gap in some:
-                tell(f"{what} of {names[gap.place]} cannot be compared: {gap.reason}.")
+                print_remark(f"{name} of {names[gap.place]} cannot be compared: {gap.reason}.")
 
 
 def _by_name(gaps: Sequence[Gap]) -> Iterator[tuple[str, list[Gap]]]:
@@ -108,7 +108,7 @@ def title_line(text: str) -> None:
 
 
 def print_pairs(found: Sequence[Difference]) -> None:
-    """Print what differs between two runs on a terminal, section by section."""
+    """Print the differences between two runs on a terminal, section by section."""
     for place, (section, some) in enumerate(groupby(found, lambda one: one.section)):
         if place:
             output.say()
@@ -117,7 +117,7 @@ def print_pairs(found: Sequence[Difference]) -> None:
 
 
 def print_values(found: Sequence[Difference]) -> None:
-    """Print a line `key  old → new` for each, or three where one is too narrow."""
+    """Print a line `key  old → new` for each, or three if one is too narrow."""
     width = output.console().width
     keys = [output.terminal_safe(one.key) for one in found]
     room = min(_KEY_WIDTH, width // 3, max(map(len, keys)))
@@ -129,14 +129,14 @@ def print_values(found: Sequence[Difference]) -> None:
 def print_change(
     key: str, texts: Sequence[str], more: str = "", *, room: int = 0, indent: int = 2
 ) -> None:
-    """Print an old and a new value under a key; what is too long goes on below.
+    """Print an old and a new value under a key; long values continue below.
 
     Args:
-        key: What they are called.
+        key: Their name.
         texts: The old and the new value.
-        more: What follows them.
+        more: Text after them.
         room: Width of the keys.
-        indent: Blanks before the values, where they stand below the key.
+        indent: Blanks before values below the key.
     """
     from rich.cells import cell_len
     from rich.text import Text
@@ -163,7 +163,7 @@ def print_change(
 
 
 def _print_signed(sign: str, text: str, style: str, indent: int) -> None:
-    """Print a value after its sign; its lines stand below each other."""
+    """Print a value after its sign, its lines below each other."""
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
@@ -176,7 +176,7 @@ def _print_signed(sign: str, text: str, style: str, indent: int) -> None:
 
 
 def print_indented(text: str, indent: int) -> None:
-    """Print a text that goes on below itself."""
+    """Print a text with indented lines."""
     from rich.padding import Padding
     from rich.text import Text
 
@@ -185,7 +185,7 @@ def print_indented(text: str, indent: int) -> None:
 
 
 def counts_text(one: FileChange) -> str:
-    """Return how many lines a file gained and lost: `+3 -1`; what else there is to say."""
+    """Return the lines a file gained and lost, `+3 -1`, and a remark."""
     counts = (
         "" if one.remark and not (one.added or one.removed) else f"+{one.added} -{one.removed}"
     )
@@ -196,13 +196,14 @@ def counts_text(one: FileChange) -> str:
 def print_patch(code: CodeChanges) -> None:
     """Print files as a patch: byte for byte in a pipe, all of them and coloured for people.
 
-    In a pipe, what lines cannot say is left out and told: `git apply` would refuse all of it.
+    In a pipe, files that lines cannot describe are left out with a remark, since `git apply`
+    would refuse the whole patch.
     """
     if not output.is_terminal():
         output.print_raw("".join(one.diff for one in code.files if one.is_exact))
         for one in code.files:
             if not one.is_exact:
-                tell(f"Not in the patch: {one.name} ({one.remark or 'not UTF-8'}).")
+                print_remark(f"Not in the patch: {one.name} ({one.remark or 'not UTF-8'}).")
         return
     from rich.text import Text
 

@@ -48,7 +48,7 @@ full_option = click.option(
     "--full",
     "everything",
     is_flag=True,
-    help="Equal values as well, extremes of metrics, and samples of the machine.",
+    help="Equal values as well, durations, extremes of metrics, and samples of the machine.",
 )
 over_option = click.option(
     "--over",

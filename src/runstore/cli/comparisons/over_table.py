@@ -1,4 +1,4 @@
-"""Groups of repeats on the terminal: their means, and the differences between them."""
+"""Groups of repeats as tables: their means, and the differences between them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runstore.cli import output
-from runstore.cli.comparisons.lines import tell
+from runstore.cli.comparisons.lines import print_remark
 from runstore.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ def print_over(
     Args:
         runs: In any order.
         over: Keys in which repeats may differ.
-        metric: Such as `acc.max`.
-        level: Of the intervals.
-        as_json: Whether JSON is printed.
+        metric: Metric to compare, such as `acc.max`.
+        level: Confidence level of the intervals.
+        as_json: Whether to print JSON.
 
     Raises:
         NotFoundError: No run is complete, or none has the metric.
@@ -63,23 +63,23 @@ def print_over(
     output.print_table(_MEANS, list(table.rows()))
     rows = list(table.difference_rows())
     if rows:
-        # What tells most comes first; Python sorts without changing the order of equals.
+        # The most certain differences come first; the order of equals stays.
         by_p = sorted(range(len(rows)), key=lambda place: _certainty(table, place))
         output.say()
         output.print_table(_DIFFERENCES, [rows[place] for place in by_p[:_PAIRS_SHOWN]])
     for remark in _remarks(table, len(rows)):
-        tell(remark)
+        print_remark(remark)
 
 
 def the_metric(metrics: Sequence[str]) -> str:
-    """Return the one metric that was asked for.
+    """Return the one metric that was requested.
 
     Raises:
         UsageError: There is none, or several.
     """
     if len(metrics) != 1:
         raise UsageError(
-            "Groups are compared by one metric.", hint="Name it: --over seed -m acc.max"
+            "Groups are compared by one metric.", hint="Name it, such as: --over seed -m acc.max"
         )
     return metrics[0]
 
@@ -92,9 +92,10 @@ def _certainty(table: RepeatsTable, place: int) -> float:
 def _remarks(table: RepeatsTable, pairs: int) -> Iterator[str]:
     from runstore.repeats.texts import level_text
 
-    yield f"{over_text(table)} Intervals hold with {level_text(table.level)}, each by itself."
+    level = level_text(table.level)
+    yield f"{over_text(table)} Each interval has a confidence level of {level} by itself."
     if pairs > _PAIRS_SHOWN:
-        yield f"{pairs - _PAIRS_SHOWN} more differences are not shown; --json has them all."
+        yield f"{pairs - _PAIRS_SHOWN} more differences are not shown; --json prints all."
     yield from table.remarks
 
 
@@ -120,7 +121,7 @@ def _as_json(table: RepeatsTable) -> dict[str, Any]:
 
 
 def about(table: RepeatsTable | Ranking) -> dict[str, Any]:
-    """Return what a table and a ranking tell of themselves in JSON."""
+    """Return the common part of a table and a ranking in JSON."""
     return {
         "metric": table.metric.key,
         "statistic": table.metric.statistic,

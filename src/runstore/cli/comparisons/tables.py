@@ -1,4 +1,4 @@
-"""Tables that may have more columns than a terminal: what does not fit goes on below."""
+"""Tables with more columns than fit: the rest continues below."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def print_in_blocks(names: Sequence[str], rows: Sequence[Row], *, transpose: boo
     """Print a table with a column for each name, in as many blocks as a terminal needs.
 
     Args:
-        names: What the columns are called.
+        names: Names of the columns.
         rows: The name of each row, and its texts, one per column.
         transpose: Whether to print a line for each name instead.
     """
@@ -28,7 +28,7 @@ def print_in_blocks(names: Sequence[str], rows: Sequence[Row], *, transpose: boo
     turned_names, turned = _turned(names, rows, transpose=transpose)
     first = min(max(len(name) for name, _ in turned), max(room // 3, _NARROWEST))
     widest = _widest(len(turned_names), room - first)
-    # Where texts are cut, what is left of them still has to differ.
+    # Texts that are cut still have to differ.
     apart = [(name, distinct_texts(texts, widest)) for name, texts in rows]
     turned_names, turned = _turned(names, apart, transpose=transpose)
     labels = distinct_texts([name for name, _ in turned], first)
@@ -42,7 +42,7 @@ def print_in_blocks(names: Sequence[str], rows: Sequence[Row], *, transpose: boo
 
 
 def _widest(columns: int, room: int) -> int:
-    """Return how wide a column may be, such that several stand beside each other."""
+    """Return the largest width of a column that leaves room for several."""
     together = min(columns, max(2, room // _WIDEST + 1))
     return max(_NARROWEST, min(_WIDEST, room // together - _GAP))
 
@@ -59,7 +59,7 @@ def _turned(
 def _blocks(
     names: Sequence[str], rows: Sequence[Row], room: int, most: int
 ) -> Iterator[list[int]]:
-    """Yield the places of columns that fit beside each other."""
+    """Yield the places of columns that fit side by side."""
     block: list[int] = []
     taken = 0
     for place, name in enumerate(names):
@@ -78,6 +78,6 @@ def _print_block(
     names: Sequence[str], rows: Sequence[Row], *, width: int | None, most: int = _WIDEST
 ) -> None:
     columns = [TableColumn("", narrowest=width or _NARROWEST)]
-    # None of them may be left out: each fits at this width.
+    # None of them may be left out; each fits at this width.
     columns += [TableColumn(terminal_safe(name), narrowest=most, rank=1) for name in names]
     print_table(columns, [(name, *texts) for name, texts in rows])

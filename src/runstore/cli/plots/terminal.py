@@ -18,27 +18,27 @@ PANEL_LINES = 16
 NARROWEST, LOWEST = 20, 6
 # Two dots per column; a stretch of one dot has two extremes, and neighbours share the rounding.
 POINTS_PER_COLUMN = 8
-# Of the terminal's own palette, which its owner has made readable.
+# From the palette of the terminal, which its user can read.
 _COLOURS = (6, 1, 2, 5, 4, 3)
-# Signs that every encoding and every font has, one column wide everywhere.
+# Signs in every encoding and font, one column wide.
 _SIGNS = "ox+*#@%&"
 _SIGN_EVERY = 12  # columns
-_FEW_POINTS = 12  # so few are shown as such
+_FEW_POINTS = 12  # so few have a sign each
 _FRAME = 2
-_AXIS_LINES = 2  # the ticks, and what they count
+_AXIS_LINES = 2  # the ticks, and their label
 _GAP = "  "
 _ASCII = str.maketrans("┌┐└┘┬┴├┤┼─│…", "+++++++++-|~")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paper:
-    """What is drawn on.
+    """The place to draw on.
 
     Attributes:
         width: Columns.
         height: Lines of each panel with its axes, without its name and its legend.
         has_colours: Whether colours may be used.
-        is_ascii: Whether there is nothing but ASCII.
+        is_ascii: Whether only ASCII can be shown.
     """
 
     width: int
@@ -48,7 +48,7 @@ class Paper:
 
 
 def paper(width: int | None, height: int | None) -> Paper:
-    """Return what stdout is like; a pipe gets 80 columns of plain text."""
+    """Return the properties of stdout; a pipe gets 80 columns of plain text."""
     drawn = console() if is_terminal() else None
     columns = drawn.width if drawn else PIPE_COLUMNS
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"

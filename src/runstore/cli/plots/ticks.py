@@ -1,4 +1,4 @@
-"""Where an axis has its ticks, and what stands beside them."""
+"""Ticks of an axis and their labels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TIME_STEPS_S = (
 
 
 def spread(low: float, high: float) -> tuple[float, float]:
-    """Return a range that has a width, also around a single value."""
+    """Return a range with a width, also around a single value."""
     if high - low > _SAME * max(abs(low), abs(high)) and high - low > _SMALLEST:
         return low, high
     half = max(abs(low) / 2, 10 * _SMALLEST) if low else 1.0
@@ -30,7 +30,7 @@ def spread(low: float, high: float) -> tuple[float, float]:
 
 
 def linear(low: float, high: float, count: int) -> Ticks:
-    """Return about `count` round numbers between low and high, which differ."""
+    """Return about `count` different round numbers between low and high."""
     step = _round_step((high - low) / max(1, count))
     first, last = math.ceil(low / step - _SAME), math.floor(high / step + _SAME)
     values = [place * step for place in range(first, last + 1)]
@@ -43,7 +43,7 @@ def _round_step(rough: float) -> float:
 
 
 def number_text(value: float, step: float) -> str:
-    """Return a tick's number with as many digits as tell it from the next one."""
+    """Return a tick's number with enough digits to differ from the next one."""
     decimals = max(0, -math.floor(math.log10(step) + _SAME))
     if abs(value) < _PLAIN_BELOW and decimals <= _DECIMALS:
         return f"{value:.{decimals}f}" if value else "0"
@@ -54,7 +54,7 @@ def number_text(value: float, step: float) -> str:
 def logarithmic(low: float, high: float, count: int) -> Ticks:
     """Return ticks between two exponents of ten, as exponents."""
     first, last = math.ceil(low - _SAME), math.floor(high + _SAME)
-    if last - first >= 2:  # noqa: PLR2004 - three powers of ten tell what the axis is
+    if last - first >= 2:  # noqa: PLR2004 - three powers of ten suffice
         stride = math.ceil((last - first) / max(1, count))
         return [(float(power), f"1e{power}") for power in range(first, last + 1, stride)]
     is_tiny = low < math.log10(_SMALLEST)
