@@ -43,8 +43,6 @@ FEW = 2
 # Texts that are still to be rewritten, at most as they are now: numbers here only improve, and
 # a text that reaches the aim leaves the table.
 YET = {
-    "analysis, docstrings": Limits(25, 12, 18, 5),
-    "analysis, strings": Limits(6, 9, 7, 1),
     "artifacts, docstrings": Limits(18, 10, 14, 5),
     "capture, docstrings": Limits(17, 12, 15, 4),
     "capture, strings": Limits(3, 3, 7, 2),
@@ -64,13 +62,11 @@ YET = {
     "maintenance, strings": Limits(6, 3, 10, 5),
     "model, docstrings": Limits(19, 7, 12, 5),
     "model, strings": Limits(2, 3, 11, 0),
-    "plotting, docstrings": Limits(9, 3, 17, 5),
     "reading, docstrings": Limits(17, 5, 12, 3),
     "reading, strings": Limits(5, 3, 14, 1),
     "recording, docstrings": Limits(19, 5, 14, 5),
     "recording, strings": Limits(3, 3, 15, 5),
-    "repeats, docstrings": Limits(14, 8, 10, 5),
-    "repeats, strings": Limits(2, 3, 17, 1),
+    "repeats, strings": Limits(rare=17, conditions=2),
     "root, docstrings": Limits(10, 5, 16, 5),
     "runner, strings": Limits(2, 3, 5, 0),
     "storage, strings": Limits(2, 3, 7, 5),

@@ -81,7 +81,7 @@ def _fields(given: str | Sequence[str], name: str) -> tuple[tuple[str, ...], tup
     """Return the names and the fields of one side of the table.
 
     Raises:
-        FilterError: There is no such field.
+        FilterError: A field does not exist.
         UsageError: There are too many, or runs cannot be grouped by one of them.
     """
     texts = (given,) if isinstance(given, str) else arguments.texts(given, name, "params.lr")

@@ -129,7 +129,7 @@ def group_repeats(
 
     Complete runs count, or all of them. Each parameter set of a run is a member of its own. Where
     several members of a group have the same values left out, such as one seed, the newest counts:
-    the others are no new evidence.
+    the others are not new evidence.
 
     Args:
         runs: In any order; each counts once.
@@ -183,7 +183,7 @@ def _members(run: Run, apart: _Taker) -> Iterator[tuple[Member, _Part]]:
 
 
 def _newest_of_each(members: Sequence[Member], left_out: list[LeftOut]) -> Iterator[Member]:
-    """Yield members that are different draws; of the same seed only the one that ran last."""
+    """Yield members that are different draws; of the same seed only the newest."""
     newest = {one.repeat: one for one in members}
     for one in members:
         last = newest[one.repeat]

@@ -154,7 +154,7 @@ def pivot_of(
 ) -> tuple[tuple[PivotKey, ...], tuple[PivotKey, ...], tuple[PivotCell, ...]]:
     """Return rows, columns and cells of groups of repeats.
 
-    A group whose runs belong to different cells, such as those of other seeds, is divided.
+    A group is divided if its runs belong to different cells, such as other seeds.
 
     Args:
         groups: Groups of repeats with their values.

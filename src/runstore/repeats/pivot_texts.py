@@ -227,5 +227,5 @@ def _csv_value(value: Any) -> str:
 
 
 def _csv_text(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula."""
+    """Return a text that is not a formula in any spreadsheet."""
     return f"'{text}" if _FORMULA.match(text) else text

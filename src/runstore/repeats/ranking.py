@@ -1,4 +1,4 @@
-"""Groups of repeats by rank: the best one, and those that are statistically tied with it."""
+"""Groups of repeats by rank: the best one, and its statistical ties."""
 
 from __future__ import annotations
 
@@ -262,7 +262,7 @@ def best(
     Runs that ran once per setting are ranked by value.
 
     Args:
-        runs: In any order; those that are complete count.
+        runs: In any order; complete runs count.
         metric: As in `compare_over`.
         over: As in `compare_over`.
         direction: Whether large or small values are better; None for the direction kept in

@@ -69,7 +69,7 @@ class Best:
         direction: Whether large or small means are better; None if unknown: then large ones come
             first, and none is called best.
         level: The probability with which its statements hold.
-        standings: By rank, then those that are not judged.
+        standings: By rank, then samples without a verdict.
         winner_interval: Interval of the winner's mean that allows for the choice;
             None without a winner.
         is_decided: Whether all others that were judged are worse, and there was one.
@@ -171,7 +171,7 @@ class _Among:
     Attributes:
         samples: All samples.
         means: Their means.
-        judged: Places of those that are judged.
+        judged: Places of the samples with a verdict.
         sign: 1 if large means are better, -1 if small ones are.
         level: Confidence level of decisions.
         has_direction: Whether a direction is known.

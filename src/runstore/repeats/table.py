@@ -131,7 +131,7 @@ def compare_over(
     """Return the mean of each group of repeats, and a test between each two groups.
 
     Args:
-        runs: In any order; those that are complete count.
+        runs: In any order; complete runs count.
         metric: `acc`, or one value of its series: `acc.max`, `val/acc.min`, `acc.first`,
             `acc.mean`, `acc.count`; the last value by default.
         over: Keys in which repeats may differ, such as `seed`, at any depth; None for keys

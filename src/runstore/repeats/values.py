@@ -56,7 +56,7 @@ class RankedGroup:
     """A group of repeats with its values.
 
     Attributes:
-        group: The group; its members are those that have a value.
+        group: The group, with the members that have a value.
         sample: Their values.
     """
 
@@ -181,7 +181,7 @@ def read_metric(text: str, known: Iterable[str] = ()) -> Metric:
 def _no_such_metric(key: str, known: Mapping[str, Mapping[str, MetricSummary]]) -> NotFoundError:
     keys = list(dict.fromkeys(one for summaries in known.values() for one in summaries))
     none = "The run has no" if len(known) == 1 else f"None of the {len(known)} runs has a"
-    return NotFoundError(f"{none} metric {key!r}.", hint=hint_of(key, keys))
+    return NotFoundError(f"{none} metric {key!r}.", hint=hint_of(key, keys, who="They have"))
 
 
 def _check_over(repeats: Repeats) -> None:

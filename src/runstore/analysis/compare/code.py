@@ -133,7 +133,7 @@ class CodeFiles:
         return {*self._commit.entries, *self._code.untracked, *self._code.patches}
 
     def read(self, paths: Collection[str]) -> Version:
-        """Return some of the files; those that it has."""
+        """Return some of the files, as far as they exist."""
         return _version(self._code, self._commit, set(paths) & self.paths)
 
 

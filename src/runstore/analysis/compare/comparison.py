@@ -133,8 +133,8 @@ def compare_runs(
 
     Raises:
         NotFoundError: None of the runs has such a metric; the error names the nearest key.
-        UsageError: There are fewer than two runs, or there is no such section.
-        RunNotFoundError: There is no such run.
+        UsageError: There are fewer than two runs, or a section does not exist.
+        RunNotFoundError: A run does not exist.
     """
     sections = SECTIONS if sections is None else check_sections(sections)
     metrics = arguments.texts(metrics, "metrics", "val/loss")
@@ -165,7 +165,7 @@ def check_sections(names: Iterable[str]) -> tuple[str, ...]:
     """Return names of sections, each once.
 
     Raises:
-        UsageError: There is no such section; the error names the nearest one.
+        UsageError: A section does not exist; the error names the nearest one.
     """
     wanted = tuple(dict.fromkeys(arguments.texts(names, "sections", "params")))
     for name in wanted:

@@ -94,7 +94,7 @@ def describe(
 
 
 def _with_unrecorded(one: Description, described: Sequence[Description]) -> Description:
-    """Mark facts that other runs have and this one does not: nobody recorded that it has none."""
+    """Mark facts that other runs have and this one does not as unrecorded."""
     environment = one.get("environment")
     if environment is None or isinstance(environment, Unknown):
         return one

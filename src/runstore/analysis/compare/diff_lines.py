@@ -22,7 +22,7 @@ class DiffLine(NamedTuple):
         kind: A `hunk` has the place of the lines below it; a `note` is about the line above.
         old: Its number in the first version, from 1; None if it is not there.
         new: Its number in the second.
-        text: The line without its sign and end; the beginning of one that is very long.
+        text: The line without its sign and end; the beginning of a very long line.
         cut: Characters that were left out.
     """
 

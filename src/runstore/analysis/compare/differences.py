@@ -75,7 +75,7 @@ class Difference:
 
     @property
     def differs(self) -> bool:
-        """Whether two runs are known to differ in it; an unknown value is no difference."""
+        """Whether two runs are known to differ in it; an unknown value never differs."""
         known = {identity(one) for one in self.values if not isinstance(one, Unknown)}
         return len(known) > 1
 

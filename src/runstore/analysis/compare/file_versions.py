@@ -20,10 +20,10 @@ class FileState:
     """One file in one version of the code.
 
     Attributes:
-        text: Its contents; None if they are no text, too large or not known.
+        text: Its contents; None if they are binary, too large or not known.
         identity: Equal for equal contents; None if they are not known.
         mode: As git has it: `100644`, `100755`, `120000` for a link; None when unknown.
-        remark: Why there is no text.
+        remark: The reason for a missing text.
         data: The contents if they are not the text in UTF-8, as far as they are known.
     """
 
@@ -35,7 +35,7 @@ class FileState:
 
     @classmethod
     def of_text(cls, text: str, mode: str | None) -> FileState:
-        """Return a file with this text; one that is too large keeps its digest alone."""
+        """Return a file with this text; a file that is too large keeps its digest alone."""
         data = text.encode("utf-8", "surrogatepass")
         digest = hashlib.sha256(data).hexdigest()
         if len(data) > FILE_LIMIT_BYTES:

@@ -61,7 +61,7 @@ def _essence(path: str, text: str) -> str:
 
 
 def notebook_code(text: str) -> str:
-    """Return the code of a notebook's cells; its outputs are no code. Source: nbformat 4."""
+    """Return the code of a notebook's cells; without its outputs. Source: nbformat 4."""
     try:
         cells = json.loads(text)["cells"]
         return "\n\n".join(

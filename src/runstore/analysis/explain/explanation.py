@@ -110,13 +110,13 @@ def explain(
         backend: The store.
         a: Any name of a run, or a run.
         b: The same.
-        metric: Key of the metric to explain; None for the one that differs most.
+        metric: Key of the metric to explain; None for the metric that differs most.
         with_code: Whether git is asked for the code of both.
         folder: Where to look for a repository first; None is the working directory.
 
     Raises:
         NotFoundError: Neither has the metric; the error names the nearest key.
-        RunNotFoundError: There is no such run.
+        RunNotFoundError: A run does not exist.
     """
     background.wait_until_done()  # facts about a run of this process may be on their way
     metric = arguments.text_or_none(metric, "metric", "val/loss")
@@ -157,7 +157,7 @@ def explain(
 
 
 def _result(runs: tuple[Run, Run], metric: str) -> Difference | None:
-    """Return the requested metric; refuse one that only one run has."""
+    """Return the requested metric; refuse a metric of a single run."""
     known = [run.metrics for run in runs]
     if all(metric in one for one in known):
         return Difference("metrics", metric, tuple(one[metric].last for one in known))
@@ -231,7 +231,7 @@ def _value_at(series: Series, step: int) -> float | None:
 
 
 def _telling_gaps(described: tuple[Mapping[str, Any], ...]) -> Iterator[Gap]:
-    """Yield facts that could not be compared, without those that neither machine has."""
+    """Yield facts that could not be compared, without facts that neither machine has."""
     found = gaps(described, sections=_RANKED)
     times = Counter(gap.name for gap in found)
     for gap in found:

@@ -3,7 +3,7 @@
 Each pair of runs differs in some features, and its result moved or did not. A pair that differs in
 one feature alone and moved as the two runs in question did implicates that feature; a pair that
 differs in it and did not move clears it, whatever its other differences. A pair that differs in
-all features in question is no evidence.
+all features in question is not evidence.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class _Judge:
     # Pairs
 
     def _news(self, still: set[int]) -> Iterator[_News]:
-        """Yield pairs that are evidence: not those that differ in all possible causes."""
+        """Yield pairs that are evidence: without pairs that differ in all possible causes."""
         whole = self._asked - self._minor - self._seeds - still
         is_blunt = len(whole) > 1 or not all(map(self._is_single, whole))
         least = max(_SHARE_STILL, self._noise)
@@ -284,12 +284,12 @@ class _Judge:
         return ()
 
     def _numbers(self, feature: Feature, *places: int) -> list[float]:
-        """Return the numbers of a feature in those of these runs that have one."""
+        """Return the numbers of a feature in the runs that have one."""
         numbers = (self._runs[place].numbers for place in places)
         return [some[feature] for some in numbers if feature in some]
 
     def _is_repeat(self, pair: _Pair) -> bool:
-        """Return whether a pair repeats the one in question, which is no news."""
+        """Return whether a pair repeats the one in question, without any news."""
         first, second = self._like[pair.first], self._like[pair.second]
         again = (first[0] and second[1]) or (first[1] and second[0])
         return again and abs(pair.moved) >= max(_SHARE_STILL, self._noise)

@@ -18,7 +18,7 @@ def renamed(found: Sequence[Difference]) -> list[tuple[str, str]]:
     """Return the old and the new name of parameters that were renamed.
 
     That is a value which only the one run has under the one name, and only the other under the
-    other. The names are forms of each other, or the value is one that nothing else has by chance.
+    other. The names are forms of each other, or the value is unlikely to occur twice by chance.
 
     Args:
         found: Parameters in which two runs differ.

@@ -51,7 +51,7 @@ class ModulesNow:
 
 
 def modules_now(old: ComparedRun, new: ComparedRun) -> ModulesNow:
-    """Compare the modules that an earlier run loaded with those that this process has or finds.
+    """Compare the modules that an earlier run loaded with the modules of this process.
 
     Their contents count, not their places. Only of modules that neither the commit nor other
     captured texts hold.
@@ -175,7 +175,7 @@ def _started_ns(run: Run) -> int:
 
 
 def _kept_by_git(root: Path, paths: Sequence[str]) -> set[str]:
-    """Return those of these paths that git tracks or does not ignore."""
+    """Return the paths that git tracks or does not ignore."""
     found: set[str] = set()
     for begin in range(0, len(paths), _AT_ONCE):
         literal = [f":(top,literal){one}" for one in paths[begin : begin + _AT_ONCE]]
