@@ -699,6 +699,27 @@ class Store:
             )
         return collect(self.backend, older_than=kept, is_dry=dry, vacuum=vacuum)
 
+    def copy(self, target: str | Path) -> Path:
+        """Copy the store into a new folder, also while programs record into it.
+
+        The copy has the runs, files, output and points as they are now. A run that is still
+        being executed is `lost` in the copy once its process has ended. Links are left out, with
+        a warning.
+
+        Args:
+            target: The folder to create; an empty folder is replaced.
+
+        Returns:
+            The absolute path of the copy, which is complete and durable.
+
+        Raises:
+            ConflictError: The folder is not empty, or is a file.
+            StoreUnavailableError: The copy could not be written; the incomplete one was removed.
+        """
+        from runstore.maintenance.copying import copy_store
+
+        return copy_store(self.backend, Path(target))
+
     def check(self, *, deep: bool = False) -> tuple[Finding, ...]:
         """Look the store over, changing nothing: what is damaged, dangling, orphaned, unused.
 

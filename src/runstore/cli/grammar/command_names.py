@@ -15,7 +15,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "tag", "note", "mv", "rm", "trash", "restore", "undo", "redo", "gc", "doctor", "verify",
         "scrub",
     ),
-    "Share and set up": ("trust", "completion"),
+    "Share and set up": ("copy", "trust", "completion"),
 }  # fmt: skip
 _OTHERS = "More commands"
 
@@ -24,7 +24,7 @@ ALIASES: Mapping[str, str] = {"get": "download", "log": "output", "query": "view
 
 _LIST = "List runs with: runstore ls"
 _DELETE = "Move runs to the trash with: runstore rm"
-_STORE_IS_A_FOLDER = "A store is a folder without a server: copy or mount it."
+_COPY = "A store is a folder without a server. Copy it with: runstore copy"
 _STOP = (
     "runstore does not stop programs: press Ctrl-C in the terminal of the run, or end its process."
 )
@@ -33,7 +33,7 @@ _HINTS: Mapping[str, str] = {
     **dict.fromkeys(("delete", "remove", "del", "unlink"), _DELETE),
     **dict.fromkeys(("list", "runs", "ps", "status", "search", "find", "query-runs"), _LIST),
     **dict.fromkeys(("stop", "kill", "abort", "cancel", "terminate"), _STOP),
-    **dict.fromkeys(("sync", "push", "pull", "clone", "remote"), _STORE_IS_A_FOLDER),
+    **dict.fromkeys(("sync", "push", "pull", "clone", "remote", "backup", "cp"), _COPY),
     **dict.fromkeys(
         ("login", "logout", "signup"), "runstore needs no account: its store is a local folder."
     ),

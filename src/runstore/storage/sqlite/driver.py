@@ -419,21 +419,27 @@ class SQLiteDriver:
         """
         target = self.path.with_name(f"{self.path.name}.{suffix}")
         aside = target.with_name(f"{target.name}.{os.urandom(8).hex()}")
+        try:
+            self.copy_to(aside)
+            aside.replace(target)
+            sync_folder(target.parent)
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def copy_to(self, path: Path) -> None:
+        """Copy the database to a new file with SQLite's backup API; durable on return."""
         with self.read() as connection:
-            made = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
                 copy_rights(made, self.path.stat())  # readable by the same users as the database
-                copy = sqlite3.connect(aside)
+                copy = sqlite3.connect(path)
                 try:
                     connection.backup(copy)
                 finally:
                     copy.close()
                 os.fsync(made)
-                aside.replace(target)
-                sync_folder(target.parent)
             finally:
                 os.close(made)
-                aside.unlink(missing_ok=True)
 
     def reusable_bytes(self) -> int:
         """Return the size of the file's unused pages, in bytes."""

@@ -1,0 +1,108 @@
+"""Copying a store, also while it is in use."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from pathlib import Path
+
+from runstore.errors import ConflictError, StoreError, StoreUnavailableError
+from runstore.storage.backend import STORE_JSON, Backend
+from runstore.storage.files.safe_files import Folder, UnsafeFileError, folder_at, open_in
+from runstore.storage.sqlite.paths import sync_folder
+from runstore.store_json.sync import sync_of
+from runstore.user_warnings import warn
+
+_DEEPEST = 40
+# Left out: the database and its journals are copied by SQLite, the block list is written anew, and
+# the index of searches and locks belong to one place.
+_NOT_COPIED = ("runstore.db", "search.db", STORE_JSON, f".{STORE_JSON}.lock", "objects.lock")
+
+
+def copy_store(backend: Backend, target: Path) -> Path:
+    """Copy a store into a new folder; see `Store.copy`."""
+    target = target.absolute()
+    if os.path.lexists(target) and not _is_empty_folder(target):
+        raise ConflictError(
+            f"{target} already exists.",
+            kept="Nothing was copied.",
+            hint="Choose a new folder.",
+        )
+    aside = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside.mkdir()
+        _fill(backend, aside)
+        aside.rename(target)
+        sync_folder(target.parent)
+    except StoreError:
+        raise
+    except OSError as error:
+        raise StoreUnavailableError(
+            f"The store could not be copied to {target}: {error.strerror or error}.",
+            kept="The store is unchanged; the incomplete copy was removed.",
+        ) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return target
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
+
+
+def _fill(backend: Backend, aside: Path) -> None:
+    """Copy the parts of a store in an order in which none refers to a later state of another.
+
+    Files in flight first: the database remembers how far each was imported, so that nothing is
+    imported twice. Contents last, because each is written before the row that names it.
+    """
+    with folder_at(backend.path, levels=0) as store, backend.objects.in_use():
+        _copy_tree(store, "spool", aside)
+        backend.database.driver.copy_to(aside / "runstore.db")
+        names = store.names()
+        for name in names:
+            if not name.startswith(_NOT_COPIED) and name != "spool":
+                _copy_entry(store, name, aside)
+    if STORE_JSON in names:
+        copy = Backend(aside)
+        sync_of(copy).bring_together(file_is_wanted=True)
+        copy.close()
+    sync_folder(aside)
+
+
+def _copy_tree(above: Folder, name: str, into: Path, *, deepest: int = _DEEPEST) -> None:
+    try:
+        folder = above.inner(name)
+    except FileNotFoundError:
+        return
+    with folder:
+        made = into / name
+        made.mkdir(mode=stat.S_IMODE(folder.status().st_mode) | stat.S_IRWXU)
+        if deepest <= 0:
+            raise UnsafeFileError(folder.path, f"it is more than {_DEEPEST} folders deep")
+        for one in folder.names():
+            _copy_entry(folder, one, made, deepest=deepest - 1)
+        sync_folder(made)
+
+
+def _copy_entry(folder: Folder, name: str, into: Path, *, deepest: int = _DEEPEST) -> None:
+    """Copy a file or a folder; links, pipes and devices are left out with a warning."""
+    try:
+        if stat.S_ISDIR(folder.entry(name).st_mode):
+            _copy_tree(folder, name, into, deepest=deepest)
+            return
+        descriptor = open_in(folder, name)
+    except FileNotFoundError:  # imported or removed meanwhile
+        return
+    except UnsafeFileError as error:
+        warn(f"{folder.path / name} was not copied: {error.why}.")
+        return
+    with os.fdopen(descriptor, "rb") as source, (into / name).open("xb") as copy:
+        shutil.copyfileobj(source, copy, 1 << 20)
+        about = os.fstat(descriptor)
+        os.fchmod(copy.fileno(), stat.S_IMODE(about.st_mode))
+        copy.flush()
+        os.fsync(copy.fileno())
+        os.utime(copy.fileno(), ns=(about.st_atime_ns, about.st_mtime_ns))

@@ -1,0 +1,146 @@
+"""A store is copied whole, also while programs record into it."""
+
+import os
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+import runstore
+from runstore import Store
+from runstore.errors import ConflictError, StoreUnavailableError
+
+RECORDS = """
+import itertools, sys, runstore
+store = runstore.Store.open(sys.argv[1])
+for number in itertools.count():
+    with store.start("busy", params={"number": number}, capture=False) as run:
+        for step in range(200):
+            run.log(loss=step)
+        run.save("number.txt", str(number).encode())
+    print(number, flush=True)
+"""
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(tmp_path / "original") as store:
+        yield store
+
+
+def test_a_copy_has_files_points_tags_and_goes_on_numbering(store, tmp_path):
+    with store.start("mnist", params={"lr": 0.1}, capture=False) as run:
+        run.log_points("loss", [0.5, 0.25])
+        run.save("model.bin", b"weights")
+        run.tags["phase"] = "pilot"
+
+    path = store.copy(tmp_path / "copies" / "one")
+
+    assert path == tmp_path / "copies" / "one"
+    with Store.open(path) as copy:
+        kept = copy.get("mnist#1")
+        assert (kept.params["lr"], kept.tags["phase"]) == (0.1, "pilot")
+        assert list(kept.metric("loss").values) == [0.5, 0.25]
+        assert kept.read_bytes("model.bin") == b"weights"
+        assert copy.check() == ()
+        assert copy.start("mnist", capture=False).run_number == 2
+    assert [one.run_number for one in store.list("mnist")] == [1]
+
+
+def test_a_store_is_copied_while_a_program_records(store, tmp_path):
+    program = subprocess.Popen(
+        [sys.executable, "-c", RECORDS, store.path], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        copies = []
+        for number in range(5):
+            finished = int(program.stdout.readline())
+            copies.append((finished, store.copy(tmp_path / f"copy{number}")))
+    finally:
+        program.kill()
+        program.wait()
+        program.stdout.close()
+
+    for finished, path in copies:
+        with Store.open(path) as copy:
+            runs = list(copy.find("experiment = busy and status = complete"))
+            assert len(runs) >= finished + 1
+            for run in runs:
+                assert list(run.metric("loss").values) == list(range(200))
+                assert run.read_bytes("number.txt") == str(run.params["number"]).encode()
+            rest = copy.find("experiment = busy and status != complete")
+            for run in rest:
+                found = list(run.metric("loss").values) if "loss" in run.metrics else []
+                assert found == list(range(len(found)))
+            assert [one for one in copy.check() if one.is_trouble] == []
+
+
+def test_a_list_of_blocks_is_written_for_the_copy(store, tmp_path):
+    manager = runstore.ManagerStore(store.path)
+    store.start("mnist", capture=False).finish()
+    assert len(manager.runs) == 1
+
+    path = store.copy(tmp_path / "copy")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert runstore.ManagerStore(path).runs[0]["experiment_name"] == "mnist"
+
+
+def test_links_and_pipes_are_left_out(store, tmp_path):
+    store.start("mnist", capture=False).finish()
+    secret = tmp_path / "secret"
+    secret.write_text("private")
+    (store.path / "link").symlink_to(secret)
+    (store.path / "runs").mkdir(exist_ok=True)
+    (store.path / "runs" / "folder").symlink_to(tmp_path)
+    os.mkfifo(store.path / "pipe")
+
+    with pytest.warns(runstore.StoreWarning, match="was not copied: it is a"):
+        path = store.copy(tmp_path / "copy")
+
+    assert not {"link", "pipe"} & {one.name for one in path.iterdir()}
+    assert list((path / "runs").iterdir()) == []
+
+
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_nothing_is_overwritten(store, tmp_path, is_folder):
+    target = tmp_path / "taken"
+    if is_folder:
+        target.mkdir()
+        (target / "precious").write_text("data")
+    else:
+        target.write_text("data")
+
+    with pytest.raises(ConflictError, match="already exists"):
+        store.copy(target)
+
+    kept = target / "precious" if is_folder else target
+    assert kept.read_text() == "data"
+
+
+def test_an_incomplete_copy_is_removed(store, tmp_path, monkeypatch):
+    with store.start("mnist", capture=False) as run:
+        run.save("model.bin", b"weights")
+    monkeypatch.setattr("shutil.copyfileobj", full_disk)
+
+    with pytest.raises(StoreUnavailableError, match="No space left"):
+        store.copy(tmp_path / "copy")
+
+    assert [one.name for one in tmp_path.iterdir()] == ["original"]
+
+
+def full_disk(*_):
+    raise OSError(28, "No space left on device")
+
+
+def test_the_command_copies_and_reports_it(store, tmp_path, capfd):
+    store.start("mnist", capture=False).finish()
+    words = ["--store", str(store.path), "copy", str(tmp_path / "copy")]
+
+    ended = subprocess.run([sys.executable, "-m", "runstore", *words], check=False)
+
+    assert ended.returncode == 0
+    assert f"to {tmp_path / 'copy'}." in capfd.readouterr().err
+    assert Store.open(tmp_path / "copy").get("mnist#1").run_number == 1
