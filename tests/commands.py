@@ -62,7 +62,7 @@ def on_terminal(*arguments, cwd, columns=100, rows=40, **environment):
         stdin=side,
         stdout=side,
         stderr=side,
-        env={**inherited, "TERM": "xterm-256color", **environment},
+        env={**inherited, "TERM": "xterm-256color", "PAGER": "", **environment},
     )
     os.close(side)
     drawn = b"".join(iter(partial(_read, main), b""))

@@ -40,7 +40,7 @@ _HIDING = frozenset({"5", "6", "8"})
 _LONG_COLOURS = {"38": {"5": 2, "2": 4}, "48": {"5": 2, "2": 4}, "58": {"5": 2, "2": 4}}
 _JOINERS = "\u200c\u200d"  # within words of Persian or Hindi, and within emoji
 _GAP = 2  # between columns
-_USUAL_WIDTH = 80
+_USUAL_SIZE = 80, 24
 _END_KEPT = 21  # of a reference: its number and its time
 _CODES = {
     "bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34",
@@ -54,6 +54,12 @@ def say(text: str = "", *, err: bool = False, nl: bool = True, keep_lines: bool 
     Commands print with this, with `print_table` and the like below, and in no other way.
     """
     click.echo(terminal_safe(text, keep_lines=keep_lines), err=err, nl=nl)
+
+
+def say_lines(lines: Iterable[str]) -> None:
+    """Print lines, each as `say` does."""
+    for line in lines:
+        say(line)
 
 
 def coloured(text: str) -> str:
@@ -198,7 +204,7 @@ class TerminalTable(PipeTable):
 
     def __init__(self, columns: Sequence[TableColumn], rows: Sequence[Sequence[str]]) -> None:
         super().__init__(columns)
-        self._widths = _widths(columns, rows, terminal_width())
+        self._widths = _widths(columns, rows, terminal_size()[0])
         self.left_out = tuple(
             one.header for place, one in enumerate(columns) if place not in self._widths
         )
@@ -223,15 +229,25 @@ class TerminalTable(PipeTable):
         click.echo((" " * _GAP).join(cells).rstrip())
 
 
-def terminal_width() -> int:
-    """Return the columns of the terminal, as rich and the shell have them."""
-    asked = os.environ.get("COLUMNS", "")
-    if asked.isdecimal() and int(asked):
-        return int(asked)
+def terminal_size() -> tuple[int, int]:
+    """Return the columns and the rows of the terminal, as rich and the shell have them."""
     try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or _USUAL_WIDTH
+        size = os.get_terminal_size(sys.stdout.fileno())
     except (OSError, ValueError):
-        return _USUAL_WIDTH
+        size = os.terminal_size((0, 0))
+    columns, rows = (_from_shell(name) for name in ("COLUMNS", "LINES"))
+    usual_columns, usual_rows = _USUAL_SIZE
+    return columns or size.columns or usual_columns, rows or size.lines or usual_rows
+
+
+def _from_shell(name: str) -> int:
+    text = os.environ.get(name, "")
+    return int(text) if text.isdecimal() else 0
+
+
+def shown_len(line: str) -> int:
+    """Return how many columns a line with colours takes."""
+    return cell_len(_COLOUR.sub("", line))
 
 
 def cell_len(text: str) -> int:

@@ -10,6 +10,7 @@ _TENTHS_BELOW_S = 10
 _DAY_S = 86_400
 _DAYS, _WEEKS_BELOW = 14, 60
 _DIGITS = 4
+_COMMAS_FROM = 10_000
 _WHOLE_BELOW, _DECIMAL_FROM = 1e12, 1e-4
 _MINUTE_S = 60
 _KILO = 1000
@@ -49,17 +50,20 @@ def ago_text(at: datetime, now: datetime) -> str:
     return f"{seconds:.0f} s ago"
 
 
-def brief_number(value: float) -> str:
-    """Return a number as a person writes it: 0.9731, 1,235, 1.5e-6; four digits if it has more."""
+def brief_number(value: float, digits: int = _DIGITS) -> str:
+    """Return a number as a person writes it, with so many digits at most: 0.9731, 1.5e-6.
+
+    Whole numbers and digits before the point are kept: 123,457.
+    """
     if value != value or value in {float("inf"), float("-inf")}:  # noqa: PLR0124 - NaN
         return f"{value}"
     size = abs(value)
     if size >= _WHOLE_BELOW or 0 < size < _DECIMAL_FROM:
-        return _exponent(f"{value:.{_DIGITS}g}")
-    if size >= 10 ** (_DIGITS - 1) or value == int(value):
+        return _exponent(f"{value:.{digits}g}")
+    if size >= 10 ** (digits - 1) or value == int(value):
         text = f"{value:,.0f}"
-        return text if size >= 10**_DIGITS else text.replace(",", "")
-    return f"{value:.{_DIGITS}g}"
+        return text if size >= _COMMAS_FROM else text.replace(",", "")
+    return f"{value:.{digits}g}"
 
 
 def brief_parameter(value: float) -> str:

@@ -1,7 +1,8 @@
-"""What a person looks at first in a run, with the same labels everywhere."""
+"""The facts that people look at first in a run, with the same labels everywhere."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime, timezone
 
@@ -9,7 +10,8 @@ from runstore.model.display.formatting import duration_text, local_time, tags_te
 from runstore.model.run import Run
 
 _SILENCE_S = 60  # a sign of life comes every ten seconds
-_KERNEL = "ipykernel_launcher"  # the command of every notebook: it says nothing
+_KERNEL = "ipykernel_launcher"  # the command of every notebook
+_PYTHON = re.compile(r"(?:\S*/)?(python[\d.]*) ")
 
 
 def head_of(run: Run) -> Iterator[tuple[str, str]]:
@@ -18,6 +20,8 @@ def head_of(run: Run) -> Iterator[tuple[str, str]]:
     yield "status", run.status_text
     if run.damaged:
         yield "damaged", ", ".join(run.damaged)
+    if run.error:
+        yield "error", run.error
     yield "started", local_time(run.started_at)
     if run.ended_at is not None:
         word = "last known alive" if run.status.value == "lost" else "ended"
@@ -26,17 +30,25 @@ def head_of(run: Run) -> Iterator[tuple[str, str]]:
         yield "took" if run.status.is_final else "so far", told
     for label, text in (
         ("exit code", None if run.exit_code is None else str(run.exit_code)),
-        ("error", run.error),
         ("tags", tags_text(run.tags)),
         ("notes", run.notes),
         ("notebook", run.facts.values.get("notebook.path")),
-        ("command", None if _KERNEL in (run.cli or "") else run.cli),
+        ("command", None if _KERNEL in (run.cli or "") else command_text(run)),
         ("folder", run.facts.values.get("command.cwd")),
         ("user", run.facts.values.get("command.user")),
         ("host", run.hostname),
     ):
         if text:
             yield label, str(text)
+
+
+def command_text(run: Run) -> str:
+    """Return the command of a run as it was typed, as far as that is known."""
+    line = run.facts.values.get("command.line")
+    if not isinstance(line, str) or not run.cli or not line.endswith(run.cli):
+        return run.cli or ""
+    found = _PYTHON.match(line)
+    return f"{found[1]} {line[found.end() :]}" if found else line
 
 
 def commit_text(run: Run) -> str | None:

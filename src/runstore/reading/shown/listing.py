@@ -201,7 +201,7 @@ def telling_metrics(rows: Sequence[Mapping[str, float]]) -> list[str]:
     counts: Counter[str] = Counter()
     for row in rows:
         for key, value in row.items():
-            if not _of_machine(key):
+            if not is_sample(key):
                 counts[key] += 1
                 values.setdefault(key, set()).add(str(value))  # a NaN is not equal to itself
     has_many, is_cut = len(rows) > 1, len(values) > METRICS_AT_MOST
@@ -219,7 +219,8 @@ def _has_direction(key: str) -> bool:
     return direction_of(key) is not None
 
 
-def _of_machine(key: str) -> bool:
+def is_sample(key: str) -> bool:
+    """Return whether a metric is a sample of the machine."""
     return key.startswith(SYSTEM) or f"/{SYSTEM}" in key
 
 

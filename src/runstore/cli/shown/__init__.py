@@ -1,0 +1,1 @@
+"""How `runstore show` lays out a run: on a screen, in a pipe and through a pager."""

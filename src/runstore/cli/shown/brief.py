@@ -1,0 +1,173 @@
+"""The parts of a run that people look for first, such that they fit on a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from runstore.cli import output
+from runstore.cli.shown.full import input_text, media_text, parent_text
+from runstore.cli.shown.layout import Section, folded
+from runstore.cli.sparkline import sparkline
+from runstore.model.display.formatting import (
+    ago_text,
+    brief_number,
+    counted,
+    size_text,
+    tags_text,
+)
+from runstore.model.display.short_names import short_name
+from runstore.model.display.suggestions import some_of
+from runstore.model.logged.media import is_media
+from runstore.reading.shown.facts import command_text, commit_text, head_of, lifetime_text
+from runstore.reading.shown.listing import telling_metrics
+from runstore.reading.shown.run import flattened
+
+if TYPE_CHECKING:
+    from runstore.model.artifacts import Artifact
+    from runstore.model.metrics import MetricSummary
+    from runstore.model.params.parameter_set import ParameterSet
+    from runstore.model.run import Run
+    from runstore.store import Store
+
+_SPARK_WIDTH, _SPARK_STRETCHES = 12, 50
+_SETS, _PARAMETERS, _METRICS, _FILES, _LINES = 4, 24, 8, 4, 8
+_HASH = 10  # characters of a commit
+_METRIC_HEAD = ("metrics", "", "last", "min", "max", "points")
+_IN_HEAD = frozenset({"damaged", "error"})
+
+
+def heading(run: Run, width: int) -> Iterator[str]:
+    """Yield the short name of a run, its status, age and duration: in one line if they fit."""
+    status = run.status_text
+    about = [ago_text(run.started_at, datetime.now(timezone.utc))]
+    if lifetime := lifetime_text(run):
+        is_silent = lifetime.startswith("no sign")
+        word = "" if is_silent else "took " if run.status.is_final else "so far "
+        about.append(f"{word}{lifetime}")
+    name = output.terminal_safe(short_name(run.reference, "#"))
+    parts = (
+        (name, "bold"),
+        (status, output.STATUS_STYLES.get(status, "")),
+        (", ".join(about), "dim"),
+    )
+    if output.cell_len("  ".join(text for text, _ in parts)) <= width:
+        yield "  ".join(output.styled(text, style) for text, style in parts)
+    else:
+        for text, style in parts:
+            yield from (output.styled(part, style) for part in folded(text, width))
+
+
+def brief_sections(store: Store, run: Run) -> Iterator[Section]:
+    """Yield the parts of a run that fit on a screen, below `heading`; `--full` shows the others.
+
+    Args:
+        store: The store of the run.
+        run: The run.
+    """
+    more: list[str] = []
+    yield Section("", [(label, text) for label, text in head_of(run) if label in _IN_HEAD])
+    if run.exit_code and not run.error:
+        yield Section("", [("exit code", str(run.exit_code))])
+    yield from _parameters(run.parameter_sets, more)
+    yield _metrics(run, more)
+    more += _hidden(store, run)
+    below = [("more", f"--full shows {', '.join(more)}")] if more else []
+    yield Section("", [*_about(store, run), *below], is_apart=True)
+    yield _traceback(run)
+
+
+def _parameters(sets: Sequence[ParameterSet], more: list[str]) -> Iterator[Section]:
+    for one in sets[:_SETS]:
+        place = f"{one.file}: " if one.file else ""
+        is_only = len(sets) == 1 and one.name == "default"
+        title = "parameters" if is_only else f"parameters {place}{one.name}"
+        lines = list(flattened(one.values)) or [("", "no values are known")]
+        yield Section(title, lines[:_PARAMETERS], is_short=True)
+        if len(lines) > _PARAMETERS:
+            more.append(counted(len(lines) - _PARAMETERS, "parameter"))
+    if len(sets) > _SETS:
+        more.append(counted(len(sets) - _SETS, "parameter set"))
+
+
+def _metrics(run: Run, more: list[str]) -> Section:
+    """Return the most telling metrics: a summary of each, and a small picture of its course."""
+    found = run.metrics
+    keys = telling_metrics([{key: one.last for key, one in found.items()}])
+    if len(keys) > _METRICS:
+        more.append(counted(len(keys) - _METRICS, "metric"))
+    if samples := len(found) - len(keys):
+        more.append(counted(samples, "system metric"))
+    shown = {key: found[key] for key in keys[:_METRICS]}
+    rows = [_metric_row(run, key, one) for key, one in shown.items()]
+    return Section("metrics", [(row[0], row[2]) for row in rows], head=_METRIC_HEAD, rows=rows)
+
+
+def _metric_row(run: Run, key: str, one: MetricSummary) -> tuple[str, ...]:
+    picture = ""
+    if one.count > 1:
+        values = run.outline(one.key, one.set_name, stretches=_SPARK_STRETCHES).values
+        picture = sparkline(values, _SPARK_WIDTH)
+    numbers = map(brief_number, (one.last, one.min, one.max))
+    return key, picture, *numbers, f"{one.count:,}"
+
+
+def _about(store: Store, run: Run) -> Iterator[tuple[str, str]]:
+    notebook = run.facts.values.get("notebook.path")
+    commit = commit_text(run)
+    if commit and run.commit:
+        commit = commit.replace(run.commit, run.commit[:_HASH], 1)
+    saved = [one for one in run.artifacts.values() if not is_media(one.path)]
+    for label, text in (
+        ("tags", tags_text(run.tags)),
+        ("notes", _first_lines(run.notes or "")),
+        ("artifacts", some_of([_file(one) for one in saved], _FILES)),
+        *islice(((name, media_text(one)) for name, one in run.media.items()), _FILES),
+        *(("reads", f"{one.name}  {input_text(store, one)}") for one in run.inputs[:_FILES]),
+        ("read by", _some(store.readers_of(run.uid))),
+        ("notebook", str(notebook or "")),
+        ("command", "" if notebook else command_text(run)),
+        ("commit", commit),
+        ("parent", parent_text(store, run)),
+        ("children", _some(store.children(run.uid))),
+        ("files", str(store.folder_of(run.reference)) if run.full_store else ""),
+        ("reproduce", run.reproduce),
+        ("reference", run.reference),
+    ):
+        if text:
+            yield label, text
+
+
+def _file(one: Artifact) -> str:
+    return f"{one.path} ({size_text(one.size_bytes)})"
+
+
+def _some(runs: Sequence[Run]) -> str:
+    return some_of([f"{short_name(one.reference, '#')} {one.status_text}" for one in runs])
+
+
+def _first_lines(text: str) -> str:
+    lines = text.strip().splitlines()
+    hidden = len(lines) - _LINES
+    return "\n".join(lines[:_LINES]) + (
+        f"\n… {counted(hidden, 'more line')}" if hidden > 0 else ""
+    )
+
+
+def _traceback(run: Run) -> Section:
+    lines = (run.traceback or "").rstrip().splitlines()
+    hidden = len(lines) - _LINES
+    shown = [f"… {counted(hidden, 'line')}", *lines[-_LINES:]] if hidden > 1 else lines
+    return Section("traceback", [("", line) for line in shown])
+
+
+def _hidden(store: Store, run: Run) -> Iterator[str]:
+    """Yield the parts that only `--full` shows."""
+    if run.facts.values:
+        yield "environment"
+    if documents := store.documents(run.uid):
+        yield ", ".join(documents)
+    if edits := len(store.events(run.uid)):
+        yield counted(edits, "edit")
