@@ -21,7 +21,7 @@ COLUMNS = 110
 PICTURES = {
     "ls": ("ls",),
     "show": ("show", "network#1"),
-    "experiments": ("experiments",),
+    "experiments": ("run", "--list"),
     "plot": ("plot", "network#1", "network#2", "-m", "test/accuracy"),
     "diff": ("diff", "network#1", "network#5"),
     "why": ("why", "network#1", "network#5"),
@@ -38,7 +38,7 @@ def printed(folder, arguments):
         stdin=side,
         stdout=side,
         stderr=side,
-        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS)},
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "PAGER": "cat"},
     )
     os.close(side)
     data = b""

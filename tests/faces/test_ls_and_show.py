@@ -212,7 +212,7 @@ def test_show_tells_everything(folder):
         inner = store.start("inner", parent="mnist#2", capture=False)
         inner.finish()
 
-    shown = runstore("show", "mnist#2", cwd=folder).stdout
+    shown = runstore("show", "mnist#2", "--full", cwd=folder).stdout
 
     for text in (
         "mnist_2_",
@@ -245,7 +245,7 @@ def test_a_captured_document_is_printed_as_it_is(folder):
     ("arguments", "code", "said"),
     [
         (["show", "mnits#1"], 3, "There is no run 'mnits#1'"),
-        (["show", "mnist"], 3, "may mean several runs"),
+        (["show", "mnist_"], 3, "may mean several runs"),
         (["ls", "mnits"], 3, "Did you mean 'mnist'?"),
         (["ls", "--limit", "-1"], 2, "--limit: expected a whole number of at least 0, got '-1'."),
         (["ls", "--after", "x"], 2, "is not the `next` of a page"),

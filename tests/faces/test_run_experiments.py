@@ -425,7 +425,7 @@ def test_what_can_be_run_is_listed_without_running_it(project):
     (project / "experiments" / "broken.py").write_text("def run(:\n")
     (project / "experiments" / "_private.py").write_text("def run(params, manager): ...\n")
 
-    ended = runstore("experiments", "--json", cwd=project)
+    ended = runstore("run", "--list", "--json", cwd=project)
 
     entries = json.loads(ended.stdout)
     assert [(one["kind"], one["name"]) for one in entries] == [
@@ -434,7 +434,7 @@ def test_what_can_be_run_is_listed_without_running_it(project):
         ("params", "small"),
     ]
     assert entries[1]["summary"] == "Print what it is given."
-    assert "train" in runstore("experiments", cwd=project).stdout
+    assert "train" in runstore("run", "--list", cwd=project).stdout
 
 
 def test_a_new_project_runs_at_once(tmp_path):

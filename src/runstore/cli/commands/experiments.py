@@ -1,40 +1,80 @@
-"""runstore experiments: list what can be run."""
+"""runstore experiments: list recorded experiments."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
 import click
 
+from runstore.cli import output
+from runstore.cli.context import open_store
 from runstore.cli.options import json_option
-from runstore.cli.output import TableColumn, print_json, print_table, say
+from runstore.model.display.as_json import as_utc
+from runstore.model.display.formatting import ago_text, local_time
+from runstore.model.display.short_names import short_name
+from runstore.model.status import Status
+
+if TYPE_CHECKING:
+    from runstore.model.results.groups import RunGroup
 
 
-@click.command(short_help="List experiments and parameter files.")
+@click.command(short_help="List experiments that have runs.")
 @json_option
 def command(*, as_json: bool) -> None:
-    """List what can be run: experiment modules and parameter files of this project.
+    """List experiments that have runs: how many of each status, and the newest run.
 
-    The files are read, not run, so listing them is safe and quick.
+    The experiment that was run last comes first. For modules that can be run, use
+    `runstore run --list`.
     """
-    from runstore.runner.listing import listed
-    from runstore.runner.project import Project
-
-    project = Project.find()
-    entries = list(listed(project))
+    with open_store() as store:
+        groups = store.group("experiment")
     if as_json:
-        print_json([entry.as_json() for entry in entries])
+        output.print_json([_as_json(one) for one in groups])
         return
-    if not entries:
-        say(
-            f"runstore: there are no modules in {project.experiments} or {project.params}."
-            " Make a small project with: runstore init",
-            err=True,
+    if not groups:
+        output.say(
+            "runstore: There are no runs yet; record one with: runstore exec -- COMMAND", err=True
         )
         return
-    print_table(
-        (
-            TableColumn("kind", narrowest=10, rank=1),
-            TableColumn("name", narrowest=16, rank=0),
-            TableColumn("what it is", narrowest=10, rank=2),
-        ),
-        [(entry.kind, entry.name, entry.told) for entry in entries],
-    )
+    statuses = [
+        one.value for one in Status if any(one.value in group.statuses for group in groups)
+    ]
+    output.print_table(list(_columns(statuses)), [list(_cells(one, statuses)) for one in groups])
+
+
+def _columns(statuses: Sequence[str]) -> Iterator[output.TableColumn]:
+    yield output.TableColumn("experiment", narrowest=16, rank=0)
+    yield output.TableColumn("runs", rank=1, is_number=True)
+    for rank, status in enumerate(statuses, 4):
+        yield output.TableColumn(status, rank=rank, is_number=True)
+    yield output.TableColumn("newest", narrowest=10, rank=3, keeps_end=True, end=6)
+    yield output.TableColumn("started", narrowest=10, rank=2)
+
+
+def _cells(group: RunGroup, statuses: Sequence[str]) -> Iterator[str]:
+    """Yield the cells of an experiment; for programs, references and times are whole."""
+    is_terminal = output.is_terminal()
+    yield str(group.value)
+    yield f"{group.runs:,}" if is_terminal else str(group.runs)
+    for status in statuses:
+        count = group.statuses.get(status, 0)
+        yield f"{count:,}" if is_terminal else str(count)
+    started = group.last_started_at
+    if is_terminal:
+        yield short_name(group.last_reference, "#")
+        yield ago_text(started, datetime.now(timezone.utc))
+    else:
+        yield group.last_reference
+        yield local_time(started)
+
+
+def _as_json(group: RunGroup) -> dict[str, object]:
+    return {
+        "name": group.value,
+        "runs": group.runs,
+        "statuses": dict(group.statuses),
+        "last_run": group.last_reference,
+        "last_started_at": as_utc(group.last_started_at),
+    }

@@ -15,6 +15,7 @@ from runstore.cli.amounts import counted
 from runstore.cli.completions import complete_experiment_modules, complete_parameter_modules
 from runstore.cli.context import open_store
 from runstore.cli.dialogs import edited
+from runstore.cli.lists.modules import list_options
 from runstore.cli.options import mask_output_option
 from runstore.cli.output import TableColumn, print_table, say
 
@@ -110,6 +111,7 @@ def _one_word_each(args: Sequence[str], with_value: Collection[str]) -> list[str
 @click.option("--keep-going", is_flag=True, help="The other sets as well if one fails.")
 @mask_output_option
 @if_done_option
+@list_options
 def command(
     *, notes: str | None, dry_run: bool, no_record: bool, if_done: str | None, **options: Any
 ) -> None:
@@ -122,6 +124,7 @@ def command(
     runstore run digits -p small
     runstore run digits -p small -p large --names svm,forest --set seed=7
     runstore run digits -p small --dry-run
+    runstore run --list
 
     If the same was run before, a message says so, and it is run again; see --if-done. With
     --dry-run the modules are loaded, since they define the parameter sets.

@@ -195,15 +195,20 @@ def _table(section: Section, width: int) -> Iterator[str]:
     if widths[1] and needed([0, 1, *shown[1:]]) <= width:
         shown.insert(1, 1)
     widths[0] = max(1, min(widths[0], width - needed(shown) + least))
-    names = [_head(row[0], widths[0]) for row in rows]
+    names = [_end_of(row[0], widths[0]) for row in rows]
     yield _row([head[0], *head[1:]], shown, widths, style="bold")
     for name, row in zip(names, rows, strict=True):
         yield _row([name, *row[1:]], shown, widths)
 
 
-def _head(name: str, width: int) -> str:
+def _end_of(name: str, width: int) -> str:
     """Return a name, or the end of it: that of a metric says more than its beginning."""
-    return name if output.cell_len(name) <= width else "…" + name[len(name) - width + 1 :]
+    if output.cell_len(name) <= width:
+        return name
+    end = name[len(name) - width + 1 :]
+    while end and output.cell_len(end) >= width:
+        end = end[1:]
+    return "…" + end
 
 
 def _row(
