@@ -8,11 +8,21 @@ from runstore.reading.unknown_names import is_known_column, unknown_names
 
 @pytest.fixture
 def recorded(store):
-    params = [{"name": "a", "lr": 0.1, "opt": {"kind": "adam", "decay": 0.0}, "layers": [1, 2]}]
+    params = [
+        {
+            "name": "a",
+            "lr": 0.1,
+            "opt": {"kind": "adam", "decay": 0.0},
+            "layers": [1, 2],
+            "flag": True,
+        }
+    ]
     with store.start("fit", params=params, capture=False) as run:
         run.log({"loss": 1.0, "val/acc": 0.5})
         run.of_set("a").log({"score": 1.0})
         run.tags["phase"] = "pilot"
+    for value in (1, "auto"):
+        store.start("fit", params={"mixed": value}, capture=False).finish()
     return store.backend
 
 
@@ -33,6 +43,16 @@ def recorded(store):
         ("status = error and experiment = nothing", []),
         ("packages.torch >= 2", ["No run has the package 'torch'."]),
         ("params.a = 1 or metrics.b = 2", ["parameter 'a'", "metric 'b'"]),
+        ("params.lr > abc", ["The parameter 'lr' is a number in every run, and 'abc' is a text."]),
+        ("params.lr = abc or params.lr in (a, b)", ["and 'abc' is a text", "and 'a', 'b' is"]),
+        ("params.opt.kind > 5", ["'opt.kind' is not a number in every run, and 5 is one."]),
+        ("not params.lr > abc", ["is a number in every run"]),
+        ("params.lr > '0.05' and params.lr in (0.1, 0.2)", []),
+        ("params.lr != abc and params.lr like 'a%'", []),
+        ("params.opt.kind = adam", []),
+        ("params.mixed > abc and params.mixed > 3 and params.flag = true", []),
+        ("params.flag > 3", ["not a number"]),
+        ("tags.phase > 3 and params.lr = true", []),
     ],
 )
 def test_each_unknown_name_is_said_once_with_a_hint(recorded, text, said):

@@ -11,7 +11,7 @@ from runstore.errors import UsageError
 from runstore.model.display.suggestions import hint_of, listed
 from runstore.model.query.fields import RUN_FIELDS, STATS, UnknownFieldError, Word, field_of
 from runstore.model.query.normalize import leaves
-from runstore.model.query.tree import Field, Missing, Namespace, Query
+from runstore.model.query.tree import Field, Missing, Namespace, Op, Query
 from runstore.storage.query.names import StoredNames
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _WORDS = {
     Namespace.PACKAGE: "package",
 }
 _LISTED = 8
+_BY_KIND = frozenset({Op.EQUAL, Op.BELOW, Op.AT_MOST, Op.ABOVE, Op.AT_LEAST, Op.IN})
 _SORTED_BY = re.compile(r"([\w./@:-]+)((?:\s+(?:asc|desc))?)", re.IGNORECASE)
 
 
@@ -38,7 +39,8 @@ def unknown_names(backend: Backend, query: Query, *more: Field) -> tuple[str, ..
     """
     asked = [one.field for one in leaves(query.where) if not isinstance(one, Missing)]
     fields = dict.fromkeys([*asked, *(key.field for key in query.order), *more])
-    return tuple(_sentences(StoredNames(backend.database.driver), fields))
+    names = StoredNames(backend.database.driver)
+    return *_sentences(names, fields), *_of_other_kinds(names, query)
 
 
 def _sentences(names: StoredNames, fields: Iterable[Field]) -> Iterable[str]:
@@ -52,6 +54,35 @@ def _sentences(names: StoredNames, fields: Iterable[Field]) -> Iterable[str]:
                 continue
             hint = hint_of(field.key, known, most=_LISTED)
             yield f"No run has the {_WORDS[field.namespace]} {field.key!r}. {hint}"
+
+
+def _of_other_kinds(names: StoredNames, query: Query) -> Iterable[str]:
+    """Yield a sentence for each parameter that is compared with a value of a kind it never has."""
+    for one in dict.fromkeys(leaves(query.where)):
+        if isinstance(one, Missing) or one.field.namespace is not Namespace.PARAM:
+            continue
+        if one.op not in _BY_KIND or one.is_negated:
+            continue
+        wanted = one.value if isinstance(one.value, tuple) else (one.value,)
+        of_texts = all(isinstance(value, str) and not _is_number(value) for value in wanted)
+        of_numbers = all(type(value) in {int, float} for value in wanted)
+        if (of_texts or of_numbers) and names.has(one.field):
+            if names.has_values(one.field, are_numbers=of_numbers):
+                continue
+            shown = ", ".join(f"{value!r}" if of_texts else f"{value:g}" for value in wanted)
+            kinds = ("a number", "a text") if of_texts else ("not a number", "one")
+            yield (
+                f"The parameter {one.field.key!r} is {kinds[0]} in every run,"
+                f" and {shown} is {kinds[1]}."
+            )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _parts(field: Field, known: Iterable[str]) -> list[str]:

@@ -28,6 +28,15 @@ _TABLES = {
     Namespace.TAG: "tags v WHERE (1 = 1)",
     Namespace.FACT: "fact_values v WHERE (1 = 1)",
 }
+_HAS_NUMBER = """
+    SELECT 1 FROM params v
+    WHERE v.key = ? AND v.indexed = 1 AND v.number IS NOT NULL AND v.text IS NULL LIMIT 1
+"""
+# A NaN is kept as a text.
+_HAS_TEXT = """
+    SELECT 1 FROM params v
+    WHERE v.key = ? AND v.indexed = 1 AND v.text IS NOT NULL AND v.text <> 'nan' LIMIT 1
+"""
 _EVERY_METRIC = "SELECT k.key FROM metric_keys k ORDER BY k.key"
 _HAS_METRIC = "SELECT 1 FROM metric_keys k WHERE k.key = ?"
 _LOOSE_FACTS = """
@@ -62,6 +71,18 @@ class StoredNames:
             if any(connection.execute(statement, (key,)).fetchone() for key in keys):
                 return True
             return field.namespace is Namespace.FACT and field.key in _loose_facts(connection)
+
+    def has_values(self, field: Field, *, are_numbers: bool) -> bool:
+        """Return whether any run has a number, or a text, as the value of a parameter.
+
+        Args:
+            field: The parameter.
+            are_numbers: Whether numbers are looked for, or else texts and truth values.
+        """
+        statement = _HAS_NUMBER if are_numbers else _HAS_TEXT
+        with self._reading(Namespace.PARAM) as connection:
+            found = (connection.execute(statement, (key,)).fetchone() for key in keys_of(field))
+            return any(found)
 
     def every(self, namespace: Namespace) -> list[str]:
         """Return all names of a namespace, in alphabetical order."""
