@@ -170,6 +170,15 @@ def test_a_single_run_shows_all_its_parameters(grid):
     assert {"depth", "lr"} <= set(headings(drawn(grid, "other")))
 
 
+def test_seeds_come_after_other_parameters(tmp_path):
+    with Store.open(tmp_path / ".runstore") as store:
+        for number in range(4):
+            params = {"a_seed": number % 2, "model": {"seed": number % 2}, "z": number // 2}
+            store.start("e", params=params, capture=False).finish()
+
+    assert headings(drawn(tmp_path))[2:5] == ["z", "a_seed", "model.seed"]
+
+
 def test_parameter_sets_are_named(tmp_path):
     with Store.open(tmp_path / ".runstore") as store:
         sets = [{"name": name, "lr": 1} for name in ("few", "many")]

@@ -184,7 +184,13 @@ def differing_params(rows: Sequence[tuple[str, Mapping[str, Cell]]]) -> list[str
     for name, params in rows:
         groups.setdefault(name, []).append(params)
     telling = {key for group in groups.values() if len(group) > 1 for key in _differing(group)}
-    return [key for key in every if key in telling] or every
+    found = [key for key in every if key in telling] or every
+    return sorted(found, key=_is_seed)  # repeats differ in their seeds, which say little
+
+
+def _is_seed(key: str) -> bool:
+    name = key.rpartition(".")[2].lower()
+    return "seed" in name or name in {"rng", "random_state"}
 
 
 def _differing(rows: Sequence[Mapping[str, Cell]]) -> list[str]:
