@@ -132,8 +132,8 @@ def test_a_page_of_runs_shows_metrics_and_tags(given):
 
     shown = Parts(store.list()._repr_html_()).texts
 
-    assert {"run", "status", "parameters", "loss", "tags", "notes"} <= set(shown)
-    assert f"{math.exp(-29):.6g}" in shown
+    assert {"run", "status", "lr", "loss", "tags", "notes"} <= set(shown)
+    assert f"{math.exp(-29):.4g}" in shown
     assert any(one.startswith("phase=<script>") for one in shown)
 
 
@@ -392,7 +392,7 @@ def test_a_store_that_is_gone_says_so(tmp_path):
         file.unlink()
 
     assert "gone_1" in run._repr_html_()
-    assert "gone_1" in repr(Page((run,)))
+    assert "gone#1" in repr(Page((run,)))
     assert "There is no" in store._repr_html_() or "runstore.db" in store._repr_html_()
 
 

@@ -55,7 +55,7 @@ _SORT_KEY, _PARAMS, _METRICS, _STARTED, _TOOK, _NOTES_RANK, _TAGS = (
     11,
     14,
 )
-_FURTHER = 15
+FURTHER = 15
 
 
 class ListRow(NamedTuple):
@@ -92,10 +92,17 @@ class ListColumn(NamedTuple):
     header: str = ""
 
 
-def list_rows(runs: Sequence[Run]) -> list[ListRow]:
-    """Return a row for each run; the last values of its metrics are read from the store."""
+def list_rows(runs: Sequence[Run], last_values: LastValues | None = None) -> list[ListRow]:
+    """Return a row for each run.
+
+    Args:
+        runs: The runs.
+        last_values: The last values of their metrics; without them, the store is asked.
+    """
     source: Any = next((run.source for run in runs if run.source is not None), None)
-    values: LastValues = {} if source is None else source.last_values(runs)
+    if last_values is None:
+        last_values = {} if source is None else source.last_values(runs)
+    values = last_values
     return [
         ListRow(
             run, name, _with_lists(params_of(run)), metrics_of(run, None, values.get(run.uid, {}))
@@ -238,7 +245,7 @@ def _params(rows: Sequence[ListRow]) -> Iterator[ListColumn]:
     keys = differing_params([(row.run.experiment_name, row.params) for row in rows])
     for place, key in enumerate(keys):
         cells = [row.params[key] for row in rows if key in row.params]
-        rank = _PARAMS[place] if place < len(_PARAMS) else _FURTHER + place
+        rank = _PARAMS[place] if place < len(_PARAMS) else FURTHER + place
         is_number = all(number is not None for number, _ in cells)
         yield ListColumn(f"params.{key}", rank, _of_param(key), is_number)
 

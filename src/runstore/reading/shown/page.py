@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from runstore.errors import StoreError
-from runstore.model.display.formatting import counted, cropped, local_time, number_text, tags_text
+from runstore.model.display.formatting import counted, cropped, local_time
 from runstore.model.display.html import ROWS_AT_MOST, html_paragraphs, html_sections, html_table
-from runstore.model.display.suggestions import some_of
 from runstore.model.display.text_table import text_table
 from runstore.model.run import Run
-from runstore.reading.shown.facts import lifetime_text
+from runstore.reading.shown.listing import FURTHER, ListRow, list_columns, list_rows
 
-_METRICS_AT_MOST = 5
-_SYSTEM = "system/"  # samples of the machine
+if TYPE_CHECKING:
+    from runstore.reading.runs_table import LastValues
+
+_PARAMETERS_AT_MOST = 12
 _CELL = 80
-
-Value = dict[tuple["str | None", str], float]
 
 
 def page_html(items: Sequence[Any], hints: Sequence[str], *, more: str) -> str:
@@ -54,50 +51,27 @@ def table_of(items: Sequence[Any]) -> tuple[Sequence[str], Iterator[Sequence[str
 
 
 def _of_runs(runs: Sequence[Run]) -> tuple[Sequence[str], Iterator[Sequence[str]]]:
-    """Return the columns that a list of the command line has, with metrics and tags."""
-    values = _last_values(runs)
-    columns: dict[str, Callable[[Run], str]] = {
-        "run": lambda run: run.reference,
-        "status": lambda run: run.status_text,
-        "started": lambda run: local_time(run.started_at),
-        "took": lifetime_text,
-        "parameters": _parameters,
-    }
-    for name in _common(values):
-        columns[_header(name)] = lambda run, name=name: _number(values, run, name)  # type: ignore[misc]
-    columns["tags"] = lambda run: cropped(tags_text(run.tags), _CELL)
-    columns["notes"] = lambda run: cropped(run.notes or "", _CELL)
-    cells = {name: list(map(column, runs)) for name, column in columns.items()}
-    # A column without anything in it only takes room.
-    kept = {name: texts for name, texts in cells.items() if name == "run" or any(texts)}
-    return list(kept), zip(*kept.values(), strict=True)
+    """Return the columns of a list on the command line, with times that stay true."""
+    rows = list_rows(runs, _last_values(runs))
+    cells: dict[str, list[str]] = {}
+    for one in list_columns(rows):
+        is_further = one.rank >= FURTHER + _PARAMETERS_AT_MOST
+        read = _started if one.name == "started" else one.cell
+        texts = [cropped(read(row), _CELL) for row in rows]
+        # A column without anything in it only takes room.
+        if not is_further and any(texts):
+            cells[one.header] = texts
+    return list(cells), zip(*cells.values(), strict=True)
 
 
-def _parameters(run: Run) -> str:
-    sets = run.parameter_sets
-    return sets[0].preview() if len(sets) == 1 else some_of([one.name for one in sets])
+def _started(row: ListRow) -> str:
+    return local_time(row.run.started_at)
 
 
-def _last_values(runs: Sequence[Run]) -> dict[str, Value]:
+def _last_values(runs: Sequence[Run]) -> LastValues:
     source: Any = next((run.source for run in runs if run.source is not None), None)
     try:
-        found: dict[str, Value] = {} if source is None else source.last_values(runs)
+        found: LastValues = {} if source is None else source.last_values(runs)
     except StoreError:  # the rest of the table needs no store
         return {}
     return found
-
-
-def _common(values: dict[str, Value]) -> Iterator[tuple[str | None, str]]:
-    """Yield the metrics that most of the runs have."""
-    counts = Counter(name for one in values.values() for name in one)
-    names = [name for name, _ in counts.most_common() if not name[1].startswith(_SYSTEM)]
-    return islice(names, _METRICS_AT_MOST)
-
-
-def _header(name: tuple[str | None, str]) -> str:
-    return name[1] if name[0] is None else f"{name[0]}/{name[1]}"
-
-
-def _number(values: dict[str, Value], run: Run, name: tuple[str | None, str]) -> str:
-    value = values.get(run.uid, {}).get(name)
-    return "" if value is None else number_text(value)
