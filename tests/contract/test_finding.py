@@ -15,7 +15,7 @@ from runstore.model.query.evaluate import matches
 from runstore.model.query.parse import parse_query
 from runstore.model.query.patterns import Regex
 from runstore.model.query.tree import Kind
-from runstore.reading.find import RunSubject
+from runstore.reading.details.run_subject import RunSubject
 from runstore.reading.grid.order import run_order
 from runstore.recording.output.keeper import OutputKeeper
 from runstore.storage.indexes import facts as fact_index

@@ -13,8 +13,9 @@ from runstore.model.query.exact import exact_value
 from runstore.model.query.parse import parse_fields
 from runstore.model.query.spelling import field_name
 from runstore.model.query.tree import Field, Kind, Namespace, Query
+from runstore.reading.details.run_subject import RunSubject
 from runstore.reading.directions import Directions
-from runstore.reading.find import RunSubject, found_page, query_of
+from runstore.reading.find import found_page, query_of
 from runstore.repeats.grouping import Member
 from runstore.repeats.pivot import SEVERAL, PivotKey, Several, pivot_of
 from runstore.repeats.pivot_table import Pivot

@@ -103,9 +103,9 @@ def _print_history(store: Store, run: Run, *, as_json: bool) -> None:
         output.print_json([event_as_json(event) for event in events])
     elif events:
         from runstore.cli.shown.full import edit_line
-        from runstore.cli.shown.layout import Section, plain_lines, terminal_lines
+        from runstore.cli.shown.layout import PagePart, plain_lines, terminal_lines
 
-        edits = [Section("", [(local_time(event.at), edit_line(event)) for event in events])]
+        edits = [PagePart("", [(local_time(event.at), edit_line(event)) for event in events])]
         if output.is_terminal():
             for line in terminal_lines(edits, output.terminal_size()[0]):
                 output.say_coloured(line)

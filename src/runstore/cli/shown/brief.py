@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from runstore.cli import output
 from runstore.cli.shown.full import input_text, media_text, parent_text
-from runstore.cli.shown.layout import Section, folded
+from runstore.cli.shown.layout import PagePart, folded
 from runstore.cli.sparkline import sparkline
 from runstore.model.display.formatting import (
     ago_text,
@@ -60,7 +60,7 @@ def heading(run: Run, width: int) -> Iterator[str]:
             yield from (output.styled(part, style) for part in folded(text, width))
 
 
-def brief_sections(store: Store, run: Run) -> Iterator[Section]:
+def brief_sections(store: Store, run: Run) -> Iterator[PagePart]:
     """Yield the parts of a run that fit on a screen, below `heading`; `--full` shows the others.
 
     Args:
@@ -68,31 +68,31 @@ def brief_sections(store: Store, run: Run) -> Iterator[Section]:
         run: The run.
     """
     more: list[str] = []
-    yield Section("", [(label, text) for label, text in head_of(run) if label in _IN_HEAD])
+    yield PagePart("", [(label, text) for label, text in head_of(run) if label in _IN_HEAD])
     if run.exit_code and not run.error:
-        yield Section("", [("exit code", str(run.exit_code))])
+        yield PagePart("", [("exit code", str(run.exit_code))])
     yield from _parameters(run.parameter_sets, more)
     yield _metrics(run, more)
     more += _hidden(store, run)
     below = [("more", f"--full shows {', '.join(more)}")] if more else []
-    yield Section("", [*_about(store, run), *below], is_apart=True)
+    yield PagePart("", [*_about(store, run), *below], is_apart=True)
     yield _traceback(run)
 
 
-def _parameters(sets: Sequence[ParameterSet], more: list[str]) -> Iterator[Section]:
+def _parameters(sets: Sequence[ParameterSet], more: list[str]) -> Iterator[PagePart]:
     for one in sets[:_SETS]:
         place = f"{one.file}: " if one.file else ""
         is_only = len(sets) == 1 and one.name == "default"
         title = "parameters" if is_only else f"parameters {place}{one.name}"
         lines = list(flattened(one.values)) or [("", "no values are known")]
-        yield Section(title, lines[:_PARAMETERS], is_short=True)
+        yield PagePart(title, lines[:_PARAMETERS], is_short=True)
         if len(lines) > _PARAMETERS:
             more.append(counted(len(lines) - _PARAMETERS, "parameter"))
     if len(sets) > _SETS:
         more.append(counted(len(sets) - _SETS, "parameter set"))
 
 
-def _metrics(run: Run, more: list[str]) -> Section:
+def _metrics(run: Run, more: list[str]) -> PagePart:
     """Return the most telling metrics: a summary of each, and a small picture of its course."""
     found = run.metrics
     keys = telling_metrics([{key: one.last for key, one in found.items()}])
@@ -102,7 +102,7 @@ def _metrics(run: Run, more: list[str]) -> Section:
         more.append(counted(samples, "system metric"))
     shown = {key: found[key] for key in keys[:_METRICS]}
     rows = [_metric_row(run, key, one) for key, one in shown.items()]
-    return Section("metrics", [(row[0], row[2]) for row in rows], head=_METRIC_HEAD, rows=rows)
+    return PagePart("metrics", [(row[0], row[2]) for row in rows], head=_METRIC_HEAD, rows=rows)
 
 
 def _metric_row(run: Run, key: str, one: MetricSummary) -> tuple[str, ...]:
@@ -156,11 +156,11 @@ def _first_lines(text: str) -> str:
     )
 
 
-def _traceback(run: Run) -> Section:
+def _traceback(run: Run) -> PagePart:
     lines = (run.traceback or "").rstrip().splitlines()
     hidden = len(lines) - _LINES
     shown = [f"… {counted(hidden, 'line')}", *lines[-_LINES:]] if hidden > 1 else lines
-    return Section("traceback", [("", line) for line in shown])
+    return PagePart("traceback", [("", line) for line in shown])
 
 
 def _hidden(store: Store, run: Run) -> Iterator[str]:

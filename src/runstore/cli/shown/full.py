@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 
 from runstore.cli import output
-from runstore.cli.shown.layout import Section
+from runstore.cli.shown.layout import PagePart
 from runstore.cli.sparkline import sparkline
 from runstore.errors import NotFoundError, StoreError
 from runstore.model.artifacts import Artifact, Input
@@ -30,7 +30,7 @@ _LEFT_OUT = (
 )  # fmt: skip
 
 
-def full_sections(store: Store, run: Run, *, is_brief: bool = False) -> Iterator[Section]:
+def full_sections(store: Store, run: Run, *, is_brief: bool = False) -> Iterator[PagePart]:
     """Yield the parts of a run.
 
     Args:
@@ -39,38 +39,38 @@ def full_sections(store: Store, run: Run, *, is_brief: bool = False) -> Iterator
         is_brief: Whether environment, samples of the machine, unknown facts and edits are left
             out.
     """
-    yield Section("", list(_head(store, run)))
+    yield PagePart("", list(_head(store, run)))
     for one in run.parameter_sets:
         place = f"{one.file}: " if one.file else ""
         title = f"parameters {place}{one.name}  {one.hash}"
-        yield Section(title, list(flattened(one.values)) or [("", "no values are known")])
-    yield Section("metrics", list(_metrics(run, has_samples=not is_brief)))
-    yield Section("media", [(name, media_text(one)) for name, one in run.media.items()])
+        yield PagePart(title, list(flattened(one.values)) or [("", "no values are known")])
+    yield PagePart("metrics", list(_metrics(run, has_samples=not is_brief)))
+    yield PagePart("media", [(name, media_text(one)) for name, one in run.media.items()])
     saved = [one for one in run.artifacts.values() if not is_media(one.path)]
-    yield Section("artifacts", [(one.path, _artifact(one)) for one in saved])
-    yield Section("reads", [(one.name, input_text(store, one)) for one in run.inputs])
+    yield PagePart("artifacts", [(one.path, _artifact(one)) for one in saved])
+    yield PagePart("reads", [(one.name, input_text(store, one)) for one in run.inputs])
     readers = store.readers_of(run.uid)
-    yield Section("read by", [(one.reference, one.status_text) for one in readers])
-    yield Section("code", list(_code(store, run)))
+    yield PagePart("read by", [(one.reference, one.status_text) for one in readers])
+    yield PagePart("code", list(_code(store, run)))
     children = store.children(run.uid)
-    yield Section("children", [(child.reference, child.status_text) for child in children])
+    yield PagePart("children", [(child.reference, child.status_text) for child in children])
     if not is_brief:
         yield from _surroundings(store, run)
     if run.traceback:
         lines = run.traceback.rstrip().splitlines()
-        yield Section("traceback", [("", line) for line in lines])
+        yield PagePart("traceback", [("", line) for line in lines])
 
 
-def _surroundings(store: Store, run: Run) -> Iterator[Section]:
+def _surroundings(store: Store, run: Run) -> Iterator[PagePart]:
     facts = [
         (name, _fact(value))
         for name, value in sorted(run.facts.values.items())
         if not name.startswith(_LEFT_OUT)
     ]
-    yield Section("environment", facts)
-    yield Section("unknown", sorted(run.facts.unknown.items()))
+    yield PagePart("environment", facts)
+    yield PagePart("unknown", sorted(run.facts.unknown.items()))
     edits = [(local_time(event.at), edit_line(event)) for event in store.events(run.uid)]
-    yield Section("edits", edits)
+    yield PagePart("edits", edits)
 
 
 def _head(store: Store, run: Run) -> Iterator[tuple[str, str]]:

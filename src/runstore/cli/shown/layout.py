@@ -14,7 +14,7 @@ _BETWEEN = 4  # columns of short pairs
 _LONG_PAIR = 36
 
 
-class Section(NamedTuple):
+class PagePart(NamedTuple):
     """A part of a page.
 
     Attributes:
@@ -34,7 +34,7 @@ class Section(NamedTuple):
     is_apart: bool = False
 
 
-def plain_lines(sections: Iterable[Section]) -> Iterator[str]:
+def plain_lines(sections: Iterable[PagePart]) -> Iterator[str]:
     """Yield the lines of sections for a pipe."""
     for place, section in enumerate(one for one in sections if one.lines):
         if place:
@@ -50,7 +50,7 @@ def plain_lines(sections: Iterable[Section]) -> Iterator[str]:
             yield from line.rstrip().split("\n")
 
 
-def terminal_lines(sections: Iterable[Section], width: int) -> Iterator[str]:
+def terminal_lines(sections: Iterable[PagePart], width: int) -> Iterator[str]:
     """Yield the lines of sections for a terminal, with its colours.
 
     Sections without a title follow each other without a gap, so that a page fits on a screen.
@@ -73,7 +73,7 @@ def terminal_lines(sections: Iterable[Section], width: int) -> Iterator[str]:
         yield from _pairs(section, width) if flowing is None else flowing
 
 
-def _label_width(section: Section) -> int:
+def _label_width(section: PagePart) -> int:
     return min(_LABEL_WIDTH, max(len(label) for label, _ in section.lines))
 
 
@@ -85,7 +85,7 @@ def _cut(text: str, width: int) -> str:
     return set_cell_size(text, max(0, width - 1)) + "…"
 
 
-def _pairs(section: Section, width: int) -> Iterator[str]:
+def _pairs(section: PagePart, width: int) -> Iterator[str]:
     """Yield labels with their texts beside them, folded to the width."""
     indent = _GAP if section.title else 0
     longest = max(output.cell_len(label) for label, _ in section.lines)
@@ -142,7 +142,7 @@ def _prefix(text: str, width: int) -> int:
     return len(text)
 
 
-def _flowing(section: Section, width: int) -> Iterator[str] | None:
+def _flowing(section: PagePart, width: int) -> Iterator[str] | None:
     """Return lines with several pairs each, read downwards; None if the texts are too long."""
     pairs = [
         (output.terminal_safe(label), output.terminal_safe(text)) for label, text in section.lines
@@ -169,7 +169,7 @@ def _in_columns(
         yield line.rstrip()
 
 
-def _table(section: Section, width: int) -> Iterator[str]:
+def _table(section: PagePart, width: int) -> Iterator[str]:
     """Yield the rows of a table, its title in the line of the headings.
 
     The first column has names, the second one pictures, and the others have numbers. Columns at

@@ -14,7 +14,7 @@ from runstore.model.query.evaluate import NAN, TRUTH, Cell
 from runstore.model.query.exact import DOUBLES_TO, exact_value
 from runstore.model.query.tree import Field, Namespace
 from runstore.model.run import Run
-from runstore.reading.find import RunSubject
+from runstore.reading.details.run_subject import RunSubject
 from runstore.reading.grid.columns import GridColumn
 from runstore.reading.names import as_now
 from runstore.storage import statements as sql

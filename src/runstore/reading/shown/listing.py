@@ -326,7 +326,7 @@ def sort_key_text(order: Order, run: Run, *, is_exact: bool = False) -> str:
         run: The run.
         is_exact: Whether numbers keep all their digits.
     """
-    from runstore.reading.find import RunSubject
+    from runstore.reading.details.run_subject import RunSubject
 
     field = order.field
     values = [one for one in RunSubject(run).values(field) if one is not None]
