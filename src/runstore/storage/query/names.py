@@ -80,7 +80,7 @@ class StoredNames:
             are_numbers: Whether numbers are looked for, or else texts and truth values.
         """
         statement = _HAS_NUMBER if are_numbers else _HAS_TEXT
-        with self._reading(Namespace.PARAM) as connection:
+        with reading_names(self._driver, Namespace.PARAM) as connection:
             found = (connection.execute(statement, (key,)).fetchone() for key in keys_of(field))
             return any(found)
 
