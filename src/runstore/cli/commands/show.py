@@ -7,9 +7,9 @@ from itertools import chain
 import click
 
 from runstore.cli import output
-from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
-from runstore.cli.options import json_option
+from runstore.cli.options import json_option, run_argument
+from runstore.cli.words import one_run
 from runstore.errors import NotFoundError
 from runstore.model.display.formatting import local_time
 from runstore.model.run import Run
@@ -17,7 +17,7 @@ from runstore.store import Store
 
 
 @click.command(short_help="Show one run.")
-@click.argument("run", default="latest", shell_complete=complete_runs)
+@run_argument(default="latest")
 @json_option
 @click.option(
     "--full", is_flag=True, help="Everything: environment, samples of the machine, edits as well."
@@ -36,13 +36,13 @@ def command(
 ) -> None:
     """Show RUN (default: the newest): status, parameters, metrics, notes, artifacts and code.
 
-    RUN is a reference, a unique prefix of one, mnist#7, mnist#-1 (the newest of mnist), a uid,
-    latest, or the name of an experiment for its newest run.
+    RUN is a reference, a unique prefix of one, mnist#7, mnist#-1 (the newest of mnist), a uid or
+    latest; of an experiment or a filter, the newest run is shown.
 
     If the terminal is too small, the text is shown in $PAGER, or in less.
     """
     with open_store() as store:
-        found = _found(store, run)
+        found = one_run(store, run)
         if document is not None:
             output.print_raw(_document(store, found, document))
         elif history:
@@ -53,19 +53,6 @@ def command(
             output.print_json(full_record(store.backend, found))
         else:
             _print(store, found, is_full=full, has_pager=not no_pager)
-
-
-def _found(store: Store, name: str) -> Run:
-    """Return the run of a name; of an experiment, the newest."""
-    try:
-        return store.get(name)
-    except NotFoundError:
-        if not store.has_experiment(name):
-            raise
-    (newest,) = store.list(name, limit=1)
-    number = f"{newest.experiment_name}#{newest.run_number}"
-    output.say(f"runstore: {number} is the newest run of {name!r}.", err=True)
-    return newest
 
 
 def _print(store: Store, run: Run, *, is_full: bool, has_pager: bool) -> None:
