@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from runstore import started_in as _started_in  # noqa: F401 - before the program goes elsewhere
+from runstore import started_in as _started_in  # noqa: F401 - before the program changes its folder
 
-# As in `typing`, whose import takes ten times as long as all of this one.
+# As in `typing`, whose import takes ten times as long as everything here.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Where each public name is defined; a module is loaded when its name is used first.
+# The module of each public name, loaded on first use.
 _HOMES = {
     "ActiveRun": "runstore.recording.active",
     "AlreadyRanError": "runstore.errors",
@@ -77,7 +77,7 @@ __all__ = [
 ]
 
 
-# Modules of public names that are too many for this list: `except runstore.errors.NotFoundError`.
+# Modules with too many public names for this list: `except runstore.errors.NotFoundError`.
 _MODULES = ("errors", "testing")
 
 

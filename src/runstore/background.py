@@ -1,4 +1,4 @@
-"""Work that a program does not wait for: one thread, which ends when there is nothing to do."""
+"""Background work in one thread, which ends when there is nothing left to do."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-# How long the end of the process, or of a store, may wait for it.
+# How long the end of the process, or of a store, waits for it.
 PATIENCE_S = 5.0
 
-# The system's numbers of the last threads of ours: one is listed for a moment after its work.
+# System ids of our last threads: a thread is listed for a moment after its work.
 recent_threads: deque[int] = deque(maxlen=32)
 
 
 class Job(Protocol):
-    """Something to do, once for all jobs that are like it."""
+    """A job, done once together with all similar jobs."""
 
     def is_like(self, other: Any) -> bool:
-        """Tell whether doing one does the other."""
+        """Check whether both jobs can be done as one."""
 
     def do_with(self, alike: Sequence[Any]) -> None:
-        """Do it, for this job and for those that are like it."""
+        """Do this job together with similar ones."""
 
 
 class _Worker:
-    """Does one job after the other. Whoever adds one waits for nothing."""
+    """Runs jobs one after the other; adding a job does not block."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
@@ -73,17 +73,17 @@ _worker = _Worker()
 
 
 def _of_this_process() -> _Worker:
-    global _worker  # noqa: PLW0603 - a forked child has no thread of its parent
+    global _worker  # noqa: PLW0603 - a forked child lacks its parent's thread
     if _worker.pid != os.getpid():
         _worker = _Worker()
     return _worker
 
 
 def do_later(job: Job) -> None:
-    """Do a job in the background; the end of the process waits for it, but not for long."""
+    """Do a job in the background; the process waits for it at exit, but not for long."""
     _of_this_process().add(job)
 
 
 def wait_until_done(patience_s: float = PATIENCE_S) -> None:
-    """Wait until all jobs are done, or the time is over."""
+    """Wait until all jobs are done, or time is up."""
     _of_this_process().wait(patience_s)

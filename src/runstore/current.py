@@ -1,4 +1,4 @@
-"""The run that is being executed here: of a block, of a plain object, or of the parent process."""
+"""The run being executed: of a block, of a plain object, or of the parent process."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from runstore.model.values import clean_text
 
 
 class Executed(Protocol):
-    """A run that is being executed here.
+    """A run being executed in this process.
 
     Attributes:
         store_path: The folder of its store.
-        surrounding: The run whose block it was started in.
+        surrounding: The run in whose block it was started.
         was_current: Whether it ever was the current one.
-        is_block: Whether a `with` block is executed for it.
+        is_block: Whether it is used as a `with` block.
     """
 
     uid: str
@@ -31,7 +31,7 @@ class Executed(Protocol):
     is_block: bool
 
 
-# The uid of the run that a process was started in.
+# The uid of the run in which a process was started.
 PARENT_VARIABLE = "RUNSTORE_PARENT"
 # JSON from `runstore exec` for its program, which may take over the run of its command.
 COMMAND_VARIABLE = "RUNSTORE_COMMAND"
@@ -40,22 +40,22 @@ _current: ContextVar[Executed | None] = ContextVar("runstore_current_run", defau
 
 
 class _OfMainThread:
-    """What is current in the main thread, for those that have no context of their own.
+    """The current run of the main thread, for code without its own context.
 
-    Those are other threads, which begin without one, and processes that this one starts: these
-    find the run in their environment.
+    This applies to other threads, which begin without one, and to child processes, which find the
+    run in their environment.
     """
 
     def __init__(self) -> None:
         self.run: Executed | None = None
-        # What the environment said before, and what it says since.
+        # The previous value in the environment, and the value set since.
         self.inherited: str | None = None
         self.said: str | None = None
 
     def is_now(self, run: Executed | None) -> None:
         self.run = run
         found = os.environ.get(PARENT_VARIABLE)
-        if found != self.said or self.said is None:  # somebody else's word
+        if found != self.said or self.said is None:  # set by other code
             self.inherited = found
         self.said = None if run is None else run.uid
         if self.said is not None:
@@ -76,7 +76,7 @@ _main = _OfMainThread()
 
 
 def innermost() -> Executed | None:
-    """Return the run that is being executed here, or None; see `runstore.current_run`."""
+    """Return the run being executed here, or None; see `runstore.current_run`."""
     run = _still_open(_current.get())
     around = _main.run
     if run or around is None or threading.current_thread() is threading.main_thread():
@@ -93,13 +93,13 @@ def enter(run: Executed) -> None:
 
 
 def enter_again(run: Executed) -> None:
-    """Make a run the current one that was left, such as that of a generator that goes on."""
+    """Make a run current again, such as that of a resumed generator."""
     run.surrounding = _still_open(_current.get())
     _become(run)
 
 
 def leave(run: Executed) -> None:
-    """Make the run around it the current one, wherever this one was left."""
+    """Make the surrounding run the current one."""
     around = _still_open(run.surrounding)
     if _current.get() is run:
         _become(around)
@@ -108,7 +108,7 @@ def leave(run: Executed) -> None:
 
 
 def parent_uid() -> str | None:
-    """Return the uid of the run that this process was started in, or None."""
+    """Return the uid of the run in which this process was started, or None."""
     return _main.parent_uid()
 
 
@@ -119,7 +119,7 @@ def _become(run: Executed | None) -> None:
 
 
 def _still_open(run: Executed | None) -> Executed | None:
-    """Return a run, or the first one around it that has not ended."""
+    """Return a run, or the nearest surrounding one that has not ended."""
     while run is not None and run.status.is_final:
         run = run.surrounding
     return run

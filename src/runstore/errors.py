@@ -1,19 +1,19 @@
-"""Every error runstore raises on purpose, and the form in which its texts may be printed.
+"""All errors raised by runstore, and the escaping of texts for terminals.
 
 RunstoreError
-├─ UsageError (ValueError)          the request makes no sense
+├─ UsageError (ValueError)          the request is invalid
 │  ├─ FilterError
 │  └─ InvalidValueError
 ├─ NotFoundError (LookupError)
 │  ├─ RunNotFoundError
 │  ├─ AmbiguousReferenceError
 │  └─ CommandNotFoundError
-├─ ConflictError                    true, but not now
+├─ ConflictError                    the request is valid, but not in the present state
 │  ├─ RunActiveError
 │  ├─ RunFinishedError
 │  ├─ AlreadyRanError
 │  └─ DuplicateReferenceError
-├─ StoreError (OSError)             the place that keeps runs
+├─ StoreError (OSError)             the store failed
 │  ├─ StoreLockedError
 │  ├─ StoreUnavailableError
 │  ├─ StoreReadOnlyError
@@ -23,8 +23,8 @@ RunstoreError
 ├─ UserCodeError                    the user's own code raised before a run began
 └─ MissingExtraError (ImportError)
 
-StoreWarning is what a store says when it goes on by itself: what happened, and where the data is.
-AlreadyRanWarning tells of an earlier run that did the same.
+StoreWarning reports a problem that a store worked around, and where the data is. AlreadyRanWarning
+reports an earlier run that did the same.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _FIRST_BEYOND_CONTROLS = "\xa0"
 
 
 def visible(text: str, *, keep_lines: bool = False) -> str:
-    """Return a text in the form in which texts reach terminals: one that controls nothing.
+    """Return a text without control characters, for terminals.
 
-    Escape sequences, control characters and marks that change the direction of writing become
-    visible, as Python writes them in a literal; each kind of space becomes a space.
+    Escape sequences, control characters and marks that change the direction of writing are escaped
+    as in a Python literal; each kind of space becomes a space.
 
     Args:
         text: Any text.
-        keep_lines: Whether it may have several lines; else line ends are spaces.
+        keep_lines: Whether to keep line ends; otherwise they become spaces.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -63,12 +63,12 @@ def _harmless(character: str) -> str:
 
 
 class RunstoreError(Exception):
-    """Base of the family.
+    """Base class of all errors.
 
     Args:
         what: What happened, as a sentence.
-        kept: What was kept or left unchanged, as a sentence; empty when nothing was at stake.
-        hint: What to do next, as a sentence; empty when the message says it already.
+        kept: The data that was kept or left unchanged, as a sentence; empty if none was at risk.
+        hint: The next step, as a sentence; empty if it is obvious.
     """
 
     code: ClassVar[str] = "error"
@@ -80,36 +80,36 @@ class RunstoreError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        # Python prints it to the terminal of a program that does not catch it.
+        # Python prints uncaught errors to the terminal.
         parts = (self.what, self.kept, self.hint)
         return " ".join(visible(part, keep_lines=True) for part in parts if part)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # By default, exceptions are made anew from positional arguments alone. One that cannot be
-        # leaves the parent of a process pool waiting for ever.
+        # By default, exceptions are unpickled from positional arguments alone. If that fails, the
+        # parent of a process pool waits for ever.
         return _copy_of_error, (type(self), self.args), self.__dict__
 
 
 def _copy_of_error(kind: type[RunstoreError], arguments: tuple[Any, ...]) -> RunstoreError:
-    """Return an error of this class whose attributes follow, as `pickle` and `copy` set them."""
+    """Return an error of this class; `pickle` and `copy` set its attributes afterwards."""
     error = kind.__new__(kind)
     error.args = arguments
     return error
 
 
 class UsageError(RunstoreError, ValueError):
-    """The request makes no sense, whatever the store holds."""
+    """The request is invalid, independent of the store."""
 
     code = "usage"
 
 
 class FilterError(UsageError):
-    """A filter names a field that runs do not have, or does not parse.
+    """A filter is invalid, or has a field that runs do not have.
 
     Attributes:
-        position: The place in the filter, from 0; None if all of it is meant.
-        end: The end of what cannot be understood there.
-        suggestions: What may be meant instead.
+        position: The position in the filter, from 0; None for the filter as a whole.
+        end: The end of the invalid part.
+        suggestions: Possible corrections.
     """
 
     code = "filter"
@@ -137,19 +137,19 @@ class InvalidValueError(UsageError):
 
 
 class NotFoundError(RunstoreError, LookupError):
-    """Nothing of that name is kept."""
+    """There is nothing with this name."""
 
     code = "not-found"
 
 
 class RunNotFoundError(NotFoundError):
-    """No run answers to the name."""
+    """There is no run with this name."""
 
     code = "run-not-found"
 
 
 class AmbiguousReferenceError(NotFoundError):
-    """Several runs answer to the name; `candidates` lists them, newest first."""
+    """Several runs match the name; `candidates` lists them, newest first."""
 
     code = "ambiguous-reference"
 
@@ -161,10 +161,10 @@ class AmbiguousReferenceError(NotFoundError):
 
 
 class CommandNotFoundError(NotFoundError):
-    """There is no program of this name, or it cannot be executed.
+    """There is no program with this name, or it cannot be executed.
 
     Attributes:
-        exit_code: 127 when it is missing, 126 when it is no program; as shells have it.
+        exit_code: 127 if it is missing, 126 if it is not a program, as in shells.
     """
 
     code = "command-not-found"
@@ -175,7 +175,7 @@ class CommandNotFoundError(NotFoundError):
 
 
 class ConflictError(RunstoreError):
-    """The request makes sense, but not in the state things are in."""
+    """The request is valid, but not in the present state."""
 
     code = "conflict"
 
@@ -187,13 +187,13 @@ class RunActiveError(ConflictError):
 
 
 class RunFinishedError(ConflictError):
-    """The run has ended; an ending is written once."""
+    """The run has ended; its end is recorded once."""
 
     code = "run-finished"
 
 
 class AlreadyRanError(ConflictError):
-    """The same was run before, and was not to be run again.
+    """The same was run before, and was not to be repeated.
 
     Attributes:
         run: The earlier `Run`.
@@ -209,13 +209,13 @@ class AlreadyRanError(ConflictError):
 
 
 class DuplicateReferenceError(ConflictError):
-    """Another run has this identity already."""
+    """Another run already has this identity."""
 
     code = "duplicate-reference"
 
 
 class StoreError(RunstoreError, OSError):
-    """The place that keeps runs failed."""
+    """The store failed."""
 
     code = "store"
 
@@ -245,19 +245,19 @@ class StoreCorruptError(StoreError):
 
 
 class UntrustedStoreError(StoreError):
-    """The store belongs to somebody else, and this user has not opted in to using it."""
+    """The store belongs to another user, and this user has not opted in to using it."""
 
     code = "store-untrusted"
 
 
 class SchemaTooOldError(StoreError):
-    """The tables are older than this library reads, and may not be migrated from here."""
+    """The tables are older than this library can read, and cannot be migrated from here."""
 
     code = "schema-too-old"
 
 
 class SchemaTooNewError(StoreError):
-    """A newer runstore made the tables; they can be read, not written."""
+    """The tables were created by a newer runstore; they can be read, but not written."""
 
     code = "schema-too-new"
 
@@ -266,7 +266,7 @@ class UserCodeError(RunstoreError):
     """The user's own code raised before a run began.
 
     Attributes:
-        traceback: Where, without the frames of this package.
+        traceback: The traceback, without the frames of this package.
     """
 
     code = "user-code"
@@ -277,14 +277,14 @@ class UserCodeError(RunstoreError):
 
 
 class MissingExtraError(RunstoreError, ImportError):
-    """A feature needs a package that is not installed; the hint has the command."""
+    """A feature requires a package that is not installed; the hint has the command."""
 
     code = "missing-extra"
 
 
 class StoreWarning(UserWarning):
-    """Something went wrong that runstore could work around; the text says where the data is."""
+    """A problem that runstore worked around; the text says where the data is."""
 
 
 class AlreadyRanWarning(UserWarning):
-    """The same was run before, or is being run now; the text says by which run."""
+    """The same was run before, or is being run now; the text has the run."""

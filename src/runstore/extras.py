@@ -1,4 +1,4 @@
-"""Libraries that are there only where somebody installed them."""
+"""Optional libraries."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from runstore.errors import MissingExtraError
 
 
 def library(name: str, extra: str) -> Any:
-    """Return a library.
+    """Import an optional library.
 
     Args:
-        name: As it is imported, such as `pandas` or `scipy.special`.
-        extra: Which extra of this package installs it.
+        name: Its import name, such as `pandas` or `scipy.special`.
+        extra: The extra of this package that installs it.
 
     Raises:
         MissingExtraError: It is not installed.

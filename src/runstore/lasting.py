@@ -1,4 +1,4 @@
-"""A store that is kept open for long, while its file may be moved away, replaced or restored."""
+"""A store that stays open for long, while its file may be moved, replaced or restored."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from runstore.store import Store
 
 
 class LastingStore:
-    """A store that is opened again when its file is another one; safe to share between threads.
+    """A store that is reopened if its file was replaced; safe to share between threads.
 
     Args:
-        store: The store, open.
-        opened_anew: Called with each store that is opened later.
+        store: The open store.
     """
 
     def __init__(self, store: Store) -> None:
@@ -24,14 +23,14 @@ class LastingStore:
 
     @contextmanager
     def opened(self, *, patience_s: float = 0) -> Iterator[Store]:
-        """Give the store as it is now.
+        """Return the store in its present place.
 
         Args:
-            patience_s: How long to wait for other writers, in seconds. What reading concludes,
-                that a run is lost, may wait for the next time.
+            patience_s: How long to wait for other writers, in seconds. Conclusions from reading,
+                such as that a run is lost, can be recorded the next time.
 
         Raises:
-            StoreError: It cannot be read; next time it may.
+            StoreError: It cannot be read now.
         """
         with self._lock:
             if not self._store.backend.is_in_place:
@@ -44,12 +43,12 @@ class LastingStore:
             yield store
 
     def _prepare(self, fresh: Store) -> None:
-        """Do to a store that was opened anew what was done to the first one."""
+        """Prepare a reopened store as the first one was prepared."""
 
     def interrupt(self) -> None:
-        """End the statements that run now; each fails with a `StoreError`."""
+        """Interrupt running statements; each fails with a `StoreError`."""
         self._store.backend.database.driver.interrupt()
 
     def close(self) -> None:
-        """Give back the store."""
+        """Close the store."""
         self._store.close()

@@ -1,7 +1,7 @@
-"""The folder that the program was started in; noted when runstore is first imported.
+"""The working directory of the program's start, recorded on the first import of runstore.
 
 Programs change their working directory: Hydra and Ray Tune for every job, many scripts to reach
-their data. Settings that were made for the whole program mean the folder that it started in.
+their data. Settings for the whole program refer to the folder in which it started.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""For tests of code that records runs: a store that is gone afterwards."""
+"""Helpers for tests of code that records runs: a temporary store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runstore.store import Store
 
 @contextmanager
 def temporary_store() -> Iterator[Store]:
-    """Give a store in a temporary folder; store and folder are gone on leaving."""
+    """Return a store in a temporary folder, which is removed on exit."""
     with (
         tempfile.TemporaryDirectory(prefix="runstore-") as folder,
         Store.open(Path(folder) / "store") as store,

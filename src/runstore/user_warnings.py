@@ -1,4 +1,4 @@
-"""Warnings that point at the line of the user's program that is executed."""
+"""Warnings that point at the current line of the user's program."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runstore.errors import StoreWarning, visible
 
 
 class _Waiting(threading.local):
-    """Warnings of this thread that wait for the end of a block; None outside of one."""
+    """Warnings of this thread that are delayed to the end of a block; None outside of one."""
 
     messages: list[tuple[str, type[Warning]]] | None = None
 
@@ -21,7 +21,7 @@ _waiting = _Waiting()
 
 
 def warn(message: str, category: type[Warning] = StoreWarning) -> None:
-    """Say on the user's own line of code what runstore worked around."""
+    """Warn about a problem that was worked around, at the user's own line of code."""
     message = visible(message, keep_lines=True)
     if _waiting.messages is None:
         warnings.warn(message, category, stacklevel=_user_frame())
@@ -30,14 +30,14 @@ def warn(message: str, category: type[Warning] = StoreWarning) -> None:
 
 
 class afterwards:  # noqa: N801 - reads as a statement
-    """Let warnings within the block wait for its end.
+    """Delay warnings inside the block to its end.
 
-    Where warnings are errors (`python -W error`), they end nothing halfway: what was under way is
-    kept first.
+    If warnings are errors (`python -W error`), nothing is interrupted halfway: the work is
+    finished first.
     """
 
     def __enter__(self) -> None:
-        """Begin; within another such block, its end is waited for."""
+        """Begin; inside another such block, warnings wait for the end of that one."""
         self._is_outermost = _waiting.messages is None
         if self._is_outermost:
             _waiting.messages = []
@@ -48,7 +48,7 @@ class afterwards:  # noqa: N801 - reads as a statement
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Warn; the first warning that is an error is raised when all were said."""
+        """Issue the warnings; the first one that is an error is raised after all were issued."""
         if not self._is_outermost:
             return
         messages, _waiting.messages = _waiting.messages or [], None
@@ -65,11 +65,12 @@ class afterwards:  # noqa: N801 - reads as a statement
 def _user_frame() -> int:
     """Return the stack level of the nearest caller outside this package.
 
-    Blocks are left through `contextlib`, ours and those of the program: its line is further out.
+    Frames of `contextlib` are skipped, through which blocks are left: the program's line is
+    further out.
     """
     level = 2
     frame = sys._getframe(1)  # noqa: SLF001 - the documented way to look at callers cheaply
-    # Importing nothing more for a text test.
+    # A path comparison without further imports.
     passed = os.path.dirname(__file__), os.path.join(os.path.dirname(os.__file__), "contextlib.py")  # noqa: PTH118, PTH120
     while frame.f_back is not None and frame.f_code.co_filename.startswith(passed):
         frame = frame.f_back

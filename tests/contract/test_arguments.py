@@ -109,7 +109,7 @@ def test_an_artifact_is_named_by_itself_or_a_path(store, tmp_path):
 
     assert run.read_bytes(kept) == run.read_bytes(Path("plots/a.txt")) == b"one\n"
     assert len(run.download(kept, tmp_path)) == len(run.download(Path("plots"), tmp_path)) == 1
-    with pytest.raises(UsageError, match="not of e_2_"):
+    with pytest.raises(UsageError, match="not belong to e_2_"):
         other.read_bytes(kept)
 
 

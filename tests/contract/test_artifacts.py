@@ -118,7 +118,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", [*HOSTILE, "x" * 300, "a/" * 600 + "b", None, 3])
 def test_names_that_lead_elsewhere_are_refused(run, name):
-    with pytest.raises(InvalidValueError, match=r"cannot be called|needs a name"):
+    with pytest.raises(InvalidValueError, match=r"cannot be called|without a name"):
         run.save(name, b"x") if name is not None else run.save(None, b"x")
 
     assert run.record.artifacts == {}
@@ -174,9 +174,9 @@ def test_objects_are_written_as_the_suffix_says(run):
 
 
 def test_what_nobody_can_write_is_said(run):
-    with pytest.raises(InvalidValueError, match="a suffix that says how"):
+    with pytest.raises(InvalidValueError, match="use a suffix such as"):
         run.save("thing.xyz", object())
-    with pytest.raises(InvalidValueError, match="cannot be said in JSON"):
+    with pytest.raises(InvalidValueError, match="cannot be converted to JSON"):
         run.save("thing.json", {"a": object()})
 
 
@@ -273,7 +273,7 @@ def test_text_is_read_as_text(run):
 
     with run.record.open("a.txt", "r") as file:
         assert file.read() == "grün\n"
-    with pytest.raises(InvalidValueError, match="cannot be opened as 'w'"):
+    with pytest.raises(InvalidValueError, match="got 'w'"):
         run.record.open("a.txt", "w")
 
 

@@ -184,7 +184,7 @@ def test_what_cannot_be_removed_is_said_once_and_the_rest_goes(store, monkeypatc
     (one,) = said
     assert str(one.message) == (
         f"Not removed: {paths[0]} (Operation not permitted){more}."
-        " To look the store over: runstore doctor."
+        " To check the store: runstore doctor."
     )
     assert freed.contents == Amount(1, 4)
     assert (all(path.exists() for path in paths), free.exists()) == (True, False)

@@ -114,7 +114,7 @@ def test_a_run_that_is_gone_keeps_nothing_and_says_so(deferred):
         deferred.unless(write, lambda _: pytest.fail("it was kept"))
 
     assert str(said[0].message).startswith(
-        "There is no run x in this store. It was removed for good while it went on"
+        "There is no run x in this store. It was permanently deleted while it was running"
     )
 
 
@@ -125,12 +125,12 @@ def test_of_one_trouble_a_program_hears_once(store, deferred, run):
     place = store.path / "spool"
     (one,) = said
     assert str(one.message) == (
-        f"The store is locked. Kept in {place} until the store can be written again: notes,"
-        " and what follows."
+        f"The store is locked. Kept in {place} until the store can be written again: notes"
+        " and later data."
     )
 
     deferred.take_records()
-    with pytest.warns(StoreWarning, match=r"^Kept in .*: the tag 'a', and what follows\.$"):
+    with pytest.warns(StoreWarning, match=r"^Kept in .*: the tag 'a' and later data\.$"):
         deferred.tags(run.uid, {"a": "b"}, "ada", None)
 
 
@@ -145,8 +145,8 @@ def test_what_no_place_takes_is_said_each_time(store, deferred, run, monkeypatch
         deferred.notes(run.uid, "two", "ada", None)
 
     assert [str(one.message) for one in said] == [
-        "The store is locked. This could not be kept: notes; [Errno 28] No space left on device.",
-        "This could not be kept: notes; [Errno 28] No space left on device.",
+        "The store is locked. This was not recorded: notes; [Errno 28] No space left on device.",
+        "This was not recorded: notes; [Errno 28] No space left on device.",
     ]
 
 

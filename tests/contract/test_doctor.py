@@ -152,7 +152,7 @@ def test_run_folders_are_compared_with_runs(store, run):
 
     assert found(store) == [
         ("dangling", "the folder of plain files is missing"),
-        ("orphaned", "in runs/, but of no run"),
+        ("orphaned", "foreign files in runs/"),
     ]
 
 
@@ -161,7 +161,7 @@ def test_files_in_flight_of_no_run_are_found(store, run):
     place.mkdir(exist_ok=True)
     (place / f"{'0' * 36}.1.points").write_bytes(b"x")
 
-    assert found(store) == [("orphaned", "in flight, but of no run of this store")]
+    assert found(store) == [("orphaned", "in flight, but not of a run of this store")]
 
 
 @pytest.mark.parametrize("table", ["events", "metric_summaries", "documents"])

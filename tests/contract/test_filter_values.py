@@ -117,7 +117,7 @@ def test_facts_that_are_texts_work_with_numbers_or_refuse_them(store):
     assert numbers(store, "git.branch = 20261126") == [1]
     assert numbers(store, "git.branch != 20261126") == [2]
     assert numbers(store, "branch in (20261126, 5)") == [1]
-    with pytest.raises(FilterError, match=r"git\.branch is a text") as caught:
+    with pytest.raises(FilterError, match=r"Expected text for git\.branch") as caught:
         store.find("git.branch > 5")
     assert "quotes" in caught.value.hint
 

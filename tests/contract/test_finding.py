@@ -478,7 +478,7 @@ def test_a_regular_expression_ends_in_time(tmp_path, monkeypatch):
     with Store.open(tmp_path) as store:
         store.start("m", notes="a" * 5000 + "b", capture=False).finish()
 
-        with pytest.raises(FilterError, match="takes more than"):
+        with pytest.raises(FilterError, match="took more than"):
             store.find(r"notes ~ '^(a|aa|a?a)+(a|aa)+\b\Z(?<=c)|(a*)*(a*)*(a*)*(a*)*c$'")
 
 

@@ -102,7 +102,7 @@ def test_a_changed_captured_text_is_named(tmp_path):
             "INSERT INTO events (run_id, at, author, field, new) VALUES (1, 1, 'a', 'notes', 'x')",
             "event 5, .* was inserted",
         ),
-        ("UPDATE runs SET notes = 'forged' WHERE id = 1", "differ from those of the last edit"),
+        ("UPDATE runs SET notes = 'forged' WHERE id = 1", "differ from the last edit"),
         ("UPDATE events SET link = NULL WHERE run_id = 1", "event 1, .* its hash was removed"),
         ("UPDATE events SET run_id = 2 WHERE new = 'third'", "event 3, .* was removed"),
     ],

@@ -90,7 +90,7 @@ def test_what_was_not_logged_is_not_found(run):
     run.log_text("it", "x", step=5)
 
     for step, index in ((4, 0), (5, 1)):
-        with pytest.raises(NotFoundError, match="has no number"):
+        with pytest.raises(NotFoundError, match="has no item"):
             run.record.media["text/it"].read(step, index)
 
 
@@ -183,7 +183,7 @@ def test_arrays_of_any_shape_are_counted():
 
 def test_a_histogram_has_edges_that_ascend():
     for edges, counts in (((1, 0), (1,)), ((0, 1), (1, 2)), ((), ()), ((0, math.nan), (1,))):
-        with pytest.raises(InvalidValueError, match="are no histogram"):
+        with pytest.raises(InvalidValueError, match="do not form a histogram"):
             Histogram(edges, counts)
 
 

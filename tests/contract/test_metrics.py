@@ -154,13 +154,13 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("metrics", "said"),
         [
-            ({"loss": "text"}, "is no number"),
-            ({"loss": None}, "is no number"),
-            ({"loss": np.zeros(3)}, "is no number"),
+            ({"loss": "text"}, "is not a number"),
+            ({"loss": None}, "is not a number"),
+            ({"loss": np.zeros(3)}, "is not a number"),
             ({"x" * 10_000_000: 1.0}, "the limit is 1000"),
-            ({"": 1.0}, "is a text"),
+            ({"": 1.0}, "as text"),
             ({"a\nb": 1.0}, "unprintable"),
-            ({7: 1.0}, "is a text"),
+            ({7: 1.0}, "as text"),
         ],
     )
     def test_they_warn_once_and_the_program_goes_on(self, store, metrics, said):

@@ -137,7 +137,7 @@ class TestValues:
     )
     def test_what_is_no_number_is_one_warning_and_leaves_the_others(self, store, odd):
         run = begun(store)
-        with pytest.warns(StoreWarning, match="is no number") as seen:
+        with pytest.warns(StoreWarning, match="is not a number") as seen:
             for _ in range(3):
                 run.log({"before": 1.0, "odd": odd, "after": 2.0})
             run.log_points("column", [1.0, odd, 3.0])
@@ -160,7 +160,7 @@ class TestValues:
                 run.log(c=1.0, time="today")
         run.finish()
 
-        about = ["'a'", "'b'", "not ''", "'first' is no step", "'today' is no time"]
+        about = ["'a'", "'b'", "not ''", "'first' is not a step", "'today' is not a time"]
         assert [part for part, one in zip(about, seen, strict=True) if part in str(one.message)]
         assert points_of(run, "c") == [(step, 1.0) for step in range(6)]
 
@@ -179,7 +179,7 @@ class TestSteps:
     def test_beyond_the_largest_the_values_are_kept_at_it(self, store):
         run = begun(store)
         run.log(loss=1.0, step=LAST_STEP)
-        with pytest.warns(StoreWarning, match="beyond the largest") as seen:
+        with pytest.warns(StoreWarning, match="exceed the limit") as seen:
             run.log(loss=2.0)
             run.log(loss=3.0, step=10**30)
             run.log_points("many", [1.0, 2.0], steps=[LAST_STEP, LAST_STEP + 1])
@@ -192,7 +192,7 @@ class TestSteps:
     def test_seconds_that_something_took_are_a_metric(self, store):
         run = begun(store)
         before = time.time()
-        with pytest.warns(StoreWarning, match="kept as the metric 'time'") as seen:
+        with pytest.warns(StoreWarning, match="recorded as the metric 'time'") as seen:
             for _ in range(3):
                 run.log(loss=0.5, time=12.3)
         run.finish()

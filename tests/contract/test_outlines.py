@@ -368,7 +368,7 @@ def test_deleted_runs_leave_no_levels(store):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"stretches": 0}, "Expected stretches as a whole number, 1 to 10000, got 0"),
+        ({"stretches": 0}, "Expected stretches as an int, 1 to 10000, got 0"),
         ({"stretches": 10**6}, "1 to 10000"),
         ({"x": "epoch"}, "Expected x as one of step, relative, time, got 'epoch'"),
         ({"begin": "now"}, "Expected begin as a number"),

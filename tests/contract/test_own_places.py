@@ -329,7 +329,7 @@ def test_doctor_names_what_is_left_to_another_user(store_folder, forged):
         store.backend.database.finish_run(store.get("latest").uid, Status.COMPLETE, ended_at=1)
         (found,) = store.check()
 
-    assert found.what == "in flight, and left by another user"
+    assert found.what == "in flight, of another user"
     assert found.names == (str(forged),)
     assert found.hint.endswith(f"runstore trust {store_folder}")
 

@@ -160,7 +160,7 @@ def test_a_slow_expression_ends_with_an_error(store, monkeypatch):
     monkeypatch.setattr("runstore.model.text.line_pattern.REGEX_TIME_S", 0.2)
     store.start("fit", notes="a" * 5000 + "b", capture=False).finish()
 
-    with pytest.raises(FilterError, match="takes more than"):
+    with pytest.raises(FilterError, match="took more than"):
         store.grep(r"^(a|aa|a?a)+(a|aa)+\b\Z(?<=c)|(a*)*(a*)*(a*)*(a*)*c$", regexp=True)
 
 

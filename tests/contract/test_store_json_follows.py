@@ -331,7 +331,7 @@ def test_a_change_of_another_program_is_taken_in_with_the_next_change(shown):
     found[0]["notes"] = "by hand"
     (shown.path / "store.json").write_text(json.dumps(found, indent=1))
 
-    with pytest.warns(StoreWarning, match="was changed by another program; taken in: 1 run"):
+    with pytest.warns(StoreWarning, match="was changed by another program; imported: 1 run"):
         shown.start("fit", capture=False)
 
     assert shown.get("fit#1").notes == "by hand"
@@ -349,12 +349,12 @@ def test_a_file_that_cannot_be_written_costs_one_warning_for_each_change(shown):
     (shown.path / "store.json").unlink()
     (shown.path / "store.json").mkdir()
 
-    with pytest.warns(StoreWarning, match=r"store\.json was not made current") as said:
+    with pytest.warns(StoreWarning, match=r"store\.json was not updated") as said:
         run = shown.start("fit", capture=False)
         run.save("note.txt", b"words")
         shown.backend.database.mark_seen([run.uid])
     assert len(said) == 1
-    with pytest.warns(StoreWarning, match="was not made current") as said_last:
+    with pytest.warns(StoreWarning, match="was not updated") as said_last:
         run.finish()
 
     assert {one.filename for one in (*said, *said_last)} == {__file__}
@@ -368,9 +368,9 @@ def test_a_run_begins_and_ends_as_well_if_warnings_are_errors(shown):
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(StoreWarning, match="was not made current"):
+        with pytest.raises(StoreWarning, match="was not updated"):
             shown.start("late", capture=False)
-        with pytest.raises(StoreWarning, match="was not made current"):
+        with pytest.raises(StoreWarning, match="was not updated"):
             run.finish()
 
     begun = shown.get("late#1")

@@ -233,7 +233,7 @@ def test_a_process_sees_what_it_and_others_changed(store, step):
 def test_a_change_of_another_program_is_taken_in_and_said(store, step):
     rewrite(step, say("by hand"))
 
-    with pytest.warns(StoreWarning, match="was changed by another program; taken in: "):
+    with pytest.warns(StoreWarning, match="was changed by another program; imported: "):
         step.take_in_or_warn()
 
     assert store.get("fit#1").notes == "by hand"
@@ -253,7 +253,7 @@ def test_the_same_runs_in_another_form_are_left_as_they_are(step):
 def test_a_run_that_is_not_shown_any_more_is_said_and_shown_again(step):
     rewrite(step, lambda found: found[1:])
 
-    with pytest.warns(StoreWarning, match=r"does not show fit_1_\S+ any more; the runs are kept"):
+    with pytest.warns(StoreWarning, match=r"no longer shows fit_1_\S+; the runs are kept"):
         step.bring_together()
 
     assert sorted(notes_in(step)) == ["one", "two"]
@@ -272,7 +272,7 @@ def test_a_damaged_file_is_kept_and_what_is_wrong_is_said(step, monkeypatch, cou
 
     (kept,) = step.folder.glob("store.json.damaged-*")
     assert str(said[0].message) == (
-        f"{step.path} is damaged; it is kept as {kept.name}, and made anew from what is known."
+        f"{step.path} is damaged; it was kept as {kept.name}, and rewritten from the known runs."
         f" Problem 0. Problem 1. Problem 2. Problem 3. Problem 4.{more}"
     )
     assert len(said) == 1, "what a damaged file lacks, nobody took out"
@@ -317,7 +317,7 @@ def locked(step, monkeypatch):
 
 def test_a_locked_file_is_not_written(store, locked):
     before = locked.path.read_bytes()
-    with pytest.warns(StoreWarning, match="was not made current: Another program kept"):
+    with pytest.warns(StoreWarning, match="was not updated: Another program kept"):
         store.delete("fit#1")
 
     with pytest.raises(StoreLockedError):
@@ -344,7 +344,7 @@ def test_a_folder_that_cannot_be_written_is_told_to_who_writes_blocks(store, ste
 
     monkeypatch.setattr(store_json, "open_or_replace", refuse)
 
-    with pytest.warns(StoreWarning, match="was not made current: The store at .* cannot be"):
+    with pytest.warns(StoreWarning, match="was not updated: The store at .* cannot be"):
         store.edit("fit#1", notes="new")
     with pytest.raises(StoreReadOnlyError):
         step.write_or_warn()
@@ -356,13 +356,13 @@ def test_a_file_that_cannot_be_read_costs_a_warning(step):
     step.path.unlink()
     step.path.mkdir()
 
-    with pytest.warns(StoreWarning, match=r"could not be read: .*kept in the database only"):
+    with pytest.warns(StoreWarning, match=r"could not be read: .*recorded in the database only"):
         step.take_in_or_warn()
 
 
 def test_a_disk_that_does_not_tell_is_no_reason_to_write(step, monkeypatch):
     def fail(path):
-        raise StoreUnavailableError(f"{path} cannot be looked at.")
+        raise StoreUnavailableError(f"{path} cannot be read.")
 
     monkeypatch.setattr(sync, "stamp_of", fail)
 

@@ -120,9 +120,9 @@ def test_json_has_all_there_is(folder):
         (["x", "fit", "statu = 1"], "Did you mean 'status'?"),
         (["x", "fit#1", "status = error"], "'fit#1' is not an experiment"),
         (["("], None),
-        (["-E", "("], "no regular expression"),
-        (["a\nb"], "no line's end"),
-        ([""], "the text is empty"),
+        (["-E", "("], "not a valid regular expression"),
+        (["a\nb"], "several lines"),
+        ([""], "search for is empty"),
     ],
 )
 def test_mistakes_are_said(folder, words, said):

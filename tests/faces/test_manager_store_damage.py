@@ -137,7 +137,7 @@ def test_runs_of_both_sides_of_a_conflict_are_kept(folder, is_known, base):
     with pytest.warns(StoreWarning) as told:
         store = ManagerStore(folder)
 
-    assert "conflicts of git; both sides" in str(told[0].message)
+    assert "git conflicts; both sides" in str(told[0].message)
     assert store.runs == BLOCKS + new == blocks_of(folder)
     assert store.add_run(Manager())["run_number"] == 9
 
@@ -149,7 +149,7 @@ def test_conflict_within_a_run_costs_none_of_its_keys(folder):
     lines[at] = conflict(ended.replace("complete", "incomplete"), ended)
     (folder / "store.json").write_text("".join(lines))
 
-    with pytest.warns(StoreWarning, match="conflicts of git"):
+    with pytest.warns(StoreWarning, match="git conflicts"):
         store = ManagerStore(folder)
 
     assert store.runs == BLOCKS

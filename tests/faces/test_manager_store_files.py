@@ -45,7 +45,7 @@ def test_edits_of_an_editor_are_taken_in_and_said(folder):
     del edited[3]["workdir_dirty"]
     write(folder, edited)
 
-    with pytest.warns(StoreWarning, match=r"taken in: 3 runs changed \(mnist_1"):
+    with pytest.warns(StoreWarning, match=r"imported: 3 runs changed \(mnist_1"):
         store = ManagerStore(folder)
 
     assert store.runs == edited == blocks_of(folder)
@@ -84,7 +84,7 @@ def test_checkout_of_an_older_file_loses_nothing(folder):
     older[0]["status"] = "incomplete"
     write(folder, older)
 
-    with pytest.warns(StoreWarning, match="does not show mnist_4_.* any more; the runs are kept"):
+    with pytest.warns(StoreWarning, match="no longer shows mnist_4_.*; the runs are kept"):
         assert ManagerStore(folder).runs == expected == blocks_of(folder)
 
 
@@ -252,7 +252,7 @@ def test_a_block_that_is_taken_out_by_hand_is_said_and_kept(folder):
     blocks = blocks_of(folder)
     write(folder, blocks[1:])
 
-    with pytest.warns(StoreWarning, match=f"does not show {blocks[0]['reference']} any more"):
+    with pytest.warns(StoreWarning, match=f"no longer shows {blocks[0]['reference']}"):
         again = ManagerStore(folder)
 
     assert again.runs == blocks == blocks_of(folder)

@@ -367,7 +367,7 @@ def test_a_summary_knows_its_points(given):
     _, run = given
 
     assert len(run.metrics["loss"].series()) == 30
-    with pytest.raises(NotFoundError, match="does not know its run"):
+    with pytest.raises(NotFoundError, match="is not connected to its run"):
         pickled(run.metrics["loss"]).series()
 
 

@@ -408,7 +408,7 @@ def test_what_makes_no_sense_is_told_beneath_the_filter(store):
         async with shown(store, limit=0) as (app, pilot):
             line = app.screen.query_one(FilterLine)
             await until(pilot, lambda: line.problem)
-            assert "Expected limit as a whole number, 1 or more" in screen(app)
+            assert "Expected limit as an int, 1 or more" in screen(app)
             await pilot.press("enter")
             assert line.is_open
 

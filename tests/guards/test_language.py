@@ -22,7 +22,8 @@ SENTENCE = re.compile(r"(?<=[.:!?])\s+|\n\n|\|")
 RARE = re.compile(
     r"\b(tells?|told|telling|stands?|stood|standing|g(?:ive|ives|iven|iving|ave) (?:\w+ )?back"
     r"|go(?:es|ing)? on|went on|put away|t(?:ake|akes|aken|ook) (?:\w+ )?for|those (?:that|of|who)"
-    r"|ones? that|(?:is|are|was) no|behind it|for good|nobody|whatever|wherever|whoever)\b"
+    r"|ones? that|(?<!there )(?:is|are|was) no(?! longer)|behind it|for good|nobody|whatever"
+    r"|wherever|whoever)\b"
 )
 
 
@@ -43,25 +44,16 @@ FEW = 2
 # Texts that are still to be rewritten, at most as they are now: numbers here only improve, and
 # a text that reaches the aim leaves the table.
 YET = {
-    "artifacts, docstrings": Limits(18, 10, 14, 5),
     "capture, docstrings": Limits(17, 12, 15, 4),
     "capture, strings": Limits(3, 3, 7, 2),
     "cli, docstrings": Limits(21, 6, 15, 1),
     "cli, strings": Limits(11, 5, 14, 1),
-    "curifactory, docstrings": Limits(11, 7, 8, 5),
-    "curifactory, strings": Limits(23, 3, 9, 0),
     "docs/benchmarks.md": Limits(4, 3, 3, 0),
     "docs/coming-from": Limits(conditions=0),  # tables of calls
     "docs/concepts": Limits(8, 3, 7, 5),
     "docs/decisions": Limits(15, 3, 6, 5),
     "docs/guides": Limits(8, 4, 10, 5),
     "docs/reference": Limits(7, 6, 5, 1),
-    "inflight, docstrings": Limits(30, 3, 19, 2),
-    "inflight, strings": Limits(25, 3, 37, 0),
-    "maintenance, docstrings": Limits(23, 3, 24, 4),
-    "maintenance, strings": Limits(6, 3, 10, 5),
-    "model, docstrings": Limits(19, 7, 12, 5),
-    "model, strings": Limits(2, 3, 11, 0),
     "reading, docstrings": Limits(17, 5, 12, 3),
     "reading, strings": Limits(5, 3, 14, 1),
     "recording, docstrings": Limits(19, 5, 14, 5),
@@ -69,8 +61,7 @@ YET = {
     "repeats, strings": Limits(rare=17, conditions=2),
     "root, docstrings": Limits(10, 5, 16, 5),
     "runner, strings": Limits(2, 3, 5, 0),
-    "storage, strings": Limits(2, 3, 7, 5),
-    "store_json, docstrings": Limits(17, 6, 14, 5),
+    "storage, strings": Limits(2, 3, 6, 5),
     "web, docstrings": Limits(22, 4, 10, 3),
     "web, strings": Limits(9, 3, 11, 1),
 }

@@ -297,46 +297,46 @@ def test_an_empty_text_is_everything():
 # Mistakes
 
 
-NO_VALUE = "Write: is missing, or is none for a parameter whose value is None."
-SPANS, FLAGS = "Write '90 s', '2 h', '1 h 30 min'.", "Write: workdir_dirty = true"
-TIMES = "Write '2026-11-01', '2026-11-01 10:30', '3 days ago', 'yesterday', 'today'."
+NO_VALUE = "Use: is missing, or is none for a parameter whose value is None."
+SPANS, FLAGS = "Use '90 s', '2 h' or '1 h 30 min'.", "Use: workdir_dirty = true"
+TIMES = "Use '2026-11-01', '2026-11-01 10:30', '3 days ago', 'yesterday' or 'today'."
 
 
 @pytest.mark.parametrize(
     ("text", "why", "place", "hint"),
     [
-        ("params.x = null", "Nothing is equal to nothing.", "null", NO_VALUE),
-        ("params.x = None", "Nothing is equal to nothing.", "None", NO_VALUE),
-        ("params.x > missing", "Nothing is equal to nothing.", "missing", NO_VALUE),
-        ("exit_code = 'x'", "exit_code is a number, and 'x' is none.", "'x'", ""),
-        ("exit_code = x", "exit_code is a number, and 'x' is none.", "x", ""),
+        ("params.x = null", "A missing value cannot be compared.", "null", NO_VALUE),
+        ("params.x = None", "A missing value cannot be compared.", "None", NO_VALUE),
+        ("params.x > missing", "A missing value cannot be compared.", "missing", NO_VALUE),
+        ("exit_code = 'x'", "Expected a number for exit_code, got 'x'.", "'x'", ""),
+        ("exit_code = x", "Expected a number for exit_code, got 'x'.", "x", ""),
         ("exit_code = 1 and exit_code = true", None, "true", ""),
-        ("exit_code ~ '1'", "exit_code is a number, which ~ does not fit.", "exit_code ~ '1'", ""),
-        ("started like '2'", "started is a time, which like does not fit.", None, ""),
-        ("started = 7", "7 is no time.", "7", TIMES),
-        ("started = 'last'", "'last' is no time.", "'last'", TIMES),
-        ("started = '-3'", "'-3' is no time.", "'-3'", TIMES),
-        ("duration = -2h", "'-2h' is no duration.", "-2h", SPANS),
+        ("exit_code ~ '1'", "exit_code is a number, so ~ is not possible.", "exit_code ~ '1'", ""),
+        ("started like '2'", "started is a time, so like is not possible.", None, ""),
+        ("started = 7", "Expected a time, got 7.", "7", TIMES),
+        ("started = 'last'", "Expected a time, got 'last'.", "'last'", TIMES),
+        ("started = '-3'", "Expected a time, got '-3'.", "'-3'", TIMES),
+        ("duration = -2h", "Expected a duration, got '-2h'.", "-2h", SPANS),
         ("tag = best", None, "tag = best", "Write for example: tags.phase = pilot"),
-        ("started = 99999999", "99999999 is no time.", "99999999", TIMES),
-        ("started = 1e300", "1e+300 is no time.", "1e300", TIMES),
-        ("started = '2026-13-01'", "'2026-13-01' is no time.", "'2026-13-01'", TIMES),
-        ("duration = long", "'long' is no duration.", "long", SPANS),
-        ("duration > true", "True is no duration.", "true", SPANS),
+        ("started = 99999999", "Expected a time, got 99999999.", "99999999", TIMES),
+        ("started = 1e300", "Expected a time, got 1e+300.", "1e300", TIMES),
+        ("started = '2026-13-01'", "Expected a time, got '2026-13-01'.", "'2026-13-01'", TIMES),
+        ("duration = long", "Expected a duration, got 'long'.", "long", SPANS),
+        ("duration > true", "Expected a duration, got True.", "true", SPANS),
         ("workdir_dirty = 2", "workdir_dirty is true or false.", "2", FLAGS),
         ("workdir_dirty > 1", "workdir_dirty is true or false.", "1", FLAGS),
         ("status > 'error'", "status has no order.", "'error'", "Use =, != or in."),
-        ("status = 'compleet'", "No run has the status 'compleet'.", "'compleet'", "Did you mean"),
-        ("status = finished", "No run has the status 'finished'.", "finished", None),
+        ("status = 'compleet'", "There is no status 'compleet'.", "'compleet'", "Did you mean"),
+        ("status = finished", "There is no status 'finished'.", "finished", None),
         ("output < 'x'", "output has no order.", "'x'", "Use contains, like, ~ or =."),
-        ("git.branch > 7", "git.branch is a text, and 7 a number.", "7", "Put the value in"),
+        ("git.branch > 7", "Expected text for git.branch, got the number 7.", "7", "Put the"),
         ("lr > 1", "There is no field 'lr'.", "lr > 1", "A parameter is params.lr, a metric"),
         ("a.b > 1", "There is no field 'a.b'.", "a.b > 1", ""),
         ("statu = 1", "There is no field 'statu'.", "statu = 1", "Did you mean 'status'?"),
         ("params.x ~ '['", None, "'['", ""),
-        ("order by output", "Runs have no order by output.", "output", ""),
-        ("order by packages.torch", "Runs have no order by packages.torch.", None, ""),
-        ("order by artifacts['a'].path", "Runs have no order by artifacts.a.path.", None, ""),
+        ("order by output", "Runs cannot be sorted by output.", "output", ""),
+        ("order by packages.torch", "Runs cannot be sorted by packages.torch.", None, ""),
+        ("order by artifacts['a'].path", "Runs cannot be sorted by artifacts.a.path.", None, ""),
         ("params.x = " + "9" * 5000, "The number is too long.", None, ""),
     ],
 )  # fmt: skip
@@ -367,7 +367,7 @@ def test_a_filter_has_so_many_comparisons_values_and_levels_and_no_more():
 
     assert len(tree(f"exit_code in ({','.join('1' * 1000)})")[2]) == 1000
     assert mistake(f"exit_code in ({','.join('1' * 1001)})")[0] == (
-        "`in` takes at most 1,000 values."
+        "`in` accepts at most 1,000 values."
     )
 
     assert tree("not " * 49 + "exit_code = 1")[0] == "not"

@@ -1,1 +1,1 @@
-"""Files and objects that runs save, and the data that they read."""
+"""Files and objects saved by runs, and data used by them."""

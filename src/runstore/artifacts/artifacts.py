@@ -1,4 +1,4 @@
-"""Artifacts of a store: saving, reading, and what a run says it read."""
+"""Artifacts of a store: saving, reading, and recording of inputs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
 
 _READ_MODES = {"r", "rt", "rb"}
-# A file that was changed just now may change again and show the same time.
+# A file that changed just now may change again without a new time.
 _SETTLED_NS = 2_000_000_000
 _NAME_LIMIT = 1024
 
@@ -58,7 +58,7 @@ Keep = Callable[[Objects], Contents]
 
 
 class Artifacts:
-    """What the runs of one store saved and read.
+    """The artifacts and inputs of the runs of one store.
 
     Args:
         backend: The store.
@@ -74,10 +74,10 @@ class Artifacts:
     def save(
         self, uid: str, name: Any, source: Any = None, *, media_type: str | None = None
     ) -> tuple[Artifact, ...]:
-        """Keep a file, a folder, bytes, a stream or an object; see `ActiveRun.save`.
+        """Save a file, a folder, bytes, a stream or an object; see `ActiveRun.save`.
 
         Returns:
-            What was kept; nothing where no disk took it, which a warning said.
+            The saved artifacts; empty, after a warning, if every disk refused them.
         """
         media_type = arguments.text_or_none(media_type, "media_type", "image/png")
         path, source = _named(name, source)
@@ -88,12 +88,13 @@ class Artifacts:
         return self._save_folder(uid, path, source)
 
     def keep(self, uid: str, name: Any, source: Any = None) -> list[Noted]:
-        """Keep the contents of artifacts of a run that is not recorded yet; see `save`.
+        """Store the contents of artifacts for a run that is not recorded yet; see `save`.
 
-        What a folder holds that cannot be kept is a warning. Within `objects.in_use()`.
+        Entries of a folder that cannot be stored cause a warning. Call this inside
+        `objects.in_use()`.
 
         Raises:
-            OSError: The disk does not take them.
+            OSError: The disk is full.
         """
         path, source = _named(name, source)
         if not isinstance(source, Path):
@@ -115,7 +116,7 @@ class Artifacts:
         return noted
 
     def _save_folder(self, uid: str, path: str, folder: Path) -> tuple[Artifact, ...]:
-        """Keep what a folder holds, and say what of it is not kept."""
+        """Save the files of a folder; warn if some cannot be saved."""
         found = files_in(folder, without=self._backend.path)
         saved: list[Artifact] = []
         for inner, file in found.files:
@@ -132,7 +133,7 @@ class Artifacts:
         if found.left_out:
             warn(f"{found.told(folder)} {_counted(len(saved))} saved.")
         elif not found.files:
-            warn(f"The folder {str(folder)!r} holds no files; nothing was saved.")
+            warn(f"The folder {str(folder)!r} contains no files; nothing was saved.")
         return tuple(saved)
 
     def _save_one(
@@ -157,7 +158,7 @@ class Artifacts:
         try:
             objects, kept = place(keep)
         except OSError as error:
-            warn(f"The artifact {path!r} could not be kept: {error.strerror or error}.")
+            warn(f"The artifact {path!r} could not be saved: {error.strerror or error}.")
             return ()
         saved, preview = _noted(uid, path, objects, kept, media_type, thing)
         is_here = objects is self.objects
@@ -171,7 +172,7 @@ class Artifacts:
         return (saved,)
 
     def _kept(self, keep: Keep) -> tuple[Objects, Contents]:
-        """Keep contents in the store; where it refuses, in the user's own folder."""
+        """Store contents in the store, or in the user's private folder if that fails."""
         try:
             return self.objects, with_room(lambda: keep(self.objects))
         except StoreError:
@@ -183,7 +184,7 @@ class Artifacts:
                 raise refused from None
 
     def _kept_aside(self, keep: Keep) -> tuple[Objects, Contents]:
-        """Keep contents in the user's own folder, until the store takes them."""
+        """Store contents in the user's private folder until they can be moved to the store."""
         aside = Objects(self._backend.spool.own_place() / OBJECTS)
         return aside, with_room(lambda: keep(aside))
 
@@ -200,9 +201,9 @@ class Artifacts:
         mode = arguments.text(mode, "mode", "rb")
         if mode not in _READ_MODES:
             raise InvalidValueError(
-                f"An artifact cannot be opened as {mode!r}.",
-                kept="What was saved stays as it is.",
-                hint="Use 'rb' or 'r'; to change it, save it again.",
+                f"Expected the mode 'rb' or 'r', got {mode!r}.",
+                kept="The artifact was not changed.",
+                hint="To change an artifact, save it again.",
             )
         one = self._one(run, path)
         file = self.objects.opened(one.digest, one.size_bytes)
@@ -217,7 +218,7 @@ class Artifacts:
         *,
         link: bool,
     ) -> tuple[Path, ...]:
-        """Write artifacts into a folder; see `Run.download`."""
+        """Write artifacts to a folder; see `Run.download`."""
         wanted = _with_names(self._wanted(run, path))
         folder = Path(arguments.path(to, "to"))
         written: list[Path] = []
@@ -260,7 +261,7 @@ class Artifacts:
     # Lineage
 
     def _note_use(self, run: Run, wanted: Sequence[Artifact]) -> None:
-        """Let the run that reads these artifacts know where they came from."""
+        """Record these artifacts as inputs of the run that reads them."""
         reader = current.innermost()
         if reader is None or reader.uid == run.uid or reader.store_path != self._backend.path:
             return
@@ -281,7 +282,7 @@ class Artifacts:
     def use(
         self, uid: str, source: Any, name: str | None = None, *, digest: bool | str = True
     ) -> Input:
-        """Note data that a run reads; see `ActiveRun.use`."""
+        """Record data as an input of a run; see `ActiveRun.use`."""
         name = arguments.text_or_none(name, "name", "training data")
         if not isinstance(digest, bool):
             digest = arguments.text(digest, "digest", "e3b0c442…")
@@ -319,7 +320,7 @@ class Artifacts:
                 given_digest = self.digest_of(found)
         source = None
         if given_digest:
-            with suppress(StoreError):  # a store that cannot be read now takes the note later
+            with suppress(StoreError):  # if the store cannot be read now, this is skipped
                 source = self.table.saved_by(given_digest, but=uid)
         return Input(
             name=masked_location(clean_text(name or given))[:_NAME_LIMIT],
@@ -336,7 +337,7 @@ class Artifacts:
         """Return the size of a file or of all files of a folder, and the last change in ns.
 
         Raises:
-            OSError: There is nothing, or nothing that may be read.
+            OSError: It does not exist, or cannot be read.
         """
         if not path.is_dir():
             about = path.stat()
@@ -352,8 +353,8 @@ class Artifacts:
 
         Args:
             path: The file or folder.
-            may_read: Is asked with its size before a file is read that was not read before, or
-                changed since; where it says no, there is no digest.
+            may_read: Called with the size of each new or changed file before it is read; if it
+                returns False, there is no digest.
         """
         if not path.is_dir():
             return self._digest_of_file(path, may_read)
@@ -366,7 +367,7 @@ class Artifacts:
         return listed.hexdigest()
 
     def _digest_of_file(self, path: Path, may_read: Callable[[int], bool]) -> str | None:
-        """Return a file's digest; one that was read before and is the same is not read again."""
+        """Return a file's digest, reading the file only if it is new or changed."""
         with _opened(path) as file:
             about = os.fstat(file.fileno())
             facts = FileFacts(
@@ -388,14 +389,14 @@ class Artifacts:
         return digest
 
     def note_input(self, uid: str, used: Input) -> None:
-        """Note what a run read; where the database refuses, it is kept aside."""
+        """Record an input of a run, in the spool if the database cannot be written."""
         self._backend.part(Deferred).unless(
             lambda: self.table.put_input(uid, used),
             lambda error: self._backend.part(Deferred).input(uid, used, error),
         )
 
     def preview_of(self, digest: str) -> Preview | None:
-        """Return something small to look at instead of these contents, or None."""
+        """Return the preview of these contents, or None."""
         return self.table.preview_of(digest)
 
 
@@ -438,10 +439,10 @@ def _keeping(file: Path) -> Keep:
 
 
 def _kept_by(thing: Any, path: str) -> Keep:
-    """Return what keeps bytes, a stream or an object.
+    """Return a function that stores bytes, a stream or an object.
 
     Raises:
-        InvalidValueError: Nothing is known that would make a file of it.
+        InvalidValueError: There is no way to convert it to a file.
     """
     if isinstance(thing, (bytes, bytearray, memoryview)):
         return lambda objects: objects.keep_bytes(thing)
@@ -452,7 +453,7 @@ def _kept_by(thing: Any, path: str) -> Keep:
         raise InvalidValueError(
             f"A {type(thing).__name__} cannot be saved as {path!r}.",
             kept="Nothing was saved.",
-            hint="Pass bytes or a file, or a suffix that says how: .json, .yaml, .pkl, .npz.",
+            hint="Pass bytes or a file, or use a suffix such as .json, .yaml, .pkl or .npz.",
         )
 
     def keep(objects: Objects) -> Contents:
@@ -461,7 +462,7 @@ def _kept_by(thing: Any, path: str) -> Keep:
                 write(thing, aside)
             except (OSError, RunstoreError):
                 raise
-            except Exception as error:  # whatever the thing's own library raises
+            except Exception as error:  # any error of the object's own library
                 told = f"{type(error).__name__}: {error}"
                 raise InvalidValueError(
                     f"A {type(thing).__name__} could not be saved as {path!r} ({told}).",
@@ -481,23 +482,23 @@ def _keep_stream(objects: Objects, stream: Any) -> Contents:
         return objects.keep_stream(stream)
     except OSError:
         if begin is not None:
-            stream.seek(begin)  # the next place gets all of it
+            stream.seek(begin)  # the next attempt needs all of it
         raise
 
 
 def _as_path(source: str | os.PathLike[str]) -> Path:
-    """Return a path; an empty text would be the working directory."""
+    """Return a path, refusing an empty text, which would be the working directory."""
     if not os.fspath(source):
-        raise InvalidValueError("An empty text names no file.", kept="Nothing was saved.")
+        raise InvalidValueError("The path is empty.", kept="Nothing was saved.")
     return Path(os.fspath(source))
 
 
 def _path_in(run: Run, path: object) -> str:
-    """Return the path of an artifact of a run, which may be named by itself."""
+    """Return the path of an artifact of a run, which may be passed as `Artifact`."""
     if isinstance(path, Artifact):
         if path.run_uid != run.uid:
             raise InvalidValueError(
-                f"The artifact {path.path!r} is not of {run.reference}.",
+                f"The artifact {path.path!r} does not belong to {run.reference}.",
                 hint="Read it from the run that saved it.",
             )
         return path.path
@@ -510,7 +511,7 @@ def _checked_source(path: Path) -> Path:
     """Return a path that can be read.
 
     Raises:
-        NotFoundError: There is nothing, or nothing that may be read.
+        NotFoundError: It does not exist, or cannot be read.
     """
     try:
         about = path.stat()
@@ -521,7 +522,7 @@ def _checked_source(path: Path) -> Path:
         raise NotFoundError(
             f"{str(path)!r} cannot be read: {reason}.",
             kept="Nothing was saved.",
-            hint="A text is a path here; to save the text itself: save(name, text.encode()).",
+            hint="To save the text itself, use save(name, text.encode()).",
         ) from error
     if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):
         raise InvalidValueError(
@@ -531,13 +532,13 @@ def _checked_source(path: Path) -> Path:
 
 
 def _opened(path: Path) -> BinaryIO:
-    """Open a file for reading; the path may be one that a store names.
+    """Open a file for reading, whose path may come from a store.
 
     Raises:
         OSError: It cannot be read, or is a pipe or a device, which may have no end.
     """
     if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     return path.open("rb")
 
 
@@ -546,10 +547,10 @@ def _counted(count: int) -> str:
 
 
 def _with_names(wanted: Sequence[Artifact]) -> list[Artifact]:
-    """Return the artifacts whose names can be those of files; a warning names the others.
+    """Return the artifacts whose names are valid file names, with a warning about the others.
 
     Raises:
-        InvalidValueError: None of them can.
+        InvalidValueError: There are none.
     """
     reasons = {one.path: why_no_name(one.path) for one in wanted}
     wrong = {path: why for path, why in reasons.items() if why is not None}

@@ -1,4 +1,4 @@
-"""The files of a folder, and what of it is none that could be kept or read."""
+"""The files of a folder, and the entries that cannot be saved or read."""
 
 from __future__ import annotations
 
@@ -18,33 +18,34 @@ _KINDS = {
 
 @dataclass(slots=True)
 class FolderFiles:
-    """What was found in a folder.
+    """The entries of a folder.
 
     Attributes:
         files: Relative names with `/`, and paths, in order.
-        left_out: Relative names of everything else, and why.
+        left_out: Relative names of all other entries, with the reason.
     """
 
     files: list[tuple[str, Path]] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
 
     def told(self, folder: Path) -> str:
-        """Return the sentence that names what was left out."""
+        """Return a sentence with the names of the skipped entries."""
         shown = [f"{name!r} ({why})" for name, why in self.left_out[:_SHOWN]]
         if (more := len(self.left_out) - _SHOWN) > 0:
             shown.append(f"and {more:,} more")
-        return f"Left out of the folder {str(folder)!r}: {', '.join(shown)}."
+        return f"Skipped in the folder {str(folder)!r}: {', '.join(shown)}."
 
 
 def files_in(folder: Path, *, follows: bool = False, without: Path | None = None) -> FolderFiles:
-    """Return the files of a folder; empty folders are skipped.
+    """Return the files of a folder, without empty folders.
 
     Links to files inside the folder are followed.
 
     Args:
         folder: The folder.
-        follows: Follow all links, also out of the folder and to folders, each folder once.
-        without: A folder to leave out.
+        follows: Whether to follow all links, also out of the folder and to folders, each folder
+            once.
+        without: A folder to skip.
     """
     found = FolderFiles()
     root = os.path.realpath(folder)
@@ -78,7 +79,7 @@ def _inner(path: Path, folder: Path) -> str:
 
 
 def _no_folder(path: Path, seen: set[str], *, follows: bool, without: Path | None) -> str | None:
-    """Return why a folder is not entered; None if it is."""
+    """Return the reason to skip a folder; None to enter it."""
     real = os.path.realpath(path)
     if without is not None and real == os.path.realpath(without):
         return "the store itself"
@@ -87,23 +88,23 @@ def _no_folder(path: Path, seen: set[str], *, follows: bool, without: Path | Non
     if not follows:
         return f"a link to the folder {str(path.readlink())!r}"
     if real in seen or any(one.startswith(f"{real}{os.sep}") for one in seen):
-        return "a link to a folder that is read already"
+        return "a link to a folder that is included already"
     seen.add(real)
     return None
 
 
 def _no_file(path: Path, root: str | None) -> str | None:
-    """Return why a path is no file that can be read; None if it is one."""
+    """Return the reason why a path is not a readable file; None if it is."""
     try:
         link = str(path.readlink()) if path.is_symlink() else None
         mode = os.stat(path).st_mode  # noqa: PTH116 - pathlib raises other errors at loops
     except OSError:
-        return "a link that leads nowhere"
+        return "a broken link"
     if link is not None and root is not None and not _is_inside(os.path.realpath(path), root):
         return f"a link out of the folder, to {link!r}"
     if not stat.S_ISREG(mode):
-        return _KINDS.get(stat.S_IFMT(mode), "no file")
-    return None if os.access(path, os.R_OK) else "you may not read it"
+        return _KINDS.get(stat.S_IFMT(mode), "not a file")
+    return None if os.access(path, os.R_OK) else "not readable for you"
 
 
 def _is_inside(real: str, root: str) -> bool:

@@ -1,4 +1,4 @@
-"""What is masked of texts that a program hands over: tags, addresses, names of files.
+"""Masking of secrets in tags, addresses and file names passed by a program.
 
 Parameters, notes and output stay as their user wrote them.
 """
@@ -12,12 +12,12 @@ from runstore.user_warnings import warn
 
 
 def masked_tags(changes: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Return tags whose values are no secrets, and say which are masked."""
+    """Return tags with secret values masked, warning about each."""
     masked: dict[str, str | None] = {}
     for key, value in changes.items():
         shown = value if value is None else _masked_tag(key, value)
         if shown != value:
-            warn(f"The value of the tag {key!r} looks like a secret; {shown!r} was kept.")
+            warn(f"The value of the tag {key!r} looks like a secret; recorded as {shown!r}.")
         masked[key] = shown
     return masked
 
@@ -34,8 +34,8 @@ def masked_location(text: str) -> str:
 
 
 def masked_name(path: str) -> str:
-    """Return the name of an artifact without tokens, and say so if it had some."""
+    """Return the name of an artifact without tokens, warning if it had some."""
     shown = mask_tokens(path)
     if shown != path:
-        warn(f"The name of an artifact holds a secret; it is kept as {shown!r}.")
+        warn(f"The name of an artifact contains a secret; it was recorded as {shown!r}.")
     return shown

@@ -1,4 +1,4 @@
-"""Something small to look at instead of an artifact's contents."""
+"""Small previews of artifacts."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _ROWS = 20
 _COLUMNS = 50
 _CELL_CHARACTERS = 80
 _THUMBNAIL_PIXELS = 320
-# Tables larger than this are not walked through to count their rows.
+# The rows of larger tables are not counted.
 _COUNTED_BYTES = 1 << 26
 
 
 def preview_of(path: Path, media_type: str, thing: Any = None) -> Preview | None:
-    """Return a preview of a file, or None where there is none to make.
+    """Return a preview of a file, or None if there is none.
 
     Args:
         path: The file.
-        media_type: What it is.
-        thing: What was written to it, where that was an object.
+        media_type: Its media type.
+        thing: The object that was written to it, if any.
     """
-    # A preview is never worth a run: what a library does not like has none.
+    # A preview must never fail a run: if a library raises, there is none.
     with suppress(Exception):
         is_pixels = media_type.startswith("image/") and hasattr(thing, "shape")
         found = (None if is_pixels else _of_thing(thing)) or _of_file(path, media_type)
@@ -115,7 +115,7 @@ def _of_thing(thing: Any) -> Preview | None:
 
 
 def table(columns: Sequence[Any], rows: Sequence[Sequence[Any]], count: int | None) -> Preview:
-    """Return the preview of a table; `count` is None where nobody counted its rows."""
+    """Return the preview of a table; `count` is None if its rows were not counted."""
     body = {
         "columns": [_cell(name) for name in columns[:_COLUMNS]],
         "rows": [[_cell(one) for one in row[:_COLUMNS]] for row in rows],

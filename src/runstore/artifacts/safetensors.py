@@ -1,4 +1,4 @@
-"""Writing tensors in the format of safetensors, without the library.
+"""Writing of tensors in the safetensors format, without the library.
 
 Source: README of https://github.com/huggingface/safetensors, section "Format", 0.6 (2025).
 """
@@ -25,7 +25,7 @@ def write_safetensors(thing: Any, path: Path) -> None:
     """Write a mapping of names to tensors or arrays, or the state of a model.
 
     Raises:
-        InvalidValueError: It holds something else.
+        InvalidValueError: It contains anything else.
     """
     state = thing.state_dict() if hasattr(thing, "state_dict") else thing
     if not isinstance(state, Mapping):
@@ -63,7 +63,7 @@ def _bytes_of(one: Any) -> memoryview:
 
 def _refused(what: str) -> InvalidValueError:
     return InvalidValueError(
-        f"A file of safetensors holds tensors by name, not {what}.",
+        f"Expected tensors by name for a safetensors file, got {what}.",
         kept="Nothing was saved.",
         hint="Save it as .pt, or save state_dict() alone.",
     )

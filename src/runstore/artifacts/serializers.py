@@ -1,7 +1,7 @@
-"""How things become files: paths, bytes, streams, figures, tables, images, models.
+"""Conversion of objects to files: paths, bytes, streams, figures, tables, images, models.
 
-What is not the standard library's is told by the module that its class comes from, so that
-nothing is imported that the program has not imported itself.
+Objects of other libraries are recognised by the module of their class, so that nothing is imported
+that the program has not imported itself.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _COLOURED, _CHANNELS = 3, (1, 3, 4)  # dimensions of a picture with channels, an
 
 
 def written_by(thing: Any, name: str) -> Write | None:
-    """Return what writes this thing to a file of this name; None when nothing does.
+    """Return the function that writes an object to a file with this name, or None.
 
-    Bytes, streams and paths are not meant here: they are files already.
+    Bytes, streams and paths are not handled here, because they are files already.
 
     Raises:
-        InvalidValueError: The kind of thing is known, but not with this suffix.
+        InvalidValueError: The type is supported, but not with this suffix.
     """
     suffix = _suffix(name)
     if callable(getattr(type(thing), "save_model", None)) and suffix not in _PICKLED:
@@ -51,14 +51,14 @@ def written_by(thing: Any, name: str) -> Write | None:
 
 
 def _suffix(name: str) -> str:
-    """Return the suffix that says how to write; `.pth.tar` is one of PyTorch's."""
+    """Return the suffix that determines the format; `.pth.tar` belongs to PyTorch."""
     path = Path(name.lower())
     is_archive = path.suffix == ".tar" and path.with_suffix("").suffix in {".pt", ".pth"}
     return ".pth" if is_archive else path.suffix
 
 
 def drawn(thing: Any, name: str) -> Any:
-    """Return the figure of axes, of a grid, of what was drawn, of pyplot; else the thing."""
+    """Return the figure of axes, a grid, drawn artists or pyplot; otherwise the object."""
     if _suffix(name) not in _FIGURE or "matplotlib" not in sys.modules:
         return thing
     if getattr(thing, "__name__", None) == "matplotlib.pyplot":
@@ -76,9 +76,9 @@ def drawn(thing: Any, name: str) -> Any:
 
 
 def is_text(source: Any, name: str) -> bool:
-    """Tell whether a text is what a file shall hold, and not the path of one.
+    """Check whether a text is the content of a file, and not the path of one.
 
-    It has several lines, or words and another suffix than the name, which is that of a text.
+    It is if it has several lines, or words and another suffix than the name of a text file.
     """
     if not isinstance(source, str) or not is_text_type(media_type_of(name)):
         return False
@@ -89,7 +89,7 @@ def is_text(source: Any, name: str) -> bool:
 
 
 def _is_a(thing: Any, kind: str) -> bool:
-    """Tell whether a class of this full name, or a part of a module, is among its bases."""
+    """Check whether a class with this full name, or from below that module, is among the bases."""
     module, _, name = kind.rpartition(".")
     return any(
         one.__name__ == name
@@ -98,7 +98,7 @@ def _is_a(thing: Any, kind: str) -> bool:
     )
 
 
-# Writers: each gets the thing and the path, whose suffix is the one it is listed for.
+# Writers: each gets the object and the path, with the suffix that it is listed for.
 
 
 def _figure(figure: Any, path: Path) -> None:
@@ -120,7 +120,7 @@ def _plotly_image(figure: Any, path: Path) -> None:
         if "kaleido" not in str(error):
             raise
         raise MissingExtraError(
-            "Plotly needs kaleido to draw an image.",
+            "Plotly requires kaleido to write an image.",
             kept="Nothing was saved.",
             hint="Install it with: pip install kaleido; or save as .html or .json.",
         ) from error
@@ -131,7 +131,7 @@ def _pandas_csv(table: Any, path: Path) -> None:
 
 
 def _is_counted(table: Any) -> bool:
-    """Tell whether the index of a pandas table only counts its rows."""
+    """Check whether the index of a pandas table only counts its rows."""
     return type(table.index).__name__ == "RangeIndex" and table.index.name is None
 
 
@@ -145,7 +145,7 @@ def _pandas_json(table: Any, path: Path) -> None:
 
 
 def _framed(table: Any) -> Any:
-    """Return a table, also for a column alone."""
+    """Return a table, converting a single column."""
     return table.to_frame() if hasattr(table, "to_frame") else table
 
 
@@ -184,7 +184,7 @@ def _image(image: Any, path: Path) -> None:
 
 
 def _array(values: Any) -> Any:
-    """Return a numpy array of anything that is one, such as a tensor on a GPU."""
+    """Convert any array to numpy, such as a tensor on a GPU."""
     import numpy as np
 
     if hasattr(values, "detach"):
@@ -213,9 +213,9 @@ def _numpy_text(values: Any, path: Path) -> None:
 
 
 def _numpy_image(values: Any, path: Path) -> None:
-    """Write pixels: height x width, with channels behind or before them.
+    """Write pixels: height x width, with channels in the last or the first dimension.
 
-    Floats go from 0 to 1 if none is larger, else from 0 to 255, and so do whole numbers.
+    Floats range from 0 to 1 if none is larger, else from 0 to 255, like integers.
     """
     import numpy as np
 
@@ -223,7 +223,7 @@ def _numpy_image(values: Any, path: Path) -> None:
         from PIL import Image
     except ImportError as error:
         raise MissingExtraError(
-            "Pillow is needed to write an array as an image.",
+            "Pillow is required to write an array as an image.",
             kept="Nothing was saved.",
             hint="Install it with: pip install pillow; or save as .npy.",
         ) from error
@@ -241,7 +241,7 @@ def _by_channel(pixels: Any) -> Any:
     """Return height x width, or height x width x channels.
 
     Raises:
-        InvalidValueError: The array is no picture.
+        InvalidValueError: The array is not a picture.
     """
     given = pixels.shape
     while pixels.ndim > _COLOURED and pixels.shape[0] == 1:
@@ -253,7 +253,7 @@ def _by_channel(pixels: Any) -> Any:
     is_picture = pixels.ndim == _COLOURED - 1 or pixels.shape[2:] in {(3,), (4,)}
     if not is_picture or not pixels.size:
         raise InvalidValueError(
-            f"An array of shape {' x '.join(map(str, given)) or 'one number'} is no picture.",
+            f"An array of shape {' x '.join(map(str, given)) or 'one number'} is not a picture.",
             kept="Nothing was saved.",
             hint="Pass height x width, or height x width x 3.",
         )
@@ -276,7 +276,7 @@ def _torch(thing: Any, path: Path) -> None:
 
 
 def _checkpoint(thing: Any, path: Path) -> None:
-    """Write as PyTorch does where the program uses it, else as a pickle."""
+    """Write with PyTorch if the program uses it, else as a pickle."""
     (_torch if "torch" in sys.modules else _pickle)(thing, path)
 
 
@@ -296,7 +296,7 @@ def _onnx(thing: Any, path: Path) -> None:
 
 def _json(thing: Any, path: Path) -> None:
     text = json_text(thing) + "\n"
-    # Half a surrogate pair has no UTF-8, but an escape.
+    # A lone surrogate has no UTF-8 encoding, but an escape.
     path.write_text(text if _is_encodable(text) else json.dumps(json.loads(text)), "utf-8")
 
 
@@ -305,7 +305,7 @@ def _is_encodable(text: str) -> bool:
 
 
 def _yaml(thing: Any, path: Path) -> None:
-    """Write YAML; without PyYAML, the JSON that is YAML as well."""
+    """Write YAML; without PyYAML, write JSON, which is valid YAML."""
     text = json_text(thing)
     try:
         import yaml
@@ -379,7 +379,7 @@ def _npz(arrays: Any, path: Path) -> None:
 
 _FIGURE = dict.fromkeys((".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp", ".eps", ".ps"), _figure)
 _PIXELS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-# By the suffix alone: the program says what it wants.
+# By the suffix alone: the program chose the format.
 _ANYTHING: dict[str, Write] = {
     ".json": _json,
     ".pkl": _pickle,
@@ -397,7 +397,7 @@ _ANYTHING: dict[str, Write] = {
     ".onnx": _onnx,
 }
 _PICKLED: dict[str, Write] = {".pkl": _pickle, ".pickle": _pickle, ".joblib": _joblib}
-# A class may be had from several modules of its package, so the first part is enough.
+# A class may be exported by several modules of its package, so that the first part is enough.
 _PANDAS: dict[str, Write] = {
     ".csv": _pandas_csv,
     ".tsv": _pandas_csv,
@@ -467,16 +467,16 @@ _KINDS: tuple[tuple[str, dict[str, Write]], ...] = (
 
 
 def name_of_file(source: Any) -> str:
-    """Return the name that a file is saved under when none is given: its own relative path.
+    """Return the default name of a file's artifact: its own relative path.
 
     Raises:
-        InvalidValueError: It is no file, or its path is no name of an artifact.
+        InvalidValueError: It is not a file, or its path is not a valid artifact name.
     """
     if not isinstance(source, (str, os.PathLike)):
         raise InvalidValueError(
-            f"A {type(source).__name__} needs a name to be saved under.",
+            f"A {type(source).__name__} was passed without a name.",
             kept="Nothing was saved.",
-            hint="Write for example: run.save('model.pkl', model).",
+            hint="Pass a name first, such as run.save('model.pkl', model).",
         )
     path = Path(os.fspath(source))
     if path.is_absolute():

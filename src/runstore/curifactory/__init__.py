@@ -1,1 +1,1 @@
-"""The classes of Curifactory on this store, and `store.json`."""
+"""Curifactory's classes on top of this store, and `store.json`."""

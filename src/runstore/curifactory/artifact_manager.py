@@ -1,7 +1,7 @@
-"""ArtifactManager: a live run with the attributes that a manager has.
+"""ArtifactManager: a live run with the attributes of a Curifactory manager.
 
-Source: `curifactory.manager.ArtifactManager`, by the attributes that its documentation names;
-those of the metadata block are called as in 0.5 to 0.7, like the keys of the block.
+Source: `curifactory.manager.ArtifactManager`, by the attributes in its documentation; those of the
+metadata block have the names of 0.5 to 0.7, like the keys of the block.
 """
 
 from __future__ import annotations
@@ -50,27 +50,27 @@ BLOCK_FILE = "block.json"
 class ArtifactManager:
     """A run of an experiment, for code that works with managers and metadata blocks.
 
-    `store()` writes it down: the first call adds the run, later ones write how it stands. As a
-    context manager, entering adds the run and leaving ends it: `complete`, `error` with the
-    error's text, or interrupted by Ctrl-C and SIGTERM.
+    The first call of `store()` adds the run, later calls record its state. As a context manager,
+    entering adds the run and leaving ends it: as `complete`, as `error` with the error's text, or
+    as interrupted by Ctrl-C and SIGTERM.
 
     Args:
-        experiment_name: What the run is grouped under.
-        store_full: Whether a folder of plain files belongs to the run.
-        manager_cache_path: The folder with `store.json`; None finds the store of the project.
-        notes: Prose.
-        run_line: The command line to show; None is that of this process.
-        params: As `Store.start` takes them; `set_params` gives them later.
-        runs_path: Where folders of full stores are; None is `runs` beside `store.json`.
+        experiment_name: The experiment.
+        store_full: Whether the run has a folder of plain files.
+        manager_cache_path: The folder with `store.json`; None for the store of the project.
+        notes: Notes.
+        run_line: The command line to record; None for that of this process.
+        params: Parameters as for `Store.start`; can be set later with `set_params`.
+        runs_path: The parent of full stores' folders; None for `runs` beside `store.json`.
 
     Attributes:
         experiment_run_number: Number within the experiment; 0 until the run is added.
-        run_timestamp: When it started, with the local time zone.
+        run_timestamp: Start time, with the local time zone.
         experiment_args_file_list: Names of parameter files.
         experiment_args: By parameter file, `[name, hash]` of each set.
-        parameter_sets: Sets with their values, where they are known.
-        status: `incomplete`, `complete`, `pruned` or `error`; to set before `store()`.
-        error: What went wrong, where something did.
+        parameter_sets: Sets with their values, if known.
+        status: `incomplete`, `complete`, `pruned` or `error`; can be set before `store()`.
+        error: The error message, if any.
         git_commit_hash: Set when the run is added; empty until then.
         git_workdir_dirty: Whether the work tree had changes; set when the run is added.
         hostname: The machine.
@@ -79,13 +79,13 @@ class ArtifactManager:
         run: The run itself; None until it is added.
     """
 
-    # Curifactory tells its versions apart by attributes; this one writes the keys of the page.
+    # Curifactory recognises its versions by attributes; this one writes the keys of the page.
     _runstore_dialect = PAGE
 
     def __init__(
         self,
         experiment_name: str,
-        store_full: bool = False,  # noqa: FBT001, FBT002 - as Curifactory's, for code that has it
+        store_full: bool = False,  # noqa: FBT001, FBT002 - positional as in Curifactory, for existing code
         *,
         manager_cache_path: str | os.PathLike[str] | None = None,
         notes: str | None = "",
@@ -109,12 +109,12 @@ class ArtifactManager:
         folder = "" if manager_cache_path is None else manager_cache_path
         self.manager_cache_path = arguments.path(folder, "manager_cache_path") or str(find_store())
         folder = "" if runs_path is None else runs_path
-        self.runs_path = arguments.path(folder, "runs_path") or os.path.join(  # noqa: PTH118 - a relative path stays as it was given
+        self.runs_path = arguments.path(folder, "runs_path") or os.path.join(  # noqa: PTH118 - a relative path stays as it was passed
             self.manager_cache_path, RUNS
         )
         self.run: ActiveRun | None = None
         self.run_info: Block | None = None
-        # Experiments change the working directory; folders stay where they were meant.
+        # Absolute, because experiments change the working directory.
         self._folder = Path(self.manager_cache_path).absolute()
         self._runs_folder = Path(self.runs_path).absolute()
         self._manager_store: ManagerStore | None = None
@@ -124,19 +124,19 @@ class ArtifactManager:
 
     @classmethod
     def of_run(cls, run: ActiveRun, *, runs_folder: str | os.PathLike[str] | None = None) -> Self:
-        """Present a run that has begun; who began it ends it.
+        """Return a manager for a run that has begun; its creator ends it.
 
-        `store()` then writes notes only. As a context manager it ends the run, unless the run's
-        own block is being executed.
+        `store()` then only writes notes. As a context manager it ends the run, unless the run's
+        own block is active.
 
         Args:
             run: The run.
-            runs_folder: Where folders of full stores are; None is `runs` in the store.
+            runs_folder: The parent of full stores' folders; None for `runs` in the store.
         """
         if not isinstance(run, ActiveRun):
             raise UsageError(
-                f"Expected run as a run that goes on here, got {run!r:.60}.",
-                hint="Pass what start_run returned.",
+                f"Expected a run that is being executed here, got {run!r:.60}.",
+                hint="Pass the result of start_run.",
             )
         record = run.record
         manager = cls.__new__(cls)
@@ -162,10 +162,10 @@ class ArtifactManager:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.get_reference_name()!r} {self.status}>"
 
-    # Names and places
+    # Names and paths
 
     def get_str_timestamp(self) -> str:
-        """Return the start as references carry it: local wall time."""
+        """Return the start as local wall time, in the format of references."""
         return self.run.timestamp if self.run else self.run_timestamp.strftime(TIMESTAMP_FORMAT)
 
     def get_reference_name(self) -> str:
@@ -181,9 +181,9 @@ class ArtifactManager:
         return self._runs_folder / folder_name(self.get_reference_name())
 
     def get_run_output_path(self, obj_name: str | None = None) -> str:
-        """Return the folder of this run, or a path in it; the folders are made.
+        """Return the folder of this run, or a path in it, creating the folders.
 
-        It is relative where it lies below the working directory.
+        The path is relative if it is below the working directory.
         """
         path = self.run_output_path
         if obj_name is not None:
@@ -199,7 +199,7 @@ class ArtifactManager:
     # Parameters
 
     def set_params(self, params: Any) -> None:
-        """Say which parameter sets the run works on; `store()` writes them down.
+        """Set the parameter sets of the run; `store()` writes them.
 
         Args:
             params: A mapping or dataclass of values, one `ParameterSet`, or several of these.
@@ -212,12 +212,12 @@ class ArtifactManager:
     # Writing
 
     def store(self) -> None:
-        """Add the run, or write how it stands: status, error, parameters, notes.
+        """Add the run, or record its state: status, error, parameters, notes.
 
-        Durable on return. The end of a run that `runstore run` began is not written here.
+        Durable on return. The end of a run started by `runstore run` is not written here.
 
         Raises:
-            StoreError: The store did not take it.
+            StoreError: The store could not be written.
         """
         if self.run is None:
             self._add()
@@ -243,7 +243,7 @@ class ArtifactManager:
             self._written_notes = self.notes
 
     def _write_block_file(self) -> None:
-        """Show the block of a full store in its folder too; without it the run goes on."""
+        """Write the block of a full store to its folder too; a failure only warns."""
         if not (self.store_full and self.run_info and self._manager_store):
             return
         try:
@@ -251,7 +251,7 @@ class ArtifactManager:
             text = json.dumps(self.run_info, indent=2) + "\n"
             write_whole(path, text, levels=levels_below(path.parent, self._folder))
         except OSError as error:
-            warn(f"The folder of {self.get_reference_name()} is not complete: {error}.")
+            warn(f"The folder of {self.get_reference_name()} is incomplete: {error}.")
 
     # Context manager
 
@@ -270,17 +270,17 @@ class ArtifactManager:
         trace: TracebackType | None,
     ) -> None:
         run = self.run
-        # A forked child leaves its copy of the block too; the run is its parent's.
+        # A forked child leaves its copy of the block too, but the run is its parent's.
         if run is None or self._entered_in != os.getpid():
             return
         self._entered_in = None
         if error is not None:
-            self.status = INCOMPLETE  # the exception tells the end
+            self.status = INCOMPLETE  # the exception determines the end
         try:
-            # Parameters and notes of the last minute; the end comes after.
+            # Last changes of parameters and notes; the end is written afterwards.
             self.store()
         except RunstoreError as refused:
-            warn(f"What changed last of {self.get_reference_name()} was not written: {refused}")
+            warn(f"The last changes of {self.get_reference_name()} were not recorded: {refused}")
         run.__exit__(kind, error, trace)
         self._tell_end(run)
 
@@ -289,7 +289,7 @@ class ArtifactManager:
         try:
             record = run.record
         except RunstoreError:
-            return  # the end is kept aside, and was said
+            return  # the end is in the spool, as a warning has reported
         self.error = record.error
         self.run_info = block_from_run(record)
         self._write_block_file()

@@ -1,4 +1,4 @@
-"""Runs that managers of this process execute: what becomes of them when the process ends."""
+"""Runs executed by managers in this process, and their end when the process ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _watched: dict[str, ManagedRun] = {}
 
 
 class ManagedExecution(Execution):
-    """The execution of a managed run, which is not watched over once its end is written."""
+    """The execution of a managed run, which is no longer watched once its end is written."""
 
     can_reopen = False
 
@@ -29,8 +29,8 @@ class ManagedExecution(Execution):
 class ManagedRun(ActiveRun):
     """A run begun with `ManagerStore.add_run`.
 
-    Its manager reports the end. If it cannot, because Ctrl-C or an error ends the process, the
-    end is written at exit.
+    Its manager reports the end. If it cannot, because Ctrl-C or an error ends the process, the end
+    is written at exit.
     """
 
     _execution_class = ManagedExecution
@@ -40,7 +40,7 @@ class ManagedRun(ActiveRun):
         super().__init__(store.backend, run, store=store)
 
     def capture_the_rest(self) -> None:
-        """Read in the background what takes long: changes of code, packages, hardware."""
+        """Capture slow facts in the background: code changes, packages, hardware."""
         from runstore.capture import Surroundings
         from runstore.recording.captures import Capture
 
@@ -50,17 +50,17 @@ class ManagedRun(ActiveRun):
 
 
 def watch(run: ManagedRun) -> None:
-    """Watch over a run that has begun."""
+    """Watch a run that has begun."""
     _watched[run.uid] = run
 
 
 def watched(uid: str) -> ManagedRun | None:
-    """Return the run with this uid if this process watches over it."""
+    """Return the run with this uid if this process watches it."""
     return _watched.get(uid)
 
 
 def watched_as(reference: str, store: Store) -> ManagedRun | None:
-    """Return the newest run of this reference in a store, if this process watches over it."""
+    """Return the newest run with this reference in a store, if this process watches it."""
     for run in reversed(_watched.values()):
         if run.reference == reference and run.store is store:
             return run
@@ -68,6 +68,6 @@ def watched_as(reference: str, store: Store) -> ManagedRun | None:
 
 
 def forget(run: ManagedRun) -> None:
-    """Stop watching over a run whose end was reported."""
+    """Stop watching a run whose end was reported."""
     _watched.pop(run.uid, None)
     live_runs.end(run.execution)

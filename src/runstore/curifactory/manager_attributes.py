@@ -1,6 +1,6 @@
-"""What a manager says of its run, as a metadata block in the manager's own dialect.
+"""The attributes of a manager as a metadata block in its own dialect.
 
-A manager is anything with the attributes; an optional one may be missing.
+A manager is any object with the attributes; optional ones may be missing.
 Source: `curifactory.manager.ArtifactManager` of 0.5 to 0.20, by its attributes.
 """
 
@@ -23,14 +23,14 @@ from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.reference import TIMESTAMP_FORMAT, build_reference
 from runstore.model.run import Run
 
-# Set on a manager whose dialect would read differently once we have told it the dirty flag.
+# Set on a manager whose dialect would appear different once the dirty flag is set.
 _DIALECT_MARK = "_runstore_dialect"
 _OPTION_WITHIN = re.compile(r"(?<!\S)--(?:overwrite|store-full) ")
 _OPTION_AT_END = re.compile(r" --(?:overwrite|store-full)$")
 
 
 def dialect_of(manager: Any) -> Dialect:
-    """Return the dialect that a manager's attributes ask for."""
+    """Return the dialect implied by a manager's attributes."""
     marked = getattr(manager, _DIALECT_MARK, None)
     if isinstance(marked, Dialect):
         return marked
@@ -60,7 +60,7 @@ def _first(manager: Any, *names: str, default: Any = None) -> Any:
 
 
 def experiment_of(manager: Any) -> Any:
-    """Return the experiment's name as the manager has it; Curifactory's may be None."""
+    """Return the manager's experiment name; Curifactory's may be None."""
     name = getattr(manager, "experiment_name", _NOTHING)
     if name is _NOTHING or isinstance(manager, Run):
         why = "has no experiment_name" if name is _NOTHING else "cannot be changed"
@@ -72,10 +72,10 @@ def experiment_of(manager: Any) -> Any:
 
 
 def reference_of(manager: Any) -> str:
-    """Return the reference under which a manager's run is kept."""
+    """Return the reference of a manager's run."""
     ask: Callable[[], Any] | None = getattr(manager, "get_reference_name", None)
     if ask is not None:
-        with suppress(OSError):  # it makes the folder; that it cannot is said when it is filled
+        with suppress(OSError):  # a failure to create the folder is reported when it is used
             return str(ask())
     number = getattr(manager, "experiment_run_number", 0)
     return build_reference(str(experiment_of(manager)), number, timestamp_of(manager))
@@ -85,7 +85,7 @@ def timestamp_of(manager: Any) -> str:
     """Return the start of a manager's run as local wall time."""
     ask: Callable[[], Any] | None = getattr(manager, "get_str_timestamp", None)
     if ask is not None:
-        with suppress(OSError):  # it makes the folder; that it cannot is said when it is filled
+        with suppress(OSError):  # a failure to create the folder is reported when it is used
             return str(ask())
     began = getattr(manager, "run_timestamp", None)
     if isinstance(began, datetime):
@@ -94,7 +94,7 @@ def timestamp_of(manager: Any) -> str:
 
 
 def tell_commit(manager: Any, commit: str, *, is_dirty: bool | None) -> Dialect:
-    """Set what git says on the manager; return the dialect it had before."""
+    """Set the commit and the dirty flag on the manager; return its previous dialect."""
     dialect = dialect_of(manager)
     if dialect is PAGE:
         _try_to_set(manager, _DIALECT_MARK, dialect)
@@ -107,7 +107,7 @@ def _try_to_set(manager: Any, name: str, value: object) -> None:
     try:
         setattr(manager, name, value)
     except AttributeError:
-        return  # an object with fixed attributes keeps its dialect by them
+        return  # an object with fixed attributes keeps its dialect
 
 
 def new_block(manager: Any, number: int, dialect: Dialect, runs_folder: Path) -> Block:
@@ -138,7 +138,7 @@ def new_block(manager: Any, number: int, dialect: Dialect, runs_folder: Path) ->
 
 
 def renewed_block(block: Block, manager: Any, runs_folder: Path) -> Block:
-    """Return the block with what the manager says now; it keeps the keys it came with."""
+    """Return the block updated from the manager, keeping its own keys."""
     new = dict(block)
     status = getattr(manager, "status", _NOTHING)
     if status is not _NOTHING and status is not None:
@@ -167,7 +167,7 @@ def _parameters(manager: Any) -> tuple[Any, Any]:
 
 
 def trees_said_by(manager: Any) -> dict[str, str]:
-    """Return the values of parameter sets that the manager itself knows, by hash."""
+    """Return the values of parameter sets known to the manager, by hash."""
     sets = getattr(manager, "parameter_sets", ())
     if not isinstance(sets, (tuple, list)):
         return {}
@@ -179,7 +179,7 @@ def trees_said_by(manager: Any) -> dict[str, str]:
 
 
 def hashes_said_by(manager: Any) -> set[str]:
-    """Return the hash of each parameter set that the manager names."""
+    """Return the hash of each parameter set of the manager."""
     _, sets = _parameters(manager)
     if not isinstance(sets, Mapping):
         return set()
@@ -188,7 +188,7 @@ def hashes_said_by(manager: Any) -> set[str]:
 
 
 def is_full_store(manager: Any) -> bool:
-    """Tell whether the run is to have a folder of plain files."""
+    """Check whether the run has a folder of plain files."""
     return bool(_first(manager, "store_full", "store_entire_run", default=False))
 
 
@@ -202,7 +202,7 @@ def tell_reproduction(manager: Any, runs_folder: Path) -> str:
 
 
 def _masked(line: object) -> object:
-    """Return a command line without secrets; one that has none stays as it was typed."""
+    """Return a command line with secrets masked, or unchanged if it has none."""
     from runstore.capture.secrets import mask_command
 
     return mask_command(line) if isinstance(line, str) else line
@@ -217,8 +217,8 @@ def _without_secrets(error: object) -> object:
 def _run_folder(manager: Any, runs_folder: Path) -> str:
     ask: Callable[[], Any] | None = getattr(manager, "get_run_output_path", None)
     if ask is not None:
-        with suppress(OSError):  # it makes the folder; that it cannot is said when it is filled
+        with suppress(OSError):  # a failure to create the folder is reported when it is used
             return str(ask())
     folder = getattr(manager, "runs_path", None)
     parent = runs_folder if folder is None else folder
-    return os.path.join(parent, reference_of(manager))  # noqa: PTH118 - a relative path stays as it was given
+    return os.path.join(parent, reference_of(manager))  # noqa: PTH118 - a relative path stays as it was passed

@@ -1,6 +1,6 @@
-"""ManagerStore: recorded runs as a list of metadata blocks, kept in `store.json` as well.
+"""ManagerStore: recorded runs as a list of metadata blocks, also written to `store.json`.
 
-Source: the documentation of `curifactory.store.ManagerStore`; names and results are as it says.
+Source: the documentation of `curifactory.store.ManagerStore`, which defines names and results.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ from runstore.user_warnings import warn
 
 
 class ManagerStore:
-    """The runs of a folder as metadata blocks: the class of Curifactory, on a database.
+    """The runs of a folder as metadata blocks: Curifactory's class on top of a database.
 
-    Opening a folder with a `store.json` that another tool wrote imports it. From then on the
-    database beside it is the truth, and the file shows it after every change.
+    Opening a folder with a `store.json` of another tool imports it. From then on the database
+    beside it is authoritative, and the file is updated after every change.
 
     Args:
-        manager_cache_path: The folder; made when it is missing.
+        manager_cache_path: The folder; created if it does not exist.
 
     Raises:
-        StoreUnavailableError: The folder cannot be made, or is a file.
+        StoreUnavailableError: The folder cannot be created, or is a file.
         StoreCorruptError: The database in it is damaged, or another program's.
     """
 
@@ -57,7 +57,7 @@ class ManagerStore:
         folder = arguments.path(manager_cache_path, "manager_cache_path")
         if not folder:
             raise UsageError(
-                "The folder of a ManagerStore cannot be empty.", hint="Name a folder."
+                "The folder of a ManagerStore cannot be empty.", hint="Pass the path of a folder."
             )
         self.path = folder + ("" if folder.endswith("/") else "/") + STORE_JSON
         """The full path of `store.json`."""
@@ -77,7 +77,7 @@ class ManagerStore:
         return f"<ManagerStore {self.path!r}>"
 
     def __reduce__(self) -> tuple[type[ManagerStore], tuple[str]]:
-        return type(self), (str(self._folder),)  # a copy has edits of its own
+        return type(self), (str(self._folder),)  # a copy has its own edits
 
     @property
     def runs(self) -> list[Block]:
@@ -95,7 +95,7 @@ class ManagerStore:
             self._mirror.runs = blocks
 
     def load(self) -> None:
-        """Read the runs anew; edits of `runs` that were not saved are gone."""
+        """Reload the runs, discarding unsaved edits of `runs`."""
         with self._guard:
             if self._store is None:
                 return
@@ -105,12 +105,12 @@ class ManagerStore:
     def save(self) -> None:
         """Write edits, additions and removals made in `runs`; durable on return.
 
-        What others did meanwhile stays: each run is compared with what was loaded. Removed runs
-        go to the trash of the database.
+        Concurrent changes by others are kept: each run is compared with its loaded state. Removed
+        runs are moved to the trash of the database.
 
         Raises:
             StoreReadOnlyError: The folder cannot be written.
-            InvalidValueError: A block holds what JSON cannot say; nothing was saved.
+            InvalidValueError: A block is not valid JSON; nothing was saved.
         """
         with self._guard:
             with self._changing():
@@ -120,10 +120,10 @@ class ManagerStore:
     def get_run(self, ref_name: str) -> tuple[Block | None, int]:
         """Return the block of the run with this reference, and its index in `runs`.
 
-        A reference that a run had before it was moved finds it as well.
+        Former references of moved runs work as well.
 
         Returns:
-            `(None, -1)` for a reference that is not known.
+            `(None, -1)` if the reference is unknown.
         """
         with self._guard:
             self._refresh()
@@ -135,29 +135,29 @@ class ManagerStore:
             return None, -1
 
     def _reference_now(self, former: str) -> str | None:
-        """Return the reference of the run that had this one before it was moved."""
+        """Return the present reference of a run with this former one."""
         if self._store is None or not isinstance(former, str):
             return None
         found = self._store.backend.database.runs_by_reference(clean_text(former))
         return found[0].reference if found else None
 
     def get_experiment_runs(self, experiment_name: str) -> list[Block]:
-        """Return the blocks of every run of an experiment, oldest first."""
+        """Return the blocks of all runs of an experiment, oldest first."""
         with self._guard:
             self._refresh()
             return [one for one in self.runs if one.get("experiment_name") == experiment_name]
 
     def add_run(self, mngr: Any) -> Block:
-        """Record a run that begins; durable on return, in the database and in `store.json`.
+        """Record the start of a run; durable on return, in the database and in `store.json`.
 
-        Sets `experiment_run_number`, `git_commit_hash` and `git_workdir_dirty` on the manager,
-        and `reproduction_line` for a full store.
+        Sets `experiment_run_number`, `git_commit_hash` and `git_workdir_dirty` on the manager, and
+        `reproduction_line` for a full store.
 
         Args:
-            mngr: Anything with a manager's attributes.
+            mngr: Any object with a manager's attributes.
 
         Returns:
-            The run's block, which stands in `runs`.
+            The run's block, which is also in `runs`.
         """
         from runstore import capture
         from runstore.capture.machine.process import current_process
@@ -170,7 +170,7 @@ class ManagerStore:
         dialect = tell_commit(
             mngr,
             commit if isinstance(commit, str) else NO_REPOSITORY,
-            # Without a repository nothing vouches for the code: dirty, as Curifactory has it.
+            # Without a repository the code is not known to be clean: dirty, as in Curifactory.
             is_dirty=is_dirty if isinstance(is_dirty, bool) else True,
         )
 
@@ -188,10 +188,10 @@ class ManagerStore:
             return shown or self._mirror.adopt(row_id, row.block)
 
     def update_run(self, mngr: Any) -> Block | None:
-        """Record how a run stands: status, error, parameter files and sets; durable on return.
+        """Record a run's state: status, error, parameter files and sets; durable on return.
 
         Returns:
-            The run's block, or None when no run has the manager's reference.
+            The run's block, or None if there is no run with the manager's reference.
         """
         reference = reference_of(mngr)
         with self._guard:
@@ -210,7 +210,7 @@ class ManagerStore:
             return self._mirror.adopt(row.id, row.block)
 
     def _trees_for(self, mngr: Any) -> dict[str, str]:
-        """Return the values of a manager's parameter sets, as it or the registry knows them."""
+        """Return the values of a manager's parameter sets, from the manager or the registry."""
         said = trees_said_by(mngr)
         wanted = hashes_said_by(mngr) - said.keys()
         return {**trees_of(self._folder, wanted), **said} if wanted else said
@@ -226,7 +226,7 @@ class ManagerStore:
     # Reading
 
     def _read_without_database(self, error: StoreError) -> None:
-        """Show the file of a folder where no database can be made; writing is refused."""
+        """Show the file of a folder in which no database can be created; writing is refused."""
         found = None
         with suppress(OSError):
             found = read_block_file(self._folder / STORE_JSON)
@@ -251,7 +251,7 @@ class ManagerStore:
         self._mirror.fill(self._from_file() or self._from_database(), keep_edits=keep_edits)
 
     def _from_file(self) -> list[tuple[int, Block]] | None:
-        """Return the runs from the file, which is quicker, where it is certain to show them."""
+        """Return the runs from the file, which is faster, if it is certainly current."""
         if not self._sync.is_current():
             return None
         ids = self._table.ids()
@@ -268,7 +268,7 @@ class ManagerStore:
         return [(row.id, row.block) for row in self._table.rows()]
 
     def _refresh(self) -> None:
-        """Show what others recorded since; costs one look at a counter when nobody did."""
+        """Show new changes by others; costs one read of a counter if there are none."""
         if self._store is None:
             return
         if self._sync.is_foreign():
@@ -281,7 +281,7 @@ class ManagerStore:
         try:
             self._sync.write_or_warn()
         except StoreReadOnlyError:
-            return  # reading goes on; writing says it then
+            return  # reading continues; writing will report the error
 
     # Writing
 
@@ -296,15 +296,15 @@ class ManagerStore:
         if self._store is None:
             raise self._refusal or StoreReadOnlyError(f"{self.path} cannot be written.")
         if not self._store.backend.is_in_place:
-            # SQLite would go on writing into the file that has no name any more.
-            warn(f"The database in {self._folder} was deleted; what is there now is used.")
+            # SQLite would keep writing to the unlinked file.
+            warn(f"The database in {self._folder} was deleted; its replacement is used.")
             self._mirror = Mirror()
             self._open()
         return self._store
 
     @contextmanager
     def _changing(self) -> Iterator[BlockWriter]:
-        """Take in the file, write the owner's edits and the caller's change, write the file."""
+        """Import the file, write the user's edits and the caller's change, and write the file."""
         database = self._open_store().backend.database
         self._sync.take_in_or_warn()
         edits = self._mirror.edits() if self._mirror.is_in_use else Edits()
@@ -327,11 +327,11 @@ class ManagerStore:
         self._sync.write_or_warn(has_changed=True)
 
     def _written(self, row_id: int) -> BlockRow:
-        """Return a run as the last change left it."""
+        """Return a run as left by the last change."""
         return self._news.get(row_id) or self._table.row(row_id)
 
     def _apply(self, writer: BlockWriter, edits: Edits) -> list[tuple[int, Block, Block]]:
-        """Write the owner's edits over what the store holds by now."""
+        """Apply the user's edits to the present contents of the store."""
         settled = []
         author = current_author()
         for row_id, before, now in edits.changed:
@@ -349,7 +349,7 @@ class ManagerStore:
         operation = new_uid()
         for row_id, before in edits.removed:
             row = writer.row(row_id)
-            # What another changed meanwhile, its owner has not seen; it comes back into the list.
+            # If the run was changed by others meanwhile, it returns to the list instead.
             if row is not None and not row.is_deleted and row.block == before:
                 writer.soft_delete(row_id, author, operation)
         return settled
@@ -363,7 +363,7 @@ def _present(writer: BlockWriter, row_id: int) -> BlockRow:
 
 
 def _of_this_process(rows: list[BlockRow]) -> BlockRow | None:
-    """Choose among runs of one reference: the one this process began, else the first."""
+    """Choose among runs with one reference: the one begun by this process, else the first."""
     kept = [row for row in rows if not row.is_deleted]
     mine = [row for row in kept if watched(row.run.uid) is not None]
     return next(iter(mine or kept), None)

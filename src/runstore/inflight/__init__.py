@@ -1,4 +1,4 @@
-"""What the database did not take yet: kept aside in the spool, and taken in later."""
+"""Data that could not be written to the database yet: kept in the spool, and imported later."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from runstore.storage.backend import Backend
 
 
 def take_in(backend: Backend) -> None:
-    """Take in what was kept aside while the database could not be written."""
+    """Import data that was kept in the spool while the database could not be written."""
     if backend.database.is_writable and backend.spool.has_anything(backend.database.knows_any):
         from runstore.inflight.deferred import Deferred
 

@@ -1,4 +1,4 @@
-"""What the database did not take: kept in the spool, and taken in when the obstacle is gone."""
+"""Data that could not be written to the database: kept in the spool until it can."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from runstore.storage.rows import from_micros, to_micros
 from runstore.storage.sqlite.forks import inside_the_engine
 from runstore.user_warnings import warn
 
-# How long who opens a store waits for another process that is taking in what it would read.
+# How long opening a store waits for another process that is importing its data.
 _CLAIM_PATIENCE_S = 1.0
 
 
 class Deferred:
-    """Keeps aside what the database of a store refuses, and takes it in later.
+    """Keeps data in the spool if the database cannot be written, and imports it later.
 
     Args:
         backend: The store.
@@ -51,7 +51,7 @@ class Deferred:
         self._said: set[Path] = set()
         self._refused_said: set[Path] = set()
 
-    # Keeping aside
+    # Writing to the spool
 
     def unless(
         self,
@@ -60,15 +60,15 @@ class Deferred:
         *,
         is_refused: bool = False,
     ) -> None:
-        """Write something; what the database refuses is kept aside.
+        """Write data, to the spool if the database refuses.
 
-        What comes after something that was kept aside is kept aside as well: it would be written
-        over by what is older.
+        After data has been kept in the spool, later data is kept there as well, because importing
+        the older data would overwrite it.
 
         Args:
-            write: Writes it.
-            keep: Keeps it aside; gets the reason.
-            is_refused: Whether it cannot be written yet.
+            write: Writes to the database.
+            keep: Writes to the spool; receives the reason.
+            is_refused: Whether to use the spool at once.
         """
         if is_refused or self._backend.spool.has_kept or self._backend.database.driver.is_writing:
             keep(None)
@@ -80,8 +80,8 @@ class Deferred:
             keep(error)
         except RunNotFoundError as error:
             warn(
-                f"{error.what} It was removed for good while it went on: what it records is not"
-                " kept any more."
+                f"{error.what} It was permanently deleted while it was running, and can no longer"
+                " be recorded."
             )
 
     def end(
@@ -101,7 +101,7 @@ class Deferred:
         folder: Path | None,
         because: StoreError | None,
     ) -> None:
-        """Keep an artifact; its contents are in the store, or among the objects of a folder."""
+        """Keep an artifact, whose contents are in the store, or among the objects of a folder."""
         import base64
 
         body = {
@@ -118,7 +118,7 @@ class Deferred:
         self._keep(saved.run_uid, "artifact", body, f"the artifact {saved.path!r}", because)
 
     def input(self, uid: str, used: Input, because: StoreError | None) -> None:
-        """Keep what a run read."""
+        """Keep an input of a run."""
         body = {
             "name": used.name,
             "digest": used.digest,
@@ -149,7 +149,7 @@ class Deferred:
         author: str,
         because: StoreError | None,
     ) -> None:
-        """Keep parameters that a run got after its start."""
+        """Keep parameters added after the start."""
         body = {
             "name": added.name,
             "hash": added.hash,
@@ -175,29 +175,29 @@ class Deferred:
         try:
             place = self._backend.spool.keep(uid, kind, body).parent
         except OSError as error:
-            warn(f"{reason}This could not be kept: {what}; {error}.")
+            warn(f"{reason}This was not recorded: {what}; {error}.")
             return
         driver = self._backend.database.driver
-        if driver.is_writing:  # a signal handler or a finalizer; nothing is in the way for long
+        if driver.is_writing:  # a signal handler or a finalizer, which must not wait
             driver.after_writing(self.take_back_quietly)
             return
-        # An experiment saves in a loop; of one trouble it hears once.
+        # A loop of saves should report a problem only once.
         if place not in self._said:
             self._said.add(place)
             warn(
                 f"{reason}Kept in {place} until the store can be written again:"
-                f" {what}, and what follows."
+                f" {what} and later data."
             )
 
-    # Taking in
+    # Import
 
     def take_back_quietly(self) -> None:
-        """Take in records; what is not taken now is taken later."""
+        """Import records, ignoring errors; remaining ones are imported later."""
         with suppress(RunstoreError, OSError, StoreWarning):
             self.take_records()
 
     def take_in(self) -> None:
-        """Take in whatever is in flight and can be taken: records, points, output."""
+        """Import all data in flight that can be imported: records, points, output."""
         with self._backend.database.driver.hurried(PATIENCE_S):
             if self.take_records(_CLAIM_PATIENCE_S):
                 self._take_lines()
@@ -206,7 +206,7 @@ class Deferred:
         self._say_refused()
 
     def _say_refused(self) -> None:
-        """Warn once of files in the spool that are not as runstore writes them."""
+        """Warn once about invalid files in the spool."""
         refused = self._backend.spool.refused
         new = {path: why for path, why in refused.items() if path not in self._refused_said}
         if not new:
@@ -220,10 +220,10 @@ class Deferred:
         )
 
     def take_records(self, patience_s: float = 0.0) -> bool:
-        """Take in records; tell whether the database answers.
+        """Import records; return whether the database is available.
 
         Args:
-            patience_s: How long to wait for another process that is taking one in.
+            patience_s: How long to wait for another process that is importing one.
         """
         with self._backend.database.driver.hurried(PATIENCE_S):
             answers = self._take_each_record(patience_s)
@@ -236,25 +236,25 @@ class Deferred:
         for record in self._backend.spool.records(is_to_take=True):
             try:
                 with _claimed(record.path, patience_s) as is_ours:
-                    if not is_ours:  # what comes after it would be overwritten by it
+                    if not is_ours:  # it would overwrite later records
                         return False
                     self._take_once(record)
             except FileNotFoundError:
-                continue  # another process took it
+                continue  # another process imported it
             except StoreLockedError:
                 return False
-            except (NotFoundError, OSError):  # of another store; or refused, as StoreError says
+            except (NotFoundError, OSError):  # of another store, or refused
                 continue
             except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
-                # Not as we write them: it stays where it is.
+                # Invalid: it stays in place.
                 self._backend.spool.refused[record.path] = str(error)
         return True
 
     def _take_once(self, record: Record) -> None:
-        """Take in a record and remove it; one that cannot be removed is not taken in twice."""
+        """Import a record and remove it; if it cannot be removed, mark it as imported."""
         table = self._backend.metrics
         if not table.has_seen(record.path):
-            with suppress(RunFinishedError, ConflictError):  # told before, by whoever came first
+            with suppress(RunFinishedError, ConflictError):  # reported before by another process
                 self._take(record)
         try:
             remove_file(record.path)
@@ -308,7 +308,7 @@ class Deferred:
         with self._backend.objects.in_use():
             if aside is not None:
                 with (
-                    suppress(NotFoundError),  # taken in before, up to the row
+                    suppress(NotFoundError),  # imported before, except for the row
                     aside.opened(saved.digest, saved.size_bytes) as source,
                 ):
                     self._backend.objects.keep_open(source)
@@ -317,7 +317,7 @@ class Deferred:
             aside.remove(aside.path_of(saved.digest))
 
     def _take_lines(self) -> None:
-        """Take in lines of programs whose run has ended, or whose `runstore exec` is gone."""
+        """Import lines of programs whose run has ended, or whose `runstore exec` has ended."""
         for path in self._backend.spool.line_files(is_to_take=True):
             run = self._backend.database.run_by_uid(uid_of(path))
             if run is not None and is_over(run):
@@ -325,42 +325,42 @@ class Deferred:
                     self._backend.take_lines(self._backend, path, run)
 
     def _take_points(self) -> None:
-        """Take in points of runs that have ended, or whose process is gone."""
+        """Import points of runs that have ended, or whose process has ended."""
         for path in self._backend.spool.point_files(is_to_take=True):
             if self._is_over(uid_of(path)):
                 with suppress(StoreError, OSError), self._refusing(path):
                     self._backend.metrics.absorb(path, is_over=True)
 
     def _take_output(self) -> None:
-        """Take in what runs printed that have ended, or whose process is gone."""
+        """Import output of runs that have ended, or whose process has ended."""
         for path in self._backend.spool.output_files(is_to_take=True):
             if self._is_over(uid_of(path)) and not is_being_written(path):
                 with suppress(RunstoreError, OSError), self._refusing(path):
                     self._take_output_file(path)
 
     def take_output_of(self, uid: str) -> None:
-        """Take in what a run of this process printed; durable on return.
+        """Import the output of a run of this process; durable on return.
 
-        The output of a run that was removed for good meanwhile is removed.
+        If the run was permanently removed meanwhile, its output is removed.
 
         Raises:
-            StoreError: The database did not take it; the files stay.
-            OSError: The disk did not take it; the files stay.
+            StoreError: The database could not be written; the files are kept.
+            OSError: The disk could not be written; the files are kept.
         """
         is_gone = self._backend.database.is_purged(uid)
         for path in self._backend.spool.output_files(uid, is_to_take=True):
             if is_gone:
-                remove_file(path)  # as the warning about its end says
+                remove_file(path)  # as announced by the warning about its end
             elif not is_being_written(path):
                 try:
                     self._take_output_file(path)
                 except FileNotFoundError:
-                    # Whoever opened the store in this moment may have taken it in.
+                    # A process that opened the store just now may have imported it.
                     if not self._has_output(path):
                         raise
 
     def _has_output(self, path: Path) -> bool:
-        """Tell whether a file of printed lines is among the objects."""
+        """Check whether a file of printed lines is among the objects."""
         taken = self._backend.artifacts.outputs_of(uid_of(path))
         return path.name in {one.part for one in taken}
 
@@ -374,7 +374,7 @@ class Deferred:
 
     @contextmanager
     def _refusing(self, path: Path) -> Iterator[None]:
-        """Remember a file of the spool that turns out to be none of ours."""
+        """Remember a file of the spool that turns out to be invalid."""
         try:
             yield
         except UnsafeFileError as error:
@@ -387,12 +387,12 @@ class Deferred:
 
 @contextmanager
 def _claimed(path: Path, patience_s: float) -> Iterator[bool]:
-    """Keep other processes from taking a record within the block; tell whether it is ours.
+    """Claim a record for import inside the block; yield whether that succeeded.
 
     Raises:
-        FileNotFoundError: Another process took it.
+        FileNotFoundError: Another process imported it.
     """
-    # A child that is forked within the block would keep the lock after this process's end.
+    # A child that is forked inside the block would keep the lock after this process's end.
     with inside_the_engine(), reader(path, is_ours=True) as file:
         lock = wait_for_lock(file.fileno(), patience_s=patience_s)
         try:
@@ -405,7 +405,7 @@ def _claimed(path: Path, patience_s: float) -> Iterator[bool]:
 
 
 def is_over(run: Run) -> bool:
-    """Tell whether a run has ended, or its process is provably gone."""
+    """Check whether a run has ended, or its process has provably ended."""
     if run.status.is_final or run.process is None:
         return True
     from runstore.capture.machine.process import is_gone

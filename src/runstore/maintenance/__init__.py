@@ -1,1 +1,1 @@
-"""Care of a store: trash, garbage collection, checks, removal of secrets."""
+"""Maintenance of a store: trash, garbage collection, checks, removal of secrets."""

@@ -1,4 +1,4 @@
-"""Looking a store over: what is damaged, what refers to nothing, what nobody refers to."""
+"""Checks of a store: damage, dangling references, unreferenced data."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 _NAMES_TOLD = 100
 _CLEAN_UP = "To remove them: runstore gc"
-_RECOVER = "Copy the folder aside first. What sqlite3's .recover saves can be opened again."
-_REPLACE = "Look where it leads, then remove it: runstore makes its own when it needs it."
-_TRUST = "That user takes it in by opening the store; to do it yourself: runstore trust {}"
-_LEFT_ALONE = "It is ignored. If it is not yours, remove it."
+_RECOVER = "Copy the folder aside first, then recover it with .recover in sqlite3."
+_REPLACE = "Check its target, then remove it: runstore creates its own when required."
+_TRUST = "It is imported when that user opens the store; to import it yourself: runstore trust {}"
+_LEFT_ALONE = "It is ignored. Remove it if it is not yours."
 _OWN_FOLDERS = frozenset({"spool", "objects", RUNS})
 # People keep these on other disks.
 _MAY_BE_LINKS = frozenset({DATABASE, STORE_JSON, REGISTRY})
@@ -42,14 +42,14 @@ _OWN_FILES = re.compile(
     r"\.gitignore|objects\.lock|(runstore|search)\.db(-wal|-shm|-journal|\.before-schema-\d+)?"
     r"|\.?(store|params_registry)\.json(\.lock|\.new|\.damaged-.*)?"
 )
-_NOT_OURS = "What you did not add yourself may do harm; export the runs into a new store."
-_REPLACED = "A stand-in is shown in its place. Mend the value in sqlite3, or delete the run."
-_RESTORE = "A backup of the store has them as they were."
+_NOT_OURS = "Objects that you did not add may do harm; export the runs to a new store."
+_REPLACED = "A placeholder is shown instead. Repair the value in sqlite3, or delete the run."
+_RESTORE = "Restore them from a backup of the store."
 _MEND = "Save the same contents again, or copy the file from a backup into objects/."
 
 
 def check(backend: Backend, *, is_deep: bool) -> tuple[Finding, ...]:
-    """Look a store over; see `Store.check`."""
+    """Check a store; see `Store.check`."""
     parts: tuple[Callable[[], Iterator[Finding]], ...] = (
         lambda: _engine(backend, is_deep=is_deep),
         lambda: _odd_files(backend),
@@ -65,7 +65,7 @@ def check(backend: Backend, *, is_deep: bool) -> tuple[Finding, ...]:
 
 
 def _unless_unreadable(part: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """Yield what a part finds; a database that cannot be read is a finding too."""
+    """Yield the findings of a part; an unreadable database is a finding too."""
     try:
         yield from part()
     except StoreCorruptError as error:
@@ -79,32 +79,32 @@ def _engine(backend: Backend, *, is_deep: bool) -> Iterator[Finding]:
 
 
 def _odd_files(backend: Backend) -> Iterator[Finding]:
-    """Yield what stands in the place of the store's own files and folders, such as links."""
+    """Yield entries in place of the store's own files and folders, such as links."""
     odd = [f"{name} ({why})" for name, why in _odd_names(backend.path)]
     if odd:
-        yield _finding(DAMAGED, "not as runstore makes it, and not used", odd, _REPLACE)
+        yield _finding(DAMAGED, "not created by runstore, and not used", odd, _REPLACE)
 
 
 def _odd_names(folder: Path) -> Iterator[tuple[str, str]]:
     with folder_at(folder, levels=0) as place:
         for name in place.names():
             if name in _OWN_FOLDERS:
-                is_right, why = stat.S_ISDIR, "it is a link, or no folder"
+                is_right, why = stat.S_ISDIR, "it is a link, or not a folder"
             elif name in _MAY_BE_LINKS or not _OWN_FILES.fullmatch(name):
                 continue
             else:
-                is_right, why = stat.S_ISREG, "it is a link, or no file"
+                is_right, why = stat.S_ISREG, "it is a link, or not a regular file"
             found = place.entry(name)
             if not is_right(found.st_mode):
                 yield name, why
             elif stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
-                yield name, "it is a second name (a hard link) of another file"
+                yield name, "it is a hard link of another file"
 
 
 def _schema(backend: Backend) -> Iterator[Finding]:
     names = Checks(backend.database).schema()
     if names:
-        yield _finding(DAMAGED, "the tables are not as runstore makes them", names, _NOT_OURS)
+        yield _finding(DAMAGED, "tables not created by runstore, or altered", names, _NOT_OURS)
 
 
 def _rows(backend: Backend) -> Iterator[Finding]:
@@ -115,11 +115,11 @@ def _rows(backend: Backend) -> Iterator[Finding]:
     counts = OrphanRows(backend.database).counted()
     if counts:
         told = [f"{table}: {count:,}" for table, count in counts.items()]
-        yield _finding(UNUSED, "rows that nothing refers to", told, _CLEAN_UP)
+        yield _finding(UNUSED, "unreferenced rows", told, _CLEAN_UP)
 
 
 def _hashes(backend: Backend) -> Iterator[Finding]:
-    """Yield values and edits that are not those that were stored."""
+    """Yield values and edits, if they differ from their hashes."""
     from runstore.storage.integrity.hashes import altered
     from runstore.storage.integrity.history import verify
 
@@ -133,12 +133,12 @@ def _hashes(backend: Backend) -> Iterator[Finding]:
         (edits.not_covered, "edits"),
     ):
         if count:
-            told = f"{what} without a hash, from before runstore kept any: {count:,}"
+            told = f"{what} without a hash, recorded by an older runstore: {count:,}"
             yield _finding(UNCHECKED, told, ())
 
 
 def _contents(backend: Backend, *, is_deep: bool) -> Iterator[Finding]:
-    """Yield contents that runs refer to and that are not there, or not the same."""
+    """Yield contents that are missing or changed although runs refer to them."""
     objects = backend.objects
     missing, changed = [], []
     for _, reference, kind, name, digest, size in References(backend.database).every():
@@ -159,7 +159,7 @@ def _contents(backend: Backend, *, is_deep: bool) -> Iterator[Finding]:
 
 
 def _files(backend: Backend) -> Iterator[Finding]:
-    """Yield files below `objects` that no run refers to."""
+    """Yield unreferenced files below `objects`."""
     objects = backend.objects
     needed = References(backend.database).needed() | digests_in_flight(backend)
     unused, coming, strange = [], [], []
@@ -172,14 +172,14 @@ def _files(backend: Backend) -> Iterator[Finding]:
         elif digest not in needed:
             unused.append(path)
     for paths, what in (
-        (unused, "contents that no run refers to"),
-        (coming, "files on their way in, or left by a crash"),
+        (unused, "unreferenced contents"),
+        (coming, "files being saved, or left by a crash"),
     ):
         if paths:
             told = f"{what}: {len(paths):,}, {size_text(sum(map(_size, paths)))}"
             yield _finding(UNUSED, told, map(str, paths), _CLEAN_UP)
     if strange:
-        yield _finding(ORPHANED, "files in objects/ that runstore did not make", map(str, strange))
+        yield _finding(ORPHANED, "foreign files in objects/", map(str, strange))
 
 
 def _folders(backend: Backend) -> Iterator[Finding]:
@@ -194,33 +194,33 @@ def _folders(backend: Backend) -> Iterator[Finding]:
         yield _finding(DANGLING, "the folder of plain files is missing", missing)
     gone = set(gone_folders(backend))
     if gone:
-        told = "folders of runs that were removed for good"
+        told = "folders of permanently deleted runs"
         yield _finding(ORPHANED, told, map(str, sorted(gone)), _CLEAN_UP)
     known = {folder_name(name) for name in backend.trash.every_reference()}
     runs = backend.path / RUNS
     strange = [runs / name for name in _names_in(runs) if name not in known]
     if strange:
-        yield _finding(ORPHANED, "in runs/, but of no run", map(str, strange))
+        yield _finding(ORPHANED, "foreign files in runs/", map(str, strange))
 
 
 def _in_flight(backend: Backend) -> Iterator[Finding]:
-    """Yield files of the store's spool that belong to no run."""
+    """Yield files of the spool, if invalid or created by another user."""
     refused = backend.spool.look_through()
     if refused:
         odd = [f"{path.name} ({why})" for path, why in sorted(refused.items())]
-        yield _finding(DAMAGED, "in flight, but not as runstore writes it", odd, _LEFT_ALONE)
+        yield _finding(DAMAGED, "in flight, but invalid", odd, _LEFT_ALONE)
     gone = set(gone_in_flight(backend))
     if gone:
-        told = "in flight of runs that were removed for good"
+        told = "in flight, of permanently deleted runs"
         yield _finding(ORPHANED, told, map(str, sorted(gone)), _CLEAN_UP)
     waiting = [path for path in backend.spool.files_of_others() if _is_over(backend, path)]
     if waiting:
-        told = "in flight, and left by another user"
+        told = "in flight, of another user"
         yield _finding(
             ORPHANED, told, map(str, waiting), _TRUST.format(shlex.quote(str(backend.path)))
         )
     known = Checks(backend.database).uids()
-    # The user's own place is for all stores: what is of no run here may be of another store.
+    # The user's private folder is shared by all stores: unknown files may belong to another one.
     place = backend.spool.place
     strange = [
         path
@@ -231,7 +231,7 @@ def _in_flight(backend: Backend) -> Iterator[Finding]:
         and uid_of(path) not in known
     ]
     if strange:
-        yield _finding(ORPHANED, "in flight, but of no run of this store", map(str, strange))
+        yield _finding(ORPHANED, "in flight, but not of a run of this store", map(str, strange))
 
 
 def _is_over(backend: Backend, path: Path) -> bool:
@@ -254,12 +254,12 @@ def _size(path: Path) -> int:
 def _files_of(objects: Objects) -> list[Path]:
     try:
         return list(objects.files())
-    except OSError:  # a link, or no folder, as another finding says
+    except OSError:  # a link, or not a folder, which another finding reports
         return []
 
 
 def _names_in(folder: Path) -> list[str]:
     try:
         return names_in(folder)
-    except OSError:  # a link, or no folder, as another finding says
+    except OSError:  # a link, or not a folder, which another finding reports
         return []

@@ -1,4 +1,4 @@
-"""Edits of many runs at once, each with what undoes exactly that."""
+"""Edits of many runs at once, each with an operation that can be undone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Done(NamedTuple):
 
     Attributes:
         uids: The runs.
-        operation: What undoes it; None if everything was so already.
+        operation: The operation to undo it; None if nothing changed.
     """
 
     uids: tuple[str, ...]
@@ -29,10 +29,10 @@ class Done(NamedTuple):
 
 
 def checked_tags(changes: Mapping[Any, Any]) -> dict[str, str | None]:
-    """Return changes of tags as they are stored, secrets masked; None removes a tag.
+    """Return changes of tags in stored form, with secrets masked; None removes a tag.
 
     Raises:
-        InvalidValueError: A key or a value cannot be a tag.
+        InvalidValueError: A key or a value is not valid for a tag.
     """
     from runstore.artifacts.masking import masked_tags
 
@@ -52,14 +52,14 @@ def edit_runs(
     tags: Mapping[str, Any],
     notes: Sequence[str | None] = (),
 ) -> Done:
-    """Change tags and notes of runs, all of it or nothing; durable on return.
+    """Change tags and notes of runs atomically; durable on return.
 
     Args:
         backend: The store.
         names: Uids or other names of runs.
-        author: Who makes the edit.
+        author: Author of the edit.
         tags: Values by key; None removes the tag.
-        notes: The new notes; empty to leave them.
+        notes: The new notes; if empty, notes stay unchanged.
 
     Raises:
         InvalidValueError: Tags or notes cannot be stored. Nothing was changed.
@@ -72,14 +72,14 @@ def edit_runs(
 
 
 def trash_runs(backend: Backend, names: Sequence[str], author: str, *, is_forced: bool) -> Done:
-    """Put runs into the trash; see `Store.delete`."""
+    """Move runs to the trash; see `Store.delete`."""
     settle_all(backend)
     uids = _uids(backend, names)
     return Done(uids, backend.trash.put(uids, author, is_forced=is_forced))
 
 
 def restore_runs(backend: Backend, names: Sequence[str], author: str) -> Done:
-    """Take runs out of the trash; those that are not in it stay as they are."""
+    """Restore runs from the trash, ignoring runs that are not in it."""
     known = _known(backend, names)
     lookups = InTrash(backend.database)
     place = f"the trash of {backend.path}"
@@ -94,10 +94,10 @@ def restore_runs(backend: Backend, names: Sequence[str], author: str) -> Done:
 
 
 def undo_operation(backend: Backend, operation: str, author: str) -> tuple[str, ...]:
-    """Undo exactly what was done at once, and return the uids of the runs.
+    """Undo one operation, and return the uids of the runs.
 
     Raises:
-        ConflictError: It was undone already, or somebody changed the same since. Nothing was
+        ConflictError: It was undone already, or the same field was changed since. Nothing was
             changed.
         NotFoundError: There is no such edit.
     """
@@ -106,7 +106,7 @@ def undo_operation(backend: Backend, operation: str, author: str) -> tuple[str, 
 
 
 def _uids(backend: Backend, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the uids of runs, each once; uids are not looked up one by one."""
+    """Return the uids of runs, each once, without looking up uids one by one."""
     known = _known(backend, names)
     uids = [name if name in known else run_named(backend, name).uid for name in names]
     return tuple(dict.fromkeys(uids))

@@ -1,7 +1,7 @@
-"""Cleaning up: what was long enough in the trash, and files that no run needs any more.
+"""Garbage collection: expired runs in the trash, and unreferenced files.
 
-Nothing that a run needs is ever removed: while contents are looked at and removed, nobody saves,
-and runs in the trash count as runs. Whatever ends it in the middle, the next time goes on.
+Data required by a run is never removed: saving is blocked while contents are checked and removed,
+and runs in the trash count as runs. After an interruption, the next call continues.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ T = TypeVar("T")
 RUNS_AT_ONCE = 100
 _FILES_AT_ONCE = 500
 _ANY_TIME = 2**62  # later than any deletion
-# Where locks cannot keep programs from saving meanwhile, what is younger than this is left.
+# If locks cannot block saving meanwhile, younger files are spared.
 _DAY_S = 86_400
 
 
@@ -56,7 +56,7 @@ def collect(backend: Backend, *, older_than: timedelta, is_dry: bool, vacuum: bo
     first = Amount()
     if not is_dry:
         take_in(backend)
-        # A full disk needs this room to remove the rows of a run.
+        # On a full disk, this space is required to remove the rows of a run.
         first = sweep.contents()
         expired = _purged(backend, expired, before)
     freed = Freed(
@@ -82,7 +82,7 @@ def collect(backend: Backend, *, older_than: timedelta, is_dry: bool, vacuum: bo
 
 
 def _purged(backend: Backend, expired: Sequence[Expired], before: int) -> list[Expired]:
-    """Remove what is known of runs, and return those that were removed."""
+    """Permanently remove runs, unless they were restored, and return the removed ones."""
     return [
         one
         for some in _batches(expired, RUNS_AT_ONCE)
@@ -101,11 +101,11 @@ def _in_trash_but(backend: Backend, expired: Sequence[Expired]) -> dict[str, lis
 
 
 class _Sweep:
-    """Removes files that nobody needs, or only counts them.
+    """Removes unreferenced files, or only counts them.
 
     Args:
         backend: The store.
-        expired: Runs that count as if they were removed for good.
+        expired: Runs to treat as permanently removed.
         is_dry: Whether to count only.
     """
 
@@ -115,19 +115,19 @@ class _Sweep:
         self._is_dry = is_dry
         self._objects = backend.objects
         self._references = References(backend.database)
-        # What could not be removed, by path, and why.
+        # Files that could not be removed, with the reason.
         self._left: dict[str, str] = {}
 
     def say_what_is_left(self) -> None:
-        """Warn once of what could not be removed."""
+        """Warn once about files that could not be removed."""
         if self._left:
             path, why = min(self._left.items())
             more = f", and {len(self._left) - 1:,} more" if len(self._left) > 1 else ""
-            warn(f"Not removed: {path} ({why}){more}. To look the store over: runstore doctor.")
+            warn(f"Not removed: {path} ({why}){more}. To check the store: runstore doctor.")
 
     @contextmanager
     def _noting(self, path: Path) -> Iterator[None]:
-        """Go on where something cannot be removed, or is a link to elsewhere."""
+        """Continue after a file that cannot be removed, or is a link to elsewhere."""
         try:
             yield
         except FileNotFoundError:
@@ -138,7 +138,7 @@ class _Sweep:
             self._left[str(path)] = error.strerror or str(error)
 
     def contents(self) -> Amount:
-        """Remove contents that no run refers to."""
+        """Remove unreferenced contents."""
         needed = self._references.needed(without={one.run_id for one in self._expired})
         candidates = (
             path
@@ -155,7 +155,7 @@ class _Sweep:
             awaited = digests_in_flight(self._backend)
             return self._removed((path for path in paths if self._digest(path) not in awaited), 2)
         with self._objects.alone() as is_alone:
-            # Somebody may have saved the same since; nobody does from here on.
+            # The same may have been saved since; from here on, saving is blocked.
             free = set(self._references.unneeded(map(self._digest, paths)))
             free -= digests_in_flight(self._backend)
             old = paths if is_alone else [path for path in paths if _is_old(path)]
@@ -169,7 +169,7 @@ class _Sweep:
             yield from self._objects.files()
 
     def incoming(self) -> Amount:
-        """Remove files on their way in that nobody is writing any more."""
+        """Remove files of unfinished saves."""
         found = [path for path in self._files() if self._objects.is_leftover(path)]
         if not found:
             return Amount()
@@ -179,7 +179,7 @@ class _Sweep:
             return self._removed((path for path in found if is_alone or _is_old(path)), 2)
 
     def folders(self) -> Amount:
-        """Remove folders of plain files whose run is gone for good."""
+        """Remove folders of plain files of permanently removed runs."""
         total = Amount()
         for folder in gone_folders(self._backend, self._expired):
             with self._noting(folder):
@@ -190,11 +190,11 @@ class _Sweep:
         return total
 
     def spool(self) -> Amount:
-        """Remove what is in flight of runs that are gone for good."""
+        """Remove spool files of permanently removed runs."""
         return self._removed(gone_in_flight(self._backend, self._expired), 1)
 
     def _removed(self, paths: Iterable[Path], levels: int) -> Amount:
-        """Remove files, that many folders deep in the store; of a link, the link itself."""
+        """Remove files that many folders deep in the store; removes a link, not its target."""
         total = Amount()
         for path in paths:
             with self._noting(path), folder_at(path.parent, levels=levels) as folder:
@@ -206,11 +206,11 @@ class _Sweep:
 
 
 def gone_folders(backend: Backend, expired: Collection[Expired] = ()) -> Iterator[Path]:
-    """Yield the folders of plain files whose run is gone for good.
+    """Yield the folders of plain files of permanently removed runs.
 
     Args:
         backend: The store.
-        expired: Runs that count as if they were.
+        expired: Runs to treat as removed.
     """
     gone = {reference for _, reference in backend.trash.purged_names()}
     going = _uids(expired)
@@ -219,7 +219,7 @@ def gone_folders(backend: Backend, expired: Collection[Expired] = ()) -> Iterato
     by_name = {folder_name(reference): reference for reference in gone}
     for folder in folders_named(backend, sorted(gone)):
         reference = by_name[folder.name]
-        # Runs that another tool wrote may share a reference, and so a folder.
+        # Runs written by another tool may share a reference, and so a folder.
         sharing = backend.database.runs_by_reference(reference)
         sharing += InTrash(backend.database).runs_by_reference(reference)
         if all(run.uid in going for run in sharing):
@@ -227,11 +227,11 @@ def gone_folders(backend: Backend, expired: Collection[Expired] = ()) -> Iterato
 
 
 def gone_in_flight(backend: Backend, expired: Collection[Expired] = ()) -> Iterator[Path]:
-    """Yield files in the spool whose run is gone for good, and those that a crash cut off.
+    """Yield spool files of permanently removed runs, and partial files left by a crash.
 
     Args:
         backend: The store.
-        expired: Runs that count as if they were gone.
+        expired: Runs to treat as removed.
     """
     going = _uids(expired)
     for path in backend.spool.every_file():

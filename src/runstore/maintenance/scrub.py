@@ -1,7 +1,7 @@
-"""Removing secrets from a store: from its rows, files, logs and free pages, for good.
+"""Permanent removal of secrets from a store: from its rows, files, logs and free pages.
 
-It removes what slipped through: a token that a program printed, a password among parameters. What
-else a text says stays. Contents that change have another digest afterwards, and are kept by it.
+This removes secrets that were recorded: a token that a program printed, a password among
+parameters. The rest of a text is kept. Changed contents are stored under their new digest.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 1 << 20
 _OUTPUT_IN_FLIGHT = (".output", ".points")
-# What a store keeps beside its database; other files of the folder are not its own.
+# Files that a store keeps beside its database; other files in the folder are not its own.
 _TEXTS = ("store.json*", "params_registry.json*")
 _COPIES = ("runstore.db.*", "runstore.db-wal.left-*")
 _LOGS = ("runstore.db", "runstore.db-wal")
 
 
 def wanted(secrets: tuple[str, ...] = (), pattern: str | None = None) -> Wanted:
-    """Return what is to be removed; what the rules of today mask if nothing is given.
+    """Return the secrets to remove; by default those masked by today's rules.
 
     Args:
         secrets: The secrets themselves.
         pattern: A regular expression.
 
     Raises:
-        UsageError: A secret is so short that it would be found everywhere, or the pattern is none.
+        UsageError: A secret is too short, or the pattern is invalid.
     """
     if pattern is not None:
         import re
@@ -61,7 +61,7 @@ def wanted(secrets: tuple[str, ...] = (), pattern: str | None = None) -> Wanted:
         try:
             found = WantedPattern(pattern)
         except re.error as error:
-            raise UsageError(f"{pattern!r} is no regular expression: {error}.") from None
+            raise UsageError(f"{pattern!r} is not a valid regular expression: {error}.") from None
         if found.masked("") != "":
             raise UsageError(f"{pattern!r} matches an empty text.", kept="Nothing was changed.")
         return found
@@ -69,9 +69,9 @@ def wanted(secrets: tuple[str, ...] = (), pattern: str | None = None) -> Wanted:
         return _by_rules()
     if any(len(one) < SHORTEST for one in secrets):
         raise UsageError(
-            f"A secret of fewer than {SHORTEST} characters would be found everywhere.",
+            f"A secret has fewer than {SHORTEST} characters and would match everywhere.",
             kept="Nothing was changed.",
-            hint="Give the whole secret, or --pattern for a part of a text.",
+            hint="Pass the whole secret, or use --pattern.",
         )
     return Wanted(secrets)
 
@@ -94,18 +94,18 @@ def _by_rules() -> WantedByRules:
         return masked_value(after, mask_message)
 
     commands = dict.fromkeys(("runs.cli", "runs.reproduce"), mask_command)
-    # What a document is of is not known here, so its look says what it is.
+    # The kind of a document is unknown here, so that it is inferred from its contents.
     documents = {"documents.body": lambda text: masked_value(text, mask_text)}
     return WantedByRules(mask_message, {**commands, **documents, "runs.facts": facts})
 
 
 def scrub(backend: Backend, secrets: Wanted, *, is_dry: bool = True) -> Scrubbed:
-    """Remove secrets from a store, and return where they were; doing it twice changes nothing.
+    """Remove secrets from a store, and return the affected places; a second call changes nothing.
 
     Args:
         backend: The store.
-        secrets: What `wanted` gave.
-        is_dry: Whether to look only.
+        secrets: The result of `wanted`.
+        is_dry: Whether to search only.
 
     Raises:
         StoreReadOnlyError: The store cannot be written.
@@ -128,7 +128,7 @@ def scrub(backend: Backend, secrets: Wanted, *, is_dry: bool = True) -> Scrubbed
 
 
 class _Kept(NamedTuple):
-    """Contents that hold secrets."""
+    """Contents with secrets."""
 
     digest: str
     path: Path
@@ -162,14 +162,14 @@ class _Scrubber:
     # Contents
 
     def contents(self) -> None:
-        """Replace contents of text that hold secrets, and remove others."""
+        """Replace text contents that contain secrets, and remove others."""
         if self._is_by_rules:
             return
         for one in list(self._contents_with_secrets()):
             names = self._table.names_of(one.digest)
-            shown = ", ".join(names) or f"contents {one.digest[:12]} that no run has"
+            shown = ", ".join(names) or f"unreferenced contents {one.digest[:12]}"
             if not names or not one.is_text:
-                note = "" if one.is_text else "no text, so it cannot be masked"
+                note = "" if one.is_text else "not text, so that it cannot be masked"
                 self._found.add(shown, "removed", note=note)
                 if not self._is_dry:
                     self._table.remove(one.digest)
@@ -193,7 +193,7 @@ class _Scrubber:
                     yield _Kept(digest, path, is_text)
 
     def _look(self, path: Path) -> tuple[bool, bool]:
-        """Return whether a file holds secrets, and whether it is text."""
+        """Return whether a file contains secrets, and whether it is text."""
         from codecs import getincrementaldecoder
 
         decoder = getincrementaldecoder("utf-8")()
@@ -236,7 +236,7 @@ class _Scrubber:
     # Files
 
     def files(self) -> None:
-        """Replace secrets in the files beside the database, and remove copies that have some."""
+        """Replace secrets in files beside the database, and remove copies with secrets."""
         if self._is_by_rules:
             return
         for path in self._beside(_COPIES):
@@ -267,7 +267,7 @@ class _Scrubber:
 
     def _remove_copy(self, path: Path) -> None:
         if self._has_some(path)[0]:
-            self._found.add(self._name(path), "removed", note="a copy that was kept aside")
+            self._found.add(self._name(path), "removed", note="a backup copy")
             if not self._is_dry:
                 remove_file(path, levels=levels_below(path, self._backend.path))
 
@@ -276,14 +276,14 @@ class _Scrubber:
         if not has_some:
             return
         if not is_text:
-            self._found.add(self._name(path), "left", note="no text; remove it yourself")
+            self._found.add(self._name(path), "left", note="not text; remove it yourself")
             return
         self._found.add(self._name(path), fate)
         if not self._is_dry:
             self._write(path)
 
     def _write(self, path: Path) -> None:
-        """Write a text file anew; who looks meanwhile finds the old one or the new one."""
+        """Rewrite a text file atomically."""
         levels = levels_below(path, self._backend.path)
         with folder_at(path.parent, levels=levels) as folder:
             aside = f".{path.name}.{os.urandom(4).hex()}"
@@ -302,7 +302,7 @@ class _Scrubber:
             sync_folder(path.parent)
 
     def _is_of_this_store(self, path: Path) -> bool:
-        """Whether a file of the spool is of this store; the user's own place has those of all."""
+        """Check whether a spool file belongs to this store; private folders are shared."""
         if path.is_symlink() or not path.is_file():
             return False
         if path.parent == self._backend.spool.place:
@@ -332,12 +332,12 @@ class _Scrubber:
     # Free pages
 
     def wipe(self) -> None:
-        """Write the database anew without its free pages, and empty its log."""
+        """Rewrite the database without its free pages, and empty its log."""
         with suppress(OSError):
             SearchFile(self._backend.path / _LOGS[0]).remove()
         self._backend.database.driver.vacuum()
         for name in _LOGS:
             path = self._backend.path / name
             if path.exists() and self._has_some(path)[0]:
-                note = "another program has it open; end it, and scrub again"
+                note = "another program has it open; stop it, and scrub again"
                 self._found.add(name, "left", note=note)

@@ -1,4 +1,4 @@
-"""Deleting, restoring and moving runs: what it frees, who will miss them, and taking it back."""
+"""Deletion, restoration and moves of runs, with their effects, and undo."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def delete(
     is_dry: bool,
     is_forced: bool,
 ) -> Deletion:
-    """Put runs into the trash; see `Store.delete`."""
+    """Move runs to the trash; see `Store.delete`."""
     runs = runs_of(backend, wanted)
     uids = [run.uid for run in runs]
     names = {run.uid: names_of(backend, run.uid, run.reference) for run in runs}
@@ -53,7 +53,7 @@ def restore(
     *,
     author: str,
 ) -> tuple[Run, ...]:
-    """Take runs out of the trash; see `Store.restore`."""
+    """Restore runs from the trash; see `Store.restore`."""
     lookups = InTrash(backend.database)
     runs = {}
     for name in map(run_name, each_of(wanted)):
@@ -66,7 +66,7 @@ def restore(
 
 
 def undone(backend: Backend, name: object, author: str, *, is_dry: bool) -> tuple[Undone, ...]:
-    """Take the last edit back; see `Store.undo`."""
+    """Undo the last edit; see `Store.undo`."""
     uid = None
     if name is not None:
         name = run_name(name)
@@ -83,7 +83,7 @@ def moved(
     experiment_name: str,
     author: str,
 ) -> tuple[Run, ...]:
-    """Put runs under another experiment; see `Store.move`."""
+    """Move runs to another experiment; see `Store.move`."""
     target = check_experiment_name(experiment_name)
     uids = [run.uid for run in runs_of(backend, wanted)]
     backend.moves.move(uids, target, author)
@@ -91,13 +91,13 @@ def moved(
 
 
 def renamed(backend: Backend, old: str, new: str, author: str, *, is_merge: bool) -> int:
-    """Give an experiment another name; see `Store.rename_experiment`."""
+    """Rename an experiment; see `Store.rename_experiment`."""
     check_experiment(backend.database, old, backend.path)
     return backend.moves.rename(old, check_experiment_name(new), author, is_merge=is_merge)
 
 
 def _dependents(backend: Backend, runs: Iterable[Run]) -> Iterator[Dependent]:
-    """Yield the runs that are kept and need one of those that are deleted."""
+    """Yield the kept runs that depend on a deleted one."""
     deleted = {run.uid: run for run in runs}
     for run in deleted.values():
         for how, others in (

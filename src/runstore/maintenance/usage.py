@@ -1,4 +1,4 @@
-"""What runs take up on the disk: contents, folders of plain files, and what of it others need."""
+"""Disk usage of runs: contents, folders of plain files, and shared files."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from runstore.storage.integrity.references import References
 
 
 def freed_by(backend: Backend, runs: Mapping[str, Sequence[str]]) -> tuple[Freed, Amount]:
-    """Return the files that only these runs need, and contents that others need as well.
+    """Return the files used only by these runs, and their contents shared with others.
 
     Args:
         backend: The store.
-        runs: The references that each of them has or had, by uid.
+        runs: The current and former references of each run, by uid.
     """
     references = References(backend.database)
     awaited = digests_in_flight(backend)
@@ -36,17 +36,17 @@ def freed_by(backend: Backend, runs: Mapping[str, Sequence[str]]) -> tuple[Freed
 
 
 def names_of(backend: Backend, uid: str, reference: str) -> list[str]:
-    """Return the references that a run has or had."""
+    """Return the current and former references of a run."""
     return [reference, *backend.moves.former_references(uid)]
 
 
 def digests_in_flight(backend: Backend) -> set[str]:
-    """Return the contents of artifacts that the database did not take yet."""
+    """Return the contents of artifacts that are not in the database yet."""
     return backend.spool.awaited_digests()
 
 
 def folders_named(backend: Backend, references: Iterable[str]) -> list[Path]:
-    """Return the folders of plain files that there are for references."""
+    """Return the existing folders of plain files for references."""
     runs, there = backend.path / RUNS, []
     with suppress(OSError), folder_at(runs, levels=1) as found:
         for name in map(folder_name, references):
@@ -57,9 +57,9 @@ def folders_named(backend: Backend, references: Iterable[str]) -> list[Path]:
 
 
 def amount_in(folder: Path) -> Amount:
-    """Return how many files a run's folder holds, and their size; links count as themselves.
+    """Return the number and size of the files in a run's folder, without following links.
 
-    What cannot be read is left out.
+    Unreadable entries are omitted.
     """
     total = Amount()
     with suppress(OSError), folder_at(folder, levels=2) as found:

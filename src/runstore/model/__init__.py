@@ -1,1 +1,1 @@
-"""What a run is: plain values that know nothing of how they are kept or shown."""
+"""Runs as plain values, independent of storage and display."""

@@ -1,4 +1,4 @@
-"""Arguments of public methods: what looks right is taken, anything else is refused by name."""
+"""Checks of arguments of public methods, with errors that name the argument."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from runstore.model.values import clean_text
 K = TypeVar("K")
 V = TypeVar("V")
 PAGE_LIMIT = 1000  # runs on one page
-_LARGEST = 2**62  # more than there can be of anything, and a number that every engine takes
+_LARGEST = 2**62  # more than any real count, and within the integer range of every engine
 
 
 def text(value: object, name: str, example: str) -> str:
-    """Return an argument that is a text, as every engine takes it.
+    """Check that an argument is text, and return it cleaned for storage.
 
     Args:
-        value: What was passed.
-        name: What the argument is called.
-        example: A value that it may have.
+        value: The argument.
+        name: Its name, for the error.
+        example: An example value, for the error.
 
     Raises:
-        UsageError: It is not a text.
+        UsageError: It is not text.
     """
     if not isinstance(value, str):
         raise refused(value, name, "text", example)
@@ -33,12 +33,12 @@ def text(value: object, name: str, example: str) -> str:
 
 
 def text_or_none(value: object, name: str, example: str) -> str | None:
-    """Return an argument that is a text or None; see `text`."""
+    """Check that an argument is text or None; see `text`."""
     return None if value is None else text(value, name, example)
 
 
 def texts(value: object, name: str, example: str) -> tuple[str, ...]:
-    """Return an argument that is several texts, or one; see `text`."""
+    """Check that an argument is one or several texts, and return them; see `text`."""
     if isinstance(value, str):
         return (text(value, name, example),)
     if isinstance(value, (bytes, Mapping)) or not isinstance(value, Iterable):
@@ -47,10 +47,10 @@ def texts(value: object, name: str, example: str) -> tuple[str, ...]:
 
 
 def count(value: object, name: str, lowest: int, highest: int | None = None) -> int:
-    """Return an argument that is a whole number, of Python, numpy or the like.
+    """Check that an argument is an integer, of Python, numpy or similar, and return it.
 
     Raises:
-        UsageError: It is not a whole number, or out of range.
+        UsageError: It is not an integer, or out of range.
     """
     try:
         number = None if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
@@ -58,12 +58,12 @@ def count(value: object, name: str, lowest: int, highest: int | None = None) -> 
         number = None
     if number is None or number < lowest or (highest is not None and number > highest):
         bounds = f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
-        raise UsageError(f"Expected {name} as a whole number, {bounds}, got {value!r:.60}.")
+        raise UsageError(f"Expected {name} as an int, {bounds}, got {value!r:.60}.")
     return min(number, _LARGEST)
 
 
 def mapping(value: Mapping[K, V], name: str, example: object) -> Mapping[K, V]:
-    """Return an argument that is a mapping.
+    """Check that an argument is a mapping, and return it.
 
     Raises:
         UsageError: It is not a mapping.
@@ -74,10 +74,10 @@ def mapping(value: Mapping[K, V], name: str, example: object) -> Mapping[K, V]:
 
 
 def path(value: object, name: str) -> str:
-    """Return an argument that is the path of a file or a folder.
+    """Check that an argument is the path of a file or a folder, and return it as text.
 
     Raises:
-        UsageError: It is not a path, or none that a system takes.
+        UsageError: It is not a path, or contains a null character.
     """
     if not isinstance(value, (str, bytes, os.PathLike)) or "\0" in (found := os.fsdecode(value)):
         raise refused(value, name, "a path", "runs")
@@ -85,5 +85,5 @@ def path(value: object, name: str) -> str:
 
 
 def refused(value: object, name: str, kind: str, example: Any) -> UsageError:
-    """Return the error for an argument of another kind."""
+    """Return the error for an argument of the wrong type."""
     return UsageError(f"Expected {name} as {kind} (such as {example!r}), got {value!r:.60}.")

@@ -1,4 +1,4 @@
-"""What runs keep and what they read: artifacts and inputs, and the names they may have."""
+"""Artifacts and inputs of runs, and rules for their names."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from runstore.errors import InvalidValueError
 from runstore.model.values import clean_text
 
 PATH_LIMIT_BYTES = 1024
-_PART_LIMIT_BYTES = 255  # as file systems have it
+_PART_LIMIT_BYTES = 255  # limit of most file systems
 _DRIVE = re.compile(r"[A-Za-z]:($|/)")
-# What mimetypes does not know, or knows differently from one machine to the next.
+# Types that mimetypes lacks, or that depend on the machine.
 _MEDIA_TYPES = {
     "arrow": "application/vnd.apache.arrow.file",
     "feather": "application/vnd.apache.arrow.file",
@@ -49,15 +49,15 @@ UNKNOWN_TYPE = "application/octet-stream"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """A file that a run saved; its contents are kept once, whoever saved them.
+    """A file that a run saved; equal contents are stored once.
 
     Attributes:
         run_uid: The run that saved it.
         path: Its name within the run, with `/` between folders.
         digest: SHA-256 of the contents, 64 hex digits.
         size_bytes: Size of the contents.
-        media_type: What it is, e.g. `image/png`.
-        saved_at: When (UTC).
+        media_type: Media type, e.g. `image/png`.
+        saved_at: Time of saving (UTC).
     """
 
     run_uid: str
@@ -70,16 +70,16 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """Data that a run read and that stays where it is.
+    """Data that a run read and that stays in its place.
 
     Attributes:
-        name: What the run calls it; for a file the path as it was given.
-        digest: SHA-256 of the contents; of a folder, of its list of files; None when unknown.
-        size_bytes: Size of the contents; None when unknown.
-        modified_at: When the file was changed last (UTC); None when unknown.
-        location: Where it was: an absolute path or a URL; None for an artifact of another run.
-        source_uid: The run that saved it; None when no run of this store did.
-        used_at: When the run said so (UTC).
+        name: Its name in the run; for a file, the path as it was passed.
+        digest: SHA-256 of the contents; for a folder, of its list of files; None if unknown.
+        size_bytes: Size of the contents; None if unknown.
+        modified_at: Time of the file's last change (UTC); None if unknown.
+        location: An absolute path or a URL; None for an artifact of another run.
+        source_uid: The run that saved it; None if it was not saved by a run of this store.
+        used_at: Time of use (UTC).
     """
 
     name: str
@@ -93,11 +93,11 @@ class Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """Something small to look at instead of the contents.
+    """A small preview of contents.
 
     Attributes:
-        media_type: `image/png` and the like, `text/plain`, or `application/json` for the first
-            rows of a table: `{"columns": [...], "rows": [[...]], "row_count": n}`.
+        media_type: `image/png` or another image type, `text/plain`, or `application/json` for the
+            first rows of a table: `{"columns": [...], "rows": [[...]], "row_count": n}`.
         body: At most 64 KiB.
     """
 
@@ -106,11 +106,11 @@ class Preview:
 
 
 def artifact_path(name: object) -> str:
-    """Return the one spelling of an artifact's name: relative, with `/` between folders.
+    """Return the canonical spelling of an artifact's name: relative, with `/` between folders.
 
     Raises:
-        InvalidValueError: It is empty, absolute, leads out of the run's folder, or cannot be the
-            name of a file.
+        InvalidValueError: It is empty, absolute, leads out of the run's folder, or is not a valid
+            file name.
     """
     why = why_no_name(name)
     if why is not None:
@@ -124,13 +124,13 @@ def artifact_path(name: object) -> str:
 
 
 def why_no_name(name: object) -> str | None:
-    """Return why an artifact cannot have a name, to follow the word "it"; None if it can."""
+    """Return why a name is not valid for an artifact, to follow "it"; None if it is valid."""
     if not isinstance(name, str):
         return "is not text"
     parts = _parts(name)
-    # The first that holds is the answer.
+    # The first true one is reported.
     reasons = {
-        "holds what no file name can hold": clean_text(name) != name,
+        "contains characters that are not allowed in file names": clean_text(name) != name,
         "has a backslash; folders are divided by /": "\\" in name,
         "is absolute": name.startswith("/") or _DRIVE.match(name) is not None,
         "leads out of the run's folder": ".." in parts,
@@ -160,12 +160,12 @@ _TEXT_TYPES = frozenset(
 
 
 def is_text_type(media_type: str) -> bool:
-    """Tell whether contents of this type are text that a person reads."""
+    """Check whether contents of this type are readable text."""
     return media_type.startswith("text/") or media_type in _TEXT_TYPES
 
 
 def media_type_of(path: str) -> str:
-    """Return the media type that a name stands for, by its suffix."""
+    """Return the media type for a name, from its suffix."""
     suffix = path.rpartition(".")[2].lower()
     if found := _MEDIA_TYPES.get(suffix):
         return found

@@ -1,7 +1,7 @@
 """The metadata block: a run as a JSON object with the keys of `store.json`, in its dialects.
 
-A block that another tool wrote stays as it is, key for key. What the row knows better is laid
-over it, and only where the meaning differs, so that a file read and written back is the same.
+A block written by another tool is kept, key for key. Newer values of the row are applied to it
+only if their meaning differs, so that reading and writing a file leaves it unchanged.
 
 Source: the documentation page of `curifactory.store.ManagerStore`, and stores written by
 Curifactory 0.5 to 0.20.
@@ -22,7 +22,7 @@ from runstore.model.reference import TIMESTAMP_FORMAT, build_reference, parse_re
 from runstore.model.run import Run
 from runstore.model.status import Status
 
-# A metadata block: a run as the JSON object that `store.json` and `ManagerStore` have of it.
+# A metadata block: a run as a JSON object for `store.json` and `ManagerStore`.
 Block = dict[str, Any]
 
 INCOMPLETE = "incomplete"
@@ -36,7 +36,7 @@ WORD_OF_STATUS = {
     Status.COMPLETE: "complete",
     Status.ERROR: "error",
 }
-# Words of files, in lower case. A word that is not here claims no end that we understand.
+# Words in files, in lower case. Any other word does not imply an end.
 STATUS_OF_WORD = {
     INCOMPLETE: Status.RUNNING,
     "live": Status.LIVE,
@@ -61,7 +61,7 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - texts without a zone are compare
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """The names a tool gives the keys that are not the same everywhere."""
+    """The names of keys that differ between tools."""
 
     files_key: str
     sets_key: str
@@ -75,7 +75,7 @@ RECENT = Dialect("param_files", "params", has_dirty_flag=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockFields:
-    """What a block says, each fact None where it does not say it, or not in the right type."""
+    """The facts in a block; None if a fact is missing or has the wrong type."""
 
     reference: str | None
     experiment_name: str | None
@@ -94,16 +94,16 @@ class BlockFields:
 
 
 def status_of_word(word: object) -> Status:
-    """Return the status a block's word stands for."""
+    """Return the status for a word in a block."""
     if not isinstance(word, str):
         return Status.RUNNING
     return STATUS_OF_WORD.get(word.strip().lower(), Status.RUNNING)
 
 
 def fields_from_block(block: Mapping[str, Any]) -> BlockFields:
-    """Read a block of any dialect; any key may be missing, null or of the wrong type."""
+    """Parse a block of any dialect; any key may be missing, null or of the wrong type."""
     texts = {
-        # Nearly all texts are as a database takes them, and this is done for each run of a list.
+        # Most texts need no cleaning, and this runs for each run of a list.
         key: text if type(text) is str and text.isascii() and "\0" not in text else _text(text)
         for key in _TEXTS
         for text in [block.get(key)]
@@ -140,15 +140,15 @@ def fields_from_block(block: Mapping[str, Any]) -> BlockFields:
 def block_from_run(run: Run) -> Block:
     """Return a run as a block.
 
-    A run with a block of its own keeps it: keys, order, dialect and unknown keys; values change
-    where the row means something else. Other runs get the keys of the page, in its order.
+    A run that has a block keeps it: keys, order, dialect and unknown keys; values change only if
+    the row differs in meaning. Other runs get the keys of the page, in its order.
     """
     kept = decode_block(run.block) if run.block is not None else None
     return _new_block(run) if kept is None else _overlaid(kept, run)
 
 
 def decode_block(text: str) -> Block | None:
-    """Return the block of a JSON text; None when it is not an object."""
+    """Parse a block from JSON; return None if it is not an object."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -157,12 +157,12 @@ def decode_block(text: str) -> Block | None:
 
 
 def encode_block(block: Mapping[str, Any]) -> str:
-    """Return a block as its text in a store file: four spaces, ASCII, one level deep.
+    """Return the text of a block in a store file: indented by four spaces, ASCII, one level deep.
 
     The text begins at its bracket, without the four spaces before it.
 
     Raises:
-        TypeError, ValueError: The block holds what JSON cannot say.
+        TypeError, ValueError: The block is not valid JSON.
     """
     return json.dumps([block], indent=4)[6:-2]
 
@@ -195,8 +195,8 @@ def sets_of_files(
 ) -> tuple[list[str], dict[str, list[list[str]]]]:
     """Return the parameter files of a run, and the name and hash of each set by its file.
 
-    Sets that came from no file stand under the experiment's name: a block has no other place
-    for them, and Curifactory calls the parameters of an experiment by its name as well.
+    Sets without a file are listed under the experiment's name: a block has no other place for
+    them, and Curifactory also names an experiment's parameters after it.
     """
     sets: dict[str, list[list[str]]] = {}
     for one in parameter_sets:
@@ -206,11 +206,11 @@ def sets_of_files(
 
 
 def _overlaid(block: Block, run: Run) -> Block:
-    """Change what the row knows better; a value that already means the same stays verbatim."""
+    """Apply newer values of the row; a value with the same meaning stays verbatim."""
     said = fields_from_block(block)
-    # A session has no defined end: that its process is gone makes it no less a LIVE one.
+    # A session has no defined end, so that it stays LIVE even if its process has ended.
     is_over_live = said.status is Status.LIVE and run.status is Status.LOST
-    # Several statuses share a word; only a word that names an end means one of them.
+    # Several statuses share a word; only a final word identifies a status.
     is_other_end = said.status.is_final and said.status is not run.status
     is_other_word = WORD_OF_STATUS[said.status] != WORD_OF_STATUS[run.status]
     if (is_other_end or is_other_word) and not is_over_live:
@@ -221,7 +221,7 @@ def _overlaid(block: Block, run: Run) -> Block:
         ("run_number", said.run_number, run.run_number),
         ("timestamp", said.timestamp, run.timestamp),
     ):
-        # What a block does not say was made up for the row, and is not news to the block.
+        # If a block lacks a fact, that of the row was made up, and is not added to the block.
         if before is not None and before != now:
             block[key] = now
     texts: tuple[tuple[str, str | None, str | None], ...] = (
@@ -247,7 +247,7 @@ def _identity(one: ParameterSet) -> tuple[str, str]:
 
 
 def _parameter_sets(*mappings: object) -> tuple[ParameterSet, ...]:
-    """Read the first mapping from file to (name, hash) pairs that says anything."""
+    """Parse the first non-empty mapping from file to (name, hash) pairs."""
     for mapping in mappings:
         if isinstance(mapping, Mapping) and mapping:
             return tuple(one for file, pairs in mapping.items() for one in _pairs(file, pairs))
@@ -269,9 +269,10 @@ def _pairs(file: object, pairs: object) -> Iterable[ParameterSet]:
 
 
 def lasting_uid(block: Mapping[str, Any]) -> str:
-    """Return a uid made from what a block says, so that two machines that import it agree.
+    """Return a uid derived from a block's contents, so that importing it twice gives the same uid.
 
-    Shaped as a UUIDv7 whose time is the block's, read as UTC: the text names no zone.
+    It has the form of a UUIDv7 with the block's time, interpreted as UTC because the text has no
+    zone.
     """
     named = [block.get(key) for key in ("reference", "timestamp", "hostname", "cli")]
     digest = hashlib.sha256(json.dumps(named).encode()).digest()
@@ -289,7 +290,7 @@ def lasting_uid(block: Mapping[str, Any]) -> str:
 def with_values(
     sets: tuple[ParameterSet, ...], trees: Mapping[str, str]
 ) -> tuple[ParameterSet, ...]:
-    """Return the sets with their values filled in where a tree is known for the hash."""
+    """Fill in the values of sets if a tree is known for the hash."""
     return tuple(
         one._replace(tree=trees[one.hash]) if one.tree is None and one.hash in trees else one
         for one in sets
@@ -297,7 +298,7 @@ def with_values(
 
 
 def _text(value: object) -> str | None:
-    """Return a text that a database takes: JSON may hold half surrogate pairs and NULs."""
+    """Clean a text for the database: JSON may contain lone surrogates and NULs."""
     if not isinstance(value, str):
         return None
     if value.isascii() and "\0" not in value:
@@ -306,7 +307,7 @@ def _text(value: object) -> str | None:
 
 
 def _number(value: object) -> int | None:
-    """Return a run number; 3.0 is one, True and 10^30 are not."""
+    """Return a run number; 3.0 is valid, True and 10^30 are not."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     whole = int(value) if value == value and abs(value) <= _LARGEST_NUMBER else -1  # noqa: PLR0124 - NaN

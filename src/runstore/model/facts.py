@@ -1,24 +1,24 @@
-"""Facts about the world in which a run started: what was seen, and what could not be."""
+"""Facts about a run's environment at its start, captured or unknown."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Union
 
-# What capture can know of a thing; several texts of one, such as the names of all GPUs.
+# The value of a captured fact; a tuple if there are several, such as the names of all GPUs.
 FactValue = Union[str, int, float, bool, tuple[str, ...]]
 _NONE: Mapping[str, Any] = {}
 
 
-# Named tuples, as `dataclasses` takes as long to load as all else that a start needs of ours.
+# Named tuples, because loading `dataclasses` takes as long as all other modules of a start.
 class Facts(NamedTuple):
-    """What capture saw.
+    """Captured facts.
 
     Attributes:
-        values: Small facts by dotted name, e.g. `git.commit`, `python.version`,
-            `command.argv` (a tuple of texts), `host.memory_bytes`.
-        documents: Large texts by name (`patch`, `packages`, `untracked`), kept once per content.
-        unknown: Facts that could not be read, by dotted name, each with its reason.
+        values: Small facts by dotted name, e.g. `git.commit`, `python.version`, `command.argv` (a
+            tuple of texts), `host.memory_bytes`.
+        documents: Large texts by name (`patch`, `packages`, `untracked`), stored once per content.
+        unknown: The reasons for facts that could not be read, by dotted name.
     """
 
     values: Mapping[str, FactValue] = _NONE
@@ -26,7 +26,7 @@ class Facts(NamedTuple):
     unknown: Mapping[str, str] = _NONE
 
     def merged(self, other: Facts) -> Facts:
-        """Return both together; where both know a fact, the other's is taken."""
+        """Return both combined; if both have a fact, `other` takes precedence."""
         values = {**self.values, **other.values}
         unknown = {**self.unknown, **other.unknown}
         return Facts(
@@ -37,15 +37,15 @@ class Facts(NamedTuple):
 
 
 class ProcessIdentity(NamedTuple):
-    """Which process executes a run: enough to prove later that it is gone.
+    """Identity of the process that executes a run, to prove later that it has ended.
 
     Attributes:
         hostname: Name of the machine.
         boot_id: Identity of the machine's boot, and of the process namespace within it (a
-            container has its own); None where the system does not tell.
+            container has its own); None if unavailable.
         pid: Process id, within that namespace.
-        started_ticks: The process's start time in the system's own unit, as text; tells a
-            reused process id apart. None where the system does not tell.
+        started_ticks: The process's start time in the system's own unit, as text, which
+            distinguishes reused process ids. None if unavailable.
     """
 
     hostname: str

@@ -1,11 +1,11 @@
-"""Names of metrics that say whether small or large values are better, matched by whole words."""
+"""Metric names that imply whether lower or higher is better, matched by whole words."""
 
 from __future__ import annotations
 
 import re
 from typing import Literal
 
-# Whether large or small values of a metric are good.
+# Whether higher or lower values of a metric are better.
 Direction = Literal["max", "min"]
 
 SMALL = frozenset(
@@ -75,7 +75,7 @@ LARGE = frozenset(
         "mfu", "hfu", "utilization", "utilisation", "util", "goodput",
     }
 )  # fmt: skip
-# Words in order, which mean something else together than each by itself; the longest counts.
+# Word sequences whose meaning differs from that of their words; the longest one counts.
 PHRASES: dict[str, Direction] = {
     "cross entropy": "min",
     "log loss": "min",
@@ -165,13 +165,13 @@ PHRASES: dict[str, Direction] = {
     "dice coefficient": "max",
     "corr coef": "max",
     "correlation coefficient": "max",
-    # Parts of a deviance that are explained, as r2 is.
+    # Explained fractions of a deviance, like r2.
     "d2 absolute error": "max",
     "d2 brier": "max",
     "d2 log loss": "max",
     "d2 pinball": "max",
 }
-# Words that count if no other does.
+# Words that count only if no other does.
 WEAK: dict[str, Direction] = {
     **dict.fromkeys(("score", "scores", "rating", "pass"), "max"),
     # benchmarks of language models
@@ -183,10 +183,10 @@ WEAK: dict[str, Direction] = {
         "max",
     ),
 }  # fmt: skip
-# What turns the words before it around, and what turns those after it around.
+# Words that reverse the direction of the words before or after them.
 TURNING_ENDS = frozenset({"drop", "decrease", "reduction"})
 TURNING_BEGINS = frozenset({"neg", "negative", "minus", "negated", "inverse", "inv"})
-# At the end of a name these make it a number of another kind, of which nothing is known.
+# At the end of a name, these make it a number of another kind, with an unknown direction.
 NEUTRAL = frozenset(
     {
         "scale", "weight", "weights", "coef", "coefficient", "count", "counts", "norm", "norms",
@@ -195,9 +195,9 @@ NEUTRAL = frozenset(
         "sem", "var", "variance", "size", "length", "id", "index", "budget", "limit",
     }
 )  # fmt: skip
-# Lightning's ends of names: the value of a step, and the mean of an epoch.
+# Suffixes added by Lightning: the value of a step, and the mean of an epoch.
 _OF_WHICH = frozenset({"step", "epoch"})
-# Before these ends stands what happened in that step, or when.
+# Before these suffixes, an event in that step, or its time.
 _EVENTS = frozenset(
     {
         "time", "times", "wait", "delay", "lag", "stall", "fail", "fails", "failed", "failure",
@@ -218,16 +218,16 @@ _LONGEST_PHRASE = 3
 
 
 def direction_of(name: str) -> Direction | None:
-    """Return whether small or large values of a metric are better, by the words of its name.
+    """Return whether lower or higher is better for a metric, from the words of its name.
 
-    The last part between slashes counts first, and in it the last word that means something:
-    `loss/acc` is an accuracy, `accuracy_loss` a loss.
+    The last part between slashes counts first, and in it the last known word: `loss/acc` is an
+    accuracy, `accuracy_loss` a loss.
 
     Args:
         name: Its key, such as `val/cross_entropy`.
 
     Returns:
-        `min`, `max`, or None if the name says nothing.
+        `min`, `max`, or None if the name is inconclusive.
     """
     parts = [words for part in name.split("/") if (words := _words(part))]
     if len(parts) > 1 and (speed := _of_speed(parts[-2], parts[-1])):
@@ -252,7 +252,7 @@ def _of_speed(above: list[str], below: list[str]) -> Direction | None:
 
 
 def _words(part: str) -> list[str]:
-    """Return the words of a name; `valLoss` has two, `mIoU` is one that is known."""
+    """Split a name into words; `valLoss` has two, `mIoU` is a known word."""
     found: list[str] = []
     for word in _WORD.findall(part):
         known = _known_form(word.lower())
@@ -266,7 +266,7 @@ def _words(part: str) -> list[str]:
 
 
 def _known_form(word: str) -> list[str] | None:
-    """Return a word as the lists have it: `bleu4` is `bleu`, `valloss` is two words."""
+    """Return a word in its listed form: `bleu4` is `bleu`, `valloss` is two words."""
     if _is_known(word):
         return [word]
     bare = word.rstrip("0123456789")
@@ -291,7 +291,7 @@ def _of_words(words: list[str]) -> Direction | None:
     if words[-1] in NEUTRAL:
         return _phrase_at(words, len(words) - 1) or _of_step_or_epoch(words)
     if words[:2] == ["time", "to"] and words[2:] != ["failure"]:
-        return "min"  # whatever it takes time to reach
+        return "min"  # any target
     for place, word in enumerate(words[:-1]):
         if word in TURNING_BEGINS and not _phrase_at(words, place):
             return _turned(_of_words(words[place + 1 :]))
@@ -299,7 +299,7 @@ def _of_words(words: list[str]) -> Direction | None:
 
 
 def _of_step_or_epoch(words: list[str]) -> Direction | None:
-    """Return the direction of `train_loss_epoch`; `best_loss_epoch` is no loss, but an epoch."""
+    """Return the direction of `train_loss_epoch`; `best_loss_epoch` is an epoch, not a loss."""
     *metric, end = words
     if end not in _OF_WHICH or not metric or metric[-1] in _EVENTS or "best" in metric:
         return None
@@ -314,7 +314,7 @@ def _of_rate(words: list[str]) -> Direction | None:
     found = _last_known(above)
     if below[-1] not in _PER_TIME:
         return found
-    # Errors and costs per second are as bad as without; anything else is speed.
+    # Errors and costs per second remain bad; anything else is speed.
     return "min" if found == "min" else "max"
 
 
@@ -338,7 +338,7 @@ def _last_known(words: list[str]) -> Direction | None:
 
 
 def _phrase_at(words: list[str], place: int) -> Direction | None:
-    """Return the direction of the longest phrase that has the word at this place."""
+    """Return the direction of the longest phrase that includes the word at this index."""
     for length in range(_LONGEST_PHRASE, 0, -1):
         for begin in range(max(0, place - length + 1), place + 1):
             if begin + length <= len(words):
@@ -349,7 +349,7 @@ def _phrase_at(words: list[str], place: int) -> Direction | None:
 
 
 def kept_for(kept: dict[str, Direction], metric: str) -> Direction | None:
-    """Return the direction kept for a metric: that of `fid` counts for `val/fid` as well."""
+    """Return the stored direction for a metric; that of `fid` applies to `val/fid` as well."""
     while metric not in kept and "/" in metric:
         metric = metric.partition("/")[2]
     return kept.get(metric)

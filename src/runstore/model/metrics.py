@@ -1,4 +1,4 @@
-"""What metrics are to those who read them: summaries and series."""
+"""Metrics for readers: summaries and series."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ if TYPE_CHECKING:
     Column = Union["np.ndarray[Any, Any]", array[Any]]
 
 XAxis = Literal["step", "time"]
-# Both ends, and both extremes of a stretch.
+# Both ends, and both extremes of one section.
 FEWEST_SAMPLED = 4
 _PLOTTED = 2000
 _MICROS = 1_000_000
 
 
 class _OfRun:
-    """What a summary has beside its values: where its points are. It is no part of a copy."""
+    """Where the points of a summary are read from; copies lack it."""
 
     __slots__ = ("_read",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class MetricSummary(_OfRun):
-    """What is known of a series without touching its points.
+    """Statistics of a series, available without reading its points.
 
-    A notebook shows its numbers and its course.
+    In a notebook, it is shown as numbers and a small chart.
 
     Attributes:
         key: The metric's key.
         set_name: The parameter set it belongs to; None for the run itself.
-        count: Points logged.
-        first: The value logged first.
-        last: The value logged last.
-        min: The smallest value, NaN left out; NaN when there is no other.
+        count: Number of points.
+        first: The first value logged.
+        last: The last value logged.
+        min: The smallest value, ignoring NaN; NaN if there is no other.
         max: The largest value, as `min`.
-        mean: Mean of all values that are not NaN.
-        last_step: The step logged last.
+        mean: Mean of all values, ignoring NaN.
+        last_step: The last step logged.
     """
 
     key: str
@@ -64,12 +64,12 @@ class MetricSummary(_OfRun):
         """Return its points.
 
         Raises:
-            NotFoundError: It is a copy that does not know its run.
+            NotFoundError: It is a copy without a connection to its run.
         """
         read = getattr(self, "_read", None)
         if read is None:
             raise NotFoundError(
-                f"This summary of {self.key!r} does not know its run.",
+                f"This summary of {self.key!r} is not connected to its run.",
                 hint="Read the points from the run: run.metric(key).",
             )
         found: Series = read()
@@ -78,7 +78,7 @@ class MetricSummary(_OfRun):
     def plot(
         self, *, x: XAxis = "step", log: bool = False, smooth: float = 0.0, ax: Any = None
     ) -> Any:
-        """Draw its points; see `Series.plot`."""
+        """Plot its points; see `Series.plot`."""
         return self.series().plot(x=x, log=log, smooth=smooth, ax=ax)
 
     def __repr__(self) -> str:
@@ -90,7 +90,7 @@ class MetricSummary(_OfRun):
         return f"{last} (min {low}, max {high}, mean {mean}; {counted(self.count, 'point')})"
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows; it calls this by itself."""
+        """Return the HTML for notebooks, which call this method."""
         from runstore.model.display.series_html import series_html
 
         read = getattr(self, "_read", None)
@@ -98,16 +98,16 @@ class MetricSummary(_OfRun):
 
 
 def summary_with(one: MetricSummary, read: Callable[[], Series]) -> MetricSummary:
-    """Return a summary that was just made, which now knows where its points are."""
+    """Connect a new summary to its points, and return it."""
     object.__setattr__(one, "_read", read)
     return one
 
 
 def names_of(series: Sequence[tuple[str | None, str]]) -> list[str]:
-    """Return a name for each series of a run, no two the same.
+    """Return a unique name for each series of a run.
 
-    A metric of the run has its key, one of a set `<set>/<key>`; if the run or another set has
-    that name already, `<set>/<key> (set <set>)`.
+    A metric of the run itself is named by its key, one of a set `<set>/<key>`, or `<set>/<key>
+    (set <set>)` if that name is in use.
 
     Args:
         series: The set's name, None for the run itself, and the key of each.
@@ -128,15 +128,15 @@ def names_of(series: Sequence[tuple[str | None, str]]) -> list[str]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Series:
-    """The points of one metric, in the order of their logging.
+    """The points of one metric, in logging order.
 
     Attributes:
         key: The metric's key.
-        steps: Steps (whole numbers), one per point.
+        steps: Steps (integers), one per point.
         times: Times of logging, in seconds since 1970 (UTC).
         values: Values, one per point.
 
-    The columns are numpy arrays where numpy is installed, `array.array` otherwise.
+    The columns are numpy arrays if numpy is installed, `array.array` otherwise.
     """
 
     key: str
@@ -166,7 +166,7 @@ class Series:
         return f"{points}: {first} to {last} (min {least}, max {most})"
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows; it calls this by itself."""
+        """Return the HTML for notebooks, which call this method."""
         from runstore.model.display.series_html import series_html
 
         return series_html(self.key, self._numbers(), lambda: self)
@@ -174,19 +174,19 @@ class Series:
     def plot(
         self, *, x: XAxis = "step", log: bool = False, smooth: float = 0.0, ax: Any = None
     ) -> Any:
-        """Draw the points with matplotlib, or with plotly if only that is installed.
+        """Plot the points with matplotlib, or with plotly if only that is installed.
 
-        As with pandas, series plotted one after the other in a cell are lines of one plot.
-        Points that are NaN or infinite are left out.
+        As with pandas, series plotted one after the other in a cell are lines of one plot. NaN and
+        infinite points are left out.
 
         Args:
-            x: What they stand over: `step`, or `time`, which is local.
-            log: Whether the values stand on a logarithmic axis.
-            smooth: Show a moving average as well, in which the past has this weight: 0 to 1.
-            ax: The `Axes` of matplotlib to draw on; None for the current ones.
+            x: Quantity on the x axis: `step`, or `time`, which is local.
+            log: Whether the y axis is logarithmic.
+            smooth: Weight of the past in an additional moving average, 0 to 1.
+            ax: The matplotlib `Axes` to plot on; None for the current ones.
 
         Returns:
-            The `Axes` of matplotlib, or the `Figure` of plotly.
+            The matplotlib `Axes`, or the plotly `Figure`.
 
         Raises:
             MissingExtraError: Neither of them is installed.
@@ -231,10 +231,10 @@ class Series:
         return frame
 
     def sampled(self, limit: int) -> Series:
-        """Return at most `limit` points that look the same on a plot: extremes are kept.
+        """Return at most `limit` points that look the same on a plot, including extremes.
 
-        Each stretch of points gives its smallest and its largest value, in their order; the first
-        and the last point stay.
+        Each section of points contributes its smallest and its largest value, in their order; the
+        first and the last point are kept.
 
         Args:
             limit: At least 4.
@@ -255,7 +255,7 @@ def _taken(column: Column, places: list[int]) -> Column:
 
 
 def extremes(values: Column, limit: int) -> list[int]:
-    """Return the places of what `Series.sampled` keeps of these values."""
+    """Return the indices that `Series.sampled` keeps of these values."""
     count, stretches = len(values), (limit - 2) // 2
     chosen = {0, count - 1}
     for stretch in range(stretches):
@@ -265,7 +265,7 @@ def extremes(values: Column, limit: int) -> list[int]:
 
 
 def _ends(values: Any) -> tuple[int, int]:
-    """Return where the smallest and the largest value are, the first of equal ones."""
+    """Return the indices of the smallest and the largest value, the first ones if equal."""
     found = _ends_of_array(values) if isinstance(values, array) else _ends_with_numpy(values)
     return found[0], found[-1]
 
@@ -278,7 +278,7 @@ def _ends_of_array(values: Any) -> tuple[int, ...]:
 
 
 def _ends_with_numpy(values: Any) -> tuple[int, ...]:
-    """Do the same in a fraction of the time."""
+    """Return the same for a numpy array, in a fraction of the time."""
     low, high = int(values.argmin()), int(values.argmax())
     if not math.isnan(values[low]):
         return low, high

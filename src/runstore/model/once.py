@@ -1,4 +1,4 @@
-"""Properties that are computed at their first use and kept."""
+"""Properties that are computed on first use and cached."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ T = TypeVar("T")
 
 
 class once(Generic[T]):  # noqa: N801 - used as `property` is
-    """A property that is computed at its first use and kept, as `functools.cached_property`.
+    """A property that is computed on first use and cached, like `functools.cached_property`.
 
-    Without its lock, which until Python 3.11 is one for all objects and stays held for ever in a
-    child that is forked while another thread computes. Threads that ask at once may compute
-    twice; all get what was kept first.
+    It has no lock: until Python 3.11 that is shared by all objects and stays locked for ever in a
+    child that is forked while another thread computes. Concurrent threads may compute the value
+    twice; all get the first cached value.
     """
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
@@ -28,7 +28,7 @@ class once(Generic[T]):  # noqa: N801 - used as `property` is
     def __get__(self, instance: object, owner: type) -> T: ...
 
     def __get__(self, instance: object | None, owner: type) -> once[T] | T:
-        """Return the value; once it is kept, Python finds it without asking here."""
+        """Return the value; once it is cached, Python finds it without calling this."""
         if instance is None:
             return self
         kept: T = instance.__dict__.setdefault(self._name, self._compute(instance))

@@ -1,4 +1,4 @@
-"""What a series looks like at some width: its extremes, stretch by stretch."""
+"""The outline of a series at a given width: the extremes of each section."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ STRETCHES_AT_MOST = 10_000
 
 
 class OutlinePart(NamedTuple):
-    """Points of a series that follow one another.
+    """Consecutive points of a series.
 
     Attributes:
-        x: Where its first point is.
+        x: Position of its first point.
         first: Its first value.
-        min: Its smallest value, NaN left out; NaN when there is no other.
+        min: Its smallest value, ignoring NaN; NaN if there is no other.
         max: Its largest value, as `min`.
         last: Its last value.
-        x_last: Where its last point is.
-        points: How many points it has.
+        x_last: Position of its last point.
+        points: Its number of points.
     """
 
     x: float
@@ -42,23 +42,23 @@ class OutlinePart(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class SeriesOutline:
-    """A series as a plot shows it: one entry in each column for each stretch of points.
+    """A series reduced for plotting: one entry in each column for each section of points.
 
-    Minimum and maximum are those of all points, so a spike is never lost. Where a series is short
-    enough, each stretch is one point. The columns are `array.array`; `numpy.asarray` takes them as
-    they are.
+    Minimum and maximum cover all points, so that spikes are never lost. If a series is short
+    enough, each section is one point. The columns are `array.array`; `numpy.asarray` accepts them
+    without copying.
 
     Attributes:
         key: The metric's key.
-        axis: `step`; `relative`, seconds since the start of the run; or `time`, seconds since
-            1970 (UTC).
-        x: Where the first point of each stretch is, which is its lowest x.
-        first: Its value.
-        min: The smallest value of each stretch, NaN left out; NaN when there is no other.
+        axis: `step`; `relative`, seconds since the start of the run; or `time`, seconds since 1970
+            (UTC).
+        x: Position of the first point of each section, which is its lowest x.
+        first: The value of that point.
+        min: The smallest value of each section, ignoring NaN; NaN if there is no other.
         max: The largest value, as `min`.
         last: The value of its last point.
-        x_last: Where that is.
-        points: How many points each stretch has.
+        x_last: Position of its last point.
+        points: Number of points of each section.
     """
 
     key: str
@@ -75,7 +75,7 @@ class SeriesOutline:
         return len(self.points)
 
     def __iter__(self) -> Iterator[OutlinePart]:
-        """Yield each stretch, by x."""
+        """Yield each section, by x."""
         columns = (self.x, self.first, self.min, self.max, self.last, self.x_last, self.points)
         return map(OutlinePart._make, zip(*columns, strict=True))
 
@@ -84,12 +84,12 @@ class SeriesOutline:
 
     @property
     def count(self) -> int:
-        """Points in all stretches."""
+        """Number of points in all sections."""
         return sum(self.points)
 
     @property
     def values(self) -> list[float]:
-        """Values to be drawn side by side: both extremes of each stretch, or each point."""
+        """Values to draw side by side: both extremes of each section, or each point."""
         if self.is_exact:
             return self.last.tolist()
         ends = zip(self.first, self.last, self.min, self.max, strict=True)
@@ -98,12 +98,12 @@ class SeriesOutline:
 
     @property
     def is_exact(self) -> bool:
-        """Whether each stretch is one point."""
+        """Whether each section is one point."""
         return self.count == len(self)
 
 
 def axis_of(x: object) -> str:
-    """Return the name of an axis.
+    """Check the name of an axis, and return it.
 
     Raises:
         UsageError: There is no such axis.
@@ -114,11 +114,11 @@ def axis_of(x: object) -> str:
 
 
 def bound_of(value: object, name: str, axis: str) -> float | None:
-    """Return an end of a window along an axis; None for an open one.
+    """Return an end of a window along an axis; None for an open end.
 
     Args:
-        value: What was passed: a number, or a time where the axis is one.
-        name: What the argument is called.
+        value: The argument: a number, or a datetime if the axis is `time`.
+        name: Its name, for the error.
         axis: The axis.
 
     Raises:
@@ -129,7 +129,7 @@ def bound_of(value: object, name: str, axis: str) -> float | None:
     if axis == TIME and isinstance(value, datetime):
         if value.tzinfo is None:
             raise UsageError(
-                f"Expected {name} as a time with a time zone, got {value!r:.60}.",
+                f"Expected {name} as a datetime with a time zone, got {value!r:.60}.",
                 hint="For the local time zone: .astimezone()",
             )
         return value.timestamp()

@@ -1,4 +1,4 @@
-"""References: build, parse and validate the names that people give runs."""
+"""References: building, parsing and validation of run names."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from runstore.errors import InvalidValueError, UsageError
 TIMESTAMP_FORMAT = "%Y-%m-%d-T%H%M%S"
 NAME_LIMIT_BYTES = 255
 
-# Compiled at the first use, since most processes do without.
-# (?a): other scripts have digits too, which would be read as numbers and written back as 0 to 9.
+# Compiled on first use, because most processes need none. (?a): other scripts have digits too,
+# which would be parsed as numbers and written back as 0 to 9.
 _REFERENCE = r"(?as)(.+)_(\d{1,19})_(\d{4}-\d{2}-\d{2}-T\d{6})"
 _NUMBERED = r"(?as)(.*)#(-?\d{1,18})"
 _BARE = r"(?a)[1-9]\d{0,17}"  # a uid may begin with 0
 _SHORT = r"(?as)(.+)_(\d{1,18})"
-_LARGEST_NUMBER = 2**63 - 1  # what both engines take
-# Control characters, lone surrogates, line and paragraph separators: nothing a line can show.
+_LARGEST_NUMBER = 2**63 - 1  # the integer limit of both engines
+# Control characters, lone surrogates, line and paragraph separators: not displayable on a line.
 _UNPRINTABLE = (range(0x20), range(0x7F, 0xA0), range(0xD800, 0xE000), range(0x2028, 0x202A))
-# They turn the reading direction of whatever stands beside them on a terminal or a page.
+# They change the reading direction of adjacent text on a terminal or a page.
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
-# What separates, ends or means something else in a path, on one system or another.
+# Characters with a special meaning in paths, on any system.
 _UNSAFE_IN_PATHS = frozenset('/\\:*?"<>|%')
-_FOLDER_BYTES = 200  # disks take 255; a name may get a suffix while it is written
+_FOLDER_BYTES = 200  # disks allow 255; a name may get a suffix while it is written
 _FOLDER_CUT = 160
 
 
@@ -37,7 +37,7 @@ def new_uid() -> str:
 
     Source: RFC 9562, section 5.7, May 2024.
     """
-    milliseconds = max(0, time.time_ns() // 1_000_000)  # a clock may stand before 1970
+    milliseconds = max(0, time.time_ns() // 1_000_000)  # a clock may be before 1970
     raw = bytearray(milliseconds.to_bytes(6, "big") + os.urandom(10))
     raw[6] = raw[6] & 0x0F | 0x70
     raw[8] = raw[8] & 0x3F | 0x80
@@ -46,15 +46,15 @@ def new_uid() -> str:
 
 
 def local_timestamp(micros: int) -> str:
-    """Return the local wall time of microseconds since 1970, as references carry it."""
+    """Return the local wall time of microseconds since 1970, in the format of references."""
     return time.strftime(TIMESTAMP_FORMAT, time.localtime(micros // 1_000_000))
 
 
 def parse_timestamp(text: str) -> datetime | None:
-    """Read a reference's timestamp as local wall time; None when it is not one.
+    """Parse a reference's timestamp as local wall time; return None if it is invalid.
 
     Returns:
-        An aware UTC datetime. The zone is this machine's: the text has none.
+        An aware UTC datetime. The text has no time zone; that of this machine is used.
     """
     try:
         return datetime.strptime(text, TIMESTAMP_FORMAT).astimezone(timezone.utc)
@@ -68,7 +68,7 @@ def build_reference(experiment_name: str, run_number: int, timestamp: str) -> st
 
 
 def parse_reference(reference: str) -> tuple[str, int, str] | None:
-    """Split a reference into experiment, run number and timestamp; None when it is not one."""
+    """Split a reference into experiment, run number and timestamp; None if it is invalid."""
     match = re.fullmatch(_REFERENCE, reference)
     if match is None or int(match[2]) > _LARGEST_NUMBER:
         return None
@@ -76,9 +76,9 @@ def parse_reference(reference: str) -> tuple[str, int, str] | None:
 
 
 def folder_name(reference: str) -> str:
-    """Return the name of a run's folder: the reference, with what a path cannot hold escaped.
+    """Return the name of a run's folder: the reference, with characters unsafe in paths escaped.
 
-    A long one is cut, with a digest of the whole.
+    A long name is truncated and ends with a digest of the whole reference.
     """
     shown = "".join(map(_escaped, reference))
     if shown.startswith("."):
@@ -99,15 +99,15 @@ def _escaped(character: str) -> str:
 
 
 def check_experiment_name(name: object) -> str:
-    """Return the name when an experiment may have it.
+    """Check an experiment name, and return it.
 
     Raises:
-        InvalidValueError: Not text, empty, over 255 bytes of UTF-8, or with characters that
-            cannot be shown on one line.
+        InvalidValueError: Not text, empty, over 255 bytes of UTF-8, or with characters that cannot
+            be shown on one line.
     """
     if not isinstance(name, str):
         raise InvalidValueError(
-            f"An experiment name is text, not {type(name).__name__}.",
+            f"Expected an experiment name as text, got {type(name).__name__}.",
             hint='Pass a name such as "mnist".',
         )
     _check_text(str(name))
@@ -170,20 +170,22 @@ RunName = Union[Latest, Numbered, Bare, Identified]
 
 
 def parse_run_name(text: str) -> RunName:
-    """Read what a person typed for a run.
+    """Parse a user's text for a run.
 
     Raises:
-        UsageError: The text is empty, or counts from zero.
+        UsageError: The text is empty, or has the number zero.
     """
     if not isinstance(text, str) or not text.strip():
-        raise UsageError("A run name cannot be empty.", hint="Try `latest` or `mnist#-1`.")
+        raise UsageError(
+            "A run name cannot be empty.", hint="Use latest or mnist#-1, for example."
+        )
     if text == "latest":
         return Latest()
     if match := re.fullmatch(_NUMBERED, text):
         number = int(match[2])
         if number == 0:
             raise UsageError(
-                f"{text!r} names no run: numbers begin with 1, and -1 is the newest run.",
+                f"{text!r} is not a run: numbers begin with 1, and -1 is the newest run.",
             )
         return Numbered(match[1], number) if match[1] else Bare(number)
     short = re.fullmatch(_SHORT, text)

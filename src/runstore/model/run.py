@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from runstore.model.text.kept_output import Output
 
 
-DAMAGED = "damaged"  # in the place of the status
+DAMAGED = "damaged"  # shown in place of the status
 
 
 class RunSource(Protocol):
-    """What reads the products of a run: the store that it came from."""
+    """Reads the metrics and files of a run, usually from a store."""
 
     def metrics_of(self, run: Run) -> tuple[MetricSummary, ...]:
         """Return a summary of each series."""
@@ -50,13 +50,13 @@ class RunSource(Protocol):
         begin: object,
         end: object,
     ) -> SeriesOutline:
-        """Return what a plot shows of one metric."""
+        """Return an outline of one metric for plotting."""
 
     def artifacts_of(self, run: Run) -> dict[str, Artifact]:
         """Return the artifacts by path."""
 
     def inputs_of(self, run: Run) -> tuple[Input, ...]:
-        """Return what it read."""
+        """Return the inputs."""
 
     def open_artifact(
         self, run: Run, path: str | Artifact | PathLike[str], mode: str, encoding: str | None
@@ -74,17 +74,17 @@ class RunSource(Protocol):
         """Write artifacts to a folder."""
 
     def output_of(self, run: Run) -> Output:
-        """Return what it printed."""
+        """Return the printed output."""
 
     def html_of(self, run: Run) -> str:
-        """Return what a notebook shows."""
+        """Return the HTML for notebooks."""
 
     def directions(self) -> dict[str, Direction]:
-        """Return whether small or large values of metrics are better, as far as that is kept."""
+        """Return the stored directions of metrics: whether lower or higher is better."""
 
 
 class AnyRun(Protocol):
-    """A run, kept or being executed here."""
+    """A run, stored or being executed here."""
 
     @property
     def uid(self) -> str:
@@ -96,7 +96,7 @@ class AnyRun(Protocol):
 
     @property
     def parameter_sets(self) -> tuple[ParameterSet, ...]:
-        """The sets it ran."""
+        """Its parameter sets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -105,34 +105,34 @@ class Run:
 
     Attributes:
         uid: Identity across machines, a UUIDv7 as text.
-        experiment_name: What the run is grouped under.
+        experiment_name: The experiment.
         run_number: Number within the experiment, from 1.
         reference: `<experiment>_<run number>_<timestamp>`.
         timestamp: Local wall time of the start, as `%Y-%m-%d-T%H%M%S`.
-        status: What is known of the run's life.
+        status: State of the run.
         started_at: Start (UTC).
-        ended_at: End (UTC); None while the run is not final. For a lost run, the time it was
-            last known alive.
-        last_seen_at: The last sign of life (UTC); None where there never was one.
-        parameter_sets: The sets it ran, in order.
-        notes: Prose of the user; None when nothing was said.
-        error: The error's type and message, None without one.
-        traceback: The full traceback where an exception ended the run.
-        exit_code: Exit status of the process or command, where there is one.
-        parent_uid: The run that this one was started in, if any.
-        commit: Full git commit hash; None when unknown.
-        workdir_dirty: Whether the work tree had changes; None when unknown.
-        cli: The command line as text that a shell reads back.
+        ended_at: End (UTC); None while the run is not final. For a lost run, the time it was last
+            known to be alive.
+        last_seen_at: The last sign of life (UTC); None if there was none.
+        parameter_sets: Its parameter sets, in order.
+        notes: Notes of the user; None if there are none.
+        error: The error's type and message; None if there was none.
+        traceback: The full traceback if an exception ended the run.
+        exit_code: Exit status of the process or command, if known.
+        parent_uid: The run that started this one, if any.
+        commit: Full git commit hash; None if unknown.
+        workdir_dirty: Whether the work tree had changes; None if unknown.
+        cli: The command line, quoted for a shell.
         full_store: Whether the run has a folder of plain files under `runs/`.
         reproduce: The command that repeats a full store's run from its own artifacts.
-        process: Which process executes it; None for a run that was imported.
-        facts: What was captured at the start.
-        block: The metadata block as another tool wrote it, JSON text; None for our own runs.
-        deleted_at: When it was put into the trash (UTC); None for a run that is kept.
-        tags: Labels with their values; the empty text for a label alone.
-        damaged: What is kept of the run in a form that cannot be read, such as `facts` or
-            `parameters small`, and is replaced by a stand-in here; `runstore doctor` tells more.
-        source: What reads its metrics; the store it came from.
+        process: The process that executes it; None for an imported run.
+        facts: Facts captured at the start.
+        block: The metadata block as written by another tool, JSON text; None for our own runs.
+        deleted_at: When it was moved to the trash (UTC); None for a kept run.
+        tags: Tags with their values; an empty string for a tag without a value.
+        damaged: Parts of the run that cannot be read, such as `facts` or `parameters small`, and
+            have placeholders here; run `runstore doctor` for details.
+        source: The store that the run was read from, to read its metrics and files.
     """
 
     uid: str
@@ -170,7 +170,7 @@ class Run:
     def metrics(self) -> dict[str, MetricSummary]:
         """Summaries by key; those of a parameter set by `<set>/<key>`.
 
-        If the run has a metric of that name itself, that of the set is `<set>/<key> (set <set>)`.
+        If the run itself has a metric of that name, that of the set is `<set>/<key> (set <set>)`.
         """
         from runstore.model.metrics import names_of
         from runstore.model.results.lists import MetricsByName
@@ -180,10 +180,10 @@ class Run:
         return MetricsByName(zip(names, found, strict=True))
 
     def metric(self, key: str, set_name: str | None = None) -> Series:
-        """Return the points of one metric, up to what was logged last.
+        """Return the points of one metric, up to the last one logged.
 
         Args:
-            key: Its key, or its name in `metrics`: `<set>/<key>` finds that of a parameter set.
+            key: Its key, or its name in `metrics`: `<set>/<key>` for that of a parameter set.
             set_name: The parameter set it belongs to; None for the run itself.
 
         Raises:
@@ -201,21 +201,20 @@ class Run:
         begin: float | datetime | None = None,
         end: float | datetime | None = None,
     ) -> SeriesOutline:
-        """Return the first, smallest, largest and last value of a metric, stretch by stretch.
+        """Return the first, smallest, largest and last value of a metric in each section.
 
-        It is what a plot shows, and reads about as much as that: the cost depends on `stretches`,
-        not on the points logged.
+        Use this for plots: the cost depends on `stretches`, not on the number of points.
 
         Args:
             key: Its key, or its name in `metrics`, as for `metric`.
             set_name: The parameter set it belongs to; None for the run itself.
-            stretches: How fine: no stretch is wider than the so-manieth part of the window, which
-                makes fewer than twice as many; 1 to 10,000. A window with no more points than
-                that is shown point by point.
-            x: Along which axis: `step`; `relative`, seconds since the start of the run; or
-                `time`, seconds since 1970 (UTC).
-            begin: Where the window begins along this axis; None for the first point.
-            end: Where it ends; None for the last point.
+            stretches: Resolution, 1 to 10,000: a section is at most this fraction of the window
+                wide, which gives fewer than twice as many sections. A window with no more points
+                than that is returned point by point.
+            x: The x axis: `step`; `relative`, seconds since the start of the run; or `time`,
+                seconds since 1970 (UTC).
+            begin: Beginning of the window on this axis; None for the first point.
+            end: End of the window; None for the last point.
 
         Raises:
             NotFoundError: The run has no such metric.
@@ -237,14 +236,14 @@ class Run:
 
     @property
     def inputs(self) -> tuple[Input, ...]:
-        """The data it said it read, artifacts of other runs among them."""
+        """The data recorded as its inputs, including artifacts of other runs."""
         return self._source.inputs_of(self)
 
     @property
     def output(self) -> Output:
-        """The lines it printed, as far as they were kept, in the order of their printing.
+        """The printed lines that were kept, in order.
 
-        They are read when they are iterated over, each time anew.
+        They are read on each iteration.
         """
         return self._source.output_of(self)
 
@@ -255,23 +254,23 @@ class Run:
         *,
         encoding: str | None = None,
     ) -> IO[Any]:
-        """Open an artifact for reading, once its contents are found unchanged.
+        """Open an artifact for reading, after verifying its contents.
 
-        Inside another run this is noted there as an input.
+        Inside another run, the artifact is recorded as an input of that run.
 
         Args:
             path: The artifact, or its path.
             mode: `rb` for bytes, `r` for text.
-            encoding: Of text; UTF-8 by default.
+            encoding: Encoding of text (default: UTF-8).
 
         Raises:
-            NotFoundError: It has no such artifact, or the contents are gone.
+            NotFoundError: There is no such artifact, or its contents are missing.
             StoreCorruptError: The contents were changed or damaged.
         """
         return self._source.open_artifact(self, path, mode, encoding)
 
     def read_bytes(self, path: str | Artifact | PathLike[str]) -> bytes:
-        """Return the contents of an artifact, once they are found unchanged; see `open`."""
+        """Return the contents of an artifact, after verifying them; see `open`."""
         with self.open(path) as file:
             return bytes(file.read())
 
@@ -282,28 +281,28 @@ class Run:
         *,
         link: bool = False,
     ) -> tuple[Path, ...]:
-        """Write artifacts into a folder, each whole or not at all, over files of that name.
+        """Write artifacts to a folder, each atomically, replacing existing files.
 
-        Inside another run this is noted there as an input.
+        Inside another run, the artifacts are recorded as inputs of that run.
 
         Args:
             path: An artifact, its path, or a folder of them; None for all.
-            to: The folder to write to; made when missing.
-            link: Share the store's own files where the disk allows it, which are read-only.
+            to: The folder to write to; created if it does not exist.
+            link: Create hard links to the store's files if the disk allows it; they are read-only.
 
         Returns:
             The files written.
 
         Raises:
-            NotFoundError: It has no such artifact, or the contents are gone.
-            StoreCorruptError: The contents were changed or damaged; nothing of them was written.
+            NotFoundError: There is no such artifact, or its contents are missing.
+            StoreCorruptError: The contents were changed or damaged; they were not written.
         """
         return self._source.download(self, path, to, link=link)
 
     @property
     def _source(self) -> RunSource:
         if self.source is None:
-            raise NotFoundError(f"{self.reference} did not come from a store.")
+            raise NotFoundError(f"{self.reference} was not read from a store.")
         return self.source
 
     @property
@@ -315,8 +314,8 @@ class Run:
     def params(self) -> Mapping[str, Any]:
         """Values of the only parameter set, or of each set by its name.
 
-        A run of one set gives that set's values: `run.params["lr"]`. A run of several gives a
-        mapping from set name to values.
+        If the run has one set, this is that set's values: `run.params["lr"]`. If it has several,
+        this is a mapping from set name to values.
         """
         return values_of(self.parameter_sets)
 
@@ -327,16 +326,16 @@ class Run:
 
     @property
     def duration(self) -> timedelta | None:
-        """From start to end; None while the run is not final."""
+        """Time from start to end; None while the run is not final."""
         return self.ended_at - self.started_at if self.ended_at else None
 
     @property
     def status_text(self) -> str:
-        """The status as people read it: `damaged` where part of the run cannot be read."""
+        """The status for display: `damaged` if part of the run cannot be read."""
         return DAMAGED if self.damaged else self.status.value
 
     def silent_for(self, now: datetime) -> timedelta | None:
-        """Return how long there was no sign of life; None for a run that has ended."""
+        """Return the time since the last sign of life; None for a run that has ended."""
         if self.status.is_final:
             return None
         return now - (self.last_seen_at or self.started_at)
@@ -345,7 +344,7 @@ class Run:
         return f"<Run {self.reference!r} {self.status_text}>"
 
     def summary(self) -> Iterator[tuple[str, str]]:
-        """Yield the label and text of what a person looks at first, unknown facts left out."""
+        """Yield label and text of the most important facts, without unknown ones."""
         yield "run", self.reference
         yield "status", self.status_text
         yield "started", local_time(self.started_at)
@@ -364,11 +363,11 @@ class Run:
                 yield label, value
 
     def __rich_repr__(self) -> Iterator[tuple[str, str]]:
-        """Yield what `rich` prints; it calls this by itself. Source: rich 13, Repr protocol."""
+        """Yield the parts for `rich`, which calls this method. Source: rich 13, Repr protocol."""
         yield from self.summary()
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows; it calls this by itself."""
+        """Return the HTML for notebooks, which call this method."""
         from runstore.model.display.html import html_table
 
         return self.source.html_of(self) if self.source else html_table((), self.summary())
@@ -380,6 +379,6 @@ def values_of(sets: Sequence[ParameterSet]) -> Mapping[str, Any]:
 
 
 def read_from(run: Run, source: RunSource) -> Run:
-    """Return a run that was just made, which now reads its products from there."""
+    """Connect a new run to the source of its metrics and files, and return it."""
     object.__setattr__(run, "source", source)
     return run

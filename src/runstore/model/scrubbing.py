@@ -1,4 +1,4 @@
-"""What is to be removed from a store: given secrets, a pattern, or what today's rules mask."""
+"""Secrets to remove from a store: given texts, a pattern, or matches of today's rules."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*', re.DOTALL)
 
 
 class Wanted:
-    """Secrets that are given: they are found in every form that a store may hold them in.
+    """Given secrets, found in every form in which a store may contain them.
 
     Args:
-        secrets: Texts; those of several lines are also looked for line by line.
+        secrets: Texts; multi-line texts are also searched line by line.
 
     Attributes:
-        needles: Texts of which a row holds one if it holds a secret; None if any row may.
-        reach: The most bytes that one occurrence can have.
+        needles: Texts of which every row with a secret contains one; None if any row may have one.
+        reach: Maximum length of one occurrence, in bytes.
     """
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
@@ -33,7 +33,7 @@ class Wanted:
             if "\n" in secret and len(line.strip()) >= _LONG_LINE
         }
         forms = {form for secret in {*secrets, *lines} for form in _forms(secret)}
-        # The longest first: one secret may begin with another.
+        # The longest first, because one secret may begin with another.
         self.needles: tuple[str, ...] | None = tuple(sorted(forms, key=len, reverse=True))
         self._pattern = re.compile("|".join(map(re.escape, self.needles)))
         coded = sorted({code for form in forms for code in _codings(form)}, key=len, reverse=True)
@@ -45,17 +45,17 @@ class Wanted:
         return self._pattern.sub(MASK, text)
 
     def masked_of(self, column: str) -> Callable[[str], str]:
-        """Return what masks the texts of a column, such as `runs.error`."""
+        """Return the masking function for a column, such as `runs.error`."""
         del column
         return lambda text: masked_value(text, self.masked)
 
     def is_in(self, data: bytes) -> bool:
-        """Return whether bytes hold a secret, in any of the usual encodings."""
+        """Check whether bytes contain a secret, in any of the usual encodings."""
         return self._bytes.search(data) is not None
 
 
 class WantedPattern(Wanted):
-    """What matches a regular expression.
+    """Secrets that match a regular expression.
 
     Args:
         pattern: The expression, in Python's syntax.
@@ -68,16 +68,16 @@ class WantedPattern(Wanted):
         self.reach = 1 << 12
 
     def is_in(self, data: bytes) -> bool:
-        """Return whether bytes hold a match, in ASCII or UTF-16."""
+        """Check whether bytes contain a match, in ASCII or UTF-16."""
         return super().is_in(data) or (b"\0" in data and super().is_in(data.replace(b"\0", b"")))
 
 
 class WantedByRules(Wanted):
-    """What looks like a secret by the rules that mask what is recorded today.
+    """Secrets found by the rules that mask newly recorded texts.
 
     Args:
         mask: Masks a text.
-        by_column: Masks the texts of columns that are of another kind.
+        by_column: Masks the texts of columns of another kind.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class WantedByRules(Wanted):
         self._by_column = by_column
 
     def masked_of(self, column: str) -> Callable[[str], str]:
-        """Return what masks the texts of a column."""
+        """Return the masking function for a column."""
         return self._by_column.get(column) or super().masked_of(column)
 
     def masked(self, text: str) -> str:
@@ -97,13 +97,13 @@ class WantedByRules(Wanted):
         return self._mask(text)
 
     def is_in(self, data: bytes) -> bool:
-        """Return False: files are what their user saved."""
+        """Return False: saved files are left to their user."""
         del data
         return False
 
 
 def _forms(secret: str) -> set[str]:
-    """Return a secret as it stands in text, in JSON, in JSON within JSON, and in a URL."""
+    """Return the forms of a secret: as text, in JSON, in JSON within JSON, and in a URL."""
     once = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     twice = {json.dumps(one)[1:-1] for one in once}
     return {secret, quote(secret, safe=""), *once, *twice}
@@ -120,7 +120,7 @@ def _codings(form: str) -> set[bytes]:
 
 
 def masked_value(text: str, masked: Callable[[str], str]) -> str:
-    """Return a stored text, masked; of JSON, what is not replaced stays to the letter."""
+    """Return a stored text with secrets masked; JSON is otherwise left verbatim."""
     if text[:1] not in {"{", "["}:
         return masked(text)
 
@@ -132,12 +132,12 @@ def masked_value(text: str, masked: Callable[[str], str]) -> str:
             before = json.loads(token, strict=False)
         except ValueError:
             return masked(token)
-        # What was captured is JSON within JSON.
+        # Captured texts are JSON within JSON.
         after = masked_value(before, masked)
         return token if after == before else json.dumps(after, ensure_ascii=token.isascii())
 
     after = _JSON_TOKEN.sub(of_token, text)
-    # Text that only begins like JSON may hold a secret between its tokens.
+    # Text that only begins like JSON may contain a secret between its tokens.
     return after if after != text or _is_json(text) else masked(text)
 
 
@@ -151,13 +151,13 @@ def _is_json(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where secrets are, or were.
+    """A place with secrets.
 
     Attributes:
         what: The table and column, the artifact, or the file.
-        fate: What becomes of it: `masked`, `replaced`, `removed` or `left`.
-        count: In how many rows or files.
-        note: More about it, such as new digests or the reason that it is left.
+        fate: Outcome: `masked`, `replaced`, `removed` or `left`.
+        count: Number of rows or files.
+        note: Details, such as new digests or the reason that it is left.
     """
 
     what: str
@@ -168,10 +168,10 @@ class Place:
 
 @dataclass(slots=True)
 class Scrubbed:
-    """What a scrub found and did.
+    """The result of a scrub.
 
     Attributes:
-        places: Where secrets were.
+        places: The places with secrets.
         is_dry: Whether nothing was changed.
     """
 
@@ -180,9 +180,9 @@ class Scrubbed:
 
     @property
     def left(self) -> list[Place]:
-        """What still holds secrets."""
+        """Places that still contain secrets."""
         return [one for one in self.places if one.fate == "left"]
 
     def add(self, what: str, fate: str, count: int = 1, note: str = "") -> None:
-        """Note a place."""
+        """Add a place."""
         self.places.append(Place(what, fate, count, note))

@@ -1,4 +1,4 @@
-"""Status: what is known of a run's life, and the moves allowed between statuses."""
+"""Status of runs, and the allowed transitions."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from enum import Enum
 
 
 class Status(str, Enum):
-    """Where a run is in its life.
+    """The state of a run.
 
-    Only an explicit end is `COMPLETE`. `PRUNED` means: it was stopped early on purpose, because
-    it was not promising. `LOST` means: it started, it never reported an end, and its process is
-    provably gone.
+    Only an explicit end is `COMPLETE`. `PRUNED` means that it was stopped early on purpose because
+    it was not promising. `LOST` means that it started, never reported an end, and its process has
+    provably ended.
     """
 
     QUEUED = "queued"
@@ -31,11 +31,11 @@ class Status(str, Enum):
         return self in FINAL
 
     def may_become(self, other: Status) -> bool:
-        """Tell whether a run of this status may take the other one.
+        """Check whether a run with this status may change to another one.
 
-        A final status is never left, with one exception: `LOST` is a conclusion from evidence,
-        so a late report of the run itself replaces it. Resuming a run is not a move; it begins
-        a new life of the run and leaves an event.
+        Final statuses are permanent, with one exception: `LOST` is concluded from evidence, so
+        that a late report by the run itself replaces it. Resuming a run is not a transition; it
+        begins a new life of the run and is recorded as an event.
         """
         return other in MOVES[self]
 

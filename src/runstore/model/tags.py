@@ -10,11 +10,11 @@ VALUE_LIMIT_CHARACTERS = 8192
 
 
 def tag_key(key: object) -> str:
-    """Return a tag's key.
+    """Check a tag's key, and return it.
 
     Raises:
-        InvalidValueError: It is no printable text of 1 to 250 bytes, or begins with `+`, `-` or a
-            space, or has `=` in it, which the command line could not tell apart.
+        InvalidValueError: It is not printable text of 1 to 250 bytes, begins with `+`, `-` or a
+            space, or contains `=`, which would be ambiguous on the command line.
     """
     if not isinstance(key, str) or not key or not key.isprintable():
         raise _refused(key, "a key is printable text")
@@ -26,13 +26,13 @@ def tag_key(key: object) -> str:
 
 
 def tag_value(value: object) -> str:
-    """Return a tag's value: text; numbers and truth values are written as in JSON.
+    """Return a tag's value as text; numbers and truth values are written as in JSON.
 
     Raises:
-        InvalidValueError: It is none of these, or too long.
+        InvalidValueError: It has another type, or is too long.
     """
     if getattr(value, "shape", None) == () and callable(item := getattr(value, "item", None)):
-        value = item()  # a scalar of numpy, torch and the like
+        value = item()  # a scalar of numpy, torch or similar
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):

@@ -1,4 +1,4 @@
-"""What may be stored: texts that every engine takes, and JSON in its one canonical form."""
+"""Storable values: texts that every engine accepts, and canonical JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runstore.errors import InvalidValueError
 
-try:  # at once: there may be no descriptor left when it is needed
+try:  # imported early, because no descriptor may be left later
     from _blake2 import blake2b as _blake2b
 except ImportError:
     from hashlib import blake2b as _blake2b
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 TEXT_LIMIT_CHARACTERS = 1 << 20
 
-# PostgreSQL refuses NUL, UTF-8 has no place for half of a surrogate pair.
+# PostgreSQL rejects NUL, and UTF-8 cannot encode lone surrogates.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _ENCODER = JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-# Hashes without OpenSSL, which `hashlib` takes some milliseconds to load.
+# Hashes without OpenSSL, which takes `hashlib` some milliseconds to load.
 
 
 def blake2b(data: bytes = b"", *, digest_size: int) -> hashlib.blake2b:
@@ -35,7 +35,7 @@ def blake2b(data: bytes = b"", *, digest_size: int) -> hashlib.blake2b:
 def sha256(data: bytes) -> hashlib._Hash:
     """Return the SHA-256 of data, as an object of `hashlib`."""
     try:
-        # Looking for a module that is not there takes longer than loading one.
+        # Searching for a missing module takes longer than loading one.
         if sys.version_info >= (3, 12):
             from _sha2 import sha256
         else:
@@ -47,18 +47,18 @@ def sha256(data: bytes) -> hashlib._Hash:
 
 
 def clean_text(text: str) -> str:
-    """Return the text with NUL and lone surrogates replaced by U+FFFD: storable everywhere."""
+    """Replace NUL and lone surrogates by U+FFFD, so that every engine can store the text."""
     if text.isascii() and "\0" not in text:
         return text
     return _UNSTORABLE.sub("\ufffd", text)
 
 
 def check_text(value: object, what: str) -> str | None:
-    """Return prose such as notes, cleaned; None stays None.
+    """Return notes or similar text, cleaned; None stays None.
 
     Args:
-        value: What the user gave.
-        what: What it is called in the error, e.g. `notes`.
+        value: The user's value.
+        what: Its name for the error, e.g. `notes`.
 
     Raises:
         InvalidValueError: Neither text nor None, or over `TEXT_LIMIT_CHARACTERS`.
@@ -72,16 +72,16 @@ def check_text(value: object, what: str) -> str | None:
     if len(value) > TEXT_LIMIT_CHARACTERS:
         raise InvalidValueError(
             f"{what}: {len(value):,} characters; the limit is {TEXT_LIMIT_CHARACTERS:,}.",
-            hint="Keep long texts in a file of their own.",
+            hint="Save long texts as a file.",
         )
     return clean_text(str.__str__(value))
 
 
 def canonical_json(value: Any) -> str:
-    """Return the one JSON text of a value: keys sorted, no spaces, ASCII only, numbers by repr.
+    """Return the canonical JSON of a value: keys sorted, no spaces, ASCII only, numbers by repr.
 
     Raises:
         ValueError: nan, an infinity, or a cycle.
-        TypeError: What JSON cannot say.
+        TypeError: JSON cannot represent the value.
     """
     return _ENCODER.encode(value)

@@ -594,7 +594,7 @@ class Database(Lookups):
         """Change the process of a run without an end, within the caller's transaction.
 
         Returns:
-            Whether the run was still that of the old process.
+            Whether the run still belonged to the old process.
         """
         values = {
             "uid": uid,
@@ -794,7 +794,7 @@ class Database(Lookups):
         return [((_number_of(run), row_id), run) for row_id, run in found]
 
     def count_runs(self, experiment_name: str | None, most: int) -> int:
-        """Return the number of runs, or of those of an experiment; up to `most`."""
+        """Return the number of runs, of one experiment if given; at most `most`."""
         statement = sql.COUNT_RUNS if experiment_name is None else sql.COUNT_RUNS_OF_EXPERIMENT
         with self.driver.read() as connection:
             row = connection.execute(

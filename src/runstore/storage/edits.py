@@ -215,7 +215,7 @@ class EditTable:
 
         Raises:
             NotFoundError: Nothing was undone since the last edit.
-            ConflictError: Somebody changed the same since.
+            ConflictError: The same field was changed since.
         """
         with self._driver.write() as connection:
             found = connection.execute(LAST_UNDO, {"author": author}).fetchone()

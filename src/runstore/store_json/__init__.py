@@ -1,1 +1,1 @@
-"""The file `store.json`: the list of runs as Curifactory writes it, in step with the database."""
+"""The file `store.json`: the list of runs in Curifactory's format, in sync with the database."""

@@ -1,8 +1,8 @@
-"""The text of a block list: made whole, or patched where only some runs changed.
+"""The text of a block list: written in full, or patched if only some runs changed.
 
-Writing the text of a block costs some 25 microseconds, so a long list is not made anew for one
-run: the bytes between two blocks are found by their layout. A JSON text has no line break within
-a string, so a line of four spaces and a bracket is always the edge of a block.
+Encoding a block costs about 25 microseconds, so that a long list is not rewritten for one run: the
+bytes between two blocks are located by their layout. JSON strings contain no line breaks, so that
+a line of four spaces and a bracket is always the edge of a block.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Union
 
 from runstore.model.block import Block, encode_block
 
-# Long stretches of a list are handed on without copying them.
+# Long parts of a list are passed on without copying.
 Piece = Union[bytes, memoryview]
 
 _EMPTY = b"[]"
@@ -26,11 +26,11 @@ _CLOSING = b"\n    }"
 
 @dataclass(frozen=True, slots=True)
 class CurrentEntry:
-    """One run of the list as it is now.
+    """The current state of one run of the list.
 
     Attributes:
-        block: The block to stand in the list.
-        is_new: Whether it is to be added at the end, instead of replacing one.
+        block: Its block.
+        is_new: Whether to append it, instead of replacing a block.
     """
 
     block: Block
@@ -38,7 +38,7 @@ class CurrentEntry:
 
 
 def whole_list(blocks: Iterable[Block]) -> Iterator[bytes]:
-    """Yield the text of a list, as Curifactory lays it out: four spaces, ASCII."""
+    """Yield the text of a list in Curifactory's layout: four spaces, ASCII."""
     before = "[\n    "
     for block in blocks:
         yield (before + encode_block(block)).encode("ascii")
@@ -49,8 +49,8 @@ def whole_list(blocks: Iterable[Block]) -> Iterator[bytes]:
 def patched_list(text: bytes, changes: Sequence[CurrentEntry]) -> list[Piece] | None:
     """Return a list's text with some blocks changed and some added, in pieces to be joined.
 
-    None where a place cannot be told for certain: another layout, a reference that several blocks
-    have. The list is then to be made whole.
+    Returns None if a position is uncertain, because of another layout or a duplicate reference.
+    The list must then be written in full.
     """
     edits: list[tuple[int, int, bytes]] = []
     for change in changes:
@@ -84,7 +84,7 @@ def _joined(
 
 
 def _place_of(text: bytes, block: Block) -> tuple[int, int] | None:
-    """Return where the block of this reference begins and ends; None when that is not certain."""
+    """Return begin and end of the block with this reference; None if uncertain."""
     reference = block.get("reference")
     if not isinstance(reference, str):
         return None

@@ -1,4 +1,4 @@
-"""The file `store.json`: read with care, written whole, changed by one process at a time."""
+"""The file `store.json`: robust reading, atomic writing, changes by one process at a time."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ _STATE_BYTES = 512
 _LARGEST_BYTES = 1 << 31
 _LARGEST_REGISTRY_BYTES = 1 << 27
 _ENTRY = re.compile(r'"([^"\\_][^"\\]*)"\s*:\s*(?=\{)')
-_FAILURES_AT_MOST = 100  # each may take a look at the whole file
-# What every list of runs begins with, unless it is empty or damaged at its very beginning.
+_FAILURES_AT_MOST = 100  # each may scan the whole file
+# The beginning of every list of runs, unless it is empty or damaged at its very beginning.
 _BEGINNING_BYTES = 4096
 _BEGINS_LIST = re.compile(
     rb"(\xef\xbb\xbf)?\s*(\Z|\[\s*(\]\s*\Z|\{.*\"(reference|experiment_name)\"\s*:))", re.DOTALL
 )
-# Curifactory rewrites the file in place; who looks meanwhile finds the beginning of it. It writes
-# 8 kB at a time, milliseconds apart.
+# Curifactory rewrites the file in place, so that readers may see only its beginning. It writes 8
+# kB at a time, milliseconds apart.
 _FRESH_NS = 2_000_000_000
 _PAUSE_S = 0.05
 _REWRITE_S = 10.0
 
 
 class Stamp(NamedTuple):
-    """What tells that a file is still the one we wrote, without reading it."""
+    """Facts that show that a file is unchanged since we wrote it, without reading it."""
 
     size: int
     mtime_ns: int
@@ -59,10 +59,10 @@ class Stamp(NamedTuple):
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """Return the stamp of a file; None when there is none.
+    """Return the stamp of a file; None if it does not exist.
 
     Raises:
-        StoreUnavailableError: The disk does not tell.
+        StoreUnavailableError: The status cannot be read.
     """
     try:
         found = path.stat()
@@ -70,21 +70,21 @@ def stamp_of(path: Path) -> Stamp | None:
         return None
     except OSError as error:
         if error.errno == errno.ELOOP:
-            return None  # links in a circle lead to no file
+            return None  # circular links lead to no file
         raise StoreUnavailableError(
-            f"{path} cannot be looked at: {error.strerror}.", kept="Nothing was changed."
+            f"The status of {path} cannot be read: {error.strerror}.", kept="Nothing was changed."
         ) from error
     return Stamp(found.st_size, found.st_mtime_ns, found.st_ino)
 
 
 def read_block_file(path: Path) -> Salvaged | None:
-    """Read a block file, damaged or not; None when there is none.
+    """Read a block file, damaged or not; return None if it does not exist.
 
-    A file that is damaged and was changed a moment ago may be in the middle of a rewrite by
-    another tool; as long as it goes on changing, it gets the time to become whole.
+    A damaged file that changed a moment ago may be in the middle of a rewrite by another tool;
+    while it keeps changing, this waits for it to become complete.
 
     Raises:
-        UnsafeFileError: It is no plain file, or a link to a file that holds no list of runs.
+        UnsafeFileError: It is not a regular file, or a link to a file that is not a list of runs.
         OSError: It cannot be read.
     """
     deadline = time.monotonic() + _REWRITE_S
@@ -105,7 +105,7 @@ def read_list(path: Path) -> bytes:
     """Return the contents of `store.json`.
 
     Raises:
-        UnsafeFileError: It is no plain file, or a link to a file that holds no list of runs.
+        UnsafeFileError: It is not a regular file, or a link to a file that is not a list of runs.
         OSError: It cannot be read.
     """
     with _opened(path) as file:
@@ -115,43 +115,43 @@ def read_list(path: Path) -> bytes:
 
 
 def _opened(path: Path) -> BinaryIO:
-    """Open `store.json`; a link is followed, as people keep the file on another disk.
+    """Open `store.json`, following a link, because people keep the file on another disk.
 
     Raises:
-        UnsafeFileError: It is no plain file, or a link to a file that holds no list of runs.
+        UnsafeFileError: It is not a regular file, or a link to a file that is not a list of runs.
         OSError: It cannot be read.
     """
     found, real = path.lstat(), path
     if stat.S_ISLNK(found.st_mode) and not _is_circle(path):
         real = Path(os.path.realpath(path))
         if not real.exists():
-            raise UnsafeFileError(path, "it is a link that leads nowhere")
+            raise UnsafeFileError(path, "it is a broken link")
     file = reader(real, levels=0, at_most=_LARGEST_BYTES)
     try:
         if real != path or found.st_nlink > 1:
             _check_link(path, file)
-    except BaseException:  # nobody else has it to close
+    except BaseException:  # there is no other reference to close it
         file.close()
         raise
     return file
 
 
 def _check_link(path: Path, file: BinaryIO) -> None:
-    """Make sure that a link, or a hard link, leads to a list of runs of the user who made it.
+    """Check that a link, or a hard link, leads to a list of runs of the user who created it.
 
-    Whoever handed on the store may have led it to any file of this user.
+    Otherwise the sender of a store could make it refer to any file of this user.
     """
     if path.lstat().st_uid not in {os.fstat(file.fileno()).st_uid, 0}:
         raise UnsafeFileError(path, "it is a link to a file of another user")
     if not _BEGINS_LIST.match(file.read(_BEGINNING_BYTES)):
         raise UnsafeFileError(
-            path, f"it is a link to a file ({os.path.realpath(path)}) that holds no list of runs"
+            path, f"it is a link to a file ({os.path.realpath(path)}) that is not a list of runs"
         )
     file.seek(0)
 
 
 def _is_circle(path: Path) -> bool:
-    """Tell whether a link leads to itself, and so to no file."""
+    """Check whether a link leads to itself, and so to no file."""
     try:
         path.stat()
     except OSError as error:
@@ -164,9 +164,9 @@ def _is_fresh(stamp: Stamp) -> bool:
 
 
 def read_blocks_from(data: bytes) -> Salvaged:
-    """Read the blocks of a file's bytes, whatever their encoding."""
+    """Parse the blocks of a file in any encoding."""
     text, problem = decode(data)
-    # An empty file is what is left when a rewrite is killed at once: damaged, with nothing in it.
+    # An interrupted rewrite may leave an empty file, which counts as damaged.
     if not text.strip():
         return Salvaged(problems=["The file is empty."])
     found = read_blocks(text)
@@ -176,10 +176,10 @@ def read_blocks_from(data: bytes) -> Salvaged:
 
 
 def decode(data: bytes) -> tuple[str, str | None]:
-    """Return the text of a JSON file, and what is wrong with its encoding, if anything."""
+    """Return the text of a JSON file, and the problem with its encoding, if any."""
     encoding = json.detect_encoding(data)
     text = data.decode(encoding, "replace")
-    # NULs at the beginning look like UTF-16 to the detector; a block list always says this word.
+    # The detector mistakes leading NULs for UTF-16; a block list always contains this word.
     if encoding != "utf-8" and '"reference"' not in text:
         text, encoding = data.decode("utf-8", "replace"), "utf-8"
     try:
@@ -190,13 +190,14 @@ def decode(data: bytes) -> tuple[str, str | None]:
 
 
 def write_block_file(path: Path, chunks: Iterable[bytes | memoryview]) -> Stamp:
-    """Replace a file by these bytes: at every instant there is the old one or the new one.
+    """Replace a file atomically.
 
-    Written aside in the same folder, synced, renamed, and the folder synced. An existing file's
-    permissions are kept. When it fails, the old file stays, and nothing is left beside it.
+    The data is written to a temporary file in the same folder, synced, renamed, and the folder
+    synced. An existing file's permissions are kept. On failure, the old file remains, and nothing
+    is left beside it.
 
     Raises:
-        OSError: The disk did not take it.
+        OSError: The disk is full or not writable.
     """
     if path.is_symlink() and not _is_circle(path):
         _opened(path).close()
@@ -212,10 +213,10 @@ def write_block_file(path: Path, chunks: Iterable[bytes | memoryview]) -> Stamp:
             os.fsync(file.fileno())
             written = os.fstat(file.fileno())
         aside.replace(path)
-        # What is remembered of the file would be of another one after a power cut, and an older
-        # list would be taken for what somebody wrote.
+        # Otherwise, after a power cut, the remembered stamp could belong to another file, and an
+        # older list would be mistaken for a foreign edit.
         sync_folder(path.parent)
-    except BaseException:  # what is half written goes
+    except BaseException:  # removes the partial file
         with suppress(OSError):
             aside.unlink()
         raise
@@ -223,7 +224,7 @@ def write_block_file(path: Path, chunks: Iterable[bytes | memoryview]) -> Stamp:
 
 
 def _take_rights(path: Path, descriptor: int) -> None:
-    """Keep the rights of the file that is replaced; those of a new one follow its folder."""
+    """Keep the permissions of the replaced file; a new file follows its folder."""
     with suppress(OSError):
         if path.exists():
             copy_rights(descriptor, path.stat())
@@ -232,7 +233,7 @@ def _take_rights(path: Path, descriptor: int) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Keep a damaged file under another name; the name itself stays until it is replaced."""
+    """Copy a damaged file to another name; the original stays until it is replaced."""
     stem = f"{path.name}.damaged-{time.strftime('%Y-%m-%d-T%H%M%S')}"
     aside = path.with_name(stem)
     number = 1
@@ -240,25 +241,25 @@ def set_aside(path: Path) -> Path:
         number += 1
         aside = path.with_name(f"{stem}-{number}")
     try:
-        os.link(os.path.realpath(path), aside)  # of a link the file itself, which is replaced
+        os.link(os.path.realpath(path), aside)  # links the target, which is about to be replaced
     except OSError:  # a disk without hard links, or another disk
         with _opened(path) as file, aside.open("xb") as copy:
             shutil.copyfileobj(file, copy)
             copy.flush()
             os.fsync(copy.fileno())
         shutil.copystat(path, aside)
-    sync_folder(path.parent)  # before the name gets another file
+    sync_folder(path.parent)  # before the original is replaced
     return aside
 
 
 class FileLock:
-    """One process at a time takes in and writes a file; a holder that dies lets go.
+    """A lock for importing and writing the file, which is released if its holder dies.
 
-    The lock file remembers what the last holder wrote: `state`. It needs no syncing, since a
-    state that is lost or stale only means that the file is compared once more.
+    The lock file stores the file's state as of the last write: `state`. It is not synced, because
+    a lost or stale state only causes another comparison of the file.
 
     Args:
-        path: The file to guard; the lock is `.<name>.lock` beside it.
+        path: The file to protect; the lock is `.<name>.lock` beside it.
         patience_s: How long to wait for another holder, in seconds; None for a minute.
     """
 
@@ -276,17 +277,17 @@ class FileLock:
             if error.errno == errno.EROFS:
                 raise _refused(self.path, error) from error
             raise StoreUnavailableError(
-                f"{self.path} cannot be made: {error.strerror}.",
+                f"{self.path} cannot be created: {error.strerror}.",
                 kept="Nothing was changed.",
-                hint="Free some space, or check the folder.",
+                hint="Free some disk space, or check the folder.",
             ) from error
         patience_s = LOCK_PATIENCE_S if self._patience_s is None else self._patience_s
         is_locked: bool | None = False
         try:
-            # On a disk without locks, the database's own are left, and the file is written whole.
+            # Without locks, the database's own remain, and the file is written atomically.
             is_locked = wait_for_lock(self._descriptor, patience_s=patience_s)
         finally:
-            if is_locked is False:  # also by Ctrl-C: nobody else would let go of it
+            if is_locked is False:  # also on Ctrl-C, because nothing else would release it
                 self._close()
         if is_locked is False:
             raise kept_locked(self.path, patience_s)
@@ -307,23 +308,23 @@ class FileLock:
             self._descriptor = None
 
     def remember(self, state: Mapping[str, Any]) -> None:
-        """Write the state, as holder of the lock."""
+        """Store the state; the lock must be held."""
         if self._descriptor is None:
             raise RuntimeError("the lock is not held")
         data = json.dumps(state).encode().ljust(_STATE_BYTES)
-        # A disk that is full loses the state, which costs a comparison, and not the run.
+        # On a full disk the state is lost, which costs a comparison, but not the run.
         with suppress(OSError):
             os.lseek(self._descriptor, 0, os.SEEK_SET)
             os.write(self._descriptor, data)
 
     def state(self) -> dict[str, Any]:
-        """Return the state last remembered; empty when there is none. Needs no lock."""
+        """Return the stored state, or an empty one; requires no lock."""
         try:
-            # Asked four times for each run: a file object would cost as much as the rest.
+            # Called four times per run: a file object would cost as much as everything else.
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
                 if os.fstat(descriptor).st_nlink > 1:
-                    return {}  # replaced when the lock is taken
+                    return {}  # replaced when the lock is acquired
                 value = json.loads(os.read(descriptor, 4 * _STATE_BYTES))
             finally:
                 os.close(descriptor)
@@ -345,11 +346,11 @@ def _refused(path: Path, error: OSError) -> StoreReadOnlyError:
 def read_registry(folder: Path) -> dict[str, tuple[str | None, dict[str, str]]]:
     """Read `params_registry.json`: the name and the text of each parameter, by hash.
 
-    Keys that begin with `_` are bookkeeping. A damaged file is read as far as it makes sense;
-    it only explains hashes, so nothing is lost with what cannot be read.
+    Keys that begin with `_` are internal. A damaged file is read as far as possible; it only
+    explains hashes, so that unreadable entries are no loss.
     """
     if not os.path.lexists(f"{folder}/{REGISTRY}"):
-        return {}  # of most folders, and asked for each run
+        return {}  # most folders have none, and this is called for each run
     try:
         text, _ = decode(read_file(folder / REGISTRY, levels=0, at_most=_LARGEST_REGISTRY_BYTES))
     except OSError:
@@ -376,9 +377,9 @@ def _registered(entry: Mapping[str, Any]) -> tuple[str | None, dict[str, str]]:
 
 
 def _whole_entries(text: str) -> dict[str, Any]:
-    """Return the entries of a registry that is cut off or has garbage in it.
+    """Return the intact entries of a truncated or damaged registry.
 
-    What is in an entry is none; where too many make no sense, the rest is left.
+    Nested entries are skipped; after too many failures, the rest is ignored.
     """
     decoder = json.JSONDecoder()
     entries: dict[str, Any] = {}

@@ -1,8 +1,8 @@
-"""What another program wrote into `store.json`, compared block by block and taken in.
+"""Import of changes that another program made to `store.json`, block by block.
 
-Rules: a block that is missing is no deletion, since a git checkout of an older file must not lose
-runs. A final status never goes back. Where runstore and the other program changed the same run,
-the other's texts are taken when they are new, and leave an event; nothing is guessed otherwise.
+Rules: a missing block is not a deletion, because a git checkout of an older file must not lose
+runs. A final status is never reverted. If runstore and the other program changed the same run, new
+texts of the other one win, and are recorded as events; nothing else is guessed.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from runstore.storage.blocks import BlockRow, BlockTable, BlockWriter
 
 AUTHOR = "store.json"
 _HEX_LENGTH = 40
-_SHORTEST = 7  # what git shows when asked for an abbreviation
+_SHORTEST = 7  # length of git's abbreviated hashes
 
 
 @dataclass(slots=True)
 class Taken:
-    """What came of it.
+    """The result of an import.
 
     Attributes:
-        added: References of runs that were not known.
-        edited: References of runs that were known and said something new.
+        added: References of previously unknown runs.
+        edited: References of known runs with changes.
         is_first: Whether the database was empty before: the file was imported.
-        is_same: Whether the file shows the database as it is now.
-        newest: The change number the database has now.
+        is_same: Whether the file matches the present database.
+        newest: The present change number of the database.
         last_id: The last row of the list.
-        left_out: References of runs that the file does not show any more.
+        left_out: References of runs that are missing in the file.
     """
 
     added: list[str] = field(default_factory=list)
@@ -51,11 +51,11 @@ class Taken:
 
     @property
     def is_news(self) -> bool:
-        """Whether a change by another program is to be told."""
+        """Whether a change by another program must be reported."""
         return not self.is_first and bool(self.added or self.edited)
 
     def told(self) -> str:
-        """Return what was taken in, for a person."""
+        """Return a readable summary of the imported changes."""
         parts = [
             f"{len(names)} run{'s' if len(names) > 1 else ''} {verb} ({listed(names)})"
             for names, verb in ((self.added, "added"), (self.edited, "changed"))
@@ -65,17 +65,17 @@ class Taken:
 
 
 def listed(names: Sequence[str], at_most: int = 3) -> str:
-    """Return the first names of a list, with a sign if there are more."""
+    """Return the first names of a list, with an ellipsis if there are more."""
     return ", ".join(names[:at_most]) + (", …" if len(names) > at_most else "")
 
 
 class BlockMerge:
-    """Takes the blocks of a file into the database, in one transaction.
+    """Imports the blocks of a file to the database, in one transaction.
 
     Args:
         table: The runs.
-        base: The change number whose state the file showed when we wrote it; None when unknown.
-        seen_at: Start of runs without a time, in microseconds.
+        base: The change number that the file showed when we wrote it; None if unknown.
+        seen_at: Start time of runs that have none, in microseconds.
     """
 
     def __init__(self, table: BlockTable, *, base: int | None, seen_at: int) -> None:
@@ -84,7 +84,7 @@ class BlockMerge:
         self._seen_at = seen_at
 
     def take(self, blocks: Sequence[Block], trees: Mapping[str, str], folder: Path) -> Taken:
-        """Take in the blocks; returns what changed."""
+        """Import the blocks, and return the changes."""
         newest = self._table.newest_change()
         rows = self._table.rows()
         kept = [(row, row.block) for row in rows]
@@ -105,7 +105,7 @@ class BlockMerge:
                     self._merge(writer, pair[0], pair[1], block, taken)
         taken.newest = self._table.newest_change()
         if taken.is_first:
-            # Every block made a row, in order: there is nothing to compare.
+            # Every block became a row, in order: there is nothing to compare.
             taken.is_same = not whole
             return taken
         taken.left_out = self._left_out(kept, shown)
@@ -118,7 +118,7 @@ class BlockMerge:
         kept: Sequence[tuple[BlockRow, Block]],
         shown: AbstractSet[int],
     ) -> list[str]:
-        """Return the runs that the file showed when we wrote it, and does not show any more."""
+        """Return the runs that the file contained when we wrote it, but no longer does."""
         base = -1 if self._base is None else self._base
         return [
             row.run.reference for row, _ in kept if row.id not in shown and row.changed <= base
@@ -127,9 +127,9 @@ class BlockMerge:
     def _add(
         self, writer: BlockWriter, block: Block, trees: Mapping[str, str], taken: Taken
     ) -> set[int]:
-        """Add a block that no run of the list has; return the runs that it showed long ago."""
-        # A deleted run stays in the trash, though an older file still shows it; and a run that
-        # was moved to another experiment is not there twice because a file has its old name.
+        """Add a block without a run in the list; return the former runs that it shows, if any."""
+        # A deleted run stays in the trash even if an older file still shows it; and a moved run is
+        # not duplicated because a file has its old name.
         if not taken.is_first:
             reference = fields_from_block(block).reference
             known = writer.rows_by_reference(reference) if reference else []
@@ -142,7 +142,7 @@ class BlockMerge:
     def _merge(
         self, writer: BlockWriter, row: BlockRow, ours: Block, theirs: Block, taken: Taken
     ) -> None:
-        """Take what the file says newly of a run."""
+        """Apply the file's changes to a run."""
         now = writer.row(row.id)
         if now is None or now.is_deleted:
             return
@@ -174,16 +174,16 @@ class BlockMerge:
         *,
         is_base_known: bool,
     ) -> bool:
-        """Tell whether the file's value of this key is news, and not just old."""
+        """Check whether the file's value of this key is new, and not just old."""
         if key == "status":
             return _is_forward(row.run.status, status_of_word(theirs.get(key)), is_base_known)
         if key == "error":
             return key in theirs and theirs.get("status") == "error"
         if key == "commit" and (row.run.commit or "").startswith(str(theirs.get(key))):
-            return False  # other tools cut it short
+            return False  # other tools abbreviate it
         if is_base_known:
             return True
-        # Not known what the file held before: what it lacks is no deletion.
+        # The previous contents of the file are unknown: a missing key is not a deletion.
         is_older = key == "notes" and theirs.get(key) in writer.old_texts(row.id, key)
         return key in theirs and (not ours.get(key) or (key == "notes" and not is_older))
 
@@ -197,7 +197,7 @@ def _is_forward(ours: Status, theirs: Status, is_base_known: bool) -> bool:  # n
 def _compare(
     taken: Taken, kept: Sequence[tuple[BlockRow, Block]], blocks: Sequence[Block]
 ) -> None:
-    """Note whether the file shows the database as it is."""
+    """Record whether the file matches the database."""
     taken.last_id = kept[-1][0].id if kept else 0
     taken.is_same = len(kept) == len(blocks) and all(
         ours == theirs for (_, ours), theirs in zip(kept, blocks, strict=True)
@@ -207,7 +207,7 @@ def _compare(
 def _matched(
     blocks: Sequence[Block], kept: Sequence[tuple[BlockRow, Block]]
 ) -> list[tuple[Block, tuple[BlockRow, Block] | None]]:
-    """Find the run of each block: by reference, the same block first, then in order."""
+    """Find the run of each block: by reference, identical blocks first, then in order."""
     by_reference: dict[str, list[tuple[BlockRow, Block]]] = defaultdict(list)
     for row, block in kept:
         reference = block.get("reference")
@@ -230,7 +230,7 @@ def _matched(
 
 
 def _whole_commits(blocks: Sequence[Block], folder: Path) -> dict[str, str]:
-    """Return the whole hash of each commit that other tools cut short, where git knows it."""
+    """Return the full hash of each abbreviated commit, if git knows it."""
     short = {
         commit
         for block in blocks

@@ -1,4 +1,4 @@
-"""`ManagerStore.runs`: plain dictionaries in a plain list, and what their owner changed."""
+"""`ManagerStore.runs`: plain dictionaries in a plain list, and the detection of edits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NESTED = frozenset({dict, list})
 
 @dataclass(slots=True)
 class _Known:
-    """A run of the list: the owner's dictionary, and what it held when it came from the store."""
+    """A run of the list: the user's dictionary, and its contents when it came from the store."""
 
     block: Block
     before: Block
@@ -28,12 +28,12 @@ class _Known:
 
 @dataclass(slots=True)
 class Edits:
-    """What the owner of the list did since it came from the store.
+    """The user's edits of the list since it came from the store.
 
     Attributes:
-        changed: Row id, what the block held before, and the owner's block now.
-        added: Blocks that stand for no run of the store.
-        removed: Row id of runs that are not in the list any more, and what they held.
+        changed: Row id, the block's previous contents, and the user's block now.
+        added: Blocks without a run in the store.
+        removed: Row id and previous contents of runs missing in the list.
     """
 
     changed: list[tuple[int, Block, Block]] = field(default_factory=list)
@@ -45,10 +45,10 @@ class Edits:
 
 
 class Mirror:
-    """The list that the owner sees, and a copy to tell the owner's edits from those of others.
+    """The user's list, and a copy that separates the user's edits from others' edits.
 
     Attributes:
-        runs: The list. None until somebody asks for it: adding a run needs no list.
+        runs: The list; None until it is first used, because adding a run does not require it.
     """
 
     def __init__(self) -> None:
@@ -57,21 +57,20 @@ class Mirror:
 
     @property
     def is_in_use(self) -> bool:
-        """Whether anybody holds blocks of this store that may have been edited."""
+        """Whether the user holds blocks of this store that may have been edited."""
         return bool(self._known) or self.runs is not None
 
     def fill(self, blocks: Iterable[tuple[int, Block]], *, keep_edits: bool) -> None:
-        """Make the list anew, from row ids and blocks in order.
+        """Rebuild the list from row ids and blocks in order.
 
         Args:
             blocks: All runs.
-            keep_edits: Whether dictionaries that were given out before stay in the list, with
-                what their owner changed in them.
+            keep_edits: Whether to keep existing dictionaries in the list, with the user's edits.
         """
         old, self._known = self._known, {}
         runs: list[Block] = []
         given = list(blocks)
-        # Five times as quick for a whole list as a walk through it.
+        # For a whole list, this is five times as fast as copying in Python.
         before: list[Block] = marshal.loads(marshal.dumps([block for _, block in given]))  # noqa: S302 - dumped on the same line
         for (row_id, block), copy in zip(given, before, strict=True):
             known = old.get(row_id) if keep_edits else None
@@ -84,7 +83,7 @@ class Mirror:
         self.runs = runs
 
     def refresh(self, rows: Sequence[BlockRow]) -> None:
-        """Take in runs that changed in the store; the owner's unsaved edits stay."""
+        """Update runs that changed in the store, keeping the user's unsaved edits."""
         newest = max(self._known, default=0)
         is_late = False
         for row in rows:
@@ -98,11 +97,11 @@ class Mirror:
             elif self.runs is not None:
                 self.adopt(row.id, row.block)
                 is_late = is_late or row.id < newest
-        if is_late:  # one that was restored stands where it stood
+        if is_late:  # a restored run returns to its place
             self._sort()
 
     def adopt(self, row_id: int, block: Block) -> Block:
-        """Let a copy of a block stand for a run; return the dictionary that is in the list."""
+        """Add or update a run, and return its dictionary in the list."""
         known = self._known.get(row_id)
         if known is not None:
             _merge_into(known, block)
@@ -114,33 +113,33 @@ class Mirror:
         return own
 
     def settle(self, row_id: int, block: Block, stored: Block) -> None:
-        """Note that the owner's block was written, and what the store holds of it now."""
+        """Record that the user's block was written, with its present contents in the store."""
         block.clear()
         block.update(stored)
         self._known[row_id] = _Known(block, copied(stored))
 
     def forget(self, row_id: int) -> None:
-        """Note that the run is none of the list's any more."""
+        """Remove a run from the list."""
         self._known.pop(row_id, None)
 
     def block_of(self, row_id: int) -> Block | None:
-        """Return the owner's dictionary of a run."""
+        """Return the user's dictionary of a run."""
         known = self._known.get(row_id)
         return None if known is None else known.block
 
     def put_in_order(self) -> None:
-        """Sort the list as the store has it, the list staying the same object."""
+        """Sort the list in the store's order, keeping the list object."""
         if self.runs is not None:
             self.runs[:] = [self._known[row_id].block for row_id in sorted(self._known)]
 
     def _sort(self) -> None:
-        """Sort the list as the store has it; blocks that stand for no run yet come last."""
+        """Sort the list in the store's order; blocks without a run come last."""
         row_of = {id(one.block): row_id for row_id, one in self._known.items()}
         last = max(self._known, default=0) + 1
         (self.runs or []).sort(key=lambda block: row_of.get(id(block), last))
 
     def edits(self) -> Edits:
-        """Return what the owner did."""
+        """Return the user's edits."""
         found = Edits()
         if self.runs is None or self._is_as_given():
             found.changed = [
@@ -162,7 +161,7 @@ class Mirror:
         return found
 
     def _is_as_given(self) -> bool:
-        """Tell whether the list holds the very dictionaries of the store, in their order."""
+        """Check whether the list consists of the store's own dictionaries, in order."""
         runs = self.runs or []
         return len(runs) == len(self._known) and all(
             map(operator.is_, runs, (one.block for one in self._known.values()))
@@ -176,7 +175,7 @@ class Mirror:
         for block in runs:
             if not isinstance(block, dict):
                 raise InvalidValueError(
-                    f"A run in .runs is a dictionary, not {type(block).__name__}.",
+                    f"Expected a dictionary in .runs, got {type(block).__name__}.",
                     kept="Nothing was saved.",
                 )
             row_id = row_of.pop(id(block), None)
@@ -210,7 +209,7 @@ def _name_of(block: Block) -> str:
 
 
 def copied(value: Any) -> Any:
-    """Return a copy of plain JSON values; texts and numbers are shared, so comparing is quick."""
+    """Return a copy of plain JSON values; texts and numbers are shared, for fast comparison."""
     if isinstance(value, dict):
         return {key: copied(one) if type(one) in _NESTED else one for key, one in value.items()}
     if isinstance(value, list):
@@ -219,14 +218,14 @@ def copied(value: Any) -> Any:
 
 
 def plain(block: Block, *, lenient: bool = False) -> Block:
-    """Return a block as JSON gives it back.
+    """Return a block after a round trip through JSON.
 
     Args:
-        block: What a user or a manager made.
-        lenient: Whether values that JSON does not know become their text.
+        block: The block of a user or a manager.
+        lenient: Whether values of other types become text.
 
     Raises:
-        InvalidValueError: A value is none that JSON can say; its key is named.
+        InvalidValueError: A value is not valid in JSON; the message names its key.
     """
     try:
         made = json.loads(json.dumps(block, default=str if lenient else None))
@@ -250,7 +249,7 @@ def _culprit(block: Block) -> str:
 
 
 def merged(stored: Block, before: Block, now: Block) -> Block:
-    """Return a stored block with what changed between two versions of it."""
+    """Return a stored block with the changes between two versions of it."""
     result = dict(stored)
     for key in {**before, **now}:
         old, new = before.get(key, _MISSING), now.get(key, _MISSING)
@@ -264,7 +263,7 @@ def merged(stored: Block, before: Block, now: Block) -> Block:
 
 
 def _merge_into(known: _Known, stored: Block) -> None:
-    """Bring an owner's dictionary up to date; keys that the owner edited stay."""
+    """Update a user's dictionary, keeping keys that the user edited."""
     now = merged(stored, known.before, known.block)
     known.before = copied(stored)
     known.block.clear()

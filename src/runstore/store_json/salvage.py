@@ -1,4 +1,4 @@
-"""What can be saved from the text of a block list: whole files, and damaged ones."""
+"""Parsing of a block list, intact or damaged."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 from runstore.model.block import Block, status_of_word
 
 _STRICT = JSONDecoder()
-_LENIENT = JSONDecoder(strict=False)  # takes control characters within strings
+_LENIENT = JSONDecoder(strict=False)  # accepts control characters within strings
 _NAMING_KEYS = ("reference", "experiment_name")
-# Where the next block of a list can begin: an object in the column where Curifactory and we put
-# one, or the key that every known version writes first.
+# Possible beginnings of a block: an object in the column used by Curifactory and us, or before the
+# key that every known version writes first.
 _BORDER = re.compile(r'(?<=\n    )\{(?=\s*\n)|\{(?=\s*"(?:reference|experiment_name)"\s*:)')
 _BORDERS_WITHIN = 4
 _AFTER_KEY = re.compile(r"\s*:\s*")
@@ -24,7 +24,7 @@ _CONFLICT = re.compile(
     r"^<{7}[^\n]*\n(?P<ours>.*?)(?:^\|{7}[^\n]*\n.*?)?^={7}\r?\n(?P<theirs>.*?)^>{7}[^\n]*(?:\n|\Z)",
     re.MULTILINE | re.DOTALL,
 )
-# What stands around blocks without saying anything.
+# Characters around blocks without meaning.
 _PUNCTUATION = re.compile(r"[\s,\[\]\ufeff]*")
 
 
@@ -33,8 +33,8 @@ class Salvaged:
     """The blocks of a file.
 
     Attributes:
-        blocks: In the order of the file.
-        problems: What could not be read, a sentence each; empty for a file in order.
+        blocks: The blocks, in the order of the file.
+        problems: Descriptions of unreadable parts, a sentence each; empty for an intact file.
     """
 
     blocks: list[Block] = field(default_factory=list)
@@ -42,10 +42,10 @@ class Salvaged:
 
 
 def read_blocks(text: str) -> Salvaged:
-    """Read a block list; from a damaged one, everything that can be understood.
+    """Parse a block list; from a damaged one, recover everything that can be understood.
 
-    The keys of a half-written block count when they name its run. A value that may be cut off is
-    left out, never guessed.
+    The keys of a partial block count if they name its run. A value that may be truncated is
+    omitted, never guessed.
     """
     return _both_sides(text) if "<<<<<<<" in text and _CONFLICT.search(text) else _read(text)
 
@@ -67,9 +67,9 @@ def _read(text: str) -> Salvaged:
 
 
 def _both_sides(text: str) -> Salvaged:
-    """Read a file with unresolved conflicts of git: every run that either side has.
+    """Parse a file with unresolved git conflicts: every run of either side.
 
-    Of a run that both sides have, the side counts that tells its end; else the first.
+    If both sides have a run, the side with its end counts, otherwise the first.
     """
     found = _read(_CONFLICT.sub(r"\g<ours>", text))
     other = _read(_CONFLICT.sub(r"\g<theirs>", text))
@@ -81,7 +81,7 @@ def _both_sides(text: str) -> Salvaged:
         elif not _tells_end(found.blocks[at]) and _tells_end(block):
             found.blocks[at] = block
     problems = [*found.problems, *(one for one in other.problems if one not in found.problems)]
-    found.problems = ["It has unresolved conflicts of git; both sides were read.", *problems]
+    found.problems = ["The file has unresolved git conflicts; both sides were read.", *problems]
     return found
 
 
@@ -90,7 +90,7 @@ def _tells_end(block: Block) -> bool:
 
 
 def _scan(text: str, found: Salvaged) -> None:
-    """Walk through the text from object to object."""
+    """Scan the text from object to object."""
     at = 0
     while True:
         begin = text.find("{", at)
@@ -108,16 +108,16 @@ def _scan(text: str, found: Salvaged) -> None:
             inside = _BORDER.search(text, begin + 1, at)
             if inside is not None:
                 at = inside.start()
-                found.problems.append(f"The object at {begin} is not a run, but holds some.")
+                found.problems.append(f"The object at {begin} is not a run, but contains runs.")
                 continue
         found.blocks.append(block)
 
 
 def _object_at(text: str, begin: int) -> tuple[Block, int] | None:
-    """Return the object that begins here, and where it ends; None when it is damaged.
+    """Return the object that begins here, and its end; None if it is damaged.
 
-    Decodes a part of the text that ends at a border: an error of the decoder costs as much as
-    the text before it is long. An object may hold what looks like a border.
+    Only the text up to a border is decoded, because errors of the decoder cost time proportional
+    to the preceding text. An object may contain a string that looks like a border.
     """
     border = begin
     for _ in range(_BORDERS_WITHIN):
@@ -134,7 +134,7 @@ def _object_at(text: str, begin: int) -> tuple[Block, int] | None:
 
 
 def _take_part(text: str, begin: int, found: Salvaged) -> int:
-    """Take the readable keys of a damaged block; return where to go on."""
+    """Take the readable keys of a damaged block; return the position to continue at."""
     border = _BORDER.search(text, begin + 1)
     end = border.start() if border else len(text)
     block, lost = _readable_keys(text[begin:end], is_last=border is None)
@@ -146,17 +146,15 @@ def _take_part(text: str, begin: int, found: Salvaged) -> int:
             f" {lost} characters could not."
         )
     else:
-        found.problems.append(
-            f"{end - begin} characters at {begin} do not say which run they are."
-        )
+        found.problems.append(f"{end - begin} characters at {begin} do not name their run.")
     return end
 
 
 def _readable_keys(text: str, *, is_last: bool) -> tuple[Block, int]:
-    """Return the keys of an object that can be read, and how many characters could not.
+    """Return the readable keys of an object, and the number of unreadable characters.
 
-    After an unreadable value, reading goes on at the next line that begins with a key in the same
-    column; deeper ones belong to the value.
+    After an unreadable value, parsing continues at the next line that begins with a key in the
+    same column; deeper keys belong to the value.
     """
     block: Block = {}
     lost = 0
@@ -179,7 +177,7 @@ def _readable_keys(text: str, *, is_last: bool) -> tuple[Block, int]:
 
 
 def _pair(text: str, at: int, *, is_last: bool) -> tuple[str, Any, int] | None:
-    """Return the key and value that begin here, and where they end."""
+    """Return the key and value that begin here, and their end."""
     try:
         key, end = _STRICT.raw_decode(text, at)
         colon = _AFTER_KEY.match(text, end)
@@ -188,7 +186,7 @@ def _pair(text: str, at: int, *, is_last: bool) -> tuple[str, Any, int] | None:
         value, end = _value(text, colon.end(), is_name=key in _NAMING_KEYS)
     except (ValueError, RecursionError):
         return None
-    # Of a number at the very end of a cut-off file, nobody knows whether more digits followed.
+    # A number at the very end of a truncated file may be incomplete.
     if is_last and end >= len(text) and isinstance(value, (int, float)):
         return None
     return key, value, end
@@ -200,8 +198,8 @@ def _value(text: str, begin: int, *, is_name: bool) -> tuple[Any, int]:
     except ValueError:
         if is_name:
             raise
-        # A control character within a string is no reason to lose it; a line break is, since
-        # the string then ends in somebody else's line.
+        # A control character within a string is acceptable; a line break is not, because the
+        # string would end in another line.
         value, end = _LENIENT.raw_decode(text, begin)
         if "\n" in text[begin:end]:
             raise

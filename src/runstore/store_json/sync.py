@@ -1,7 +1,7 @@
-"""`store.json` and the database kept the same: changes of others taken in, then the file written.
+"""Synchronisation of `store.json` and the database: import foreign changes, then write the file.
 
-The database is the truth. What another program wrote into the file since is compared block by
-block with what the file held before; the result goes into the database, and from there back.
+The database is authoritative. Changes by another program are found by comparing each block with
+the file's previous contents; the result is written to the database, and from there to the file.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from runstore.store_json.file import (
 from runstore.store_json.merge import BlockMerge, listed
 from runstore.user_warnings import warn
 
-# Beyond that, making the whole list is quicker than looking for each place in it.
+# With more changes, writing the whole list is faster than locating each block.
 _PATCHES_AT_MOST = 200
 
 
 class _Written(NamedTuple):
-    """The runs that changed between two change numbers, as they were written into the file."""
+    """The runs that changed between two change numbers, as written to the file."""
 
     after: int
     newest: int
@@ -55,10 +55,10 @@ _own = _OwnFiles()
 
 
 class BlockSync:
-    """Keeps one `store.json` in step with its database; safe to share between threads.
+    """Keeps one `store.json` in sync with its database; safe to share between threads.
 
     Args:
-        folder: Where the file is.
+        folder: The folder of the file.
         table: The runs.
     """
 
@@ -71,19 +71,19 @@ class BlockSync:
         self._refused_at: int | None = None
 
     def is_current(self) -> bool:
-        """Tell whether the file is the one we wrote, and the database the one it shows."""
+        """Check whether the file is the one we wrote, and matches the database."""
         state = self._state()
         return state.get("changed") == self.table.newest_change() and _is_ours(
             state, stamp_of(self.path)
         )
 
     def is_foreign(self) -> bool:
-        """Tell whether somebody else wrote the file."""
+        """Check whether another program wrote the file."""
         stamp = stamp_of(self.path)
         return stamp is not None and not _is_ours(self._state(), stamp)
 
     def _state(self) -> dict[str, Any]:
-        """Return what is known of the file; nothing, when it showed another database."""
+        """Return the state of the file; empty if it belongs to another database."""
         state = self.lock.state()
         return state if state.get("database") == self.table.created_at() else {}
 
@@ -94,18 +94,18 @@ class BlockSync:
         has_changed: bool = False,
         patience_s: float | None = None,
     ) -> None:
-        """Take in what others wrote into the file, and write the file if it is not current.
+        """Import foreign changes of the file, and write the file if it is not current.
 
         Args:
-            file_is_wanted: Whether a list without runs is written as well.
-            has_changed: Whether it is known that the file is not current.
+            file_is_wanted: Whether to write a list even if it has no runs.
+            has_changed: Whether the file is known to be out of date.
             patience_s: How long to wait for another process, in seconds; None for a minute.
 
         Raises:
             StoreError: The folder or the database cannot be written, or is locked.
         """
         if self.path in _own.has_more:
-            # A signal handler or a finalizer interrupts it, or a file is being taken in.
+            # Called by a signal handler or a finalizer that interrupts it, or during an import.
             _own.has_more[self.path] = True
             return
         _own.has_more[self.path] = True
@@ -124,7 +124,7 @@ class BlockSync:
         if self._is_followed(lock, state, stamp):
             return
         if state.get("changed", 0) > self.table.newest_change():
-            state = {}  # the database is an older one, put back
+            state = {}  # an older database was restored
         if stamp is not None and not _is_ours(state, stamp):
             state = self._take_in(state)
             is_same = state.pop("is_same", False)
@@ -133,9 +133,9 @@ class BlockSync:
         self._write(lock, state, file_is_wanted=file_is_wanted)
 
     def write_anew_or_warn(self) -> None:
-        """Write all of the file, from which a run is to go that the database never had.
+        """Rewrite the whole file without a run that the database never had.
 
-        Change numbers say nothing of it, and the next run takes the number again.
+        Change numbers do not show this, and the next run reuses the number.
         """
         try:
             with FileLock(self.path, patience_s=PATIENCE_S) as lock:
@@ -143,12 +143,12 @@ class BlockSync:
                 if stamp is not None and _is_ours(self._state(), stamp):
                     self._write(lock, stamp.as_state(), file_is_wanted=True)
         except OSError as error:
-            warn(f"{self.path} was not made current: {error}")
+            warn(f"{self.path} was not updated: {error}")
 
     def take_in_or_warn(self) -> None:
-        """Take in what another program wrote, before a change of our own.
+        """Import changes of another program, before a change of our own.
 
-        A file that cannot be read (a folder in its place, no permission) costs no run.
+        An unreadable file (a folder in its place, no permission) does not fail a run.
 
         Raises:
             StoreError: The database cannot be written, or is locked.
@@ -160,10 +160,12 @@ class BlockSync:
         except StoreError:
             raise
         except OSError as error:
-            warn(f"{self.path} could not be read: {error}. Runs are kept in the database only.")
+            warn(
+                f"{self.path} could not be read: {error}. Runs are recorded in the database only."
+            )
 
     def write_or_warn(self, *, file_is_wanted: bool = False, has_changed: bool = False) -> None:
-        """Bring file and database together after a change; the change itself is safe already."""
+        """Synchronise file and database after a change, which is already safe in the database."""
         try:
             self.bring_together(file_is_wanted=file_is_wanted, has_changed=has_changed)
         except StoreReadOnlyError:
@@ -171,54 +173,53 @@ class BlockSync:
         except (StoreError, OSError, MemoryError) as error:
             warn(
                 f"{self.path} could not be written: {error} The run is kept in the database"
-                " beside it; the file is made current when the store is opened next."
+                " beside it; the file will be updated when the store is next opened."
             )
 
     def follow(self) -> None:
-        """Show in the file what a transaction changed, if that was a run; raises nothing."""
+        """Update the file after a transaction if a run changed; does not raise."""
         if self.path in _own.has_more:
             _own.has_more[self.path] = True
             return
         try:
             newest = self.table.newest_change()
-            # Points and facts change no block; what could not be written is tried again with
-            # the next change.
+            # Points and facts change no block; a failed write is retried with the next change.
             if newest not in {self._state().get("changed"), self._refused_at}:
                 self._refused_at = newest
                 self.bring_together(has_changed=True, patience_s=PATIENCE_S)
                 self._refused_at = None
         except (OSError, MemoryError) as error:
-            warn(f"{self.path} was not made current: {error}")
+            warn(f"{self.path} was not updated: {error}")
 
     def _take_in(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """Take in the file; return what is known of it now."""
+        """Import the file, and return its new state."""
         found = read_block_file(self.path)
         if found is None:
             return {}
         if found.problems:
             aside = set_aside(self.path)
             warn(
-                f"{self.path} is damaged; it is kept as {aside.name}, and made anew from what"
-                f" is known. {_told(found.problems)}"
+                f"{self.path} is damaged; it was kept as {aside.name}, and rewritten from the"
+                f" known runs. {_told(found.problems)}"
             )
         shown = state.get("changed")
-        # What a damaged file lacks, nobody took out.
+        # Runs missing in a damaged file were not removed by anybody.
         base = shown if isinstance(shown, int) and not found.problems else None
         taken = BlockMerge(self.table, base=base, seen_at=_changed_at(self.path)).take(
             found.blocks, trees_of(self.folder), self.folder
         )
         if taken.is_news:
-            warn(f"{self.path} was changed by another program; taken in: {taken.told()}.")
+            warn(f"{self.path} was changed by another program; imported: {taken.told()}.")
         if taken.left_out:
             warn(
-                f"{self.path} does not show {listed(taken.left_out)} any more; the runs are kept,"
+                f"{self.path} no longer shows {listed(taken.left_out)}; the runs are kept,"
                 " and the file shows them again. To delete runs: runstore rm."
             )
         is_same = taken.is_same and not found.problems
         return {"changed": taken.newest, "last_id": taken.last_id, "is_same": is_same}
 
     def _is_followed(self, lock: FileLock, state: Mapping[str, Any], stamp: Stamp | None) -> bool:
-        """Write what changed since into a file of ours, in its place; False if that cannot be."""
+        """Write recent changes to our own file in place; return False if that is impossible."""
         known: int = state.get("changed", 0)
         last_id: int | None = state.get("last_id")
         if known <= 0 or last_id is None or not _is_ours(state, stamp):
@@ -236,13 +237,13 @@ class BlockSync:
         return True
 
     def _write(self, lock: FileLock, state: Mapping[str, Any], *, file_is_wanted: bool) -> None:
-        """Write all of the file from the database, if it is not current; with the lock held."""
+        """Write the whole file from the database if it is not current; the lock must be held."""
         stamp = stamp_of(self.path)
         known = state.get("changed") if _is_ours(state, stamp) else None
         if isinstance(known, int) and known == self.table.newest_change():
             self._remember(lock, state)
             return
-        # Read before the rows: what changes in between is written once more, not left out.
+        # Read before the rows: a change in between is written twice, not lost.
         changed = self.table.newest_change()
         rows = self.table.rows()
         if not rows and stamp is None and not file_is_wanted:
@@ -256,12 +257,12 @@ class BlockSync:
         lock.remember({**state, "database": self.table.created_at()})
 
     def news(self, after: int) -> tuple[int, Sequence[BlockRow]]:
-        """Return the runs that changed after a change, and the number of the last one of them.
+        """Return the runs that changed after a change, and the number of the last change.
 
-        If the file was just written, they are those that were written, without another look.
+        If the file was just written, the rows written are reused.
 
         Args:
-            after: The number of the change that the caller knows.
+            after: The last change number known to the caller.
         """
         last = self._written
         if last.after <= after < last.newest:
@@ -279,13 +280,13 @@ class BlockSync:
 
 
 def refresh_store_json(backend: Backend) -> None:
-    """Show what was recorded in the `store.json` of a folder that has one; else one look."""
+    """Update the `store.json` of a folder that has one."""
     if (backend.path / STORE_JSON).exists():
         backend.part(sync_of).follow()
 
 
 def sync_of(backend: Backend) -> BlockSync:
-    """Return what keeps the file of a store in step with it: one for each, see `Backend.part`."""
+    """Return the synchronisation of a store's file: one for each store, see `Backend.part`."""
     return BlockSync(backend.path, BlockTable(backend.database))
 
 
@@ -300,10 +301,10 @@ def _changed_at(path: Path) -> int:
 
 
 def trees_of(folder: Path, hashes: Collection[str] | None = None) -> dict[str, str]:
-    """Return the values of parameter sets that the registry beside the file explains.
+    """Return the values of parameter sets listed in the registry beside the file.
 
     Args:
-        folder: Where the registry is.
+        folder: The folder of the registry.
         hashes: Only these sets; None for all.
     """
     trees: dict[str, str] = {}

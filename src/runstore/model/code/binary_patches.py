@@ -1,4 +1,4 @@
-"""Applying the binary parts of patches, which hold files that are no UTF-8.
+"""Application of the binary parts of patches, which contain files that are not UTF-8.
 
 Source: git 2.39, apply.c (parse_binary_hunk) and patch-delta.c; base85.c has the alphabet of
 `base64.b85decode`.
@@ -19,22 +19,22 @@ _INDEX = re.compile(r"^index ([0-9a-f]+)\.\.([0-9a-f]+)", re.MULTILINE)
 _NO_OBJECT = "0"
 _LINE_BYTES = 52
 _CAPITALS = 26
-_WHOLE = 0x10000  # bytes that a copy without a size takes
+_WHOLE = 0x10000  # bytes of a copy without a size
 
 
 class BinaryPatchError(PatchError):
-    """A binary patch is damaged, or does not fit the file."""
+    """A binary patch is damaged, or does not match the file."""
 
 
 def apply_binary(before: bytes, text: str) -> bytes:
     """Return a file after a patch.
 
     Args:
-        before: The file before; empty where there is none.
-        text: The part of the patch that is about the file.
+        before: The file before; empty if there was none.
+        text: The file's part of the patch.
 
     Raises:
-        BinaryPatchError: It does not fit, or is damaged.
+        BinaryPatchError: It does not match, or is damaged.
     """
     lines = text.partition(f"\n{MARK}\n")[2].split("\n")
     kind, _, size = lines[0].partition(" ")
@@ -43,24 +43,24 @@ def apply_binary(before: bytes, text: str) -> bytes:
         is_whole = kind in {"literal", "delta"} and len(data) == int(size)
         after = data if kind == "literal" else _patched(before, data)
     except (ValueError, IndexError, zlib.error) as error:
-        raise BinaryPatchError("the binary patch is damaged or does not fit") from error
+        raise BinaryPatchError("the binary patch is damaged or does not match") from error
     if not is_whole:
         raise BinaryPatchError("the binary patch is damaged")
     return after
 
 
 def unpacked(lines: Sequence[str]) -> bytes:
-    """Return what the lines of a binary patch hold, up to the first empty one.
+    """Decode the lines of a binary patch, up to the first empty one.
 
     Raises:
         ValueError: They are damaged.
-        zlib.error: The same.
+        zlib.error: They are damaged.
     """
     packed = bytearray()
     for line in lines:
         if not line:
             break
-        # The first letter is the length of the line; base 85 is filled up behind that.
+        # The first letter is the length of the line; the rest is padded base 85.
         letter = ord(line[0])
         length = letter - ord("A") + 1 if letter <= ord("Z") else letter - ord("a") + 27
         packed += b85decode(line[1:])[:length]
@@ -72,7 +72,7 @@ def unpacked(lines: Sequence[str]) -> bytes:
 
 
 def _patched(before: bytes, delta: bytes) -> bytes:
-    """Return what a delta makes of a file: copies of its parts, and new bytes."""
+    """Apply a delta to a file: copies of its parts, and new bytes."""
     size_before, place = _number(delta, 0)
     size_after, place = _number(delta, place)
     after = bytearray()
@@ -92,7 +92,7 @@ def _patched(before: bytes, delta: bytes) -> bytes:
 
 
 def _number(data: bytes, place: int) -> tuple[int, int]:
-    """Return a number of seven bits a byte, lowest first, and what comes behind it."""
+    """Return a number with seven bits per byte, lowest first, and the next offset."""
     value = shift = 0
     while True:
         byte = data[place]
@@ -104,7 +104,7 @@ def _number(data: bytes, place: int) -> tuple[int, int]:
 
 
 def _sparse(data: bytes, place: int, bits: int, count: int) -> tuple[int, int]:
-    """Return a number of which only the bytes are there that have a bit."""
+    """Return a number of which only the bytes marked by a bit are present."""
     value = 0
     for number in range(count):
         if bits >> number & 1:
@@ -114,19 +114,19 @@ def _sparse(data: bytes, place: int, bits: int, count: int) -> tuple[int, int]:
 
 
 def as_binary(text: str, before: bytes) -> str:
-    """Return a part of a patch as a binary one, which says nothing of the contents before.
+    """Convert a part of a patch to a binary one, which does not reveal the previous contents.
 
     Args:
-        text: The part, each byte a letter of Latin-1.
+        text: The part, each byte as a Latin-1 character.
         before: The contents that it changes.
 
     Raises:
-        ValueError: It does not fit them.
+        ValueError: It does not match them.
     """
     (patch,) = parse_patch(text)
     after = (apply_patch(before.decode("latin-1"), patch) or "").encode("latin-1")
     if object_after(text) not in {*_names(after), _NO_OBJECT}:
-        raise ValueError("the patch does not fit the commit")
+        raise ValueError("the patch does not match the commit")
     head = text.partition("\n--- ")[0]
     return f"{head}\n{MARK}\nliteral {len(after)}\n{''.join(_packed(after))}\n"
 
@@ -140,7 +140,7 @@ def _packed(data: bytes) -> Iterator[str]:
 
 
 def _names(data: bytes) -> tuple[str, str]:
-    """Return the names that git gives to contents, in both of its formats."""
+    """Return git's object names for contents, in both of its formats."""
     whole = f"blob {len(data)}\0".encode() + data
     return (
         hashlib.sha1(whole, usedforsecurity=False).hexdigest(),
@@ -149,15 +149,15 @@ def _names(data: bytes) -> tuple[str, str]:
 
 
 def object_before(text: str) -> str:
-    """Return the name that git gives to the contents before a patch; empty without any."""
+    """Return git's object name for the contents before a patch; empty if there were none."""
     found = _INDEX.search(text)
     return found[1] if found and found[1].strip("0") else ""
 
 
 def object_after(text: str) -> str:
-    """Return the name that git gives to the contents after a patch; empty where it is not told.
+    """Return git's object name for the contents after a patch; empty if it is not given.
 
-    All zeros stand for no contents.
+    All zeros mean no contents.
     """
     found = _INDEX.search(text)
     return (found[2] if found[2].strip("0") else _NO_OBJECT) if found else ""

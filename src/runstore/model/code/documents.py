@@ -1,20 +1,20 @@
-"""Names of the captured documents and facts that hold the code of a run beyond its commit."""
+"""Names of captured documents and facts with a run's code beyond its commit."""
 
 from __future__ import annotations
 
-# Documents that hold the code beyond the commit.
+# Documents with code beyond the commit.
 CODE_DOCUMENTS = ("patch", "untracked")
-# New files whose text was not kept: their fingerprints.
+# New files whose text was not stored: their fingerprints.
 OTHER_FILES = "untracked.others"
 LEFT_OUT = "untracked.rest"
 # Modules in the work tree that git ignores: their fingerprints.
 IGNORED = "untracked.ignored"
-# Documents of the modules that neither the commit nor these hold: loaded by the start, and later.
+# Documents of modules missing in the commit and in these: loaded at the start, and later.
 MODULES = "modules"
 LATE_MODULES = "modules.late"
-# And of those that a command of another process imports, as far as its code tells.
+# And of modules imported by a command of another process, as far as its code shows.
 IMPORTED_MODULES = "modules.imported"
-# How many were outside of the work tree at the start.
+# Number of modules outside the work tree at the start.
 OUTSIDE = "command.outside_modules"
-# A run that went on with other code than it began with.
+# A run that was continued with different code.
 RESUMED_CODE = "resumed.code"

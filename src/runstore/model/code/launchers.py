@@ -1,7 +1,7 @@
-"""What a command line runs in the end: behind launchers, wrappers, interpreters and profilers.
+"""The program at the end of a command line, behind launchers, wrappers and interpreters.
 
 `nice -n 5 torchrun --nproc_per_node=2 train.py` runs `train.py`. Launchers are known by name, with
-the options that take a word of their own; nothing is looked up on the disk.
+their options that take a value; the disk is not accessed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 _PYTHON = re.compile(r"(?:python|pypy)[\d.]*w?t?(?:\.exe)?", re.IGNORECASE)
-# Programs of other languages that run a file.
+# Interpreters of other languages that run a file.
 _INTERPRETERS = frozenset({
     "bash", "sh", "zsh", "dash", "ksh", "fish", "Rscript", "julia", "node", "perl", "ruby",
     "octave", "deno", "lua", "php",
@@ -27,16 +27,16 @@ _OF_A_SHELL = re.compile(r"[;&|<>$`(){}\n*?]")
 
 
 class _Launcher(NamedTuple):
-    """How the command behind a launcher is found.
+    """Rules for finding the command behind a launcher.
 
     Attributes:
         values: Options that take the next word; all others take none.
-        flags: Options that take none; all others take the next word. Counts instead of `values`.
-        verbs: Words of which one has to follow, such as `run`.
-        words: Words of its own before the command.
-        splits: Whether `-S` holds the command as one text.
-        is_python: Whether it takes a Python script, or `-m` and a module.
-        has_own_environment: Whether the command sees other packages than from here.
+        flags: Options that take no value; all others take the next word. Replaces `values`.
+        verbs: Words of which one must follow, such as `run`.
+        words: Number of its own arguments before the command.
+        splits: Whether `-S` contains the command as one text.
+        is_python: Whether it runs a Python script, or `-m` and a module.
+        has_own_environment: Whether the command has other packages than this process.
     """
 
     values: frozenset[str] = frozenset()
@@ -188,7 +188,7 @@ _LAUNCHERS = {
         _PLAIN,
     ),
 }  # fmt: skip
-# The same as `python -m`.
+# The same for `python -m`.
 _MODULES = {
     "cProfile": _Launcher(_set("-o --outfile -s --sort"), is_python=True),
     "profile": _Launcher(_set("-o --outfile -s --sort"), is_python=True),
@@ -215,14 +215,14 @@ _TWO_VALUES = frozenset({"--mca", "-mca", "--gmca", "-genv", "-env"})
 
 
 class Launched(NamedTuple):
-    """What a command line runs in the end.
+    """The program at the end of a command line.
 
     Attributes:
         kind: `script`, `module`, `code` or `program`.
         what: The script's path, the module's name, the code, or the program.
-        interpreter: The program that reads it, such as `python3`; or the program itself.
-        environment: The launcher that chooses an environment of its own, such as `conda`; empty
-            if there is none.
+        interpreter: The program that runs it, such as `python3`; or the program itself.
+        environment: The launcher that selects its own environment, such as `conda`; empty if there
+            is none.
         arguments: The arguments of the script, module or program itself.
     """
 
@@ -234,7 +234,7 @@ class Launched(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What people call it: the script or program without its suffix, or the module."""
+        """Its usual name: the script or program without its suffix, or the module."""
         if self.kind == "module":
             return self.what
         place = PurePath(self.interpreter if self.kind == "code" else self.what)
@@ -242,10 +242,10 @@ class Launched(NamedTuple):
 
 
 def launched(command: Sequence[str]) -> Launched:
-    """Return what a command runs behind everything that launches it.
+    """Return the program that a command runs behind all launchers.
 
     Args:
-        command: The program and its arguments, one at least.
+        command: The program and its arguments, at least one word.
     """
     words, environment = list(command), ""
     program = words[0]
@@ -277,19 +277,19 @@ def launched(command: Sequence[str]) -> Launched:
 
 
 def is_python(name: str) -> bool:
-    """Whether a program is Python, by its name."""
+    """Check by its name whether a program is Python."""
     return _PYTHON.fullmatch(PurePath(name).name) is not None
 
 
 def python_target(words: Sequence[str]) -> tuple[str, str, list[str]]:
-    """Return what Python was asked to run, and what follows it.
+    """Return Python's target (code, module or script), and its arguments.
 
     Args:
         words: The arguments of Python.
 
     Returns:
-        `code`, `module` or `script`, what it is (empty at a prompt), and its own arguments.
-        Source: python(1) 3.12, command line and environment.
+        `code`, `module` or `script`, its text (empty at a prompt), and its own arguments. Source:
+        python(1) 3.12, command line and environment.
     """
     place = 0
     while place < len(words):
@@ -316,7 +316,7 @@ def python_target(words: Sequence[str]) -> tuple[str, str, list[str]]:
 def code_argument(command: Sequence[str]) -> str:
     """Return `-c` and the code of a Python command; empty if it runs anything else.
 
-    The code by which a pool starts its workers names descriptors of that moment, not the program.
+    The code with which a pool starts its workers contains descriptors, not the program.
     """
     if not command or not is_python(command[0]):
         return ""
@@ -339,7 +339,7 @@ def _of_python(words: Sequence[str], program: str, environment: str) -> Launched
 
 
 def _behind(launcher: _Launcher, words: Sequence[str]) -> list[str] | None:
-    """Return the command behind a launcher; None where it does something else."""
+    """Return the command behind a launcher; None if it does something else."""
     rest = list(words)
     waits_for_verb, own_words = bool(launcher.verbs), launcher.words
     while rest:
@@ -367,14 +367,14 @@ def _behind(launcher: _Launcher, words: Sequence[str]) -> list[str] | None:
 
 
 def _takes(launcher: _Launcher, option: str, following: Sequence[str]) -> int:
-    """Return how many of the next words belong to an option."""
+    """Return the number of following words that belong to an option."""
     if option in _TWO_VALUES:
         return 2
     if launcher.flags is None:
         return int(option in launcher.values)
     if "=" in option or not following or following[0].startswith("-"):
         return 0
-    # No value is a source file, whatever option this is.
+    # A source file is never a value, for any option.
     is_flag = option.replace("_", "-") in launcher.flags or _SOURCE.search(following[0])
     return 0 if is_flag else 1
 
@@ -387,7 +387,7 @@ def _split(text: str) -> list[str]:
 
 
 def _inner_of_shell(words: Sequence[str]) -> list[str]:
-    """Return the command of `sh -c` where it is one; empty where a shell does more."""
+    """Return the command of `sh -c` if it is a single one; empty if the shell does more."""
     for word, following in pairwise(words[1:]):
         if not word.startswith("-"):
             return []

@@ -1,8 +1,8 @@
-"""Reading and applying the patches that `git diff` writes.
+"""Parsing and application of patches written by `git diff`.
 
-A captured patch may have been masked, and then `git apply` refuses it as a whole. Here a masked
-line of the context is taken for what the file has at its place, and a file whose patch cannot be
-applied leaves the others alone.
+A captured patch may have been masked, so that `git apply` rejects it as a whole. Here a masked
+context line matches any line of the file, and a file whose patch cannot be applied does not affect
+the others.
 Source: git-diff(1) 2.39, "Generating patch text with -p", and git-config(1), core.quotePath.
 """
 
@@ -24,15 +24,15 @@ _ESCAPES = {
 
 
 class PatchError(ValueError):
-    """A patch does not fit the file; the text says why."""
+    """A patch does not match the file; the text is the reason."""
 
 
 class Hunk(NamedTuple):
-    """Lines that follow one another.
+    """Consecutive lines.
 
     Attributes:
-        start: Line of the old file before which they stand, from 0.
-        lines: Each with its sign in front (blank, `-`, `+`), and its newline where it has one.
+        start: Line of the old file before which they are, from 0.
+        lines: Each with its sign in front (blank, `-`, `+`), and its newline if it has one.
     """
 
     start: int
@@ -40,16 +40,16 @@ class Hunk(NamedTuple):
 
 
 class FilePatch(NamedTuple):
-    """What a patch does to one file.
+    """The changes of a patch to one file.
 
     Attributes:
         old: Its path before; None for a new file.
         new: Its path after; None for a deleted one.
-        mode: Its mode after, where the patch says it: `100644`.
+        mode: Its mode after, if the patch has it: `100644`.
         hunks: Changed lines, from the beginning to the end.
-        is_copy: Whether the old file stays where it is.
-        is_binary: Whether the contents are no text.
-        is_broken: Whether its lines are not as many as it says, as when secrets were masked.
+        is_copy: Whether the old file remains.
+        is_binary: Whether the contents are binary.
+        is_broken: Whether the number of lines is wrong, as after masking secrets.
         text: The part of the patch.
     """
 
@@ -64,12 +64,12 @@ class FilePatch(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Where the file is after the patch, or was before it."""
+        """The path of the file after the patch, or before it if deleted."""
         return self.new or self.old or ""
 
 
 def parse_patch(text: str) -> tuple[FilePatch, ...]:
-    """Return what a patch does, file by file."""
+    """Return the changes of a patch, file by file."""
     lines = split_lines(text)
     starts = [place for place, line in enumerate(lines) if line.startswith(_FILE)]
     ends = [*starts, len(lines)][1:]
@@ -77,7 +77,7 @@ def parse_patch(text: str) -> tuple[FilePatch, ...]:
 
 
 def split_lines(text: str) -> list[str]:
-    """Return lines with their newlines; nothing else ends a line of code."""
+    """Split code into lines with their newlines, and at no other character."""
     lines = [f"{line}\n" for line in text.split("\n")]
     last = lines.pop()[:-1]
     return [*lines, last] if last else lines
@@ -112,7 +112,7 @@ def _hunks(lines: Sequence[str]) -> tuple[tuple[Hunk, ...], bool]:
         header = _HUNK.match(lines[place])
         if header is None:
             return tuple(hunks), True
-        # Without a number of lines there is one; a hunk that takes no line stands after its line.
+        # The default number of lines is one; a hunk without old lines is after its line.
         old, new = (1 if count is None else int(count) for count in (header[2], header[4]))
         start = int(header[1]) - (1 if old else 0)
         taken: list[str] = []
@@ -132,12 +132,12 @@ def _hunks(lines: Sequence[str]) -> tuple[tuple[Hunk, ...], bool]:
 
 
 def _paths(head: Sequence[str]) -> tuple[str, str]:
-    """Return the paths before and after; settings of the user may leave out `a/` and `b/`."""
+    """Return the paths before and after, with or without `a/` and `b/`."""
     renamed = dict(_renames(head))
     if len(renamed) == 2:  # noqa: PLR2004 - from, to
         return renamed["from"], renamed["to"]
     both = head[0][len(_FILE) :]
-    # The same name twice, with a blank between.
+    # The same name twice, separated by a blank.
     half = len(both) // 2
     left, right = unquoted(both[:half]), unquoted(both[half + 1 :])
     if left[1:2] == "/" and left[0] != right[:1] and left[2:] == right[2:]:
@@ -154,7 +154,7 @@ def _renames(head: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def unquoted(name: str) -> str:
-    """Return a file name that git may have put in quotes."""
+    """Return a file name that git may have quoted."""
     if len(name) < 2 or not (name[0] == name[-1] == '"'):  # noqa: PLR2004 - the quotes
         return name
     data, end = bytearray(), 1
@@ -168,7 +168,7 @@ def unquoted(name: str) -> str:
 
 
 def quoted(name: str) -> str:
-    """Return a file name as git writes it into a patch."""
+    """Return a file name as quoted by git in a patch."""
     if not any(one in '"\\' or not one.isprintable() for one in name):
         return name
     codes = {code: f"\\{letter}" for letter, code in _ESCAPES.items()}
@@ -184,19 +184,19 @@ def quoted(name: str) -> str:
 
 
 def apply_patch(text: str | None, patch: FilePatch) -> str | None:
-    """Return the text of a file after a patch; None where it is deleted.
+    """Return the text of a file after a patch; None if it is deleted.
 
     Args:
-        text: The file before; None where there is none.
-        patch: What to do to it.
+        text: The file before; None if there was none.
+        patch: The changes.
 
     Raises:
-        PatchError: It does not fit, or says nothing of the contents.
+        PatchError: It does not match, or lacks the contents.
     """
     if patch.new is None:
         return None
     if patch.is_binary:
-        raise PatchError("the patch does not hold binary contents")
+        raise PatchError("the patch does not contain binary contents")
     if patch.is_broken:
         raise PatchError("secrets in the patch were masked")
     before = split_lines(text or "")
@@ -204,7 +204,7 @@ def apply_patch(text: str | None, patch: FilePatch) -> str | None:
     done = 0
     for hunk in patch.hunks:
         if not done <= hunk.start <= len(before):
-            raise PatchError("the patch does not fit the commit")
+            raise PatchError("the patch does not match the commit")
         after += before[done : hunk.start]
         done = hunk.start
         for line in hunk.lines:
@@ -212,7 +212,7 @@ def apply_patch(text: str | None, patch: FilePatch) -> str | None:
                 after.append(line[1:])
                 continue
             if done >= len(before) or not _is_same(before[done], line[1:]):
-                raise PatchError("the patch does not fit the commit")
+                raise PatchError("the patch does not match the commit")
             if line[0] == " ":
                 after.append(before[done])
             done += 1

@@ -1,1 +1,1 @@
-"""How values are shown to people."""
+"""Display of values."""

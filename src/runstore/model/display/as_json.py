@@ -1,4 +1,4 @@
-"""Runs and their parts as JSON objects, for the command line and the page alike."""
+"""Runs and their parts as JSON objects, for the command line and the page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _optional_utc(at: datetime | None) -> str | None:
 
 
 def run_as_json(run: Run) -> dict[str, Any]:
-    """Return the attributes of `Run`, times in UTC, durations in seconds."""
+    """Return the attributes of `Run`, with times in UTC and durations in seconds."""
     return {
         **{name: getattr(run, name) for name in _SAME},
         **{
@@ -50,7 +50,7 @@ def run_as_json(run: Run) -> dict[str, Any]:
 
 
 def duration_s(run: Run) -> float | None:
-    """Return how long a run took, in seconds; None while it goes on."""
+    """Return the duration of a run in seconds; None while it is running."""
     return None if run.duration is None else run.duration.total_seconds()
 
 
@@ -60,12 +60,12 @@ def event_as_json(event: Event) -> dict[str, Any]:
 
 
 def artifact_as_json(one: Artifact) -> dict[str, Any]:
-    """Return a file that a run saved."""
+    """Return an artifact of a run."""
     return _with_times(one, ("saved_at",))
 
 
 def input_as_json(one: Input) -> dict[str, Any]:
-    """Return data that a run read."""
+    """Return an input of a run."""
     return _with_times(one, ("modified_at", "used_at"))
 
 

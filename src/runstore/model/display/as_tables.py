@@ -1,4 +1,4 @@
-"""Sequences and mappings that show themselves as a table; how is loaded when they do."""
+"""Sequences and mappings that are displayed as tables; display code is loaded on first use."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ V = TypeVar("V")
 
 
 class TupleTable(tuple[T, ...]):
-    """A tuple, shown as a table.
+    """A tuple that is displayed as a table.
 
     Attributes:
-        noun: What it holds, such as `edit`.
+        noun: The kind of its items, such as `edit`.
         head: The headers of the table.
     """
 
@@ -38,11 +38,11 @@ class TupleTable(tuple[T, ...]):
         return _as_text(self.noun, self.head, self._rows(), len(self))
 
     def __rich_repr__(self) -> Iterator[Any]:
-        """Yield what `rich` prints; it calls this by itself. Source: rich 13, Repr protocol."""
+        """Yield the parts for `rich`, which calls this method. Source: rich 13, Repr protocol."""
         yield from self
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows; it calls this by itself."""
+        """Return the HTML for notebooks, which call this method."""
         return _as_html(self.noun, self.head, self._rows(), len(self))
 
     def _rows(self) -> Iterator[Sequence[str]]:
@@ -50,10 +50,10 @@ class TupleTable(tuple[T, ...]):
 
 
 class DictTable(dict[str, V]):
-    """A dictionary, shown as a table.
+    """A dictionary that is displayed as a table.
 
     Attributes:
-        noun: What it holds, such as `edit`.
+        noun: The kind of its items, such as `edit`.
         head: The headers of the table.
     """
 
@@ -68,11 +68,11 @@ class DictTable(dict[str, V]):
         return _as_text(self.noun, self.head, self._rows(), len(self))
 
     def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
-        """Yield what `rich` prints; it calls this by itself. Source: rich 13, Repr protocol."""
+        """Yield the parts for `rich`, which calls this method. Source: rich 13, Repr protocol."""
         yield from self.items()
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows; it calls this by itself."""
+        """Return the HTML for notebooks, which call this method."""
         return _as_html(self.noun, self.head, self._rows(), len(self))
 
     def _rows(self) -> Iterator[Sequence[str]]:

@@ -1,4 +1,4 @@
-"""The points of a series that a plot can show, in the order of its x axis."""
+"""The points of a series that can be plotted, sorted along the x axis."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any, NamedTuple
 
 from runstore.errors import UsageError
 
-# Beyond, the distance of two values may be infinite, and no library draws that.
+# Beyond this, the distance of two values may be infinite, which no library supports.
 _LARGEST = 1e300
-# What calendars know: the years 1 to 9999, less a day for every time zone.
+# The range of calendars: the years 1 to 9999, less a day for time zones.
 _EARLIEST_S, _LATEST_S = -62_135_510_400, 253_402_214_400
 
 
 class Drawable(NamedTuple):
-    """Points by x.
+    """Points sorted by x.
 
     Attributes:
         steps: Steps.
         times: Seconds since 1970.
         values: Values, all finite.
-        smooth: The values smoothed; None where that was not asked for.
-        left_out: Points that cannot be drawn: NaN, infinite, no logarithm.
+        smooth: The smoothed values; None unless requested.
+        left_out: Number of points that cannot be plotted: NaN, infinite, without a logarithm.
     """
 
     steps: list[int]
@@ -35,17 +35,17 @@ class Drawable(NamedTuple):
 def drawable(
     steps: Any, times: Any, values: Any, *, by_step: bool, is_log: bool, smoothing: float
 ) -> Drawable:
-    """Return the points that can be drawn.
+    """Return the points that can be plotted.
 
     Args:
-        steps: Columns of a series, numpy arrays or `array.array`.
-        times: The same.
-        values: The same.
+        steps: Column of a series, a numpy array or `array.array`.
+        times: Column of a series.
+        values: Column of a series.
         by_step: Whether the x axis shows steps, rather than times.
-        is_log: Whether values stand on a logarithmic axis.
+        is_log: Whether the y axis is logarithmic.
         smoothing: Weight of the past in an exponential moving average, 0 to 1; 0 for none.
     """
-    # Plain lists: taking them apart one by one is several times slower from numpy.
+    # Plain lists, because accessing elements of numpy arrays is several times slower.
     columns = [column.tolist() for column in (steps, times, values)]
     by_x = columns[0] if by_step else columns[1]
     accepts = _accepts(by_step=by_step, is_log=is_log)
@@ -64,7 +64,7 @@ def _accepts(*, by_step: bool, is_log: bool) -> Callable[[float, float], bool]:
 
 
 def _averages(values: Sequence[float], weight: float) -> list[float]:
-    """Return the exponential moving average; its beginning is not drawn towards zero.
+    """Return the exponential moving average, with a bias correction at the beginning.
 
     Source: Kingma and Ba, Adam, 2015, section 3: correction of the initialization bias.
     """
@@ -77,7 +77,7 @@ def _averages(values: Sequence[float], weight: float) -> list[float]:
 
 
 def checked_view(x: object, smooth: object) -> None:
-    """Refuse an axis or a weight that there is not.
+    """Check the axis and the weight of a plot.
 
     Raises:
         UsageError: `x` is neither step nor time, or `smooth` is not a number from 0 to below 1.
@@ -89,6 +89,6 @@ def checked_view(x: object, smooth: object) -> None:
 
 
 def local_times(times: Iterable[float]) -> list[datetime]:
-    """Return seconds since 1970 as local times, without a zone: libraries would show UTC."""
+    """Return seconds since 1970 as naive local times, because libraries would show UTC."""
     aware = (datetime.fromtimestamp(time, timezone.utc).astimezone() for time in times)
     return [one.replace(tzinfo=None) for one in aware]

@@ -1,4 +1,4 @@
-"""Times and durations as people read them."""
+"""Readable times, durations, sizes and numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KILO = 1000
 
 
 def duration_text(duration: timedelta) -> str:
-    """Return a duration as a person says it: `0.3 s`, `42 s`, `5 min`, `2 h 10 min`, `3 d 4 h`."""
+    """Return a readable duration: `0.3 s`, `42 s`, `5 min`, `2 h 10 min`, `3 d 4 h`."""
     seconds = max(0.0, duration.total_seconds())
     if seconds < _TENTHS_BELOW_S:
         return f"{seconds:.1f} s"
@@ -32,7 +32,7 @@ def duration_text(duration: timedelta) -> str:
 
 
 def local_time(at: datetime) -> str:
-    """Return a time as this machine's clock shows it."""
+    """Return a time in this machine's time zone."""
     return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
@@ -81,7 +81,7 @@ def _exponent(text: str) -> str:
 
 
 def size_text(size_bytes: int) -> str:
-    """Return a size as a person says it: `12 bytes`, `3.4 kB`, `1.2 GB`; a kB is 1000 bytes."""
+    """Return a readable size: `12 bytes`, `3.4 kB`, `1.2 GB`; a kB is 1000 bytes."""
     if size_bytes < _KILO:
         return f"{size_bytes} bytes"
     size = float(size_bytes)
@@ -93,17 +93,17 @@ def size_text(size_bytes: int) -> str:
 
 
 def cropped(text: str, most: int) -> str:
-    """Return a text, or its beginning and an ellipsis: at most so many characters."""
+    """Return a text, or its beginning and an ellipsis, in at most `most` characters."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def tags_text(tags: Mapping[str, str]) -> str:
-    """Return tags as they are typed: `keep phase=pilot`."""
+    """Return tags as on the command line: `keep phase=pilot`."""
     return " ".join(f"{key}={value}" if value else key for key, value in tags.items())
 
 
 def number_text(value: float) -> str:
-    """Return the value of a metric as tables show it."""
+    """Return the value of a metric for tables."""
     return f"{value:.6g}"
 
 

@@ -1,6 +1,6 @@
-"""Tables as notebooks show them, whatever the texts hold and however many rows there are.
+"""Tables for notebooks, safe for any text and any number of rows.
 
-No colours are set: the text and the lines of drawings have the colours of the notebook.
+No colours are set: texts and lines have the colours of the notebook.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _TEXT_AT_MOST = 300
 
 
 class Markup(str):
-    """HTML that is shown as it is: a drawing, a table."""
+    """HTML that is inserted verbatim: a drawing, a table."""
 
     __slots__ = ()
 
@@ -30,14 +30,14 @@ def html_table(
     total: int | None = None,
     most: int = ROWS_AT_MOST,
 ) -> str:
-    """Return a table with a title above it and the number of left out rows below it.
+    """Return a table with a title above it and the number of omitted rows below it.
 
     Args:
-        head: The headers; without a head if it is empty.
-        rows: Texts or `Markup`; of an iterator, only the rows shown are made if `total` is known.
-        title: What the rows are; empty for no title.
-        total: How many rows there are; None counts them.
-        most: Rows shown at most.
+        head: The headers; no head if empty.
+        rows: Texts or `Markup`; an iterator is read only up to the rows shown if `total` is known.
+        title: The title of the table; empty for none.
+        total: Number of rows; None to count them.
+        most: Maximum number of rows shown.
     """
     left = iter(rows)
     shown = list(islice(left, most))
@@ -55,14 +55,14 @@ def html_paragraphs(sentences: Iterable[str]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return a text as HTML that shows it, and that turns around nothing beside it."""
+    """Escape a text for HTML, including characters that reverse the reading direction."""
     if isinstance(text, Markup):
         return text
     return html.escape(visible(cropped(text, _TEXT_AT_MOST), keep_lines=True))
 
 
 def html_sections(parts: Iterable[str]) -> str:
-    """Return parts one below the other."""
+    """Return parts below each other."""
     return f"<div>{''.join(parts)}</div>"
 
 

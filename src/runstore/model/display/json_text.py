@@ -1,4 +1,4 @@
-"""Any values as JSON that a person reads: numbers of numpy, paths, dates, sets, dataclasses."""
+"""Values of any type as readable JSON: numbers of numpy, paths, dates, sets, dataclasses."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ _JSON_KEYS = (int, float, bool, type(None))
 
 
 def json_text(thing: Any) -> str:
-    """Return the JSON text of a thing, indented.
+    """Return the indented JSON text of a value.
 
-    What JSON knows stays as it is. Arrays and sets become lists, objects that hold values become
-    objects, everything else the text that stands for it among parameters.
+    JSON types are unchanged. Arrays and sets become lists, objects with attributes become objects,
+    everything else becomes its text as a parameter.
 
     Raises:
-        InvalidValueError: It holds what no text can stand for, or itself.
+        InvalidValueError: It contains a value without such a text, or itself.
     """
     try:
         try:
             text = json.dumps(thing, indent=2, ensure_ascii=False, default=_plainer)
-        except TypeError:  # keys that JSON does not know
+        except TypeError:  # keys of other types
             plain = _with_text_keys(thing)
             text = json.dumps(plain, indent=2, ensure_ascii=False, default=_plainer)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidValueError(
-            f"It cannot be said in JSON: {error.args[0] if error.args else error}",
+            f"It cannot be converted to JSON: {error.args[0] if error.args else error}",
             kept="Nothing was saved.",
-            hint="Save it as .pkl, or as text of your own.",
+            hint="Save it as .pkl, or convert it to text first.",
         ) from error
     return text
 
 
 def _plainer(value: Any) -> Any:
-    """Return something nearer to JSON, for a value that it does not know."""
+    """Convert a value to a type closer to JSON."""
     if hasattr(type(value), "tolist"):
         return _listed(value)
     if hasattr(type(value), "columns") and hasattr(type(value), "to_dict"):
@@ -52,16 +52,16 @@ def _plainer(value: Any) -> Any:
         return _with_text_keys({**held, **attributes_beyond(value, held)})
     if isinstance(value, AbstractSet):
         return _sorted(value)
-    # Bytes are a sequence of numbers, but read as hexadecimal digits.
+    # Bytes are a sequence of numbers, but are shown as hexadecimal digits.
     is_list = isinstance(value, (MappingView, Sequence)) and not isinstance(value, _BYTES)
     return [*iter(value)] if is_list else _text(value)
 
 
 def _text(value: Any) -> Any:
-    """Return what stands for a value among parameters.
+    """Return the text of a value as a parameter.
 
     Raises:
-        TypeError: Nothing does, or too little.
+        TypeError: It has no such text, or only an incomplete one.
     """
     builder = TreeBuilder(for_hash=False)
     try:
@@ -69,12 +69,12 @@ def _text(value: Any) -> Any:
     except InvalidValueError as error:
         raise TypeError(str(error.args[0])) from error
     if builder.notes:
-        raise TypeError(f"{type(value).__name__} has no text that stands for all of it.")
+        raise TypeError(f"{type(value).__name__} has no complete text.")
     return legible(tree)
 
 
 def _listed(value: Any) -> Any:
-    """Return lists and numbers of an array, tensor, column or scalar."""
+    """Convert an array, tensor, column or scalar to lists and numbers."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
     if getattr(getattr(value, "dtype", None), "kind", None) in {"m", "M"}:
@@ -93,17 +93,17 @@ def _sorted(value: AbstractSet[Any]) -> list[Any]:
 
 
 def _with_text_keys(value: Any) -> Any:
-    """Return the value with keys that JSON knows.
+    """Convert the keys of mappings to types that JSON supports.
 
     Raises:
-        ValueError: Two keys have one text.
+        ValueError: Two keys have the same text.
     """
     if isinstance(value, dict):
         plain: dict[Any, Any] = {}
         for key, one in value.items():
             text = key if isinstance(key, str) else _key_text(key)
             if text in plain:
-                raise ValueError(f"Two keys are {text!r} in JSON.")
+                raise ValueError(f"Two keys become {text!r} in JSON.")
             plain[text] = _with_text_keys(one)
         return plain
     return [_with_text_keys(one) for one in value] if isinstance(value, (list, tuple)) else value

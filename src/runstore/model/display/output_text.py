@@ -1,4 +1,4 @@
-"""The output of a run as notebooks and interactive sessions show it: the last lines."""
+"""The last lines of a run's output for notebooks and interactive sessions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Read = Callable[[], Iterable[str]]
 
 
 def output_text(read: Read) -> str:
-    """Return the last lines below their number."""
+    """Return the last lines, with their number above."""
     title, lines = _shown(read)
     return "\n".join([f"<{title}>", *lines])
 

@@ -1,4 +1,4 @@
-"""Values of users as strict JSON and as text, whatever they are."""
+"""Users' values of any type as strict JSON and as text."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
-_LONGEST_INT_BITS = 2000  # 602 digits; Python can be told to read 640 at most
+_LONGEST_INT_BITS = 2000  # 602 digits; Python's limit can be as low as 640
 
 
 def plain(value: Any) -> Any:
-    """Return a value made of what strict JSON knows; the rest becomes text.
+    """Convert a value to strict JSON types, and other types to text.
 
-    NaN and infinities are `"NaN"`, `"Infinity"` and `"-Infinity"`; whole numbers that JSON readers
-    refuse for their length are hexadecimal text; sets are sorted lists. Keys are texts; those that
-    would become the same have their type added: `"1 (int)"`.
+    NaN and infinities become `"NaN"`, `"Infinity"` and `"-Infinity"`; integers too long for JSON
+    readers become hexadecimal text; sets become sorted lists. Keys become text; ambiguous ones
+    include their type: `"1 (int)"`.
     """
     if isinstance(value, Mapping):
         return dict(_pairs(value))
@@ -41,7 +41,7 @@ def _pairs(values: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def as_text(value: object, to_text: Callable[[object], str] = str) -> str:
-    """Return a value as text; one that Python refuses to print for its length as well."""
+    """Return a value as text, even if it has too many digits for Python."""
     try:
         return to_text(value)
     except ValueError:  # more digits than sys.get_int_max_str_digits
@@ -53,7 +53,7 @@ def as_text(value: object, to_text: Callable[[object], str] = str) -> str:
 
 
 def as_python(value: object) -> str:
-    """Return a value as Python writes it; sets in the order of their texts."""
+    """Return a value as Python source; sets sorted by their texts."""
     if isinstance(value, (set, frozenset)) and value:
         return f"{{{', '.join(sorted(map(as_python, value)))}}}"
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Series and summaries of metrics in notebooks: their numbers, and their course as a line."""
+"""Series and summaries of metrics in notebooks: their numbers, and a small chart."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from runstore.model.display.svg import spark_svg
 
 _POINTS = 400
 _WIDTH, _HEIGHT = 480, 120
-# Of more metrics, and of longer ones, only the numbers: a table is there at once.
+# If there are more metrics, or longer ones, only their numbers are shown, so that the table
+# appears at once.
 _DRAWN, _POINTS_DRAWN = 20, 1_000_000
 
 
 def series_html(key: str, numbers: str, read: Callable[[], Any] | None) -> str:
-    """Return a series as a drawing with its numbers below.
+    """Return a series as a chart with its numbers below.
 
     Args:
         key: Its key.
-        numbers: What is known of it.
-        read: Returns its points; None if nobody knows them.
+        numbers: Its statistics.
+        read: Returns its points; None if they are unavailable.
     """
     drawn = "" if read is None else _drawn(key, read, _WIDTH, _HEIGHT)
     parts = [drawn, "<br>"] if drawn else []
@@ -31,7 +32,7 @@ def series_html(key: str, numbers: str, read: Callable[[], Any] | None) -> str:
 
 
 def metrics_html(metrics: Mapping[str, Any]) -> str:
-    """Return a table of summaries by name, with the course of each."""
+    """Return a table of summaries by name, each with a small chart."""
     head = ("metric", "", "last", "min", "max", "mean", "points")
     return html_table(head, _rows(metrics), total=len(metrics))
 
@@ -46,10 +47,10 @@ def _rows(metrics: Mapping[str, Any]) -> Iterator[Sequence[str]]:
 
 
 def _drawn(name: str, read: Any, width: int, height: int) -> Markup:
-    """Return the course of a series; empty if it cannot be read or drawn."""
+    """Return the chart of a series; empty if it cannot be read or drawn."""
     try:
         series = read().sampled(_POINTS)
-    except (NotFoundError, StoreError):  # damaged, or gone meanwhile; its numbers are shown
+    except (NotFoundError, StoreError):  # damaged, or removed meanwhile; its numbers are shown
         return Markup()
     by_step = sorted(zip(series.steps.tolist(), series.values.tolist(), strict=True), key=_step)
     xs, ys = [float(x) for x, _ in by_step], [y for _, y in by_step]

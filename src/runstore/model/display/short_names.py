@@ -1,4 +1,4 @@
-"""The shortest names that are unique among a few runs."""
+"""The shortest names that distinguish a few runs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _UID_SHOWN = 13  # of a UUIDv7: its milliseconds, and some more
 
 
 def short_names(runs: Sequence[Run], *, sign: str = "_") -> tuple[str, ...]:
-    """Return `mnist_7` for each run; its whole reference, or more, if others have the same.
+    """Return `mnist_7` for each run, or its full reference or more if that is ambiguous.
 
     Args:
         runs: The runs.
-        sign: The sign between experiment and number, `_` or `#`.
+        sign: The separator of experiment and number, `_` or `#`.
     """
     distinct = {run.uid: run for run in runs}
     short = {uid: short_name(run.reference, sign) for uid, run in distinct.items()}
@@ -26,7 +26,7 @@ def short_names(runs: Sequence[Run], *, sign: str = "_") -> tuple[str, ...]:
     def name(run: Run) -> str:
         if times_short[short[run.uid]] == 1:
             return short[run.uid]
-        # A reference may stand for several runs that were imported.
+        # Several imported runs may share a reference.
         is_unique = times_whole[run.reference] == 1
         return run.reference if is_unique else f"{run.reference} ({run.uid[:_UID_SHOWN]})"
 

@@ -1,4 +1,4 @@
-"""Hints about a name that is not there: the nearest one, or those there are."""
+"""Hints about an unknown name: the most similar one, or a list of names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 
 def nearest(name: str, known: Collection[str]) -> str:
-    """Return the name that was probably meant; empty without one."""
+    """Return the probable intended name; empty if there is none."""
     import difflib
 
     close = difflib.get_close_matches(name, known, n=1)
@@ -21,14 +21,14 @@ def hint_of(
     most: int = 40,
     otherwise: str | None = None,
 ) -> str:
-    """Return `Did you mean 'acc'?`, or the names that there are.
+    """Return `Did you mean 'acc'?`, or a list of the known names.
 
     Args:
-        name: What was asked for.
-        known: What there is.
-        who: What the list begins with: `They have`.
-        most: How many names are listed.
-        otherwise: What to say instead of the list.
+        name: The unknown name.
+        known: The known names.
+        who: The beginning of the list: `They have`.
+        most: Maximum number of names in the list.
+        otherwise: A text to return instead of the list.
     """
     if near := nearest(name, known):
         return f"Did you mean {near!r}?"
@@ -36,11 +36,11 @@ def hint_of(
 
 
 def listed(known: Collection[str], *, who: str = "There is", most: int = 40) -> str:
-    """Return the names that there are, as a sentence."""
+    """Return the known names as a sentence."""
     return f"{who}: {some_of(known, most) or 'none'}."
 
 
 def some_of(names: Collection[str], most: int = 3) -> str:
-    """Return the first names, and how many more there are: `a, b and 3 more`."""
+    """Return the first names, and the number of others: `a, b and 3 more`."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(list(names)[:most]) + more

@@ -1,4 +1,4 @@
-"""Small drawings of series for notebooks: one line, in the colour of the text around it."""
+"""Small charts of series for notebooks: one line, in the colour of the surrounding text."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def spark_svg(
     height: int = 24,
     label: str = "",
 ) -> Markup:
-    """Return a line through points as SVG; empty without any that can be drawn.
+    """Return a line through points as SVG; empty if none can be drawn.
 
     NaN and infinities are gaps; a point between two gaps is a dot.
 
     Args:
-        xs: Where the points stand, ascending; any finite numbers.
-        ys: Their values, as many.
+        xs: Positions of the points, ascending; any finite numbers.
+        ys: Their values.
         width: Pixels.
         height: Pixels.
-        label: What is read aloud in the place of the drawing.
+        label: Text for screen readers.
     """
     from html import escape
 
@@ -52,10 +52,10 @@ def spark_svg(
 
 
 class _scale:  # noqa: N801 - it is called like a function
-    """Takes numbers between two ends to places between two others."""
+    """Maps an interval linearly to another."""
 
     def __init__(self, low: float, high: float, first: float, last: float) -> None:
-        # Halves first: the distance of the largest floats would be infinite.
+        # Halves first, because the distance of the largest floats would be infinite.
         self._low, self._spread = low / 2, high / 2 - low / 2
         self._first, self._last = first, last
 

@@ -1,4 +1,4 @@
-"""Tables as an interactive session shows them, whatever the texts hold."""
+"""Tables for interactive sessions, safe for any text."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def text_table(
     total: int | None = None,
     most: int = _ROWS_AT_MOST,
 ) -> str:
-    """Return rows as lines of text, the columns below each other.
+    """Return rows as lines of text with aligned columns.
 
     Args:
         head: The headers.
-        rows: Texts; of an iterator, only the rows shown are made if `total` is known.
+        rows: Texts; an iterator is read only up to the rows shown if `total` is known.
         title: A line above them; empty for none.
-        total: How many rows there are; None counts them.
-        most: Rows shown at most.
+        total: Number of rows; None to count them.
+        most: Maximum number of rows shown.
     """
     left = iter(rows)
     shown = list(islice(left, most))

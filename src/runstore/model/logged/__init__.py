@@ -1,1 +1,1 @@
-"""What runs log: calls, values, media."""
+"""Logged data: calls, values, media."""

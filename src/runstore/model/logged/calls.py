@@ -1,7 +1,6 @@
-"""What a logging call was given: values, steps and times, as they are kept, and what is wrong.
+"""Arguments of logging calls: normalised values, steps and times, and their problems.
 
-What is wrong is noted under what it is about, so that a loop hears of it once, and what can be
-kept is kept all the same.
+Problems are noted by subject, so that a loop reports each once, and all valid data is kept.
 """
 
 from __future__ import annotations
@@ -25,62 +24,62 @@ Troubles = dict[str, RunstoreError]
 
 
 def noted(troubles: Troubles | None, about: str, error: RunstoreError) -> Troubles:
-    """Return the troubles with one more."""
+    """Return the troubles with another one added."""
     troubles = {} if troubles is None else troubles
     troubles.setdefault(about, error)
     return troubles
 
 
 def unreadable(error: Exception) -> InvalidValueError:
-    """Return what to say of an error that came out of a value."""
+    """Return the error for an exception raised by a value."""
     return InvalidValueError(
-        f"What was to be logged cannot be read: {type(error).__name__}: {_text(error)}.",
-        hint='Give numbers by key: run.log({"loss": 0.5}).',
+        f"The values cannot be read: {type(error).__name__}: {_text(error)}.",
+        hint='Pass numbers by key: run.log({"loss": 0.5}).',
     )
 
 
 def _text(error: Exception) -> str:
     try:
         return f"{error!s:.200}"
-    except Exception:  # noqa: BLE001 - its text is anybody's code and may raise anything
+    except Exception:  # noqa: BLE001 - its text is computed by user code and may raise anything
         return "…"
 
 
 def no_more_steps(key: Any) -> InvalidValueError:
-    """Return what to say when steps have reached their limit."""
+    """Return the error for steps that have reached their limit."""
     return InvalidValueError(
-        f"The steps of {shown(key)} go beyond the largest, {LAST_STEP:,}.",
+        f"The steps of {shown(key)} exceed the limit of {LAST_STEP:,}.",
         kept="The values are kept at that step.",
-        hint="Give steps that begin at 0.",
+        hint="Use steps that begin at 0.",
     )
 
 
 def taken_apart(key: Any, value: Mapping[Any, Any]) -> InvalidValueError:
-    """Return what to say of a mapping among the values."""
+    """Return the error for a mapping among the values."""
     first = f"{key}/{next(iter(value))}"
     return InvalidValueError(
-        f"The metric {shown(key)} got a mapping, which is no number.",
+        f"The metric {shown(key)} got a mapping, which is not a number.",
         kept=f"Its numbers are kept as {shown(first)} and so on.",
-        hint="Log them under these names.",
+        hint="Log them under these names instead.",
     )
 
 
 def merged(
     metrics: Any, others: tuple[Any, ...], more: Mapping[str, Any]
 ) -> tuple[Mapping[str, Any], Troubles | None]:
-    """Return the metrics of a call that is not just a dict or names with values."""
+    """Return the metrics of a call with other arguments than a dict or keywords."""
     if not others and callable(getattr(metrics, "items", None)):
         return {**dict(metrics.items()), **more}, None
     given = ", ".join(map(shown, (metrics, *others)))
     error = InvalidValueError(
         f"Expected values by key, got {given}.",
-        hint='Give numbers by key: run.log({"loss": 0.5}) or run.log(loss=0.5).',
+        hint='Pass numbers by key: run.log({"loss": 0.5}) or run.log(loss=0.5).',
     )
     return more, {"call": error}
 
 
 def stepped(step: Any, troubles: Troubles | None) -> tuple[int | None, Troubles | None]:
-    """Return the step of a call; None, to count on, if it is none."""
+    """Return the step of a call; None, for the next step, if it is invalid."""
     try:
         return metric_step(step), troubles
     except InvalidValueError as error:
@@ -96,27 +95,28 @@ def timed(
 ) -> tuple[int, Mapping[str, Any], Troubles | None]:
     """Return the time of a call, and its metrics.
 
-    A number of the 1970s is the seconds that something took, and a metric of that name.
+    A number that would be a time in the 1970s is a duration in seconds, and a metric called
+    `time`.
     """
     try:
         at = metric_time(time)
     except InvalidValueError as error:
         kept = InvalidValueError(
-            error.what, kept="The values are kept as of now.", hint=error.hint
+            error.what, kept="The values are recorded with the current time.", hint=error.hint
         )
         return now, metrics, noted(troubles, "time", kept)
     if isinstance(time, datetime) or is_likely_time(at) or "time" in metrics:
         return at, metrics, troubles
     seconds = InvalidValueError(
-        f"time={shown(time)} is no time of today, in seconds since 1970.",
-        kept="It is kept as the metric 'time', and the values as of now.",
+        f"time={shown(time)} is not a current time in seconds since 1970.",
+        kept="It is recorded as the metric 'time', and the values with the current time.",
         hint=f'For a metric, write run.log({{"time": {shown(time)}}}).',
     )
     return now, {**metrics, "time": time}, noted(troubles, "time", seconds)
 
 
 def values_of(column: list[Any], key: str, troubles: Troubles) -> list[float | None]:
-    """Return the values of a column; None for what is no number."""
+    """Return the values of a column; None for values that are not numbers."""
     if set(map(type, column)) <= {float}:
         return list(column)
     values: list[float | None] = []
@@ -130,7 +130,7 @@ def values_of(column: list[Any], key: str, troubles: Troubles) -> list[float | N
 
 
 def steps_of(column: list[Any], next_step: Callable[[], int], troubles: Troubles) -> list[int]:
-    """Return the steps of a column; what is none is counted on."""
+    """Return the steps of a column, with the next step for invalid ones."""
     steps: list[int] = []
     for one in column:
         step, _ = (one, None) if type(one) is int else stepped(one, troubles)
@@ -141,7 +141,7 @@ def steps_of(column: list[Any], next_step: Callable[[], int], troubles: Troubles
 
 
 def times_of(times: Iterable[Any], key: str, now: int, troubles: Troubles) -> list[int]:
-    """Return times in microseconds; now for what is none."""
+    """Return times in microseconds, with the current time for invalid ones."""
     found: list[int] = []
     column = column_of(times, f"the times of {key!r}")
     for one in column:
@@ -149,16 +149,16 @@ def times_of(times: Iterable[Any], key: str, now: int, troubles: Troubles) -> li
         found.append(at)
     if found and not any(map(is_likely_time, found)) and not isinstance(column[0], datetime):
         early = InvalidValueError(
-            f"The times of {shown(key)} are of 1970.",
-            kept="They are kept as given.",
-            hint="Give seconds since 1970, such as time.time(), or datetimes.",
+            f"The times of {shown(key)} are in 1970.",
+            kept="They are recorded unchanged.",
+            hint="Pass seconds since 1970, such as time.time(), or datetimes.",
         )
         noted(troubles, f"times of {key}", early)
     return found
 
 
 def within_limit(steps: list[int], key: str, troubles: Troubles) -> list[int]:
-    """Return steps no larger than the largest."""
+    """Return steps limited to the largest allowed one."""
     if not steps or (min(steps) >= -LAST_STEP - 1 and max(steps) <= LAST_STEP):
         return steps
     noted(troubles, f"last step of {key}", no_more_steps(key))

@@ -1,4 +1,4 @@
-"""Texts, images and histograms that a run logs step by step: artifacts `media/KIND/KEY/STEP…`."""
+"""Texts, images and histograms logged step by step, as artifacts `media/KIND/KEY/STEP…`."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _PATH = re.compile(r"media/(text|image|histogram)/(.+)/(-?\d+)(?:-(\d+))?\.\w+")
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """How often values lie in each of some bins.
+    """Counts of values in bins.
 
     Attributes:
         edges: Bounds of the bins, ascending, one more than there are bins.
-        counts: Values in each bin; its lower edge belongs to it, and the last one's upper edge.
+        counts: Values in each bin, including its lower edge, and for the last bin its upper edge.
         left_out: Values that are NaN, infinite, or outside the edges.
     """
 
@@ -35,7 +35,7 @@ class Histogram:
     left_out: int = 0
 
     def __post_init__(self) -> None:
-        """Take edges and counts of any kind, such as those of `numpy.histogram`.
+        """Convert edges and counts of any kind, such as those of `numpy.histogram`.
 
         Raises:
             InvalidValueError: They do not fit each other.
@@ -46,8 +46,8 @@ class Histogram:
         are_bins = len(self.edges) == len(self.counts) + 1 > 1
         if not are_bins or not all(low < high for low, high in pairs):
             raise InvalidValueError(
-                f"{len(self.edges)} edges and {len(self.counts)} counts are no histogram.",
-                hint="Edges ascend, and there is one more of them than counts.",
+                f"{len(self.edges)} edges and {len(self.counts)} counts do not form a histogram.",
+                hint="Pass ascending edges, one more than counts.",
             )
 
     @classmethod
@@ -56,11 +56,11 @@ class Histogram:
 
         Args:
             values: The values.
-            bins: How many bins of equal width between the least and the greatest value, up to
+            bins: Number of bins of equal width between the smallest and the largest value, up to
                 4,096; or their edges.
 
         Raises:
-            InvalidValueError: They are no numbers, or the bins are none.
+            InvalidValueError: The values are not numbers, or the bins are invalid.
         """
         array = _array(values)
         if array is not None:
@@ -78,17 +78,17 @@ class Histogram:
 
     @property
     def count(self) -> int:
-        """The values in all bins together."""
+        """Number of values in all bins."""
         return sum(self.counts)
 
     def as_json(self) -> str:
-        """Return the text that is kept."""
+        """Return the histogram as stored JSON."""
         kept = {"edges": self.edges, "counts": self.counts, "left_out": self.left_out}
         return json.dumps(kept)
 
 
 def _array(values: Any) -> Any:
-    """Return a numpy array of 64-bit floats of an array or tensor; None for anything else."""
+    """Return an array or tensor as a numpy array of 64-bit floats; None for anything else."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         values = (values.float() if values.is_floating_point() else values).numpy()
@@ -135,7 +135,8 @@ def _numbers(values: Any) -> list[float]:
 
 def _no_numbers(error: Exception) -> InvalidValueError:
     return InvalidValueError(
-        f"A histogram counts numbers: {error}.", hint="Pass an array or a list of numbers."
+        f"The values of a histogram are not numbers: {error}.",
+        hint="Pass an array or a list of numbers.",
     )
 
 
@@ -153,7 +154,7 @@ def _edges(finite: Any, bins: int | Sequence[float]) -> tuple[float, ...]:
 
 def _even_edges(finite: Any, bins: int) -> tuple[float, ...]:
     if not 1 <= bins <= BINS_LIMIT:
-        raise InvalidValueError(f"A histogram has 1 to {BINS_LIMIT:,} bins, not {bins}.")
+        raise InvalidValueError(f"Expected 1 to {BINS_LIMIT:,} bins, got {bins}.")
     low, high = 0.0, 1.0
     if len(finite):
         is_array = hasattr(finite, "min")
@@ -162,13 +163,14 @@ def _even_edges(finite: Any, bins: int) -> tuple[float, ...]:
     edges = _between(low, high, bins)
     if all(one < other for one, other in pairwise(edges)):
         return edges
-    # Too near to each other for so many numbers in between: around them, among the finite ones.
+    # Too close to each other for distinct numbers in between: use wider bins, limited to finite
+    # ones.
     width, largest = max(abs(low), abs(high), 1.0) / 2, sys.float_info.max
     return _between(max(low - width, -largest), min(low + width, largest), bins)
 
 
 def _between(low: float, high: float, bins: int) -> tuple[float, ...]:
-    """Return the edges of bins of equal width; halves, as huge numbers may be infinitely apart."""
+    """Return the edges of bins of equal width, avoiding overflow for huge numbers."""
     half = high / 2 - low / 2
     inner = (2 * (low / 2 + half * (number / bins)) for number in range(1, bins))
     return (low, *inner, high)
@@ -176,13 +178,13 @@ def _between(low: float, high: float, bins: int) -> tuple[float, ...]:
 
 @dataclass(frozen=True, slots=True)
 class MediaSeries:
-    """What a run logged under one key, step by step.
+    """Media that a run logged under one key, step by step.
 
     Attributes:
         kind: `text`, `image` or `histogram`.
         key: Its key.
         artifacts: The artifacts of each step, in order.
-        read_bytes: Returns the contents of an artifact, by its path.
+        read_bytes: Returns the contents of an artifact by its path.
     """
 
     kind: str
@@ -194,7 +196,7 @@ class MediaSeries:
         return f"<MediaSeries {self.kind} {self.key!r} of {len(self.artifacts)} steps>"
 
     def __len__(self) -> int:
-        """Return how many steps there are."""
+        """Return the number of steps."""
         return len(self.artifacts)
 
     @property
@@ -203,21 +205,21 @@ class MediaSeries:
         return tuple(self.artifacts)
 
     def read(self, step: int | None = None, index: int = 0) -> Any:
-        """Return what was logged at a step: a text, the bytes of an image, or a `Histogram`.
+        """Return the item logged at a step: a text, the bytes of an image, or a `Histogram`.
 
         Args:
             step: The step; None for the last.
-            index: Which of several.
+            index: Index of the item, if there are several.
 
         Raises:
-            NotFoundError: Nothing was logged there.
+            NotFoundError: There is no such item.
         """
         step = self.steps[-1] if step is None else step
         found = self.artifacts.get(step, ())
         if not -len(found) <= index < len(found):
             raise NotFoundError(
-                f"The {self.kind} {self.key!r} has no number {index} at step {step}.",
-                hint=f"Its steps go from {self.steps[0]} to {self.steps[-1]}.",
+                f"The {self.kind} {self.key!r} has no item {index} at step {step}.",
+                hint=f"Use one of its steps, from {self.steps[0]} to {self.steps[-1]}.",
             )
         contents = self.read_bytes(found[index].path)
         if self.kind == "image":
@@ -227,13 +229,13 @@ class MediaSeries:
 
 
 def media_path(kind: str, key: str, step: int, index: int | None, suffix: str) -> str:
-    """Return the path of the artifact that keeps one text, image or histogram."""
+    """Return the path of the artifact for one text, image or histogram."""
     number = "" if index is None else f"-{index}"
     return f"media/{kind}/{key}/{step}{number}{suffix}"
 
 
 def is_media(path: str) -> bool:
-    """Tell whether an artifact was logged at a step."""
+    """Check whether an artifact was logged at a step."""
     return _PATH.fullmatch(path) is not None
 
 

@@ -1,4 +1,4 @@
-"""What counts as the value, the step and the time of a metric point."""
+"""Conversion of metric values, steps and times."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from runstore.errors import InvalidValueError
 KEY_LIMIT_BYTES = 1000
 LAST_STEP = 2**63 - 1
 _EARLIEST, _LATEST = -(10**11), 10**12  # seconds; far beyond any clock
-# What is below is rather the seconds that something took: 1973, before any run was logged.
+# Smaller numbers are rather durations: 1973, before any run was logged.
 _LEAST_LIKELY_TIME = 10**8
 _TEXTS = (str, bytes, bytearray)
 _MOMENTS = {"m", "M"}  # numpy's kinds of time spans and of times
 
 
 def metric_value(value: Any, key: str) -> float:
-    """Return a number as a float: int, bool, scalars of numpy, torch and the like.
+    """Convert a number to a float: int, bool, scalars of numpy, torch and similar.
 
     Raises:
-        InvalidValueError: It is no single number.
+        InvalidValueError: It is not a single number.
     """
     try:
         return _number(value)
-    except Exception:  # noqa: BLE001 - conversions are anybody's code and may raise anything
+    except Exception:  # noqa: BLE001 - conversions are user code and may raise anything
         raise _no_number(value, key) from None
 
 
@@ -36,17 +36,17 @@ def _number(value: Any) -> float:
         return _finite_or_huge(value)
     masked = sys.modules.get("numpy.ma")
     if masked is not None and isinstance(value, masked.MaskedArray):
-        # Its `item` gives what stands below the mask.
+        # Its `item` returns the value below the mask.
         return float("nan") if value.size == 1 and value.mask.all() else float(value.item())
     if _kind_of(value) in _MOMENTS:
-        raise TypeError("a moment is no number")
+        raise TypeError("a time is not a number")
     if isinstance(value, _TEXTS):
-        raise TypeError("text is no number")
-    # `item` first: a torch scalar on a GPU, or one with a gradient, is read that way.
+        raise TypeError("text is not a number")
+    # `item` first: it also reads a torch scalar on a GPU, or one with a gradient.
     item = getattr(value, "item", None)
     plain = item() if callable(item) else value
     if isinstance(plain, _TEXTS):
-        raise TypeError("text is no number")
+        raise TypeError("text is not a number")
     return _finite_or_huge(plain)
 
 
@@ -66,57 +66,55 @@ def _finite_or_huge(plain: Any) -> float:
 
 def _no_number(value: Any, key: str) -> InvalidValueError:
     return InvalidValueError(
-        f"The metric {shown(key)} got {shown(value)}, which is no number.",
+        f"The metric {shown(key)} got {shown(value)}, which is not a number.",
         hint="Log a number; use log_text, log_image or log_histogram for anything else.",
     )
 
 
 def shown(value: Any) -> str:
-    """Return how a value looks, in 60 characters at most; never an error."""
+    """Return the `repr` of a value in at most 60 characters; never raises."""
     try:
         return f"{value!r:.60}"
-    except Exception:  # noqa: BLE001 - a `repr` is anybody's code and may raise anything
+    except Exception:  # noqa: BLE001 - a `repr` is user code and may raise anything
         return f"<{type(value).__name__}>"
 
 
 def metric_key(key: Any) -> str:
-    """Return the key of a metric when it may be one, as a text of Python's own type.
+    """Check the key of a metric, and return it as a plain `str`.
 
     Raises:
-        InvalidValueError: No text, empty, too long, or with characters that no line can show.
+        InvalidValueError: Not text, empty, too long, or with unprintable characters.
     """
     if not isinstance(key, str) or not len(key):
         raise InvalidValueError(
-            f"The key of a metric is a text, not {shown(key)}.",
-            hint='Give it a name: run.log({"loss": 0.5}).',
+            f"Expected the key of a metric as text, got {shown(key)}.",
+            hint='Pass a name: run.log({"loss": 0.5}).',
         )
-    text = str.__str__(key)  # a subclass may show itself otherwise
+    text = str.__str__(key)  # a subclass may have another representation
     if not text.isprintable():
         raise InvalidValueError(f"The metric {text!r:.60} has an unprintable character.")
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > KEY_LIMIT_BYTES:
         raise InvalidValueError(
             f"The key {text[:40]!r}… has {size:,} bytes; the limit is {KEY_LIMIT_BYTES}.",
-            hint="Give the metric a short name.",
+            hint="Use a shorter name.",
         )
     return text
 
 
 def metric_step(step: Any) -> int:
-    """Return a step: a whole number of 64 bits.
+    """Return a step as a 64-bit integer.
 
     Raises:
-        InvalidValueError: It is none.
+        InvalidValueError: It is not an integer, or out of range.
     """
     number: int | None
     try:
         number = operator.index(step)
-    except Exception:  # noqa: BLE001 - conversions are anybody's code and may raise anything
+    except Exception:  # noqa: BLE001 - conversions are user code and may raise anything
         number = _whole(step)
     if number is None or not -LAST_STEP - 1 <= number <= LAST_STEP:
-        raise InvalidValueError(
-            f"{shown(step)} is no step.", hint="Give a whole number, such as 100."
-        )
+        raise InvalidValueError(f"{shown(step)} is not a step.", hint="Pass an int, such as 100.")
     return number
 
 
@@ -129,18 +127,18 @@ def _whole(step: Any) -> int | None:
 
 
 def metric_time(time: Any) -> int:
-    """Return a time as microseconds since 1970 (UTC): of seconds, or of an aware datetime.
+    """Return a time in microseconds since 1970 (UTC), from seconds or an aware datetime.
 
     Raises:
-        InvalidValueError: It is no time.
+        InvalidValueError: It is not a time.
     """
     try:
         seconds = _seconds(time)
-    except Exception:  # noqa: BLE001 - conversions are anybody's code and may raise anything
+    except Exception:  # noqa: BLE001 - conversions are user code and may raise anything
         seconds = float("nan")
     if not _EARLIEST < seconds < _LATEST:
         raise InvalidValueError(
-            f"{shown(time)} is no time.", hint="Give seconds since 1970, or a datetime."
+            f"{shown(time)} is not a time.", hint="Pass seconds since 1970, or a datetime."
         )
     return round(seconds * 1_000_000)
 
@@ -154,15 +152,15 @@ def _seconds(time: Any) -> float:
 
 
 def is_likely_time(micros: int) -> bool:
-    """Tell whether a time is one of the days on which runs are logged, not of the 1970s."""
+    """Check whether a time is plausible for a run, not one of the 1970s."""
     return abs(micros) >= _LEAST_LIKELY_TIME * 1_000_000
 
 
 def column_of(values: Iterable[Any], name: str) -> list[Any]:
-    """Return a column as a list of Python's own numbers, which numpy gives all at once.
+    """Return a column as a list of Python numbers, which numpy converts at once.
 
     Raises:
-        InvalidValueError: It is none, or a table of several.
+        InvalidValueError: It is not a single column.
     """
     if values is None or isinstance(values, (*_TEXTS, dict)):
         raise _no_column(values, name)
@@ -173,7 +171,7 @@ def column_of(values: Iterable[Any], name: str) -> list[Any]:
         return list(values)
     whole = getattr(values, "tolist", None)
     if _kind_of(values) in _MOMENTS:
-        whole = None  # it would give plain numbers
+        whole = None  # it would return plain numbers
     try:
         return list(values) if whole is None else list(whole())
     except TypeError:
@@ -184,5 +182,5 @@ def _no_column(values: Any, name: str) -> InvalidValueError:
     return InvalidValueError(
         f"Expected a list or an array for {name}, got {shown(values)}.",
         kept="Nothing was logged.",
-        hint="Give one number per point.",
+        hint="Pass one number per point.",
     )

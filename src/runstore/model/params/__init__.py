@@ -1,1 +1,1 @@
-"""Parameter sets: made, encoded, decoded, flattened."""
+"""Parameter sets: construction, encoding, decoding, flattening."""

@@ -1,4 +1,4 @@
-"""Parameters that a run gets after its start, added to those that it has."""
+"""Parameters added to a run after its start."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def with_added(
     """Return the sets of a run with these values added to one of them.
 
     Args:
-        sets: The sets that the run has; without any, the values make one.
+        sets: The sets of the run; if there are none, the values become a new set.
         added: The values.
-        set_name: The set that gets them; None for a run that has at most one.
+        set_name: The set to extend; None for a run with at most one.
 
     Raises:
-        ConflictError: A parameter has another value already.
-        UsageError: There is no such set, or one of several is not named.
+        ConflictError: A parameter already has another value.
+        UsageError: There is no such set, or the run has several and none is named.
     """
     if not sets:
         return (added.with_name(set_name) if set_name else added,)
@@ -41,7 +41,7 @@ def _merged(old: ParameterSet, added: ParameterSet) -> ParameterSet:
     tree = canonical_json(_with(before, more, ""))
     if tree == old.tree:
         return old
-    # A set whose hash leaves values out keeps doing so.
+    # If a set's hash omits values, it continues to do so.
     is_whole = old.hash == old.tree_key and added.hash == added.tree_key
     digest = tree_hash(tree if is_whole else f"{old.hash} {added.hash}")
     return ParameterSet(old.name, digest, tree, old.file)
@@ -56,7 +56,7 @@ def _with(old: dict[str, Any], new: dict[str, Any], place: str) -> dict[str, Any
             merged[key] = _with(known, value, f"{name}.")
         elif canonical_json(known) != canonical_json(value):
             raise ConflictError(
-                f"The parameter {name} is {canonical_json(known):.60} already, and cannot become"
+                f"The parameter {name} is already {canonical_json(known):.60} and cannot become"
                 f" {canonical_json(value):.60}.",
                 kept="The parameters of the run were not changed.",
                 hint="Log a value that changes as a metric.",
@@ -67,7 +67,7 @@ def _with(old: dict[str, Any], new: dict[str, Any], place: str) -> dict[str, Any
 
 
 def _is_mapping(tree: Any) -> bool:
-    """Tell whether a tree is a mapping, and no value that is written as one."""
+    """Check whether a tree is a mapping, and not a value encoded as one."""
     return isinstance(tree, dict) and not any(
         (key.startswith("$") and not key.startswith("$$")) or key == "__class__" for key in tree
     )

@@ -1,4 +1,4 @@
-"""Objects that hold values in attributes, and what they say about their hash."""
+"""Objects with values in attributes, and their declarations for hashing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
-# The bookkeeping of `curifactory.params.ExperimentParameters`, Curifactory 0.5 to 0.20.
+# Internal fields of `curifactory.params.ExperimentParameters`, Curifactory 0.5 to 0.20.
 CURIFACTORY_FIELDS = frozenset({"name", "hash", "overwrite", "hash_representations"})
 
 _WRAPPERS = frozenset({"collections.UserDict", "collections.UserList", "collections.UserString"})
@@ -17,7 +17,7 @@ _NAMESPACES = frozenset({"types.SimpleNamespace", "argparse.Namespace"})
 def fields_of(value: Any) -> dict[str, Any] | None:
     """Return the values of a dataclass, attrs, pydantic or namespace object by field.
 
-    None for objects that are not made to hold values. A field that was never set is left out.
+    Returns None for other objects. Unset fields are omitted.
     """
     kind = type(value)
     if isinstance(value, type):
@@ -36,10 +36,10 @@ def fields_of(value: Any) -> dict[str, Any] | None:
 
 
 def attributes_beyond(value: Any, declared: Container[str] = ()) -> dict[str, Any]:
-    """Return what a user's object holds beyond its fields, entries or elements.
+    """Return a user's object's data beyond its fields, entries or elements.
 
-    These are public attributes and those of slots; for pydantic, extras as well. What a class
-    caches under the name of a property is no value of its own.
+    This covers public attributes and slots, and extras of pydantic. Values that a class caches
+    under the name of a property are omitted.
     """
     kind = type(value)
     held = dict(getattr(value, "__dict__", None) or {})
@@ -47,7 +47,7 @@ def attributes_beyond(value: Any, declared: Container[str] = ()) -> dict[str, An
         held.pop("data", None)
     held.update(getattr(value, "__pydantic_extra__", None) or {})
     for one in kind.__mro__:
-        # Only classes written in Python say which slots they have.
+        # Only classes written in Python list their slots.
         for name in _slots_of(one):
             if hasattr(value, name):
                 held[name] = getattr(value, name)
@@ -59,7 +59,7 @@ def attributes_beyond(value: Any, declared: Container[str] = ()) -> dict[str, An
 
 
 def is_wrapper(value: Any) -> bool:
-    """Tell whether a value is a `UserDict` or the like, which holds another one."""
+    """Check whether a value is a wrapper such as `UserDict`."""
     return any(type_name(one) in _WRAPPERS for one in type(value).__mro__)
 
 
@@ -81,9 +81,9 @@ def _is_cache(kind: type, name: str) -> bool:
 
 
 def attributes_of(value: Any) -> dict[str, Any] | None:
-    """Return what a user's object holds: its public attributes, and its class's plain ones.
+    """Return the public attributes of a user's object, and the plain ones of its class.
 
-    None for classes, modules, enum members and whatever Python itself is made of.
+    Returns None for classes, modules, enum members and built-in objects.
     """
     kind = type(value)
     held = fields_of(value)
@@ -103,10 +103,9 @@ def attributes_of(value: Any) -> dict[str, Any] | None:
 
 
 def held_by(value: Any) -> dict[str, Any] | None:
-    """Return all that an object among the values holds, private attributes included.
+    """Return all attributes of a nested object, including private ones.
 
-    None for what Python itself is made of, such as generators, and for objects that keep what
-    they hold out of sight.
+    Returns None for built-in objects such as generators, and for objects that hide their data.
     """
     if isinstance(value, BaseException):
         return {"args": list(value.args), **vars(value)}
@@ -126,7 +125,7 @@ def held_by(value: Any) -> dict[str, Any] | None:
 
 
 def estimator_params(value: Any) -> dict[str, Any] | None:
-    """Return what an estimator was made with, as scikit-learn and its like tell; else None.
+    """Return the constructor arguments of an estimator in the style of scikit-learn, or None.
 
     Source: developing scikit-learn estimators, `get_params`, scikit-learn 1.9.
     """
@@ -136,17 +135,17 @@ def estimator_params(value: Any) -> dict[str, Any] | None:
     try:
         found = ask(value, deep=False)
     except (AttributeError, TypeError, ValueError, NotImplementedError):
-        return None  # another method of this name
+        return None  # another method with this name
     return dict(found) if isinstance(found, Mapping) else None
 
 
 def representations_of(value: Any) -> Mapping[str, Any]:
-    """Return an object's `hash_representations`; empty where it has none."""
+    """Return an object's `hash_representations`; empty if it has none."""
     found = getattr(value, "hash_representations", None)
     return found if isinstance(found, Mapping) else {}
 
 
 def type_name(kind: type) -> str:
-    """Return the full name of a type; those of Python itself without their module."""
+    """Return the full name of a type, without the module for built-in types."""
     prefix = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     return f"{prefix}{kind.__qualname__}"

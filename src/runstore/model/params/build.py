@@ -1,4 +1,4 @@
-"""Making parameter sets of what users have: mappings, dataclasses, objects, lists of these."""
+"""Construction of parameter sets from mappings, dataclasses, objects, or lists of these."""
 
 from __future__ import annotations
 
@@ -25,16 +25,15 @@ _HINT = "Pass a mapping, a dataclass, an object with attributes, or a list of th
 def parameter_set(
     values: Any, *, name: str | None = None, file: str | None = None
 ) -> ParameterSet:
-    """Make a parameter set.
+    """Create a parameter set.
 
     Args:
         values: A mapping, a dataclass instance, or an object with attributes. Its
             `hash_representations` (field name to None, or to a function of the object and the
-            value) say what stands for a field in the hash; None leaves it out of the hash, not
-            out of the values.
-        name: Its name; None takes the object's `name`, or a mapping's value of that key where
-            it is text, else `default`. A name is not part of the hash. A mapping's stays among
-            the values.
+            value) define the representation of a field in the hash; None omits it from the hash,
+            but not from the values.
+        name: Its name; if None, the object's `name`, or a mapping's text under that key, else
+            `default`. A name is not part of the hash. A mapping's name stays among the values.
         file: The parameter file it came from.
 
     Raises:
@@ -46,22 +45,23 @@ def parameter_set(
     if len(tree) > TREE_LIMIT_CHARACTERS:
         raise InvalidValueError(
             f"params: {len(tree):,} characters; the limit is {TREE_LIMIT_CHARACTERS:,}.",
-            hint="Keep large data in a file, and store its path.",
+            hint="Save large data as a file, and record its path.",
         )
     chosen = _own_name(values) or DEFAULT_NAME if name is None else checked_name(name)
     return ParameterSet(chosen, digest, tree, file)
 
 
 def parameter_sets(params: Any) -> tuple[ParameterSet, ...]:
-    """Return what `start(params=...)` was given as parameter sets.
+    """Return the argument of `start(params=...)` as parameter sets.
 
     Args:
         params: None for none; a mapping, dataclass instance, object with attributes, or
-            `ParameterSet` for one; or an iterable of these. In an iterable of several, one
+            `ParameterSet` for one; or an iterable of these. In an iterable of several, a set
             without a name is called `set1`, `set2` … by its position.
 
     Raises:
-        InvalidValueError: A value cannot be represented, or two sets of one file have one name.
+        InvalidValueError: A value cannot be represented, or two sets of one file have the same
+            name.
     """
     if params is None:
         return ()
@@ -80,7 +80,7 @@ def parameter_sets(params: Any) -> tuple[ParameterSet, ...]:
             place = f" in {one.file}" if one.file else ""
             raise InvalidValueError(
                 f"params: two parameter sets{place} are called {one.name!r}.",
-                hint="Give each set a name of its own.",
+                hint="Use a different name for each set.",
             )
         seen.add((one.file, one.name))
     return tuple(sets)
@@ -139,7 +139,7 @@ def _tree(values: Any, builder: TreeBuilder) -> str:
 
 
 def _not_in_full(notes: list[tuple[Place, Any, str]]) -> str:
-    """Return the warning about values of which only a part is kept."""
+    """Return the warning about values that are only partly recorded."""
     from runstore.model.params.callables import public_name
     from runstore.model.params.encode import BY_TYPE
     from runstore.model.params.encode_scalars import place_of
@@ -148,18 +148,18 @@ def _not_in_full(notes: list[tuple[Place, Any, str]]) -> str:
         f"{place_of(place)} ({public_name(type(one))}) by {kept}" for place, one, kept in notes
     ]
     more = f", and {len(told) - _NOTED:,} more" if len(told) > _NOTED else ""
-    text = f"Not kept in full: {', '.join(told[:_NOTED])}{more}."
+    text = f"Not recorded in full: {', '.join(told[:_NOTED])}{more}."
     if any(kept == BY_TYPE for _, __, kept in notes):
-        text += " Runs that differ only in a value kept by its type count as equal."
-    return f"{text} Pass a name, a number or a path in its place to keep all that matters."
+        text += " Runs that differ only in a value recorded by its type count as equal."
+    return f"{text} To record it in full, pass a name, a number or a path instead."
 
 
 def _named(values: Mapping[Any, Any]) -> Any:
-    """Return a mapping's value of the key `name`; None if it has none that can be read."""
-    # One that raises is refused, by its place, when the values are read.
-    if type(values) is dict:  # most are, and have none
+    """Return a mapping's value of the key `name`; None if it is missing or unreadable."""
+    # A key that raises is refused, by its place, when the values are read.
+    if type(values) is dict:  # most are plain dicts without one
         return values.get("name")
-    with suppress(Exception):  # anybody's mapping
+    with suppress(Exception):  # a user's mapping
         return values["name"]
     return None
 
@@ -169,7 +169,7 @@ def _without_name(values: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def _own_name(values: Any) -> str | None:
-    """Return the name that values bring along."""
+    """Return the name included in values."""
     is_mapping = type(values) is dict or isinstance(values, Mapping)
     found = _named(values) if is_mapping else getattr(values, "name", None)
     return clean_text(str.__str__(found)) if isinstance(found, str) and found else None

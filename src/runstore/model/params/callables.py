@@ -1,4 +1,4 @@
-"""Functions, classes and modules as parameters: by their names, and by the values they hold."""
+"""Functions, classes and modules as parameters, represented by names and captured values."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any, NamedTuple
 
 from runstore.model.values import canonical_json
 
-# Unions and aliases such as `int | None`; in Python 3.10 `list[int]` calls itself a type.
+# Unions and aliases such as `int | None`; in Python 3.10 `list[int]` claims to be a type.
 _TYPING_MODULES = frozenset({"types", "typing", "typing_extensions"})
-# Spawned processes import the script once more, under this name.
+# Spawned processes import the script again under this name.
 _MAIN = {"__mp_main__": "__main__"}
 
 
 class Callable(NamedTuple):
-    """What tells a function, class or module from others.
+    """The identity of a function, class or module.
 
     Attributes:
         name: Its full name.
-        code: Digest of the code of a function that its name does not lead to; else None.
-        held: The values that such a function holds: defaults, and variables around it.
+        code: Digest of the code, for a function that cannot be found by its name; else None.
+        held: The values captured by such a function: defaults, and closure variables.
     """
 
     name: str
@@ -29,13 +29,13 @@ class Callable(NamedTuple):
 
 
 def is_type_text(value: Any) -> bool:
-    """Tell whether a value is an annotation of types, such as `list[int]` or `int | None`."""
+    """Check whether a value is a type annotation, such as `list[int]` or `int | None`."""
     # `typing.Any` is a class since Python 3.11.
     return type(value).__module__ in _TYPING_MODULES
 
 
 def callable_of(value: Any) -> Callable | None:
-    """Return what tells a function, class or module from others; None for anything else."""
+    """Return the identity of a function, class or module; None for anything else."""
     if isinstance(value, ModuleType):
         return Callable(_MAIN.get(value.__name__, value.__name__))
     name = _full_name(value) if callable(value) else None
@@ -43,14 +43,14 @@ def callable_of(value: Any) -> Callable | None:
         return None
     if isinstance(value, MethodType):
         return Callable(name, None, _owner(value))
-    # What a name leads to is the program's code; a lambda or an inner function is one of many.
+    # A named function is part of the program's code; a lambda or an inner function needs a digest.
     if not isinstance(value, FunctionType) or _found(value.__module__, value.__qualname__, value):
         return Callable(name)
     return Callable(name, _code_digest(value.__code__), _held_by(value))
 
 
 def public_name(kind: type) -> str:
-    """Return the full name of a class; those of Python itself without their module."""
+    """Return the full name of a class, without the module for built-in classes."""
     return _full_name(kind) or kind.__name__
 
 
@@ -65,14 +65,14 @@ def _full_name(value: Any) -> str | None:
 
 
 def _public_module(module: str, name: str, value: Any) -> str:
-    """Return `pathlib` for `pathlib._local`, if the value is found there under its name."""
+    """Return `pathlib` for `pathlib._local`, if the value can be found there by its name."""
     first, *others = module.split(".")
     public = ".".join([first.lstrip("_"), *(one for one in others if not one.startswith("_"))])
     return public if module != "__main__" and _found(public, name, value) else module
 
 
 def _found(module: str | None, name: str, value: Any) -> bool:
-    """Tell whether a name leads to this very value in a module that is loaded."""
+    """Check whether a name in a loaded module refers to this very value."""
     found: Any = sys.modules.get(module or "")
     for part in name.split("."):
         found = getattr(found, "__dict__", {}).get(part)
@@ -85,7 +85,7 @@ def _owner(method: MethodType) -> dict[str, Any]:
 
 
 def _held_by(function: FunctionType) -> dict[str, Any]:
-    """Return the defaults of a function, and its variables that belong to functions around it."""
+    """Return the defaults of a function, and its closure variables."""
     code, defaults = function.__code__, function.__defaults__ or ()
     names = code.co_varnames[: code.co_argcount]
     held = dict(zip(names[len(names) - len(defaults) :], defaults, strict=True))
@@ -108,7 +108,7 @@ def _code_digest(code: CodeType) -> str:
 
 
 def _code_parts(code: CodeType) -> list[Any]:
-    """Return what a function does, without the place it stands at."""
+    """Return the code of a function, without its position."""
     names = [*code.co_names, *code.co_varnames, *code.co_freevars]
     return [code.co_code.hex(), names, [_constant(one) for one in code.co_consts]]
 
@@ -118,5 +118,5 @@ def _constant(value: Any) -> Any:
         return _code_parts(value)
     if isinstance(value, tuple):
         return [_constant(one) for one in value]
-    # `x in {"a", "b"}` is a frozen set, whose order differs from process to process.
+    # `x in {"a", "b"}` has a frozenset constant, whose order differs between processes.
     return sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)

@@ -1,4 +1,4 @@
-"""A typed tree back to plain Python values."""
+"""Decoding of a typed tree to plain Python values."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-_LONGEST = 64 << 20  # characters; recorded are 16 million at most
-# Levels of lists and objects; more than those of 64 levels of values, each with a tag of its own.
+_LONGEST = 64 << 20  # characters; recorded trees have 16 million at most
+# Levels of lists and objects; more than 64 levels of values with a tag each.
 _DEEP = 256
 
 
 def plain_values(tree: str) -> dict[str, Any]:
     """Return the values of a tree text."""
     decoded = json.loads(tree)
-    # No quote followed by a dollar: no tag, no escaped key.
+    # Without a quote followed by a dollar, there are no tags and no escaped keys.
     values = decoded if '"$' not in tree else decode(decoded)
     return values if isinstance(values, dict) else {}
 
@@ -25,20 +25,19 @@ def _refused(constant: str) -> Any:
 
 
 _STRICT = json.JSONDecoder(parse_constant=_refused)  # NaN and infinities have a tag
-# Numbers that may be read as infinity.
+# Numbers that may be parsed as infinity.
 _EXPONENT = re.compile(r"[eE]\+?\d\d\d")
 _LONG_NUMBER = 300
-# Short trees that can be read: the same runs are read again and again.
+# Short valid trees, cached because the same runs are read repeatedly.
 _known_trees: set[str] = set()
 _SHORT, _KNOWN_AT_MOST = 2000, 1000
 _DIGITS = re.compile(r"\d{300}")
 
 
 def is_tree(text: Any) -> bool:
-    """Return whether a text is that of a tree whose values can be read.
+    """Check whether a text is a valid tree.
 
-    A file may hold anything: text that is cut off, tags without a value, lists within lists
-    without an end.
+    A file may contain anything: truncated text, tags without a value, endlessly nested lists.
     """
     if type(text) is not str or len(text) > _LONGEST:
         return False
@@ -55,14 +54,14 @@ def is_tree(text: Any) -> bool:
 
 def _can_be_read(text: str) -> bool:
     try:
-        whole, end = _STRICT.raw_decode(text)  # what runstore writes has no space around it
+        whole, end = _STRICT.raw_decode(text)  # runstore writes no surrounding whitespace
         if end != len(text) or (text.count("[") + text.count("{") > _DEEP < _depth(whole)):
             return False
         if '"$' in text:
             decode(whole)
         if _EXPONENT.search(text) or (len(text) > _LONG_NUMBER and _DIGITS.search(text)):
-            json.dumps(whole, allow_nan=False)  # refuses 1e999, which is read as infinity
-    # All that the conversion of any tagged value may raise.
+            json.dumps(whole, allow_nan=False)  # rejects 1e999, which is parsed as infinity
+    # All errors that decoding a tagged value may raise.
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
         return False
     return isinstance(whole, dict)
@@ -91,7 +90,7 @@ def decode(tree: Any) -> Any:
     values: dict[Any, Any] = {}
     for text, one in tree.items():
         key = decode_key(text)
-        # An enum member comes back as its name, which may stand beside it as a text.
+        # An enum member is decoded to its name, which may equal another key.
         values[text if key in values else key] = decode(one)
     return values
 
@@ -105,7 +104,7 @@ def tag_of(tree: dict[str, Any]) -> str | None:
 
 
 def decode_key(text: str) -> Any:
-    """Return the key of a mapping that its text stands for."""
+    """Decode a mapping key from its text."""
     if text[:1] != "$":
         return text
     if text[:2] == "$$":
@@ -161,7 +160,7 @@ def _iso(kind: str) -> Callable[[str], Any]:
 
         try:
             return getattr(dt, kind).fromisoformat(text)
-        except ValueError:  # finer than a microsecond, as pandas writes it
+        except ValueError:  # finer than a microsecond, as written by pandas
             return text
 
     return parsed

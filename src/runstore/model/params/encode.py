@@ -1,11 +1,11 @@
-"""The typed tree: parameter values of many types as plain JSON in which nothing collides.
+"""The typed tree: parameter values of many types as plain JSON without collisions.
 
-None, bool, int, finite float and str are themselves; lists and tuples are arrays; mappings and
-dataclasses are objects. Values of one piece are an object with one key that names its type:
-`{"$path": "a/b"}`. Objects of other classes, and what subclasses hold in attributes, are objects
-with `__class__`. A user's key that begins with `$` gets another `$` in front; a key that is not
-text becomes `$` and its canonical JSON, so that 1, "1" and True stay apart.
-`plain.py` reads it back.
+None, bool, int, finite float and str represent themselves; lists and tuples are arrays; mappings
+and dataclasses are objects. Other scalar values are an object with one key that names the type:
+`{"$path": "a/b"}`. Objects of other classes, and extra attributes of subclasses, are objects with
+`__class__`. A user's key that begins with `$` gets another `$` in front; a key that is not text
+becomes `$` and its canonical JSON, so that 1, "1" and True stay distinct. `decode.py` is the
+inverse.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from runstore.model.params.encode_scalars import (
 from runstore.model.params.library_values import ARRAY_LIKE, LIBRARY_WAYS, is_array_like
 from runstore.model.values import canonical_json
 
-# An object of a class that is not made to hold values is kept by its type if it holds more.
+# An object of a general class is represented by its type if it has more values.
 OBJECT_LIMIT = 2_000
 BY_TYPE = "its type"
 
@@ -54,9 +54,9 @@ class TreeBuilder:
     """Builds one tree.
 
     Attributes:
-        for_hash: Whether `hash_representations` are followed.
-        differs: Whether the tree for the hash may differ from the one of all values.
-        notes: Place, value and what is kept of it, for values that are not kept in full.
+        for_hash: Whether to apply `hash_representations`.
+        differs: Whether the tree for the hash may differ from the full one.
+        notes: Place, value and recorded part, for values that are not recorded in full.
     """
 
     def __init__(self, *, for_hash: bool) -> None:
@@ -90,11 +90,11 @@ class TreeBuilder:
             return self._of_class(value, place)
         except InvalidValueError:
             raise
-        except Exception as error:  # anybody's object
+        except Exception as error:  # a user's object
             raise _unreadable(place, error) from error
 
     def _of_class(self, value: Any, place: Place) -> Tree:
-        """Return the tree of a value of any class, whose code may raise whatever it likes."""
+        """Return the tree of a value of any class, whose code may raise anything."""
         kind: Any = type(value)
         base, way = _way_of(kind)
         if way is None:
@@ -106,12 +106,12 @@ class TreeBuilder:
     def _with_attributes(
         self, value: Any, tree: Tree, beyond: Mapping[str, Any], place: Place
     ) -> Tree:
-        """Return the tree of a mapping or text that holds more in attributes of its own."""
+        """Return the tree of a mapping or text with additional attributes."""
         is_mapping = isinstance(value, Mapping)
         if not is_mapping:
             tree = {"__class__": public_name(type(value)), "value": tree}
         for name, one in beyond.items():
-            # Many mappings show their entries as attributes too.
+            # Many mappings also expose their entries as attributes.
             if not (is_mapping and name in value and value[name] is one):
                 key = self._key(name, place)
                 while key in tree:
@@ -141,7 +141,7 @@ class TreeBuilder:
         return self._object(value, place) if found is None else self._callable(value, found, place)
 
     def _callable(self, value: Any, found: Callable, place: Place) -> Tree:
-        """Return the name of a function, class or module, and what it holds."""
+        """Return the name of a function, class or module, and its captured values."""
         name: Tree = {"$name": found.name if found.code is None else [found.name, found.code]}
         if not found.held:
             return name
@@ -150,8 +150,8 @@ class TreeBuilder:
         return {"__class__": name, **self._attributes(value, found.held, place)}
 
     def _object(self, value: Any, place: Place) -> Tree:
-        """Return class and attributes of an object; the class alone of one that holds too much."""
-        if id(value) in self._open:  # it holds itself
+        """Return class and attributes of an object, or only the class if it is too large."""
+        if id(value) in self._open:  # it contains itself
             return {"$object": public_name(type(value))}
         held = estimator_params(value)
         held = held_by(value) if held is None else held
@@ -183,7 +183,7 @@ class TreeBuilder:
             self._open.discard(id(value))
 
     def _leniently(self, value: Any, place: Place) -> Tree:
-        """Return the tree of an attribute; if it cannot be stored, the name of its type."""
+        """Return the tree of an attribute, or the name of its type if it cannot be stored."""
         try:
             return self.build(value, place)
         except InvalidValueError:
@@ -192,12 +192,12 @@ class TreeBuilder:
             return self.by_type(value, place)
 
     def by_type(self, value: Any, place: Place) -> Tree:
-        """Return the name of a value's type in the place of the value, and note it."""
+        """Return the name of a value's type in place of the value, with a note."""
         self.note(place, value, BY_TYPE)
         return {"$object": public_name(type(value))}
 
     def note(self, place: Place, value: Any, kept: str) -> None:
-        """Note that only this is kept of a value."""
+        """Note that only a part of a value is recorded."""
         self.notes.append((place, value, kept))
 
     def mapping(self, value: Mapping[Any, Any], place: Place) -> Tree:
@@ -206,7 +206,7 @@ class TreeBuilder:
         for key, one in _items(value, place):
             text = self._key(key, place)
             if text in tree:
-                raise refusal((*place, key), "the key is there twice")
+                raise refusal((*place, key), "the key occurs twice")
             tree[text] = self.build(one, (*place, key))
         return tree
 
@@ -219,12 +219,12 @@ class TreeBuilder:
     def holder(
         self, value: Any, held: Mapping[str, Any], place: Place, *, is_set: bool = False
     ) -> Tree:
-        """Return the tree of an object's attributes, its `hash_representations` followed.
+        """Return the tree of an object's attributes, applying its `hash_representations`.
 
         Args:
             value: The object.
             held: Its attributes.
-            place: Where it stands.
+            place: Its place.
             is_set: Whether it is the parameter set itself, whose name is kept beside the tree.
         """
         ways = representations_of(value)
@@ -251,11 +251,11 @@ class TreeBuilder:
         return tree
 
     def _for_hash(self, owner: Any, value: Any, way: Any, place: Place) -> Tree:
-        """Return what stands for a field in the hash.
+        """Return the representation of a field in the hash.
 
-        A way is None to leave the field out, or a function of the owner and the value; where
-        that returns None the field is left out as well. A class or function that it returns
-        stands for its name.
+        A representation is None to omit the field, or a function of the owner and the value; if
+        that returns None, the field is omitted as well. If it returns a class or function, its
+        name is used.
         Source: `curifactory.params.ExperimentParameters`, Curifactory 0.20.5.
         """
         shown = None if way is None else way(owner, value)
@@ -266,7 +266,7 @@ class TreeBuilder:
         return self.build(shown, place)
 
     def _beside_hash(self, owner: Any, value: Any, way: Any, place: Place) -> Tree:
-        """Return the value of a field with a way; what stands for it, if it cannot be stored."""
+        """Return the value of a field with a representation, or that if it cannot be stored."""
         noted = len(self.notes)
         try:
             return self.build(value, place)
@@ -274,10 +274,10 @@ class TreeBuilder:
             shown = self._for_hash(owner, value, way, place)
             return {"$object": type_name(type(value))} if shown is _LEFT_OUT else shown
         finally:
-            del self.notes[noted:]  # its owner said what stands for it
+            del self.notes[noted:]  # its owner declared a representation
 
     def sequence(self, value: Any, place: Place) -> Tree:
-        """Return the tree of anything with an order; a named tuple is a mapping."""
+        """Return the tree of an ordered value; a named tuple is a mapping."""
         names = getattr(value, "_fields", None)
         if isinstance(value, tuple) and isinstance(names, tuple):
             return self.mapping(dict(zip(names, value, strict=False)), place)
@@ -285,7 +285,7 @@ class TreeBuilder:
         return [self.build(one, (*place, index)) for index, one in elements]
 
     def collection(self, value: Iterable[Any], place: Place) -> Tree:
-        """Return the tree of a set: sorted by canonical text, each element once."""
+        """Return the tree of a set: sorted by canonical text, without duplicates."""
         trees = {canonical_json(tree): tree for tree in self.sequence(list(value), place)}
         return {"$set": [trees[text] for text in sorted(trees)]}
 
@@ -301,14 +301,14 @@ _ALL_WAYS: dict[type, Way] = {
 
 
 def _items(value: Mapping[Any, Any], place: Place) -> Iterator[tuple[Any, Any]]:
-    """Yield the entries of a mapping, some of which work theirs out when they are read."""
+    """Yield the entries of a mapping, some of which are computed when read."""
     if isinstance(value, dict):
         yield from value.items()
         return
     for key in _elements(value, place):
         try:
             one = value[key]
-        except Exception as error:  # anybody's mapping
+        except Exception as error:  # a user's mapping
             raise _unreadable((*place, key), error) from error
         yield key, one
 
@@ -316,14 +316,14 @@ def _items(value: Mapping[Any, Any], place: Place) -> Iterator[tuple[Any, Any]]:
 def _elements(value: Iterable[Any], place: Place) -> list[Any]:
     found: list[Any] = []
     try:
-        found.extend(value)  # keeps those before the one that fails
-    except Exception as error:  # anybody's iterator
+        found.extend(value)  # keeps those before a failing one
+    except Exception as error:  # a user's iterator
         raise _unreadable((*place, len(found)), error) from error
     return found
 
 
 def _unreadable(place: Place, error: Exception) -> InvalidValueError:
-    """Return the error for a value that the user's own class does not give."""
+    """Return the error for a value that the user's own class failed to return."""
     why = " ".join(str(error).split())[:200]
     return InvalidValueError(
         f"{place_of(place)}: the value cannot be read ({type(error).__name__}: {why}).",
@@ -333,7 +333,7 @@ def _unreadable(place: Place, error: Exception) -> InvalidValueError:
 
 @lru_cache(maxsize=256)
 def _way_of(kind: type) -> tuple[type, Way | None]:
-    """Return the way of the nearest base that has one, and that base."""
+    """Return the nearest base class with an encoder, and that encoder."""
     for one in kind.__mro__:
         name = f"{one.__module__}.{one.__qualname__}"
         way = _ALL_WAYS.get(one) or WAYS_BY_NAME.get(name) or LIBRARY_WAYS.get(name)

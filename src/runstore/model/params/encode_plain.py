@@ -1,4 +1,4 @@
-"""Parameter values that are their own tree, as most are: written down at a tenth of the cost."""
+"""Fast encoding of parameter values that are their own tree, as most are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from runstore.model.values import canonical_json
 
 DEPTH_LIMIT = 64
 VALUES_LIMIT = 100_000
-# As many digits as an int of `PLAIN_INT_BITS` may have.
+# Maximum number of digits of an int with `PLAIN_INT_BITS`.
 _LONG = 617
 _LONG_INT = re.compile(rf"[0-9]{{{_LONG}}}")
 _PLAIN_TYPES = frozenset({str, int, float, bool, type(None), dict, list})
@@ -20,7 +20,7 @@ _STR = frozenset({str})
 def plain_text(values: dict[Any, Any]) -> str | None:
     """Return the text of a tree that needs no `TreeBuilder`.
 
-    None where something may need a tag or an escape, or goes beyond a limit.
+    Returns None if anything may need a tag or an escape, or exceeds a limit.
     """
     if not _has_plain_types(values):
         return None
@@ -48,12 +48,12 @@ def _has_plain_types(values: dict[Any, Any]) -> bool:
             return False
         if kinds & _PLAIN_CONTAINERS:
             containers.extend(one for one in inside if type(one) in _PLAIN_CONTAINERS)
-            # So few cannot be nested too deeply either, nor hold themselves.
+            # So few can be neither too deeply nested nor recursive.
             if len(containers) >= DEPTH_LIMIT:
                 return False
     return True
 
 
 def is_name(value: object) -> bool:
-    """Tell whether an attribute called `name` names its parameter set."""
+    """Check whether an attribute called `name` names its parameter set."""
     return isinstance(value, str) and value != ""

@@ -1,4 +1,4 @@
-"""Values of one piece that JSON has no word for, as tagged objects; and how to refuse one."""
+"""Encoding of scalar values that JSON lacks as tagged objects, and errors for unsupported ones."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from runstore.model.params.attributes import type_name
 
 ARRAY_LIMIT = 10_000
 
-# Python limits the digits of an int in text, to 640 at the least; 2,048 bits are 617 digits.
+# Python limits the digits of an int in text, to at least 640; 2,048 bits are 617 digits.
 PLAIN_INT_BITS = 2048
-# Two halves side by side would be read back from JSON as the one character they make.
+# JSON would combine two adjacent halves into a single character.
 _SPLIT_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 Place = tuple[Any, ...]
@@ -21,16 +21,16 @@ Tree = Any
 
 
 class PartBuilder(Protocol):
-    """What turns the parts of a value into trees."""
+    """Converts the parts of a value to trees."""
 
     def build(self, value: Any, place: Place) -> Tree:
-        """Return the tree of a value that stands at a place."""
+        """Return the tree of a value at a place."""
 
     def by_type(self, value: Any, place: Place) -> Tree:
-        """Return the name of a value's type in the place of the value, and note it."""
+        """Return the name of a value's type in place of the value, with a note."""
 
     def note(self, place: Place, value: Any, kept: str) -> None:
-        """Note that only this is kept of a value."""
+        """Note that only a part of a value is recorded."""
 
 
 Way = Callable[[Any, Any, Place], Tree]
@@ -55,7 +55,7 @@ def _text(_: PartBuilder, value: Any, __: Place) -> Tree:
 
 def enum_tree(builder: PartBuilder, value: Any, place: Place) -> Tree:
     """Return class and member of an enum, by name."""
-    # Combined flags have no name, or one that differs between Python versions.
+    # Combined flags have no name, or a name that depends on the Python version.
     named = value.name in type(value).__members__
     return {
         "$enum": [type(value).__name__, builder.build(value.name if named else value.value, place)]
@@ -83,7 +83,7 @@ def _tagged(tag: str, text: Callable[[Any], Any]) -> Way:
 
 
 def _tagged_parts(tag: str, *names: str) -> Way:
-    """Return a way to keep numbers of any size that an object consists of."""
+    """Return an encoder for an object that consists of numbers of any size."""
     return lambda builder, value, place: {
         tag: [builder.build(getattr(value, name), place) for name in names]
     }
@@ -111,7 +111,7 @@ WAYS: dict[type, Way] = {
     bytearray: _tagged("$bytes", bytearray.hex),
     memoryview: _tagged("$bytes", memoryview.hex),
 }
-# By name: who has such a value has loaded its module, and nobody else need.
+# By name, so that modules are not imported for values that do not occur.
 WAYS_BY_NAME: dict[str, Way] = {
     "pathlib.PurePath": _tagged("$path", _posix),
     "pathlib._local.PurePath": _tagged("$path", _posix),  # Python 3.13
@@ -119,7 +119,7 @@ WAYS_BY_NAME: dict[str, Way] = {
     "datetime.date": _tagged("$date", _iso),
     "datetime.time": _tagged("$time", _iso),
     "datetime.timedelta": _tagged("$timedelta", _micros),
-    # The case of the exponent's letter follows the decimal context.
+    # The case of the exponent's letter depends on the decimal context.
     "decimal.Decimal": _tagged("$decimal", lambda value: str(value).replace("e", "E")),
     "fractions.Fraction": _tagged_parts("$fraction", "numerator", "denominator"),
     "uuid.UUID": _tagged("$uuid", str),
@@ -128,7 +128,7 @@ WAYS_BY_NAME: dict[str, Way] = {
 
 
 def place_of(place: Place) -> str:
-    """Return a place as a person writes it: `params.layers[0].size`."""
+    """Return a place in readable form: `params.layers[0].size`."""
     text = str(place[0])
     for step in place[1:]:
         if isinstance(step, int):
@@ -141,12 +141,12 @@ def place_of(place: Place) -> str:
 
 def refusal(place: Place, why: str, value: Any = None) -> InvalidValueError:
     """Return the error for a value that cannot be stored."""
-    hint = "Store a name, a number or a text that stands for it."
+    hint = "Record a name, a number or a text instead."
     if not isinstance(value, type) and getattr(value, "shape", None):
-        hint = "Keep large data in a file, and store its path."
+        hint = "Save large data as a file, and record its path."
     return InvalidValueError(f"{place_of(place)}: {why}.", hint=hint)
 
 
 def described(value: Any) -> str:
-    """Return what a value is, for an error."""
+    """Describe a value for an error."""
     return f"an object of type {type_name(type(value))}"

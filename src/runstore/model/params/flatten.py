@@ -1,12 +1,12 @@
 """A typed tree as flat rows, for queries and for one-line previews.
 
-A row is (dotted key, number, text). A key with a dot, bracket or quote in it stands in quotes;
+A row is (dotted key, number, text). A key that contains a dot, bracket or quote is quoted;
 elements of a list are `layers[0]`, and so are keys that are not text: `classes[3]`.
 
 | value | number | text |
 |---|---|---|
 | None | None | None |
-| int, float | the nearest double, infinity beyond | None; the digits if no double holds them |
+| int, float | the nearest double, infinity beyond | None; the digits if no double is exact |
 | bool | 1 or 0 | `true`, `false` |
 | nan, infinity | None, infinity | `nan`, `inf`, `-inf` |
 | decimal, fraction | nearest double | as written |
@@ -14,7 +14,7 @@ elements of a list are `layers[0]`, and so are keys that are not text: `classes[
 | text, path, date, enum … | None | itself |
 | list over `LIST_LIMIT`, anything empty | None | JSON, cut at `TEXT_LIMIT` |
 
-Texts and keys hold neither NUL nor lone surrogates. The whole values stay in the tree.
+Texts and keys contain neither NUL nor lone surrogates. The full values are in the tree.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _EXACT_INT = 2**53
 # A colon, 15 digits, and a comma.
 _SHORT_INT = 17
 _SCALARS = frozenset({float, int, str, bool})
-# A value cut off to less than this says nothing.
+# A value truncated to less than this is useless.
 _WORTH_CUTTING = 12
 _SPECIAL = re.compile(r'[.\[\]"\\\s]')
-# Compiled at the first use: recording does without.
+# Compiled on first use, because recording does not need it.
 _CONTROL = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+"
 
 
@@ -56,9 +56,10 @@ def flatten(tree: str) -> tuple[FlatValue, ...]:
 
 
 def is_plain(tree: str) -> bool:
-    """Return whether SQLite's `json_each` takes a tree apart as `flatten` does; quick.
+    """Check whether SQLite's `json_each` splits a tree as `flatten` does; fast.
 
-    True for texts, numbers of at most 15 digits, truth values and null under plain names alone.
+    This is the case only for texts, numbers of at most 15 digits, truth values and null under
+    plain names.
     """
     if tree.count("{") != 1 or "[" in tree or "\\" in tree or not tree.isascii():
         return False
@@ -98,7 +99,7 @@ def _add_object(rows: dict[str, Cell], key: str, tree: dict[str, Any]) -> None:
             rows[_storable_key(rows, key)] = None, "{}"
     else:
         for name, one in tree.items():
-            # Most sets are plain values under plain names, which nothing can make equal.
+            # Most sets are plain values under plain names, which cannot become equal.
             if not key and type(one) in _SCALARS and name.isidentifier() and len(name) < KEY_LIMIT:
                 rows[name] = (one, None) if type(one) is float else _scalar(one)
             else:
@@ -127,7 +128,7 @@ def _scalar(tree: Any) -> Cell:
 
 
 def tagged(tag: str, tree: dict[str, Any]) -> Cell:
-    """Return the number and the text of a tagged value that is no array and no set."""
+    """Return the number and the text of a tagged value other than an array or set."""
     kept, value = tree[tag], decode(tree)
     if tag in {"$float", "$decimal"}:
         return (None if "nan" in kept.lower() else float(kept)), kept
@@ -137,7 +138,7 @@ def tagged(tag: str, tree: dict[str, Any]) -> Cell:
         return _nearest(value), kept
     if tag == "$timedelta":
         return value.total_seconds(), str(value)
-    # Dates and bytes stand in the tree as a person reads them.
+    # Dates and bytes have a readable form in the tree.
     text = decode(kept) if tag in {"$bytes", "$datetime", "$date", "$time", "$path"} else value
     return None, clean_text(str(text))
 
@@ -160,10 +161,10 @@ def joined(key: str, name: str) -> str:
 
 
 def _storable_key(rows: dict[str, Cell], key: str) -> str:
-    """Return the key as engines take it, different from the rows there are."""
+    """Return a unique key that every engine accepts."""
     clean = clean_text(key)
     if len(clean) > KEY_LIMIT:
-        # An index entry has its limit too: about 2,700 bytes in PostgreSQL.
+        # Index entries have a limit too: about 2,700 bytes in PostgreSQL.
         digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
         clean = f"{clean[:KEY_LIMIT]}…{digest}"
     unique, count = clean, 1
@@ -174,13 +175,13 @@ def _storable_key(rows: dict[str, Cell], key: str) -> str:
 
 
 def shown_in_line(tree: str, width: int) -> str:
-    """Return as many values as fit into one line, `…` in the place of the rest."""
+    """Return as many values as fit on one line, with `…` for the rest."""
     values = json.loads(tree)
     line = ""
     for position, (key, one) in enumerate(values.items(), 1):
         part = re.sub(_CONTROL, " ", clean_text(f"{joined('', key)}={_shown(one)}"))
         longer = f"{line} {part}" if line else part
-        # What is not the last leaves room for the sign that more follows.
+        # Unless it is the last, a value leaves space for the ellipsis.
         if len(longer) > (width if position == len(values) else width - 2):
             worth_cutting = width - len(line) > _WORTH_CUTTING or not line
             return longer[: width - 1] + "…" if worth_cutting else f"{line} …"
@@ -194,7 +195,7 @@ def _shown(tree: Any) -> str:
 
 
 def legible(tree: Any) -> Any:
-    """Return a tree with the texts that a person reads in the place of its tags."""
+    """Return a tree with readable texts in place of its tags."""
     if isinstance(tree, list):
         return [legible(one) for one in tree]
     if not isinstance(tree, dict):

@@ -1,6 +1,6 @@
-"""Values of libraries that training code holds: devices, dtypes, tensors, random states, tables.
+"""Encoding of values from training libraries: devices, dtypes, tensors, random states, tables.
 
-Each is found by the names of its classes: who has such a value has loaded its module.
+Classes are recognised by name, so that no library is imported.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _SHOWN_DIGITS = 8
 
 
 def text_tree(value: Any, text: str, *counts: Tree) -> Tree:
-    """Return class and text of a value; `counts` is part of the hash and not shown."""
+    """Return class and text of a value; `counts` is part of the hash but not displayed."""
     return {"$text": [public_name(type(value)), text, *counts]}
 
 
 def text_by_itself(builder: PartBuilder, value: Any, place: Place) -> Tree:
-    """Return the tree of a value that its text tells from others."""
+    """Return the tree of a value that is identified by its text."""
     text = str(value)
     return builder.by_type(value, place) if " at 0x" in text else text_tree(value, text)
 
 
 def _structure(builder: PartBuilder, value: Any, place: Place) -> Tree:
-    """Return class and layers of a model, or class and settings of an optimizer; this is said."""
+    """Return class and layers of a model, or class and settings of an optimizer, with a note."""
     text = repr(value)
     if " at 0x" in text:
         return builder.by_type(value, place)
@@ -66,7 +66,7 @@ def _slice(builder: PartBuilder, value: Any, place: Place) -> Tree:
 
 
 def _file(builder: PartBuilder, value: Any, place: Place) -> Tree:
-    name = getattr(value, "name", None)  # in memory it has none
+    name = getattr(value, "name", None)  # files in memory have none
     if name is None:
         return builder.by_type(value, place)
     return text_tree(value, str(name), str(getattr(value, "mode", "")))
@@ -77,7 +77,7 @@ def _logger(_: PartBuilder, value: Any, __: Place) -> Tree:
 
 
 def _random_state(text: Callable[[Any], str], state: Callable[[Any], Any]) -> Way:
-    """Return a way to keep a source of random numbers: where it stands counts."""
+    """Return an encoder for a random number generator, including its state."""
 
     def way(_: PartBuilder, value: Any, __: Place) -> Tree:
         return _digested(value, text(value), [repr(_plain(state(value))).encode()])
@@ -94,7 +94,7 @@ def _plain(state: Any) -> Any:
 
 
 def _digested(value: Any, text: str, parts: Iterable[Any]) -> Tree:
-    """Return class and text of a value, with the begin of a digest that tells it from others."""
+    """Return class and text of a value, with the beginning of a digest that identifies it."""
     from hashlib import blake2b
 
     digest = blake2b(digest_size=16)
@@ -108,7 +108,7 @@ def _digested(value: Any, text: str, parts: Iterable[Any]) -> Tree:
 
 
 def _array(builder: PartBuilder, value: Any, place: Place) -> Tree:
-    """Return the elements of an array; of a large one only a digest, which is said."""
+    """Return the elements of an array, or a digest with a note if it is large."""
     if value.size <= ARRAY_LIMIT:
         return numpy_array(builder, value, place)
     if value.dtype.hasobject:
@@ -143,22 +143,22 @@ def _tensor(builder: PartBuilder, value: Any, place: Place) -> Tree:
 
 
 def _array_like(builder: PartBuilder, value: Any, place: Place) -> Tree:
-    """Return the tree of an array of jax, tensorflow and the like, which numpy can read."""
+    """Return the tree of an array of jax, tensorflow and similar, which numpy can convert."""
     return builder.build(sys.modules["numpy"].asarray(value), place)
 
 
 def is_array_like(value: Any) -> bool:
-    """Tell whether numpy, if it is loaded, reads a value as an array."""
+    """Check whether numpy, if it is loaded, can convert a value to an array."""
     kind = type(value)
     parts = ("__array__", "dtype", "shape")
     return "numpy" in sys.modules and all(hasattr(kind, one) for one in parts)
 
 
 def _table(builder: PartBuilder, value: Any, place: Place) -> Tree:
-    """Return shape and digest of a table or column of pandas, which is said."""
+    """Return shape and digest of a pandas table or column, with a note."""
     try:
         hashes = sys.modules["pandas"].util.hash_pandas_object(value, index=True)
-    except TypeError:  # cells that have no hash, such as lists
+    except TypeError:  # cells without a hash, such as lists
         return builder.by_type(value, place)
     names = [str(one) for one in getattr(value, "columns", [value.shape[1:] or value.name])]
     builder.note(place, value, "its digest")

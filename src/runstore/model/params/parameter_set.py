@@ -1,8 +1,9 @@
-"""ParameterSet: a name, a hash, and typed, nested values; `parameter_sets.py` makes them.
+"""ParameterSet: a name, a hash, and typed, nested values; see `build.py` for construction.
 
-The hash is BLAKE2b with 128 bits over the canonical text of the typed tree (`trees.py`), so it is
-the same on every machine, Python version and key order. 1, 1.0 and True are different values; a
-list and a tuple of the same values are the same; a numpy scalar is the number it equals.
+The hash is BLAKE2b with 128 bits over the canonical text of the typed tree (`encode.py`), so that
+it is the same on every machine, for every Python version and key order. 1, 1.0 and True are
+different values; a list and a tuple of the same values are equal; a numpy scalar equals its
+number.
 """
 
 from __future__ import annotations
@@ -18,15 +19,14 @@ from runstore.model.values import blake2b, clean_text
 DEFAULT_NAME = "default"
 
 
-class ParameterSet(NamedTuple):  # as `dataclasses` takes long to load
+class ParameterSet(NamedTuple):  # because `dataclasses` takes long to load
     """One named set of parameters.
 
     Attributes:
-        name: What a person calls it; not part of the hash.
-        hash: 32 hexadecimal digits of what counts; for an imported set whatever its file says.
-        tree: Canonical JSON text of the typed tree of all values; None when only the hash is
-            known.
-        file: The parameter file it came from; None for one made in code.
+        name: Its name; not part of the hash.
+        hash: 32 hexadecimal digits of the relevant values; for an imported set, as in its file.
+        tree: Canonical JSON text of the typed tree of all values; None if only the hash is known.
+        file: The parameter file it came from; None if it was created in code.
     """
 
     name: str
@@ -36,25 +36,25 @@ class ParameterSet(NamedTuple):  # as `dataclasses` takes long to load
 
     @property
     def tree_key(self) -> str:
-        """Hash of the whole tree, by which values are kept.
+        """Hash of the whole tree, the key under which values are stored.
 
-        Fields left out of `hash` are values all the same, so that two sets of one hash may
-        differ in them; where nothing is left out, both hashes are equal.
+        Fields omitted from `hash` are still values, so that two sets with the same hash may differ
+        in them; if no field is omitted, both hashes are equal.
         """
         return tree_hash(self.tree or "{}")
 
     @property
     def values(self) -> dict[str, Any]:
-        """The values, decoded anew at each call; empty when they are unknown.
+        """The values, decoded on each call; empty if they are unknown.
 
-        Paths, dates, decimals, fractions, complex numbers, bytes and sets are what they were.
-        Classes may be gone by now, so a dataclass comes back as a mapping, an enum member as
-        its name, an array as nested lists; so does a tuple, as a list.
+        Paths, dates, decimals, fractions, complex numbers, bytes and sets keep their types.
+        Because classes may no longer exist, a dataclass is decoded to a mapping, an enum member to
+        its name, an array to nested lists, and a tuple to a list.
         """
         return {} if self.tree is None else plain_values(self.tree)
 
     def flat(self) -> tuple[FlatValue, ...]:
-        """Return the values as (dotted key, number, text), each key once; see `flat.py`."""
+        """Return the values as (dotted key, number, text), each key once; see `flatten.py`."""
         return () if self.tree is None else flatten(self.tree)
 
     def preview(self, width: int = 60) -> str:
@@ -62,11 +62,11 @@ class ParameterSet(NamedTuple):  # as `dataclasses` takes long to load
         return "" if self.tree is None else shown_in_line(self.tree, width)
 
     def with_file(self, file: str | None) -> ParameterSet:
-        """Return the same set as coming from a parameter file."""
+        """Return a copy of the set with another parameter file."""
         return self._replace(file=None if file is None else clean_text(file))
 
     def with_name(self, name: str) -> ParameterSet:
-        """Return the same set under another name."""
+        """Return a copy of the set with another name."""
         return self._replace(name=checked_name(name))
 
 
@@ -76,16 +76,16 @@ def tree_hash(tree: str) -> str:
 
 
 def lowest_hash(sets: Iterable[ParameterSet]) -> str:
-    """Return the lowest hash of a run's sets, by which runs of the same sets are looked up."""
+    """Return the lowest hash of a run's sets, the key to look up runs with the same sets."""
     return min((one.hash for one in sets), default="")
 
 
 def checked_name(name: object) -> str:
-    """Return a name that a parameter set may have.
+    """Check the name of a parameter set, and return it.
 
     Raises:
-        InvalidValueError: It is empty, or no text.
+        InvalidValueError: It is empty, or not text.
     """
     if not isinstance(name, str) or not name:
-        raise InvalidValueError(f"{name!r:.60} cannot be the name of a parameter set.")
+        raise InvalidValueError(f"Expected the name of a parameter set as text, got {name!r:.60}.")
     return clean_text(name)

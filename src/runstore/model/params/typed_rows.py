@@ -1,4 +1,4 @@
-"""A typed tree as rows to draw it with: each value with its type and its exact text."""
+"""A typed tree as rows for display: each value with its type and its exact text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TEXT_AT_MOST = 10_000
 _DEEPEST = 64
 _BASIC = {bool: "bool", int: "int", float: "float", str: "text", type(None): "none"}
 
-# Letters of numpy for kinds of numbers.
+# Type codes of numpy by kind of number.
 _ARRAY_KINDS = {"f": "float", "i": "int", "u": "int", "b": "bool", "c": "complex"}
 
 
@@ -24,13 +24,13 @@ class TypedRow(NamedTuple):
     """One value, or the head of a mapping or list whose rows follow.
 
     Attributes:
-        key: Its dotted key, as filters have it without the name of the set.
-        name: The last part of the key, as it was given.
-        depth: How many heads it is in.
-        type: `float`, `int`, `text`, `bool`, `none`, `mapping`, `list`, `set`, `array`, or
-            another word for the kind of the value.
-        text: The value, exactly: 1.0 is `1.0`; empty for a head.
-        size: How many values a mapping or list has; None for a value.
+        key: Its dotted key as in filters, without the name of the set.
+        name: The last part of the key.
+        depth: Number of heads above it.
+        type: `float`, `int`, `text`, `bool`, `none`, `mapping`, `list`, `set`, `array`, or another
+            word for the kind of the value.
+        text: The exact value: 1.0 is `1.0`; empty for a head.
+        size: Number of values of a mapping or list; None for a value.
     """
 
     key: str
@@ -42,7 +42,7 @@ class TypedRow(NamedTuple):
 
 
 def typed_rows(tree: str | None) -> list[TypedRow]:
-    """Return the rows of a tree text, heads before what is in them; up to `ROWS_AT_MOST`."""
+    """Return the rows of a tree text, heads before their contents; up to `ROWS_AT_MOST`."""
     rows: list[TypedRow] = []
     if tree is not None:
         for row in _of_mapping(json.loads(tree), "", 0):

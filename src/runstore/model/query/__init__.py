@@ -1,1 +1,1 @@
-"""Filters: their text, their tree, and what they mean in Python."""
+"""Filters: their text, their tree, and their evaluation in Python."""

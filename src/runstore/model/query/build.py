@@ -1,4 +1,4 @@
-"""Builds the tree of a query from what the parser found, and checks that it makes sense."""
+"""Construction and validation of a query's tree from the parser's output."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ _EXAMPLES = {
     Namespace.FACT: "facts.git.branch = main",
     Namespace.PACKAGE: "packages.torch >= 2.1",
 }
-_SECONDS_FROM = 1e8  # 1973; a smaller number is no time of a run
+_SECONDS_FROM = 1e8  # 1973; smaller numbers are not plausible times of a run
 _DATES = r"\d{4}|\d{8}|(?:19|20)\d{12}"  # without dashes
 _MILLISECONDS_FROM = 1e11  # seconds would be the year 5138
 
 
 class Given:
-    """A value, its place, and its spelling, which is the value that a text is compared with."""
+    """A value, its position, and its spelling, which is used to compare with texts."""
 
     def __init__(
         self, value: Literal, at: int, *, is_bare: bool = False, spelling: str | None = None
@@ -73,7 +73,7 @@ class Given:
 
 
 class Named:
-    """A field as it was written, and where."""
+    """A field with its spelling and position."""
 
     def __init__(self, field: Field, at: int, text: str) -> None:
         self.field = field
@@ -82,12 +82,12 @@ class Named:
 
 
 class Builder:
-    """Turns the tree of a text into the tree of a query, from the leaves up.
+    """Converts the tree of a text to the tree of a query, from the leaves up.
 
-    A method has the name of the rule that it knows, and takes what its parts became.
+    Methods are named after grammar rules, and receive the converted parts.
 
     Args:
-        now: What relative times count from; None for the present.
+        now: Reference for relative times; None for the present.
     """
 
     def __init__(self, now: datetime | None) -> None:
@@ -95,7 +95,7 @@ class Builder:
         self._count = 0
 
     def built(self, part: AnyValue) -> AnyValue:
-        """Return what a tree means; tokens and options that are left out stay as they are."""
+        """Convert a tree; tokens and omitted options stay as they are."""
         if not isinstance(part, Tree):
             return part
         return getattr(self, part.rule)(*map(self.built, part.parts))
@@ -105,21 +105,21 @@ class Builder:
         return condition, [one for one in rest if isinstance(one, Order)]
 
     def any(self, *parts: AnyValue) -> Node:
-        """Return what one of the parts accepts."""
+        """Return a node that matches if one of the parts does."""
         return _joined(Any, parts)
 
     def all(self, *parts: AnyValue) -> Node:
-        """Return what all parts accept."""
+        """Return a node that matches if all parts do."""
         return _joined(All, parts)
 
     def negation(self, word: Token, inner: Node) -> Node:
-        """Return what the part refuses."""
+        """Return a node that matches if the part does not."""
         return _not_too_deep(Not(inner), word.at)
 
     # Comparisons
 
     def compare(self, named: Named, sign: Token, given: Given) -> Node:
-        """Return a comparison by a sign."""
+        """Return a comparison with an operator sign."""
         op = _OPS.get(sign.text) or Op(sign.text)
         return self._compared(
             named, op, given, is_negated=sign.text[0] == "!" or sign.text == "<>"
@@ -128,14 +128,14 @@ class Builder:
     def compare_word(
         self, named: Named, negation: Token | None, word: Token, given: Given
     ) -> Node:
-        """Return a comparison by a word."""
+        """Return a comparison with an operator word."""
         op = Op(word.text.lower())
         return self._compared(named, op, given, is_negated=negation is not None)
 
     def among(self, named: Named, negation: Token | None, word: Token, *given: Given) -> Node:
         """Return a comparison with several values."""
         if len(given) > OPTIONS_LIMIT:
-            raise Mistake(f"`in` takes at most {OPTIONS_LIMIT:,} values.", word.at)
+            raise Mistake(f"`in` accepts at most {OPTIONS_LIMIT:,} values.", word.at)
         self._counted(word.at)
         options: list[Literal] = []
         for one in given:
@@ -146,7 +146,7 @@ class Builder:
         return Compare(named.field, Op.IN, tuple(options), negation is not None)
 
     def missing(self, named: Named, word: Token, negation: Token | None, nothing: Token) -> Node:
-        """Return whether there is a value; of a parameter, it may be None."""
+        """Return a check for a missing value; a parameter may also be None."""
         self._counted(word.at)
         field = named.field
         inner = Missing(field)
@@ -174,7 +174,7 @@ class Builder:
             raise Mistake(f"A filter has at most {COMPARISONS_LIMIT} comparisons.", at)
 
     def _bound(self, named: Named, op: Op, given: Given) -> Literal | tuple[Literal, ...]:
-        """Return the value as the field's kind takes it."""
+        """Convert a value to the kind of the field."""
         kind = named.field.kind
         if op not in _ORDERED:
             return _pattern(named, op, given)
@@ -186,7 +186,7 @@ class Builder:
 
     def _moment(self, op: Op, given: Given) -> int:
         span = _span(given, self._now)
-        # Later than a day is later than all of it.
+        # Later than a day means later than all of it.
         later = span.end if op is Op.AT_MOST else span.begin
         return _micros(later) - (1 if op is Op.AT_MOST else 0)
 
@@ -208,7 +208,7 @@ class Builder:
             named.field.kind is not Kind.VERSION and named.field.namespace is not Namespace.OUTPUT
         )
         if not has_order or named.field.part == "path":
-            raise Mistake(f"Runs have no order by {named.text}.", named.at)
+            raise Mistake(f"Runs cannot be sorted by {named.text}.", named.at)
         return Order(named.field, direction is not None and direction.kind == "DESC")
 
     def field(self, first: Token, *rest: Word) -> Named:
@@ -234,14 +234,14 @@ class Builder:
         return Word(_unquoted(token), token.kind != "PART", is_bracket=True)
 
     def string(self, token: Token) -> Given:
-        """Return a text in quotes."""
+        """Return a quoted text."""
         return Given(_unquoted(token), token.at)
 
     def number(self, token: Token) -> Given:
         """Return a number."""
         try:
             value = _number_of(token.text)
-        except ValueError:  # Python refuses to read thousands of digits
+        except ValueError:  # Python refuses thousands of digits
             raise Mistake("The number is too long.", token.at) from None
         return Given(value, token.at, spelling=token.text)
 
@@ -257,8 +257,8 @@ class Builder:
         if word.lower() in {"nan", "inf"}:
             return Given(float(word), token.at, spelling=word)
         if word.lower() in {"null", "none", "missing"}:
-            hint = "Write: is missing, or is none for a parameter whose value is None."
-            raise Mistake("Nothing is equal to nothing.", token.at, hint)
+            hint = "Use: is missing, or is none for a parameter whose value is None."
+            raise Mistake("A missing value cannot be compared.", token.at, hint)
         return Given(word, token.at, is_bare=True)
 
 
@@ -310,16 +310,16 @@ def _span(given: Given, now: datetime) -> AnyValue:
     value = given.value
     try:
         is_date = not given.is_number or re.fullmatch(_DATES, given.spelling)
-        # A small number would be a time of the 1970s; read as a date, it is refused.
+        # A small number would be a time in the 1970s; parsed as a date, it is rejected.
         if is_date or not isinstance(value, (int, float)) or value < _SECONDS_FROM:
             return moment(given.spelling, now)
         seconds = value / 1000 if abs(value) >= _MILLISECONDS_FROM else value
         return moment(datetime.fromtimestamp(seconds, timezone.utc).isoformat(), now)
     except (ValueError, OverflowError, OSError):
         raise Mistake(
-            f"{value!r:.60} is no time.",
+            f"Expected a time, got {value!r:.60}.",
             given.at,
-            "Write '2026-11-01', '2026-11-01 10:30', '3 days ago', 'yesterday', 'today'.",
+            "Use '2026-11-01', '2026-11-01 10:30', '3 days ago', 'yesterday' or 'today'.",
         ) from None
 
 
@@ -331,7 +331,9 @@ def _duration(_named: Named, _op: Op, given: Given) -> float:
         return duration_s(str(value))
     except (ValueError, OverflowError):
         raise Mistake(
-            f"{value!r:.60} is no duration.", given.at, "Write '90 s', '2 h', '1 h 30 min'."
+            f"Expected a duration, got {value!r:.60}.",
+            given.at,
+            "Use '90 s', '2 h' or '1 h 30 min'.",
         ) from None
 
 
@@ -342,11 +344,11 @@ def _number(named: Named, _op: Op, given: Given) -> float | int:
             value = _number_of(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return _in_column(named.field, value)
-    raise Mistake(f"{named.text} is a number, and {value!r:.60} is none.", given.at)
+    raise Mistake(f"Expected a number for {named.text}, got {value!r:.60}.", given.at)
 
 
 def _in_column(field: Field, number: float) -> float:
-    """Return a number as a column holds it: a double for metrics, else 64 bits where they do."""
+    """Return a number with the precision of its column: a double for metrics, else 64 bits."""
     limit = 2**53 if field.namespace is Namespace.METRIC else 2**63
     return number if -limit <= number < limit else nearest_double(number)
 
@@ -357,18 +359,18 @@ def _text(_named: Named, _op: Op, given: Given) -> str:
 
 def _cell(named: Named, op: Op, given: Given) -> Literal:
     if given.is_number and _has_leading_zeros(given.spelling):
-        return given.spelling  # nobody writes a number like 007
+        return given.spelling  # 007 is not meant as a number
     if given.is_number and op is not Op.EQUAL and named.field.key in TEXT_FACTS:
         raise Mistake(
-            f"{named.text} is a text, and {given.spelling:.60} a number.",
+            f"Expected text for {named.text}, got the number {given.spelling:.60}.",
             given.at,
-            "Put the value in quotes to compare by letters.",
+            "Put the value in quotes to compare it as text.",
         )
     return given.value
 
 
 def _may_be_text(field: Field) -> bool:
-    """Tell whether a number without quotes is compared with texts of the same spelling too."""
+    """Check whether a number without quotes is also compared with texts of the same spelling."""
     return field.kind is Kind.CELL and field.namespace is Namespace.FACT
 
 
@@ -383,7 +385,7 @@ def _flag(named: Named, op: Op, given: Given) -> int:
         value = value.lower() == "true"
     if op is Op.EQUAL and value in (0, 1, True, False):
         return int(value)
-    raise Mistake(f"{named.text} is true or false.", given.at, f"Write: {named.text} = true")
+    raise Mistake(f"{named.text} is true or false.", given.at, f"Use: {named.text} = true")
 
 
 def _status(named: Named, op: Op, given: Given) -> Literal | tuple[Literal, ...]:
@@ -397,13 +399,13 @@ def _status(named: Named, op: Op, given: Given) -> Literal | tuple[Literal, ...]
         return word.lower()
     hint = hint_of(word.lower(), known)
     near = nearest(word.lower(), known)
-    raise Mistake(f"No run has the status {word!r:.60}.", given.at, hint, near)
+    raise Mistake(f"There is no status {word!r:.60}.", given.at, hint, near)
 
 
 def _pattern(named: Named, op: Op, given: Given) -> str:
     kind = named.field.kind
     if kind not in _TEXTUAL:
-        raise Mistake(f"{named.text} is {kind.value}, which {op.value} does not fit.", named.at)
+        raise Mistake(f"{named.text} is {kind.value}, so {op.value} is not possible.", named.at)
     text = _text(named, op, given)
     if op is Op.MATCHES:
         from runstore.model.query.evaluate import regex

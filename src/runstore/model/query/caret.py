@@ -1,4 +1,4 @@
-"""What may be typed at a place of a filter."""
+"""Completion: the kinds of input possible at a position of a filter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from runstore.model.query.build import Builder
 from runstore.model.query.grammar import Mistake, kinds_after
 from runstore.model.query.tree import Field
 
-# A word with its dots, brackets and parts in quotes, closed or not; white space; or a sign.
+# A word with its dots, brackets and quoted parts, closed or not; white space; or a sign.
 _PIECE = re.compile(
     r"""\s+|(?:`[^`]*`?|'(?:[^']|'')*'?|"(?:[^"]|"")*"?|[\w.@:+/\[\]-])+|.""", re.DOTALL
 )
@@ -17,14 +17,14 @@ _SIGN = re.compile(r"\W|\s+")
 
 
 class CaretPlace(NamedTuple):
-    """A place where somebody types.
+    """A position in a filter that is being typed.
 
     Attributes:
-        start: Where the word begins that is typed.
-        end: Where it ends; behind the caret if that stands within it.
+        start: Begin of the word being typed.
+        end: Its end, which may be after the caret.
         word: The word up to the caret.
-        kinds: The kinds of tokens that may stand there, as the grammar calls them.
-        field: The field whose value may stand there; None if there is none.
+        kinds: Kinds of tokens allowed there, as named in the grammar.
+        field: The field whose value is expected there; None if there is none.
     """
 
     start: int
@@ -35,21 +35,21 @@ class CaretPlace(NamedTuple):
 
     @property
     def wants_field(self) -> bool:
-        """Whether the name of a field may stand there."""
+        """Whether the name of a field is allowed there."""
         return "BACKTICKED" in self.kinds
 
     @property
     def wants_value(self) -> bool:
-        """Whether a value may stand there."""
+        """Whether a value is allowed there."""
         return "NUMBER" in self.kinds
 
 
 def place_at(text: str, at: int) -> CaretPlace:
-    """Return what may be typed at a place of a text; no kinds behind a mistake.
+    """Return the possible input at a position; no kinds after a mistake.
 
     Args:
-        text: The filter, as far as it is typed.
-        at: The place of the caret, from 0.
+        text: The text typed so far.
+        at: The position of the caret, from 0.
     """
     start, end = _word_at(text, at)
     kinds, compared = kinds_after(text[:start])

@@ -1,4 +1,4 @@
-"""What a query means in plain Python; `storage/query/where.py` says the same in SQL."""
+"""Evaluation of a query in plain Python; `storage/query/where.py` is the equivalent in SQL."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from runstore.model.query.tree import (
     Op,
 )
 
-# A number and a text, as a row of `flat.py`; a truth value is 1 or 0 with its word.
+# A number and a text, as a row of `flatten.py`; a truth value is 1 or 0 with its word.
 Cell = tuple[Union[float, None], Union[str, None]]
 Value = Union[Cell, str, float, int, None]
 TRUTH = ("false", "true")
 NAN: Cell = (None, "nan")
 _WHOLE_BELOW = 1e15
-_DIGITS_AT_MOST = 4_000  # Python refuses to read more than 4,300
+_DIGITS_AT_MOST = 4_000  # Python refuses more than 4,300
 
 _ORDERED: Mapping[Op, Callable[[AnyValue, AnyValue], bool]] = {
     Op.EQUAL: operator.eq,
@@ -42,18 +42,18 @@ _ORDERED: Mapping[Op, Callable[[AnyValue, AnyValue], bool]] = {
 
 
 class Subject(Protocol):
-    """A run as a query sees it."""
+    """A run's values for a query."""
 
     def values(self, field: Field) -> Iterable[Value]:
-        """Return the values of a field: cells for `Kind.CELL`, plain ones for the others.
+        """Return the values of a field: cells for `Kind.CELL`, plain values for others.
 
-        Times are microseconds since 1970, durations seconds, flags 1 or 0; NaN is None where the
-        value is there. A field without values yields nothing.
+        Times are microseconds since 1970, durations seconds, flags 1 or 0; NaN is None if there is
+        a value. A field without values yields nothing.
         """
 
 
 def matches(node: Node, subject: Subject) -> bool:
-    """Tell whether a run fulfils a query's tree."""
+    """Check whether a run matches a query's tree."""
     if isinstance(node, All):
         return all(matches(part, subject) for part in node.parts)
     if isinstance(node, Any):
@@ -66,7 +66,7 @@ def matches(node: Node, subject: Subject) -> bool:
 
 
 def holds(node: Compare, value: Value) -> bool:
-    """Tell whether a comparison, without its negation, is true of one value."""
+    """Check whether a comparison, without its negation, is true for one value."""
     if node.op is Op.IN:
         options = node.value if isinstance(node.value, tuple) else (node.value,)
         return any(holds(Compare(node.field, Op.EQUAL, one), value) for one in options)
@@ -116,13 +116,13 @@ def _number_holds(op: Op, cell: Cell, wanted: float) -> bool:
 
 
 def _tag_holds(op: Op, text: str, wanted: str) -> bool:
-    """Compare a tag with a text in quotes, by letters; truth values in any letters."""
+    """Compare a tag with a quoted text, character by character; truth values ignore case."""
     is_truth = op is Op.EQUAL and wanted.lower() in TRUTH and text == wanted.lower()
     return is_truth or _ORDERED[op](text, wanted)
 
 
 def _cell_holds_text(op: Op, cell: Cell, wanted: str) -> bool:
-    """Compare with a text in quotes; numbers may be quoted, as MLflow has them."""
+    """Compare with a quoted text; numbers may be quoted, as in MLflow."""
     number, text = cell
     if number is None:
         if text is None:
@@ -146,17 +146,17 @@ def _text_holds(op: Op, text: str, wanted: str) -> bool:
 
 @lru_cache(maxsize=16)
 def regex(pattern: str) -> Regex:
-    """Return the expression of a pattern, made once."""
+    """Return the compiled expression of a pattern, cached."""
     return Regex(pattern)
 
 
 def is_nan(wanted: AnyValue) -> bool:
-    """Return whether a value that is compared with is NaN."""
+    """Check whether the compared value is NaN."""
     return isinstance(wanted, float) and math.isnan(wanted)
 
 
 def number_in(text: str | None) -> float | None:
-    """Return the number that a text is; None where it is none, or NaN."""
+    """Parse a text as a number; None if it is not a number, or NaN."""
     if text is None or not text.isascii() or "_" in text:
         return None
     if text.strip().lstrip("+-").isdigit():
@@ -170,17 +170,17 @@ def number_in(text: str | None) -> float | None:
 
 
 def tag_cell(text: str) -> Cell:
-    """Return the cell of a tag, whose value is a text: a number or a truth value if it is one."""
+    """Return the cell of a tag: a number or a truth value if its text is one."""
     return tag_number(text), text
 
 
 def tag_number(text: str) -> float | None:
-    """Return the number that stands for a tag's text; None where there is none."""
+    """Return the number of a tag's text, or None."""
     return float(TRUTH.index(text)) if text in TRUTH else written_number(text)
 
 
 def number_text(number: float | None) -> str | None:
-    """Return a number as it is compared with patterns: `0.1`, `64`, `1e-05`."""
+    """Return a number as text for patterns: `0.1`, `64`, `1e-05`."""
     if number is None:
         return None
     if number.is_integer() and abs(number) < _WHOLE_BELOW:
@@ -189,12 +189,12 @@ def number_text(number: float | None) -> str | None:
 
 
 def shown_text(cell: Cell) -> str | None:
-    """Return the text of a cell that patterns are compared with."""
+    """Return the text of a cell for patterns."""
     return cell[1] if cell[1] is not None else number_text(cell[0])
 
 
 def compare_versions(op: Op, version: str, wanted: str) -> bool:
-    """Compare two versions by PEP 440; what is none stands by its text."""
+    """Compare two versions by PEP 440; other texts are compared for equality."""
     one, other = _version(version), _version(wanted)
     if one is None or other is None:
         return op is Op.EQUAL and version == wanted
@@ -203,7 +203,7 @@ def compare_versions(op: Op, version: str, wanted: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _version(text: str) -> AnyValue:
-    """Return the version that a text is, made once; None if it is none."""
+    """Parse a version, cached; return None if it is invalid."""
     from packaging.version import InvalidVersion, Version
 
     try:

@@ -1,4 +1,4 @@
-"""Whole numbers beyond the doubles: compared digit by digit, of any size."""
+"""Exact comparison of integers beyond the precision of doubles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import re
 from typing import Union
 
-# Every whole number up to here is a double of its own.
+# Up to this number, every integer has its own double.
 DOUBLES_TO = 2**53
 
 Cell = tuple[Union[float, None], Union[str, None]]
@@ -15,13 +15,13 @@ Cell = tuple[Union[float, None], Union[str, None]]
 _DIGITS = re.compile(r"-?[0-9]+")
 
 
-@functools.cache  # recording needs this module without it
+@functools.cache  # recording imports this module without it
 def _number() -> re.Pattern[str]:
     return re.compile(r"-?(?:(?:0|[1-9]\d*)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?|-?inf", re.ASCII)
 
 
 def is_exact(wanted: object) -> bool:
-    """Return whether a number may be confused with its neighbours when compared as a double."""
+    """Check whether a number may be confused with its neighbours when compared as a double."""
     if isinstance(wanted, float):
         return math.isinf(wanted)
     return isinstance(wanted, int) and abs(wanted) >= DOUBLES_TO
@@ -36,14 +36,14 @@ def nearest_double(whole: float) -> float:
 
 
 def exact_value(cell: Cell) -> float | None:
-    """Return the number of a cell: an int if its text holds the digits of one."""
+    """Return the number of a cell: an int if its text has the digits of one."""
     number, text = cell
     is_whole = number is not None and text is not None and _DIGITS.fullmatch(text)
     return int(text) if is_whole and text else number
 
 
 def written_number(text: str) -> float | None:
-    """Return the number that a text is written as; None if it is another text.
+    """Parse a text as a number in canonical spelling; return None for other texts.
 
     `7`, `0.50`, `1e-5`, `inf` are numbers; `007`, `+7`, `1_000`, `12e4567` are not.
     """

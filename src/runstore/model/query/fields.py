@@ -1,4 +1,4 @@
-"""The names of the filter language: which fields there are, and what a dotted name means."""
+"""The names of the filter language: its fields, and the resolution of dotted names."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ RUN_FIELDS: Mapping[str, tuple[str, Kind]] = {
     "traceback": ("traceback", Kind.TEXT),
     "uid": ("uid", Kind.TEXT),
 }
-OUTPUT = "output"  # what it printed
-# Of the parameter sets of a run.
+OUTPUT = "output"  # the printed output
+# Fields of a run's parameter sets.
 SET_FIELDS = {"set": "name", "param_file": "file", "param_hash": "hash"}
-# The same field by the name that the Python attribute or the command line has.
+# Synonyms: the names of Python attributes or of the command line.
 SAME: Mapping[str, str] = {
     "branch": "git.branch",
     "cli": "command",
@@ -78,7 +78,7 @@ NAMESPACE_WORDS: Mapping[str, Namespace] = {
     **dict.fromkeys(("fact", "facts"), Namespace.FACT),
     **dict.fromkeys(("package", "packages"), Namespace.PACKAGE),
 }
-# Facts that are versions, and those that are nothing but texts.
+# Facts that are versions, and facts that are always texts.
 VERSION_FACTS = frozenset({"gpu.driver", "python.version"})
 TEXT_FACTS = frozenset(
     {
@@ -97,8 +97,8 @@ class Word(NamedTuple):
 
     Attributes:
         text: The part.
-        is_quoted: Whether it stood in quotes, so that it is nothing but a name.
-        is_bracket: Whether it stood in brackets.
+        is_quoted: Whether it was quoted, so that it is always a name.
+        is_bracket: Whether it was in brackets.
     """
 
     text: str
@@ -107,11 +107,11 @@ class Word(NamedTuple):
 
 
 class UnknownFieldError(ValueError):
-    """No field has such a name.
+    """There is no field with this name.
 
     Args:
-        why: What is wrong, as a sentence.
-        near: The nearest name that there is; empty without one.
+        why: The problem, as a sentence.
+        near: The most similar name; empty if there is none.
     """
 
     def __init__(self, why: str, near: str = "") -> None:
@@ -120,7 +120,7 @@ class UnknownFieldError(ValueError):
 
 
 def field_of(words: Sequence[Word]) -> Field:
-    """Return the field that a dotted name means.
+    """Return the field of a dotted name.
 
     Raises:
         UnknownFieldError: There is no such field.
@@ -156,13 +156,13 @@ def _of_run(name: str) -> Field:
 
 
 def known_names() -> list[str]:
-    """Return the names that a first word may be."""
+    """Return the possible first words of names."""
     namespaces = [f"{namespace.value}." for namespace in dict.fromkeys(NAMESPACE_WORDS.values())]
     return sorted({*RUN_FIELDS, OUTPUT, *SET_FIELDS, *SAME, *namespaces})
 
 
 def _meant(name: str, names: Sequence[str]) -> str:
-    """Return the name that was probably meant; empty without one."""
+    """Return the probable intended name; empty if there is none."""
     by_text = {one.rstrip("."): one for one in names}
     if near := nearest(name.partition(".")[0], by_text):
         return by_text[near]
@@ -175,7 +175,7 @@ def _param(_word: str, rest: list[Word]) -> Field:
 
 
 def dotted(words: Sequence[Word]) -> str:
-    """Return the key that names a nested parameter, as `flat.py` writes it."""
+    """Return the key of a nested parameter in the format of `flatten.py`."""
     from runstore.model.params.flatten import joined
 
     key = ""
@@ -190,7 +190,7 @@ def dotted(words: Sequence[Word]) -> str:
 
 
 def keys_of(field: Field) -> tuple[str, ...]:
-    """Return the keys that a parameter may have: `a.b` is b in a, or one name with a dot."""
+    """Return the possible keys of a parameter: `a.b` is b in a, or one name with a dot."""
     key = field.key
     if "." in key and '"' not in key and "[" not in key:
         return key, f'"{key}"'
@@ -205,7 +205,7 @@ def _metric(word: str, rest: list[Word]) -> Field:
         stat = last.text
         rest = rest[:-1]
     if any(one.is_bracket for one in rest):
-        raise UnknownFieldError(f"A bracket stands behind {word}: {word}[<set>].<key>.")
+        raise UnknownFieldError(f"A bracket must follow {word} directly: {word}[<set>].<key>.")
     return Field(Namespace.METRIC, ".".join(one.text for one in rest), Kind.NUMBER, stat, set_name)
 
 
@@ -213,7 +213,7 @@ def _set_name(rest: list[Word]) -> str | None:
     if not rest[0].is_bracket:
         return None
     if len(rest) == 1:
-        raise UnknownFieldError(f"[{rest[0].text}] is a parameter set; a name has to follow.")
+        raise UnknownFieldError(f"[{rest[0].text}] is a parameter set; a name must follow.")
     return rest.pop(0).text
 
 
@@ -237,7 +237,7 @@ def _package(_word: str, rest: list[Word]) -> Field:
 def _file(word: str, rest: list[Word]) -> Field:
     namespace = NAMESPACE_WORDS[word]
     parts = FILE_PARTS if namespace is Namespace.ARTIFACT else INPUT_PARTS
-    # MLflow knows a dataset's `name` and `digest`.
+    # MLflow has a dataset's `name` and `digest`.
     names = {**{part: part for part in parts}, "name": "path"}
     last = rest[-1]
     part = "path"

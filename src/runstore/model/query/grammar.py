@@ -1,4 +1,4 @@
-"""The grammar of filters: a text becomes a tree of rules, whatever its names mean.
+"""The grammar of filters: parses a text to a tree of rules, without resolving names.
 
     query:      [condition] ["order" "by" key ("," key)*]
     condition:  both ("or" both)*
@@ -11,8 +11,8 @@
     key:        field ["asc" | "desc"]
     field:      name ("." part | "[" part "]")*
 
-Read by hand: importing a parser library and handing it this grammar took longer than the rest of
-a search.
+The parser is handwritten: importing a parser library and compiling this grammar took longer than
+the rest of a search.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 BRACKETS_LIMIT = 100
 _WORD_END = r"(?![\w/-])"
-# How each kind of token is spelled. Of several kinds, the first one that fits is taken.
+# Patterns by kind of token. If several kinds match, the first one wins.
 _SPELLINGS = {
     "NOT": "(?i:not)" + _WORD_END,
     "AND": "(?i:and)" + _WORD_END,
@@ -54,7 +54,7 @@ _SPELLINGS = {
     "PART": r"\w[\w/@:+-]*",
     "BACKTICKED": "`[^`]+`",
 }
-# What may stand at a place, in the words of a person and the order of a hint.
+# Names of tokens for users, in the order of a hint.
 _EXPECTED = {
     "AND": "and",
     "OR": "or",
@@ -94,13 +94,13 @@ _VALUES = {
 
 
 class Mistake(Exception):  # noqa: N818 - a part of a FilterError that does not know the text yet
-    """What is wrong with a filter.
+    """A mistake in a filter.
 
     Args:
         why: A sentence.
-        at: The place in the text, from 0.
-        hint: What may be meant.
-        near: The name or word that is probably meant; empty without one.
+        at: The position in the text, from 0.
+        hint: A suggestion.
+        near: The probable intended name or word; empty if there is none.
     """
 
     def __init__(self, why: str, at: int, hint: str = "", near: str = "") -> None:
@@ -116,8 +116,8 @@ class Token(NamedTuple):
 
     Attributes:
         kind: Its name in the table of spellings.
-        text: As it was written.
-        at: Its place in the filter, from 0.
+        text: Its spelling.
+        at: Its position in the filter, from 0.
     """
 
     kind: str
@@ -126,11 +126,11 @@ class Token(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """A rule of the grammar and what it was found in.
+    """A rule of the grammar with its parts.
 
     Attributes:
-        rule: The name of the method of `Builder` that knows what it means.
-        parts: Tokens, trees, and None for an option that is left out.
+        rule: The name of the method of `Builder` for it.
+        parts: Tokens, trees, and None for an omitted option.
     """
 
     rule: str
@@ -138,19 +138,19 @@ class Tree(NamedTuple):
 
 
 def tree_of(text: str) -> Tree:
-    """Return the tree of a filter that is not empty.
+    """Parse a filter that is not empty.
 
     Raises:
-        Mistake: The text is no filter; with what may stand at the place.
+        Mistake: The text is invalid; the hint lists the tokens allowed at the position.
     """
     return _Reader(text).query()
 
 
 def kinds_after(text: str) -> tuple[frozenset[str], Tree | None]:
-    """Return the kinds of tokens that may follow a beginning of a filter, none behind a mistake.
+    """Return the kinds of tokens that may follow the start of a filter; none after a mistake.
 
     Returns:
-        The kinds, and the field that is being compared, if one is.
+        The kinds, and the field being compared, if any.
     """
     reader = _Reader(text)
     try:
@@ -169,22 +169,22 @@ def _pattern(kinds: tuple[str, ...]) -> re.Pattern[str]:
 
 
 class _Reader:
-    """Reads a filter from left to right; each method reads one rule of the grammar."""
+    """Parses a filter from left to right; each method parses one rule of the grammar."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = len(text) - len(text.lstrip())
         self._open = 0
-        self._wanted: set[str] = set()  # where it stands now
+        self._wanted: set[str] = set()  # at the present position
         self.compared: Tree | None = None
 
     @property
     def wanted(self) -> frozenset[str]:
-        """The kinds of tokens that may stand where it is."""
+        """The kinds of tokens allowed at the present position."""
         return frozenset(self._wanted)
 
     def is_behind(self, at: int) -> bool:
-        """Return whether it has read everything up to a place."""
+        """Check whether everything up to a position was parsed."""
         return self._at >= at
 
     def query(self) -> Tree:
@@ -228,7 +228,7 @@ class _Reader:
     def _bracketed(self, bracket: Token) -> Tree:
         self._open += 1
         if self._open > BRACKETS_LIMIT:
-            why = f"A filter has at most {BRACKETS_LIMIT} brackets within each other."
+            why = f"A filter has at most {BRACKETS_LIMIT} nested brackets."
             raise Mistake(why, bracket.at)
         inner = self._condition()
         self._expect("RPAR")
@@ -278,7 +278,7 @@ class _Reader:
     # Tokens
 
     def _next(self, *kinds: str) -> Token | None:
-        """Return the token of one of these kinds that stands here and go on; None without one."""
+        """Return the next token if it is of one of these kinds, and advance; otherwise None."""
         found = _pattern(kinds).match(self._text, self._at)
         if found is None or found.lastgroup is None:
             self._wanted.update(kinds)
@@ -298,5 +298,5 @@ class _Reader:
         is_end = self._at == len(self._text)
         why = "The filter ends too early." if is_end else "The filter cannot be understood here."
         words = dict.fromkeys(word for kind, word in _EXPECTED.items() if kind in self._wanted)
-        hint = f"Here may stand: {', '.join(words)}."
+        hint = f"Expected: {', '.join(words)}."
         return Mistake(why, len(self._text.rstrip()) if is_end else self._at, hint)

@@ -1,4 +1,4 @@
-"""The form of a query's tree, by which a search chooses its way."""
+"""Normal form of a query's tree, used to choose a search strategy."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from runstore.model.query.tree import All, Any, Compare, Missing, Namespace, Nod
 
 
 def pushed_down(node: Node, *, is_negated: bool = False) -> Node:
-    """Return a tree of the same meaning with `not` at its leaves alone, and no `and` in an `and`.
+    """Return an equivalent tree with `not` only at its leaves, and no `and` inside an `and`.
 
     Args:
         node: The tree.
-        is_negated: Whether its opposite is wanted.
+        is_negated: Whether to negate it.
     """
     if isinstance(node, Not):
         return pushed_down(node.inner, is_negated=not is_negated)
@@ -24,7 +24,7 @@ def pushed_down(node: Node, *, is_negated: bool = False) -> Node:
 
 
 def parts_of(node: Node, kind: type[All | Any] = All) -> tuple[Node, ...]:
-    """Return what a tree joins by this word; a tree that joins nothing is its only part."""
+    """Return the parts that a tree joins by this word; any other tree is its only part."""
     return node.parts if isinstance(node, kind) else (node,)
 
 
@@ -42,5 +42,5 @@ def leaves(node: Node) -> Iterator[Compare | Missing]:
 
 
 def is_of_run(node: Node) -> bool:
-    """Tell whether a tree asks for nothing but the fields of the run itself."""
+    """Check whether a tree depends only on fields of the run itself."""
     return all(leaf.field.namespace is Namespace.RUN for leaf in leaves(node))

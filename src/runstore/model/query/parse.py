@@ -1,7 +1,7 @@
-"""A query from its text: `params.lr > 0.01 and status = 'error' order by metrics.loss.last`.
+"""Parsing of queries: `params.lr > 0.01 and status = 'error' order by metrics.loss.last`.
 
-`grammar.py` reads the text, `build.py` and `fields.py` know what it means. MLflow's filter strings
-are a part of the language.
+`grammar.py` parses the text, `build.py` and `fields.py` resolve it. MLflow's filter strings are a
+subset of the language.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ _BEFORE_NAMES = "order by "
 
 
 def parse_query(text: str, *, now: datetime | None = None) -> Query:
-    """Return the query that a text asks for.
+    """Parse a query.
 
     Args:
-        text: The filter, the order, or both; empty for everything, the newest run first.
-        now: What `3 days ago` counts from, aware; None for the present.
+        text: The filter, the order, or both; empty for everything, newest run first.
+        now: Reference for `3 days ago`, aware; None for the present.
 
     Raises:
-        FilterError: The text is no query; the message shows the place and what may stand there.
+        FilterError: The text is invalid; the message shows the position and the tokens allowed
+            there.
     """
     if len(text) > TEXT_LIMIT:
         raise FilterError(
-            f"A filter has at most {TEXT_LIMIT:,} characters, not {len(text):,}.",
-            hint="Ask in several steps.",
+            f"The filter has {len(text):,} characters; the limit is {TEXT_LIMIT:,}.",
+            hint="Use several shorter filters.",
         )
     if not text.strip():
         return Query(text=text)
@@ -46,13 +47,13 @@ def parse_query(text: str, *, now: datetime | None = None) -> Query:
 
 
 def parse_fields(text: str) -> tuple[Field, ...]:
-    """Return the fields that a text names, with commas between: `params.lr, metrics.loss.min`.
+    """Parse a list of fields, separated by commas: `params.lr, metrics.loss.min`.
 
     Raises:
-        FilterError: The text names none; the message shows the place.
+        FilterError: The text is invalid; the message shows the position.
     """
     if len(text) > TEXT_LIMIT:
-        raise FilterError(f"Names have at most {TEXT_LIMIT:,} characters, not {len(text):,}.")
+        raise FilterError(f"The names have {len(text):,} characters; the limit is {TEXT_LIMIT:,}.")
     try:
         _, order = _Names(None).built(tree_of(_BEFORE_NAMES + text))
     except Mistake as mistake:
@@ -62,17 +63,17 @@ def parse_fields(text: str) -> tuple[Field, ...]:
 
 
 class _Names(Builder):
-    """Builds fields of any kind, where an order takes those that have one."""
+    """Builds fields of any kind, even if runs cannot be sorted by them."""
 
     def key(self, named: Named, direction: Token | None) -> Order:
         """Return a field as a key."""
         if direction is not None:
-            raise Mistake("A name stands alone here.", direction.at)
+            raise Mistake("A direction is not allowed here.", direction.at)
         return Order(named.field)
 
 
 def shown(text: str, mistake: Mistake) -> FilterError:
-    """Return the error with the text and a caret under the place."""
+    """Return the error with the text and a caret under the position."""
     return FilterError(
         f"{mistake.why}\n{_pointed(text, mistake.at)}",
         position=mistake.at,
@@ -83,13 +84,13 @@ def shown(text: str, mistake: Mistake) -> FilterError:
 
 
 def _end(text: str, at: int) -> int:
-    """Return where the word or sign ends that begins at a place."""
+    """Return the end of the word or sign at a position."""
     found = _WORD.match(text, at)
     return at if found is None else found.end()
 
 
 def _pointed(text: str, at: int) -> str:
-    """Return the line of a place, cut to what surrounds it, and a caret below."""
+    """Return the line of a position, shortened to its surroundings, and a caret below."""
     begin = text.rfind("\n", 0, at) + 1
     end = text.find("\n", at)
     line = text[begin : len(text) if end < 0 else end].replace("\t", " ")

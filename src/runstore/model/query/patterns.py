@@ -1,4 +1,4 @@
-"""Texts compared with patterns, bounded in time whatever the pattern."""
+"""Pattern matching with bounded time for any pattern."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ PATTERN_LIMIT = 1_000
 REGEX_TIME_S = 5.0
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 _QUANTIFIERS = "*+{?"
-_AT_ONCE_LIMIT = 4_000  # characters that a simple pattern takes in no time
-# Each choice within a group may double the ways to try.
+_AT_ONCE_LIMIT = 4_000  # characters that a simple pattern scans in no time
+# Each alternative within a group may double the paths to try.
 _CHOICES_LIMIT = 8
 T = TypeVar("T")
 
 
 def lower_ascii(text: str) -> str:
-    """Return a text with A to Z in lower case, as databases without a locale do."""
+    """Convert A to Z to lower case, as databases without a locale do."""
     return text.translate(_ASCII_LOWER)
 
 
@@ -29,7 +29,7 @@ def lower_ascii(text: str) -> str:
 def like_parts(pattern: str) -> tuple[tuple[str, bool], ...]:
     r"""Return the characters of a `like` pattern, each with whether it is a wildcard.
 
-    `%` is any text, `_` any character; a backslash makes the next character an ordinary one.
+    `%` is any text, `_` any character; a backslash escapes the next character.
     """
     parts, escaped = [], False
     for one in pattern:
@@ -46,7 +46,7 @@ def like_parts(pattern: str) -> tuple[tuple[str, bool], ...]:
 
 
 def is_like(text: str, pattern: str, *, ignores_case: bool = False) -> bool:
-    """Tell whether a text is like a pattern, in time that grows with the product of both."""
+    """Check whether a text matches a `like` pattern, in time proportional to their product."""
     if ignores_case:
         text, pattern = lower_ascii(text), lower_ascii(pattern)
     first, *others = _like_pieces(pattern)
@@ -56,7 +56,7 @@ def is_like(text: str, pattern: str, *, ignores_case: bool = False) -> bool:
     end = len(text) - others[-1].length
     if begin is None or end < first.length or others[-1].match(text, end) is None:
         return False
-    # Between the two ends, the first place of each piece leaves the most room for the next.
+    # Between the two ends, the first position of each piece leaves the most text for the next.
     at = first.length
     for piece in others[:-1]:
         found = piece.search(text, at, end)
@@ -67,7 +67,7 @@ def is_like(text: str, pattern: str, *, ignores_case: bool = False) -> bool:
 
 
 class _LikePiece(NamedTuple):
-    """What stands between two `%`: so many characters, of which some may be any."""
+    """The part between two `%`: its length, and its compiled pattern."""
 
     length: int
     match: Callable[..., re.Match[str] | None]
@@ -91,18 +91,18 @@ def _like_pieces(pattern: str) -> tuple[_LikePiece, ...]:
 
 
 class Regex:
-    """A regular expression that ends, if need be with an error.
+    """A regular expression with a time limit.
 
     Attributes:
         refusal: The error, once all searches together took too long.
 
     Args:
         pattern: The expression, in the syntax of the `regex` library, a superset of `re`.
-        ignores_case: Whether capitals are small letters.
-        time_s: What all searches together may take, in seconds.
+        ignores_case: Whether to ignore case.
+        time_s: Time limit over all searches, in seconds.
 
     Raises:
-        FilterError: It is too long, or none.
+        FilterError: It is too long, or invalid.
     """
 
     def __init__(
@@ -110,7 +110,8 @@ class Regex:
     ) -> None:
         self.pattern = pattern
         self._compiled = _compiled(pattern, ignores_case=ignores_case)
-        # Without a limit a call takes a tenth of the time; one quantifier cannot blow up.
+        # A call without a time limit takes a tenth of the time; a single quantifier cannot blow
+        # up.
         quantifiers = sum(map(pattern.count, _QUANTIFIERS))
         has_few_choices = quantifiers == 0 and pattern.count("|") <= _CHOICES_LIMIT
         self._is_simple = quantifiers <= 1 and ("(" not in pattern or has_few_choices)
@@ -118,7 +119,7 @@ class Regex:
         self.refusal: FilterError | None = None
 
     def is_found_in(self, text: str) -> bool:
-        """Tell whether the expression matches anywhere in a text.
+        """Check whether the expression matches anywhere in a text.
 
         Raises:
             FilterError: All searches of this expression together took too long.
@@ -129,7 +130,7 @@ class Regex:
         return found is not None
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """Return where the expression matches in a text: begins and ends.
+        """Return the begin and end of each match in a text.
 
         Raises:
             FilterError: All searches of this expression together took too long.
@@ -147,9 +148,9 @@ class Regex:
             self._left_s -= time.perf_counter() - begin
         if self._left_s <= 0:
             self.refusal = FilterError(
-                f"The regular expression {self.pattern!r:.60} takes more than"
+                f"The regular expression {self.pattern!r:.60} took more than"
                 f" {self._time_s:.0f} seconds.",
-                hint="Repetitions within repetitions are slow: write it more simply.",
+                hint="Simplify it: nested repetitions are slow.",
             )
             raise self.refusal
         return found
@@ -157,15 +158,17 @@ class Regex:
 
 def _compiled(pattern: str, *, ignores_case: bool) -> Any:
     if len(pattern) > PATTERN_LIMIT:
-        raise FilterError(f"A regular expression has at most {PATTERN_LIMIT:,} characters.")
+        raise FilterError(f"The regular expression is longer than {PATTERN_LIMIT:,} characters.")
     try:
         import regex
     except ImportError as error:
         raise MissingExtraError(
-            "regex is not installed; a regular expression needs it.",
-            hint="Install it with: pip install regex; or look for a plain text.",
+            "Regular expressions require the package regex, which is not installed.",
+            hint="Install it with: pip install regex; or search for a plain text.",
         ) from error
     try:
         return regex.compile(pattern, regex.IGNORECASE if ignores_case else 0)
     except (regex.error, RecursionError, OverflowError, MemoryError) as error:
-        raise FilterError(f"{pattern!r:.60} is no regular expression: {error}.") from error
+        raise FilterError(
+            f"{pattern!r:.60} is not a valid regular expression: {error}."
+        ) from error

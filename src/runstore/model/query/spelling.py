@@ -1,4 +1,4 @@
-"""Names of fields as a filter spells them: what `parse_query` reads back as the same field."""
+"""Spelling of field names in a filter, the inverse of `parse_query`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from runstore.model.query.tree import Field, Namespace
 
 # A part that needs no quotes; see the grammar.
 _NAME = re.compile(r"[^\W\d][\w/-]*")
-# Words that mean something else where a value stands.
+# Words with another meaning in place of a value.
 _NO_BARE = frozenset({"true", "false", "nan", "inf", "null", "none", "missing"})
 _PART = re.compile(r"\w[\w/@:+-]*")
-# A step into a nested parameter, as `params/flatten.py` writes it: in JSON's quotes, plain, or an
-# element; and the dot behind it, if another name follows.
+# A step into a nested parameter in the format of `params/flatten.py`: in JSON's quotes, plain, or
+# an element; and the dot after it if another name follows.
 _STEP = re.compile(r'(?:("(?:[^"\\]|\\.)*")|([^.\[\]"\\\s]+)|\[([^\]]*)\])(\.(?!\[)|(?=\[)|$)')
 
 
@@ -22,8 +22,8 @@ def spelled(namespace: Namespace, key: str) -> str:
     """Return the name of a parameter, metric, tag, fact or package, such as `params.lr`.
 
     Args:
-        namespace: Which of them.
-        key: Its key, as the store has it.
+        namespace: The namespace.
+        key: Its key in the store.
     """
     steps = _steps(key) if namespace is Namespace.PARAM else None
     if steps is None:
@@ -32,7 +32,7 @@ def spelled(namespace: Namespace, key: str) -> str:
 
 
 def spelled_value(text: str) -> str:
-    """Return a text as a value of the filter language: bare if it can be, or else in quotes."""
+    """Return a text as a value of the filter language: bare if possible, else quoted."""
     is_bare = _NAME.fullmatch(text) and text.lower() not in _NO_BARE
     return text if is_bare else "'" + text.replace("'", "''") + "'"
 
@@ -50,7 +50,7 @@ def field_name(field: Field) -> str:
 
 
 def _pieces(namespace: Namespace, key: str) -> list[str]:
-    """Return the pieces that are joined by dots; all of it if one of them needs quotes."""
+    """Return the pieces joined by dots; a single piece if one of them needs quotes."""
     pieces = key.split(".")
     is_stat = namespace is Namespace.METRIC and len(pieces) > 1 and pieces[-1] in STATS
     if is_stat or not all(map(_PART.fullmatch, pieces)):
@@ -63,7 +63,7 @@ def _part(text: str) -> str:
 
 
 def _steps(key: str) -> list[str] | None:
-    """Return the steps to a nested parameter; None for a key that is no such path."""
+    """Return the steps to a nested parameter; None if the key is not a path."""
     steps: list[str] = []
     at = 0
     while at < len(key):

@@ -1,4 +1,4 @@
-"""Times and durations as a filter writes them: `3 days ago`, `2026-11-01`, `2 h 30 min`."""
+"""Parsing of times and durations in filters: `3 days ago`, `2026-11-01`, `2 h 30 min`."""
 
 from __future__ import annotations
 
@@ -39,25 +39,25 @@ _LONGEST_S = 1e11  # three thousand years
 
 
 class Span(NamedTuple):
-    """What a time text means: all moments from `begin` until before `end`."""
+    """The meaning of a time text: all moments from `begin` until before `end`."""
 
     begin: datetime
     end: datetime
 
 
 def moment(text: str, now: datetime) -> Span:
-    """Return the span of a time text, in the local time zone unless it names another.
+    """Return the span of a time text, in the local time zone unless it has another.
 
-    ISO dates and times, with or without dashes: the span is the year, month, day, hour, minute,
-    second or fraction that is written last. Also `today`, `yesterday`, `now`, `10:30` (of today),
-    and `3 days ago` in minutes, hours, days, weeks, months or years.
+    ISO dates and times, with or without dashes: the span is the last given unit: year, month, day,
+    hour, minute, second or fraction. Also `today`, `yesterday`, `now`, `10:30` (today), and `3
+    days ago` in minutes, hours, days, weeks, months or years.
 
     Args:
         text: The text.
         now: The present, aware.
 
     Raises:
-        ValueError: It is none of these.
+        ValueError: It is not a time.
     """
     words = text.strip().lower()
     midnight = now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
@@ -89,7 +89,7 @@ def _by_calendar(words: str, midnight: datetime) -> Span:
         return _within_day(midnight, found, "")
     found = _CALENDAR.fullmatch(words)
     if found is None:
-        raise ValueError(f"{words!r} is no time")
+        raise ValueError(f"{words!r} is not a time")
     year, month = int(found["year"]), int(found["month"] or 1)
     day = found["day"] or found["day_"]
     begin = datetime(year, month, int(day or 1))  # noqa: DTZ001 - local, made so below
@@ -105,7 +105,7 @@ def _by_calendar(words: str, midnight: datetime) -> Span:
 
 
 def _within_day(day: datetime, found: re.Match[str], zone: str) -> Span:
-    """Return the hour, minute, second or fraction of a second that a clock time names."""
+    """Return the hour, minute, second or fraction of a second of a clock time."""
     minute, second, part = found["minute"], found["second"], found["part"] or ""
     begin = day.replace(
         hour=int(found["hour"]),
@@ -137,10 +137,10 @@ def duration_s(text: str, *, long_units: bool = False) -> float:
 
     Args:
         text: The text.
-        long_units: Whether months (30 days) and years (365 days) are understood.
+        long_units: Whether to accept months (30 days) and years (365 days).
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not a duration.
     """
     words = text.strip()
     try:
@@ -156,11 +156,11 @@ def duration_s(text: str, *, long_units: bool = False) -> float:
     while at < len(words):
         found = _PART.match(words, at)
         if found is None:
-            raise ValueError(f"{text!r} is no duration")
+            raise ValueError(f"{text!r} is not a duration")
         total += _number(found[1]) * _unit_s(found[2].lower(), text, long_units=long_units)
         at = found.end()
     if not words:
-        raise ValueError("an empty text is no duration")
+        raise ValueError("an empty text is not a duration")
     return _checked(total)
 
 
@@ -174,7 +174,7 @@ def _unit_s(unit: str, text: str, *, long_units: bool) -> float:
             return _UNITS_S[name]
     if long_units and unit.removesuffix("s") in {"month", "year"}:
         return _MONTH_S if unit.startswith("month") else _YEAR_S
-    raise ValueError(f"{text!r} is no duration")
+    raise ValueError(f"{text!r} is not a duration")
 
 
 def _checked(seconds: float) -> float:

@@ -1,10 +1,10 @@
-"""Query: which runs are wanted and in what order, as a typed tree.
+"""Query: a filter and an order of runs, as a typed tree.
 
-`query_text.py` reads it from a text; `query_match.py` says in plain Python what it means, and
-`storage/query/where.py` says the same in SQL.
+`parse.py` reads it from a text; `evaluate.py` evaluates it in plain Python, and
+`storage/query/where.py` in SQL.
 
 A field may have several values in one run, such as a parameter of several sets. A comparison is
-true when it is true of one of them; compared with nothing, it is false. `not` turns that around.
+true if it is true for one of them; if there are none, it is false. `not` reverses that.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Union
 
 
 class Namespace(str, Enum):
-    """Where a field's values are kept."""
+    """The namespace of a field's values."""
 
     RUN = "run"
     SET = "set"
@@ -30,9 +30,10 @@ class Namespace(str, Enum):
 
 
 class Kind(str, Enum):
-    """What a field's values are, and so what they may be compared with.
+    """The type of a field's values, and so of the values to compare with.
 
-    A `CELL` is a number, a text, or a truth value: what a parameter, a fact or a tag may be.
+    A `CELL` is a number, a text, or a truth value: the possible values of parameters, facts and
+    tags.
     """
 
     TEXT = "a text"
@@ -46,7 +47,7 @@ class Kind(str, Enum):
 
 
 class Op(str, Enum):
-    """How a value is compared."""
+    """The operator of a comparison."""
 
     EQUAL = "="
     BELOW = "<"
@@ -60,21 +61,21 @@ class Op(str, Enum):
     MATCHES = "~"
 
 
-# None stands for a parameter whose value is None.
+# None means a parameter whose value is None.
 Literal = Union[str, float, int, bool, None]
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What is compared.
+    """The field of a comparison.
 
     Attributes:
-        namespace: Where its values are.
+        namespace: The namespace of its values.
         key: Its name there.
-        kind: What its values are.
-        part: Of a metric `last`, `first`, `min`, `max`, `mean` or `count`; of an artifact or an
+        kind: The type of its values.
+        part: For a metric `last`, `first`, `min`, `max`, `mean` or `count`; for an artifact or an
             input `path`, `size`, `type` or `digest`.
-        set_name: Only values of this parameter set; None for all.
+        set_name: Restricts values to this parameter set; None for all.
     """
 
     namespace: Namespace
@@ -89,10 +90,10 @@ class Compare:
     """A comparison of a field with a value.
 
     Attributes:
-        field: What is compared.
-        op: How.
-        value: With what; of several, `in` takes one.
-        is_negated: Whether there has to be a value of which it is not true.
+        field: The field.
+        op: The operator.
+        value: The value; several for `in`.
+        is_negated: Whether a value must exist for which the comparison is false.
     """
 
     field: Field
@@ -103,28 +104,28 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Whether a run has no value of a field."""
+    """Matches runs without a value of a field."""
 
     field: Field
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """What the inner one refuses."""
+    """Matches if the inner node does not."""
 
     inner: Node
 
 
 @dataclass(frozen=True, slots=True)
 class All:
-    """What every one of them accepts; with none, everything."""
+    """Matches if every part does; if there are none, always."""
 
     parts: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Any:
-    """What one of them accepts."""
+    """Matches if one of the parts does."""
 
     parts: tuple[Node, ...]
 
@@ -135,7 +136,7 @@ EVERYTHING = All(())
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A key to sort by; of several values of one run, the one that comes first counts.
+    """A key to sort by; of several values of one run, the first in this order counts.
 
     Runs without a value come last, and the newest of equal ones first.
     """
@@ -146,12 +147,12 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which runs are wanted, and in what order.
+    """A filter and an order of runs.
 
     Attributes:
-        where: What they fulfil.
-        order: Keys to sort by, the first one first; without any, the newest run first.
-        text: What it was read from; empty for a query made otherwise.
+        where: The condition.
+        order: Keys to sort by, the first one first; if empty, newest run first.
+        text: The text it was parsed from, if any.
     """
 
     where: Node = EVERYTHING
@@ -159,7 +160,7 @@ class Query:
     text: str = ""
 
     def fields(self) -> tuple[Field, ...]:
-        """Return the fields it speaks of, each once."""
+        """Return the fields it uses, each once."""
         found: dict[Field, None] = {}
         nodes: list[Node] = [self.where]
         while nodes:

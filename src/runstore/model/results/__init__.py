@@ -1,1 +1,1 @@
-"""What operations on a store return."""
+"""Results of operations on a store."""

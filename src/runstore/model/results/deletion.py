@@ -1,4 +1,4 @@
-"""What a deletion takes away and what cleaning up frees, as plain values."""
+"""Results of deletions and of cleaning up, as plain values."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from runstore.model.run import Run
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """Some files.
+    """A number of files.
 
     Attributes:
-        files: How many.
-        size_bytes: Their size, all together.
+        files: Their number.
+        size_bytes: Their total size.
     """
 
     files: int = 0
@@ -28,12 +28,12 @@ class Amount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Freed:
-    """Files that are, or would be, removed for good.
+    """Files that are, or would be, permanently removed.
 
     Attributes:
-        contents: Of artifacts and of what runs printed.
-        folders: In the run folders of full stores.
-        leftovers: That crashed programs left in the store.
+        contents: Contents of artifacts and printed output.
+        folders: Files in the run folders of full stores.
+        leftovers: Files that crashed programs left in the store.
     """
 
     contents: Amount = field(default_factory=Amount)
@@ -48,12 +48,12 @@ class Freed:
 
 @dataclass(frozen=True, slots=True)
 class Dependent:
-    """A run that will miss a deleted one.
+    """A run that depends on a deleted one.
 
     Attributes:
         run: The run, which is kept.
-        how: `read` for one that read what the deleted run saved, `inside` for one that was
-            started in it.
+        how: `read` if it used an artifact of the deleted run, `inside` if it was started inside
+            it.
         of: The deleted run.
     """
 
@@ -64,14 +64,14 @@ class Dependent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletion:
-    """What was deleted, or would be.
+    """The result of a deletion, or of a dry run.
 
     Attributes:
-        runs: The runs; they are in the trash, unless it was dry.
-        frees: What goes when they are removed for good.
-        shared: Contents of theirs that stay, since other runs have the same.
-        dependents: Runs that will miss them.
-        is_dry: Whether nothing was done.
+        runs: The runs; they are in the trash unless it was a dry run.
+        frees: Files that will be freed when the runs are permanently removed.
+        shared: Contents that are kept because other runs have the same.
+        dependents: Runs that depend on them.
+        is_dry: Whether nothing was changed.
     """
 
     runs: tuple[Run, ...]
@@ -83,16 +83,16 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """What was cleaned up, or would be.
+    """The result of cleaning up, or of a dry run.
 
     Attributes:
-        runs: References of the runs that were removed for good.
-        freed: The files that went.
-        rows: Rows of the database that nothing referred to, by table.
-        trashed: How many runs are left in the trash.
-        trash_frees: What goes when the trash is emptied.
-        reusable_bytes: Room within the database file that new runs will use.
-        is_dry: Whether nothing was done.
+        runs: References of the permanently removed runs.
+        freed: The removed files.
+        rows: Number of removed unreferenced rows, by table.
+        trashed: Number of runs left in the trash.
+        trash_frees: Files that will be freed when the trash is emptied.
+        reusable_bytes: Free space in the database file for new runs.
+        is_dry: Whether nothing was changed.
     """
 
     runs: tuple[str, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-DELETED = "deleted"  # the field of an event that put a run into the trash, or took it out
+DELETED = "deleted"  # the field of an event that moved a run to the trash, or restored it
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,13 +13,13 @@ class Event:
     """One edit of a run.
 
     Attributes:
-        at: When (UTC).
-        author: Who.
-        field: What was changed: `notes`, `tags.<key>`, `experiment_name`, `reference`, `deleted`.
-        old: Its value before; None for none. Of `deleted`, when it was put into the trash.
+        at: Time (UTC).
+        author: Author.
+        field: The changed field: `notes`, `tags.<key>`, `experiment_name`, `reference`, `deleted`.
+        old: Its value before; None for none. For `deleted`, the time of the deletion.
         new: Its value since; None for none.
-        operation: The same for everything that was done at once; None for what cannot be undone.
-        undoes: The operation that this one took back; None for an edit of its own.
+        operation: Id shared by all edits made at once; None if the edit cannot be undone.
+        undoes: The operation that this one undid; None for an ordinary edit.
     """
 
     at: datetime
@@ -32,7 +32,7 @@ class Event:
 
 
 def edit_text(field: str, old: str | None, new: str | None) -> str:
-    """Return an edit as people read it: `tags.phase: (none) → pilot`."""
+    """Return an edit in readable form: `tags.phase: (none) → pilot`."""
     if field == DELETED:
         old, new = ("kept" if one is None else "in the trash" for one in (old, new))
     before, after = ("(none)" if one is None else one or "(set)" for one in (old, new))

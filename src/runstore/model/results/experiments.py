@@ -1,4 +1,4 @@
-"""Experiment: a name that runs are grouped under."""
+"""Experiment: a named group of runs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """A name that runs are grouped under.
+    """A named group of runs.
 
     Attributes:
         name: Any printable text up to 255 bytes.
-        run_count: Runs kept.
-        last_run_number: The highest number ever given; numbers are never used again.
-        last_started_at: Start of the newest run kept (UTC); None without runs.
+        run_count: Number of kept runs.
+        last_run_number: The highest number ever assigned; numbers are never reused.
+        last_started_at: Start of the newest kept run (UTC); None if there are none.
     """
 
     name: str

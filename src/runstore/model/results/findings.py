@@ -1,4 +1,4 @@
-"""What a check of a store finds, as plain values."""
+"""Results of checking a store, as plain values."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ UNUSED, UNCHECKED = "unused", "unchecked"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a check found.
+    """One result of a check.
 
     Attributes:
-        kind: `damaged` for what was changed or cannot be read, `dangling` for what refers to
-            something that is not there, `orphaned` for what is there without its run, `unused`
-            for what is in order and only takes room, `unchecked` for what has no hash to be
-            compared with.
-        what: What it is, as part of a sentence.
-        names: What it is about: runs, files; of many, some.
-        hint: What to do about it; empty where nothing can be done.
+        kind: `damaged` if data was changed or cannot be read, `dangling` for a reference to
+            missing data, `orphaned` for data without its run, `unused` for data that only takes
+            space, `unchecked` for data without a hash to verify.
+        what: Description, as part of a sentence.
+        names: The affected runs or files; if there are many, some of them.
+        hint: The suggested action; empty if there is none.
     """
 
     kind: str
@@ -29,5 +28,5 @@ class Finding:
 
     @property
     def is_trouble(self) -> bool:
-        """Whether something is wrong."""
+        """Whether it is a problem."""
         return self.kind not in {UNUSED, UNCHECKED}

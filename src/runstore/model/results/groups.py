@@ -1,4 +1,4 @@
-"""Runs in groups: how many of which status, and the spread of their metrics, as plain values."""
+"""Groups of runs: counts by status, and the spread of their metrics, as plain values."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The last values of one metric in a group of runs; NaN is left out.
+    """The last values of one metric in a group of runs, ignoring NaN.
 
     Attributes:
         min: The smallest.
-        mean: Their mean; NaN of infinity and minus infinity.
+        mean: Their mean; NaN if they include both infinities.
         max: The largest.
     """
 
@@ -24,15 +24,15 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunGroup:
-    """Runs that have one value of a field.
+    """Runs that share a value of a field.
 
     Attributes:
         value: The value; None for runs without one.
-        runs: How many runs.
-        statuses: How many of each status; those without any are left out.
-        last_reference: The run that was started last.
+        runs: Number of runs.
+        statuses: Number of runs by status, without empty ones.
+        last_reference: The most recently started run.
         last_started_at: Its start (UTC).
-        metrics: By key; a metric that no run of the group has is left out.
+        metrics: Spread by key, without metrics that no run of the group has.
     """
 
     value: str | float | bool | None

@@ -1,4 +1,4 @@
-"""What a store returns several of: tuples and dictionaries that show themselves as tables."""
+"""Lists returned by a store: tuples and dictionaries that are displayed as tables."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class MetricsByName(DictTable[MetricSummary]):
         return _cells(name, one)
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows; it calls this by itself."""
+        """Return the HTML for notebooks, which call this method."""
         from runstore.model.display.series_html import metrics_html
 
         return metrics_html(self) if self else super()._repr_html_()

@@ -1,1 +1,1 @@
-"""Lines of text: patterns, what an index can be asked, and what was found."""
+"""Lines of text: search patterns, queries for an index, and matches."""

@@ -11,13 +11,13 @@ from runstore.model.text.output import OutputLine, plain_text
 
 
 class Output:
-    """The lines that a run printed, read when they are asked for.
+    """The lines that a run printed, read on demand.
 
-    Each iteration reads them anew, and of a run that goes on up to now. `next(output)` reads them
-    one by one. Lengths and places are found by reading, without keeping the lines.
+    Each iteration reads them again, for a running run up to now. `next(output)` reads them one by
+    one. Length and indexing read the lines without keeping them.
 
     Args:
-        read: Returns the lines; called at once, as what is gone is an error here and now.
+        read: Returns the lines; called once here, so that missing files raise at once.
     """
 
     def __init__(self, read: Callable[[], Iterator[OutputLine]]) -> None:
@@ -43,10 +43,10 @@ class Output:
         return any(True for _ in self._read())
 
     def __getitem__(self, index: int | slice) -> Any:
-        """Return one line, or a tuple of them.
+        """Return one line, or a tuple of lines.
 
         Raises:
-            IndexError: There are not as many lines.
+            IndexError: There are fewer lines.
         """
         if isinstance(index, slice):
             return tuple(self._read())[index]
@@ -67,7 +67,7 @@ class Output:
         return output_text(self._texts)
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows; it calls this by itself."""
+        """Return the HTML for notebooks, which call this method."""
         from runstore.model.display.output_text import output_html
 
         return output_html(self._texts)

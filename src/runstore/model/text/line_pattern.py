@@ -1,4 +1,4 @@
-"""Needle: what is looked for in lines, plain or as a regular expression."""
+"""Needle: a text or a regular expression to search lines for."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ Span = tuple[int, int]
 
 
 class Needle:
-    """What a line has to hold.
+    """A text or a regular expression to search lines for.
 
     Attributes:
-        text: As it was asked for.
-        needed: What a text has to hold that has such a line; for an index.
+        text: The text of the query.
+        needed: The texts that a match must contain, for an index.
 
     Args:
         text: A part of a line, or a regular expression.
-        is_regexp: Which of both.
-        ignores_case: Whether capitals are small letters, of any alphabet.
-        time_s: Seconds that a regular expression may take, in all lines together; None for 30.
+        is_regexp: Whether it is a regular expression.
+        ignores_case: Whether to ignore case, in any alphabet.
+        time_s: Time limit of a regular expression over all lines, in seconds; None for 30.
 
     Raises:
-        FilterError: It is no regular expression.
-        UsageError: It is empty, too long, or of several lines.
+        FilterError: It is not a valid regular expression.
+        UsageError: It is empty, too long, or has several lines.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Needle:
             self.needed = needed_by_text(text)
 
     def may_be_in(self, text: str) -> bool:
-        """Tell at once of many lines whether one may hold it; True when only a look can tell.
+        """Check many lines at once; True if any may match, so that each must be checked.
 
         Raises:
             FilterError: The expression took too long.
@@ -64,19 +64,19 @@ class Needle:
         return self._folded in text.casefold() if self._ignores_case else self.text in text
 
     def may_be_in_bytes(self, data: bytes) -> bool:
-        """Tell the same, more quickly, of lines as they are kept, with times and colours."""
+        """Check stored lines, with times and colours, in the same way but faster."""
         if b"\x1b" in data:
             return True
-        is_exact = not self._ignores_case and "\ufffd" not in self.text  # that of broken bytes
+        is_exact = not self._ignores_case and "\ufffd" not in self.text  # marks invalid bytes
         if self._regex is None and is_exact:
             return self.text.encode(errors="replace") in data
         return True
 
     def spans(self, line: str) -> tuple[Span, ...]:
-        """Return where it is in a line: begins and ends; nothing where it is not.
+        """Return the begin and end of each match in a line; empty if there is none.
 
         Raises:
-            FilterError: The expression took too long, in all lines together.
+            FilterError: The expression took too long over all lines.
         """
         if self._regex is not None:
             return tuple(self._regex.spans(line))
@@ -86,23 +86,23 @@ class Needle:
         found = _spans(folded, self._folded)
         if not found or len(folded) == len(line):
             return tuple(found)
-        # A letter such as ß folds to two: back to the letters of the line.
+        # A character such as ß folds to two: map positions back to the line.
         places = [at for at, one in enumerate(line) for _ in one.casefold()]
         return tuple((places[begin], places[end - 1] + 1) for begin, end in found)
 
 
 def _check(text: str) -> None:
     if not text:
-        raise UsageError("There is nothing to look for: the text is empty.")
+        raise UsageError("The text to search for is empty.")
     if "\n" in text:
         raise UsageError(
-            "A line holds no line's end, so no line can hold this text.",
-            hint="Look for one line of it.",
+            "The text to search for has several lines, and lines are searched one by one.",
+            hint="Search for one of its lines.",
         )
     if len(text) > NEEDLE_LIMIT:
         raise UsageError(
-            f"A text to look for has at most {NEEDLE_LIMIT:,} characters, not {len(text):,}.",
-            hint="A part of it finds the same lines.",
+            f"The text to search for has {len(text):,} characters; the limit is {NEEDLE_LIMIT:,}.",
+            hint="Search for a part of it.",
         )
 
 

@@ -1,4 +1,4 @@
-"""What a search in texts found: lines of notes, errors, tracebacks and output of runs."""
+"""Matches of a text search: lines of notes, errors, tracebacks and output."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ TEXT_FIELDS = (NOTES, ERROR, TRACEBACK, OUTPUT)
 
 @dataclass(frozen=True, slots=True)
 class FoundLine:
-    """A line that was found.
+    """A matching line.
 
     Attributes:
         field: `notes`, `error`, `traceback` or `output`.
-        number: Its number in there, from 1.
+        number: Its line number in that field, from 1.
         text: The line, without colours.
-        spans: Where in it what was looked for is: begins and ends.
-        before: Lines above it, as many as were asked for.
+        spans: Begin and end of each match in the line.
+        before: Lines above it, up to the requested number.
         after: Lines below it.
-        at: When it was printed (UTC); None for what was not printed.
-        stream: `stdout`, `stderr` or `logging`; None for what was not printed.
+        at: When it was printed (UTC); None unless it is output.
+        stream: `stdout`, `stderr` or `logging`; None unless it is output.
     """
 
     field: str
@@ -38,12 +38,12 @@ class FoundLine:
 
 @dataclass(frozen=True, slots=True)
 class FoundTexts:
-    """The lines of one run that were found.
+    """The matching lines of one run.
 
     Attributes:
         run: The run.
-        lines: Notes first, then error, traceback and output; as many as were asked for.
-        has_more: Whether it has more such lines.
+        lines: Notes first, then error, traceback and output, up to the requested number.
+        has_more: Whether there are more.
     """
 
     run: Run

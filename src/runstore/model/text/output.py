@@ -1,4 +1,4 @@
-"""What a run printed: one line, and the streams that lines come from."""
+"""Printed lines of a run, and the streams that they come from."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class OutputLine:
     """A line that a run printed.
 
     Attributes:
-        at: When its first character came (UTC).
+        at: Time of its first character (UTC).
         stream: `stdout`, `stderr`, or `logging` for records of the `logging` module.
-        text: The line without its end. Of a progress bar, the state that it was left in.
+        text: The line without its end. For a progress bar, its last state.
     """
 
     at: datetime
@@ -27,5 +27,5 @@ class OutputLine:
 
 
 def plain_text(text: str) -> str:
-    """Return what a line says, without colours and other escape sequences."""
+    """Return the text of a line, without colours and other escape sequences."""
     return SEQUENCE.sub("", text) if "\x1b" in text else text

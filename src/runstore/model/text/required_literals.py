@@ -1,8 +1,8 @@
-"""What a text has to hold to match a pattern: pieces that an index can be asked for.
+"""Required texts of a pattern: pieces that every match contains, for queries to an index.
 
-A text that matches always holds what is needed; one that holds it need not match. Pieces are
-folded, so that one index serves searches that tell capitals from small letters and those that do
-not, and they never span a line's end.
+A match always contains the required texts; a text that contains them need not match. Pieces are
+folded, so that one index serves case-sensitive and case-insensitive searches, and they never span
+a line end.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from typing import Any, NamedTuple, Union
 from runstore.model.query.patterns import like_parts
 from runstore.model.values import clean_text
 
-# What `re` reads as plain text and `regex` does not: `{e<=1}` and `[[:alpha:]]`.
+# Syntax that is plain text for `re` but not for `regex`: `{e<=1}` and `[[:alpha:]]`.
 _OTHERWISE_IN_REGEX = re.compile(r"\{(?!\d*,?\d*\})|\[\[|\[\^\[|\[:")
-# What depends on more than what it matches: with other lines around, that may be something else.
+# Constructs that depend on the surrounding text: among other lines, they may match differently.
 _ASKS_AROUND = frozenset(
     {"ASSERT", "ASSERT_NOT", "ATOMIC_GROUP", "GROUPREF_EXISTS", "POSSESSIVE_REPEAT"}
 )
 _ENDS = frozenset(
     {"AT_BEGINNING", "AT_BEGINNING_STRING", "AT_END", "AT_END_STRING", "AT_NON_BOUNDARY"}
 )
-_REPEATS = 4  # of a text are written out
-# What Python's own parser does not know is a superset of its language, or a mistake.
+_REPEATS = 4  # maximum number of repetitions that are written out
+# Syntax unknown to Python's own parser is either an extension or a mistake.
 _UNSURE = (re.error, Warning, RecursionError, OverflowError, AttributeError, ImportError)
 _ESCAPED = re.compile(r"\\.", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """All of these are needed; without any, nothing is."""
+    """All of these are required; if empty, nothing is."""
 
     parts: tuple[Needed, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Some:
-    """One of these is needed."""
+    """One of these is required."""
 
     parts: tuple[Needed, ...]
 
@@ -54,21 +54,22 @@ NOTHING = Every(())
 
 
 def fold(text: str) -> str:
-    """Return a text as it is indexed: letters that differ in case alone are the same.
+    """Return a text as it is indexed, folding case.
 
-    Folding goes character by character, so what a text holds, its fold holds folded.
+    Folding works character by character, so that the fold of a text contains the folds of its
+    parts.
     """
-    # SQLite takes these two for broken text, and every NUL for the end of it.
+    # SQLite treats these two as invalid text, and every NUL as its end.
     return clean_text(text.casefold()).replace("\ufffe", "\ufffd").replace("\uffff", "\ufffd")
 
 
 def needed_by_text(text: str) -> Needed:
-    """Return what has to be there where a text holds this one."""
+    """Return the texts required to contain this text."""
     return Every(tuple(fold(line) for line in text.split("\n") if line))
 
 
 def needed_by_like(pattern: str) -> Needed:
-    """Return what has to be there where a text is like a pattern; capitals may be small."""
+    """Return the texts required to match a `like` pattern, ignoring case."""
     runs, run = [], ""
     for one, is_wild in like_parts(pattern):
         if is_wild:
@@ -80,11 +81,11 @@ def needed_by_like(pattern: str) -> Needed:
 
 
 class Parsed(NamedTuple):
-    """What a regular expression needs, as far as that can be told.
+    """The requirements of a regular expression, as far as they are known.
 
     Attributes:
-        needed: What has to be there where it matches.
-        is_of_a_line: Whether what it finds in a line, it also finds among others.
+        needed: The texts that every match contains.
+        is_of_a_line: Whether every match in a line is also found among other lines.
     """
 
     needed: Needed
@@ -92,7 +93,7 @@ class Parsed(NamedTuple):
 
 
 def needed_by_regex(pattern: str, *, ignores_case: bool = False) -> Parsed:
-    """Return what has to be there where a regular expression matches; nothing when unsure."""
+    """Return the texts that every match of a regular expression contains; none if unsure."""
     try:
         tree = _parsed(pattern)
         ignores_case = ignores_case or bool(tree.state.flags & re.IGNORECASE)
@@ -104,9 +105,9 @@ def needed_by_regex(pattern: str, *, ignores_case: bool = False) -> Parsed:
 
 @lru_cache(maxsize=16)
 def needed_text(pattern: str) -> str:
-    """Return a text, not folded, that is there where a regular expression matches.
+    """Return a text, not folded, that every match of a regular expression contains.
 
-    It is empty if there is none, or if that is not certain.
+    It is empty if there is none, or if that is uncertain.
     """
     try:
         tree = _parsed(pattern)
@@ -125,7 +126,7 @@ def _in_each_way(needed: Needed) -> str:
 
 
 def _parsed(pattern: str) -> Any:
-    """Return a regular expression as Python's own parser reads it; raises one of `_UNSURE`."""
+    """Parse a regular expression with Python's own parser; raises one of `_UNSURE`."""
     if _OTHERWISE_IN_REGEX.search(_ESCAPED.sub("", pattern)):
         raise OverflowError("it has more signs than Python knows")
     name = "re._parser" if sys.version_info >= (3, 11) else "sre_parse"
@@ -135,7 +136,7 @@ def _parsed(pattern: str) -> Any:
 
 
 def _asks_around(items: Iterable[tuple[Any, Any]]) -> bool:
-    """Tell whether an expression asks what stands around a match, or tries no other way."""
+    """Check whether an expression depends on the text around a match, or does not backtrack."""
     for op, value in items:
         name, inner = str(op), []
         if name in _ASKS_AROUND or (name == "AT" and str(value) in _ENDS):
@@ -150,11 +151,11 @@ def _asks_around(items: Iterable[tuple[Any, Any]]) -> bool:
 
 
 class _Literals:
-    """Finds the texts that a parsed expression cannot match without.
+    """Finds the texts that every match of a parsed expression contains.
 
     Args:
-        ignores_case: Whether capitals are small letters.
-        shown: What a text becomes.
+        ignores_case: Whether the expression ignores case.
+        shown: Converts a text, by default by folding.
     """
 
     def __init__(self, *, ignores_case: bool, shown: Callable[[str], str] = fold) -> None:
@@ -164,7 +165,7 @@ class _Literals:
         self._run = ""
 
     def of(self, items: Iterable[tuple[Any, Any]], begun: str = "") -> Needed:
-        """Return what a sequence needs, behind a text that it follows directly."""
+        """Return the requirements of a sequence that directly follows a text."""
         self._run = begun
         self._sequence(items)
         self._cut()
@@ -183,12 +184,12 @@ class _Literals:
                 self._repeat(*value)
             elif name == "BRANCH":
                 self._branches(value[1])
-            elif name not in {"AT", "ASSERT", "ASSERT_NOT"}:  # these take no character
+            elif name not in {"AT", "ASSERT", "ASSERT_NOT"}:  # these match no character
                 self._cut()
 
     def _literal(self, character: str) -> None:
-        # Only of these it is certain that whatever they match folds to the same: to `i`, which
-        # the library lets match the dotted and the dotless one of Turkish as well, it does not.
+        # Only for these it is certain that all their matches fold to the same text: `i` also
+        # matches the dotted and the dotless i of Turkish.
         is_unsure = self._ignores_case and (not character.isascii() or character in "iI")
         if is_unsure or character == "\n":
             self._cut()
@@ -196,7 +197,7 @@ class _Literals:
             self._run += character
 
     def _group(self, _number: int | None, added: int, removed: int, items: Any) -> None:
-        if added or removed:  # flags of its own
+        if added or removed:  # has its own flags
             self._cut()
         else:
             self._sequence(items)

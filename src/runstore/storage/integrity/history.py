@@ -154,10 +154,10 @@ def _how(before: bytes, link: Any, content: bytes, following: Sequence[Any]) -> 
 
 
 def _other_notes(rows: Sequence[Any], notes: Any) -> str | None:
-    """Return a problem if the notes differ from those of the last edit."""
+    """Return a problem if the notes differ from the last edit."""
     edits = [row for row in rows if row[4] == "notes"]
     if edits and edits[-1][6] != notes:
-        return "the notes differ from those of the last edit"
+        return "the notes differ from the last edit"
     return None
 
 
