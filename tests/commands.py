@@ -37,6 +37,12 @@ def messages(ended):
     return ended.stderr.strip().splitlines()
 
 
+def but_the_first_line(text):
+    """Return what was said on stderr, but not where the first run of a new store is recorded."""
+    lines = text.splitlines(keepends=True)
+    return "".join(line for line in lines if " runs are recorded in " not in line)
+
+
 def git(folder, *arguments):
     """Run git in a folder, as somebody with a name."""
     who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import functools
 import os
 import stat
 import sys
@@ -136,6 +138,31 @@ def check_place(store: Path) -> None:
         if above == path:
             return
         path = above
+
+
+def check_can_be_made(store: Path) -> None:
+    """Refuse a place where no store can be made, before one is needed.
+
+    Raises:
+        StoreUnavailableError: A part of the path is a file, or may not be written by this user.
+        InvalidValueError: It cannot be the name of a folder.
+    """
+    for folder in (store, *store.parents):
+        try:
+            is_one = stat.S_ISDIR(folder.stat().st_mode)
+        except FileNotFoundError:
+            if not folder.is_symlink():
+                continue
+            is_one = False
+        except OSError as error:
+            raise unreachable(store, error) from error
+        except ValueError as error:
+            raise InvalidValueError(f"{str(store)!r} cannot be a folder: {error}.") from error
+        if not is_one:
+            raise unreachable(store, NotADirectoryError(errno.ENOTDIR, "Not a directory"))
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise unreachable(store, PermissionError(errno.EACCES, "Permission denied"))
+        return
 
 
 def warn_of_store_apart(store: Path) -> None:
@@ -298,6 +325,7 @@ def _settings_here() -> Mapping[str, Any]:
         return {}
 
 
+@functools.lru_cache(maxsize=8)
 def _parse(text: str, file: Path) -> Mapping[str, Any] | None:
     if sys.version_info >= (3, 11):
         import tomllib
@@ -319,13 +347,16 @@ def wants_system_samples() -> bool:
     return _switch("system-samples", is_on=True)
 
 
-def wants_masked_output() -> bool:
-    """Return whether secrets in the output of runs are masked; the default is no.
+def wants_output(here: Path | None = None) -> bool:
+    """Return whether scripts keep what they print with their runs; the default is yes.
+
+    Args:
+        here: The folder whose project counts; None for the working directory.
 
     Raises:
         UsageError: The setting is neither true nor false.
     """
-    return _switch("mask-output", is_on=False)
+    return _switch("output", is_on=True, here=here)
 
 
 def wants_command_params() -> bool:
@@ -337,12 +368,33 @@ def wants_command_params() -> bool:
     return _switch("exec-params", is_on=True)
 
 
-def _switch(name: str, *, is_on: bool) -> bool:
+def wants_masked_output(here: Path | None = None) -> bool:
+    """Return whether secrets in the output of runs are masked; the default is no.
+
+    Args:
+        here: The folder whose project counts; None for the working directory.
+
+    Raises:
+        UsageError: The setting is neither true nor false.
+    """
+    return _switch("mask-output", is_on=False, here=here)
+
+
+def is_variable_off(name: str) -> bool:
+    """Return whether the variable of a setting, such as `RUNSTORE_OUTPUT`, turns it off."""
+    return os.environ.get(_variable(name), "").strip().lower() in {"0", "false", "no", "off"}
+
+
+def _variable(name: str) -> str:
+    return f"RUNSTORE_{name.replace('-', '_').upper()}"
+
+
+def _switch(name: str, *, is_on: bool, here: Path | None = None) -> bool:
     """Return a setting: of the variable, such as `RUNSTORE_MASK_OUTPUT`, or of the project."""
-    said = os.environ.get(f"RUNSTORE_{name.replace('-', '_').upper()}")
-    if said:
-        return said.strip().lower() not in {"0", "false", "no", "off"}
-    wanted = _settings_here().get(name, is_on)
+    if os.environ.get(_variable(name)):
+        return not is_variable_off(name)
+    settings = _settings_here() if here is None else project_settings(here)[0]
+    wanted = settings.get(name, is_on)
     if not isinstance(wanted, bool):
         raise UsageError(f"{name} is true or false, not {wanted!r}.")
     return wanted

@@ -20,6 +20,7 @@ class Executed(Protocol):
         surrounding: The run in whose block it was started.
         was_current: Whether it ever was the current one.
         is_block: Whether it is used as a `with` block.
+        lineage: The uids of the run and of its ancestors that are executed here.
     """
 
     uid: str
@@ -29,6 +30,7 @@ class Executed(Protocol):
     surrounding: Any
     was_current: bool
     is_block: bool
+    lineage: frozenset[str]
 
 
 # The uid of the run in which a process was started.
@@ -82,6 +84,14 @@ def innermost() -> Executed | None:
     if run or around is None or threading.current_thread() is threading.main_thread():
         return run
     return _still_open(around)
+
+
+def lineage_of(uid: str | None) -> frozenset[str]:
+    """Return the uids of a run that surrounds this place and of those above it, if it is one."""
+    around = innermost()
+    while around is not None and around.uid != uid:
+        around = around.surrounding
+    return frozenset() if around is None else around.lineage
 
 
 def enter(run: Executed) -> None:

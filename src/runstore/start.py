@@ -6,14 +6,15 @@ import os
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from runstore import current
-from runstore.config import IfDone
+from runstore.config import IfDone, wants_output
 from runstore.errors import UsageError
 from runstore.recording.active import ActiveRun
-from runstore.recording.starting import StartRequest, start
+from runstore.recording.starting import StartRequest, start, tags_of
 from runstore.store import Store, open_shared
+from runstore.user_warnings import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from runstore.model.run import Run
 
@@ -26,7 +27,11 @@ def start_run(
     store: str | os.PathLike[str] | Store | None = None,
     resume: str | Run | ActiveRun | None = None,
     params: Any = None,
+    seed: Any = None,
+    name: str | None = None,
     notes: str | None = None,
+    tags: Mapping[str, Any] | Iterable[str] | None = None,
+    output: bool | None = None,
     capture: bool = True,
     parent: str | ActiveRun | Run | None = None,
     live: bool = False,
@@ -38,22 +43,45 @@ def start_run(
     function a run, see `recorded`.
 
     Args:
-        experiment_name: Any printable text up to 255 bytes.
-        store: A folder, a URL or an open `Store`; None finds the project's store.
-        resume: Go on with this run instead; takes every name that `Store.get` takes.
-        params: See `Store.start`.
-        notes: See `Store.start`.
-        capture: See `Store.start`.
-        parent: See `Store.start`.
-        live: See `Store.start`.
-        if_done: See `Store.start`: `run`, `warn`, `skip` or `error`.
+        experiment_name: The experiment that the run belongs to: any printable text up to 255
+            bytes. It gets the next number of that experiment.
+        store: A folder, a URL or an open `Store`; None finds the project's store, or creates one.
+        resume: A run to continue instead of a new one, by any name that `Store.get` accepts.
+            Parameters and tags are added to those that it has.
+        params: Parameters: a mapping, a dataclass, an object with attributes, or a list of these
+            for several parameter sets. See `ActiveRun.params` for those that are known later.
+        seed: Added to the parameters as `seed`. It is recorded only: runstore does not touch
+            random number generators.
+        name: Name of the run for people, kept as the tag `name`; it need not be unique.
+        notes: Free text about the run.
+        tags: Values by key, such as `{"phase": "pilot"}`, or a list of keys without values.
+        output: Whether to keep what Python code prints to `sys.stdout` and `sys.stderr` until
+            the run ends. By default the setting `output`, which is on by default.
+        capture: Whether to record git, host, packages and source code. What takes long is read
+            in the background.
+        parent: Parent run; by default the run whose block surrounds this call, in this process
+            or in the one that started it.
+        live: Whether this is an interactive session, which has no defined end.
+        if_done: What to do if a complete run had the same parameters, code and inputs: `run`
+            without looking, `warn` and run, `skip`, or `error`. The last two raise
+            `AlreadyRanError`.
+
+    Returns:
+        The run, which is durable by then.
 
     Raises:
         AlreadyRanError: The same was run before, and `if_done` is `skip` or `error`.
-        UsageError: Neither an experiment name nor a run to resume was given, or both.
+        InvalidValueError: The name or a value cannot be stored; the message names it.
+        StoreError: The store did not accept the run.
+        UsageError: Neither an experiment name nor a run to resume was given, or both; or `seed`
+            and `params` disagree.
     """
     if (experiment_name is None) == (resume is None):
-        raise UsageError("start_run takes an experiment name, or resume=RUN; one of them.")
+        raise UsageError(
+            "start_run takes an experiment name or resume=RUN, and not both.",
+            kept="No run was recorded.",
+            hint='Write start_run("mnist"), or start_run(resume="mnist#7").',
+        )
 
     request = StartRequest(
         "" if experiment_name is None else experiment_name,
@@ -63,22 +91,27 @@ def start_run(
         parent=parent,
         live=live,
         if_done=if_done,
+        tags=tags,
+        seed=seed,
+        name=name,
     )
 
-    return _entered(store, request, resume)
+    return _entered(store, request, resume, output=output)
 
 
 def _entered(
     store: str | os.PathLike[str] | Store | None,
     request: StartRequest,
     resume: str | Run | ActiveRun | None = None,
+    *,
+    output: bool | None = None,
 ) -> ActiveRun:
-    """Start or resume a run and make it the current one."""
+    """Start or resume a run, make it the current one, and keep its output."""
 
     def begin() -> ActiveRun:
         opened = store if isinstance(store, Store) else open_shared(store)
         if resume is not None:
-            return opened.resume(resume)
+            return _with_more(opened.resume(resume), request)
         return start(opened.backend, request, opened)
 
     run = begin()
@@ -86,7 +119,41 @@ def _entered(
         if request.if_done in {"run", "warn"}:
             run.execution.again = begin
         current.enter(run.execution)
+        if run.execution.is_first:
+            _say_where(run, output=output)
+        run.execution.keep_output_of_script(wanted=output)
     except BaseException as error:  # of a signal handler
+        run.execution.end_by(error)
+        raise
+    return run
+
+
+def _say_where(run: ActiveRun, *, output: bool | None) -> None:
+    """Show once for each store where runs are recorded, and how to turn the output off."""
+    kept = ""
+    if output or (output is None and _is_output_wanted()):
+        kept = ", with their output (start_run(output=False) turns that off)"
+    say(f"runs are recorded in {run.execution.store_path}{kept}.")
+
+
+def _is_output_wanted() -> bool:
+    try:
+        return wants_output()
+    except UsageError:  # a warning says so when something is printed
+        return True
+
+
+def _with_more(run: ActiveRun, request: StartRequest) -> ActiveRun:
+    """Add what is asked for of a new run to one that continues."""
+    try:
+        seed = {} if request.seed is None else {"seed": request.seed}
+        if request.params is not None or seed:
+            run.add_params(request.params, **seed)
+        if tags := tags_of(request):
+            run.tags.update(tags)
+        if request.notes is not None:
+            run.edit(notes=request.notes)
+    except BaseException as error:  # of a signal handler, or any other
         run.execution.end_by(error)
         raise
     return run
@@ -97,7 +164,11 @@ def recorded(
     *,
     store: str | os.PathLike[str] | Store | None = None,
     params: Any = None,
+    seed: Any = None,
+    name: str | None = None,
     notes: str | None = None,
+    tags: Mapping[str, Any] | Iterable[str] | None = None,
+    output: bool | None = None,
     capture: bool = True,
     parent: str | ActiveRun | Run | None = None,
     live: bool = False,
@@ -109,21 +180,26 @@ def recorded(
     function, of a coroutine, or of a generator of either kind; `current_run()` returns it there.
 
     Args:
-        experiment_name: See `start_run`.
-        store: See `start_run`; None finds the store at each call.
-        params: See `Store.start`.
-        notes: See `Store.start`.
-        capture: See `Store.start`.
-        parent: See `Store.start`.
-        live: See `Store.start`.
-        if_done: See `Store.start`; `skip` and `error` raise `AlreadyRanError` at the call.
+        experiment_name: The experiment of the runs.
+        store: A folder, a URL or an open `Store`; None finds the store at each call.
+        params: Parameters of every run: a mapping, a dataclass, or a list of these.
+        seed: Added to the parameters as `seed`; see `start_run`.
+        name: Name of the runs for people, kept as the tag `name`.
+        notes: Free text about the runs.
+        tags: Values by key, or a list of keys without values.
+        output: Whether to keep what Python code prints; see `start_run`.
+        capture: Whether to record git, host, packages and source code.
+        parent: Parent run; by default the run that surrounds the call.
+        live: Whether the runs are interactive sessions, which have no defined end.
+        if_done: What to do if the same was run before: `run`, `warn`, `skip` or `error`; the
+            last two raise `AlreadyRanError` at the call.
 
     Raises:
         UsageError: No experiment name was given, or no function was decorated.
     """
     if not isinstance(experiment_name, str):
         raise UsageError(
-            f"recorded takes an experiment name, got {experiment_name!r:.60}.",
+            f"Expected an experiment name, got {experiment_name!r:.60}.",
             hint='Decorate with parentheses: @runstore.recorded("mnist").',
         )
 
@@ -135,12 +211,15 @@ def recorded(
         parent=parent,
         live=live,
         if_done=if_done,
+        tags=tags,
+        seed=seed,
+        name=name,
     )
 
     def decorate(function: F) -> F:
         from runstore.recording.recorded_functions import run_per_call
 
-        return cast("F", run_per_call(function, lambda: _entered(store, request)))
+        return cast("F", run_per_call(function, lambda: _entered(store, request, output=output)))
 
     return decorate
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from runstore import background
 from runstore.config import (
     IfDone,
+    check_can_be_made,
     check_place,
     current_author,
     find_store,
@@ -23,7 +25,6 @@ from runstore.config import (
 )
 from runstore.errors import (
     StoreError,
-    StoreUnavailableError,
     UsageError,
 )
 from runstore.inflight import take_in
@@ -46,7 +47,7 @@ from runstore.recording import live_runs
 from runstore.recording.active import ActiveRun, join
 from runstore.recording.execution import Execution
 from runstore.recording.starting import StartRequest, check_command, end_unreturned, start
-from runstore.storage.backend import RUNS, STORE_JSON, Backend
+from runstore.storage.backend import RUNS, STORE_JSON, Backend, no_store
 from runstore.storage.database import (
     Database,
     now_micros,
@@ -115,43 +116,40 @@ class Store:
         backend.show_changes = _show_changes
 
     @classmethod
-    def open(cls, location: str | os.PathLike[str] | None = None, *, create: bool = True) -> Store:
-        """Open a store, and make it when it is missing.
+    def open(
+        cls, location: str | os.PathLike[str] | None = None, *, create: bool | None = None
+    ) -> Store:
+        """Open a store.
 
         Args:
             location: A folder, `sqlite:///relative/folder` or `sqlite:////absolute/folder`;
                 a relative one starts from the working directory as it is now. None finds the
                 store of the project: see `runstore.config.find_store`.
-            create: Whether a missing store is made.
+            create: Whether to create a missing store now; if False, that is an error. By default,
+                one that is named is created now. That of the project is created when the first
+                run is recorded, and reading is an error until then.
 
         Raises:
-            StoreUnavailableError: The folder cannot be made or reached.
+            StoreUnavailableError: The folder cannot be created or reached.
             StoreCorruptError: The database file is not one, or damaged; it is left as it is.
             UntrustedStoreError: Another user made the place where the store would be.
         """
         path = find_store(location)
-        if create and location is None:
-            warn_of_store_apart(path)
-        return cls._at(path, create=create)
-
-    @classmethod
-    def _at(cls, path: Path, *, create: bool) -> Store:
-        if create:
-            make_folder(path)
-            check_place(path)  # afterwards: somebody may have been quicker
-        elif not is_there(path / DATABASE):
-            raise StoreUnavailableError(
-                f"There is no store at {path}.",
-                hint="Record a run first, or name another folder.",
-            )
-        try:
-            backend = Backend(path, Database(path / DATABASE, create=create))
-        except StoreError:
-            raise
-        except OSError as error:
-            raise unreachable(path, error) from error
+        if is_there(path / DATABASE):
+            backend = Backend(path, _database_at(path, create=create is not False))
+            store = cls(backend)
+            take_in(backend)
+            return store
+        if create is False:
+            raise no_store(path)
+        check_can_be_made(path)
+        check_place(path)
+        backend = Backend(path)
+        backend.maker = functools.partial(_made_at, path, is_told=location is not None)
         store = cls(backend)
-        take_in(backend)
+        if create or (create is None and location is not None):
+            backend.make()
+            take_in(backend)
         return store
 
     def close(self) -> None:
@@ -333,6 +331,7 @@ class Store:
             hostname=hostname,
         )
         past = past_run(self.backend, asked)
+        self.backend.make()
         write(self.backend, past, artifacts, author_named(author))
         return kept_run(self.backend, past.new.uid)
 
@@ -1220,6 +1219,29 @@ def open_shared(location: str | os.PathLike[str] | None = None) -> Store:
     if store is None or not store.backend.is_in_place:
         store = _shared[path] = Store.open(location)
     return store
+
+
+def _made_at(path: Path, *, is_told: bool) -> Database:
+    """Make a store, and return its database.
+
+    Args:
+        path: Its folder.
+        is_told: Whether the program named the folder.
+    """
+    if not is_told:
+        warn_of_store_apart(path)
+    make_folder(path)
+    check_place(path)  # afterwards: somebody may have been quicker
+    return _database_at(path, create=True)
+
+
+def _database_at(path: Path, *, create: bool) -> Database:
+    try:
+        return Database(path / DATABASE, create=create)
+    except StoreError:
+        raise
+    except OSError as error:
+        raise unreachable(path, error) from error
 
 
 def _store_at(location: str) -> Store:

@@ -15,6 +15,6 @@ def temporary_store() -> Iterator[Store]:
     """Return a store in a temporary folder, which is removed on exit."""
     with (
         tempfile.TemporaryDirectory(prefix="runstore-") as folder,
-        Store.open(Path(folder) / "store") as store,
+        Store.open(Path(folder) / "store", create=True) as store,
     ):
         yield store

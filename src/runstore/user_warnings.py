@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import warnings
+from contextlib import suppress
 from types import TracebackType
 
 from runstore.errors import StoreWarning, visible
@@ -27,6 +28,13 @@ def warn(message: str, category: type[Warning] = StoreWarning) -> None:
         warnings.warn(message, category, stacklevel=_user_frame())
     else:
         _waiting.messages.append((message, category))
+
+
+def say(message: str) -> None:
+    """Show a line on stderr that is no warning; nothing where that is closed."""
+    # None is Python's word for a closed one.
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"runstore: {visible(message)}\n")
 
 
 class afterwards:  # noqa: N801 - reads as a statement

@@ -10,6 +10,8 @@ from runstore.capture.machine import process
 from runstore.errors import StoreReadOnlyError
 from runstore.reading import liveness
 from runstore.recording import live_runs
+from runstore.recording.output.keeper import new_output_path
+from runstore.storage.rows import to_micros
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
@@ -47,6 +49,68 @@ def test_a_run_whose_process_is_gone_is_lost(store, run, judged):
     assert found.status is Status.LOST
     assert status_of(store, run) is Status.LOST
     assert found.ended_at == run.last_seen_at
+
+
+@pytest.fixture
+def an_hour_old(store, run):
+    """The same run, of which nothing was heard since it began, an hour ago."""
+    began = run.started_at - timedelta(hours=1)
+    with store.backend.database.driver.write() as connection:
+        connection.execute(
+            "UPDATE runs SET started_at = ?, last_seen_at = ? WHERE uid = ?",
+            (to_micros(began), to_micros(began), run.uid),
+        )
+    return store.backend.database.run_by_uid(run.uid)
+
+
+def settled_end(store, run):
+    (found,) = liveness.settled(store.backend, [run])
+    assert found.status is Status.LOST
+    return found.ended_at
+
+
+def test_the_last_point_is_a_sign_of_life(store, an_hour_old, judged):
+    began = an_hour_old.started_at
+    active = live_runs.running(an_hour_old.uid).run
+    times = [began + timedelta(minutes=one) for one in (10, 20, 30)]
+    active.log_points("loss", [1, 2, 3], times=times)
+    active.log({"system/cpu": 0.5}, time=began + timedelta(minutes=40))
+    active.execution.hand_in()
+
+    assert settled_end(store, an_hour_old) == began + timedelta(minutes=40)
+    kept = store.backend.database.run_by_uid(an_hour_old.uid)
+    assert kept.ended_at == began + timedelta(minutes=40)
+
+
+def test_the_last_line_is_a_sign_of_life(store, an_hour_old, judged):
+    began = an_hour_old.started_at
+    times = [began + timedelta(minutes=one) for one in (20, 50)]
+    path = store.backend.spool.in_first_place(
+        lambda place: new_output_path(place, an_hour_old.uid)
+    )
+    path.write_text("".join(f"{at.timestamp():.6f} o an epoch\n" for at in times))
+    path.chmod(0o600)
+
+    assert settled_end(store, an_hour_old) - times[1] < timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize("days", [-400, 400])
+def test_times_that_a_program_made_up_are_no_signs_of_life(store, an_hour_old, judged, days):
+    active = live_runs.running(an_hour_old.uid).run
+    active.log({"loss": 1}, time=an_hour_old.started_at + timedelta(days=days))
+    active.execution.hand_in()
+
+    assert settled_end(store, an_hour_old) == an_hour_old.started_at
+
+
+def test_a_store_that_cannot_be_written_shows_the_last_sign(store, an_hour_old, judged):
+    last = an_hour_old.started_at + timedelta(minutes=40)
+    active = live_runs.running(an_hour_old.uid).run
+    active.log({"loss": 1}, time=last)
+    active.execution.hand_in()
+    store.backend.database.driver.refuse_writes(StoreReadOnlyError("It is read only."))
+
+    assert settled_end(store, an_hour_old) == last
 
 
 @pytest.mark.parametrize("answer", [False, None])

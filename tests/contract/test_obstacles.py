@@ -267,7 +267,7 @@ def test_everything_saved_before_a_kill_is_there(location, campaign_rounds):
             for n in range(acknowledged + 1):
                 assert run.read_bytes(f"f{n}.txt") == str(n).encode()
                 assert run.tags[f"k{n}"] == str(n)
-            printed = [line.text for line in run.output]
+            printed = [line.text for line in run.output if line.stream == "stderr"]
             assert printed[:acknowledged] == [f"line {n}" for n in range(acknowledged)]
     assert list((location / "spool").iterdir()) == []
 

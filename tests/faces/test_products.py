@@ -339,3 +339,16 @@ def test_output_that_another_process_took_in_meanwhile_is_no_trouble(tmp_path, m
             run.finish()
 
         assert [line.text for line in store.get(run.uid).output] == ["kept"]
+
+
+def test_log_says_at_once_that_a_run_has_no_output(folder):
+    """A run that goes on may print nothing for hours."""
+    with Store.open(folder / ".runstore") as store:
+        run = store.start("quiet", capture=False)
+        command = [sys.executable, "-m", "runstore", "log", "-f"]
+        with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as follower:
+            said = follower.stderr.readline()
+            run.finish()
+
+    assert "no output of quiet_1" in said
+    assert "runstore exec" in said

@@ -10,7 +10,7 @@ import pytest
 
 from runstore import Store, StoreWarning, config
 from runstore.config import find_store
-from runstore.errors import UsageError
+from runstore.errors import StoreUnavailableError, UsageError
 from runstore.start import start_run
 
 
@@ -130,3 +130,65 @@ def test_a_project_that_is_entered_later_keeps_its_own_store(here, monkeypatch):
     assert find_store() == project / ".runstore"
     os.chdir(here)
     assert find_store() == here / ".runstore"
+
+
+def test_reading_creates_no_store(here):
+    store = Store.open()
+
+    for read in (store.list, store.find, store.experiments, lambda: store.get("latest")):
+        with pytest.raises(StoreUnavailableError, match="There is no store at"):
+            read()
+    assert len(Store.open().path.parts) > 1
+    assert list(here.iterdir()) == []
+
+    with store.start("fit", capture=False):
+        pass
+    assert [run.reference for run in store.list()] == [store.get("fit#1").reference]
+    store.close()
+
+
+def test_a_store_that_was_not_created_can_be_closed(here):
+    with Store.open():
+        pass
+
+    assert list(here.iterdir()) == []
+
+
+def test_a_store_that_another_one_creates_can_be_read(here):
+    early = Store.open()
+    with Store.open() as other:
+        other.start("fit", capture=False).finish()
+
+    assert early.get("fit#1").status == "complete"
+    early.start("fit", capture=False).finish()
+    assert [run.run_number for run in early.list()] == [2, 1]
+
+
+def test_a_filter_and_a_past_run_create_a_store(here, monkeypatch):
+    for name, write in (
+        ("queries", lambda store: store.queries.__setitem__("good", "params.lr < 1")),
+        ("record", lambda store: store.record("old", started_at=1e9)),
+    ):
+        (here / name).mkdir()
+        monkeypatch.chdir(here / name)
+        monkeypatch.setattr(config, "STARTED_IN", str(here / name))
+        with Store.open() as store:
+            write(store)
+            assert store.path.is_dir()
+
+
+def test_a_store_that_is_named_is_created_when_it_is_opened(tmp_path):
+    Store.open(tmp_path / "results").close()
+
+    with Store.open(tmp_path / "results", create=False) as store:
+        assert list(store.list()) == []
+    with pytest.raises(StoreUnavailableError, match="There is no store at"):
+        Store.open(tmp_path / "resluts", create=False)
+
+
+def test_a_place_that_cannot_be_written_is_refused_at_opening(tmp_path, monkeypatch):
+    (tmp_path / ".runstore").write_text("a file")
+    monkeypatch.setenv("RUNSTORE_URL", str(tmp_path / ".runstore" / "inside"))
+
+    with pytest.raises(StoreUnavailableError, match="cannot be opened"):
+        Store.open()

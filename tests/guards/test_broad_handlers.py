@@ -24,7 +24,7 @@ SWALLOWING = {
     "model/params/build.py",
     "recording/metric_log.py",
     "recording/outcome.py",
-    "recording/output/python.py",
+    "recording/output/records.py",
     "recording/recorded_functions.py",
     "runner/experiment.py",
     "web/app.py",

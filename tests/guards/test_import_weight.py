@@ -62,6 +62,7 @@ def test_import_runstore_loads_nothing_but_itself():
 
 
 def test_recording_needs_the_standard_library_alone(tmp_path):
+    Store.open(tmp_path / "store").close()  # the first run of a store reads the settings
     code = (
         "import runstore; run = runstore.start_run("
         f"'light', params={{'lr': 0.1}}, store={str(tmp_path / 'store')!r}, capture=False);"

@@ -22,7 +22,8 @@ RUN = """
 
 ACTIVE_RUN = """
     add_params attach_logging edit ends_with_process finish is_strict keep_output log
-    log_histogram log_image log_points log_text of_set parameter_sets params record rewind save
+    log_histogram log_image log_points log_text notes
+    of_set parameter_sets params record rewind save
     status tags use
 """
 

@@ -9,8 +9,8 @@ ROOT = Path(runstore.__file__).parent
 # Where other texts are printed: bytes that a program asked for, and what it printed itself.
 DOORS = {"cli/output.py", "cli/safe_console.py"}
 RAW = {"click.echo", "click.secho", "print", "sys.stdout.write", "sys.stderr.write", "Console"}
-# These two are no commands: each makes its text harmless itself.
-OWN = {"recording/live_runs.py", "runner/own_output.py"}
+# These are no commands: each makes its text harmless itself.
+OWN = {"recording/live_runs.py", "runner/own_output.py", "user_warnings.py"}
 
 
 def calls_in(path):

@@ -2,8 +2,11 @@
 
 import json
 import os
+import subprocess
+import sys
 
 from commands import git
+from runstore import Store
 from runstore.capture import Surroundings, code_facts, environment_facts, quick_facts
 from runstore.capture.git.snapshot import snapshot
 from runstore.capture.git.state import GitError, run_git
@@ -141,3 +144,34 @@ def test_gpus_are_named(tmp_path, monkeypatch):
 
     assert values["gpu.names"] == ("NVIDIA A100",)
     assert values["gpu.driver"] == "550.54"
+
+
+def test_a_program_outside_of_git_is_kept_with_its_own_modules(tmp_path):
+    """Beside the script and elsewhere, loaded and imported within functions; secrets masked."""
+    for name, text in {
+        "scripts/helper.py": "X = 1\n",
+        "scripts/later.py": "PASSWORD = 'hunter2secret99'\n",
+        "scripts/unused.py": "Y = 1\n",
+        "lib/elsewhere.py": "Z = 1\n",
+        "scripts/train.py": (
+            "import os, sys\n"
+            "sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..', 'lib'))\n"
+            "import elsewhere, helper, runstore\n"
+            "def later():\n    import later\n"
+            "with runstore.start_run('fit', store=sys.argv[1]): pass\n"
+        ),
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    subprocess.run(
+        [sys.executable, tmp_path / "scripts" / "train.py", tmp_path / "store"],
+        check=True,
+        cwd=tmp_path,
+        capture_output=True,
+    )
+
+    with Store.open(tmp_path / "store", create=False) as store:
+        kept = json.loads(store.document("fit#1", "untracked"))
+    assert sorted(kept) == ["../lib/elsewhere.py", "helper.py", "later.py", "train.py"]
+    assert kept["later.py"] == "PASSWORD = '***'\n"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from runstore.capture.secrets import is_secret_name, mask_message, mask_tokens
+from runstore.model.tags import tags_given
 from runstore.user_warnings import warn
 
 
@@ -20,6 +21,12 @@ def masked_tags(changes: Mapping[str, str | None]) -> dict[str, str | None]:
             warn(f"The value of the tag {key!r} looks like a secret; recorded as {shown!r}.")
         masked[key] = shown
     return masked
+
+
+def tags_to_keep(tags: object) -> dict[str, str]:
+    """Return the tags of a run that begins, checked and masked; see `tags_given`."""
+    masked = masked_tags(tags_given(tags))
+    return {key: value for key, value in masked.items() if value is not None}
 
 
 def _masked_tag(key: str, value: str) -> str:

@@ -16,6 +16,9 @@ from runstore.model.values import clean_text
 if TYPE_CHECKING:
     from runstore.capture.program.files import Loading
 
+# Of a program that no repository keeps.
+_FILES_AT_MOST = 500
+
 
 def working_folder() -> Path | None:
     """Return the working directory; None where it was deleted."""
@@ -194,11 +197,23 @@ def _repository(quick: Facts, where: Surroundings) -> Facts:
 
 
 def _program_alone(where: Surroundings) -> Facts:
-    """Return the program that no repository keeps, by names below the folder of its script."""
+    """Return the program outside of a repository: its script, and its own modules.
+
+    Those are loaded, or imported in their code. Names are relative to the folder of the script;
+    those of modules elsewhere begin with `..`.
+    """
     from runstore.capture.git.snapshot import program_alone
+    from runstore.capture.program.files import own_modules
+    from runstore.capture.program.modules import files_of
 
     root = Path(where.scripts[0]).parent if where.scripts else where.folder
-    return Facts() if root is None else program_alone(root, where.program())
+    if root is None:
+        return Facts()
+    files = where.program()
+    if where.command is None:
+        beyond, _ = files_of(own_modules(), where.scripts)
+        files = tuple(dict.fromkeys((*files, *sorted(beyond.values()))))
+    return program_alone(root, files[:_FILES_AT_MOST])
 
 
 def _together(*groups: tuple[str, Callable[[], Facts]]) -> Facts:

@@ -287,6 +287,7 @@ class ManagerStore:
 
     def _open(self) -> None:
         self._store = open_shared(self._folder)
+        self._store.backend.make()
         self._table = BlockTable(self._store.backend.database)
         self._sync = self._store.backend.part(sync_of)
         self._bring_together()

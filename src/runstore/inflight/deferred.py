@@ -148,6 +148,8 @@ class Deferred:
         set_name: str | None,
         author: str,
         because: StoreError | None,
+        *,
+        is_replacing: bool = False,
     ) -> None:
         """Keep parameters added after the start."""
         body = {
@@ -157,7 +159,7 @@ class Deferred:
             "set_name": set_name,
             "author": author,
         }
-        self._keep(uid, "params", body, "parameters", because)
+        self._keep(uid, "replaced" if is_replacing else "params", body, "parameters", because)
 
     def notes(self, uid: str, notes: str | None, author: str, because: StoreError | None) -> None:
         """Keep a change of notes."""
@@ -279,9 +281,16 @@ class Deferred:
             backend.edits.set_tags([record.uid], body["changes"], body["author"], or_trashed=True)
         elif record.kind == "notes":
             backend.edits.set_notes([record.uid], body["notes"], body["author"], or_trashed=True)
-        elif record.kind == "params":
+        elif record.kind in {"params", "replaced"}:
             added = ParameterSet(body["name"], body["hash"], body["tree"])
-            add_params(backend.database, record.uid, added, body["set_name"], body["author"])
+            add_params(
+                backend.database,
+                record.uid,
+                added,
+                body["set_name"],
+                body["author"],
+                is_replacing=record.kind == "replaced",
+            )
         else:
             raise ValueError(record.kind)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from runstore.errors import InvalidValueError
 from runstore.model.values import clean_text
 
@@ -23,6 +25,27 @@ def tag_key(key: object) -> str:
     if len(key.encode()) > KEY_LIMIT_BYTES:
         raise _refused(key, f"a key has at most {KEY_LIMIT_BYTES} bytes")
     return key
+
+
+def tags_given(tags: object) -> dict[str, str]:
+    """Return tags from values by key, one key, or several keys of tags without a value.
+
+    A value of None is no tag.
+
+    Raises:
+        InvalidValueError: A key or a value cannot be a tag.
+    """
+    if isinstance(tags, str):
+        return {tag_key(tags): ""}
+    if isinstance(tags, Mapping):
+        found = {tag_key(key): value for key, value in tags.items() if value is not None}
+        return {key: tag_value(value) for key, value in found.items()}
+    if isinstance(tags, Iterable) and not isinstance(tags, bytes):
+        return {tag_key(key): "" for key in tags}
+    raise InvalidValueError(
+        f"Expected tags as a mapping or a list of names, got {tags!r:.60}.",
+        hint="Write for example: tags={'phase': 'pilot'} or tags=['baseline'].",
+    )
 
 
 def tag_value(value: object) -> str:

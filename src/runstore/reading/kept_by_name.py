@@ -61,6 +61,7 @@ class KeptByName(MutableMapping[str, V]):
 
     def __setitem__(self, name: str, value: V) -> None:
         name = self._checked_name(name)
+        self._backend.make()
         self._backend.database.change_mapping(self._state, name, self._checked(name, value))
 
     def __delitem__(self, name: str) -> None:

@@ -7,9 +7,10 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from runstore.errors import StoreLockedError
+from runstore.errors import StoreError, StoreLockedError
 from runstore.model.status import Status
 from runstore.storage.backend import Backend
+from runstore.storage.rows import from_micros, to_micros
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
@@ -28,16 +29,36 @@ def settled(backend: Backend, runs: Sequence[Run]) -> tuple[Run, ...]:
             continue
         if is_gone(run.process, silent_s=silence.total_seconds()):
             gone[run.uid] = run
+    signs: dict[str, int | None] = {}
     if gone:
         from runstore.inflight import take_in
 
         # What a run said last counts more than what its silence says.
         take_in(backend)
+        signs = {uid: _last_sign(backend, run, now) for uid, run in gone.items()}
         if _may_mark(backend):
             # What others hold now is told the next time.
             with suppress(StoreLockedError):
-                backend.database.mark_lost(gone.values())
-    return tuple(_as_lost(backend, run) if run.uid in gone else run for run in runs)
+                backend.database.mark_lost([(run, signs[uid]) for uid, run in gone.items()])
+    return tuple(
+        _as_lost(backend, run, signs[run.uid]) if run.uid in gone else run for run in runs
+    )
+
+
+def _last_sign(backend: Backend, run: Run, now: datetime) -> int | None:
+    """Return the time of the last point, sample or line of a run; None without any.
+
+    The regular sign of life is written every ten seconds only. Times that a program gave to its
+    points count if they are between the start of the run and now.
+    """
+    from runstore.reading.output.whole import last_printed
+
+    first, last = to_micros(run.started_at), to_micros(now)
+    printed = last_printed(backend, run.uid, first, last)
+    with suppress(StoreError):  # a damaged store
+        logged = backend.database.last_point_between(run.uid, first, last)
+        return max(filter(None, (printed, logged)), default=None)
+    return printed
 
 
 def settle_all(backend: Backend) -> bool:
@@ -62,11 +83,14 @@ def _may_mark(backend: Backend) -> bool:
     return backend.database.is_writable and not backend.database.driver.is_writing
 
 
-def _as_lost(backend: Backend, seen: Run) -> Run:
+def _as_lost(backend: Backend, seen: Run, last_sign: int | None) -> Run:
     """Return the run as it is now; if the store could not be told, as it should be."""
     from dataclasses import replace
 
     run = backend.database.run_by_uid(seen.uid) or seen
     if run.status.is_final or run.process != seen.process:  # another process resumed it
         return run
-    return replace(run, status=Status.LOST, ended_at=run.last_seen_at or run.started_at)
+    ended_at = run.last_seen_at or run.started_at
+    if last_sign is not None:
+        ended_at = max(ended_at, from_micros(last_sign))
+    return replace(run, status=Status.LOST, ended_at=ended_at)

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from runstore.analysis.reruns.lookup import Earlier
     from runstore.model.artifacts import Artifact, Input
     from runstore.model.run import Run
+    from runstore.recording.mappings import Params, Tags
     from runstore.recording.media_log import MediaLog
     from runstore.recording.metric_log import Channel
-    from runstore.recording.tags import Tags
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -54,6 +54,13 @@ class LogMetrics(Protocol):
         """Log one value of each of these metrics."""
 
 
+# What a run object itself sets.
+_ASSIGNED = frozenset({
+    "store", "uid", "reference", "experiment_name", "run_number", "timestamp", "started_at",
+    "earlier", "execution",
+})  # fmt: skip
+
+
 class ActiveRun:
     """A run that has started and is being executed here.
 
@@ -70,7 +77,6 @@ class ActiveRun:
         run_number: Number within the experiment.
         timestamp: Local wall time of the start, as references carry it.
         started_at: Start (UTC).
-        notes: Prose of the user, as last written through this object.
         earlier: What was run before, if `if_done` had it looked up; else None.
         execution: What the process does for it, for runstore itself; no part of the public API.
     """
@@ -87,10 +93,33 @@ class ActiveRun:
         self.run_number = run.run_number
         self.timestamp = run.timestamp
         self.started_at: datetime = run.started_at
-        self.notes = run.notes
+        self._notes = run.notes
         self.earlier: Earlier | None = None
         self.execution = self._execution_class(backend, run, self, is_owner=is_owner)
         self._backend = backend
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; one that a run does not have would be lost without a word."""
+        if name in _ASSIGNED or name.startswith("_") or type(self) is not ActiveRun:
+            super().__setattr__(name, value)
+            return
+        of_class = getattr(ActiveRun, name, None)
+        if of_class is None or (isinstance(of_class, property) and of_class.fset is None):
+            from runstore.model.habits import no_such_assignment
+
+            raise no_such_assignment(name, self._names())
+        super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        """Answer for an attribute that a run does not have, with the one that is meant."""
+        if name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        from runstore.model.habits import no_such_attribute
+
+        raise no_such_attribute(name, self._names())
+
+    def _names(self) -> list[str]:
+        return [name for name in dir(self) if not name.startswith("_")]
 
     def __repr__(self) -> str:
         return f"<ActiveRun {self.reference!r} {self.status.value}>"
@@ -128,11 +157,26 @@ class ActiveRun:
         return self.execution.parameter_sets
 
     @property
-    def params(self) -> Mapping[str, Any]:
-        """Values of the only parameter set, or of each set by its name; see `Run.params`."""
-        from runstore.model.run import values_of
+    def params(self) -> Params:
+        """Values of the only parameter set, or of each set by its name; see `Run.params`.
 
-        return values_of(self.parameter_sets)
+        A dictionary that writes through: `run.params["seed"] = 7` or
+        `run.params.update(seed=7, epochs=3)` adds parameters that are known only now. Another
+        value of a parameter that the run has is a `ConflictError`;
+        `run.params.replace({"seed": 8})` changes it.
+        """
+        be_ready()
+        from runstore.recording.mappings import Params
+
+        return Params(self.execution, self.execution.values_of_set(None))
+
+    @params.setter
+    def params(self, params: Params) -> None:
+        """Accept what `run.params |= {...}` has written."""
+        if getattr(params, "execution", None) is not self.execution:
+            from runstore.model.habits import no_such_assignment
+
+            raise no_such_assignment("params", ())
 
     @property
     def ends_with_process(self) -> bool:
@@ -163,8 +207,8 @@ class ActiveRun:
             InvalidValueError: They are no text, or too long.
         """
         be_ready()
-        self.notes = check_text(notes, "notes")
-        self.execution.recorder.note(self.uid, self.notes, current_author())
+        self._notes = check_text(notes, "notes")
+        self.execution.recorder.note(self.uid, self._notes, current_author())
 
     def add_params(
         self, params: Any = None, /, *, set_name: str | None = None, **more: Any
@@ -192,9 +236,25 @@ class ActiveRun:
                 self.execution.add_params(one, set_name)
 
     @property
+    def notes(self) -> str | None:
+        """Prose of the user, as last written through this object; `run.notes = "…"` writes it."""
+        return self._notes
+
+    @notes.setter
+    def notes(self, notes: str | None) -> None:
+        self.edit(notes=notes)
+
+    @property
     def tags(self) -> Tags:
-        """Its tags, a mapping that writes through: `run.tags["phase"] = "pilot"`."""
+        """Its tags, a mapping that writes through: `run.tags["phase"] = "pilot"`.
+
+        `run.tags = {"phase": "pilot"}` or `run.tags = ["keep"]` replaces them all.
+        """
         return self.execution.tags
+
+    @tags.setter
+    def tags(self, tags: Mapping[str, Any] | Iterable[str]) -> None:
+        self.execution.tags.replace(tags)
 
     # Artifacts
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from runstore import current
 from runstore.capture.machine.process import current_process, is_gone
-from runstore.config import current_author
+from runstore.config import current_author, is_variable_off
 from runstore.errors import RunstoreError, StoreError
 from runstore.model.once import once
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.status import Status
 from runstore.recording import live_runs
 from runstore.recording.outcome import Ending, error_details, kept_text, status_of
-from runstore.recording.readiness import LOGGING, POINTS, Later, be_ready
+from runstore.recording.readiness import OUTPUT, POINTS, STREAMS, Later, be_ready
 from runstore.recording.recorder import Recorder
 from runstore.storage.backend import Backend
 from runstore.storage.sqlite.descriptors import with_room
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from runstore.capture.program.files import Loading
     from runstore.model.run import Run
     from runstore.recording.joining.command_run import CommandRun
+    from runstore.recording.mappings import Tags
     from runstore.recording.metric_log import Channel, PointLog
-    from runstore.recording.output.python import KeptOutput
-    from runstore.recording.tags import Tags
+    from runstore.recording.output.streams import KeptOutput
 
 
 class StartedRun(NamedTuple):
@@ -64,6 +64,8 @@ class Execution:
         surrounding: The run whose block this one was started in; see `current.py`.
         was_current: Whether it ever was the current one.
         is_block: Whether a `with` block is executed for it.
+        is_first: Whether its store was made here for it.
+        lineage: The uids of the run and of those above it that are executed here.
         loading: What the program loads of its own modules; None if nothing is captured.
         params_to_come: A mapping that was empty at the start: the program fills it later.
         has_cells: Whether the cells of a notebook are kept with it.
@@ -98,6 +100,8 @@ class Execution:
         self.surrounding: Execution | None = None
         self.was_current = False
         self.is_block = False
+        self.is_first = False
+        self.lineage = frozenset((run.uid,))
         self.loading: Loading | None = None
         self.params_to_come: MutableMapping[Any, Any] | None = None
         self.has_cells = False
@@ -130,7 +134,17 @@ class Execution:
 
     # Parameters and tags
 
-    def add_params(self, params: Any, set_name: str | None = None) -> None:
+    def values_of_set(self, set_name: str | None) -> Mapping[str, Any]:
+        """Return the parameters of a set; of the only one, or by set, without a name."""
+        from runstore.model.run import values_of
+
+        if set_name is None:
+            return values_of(self.parameter_sets)
+        return next(one.values for one in self.parameter_sets if one.name == set_name)
+
+    def add_params(
+        self, params: Any, set_name: str | None = None, *, is_replacing: bool = False
+    ) -> None:
         """Add parameters that are known only now; see `ActiveRun.add_params`."""
         be_ready()
         from runstore.model.params.added import with_added
@@ -140,8 +154,10 @@ class Execution:
         if self.has_read_params:
             self._replace_read_params()
         # Refused here if it must be: a record in the spool has nobody to tell.
-        now = with_added(self.parameter_sets, added, set_name)
-        kept = self.recorder.add_params(self.uid, added, set_name, current_author())
+        now = with_added(self.parameter_sets, added, set_name, is_replacing=is_replacing)
+        kept = self.recorder.add_params(
+            self.uid, added, set_name, current_author(), is_replacing=is_replacing
+        )
         self.parameter_sets = kept or now
 
     def _replace_read_params(self) -> None:
@@ -169,7 +185,7 @@ class Execution:
     def tags(self) -> Tags:
         """Its tags, a mapping that writes through: `run.tags["phase"] = "pilot"`."""
         be_ready()
-        from runstore.recording.tags import Tags
+        from runstore.recording.mappings import Tags
 
         known: Mapping[str, str] = {}
         with suppress(RunstoreError):  # of a store that cannot be read, nothing is known
@@ -178,15 +194,42 @@ class Execution:
 
     # Output
 
-    def kept_output(self, *, mask_output: bool | None = None) -> KeptOutput:
-        """Return what keeps the output of this process; see `ActiveRun.keep_output`."""
-        if self._output is None:
-            be_ready(LOGGING)
-            from runstore.recording.output.python import KeptOutput
+    def kept_output(self, *, is_asked: bool = True, mask_output: bool | None = None) -> KeptOutput:
+        """Return what keeps the output of this process; see `ActiveRun.keep_output`.
 
-            self._output = KeptOutput(self._backend.spool, self.uid, is_masked=mask_output)
-            self.has_output = True
-        return self._output
+        Args:
+            is_asked: Whether the program asked for it, whatever the settings say.
+            mask_output: Whether secrets are masked; None for what the settings say.
+        """
+        output = self._output
+        if output is None:
+            be_ready(STREAMS)
+            from runstore.recording.output.streams import KeptOutput
+
+            self._output = output = KeptOutput(self._backend.spool, self)
+        if is_asked:
+            be_ready(OUTPUT)
+            be_ready()
+            output.keep_in_any_case(is_masked=mask_output)
+        return output
+
+    def keep_output_of_script(self, *, wanted: bool | None) -> None:
+        """Keep what this process prints, unless program, variable or settings say otherwise.
+
+        Args:
+            wanted: What the program asks for; None leaves it to the settings.
+        """
+        if self.command_run is not None:
+            return  # `runstore exec` keeps it, with that of C code
+        if wanted is None and not self.is_here:
+            return
+        if wanted is None and os.environ.get("RUNSTORE_OUTPUT") and is_variable_off("output"):
+            return
+        if wanted is not False:
+            try:
+                self.kept_output(is_asked=wanted is not None).keep_streams()
+            except (OSError, ImportError) as error:  # no descriptors are left to load it
+                warn(f"The output of {self.reference} is not kept: {error}.")
 
     def _take_output(self) -> None:
         try:
@@ -301,8 +344,8 @@ class Execution:
         if self.loading is not None and self.loading.look_last():
             # Before the end is written: a complete run has all of its modules.
             self.recorder.keep_late_modules(self.uid, self.loading)
-        if self._output is not None:
-            self._output.close()
+        if self._output is not None and self._output.close():
+            self.has_output = True
         is_in_database = self.recorder.write_ending(
             self.uid, self.reference, ending, answers=answers, points=self._points
         )

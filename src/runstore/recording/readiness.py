@@ -53,10 +53,12 @@ EVERYTHING = (
     "runstore.storage.late_params",
     "runstore.storage.files.objects",
     "runstore.storage.trust.own_places",
-    "runstore.recording.tags",
+    "runstore.recording.mappings",
 )
 # What few runs do.
-LOGGING = (*EVERYTHING, "logging", "runstore.recording.output.python")
+STREAMS = ("runstore.recording.output.streams",)
+OUTPUT = ("runstore.recording.output.keeper",)
+LOGGING = (*EVERYTHING, *STREAMS, *OUTPUT, "logging", "runstore.recording.output.records")
 MEDIA = (*EVERYTHING, "runstore.recording.media_log")
 # With what `traceback` itself loads when it prints.
 TRACEBACKS = ("traceback", "ast", "tokenize", "unicodedata")
@@ -84,8 +86,8 @@ def be_ready(needed: tuple[str, ...] = EVERYTHING) -> None:
         return
     # A child that is forked while another thread imports could never import the same.
     with inside_the_engine(), Uninterrupted(), _Uncollected():
-        # Logging does not wait: it holds its points.
-        _loaded_soon(needed, () if needed is POINTS else _PAUSES_S)
+        # Logging and printing do not wait: what comes is held.
+        _loaded_soon(needed, () if needed in {POINTS, OUTPUT} else _PAUSES_S)
     _loaded.append(needed)
 
 

@@ -146,7 +146,13 @@ class Recorder:
         )
 
     def add_params(
-        self, uid: str, added: ParameterSet, set_name: str | None, author: str
+        self,
+        uid: str,
+        added: ParameterSet,
+        set_name: str | None,
+        author: str,
+        *,
+        is_replacing: bool = False,
     ) -> tuple[ParameterSet, ...] | None:
         """Add parameters to a run; if that fails, keep them aside.
 
@@ -157,8 +163,19 @@ class Recorder:
 
         now: list[tuple[ParameterSet, ...]] = []
         self.deferred.unless(
-            lambda: now.append(add_params(self.backend.database, uid, added, set_name, author)),
-            lambda error: self.deferred.params(uid, added, set_name, author, error),
+            lambda: now.append(
+                add_params(
+                    self.backend.database,
+                    uid,
+                    added,
+                    set_name,
+                    author,
+                    is_replacing=is_replacing,
+                )
+            ),
+            lambda error: self.deferred.params(
+                uid, added, set_name, author, error, is_replacing=is_replacing
+            ),
         )
         return now[0] if now else None
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runstore import background, current
 from runstore.config import IfDone, checked_if_done
-from runstore.errors import RunstoreError
+from runstore.errors import ConflictError, RunstoreError, UsageError
+from runstore.inflight import take_in
 from runstore.model import arguments
 from runstore.model import reference as names
 from runstore.model.facts import Facts
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from runstore.capture import Surroundings
     from runstore.model.params.parameter_set import ParameterSet
 
+# The tag that holds what people call a run.
+NAME = "name"
+
 
 class StartRequest(NamedTuple):
     """A run that is to be started; see `Store.start` for each field."""
@@ -49,6 +53,9 @@ class StartRequest(NamedTuple):
     if_done: IfDone = "run"
     is_told_by_params: bool = False
     is_other_process: bool = False
+    tags: Any = None
+    seed: Any = None
+    name: str | None = None
 
 
 def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
@@ -59,13 +66,12 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
         asked: What is asked for.
         store: Its `Store`, which the run hands out.
     """
-    from runstore.model.params.build import parameter_sets
-
     name = names.check_experiment_name(asked.experiment_name)
-    sets = parameter_sets(asked.params)
+    sets, tags = _sets_of(asked), tags_of(asked)
     notes, cli = check_text(asked.notes, "notes"), check_text(asked.cli, "cli")
     parent_uid = _parent_uid(backend, asked.parent, name)
     check_command(asked.argv)
+    _make(backend)
     where, facts = _quick_facts(backend, asked)
     earlier = None
     if asked.if_done != "run":
@@ -91,6 +97,7 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
         full_store=asked.full_store,
         process=current_process(),
         facts=facts,
+        tags=tags,
     )
     try:
         # Once it is there, its end is cared for, also if a warning is an error.
@@ -100,6 +107,8 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
                 number, reference = backend.database.start_run(new)
                 run = ActiveRun(backend, _started_run(new, number, reference), store=store)
         run.earlier = earlier
+        run.execution.is_first, backend.is_fresh = backend.is_fresh, False
+        run.execution.lineage |= current.lineage_of(parent_uid)
         run.execution.loading = loading
         new = new._replace(uid=run.uid)
         if isinstance(asked.params, MutableMapping) and not asked.params:
@@ -113,6 +122,49 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
         end_unreturned(backend, new.uid, error)
         raise
     return run
+
+
+def _make(backend: Backend) -> None:
+    """Create the store if it is missing."""
+    backend.make()
+    if backend.is_fresh:
+        take_in(backend)  # a spool may be older than its database
+
+
+def _sets_of(asked: StartRequest) -> tuple[ParameterSet, ...]:
+    """Return the parameter sets of a run, with its seed in each.
+
+    Raises:
+        UsageError: One of them has another seed.
+    """
+    from runstore.model.params.build import parameter_set, parameter_sets
+
+    sets, seed = parameter_sets(asked.params), asked.seed
+    if seed is None:
+        return sets
+    from runstore.model.params.added import with_added
+
+    added = parameter_set({"seed": seed})
+    try:
+        return tuple(with_added((one,), added, None)[0] for one in sets) or (added,)
+    except ConflictError as error:
+        raise UsageError(
+            f"seed={seed!r:.60} and params disagree: {error.what}",
+            kept="No run was recorded.",
+            hint="Pass the seed once.",
+        ) from None
+
+
+def tags_of(asked: StartRequest) -> dict[str, str]:
+    """Return the tags that a run begins with; its name is one of them."""
+    if asked.tags is None and asked.name is None:
+        return {}
+    from runstore.artifacts.masking import tags_to_keep
+
+    tags = {} if asked.tags is None else tags_to_keep(asked.tags)
+    if asked.name is not None:
+        tags |= tags_to_keep({NAME: arguments.text(asked.name, "name", "baseline")})
+    return tags
 
 
 def end_unreturned(backend: Backend, uid: str, error: BaseException) -> None:
@@ -226,6 +278,8 @@ def _taken_over(
         return None
     run = ActiveRun(backend, kept, store=store)
     run.execution.command_run = outer
+    if new.tags:
+        run.tags.update(new.tags)
     # It ends with the command in any case.
     run.execution.ends_with_process = True
     run.execution.has_read_params = not has_values(new.parameter_sets)

@@ -15,7 +15,7 @@ from runstore.model.display.suggestions import hint_of
 
 _DEFAULTS = {"experiments": "experiments", "params": "params"}
 _FOLDERS = (*_DEFAULTS, "store")
-_SETTINGS = (*_FOLDERS, "system-samples", "mask-output", "if-done", "exec-params")
+_SETTINGS = (*_FOLDERS, "system-samples", "output", "mask-output", "if-done", "exec-params")
 
 
 @dataclass(frozen=True, slots=True)

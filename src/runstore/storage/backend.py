@@ -5,11 +5,13 @@ Recording, reading, maintenance and analysis take a `Backend`; users open a `Sto
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from runstore.errors import StoreUnavailableError
 from runstore.model.once import once
 from runstore.storage.database import Database
 from runstore.storage.files.spool import OBJECTS, Spool
@@ -46,6 +48,8 @@ class Backend:
         spool: Data in flight, not yet in the database.
         take_lines: Imports a file of lines that a run's program left in the spool.
         show_changes: Called after each transaction that wrote to the database; must not raise.
+        maker: Creates the database of a store that may be missing; None if that is not allowed.
+        is_fresh: Whether it was created here, and no run has started in it yet.
 
     Args:
         path: The folder.
@@ -64,6 +68,8 @@ class Backend:
         self.spool = Spool(path)
         self.take_lines: Callable[[Backend, Path, Run], None] = _leave_lines
         self._parts: dict[Callable[[Backend], Any], Any] = {}
+        self.maker: Callable[[], Database] | None = None
+        self.is_fresh = False
         self._is_copy = database is None
         if database is not None:
             self.__dict__["database"] = self._watched(database)
@@ -99,13 +105,32 @@ class Backend:
         known: T | None = self._parts.get(kind)
         return self._parts.setdefault(kind, kind(self)) if known is None else known
 
+    def make(self) -> None:
+        """Make a store that is missing, to record in it.
+
+        Raises:
+            StoreError: It cannot be made.
+        """
+        if self.maker is None or "database" in self.__dict__:
+            return
+        self.is_fresh = not self.is_there
+        self.__dict__["database"] = self._watched(self.maker())
+        self._is_copy = False
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a database; reading does not make one."""
+        return os.path.exists(self.path / DATABASE)  # noqa: PTH110 - pathlib may raise
+
     @once
     def database(self) -> Database:
         """The runs.
 
         Raises:
-            StoreError: The database of a copy cannot be opened.
+            StoreError: The database of a copy cannot be opened, or the store was not made yet.
         """
+        if self.maker is not None and not self.is_there:
+            raise no_store(self.path)
         known = _of_copies.get(self.path)
         if known is None or known.driver.is_closed or not known.driver.file.is_in_place:
             known = _of_copies[self.path] = Database(self.path / DATABASE, create=False)
@@ -114,7 +139,8 @@ class Backend:
     @property
     def is_in_place(self) -> bool:
         """Whether the open database is still at its path, neither deleted nor replaced."""
-        return self.database.driver.file.is_in_place
+        opened = self.__dict__.get("database")
+        return opened is None or opened.driver.file.is_in_place
 
     @once
     def objects(self) -> Objects:
@@ -164,6 +190,13 @@ class Backend:
         from runstore.storage.fulltext.search import TextSearch
 
         return TextSearch(self.database, self.objects, self.spool, tell=warn)
+
+
+def no_store(path: Path) -> StoreUnavailableError:
+    """Return the error about a folder without a store."""
+    return StoreUnavailableError(
+        f"There is no store at {path}.", hint="Record a run first, or name another folder."
+    )
 
 
 def _show_nothing(_backend: Backend) -> None:

@@ -75,6 +75,7 @@ class NewRun(NamedTuple):
     full_store: bool = False
     process: ProcessIdentity | None = None
     facts: Facts = Facts()
+    tags: Mapping[str, str] = {}
 
 
 class RunCells(NamedTuple):
@@ -390,6 +391,8 @@ class Database(Lookups):
         if ending is not None:
             cells = RunCells(*cells)._replace(**ending)
         run_id = self.insert_row(connection, cells, new.parameter_sets, is_newest=True)
+        for key, value in new.tags.items():
+            connection.execute(sql.PUT_TAG, {"run_id": run_id, "key": key, "value": value})
         if run_id % EVERY_RUNS == 0:
             index_params(connection)
         return run_id, number, reference
@@ -500,6 +503,7 @@ class Database(Lookups):
                 sql.REMOVE_RUN_PARAMS,
                 sql.REMOVE_FLAT_PARAMS,
                 sql.REMOVE_RUN_DOCUMENTS,
+                sql.REMOVE_TAGS,
                 sql.REMOVE_RUN,
                 TAKE_BACK,
             ):
@@ -606,15 +610,27 @@ class Database(Lookups):
         }
         return bool(connection.execute(sql.TAKE_OVER, values).rowcount)
 
-    def mark_lost(self, runs: Iterable[Run]) -> None:
-        """Set the status `lost` for runs whose process ended, unless they changed meanwhile."""
+    def last_point_between(self, uid: str, first: int, last: int) -> int | None:
+        """Return the time of the last metric point of a run, between two times; None without."""
+        bounds = {"uid": uid, "first": first, "last": last}
+        with self.driver.read() as connection:
+            found = connection.execute(sql.LAST_POINT_BETWEEN, bounds).fetchone()[0]
+        return found if type(found) is int else None
+
+    def mark_lost(self, runs: Iterable[tuple[Run, int | None]]) -> None:
+        """Set the status `lost` for runs whose process ended, unless they changed meanwhile.
+
+        Args:
+            runs: The runs, each with the time of its last point or line, if that is known.
+        """
         with self.driver.write() as connection:
-            for run in runs:
+            for run, last_sign in runs:
                 process = run.process
                 connection.execute(
                     sql.MARK_LOST,
                     {
                         "uid": run.uid,
+                        "last_sign": last_sign,
                         "pid": process.pid if process and process.pid is not None else -1,
                         "process_started": (process.started_ticks or "") if process else "",
                     },

@@ -31,10 +31,6 @@ TAG_OF_RUN = "SELECT value FROM tags WHERE run_id = :run_id AND key = :key"
 TAGS_OF_UID = """
     SELECT t.key, t.value FROM runs r JOIN tags t ON t.run_id = r.id WHERE r.uid = :uid
 """
-PUT_TAG = """
-    INSERT INTO tags (run_id, key, value) VALUES (:run_id, :key, :value)
-    ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value
-"""
 REMOVE_TAG = "DELETE FROM tags WHERE run_id = :run_id AND key = :key"
 EVENTS_OF_RUN = """
     SELECT at, author, field, old, new, operation, undoes FROM events
@@ -294,7 +290,7 @@ def _put_tag(connection: Connection, run_id: int, key: str, value: str | None) -
     if value is None:
         connection.execute(REMOVE_TAG, where)
     else:
-        connection.execute(PUT_TAG, {**where, "value": value})
+        connection.execute(sql.PUT_TAG, {**where, "value": value})
     connection.execute(sql.MARK_CHANGED, {"id": run_id})
     return old
 

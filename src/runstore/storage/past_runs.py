@@ -12,7 +12,6 @@ from runstore.storage import statements as sql
 from runstore.storage.artifacts import Noted, put_artifact
 from runstore.storage.database import Database, Edit, NewRun, add_event, run_row
 from runstore.storage.driver import Connection
-from runstore.storage.edits import PUT_TAG
 from runstore.storage.indexes.facts import file_facts
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_files import KeyOf
@@ -34,7 +33,6 @@ class PastRun(NamedTuple):
         error: The error message.
         traceback: The full traceback.
         exit_code: The exit status.
-        tags: Its tags.
         points: Its metrics, at least one point each.
         artifacts: Its artifacts, whose contents are among the objects already.
     """
@@ -45,7 +43,6 @@ class PastRun(NamedTuple):
     error: str | None = None
     traceback: str | None = None
     exit_code: int | None = None
-    tags: Mapping[str, str] = {}
     points: Mapping[KeyOf, Columns] = {}
     artifacts: Sequence[Noted] = ()
 
@@ -75,8 +72,6 @@ def write_past_run(database: Database, past: PastRun, author: str) -> None:
         if facts:
             connection.execute(sql.SET_FACTS, {"id": run_id, "facts": facts_to_text(new.facts)})
             file_facts(connection, run_id, facts, {})
-        for key, value in past.tags.items():
-            connection.execute(PUT_TAG, {"run_id": run_id, "key": key, "value": value})
         _add_products(connection, run_id, past.points, past.artifacts)
         add_event(connection, run_id, Edit(FIELD, None, AFTERWARDS, author, None))
 

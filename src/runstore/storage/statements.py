@@ -87,11 +87,16 @@ IS_MORE_THAN_STARTED = """
         OR EXISTS (SELECT 1 FROM artifacts a WHERE a.run_id = r.id)
         OR EXISTS (SELECT 1 FROM inputs n WHERE n.run_id = r.id)
         OR EXISTS (SELECT 1 FROM outputs o WHERE o.run_id = r.id)
-        OR EXISTS (SELECT 1 FROM tags t WHERE t.run_id = r.id)
         OR EXISTS (SELECT 1 FROM events e WHERE e.run_id = r.id)
     )
 """
+REMOVE_TAGS = "DELETE FROM tags WHERE run_id = :id"
 REMOVE_RUN = "DELETE FROM runs WHERE id = :id"
+
+PUT_TAG = """
+    INSERT INTO tags (run_id, key, value) VALUES (:run_id, :key, :value)
+    ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value
+"""
 
 MARK_CHANGED = f"UPDATE runs SET changed = {NEXT_CHANGE} WHERE id = :id"
 
@@ -240,10 +245,17 @@ FINISH_RUN = f"""
 
 # The process is part of the condition because another one may have resumed the run meanwhile.
 MARK_LOST = f"""
-    UPDATE runs SET status = 'lost', ended_at = coalesce(last_seen_at, started_at),
-        changed = {NEXT_CHANGE}
+    UPDATE runs SET status = 'lost', changed = {NEXT_CHANGE},
+        ended_at = CASE WHEN :last_sign > coalesce(last_seen_at, started_at)
+            THEN :last_sign ELSE coalesce(last_seen_at, started_at) END
     WHERE uid = :uid AND status IN {_UNFINISHED} AND coalesce(pid, -1) = :pid
       AND coalesce(process_started, '') = :process_started
+"""
+
+# Metric points and samples of the machine; their times may be the program's own.
+LAST_POINT_BETWEEN = """
+    SELECT max(m.last_at) FROM metric_summaries m JOIN runs r ON r.id = m.run_id
+    WHERE r.uid = :uid AND m.last_at BETWEEN :first AND :last
 """
 
 # For a child whose parent process executed the run and has ended.

@@ -70,6 +70,7 @@ def snapshot(
     """
     but = _files_of_a_store(root, store)
     own = _Program.at(root, program)
+    own = own._replace(outside=own.outside[:1])
     patch = Facts()
     if has_changes:
         from runstore.capture.git.patch import read_patch
@@ -89,7 +90,9 @@ def program_alone(root: Path, program: Sequence[str]) -> Facts:
     """
     own = _Program.at(root, program)
     files = _Files(root)
-    files.read((*own.inside, *own.outside), PROGRAM_LIMIT_BYTES)
+    # Such names stay the same when all of it is copied elsewhere.
+    outside = [os.path.relpath(one, root) for one in own.outside]
+    files.read((*own.inside, *outside), PROGRAM_LIMIT_BYTES)
     return files.facts()
 
 
@@ -109,7 +112,7 @@ class _Program(NamedTuple):
                 inside.append(place.relative_to(resolved).as_posix())
             else:
                 outside.append(one)
-        return cls(tuple(inside), tuple(outside[:1]))
+        return cls(tuple(inside), tuple(outside))
 
 
 def _place(file: str) -> Path:

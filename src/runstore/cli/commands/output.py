@@ -59,7 +59,15 @@ def command(
             show.line(line)
             is_empty = False
         if is_empty and not as_json:
-            output.say(f"runstore: no output of {found.reference} was kept.", err=True)
+            _say_nothing_kept(found.reference)
+
+
+def _say_nothing_kept(reference: str) -> None:
+    output.say(
+        f"runstore: no output of {reference} is kept so far. Scripts keep theirs unless output is"
+        " turned off; for that of other programs: runstore exec -- PROGRAM",
+        err=True,
+    )
 
 
 def _of(lines: Iterable[OutputLine], stream: str | None) -> Iterator[OutputLine]:
@@ -73,6 +81,8 @@ def _follow(store: Store, uid: str, show: _Shown, stream: str | None, lines: int
     is_first = True
     while True:
         whole, last, has_ended = follower.poll()
+        if is_first and not whole and last is None and not show.as_json:
+            _say_nothing_kept(store.get(uid).reference)
         chosen = list(_of(whole, stream))
         if is_first and lines is not None:
             chosen = chosen[len(chosen) - lines :] if lines else []
@@ -94,7 +104,7 @@ class _Shown:
 
     def __init__(self, *, with_times: bool, as_json: bool) -> None:
         self._with_times = with_times
-        self._as_json = as_json
+        self.as_json = as_json
         self._has_open = False
 
     def line(self, line: OutputLine) -> None:
@@ -102,7 +112,7 @@ class _Shown:
         if self._has_open:
             output.say_over("")
             self._has_open = False
-        if self._as_json:
+        if self.as_json:
             output.print_json_line(
                 {"at": as_utc(line.at), "stream": line.stream, "text": line.text}
             )
@@ -111,7 +121,7 @@ class _Shown:
 
     def open_line(self, line: OutputLine) -> None:
         """Show how far a line goes by now; only where it can be written over."""
-        if self._as_json or not output.is_terminal():
+        if self.as_json or not output.is_terminal():
             return
         import shutil
 

@@ -70,10 +70,18 @@ def merged(
     """Return the metrics of a call with other arguments than a dict or keywords."""
     if not others and callable(getattr(metrics, "items", None)):
         return {**dict(metrics.items()), **more}, None
+    if isinstance(metrics, str) and metrics and len(others) == 1:
+        named = InvalidValueError(
+            f"Expected values by key, got {shown(metrics)}, {shown(others[0])}.",
+            kept=f"It is kept as the metric {shown(metrics)}.",
+            hint=f"Write: run.log({{{shown(metrics)}: {shown(others[0])}}}).",
+        )
+        return {metrics: others[0], **more}, {"name and value": named}
     given = ", ".join(map(shown, (metrics, *others)))
     error = InvalidValueError(
         f"Expected values by key, got {given}.",
-        hint='Pass numbers by key: run.log({"loss": 0.5}) or run.log(loss=0.5).',
+        kept="" if more else "Nothing was logged.",
+        hint='Write: run.log({"loss": 0.5}) or run.log(loss=0.5).',
     )
     return more, {"call": error}
 

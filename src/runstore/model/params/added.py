@@ -12,7 +12,11 @@ from runstore.model.values import canonical_json
 
 
 def with_added(
-    sets: Sequence[ParameterSet], added: ParameterSet, set_name: str | None
+    sets: Sequence[ParameterSet],
+    added: ParameterSet,
+    set_name: str | None,
+    *,
+    is_replacing: bool = False,
 ) -> tuple[ParameterSet, ...]:
     """Return the sets of a run with these values added to one of them.
 
@@ -20,6 +24,7 @@ def with_added(
         sets: The sets of the run; if there are none, the values become a new set.
         added: The values.
         set_name: The set to extend; None for a run with at most one.
+        is_replacing: Whether values may change.
 
     Raises:
         ConflictError: A parameter already has another value.
@@ -33,12 +38,26 @@ def with_added(
         wrong = "several parameter sets" if set_name is None else f"no parameter set {set_name!r}"
         raise UsageError(f"The run has {wrong}.", hint=f"Name one of: {names}.")
     place = places[0]
-    return (*sets[:place], _merged(sets[place], added), *sets[place + 1 :])
+    return (
+        *sets[:place],
+        _merged(sets[place], added, is_replacing=is_replacing),
+        *sets[place + 1 :],
+    )
 
 
-def _merged(old: ParameterSet, added: ParameterSet) -> ParameterSet:
+def replaced_by(
+    sets: Sequence[ParameterSet], added: ParameterSet, set_name: str | None
+) -> ParameterSet | None:
+    """Return the values that these replace, as a set of their own; None if there are none."""
+    old = next((one for one in sets if set_name in {None, one.name}), None)
+    before = json.loads((old and old.tree) or "{}")
+    shared = {key: before[key] for key in json.loads(added.tree or "{}") if key in before}
+    return added._replace(tree=canonical_json(shared)) if shared else None
+
+
+def _merged(old: ParameterSet, added: ParameterSet, *, is_replacing: bool) -> ParameterSet:
     before, more = json.loads(old.tree or "{}"), json.loads(added.tree or "{}")
-    tree = canonical_json(_with(before, more, ""))
+    tree = canonical_json(_with(before, more, "", is_replacing=is_replacing))
     if tree == old.tree:
         return old
     # If a set's hash omits values, it continues to do so.
@@ -47,19 +66,21 @@ def _merged(old: ParameterSet, added: ParameterSet) -> ParameterSet:
     return ParameterSet(old.name, digest, tree, old.file)
 
 
-def _with(old: dict[str, Any], new: dict[str, Any], place: str) -> dict[str, Any]:
+def _with(
+    old: dict[str, Any], new: dict[str, Any], place: str, *, is_replacing: bool
+) -> dict[str, Any]:
     merged = dict(old)
     for key, value in new.items():
         known = old.get(key, value)
         name = f"{place}{key}"
         if _is_mapping(known) and _is_mapping(value):
-            merged[key] = _with(known, value, f"{name}.")
-        elif canonical_json(known) != canonical_json(value):
+            merged[key] = _with(known, value, f"{name}.", is_replacing=is_replacing)
+        elif not is_replacing and canonical_json(known) != canonical_json(value):
             raise ConflictError(
                 f"The parameter {name} is already {canonical_json(known):.60} and cannot become"
                 f" {canonical_json(value):.60}.",
                 kept="The parameters of the run were not changed.",
-                hint="Log a value that changes as a metric.",
+                hint="To change it: run.params.replace({...}). Log varying values as a metric.",
             )
         else:
             merged[key] = value

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
-from runstore.errors import NotFoundError, StoreCorruptError
+from runstore.errors import NotFoundError, StoreCorruptError, StoreError
 from runstore.model.run import Run
 from runstore.model.text.output import OutputLine
 from runstore.storage.backend import Backend
-from runstore.storage.files.output import read_lines
+from runstore.storage.files.output import last_lines, read_lines
+from runstore.storage.rows import to_micros
 
 
 def lines_of(backend: Backend, run: Run) -> Iterator[OutputLine]:
@@ -24,6 +25,24 @@ def lines_of(backend: Backend, run: Run) -> Iterator[OutputLine]:
     seen = {one.part for one in parts}
     files += [path for path in backend.spool.output_files(run.uid) if path.name not in seen]
     return read_lines(files)
+
+
+def last_printed(backend: Backend, uid: str, first: int, last: int) -> int | None:
+    """Return the time of the last line that a run printed, in microseconds; None without one.
+
+    Args:
+        backend: The store.
+        uid: The run.
+        first: The earliest time that counts.
+        last: The latest.
+    """
+    found: list[int] = []
+    with suppress(StoreError, OSError, ValueError):
+        files = [backend.objects.path_of(one.digest) for one in backend.artifacts.outputs_of(uid)]
+        for path in (*files, *backend.spool.output_files(uid)):
+            with suppress(OSError):  # gone, or none of ours
+                found += (to_micros(line.at) for line in last_lines(path))
+    return max((at for at in found if first <= at <= last), default=None)
 
 
 def text_of(backend: Backend, run: Run) -> str | None:

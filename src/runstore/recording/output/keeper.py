@@ -25,6 +25,7 @@ _HELD_BYTES = 1 << 22
 _RETRY_S = 1.0
 # How long the end waits for a thread that is writing.
 _LOOKS, _LOOK_EVERY_S = 5000, 0.001
+
 # Every keeper of this process.
 _keepers: weakref.WeakSet[OutputKeeper] = weakref.WeakSet()
 
@@ -34,24 +35,30 @@ def new_output_path(place: Path, uid: str) -> Path:
     return place / f"{uid}.{time.time_ns():020d}{OUTPUT_SUFFIX}"
 
 
-def masked_by_settings() -> bool:
-    """Return whether the settings want secrets in the output masked, or cannot be read."""
+def masked_by_settings(here: str | None = None) -> bool:
+    """Return whether the settings want secrets in the output masked, or cannot be read.
+
+    Args:
+        here: The folder whose project counts; None for the working directory.
+    """
     from runstore.config import wants_masked_output
 
     try:
-        return wants_masked_output()
+        return wants_masked_output(None if here is None else Path(here))
     except RunstoreError as error:
         warn(f"{error} Secrets in the output are masked.")
         return True
 
 
-def _masker(*, is_masked: bool | None) -> type[LineMasker] | None:
-    """Return what masks the output, if it is to be masked."""
-    if not (masked_by_settings() if is_masked is None else is_masked):
-        return None
-    from runstore.recording.output.masked import LineMasker
+def wanted_by_settings(here: str | None = None) -> bool:
+    """Return whether the settings want the output of scripts kept, or cannot be read."""
+    from runstore.config import wants_output
 
-    return LineMasker
+    try:
+        return wants_output(None if here is None else Path(here))
+    except RunstoreError as error:
+        warn(f"{error} The output is kept.")
+        return True
 
 
 class OutputKeeper:
@@ -61,14 +68,40 @@ class OutputKeeper:
         spool: Where it is kept while the run goes on.
         uid: The run.
         is_masked: Whether secrets are masked; None for what the project's settings say.
+        is_wanted: Whether anything is kept.
+        here: The folder whose project's settings count; None for the working directory.
     """
 
-    def __init__(self, spool: Spool, uid: str, *, is_masked: bool | None = None) -> None:
+    _masker: LineMasker | None
+
+    def __init__(
+        self,
+        spool: Spool,
+        uid: str,
+        *,
+        is_masked: bool | None = None,
+        is_wanted: bool = True,
+        here: str | None = None,
+    ) -> None:
         self._spool = spool
         self._uid = uid
-        self._masker_class = _masker(is_masked=is_masked)
+        self._is_wanted = False
+        self._masker_class: type[LineMasker] | None = None
+        self._here = here
         self._begin_in_this_process()
+        self.decide(is_wanted=is_wanted, is_masked=is_masked)
         _keepers.add(self)
+
+    def decide(self, *, is_wanted: bool, is_masked: bool | None = None) -> None:
+        """Decide whether anything is kept, and how; what is kept or masked by now stays so."""
+        if is_masked is None and is_wanted and not self._is_wanted:
+            is_masked = masked_by_settings(self._here)
+        if is_masked and is_wanted and self._masker is None:
+            from runstore.recording.output.masked import LineMasker
+
+            self._masker_class = LineMasker
+            self._masker = LineMasker()
+        self._is_wanted = self._is_wanted or is_wanted
 
     def _begin_in_this_process(self) -> None:
         self._pid = os.getpid()
@@ -94,7 +127,7 @@ class OutputKeeper:
 
     def feed(self, stream: str, data: bytes) -> None:
         """Keep what a stream printed; never an error."""
-        if not self._is_closed:
+        if self._is_wanted and not self._is_closed:
             self._coming.append((LETTERS[stream], data))
             self._write_what_came()
 
@@ -165,7 +198,7 @@ class OutputKeeper:
             self._feed(letter, data)
 
     def close(self) -> Path | None:
-        """Keep no more, and return the file; None where nothing was printed here."""
+        """Keep no more, and return the file; None if nothing was printed here."""
         if self._pid != os.getpid():
             return None
         self._is_closed = True

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runstore.artifacts.artifacts import Artifacts
-from runstore.artifacts.masking import masked_tags
+from runstore.artifacts.masking import tags_to_keep
 from runstore.capture.program.command import command_line
 from runstore.errors import InvalidValueError, RunstoreError, StoreUnavailableError
 from runstore.model import arguments
@@ -20,7 +20,6 @@ from runstore.model.logged.values import is_likely_time, metric_time, shown
 from runstore.model.params.build import parameter_sets
 from runstore.model.query.times import moment
 from runstore.model.status import FINAL, Status
-from runstore.model.tags import tag_key, tag_value
 from runstore.model.values import check_text
 from runstore.reading.metrics.summaries import refresh
 from runstore.reading.names import run_named
@@ -90,15 +89,15 @@ def past_run(backend: Backend, asked: PastRequest) -> PastRun:
         cli=None if asked.cli is None else command_line(check_text(asked.cli, "cli"), ()),
         process=_on(arguments.text_or_none(asked.hostname, "hostname", "gpu-3")),
         facts=_of_commit(arguments.text_or_none(asked.commit, "commit", "3f2a8c1")),
+        tags={} if asked.tags is None else tags_to_keep(asked.tags),
     )
+    if asked.tags is not None:
+        arguments.mapping(asked.tags, "tags", {"phase": "pilot"})
     code = asked.exit_code
     code = None if code is None else arguments.count(code, "exit_code", *EXIT_CODES)
     told, trace = texts_of(asked.error, asked.traceback)
     by_parts = status_by_parts(asked.error, asked.traceback, code)
     ended_as = by_parts if asked.status is None else checked_end_status(asked.status, FINAL)
-    wanted = arguments.mapping(
-        {} if asked.tags is None else asked.tags, "tags", {"phase": "pilot"}
-    )
     return PastRun(
         new=new,
         status=ended_as,
@@ -106,16 +105,10 @@ def past_run(backend: Backend, asked: PastRequest) -> PastRun:
         error=kept_text(check_text(told, "error")),
         traceback=kept_text(check_text(trace, "traceback")),
         exit_code=code,
-        tags=_masked(wanted),
         points=_points(
             asked.metrics, [one.name for one in sets], began if ended is None else ended
         ),
     )
-
-
-def _masked(tags: Mapping[str, Any]) -> dict[str, str]:
-    given = {tag_key(key): tag_value(one) for key, one in tags.items() if one is not None}
-    return {key: one for key, one in masked_tags(given).items() if one is not None}
 
 
 def write(

@@ -31,6 +31,7 @@ OPEN_ROWS = 64
 _LONGEST_LINE_BYTES = 1 << 20
 # A program that prints without line ends creates rows of this size plus a single write.
 _LONGEST_ROW_BYTES = 1 << 26
+_LAST_BYTES = 1 << 16
 # `objects/ab/cdef…`
 _LETTERS_OF_OBJECTS = 2
 # Cursor movements: carriage return, backspace, and escape sequences (ECMA-48 CSI).
@@ -114,6 +115,9 @@ class OutputFile:
             data, cursor.waiting = cursor.waiting + data, b""
         if b"\r" in data or b"\x1b" in data or b"\x08" in data:
             changed = self._feed_moves(cursor, head, data)
+        elif data and data.find(b"\n") == len(data) - 1 and self._is_below_all(cursor):
+            self._feed_line(cursor, head, data)
+            return
         else:
             changed = self._feed_text(cursor, head, data)
         if changed is not None:
@@ -149,6 +153,25 @@ class OutputFile:
         self._file = -1
 
     # The visible rows
+
+    def _is_below_all(self, cursor: _Cursor) -> bool:
+        """Whether the next line of a stream is just added to the file, as most are."""
+        if not cursor.is_beyond or cursor.row is not cursor.last or cursor.waiting:
+            return False
+        above = self._rows[-1] if self._rows else None
+        return above is None or above.written == above.size + 1
+
+    def _feed_line(self, cursor: _Cursor, head: bytes, line: bytes) -> None:
+        """Add one whole line: what `_feed_text` and `_write_from` do, in a third of the time."""
+        data = head + line
+        _write_all(self._file, data, self._end)
+        row = cursor.row = cursor.last = _Row(head)
+        row.text, row.is_open, row.written = line[:-1], False, len(data)
+        cursor.is_at_begin = not row.text
+        self._end += len(data)
+        self._rows.append(row)
+        if len(self._rows) > OPEN_ROWS:
+            self._rows.popleft()
 
     def _feed_text(self, cursor: _Cursor, head: bytes, data: bytes) -> int | None:
         """Add text without cursor movements; return the index of the first changed row."""
@@ -318,6 +341,19 @@ def _lines_of(path: Path) -> Iterator[OutputLine]:
             parsed = parse_line(line.removesuffix(b"\n"))
             if parsed is not None:
                 yield parsed
+
+
+def last_lines(path: Path) -> Iterator[OutputLine]:
+    """Yield the valid lines in the last part of a file.
+
+    Raises:
+        OSError: It cannot be read, or is not a regular file.
+    """
+    with open_output(path) as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - _LAST_BYTES))
+        lines = file.read(_LAST_BYTES).split(b"\n")
+    yield from filter(None, map(parse_line, lines))
 
 
 def line_in(data: bytes, place: int, *, of: int) -> OutputLine:

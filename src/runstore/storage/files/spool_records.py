@@ -61,6 +61,14 @@ def _or_none(check: Check) -> Check:
 
 
 # As documented in docs/reference/spool.md.
+# Parameters that a run gets after its start.
+_PARAMS = {
+    "name": _is_text,
+    "hash": _is_text,
+    "tree": _or_none(_is_text),
+    "set_name": _or_none(_is_text),
+    "author": _is_text,
+}
 _KEYS: Mapping[str, Mapping[str, Check]] = {
     "end": {
         "status": _is_end,
@@ -89,13 +97,8 @@ _KEYS: Mapping[str, Mapping[str, Check]] = {
     },
     "tags": {"changes": _are_tags, "author": _is_text},
     "notes": {"notes": _or_none(_is_text), "author": _is_text},
-    "params": {
-        "name": _is_text,
-        "hash": _is_text,
-        "tree": _or_none(_is_text),
-        "set_name": _or_none(_is_text),
-        "author": _is_text,
-    },
+    "params": _PARAMS,
+    "replaced": _PARAMS,
 }
 
 

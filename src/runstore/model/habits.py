@@ -1,0 +1,76 @@
+"""Attributes that users of other tools expect of a run, and what they are called here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from runstore.model.display.suggestions import nearest
+
+# By the words of Weights & Biases, MLflow, Aim and Sacred.
+_READ = {
+    "id": "run.uid",
+    "run_id": "run.uid",
+    "name": 'run.reference, or run.tags["name"]',
+    "run_name": 'run.reference, or run.tags["name"]',
+    "config": "run.params",
+    "summary": "run.record.metrics",
+    "history": 'run.record.metric("loss")',
+    "metrics": "run.record.metrics",
+    "artifacts": "run.record.artifacts",
+    "output": "run.record.output",
+    "project": "run.experiment_name",
+    "experiment": "run.experiment_name",
+    "number": "run.run_number",
+    "info": "run.record",
+    "data": "run.record",
+    "dir": "run.save(PATH), which keeps a file with the run",
+    "log_metric": "run.log(loss=0.3)",
+    "log_metrics": 'run.log({"loss": 0.3}, step=1)',
+    "log_scalar": "run.log(loss=0.3)",
+    "track": "run.log(loss=0.3)",
+    "log_param": 'run.params["lr"] = 0.1',
+    "log_params": 'run.params.update({"lr": 0.1})',
+    "set_tag": 'run.tags["phase"] = "pilot"',
+    "set_tags": 'run.tags.update({"phase": "pilot"})',
+    "add_tag": 'run.tags.add("keep")',
+    "log_artifact": "run.save(PATH)",
+    "log_artifacts": "run.save(FOLDER)",
+    "log_figure": 'run.save("figure.png", figure)',
+    "log_dict": 'run.save("values.json", values)',
+    "log_model": 'run.save("model.pt", model)',
+    "add_artifact": "run.save(PATH)",
+    "add_resource": "run.use(PATH)",
+    "use_artifact": "run.use(PATH)",
+    "log_input": "run.use(PATH)",
+    "end": "run.finish()",
+    "end_run": "run.finish()",
+    "stop": "run.finish()",
+    "close": "run.finish()",
+}
+_WRITTEN = {
+    "name": 'run.tags["name"] = "baseline"',
+    "run_name": 'run.tags["name"] = "baseline"',
+    "config": 'run.params.update({"lr": 0.1})',
+    "params": 'run.params.update({"lr": 0.1})',
+    "summary": "run.log(accuracy=0.9)",
+    "metrics": "run.log(accuracy=0.9)",
+    "status": 'run.finish("error")',
+    "description": 'run.notes = "first try"',
+    "note": 'run.notes = "first try"',
+    "tag": 'run.tags["phase"] = "pilot"',
+}
+
+
+def no_such_attribute(name: str, known: Collection[str]) -> AttributeError:
+    """Return the error for reading an attribute that a run does not have."""
+    near = nearest(name, known)
+    hint = f" Use {_READ[name]}." if name in _READ else f" Did you mean {near!r}?" if near else ""
+    return AttributeError(f"A run has no attribute {name!r}.{hint}")
+
+
+def no_such_assignment(name: str, known: Collection[str]) -> AttributeError:
+    """Return the error for setting an attribute that cannot be set on a run."""
+    near = nearest(name, {*known} - {name})
+    hint = f"Did you mean {near!r}?" if near else 'For a value of your own: run.tags["key"] = "…".'
+    hint = f"Write: {_WRITTEN[name]}" if name in _WRITTEN else hint
+    return AttributeError(f"The attribute {name!r} of a run cannot be set. {hint}")

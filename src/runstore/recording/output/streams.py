@@ -1,0 +1,526 @@
+"""What Python code of this process prints, kept for its runs while it is shown as ever."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from codecs import getincrementaldecoder, lookup
+from collections import deque
+from contextlib import suppress
+from threading import get_ident
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TextIO
+
+from runstore import current
+from runstore.recording.readiness import OUTPUT, be_ready
+
+if TYPE_CHECKING:
+    import logging
+    from codecs import IncrementalDecoder
+
+    from runstore.recording.output.keeper import OutputKeeper
+    from runstore.recording.output.records import KeptRecords
+    from runstore.storage.files.spool import Spool
+
+# As `runstore.model.text.output` has them, which takes long to load.
+STDOUT, STDERR = "stdout", "stderr"
+
+# Of what `print` writes in parts, the first one of a line is kept at once.
+_PARTS_WAIT_S = 0.1
+
+
+class _Takers:
+    """The runs that keep what is printed to one stream."""
+
+    def __init__(self) -> None:
+        self.outputs: tuple[KeptOutput, ...] = ()
+
+    def feed(self, name: str, data: bytes) -> None:
+        """Keep what was printed, for the run that prints and those that it belongs to.
+
+        Runs that go on side by side, in threads or tasks, do not get the output of each other.
+        """
+        run = current.innermost()
+        for one in self.outputs:
+            of = one.execution
+            is_its_own = run is None or of.uid in run.lineage or not of.was_current
+            # A record that is kept as such is not kept again as it is shown.
+            if is_its_own and not (one.showing and get_ident() in one.showing):
+                one.feed(name, data)
+
+
+class _Shared:
+    """What kept streams of every kind have in common."""
+
+    shown: TextIO
+    takers: _Takers
+
+    def begin(self, output: KeptOutput) -> None:
+        """Keep what is printed for one more run."""
+        self.takers.outputs += (output,)
+
+    def end(self, output: KeptOutput) -> None:
+        """Keep no more for a run."""
+        self.takers.outputs = tuple(one for one in self.takers.outputs if one is not output)
+
+
+class _KeptBytes(io.BufferedIOBase):
+    """The bytes below a kept text stream: passed on, and kept.
+
+    Programs write to `sys.stdout.buffer`, or wrap it anew with another encoding.
+
+    Args:
+        shown: The stream of bytes that was there before.
+        name: `stdout` or `stderr`.
+        takers: The runs that keep the copy.
+    """
+
+    def __init__(self, shown: Any, name: str, takers: _Takers) -> None:
+        self._shown = shown  # of bytes, buffered or not
+        self._name = name
+        self._takers = takers
+        self._encoding = "utf-8"
+        self._decoder: IncrementalDecoder | None = None
+        self.shows_parts = False  # each part of a line at once
+        # Parts of a line that are shown, but not kept yet.
+        self._parts: deque[bytes] = deque()
+        self._kept_at = 0.0
+
+    def decode_as(self, encoding: str) -> None:
+        """Take what comes as text of this encoding; UTF-8 is what is kept."""
+        if encoding != self._encoding:
+            self._encoding = encoding
+            is_utf8 = lookup(encoding).name == "utf-8"
+            self._decoder = None if is_utf8 else getincrementaldecoder(encoding)("replace")
+
+    def write(self, data: Any) -> int:
+        count = self._shown.write(data)
+        if type(data) is not bytes or count != len(data):
+            data = self._with_rest(memoryview(data).cast("B"), count)
+        kept = data
+        if self._decoder is not None:
+            kept = self._decoder.decode(kept).encode(errors="replace")
+        if self._parts or (self.shows_parts and not kept.endswith(b"\n")):
+            self._keep_in_parts(kept)
+        else:
+            self._takers.feed(self._name, kept)
+        return len(data)
+
+    def _with_rest(self, view: memoryview, written: int | None) -> bytes:
+        """Write the rest of what an unbuffered stream has written a part of; return it all."""
+        count = written
+        while count and written is not None and written < len(view):
+            count = self._shown.write(view[written:])
+            written += count or 0
+        return bytes(view[: written or 0])
+
+    def _keep_in_parts(self, data: bytes) -> None:
+        """Keep what is shown part by part; those of one call of `print` together."""
+        self._parts.append(data)
+        now = monotonic()
+        if data.endswith(b"\n") or now - self._kept_at > _PARTS_WAIT_S:
+            self._kept_at = now
+            self.keep_parts()
+
+    def keep_parts(self) -> None:
+        """Keep what was shown by now."""
+        parts = []
+        with suppress(IndexError):  # another thread may take some
+            while self._parts:
+                parts.append(self._parts.popleft())
+        if parts:
+            self._takers.feed(self._name, b"".join(parts))
+
+    def flush(self) -> None:
+        self.keep_parts()
+        # Also called when this object is collected, perhaps after the other was closed.
+        if not self._shown.closed:
+            self._shown.flush()
+
+    # Asked at each write: that of the base class takes much longer.
+    closed = False
+
+    def close(self) -> None:
+        """Let go; the stream that was there before stays open for those who have it."""
+        self.closed = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._shown, name)
+
+    # What the base class answers for itself.
+
+    def fileno(self) -> int:
+        return int(self._shown.fileno())
+
+    def isatty(self) -> bool:
+        return bool(self._shown.isatty())
+
+    def writable(self) -> bool:
+        return bool(self._shown.writable())
+
+    def seekable(self) -> bool:
+        return bool(self._shown.seekable())
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self._shown.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._shown.tell())
+
+    def truncate(self, size: int | None = None) -> int:
+        return int(self._shown.truncate(size))
+
+
+class _Lines(io.BufferedIOBase):
+    """What the text above kept bytes writes to: all that a line has at once, at its end.
+
+    Args:
+        kept: The kept bytes.
+    """
+
+    # Asked at each write: that of the base class takes much longer.
+    closed = False
+
+    def __init__(self, kept: _KeptBytes) -> None:
+        self._kept = kept
+        self.write = kept.write  # type: ignore[method-assign]
+        # Whether each line is shown at once.
+        self.shows = False
+
+    def flush(self) -> None:
+        """Flush at the end of a line, if the stream did before."""
+        if self.shows:
+            self._kept.flush()
+
+    def close(self) -> None:
+        self.closed = True
+
+    # As the text asks when it is made.
+
+    def writable(self) -> bool:
+        return self._kept.writable()
+
+    def seekable(self) -> bool:
+        return self._kept.seekable()
+
+    def tell(self) -> int:
+        return self._kept.tell()
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._kept.seek(offset, whence)
+
+    def truncate(self, size: int | None = None) -> int:
+        return self._kept.truncate(size)
+
+    def fileno(self) -> int:
+        return self._kept.fileno()
+
+    def isatty(self) -> bool:
+        return self._kept.isatty()
+
+
+class _KeptText(_Shared, io.TextIOWrapper):
+    """A text stream of Python's own kind above kept bytes: all that programs do with it works.
+
+    Args:
+        shown: The stream that was there before.
+        name: `stdout` or `stderr`.
+        takers: The runs that keep the copy.
+    """
+
+    def __init__(self, shown: io.TextIOWrapper, name: str, takers: _Takers) -> None:
+        shown.flush()
+        self.shown = shown
+        self.takers = takers
+        self._bytes = _KeptBytes(shown.buffer, name, takers)
+        self._lines = _Lines(self._bytes)
+        super().__init__(
+            self._lines,  # type: ignore[arg-type]  # a name is none of its business
+            encoding=shown.encoding,
+            errors=shown.errors,
+            newline="\n",
+            # A line is kept when `print` returns; it is shown as buffered as before.
+            line_buffering=True,
+            write_through=shown.write_through,
+        )
+        self._bytes.shows_parts = shown.write_through
+        self._lines.shows = shown.line_buffering or shown.write_through
+        self.__dict__["mode"] = getattr(shown, "mode", "w")  # as Python's own start sets it
+        self._bytes.decode_as(shown.encoding)
+        self._form = _form_of(shown)
+
+    def is_as_new(self, shown: io.TextIOWrapper) -> bool:
+        """Whether it can be used once more for a stream, which nobody has changed since."""
+        if self.shown is not shown or self.closed or self._form != _form_of(shown):
+            return False
+        shown.flush()
+        return True
+
+    def begin(self, output: KeptOutput) -> None:
+        super().begin(output)
+        # Handlers of `logging` that were made before hold the other stream: what they write to
+        # it goes this way too.
+        self.shown.write = self.write  # type: ignore[method-assign]
+
+    def end(self, output: KeptOutput) -> None:
+        # Closed or taken apart by the program, or its reader has gone.
+        with suppress(ValueError, OSError):
+            super().flush()  # the part of a line that waits; it is shown as buffered as before
+            self._bytes.keep_parts()
+        super().end(output)
+        if not self.takers.outputs:
+            self.shown.__dict__.pop("write", None)
+
+    @property
+    def line_buffering(self) -> bool:
+        """Whether each line is shown at once."""
+        return self._lines.shows
+
+    @property
+    def buffer(self) -> Any:
+        """The bytes below it, which are kept as well."""
+        return super().buffer and self._bytes
+
+    def detach(self) -> Any:
+        super().detach()
+        return self._bytes
+
+    def reconfigure(self, **options: Any) -> None:
+        self._form = ()  # it is not as it was made
+        shows_lines = options.pop("line_buffering", None)
+        super().reconfigure(**options)
+        self._bytes.decode_as(self.encoding)
+        if options.get("write_through") is not None:
+            self._bytes.shows_parts = bool(options["write_through"])
+        if shows_lines is not None:
+            self._lines.shows = bool(shows_lines)
+
+    def flush(self) -> None:
+        super().flush()
+        if not self._bytes.closed:
+            self._bytes.flush()
+
+    def close(self) -> None:
+        """Close the stream, and the one that was there before, as the program asked."""
+        super().close()
+        if self.takers.outputs:
+            self.shown.close()
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "shown":  # before it is set
+            raise AttributeError(name)
+        return getattr(self.shown, name)
+
+
+def _form_of(stream: io.TextIOWrapper) -> tuple[object, ...]:
+    """Return what makes a stream write as it does, unless its buffer was detached."""
+    return stream.buffer, stream.encoding, stream.errors, stream.line_buffering
+
+
+class _KeptStream(_Shared, io.TextIOBase):
+    """A stream of any other kind, such as a notebook's: passes text on, and keeps a copy.
+
+    Args:
+        shown: The stream that was there before.
+        name: `stdout` or `stderr`.
+        takers: The runs that keep the copy.
+    """
+
+    def __init__(self, shown: TextIO, name: str, takers: _Takers) -> None:
+        self.shown = shown
+        self.takers = takers
+        self._name = name
+
+    def write(self, text: str) -> int:
+        # What is no text is refused there, as it would be without us.
+        written = self.shown.write(text)
+        self.takers.feed(self._name, text.encode(errors="replace"))
+        return written
+
+    def flush(self) -> None:
+        self.shown.flush()
+
+    def close(self) -> None:
+        """Close the stream that was there before, as the program asked."""
+        if self.takers.outputs:
+            self.shown.close()
+
+    def __del__(self) -> None:
+        """Leave the other stream open; it has its own life."""
+
+    def __getattribute__(self, name: str) -> Any:
+        # Programs ask for the encoding, the underlying buffer, what only this kind has …
+        if name in _OWN or name.startswith("__"):
+            return super().__getattribute__(name)
+        return getattr(super().__getattribute__("shown"), name)
+
+
+_OWN = frozenset({"shown", "_name", "takers", "begin", "end", "write", "flush", "close"})
+
+
+class _Forks:
+    """How often this process forked: children keep what they print in files of their own."""
+
+    count = 0
+
+
+_forks = _Forks()
+
+
+class KeptOutput:
+    """What Python code of this process prints and logs, kept for one run from here on.
+
+    What keeps it is loaded and made when something is printed: a run that prints nothing costs
+    nothing.
+
+    Args:
+        spool: Where it is kept while the run goes on.
+        execution: The run.
+
+    Attributes:
+        showing: The threads that show a record of `logging` which is kept already.
+    """
+
+    def __init__(self, spool: Spool, execution: current.Executed) -> None:
+        self.execution = execution
+        self.showing: list[int] = []
+        self._spool = spool
+        # The settings are those of the folder that the run started in.
+        self._here = _working_folder()
+        self._keeper: OutputKeeper | None = None
+        # What comes while nothing can be loaded.
+        self._early: list[tuple[str, bytes]] = []
+        self._is_beginning = False
+        self._forks_before = _forks.count
+        self._streams: dict[str, _KeptText | _KeptStream] = {}
+        self._records: KeptRecords | None = None
+
+    def keep_streams(self) -> None:
+        """Keep what is printed to `sys.stdout` and `sys.stderr`; asking twice changes nothing."""
+        if self._streams:
+            return
+        for name in (STDOUT, STDERR):
+            shown = getattr(sys, name, None)
+            if shown is None or shown.closed:  # None is Python's word for a closed one
+                continue
+            if isinstance(shown, (_KeptText, _KeptStream)):
+                stream = shown  # of a run around this one, or beside it
+            else:
+                stream = _kept(shown, name)
+                setattr(sys, name, stream)
+            stream.begin(self)
+            self._streams[name] = stream
+
+    def keep_logging(self, logger: logging.Logger, level: int) -> None:
+        """Keep the records of a logger and those below it, each once."""
+        if self._records is None:
+            from runstore.recording.output.records import KeptRecords
+
+            self._records = KeptRecords(self)
+        self._records.listen(logger, level)
+
+    def keep_in_any_case(self, *, is_masked: bool | None = None) -> None:
+        """Keep what is printed whatever the settings say.
+
+        Args:
+            is_masked: Whether secrets are masked; None for what the settings say.
+        """
+        if self._keeper is None:
+            self._keeper = self._new_keeper(is_wanted=True, is_masked=is_masked)
+        else:
+            self._keeper.decide(is_wanted=True, is_masked=is_masked)
+
+    def feed(self, name: str, data: bytes) -> None:
+        """Keep what a stream printed; never an error."""
+        keeper = self._keeper
+        if keeper is None and not self._is_beginning:  # else this is a warning of the settings
+            keeper = self._first_keeper()
+        if keeper is None:
+            self._early.append((name, data))
+        else:
+            keeper.feed(name, data)
+
+    def _first_keeper(self) -> OutputKeeper | None:
+        """Return what keeps the output; None if it cannot be loaded now."""
+        self._is_beginning = True
+        try:
+            be_ready(OUTPUT)
+            keeper = self._new_keeper()
+        except (OSError, ImportError):  # no descriptors, or the interpreter is ending
+            return None
+        finally:
+            self._is_beginning = False
+        # Another thread, or a signal handler, may have been quicker.
+        first: OutputKeeper = self.__dict__.setdefault("_first", keeper)
+        self._keeper = first
+        while self._early:
+            first.feed(*self._early.pop(0))
+        return first
+
+    def _new_keeper(
+        self, *, is_wanted: bool | None = None, is_masked: bool | None = None
+    ) -> OutputKeeper:
+        from runstore.recording.output.keeper import OutputKeeper, wanted_by_settings
+
+        if is_wanted is None:
+            is_wanted = wanted_by_settings(self._here)
+        return OutputKeeper(
+            self._spool,
+            self.execution.uid,
+            is_masked=is_masked,
+            is_wanted=is_wanted,
+            here=self._here,
+        )
+
+    def close(self) -> bool:
+        """Leave the streams as they were; return whether there is anything to take in."""
+        streams, self._streams = self._streams, {}
+        for name, stream in streams.items():
+            stream.end(self)
+            # Whoever put another one over ours goes on to write through it.
+            if getattr(sys, name, None) is stream:
+                setattr(sys, name, _uncovered(stream))
+        if self._records is not None:
+            self._records.listen_no_more()
+        keeper = self._keeper or (self._first_keeper() if self._early else None)
+        path = None if keeper is None else keeper.close()
+        return path is not None or self._forks_before != _forks.count
+
+
+def _working_folder() -> str | None:
+    try:
+        return os.getcwd()  # noqa: PTH109 - at every start
+    except OSError:  # it was deleted
+        return None
+
+
+def _after_fork_in_parent() -> None:
+    _forks.count += 1
+
+
+os.register_at_fork(after_in_parent=_after_fork_in_parent)
+
+
+# The last stream of each name that is used no more: programs start many runs.
+_spare: dict[str, _KeptText] = {}
+
+
+def _kept(shown: TextIO, name: str) -> _KeptText | _KeptStream:
+    # Subclasses have ways of their own, which writing past them would leave out.
+    if type(shown) is io.TextIOWrapper:
+        # Its buffer was detached, or what it shows cannot be written now.
+        with suppress(ValueError, OSError):
+            spare = _spare.get(name)
+            if spare is not None and spare.is_as_new(shown):
+                return spare
+            _spare[name] = made = _KeptText(shown, name, _Takers())
+            return made
+    return _KeptStream(shown, name, _Takers())
+
+
+def _uncovered(stream: TextIO) -> TextIO:
+    """Return the stream that was there before, and before others that are kept no more."""
+    while isinstance(stream, (_KeptText, _KeptStream)) and not stream.takers.outputs:
+        stream = stream.shown
+    return stream
