@@ -85,7 +85,11 @@ def test_a_shell_gets_its_streams_and_its_end(folder):
 
     lines = ended.stdout.splitlines()
     assert lines[0] == runstore("ls", "--json", cwd=folder).stdout.splitlines()[0]
-    assert lines[-2:] == ["Error: There is no command 'nothing'.", "2"]
+    assert lines[-3:-1] == [
+        "runstore: There is no command 'nothing'.",
+        "Show all commands with: runstore --help",
+    ]
+    assert lines[-1] == "2"
     assert ended.stderr == ""
 
 
