@@ -70,6 +70,8 @@ def test_a_natural_word_is_the_same_command_and_is_not_listed(tmp_path, other, n
         ("login", "no account"),
         ("help", "runstore --help"),
         ("shwo", "Did you mean 'show'?"),
+        ("LS", "Did you mean 'ls'?"),
+        ("Delete", "runstore rm"),
         ("xyzzy", "Show all commands with: runstore --help"),
     ],
 )

@@ -83,6 +83,7 @@ def hint_for(word: str, names: Collection[str]) -> str:
     """Return the command that a wrong one stands for, or the nearest; else the way to all."""
     from runstore.model.display.suggestions import hint_of
 
-    if word in _HINTS:
-        return _HINTS[word]
-    return hint_of(word, names, otherwise="Show all commands with: runstore --help")
+    lower = word.strip().lower()
+    if lower in _HINTS:
+        return _HINTS[lower]
+    return hint_of(lower, names, otherwise="Show all commands with: runstore --help")
