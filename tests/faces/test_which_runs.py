@@ -29,7 +29,7 @@ def tags_in(folder):
         return {run.run_number: dict(run.tags) for run in store.list("mnist")}
 
 
-@pytest.mark.parametrize("command", ["artifacts", "output", "similar", "note", "download"])
+@pytest.mark.parametrize("command", ["artifacts", "output", "similar", "note", "download", "show"])
 @pytest.mark.parametrize(
     ("word", "number"),
     [("mnist", 3), ("params.lr < 0.15", 2), ("@slow", 1), ("order by params.lr", 1)],
@@ -219,3 +219,13 @@ def test_a_metric_whose_name_looks_like_a_pattern_is_itself(folder):
         told = json.loads(runstore("compare", "odd", "-m", key, "--json", cwd=folder).stdout)
         metrics = [one["key"] for one in told["differences"] if one["section"] == "metrics"]
         assert metrics == [key]
+
+
+def test_why_takes_experiments_and_filters_too(folder):
+    ended = runstore("why", "params.lr = 0", "mnist", "-m", "val/acc", "--json", cwd=folder)
+
+    assert ended.returncode == 0, ended.stderr
+    assert [line.partition(" is ")[0] for line in messages(ended)[:2]] == [
+        "runstore: mnist#1",
+        "runstore: mnist#3",
+    ]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from runstore.cli import output
-from runstore.cli.completions import complete_runs
 from runstore.cli.context import open_store
-from runstore.cli.options import json_option
+from runstore.cli.options import json_option, run_argument
+from runstore.cli.words import one_run
 
 if TYPE_CHECKING:
     from runstore.analysis.explain.explanation import Explanation
@@ -33,8 +33,8 @@ def _print_rules(context: click.Context, _parameter: click.Parameter, is_wanted:
 
 
 @click.command(short_help="Rank the differences that may explain another result.")
-@click.argument("a", shell_complete=complete_runs)
-@click.argument("b", shell_complete=complete_runs)
+@run_argument("a")
+@run_argument("b")
 @click.option(
     "-m", "--metric", metavar="KEY", help="Metric to explain (default: the one that differs most)."
 )
@@ -62,7 +62,8 @@ def command(
     from runstore.analysis.explain.explanation import explain
 
     with open_store() as store:
-        found = explain(store.backend, a, b, metric, with_code=not without_code)
+        runs = one_run(store, a), one_run(store, b)
+        found = explain(store.backend, *runs, metric, with_code=not without_code)
         has_inputs = any(run.inputs for run in found.runs)
     if as_json:
         from runstore.analysis.explain.as_json import explanation_as_json
