@@ -1,7 +1,7 @@
-"""Facts about the world when a run starts: what could be seen, and why the rest could not.
+"""Facts about the surroundings of a run at its start, with the reason for each unknown fact.
 
-One of the three homes of the broad handler: whatever goes wrong here is an unknown fact, never
-the end of a run.
+One of the three places with a broad handler: any failure here is an unknown fact, and never ends
+a run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FILES_AT_MOST = 500
 
 
 def working_folder() -> Path | None:
-    """Return the working directory; None where it was deleted."""
+    """Return the working directory; None if it was deleted."""
     try:
         return Path.cwd()
     except OSError:
@@ -29,13 +29,13 @@ def working_folder() -> Path | None:
 
 
 class Surroundings(NamedTuple):
-    """Where a run starts, as it was then: a program may go elsewhere while facts are read.
+    """The surroundings of a run at its start; the program may change its folder meanwhile.
 
     Attributes:
-        folder: The working directory; None where it was deleted.
-        scripts: Absolute paths of the program's main script, where there is one.
-        store: The folder of the store, whose own files are no code.
-        command: The command of another process that is the program; None for this process.
+        folder: The working directory; None if it was deleted.
+        scripts: Absolute paths of the program's main script, if there is one.
+        store: The folder of the store, whose files are not code.
+        command: The command, if another process is the program; None for this process.
     """
 
     folder: Path | None = None
@@ -51,12 +51,12 @@ class Surroundings(NamedTuple):
         store: Path | None = None,
         is_other_process: bool = False,
     ) -> Surroundings:
-        """Return those of this process now.
+        """Return the current surroundings of this process.
 
         Args:
-            argv: The arguments of the program, where they are not those of this process.
+            argv: The arguments of the program, if they are not those of this process.
             store: The folder of the store.
-            is_other_process: Whether another process runs the program, started from here.
+            is_other_process: Whether another process, started from here, runs the program.
         """
         from runstore.capture.program.files import scripts
 
@@ -72,11 +72,11 @@ class Surroundings(NamedTuple):
         return program_files(self.scripts, None if self.folder is None else str(self.folder))
 
     def loading(self, quick: Facts, prefix: str = "") -> Loading:
-        """Begin to watch which modules of its own this process loads.
+        """Start watching the program's own modules that this process loads.
 
         Args:
-            quick: What `quick_facts` gave.
-            prefix: Of the names by which it is kept.
+            quick: The result of `quick_facts`.
+            prefix: Prefix of the stored names.
         """
         from runstore.capture.program.files import Loading
 
@@ -85,11 +85,11 @@ class Surroundings(NamedTuple):
 
 
 def quick_facts(where: Surroundings | None = None, *, argv: Sequence[str] | None = None) -> Facts:
-    """Return what is read before a run is written down: git's head, the command, the host.
+    """Return the facts that are read before a run is recorded: git's head, the command, the host.
 
     Args:
-        where: Where the run starts; None for here.
-        argv: The exact arguments, where they are not those of this process.
+        where: The surroundings of the run; None for those of this process.
+        argv: The exact arguments, if they are not those of this process.
     """
     from runstore.capture.machine.environment import scheduler_facts
     from runstore.capture.machine.host import host_basics
@@ -120,7 +120,7 @@ def environment_facts(where: Surroundings | None = None) -> Facts:
     """Return Python, its packages and the hardware. Safe in a background thread.
 
     Args:
-        where: Where the run starts; None for here.
+        where: The surroundings of the run; None for those of this process.
     """
     from runstore.capture.machine.host import host_details
 
@@ -128,10 +128,10 @@ def environment_facts(where: Surroundings | None = None) -> Facts:
 
 
 def late_facts(loading: Loading) -> Facts:
-    """Return the modules that a program has loaded since its run began, or why not.
+    """Return the modules that a program has loaded since its run began, or the reason for none.
 
     Args:
-        loading: What watched over them.
+        loading: The watcher that was started with the run.
     """
     from runstore.capture.program.modules import modules_since
 
@@ -139,7 +139,7 @@ def late_facts(loading: Loading) -> Facts:
 
 
 def session_facts() -> Facts:
-    """Return the cells that a notebook or prompt ran so far, and the notebook's name."""
+    """Return the cells that a notebook or prompt has run so far, and the notebook's name."""
     from runstore.capture.program.notebook import notebook_facts
 
     return _together(("notebook", notebook_facts))
@@ -156,13 +156,13 @@ def _python(where: Surroundings | None) -> Facts:
 
 
 def code_facts(quick: Facts, where: Surroundings) -> Facts:
-    """Return remote, patch and new files; leaves no process behind.
+    """Return remote, patch and new files; leaves no process running.
 
-    And what `quick_facts` could not tell, as where git took too long.
+    Facts that `quick_facts` could not read, for example because git was slow, are read again.
 
     Args:
-        quick: What `quick_facts` gave.
-        where: Where the run starts.
+        quick: The result of `quick_facts`.
+        where: The surroundings of the run.
     """
     return _together(("git", lambda: _repository(quick, where)))
 
@@ -175,7 +175,7 @@ def _repository(quick: Facts, where: Surroundings) -> Facts:
     if quick.unknown.get("git.dirty") == NO_REPOSITORY:
         return _program_alone(where)
     root = quick.values.get("git.root")
-    # The folder of the start may be gone, or a program may have been started from another one.
+    # The initial folder may be gone, or the program may have been started from another one.
     place = read_remote(Path(root) if isinstance(root, str) else where.folder or Path.cwd())
     root = place.values.get("git.root")
     if not isinstance(root, str):
@@ -197,10 +197,10 @@ def _repository(quick: Facts, where: Surroundings) -> Facts:
 
 
 def _program_alone(where: Surroundings) -> Facts:
-    """Return the program outside of a repository: its script, and its own modules.
+    """Return a program outside any repository: its script, and its own modules.
 
-    Those are loaded, or imported in their code. Names are relative to the folder of the script;
-    those of modules elsewhere begin with `..`.
+    These are the loaded modules and those that their code imports. Names are relative to the
+    folder of the script; names of modules elsewhere begin with `..`.
     """
     from runstore.capture.git.snapshot import program_alone
     from runstore.capture.program.files import own_modules
@@ -217,7 +217,7 @@ def _program_alone(where: Surroundings) -> Facts:
 
 
 def _together(*groups: tuple[str, Callable[[], Facts]]) -> Facts:
-    """Read each group by itself: one that fails leaves the others."""
+    """Read each group separately, so that a failure does not affect the others."""
     facts = Facts()
     for name, read in groups:
         try:
@@ -229,7 +229,7 @@ def _together(*groups: tuple[str, Callable[[], Facts]]) -> Facts:
 
 
 def _storable(facts: Facts) -> Facts:
-    """Return the facts in text that can be stored: variables and file names may hold any bytes."""
+    """Return the facts as storable text: variables and file names may contain any bytes."""
     return Facts(
         values={name: _cleaned(value) for name, value in facts.values.items()},
         documents={name: clean_text(text) for name, text in facts.documents.items()},

@@ -1,1 +1,1 @@
-"""What git knows of the code, and the code beyond the commit."""
+"""The state of the code according to git, and the code beyond the commit."""

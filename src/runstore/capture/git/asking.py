@@ -1,4 +1,4 @@
-"""Questions to git about one work tree, which have a limited time in all."""
+"""Calls of git for one work tree, with a common time limit."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from runstore.capture.git.state import SLOW_TIMEOUT_S, GitError
 
 
 class RunGit(Protocol):
-    """How git is asked; see `runstore.capture.git.state.run_git`."""
+    """The signature of `runstore.capture.git.state.run_git`."""
 
     def __call__(self, args: list[str], cwd: Path, *, limit_bytes: int, timeout_s: float) -> bytes:
-        """Return what git prints, up to one byte more than the limit."""
+        """Return the output of git, up to one byte more than the limit."""
 
 
 class Asker:
-    """Asks git about one work tree, for a limited time in all.
+    """Calls git for one work tree, with a time limit for all calls together.
 
     Attributes:
         root: The top folder of the work tree.
@@ -26,7 +26,7 @@ class Asker:
 
     Args:
         root: The same.
-        run_git: Asks git.
+        run_git: Calls git.
     """
 
     def __init__(self, root: Path, run_git: RunGit) -> None:
@@ -37,11 +37,11 @@ class Asker:
 
     @property
     def has_time(self) -> bool:
-        """Whether git can still be asked."""
+        """Whether there is time left."""
         return time.monotonic() < self._deadline
 
     def __call__(self, args: Iterable[str], limit_bytes: int) -> bytes:
-        """Return what git prints, up to one byte more than the limit.
+        """Return the output of git, up to one byte more than the limit.
 
         Raises:
             GitError: git refused, or took too long.

@@ -1,7 +1,6 @@
-"""The commit that is checked out, read from the files of a repository without git's help.
+"""The commit that is checked out, read from the files of a repository without git.
 
-git itself may be missing, refuse, or take long over the rest of its answer; these few bytes are
-there all the same.
+git may be missing, refuse, or be slow; these few bytes can still be read.
 Source: gitrepository-layout(5) and git-pack-refs(1), 2.39.
 """
 
@@ -21,10 +20,10 @@ _PACKED_LIMIT_BYTES = 1 << 26
 
 
 def head_in_files(root: str | None) -> dict[str, FactValue]:
-    """Return `git.commit` and `git.branch` as far as the files tell; empty without any.
+    """Return `git.commit` and `git.branch` if the files contain them; else an empty mapping.
 
     Args:
-        root: The top folder of the work tree; None for the one that `GIT_DIR` names.
+        root: The top folder of the work tree; None to use `GIT_DIR`.
     """
     try:
         folder = _git_folder(root)
@@ -60,7 +59,7 @@ def _git_folder(root: str | None) -> Path:
 
 
 def _common_folder(folder: Path) -> Path:
-    """Return the folder that a linked work tree shares with the others."""
+    """Return the folder that linked work trees share."""
     try:
         return Path(folder, _small_text(folder / "commondir"))
     except OSError:
@@ -85,7 +84,7 @@ def _packed(common: Path, name: str) -> str:
 
 
 def _small_text(place: Path) -> str:
-    """Return the one line of a small file; a pipe of this name is never waited for."""
+    """Return the only line of a small file, without blocking if it is a pipe."""
     descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK)
     try:
         return os.fsdecode(os.read(descriptor, _LIMIT_BYTES)).strip()

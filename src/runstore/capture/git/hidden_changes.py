@@ -1,4 +1,4 @@
-"""Changes that git was told not to see: files assumed unchanged, or outside of a sparse checkout.
+"""Changes that git ignores on request: files assumed unchanged, or outside a sparse checkout.
 
 Source: git-update-index(1) 2.39, --assume-unchanged and --skip-worktree.
 """
@@ -19,11 +19,11 @@ _AT_MOST = 400
 
 
 def hidden_changes(ask: Asker, tracked: Tracked) -> list[str]:
-    """Return the paths of files that git reports as unchanged, and that are not.
+    """Return the paths of changed files that git reports as unchanged.
 
     Args:
-        ask: Asks git about a work tree.
-        tracked: The files that git keeps there.
+        ask: Calls git for a work tree.
+        tracked: Its tracked files.
     """
     try:
         there = [path for path in tracked.flagged() if _is_there(ask, path)][:_AT_MOST]

@@ -1,4 +1,4 @@
-"""Modules in the work tree that git was told to ignore, such as settings and compiled ones."""
+"""Modules in the work tree that git ignores, such as settings and compiled modules."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ from runstore.model.facts import Facts
 
 _LIST_LIMIT_BYTES = 1 << 24
 _AT_MOST = 1_000
-_LOOKED_AT = 1_000  # entries of a folder that a link leads to
+_LOOKED_AT = 1_000  # entries of the target folder of a link
 
 
 def ignored_modules(ask: Asker, but: Sequence[str]) -> Facts:
-    """Return `untracked.ignored`: the path and the fingerprint of each, a line each.
+    """Return `untracked.ignored`: one line per module, with its path and fingerprint.
 
-    Folders that are ignored as a whole, such as environments and build output, are not looked
-    into.
+    Folders that are ignored as a whole, such as environments and build output, are skipped.
 
     Args:
-        ask: Asks git about a work tree.
-        but: Pathspecs of what is left out.
+        ask: Calls git for a work tree.
+        but: Pathspecs to exclude.
     """
     try:
         paths = ignored_paths(ask, but)
@@ -67,7 +66,7 @@ def _is_module(root: Path, path: str) -> bool:
 
 
 def _holds_modules(folder: Path) -> bool:
-    """Whether a folder that a link leads to may be a package."""
+    """Check whether the target folder of a link may be a package."""
     suffixes = tuple(machinery.all_suffixes())
     try:
         with os.scandir(folder) as entries:

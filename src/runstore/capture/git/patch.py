@@ -1,7 +1,7 @@
-"""The changes against the commit as one patch that `git apply` takes, whatever files hold.
+"""The changes against the commit as one patch for `git apply`, for files of any contents.
 
-Files are asked for in the order of their worth, the program and other source code first, so that
-no large file crowds them out. What is no UTF-8 is kept as git keeps binary files.
+Files are read by importance, the program and other source code first, so that no large file
+displaces them. Files that are not UTF-8 are stored as git stores binary files.
 Source: git-diff(1) 2.39, "Raw output format" and "Generating patch text with -p"; git's
 apply.c, parse_binary: the second half of a binary patch is optional.
 """
@@ -27,7 +27,7 @@ PATCH_LIMIT_BYTES = 1 << 20
 _READ_LIMIT_BYTES = 1 << 22
 _READ_IN_ALL_BYTES = 1 << 26
 _LIST_LIMIT_BYTES = 1 << 24
-_FILE_LIMIT_BYTES = 1 << 24  # git would take seconds over more
+_FILE_LIMIT_BYTES = 1 << 24  # git would need seconds for more
 _LARGE_BYTES = 1 << 20
 _AT_ONCE = 400  # paths on one command line
 _NAMED_AT_MOST = 50
@@ -40,7 +40,7 @@ _DIFF = (
 )  # fmt: skip
 _FILE = re.compile(rb"^(?=diff --git )", re.MULTILINE)
 _UNMERGED = re.compile(rb"^\* Unmerged path .*\n", re.MULTILINE)
-# Behind the second @@ stands the line above, cut after some bytes, perhaps within a letter.
+# The second @@ is followed by a context line, cut after some bytes, perhaps within a character.
 _HUNK_NOTE = re.compile(rb"^(@@ -[\d,]+ \+[\d,]+ @@).*$", re.MULTILINE)
 _CR_BEFORE = re.compile(rb"^[- ][^\n]*\r\n", re.MULTILINE)
 _DIRTY_SUBMODULE = re.compile(r"^(\+Subproject commit [0-9a-f]+)-dirty$", re.MULTILINE)
@@ -50,10 +50,10 @@ _BINARY = b"\nGIT binary patch\n"
 
 
 class _Found:
-    """The parts of a patch by path, what is left out by path, and what else is unknown.
+    """The parts of a patch by path, omitted files by path, and other unknown facts.
 
     Attributes:
-        paths: Each path as the system has it, by how a patch tells it.
+        paths: Paths of the system, by their notation in a patch.
     """
 
     def __init__(self, paths: dict[str, str], unknown: dict[str, str]) -> None:
@@ -64,11 +64,11 @@ class _Found:
 
 
 def read_patch(ask: Asker, but: Sequence[str], first: Sequence[str]) -> Facts:
-    """Return the document `patch`, and `git.dirty`; what is missing is among the unknown facts.
+    """Return the document `patch`, and `git.dirty`; missing parts are among the unknown facts.
 
     Args:
-        ask: Asks git.
-        but: Pathspecs of what is left out.
+        ask: Calls git.
+        but: Pathspecs to exclude.
         first: Paths of the program's own files.
     """
     unknown: dict[str, str] = {}
@@ -80,7 +80,7 @@ def read_patch(ask: Asker, but: Sequence[str], first: Sequence[str]) -> Facts:
     found.left_out.update(_pipes(ask, base, but, changes))
     if changes:
         _read(ask, base, _in_order(ask, base, changes, first, found), found)
-    # Of a file in two parts, as where a link became a file, both are kept or none.
+    # If a file has two parts, for example because a link became a file, both are kept or none.
     whole = {path: one for path, one in found.sections.items() if path not in found.left_out}
     text, too_much = _chosen(whole, first)
     found.left_out.update(too_much)
@@ -93,11 +93,11 @@ def read_patch(ask: Asker, but: Sequence[str], first: Sequence[str]) -> Facts:
     )
 
 
-# What changed
+# Changes
 
 
 def _changes(ask: Asker, but: Sequence[str], unknown: dict[str, str]) -> tuple[str, list[str]]:
-    """Return what the work tree is compared with, and what differs."""
+    """Return the base of the comparison, and the differences."""
     try:
         return "HEAD", _raw(ask, "HEAD", but)
     except GitError as error:
@@ -126,12 +126,12 @@ def _raw(ask: Asker, base: str, but: Sequence[str]) -> list[str]:
          "--no-relative", base, "--", ".", *but],
         _LIST_LIMIT_BYTES,
     )  # fmt: skip
-    # Each change is told first, its path follows; what stands last is empty, or cut.
+    # Each change is followed by its path; the last entry is empty, or cut.
     return os.fsdecode(answer).split("\0")[1:-1:2]
 
 
 def _pipes(ask: Asker, base: str, but: Sequence[str], changes: Sequence[str]) -> dict[str, str]:
-    """Return empty files that became pipes or devices, of which git's list of changes is silent.
+    """Return empty files that became pipes or devices, which git's list of changes omits.
 
     Source: git 2.39, diffcore_skip_stat_unmatch: it compares sizes, which are 0.
     """
@@ -157,7 +157,7 @@ def _is_pipe(place: Path) -> bool:
 def _in_order(
     ask: Asker, base: str, changes: Sequence[str], first: Sequence[str], found: _Found
 ) -> list[str]:
-    """Return the paths that are asked for, those that count most at the beginning."""
+    """Return the paths to read, the most important first."""
     before = _sizes_before(ask, base, changes)
     sizes = {path: max(_size(ask.root / path), before.get(path, 0)) for path in changes}
     for path, size in sizes.items():
@@ -208,7 +208,7 @@ def _batches(paths: Sequence[str]) -> list[Sequence[str]]:
 
 
 def _read(ask: Asker, base: str, paths: Sequence[str], found: _Found) -> None:
-    """Ask for the patches of files, of fewer at once where git fails or has too much to say."""
+    """Read the patches of files, of fewer at once if git fails or prints too much."""
     waiting = [list(one) for one in reversed(_batches(paths))]
     left_bytes = _READ_IN_ALL_BYTES
     while waiting:
@@ -238,7 +238,7 @@ def _diff(ask: Asker, base: str, paths: Sequence[str]) -> bytes:
 
 
 def _take(ask: Asker, answer: bytes, found: _Found) -> None:
-    """Note the patch of each file; of what is no text, as a binary patch."""
+    """Note the patch of each file, as a binary patch unless it is text."""
     for section in _split(answer):
         text = _text_of(section)
         if _BINARY in section:
@@ -250,9 +250,9 @@ def _take(ask: Asker, answer: bytes, found: _Found) -> None:
 
 
 def _is_mixed(ask: Asker, section: bytes) -> bool:
-    """Whether only some lines of a file ended with a carriage return.
+    """Check whether only some lines of a file ended with a carriage return.
 
-    Where git changes line ends, `git apply` takes all of them for such, or none.
+    If git converts line ends, `git apply` expects all lines to have one, or none.
     Source: git 2.39, apply.c, check_old_for_crlf.
     """
     if not _CR_BEFORE.search(section):
@@ -270,7 +270,7 @@ def _contents_before(ask: Asker, told: str) -> bytes:
 
 
 def _take_bytes(ask: Asker, section: bytes, why: str, found: _Found) -> None:
-    # Latin-1 has a letter for every byte.
+    # Latin-1 maps every byte to a character.
     told = section.decode("latin-1")
     path = _path_of(section, found)
     if mask_text(told) != told:
@@ -305,11 +305,11 @@ def _take_text(text: str, found: _Found) -> None:
         found.unknown["patch.submodules"] = "a submodule has changes of its own"
         text = _DIRTY_SUBMODULE.sub(r"\1", text)
         if len(set(_SUBPROJECTS.findall(text))) == 1 and "\nnew file mode" not in text:
-            return  # the same commit: nothing that a patch could say
+            return  # the same commit: a patch would be empty
     path = _path_of(text.encode(), found)
     masked = mask_patch(text, path)
     if masked != text:
-        # A patch that no longer applies as it was is told apart from one that does.
+        # Masked patches, which no longer apply, are marked as such.
         found.unknown["patch.masked"] = "secrets in it were masked"
     _add(path, masked, found)
 
@@ -317,7 +317,7 @@ def _take_text(text: str, found: _Found) -> None:
 def _take_binary(section: bytes, found: _Found) -> None:
     path = _path_of(section, found)
     head, _, contents = section.partition(_BINARY)
-    # The first half leads from the commit to the file; the other one leads back.
+    # The first half leads from the commit to the file, the second back.
     forward = contents.partition(b"\n\n")[0]
     if len(forward) > PATCH_LIMIT_BYTES:
         found.left_out[path] = _LARGE
@@ -328,7 +328,7 @@ def _take_binary(section: bytes, found: _Found) -> None:
 
 
 def _add(path: str, section: str, found: _Found) -> None:
-    # What became of another kind, a link of a file, goes and comes: two parts.
+    # A change of type, such as a file that became a link, has two parts.
     found.sections[path] = found.sections.get(path, "") + section
 
 
@@ -341,17 +341,17 @@ def _has_secrets(contents: bytes) -> bool:
 
 
 def _path_of(section: bytes, found: _Found) -> str:
-    """Return the path of a part, as the list of changes has it."""
+    """Return the path of a part, in the notation of the list of changes."""
     head = section.partition(b"\n@@ ")[0].partition(_BINARY)[0]
     path = parse_patch(head.decode("ascii", "replace"))[0].path
     return found.paths.get(path, path)
 
 
-# What is kept
+# Selection
 
 
 def _chosen(sections: dict[str, str], first: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """Return the patch of as many files as there is room for, and the others with the reason."""
+    """Return the patch of as many files as fit, and the other files with the reason."""
     room, kept = PATCH_LIMIT_BYTES, set()
     too_much: dict[str, str] = {}
     sizes = {path: len(text.encode()) for path, text in sections.items()}

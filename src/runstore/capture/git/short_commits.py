@@ -1,4 +1,4 @@
-"""The whole hash of commits whose hash was cut short, asked of the repository at hand."""
+"""Full hashes of abbreviated commits, looked up in a repository."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _HEX_LENGTH = 40
 
 
 def whole_commits(short: Collection[str], folders: Iterable[Path]) -> dict[str, str]:
-    """Return the commits that exactly one commit of a repository begins with.
+    """Return the full hashes of abbreviations that are unique in a repository.
 
     Args:
-        short: Beginnings of hashes, hexadecimal.
-        folders: Where to look for a repository, the first one that knows a commit counts.
+        short: Prefixes of hashes, in hexadecimal.
+        folders: Folders to search for a repository; the first one with the commit counts.
 
     Returns:
-        Whole hash by short one; those that no repository knows are left out.
+        Full hash by abbreviation, without those that no repository knows.
     """
     found: dict[str, str] = {}
     for folder in dict.fromkeys(folders):
@@ -29,7 +29,7 @@ def whole_commits(short: Collection[str], folders: Iterable[Path]) -> dict[str, 
 
 
 def _ask(short: list[str], folder: Path) -> dict[str, str]:
-    """Ask one repository for all of them at once."""
+    """Look all of them up in one repository, with one call."""
     try:
         answer = subprocess.run(
             ["git", "-C", str(folder), "cat-file", "--batch-check=%(objectname) %(objecttype)"],
@@ -42,7 +42,7 @@ def _ask(short: list[str], folder: Path) -> dict[str, str]:
     except (OSError, ValueError, subprocess.SubprocessError):
         return {}
     found: dict[str, str] = {}
-    # One line per question; for an unknown or ambiguous hash git repeats it, and says so.
+    # One line per question; if a hash is unknown or ambiguous, git repeats it with a note.
     for one, line in zip(short, answer.stdout.splitlines(), strict=False):
         name, _, kind = line.partition(" ")
         if kind == "commit" and len(name) == _HEX_LENGTH and name.startswith(one):

@@ -1,6 +1,6 @@
-"""The code as it is, beyond the commit: the patch of changes and the files git does not keep.
+"""The code beyond the commit: the patch of changes and the untracked files.
 
-Text only, with a limit of size, masked. What git ignores is not kept, except for the program.
+Only text is kept, masked and limited in size. Ignored files are skipped, except for the program.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NAMES_LIMIT_BYTES = 1 << 24
 _FILES_AT_MOST = 1000
 _NAMED_AT_MOST = 50
 _GLOB = re.compile(r"[*?\[\]\\]")
-# What a store keeps in its folder changes with every run, and is no code.
+# The files of a store change with every run, and are not code.
 _OF_A_STORE = (
     "runstore.db*", "search.db*", "store.json*", "spool", "objects", "objects.lock", "runs",
     "cache",
@@ -50,23 +50,23 @@ def snapshot(
     has_changes: bool = True,
     has_new_files: bool = True,
 ) -> Facts:
-    """Return the documents `patch` and `untracked` of a work tree; each only where there is one.
+    """Return the documents `patch` and `untracked` of a work tree, if they are not empty.
 
-    And `modules`, the loaded ones that are in neither of them and not in the commit, with a
-    fingerprint each; and `git.dirty` and `git.has_untracked`. What is missing is told among the
+    The result also has `modules`, with a fingerprint for each loaded module that is in neither of
+    them nor in the commit, and `git.dirty` and `git.has_untracked`. Missing parts are among the
     unknown facts: `patch.rest`, `patch.masked`, `patch.submodules`, `patch.filters`,
-    `untracked.cut`, `untracked.masked`; and `untracked.rest`, new files whose text is not kept.
-    Of these `untracked.others` holds a fingerprint each.
+    `untracked.cut`, `untracked.masked`, and `untracked.rest` for new files whose text is not
+    kept; `untracked.others` has a fingerprint for each of those.
 
     Args:
         root: The top folder of the work tree.
-        run_git: Asks git.
-        store: The folder of the store, whose own files are left out.
-        program: Absolute paths of the program's files, which are kept before all others.
+        run_git: Calls git.
+        store: The folder of the store, whose files are excluded.
+        program: Absolute paths of the program's files, which are kept first.
         modules: The program's own modules that are loaded.
-        command: What another process runs instead, and where it starts.
-        has_changes: Whether files that git keeps may have changed.
-        has_new_files: Whether there may be files that it neither keeps nor ignores.
+        command: The command of another process, if that is the program, and its folder.
+        has_changes: Whether tracked files may have changed.
+        has_new_files: Whether there may be files that are neither tracked nor ignored.
     """
     but = _files_of_a_store(root, store)
     own = _Program.at(root, program)
@@ -82,10 +82,10 @@ def snapshot(
 
 
 def program_alone(root: Path, program: Sequence[str]) -> Facts:
-    """Return the document `untracked` of a program that is in no repository.
+    """Return the document `untracked` of a program outside any repository.
 
     Args:
-        root: The folder that its names count from.
+        root: The folder to which names are relative.
         program: Absolute paths of its files.
     """
     own = _Program.at(root, program)
@@ -97,7 +97,7 @@ def program_alone(root: Path, program: Sequence[str]) -> Facts:
 
 
 class _Program(NamedTuple):
-    """The files of the program: those in the work tree, by their path there, and the others."""
+    """The files of the program: those in the work tree by relative path, and the others."""
 
     inside: tuple[str, ...]
     outside: tuple[str, ...]
@@ -116,7 +116,7 @@ class _Program(NamedTuple):
 
 
 def _place(file: str) -> Path:
-    """Return where a file is in the work tree: a link itself, in a folder that is none."""
+    """Return the path of a file in the work tree; links in the last part are not resolved."""
     path = Path(file)
     try:
         return path.parent.resolve() / path.name
@@ -125,7 +125,7 @@ def _place(file: str) -> Path:
 
 
 def _files_of_a_store(root: Path, store: Path | None) -> list[str]:
-    """Return the patterns that leave out what a store inside of the work tree keeps."""
+    """Return the patterns that exclude the files of a store inside the work tree."""
     if store is None:
         return []
     place = store.resolve()
@@ -143,10 +143,9 @@ def _untracked(
     *,
     is_asked: bool,
 ) -> Facts:
-    """Return files that git neither keeps nor ignores, and the program's that it does not keep.
+    """Return untracked files that are not ignored, and untracked files of the program.
 
-    And those that git was told to take for unchanged, although they are not; and modules that
-    are in none of these.
+    Also changed files that git assumes to be unchanged, and modules that are in none of these.
     """
     values: dict[str, FactValue] = {}
     unknown: dict[str, str] = {}
@@ -161,7 +160,7 @@ def _untracked(
     tracked = Tracked(ask)
     kept = tracked.among([one for one in own.inside if one not in set(names)])
     files.read((*_script(own, names, kept), *own.outside), PROGRAM_LIMIT_BYTES)
-    # Of these git sees no change, so the patch holds none.
+    # git sees no change of these, so they are not in the patch.
     hidden = hidden_changes(ask, tracked)
     files.read(hidden, PROGRAM_LIMIT_BYTES)
     if any(shown(one) not in files.texts for one in hidden):
@@ -188,16 +187,16 @@ def _untracked(
 
 
 def _new_names(ask: Asker, but: list[str]) -> list[str]:
-    """Return the files that git neither keeps nor ignores."""
+    """Return the files that are neither tracked nor ignored."""
     listed = ask(
         ["ls-files", "--others", "--exclude-standard", "-z", "--", ".", *but], _NAMES_LIMIT_BYTES
     )
-    # What stands last is empty, or cut.
+    # The last entry is empty, or cut.
     return os.fsdecode(listed).split("\0")[:-1]
 
 
 def _script(own: _Program, names: Sequence[str], kept: set[str]) -> Sequence[str]:
-    """Return the main script if no commit has it; git may be told to ignore it."""
+    """Return the main script if it is untracked; it may be ignored."""
     return [one for one in own.inside[:1] if one in names or one not in kept]
 
 
@@ -206,7 +205,7 @@ def _worth(name: str) -> tuple[bool, bool, int, str]:
 
 
 class _Files:
-    """Texts of files by name, as many as there is room for."""
+    """Texts of files by name, as many as fit."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -220,7 +219,7 @@ class _Files:
         self.unkept: list[str] = []
 
     def read(self, names: Iterable[str], limit_bytes: int) -> None:
-        """Read files; what is no text, too large or secret is named."""
+        """Read files; binary, large and secret files are only named."""
         for name in names:
             if name not in self.done:
                 self.done.add(name)
@@ -230,7 +229,7 @@ class _Files:
                     self.unkept.append(name)
 
     def _keep(self, name: str, limit_bytes: int) -> str:
-        """Keep one file; return the reason where it is left out."""
+        """Keep one file; return the reason if it is left out."""
         if is_secret_file(name):
             return "may hold secrets"
         try:
@@ -254,7 +253,7 @@ class _Files:
         return ""
 
     def _mark(self, name: str) -> None:
-        """Note the fingerprint of a file whose text is not kept, by which a change is seen."""
+        """Note the fingerprint of a file whose text is not kept, to detect changes."""
         try:
             mark = self.fingerprints.of(self.root / name, is_secret=is_secret_file(name))
         except (OSError, ValueError) as error:
@@ -264,14 +263,14 @@ class _Files:
             self.marks.append(f"{mark} {shown(name)}")
 
     def facts(self) -> Facts:
-        """Return the document, and what is missing in it."""
+        """Return the document, and its missing parts."""
         if self.left_out:
             more = len(self.left_out) - _NAMED_AT_MOST
             named = self.left_out[:_NAMED_AT_MOST] + ([f"{more} more"] if more > 0 else [])
             self.unknown["untracked.rest"] = "; ".join(named)
         for name in sorted(self.unkept):
             self._mark(name)
-        # In one order, whatever was read first.
+        # The order does not depend on that of reading.
         text = json.dumps(self.texts, ensure_ascii=False, indent=1, sort_keys=True)
         documents = {"untracked": text} if self.texts else {}
         is_marked = self.marks and "untracked.others" not in self.unknown
@@ -282,9 +281,9 @@ class _Files:
 
 
 def _text_of(file: Path, limit_bytes: int) -> tuple[str, str, str]:
-    """Return the text of a file, its encoding where that is not UTF-8, or why it has none."""
+    """Return the text of a file with its encoding if that is not UTF-8, or the reason for none."""
     about = file.lstat()
-    # A link may lead anywhere, a pipe would never end.
+    # A link can lead anywhere, and a pipe may never end.
     if not stat.S_ISREG(about.st_mode):
         return "", "", "not a plain file"
     if about.st_size > limit_bytes:
@@ -296,7 +295,7 @@ def _text_of(file: Path, limit_bytes: int) -> tuple[str, str, str]:
     try:
         return data.decode("utf-8"), "", ""
     except UnicodeDecodeError:
-        # Of code each byte is kept: Latin-1 has a letter for all of them.
+        # Each byte of code is kept: Latin-1 maps all of them to characters.
         return (
             (data.decode("latin-1"), "latin-1", "") if is_code(file.name) else ("", "", "not text")
         )

@@ -1,9 +1,9 @@
-"""Which files are source code, which may hold secrets, and how their names are written down."""
+"""Recognition of source code and secret files, and the notation of their names."""
 
 from __future__ import annotations
 
-# Files whose whole purpose is a secret are named, never read: by their name, its beginning, its
-# end, or the folder that they are in.
+# Files that exist only to hold secrets are named, never read. They are recognized by their name,
+# its prefix or suffix, or their folder.
 _SECRET_NAMES = frozenset({
     "_netrc", "authinfo", "kaggle.json", "token", "token.json", "tokens.json", "master.key",
     "wallet.dat", "shadow", "logins.json", "key4.db", "oauth_creds.json", "vault_pass",
@@ -27,7 +27,7 @@ _SECRET_ENDINGS = (
 _SECRET_FOLDERS = (
     ".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".gcloud", ".oci", ".password-store",
 )  # fmt: skip
-# What only shows which settings there are, and what everybody may have.
+# Templates of settings, and public files.
 _NO_SECRET_ENDINGS = (".example", ".sample", ".template", ".dist", ".pub", ".md", ".rst")
 _CODE = frozenset({
     "py", "pyi", "pyx", "pxd", "ipynb", "r", "rmd", "qmd", "jl", "m", "c", "h", "cc", "cpp", "cxx",
@@ -41,19 +41,19 @@ _NAMES = frozenset({"makefile", "dockerfile", "snakefile", "justfile"})
 
 
 def is_source(path: str) -> bool:
-    """Whether a file is code, or settings that people write."""
+    """Check whether a file is code, or settings written by people."""
     name = path.rpartition("/")[2].lower()
     return name in _NAMES or name.rpartition(".")[2] in _CODE | _SETTINGS
 
 
 def is_code(path: str) -> bool:
-    """Whether a file is code."""
+    """Check whether a file is code."""
     name = path.rpartition("/")[2].lower()
     return name in _NAMES or name.rpartition(".")[2] in _CODE
 
 
 def is_secret_file(path: str) -> bool:
-    """Return whether the whole purpose of a file is a secret; code that reads some is masked."""
+    """Check whether a file exists only to hold secrets; code with secrets is masked instead."""
     *folders, name = path.lower().split("/")
     if name.endswith(_NO_SECRET_ENDINGS) or is_code(name):
         return False
@@ -66,5 +66,5 @@ def is_secret_file(path: str) -> bool:
 
 
 def shown(path: str) -> str:
-    """Return a path as text that UTF-8 can say: file names may hold any bytes."""
+    """Return a path as valid UTF-8 text: file names may contain any bytes."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

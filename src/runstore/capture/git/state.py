@@ -1,4 +1,4 @@
-"""What git knows of the working directory: commit, branch, changes, remote."""
+"""The state of the working directory according to git: commit, branch, changes, remote."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _STATUS_LIMIT_BYTES = 1 << 20
 _SMALL_LIMIT_BYTES = 1 << 16
 _CHUNK_BYTES = 1 << 16
 
-# No pager, no prompt, no lock taken, no watcher or diff program of the user's configuration; and
-# nothing in it that makes the same changes look different.
+# No pager, prompt, lock, watcher or diff program of the user's configuration, and no setting that
+# changes the form of a diff.
 _SETTINGS = (
     "core.fsmonitor=false",
     "core.quotePath=false",
     "core.safecrlf=false",
     "diff.suppressBlankEmpty=false",
-    "diff.orderFile=/dev/null",  # one that is missing is fatal, whatever is asked
+    "diff.orderFile=/dev/null",  # a missing one is fatal for every command
 )
 _GIT = ("git", *(word for one in _SETTINGS for word in ("-c", one)), "--no-pager")
-# What would change the meaning of a path or of a diff for every call.
+# Variables that change the meaning of a path or the form of a diff.
 _NOT_PASSED_ON = (
     "GIT_EXTERNAL_DIFF",
     "GIT_DIFF_OPTS",
@@ -44,7 +44,7 @@ _NOT_PASSED_ON = (
 )
 _ENVIRONMENT = {
     "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_NO_LAZY_FETCH": "1",  # nor is the network asked for what a partial clone lacks
+    "GIT_NO_LAZY_FETCH": "1",  # nor are missing objects of a partial clone fetched
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ASKPASS": "true",
     "LC_ALL": "C",
@@ -67,11 +67,11 @@ NO_COMMIT = "the repository has no commit yet"
 
 
 class GitError(Exception):
-    """git did not answer; the text says why."""
+    """git did not answer; the text is the reason."""
 
 
 class GitUnavailableError(GitError):
-    """git could not be started, or took too long: it said neither yes nor no."""
+    """git could not be started, or took too long, so the answer is unknown."""
 
 
 def run_git(
@@ -82,14 +82,14 @@ def run_git(
     timeout_s: float,
     statuses: Sequence[int] = (0,),
 ) -> bytes:
-    """Return what git prints, up to one byte more than the limit.
+    """Return the output of git, up to one byte more than the limit.
 
     Args:
-        args: What git is asked.
-        cwd: Where.
+        args: Arguments of git.
+        cwd: The working directory.
         limit_bytes: The limit.
-        timeout_s: How long git may take.
-        statuses: With which it ends if nothing is wrong.
+        timeout_s: Time limit in seconds.
+        statuses: Exit statuses that mean success.
 
     Raises:
         GitError: git is missing, refused, or took too long; it was ended with all its children.
@@ -136,16 +136,16 @@ def _answer(
 def _read(
     process: subprocess.Popen[bytes], limit_bytes: int, deadline: float
 ) -> tuple[bytes, bytes] | None:
-    """Read both outputs until they end or the limit is passed; None when the time is over.
+    """Read both outputs until they end or the limit is exceeded; None after the time limit.
 
-    Without a thread for the time limit, which would take as long to start as git to answer.
+    A thread for the time limit would take as long to start as git to answer.
     """
     outputs: dict[int, bytearray] = {}
     for stream in (process.stdout, process.stderr):
         if stream is not None:
             outputs[stream.fileno()] = bytearray()
     answer, complaint = outputs.values()
-    waiting = select.poll()  # `select` itself refuses descriptors above 1023
+    waiting = select.poll()  # `select` refuses descriptors above 1023
     for descriptor in outputs:
         waiting.register(descriptor, select.POLLIN)
     are_open = len(outputs)
@@ -172,13 +172,13 @@ def _reason(complaint: str) -> str:
         return NO_REPOSITORY
     if "dubious ownership" in complaint:
         return "the repository belongs to another user (git's safe.directory)"
-    # Programs that git started complain before it does.
+    # Programs started by git complain before git does.
     lines = complaint.strip().splitlines() or ["git failed without a word"]
     return next((one for one in lines if one.startswith("fatal: ")), lines[0])[:200]
 
 
 def _root_above(cwd: Path) -> str | None:
-    """Return the nearest folder with a `.git`, as git looks for it; None without one."""
+    """Return the nearest folder with a `.git`, by the rules of git; None without one."""
     folder = os.path.abspath(cwd)  # noqa: PTH100 - text is quicker, and this is before every run
     while not os.path.lexists(os.path.join(folder, ".git")):  # noqa: PTH118 - the same
         above = os.path.dirname(folder)  # noqa: PTH120 - the same
@@ -189,7 +189,7 @@ def _root_above(cwd: Path) -> str | None:
 
 
 def is_tracked(path: Path, cwd: Path) -> bool:
-    """Tell whether git keeps a file; False where it does not answer."""
+    """Check whether git tracks a file; False if git does not answer."""
     try:
         listed = run_git(
             ["ls-files", "-z", "--", str(path)],
@@ -205,19 +205,19 @@ def is_tracked(path: Path, cwd: Path) -> bool:
 def read_head(cwd: Path, *, timeout_s: float = QUICK_TIMEOUT_S) -> Facts:
     """Return `git.commit` (40 characters), `git.branch`, `git.dirty` and `git.has_untracked`.
 
-    And `git.root`, which git may tell better later. One call of git; if that fails or takes too
-    long, commit and branch are read from the files of the repository. Dirty means that files git
-    tracks have changed, staged or not; files it does not track are told apart, since results
-    often lie among them.
+    Also `git.root`, which may be corrected later. This calls git once; if that fails or takes too
+    long, commit and branch are read from the files of the repository. Dirty means that tracked
+    files have changed, staged or not; untracked files are a separate fact, because results are
+    often among them.
     Source: git-status(1), porcelain format version 2.
     """
     root = _root_above(cwd)
-    # Starting git is worth its milliseconds where it may find something.
+    # Starting git takes milliseconds, so it is skipped if there is nothing to find.
     if root is None and "GIT_DIR" not in os.environ:
         return Facts(unknown=dict.fromkeys(_HEAD_FACTS, NO_REPOSITORY))
     values: dict[str, FactValue] = {} if root is None else {"git.root": root}
     try:
-        # The head comes first; a list of changes longer than the limit is dirty enough.
+        # The head comes first; if the list of changes exceeds the limit, the tree is dirty anyway.
         answer = run_git(_STATUS, cwd, limit_bytes=_STATUS_LIMIT_BYTES, timeout_s=timeout_s)
     except GitError as error:
         from runstore.capture.git.head import head_in_files

@@ -1,4 +1,4 @@
-"""The files that git keeps: what the commit has, or the next one will have.
+"""The tracked files: those of the commit, or of the next one.
 
 Source: git-ls-files(1) 2.39, -v.
 """
@@ -17,17 +17,17 @@ _ASKED_LIMIT_BYTES = 1 << 24
 
 
 class Tracked:
-    """The files of one work tree that git keeps, which it is asked for once.
+    """The tracked files of one work tree, read once.
 
     Args:
-        ask: Asks git about the work tree.
+        ask: Calls git for the work tree.
     """
 
     def __init__(self, ask: Asker) -> None:
         self._ask = ask
 
     def among(self, paths: Sequence[str]) -> set[str]:
-        """Return those of these paths that git keeps; none if it does not answer."""
+        """Return the paths among these that git tracks; none if git does not answer."""
         if not paths:
             return set()
         if self._is_cut:
@@ -35,8 +35,8 @@ class Tracked:
         return set(paths).intersection(line[2:] for line in self._lines)
 
     def flagged(self) -> list[str]:
-        """Return the paths whose changes git was told not to see."""
-        # A small letter is a file assumed unchanged, an S one that is not checked out.
+        """Return the paths whose changes git ignores on request."""
+        # A lowercase letter marks a file assumed unchanged, S one that is not checked out.
         return [line[2:] for line in self._lines if line[:1].islower() or line[:1] == "S"]
 
     @property
@@ -52,7 +52,7 @@ class Tracked:
 
     @once
     def _lines(self) -> list[str]:
-        # What stands last is empty, or cut.
+        # The last entry is empty, or cut.
         return os.fsdecode(self._listed).split("\0")[:-1]
 
     def _asked(self, paths: Sequence[str]) -> set[str]:

@@ -29,9 +29,11 @@ _SCHEDULER = {
     "LSB_JOBNAME": "scheduler.name",
     "LSB_QUEUE": "scheduler.queue",
 }
-# A distribution whose name and version are too short for a token, though the name may sound like
+# A distribution whose name and version are too short for a token, even if its name sounds like
 # one: loading all patterns of secrets for `tokenizers` takes longer than reading the list.
-_PART = r"(?:[A-Za-z]{1,40}|[A-Za-z0-9]{1,14})"  # of a name; digits make a long one a token
+_PART = (
+    r"(?:[A-Za-z]{1,40}|[A-Za-z0-9]{1,14})"  # for names; with digits, a long one may be a token
+)
 _PLAIN = re.compile(
     rf"{_PART}(?:[._-]{_PART}){{0,9}}==v?[0-9][a-z0-9.!]{{0,19}}(?:\+[a-z0-9.]{{1,9}})?"
 )
@@ -39,7 +41,7 @@ _KINDS = {"SLURM": "slurm", "PBS": "pbs", "LSB": "lsf"}
 
 
 def scheduler_facts() -> Facts:
-    """Return `scheduler.kind`, `.job`, `.array_index` …; nothing outside of a batch job."""
+    """Return `scheduler.kind`, `.job`, `.array_index` …; nothing outside a batch job."""
     values: dict[str, FactValue] = {}
     for variable, name in _SCHEDULER.items():
         value = os.environ.get(variable)
@@ -57,12 +59,12 @@ def environment_facts() -> Facts:
 
 
 def facts_of(values: Mapping[str, str], packages: list[str], broken: list[str]) -> Facts:
-    """Return what an interpreter told of itself, masked; see `runstore.capture.machine.packages`.
+    """Return facts reported by an interpreter, masked; see `runstore.capture.machine.packages`.
 
     Args:
         values: Small facts.
-        packages: Distributions, a line each.
-        broken: Those that could not be read, with the reason.
+        packages: Distributions, one per line.
+        broken: Unreadable distributions, with the reason.
     """
     text = "".join(f"{_masked(one)}\n" for one in packages)
     return Facts(

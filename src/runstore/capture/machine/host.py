@@ -18,7 +18,7 @@ _CGROUP_LIMITS = (
 
 
 def host_basics(*, has_python: bool = True) -> Facts:
-    """Return `host.name`, `host.system` and `python.version`: what costs nothing to know.
+    """Return `host.name`, `host.system` and `python.version`, which cost nothing.
 
     Args:
         has_python: Whether the program runs in this Python.
@@ -83,7 +83,7 @@ def _memory_bytes() -> int | None:
 
 
 def _memory_limit_bytes() -> int | None:
-    """Return what a container may use, where there is a limit."""
+    """Return the memory limit of a container, if there is one."""
     for file in _CGROUP_LIMITS:
         with suppress(OSError, ValueError):
             return int(file.read_text(encoding="ascii"))
@@ -91,13 +91,13 @@ def _memory_limit_bytes() -> int | None:
 
 
 def _tool(name: str) -> str | None:
-    """Return where a program is; `shutil`, which knows as well, takes long to load."""
+    """Return the path of a program; loading `shutil` for that takes long."""
     places = (os.path.join(folder, name) for folder in os.get_exec_path())  # noqa: PTH118 - texts
     return next((one for one in places if os.path.isfile(one) and os.access(one, os.X_OK)), None)  # noqa: PTH113 - the same
 
 
 def _gpus() -> Facts:
-    """Return `gpu.names` and `gpu.driver`, where `nvidia-smi` is there."""
+    """Return `gpu.names` and `gpu.driver`, if `nvidia-smi` is installed."""
     import subprocess
 
     tool = _tool("nvidia-smi")

@@ -1,4 +1,4 @@
-"""The Python and the packages of a command that another interpreter runs."""
+"""The Python and the packages of a command that runs in another interpreter."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _TIMEOUT_S = 20.0
 _SHELLS = frozenset({"sh", "bash", "dash", "fish", "ksh", "zsh"})
 _FIRST_LINES_BYTES = 1 << 10
 MARK = "\0runstore\0"
-# The folder of the script is where Python would look first.
+# Python searches the folder of the script first.
 _ASK = (
     "import sys; file, sys.path[0] = sys.argv[1:]; own = {};"
     " exec(compile(open(file, encoding='utf-8').read(), file, 'exec'), own);"
     " import json; packages, broken = own['distributions']();"
     f" print({MARK!r} + json.dumps([own['python_values'](), packages, broken]))"
 )
-# What pip writes where the path of an interpreter is long: the shell starts it.
+# The form of pip for long paths of interpreters, which the shell starts.
 _EXEC = re.compile(r"^'''exec' (\"[^\"\n]+\"|\S+)", re.MULTILINE)
 
 
@@ -34,14 +34,14 @@ def facts_of_command(command: Sequence[str], folder: Path | None) -> Facts:
 
     Args:
         command: The program and its arguments.
-        folder: Where it starts.
+        folder: Its working directory.
     """
     run = launched(command)
     if run.environment:
         return _unknown(f"{run.environment} chooses the environment of the command")
     interpreter = interpreter_of(run.interpreter, folder)
     if interpreter is None and Path(run.interpreter).name in _SHELLS:
-        # A script of the shell starts the Python that it finds.
+        # A shell script starts the Python that it finds.
         interpreter = interpreter_of("python", folder) or interpreter_of("python3", folder)
     if interpreter is None:
         return _unknown(f"{Path(run.interpreter).name} is not Python")
@@ -52,11 +52,11 @@ def facts_of_command(command: Sequence[str], folder: Path | None) -> Facts:
 
 
 def interpreter_of(program: str, folder: Path | None) -> str | None:
-    """Return the path of the Python that runs a program; None where it is no Python."""
+    """Return the path of the Python that runs a program; None if it is not a Python program."""
     found = shutil.which(program)
     if found is None:
         return None
-    # Relative to where the command starts, which may not be where this process is by now.
+    # Relative to the folder of the command, which may not be that of this process.
     place = os.path.join(folder, found) if folder else found  # noqa: PTH118 - text all along
     if is_python(place):
         return place
@@ -81,10 +81,10 @@ def _of_first_line(head: str, folder: Path | None) -> str | None:
 
 
 def is_own(interpreter: str) -> bool:
-    """Whether an interpreter is the one of this process, with the same packages."""
+    """Check whether an interpreter is that of this process, with the same packages."""
     place, own = Path(interpreter), Path(sys.executable or "python")
     try:
-        # Environments share the program, not the folder that they link it into.
+        # Environments share the program, but not the folder with the link to it.
         return place.samefile(own) and place.parent.samefile(own.parent)
     except OSError:
         return False
@@ -104,11 +104,11 @@ def _asked(interpreter: str, script_folder: str, folder: Path | None) -> Facts:
 
 
 class AskError(Exception):
-    """An interpreter did not answer; the text says why."""
+    """An interpreter did not answer; the text is the reason."""
 
 
 def asked(interpreter: str, code: str, words: Sequence[str], folder: Path | None) -> Any:
-    """Return what code prints behind the mark, as JSON, run by another interpreter.
+    """Run code in another interpreter, and return the JSON that it prints after the mark.
 
     Raises:
         AskError: It did not answer.

@@ -1,6 +1,6 @@
-"""Python and its installed distributions, told by the interpreter in question.
+"""Python and its installed distributions, reported by the interpreter in question.
 
-The standard library alone: other interpreters run this file by itself, see
+This file uses only the standard library, because other interpreters run it on its own; see
 `runstore.capture.machine.other_python`.
 """
 
@@ -17,7 +17,7 @@ _INFOS = (".dist-info", ".egg-info")
 # Name and version come first, long before the description that most of these files are.
 _HEAD_BYTES = 1 << 12
 _REST_BYTES = 1 << 20
-# What `importlib.metadata` takes for a file that is not there.
+# Errors that `importlib.metadata` treats as a missing file.
 _ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
@@ -32,16 +32,16 @@ def python_values() -> dict[str, str]:
 
 
 def distributions() -> tuple[list[str], list[str]]:
-    """Return `name==version` of what can be imported now, and what could not be read.
+    """Return `name==version` of importable distributions, and those that could not be read.
 
-    The first of a name on the path is the one that counts.
+    If a name occurs more than once, the first one on the path counts.
     """
     seen: dict[str, str] = {}
     broken: list[str] = []
     for place in _places(broken):
         try:
             name, version = _name_and_version(place)
-            # Folders of a half removed package have no name.
+            # Folders of a partly removed package have no name.
             if name and name.lower() not in seen:
                 seen[name.lower()] = _line(name, version, place)
         except Exception as error:  # noqa: BLE001 - one broken package costs no other
@@ -50,10 +50,10 @@ def distributions() -> tuple[list[str], list[str]]:
 
 
 def _places(broken: list[str]) -> Iterator[Any]:
-    """Yield where each distribution keeps what it tells of itself: a path, or as it was found.
+    """Yield the metadata of each distribution: its path, or the object that was found.
 
-    As `importlib.metadata` finds them, which takes as long to load as all of them to read: it is
-    asked where something else than folders may hold some.
+    The result is that of `importlib.metadata`, whose import takes as long as reading everything:
+    it is only used if distributions may be outside folders.
     """
     has_finders = any(
         hasattr(finder, "find_distributions")
@@ -95,14 +95,14 @@ def _text(place: Any, name: str, *, is_whole: bool = True) -> str:
     """Return the text of a file, or only its first lines; empty if there is none.
 
     Args:
-        place: Where a distribution keeps what it tells of itself.
+        place: The metadata of a distribution.
         name: The file there; empty for the place itself.
-        is_whole: Whether more than the first lines is wanted.
+        is_whole: Whether to read more than the first lines.
     """
     if not isinstance(place, str):
         return place.read_text(name) or ""
     try:
-        # Nothing that a pipe of this name could hold up.
+        # Does not block on a pipe.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
         file = os.open(os.path.join(place, name) if name else place, flags)  # noqa: PTH118
     except _ABSENT:
@@ -121,7 +121,7 @@ def _text(place: Any, name: str, *, is_whole: bool = True) -> str:
 
 
 def _name_and_version(place: Any) -> tuple[str, str]:
-    """Return both without reading the description below them, which takes most of the time.
+    """Return both without reading the description after them, which would take most of the time.
 
     Source: Core metadata specifications 2.3, and importlib.metadata's `Distribution.metadata`.
     """
@@ -155,7 +155,7 @@ def _line(name: str, version: str, place: Any) -> str:
 
 
 def _origin(place: Any) -> str:
-    """Return where a package installed from a repository or a folder came from.
+    """Return the origin of a package that was installed from a repository or a folder.
 
     Source: PEP 610, direct_url.json.
     """

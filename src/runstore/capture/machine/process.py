@@ -1,4 +1,4 @@
-"""Which process this is, and whether another one is provably gone."""
+"""The identity of this process, and proof that another one is gone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runstore.model.values import sha256
 
 # The namespace that the kernel itself starts in. Source: Linux, include/linux/proc_ns.h.
 _INITIAL_NAMESPACE = "4026531836"
-# A machine that lives writes a sign of life every ten seconds; a clone of it would as well.
+# A running machine writes a heartbeat every ten seconds; so would its clone.
 REBOOT_SILENCE_S = 120.0
 _DEAD_STATES = frozenset("ZXx")
 
@@ -36,18 +36,17 @@ def current_process() -> ProcessIdentity:
 
 
 def is_gone(identity: ProcessIdentity, *, silent_s: float = float("inf")) -> bool | None:
-    """Tell whether a process has ended.
+    """Check whether a process has ended.
 
-    True only when it is provable here: on the same boot and in the same process namespace, when
-    nobody has its process id, when somebody else has it, or when it is a zombie; on the same
-    machine, when the machine was booted anew. Machines are told apart by host name and machine id
-    together; within a container neither says which machine it is, so another boot proves nothing
-    there. None means: cannot tell from here.
+    True only if that is proved: on the same boot and in the same process namespace, if its process
+    id is free, belongs to another process, or to a zombie; on the same machine, if the machine was
+    rebooted. Machines are identified by host name and machine id together; in a container neither
+    identifies the machine, so another boot proves nothing there. None if it is unknown.
 
     Args:
         identity: The process in question.
         silent_s: Seconds since its last sign of life. After a reboot it must have been silent for
-            a while: a machine cloned with its machine id may be the one that lives.
+            a while, because a machine cloned with its machine id may still run it.
     """
     if identity.boot_id is None or identity.pid is None:
         return None
@@ -67,10 +66,10 @@ def is_gone(identity: ProcessIdentity, *, silent_s: float = float("inf")) -> boo
 
 
 def marks_of_here() -> tuple[str, str, str] | None:
-    """Return what the processes have that `is_gone` can judge here; None if there are none.
+    """Return marks of the processes that `is_gone` can judge here; None if there are none.
 
-    They are a host name, and two patterns (as of LIKE) for boot ids: of every host for this boot
-    and namespace, and of that host for this machine.
+    They are a host name, and two LIKE patterns for boot ids: for this boot and namespace on any
+    host, and for this machine on that host.
     """
     here = current_process()
     if here.boot_id is None:
@@ -81,7 +80,7 @@ def marks_of_here() -> tuple[str, str, str] | None:
 
 
 def _is_gone_here(identity: ProcessIdentity) -> bool | None:
-    """Look at a process id of this very boot and namespace."""
+    """Check a process id of this boot and namespace."""
     pid = identity.pid
     if pid is None:
         return None
@@ -90,14 +89,14 @@ def _is_gone_here(identity: ProcessIdentity) -> bool | None:
     except ProcessLookupError:
         return True
     except PermissionError:
-        pass  # it exists, and belongs to somebody else
+        pass  # it exists, and belongs to another user
     except OSError:
         return None
     return _is_another(identity, _start_and_state(pid))
 
 
 def _is_another(identity: ProcessIdentity, seen: tuple[str, str] | None) -> bool | None:
-    """Judge the process that has this id now by its start time and state."""
+    """Compare the process that has this id now by start time and state."""
     if seen is None:
         return None  # it exists, but /proc hides it
     started, state = seen
@@ -107,12 +106,12 @@ def _is_another(identity: ProcessIdentity, seen: tuple[str, str] | None) -> bool
 
 
 def descends_from(identity: ProcessIdentity) -> bool:
-    """Check whether a process of this boot is one that started this process, at any remove."""
+    """Check whether a process of this boot is an ancestor of this process."""
     return processes_between(identity) is not None
 
 
 def processes_between(identity: ProcessIdentity) -> list[int] | None:
-    """Return the ids of the processes between this one and an ancestor; None if it is none."""
+    """Return the ids of the processes between this one and an ancestor; None if it is not one."""
     here = current_process()
     if identity.pid is None or here.boot_id is None or identity.boot_id != here.boot_id:
         return None
@@ -162,7 +161,7 @@ def _hostname() -> str:
 
 
 def _boot_id() -> str | None:
-    """Return `<machine>/<boot>/<process namespace>`; None where the system does not tell.
+    """Return `<machine>/<boot>/<process namespace>`; None if the system has none.
 
     Source: random(4), namespaces(7), machine-id(5); sysctl(3) of macOS.
     """
@@ -180,7 +179,7 @@ def _boot_id() -> str | None:
 
 
 def _machine() -> str:
-    """Return a digest of the machine id: it should not leave the machine as it is."""
+    """Return a digest of the machine id, which should not leave the machine itself."""
     with suppress(OSError):
         text = _small_text("/etc/machine-id").strip()
         return sha256(text.encode()).hexdigest()[:12] if text else ""
@@ -190,7 +189,7 @@ def _machine() -> str:
 def _start_and_state(pid: int) -> tuple[str, str] | None:
     """Return the start time of a process in the system's unit, and its state; None if unseen.
 
-    Source: proc_pid_stat(5), fields 22 and 3; the name in field 2 may hold spaces and brackets.
+    Source: proc_pid_stat(5), fields 22 and 3; the name in field 2 may contain spaces and brackets.
     """
     if sys.platform == "darwin":
         text = _output("ps", "-o", "lstart=,state=", "-p", str(pid))
@@ -205,7 +204,7 @@ def _start_and_state(pid: int) -> tuple[str, str] | None:
 
 
 def _small_text(path: str) -> str:
-    """Return what a file of the kernel's says; read at every look, so without a file object."""
+    """Return the contents of a file of the kernel, without the cost of a file object."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         return os.read(descriptor, 4096).decode("utf-8", "replace")
@@ -214,7 +213,7 @@ def _small_text(path: str) -> str:
 
 
 def _output(*command: str) -> str:
-    """Return what a small system tool prints; empty when it does not answer."""
+    """Return the output of a small system tool; empty if it does not answer."""
     import subprocess
 
     try:
@@ -225,7 +224,7 @@ def _output(*command: str) -> str:
 
 
 def process_started_ns() -> int | None:
-    """Return when this process began, in nanoseconds since 1970, at the latest; None if unseen.
+    """Return the latest possible start of this process in nanoseconds since 1970; None if unknown.
 
     Source: proc_pid_stat(5), field 22, in ticks since the boot.
     """

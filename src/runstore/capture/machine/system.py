@@ -1,6 +1,6 @@
-"""What a running program uses: processor, memory, disk, network, graphics cards.
+"""Resources of a running program: processor, memory, disk, network, graphics cards.
 
-Needs psutil, and for graphics cards nvidia-ml-py; without them there is nothing to tell.
+Needs psutil, and nvidia-ml-py for graphics cards; without them there are no samples.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _COST_SHARE = 0.005
 
 
 class SystemProbe:
-    """Samples what the tree of processes under this one uses.
+    """Samples the resources of this process and its descendants.
 
-    Rates are over the time since the sample before, so the first sample has none.
+    Rates are over the time since the previous sample, so the first sample has none.
     """
 
     def __init__(self) -> None:
@@ -27,14 +27,14 @@ class SystemProbe:
         self._root = None if self._psutil is None else self._psutil.Process(os.getpid())
         self._at = 0.0
         self._due_at = 0.0
-        # By process: what each had used when it was seen last.
+        # Last known use by process.
         self._used: dict[tuple[int, float], tuple[float, int, int]] = {}
         self._network: tuple[int, int] | None = None
 
     def sample(self) -> dict[str, float]:
-        """Return values by metric key; what cannot be known is left out.
+        """Return values by metric key; unknown ones are left out.
 
-        Asked so often that it would cost more than half a percent of a core, it gives nothing.
+        If sampling would use more than half a percent of a core, the result is empty.
         """
         now = time.monotonic()
         if now < self._due_at or (self._psutil is None and self._nvml is None):
@@ -43,7 +43,7 @@ class SystemProbe:
         values: dict[str, float] = {}
         elapsed = now - self._at if self._at else 0.0
         self._at = now
-        # Libraries and drivers may raise anything: what they do not tell is left out.
+        # Libraries and drivers may raise anything: values they do not give are left out.
         with suppress(Exception):
             values.update(self._processes(elapsed))
         with suppress(Exception):  # as above
@@ -68,7 +68,7 @@ class SystemProbe:
         before, self._used = self._used, used
         values = {"system/memory_bytes": float(memory)}
         if elapsed and before:
-            # A process that came since has used all of it since; one that went tells no more.
+            # A new process has used all of it since; one that ended is not counted.
             spent = [0.0, 0.0, 0.0]
             for name, now in used.items():
                 for place, value in enumerate(now):
@@ -94,7 +94,7 @@ class SystemProbe:
         return values
 
     def _cards(self) -> dict[str, float]:
-        """Return what the cards do that this process may use."""
+        """Return the state of the visible cards."""
         values: dict[str, float] = {}
         if self._nvml is None:
             return values
@@ -108,7 +108,7 @@ class SystemProbe:
         for number, card in enumerate(_visible_cards(nvml)):
             place = f"system/gpu{number}"
             for key, ask in asked.items():
-                with suppress(nvml.NVMLError):  # not every card tells everything
+                with suppress(nvml.NVMLError):  # not every card supports everything
                     values[f"{place}/{key}"] = float(ask(card))
         return values
 
@@ -122,7 +122,7 @@ def _imported(name: str) -> Any:
 
 
 def _started_nvml() -> Any:
-    """Return NVIDIA's library, ready to be asked; None without it or without a driver."""
+    """Return NVIDIA's library, initialized; None without it or without a driver."""
     found = _imported("pynvml")
     if found is not None:
         with suppress(Exception):  # no driver, or a broken one
@@ -132,10 +132,10 @@ def _started_nvml() -> Any:
 
 
 def _visible_cards(nvml: Any) -> list[Any]:
-    """Return the cards that CUDA_VISIBLE_DEVICES leaves, in its order: by number or by UUID.
+    """Return the cards of CUDA_VISIBLE_DEVICES, in its order: by number or by UUID.
 
-    Source: CUDA C++ Programming Guide, environment variables: what follows a name that is not
-    there is not visible.
+    Source: CUDA C++ Programming Guide, environment variables: names after an invalid one are
+    ignored.
     """
     cards = [nvml.nvmlDeviceGetHandleByIndex(n) for n in range(nvml.nvmlDeviceGetCount())]
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -159,8 +159,8 @@ def _text(value: Any) -> str:
 
 
 def _disk_use(process: Any) -> tuple[int, int]:
-    """Return bytes read from and written to disks; zeros where the system does not tell."""
-    with suppress(Exception):  # the library has errors of its own for each system
+    """Return bytes read from and written to disks; zeros if unknown."""
+    with suppress(Exception):  # the library has different errors for each system
         counted = process.io_counters()
         return counted.read_bytes, counted.write_bytes
     return 0, 0

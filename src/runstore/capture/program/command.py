@@ -1,4 +1,4 @@
-"""How the program was called: exact arguments, working directory, user."""
+"""The command of the program: exact arguments, working directory, user."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from runstore.capture.secrets import mask_arguments, mask_command
 from runstore.model.facts import Facts, FactValue
 from runstore.model.values import clean_text
 
-# Of a command line longer than this only the beginning is kept.
+# Longer command lines are cut.
 _ARGUMENTS_AT_MOST = 1000
 _ARGUMENT_LENGTH = 4000
 
 
 def argument_texts(argv: object) -> tuple[str, ...]:
-    """Return arguments as texts, whatever a program or an embedding application made of them.
+    """Return arguments as texts.
 
     Notebooks, tests and embedded interpreters set `sys.argv` to numbers, paths or nothing.
     """
@@ -29,7 +29,7 @@ def argument_texts(argv: object) -> tuple[str, ...]:
 
 
 def _text_of(argument: object) -> str:
-    if type(argument) is str:  # most are
+    if type(argument) is str:  # usually
         return argument
     try:
         if isinstance(argument, (str, bytes, os.PathLike)):
@@ -40,7 +40,7 @@ def _text_of(argument: object) -> str:
 
 
 def own_words() -> tuple[str, ...]:
-    """Return `sys.argv` as texts; empty where there is none."""
+    """Return `sys.argv` as texts; empty if there is none."""
     return argument_texts(getattr(sys, "argv", None))
 
 
@@ -48,7 +48,7 @@ def command_facts(argv: Sequence[str] | None = None) -> Facts:
     """Return `command.argv` (masked), `command.line`, `command.cwd` and `command.user`.
 
     Args:
-        argv: The arguments to keep; None for those of this process, its interpreter first.
+        argv: The arguments; None for those of this process, beginning with its interpreter.
     """
     import getpass
 
@@ -72,7 +72,7 @@ def command_facts(argv: Sequence[str] | None = None) -> Facts:
 
 
 def kept_arguments(given: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """Return arguments as they are kept, masked, and the reason if that is not all of them."""
+    """Return masked arguments for storage, and the reason if some are missing."""
     arguments = tuple(_clean(one)[:_ARGUMENT_LENGTH] for one in given[:_ARGUMENTS_AT_MOST])
     why = ""
     if len(given) > _ARGUMENTS_AT_MOST:
@@ -83,12 +83,12 @@ def kept_arguments(given: Sequence[str]) -> tuple[tuple[str, ...], str]:
 
 
 def _own_arguments() -> tuple[str, ...]:
-    """Return what repeats the call: interpreter options and `-m` are in `orig_argv` only."""
+    """Return arguments that repeat the call: only `orig_argv` has interpreter options and `-m`."""
     return argument_texts(getattr(sys, "orig_argv", None)) or own_words()
 
 
 def reads_a_file() -> bool:
-    """Whether standard input is a file, whose contents belong to what is run."""
+    """Check whether standard input is a file, whose contents are then part of the input."""
     try:
         return stat.S_ISREG(os.fstat(0).st_mode)
     except OSError:
@@ -96,15 +96,15 @@ def reads_a_file() -> bool:
 
 
 def _clean(text: str) -> str:
-    """Return text that UTF-8 can say: file names may hold any bytes."""
+    """Return valid UTF-8 text: file names may contain any bytes."""
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    except UnicodeEncodeError:  # half of a surrogate pair that stands for no byte
+    except UnicodeEncodeError:  # half of a surrogate pair without a byte
         return clean_text(text)
 
 
 def command_line(cli: str | None, argv: Sequence[str] | None) -> str:
-    """Return the command line to show of a run, masked: as given, or from its arguments."""
+    """Return the masked command line of a run: as given, or built from its arguments."""
     if cli is not None:
         return mask_command(clean_text(cli))
     return _shown_line(own_words() if argv is None else argument_texts(argv))
@@ -112,5 +112,5 @@ def command_line(cli: str | None, argv: Sequence[str] | None) -> str:
 
 @functools.lru_cache(maxsize=8)
 def _shown_line(argv: tuple[str, ...]) -> str:
-    """Return arguments as a shell reads them back; those of a process stay the same."""
+    """Return arguments quoted for a shell."""
     return shlex.join(mask_arguments([clean_text(one) for one in argv]))

@@ -1,4 +1,4 @@
-"""The modules that a command of another process imports, as far as its code tells."""
+"""The modules that a command of another process imports, according to its code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from runstore.model.code.launchers import Launched, launched
 from runstore.model.facts import Facts
 
 _FILES_AT_MOST = 1_000
-# The folder of the script is where Python would look first.
+# Python searches the folder of the script first.
 _ASK = (
     "import sys; file, sys.path[0], *words = sys.argv[1:]; own = {'__name__': 'imports'};"
     " exec(compile(open(file, encoding='utf-8').read(), file, 'exec'), own);"
@@ -28,15 +28,15 @@ _ASK = (
 
 
 def modules_of_command(root: Path, command: Command, is_kept: IsKept) -> Facts:
-    """Return the document `modules.imported`, or why the modules are unknown.
+    """Return the document `modules.imported`, or the reason why the modules are unknown.
 
-    Of a Python program these are the modules that its code imports, found by its interpreter; if
-    it computes their names, or is another program, all modules of `PYTHONPATH` folders.
+    For a Python program these are the modules that its code imports, found by its interpreter. If
+    it computes their names, or is not Python, all modules of `PYTHONPATH` folders are listed.
 
     Args:
         root: The top folder of the work tree.
         command: The command.
-        is_kept: Returns which of some paths of the work tree are kept in another way.
+        is_kept: Returns those of the given paths of the work tree that are kept in another way.
     """
     files: dict[str, str] = {}
     run = launched(command.words)
@@ -60,7 +60,7 @@ def modules_of_command(root: Path, command: Command, is_kept: IsKept) -> Facts:
 
 
 def edited_since(at: datetime, text: str, root: str) -> str:
-    """Return which of the modules in a document was written since; empty without any.
+    """Return a module of a document that was written since; empty if there is none.
 
     Args:
         at: The start of the run.
@@ -84,7 +84,7 @@ def _imports(interpreter: str, run: Launched, command: Command) -> dict[str, Any
 
 
 def _add_modules_of_path(root: Path, command: Command, files: dict[str, str]) -> str:
-    """Add the modules of `PYTHONPATH` folders beyond the work tree; say if they are too many."""
+    """Add the modules of `PYTHONPATH` folders outside the work tree, up to a limit."""
     for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep):
         folder = os.path.join(str(command.folder or ""), entry)  # noqa: PTH118 - text all along
         if not entry or Path(folder).resolve().is_relative_to(root.resolve()):
@@ -97,7 +97,7 @@ def _add_modules_of_path(root: Path, command: Command, files: dict[str, str]) ->
 
 
 def _modules_in(folder: str) -> Iterator[tuple[str, str]]:
-    """Yield the modules of a folder and of the packages in it, by name; archives as they are."""
+    """Yield the modules of a folder and of its packages, by name; archives are not opened."""
     suffixes = tuple(machinery.all_suffixes())
     if os.path.isfile(folder):  # noqa: PTH113 - text all along
         yield os.path.basename(folder), folder  # noqa: PTH119 - the same

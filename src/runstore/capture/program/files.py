@@ -1,4 +1,4 @@
-"""The files of the program that runs: its main script and the modules of it that are loaded."""
+"""The files of the running program: its main script and its own loaded modules."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _FILES_AT_MOST = 500
 OWN_FOLDER = os.path.dirname(os.path.abspath(runstore.__file__)) + os.sep  # noqa: PTH100, PTH120
 _OF_PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _OF_THE_SYSTEM = ("/usr/bin/", "/usr/lib", "/usr/local/bin/", "/bin/")
-# Below an environment, which a project may be in, or be.
+# In an environment, which may contain the project, or be inside it.
 _OF_AN_ENVIRONMENT = ("bin", "Scripts", "lib/python", "lib64/python", "Lib", "DLLs", "libexec")
-# TensorFlow writes code that it made of the program's into files of these names, and loads it.
+# TensorFlow generates code from the program's into files with these names, and loads it.
 _GENERATED = "__autograph_generated_file"
-# Files are dated by a clock that lags behind by some milliseconds.
+# The clock of file times lags by a few milliseconds.
 CLOCK_LAG_NS = 20_000_000
-# A forked process has modules that were loaded before it began.
+# A forked process has modules that were loaded before it started.
 LOADED_AT_NS = time.time_ns()
 
 
 def scripts(argv: Sequence[str] | None = None, cwd: str | None = None) -> tuple[str, ...]:
-    """Return the absolute paths of what may be the program's main script, the likeliest first.
+    """Return the absolute paths of candidates for the program's main script, likeliest first.
 
     Args:
-        argv: The arguments, where they are not those of this process.
-        cwd: What relative paths count from; None is the working directory.
+        argv: The arguments, if they are not those of this process.
+        cwd: Base of relative paths; None for the working directory.
     """
     for word in _words(argv):
         place = _file(word, cwd) if isinstance(word, str) else None
@@ -43,25 +43,25 @@ def scripts(argv: Sequence[str] | None = None, cwd: str | None = None) -> tuple[
 
 
 def _words(argv: Sequence[str] | None) -> Iterator[object]:
-    """Yield what may name the main script, the likeliest first."""
+    """Yield words that may name the main script, likeliest first."""
     if argv:
         from runstore.model.code.launchers import launched
 
         yield launched(argument_texts(argv)).what
     main = getattr(sys.modules.get("__main__"), "__file__", None)
     yield main
-    # A profiler or debugger is the main module of what it runs, and leaves the arguments of that.
+    # A profiler or debugger is the main module, and leaves the arguments of its program.
     yield from own_words()[:1]
-    # Without a file it is a prompt or a notebook, where the code comes from no file.
+    # Without a file it is a prompt or a notebook, whose code is in no file.
     if isinstance(main, str):
         yield from reversed(list(_files_that_call()))
 
 
 def _files_that_call() -> Iterator[object]:
-    """Yield the file of each function on the stack, the innermost first.
+    """Yield the file of each function on the stack, innermost first.
 
-    A function that was pickled for a worker of a cluster has lost its module, and its code may
-    have lost the name of its file; its globals keep that.
+    A function that was pickled for a worker of a cluster has no module, and its code may have no
+    file name; the globals still have one.
     """
     frame = sys._getframe()  # noqa: SLF001 - `inspect` is slow to import
     while frame.f_back is not None:
@@ -71,12 +71,12 @@ def _files_that_call() -> Iterator[object]:
 
 
 def program_facts(scripts: Sequence[str]) -> Facts:
-    """Return `command.program` and `command.arguments`: what this process runs, and its settings.
+    """Return `command.program` and `command.arguments`: the program and its settings.
 
-    Unlike the command line, they do not change with the launcher, profiler or pool that runs it.
+    Unlike the command line, they do not depend on the launcher, profiler or pool that runs it.
 
     Args:
-        scripts: What `scripts` gave.
+        scripts: The result of `scripts`.
     """
     processes = sys.modules.get("multiprocessing.process")
     return _facts_of(
@@ -97,7 +97,7 @@ def _facts_of(
     *,
     is_of_a_pool: bool,
 ) -> Facts:
-    """Return the facts; those of a process stay the same from run to run."""
+    """Return the facts, which are the same for all runs of a process."""
     values: dict[str, FactValue] = {}
     unknown: dict[str, str] = {}
     program = scripts[0] if scripts else _code_among(original)
@@ -122,20 +122,20 @@ def _code_among(arguments: tuple[str, ...]) -> str:
 
 
 def _has_own_arguments(scripts: tuple[str, ...], words: tuple[str, ...], main: object) -> bool:
-    """Whether the words of the command line say what is done, not another process."""
+    """Check whether the command line determines the work, and not another process."""
     word = words[0] if words else ""
     own = {_file(one, None) for one in (main, word) if isinstance(one, str)}
-    # A program that was installed, such as `mytrain`, calls what is in the project.
+    # An installed program, such as `mytrain`, calls code of the project.
     is_command = os.path.basename(os.path.dirname(word)) in {"bin", "Scripts"}  # noqa: PTH119, PTH120 - text is quicker
     return not scripts or scripts[0] in own or is_command
 
 
 def program_files(scripts: Sequence[str], cwd: str | None) -> tuple[str, ...]:
-    """Return the main script and the sources of loaded modules beside it, or below a folder.
+    """Return the main script and the sources of loaded modules beside it, or in a folder.
 
     Args:
-        scripts: What `scripts` gave.
-        cwd: Where modules are looked for without a script, as at a prompt.
+        scripts: The result of `scripts`.
+        cwd: Folder of modules if there is no script, as at a prompt.
     """
     folder = os.path.dirname(scripts[0]) if scripts else cwd  # noqa: PTH120 - text is quicker
     loaded = _loaded_below(folder) if folder else ()
@@ -153,12 +153,12 @@ def _file(word: str, cwd: str | None) -> str | None:
 
 @functools.lru_cache(maxsize=1 << 15)
 def is_own(place: str) -> bool:
-    """Whether a file is none of an environment's or of Python's own."""
+    """Check whether a file belongs neither to an environment nor to Python itself."""
     if place.startswith((OWN_FOLDER, _standard_library())):
         return False
     for packages in _OF_PACKAGES:
         if packages in place:
-            # A package that was installed as a link to its sources is the user's.
+            # A package installed as a link to its sources belongs to the user.
             above, _, below = place.partition(packages)
             return _is_link(above + packages + below.partition(os.sep)[0])
     return not place.startswith(_of_environments())
@@ -181,11 +181,11 @@ def _of_environments() -> tuple[str, ...]:
 
 
 class Command(NamedTuple):
-    """A command that another process runs.
+    """A command of another process.
 
     Attributes:
         words: The program and its arguments.
-        folder: Where it starts.
+        folder: Its working directory.
     """
 
     words: Sequence[str]
@@ -196,8 +196,8 @@ class LoadedModule(NamedTuple):
     """A loaded module of the program.
 
     Attributes:
-        file: Where its code is.
-        spec: What it was loaded by; another object after it was loaded again.
+        file: The file of its code.
+        spec: Its import spec; a new object after a reload.
     """
 
     file: str
@@ -210,7 +210,7 @@ _known: tuple[tuple[int, str | None], Mapping[str, LoadedModule]] = ((0, None), 
 def own_modules() -> Mapping[str, LoadedModule]:
     """Return the loaded modules that are neither installed nor Python's own, by name.
 
-    Looking again costs nothing as long as no module was loaded since.
+    A repeated call costs nothing if no module was loaded since.
     """
     global _known  # noqa: PLW0603 - what is loaded is the process's
     state = len(sys.modules), next(reversed(sys.modules), None)
@@ -230,7 +230,7 @@ def _own_among(modules: Mapping[str, object]) -> dict[str, LoadedModule]:
 
 
 def _attributes(module: object) -> Mapping[str, object]:
-    """Return the attributes of a module, whose own code may answer for those that it lacks."""
+    """Return the attributes of a module, without calling its own `__getattr__`."""
     try:
         found = object.__getattribute__(module, "__dict__")
     except AttributeError:
@@ -239,7 +239,7 @@ def _attributes(module: object) -> Mapping[str, object]:
 
 
 def _is_made(name: str, file: str, modules: Mapping[str, object]) -> bool:
-    """Whether an installed package wrote a module while it was used, as compilers do."""
+    """Check whether an installed package generated a module at run time, as compilers do."""
     if name.startswith(_GENERATED):
         return True
     parent = _attributes(modules.get(name.rpartition(".")[0]))
@@ -257,18 +257,18 @@ def _loaded_below(folder: str) -> Iterator[str]:
     yield from sorted({one.file for one in own_modules().values() if one.file.startswith(start)})
 
 
-# With these a process starts others, which load the program's modules from their files anew.
+# With these a process starts others, which load the program's modules from their files again.
 _SPAWNING = frozenset({"multiprocessing.popen_spawn_posix", "multiprocessing.popen_forkserver"})
 
 
 class Loading:
-    """What a program loads of its own modules while a run goes on.
+    """The own modules that a program loads during a run.
 
     Attributes:
         root: The top folder of the work tree.
-        prefix: Of the names that it is kept by: of a resumed run, that of the resumption.
-        late: What was loaded since the beginning.
-        problem: Why that may be other code than the files hold; empty where it is that.
+        prefix: Prefix of the stored names; for a resumed run, that of the resumption.
+        late: Modules loaded since the beginning.
+        problem: Reason why the loaded code may differ from the files; empty if it does not.
     """
 
     def __init__(self, root: str | None, prefix: str = "") -> None:
@@ -282,13 +282,13 @@ class Loading:
 
     @property
     def facts(self) -> Facts:
-        """How many modules are outside of the work tree."""
+        """Number of modules outside the work tree."""
         start = f"{self.root}{os.sep}"
         outside = sum(not one.file.startswith(start) for one in self._seen.values())
         return Facts(values={"command.outside_modules": outside})
 
     def look(self) -> None:
-        """Note the modules that were loaded since the last look, or loaded again."""
+        """Note modules that were loaded or reloaded since the last call."""
         try:
             self._look()
         except Exception as error:  # noqa: BLE001 - what is among the modules may be anything
@@ -307,10 +307,10 @@ class Loading:
             self._note_changes(fresh)
 
     def look_last(self) -> bool:
-        """Look at the end; return whether there is anything that was not told before."""
+        """Check a last time; return whether there is anything new."""
         self.look()
         if not _SPAWNING.isdisjoint(sys.modules):
-            # A copy: signs of life look as well, in their own thread.
+            # A copy, because the heartbeat thread checks as well.
             self._note_changes(self._seen.copy())
         told, self._is_told = self._is_told, len(self.late) + bool(self.problem)
         return self._is_told != told

@@ -1,4 +1,4 @@
-"""Fingerprints of files whose text is not kept, so that a change of one is seen."""
+"""Fingerprints of files whose text is not kept, to detect changes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 from runstore.model.values import sha256
 
-# So much is read of all files together; of what is beyond, size and time count.
+# Bytes read of all files together; beyond that, size and time are used.
 _READ_LIMIT_BYTES = 64 << 20
 _DIGITS = 16
 
 
 class Fingerprints:
-    """Fingerprints of the files of one work tree, with one limit for what is read."""
+    """Fingerprints of the files of one work tree, with a common limit of bytes read."""
 
     def __init__(self) -> None:
         self._left_bytes = _READ_LIMIT_BYTES
@@ -24,10 +24,10 @@ class Fingerprints:
 
         Args:
             place: The file.
-            is_secret: Whether nothing that was computed from the contents may be kept.
+            is_secret: Whether nothing derived from the contents may be stored.
 
         Raises:
-            OSError: It cannot be looked at, or is a folder, such as a repository of its own.
+            OSError: It cannot be read, or is a folder, such as a nested repository.
         """
         about = place.lstat()
         if stat.S_ISDIR(about.st_mode):

@@ -1,6 +1,6 @@
-"""The modules that code imports, also those that it imports later, found without loading them.
+"""The modules that code imports, now or later, found without loading them.
 
-The standard library alone: other interpreters run this file by itself, see
+This file uses only the standard library, because other interpreters run it on its own; see
 `runstore.capture.machine.other_python`.
 """
 
@@ -25,22 +25,22 @@ _STATEMENT = re.compile(
 _NO_CODE = re.compile(r"#[^\n]*|\\\n")
 _CALL = re.compile(r"(?:import_module|__import__)\(\s*[\"']([\w.]+)[\"']")
 _NAME = re.compile(r"[\w.]+")
-# Finders of packages that were installed for editing; others may do anything when they are asked.
+# Finders of packages in editable mode; other finders may have side effects.
 _OF_EDITING = "__editable__"
 
-# What lets a program import from folders that are told while it runs, and names that are.
+# Functions with which a program imports from folders, or names, that it computes.
 _MOVES = re.compile(r"sys\.path|addsitedir|meta_path|spec_from_file_location|run_path")
 _NAMES_LATER = re.compile(r"(?:import_module|__import__)\((?!\s*[\"'][\w.]+[\"']\s*[,)])")
 
 
 class Imports(NamedTuple):
-    """What code imports, as far as the code tells.
+    """The imports of code, as far as its text shows them.
 
     Attributes:
-        files: Files of the program's own modules by their names.
-        missing: Top-level names that nothing was found for.
-        moves: A file that changes where imports are looked for; empty without any.
-        names_later: A file that imports by names that it computes; empty without any.
+        files: Files of the program's own modules by name.
+        missing: Top-level names that were not found.
+        moves: A file that changes the import path; empty without any.
+        names_later: A file that computes names of imports; empty without any.
     """
 
     files: dict[str, str]
@@ -56,15 +56,15 @@ def imports_beyond(
     *,
     code: str = "",
 ) -> Imports:
-    """Return the modules that known ones import, and that these import in turn.
+    """Return the modules that known ones import, directly and indirectly.
 
-    Too many rather than too few: what is imported under a condition is among them.
+    Conditional imports are included: too many modules rather than too few.
 
     Args:
-        known: Files of modules that are loaded, by name; they are left out.
-        scripts: Files of the main program, which is no module.
-        is_own: Whether a file is the program's, not one of Python or of an installed package.
-        code: Further code to begin with.
+        known: Files of loaded modules by name; they are left out.
+        scripts: Files of the main program, which is not a module.
+        is_own: Checks whether a file belongs to the program, not to Python or a package.
+        code: Further code to start from.
     """
     found = Imports({}, [], "", "")
     asked = set(known)
@@ -91,13 +91,13 @@ def imports_beyond(
 
 
 def _is_unknown(name: str) -> bool:
-    """Whether nothing was found for a name that may be one of a module."""
+    """Check whether a name that may be a module was not found."""
     of_python = {*sys.builtin_module_names, *getattr(sys, "stdlib_module_names", ())}
     return "." not in name and name not in of_python
 
 
 def _texts(waiting: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
-    """Yield names, files and texts of modules, of those that are added meanwhile as well."""
+    """Yield names, files and texts of modules, including those added during the iteration."""
     for name, file in waiting:
         if name and not file.endswith(_SUFFIXES):
             continue
@@ -109,7 +109,7 @@ def _texts(waiting: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, str]]
 
 
 def _wanted(name: str, file: str, text: str) -> Iterator[str]:
-    """Yield the names that a file imports, with the packages that they are in."""
+    """Yield the names that a file imports, with their packages."""
     is_package = os.path.basename(file).startswith("__init__.")  # noqa: PTH119 - text all along
     package = name if is_package else name.rpartition(".")[0]
     for whole in _named(text, package):
@@ -127,7 +127,7 @@ def _named(text: str, package: str) -> Iterator[str]:
         base = _absolute(one["base"], package)
         yield from [base] if base else []
         for part in one["names"].strip("( \t").split(","):
-            # What is no module is found nowhere.
+            # Names that are not modules are not found.
             yield from (f"{base}.{word}" if base else word for word in _NAME.findall(part)[:1])
     yield from _CALL.findall(text)
 
@@ -142,13 +142,13 @@ def _absolute(base: str, package: str) -> str:
     return ".".join([*above, *([name] if name else [])])
 
 
-# Where a module would be found
+# Search for a module
 
 
 def file_of(name: str) -> str | None:
     """Return the file that an import would load, without loading anything.
 
-    Empty for a package that is a folder without a file; None if there is none.
+    Empty for a namespace package; None if there is none.
     """
     path: Sequence[object] = sys.path
     file: str | None = ""
@@ -160,7 +160,7 @@ def file_of(name: str) -> str | None:
             path = loaded
             continue
         specs = list(_specs(whole, path, is_top=depth == 1))
-        # Folders without a file are parts of one package, unless a real one is found.
+        # Folders without a file are parts of a namespace package, unless a regular one is found.
         spec = next((one for one in specs if one.loader is not None), None)
         if not specs:
             return None
@@ -191,14 +191,14 @@ def _is_of_editing(finder: object) -> bool:
     return str(getattr(finder, "__module__", "")).startswith(_OF_EDITING)
 
 
-# What another interpreter tells of a command
+# The part that another interpreter runs
 
 
 def imports_of_command(kind: str, what: str, but: str) -> dict[str, object]:
-    """Return what the program of a command imports; see `Imports`.
+    """Return the imports of the program of a command; see `Imports`.
 
     Args:
-        kind: Whether it is a `script`, a `module` or `code`.
+        kind: `script`, `module` or `code`.
         what: The file, the name or the text.
         but: A folder whose modules are left out.
     """
@@ -209,13 +209,13 @@ def imports_of_command(kind: str, what: str, but: str) -> dict[str, object]:
 
 
 def _is_own_here(place: str, but: str) -> bool:
-    """Whether a file is none of this Python's and of no installed package."""
+    """Check whether a file belongs neither to this Python nor to an installed package."""
     library = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120 - text all along
     if place.startswith((library, but)):
         return False
     for name in ("site-packages", "dist-packages"):
         above, packages, below = place.partition(os.sep + name + os.sep)
         if packages:
-            # A package that was installed as a link to its sources is the user's.
+            # A package installed as a link to its sources belongs to the user.
             return os.path.islink(above + packages + below.partition(os.sep)[0])  # noqa: PTH114 - the same
     return True

@@ -1,4 +1,4 @@
-"""The modules of a program that no commit holds: where they are, and a fingerprint of each."""
+"""The modules of a program that are in no commit, with their places and fingerprints."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from runstore.model.facts import Facts
 _FILES_AT_MOST = 5_000
 _READ_AT_MOST_BYTES = 256 << 20
 _SECONDS_AT_MOST = 10.0
-# Of a larger file, such as a compiled library, size and time count.
+# For larger files, such as compiled libraries, size and time are used.
 _FILE_AT_MOST_BYTES = 64 << 20
 _DIGITS = 16
 
 IsKept = Callable[[Sequence[str]], "Collection[str]"]
 
-# What was read before, by place, size and times: programs start many runs.
+# Earlier results, by place, size and times: programs start many runs.
 _read: dict[tuple[str, int, int, int], str] = {}
 
 
 class Marks:
-    """Fingerprints of modules, of so many as there is time for.
+    """Fingerprints of modules, as many as the time limit allows.
 
     Attributes:
-        problem: Why one of them is not known, as part of a sentence; empty where all are.
+        problem: Reason why one of them is unknown, as part of a sentence; empty if all are known.
     """
 
     def __init__(self) -> None:
@@ -47,9 +47,9 @@ class Marks:
         self._deadline = time.monotonic() + _SECONDS_AT_MOST
 
     def of(self, file: str) -> str:
-        """Return the fingerprint of a module's file, or of the archive that it is in.
+        """Return the fingerprint of a module's file, or of its archive.
 
-        Empty where it is gone, cannot be read, or is too much.
+        Empty if it is gone, unreadable, or beyond the limits.
         """
         place = file_or_archive(file)
         if place is None:
@@ -78,7 +78,7 @@ class Marks:
 
 
 def digest_of_file(place: str) -> str:
-    """Return the fingerprint of what a file holds."""
+    """Return the fingerprint of the contents of a file."""
     import hashlib
 
     found = hashlib.sha256()
@@ -89,9 +89,9 @@ def digest_of_file(place: str) -> str:
 
 
 def paths_in(root: Path, file: str) -> tuple[str, ...] | None:
-    """Return the paths by which git may keep a file: its own, and that which links lead to.
+    """Return the paths under which git may track a file: its own, and that of its link target.
 
-    None where one of them is outside of the work tree.
+    None if one of them is outside the work tree.
     """
     top = os.path.realpath(root)
     folder, name = os.path.split(file)
@@ -105,7 +105,7 @@ def paths_in(root: Path, file: str) -> tuple[str, ...] | None:
 
 
 def _documents(name: str, entries: Mapping[str, tuple[str, str]]) -> dict[str, str]:
-    """Return the text that keeps place and fingerprint of modules by name; none without any."""
+    """Return the text with place and fingerprint of modules by name; no text without modules."""
     if not entries:
         return {}
     return {name: json.dumps({one: list(entries[one]) for one in sorted(entries)})}
@@ -116,12 +116,12 @@ def files_of(
 ) -> tuple[dict[str, str], str]:
     """Return the files of loaded modules and of those that their code imports, by name.
 
-    And why not all of the latter are known, as part of a sentence: processes that this one starts
-    may load what it does not.
+    And the reason, as part of a sentence, if some imports are unknown: child processes may load
+    other modules than this one.
 
     Args:
         modules: The program's own modules that are loaded.
-        scripts: Its main script, which is kept in another way.
+        scripts: Its main script, which is stored in another way.
     """
     files = {name: one.file for name, one in modules.items() if one.file not in scripts}
     try:
@@ -133,16 +133,15 @@ def files_of(
 def modules_at_start(
     root: Path, modules: Mapping[str, LoadedModule], scripts: Sequence[str], is_kept: IsKept
 ) -> Facts:
-    """Return the document `modules`: what is loaded now, or imported by that, and kept nowhere.
+    """Return the document `modules`: loaded modules and imports that are not stored elsewhere.
 
-    And `modules` among the unknown facts, where the code that is loaded may be another one than
-    that of the files.
+    `modules` is among the unknown facts if the loaded code may differ from the files.
 
     Args:
         root: The top folder of the work tree.
         modules: The program's own modules that are loaded.
         scripts: Its main script, which is kept as well.
-        is_kept: Returns which of some paths of the work tree are kept in another way.
+        is_kept: Returns those of the given paths of the work tree that are kept in another way.
     """
     files, why = files_of(modules, scripts)
     loaded = [one.file for one in modules.values()]
@@ -153,16 +152,16 @@ def modules_at_start(
 def marked(
     name: str, root: Path, files: Mapping[str, str], is_kept: IsKept, problem: str = ""
 ) -> Facts:
-    """Return a document of the modules among these that are kept in no other way.
+    """Return a document of the modules that are not kept in another way.
 
-    And `modules` among the unknown facts, if there is a problem.
+    `modules` is among the unknown facts if there is a problem.
 
     Args:
-        name: Of the document.
+        name: Name of the document.
         root: The top folder of the work tree.
-        files: Their files, by their names.
-        is_kept: Returns which of some paths of the work tree are kept in another way.
-        problem: Why they are not all, or not those that are loaded.
+        files: Their files, by name.
+        is_kept: Returns those of the given paths of the work tree that are kept in another way.
+        problem: Reason if some are missing, or may not be the loaded ones.
     """
     marks = Marks()
     paths = {file: paths_in(root, file) for file in files.values()}
@@ -181,24 +180,24 @@ def _is_covered(paths: Sequence[str] | None, covered: Collection[str]) -> bool:
 
 
 def written_since_the_beginning(root: Path, files: Iterable[str]) -> str:
-    """Return which file was written since this process began; see `first_written_since`."""
+    """Return a file that was written since this process began; see `first_written_since`."""
     began_ns = min(process_started_ns() or LOADED_AT_NS, LOADED_AT_NS)
     return first_written_since(began_ns, str(root), files)
 
 
 def modules_since(loading: Loading) -> Facts:
-    """Return the document `modules.late`: what a program loaded while a run went on.
+    """Return the document `modules.late`: the modules that a program loaded during a run.
 
-    And `modules.late` among the unknown facts, if it may have loaded something else.
+    `modules.late` is among the unknown facts if the loaded code may differ.
 
     Args:
-        loading: What it loaded.
+        loading: The loaded modules.
     """
     marks = Marks()
     entries: dict[str, tuple[str, str]] = {}
     for name, one in loading.late.copy().items():
         place = place_of(one.file, loading.root)
-        # What git keeps is told by the commit; whether it does is asked when it matters.
+        # Tracked files belong to the commit; git is only asked if that matters.
         entries[name] = place, "" if place != shown(one.file) else marks.of(one.file)
     problem = loading.problem or marks.problem
     return Facts(

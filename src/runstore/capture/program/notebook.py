@@ -1,4 +1,4 @@
-"""What an interactive session ran: the cells of a notebook, and its name."""
+"""The code of an interactive session: the cells of a notebook, and its name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CELLS_AT_MOST_BYTES = 1 << 20
 
 
 def notebook_facts() -> Facts:
-    """Return `notebook.path`, and the document `cells`: what was executed so far, masked.
+    """Return `notebook.path`, and the document `cells`: the code executed so far, masked.
 
     Source: IPython 9, HistoryManager; Jupyter Server 2, JPY_SESSION_NAME; Visual Studio Code's
     Jupyter extension, __vsc_ipynb_file__.
@@ -40,6 +40,6 @@ def notebook_facts() -> Facts:
 
 
 def _shell() -> Any:
-    """Return IPython's shell; None where it is not what runs the program."""
+    """Return IPython's shell; None if the program does not run in it."""
     found = getattr(sys.modules.get("IPython"), "get_ipython", None)
     return None if found is None else found()

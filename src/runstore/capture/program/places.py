@@ -1,4 +1,4 @@
-"""The files of modules: where each one is, and when it was written."""
+"""The files of modules: their places and times of writing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runstore.capture.git.source_files import shown
 
 
 def file_or_archive(file: str) -> str | None:
-    """Return a module's file, or the archive that holds it; None where there is neither."""
+    """Return a module's file, or its archive; None if there is neither."""
     place = file
     while not os.path.isfile(place):  # noqa: PTH113 - text all along
         above = os.path.dirname(place)  # noqa: PTH120 - the same
@@ -21,9 +21,9 @@ def file_or_archive(file: str) -> str | None:
 
 
 def written_ns(file: str) -> int:
-    """Return when a file was written or put where it is; 0 where it is gone.
+    """Return the time at which a file was written or moved to its place; 0 if it is gone.
 
-    The time of its last change can be set to any; that of its entry cannot.
+    The modification time can be set by programs; the change time of the inode cannot.
     """
     place = file_or_archive(file)
     try:
@@ -36,14 +36,14 @@ def written_ns(file: str) -> int:
 
 
 def place_of(file: str, root: str | None) -> str:
-    """Return the path of a file, below the root of the work tree where it is in there."""
+    """Return the path of a file, relative to the root of the work tree if it is inside."""
     start = None if root is None else root.rstrip(os.sep) + os.sep
     inside = start is not None and file.startswith(start)
     return shown(file[len(start or "") :] if inside else file)
 
 
 def first_written_since(since_ns: int, root: str | None, files: Iterable[str]) -> str:
-    """Return which module's file was written since, as a sentence; empty without any.
+    """Return a sentence about a module whose file was written since; empty without any.
 
     Args:
         since_ns: Nanoseconds since 1970.

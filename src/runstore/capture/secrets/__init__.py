@@ -1,10 +1,10 @@
-"""Secrets in text: masked before anything is stored.
+"""Secrets in text, masked before anything is stored.
 
-Two things say that a text is a secret: its form, as issuers document it, and its place, behind a
-name such as `password` in code, settings, headers, addresses and command lines. Only values are
-masked, never code. Each pattern reads its text once, so the cost grows with the length alone.
+A secret is recognized by its form, as documented by issuers, or by its position, after a name
+such as `password` in code, settings, headers, URLs and command lines. Only values are masked,
+never code. Each pattern reads its text once, so the cost is linear in the length.
 
-This module is loaded before every run, and loads the patterns when a text may need them.
+This module is loaded before every run, and loads the patterns if a text may need them.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 MASK = "***"
-# Parts of names of secrets, and of programs that take some. Most command lines have none of them,
-# and compiling the patterns takes longer than starting a run.
+# Parts of names of secrets, and of programs with secret arguments. Most command lines contain none
+# of them, and compiling the patterns takes longer than starting a run.
 _HINTS = (
     "pass", "pw", "secret", "tok", "key", "cred", "conn", "auth", "cookie", "sas", "bearer",
     "basic", "otp", "dsn", "session", "-pat", "_pat", ".pat", "-pin", "_pin", "private",
     "identified", "login", "curl", "mysql", "mariadb", "redis", "docker", "podman", "twine",
     "zip", "mongo", "openssl", "ldap", "smbclient",
 )  # fmt: skip
-# Beginnings of the tokens that are shorter than the others.
+# Prefixes of short tokens.
 _SHORT_TOKENS = (
     "akia", "asia", "abia", "acca", "agpa", "aida", "aroa", "aipa", "anpa", "anva", "apka", "asca",
     "ltai", "sk-", "sk_", "pk_", "rk_", "xox", "rzp_", "fw_", "ak-", "as-", "hf_", "gh", "npm_",
@@ -28,13 +28,13 @@ _SHORT_TOKENS = (
 )  # fmt: skip
 _SHORT_LENGTH, _LENGTH = 14, 19
 _BETWEEN_WORDS = str.maketrans(dict.fromkeys("\"'=,;:/@()[]{}<>|&?\\", " "))
-_LONG_TEXT = 10_000  # looking at all its words takes longer than the patterns do
+_LONG_TEXT = 10_000  # checking all words would take longer than the patterns
 
 
 def _may_hold_secrets(text: str) -> bool:
     lowered = text.lower()
     if "://" in text and ("@" in text or "=" in text):
-        return True  # an address has a secret in its login or in a parameter
+        return True  # a URL can have a secret in its login or in a parameter
     if any(hint in lowered for hint in _HINTS) or len(text) > _LONG_TEXT:
         return True
     return any(
@@ -53,7 +53,7 @@ def mask_text(text: str, path: str = "") -> str:
 
     Args:
         text: Code, settings, messages, prose.
-        path: The file that it comes from, whose suffix says what it is; else its look does.
+        path: The file of the text; its suffix determines the type, and without it the contents do.
     """
     if not _may_hold_secrets(text):
         return text
@@ -63,7 +63,7 @@ def mask_text(text: str, path: str = "") -> str:
 
 
 def mask_message(text: str) -> str:
-    """Return a message, such as an error or an address, with secrets replaced by `***`."""
+    """Return a message, such as an error or a URL, with secrets replaced by `***`."""
     if not _may_hold_secrets(text):
         return text
     from runstore.capture.secrets.text import mask_plain
@@ -72,7 +72,7 @@ def mask_message(text: str) -> str:
 
 
 def mask_tokens(text: str) -> str:
-    """Return a text without the tokens that have the form of an issuer, whatever their names."""
+    """Return a text without tokens in the form of an issuer, regardless of their names."""
     if not _may_hold_secrets(text):
         return text
     from runstore.capture.secrets.issuers import mask_tokens as masked
@@ -81,10 +81,10 @@ def mask_tokens(text: str) -> str:
 
 
 def mask_patch(text: str, path: str = "") -> str:
-    """Return a part of a patch, masked: the signs in front and the number of lines stay.
+    """Return a masked part of a patch, with the same line signs and number of lines.
 
     Args:
-        text: What git says about one file.
+        text: The patch of one file.
         path: The file.
     """
     if not _may_hold_secrets(text):
@@ -95,7 +95,7 @@ def mask_patch(text: str, path: str = "") -> str:
 
 
 def mask_command(line: str) -> str:
-    """Return a command line, as it was typed, with secrets masked."""
+    """Return a command line, as typed, with secrets masked."""
     if not _may_hold_secrets(line):
         return line
     from runstore.capture.secrets.arguments import mask_command as masked
@@ -104,7 +104,7 @@ def mask_command(line: str) -> str:
 
 
 def mask_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
-    """Return a command's arguments with secrets masked: also in `--token VALUE`, as two words."""
+    """Return a command's arguments with secrets masked, including `--token VALUE` as two words."""
     if not _may_hold_secrets(" ".join(arguments)):
         return tuple(arguments)
     from runstore.capture.secrets.arguments import mask_words
@@ -113,7 +113,7 @@ def mask_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
 
 
 def is_secret_name(name: str) -> bool:
-    """Return whether a name says that its value is secret: `API_KEY`, `--db.password`."""
+    """Check whether a name marks its value as secret: `API_KEY`, `--db.password`."""
     if not _may_hold_secrets(name):
         return False
     from runstore.capture.secrets.names import secrecy

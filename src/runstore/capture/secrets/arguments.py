@@ -1,4 +1,4 @@
-"""Secrets in command lines: as words, and as the text that a person types into a shell."""
+"""Secrets in command lines: as words, and as text typed into a shell."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from runstore.capture.secrets.values import is_placeholder, is_secret_setting, l
 _SHELL_WORD = re.compile(r"(?:[^\s\"'\\;&|<>]|\\.|\"(?:[^\"\\]|\\.)*\"|'[^']*')+", re.DOTALL)
 _SMALL_NUMBER = re.compile(r"[+-]?[0-9]{1,5}(?:\.[0-9]*)?")
 _LOGIN = re.compile(r"([^:@/\s]{1,64}):(.+)", re.DOTALL)
-# Elsewhere the word before the colon says where a password is: env:NAME, file:PATH.
+# In other forms the word before the colon is a source of the password: env:NAME, file:PATH.
 _OPENSSL = re.compile(r"(pass):(.+)", re.DOTALL)
-# Options whose short names say nothing, by program.
+# Options with short names, by program.
 _LOGIN_OPTIONS = {
     "curl": ("-u", "-U", "--user", "--proxy-user", "--cert"),
     "http": ("-a", "--auth"),
@@ -78,7 +78,7 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def _is_value_of(option: str, program: str, word: str) -> bool:
-    """Whether a word is the value of the option before it, and a secret."""
+    """Check whether a word is the value of the option before it, and a secret."""
     if is_placeholder(word) or not word:
         return False
     if word.startswith("-"):
@@ -103,13 +103,13 @@ def _login_in(word: str, program: str) -> re.Match[str] | None:
 
 def _masked_word(word: str, program: str) -> str:
     name, separator, value = word.partition("=")
-    # -DapiKey=VALUE, as Java takes it.
+    # -DapiKey=VALUE of Java.
     stem = name.removeprefix("-D")
     sure = secrecy(stem) if separator and " " not in name else Secrecy.NONE
     if sure and _is_secret_value(value, sure):
         return f"{name}={MASK}"
     for option in _WORD_OPTIONS.get(program, ()):
-        # -pPASSWORD, as MySQL takes it.
+        # -pPASSWORD of MySQL.
         if (
             word.startswith(option)
             and len(word) > len(option)
@@ -128,7 +128,7 @@ def _is_secret_value(value: str, sure: Secrecy) -> bool:
 
 
 def mask_command(line: str) -> str:
-    """Return a command line, as it was typed, with secrets masked."""
+    """Return a command line, as typed, with secrets masked."""
     found = list(_SHELL_WORD.finditer(line))
     words = [_unquoted(one[0]) for one in found]
     masked = mask_words(words) if len(words) > 1 else tuple(map(mask_plain, words))
@@ -157,7 +157,7 @@ def _unquoted(word: str) -> str:
 
 
 def _quoted_as(raw: str, masked: str) -> str:
-    """Return a masked word in the quotes that it was typed in, or that a shell needs."""
+    """Return a masked word with its original quotes, or those that a shell needs."""
     import shlex
 
     quote = raw[0] if raw[0] in "\"'" and raw[-1] == raw[0] else ""

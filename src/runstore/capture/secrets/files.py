@@ -1,4 +1,4 @@
-"""Secrets in files and patches, by what kind of file they are."""
+"""Secrets in files and patches, by type of file."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def mask_contents(text: str, path: str = "") -> str:
     if name.endswith(_PYTHON) or (not path and is_python(text)):
         return mask_python(text)
     if name.endswith(_YAML):
-        # Three asterisks alone are no value in YAML.
+        # Three asterisks alone are not a value in YAML.
         return mask_plain(text, is_settings=True, bare=f'"{MASK}"')
     return mask_plain(text, is_settings=name.endswith(_SETTINGS))
 
 
 def mask_hunks(text: str, path: str = "") -> str:
-    """Return what git says about one file, masked; see `mask_patch`."""
+    """Return the patch of one file, masked; see `mask_patch`."""
     begin = _HUNK.search(text)
     if begin is None:
         return mask_contents(text, path)
@@ -41,14 +41,14 @@ def mask_hunks(text: str, path: str = "") -> str:
             for place, old, new in zip(places, before, after, strict=True):
                 if old != new:
                     lines[place] = lines[place][:1] + new
-    # A part may begin within a literal, and then code and text change places.
+    # A hunk may begin inside a literal; then code and text are swapped.
     if kind.endswith(_PYTHON):
         lines = [_masked_text(line) for line in lines]
     return head + mask_tokens("\n".join(lines), MASK)
 
 
 def _masked_text(line: str) -> str:
-    """Mask a secret in a line that is text of a literal, if it is no name in code."""
+    """Mask a secret in a line inside a literal, unless it is a name in code."""
     if any(one in line for one in "\"'"):
         return line
     masked = mask_plain(line)
@@ -61,5 +61,5 @@ def _rows(lines: list[str]) -> list[str]:
 
 
 def _row(line: str) -> str:
-    """Return a line without its sign; the mark of a part says nothing."""
+    """Return a line without its sign; hunk headers become empty."""
     return "" if line.startswith("@@ ") else line[1:]

@@ -1,7 +1,7 @@
-"""The token formats that issuers document: prefix, alphabet and length of each.
+"""Documented token formats of issuers: prefix, alphabet and length.
 
-A format is a fact about tokens. It is written as a regular expression whose repetitions are
-bounded, or whose end is certain once it began, so a search reads each character a few times.
+Each format is a regular expression with bounded repetitions, or with a certain end, so a search
+reads each character only a few times.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _B64 = "[A-Za-z0-9+/]"
 _URL64 = "[A-Za-z0-9_-]"
 _AZURE_MARKS = r"AZDO|AzFu|AzSe|AzCa|ACDb|APIM|\+(?:ACR|AEh|ASb|ARm|AMC|AIoT|ASt|ABa)"
 
-# By issuer; where an issuer has several kinds of token, they are alternatives of one entry.
+# By issuer; several kinds of token of an issuer are alternatives of one entry.
 FORMATS: dict[str, str] = {
     "1Password": r"ops_eyJ[A-Za-z0-9+/_-]{50,}={0,2}"
     r"|A3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})(?:-[A-Z0-9]{5}){3}",
@@ -143,7 +143,7 @@ FORMATS: dict[str, str] = {
     rf"|t1\.[A-Z0-9a-z_-]{{20,}}={{0,2}}\.{_URL64}{{86}}={{0,2}}",
     "Zhipu": r"[a-f0-9]{32}\.[A-Za-z0-9]{16}",
 }
-# Secrets in the path of an address, behind what says whose it is.
+# Secrets in the path of a URL, after the name of the service.
 WEBHOOKS = (
     r"(https://hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/)[A-Za-z0-9/_+-]{16,200}"
     r"|(https://(?:\w{1,10}\.)?discord(?:app)?\.com/api/webhooks/[0-9]{5,25}/)[A-Za-z0-9_-]{40,100}"
@@ -151,9 +151,9 @@ WEBHOOKS = (
     r"/webhook(?:b2)?/)[^\s\"'<>]{20,400}"
     r"|(https://api\.telegram\.org/(?:file/)?bot)[0-9]{5,12}:[A-Za-z0-9_-]{30,40}"
 )
-# Tokens are words of their own: what is around them is none of their letters.
+# Tokens are separate words, surrounded by other characters.
 _BEGIN, _END = r"(?<![A-Za-z0-9])", r"(?![A-Za-z0-9])"
-# No format is shorter, and few words of a text are as long.
+# No format is shorter, and few words are as long.
 _LONG_WORD = re.compile(r"[A-Za-z0-9_.\-+/=:~$%]{15,}")
 
 
@@ -168,12 +168,12 @@ def _webhooks() -> re.Pattern[str]:
 
 
 def is_token(word: str) -> bool:
-    """Whether a word holds a token of an issuer."""
+    """Check whether a word contains a token of an issuer."""
     return _pattern().search(word) is not None
 
 
 def mask_tokens(text: str, mask: str) -> str:
-    """Return a text without the tokens of issuers, and without addresses that are secrets."""
+    """Return a text without tokens of issuers, and without secret URLs."""
     if "https://" in text:
         text = _webhooks().sub(lambda found: f"{found[found.lastindex or 0]}{mask}", text)
     tokens = _pattern()

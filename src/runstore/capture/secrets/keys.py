@@ -1,4 +1,4 @@
-"""Private keys that span lines: PEM, OpenSSH, PGP and PuTTY."""
+"""Private keys over several lines: PEM, OpenSSH, PGP and PuTTY."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _BEGIN = re.compile(
     r"|---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----"
 )
 _PUTTY = re.compile(r"Private-Lines: [0-9]+|Private-MAC: ")
-# A line of such a key, in a patch with its sign; also what a program writes around it.
+# A line of such a key, with the sign of a patch or quotes of a program.
 _SIGN = r"(?P<before>[ +\-]?[ \t]{0,80}(?:[rbuf]{0,2}[\"'`]{0,3})(?:\\t)?)"
 _AFTER = r"(?P<after>(?:\\r)?(?:\\n)?[\"'`]{0,3}[ \t]{0,8}[,+\\;)]?\r?)"
 _BODY = re.compile(rf"{_SIGN}(?P<body>[A-Za-z0-9+/]{{2,200}}={{0,2}}|=[A-Za-z0-9+/]{{4}}){_AFTER}")
@@ -21,7 +21,7 @@ _EMPTY = re.compile(r"[ +\-]?[ \t]{0,80}(?:[rbuf]{0,2}[\"'`])?(?:\\n)?[\"'`]?[ \
 _PUTTY_LINE = re.compile(r"(Private-Lines: [0-9]+)((?:[A-Za-z0-9+/=]|\\{1,8}[nrt]){16,})")
 _MAC = re.compile(r"(Private-MAC: )[0-9a-f]{8,}")
 _LONG_ENOUGH = 16
-# Between the marks of a key on one line, with \n written out or taken away.
+# A key on one line, with \n escaped or removed.
 _ONE_LINE = re.compile(
     r"(-----BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----)"
     r"((?:[A-Za-z0-9+/=:, \t_-]|\\{1,8}[nrt]){16,}?)(?=-----END |\\{0,8}[\"'`]|[\s<]|$)",
@@ -30,7 +30,7 @@ _ONE_LINE = re.compile(
 
 
 def mask_keys(text: str, mask: str) -> str:
-    """Mask private keys; the lines that say what they are stay, and so do signs and quotes."""
+    """Mask private keys, except their header lines, signs and quotes."""
     if "PRIVATE KEY" in text:
         text = _ONE_LINE.sub(lambda found: found[1] + _masked_line(found[2], mask), text)
     elif "Private-Lines" in text:
@@ -55,7 +55,7 @@ def _masked_line(body: str, mask: str) -> str:
 
 
 def _mask_line(lines: list[str], place: int, mask: str) -> bool:
-    """Mask a line of a key; False where the key has ended."""
+    """Mask a line of a key; False if the key has ended."""
     line = lines[place]
     if _EMPTY.fullmatch(line):
         return True
@@ -65,8 +65,8 @@ def _mask_line(lines: list[str], place: int, mask: str) -> bool:
     body = found["body"]
     nearby = lines[place + 1 : place + 4]
     is_first = place and mask not in lines[place - 1]
-    # Behind the mark code may follow as well: only what has the form of a key is one, and what
-    # has the mark of its end nearby.
+    # Code may follow the header as well: only text in the form of a key is one, and text
+    # with a footer nearby.
     is_key = ":" in body or _is_key_text(body) or any("-----END " in one for one in nearby)
     if is_first and not is_key:
         return False

@@ -1,4 +1,4 @@
-"""Names that say that their value is secret: `API_KEY`, `--db.password`, `dbPassword`."""
+"""Names that mark their value as secret: `API_KEY`, `--db.password`, `dbPassword`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _BEFORE_TOKEN = frozenset({
     "login", "security", "device", "jwt", "registry", "vault", "runner", "ci", "job", "upload",
     "sentry", "databricks", "neptune", "do", "digitalocean", "cloudflare", "azure", "aws", "cf",
 })  # fmt: skip
-# A token of a language model, or of a parser, is no secret.
+# Tokens of language models and parsers are not secret.
 _OF_A_LANGUAGE = frozenset({
     "pad", "eos", "bos", "sep", "cls", "mask", "unk", "stop", "start", "end", "begin", "special",
     "image", "audio", "video", "first", "last", "next", "prev", "previous", "per", "max", "min",
@@ -52,7 +52,7 @@ _NO_PASS = frozenset({
 
 
 class Secrecy(IntEnum):
-    """How surely a name says that its value is secret."""
+    """Confidence that a name marks its value as secret."""
 
     NONE = 0
     PERHAPS = 1
@@ -61,7 +61,7 @@ class Secrecy(IntEnum):
 
 @functools.lru_cache(maxsize=1024)
 def secrecy(name: str) -> Secrecy:
-    """Return how surely a name says that its value is secret."""
+    """Return the confidence that a name marks its value as secret."""
     words = _words(name)
     # A type, or a sentence.
     if not words or "::" in name or name.count(" ") > 2:  # noqa: PLR2004 - as in "API key 2"
@@ -101,7 +101,7 @@ def _of_a_short_word(name: str, last: str, before: str) -> Secrecy:
 
 
 def _words(name: str) -> list[str]:
-    """Return the words of a name in small letters, without a number or version at its end."""
+    """Return the words of a name in lowercase, without a final number or version."""
     found = _WORDS.findall(_CAMEL.sub("_", name[-_NAME_BOUND:]))
     words = [one.lower() for one in found]
     while len(words) > 1 and _VERSION.fullmatch(words[-1]):

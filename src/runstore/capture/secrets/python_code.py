@@ -1,8 +1,8 @@
-"""Secrets in Python source: only what stands in literals and comments is masked, never code.
+"""Secrets in Python source: literals and comments are masked, never code.
 
-A lexer of its own, because it reads the fragments of a patch and unfinished code as well, and
-says where each literal begins and ends. What it replaces stands between the quotes of a literal,
-so masked code has the same tokens as before.
+This needs its own lexer, which also reads fragments of patches and unfinished code, and locates
+each literal. Only text between the quotes of a literal is replaced, so masked code has the same
+tokens as before.
 Source: The Python Language Reference 3.14, "Lexical analysis".
 """
 
@@ -21,7 +21,7 @@ _TOKEN = re.compile(
     r"|(?P<name>[^\W\d]\w*)"
     r"|(?P<sign>:=|[=!<>]=|[-+*/%@&|^]=|->|[=:,;()\[\]{}\n\\]|[^\s\w]|\d\w*)"
 )
-# What stands in a literal, up to its closing quotes if there are any.
+# The text of a literal, up to its closing quotes if there are any.
 _BODIES = {
     "'": re.compile(r"[^'\\\n]*(?:\\.[^'\\\n]*)*", re.DOTALL),
     '"': re.compile(r'[^"\\\n]*(?:\\.[^"\\\n]*)*', re.DOTALL),
@@ -40,26 +40,26 @@ _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
 def is_python(text: str) -> bool:
-    """Whether a text reads as Python code."""
+    """Check whether a text looks like Python code."""
     return _IS_PYTHON.search(text) is not None
 
 
 class _Frame:
-    """What is known within a bracket, or of a statement.
+    """State of the lexer in a bracket or a statement.
 
     Attributes:
         bracket: The bracket; empty for a statement.
-        sure: How surely the name that the next value belongs to is secret.
-        is_direct: Whether the value is the literal itself, and no argument of a call.
-        around: How surely the name that the bracket belongs to is secret.
-        first: The first literal within the bracket.
-        callee: The function that the bracket's arguments go to.
-        word: The last name or literal, which may name what follows.
+        sure: Confidence that the name of the next value marks a secret.
+        is_direct: Whether the value is the literal itself, and not an argument of a call.
+        around: Confidence that the name of the bracket marks a secret.
+        first: The first literal in the bracket.
+        callee: The function that is called with the bracket.
+        word: The last name or literal, which may be the name of the next value.
         is_key: Whether that is a literal.
-        is_annotated: Whether a type stands between name and value.
+        is_annotated: Whether a type is between name and value.
         keyword: The name of the argument.
-        targets: How surely the names before an equals sign are secret, as in `a, b = ...`.
-        values: The same of the values that follow.
+        targets: Confidence for each name before an equals sign, as in `a, b = ...`.
+        values: Confidence for each of the values after it.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class _Frame:
         self.values: list[Secrecy] = []
 
     def equals(self, sign: str) -> None:
-        """Take what stands before a sign as the name of what follows it."""
+        """Use the word before an equals sign as the name of the next value."""
         if not self.is_annotated:
             self.sure = secrecy(self.word)
         if sign == "=" and self.targets:
@@ -91,11 +91,11 @@ class _Frame:
             self.targets = []
         self.is_annotated = False
         self.keyword = self.word
-        # Of `f(x, password="a")` the literal is the value, though within a call.
+        # In `f(x, password="a")` the literal is the value, although in a call.
         self.is_direct = True
 
     def colon(self) -> None:
-        """Take what stands before a colon as a name: of a dictionary's value, or of a type."""
+        """Use the word before a colon as a name: of a dictionary's value, or with a type."""
         if self.bracket == "{":
             self.sure = secrecy(self.word)
         elif self.bracket in {"", "("} and not self.is_key:
@@ -133,7 +133,7 @@ class _Masker:
             kind = found.lastgroup
             if kind == "quote":
                 quote = found["quote"]
-                # Up to where a literal had no end, none of its escaped quotes begins one either.
+                # In an unterminated literal, escaped quotes do not begin another one either.
                 if place <= unclosed.get(quote, 0):
                     continue
                 body = _BODIES[quote].match(text, place)
@@ -195,7 +195,7 @@ class _Masker:
             self.before = sign
 
     def _open(self, frame: _Frame, bracket: str) -> None:
-        # In `x = ("a" "b")` the bracket holds the value; in `x = f("a")` it is another's.
+        # In `x = ("a" "b")` the bracket contains the value; in `x = f("a")` it does not.
         is_direct = frame.is_direct and self.before not in {"name", ")", "]", "literal"}
         sure = Secrecy.NONE if bracket == "{" else frame.sure
         if len(self.frames) < _DEEPEST:
@@ -214,7 +214,7 @@ class _Masker:
 
 
 def _inner(text: str) -> str:
-    """Mask what stands in a literal or a comment, as in a text of its own."""
+    """Mask the text of a literal or a comment."""
     return mask_plain(text) if len(text) > 7 else text  # noqa: PLR2004 - no secret with its name
 
 

@@ -30,7 +30,7 @@ _TYPE = (
     r"(?:&?str|&?String|string|bytes|Secret\w{1,10}|Final|Optional|typing\.\w{1,10}|Any)"
     r"(?:\[[A-Za-z_.]{1,30}\])?(?:[ ]?\|[ ]?None)?"
 )
-# Each name that something follows, whatever it is: a value behind a sign, or in an element.
+# Each name followed by anything: a value after a sign, or in an element.
 _ASSIGNMENT = re.compile(
     r"(?<![\w.-])(?P<name>[\w.-]{2,100})"
     r"(?P<close>\\{0,7}[\"'`]\]?|\])?"
@@ -54,7 +54,7 @@ _BEGINS_LINE = re.compile(
     r"[\s>#/+*-]*(?:(?:export|set|setx|ENV|ARG|local|declare|readonly|const|let|var|public|private"
     r"|static|final|string|String|env|default)\s+)*[\"']?\$?"
 )
-# In a run of letters without any space, as of packed data, so many names are looked at.
+# Limit of names in a sequence without spaces, such as packed data.
 _NAMES_IN_A_RUN = 50
 _RUN = re.compile(r"\S+")
 _QUOTES = ("'", '"', "`")
@@ -77,13 +77,13 @@ _SPACED = re.compile(
     r"(?P<sign>[ \t]+)(?P<value>[^\s=].*)$",
     re.MULTILINE,
 )
-# A name and its value in words of their own: `#define API_KEY "..."`, `requirepass ...`.
+# A name and its value as separate words: `#define API_KEY "..."`, `requirepass ...`.
 _WORDS = re.compile(
     r"^(?P<before>[ \t]*(?:#define[ \t]+)?)(?P<name>[A-Za-z][\w.-]{2,60})(?P<sign>[ \t]+)"
     r"(?P<value>\"[^\"\n]{3,200}\"|'[^'\n]{3,200}'|[^\s\"'=:(]{8,200})(?P<after>[ \t;]*)$",
     re.MULTILINE,
 )
-# A name and its value as two settings: of containers, in XML and JSON.
+# A name and its value as two settings, as for containers, in XML and JSON.
 _PAIR = re.compile(
     r"(?P<before>\b(?:name|key|Name|Key)[\\\"']{0,4}[ \t]{0,4}[:=][ \t]{0,4}[\\\"']{0,4}"
     r"(?P<name>[A-Za-z][\w.-]{2,80})[\\\"']{0,4}"
@@ -91,7 +91,7 @@ _PAIR = re.compile(
     r"[\\\"']{0,4}(?:value|Value)[\\\"']{0,4}[ \t]{0,4}[:=][ \t]{0,4})[\\\"']{0,4})"
     r"(?P<value>[^\s\"'<>\\,]{4,400})"
 )
-# Options of programs whose names say nothing; a line is looked at for a few hundred letters.
+# Options of programs with short names; only the first few hundred characters of a line count.
 _PROGRAMS = re.compile(
     r"\b(sshpass[ \t]+-p[ \t]*|wandb[ \t]+login[ \t]+"
     r"|(?:mysql(?:dump|admin)?|mariadb)\b[^\n|;&]{0,200}?[ \t]-p(?=[^\s-])"
@@ -106,12 +106,12 @@ _OPTION = re.compile(
 
 
 def mask_plain(text: str, *, is_settings: bool = False, bare: str = MASK) -> str:
-    """Return a text masked by what its words and signs say.
+    """Return a text with secrets masked, according to its words and signs.
 
     Args:
         text: The text.
-        is_settings: Whether the text is a file of settings, whose values are no code.
-        bare: What is written in place of a value without quotes.
+        is_settings: Whether the text is a file of settings, whose values are not code.
+        bare: Replacement of a value without quotes.
     """
     text = mask_keys(text, MASK)
     if "://" in text:
@@ -148,7 +148,7 @@ def _masked_bearer(found: re.Match[str]) -> str:
 
 
 def _masked_basic(found: re.Match[str]) -> str:
-    """Mask what is a name and a password in base 64; the word stands before many others."""
+    """Mask a name and password in base64 after `Basic`, which is also an ordinary word."""
     try:
         login = base64.b64decode(found[2] + "=" * (-len(found[2]) % 4), validate=True)
     except (binascii.Error, ValueError):
@@ -204,7 +204,7 @@ def _masked_option(found: re.Match[str]) -> str:
     return found["name"] + found["sign"] + quote + MASK + quote
 
 
-# Each form with a word that it cannot do without.
+# Each form with a word that it always contains.
 _FORMS: tuple[tuple[tuple[str, ...], re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (("authorization", "cookie"), _HEADER, _masked_header),
     (("bearer",), _BEARER, _masked_bearer),
@@ -224,7 +224,7 @@ _FORMS: tuple[tuple[tuple[str, ...], re.Pattern[str], Callable[[re.Match[str]], 
 
 
 class _Assignments:
-    """Masks the values of names that say they are secret, from the beginning to the end."""
+    """Masks the values of secret names, from the beginning to the end."""
 
     def __init__(self, text: str, *, is_settings: bool, bare: str) -> None:
         self._text = text
@@ -240,7 +240,7 @@ class _Assignments:
         while found := _ASSIGNMENT.search(self._text, place):
             place = found.end()
             sure = secrecy(found["name"])
-            # In ARNs and names of types a colon is no sign.
+            # In ARNs and names of types, a colon does not assign.
             is_chain = (
                 found["sign"] == ":" and self._text[found.start() - 1 : found.start()] == ":"
             )
@@ -255,7 +255,7 @@ class _Assignments:
         return end
 
     def _mask(self, found: re.Match[str], sure: Secrecy) -> int:
-        """Mask the value behind a name, and return where it ends."""
+        """Mask the value after a name, and return the position of its end."""
         begin, sign = found.end(), found["sign"].strip()
         if sign == ">":
             return self._mask_element(found, begin)
@@ -283,12 +283,12 @@ class _Assignments:
     def _mask_quoted(
         self, found: re.Match[str], opened: re.Match[str], sure: Secrecy
     ) -> int | None:
-        """Mask a value in quotes; None where these are none that open here."""
+        """Mask a value in quotes; None if no quotes open here."""
         quote, begin = opened["quote"], opened.end()
         if len(quote) == 1:
             closing = _UNTIL[quote].match(self._text, begin)
             end = -1 if closing is None else closing.end() - 1
-            # 'password=' + x + '&b': there the sign stands in quotes itself.
+            # 'password=' + x + '&b': the sign itself is in quotes.
             if not found["close"] and self._is_within(quote, found.start(), opened.start()):
                 return begin
         else:
@@ -306,13 +306,13 @@ class _Assignments:
         return self._replace(begin, end, MASK) if is_secret else begin
 
     def _is_within(self, quote: str, begin: int, end: int) -> bool:
-        """Whether a quote at the end closes what was opened before, in the same line."""
+        """Check whether a quote at the end closes an earlier one in the same line."""
         bound = max(0, end - _LINE_BOUND)
         line = max(self._text.rfind("\n", bound, begin), bound - 1)
         return self._text.count(quote, line + 1, end) % 2 == 1
 
     def _mask_block(self, found: re.Match[str], begin: int) -> int:
-        """Mask the lines of a YAML block, which are further in than its name."""
+        """Mask the lines of a YAML block, which are indented more than its name."""
         line = self._text.rfind("\n", 0, found.start()) + 1
         indent = _indent(self._text[line : found.start()])
         place = begin
@@ -367,7 +367,7 @@ class _Assignments:
         return begin
 
     def _is_tired(self, begin: int) -> bool:
-        """Whether a run of letters without any space has had too many names in it."""
+        """Check whether a sequence without spaces contained too many names."""
         if begin >= self._run_end:
             run = _RUN.match(self._text, begin)
             self._run_end = begin if run is None else run.end()
@@ -376,7 +376,7 @@ class _Assignments:
         return self._names_in_run > _NAMES_IN_A_RUN and self._run_end > begin
 
     def _is_secret_line(self, value: str, sure: Secrecy, *, is_variable: bool) -> bool:
-        """Whether the rest of a line is a secret as a whole."""
+        """Check whether the whole rest of a line is a secret."""
         if self._is_settings:
             return value[:1] not in {"[", "{"} and is_secret_setting(value, sure)
         if is_placeholder(value) or ("&" in value and _QUERY.search(value)):

@@ -1,4 +1,4 @@
-"""Secrets in addresses: logins, tokens in place of a user, and parameters."""
+"""Secrets in URLs: logins, tokens as users, and parameters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runstore.capture.secrets.values import (
 _URL = re.compile(r"(?<![A-Za-z0-9+.])([A-Za-z][A-Za-z0-9+.-]{0,30}://)([^\s\"'<>`\\]{1,4000})")
 _HOST = re.compile(r"[\w.-]{0,255}(?:\[[0-9A-Fa-f:.]+\])?(?::[0-9]{0,5})?")
 _PARAMETER = re.compile(r"([?&;#])([A-Za-z0-9_.\-\[\]%]{1,64})=([^&\s\"'<>#;`]*)")
-# Elsewhere a user alone is the name of one.
+# In other URLs, a user alone is a name.
 _WITH_TOKENS = ("http://", "https://", "ftp://", "ftps://")
 _OF_A_SIGNATURE = frozenset({
     "sig", "signature", "x-amz-signature", "x-amz-credential", "x-amz-security-token",
@@ -28,7 +28,7 @@ _LONGEST_USER = 16
 
 
 def mask_urls(text: str, mask: str) -> str:
-    """Return a text whose addresses have neither a password nor a signature."""
+    """Return a text with passwords and signatures of URLs masked."""
     return _URL.sub(lambda found: found[1] + _masked(found[1], found[2], mask), text)
 
 
@@ -41,15 +41,15 @@ def _masked(scheme: str, rest: str, mask: str) -> str:
 
 
 def _split(rest: str) -> tuple[str | None, str]:
-    """Return the login of an address, None where it has none, and what follows it.
+    """Return the login of a URL, None if there is none, and the rest.
 
-    A password may hold a slash, a number sign or an at sign that should have been written as %2F,
-    %23 or %40: then what stands before the first of them is no host and port.
+    A password may contain a slash, a number sign or an at sign that should have been escaped as
+    %2F, %23 or %40: then the text before the first of them is not a host with a port.
     """
     end = min((place for one in "/?#" if (place := rest.find(one)) >= 0), default=len(rest))
     login, separator, host = rest[:end].rpartition("@")
     if separator:
-        # An address in a parameter of its own may hold a login as well.
+        # A URL in a parameter may have a login as well.
         return login, host + rest[end:]
     name, colon, port = rest[:end].partition(":")
     if not colon or not port or port.isdigit() or is_placeholder(port) or not name:
@@ -73,7 +73,7 @@ def _masked_login(scheme: str, login: str, mask: str) -> str:
 
 
 def _shown_user(scheme: str, user: str, mask: str) -> str:
-    """Return a user as shown: git@host is a name that everybody knows, a long word is a token."""
+    """Return a user for display: names such as git are public, and a long word is a token."""
     if is_placeholder(user):
         return user
     if not scheme.lower().endswith(_WITH_TOKENS):

@@ -1,4 +1,4 @@
-"""Whether a value can be a secret, or is code, a placeholder or an ordinary word."""
+"""Classification of values: secret, code, placeholder or ordinary word."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LETTERS, _LETTERS_ALONE = 6, 8
 _WORDS = 4
 _NO_PROSE = re.compile(r"[0-9@#$%^&*+=~|]")
 _RUNS = re.compile(r"[A-Za-z0-9+/=_~!@#$%^&*?-]{8,}")
-# hunter2, and what has digits, capitals and small letters: few names in code have all three.
+# hunter2, and words with digits, capitals and lowercase: few names in code have all three.
 _NO_NAME = re.compile(r"[A-Za-z]+[0-9]+|(?=\w*[0-9])(?=\w*[a-z]\w*[A-Z])[A-Za-z0-9]{8,}")
 _CHANGES = re.compile(r"[A-Za-z](?=[0-9])|[0-9](?=[A-Za-z])")
 _HEX = re.compile(r"[0-9a-f]{20,}|[0-9A-F]{20,}")
@@ -47,13 +47,13 @@ _IN_TESTS = re.compile(
     re.IGNORECASE,
 )
 _TOKEN_LETTERS = re.compile(r"[A-Za-z0-9_.+/=~:@!#$%&^-]+")
-# Words that say what a value is for are no value.
+# Words that describe a value are not values.
 _SAYS = re.compile(
     r"pass|pwd|secret|token|key|cred|auth|cookie|user|login|basic|bearer|digest|value|text|string|str"
     r"|bytes|hidden|header|query|body|field|input|type|name|none|file|env",
     re.IGNORECASE,
 )
-# How code goes on after a name: a call, an index, an attribute, an operator.
+# Code after a name: a call, an index, an attribute, an operator.
 _CODE = re.compile(
     r"(?:not|await|lambda|new|yield|async|return|if|f|r|b|u|rb|br)\b[\s\"'(].*"
     r"|[&*!~-]?[A-Za-z_]\w*(?:(?:\??\.|::|->)[A-Za-z_]\w*)*"
@@ -64,7 +64,7 @@ _CODE = re.compile(
 
 
 def looks_random(text: str) -> bool:
-    """Whether a part of a text is no word that people would choose for code or prose."""
+    """Check whether a part of a text is not a word of code or prose."""
     for found in _RUNS.finditer(text[:_LONGEST_LOOKED_AT]):
         run = found[0]
         changes = len(_CHANGES.findall(run))
@@ -74,20 +74,20 @@ def looks_random(text: str) -> bool:
 
 
 def is_placeholder(value: str) -> bool:
-    """Whether a value says only that something comes in its place."""
+    """Check whether a value is only a placeholder."""
     value = value[:_LONGEST_LOOKED_AT]
     if value[:1] == "$" and looks_random(value) and "{" not in value and "(" not in value:
-        return False  # no name of a variable
+        return False  # not a name of a variable
     return _PLACEHOLDER.fullmatch(value) is not None or "${" in value or "{{" in value
 
 
 def is_stand_in(value: str) -> bool:
-    """Whether a value only names what comes in its place, as in `user:password@host`."""
+    """Check whether a value names its own meaning, as in `user:password@host`."""
     return _STAND_IN.fullmatch(value) is not None or is_placeholder(value)
 
 
 def is_secret_literal(value: str, name: Secrecy) -> bool:
-    """Whether a text literal that a program gives to such a name is a secret."""
+    """Check whether a text literal assigned to a secret name is a secret."""
     if len(value) < _SHORTEST or is_stand_in(value) or "\n" in value or "::" in value:
         return False
     if name is Secrecy.PERHAPS:
@@ -101,7 +101,7 @@ def is_secret_literal(value: str, name: Secrecy) -> bool:
 
 
 def is_secret_in_code(value: str, name: Secrecy) -> bool:
-    """Whether a literal of a program is a secret: one that a service would accept."""
+    """Check whether a literal of a program is a secret that a service would accept."""
     return (
         len(value) >= _LETTERS and is_secret_literal(value, name) and not _IN_TESTS.search(value)
     )
@@ -121,13 +121,13 @@ def _is_secret_text(value: str) -> bool:
 
 
 def is_secret_line(value: str) -> bool:
-    """Whether the rest of a line, behind a sure name, is a password of letters alone."""
+    """Check whether the rest of a line, after a certain name, is a password of letters only."""
     is_word = len(value) >= _LETTERS_ALONE and value.isalpha() and value.islower()
     return is_word and not _SAYS.search(value) and not is_placeholder(value)
 
 
 def is_secret_word(value: str, name: Secrecy) -> bool:
-    """Whether a bare word behind such a name is a secret, in a text of an unknown kind."""
+    """Check whether a bare word after such a name is a secret, in a text of unknown type."""
     if is_placeholder(value) or _NUMBER.fullmatch(value) or _PATH.fullmatch(value):
         return False
     if looks_random(value):
@@ -140,7 +140,7 @@ def is_secret_word(value: str, name: Secrecy) -> bool:
 
 
 def is_secret_setting(value: str, name: Secrecy) -> bool:
-    """Whether the value of a setting, an option or a parameter of a URL is a secret."""
+    """Check whether the value of a setting, an option or a URL parameter is a secret."""
     if not value or is_placeholder(value):
         return False
     if name is Secrecy.PERHAPS:
@@ -149,7 +149,7 @@ def is_secret_setting(value: str, name: Secrecy) -> bool:
 
 
 def is_mixed(value: str) -> bool:
-    """Whether a word has letters and digits, and the length of a token."""
+    """Check whether a word has letters and digits, and the length of a token."""
     return (
         len(value) >= 8  # noqa: PLR2004 - the shortest that services accept
         and any(map(str.isdigit, value))
@@ -159,5 +159,5 @@ def is_mixed(value: str) -> bool:
 
 
 def is_code(value: str) -> bool:
-    """Whether a value reads as an expression of a program: a name, a call, an index."""
+    """Check whether a value looks like an expression: a name, a call, an index."""
     return _CODE.fullmatch(value) is not None
