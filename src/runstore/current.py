@@ -129,7 +129,7 @@ def _become(run: Executed | None) -> None:
 
 
 def _still_open(run: Executed | None) -> Executed | None:
-    """Return a run, or the nearest surrounding one that has not ended."""
+    """Return the run if it has not ended, otherwise the nearest open run around it."""
     while run is not None and run.status.is_final:
         run = run.surrounding
     return run

@@ -23,8 +23,8 @@ RunstoreError
 ├─ UserCodeError                    the user's own code raised before a run began
 └─ MissingExtraError (ImportError)
 
-StoreWarning reports a problem that a store worked around, and where the data is. AlreadyRanWarning
-reports an earlier run that did the same.
+StoreWarning reports a problem that the store worked around, and the location of the data.
+AlreadyRanWarning reports an earlier run that did the same.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class RunstoreError(Exception):
     """Base class of all errors.
 
     Args:
-        what: What happened, as a sentence.
+        what: The problem, as a sentence.
         kept: The data that was kept or left unchanged, as a sentence; empty if none was at risk.
         hint: The next step, as a sentence; empty if it is obvious.
     """
@@ -283,8 +283,8 @@ class MissingExtraError(RunstoreError, ImportError):
 
 
 class StoreWarning(UserWarning):
-    """A problem that runstore worked around; the text says where the data is."""
+    """A problem that runstore worked around; the text names the location of the data."""
 
 
 class AlreadyRanWarning(UserWarning):
-    """The same was run before, or is being run now; the text has the run."""
+    """The same was run before, or is running now; the text names the run."""

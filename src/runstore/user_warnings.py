@@ -31,8 +31,8 @@ def warn(message: str, category: type[Warning] = StoreWarning) -> None:
 
 
 def say(message: str) -> None:
-    """Show a line on stderr that is no warning; nothing where that is closed."""
-    # None is Python's word for a closed one.
+    """Print a line to stderr that is not a warning; do nothing if stderr is closed."""
+    # Python sets a closed stderr to None.
     with suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(f"runstore: {visible(message)}\n")
 
@@ -45,7 +45,7 @@ class afterwards:  # noqa: N801 - reads as a statement
     """
 
     def __enter__(self) -> None:
-        """Begin; inside another such block, warnings wait for the end of that one."""
+        """Begin; inside another such block, warnings are delayed to the end of the outer one."""
         self._is_outermost = _waiting.messages is None
         if self._is_outermost:
             _waiting.messages = []
@@ -56,7 +56,7 @@ class afterwards:  # noqa: N801 - reads as a statement
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Issue the warnings; the first one that is an error is raised after all were issued."""
+        """Issue the warnings; if some are errors, the first is raised after all were issued."""
         if not self._is_outermost:
             return
         messages, _waiting.messages = _waiting.messages or [], None

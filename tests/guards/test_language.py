@@ -61,7 +61,6 @@ YET = {
     "repeats, strings": Limits(rare=17, conditions=2),
     "root, docstrings": Limits(10, 5, 16, 5),
     "runner, strings": Limits(2, 3, 5, 0),
-    "storage, strings": Limits(2, 3, 6, 5),
     "web, docstrings": Limits(22, 4, 10, 3),
     "web, strings": Limits(9, 3, 11, 1),
 }

@@ -119,7 +119,7 @@ class _Sweep:
         self._left: dict[str, str] = {}
 
     def say_what_is_left(self) -> None:
-        """Warn once about files that could not be removed."""
+        """Warn once, if files could not be removed."""
         if self._left:
             path, why = min(self._left.items())
             more = f", and {len(self._left) - 1:,} more" if len(self._left) > 1 else ""

@@ -119,7 +119,7 @@ class Moves:
             target_id = _free_target(connection, new, found[1], is_merge=is_merge)
             rows = connection.execute(ALL_OF_EXPERIMENT, {"id": found[0]}).fetchall()
             every = [mended_row(row) for row in rows]
-            # The column after those of the run: the time of its removal.
+            # The column after the run's own columns is the time of its removal.
             gone = [row[len(sql.RunRow._fields)] is not None for row in rows]
             for row, is_gone in zip(every, gone, strict=True):
                 place = (

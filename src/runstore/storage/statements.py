@@ -65,7 +65,7 @@ NEXT_RUN_NUMBER = """
     ON CONFLICT (name) DO UPDATE SET last_run_number = experiments.last_run_number + 1
     RETURNING id, last_run_number,
         (SELECT max(r.run_number) FROM runs r WHERE r.experiment_id = experiments.id)
-"""  # the counter's row lock is what makes numbers unique between processes
+"""  # the counter's row lock makes numbers unique between processes
 HIGHEST_NUMBER = """
     SELECT coalesce(max(r.run_number), 0) FROM runs r
     WHERE r.experiment_id = :id AND r.run_number BETWEEN 1 AND 4611686018427387904

@@ -244,7 +244,7 @@ class Objects:
             file = self.opened(*kept)
         except (NotFoundError, StoreCorruptError):
             return False
-        # The time tells concurrent cleaning up that the file is in use.
+        # Concurrent garbage collection keeps files with a recent time.
         with file, suppress(OSError):
             os.utime(file.fileno() if os.utime in os.supports_fd else file.name)
             self._verified[kept.digest] = _identity(os.fstat(file.fileno()))

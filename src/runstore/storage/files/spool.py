@@ -273,7 +273,7 @@ class Spool:
         for place in users:
             with suppress(OSError):
                 names = os.listdir(place)  # noqa: PTH208 - the same
-                # A name whose bytes are no text is no uid, and no database accepts it.
+                # Names that cannot be decoded are not uids, and databases reject them.
                 uids.update(name.partition(".")[0] for name in names if name.isprintable())
         return bool(uids) and knows_any(uids)
 
@@ -429,7 +429,7 @@ def _own_folders() -> list[str]:
     Source: XDG Base Directory 0.8: a relative path in the variable is ignored.
     """
     state = os.environ.get("XDG_STATE_HOME", "")
-    if not os.path.isabs(state):  # noqa: PTH117 - at every opening, as what follows
+    if not os.path.isabs(state):  # noqa: PTH117 - at every opening, also below
         state = os.path.expanduser("~/.local/state")  # noqa: PTH111
     temporary = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - owners are checked
     found = [f"{temporary}/runstore-{os.geteuid()}"]  # if the home is unknown or not writable

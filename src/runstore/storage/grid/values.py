@@ -49,8 +49,8 @@ _VALUES_OF = {
         " CROSS JOIN tags v ON v.run_id = c.id LIMIT ?"
     ),
 }
-# With more runs, all values of the field are read through its index, and those of other runs are
-# skipped: looking up each run takes longer.
+# With more runs, all values of the field are read through its index, and other runs
+# are skipped: looking up each run takes longer.
 _FEW = 2_000
 _RUNS_AMONG = f"{_AMONG} CROSS JOIN runs r ON r.id = c.id"
 OF_RUNS = f"SELECT r.id, {{column}} FROM {_RUNS_AMONG} WHERE {sql.EVERY}"

@@ -219,7 +219,7 @@ class DatabaseFile:
             OSError: It cannot be created.
         """
         path = os.fspath(self.path)
-        if os.path.exists(path):  # noqa: PTH110 - at every opening, as what follows
+        if os.path.exists(path):  # noqa: PTH110 - at every opening, also below
             # SQLite would open a file without write permission yet as read-only.
             wait_for_rights(lambda: os.stat(path), os.stat(self.path.parent))  # noqa: PTH116
             return
