@@ -75,10 +75,15 @@ def test_the_parameters_of_the_program_count(executed, kept):
         "    settings['lr'] = 3; run.log(loss=1)",
     )
 
+    executed("with runstore.start_run('digits', seed=7) as run: run.params['device'] = 'cpu'")
+
     assert [run.params for run in kept()] == [
-        {"lr": 1, "seed": 3}, {"lr": 2, "k": 1, "seed": 4}, {"lr": 3},
-    ]  # fmt: skip
-    assert [run.notes for run in kept()] == ["by hand", None, "in code"]
+        {"lr": 1, "seed": 3},
+        {"lr": 2, "deep": True, "k": 1, "seed": 4},
+        {"lr": 3, "deep": True},
+        {"lr": 0.1, "deep": True, "seed": 7, "device": "cpu"},
+    ]
+    assert [run.notes for run in kept()] == ["by hand", None, "in code", None]
 
 
 def test_a_named_parameter_that_contradicts_the_program_is_dropped(executed, kept):

@@ -73,8 +73,9 @@ class Execution:
         again: Starts such a run again, which decorating a function needs; None if it cannot.
         ends_with_process: Whether it is complete if its process ends in good order.
         command_run: The run of `runstore exec` that this process has taken over, if any.
-        has_read_params: Whether its parameters were read from the command line; those that the
-            program adds take their place.
+        has_read_params: Whether its parameters were read from the command line; the program can
+            set them again.
+        own_params: Keys that the program has set since then.
 
     Args:
         backend: The store.
@@ -110,6 +111,7 @@ class Execution:
         self.ends_with_process = False
         self.command_run: CommandRun | None = None
         self.has_read_params = False
+        self.own_params: set[str] = set()
         self.is_end_written = run.status.is_final
         self.was_ended_by_exit = False
         self._backend = backend
@@ -152,7 +154,7 @@ class Execution:
 
         added = parameter_set(params)
         if self.has_read_params:
-            self._replace_read_params()
+            self._drop_read_params(added.values)
         # Refused here if it must be: a record in the spool has nobody to tell.
         now = with_added(self.parameter_sets, added, set_name, is_replacing=is_replacing)
         kept = self.recorder.add_params(
@@ -160,19 +162,24 @@ class Execution:
         )
         self.parameter_sets = kept or now
 
-    def _replace_read_params(self) -> None:
-        """Drop the parameters that were read from the command line; the user's own stay."""
+    def _drop_read_params(self, added: Mapping[str, Any]) -> None:
+        """Drop parameters that were read from the command line and are now set by the program."""
         from runstore.model.params.build import parameter_sets
 
-        given = None if self.command_run is None else self.command_run.given
-        sets = parameter_sets(given or None)
-        self.recorder.replace_params(self.uid, sets)
-        self.parameter_sets, self.has_read_params = sets, False
+        given = {} if self.command_run is None else self.command_run.given
+        dropped = {*added} - {*given, *self.own_params}
+        self.own_params |= {*added}
+        values = self.values_of_set(None)
+        if dropped & {*values}:
+            rest = {key: value for key, value in values.items() if key not in dropped}
+            self.parameter_sets = parameter_sets(rest or None)
+            self.recorder.replace_params(self.uid, self.parameter_sets)
 
     def _take_params_to_come(self) -> None:
         """Take what the program has put into the mapping that was empty at the start."""
-        is_own = self.parameter_sets and not self.has_read_params
-        known = self.parameter_sets[0].values if is_own else {}
+        known = {*self.parameter_sets[0].values} if self.parameter_sets else set()
+        if self.has_read_params:
+            known &= self.own_params
         found = dict(self.params_to_come or {})
         new = {key: value for key, value in found.items() if key not in known}
         if new:

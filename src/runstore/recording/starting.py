@@ -273,16 +273,20 @@ def _taken_over(
     from runstore.recording.joining.command_run import run_of_this_command, take_over
 
     outer = run_of_this_command(backend)
+    if asked.seed is not None and asked.params is None:
+        new = new._replace(parameter_sets=())  # a seed alone replaces no other parameters
     kept = None if outer is None else take_over(backend, new, outer)
     if outer is None or kept is None:
         return None
     run = ActiveRun(backend, kept, store=store)
-    run.execution.command_run = outer
     if new.tags:
         run.tags.update(new.tags)
     # It ends with the command in any case.
     run.execution.ends_with_process = True
+    run.execution.command_run = outer
     run.execution.has_read_params = not has_values(new.parameter_sets)
+    if asked.seed is not None and asked.params is None:
+        run.add_params(seed=asked.seed)
     # `runstore exec` takes samples.
     run.execution.__dict__["wants_samples"] = False
     return run
