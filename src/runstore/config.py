@@ -1,4 +1,4 @@
-"""Which store, and its folder: argument, RUNSTORE_URL, project file, nearest `.runstore`."""
+"""The store to use: argument, RUNSTORE_URL, project file, nearest `.runstore`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FILES_OF_STORES = (DATABASE, "store.json", "spool")
 _TABLE = "[tool.runstore"
 _LARGEST_PROJECT_FILE = 16 << 20
 
-# What to do where the same was run before.
+# Actions if the same was run before.
 IfDone = Literal["run", "warn", "skip", "error"]
 IF_DONE: tuple[IfDone, ...] = get_args(IfDone)
 
@@ -41,20 +41,20 @@ IF_DONE: tuple[IfDone, ...] = get_args(IfDone)
 def find_store(location: str | os.PathLike[str] | None = None) -> Path:
     """Return the folder of the store to use, as an absolute path; it may not exist yet.
 
-    Order: the argument; `RUNSTORE_URL`, relative to the folder that the program started in, and
-    for both the store of the project if they name the folder of a project;
+    Order: the argument; `RUNSTORE_URL`, relative to the folder that the program started in;
     `store` in `[tool.runstore]` of the nearest `pyproject.toml`, relative to that file; the
-    nearest `.runstore` above the working directory. Otherwise it is made: in the root of the git
-    checkout; outside of git in the folder that the program started in, if the working directory
-    is in it, or else in the working directory.
+    nearest `.runstore` above the working directory. If the argument or the variable names the
+    folder of a project, its store is used. A new store is created in the root of the git checkout;
+    outside of git in the folder that the program started in, if the working directory is in it, or
+    else in the working directory.
 
-    A project file, a `.runstore` or a checkout of another user is passed over with a warning,
-    unless this user trusts it; see `is_usable`.
+    A project file, a `.runstore` or a checkout of another user is skipped with a warning, unless
+    this user trusts it; see `is_usable`.
 
     Raises:
-        UntrustedStoreError: The place for a store is taken by that of another user.
-        UsageError: The location is a URL that runstore does not know, or no place on a disk.
-        StoreUnavailableError: There is no working directory to begin from.
+        UntrustedStoreError: The location already has the store of another user.
+        UsageError: The location is an unsupported URL, or not a path on a disk.
+        StoreUnavailableError: The working directory was deleted.
     """
     if location is not None:
         return _store_in(_folder_of(location, working_directory))
@@ -82,7 +82,7 @@ def find_store(location: str | os.PathLike[str] | None = None) -> Path:
 
 
 def _store_in(folder: Path) -> Path:
-    """Return the store of a project that is named by its folder; else the folder itself."""
+    """Return the store of a project, if the folder is one; else the folder itself."""
     if any(is_there(folder / name) for name in _FILES_OF_STORES):
         return folder
     if is_folder(folder / FOLDER):
@@ -95,7 +95,7 @@ def _store_in(folder: Path) -> Path:
 
 
 def _place_for_new_store(above: Sequence[Path]) -> Path:
-    """Return the folder of the store that is made if there is none.
+    """Return the folder for a new store.
 
     Args:
         above: The working directory and the folders above it.
@@ -105,19 +105,19 @@ def _place_for_new_store(above: Sequence[Path]) -> Path:
         checkout = folder / ".git"
         if is_there(checkout) and is_usable(checkout, here):
             return folder
-    # A program that goes from folder to folder keeps its runs in one place.
+    # A program that changes its working directory keeps its runs in one place.
     start = _starting_folder()
     return start if start in above else here
 
 
 def check_place(store: Path) -> None:
-    """Refuse to record at a place that another user made first.
+    """Raise an error if another user may have created the store's location in advance.
 
-    In a folder that everybody can write to, such as /tmp, a name is free for anyone. The working
-    directory was chosen with all that is above it.
+    In a folder that all users can write to, such as /tmp, anyone can create a folder of any name.
+    The working directory and all folders above it are trusted.
 
     Raises:
-        UntrustedStoreError: Another user made a part of the path in such a folder.
+        UntrustedStoreError: Another user created a part of the path in such a folder.
     """
     try:
         here = os.getcwd()  # noqa: PTH109 - at every opening, as what follows
@@ -141,11 +141,11 @@ def check_place(store: Path) -> None:
 
 
 def check_can_be_made(store: Path) -> None:
-    """Refuse a place where no store can be made, before one is needed.
+    """Check early that a store can be created at this path.
 
     Raises:
-        StoreUnavailableError: A part of the path is a file, or may not be written by this user.
-        InvalidValueError: It cannot be the name of a folder.
+        StoreUnavailableError: A part of the path is a file, or this user cannot write there.
+        InvalidValueError: The path is not valid for a folder.
     """
     for folder in (store, *store.parents):
         try:
@@ -166,7 +166,7 @@ def check_can_be_made(store: Path) -> None:
 
 
 def warn_of_store_apart(store: Path) -> None:
-    """Warn if a store is about to be made that the folder of the program's start will not find."""
+    """Warn if a new store will not be found from the folder that the program started in."""
     if store.name != FOLDER or STARTED_IN is None:
         return
     start = Path(STARTED_IN)
@@ -187,7 +187,7 @@ def _folder_of(location: str | os.PathLike[str], base: Callable[[], Path]) -> Pa
     """Read a folder, the database file in it, or a URL of either.
 
     Args:
-        location: The location as the user gave it.
+        location: The location, as passed by the user.
         base: Returns the folder that a relative location starts from.
     """
     text = arguments.path(location, "store")
@@ -240,12 +240,12 @@ def _in_a_home(path: Path) -> Path:
 
 
 def is_folder(path: Path) -> bool:
-    """Tell whether a folder is there; False also where this user may not look."""
+    """Check whether a folder exists; False also if this user cannot read its parent."""
     return os.path.isdir(path)  # noqa: PTH112 - pathlib raises before Python 3.14
 
 
 def is_there(path: Path) -> bool:
-    """Tell whether something is there; False also where this user may not look."""
+    """Check whether a path exists; False also if this user cannot read its parent."""
     return os.path.exists(path)  # noqa: PTH110 - pathlib raises before Python 3.14
 
 
@@ -267,7 +267,7 @@ def working_directory() -> Path:
 def project_settings(here: Path) -> tuple[Mapping[str, Any], Path]:
     """Return `[tool.runstore]` of the nearest pyproject.toml that has it, and its folder.
 
-    Without one: no settings, and the folder given.
+    Without such a file, return no settings and the folder that was passed.
     """
     for folder in (here, *here.parents):
         file = folder / _PROJECT_FILE
@@ -276,7 +276,7 @@ def project_settings(here: Path) -> tuple[Mapping[str, Any], Path]:
             text = contents.decode()
         except (OSError, UnicodeDecodeError):
             continue
-        # The parser is only loaded for a file that has something to say.
+        # The parser is only loaded for a file with settings.
         if "runstore" not in text:
             continue
         if not is_usable(file, here, found):
@@ -292,15 +292,15 @@ def project_settings(here: Path) -> tuple[Mapping[str, Any], Path]:
 
 
 def is_usable(path: Path, here: Path, found: os.stat_result | None = None) -> bool:
-    """Check whether a file or folder that was found, not named, may be used.
+    """Check whether a file or folder can be used that was found, not named by the user.
 
-    It may if it and a link that leads to it belong to this user, or lie in a folder that this
-    user trusts. Root also works for whoever owns the working directory, as in a container.
+    It can if it, and any link to it, belong to this user or are in a folder that this user
+    trusts. Root also trusts the owner of the working directory, as in a container.
 
     Args:
         path: The file or folder.
         here: The working directory.
-        found: The status of what was read there.
+        found: The status of the file or folder.
     """
     try:
         found = found or os.stat(path)  # noqa: PTH116 - at every start
@@ -318,7 +318,7 @@ def is_usable(path: Path, here: Path, found: os.stat_result | None = None) -> bo
 
 
 def _settings_here() -> Mapping[str, Any]:
-    """Return the project's settings; none where the working directory was deleted."""
+    """Return the project's settings; none if the working directory was deleted."""
     try:
         return project_settings(working_directory())[0]
     except StoreUnavailableError:
@@ -339,22 +339,22 @@ def _parse(text: str, file: Path) -> Mapping[str, Any] | None:
 
 
 def wants_system_samples() -> bool:
-    """Tell whether runs keep what their machine does; the default is yes.
+    """Return whether runs record system metrics; the default is yes.
 
     Raises:
-        UsageError: The setting is neither true nor false.
+        UsageError: The setting is not a boolean.
     """
     return _switch("system-samples", is_on=True)
 
 
 def wants_output(here: Path | None = None) -> bool:
-    """Return whether scripts keep what they print with their runs; the default is yes.
+    """Return whether runs keep the output of their scripts; the default is yes.
 
     Args:
-        here: The folder whose project counts; None for the working directory.
+        here: The folder whose project is used; None for the working directory.
 
     Raises:
-        UsageError: The setting is neither true nor false.
+        UsageError: The setting is not a boolean.
     """
     return _switch("output", is_on=True, here=here)
 
@@ -363,7 +363,7 @@ def wants_command_params() -> bool:
     """Return whether `runstore exec` reads parameters from the command line; the default is yes.
 
     Raises:
-        UsageError: The setting is neither true nor false.
+        UsageError: The setting is not a boolean.
     """
     return _switch("exec-params", is_on=True)
 
@@ -372,10 +372,10 @@ def wants_masked_output(here: Path | None = None) -> bool:
     """Return whether secrets in the output of runs are masked; the default is no.
 
     Args:
-        here: The folder whose project counts; None for the working directory.
+        here: The folder whose project is used; None for the working directory.
 
     Raises:
-        UsageError: The setting is neither true nor false.
+        UsageError: The setting is not a boolean.
     """
     return _switch("mask-output", is_on=False, here=here)
 
@@ -390,7 +390,7 @@ def _variable(name: str) -> str:
 
 
 def _switch(name: str, *, is_on: bool, here: Path | None = None) -> bool:
-    """Return a setting: of the variable, such as `RUNSTORE_MASK_OUTPUT`, or of the project."""
+    """Return a setting from its variable, such as `RUNSTORE_MASK_OUTPUT`, or the project."""
     if os.environ.get(_variable(name)):
         return not is_variable_off(name)
     settings = _settings_here() if here is None else project_settings(here)[0]
@@ -401,20 +401,20 @@ def _switch(name: str, *, is_on: bool, here: Path | None = None) -> bool:
 
 
 def wanted_if_done() -> IfDone | None:
-    """Return `if-done` of the project's settings; None without it.
+    """Return `if-done` of the project's settings; None if it is not set.
 
     Raises:
-        UsageError: It is none of the choices.
+        UsageError: The value is not one of the choices.
     """
     wanted = _settings_here().get("if-done")
     return None if wanted is None else checked_if_done(wanted, "if-done")
 
 
 def checked_if_done(wanted: object, name: str = "if_done") -> IfDone:
-    """Return what to do where the same was run before.
+    """Return the action if the same was run before.
 
     Raises:
-        UsageError: It is none of the choices.
+        UsageError: The value is not one of the choices.
     """
     if wanted not in IF_DONE:
         raise UsageError(
@@ -424,11 +424,11 @@ def checked_if_done(wanted: object, name: str = "if_done") -> IfDone:
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder of a store; `.runstore` ignores itself in git.
+    """Create the folder of a store; `.runstore` ignores itself in git.
 
     Raises:
-        StoreUnavailableError: It cannot be made, or is a file.
-        InvalidValueError: It cannot be the name of a folder.
+        StoreUnavailableError: The folder cannot be created, or is a file.
+        InvalidValueError: The path is not valid for a folder.
     """
     try:
         _make_with_parents(path)
@@ -437,7 +437,7 @@ def make_folder(path: Path) -> None:
                 file.write("*\n")
     except OSError as error:
         if is_folder(path):
-            return  # a read-only store; the database says what can be done with it
+            return  # a read-only store; opening the database reports more
         raise unreachable(path, error) from error
     except ValueError as error:
         raise InvalidValueError(f"{str(path)!r} cannot be a folder: {error}.") from error
@@ -454,7 +454,7 @@ def _make_with_parents(path: Path) -> None:
 
 
 def unreachable(path: Path, error: OSError) -> StoreUnavailableError:
-    """Return the error for a store whose folder refuses."""
+    """Return the error for a store whose folder cannot be used."""
     return StoreUnavailableError(
         f"The store at {path} cannot be opened: {error.strerror or error}.",
         kept="Nothing was changed.",
@@ -463,10 +463,10 @@ def unreachable(path: Path, error: OSError) -> StoreUnavailableError:
 
 
 def current_author() -> str:
-    """Return the user that edits are signed with."""
+    """Return the author of edits made by this process."""
     try:
         import getpass
 
-        return clean_text(getpass.getuser())  # of a variable, which may hold any bytes
+        return clean_text(getpass.getuser())  # of a variable, which may contain any bytes
     except (KeyError, OSError, ImportError):
         return "unknown"

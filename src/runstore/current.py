@@ -18,7 +18,7 @@ class Executed(Protocol):
     Attributes:
         store_path: The folder of its store.
         surrounding: The run in whose block it was started.
-        was_current: Whether it ever was the current one.
+        was_current: Whether it has ever been the current run.
         is_block: Whether it is used as a `with` block.
         lineage: The uids of the run and of its ancestors that are executed here.
     """
@@ -44,8 +44,8 @@ _current: ContextVar[Executed | None] = ContextVar("runstore_current_run", defau
 class _OfMainThread:
     """The current run of the main thread, for code without its own context.
 
-    This applies to other threads, which begin without one, and to child processes, which find the
-    run in their environment.
+    It applies to other threads, which start without a current run, and to child processes, which
+    find it in their environment.
     """
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ def innermost() -> Executed | None:
 
 
 def lineage_of(uid: str | None) -> frozenset[str]:
-    """Return the uids of a run that surrounds this place and of those above it, if it is one."""
+    """Return the uids of a run and its ancestors, if it surrounds this code; else none."""
     around = innermost()
     while around is not None and around.uid != uid:
         around = around.surrounding

@@ -1,4 +1,4 @@
-"""start_run: what a training script calls."""
+"""start_run, recorded and attach_run, the functions for training scripts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def start_run(
     live: bool = False,
     if_done: IfDone = "run",
 ) -> ActiveRun:
-    """Start a run in the store of this project, or in the one given.
+    """Start a run in the store of this project, or in another store.
 
     Use it as a context manager, or as a plain object with `finish()`. To make each call of a
     function a run, see `recorded`.
@@ -47,23 +47,23 @@ def start_run(
             bytes. It gets the next number of that experiment.
         store: A folder, a URL or an open `Store`; None finds the project's store, or creates one.
         resume: A run to continue instead of a new one, by any name that `Store.get` accepts.
-            Parameters and tags are added to those that it has.
+            Parameters and tags are added to its existing ones.
         params: Parameters: a mapping, a dataclass, an object with attributes, or a list of these
-            for several parameter sets. See `ActiveRun.params` for those that are known later.
+            for several parameter sets. Use `ActiveRun.params` to add more later.
         seed: Added to the parameters as `seed`. It is recorded only: runstore does not touch
             random number generators.
-        name: Name of the run for people, kept as the tag `name`; it need not be unique.
+        name: Display name of the run, kept as the tag `name`; it need not be unique.
         notes: Free text about the run.
         tags: Values by key, such as `{"phase": "pilot"}`, or a list of keys without values.
-        output: Whether to keep what Python code prints to `sys.stdout` and `sys.stderr` until
-            the run ends. By default the setting `output`, which is on by default.
-        capture: Whether to record git, host, packages and source code. What takes long is read
+        output: Whether to keep Python's output to `sys.stdout` and `sys.stderr` until the run
+            ends. By default the setting `output`, which is on by default.
+        capture: Whether to record git, host, packages and source code. Slow facts are read
             in the background.
         parent: Parent run; by default the run whose block surrounds this call, in this process
             or in the one that started it.
         live: Whether this is an interactive session, which has no defined end.
-        if_done: What to do if a complete run had the same parameters, code and inputs: `run`
-            without looking, `warn` and run, `skip`, or `error`. The last two raise
+        if_done: Action if a complete run had the same parameters, code and inputs: `run`
+            without checking, `warn` and run, `skip`, or `error`. The last two raise
             `AlreadyRanError`.
 
     Returns:
@@ -129,7 +129,7 @@ def _entered(
 
 
 def _say_where(run: ActiveRun, *, output: bool | None) -> None:
-    """Show once for each store where runs are recorded, and how to turn the output off."""
+    """Show, once per store, its folder and how to turn the recording of output off."""
     kept = ""
     if output or (output is None and _is_output_wanted()):
         kept = ", with their output (start_run(output=False) turns that off)"
@@ -144,7 +144,7 @@ def _is_output_wanted() -> bool:
 
 
 def _with_more(run: ActiveRun, request: StartRequest) -> ActiveRun:
-    """Add what is asked for of a new run to one that continues."""
+    """Add the arguments for a new run to a resumed run."""
     try:
         seed = {} if request.seed is None else {"seed": request.seed}
         if request.params is not None or seed:
@@ -184,14 +184,14 @@ def recorded(
         store: A folder, a URL or an open `Store`; None finds the store at each call.
         params: Parameters of every run: a mapping, a dataclass, or a list of these.
         seed: Added to the parameters as `seed`; see `start_run`.
-        name: Name of the runs for people, kept as the tag `name`.
+        name: Display name of the runs, kept as the tag `name`.
         notes: Free text about the runs.
         tags: Values by key, or a list of keys without values.
-        output: Whether to keep what Python code prints; see `start_run`.
+        output: Whether to keep the output of Python code; see `start_run`.
         capture: Whether to record git, host, packages and source code.
         parent: Parent run; by default the run that surrounds the call.
         live: Whether the runs are interactive sessions, which have no defined end.
-        if_done: What to do if the same was run before: `run`, `warn`, `skip` or `error`; the
+        if_done: Action if the same was run before: `run`, `warn`, `skip` or `error`; the
             last two raise `AlreadyRanError` at the call.
 
     Raises:
@@ -231,17 +231,17 @@ def attach_run(
 ) -> ActiveRun:
     """Return a run that another process executes, to log to it from this process as well.
 
-    Its end stays with the process that executes it; see `Store.attach`.
+    Only the process that executes the run can end it; see `Store.attach`.
 
     Args:
-        run: Any name of the run; None for the one that started this process, as
-            `runstore exec` does.
+        run: Any name of the run; None for the run that started this process, as with
+            `runstore exec`.
         store: A folder, a URL or an open `Store`; None finds the project's store.
 
     Raises:
-        RunFinishedError: It has ended.
+        RunFinishedError: The run has ended.
         RunNotFoundError: There is no such run.
-        UsageError: No run is named, and none started this process.
+        UsageError: No run was named, and none started this process.
     """
     from runstore.recording.joining.attaching import surrounding_run
 

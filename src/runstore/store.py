@@ -1,4 +1,4 @@
-"""Store: the one door to recorded runs; open, start, get, list, edit, finish."""
+"""Store: open, record, read and edit runs."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Store:
 
     Attributes:
         path: The folder.
-        backend: Its parts, for runstore itself; no part of the public API.
+        backend: Its parts, for internal use; not part of the public API.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -125,14 +125,14 @@ class Store:
             location: A folder, `sqlite:///relative/folder` or `sqlite:////absolute/folder`;
                 a relative one starts from the working directory as it is now. None finds the
                 store of the project: see `runstore.config.find_store`.
-            create: Whether to create a missing store now; if False, that is an error. By default,
-                one that is named is created now. That of the project is created when the first
-                run is recorded, and reading is an error until then.
+            create: Whether to create a missing store now; if False, a missing store is an error.
+                By default, a named store is created now. The store of the project is created
+                when the first run is recorded, and reading it is an error until then.
 
         Raises:
             StoreUnavailableError: The folder cannot be created or reached.
-            StoreCorruptError: The database file is not one, or damaged; it is left as it is.
-            UntrustedStoreError: Another user made the place where the store would be.
+            StoreCorruptError: The file is not a run database, or it is damaged; it is unchanged.
+            UntrustedStoreError: Another user created the store's folder or one above it.
         """
         path = find_store(location)
         if is_there(path / DATABASE):
@@ -153,9 +153,9 @@ class Store:
         return store
 
     def close(self) -> None:
-        """Give back the connections, once facts that are being captured are written.
+        """Close the connections, after writing facts that are still being captured.
 
-        Nothing more is written of runs that are still executed.
+        Nothing more is recorded of active runs.
         """
         background.wait_until_done()
         live_runs.forget(lambda run: isinstance(run, Execution) and run.run.store is self)
@@ -176,12 +176,12 @@ class Store:
         return f"<Store {str(self.path)!r}>"
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows; it calls this by itself."""
+        """Return the store as HTML; notebooks call this."""
         from runstore.reading.shown.store import store_html
 
         return store_html(self.backend)
 
-    # Copies: the same store in this process, and one of the same place in another
+    # Copies: the same store in this process; a store of the same folder in another process
 
     def __copy__(self) -> Store:
         return self
@@ -210,33 +210,33 @@ class Store:
         is_told_by_params: bool = False,
         is_other_process: bool = False,
     ) -> ActiveRun:
-        """Start a run: take the next number and write it down; durable on return.
+        """Start a run with the next number of its experiment; durable on return.
 
         Args:
             experiment_name: Any printable text up to 255 bytes.
             params: A mapping or dataclass of values, one `ParameterSet`, or several of these.
-            notes: Prose.
-            capture: Whether to read git, host and environment. What takes long is read in the
-                background and added when it is known.
-            parent: The run this one belongs to; by default the one whose block surrounds it,
-                in this process or in the one that started it.
+            notes: Free text about the run.
+            capture: Whether to record git, host and environment. Slow facts are read in the
+                background and added later.
+            parent: Parent run; by default the run whose block surrounds this call, in this
+                process or in the one that started it.
             cli: The command line to show; by default that of this process.
-            argv: The exact arguments, where they are not those of this process.
-            full_store: Whether a folder of plain files belongs to the run.
-            live: Whether it is an interactive session, which has no defined end.
-            if_done: What to do where a complete run had the same parameters, code and inputs:
-                `run` it again without looking; `warn` and run it again; `skip` it or take it for
-                an `error`, which both are an `AlreadyRanError`.
-            is_told_by_params: Whether experiment and parameters tell all that `argv` does, so that
-                of the command the program alone has to be the same.
+            argv: The exact arguments; by default those of this process.
+            full_store: Whether the run has a folder of plain files.
+            live: Whether this is an interactive session, which has no defined end.
+            if_done: Action if a complete run had the same parameters, code and inputs: `run`
+                without checking, `warn` and run, `skip`, or `error`. The last two raise
+                `AlreadyRanError`.
+            is_told_by_params: Whether experiment and parameters cover all of `argv`. If so, runs
+                are the same if their program is, whatever the rest of the command.
             is_other_process: Whether `argv` is the command of another process, whose Python and
                 packages are recorded instead of those of this one.
 
         Raises:
-            AlreadyRanError: The same was run before.
-            InvalidValueError: The name or a value cannot be stored; it is named.
-            StoreError: The store did not take the run.
-            UsageError: `if_done` is none of its choices, or there is no capture to go by.
+            AlreadyRanError: The same was run before, and `if_done` is `skip` or `error`.
+            InvalidValueError: The name or a value cannot be stored; the message names it.
+            StoreError: The store did not accept the run.
+            UsageError: `if_done` is not one of its choices, or requires `capture`.
         """
         request = StartRequest(
             experiment_name,
@@ -275,16 +275,16 @@ class Store:
         hostname: str | None = None,
         author: str | None = None,
     ) -> Run:
-        """Record a run that is over: all of it or nothing, durable on return.
+        """Record a past run, all of it or nothing; durable on return.
 
         It gets the next run number. Nothing of this process is captured, and the run does not
-        become the current one. An event says who recorded it.
+        become the current one. An event records who added it.
 
         Args:
             experiment_name: Any printable text up to 255 bytes.
-            started_at: When it started: an aware datetime, seconds since 1970, or a text that
-                names its time zone, such as `2025-03-01T10:30:00Z`.
-            ended_at: When it ended; None if that is not known.
+            started_at: Start of the run: an aware datetime, seconds since 1970, or text with a
+                time zone, such as `2025-03-01T10:30:00Z`.
+            ended_at: End of the run; None if unknown.
             status: `complete`, `pruned`, `error`, `interrupted` or `lost`. By default `complete`,
                 or `error` if there is an error, a traceback or an exit status other than 0.
             params: See `start`.
@@ -293,23 +293,23 @@ class Store:
                 default, and times are the end of the run, or else its start. A key such as
                 `("baseline", "loss")` is a metric of a parameter set.
             tags: Values by key; see `tag`.
-            notes: Prose.
-            artifacts: What to keep, by the name that it gets; see `ActiveRun.save`.
-            error: What went wrong: a line or a few, or an exception.
+            notes: Free text about the run.
+            artifacts: Files and objects to keep, by artifact name; see `ActiveRun.save`.
+            error: The error, as an exception or a few lines of text.
             traceback: The full traceback; by default that of the exception.
-            exit_code: Its exit status.
-            parent: The run it belongs to; None for none.
-            cli: Its command line; secrets are masked.
-            commit: The commit of its code, in hexadecimal digits.
-            hostname: The machine it ran on.
-            author: Who records it; by default the user of this process.
+            exit_code: The exit status.
+            parent: Parent run; None for none.
+            cli: The command line; secrets are masked.
+            commit: The commit of the code, in hexadecimal digits.
+            hostname: The name of the machine.
+            author: The author of the event; by default the user of this process.
 
         Raises:
             InvalidValueError: A value cannot be stored, a time has no time zone, is in the future,
                 or the end is before the start. Nothing was recorded.
             NotFoundError: There is no such file or parent. Nothing was recorded.
-            StoreError: The store did not take the run. Nothing was recorded.
-            UsageError: The status is no end.
+            StoreError: The store did not accept the run. Nothing was recorded.
+            UsageError: The status is not an end.
         """
         from runstore.recording.past.runs import PastRequest, past_run, write
 
@@ -343,17 +343,17 @@ class Store:
         artifacts: Mapping[str, Any] | None = None,
         author: str | None = None,
     ) -> Run:
-        """Add metrics and files to a run that is over; durable on return, all or nothing.
+        """Add metrics and files to an ended run, all or nothing; durable on return.
 
-        Events say what was added, when and by whom; its end stays as it is. To log to a run that
-        is being executed, use `attach`.
+        Events record each addition, with its time and author; the end of the run is unchanged. To
+        log to an active run, use `attach`.
 
         Args:
             name: The run, or any name of it.
-            metrics: See `record`; steps count on from those that a metric has, and times are now
-                by default.
-            artifacts: See `record`; one of the same name is replaced.
-            author: Who adds them; by default the user of this process.
+            metrics: See `record`. By default, steps continue from the last step of the metric,
+                and times are the current time.
+            artifacts: See `record`; an artifact of the same name is replaced.
+            author: The author of the events; by default the user of this process.
 
         Returns:
             The run as it is now.
@@ -361,8 +361,8 @@ class Store:
         Raises:
             InvalidValueError: A value cannot be stored. Nothing was recorded.
             NotFoundError: There is no such file or run. Nothing was recorded.
-            RunActiveError: The run is not over.
-            StoreError: The store did not take it. Nothing was recorded.
+            RunActiveError: The run has not ended.
+            StoreError: The store did not accept the data. Nothing was recorded.
         """
         from runstore.recording.past.runs import add
 
@@ -371,17 +371,17 @@ class Store:
         return kept_run(self.backend, run.uid)
 
     def resume(self, name: str | Run | ActiveRun) -> ActiveRun:
-        """Go on with a run that has ended: same number, same reference, running again.
+        """Continue a run that has ended, with the same number and reference.
 
-        The code that it goes on with is kept beside that of its start; if it is other code, an
-        event says so.
+        The current code is kept in addition to that of the start; if it differs, an event records
+        that.
 
-        A run that another process is executing is joined instead; see `attach`. A `StoreWarning`
-        says so, unless that process started this one.
+        If another process is executing the run, this process joins it instead; see `attach`. A
+        `StoreWarning` reports that, unless that process started this one.
 
         Raises:
-            RunActiveError: This process executes it, or nobody knows whether another one still
-                does.
+            RunActiveError: This process is executing the run, or it is unknown whether another
+                one still is.
             RunNotFoundError: There is no such run.
         """
         from runstore.capture.machine.process import current_process
@@ -406,13 +406,13 @@ class Store:
         return resumed
 
     def attach(self, name: str | Run | ActiveRun) -> ActiveRun:
-        """Return a run that another process executes, so that this one can log to it as well.
+        """Return a run that another process executes, to log to it from this process as well.
 
-        What is logged, saved and tagged here belongs to that run. Its end stays with the process
-        that executes it: leaving a `with` block or `finish()` changes nothing here.
+        Metrics, artifacts and tags recorded here belong to that run. Only the process that
+        executes it can end it: leaving a `with` block or calling `finish()` here has no effect.
 
         Raises:
-            RunFinishedError: It has ended.
+            RunFinishedError: The run has ended.
             RunNotFoundError: There is no such run.
         """
         from runstore.recording.joining.attaching import attach
@@ -420,9 +420,9 @@ class Store:
         return attach(self.backend, self.get(name), self)
 
     def folder_of(self, reference: str) -> Path:
-        """Return where the plain files of a run belong; the folder may not exist.
+        """Return the folder for the plain files of a run; it may not exist.
 
-        A run that was moved keeps the folder of its first name.
+        A moved run keeps the folder of its first name.
         """
         from runstore.maintenance.usage import folders_named
 
@@ -443,10 +443,10 @@ class Store:
         traceback: str | None = None,
         exit_code: int | None = None,
     ) -> Run:
-        """End a run that another process began; durable on return. See `ActiveRun.finish`.
+        """End a run that another process started; durable on return. See `ActiveRun.finish`.
 
         Raises:
-            RunFinishedError: Its end was reported before.
+            RunFinishedError: The run has already ended.
         """
         from runstore.recording.outcome import (
             EXIT_CODES,
@@ -484,14 +484,14 @@ class Store:
         experiment_name: str | _Unchanged = _UNCHANGED,
         author: str | None = None,
     ) -> Run:
-        """Change what people write about a run; each change leaves an event.
+        """Edit the notes or the experiment of a run; each change is recorded as an event.
 
         Args:
             name: The run, or any name of it.
-            notes: New prose; None takes it away.
-            experiment_name: The experiment to move the run to. It gets the next number there;
-                its old reference keeps finding it.
-            author: Who made the edit; by default the user of this process.
+            notes: New notes; None removes them.
+            experiment_name: The experiment to move the run to. The run gets the next number
+                there, and can still be found by its old reference.
+            author: The author of the edit; by default the user of this process.
 
         Returns:
             The run as it is now.
@@ -511,13 +511,13 @@ class Store:
         *,
         author: str | None = None,
     ) -> tuple[Run, ...]:
-        """Set and remove tags of runs, all at once; each change leaves an event.
+        """Set and remove tags of runs, all at once; each change is recorded as an event.
 
         Args:
-            wanted: A run, any name of one, or several.
-            changes: Values by key: text, numbers, truth values, the empty text for a tag alone;
-                None removes the tag.
-            author: Who made the edit; by default the user of this process.
+            wanted: A run or any name of a run, or several of them.
+            changes: Values by key: text, numbers and booleans, or an empty text for a tag
+                without a value. None removes the tag.
+            author: The author of the edit; by default the user of this process.
 
         Returns:
             The runs as they are now.
@@ -542,22 +542,22 @@ class Store:
         *,
         author: str | None = None,
     ) -> tuple[Run, ...]:
-        """Put runs under another experiment, all at once; durable on return.
+        """Move runs to another experiment, all at once; durable on return.
 
-        Each gets the next number there, or the one that it had there before. Its old reference
-        and its old number keep finding it.
+        Each gets the next number there, or its former number if it was there before. It can still
+        be found by its old reference and number.
 
         Args:
             wanted: Any names of runs, or runs.
-            experiment_name: The experiment; made when it is new.
-            author: Who moves them; by default the user of this process.
+            experiment_name: The experiment; it is created if it does not exist.
+            author: The author of the edit; by default the user of this process.
 
         Returns:
             The runs as they are now.
 
         Raises:
             RunNotFoundError: There is no such run; nothing was moved.
-            InvalidValueError: No experiment can have this name.
+            InvalidValueError: The name is not valid for an experiment.
         """
         from runstore.maintenance.trash import moved
 
@@ -566,24 +566,25 @@ class Store:
     def rename_experiment(
         self, old: str, new: str, *, merge: bool = False, author: str | None = None
     ) -> int:
-        """Give an experiment another name; its runs keep their numbers. Durable on return.
+        """Rename an experiment; its runs keep their numbers. Durable on return.
 
-        Deleted runs get it as well. Old references keep finding their runs, and no number of the
-        old name is used again.
+        Deleted runs are renamed as well. Runs can still be found by their old references, and
+        numbers of the old name are never reused.
 
         Args:
             old: The experiment.
             new: Its new name.
-            merge: Whether that may be another experiment, where the runs get new numbers.
-            author: Who does it; by default the user of this process.
+            merge: Whether the new name may be that of an existing experiment. In this case the
+                runs get new numbers.
+            author: The author of the edit; by default the user of this process.
 
         Returns:
-            How many runs have the new name now.
+            The number of renamed runs.
 
         Raises:
-            ConflictError: There is an experiment of the new name.
-            InvalidValueError: No experiment can have this name.
-            NotFoundError: There is no such experiment; the nearest name is told.
+            ConflictError: An experiment with the new name exists.
+            InvalidValueError: The new name is not valid for an experiment.
+            NotFoundError: There is no such experiment; the message suggests the nearest name.
         """
         from runstore.maintenance.trash import renamed
 
@@ -599,22 +600,22 @@ class Store:
         force: bool = False,
         author: str | None = None,
     ) -> Deletion:
-        """Put runs into the trash, all at once; durable on return.
+        """Move runs to the trash, all at once; durable on return.
 
-        They can be restored until they are removed for good: see `collect_garbage`. Their numbers
-        are never used again.
+        They can be restored until they are permanently deleted; see `collect_garbage`. Their
+        numbers are never reused.
 
         Args:
             wanted: Any names of runs, or runs, such as `store.find("status = 'error'")`.
-            dry: Only say what would be deleted.
-            force: Also runs that seem to be executed.
-            author: Who deletes them; by default the user of this process.
+            dry: Only return the runs that would be deleted.
+            force: Whether to delete runs that seem to be active, too.
+            author: The author of the edit; by default the user of this process.
 
         Returns:
-            The runs, the bytes that go with them for good, and the runs that depend on them.
+            The runs, the bytes that will be freed with them, and the runs that depend on them.
 
         Raises:
-            RunActiveError: One of them is being executed; nothing was deleted.
+            RunActiveError: One of the runs is active; nothing was deleted.
             RunNotFoundError: There is no such run; nothing was deleted.
         """
         from runstore.maintenance.trash import delete
@@ -628,14 +629,14 @@ class Store:
         *,
         author: str | None = None,
     ) -> tuple[Run, ...]:
-        """Take runs out of the trash, all at once; durable on return.
+        """Restore runs from the trash, all at once; durable on return.
 
         Args:
-            wanted: Any names of deleted runs; `latest` is the one that was deleted last.
-            author: Who restores them; by default the user of this process.
+            wanted: Any names of deleted runs; `latest` is the run that was deleted last.
+            author: The author of the edit; by default the user of this process.
 
         Returns:
-            The runs as they are now, which is as they were.
+            The runs, which are as they were before they were deleted.
 
         Raises:
             RunNotFoundError: There is no such run in the trash; nothing was restored.
@@ -645,18 +646,18 @@ class Store:
         return restore(self.backend, wanted, author=author_named(author))
 
     def trash(self, *, limit: int | None = arguments.PAGE_LIMIT) -> tuple[Run, ...]:
-        """Return runs that were deleted and can be restored, the last deleted one first.
+        """Return the deleted runs that can be restored, the last deleted first.
 
         Args:
-            limit: Runs at most; None for all.
+            limit: Maximum number of runs; None for all.
         """
         most = sys.maxsize if limit is None else arguments.count(limit, "limit", 1)
         return with_source(self.backend, self.backend.trash.newest(most))
 
     def name_of(self, uid: str | Run | ActiveRun) -> str | None:
-        """Return the reference of a run, with what became of it; None for one never kept here.
+        """Return the reference of a run with its state; None if the store never had the run.
 
-        It is for people: `mnist_2_2026-11-23-T101500 (in the trash)`.
+        The text is for people: `mnist_2_2026-11-23-T101500 (in the trash)`.
         """
         return self.backend.trash.name_of(run_name(uid))
 
@@ -667,25 +668,24 @@ class Store:
         dry: bool = False,
         vacuum: bool = False,
     ) -> Collected:
-        """Remove for good what nobody needs; doing it twice changes nothing.
+        """Permanently delete trashed runs and unreferenced files; a repeated call has no effect.
 
-        Runs that were in the trash for long enough go, all but their names; then contents that
-        no run refers to, kept or in the trash, and what crashed programs left. Nothing that is
-        being saved meanwhile is lost.
+        Runs that have been in the trash for long enough are deleted, except for their names. So
+        are contents to which no run refers, kept or in the trash, and leftovers of crashed
+        programs. Files that are being saved meanwhile are safe.
 
         Args:
-            older_than: How long a run has been in the trash; `timedelta(0)` or 0 empties it.
-                30 days by default.
-            dry: Only say what would be removed.
-            vacuum: Whether to give free room within the database to the disk as well; all who
-                write wait meanwhile.
+            older_than: Minimum time in the trash (default: 30 days); `timedelta(0)` or 0 empties
+                the trash.
+            dry: Only return the data that would be deleted.
+            vacuum: Whether to shrink the database file as well; all writers wait meanwhile.
 
         Returns:
-            What was removed, and what is left in the trash.
+            The deleted data, and the runs left in the trash.
 
         Raises:
-            StoreError: The store cannot be written, or somebody saves for longer than a minute.
-                What was removed by then was not needed; the next time goes on.
+            StoreError: The store cannot be written, or another program is saving for longer than
+                a minute. Only unneeded data was deleted; the next call continues.
         """
         from runstore.maintenance.gc import collect
 
@@ -701,9 +701,8 @@ class Store:
     def copy(self, target: str | Path) -> Path:
         """Copy the store into a new folder, also while programs record into it.
 
-        The copy has the runs, files, output and points as they are now. A run that is still
-        being executed is `lost` in the copy once its process has ended. Links are left out, with
-        a warning.
+        The copy has the runs, files, output and points as they are now. An active run is `lost`
+        in the copy once its process has ended. Links are skipped with a warning.
 
         Args:
             target: The folder to create; an empty folder is replaced.
@@ -720,24 +719,26 @@ class Store:
         return copy_store(self.backend, Path(target))
 
     def check(self, *, deep: bool = False) -> tuple[Finding, ...]:
-        """Look the store over, changing nothing: what is damaged, dangling, orphaned, unused.
+        """Check the store for damage, missing contents, and orphaned or unused files.
+
+        Nothing is changed.
 
         Args:
-            deep: Whether to read all contents, and all of the database, for damage.
+            deep: Whether to check all contents and the whole database for damage.
 
         Returns:
-            What was found; nothing where all is well.
+            The findings; empty if the store is in order.
         """
         from runstore.maintenance.doctor import check
 
         return check(self.backend, is_deep=deep)
 
     def verify(self) -> Verified:
-        """Check that the events of all runs are those that were written, each in its place.
+        """Check that the events of all runs are unchanged, complete and in order.
 
-        Each event has a hash of what it says and of all events of its run before it. Nothing is
-        changed. Whoever can write to the database can compute these hashes anew: compare with a
-        copy kept elsewhere against that.
+        Each event has a hash of its content and of all earlier events of its run. Nothing is
+        changed. Anyone with write access to the database can recompute these hashes; to detect
+        that, compare the result with a copy kept elsewhere.
         """
         from runstore.storage.integrity.history import verify
 
@@ -750,31 +751,31 @@ class Store:
         author: str | None = None,
         dry: bool = False,
     ) -> tuple[Undone, ...]:
-        """Take the last edit back: notes, tags, a move, a deletion; all that was done at once.
+        """Undo the last edit: notes, tags, a move or a deletion, with all runs that it changed.
 
-        Asking again takes the edit before it back. It leaves events too.
+        The next call undoes the edit before. Undoing is recorded as events, too.
 
         Args:
-            name: The last edit of this run, kept or in the trash, whoever made it; None for the
-                last one of the author.
-            author: By default the user of this process.
-            dry: Only say what would be taken back.
+            name: Undo the last edit of this run, kept or in the trash, by any author; None for
+                the last edit of the author.
+            author: Defaults to the user of this process.
+            dry: Only return the edits that would be undone.
 
         Returns:
             For each edit the run's uid, its reference before that, and the event of the edit.
 
         Raises:
-            NotFoundError: There is nothing to take back.
-            ConflictError: Somebody changed the same since; nothing was changed.
+            NotFoundError: There is nothing to undo.
+            ConflictError: A later edit changed the same data; nothing was changed.
         """
         from runstore.maintenance.trash import undone
 
         return undone(self.backend, name, author_named(author), is_dry=dry)
 
     def redo(self, *, author: str | None = None, dry: bool = False) -> tuple[Undone, ...]:
-        """Redo the edit that was undone last; all that was done at once.
+        """Redo the edit that was undone last, with all runs that it changed.
 
-        A new edit of the author ends redoing, as in an editor.
+        After a new edit of the author there is nothing left to redo, as in an editor.
 
         Args:
             author: Defaults to the user of this process.
@@ -785,7 +786,7 @@ class Store:
 
         Raises:
             NotFoundError: Nothing was undone since the last edit.
-            ConflictError: Somebody changed the same since; nothing was changed.
+            ConflictError: A later edit changed the same data; nothing was changed.
         """
         return tuple(self.backend.edits.redo(author_named(author), is_dry=dry))
 
@@ -798,15 +799,15 @@ class Store:
     # Reading
 
     def get(self, name: str | Run | ActiveRun) -> Run:
-        """Return the one run of this name, as it is now.
+        """Return the run with this name, as it is now.
 
         Args:
             name: A run, a reference, a uid, `mnist#7`, `mnist#-1` (the newest of mnist), `latest`,
-                `mnist_7`, or an unambiguous beginning of a reference or uid.
+                `mnist_7`, or an unambiguous prefix of a reference or uid.
 
         Raises:
-            RunNotFoundError: No run answers to it.
-            AmbiguousReferenceError: Several do; the error lists them.
+            RunNotFoundError: No run matches.
+            AmbiguousReferenceError: Several runs match; the error lists them.
         """
         return run_named(self.backend, name)
 
@@ -826,12 +827,12 @@ class Store:
     ) -> Page[Run]:
         """Return runs, newest first; within an experiment, by run number.
 
-        They are read as they are needed: the cost depends on how many are looked at.
+        Runs are read on demand: the cost depends on the number of runs used.
 
         Args:
             experiment_name: Only runs of this experiment.
-            limit: Runs at most; None for all.
-            after: `next` of the page before; None begins with the newest run.
+            limit: Maximum number of runs; None for all.
+            after: `next` of the previous page; None starts with the newest run.
 
         Raises:
             UsageError: The limit is out of range, or `after` is not from a page.
@@ -849,19 +850,19 @@ class Store:
         limit: int | None = None,
         after: str | None = None,
     ) -> Page[Run]:
-        """Return the runs that a filter accepts, newest first or in the order of the filter.
+        """Return the runs that match a filter, newest first or in the order of the filter.
 
-        They are read as they are needed: the cost depends on how many are looked at.
+        Runs are read on demand: the cost depends on the number of runs used.
 
         Args:
             where: A filter, such as `params.lr > 0.01 and status = 'error' order by
                 metrics.loss.last`; see the guide on finding runs. None or empty for all.
             experiment: Only runs of this experiment.
-            limit: Runs at most; None for all.
-            after: `next` of the page before; None begins anew.
+            limit: Maximum number of runs; None for all.
+            after: `next` of the previous page; None for the first page.
 
         Raises:
-            FilterError: The text is no filter; the message shows the place.
+            FilterError: The filter is invalid; the message shows the position.
             NotFoundError: There is no such experiment.
             UsageError: The limit is out of range, or `after` is not from a page.
         """
@@ -877,19 +878,19 @@ class Store:
         experiment: str | None = None,
         metrics: Sequence[str] = (),
     ) -> tuple[RunGroup, ...]:
-        """Return runs in groups by the value of a field, the group with the latest start first.
+        """Return groups of runs by the value of a field, the group with the latest start first.
 
-        The database counts; runs themselves are not read.
+        The database counts the runs, without reading them.
 
         Args:
             by: A field of the filter language: `experiment`, `status`, `params.lr`, `tags.phase`.
-                A run of several sets is in the group of each of their values.
-            where: Only runs that this filter accepts.
+                A run with several parameter sets is in the group of each of their values.
+            where: Only runs that match this filter.
             experiment: Only runs of this experiment.
-            metrics: Keys of metrics whose last values are summed up.
+            metrics: Keys of metrics whose last values are summarized.
 
         Raises:
-            FilterError: The filter cannot be read, or there is no such field.
+            FilterError: The filter is invalid, or there is no such field.
             NotFoundError: There is no such experiment.
             UsageError: Runs cannot be grouped by this field.
         """
@@ -910,26 +911,26 @@ class Store:
         several: Several = "best",
         level: float = 0.95,
     ) -> Pivot:
-        """Return a pivot table: the mean of repeated runs by what rows and columns differ in.
+        """Return a pivot table: the mean of repeated runs by the fields of rows and columns.
 
         Runs that differ only in a seed are repeats of one setting; only complete runs count.
 
         Args:
-            metric: `acc`, or one value of its series: `acc.max`, `.min`, `.first`, `.mean`,
-                `.count`; the last value by default.
+            metric: `acc` for the last value, or another value of the series: `acc.max`, `.min`,
+                `.first`, `.mean` or `.count`.
             rows: A field of the filter language, or several: `params.lr`, `experiment`.
             columns: The same for columns; empty for a single column.
-            where: Only runs that this filter accepts.
+            where: Only runs that match this filter.
             experiment: Only runs of this experiment.
             over: Keys in which repeats may differ, at any depth; None for seeds.
-            direction: `max` or `min`, whether large or small values are better; None for what
-                `Store.directions` and the metric's name say.
-            several: Whether a cell with several settings shows the `best` of them or `all` its
+            direction: `max` if higher is better, `min` if lower is; None to use
+                `Store.directions` and the metric's name.
+            several: Whether a cell with several settings shows the `best` setting, or `all`
                 runs together.
             level: Confidence level of the intervals, from 0.5 to 0.999.
 
         Raises:
-            FilterError: The filter cannot be read, or there is no such field.
+            FilterError: The filter is invalid, or there is no such field.
             NotFoundError: No run is complete, or none has the metric.
             UsageError: Runs cannot be grouped by a field, or an option is out of range.
         """
@@ -962,28 +963,28 @@ class Store:
         limit: int | None = 20,
         after: str | None = None,
     ) -> Page[FoundTexts]:
-        """Return one page of runs whose texts hold something, with the lines that do.
+        """Return one page of runs whose texts contain a match, with the matching lines.
 
-        An index beside the database tells which runs may; it is brought up to date first, which
-        takes longer where much was recorded since the last search.
+        A search index next to the database is updated first, which takes longer if much was
+        recorded since the last search.
 
         Args:
-            text: A part of a line, taken as it is, or a regular expression.
-            where: Only runs that this filter accepts; its order counts, or else the newest first.
+            text: A part of a line, or a regular expression if `regexp` is set.
+            where: Only runs that match this filter, in its order, or else newest first.
             experiment: Only runs of this experiment.
-            fields: Where to look: `notes`, `error` with its traceback, `output` without colours.
+            fields: Texts to search: `notes`, `error` with its traceback, `output` without colours.
             regexp: Whether the text is a regular expression.
-            ignore_case: Whether capitals are small letters, of any alphabet.
-            lines: Lines of each run at most; None for all.
-            context: Lines above and below each.
+            ignore_case: Whether to ignore case, in any alphabet.
+            lines: Maximum number of lines per run; None for all.
+            context: Number of lines to show above and below each match.
             limit: Runs per page; None for all.
-            after: `next` of the page before; None begins anew.
+            after: `next` of the previous page; None for the first page.
 
         Raises:
-            FilterError: The filter or the regular expression cannot be read, or takes too long.
+            FilterError: The filter or the regular expression is invalid, or takes too long.
             NotFoundError: There is no such experiment.
-            UsageError: The text is empty or of several lines, a number is out of range, or there
-                is no such field.
+            UsageError: The text is empty or has several lines, a number is out of range, or a
+                field is unknown.
         """
         from runstore.reading.find import query_of
         from runstore.reading.grep import GrepOptions, found_texts
@@ -1006,18 +1007,19 @@ class Store:
         everything: bool = False,
         metrics: Sequence[str] = (),
     ) -> Comparison:
-        """Return what differs between runs; see `runstore.analysis.compare.comparison`.
+        """Return the differences between runs; see `runstore.analysis.compare.comparison`.
 
         Args:
             runs: Any names of runs, or runs; two or more, or one list or page of them.
-            sections: Such as `params`, `code`, `packages`, `metrics`; None for all.
-            everything: Whether to return what is the same as well.
-            metrics: Of the metrics only these, also where they are the same; empty for all.
+            sections: Sections such as `params`, `code`, `packages`, `metrics`; None for all.
+            everything: Whether to return equal values as well.
+            metrics: Only these metrics, even if they are equal; empty for all.
 
         Raises:
-            NotFoundError: None of the runs has such a metric; the nearest key is told.
+            NotFoundError: None of the runs has such a metric; the message suggests the nearest
+                key.
             RunNotFoundError: There is no such run.
-            UsageError: There are fewer than two runs, or there is no such section.
+            UsageError: There are fewer than two runs, or a section is unknown.
         """
         from runstore.analysis.compare.comparison import compare_runs
 
@@ -1028,17 +1030,17 @@ class Store:
     def explain(
         self, a: str | Run | ActiveRun, b: str | Run | ActiveRun, metric: str | None = None
     ) -> Explanation:
-        """Return why two runs may have different results, the likeliest cause first.
+        """Return possible causes of different results of two runs, the likeliest first.
 
-        git is asked for the code of both.
+        The code of both is read with git.
 
         Args:
             a: Any name of a run, or a run.
-            b: The same.
-            metric: Key of the metric that is to be explained; None for the one that differs most.
+            b: The other run.
+            metric: Key of the metric to explain; None for the metric that differs most.
 
         Raises:
-            NotFoundError: Neither has the metric; the nearest key is told.
+            NotFoundError: Neither run has the metric; the message suggests the nearest key.
             RunNotFoundError: There is no such run.
         """
         from runstore.analysis.explain.explanation import explain
@@ -1048,18 +1050,18 @@ class Store:
     def previous_runs(
         self, experiment_name: str, *, params: Any = None, argv: Sequence[str] | None = None
     ) -> Earlier:
-        """Return what was run before a run that could start now, without starting it.
+        """Return the earlier runs of the same work, without starting a run.
 
-        git is asked for the code; it takes some milliseconds, whatever the number of runs.
+        The code is read with git. This takes a few milliseconds, for any number of runs.
 
         Args:
             experiment_name: The experiment.
-            params: As in `start`.
-            argv: As in `start`; if it is given, or there are no parameters, all of the command
-                counts.
+            params: See `start`.
+            argv: See `start`. If arguments are passed, or there are no parameters, the whole
+                command must be the same.
 
         Raises:
-            InvalidValueError: The name or a value cannot be stored; it is named.
+            InvalidValueError: The name or a value cannot be stored; the message names it.
         """
         from runstore import capture as room
         from runstore.analysis.reruns.identity import has_values
@@ -1075,14 +1077,14 @@ class Store:
         return look_up(self.backend, name, sets, facts, exactly=exactly, where=where)
 
     def similar(self, name: str | Run | ActiveRun, *, limit: int = 5) -> tuple[Similar, ...]:
-        """Return the runs of the same experiment that are nearest to a run, nearest first.
+        """Return the most similar runs of the same experiment, most similar first.
 
-        Near is whose parameters differ in few values. The newest 100 runs of the experiment are
-        looked at, and 100 of any age that share values which few runs have.
+        Runs are similar if few of their parameters differ. The newest 100 runs of the experiment
+        are considered, and 100 of any age that share rare values.
 
         Args:
             name: Any name of a run, or a run.
-            limit: Runs at most, 1 to 100.
+            limit: Maximum number of runs, 1 to 100.
 
         Raises:
             RunNotFoundError: There is no such run.
@@ -1094,33 +1096,33 @@ class Store:
 
     @once
     def queries(self) -> SavedQueries:
-        """Filters by name; a mapping that writes through: `queries["a"] = "params.a > 0"`."""
+        """Saved filters by name; assign to save one: `queries["a"] = "params.a > 0"`."""
         from runstore.reading.saved_queries import SavedQueries
 
         return SavedQueries(self.backend)
 
     @once
     def directions(self) -> Directions:
-        """Whether `min` or `max` is better, by metric; a mapping that writes through.
+        """The better direction of metrics, `min` or `max`; assign to save one.
 
-        `best` goes by it: `store.directions["wobble"] = "min"`.
+        `best` uses it: `store.directions["wobble"] = "min"`.
         """
         from runstore.reading.directions import Directions
 
         return Directions(self.backend)
 
     def experiments(self) -> tuple[Experiment, ...]:
-        """Return every experiment that has runs, the most recently run first; counts all runs."""
+        """Return all experiments with runs, the most recently run first; counts all runs."""
         from runstore.model.results.lists import Experiments
 
         return Experiments(self.backend.database.experiments())
 
     def has_experiment(self, name: str) -> bool:
-        """Tell whether there are runs of an experiment, without counting them."""
+        """Check whether an experiment has runs, without counting them."""
         return self.backend.database.has_experiment(arguments.text(name, "name", "mnist"))
 
     def children(self, name: str | Run | ActiveRun) -> tuple[Run, ...]:
-        """Return the runs that were started inside this one, oldest first."""
+        """Return the child runs of a run, oldest first."""
         from runstore.reading.names import children_of
 
         return children_of(self.backend, self.get(name).uid)
@@ -1128,13 +1130,13 @@ class Store:
     # Metrics
 
     def metrics_of(self, run: str | Run | ActiveRun) -> tuple[MetricSummary, ...]:
-        """Return a summary of each series of a run, without touching its points."""
+        """Return a summary of each series of a run, without reading its points."""
         return self._source.metrics_of(self._run(run))
 
     def series_of(
         self, run: str | Run | ActiveRun, key: str, set_name: str | None = None
     ) -> Series:
-        """Return the points of one metric of a run, up to what it logged last.
+        """Return the points of a metric of a run, including the latest ones.
 
         Raises:
             NotFoundError: The run has no such metric.
@@ -1142,10 +1144,10 @@ class Store:
         return self._source.series_of(self._run(run), key, set_name)
 
     def last_values(self, runs: Iterable[Run]) -> dict[str, dict[tuple[str | None, str], float]]:
-        """Return the last value of every metric of many runs, as of about a second ago.
+        """Return the last value of every metric of many runs, up to about a second old.
 
         Returns:
-            By uid, and there by (set name or None for the run itself, key).
+            Values by uid, then by (set name or None for the run itself, key).
         """
         return self._source.last_values(runs_of(self.backend, runs))
 
@@ -1156,13 +1158,13 @@ class Store:
         *,
         limit: int | None = None,
     ) -> PointsTable:
-        """Return the points of many runs as one table, up to what they logged last.
+        """Return the points of many runs as one table, including the latest ones.
 
         Args:
-            runs: Runs or any names of runs, or one of them; a page of runs.
-            keys: Keys of metrics, or one; `*` and `?` stand for any text and any character. None
+            runs: Runs or any names of runs, a single one, or a page of runs.
+            keys: Keys of metrics, or one key; `*` matches any text, and `?` any character. None
                 for all.
-            limit: At most so many points of each series, extremes kept; 4 or more.
+            limit: Maximum number of points per series, 4 or more; extremes are kept.
 
         Raises:
             NotFoundError: None of the runs has a metric of one of the keys.
@@ -1180,21 +1182,21 @@ class Store:
         return self._source.artifacts_of(self._run(run))
 
     def inputs_of(self, run: str | Run | ActiveRun) -> tuple[Input, ...]:
-        """Return what a run said it read."""
+        """Return the declared inputs of a run."""
         return self._source.inputs_of(self._run(run))
 
     def readers_of(self, name: str | Run | ActiveRun) -> tuple[Run, ...]:
-        """Return the runs that read what this one saved, oldest first."""
+        """Return the runs that used artifacts of this run, oldest first."""
         from runstore.reading.names import readers_of
 
         return readers_of(self.backend, self.get(name).uid)
 
     def output_of(self, run: str | Run | ActiveRun) -> Output:
-        """Return what a run printed, as far as it was kept, line by line."""
+        """Return the recorded output of a run, line by line."""
         return self._source.output_of(self._run(run))
 
     def document(self, name: str | Run | ActiveRun, document: str) -> str | None:
-        """Return a captured text of a run: `patch`, `packages`, `untracked`; None without it."""
+        """Return a captured text of a run, such as `patch` or `packages`; None if it has none."""
         document = arguments.text(document, "document", "patch")
         return self.backend.database.document(self.get(name).uid, document)
 
@@ -1203,7 +1205,7 @@ class Store:
         return tuple(self.backend.database.document_names(self.get(name).uid))
 
     def complete(self, prefix: str, *, limit: int = 50) -> tuple[str, ...]:
-        """Return references that begin so, recent ones first: what a shell offers."""
+        """Return references with this prefix, recent ones first, for completion in a shell."""
         begun = arguments.text(prefix, "prefix", "mnist_7")
         most = arguments.count(limit, "limit", 1, arguments.PAGE_LIMIT)
         return tuple(self.backend.database.references_with_prefix(begun, most))
@@ -1213,7 +1215,7 @@ _shared: dict[Path, Store] = {}
 
 
 def open_shared(location: str | os.PathLike[str] | None = None) -> Store:
-    """Return this process's store of a location, opened once."""
+    """Return this process's store for a location, opened once."""
     path = find_store(location)
     store = _shared.get(path)
     if store is None or not store.backend.is_in_place:
@@ -1222,7 +1224,7 @@ def open_shared(location: str | os.PathLike[str] | None = None) -> Store:
 
 
 def _made_at(path: Path, *, is_told: bool) -> Database:
-    """Make a store, and return its database.
+    """Create a store, and return its database.
 
     Args:
         path: Its folder.
@@ -1231,7 +1233,7 @@ def _made_at(path: Path, *, is_told: bool) -> Database:
     if not is_told:
         warn_of_store_apart(path)
     make_folder(path)
-    check_place(path)  # afterwards: somebody may have been quicker
+    check_place(path)  # afterwards: another program may have been faster
     return _database_at(path, create=True)
 
 
@@ -1245,7 +1247,7 @@ def _database_at(path: Path, *, create: bool) -> Database:
 
 
 def _store_at(location: str) -> Store:
-    """Return a copy of a store of another process; its database is opened when first used."""
+    """Return a copy of a store of another process; its database is opened on first use."""
     path = Path(location)
     known = _shared.get(path)
     return Store(Backend(path)) if known is None else known
@@ -1258,13 +1260,13 @@ def _take_lines(backend: Backend, path: Path, run: Run) -> None:
 
 
 def _show_changes(backend: Backend) -> None:
-    """Bring the `store.json` of a folder that has one up to date."""
-    # Asked after each transaction; most folders have no such file.
+    """Update the `store.json` of a folder that has one."""
+    # Checked after each transaction; most folders have no such file.
     if not os.access(f"{backend.path}/{STORE_JSON}", os.F_OK):
         return
     try:
         from runstore.store_json.sync import refresh_store_json
     except (ImportError, OSError) as error:  # no file can be opened
-        warn(f"{backend.path / STORE_JSON} was not made current: {error}.")
+        warn(f"{backend.path / STORE_JSON} was not updated: {error}.")
         return
     refresh_store_json(backend)

@@ -59,7 +59,6 @@ YET = {
     "recording, docstrings": Limits(19, 5, 14, 5),
     "recording, strings": Limits(3, 3, 15, 5),
     "repeats, strings": Limits(rare=17, conditions=2),
-    "root, docstrings": Limits(10, 5, 16, 5),
     "runner, strings": Limits(2, 3, 5, 0),
     "web, docstrings": Limits(22, 4, 10, 3),
     "web, strings": Limits(9, 3, 11, 1),
