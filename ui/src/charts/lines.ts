@@ -3,7 +3,7 @@ import { markOf } from "../common/colour";
 import { type MeanShape, drawMean, drawShape, type Look } from "./draw";
 import { placeOf, type Series } from "./decode";
 import type { Projection } from "./plot";
-import { nameOf } from "./runs";
+import { markId, nameOf } from "./runs";
 import {
   blockAt, countOfNonPositive, type Extent, extentX, extentY, nearest, type Shape, shapeOf, valueAt,
 } from "./shape";
@@ -45,11 +45,6 @@ export interface Line {
   summary: () => Summary;
   /** Columns and rows of all that is known, for a file. */
   rows: () => { head: string[]; rows: number[][] };
-}
-
-/** Return whose mark the line of a series has. */
-export function markId(series: Pick<Series, "uid" | "setName">): string {
-  return series.setName === null ? series.uid : `${series.uid}/${series.setName}`;
 }
 
 export function seriesLine(series: Series, smoothing: number): Line {

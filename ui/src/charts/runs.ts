@@ -3,10 +3,11 @@ import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
 import { go, href } from "../state/address";
 import { isShown, soloUids } from "../state/hidden";
 import { inTrash } from "../state/order";
-import { rowByUid, rowsByUid, rowsVersion } from "../state/rows";
+import { rowByUid, rowsVersion } from "../state/rows";
 import { selected, toggle, visible } from "../state/selection";
 import { shortReference } from "../common/values";
-import { isAbort } from "../api/client";
+import { get, isAbort, joinNames } from "../api/client";
+import type { Series } from "./decode";
 import { mostLines } from "./settings";
 
 /** The runs of some charts. */
@@ -102,24 +103,45 @@ export function openRun(uid: string, isApart: boolean): void {
   else go(path);
 }
 
-/** Read the rows of runs that nobody has read, for their names. */
+/** Names of lines by `markId`, with the parameters that differ, as `runstore plot` writes them. */
+const names = signal<ReadonlyMap<string, string>>(new Map());
+
+/** Runs whose lines are named in full, so that the address stays short. */
+const MOST_NAMED = 200;
+
+interface NamesAnswer {
+  names: { uid: string; set_name: string | null; name: string }[];
+}
+
+/** Read the names of the lines of a board whenever its runs change. */
 export function followNames(board: Board): () => void {
   let running: AbortController | null = null;
   return effect(() => {
-    const lacking = board.considered.value.filter((uid) => !rowByUid(uid));
-    if (!lacking.length) return;
     running?.abort();
+    const runs = board.considered.value.slice(0, MOST_NAMED);
+    if (!runs.length) return;
     running = new AbortController();
-    rowsByUid(lacking, [], running.signal).catch((error: unknown) => {
-      if (!isAbort(error)) console.warn(error);
-    });
+    get<NamesAnswer>("series/names", { runs: joinNames(runs) }, running.signal).then(
+      (answer) => {
+        names.value = new Map(answer.names.map((one) => [markId({ uid: one.uid, setName: one.set_name }), one.name]));
+      },
+      (error: unknown) => {
+        if (!isAbort(error)) console.warn(error);
+      },
+    );
   });
 }
 
-/** Return how a run is called beside its line. */
+/** Return whose mark and name a line has: those of a run, or of one of its sets. */
+export function markId({ uid, setName }: Pick<Series, "uid" | "setName">): string {
+  return setName === null ? uid : `${uid}/${setName}`;
+}
+
+/** Return the name of a line; until it is read, that of its run. */
 export function nameOf(uid: string, setName: string | null = null): string {
+  const name = names.value.get(markId({ uid, setName }));
+  if (name) return name;
   void rowsVersion.value;
   const row = rowByUid(uid);
-  const name = row ? shortReference(row.reference) : uid.slice(0, 8);
-  return setName ? `${name} ${setName}` : name;
+  return [row ? shortReference(row.reference) : uid.slice(0, 8), setName].filter(Boolean).join(" ");
 }

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from runstore.cli.plots.choice import chosen_metrics, first_runs, missing_metrics, summaries_of
-from runstore.cli.plots.line_names import LineNames
 from runstore.errors import StoreCorruptError
 from runstore.model.display.drawable import Drawable, drawable
 from runstore.model.metrics import MetricSummary, Series
 from runstore.model.run import Run
+from runstore.repeats.line_names import LineNames
 
 X_AXES = ("step", "time", "relative")
 

@@ -1,14 +1,15 @@
-"""Metrics of some runs, to choose those to chart."""
+"""Metrics of some runs, to choose those to chart, and the names of their lines."""
 
 from __future__ import annotations
 
 from collections import Counter
 from http import HTTPStatus
 
+from runstore.repeats.line_names import LineNames
 from runstore.web.api.series import RUNS, runs_there
 from runstore.web.encoding import Answer, json_answer
 from runstore.web.endpoints import Call, Endpoint, Text, Whole
-from runstore.web.schemas import TEXT, WHOLE, listed, record
+from runstore.web.schemas import TEXT, WHOLE, listed, optional, record
 
 
 def _keys(call: Call) -> Answer:
@@ -30,6 +31,17 @@ def _keys(call: Call) -> Answer:
     return json_answer({"total": len(asked), "keys": content})
 
 
+def _names(call: Call) -> Answer:
+    runs = runs_there(call)
+    names = LineNames(runs)
+    lines = [
+        {"uid": run.uid, "set_name": set_name, "name": names.of(run, set_name)}
+        for run in runs
+        for set_name in (None, *(one.name for one in run.parameter_sets))
+    ]
+    return json_answer({"names": lines})
+
+
 ENDPOINTS = (
     Endpoint(
         path="/series/keys",
@@ -45,6 +57,16 @@ ENDPOINTS = (
                 "total": WHOLE,
                 "keys": listed(record({"key": TEXT, "runs": WHOLE, "points": WHOLE})),
             }
+        ),
+        statuses=(HTTPStatus.NOT_FOUND,),
+    ),
+    Endpoint(
+        path="/series/names",
+        answer=_names,
+        about="Return names of the lines of some runs, with a few of the parameters that differ.",
+        parameters=(RUNS,),
+        result=record(
+            {"names": listed(record({"uid": TEXT, "set_name": optional(TEXT), "name": TEXT}))}
         ),
         statuses=(HTTPStatus.NOT_FOUND,),
     ),
