@@ -1,4 +1,4 @@
-"""ActiveRun: a run that this process executes, as context manager, decorator or plain object."""
+"""ActiveRun: a run that this process executes; a context manager, decorator or plain object."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class LogMetrics(Protocol):
-    """How metrics are logged; see `ActiveRun.log`."""
+    """The signature of `ActiveRun.log`."""
 
     def __call__(
         self,
@@ -54,7 +54,7 @@ class LogMetrics(Protocol):
         """Log one value of each of these metrics."""
 
 
-# What a run object itself sets.
+# The attributes that a run object sets itself.
 _ASSIGNED = frozenset({
     "store", "uid", "reference", "experiment_name", "run_number", "timestamp", "started_at",
     "earlier", "execution",
@@ -62,23 +62,23 @@ _ASSIGNED = frozenset({
 
 
 class ActiveRun:
-    """A run that has started and is being executed here.
+    """A run that this process is executing.
 
-    Leaving the `with` block writes `complete`; an exception is recorded as `error` with its
+    Leaving the `with` block records `complete`; an exception is recorded as `error` with its
     traceback and re-raised; Ctrl-C, SIGTERM and cancelled tasks are `interrupted`, and Optuna's
-    `TrialPruned` is `pruned`. As a plain object, call `finish()`, or set `ends_with_process`. As a
-    decorator, each call of the function is a run of its own.
+    `TrialPruned` is `pruned`. With a plain object, call `finish()`, or set `ends_with_process`.
+    A decorator makes each call of the function a separate run.
 
     Attributes:
-        store: The `Store` that keeps the run; None in a process that only logs to it.
+        store: The `Store` of the run; None in a process that only logs to it.
         uid: Identity across machines.
         reference: `<experiment>_<run number>_<timestamp>`.
-        experiment_name: What the run is grouped under.
+        experiment_name: The experiment of the run.
         run_number: Number within the experiment.
-        timestamp: Local wall time of the start, as references carry it.
+        timestamp: Local time of the start, as in the reference.
         started_at: Start (UTC).
-        earlier: What was run before, if `if_done` had it looked up; else None.
-        execution: What the process does for it, for runstore itself; no part of the public API.
+        earlier: The earlier runs of the same work, if `if_done` required a lookup; else None.
+        execution: For internal use; not part of the public API.
     """
 
     _execution_class = Execution
@@ -99,7 +99,7 @@ class ActiveRun:
         self._backend = backend
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; one that a run does not have would be lost without a word."""
+        """Set an attribute; an unknown name is an error, as its value would be lost."""
         if name in _ASSIGNED or name.startswith("_") or type(self) is not ActiveRun:
             super().__setattr__(name, value)
             return
@@ -111,7 +111,7 @@ class ActiveRun:
         super().__setattr__(name, value)
 
     def __getattr__(self, name: str) -> Any:
-        """Answer for an attribute that a run does not have, with the one that is meant."""
+        """Raise an error for an unknown attribute, with the nearest name."""
         if name.startswith("_"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         from runstore.model.habits import no_such_attribute
@@ -125,7 +125,7 @@ class ActiveRun:
         return f"<ActiveRun {self.reference!r} {self.status.value}>"
 
     def _repr_html_(self) -> str | None:
-        """Return what a notebook shows; it calls this by itself."""
+        """Return the run as HTML; notebooks call this."""
         from runstore.errors import RunstoreError
         from runstore.reading.names import kept_run
 
@@ -134,7 +134,7 @@ class ActiveRun:
         except RunstoreError:  # the store is gone: the plain text still shows which run it is
             return None
 
-    # Copies: the same object in this process, and one that logs to the same run in another
+    # Copies: the same object in this process; an object to log to the same run in another
 
     def __copy__(self) -> ActiveRun:
         return self
@@ -148,22 +148,21 @@ class ActiveRun:
 
     @property
     def status(self) -> Status:
-        """As last written through this object."""
+        """The status, as last recorded through this object."""
         return self.execution.status
 
     @property
     def parameter_sets(self) -> tuple[ParameterSet, ...]:
-        """The sets it runs."""
+        """The parameter sets of the run."""
         return self.execution.parameter_sets
 
     @property
     def params(self) -> Params:
-        """Values of the only parameter set, or of each set by its name; see `Run.params`.
+        """Parameters of the run, or by name of each parameter set; see `Run.params`.
 
-        A dictionary that writes through: `run.params["seed"] = 7` or
-        `run.params.update(seed=7, epochs=3)` adds parameters that are known only now. Another
-        value of a parameter that the run has is a `ConflictError`;
-        `run.params.replace({"seed": 8})` changes it.
+        Assignments are recorded: `run.params["seed"] = 7` or
+        `run.params.update(seed=7, epochs=3)` adds parameters. A different value for an existing
+        parameter is a `ConflictError`; `run.params.replace({"seed": 8})` changes it.
         """
         be_ready()
         from runstore.recording.mappings import Params
@@ -172,7 +171,7 @@ class ActiveRun:
 
     @params.setter
     def params(self, params: Params) -> None:
-        """Accept what `run.params |= {...}` has written."""
+        """Allow `run.params |= {...}`, which has already recorded the values."""
         if getattr(params, "execution", None) is not self.execution:
             from runstore.model.habits import no_such_assignment
 
@@ -180,9 +179,9 @@ class ActiveRun:
 
     @property
     def ends_with_process(self) -> bool:
-        """Whether it is `complete` if its process ends in good order and nobody has ended it.
+        """Whether an unfinished run is `complete` if its process ends without an error.
 
-        That suits callbacks and loggers. Otherwise such a run is `lost`.
+        This suits callbacks and loggers. By default, such a run is `lost`.
         """
         return self.execution.ends_with_process
 
@@ -192,19 +191,19 @@ class ActiveRun:
 
     @property
     def record(self) -> Run:
-        """The run as it is kept now, also while it is in the trash."""
+        """The recorded run as it is now, even if it is in the trash."""
         from runstore.reading.names import record_of
 
         return record_of(self._backend, self.uid)
 
     def edit(self, *, notes: str | None) -> None:
-        """Replace the notes; leaves an event. Durable on return.
+        """Replace the notes, with an event. Durable on return.
 
-        Where the database does not take them, they are kept in the spool, a `StoreWarning` says
-        where, and the program goes on.
+        If the database cannot be written, the notes are kept in the spool, a `StoreWarning` shows
+        the location, and the program continues.
 
         Raises:
-            InvalidValueError: They are no text, or too long.
+            InvalidValueError: The notes are not text, or too long.
         """
         be_ready()
         self._notes = check_text(notes, "notes")
@@ -213,23 +212,23 @@ class ActiveRun:
     def add_params(
         self, params: Any = None, /, *, set_name: str | None = None, **more: Any
     ) -> None:
-        """Add parameters that are known only now; leaves an event. Durable on return.
+        """Add parameters to the run, with an event. Durable on return.
 
-        `run.add_params({"seed": 7})` or `run.add_params(seed=7)`. A parameter that the run has
-        with the same value is no conflict; nested mappings are merged.
+        `run.add_params({"seed": 7})` or `run.add_params(seed=7)`. Adding a parameter again with
+        the same value has no effect; nested mappings are merged.
 
-        If the database does not take them, they are kept in the spool, a `StoreWarning` says
-        where, and the program goes on.
+        If the database cannot be written, the parameters are kept in the spool, a `StoreWarning`
+        shows the location, and the program continues.
 
         Args:
             params: A mapping, a dataclass, or an object with attributes.
-            set_name: The parameter set that gets them, for a run that has several.
-            more: Values whose keys are names.
+            set_name: The parameter set to change, for a run with several.
+            more: Parameters as keyword arguments.
 
         Raises:
-            ConflictError: A parameter has another value already.
-            InvalidValueError: A value cannot be stored; it is named.
-            UsageError: There is no such set, or one of several is not named.
+            ConflictError: A parameter already has a different value.
+            InvalidValueError: A value cannot be stored; the message names it.
+            UsageError: There is no such set, or the run has several and none was named.
         """
         for one in (params, more or None):
             if one is not None:
@@ -237,7 +236,7 @@ class ActiveRun:
 
     @property
     def notes(self) -> str | None:
-        """Prose of the user, as last written through this object; `run.notes = "…"` writes it."""
+        """The notes, as last recorded through this object; `run.notes = "…"` replaces them."""
         return self._notes
 
     @notes.setter
@@ -246,7 +245,7 @@ class ActiveRun:
 
     @property
     def tags(self) -> Tags:
-        """Its tags, a mapping that writes through: `run.tags["phase"] = "pilot"`.
+        """The tags, a mapping that records assignments: `run.tags["phase"] = "pilot"`.
 
         `run.tags = {"phase": "pilot"}` or `run.tags = ["keep"]` replaces them all.
         """
@@ -264,24 +263,25 @@ class ActiveRun:
         """Keep a file or an object with the run; durable on return.
 
         `run.save("model.pt", "out/model.pt")`, `run.save("out/model.pt")`,
-        `run.save("loss.png", figure)`. Saving under the same name again replaces it.
+        `run.save("loss.png", figure)`. Saving under the same name again replaces the artifact.
 
         Args:
-            name: What it is called in the run: a relative path with `/`.
+            name: Name of the artifact: a relative path with `/`.
             source: A path (text or `Path`) of a file or a folder; a text of several lines;
                 bytes; a binary stream; a figure (matplotlib, plotly), table (pandas, polars,
-                pyarrow), image (Pillow), array (numpy), tensor (torch) or model, written as the
-                name's suffix says; or any object whose name ends with `.json`, `.yaml`, `.pkl`,
-                `.joblib`, `.pt`, `.ckpt`, `.safetensors` or `.npz`. Left out, the name is the
-                path.
-            media_type: What it is; by default told by the name's suffix.
+                pyarrow), image (Pillow), array (numpy), tensor (torch) or model, written in
+                the format of the name's suffix; or any object if the name ends with `.json`,
+                `.yaml`, `.pkl`, `.joblib`, `.pt`, `.ckpt`, `.safetensors` or `.npz`. By default,
+                the name is the path.
+            media_type: Media type; by default that of the name's suffix.
 
         Returns:
-            What was saved, one for each file of a folder. A disk that does not take it is a
-            `StoreWarning`, and the program goes on.
+            The saved artifacts, one for each file of a folder. If the disk cannot be written,
+            a `StoreWarning` is shown and the program continues.
 
         Raises:
-            InvalidValueError: The name leads out of the run, or nothing can write such a thing.
+            InvalidValueError: The name is outside the run, or the object cannot be saved in this
+                format.
             NotFoundError: There is no such file.
         """
         return self.execution.recorder.artifacts.save(
@@ -291,15 +291,16 @@ class ActiveRun:
     def log_text(self, key: str, text: str | Sequence[str], *, step: int | None = None) -> None:
         """Log a text at a step, or several: samples, transcripts, prompts.
 
-        It is an artifact, `media/text/<key>/<step>.txt`; `Run.media` reads it. Durable on
-        return, which takes some milliseconds.
+        The text is saved as the artifact `media/text/<key>/<step>.txt`; `Run.media` reads it.
+        Durable on return, which takes a few milliseconds.
 
         Args:
-            key: Its key.
+            key: The key.
             text: The text, or a list of texts.
-            step: The step; by default each key counts its own, from 0.
+            step: The step; by default counted from 0 for each key.
 
-        What cannot be logged is a `StoreWarning`, or an error if `is_strict` is set.
+        If the text cannot be logged, a `StoreWarning` is shown, or an error is raised if
+        `is_strict` is set.
         """
         self._media.text(key, text, step)
 
@@ -307,10 +308,10 @@ class ActiveRun:
         """Log an image at a step, or several; see `log_text`.
 
         Args:
-            key: Its key.
+            key: The key.
             image: An array or tensor of pixels, an image of Pillow, a figure, the path of a
                 file, its bytes, or a list of these.
-            step: The step; by default each key counts its own, from 0.
+            step: The step; by default counted from 0 for each key.
         """
         self._media.image(key, image, step)
 
@@ -322,12 +323,12 @@ class ActiveRun:
         step: int | None = None,
         bins: int | Sequence[float] = 64,
     ) -> None:
-        """Log how values are distributed at a step; see `log_text`.
+        """Log a histogram of values at a step; see `log_text`.
 
         Args:
-            key: Its key.
+            key: The key.
             values: An array, a tensor, numbers, or a `Histogram`.
-            step: The step; by default each key counts its own, from 0.
+            step: The step; by default counted from 0 for each key.
             bins: The number of bins, or their edges.
         """
         self._media.histogram(key, values, step, bins)
@@ -340,16 +341,16 @@ class ActiveRun:
         return MediaLog(self.execution.recorder.artifacts, self.uid, lambda: self.is_strict)
 
     def use(self, source: Any, name: str | None = None, *, digest: bool | str = True) -> Input:
-        """Note data that the run reads and that stays where it is: a file, a folder, a URL.
+        """Record an input of the run, without copying it: a file, a folder or a URL.
 
         Args:
             source: A path, a URL, or an artifact of another run.
-            name: What the run calls it; by default as it was given.
-            digest: Whether to read a file for its SHA-256, which is done once as long as the
-                file stays the same; or the digest itself, where it is known.
+            name: Name of the input; by default the source as passed.
+            digest: Whether to compute the SHA-256 of a file, which is done only once unless the
+                file changes; or the digest itself, if it is known.
 
         Returns:
-            What is known of it; `source_uid` tells which run had saved it.
+            The input; `source_uid` is the run that saved it, if known.
 
         Raises:
             NotFoundError: There is no such file.
@@ -359,12 +360,12 @@ class ActiveRun:
     # Output
 
     def keep_output(self, *, mask_output: bool | None = None) -> None:
-        """Keep from here on what Python code of this process prints, until the run ends.
+        """Keep the output of Python code in this process, from now until the run ends.
 
         Args:
-            mask_output: Whether secrets in it are masked, in the records of `attach_logging` as
-                well; by default as `mask-output` of the project's settings says. The first call
-                counts.
+            mask_output: Whether to mask secrets in the output, and in the records of
+                `attach_logging`; by default the setting `mask-output` of the project. Only the
+                first call sets this.
         """
         self.execution.kept_output(mask_output=mask_output).keep_streams()
 
@@ -374,9 +375,9 @@ class ActiveRun:
         """Keep records of the `logging` module with the run's output, until the run ends.
 
         Args:
-            logger: The logger, or its name; by default the root of all.
-            level: Keep records from this level on, such as 30 or `WARNING`; the logger's own
-                level counts as well.
+            logger: The logger, or its name; by default the root logger.
+            level: Lowest level to keep, such as 30 or `WARNING`; the logger's own level applies
+                as well.
         """
         be_ready(LOGGING)
         import logging
@@ -399,16 +400,16 @@ class ActiveRun:
         `run.log(loss=0.3)` or `run.log({"val/loss": 0.4}, step=10)`.
 
         Args:
-            metrics: Values by key: numbers, also scalars of numpy, torch and the like.
-            step: The step; by default each key counts its own, from 0.
+            metrics: Values by key: numbers, including scalars of numpy, torch and similar.
+            step: The step; by default counted from 0 for each key.
             time: Seconds since 1970, or an aware datetime; by default now.
-            more: Values whose keys are names.
+            more: Values as keyword arguments.
 
-        What cannot be logged (no number, a key of 10 MB, after the end) is a `StoreWarning` and
-        the program goes on; where `is_strict` is set, it is an `InvalidValueError` or a
-        `RunFinishedError`.
+        If a value cannot be logged (it is not a number, its key has 10 MB, the run has ended), a
+        `StoreWarning` is shown and the program continues; if `is_strict` is set, an
+        `InvalidValueError` or a `RunFinishedError` is raised.
         """
-        # Kept at the first use: loops notice each call in between.
+        # Cached at the first use: each extra call slows loops down.
         return self.execution.channel(-1).log
 
     def log_points(
@@ -424,8 +425,8 @@ class ActiveRun:
         Args:
             key: The metric's key.
             values: Numbers, one per point: a list, an array, a numpy array.
-            steps: One per point; by default counted on.
-            times: One per point; by default now, for all.
+            steps: One per point; by default counted from the last step.
+            times: One per point; by default the current time for all.
 
         Raises:
             InvalidValueError: The columns differ in length; nothing was logged.
@@ -433,30 +434,31 @@ class ActiveRun:
         self.execution.channel(-1).log_points(key, values, steps=steps, times=times)
 
     def rewind(self, step: int) -> int:
-        """Remove what was logged from a step on, to log it again from a checkpoint.
+        """Delete all points from a step onwards, to log them again from a checkpoint.
 
-        This is for a run that was resumed: what it logged between its last checkpoint and its
-        end would otherwise be there twice. Points of all metrics with this step or a later one
-        are removed for good, whoever logged them, but not those of the machine (`system/`). An
-        event says how many. Media and files stay. What other processes log meanwhile may stay.
+        Use it in a resumed run: points logged between the last checkpoint and the end of the run
+        would otherwise be there twice. Points of all metrics with this step or a later one are
+        permanently deleted, from all processes, except for system metrics (`system/`). An event
+        records their number. Media and files are kept. Points that other processes log meanwhile
+        may be kept.
 
         Args:
-            step: The first that will be logged again.
+            step: The first step to log again.
 
         Returns:
-            How many points were removed.
+            The number of deleted points.
 
         Raises:
-            InvalidValueError: It is no step.
+            InvalidValueError: The value is not a valid step.
             RunFinishedError: The run has ended.
-            StoreError: The database could not be written; nothing was removed.
+            StoreError: The database could not be written; nothing was deleted.
         """
         from runstore.model.logged.values import metric_step
 
         return self.execution.rewind(metric_step(step))
 
     def of_set(self, name: str) -> Channel:
-        """Return what logs metrics of one parameter set: `run.of_set("wide").log(loss=0.3)`.
+        """Return an object to log metrics of a parameter set: `run.of_set("wide").log(loss=0.3)`.
 
         Raises:
             UsageError: The run has no set of this name.
@@ -471,7 +473,7 @@ class ActiveRun:
 
     @property
     def is_strict(self) -> bool:
-        """Whether a metric that cannot be logged is an error; else it is a warning."""
+        """Whether a metric that cannot be logged raises an error instead of a warning."""
         return self.execution.is_strict
 
     @is_strict.setter
@@ -490,18 +492,17 @@ class ActiveRun:
     ) -> None:
         """End the run; durable on return. Ending it a second time is a `StoreWarning`.
 
-        If the database does not take it (a full disk, a vanished folder), the end is kept in
-        the spool, a `StoreWarning` says where, and the program goes on.
+        If the database cannot be written (a full disk, a missing folder), the end is kept in the
+        spool, a `StoreWarning` shows the location, and the program continues.
 
         Args:
-            status: `complete`, `pruned`, `error` or `interrupted`. By default, what leaving a
-                block with the exception `error` stands for; `error` if there is another text, a
-                traceback or an exit status other than 0; otherwise `complete`.
-            error: What went wrong: a line or a few, or an exception. An `error` within an
-                `except` block is the exception that is handled.
+            status: `complete`, `pruned`, `error` or `interrupted`. By default, the status for an
+                exception passed as `error`; `error` if there is an error text, a traceback or an
+                exit status other than 0; otherwise `complete`.
+            error: The error, as an exception or a few lines of text. With status `error` in an
+                `except` block, the default is the current exception.
             traceback: The full traceback; by default that of the exception.
-            exit_code: Exit status; when not given, 0 for a complete or pruned run and 1 for an
-                error.
+            exit_code: Exit status; by default 0 for a complete or pruned run and 1 for an error.
 
         Raises:
             UsageError: The status is not an end that a run can report.
@@ -536,16 +537,16 @@ class ActiveRun:
     ) -> None:
         with live_runs.Undisturbed():
             current.leave(self.execution)
-            # Python closes suspended generators when their runs have been judged by the exit.
+            # Python closes suspended generators after their runs were ended by the process's exit.
             is_too_late = kind is GeneratorExit and live_runs.is_over()
             if not (self.execution.is_end_written or is_too_late):
                 self.execution.end_by(error)
 
     def __call__(self, function: F) -> F:
-        """Make every call of the function a run of its own, with the arguments given here.
+        """Make every call of the function a separate run, with the arguments of `start_run`.
 
-        The run that `start_run(...)` began is withdrawn, as if it had never been. `recorded`
-        starts none when a module is imported.
+        The run that `start_run(...)` has started is removed without a trace. Use `recorded` to
+        avoid starting one when a module is imported.
         """
         again = self.execution.again
         if not callable(function):
@@ -568,12 +569,12 @@ class ActiveRun:
         return cast("F", run_per_call(function, again))
 
 
-# One object for each run that this process joined: its steps are counted once.
+# One object for each run that this process joined, as steps are counted only once.
 _joined: dict[str, ActiveRun] = {}
 
 
 def join(backend: Backend, run: Run | StartedRun, store: Any = None) -> ActiveRun:
-    """Return the object of this process that logs to a run; never an error.
+    """Return this process's object for logging to a run; it never fails.
 
     Args:
         backend: The store; it need not be open yet.
@@ -590,11 +591,10 @@ def join(backend: Backend, run: Run | StartedRun, store: Any = None) -> ActiveRu
 
 
 def current_run() -> ActiveRun | None:
-    """Return the run that is being executed here, or None.
+    """Return the current run, or None.
 
-    It is the run whose `with` block or decorated function surrounds the call, or that
-    `start_run` returned as a plain object and that has not ended. A thread that has none is
-    executed for the run of the main thread.
+    It is the run whose `with` block or decorated function surrounds the call, or an unfinished
+    plain object from `start_run`. A thread without one uses the run of the main thread.
     """
     execution = cast("Execution | None", current.innermost())
     return None if execution is None else execution.run

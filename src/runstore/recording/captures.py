@@ -1,7 +1,7 @@
-"""What takes long to know of a run: code, packages, hardware; read in the background.
+"""Slow facts about a run, read in the background: code, packages, hardware.
 
-Runs that wait for the same facts get them from one reading: a program that starts a thousand runs
-asks git some times, not a thousand times.
+Runs that wait for the same facts share one reading: a program that starts a thousand runs calls
+git a few times, not a thousand times.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from runstore.user_warnings import warn
 
 
 class Capture(NamedTuple):
-    """A run whose facts are to be read.
+    """The facts to read for a run.
 
     Attributes:
-        database: Where they are kept.
+        database: The database of the run.
         uid: The run.
-        quick: What was captured before its start.
-        where: Where it started.
-        code: Its changes of code, if they were read before its start.
+        quick: The facts captured before its start.
+        where: The surroundings of its start.
+        code: Its code changes, if they were read before its start.
     """
 
     database: Database
@@ -35,11 +35,11 @@ class Capture(NamedTuple):
     code: Facts | None
 
     def is_like(self, other: Capture) -> bool:
-        """Tell whether the facts of both are the same; both have started by now."""
+        """Check whether the facts of both are the same; both runs have started."""
         return self[2:] == other[2:]
 
     def do_with(self, alike: Sequence[Capture]) -> None:
-        """Read the facts, and keep them with this run and with those that are like it."""
+        """Read the facts, and store them with this run and similar ones."""
         try:
             with_room(lambda: self._read_for((self, *alike)))
         except (OSError, ImportError) as error:  # no descriptors; or the interpreter is ending
@@ -48,7 +48,7 @@ class Capture(NamedTuple):
     def _read_for(self, runs: Sequence[Capture]) -> None:
         facts = environment_facts(self.where)
         if "git.dirty" not in self.quick.values and "git.root" in self.quick.values:
-            _keep(runs, facts)  # git is slow here: the rest should not be lost with it
+            _keep(runs, facts)  # git is slow here: do not lose the rest
         code = code_facts(self.quick, self.where) if self.code is None else self.code
         _keep(runs, facts.merged(code))
 

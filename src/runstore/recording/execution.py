@@ -1,4 +1,4 @@
-"""Execution: what a process does for a run that it executes, behind its `ActiveRun`."""
+"""Execution: the internals of an `ActiveRun`, for a run that this process executes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class StartedRun(NamedTuple):
-    """What is known of a run that has just begun; a whole `Run` takes longer to make."""
+    """The facts about a run that has just started; a complete `Run` takes longer to create."""
 
     uid: str
     reference: str
@@ -50,28 +50,28 @@ class StartedRun(NamedTuple):
 
 
 class Execution:
-    """A run as its process executes it: its points, its output, its end.
+    """A run as executed by this process: its points, its output, its end.
 
     Attributes:
         run: Its `ActiveRun`.
-        recorder: Writes for it.
+        recorder: Writes its data.
         store_path: The folder of its store.
         uid: Identity across machines.
         reference: `<experiment>_<run number>_<timestamp>`.
-        experiment_name: What the run is grouped under.
-        parameter_sets: The sets it runs.
-        status: As last written here.
+        experiment_name: The experiment of the run.
+        parameter_sets: Its parameter sets.
+        status: The status, as last recorded here.
         surrounding: The run whose block this one was started in; see `current.py`.
-        was_current: Whether it ever was the current one.
-        is_block: Whether a `with` block is executed for it.
-        is_first: Whether its store was made here for it.
-        lineage: The uids of the run and of those above it that are executed here.
-        loading: What the program loads of its own modules; None if nothing is captured.
+        was_current: Whether it has ever been the current run.
+        is_block: Whether it is used as a `with` block.
+        is_first: Whether its store was created for it.
+        lineage: The uids of the run and of its ancestors that are executed here.
+        loading: The watcher of the program's own modules; None without capture.
         params_to_come: A mapping that was empty at the start: the program fills it later.
-        has_cells: Whether the cells of a notebook are kept with it.
-        has_output: Whether output in the spool is taken in at the end.
-        again: Starts such a run again, which decorating a function needs; None if it cannot.
-        ends_with_process: Whether it is complete if its process ends in good order.
+        has_cells: Whether the cells of a notebook are recorded.
+        has_output: Whether output in the spool is imported at the end.
+        again: Starts another such run, for decorated functions; None if that is impossible.
+        ends_with_process: Whether it is complete if its process ends without an error.
         command_run: The run of `runstore exec` that this process has taken over, if any.
         has_read_params: Whether its parameters were read from the command line; the program can
             set them again.
@@ -79,12 +79,12 @@ class Execution:
 
     Args:
         backend: The store.
-        run: The run as it began, or as it is kept.
+        run: The run as it started, or as recorded.
         active: Its `ActiveRun`.
-        is_owner: Whether its end is this process's; a copy in another process only logs to it.
+        is_owner: Whether this process ends the run; a copy in another process only logs to it.
     """
 
-    # Whether what is logged after its end continues it.
+    # Whether logging after the end continues the run.
     can_reopen = True
 
     def __init__(
@@ -131,13 +131,13 @@ class Execution:
 
     @property
     def is_here(self) -> bool:
-        """Whether this process began it, and so ends it."""
+        """Whether this process started the run, and so ends it."""
         return self._pid == os.getpid()
 
     # Parameters and tags
 
     def values_of_set(self, set_name: str | None) -> Mapping[str, Any]:
-        """Return the parameters of a set; of the only one, or by set, without a name."""
+        """Return the parameters of a set; without a name, of the only set or by set."""
         from runstore.model.run import values_of
 
         if set_name is None:
@@ -147,7 +147,7 @@ class Execution:
     def add_params(
         self, params: Any, set_name: str | None = None, *, is_replacing: bool = False
     ) -> None:
-        """Add parameters that are known only now; see `ActiveRun.add_params`."""
+        """Add parameters; see `ActiveRun.add_params`."""
         be_ready()
         from runstore.model.params.added import with_added
         from runstore.model.params.build import parameter_set
@@ -155,7 +155,7 @@ class Execution:
         added = parameter_set(params)
         if self.has_read_params:
             self._drop_read_params(added.values)
-        # Refused here if it must be: a record in the spool has nobody to tell.
+        # Validated here: an error in a spooled record would reach no one.
         now = with_added(self.parameter_sets, added, set_name, is_replacing=is_replacing)
         kept = self.recorder.add_params(
             self.uid, added, set_name, current_author(), is_replacing=is_replacing
@@ -176,7 +176,7 @@ class Execution:
             self.recorder.replace_params(self.uid, self.parameter_sets)
 
     def _take_params_to_come(self) -> None:
-        """Take what the program has put into the mapping that was empty at the start."""
+        """Record the contents of the mapping that was empty at the start."""
         known = {*self.parameter_sets[0].values} if self.parameter_sets else set()
         if self.has_read_params:
             known &= self.own_params
@@ -190,23 +190,23 @@ class Execution:
 
     @once
     def tags(self) -> Tags:
-        """Its tags, a mapping that writes through: `run.tags["phase"] = "pilot"`."""
+        """The tags, a mapping that records assignments: `run.tags["phase"] = "pilot"`."""
         be_ready()
         from runstore.recording.mappings import Tags
 
         known: Mapping[str, str] = {}
-        with suppress(RunstoreError):  # of a store that cannot be read, nothing is known
+        with suppress(RunstoreError):  # the store cannot be read
             known = self._backend.edits.tags_of(self.uid)
         return Tags(self.recorder, self.uid, known)
 
     # Output
 
     def kept_output(self, *, is_asked: bool = True, mask_output: bool | None = None) -> KeptOutput:
-        """Return what keeps the output of this process; see `ActiveRun.keep_output`.
+        """Return the recorder of this process's output; see `ActiveRun.keep_output`.
 
         Args:
-            is_asked: Whether the program asked for it, whatever the settings say.
-            mask_output: Whether secrets are masked; None for what the settings say.
+            is_asked: Whether the program requested it, regardless of the settings.
+            mask_output: Whether secrets are masked; None to use the settings.
         """
         output = self._output
         if output is None:
@@ -221,13 +221,13 @@ class Execution:
         return output
 
     def keep_output_of_script(self, *, wanted: bool | None) -> None:
-        """Keep what this process prints, unless program, variable or settings say otherwise.
+        """Keep the output of the process, unless the program, a variable or a setting says no.
 
         Args:
-            wanted: What the program asks for; None leaves it to the settings.
+            wanted: The choice of the program; None to use the settings.
         """
         if self.command_run is not None:
-            return  # `runstore exec` keeps it, with that of C code
+            return  # `runstore exec` keeps it, including the output of C code
         if wanted is None and not self.is_here:
             return
         if wanted is None and os.environ.get("RUNSTORE_OUTPUT") and is_variable_off("output"):
@@ -235,7 +235,7 @@ class Execution:
         if wanted is not False:
             try:
                 self.kept_output(is_asked=wanted is not None).keep_streams()
-            except (OSError, ImportError) as error:  # no descriptors are left to load it
+            except (OSError, ImportError) as error:  # no descriptors left to load it
                 warn(f"The output of {self.reference} is not kept: {error}.")
 
     def _take_output(self) -> None:
@@ -244,13 +244,13 @@ class Execution:
         except (RunstoreError, OSError, ImportError) as error:
             warn(
                 f"{error} The output of {self.reference} is kept in the spool of the store;"
-                " it is taken in when it is opened next."
+                " it is imported when the store is next opened."
             )
 
     # Metrics
 
     def channel(self, set_index: int) -> Channel:
-        """Return what logs for the run (-1) or for the parameter set at this place."""
+        """Return the channel of the run (-1) or of the parameter set at this index."""
         if self._points is None:
             try:
                 be_ready(POINTS)
@@ -264,7 +264,7 @@ class Execution:
             points.run = self
             points.is_strict = self._is_strict
             points.reopen_run = self.reopen
-            # Another thread may be here as well; one log serves all.
+            # Another thread may be here as well; all share one log.
             self._points = self.__dict__.setdefault("_first_points", points)
             if self.status.is_final:
                 self._points.finish()
@@ -277,17 +277,17 @@ class Execution:
         return cast("Channel", later)
 
     def hand_in(self, *, is_last: bool = False) -> None:
-        """Take into the database what this process logged so far; else it happens by itself.
+        """Import the points logged so far into the database now, rather than soon.
 
         Args:
-            is_last: Whether this process logs no more to the run of another one.
+            is_last: Whether this process will log nothing more to another process's run.
         """
         if self._points is not None:
             self._points.hand_in(is_last=is_last)
 
     @property
     def is_strict(self) -> bool:
-        """Whether a metric that cannot be logged is an error; else it is a warning."""
+        """Whether a metric that cannot be logged raises an error instead of a warning."""
         return self._is_strict
 
     @is_strict.setter
@@ -297,7 +297,7 @@ class Execution:
             self._points.is_strict = is_strict
 
     def rewind(self, step: int) -> int:
-        """Remove the points of all metrics from a step on; return how many."""
+        """Delete the points of all metrics from a step onwards; return their number."""
         self.channel(-1)
         return 0 if self._points is None else self._points.rewind(step)
 
@@ -306,11 +306,11 @@ class Execution:
     def write_end(
         self, status: Status, error: str | None, traceback: str | None, exit_code: int | None
     ) -> None:
-        """Write the end. Ctrl-C waits for it, but not for long: then it is kept in the spool."""
+        """Write the end. Ctrl-C waits, but not for long: then the end is kept in the spool."""
         with afterwards(), live_runs.Undisturbed():
             try:
                 self._write_end_now(status, error, traceback, exit_code)
-            except BaseException:  # Ctrl-C that waited for too long: the spool keeps the end
+            except BaseException:  # Ctrl-C that waited too long: the end is kept in the spool
                 ending = self.__dict__.get("_ending")
                 if ending is not None and not self.is_end_written:
                     self.recorder.deferred.end(self.uid, self.reference, ending, None)
@@ -325,8 +325,8 @@ class Execution:
     def _write_end_now(
         self, status: Status, error: str | None, traceback: str | None, exit_code: int | None
     ) -> None:
-        """Write the end. If that is interrupted, the next call writes the end that came first."""
-        # A forked child has a copy of this object; the run belongs to the process that began it.
+        """Write the end. After an interruption, the next call writes the first end."""
+        # A forked child has a copy of this object; the run belongs to the process that started it.
         if not self._is_left_here():
             if self._pid is None:
                 self.hand_in()
@@ -366,7 +366,7 @@ class Execution:
         self.recorder.take_back()
 
     def _is_left_here(self) -> bool:
-        """Tell whether the end is this process's to write."""
+        """Check whether this process ends the run."""
         if self.is_here:
             return True
         try:
@@ -375,10 +375,10 @@ class Execution:
             return True
 
     def take_over(self) -> bool:
-        """Go on with a run in a forked child, if the process that executed it has ended.
+        """Continue a run in a forked child, if the process that executed it has ended.
 
         Returns:
-            Whether this process executes it now.
+            Whether this process now executes it.
 
         Raises:
             StoreError: The database could not be written.
@@ -388,7 +388,7 @@ class Execution:
             return self._process is not None
         if os.getppid() == self._pid or not is_gone(self._process, silent_s=0.0):
             return False
-        # Another child may have been quicker, or the process has written the end before.
+        # Another child may have been faster, or the process has already written the end.
         if self.is_end_written or not self._backend.database.take_over(
             self.uid, self._process, here
         ):
@@ -401,7 +401,7 @@ class Execution:
         """Continue a complete run, because its program logs to it after its end.
 
         Returns:
-            Whether points are taken again.
+            Whether points can be logged again.
         """
         if not self.is_end_written or not self.is_here:
             return False
@@ -415,7 +415,7 @@ class Execution:
 
     def _reopened(self) -> bool:
         if live_runs.is_over():
-            return True  # points are taken in by the next reader; the end stays as it is
+            return True  # points are imported by the next reader; the end is unchanged
         try:
             self.recorder.reopen(self.uid, current_process(), current_author())
         except (RunstoreError, OSError):
@@ -427,14 +427,14 @@ class Execution:
         return True
 
     def take_status(self, status: Status) -> None:
-        """Have the status that the run was given elsewhere."""
+        """Set the status that was recorded elsewhere."""
         self.status, self.is_end_written = status, status.is_final
 
     def withdraw(self) -> None:
-        """Undo the start, as if it had never been.
+        """Undo the start without a trace.
 
         Raises:
-            ConflictError: Something was recorded with it; it is kept.
+            ConflictError: The run has recorded data; it is kept.
         """
         if self.command_run is not None:
             from runstore.recording.joining.command_run import hand_back
@@ -447,7 +447,7 @@ class Execution:
         self.take_status(Status.INTERRUPTED)
 
     def leave_to(self, status: Status) -> None:
-        """Stop executing a run whose end another process has written."""
+        """Stop executing a run that another process has ended."""
         self.hand_in(is_last=True)
         self.take_status(status)
         live_runs.end(self)
@@ -456,16 +456,16 @@ class Execution:
             self._take_output()
         self.recorder.take_back()
 
-    # While the process goes on, and at its end (live_runs.LiveRun)
+    # During the process and at its end (live_runs.LiveRun)
 
     def make_ready(self) -> None:
-        """Load what finalizers may use when the interpreter loads nothing any more."""
+        """Load the modules that finalizers may need when the interpreter can load no more."""
         self.channel(-1)
         backend, recorder = self._backend, self.recorder
         _ = self.tags, backend.edits, recorder.deferred, backend.metrics, backend.trash
 
     def heartbeat(self) -> None:
-        """Write a sign of life, and what was kept aside while nothing could be written."""
+        """Write a heartbeat, and data that could not be written before."""
         self._backend.database.mark_seen([self.uid])
         self.recorder.take_back()
         if self.loading is not None:
@@ -473,8 +473,8 @@ class Execution:
 
     @once
     def wants_samples(self) -> bool:
-        """Whether what this machine does is logged, as metrics below `system/`."""
-        # Asked for the first time after some seconds: starts stay quick.
+        """Whether system metrics are logged, below `system/`."""
+        # First read after a few seconds, to keep starts fast.
         from runstore.config import wants_system_samples
 
         with suppress(RunstoreError):
@@ -482,12 +482,12 @@ class Execution:
         return False
 
     def log_sample(self, values: Mapping[str, float]) -> None:
-        """Log what this machine did."""
+        """Log a sample of system metrics."""
         if not self.status.is_final:
             self.channel(-1).log_sample(values)
 
     def end_with_process(self, error: BaseException | None) -> None:
-        """Write the end, because the process ends: by this exception, or in good order."""
+        """Write the end as the process ends, with this exception or without an error."""
         if error is None and self.status is Status.LIVE:
             with suppress(RunstoreError):  # an interactive session has no defined end
                 self.heartbeat()
@@ -496,5 +496,5 @@ class Execution:
         self.end_by(error)
 
     def end_by(self, error: BaseException | None) -> None:
-        """Write the end: by an exception, or in good order."""
+        """Write the end, with an exception or without an error."""
         self.write_end(*Ending(status_of(error), *error_details(error)))

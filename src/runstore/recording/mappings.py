@@ -1,4 +1,4 @@
-"""The tags of a run that is being executed."""
+"""The tags and parameters of an active run, as mappings that record assignments."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class Tags(MutableMapping[str, str]):
-    """A mapping that writes through: `run.tags["phase"] = "pilot"`; each change leaves an event.
+    """A mapping that records assignments, as events: `run.tags["phase"] = "pilot"`.
 
-    A change is durable on return. Where the database does not take it, it is kept in the spool,
-    a `StoreWarning` says where, and the program goes on.
+    A change is durable on return. If the database cannot be written, the change is kept in the
+    spool, a `StoreWarning` shows the location, and the program continues.
 
     Args:
         run: The run.
-        known: The tags it has by now.
+        known: Its current tags.
     """
 
     def __init__(self, recorder: Recorder, uid: str, known: Mapping[str, str]) -> None:
@@ -52,7 +52,7 @@ class Tags(MutableMapping[str, str]):
         return repr(self._known)
 
     def add(self, *keys: str) -> None:
-        """Set tags that have no value: `run.tags.add("keep")`."""
+        """Add tags without values: `run.tags.add("keep")`."""
         self._change({tag_key(key): "" for key in keys})
 
     def __ior__(self, tags: Any) -> Tags:
@@ -74,7 +74,7 @@ class Tags(MutableMapping[str, str]):
         self._change({**gone, **given})
 
     def update(self, *changes: Any, **more: Any) -> None:
-        """Set several tags at once, which `undo` takes back at once."""
+        """Set several tags as one edit, for one `undo`."""
         try:
             values = dict(*changes, **more)
         except (TypeError, ValueError):
@@ -96,12 +96,12 @@ class Tags(MutableMapping[str, str]):
 
 
 class Parameterized(Protocol):
-    """A run that is executed, as far as its parameters are concerned."""
+    """The parameter functions of an active run."""
 
     parameter_sets: tuple[ParameterSet, ...]
 
     def values_of_set(self, set_name: str | None) -> Mapping[str, Any]:
-        """Return the parameters of a set; of the only one, or by set, without a name."""
+        """Return the parameters of a set; without a name, of the only set or by set."""
 
     def add_params(
         self, params: Any, set_name: str | None = None, *, is_replacing: bool = False
@@ -110,17 +110,17 @@ class Parameterized(Protocol):
 
 
 class Params(dict[str, Any]):
-    """The parameters of a run, a dictionary that writes through: `run.params["seed"] = 7`.
+    """The parameters of a run, a dictionary that records assignments: `run.params["seed"] = 7`.
 
-    New parameters are durable on return and leave an event. Those that the run has are part of
-    its record: another value is a `ConflictError`, except in `replace`. Nested mappings are
-    written through as well.
+    New parameters are durable on return, with an event. Existing parameters are part of the
+    record: a different value is a `ConflictError`, except in `replace`. Assignments to nested
+    mappings are recorded as well.
 
     Args:
         execution: The run.
-        values: Its parameters as they are now.
-        set_name: The parameter set that they belong to; None if the run has at most one.
-        place: The keys that lead to them, for a nested mapping.
+        values: Its current parameters.
+        set_name: Their parameter set; None if the run has at most one.
+        place: The path of keys, for a nested mapping.
     """
 
     def __init__(
@@ -165,23 +165,23 @@ class Params(dict[str, Any]):
         return self
 
     def update(self, *changes: Any, **more: Any) -> None:
-        """Add several parameters at once; those with the same value are no conflict."""
+        """Add several parameters at once; equal values of existing parameters are ignored."""
         if added := dict(*changes, **more):
             self._add(added)
 
     def replace(self, changes: Mapping[str, Any]) -> None:
-        """Add parameters, and change those that have another value; an event has both values."""
+        """Add or change parameters; an event has the old and new values."""
         if changes:
             self._add(changes, is_replacing=True)
 
     def setdefault(self, key: str, default: Any = None) -> Any:
-        """Return a value; the default is added if there is none."""
+        """Return a value; add the default if there is none."""
         if key not in self:
             self[key] = default
         return self[key]
 
     def copy(self) -> dict[str, Any]:
-        """Return a dictionary that does not write through."""
+        """Return a plain dictionary, whose assignments are not recorded."""
         return _plain(self)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -23,7 +23,7 @@ _SIGNATURES = {
     b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif", b"RIFF": ".webp",
     b"BM": ".bmp", b"<svg": ".svg", b"<?xml": ".svg",
 }  # fmt: skip
-# One for all runs: a run may be copied to another process, a lock not.
+# One for all runs: a run can be copied to another process, but a lock cannot.
 _COUNTING = threading.Lock()
 
 
@@ -31,9 +31,9 @@ class MediaLog:
     """Logs for one run.
 
     Args:
-        artifacts: Keeps the files.
+        artifacts: Stores the files.
         uid: The run.
-        is_strict: Returns whether the run raises errors.
+        is_strict: Returns whether the run is strict.
     """
 
     def __init__(self, artifacts: Artifacts, uid: str, is_strict: Callable[[], bool]) -> None:
@@ -62,7 +62,7 @@ class MediaLog:
         self._guarded(kind, key, lambda: [as_file(one) for one in several], step)
 
     def _guarded(self, kind: str, key: str, make: Any, step: int | None) -> None:
-        """Log; what cannot be logged is a warning, or an error if the run is strict."""
+        """Log; a failure is a warning, or an error if the run is strict."""
         try:
             self._save(kind, metric_key(key), make(), step)
         except RunstoreError as error:
@@ -84,7 +84,7 @@ class MediaLog:
             self._artifacts.save(self._uid, path, source)
 
     def _step(self, name: str, step: int | None) -> int:
-        """Return a step that was given, or the one after the last of the key."""
+        """Return the explicit step, or the next step of the key."""
         with _COUNTING:
             if step is None and name not in self._next_steps:
                 self._next_steps[name] = self._after(name)
@@ -93,7 +93,7 @@ class MediaLog:
         return number
 
     def _after(self, name: str) -> int:
-        """Return the step after those of an earlier part of the run, which may be resumed."""
+        """Return the first step after those from before the run was resumed."""
         with suppress(StoreError):
             saved = self._artifacts.table.of_run(self._uid)
             series = media_in(saved, lambda _: b"").get(name)
@@ -110,7 +110,7 @@ def _text(given: Any) -> tuple[bytes, str]:
 
 
 def _image(given: Any) -> tuple[Any, str]:
-    """Return what to save, and its suffix."""
+    """Return the contents to save, and their suffix."""
     if isinstance(given, (bytes, bytearray)):
         found = (one for begin, one in _SIGNATURES.items() if given.startswith(begin))
         suffix = next(found, None)

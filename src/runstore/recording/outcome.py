@@ -1,4 +1,4 @@
-"""How a run ends: which ends a program may report, and what an exception stands for."""
+"""The end of a run: the statuses that a program can report, and the status of an exception."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _USUAL_EXIT_STATUS = {
     Status.INTERRUPTED: None,
 }
 _EXIT_UNREADABLE = 255  # of a number that the system's own exit statuses cannot hold
-# Exceptions by the package that they come from, so that none has to be imported.
+# Exceptions by their package, so that no package has to be imported.
 _CANCELLED = {("asyncio", "CancelledError"), ("trio", "Cancelled")}
 _PRUNED = {("optuna", "TrialPruned")}
 
@@ -33,11 +33,11 @@ _NOT_SEARCHED = "(not kept: it could not be searched for secrets)"
 
 
 class Ending(NamedTuple):
-    """What a run says of its end.
+    """The reported end of a run.
 
     Attributes:
-        status: How it ended.
-        error: What went wrong, in a line or a few.
+        status: The final status.
+        error: The error, in a few lines.
         traceback: The full traceback.
         exit_code: The exit status; None if it is unknown.
     """
@@ -49,7 +49,7 @@ class Ending(NamedTuple):
 
 
 def checked_end_status(status: Status | str, among: Collection[Status] = REPORTED) -> Status:
-    """Return the status when a run may end so."""
+    """Return the status, if a run can end with it."""
     try:
         ended = Status(status)
     except ValueError:
@@ -63,12 +63,12 @@ def checked_end_status(status: Status | str, among: Collection[Status] = REPORTE
 def reported_ending(
     status: Status | str | None, error: Any, traceback: Any, exit_code: Any
 ) -> Ending:
-    """Return the end that a program reports, in whatever form it has the parts.
+    """Return the end that a program reports, from parts of any form.
 
     Args:
-        status: The status; only this one can be refused. None goes by the other parts.
+        status: The status; only this part can be rejected. None derives it from the others.
         error: A text, an exception or anything else; None within an `except` block is the
-            exception that is handled, if the run ends as an error.
+            current exception, if the run ends as an error.
         traceback: A text or a traceback.
         exit_code: A number.
 
@@ -87,7 +87,7 @@ def reported_ending(
 
 
 def status_by_parts(error: Any, traceback: Any, exit_code: Any) -> Status:
-    """Return how a run ended that reports no status: with an error it is not complete."""
+    """Return the status of an end without one: with an error, it is not complete."""
     if isinstance(error, BaseException):
         return status_of(error)
     if error is not None or traceback is not None:
@@ -99,7 +99,7 @@ def status_by_parts(error: Any, traceback: Any, exit_code: Any) -> Status:
 
 
 def texts_of(error: Any, traceback: Any) -> tuple[str | None, str | None]:
-    """Return what went wrong and its traceback as texts, in whatever form a program has them."""
+    """Return the error and its traceback, from any form, as texts."""
     if isinstance(error, BaseException):
         told, trace, _ = error_details(error)
         error, traceback = told or _line_of(error), trace if traceback is None else traceback
@@ -109,9 +109,9 @@ def texts_of(error: Any, traceback: Any) -> tuple[str | None, str | None]:
 
 
 def kept_text(text: str | None) -> str | None:
-    """Return an error text or a traceback as it is kept: without secrets.
+    """Return an error text or a traceback without secrets, for storage.
 
-    A process that can open no more files, or has no memory left, cannot load the patterns.
+    A process that has no file descriptors or memory left cannot load the patterns.
     """
     if text is None:
         return None
@@ -157,8 +157,8 @@ def exit_status(code: Any) -> int:
 
 
 def status_of(error: BaseException | None) -> Status:
-    """Return how a run ends whose block was left with this exception."""
-    # A generator that its caller needs no longer was not stopped by a fault.
+    """Return the status of a run whose block was left with this exception."""
+    # A generator that its caller no longer needs has not failed.
     if error is None or isinstance(error, GeneratorExit):
         return Status.COMPLETE
     parts = tuple(_parts(error)) or (error,)
@@ -172,7 +172,7 @@ def status_of(error: BaseException | None) -> Status:
 
 
 def _parts(error: BaseException) -> Iterator[BaseException]:
-    """Yield those that a group of exceptions holds, at any depth; else the exception itself."""
+    """Yield the exceptions in an exception group, at any depth; else the exception itself."""
     parts = getattr(error, "exceptions", None)
     if not isinstance(parts, tuple) or not type(error).__name__.endswith("ExceptionGroup"):
         yield error
@@ -202,7 +202,7 @@ def _is_one_of(names: Container[tuple[str, str]], error: BaseException) -> bool:
 
 
 def error_details(error: BaseException | None) -> tuple[str | None, str | None, int | None]:
-    """Return the error text, the traceback and the exit status that an exception stands for."""
+    """Return the error text, the traceback and the exit status of an exception."""
     if error is None or isinstance(error, GeneratorExit) or status_of(error) is Status.PRUNED:
         return None, None, 0
     if isinstance(error, KeyboardInterrupt):
@@ -228,10 +228,10 @@ def _line_of(error: BaseException) -> str:
 
 
 def _printed(lines: Callable[[], list[str]]) -> str | None:
-    """Return lines as a text; None if what makes them cannot be loaded.
+    """Return lines as a text; None if their formatter cannot be loaded.
 
-    A program may have used all its descriptors, and an interpreter that is shut down loads
-    nothing more; neither may hide the user's own exception.
+    A program may have used all its descriptors, and an interpreter that is shutting down can load
+    no more modules; neither may hide the user's own exception.
     """
     try:
         return "".join(lines())
