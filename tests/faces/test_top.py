@@ -13,7 +13,6 @@ import subprocess
 import sys
 import termios
 import time
-from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
@@ -24,13 +23,13 @@ from textual.widgets import DataTable, Input
 from commands import messages, runstore
 from runstore import Store
 from runstore.cli.top.app import TopApp
-from runstore.cli.top.filter_line import FilterLine
-from runstore.cli.top.reading import Reader
-from runstore.cli.top.table import RunsView
+from runstore.cli.top.data.reading import Reader
+from runstore.cli.top.dialogs.filter_line import FilterLine
+from runstore.cli.top.table.view import RunsView
 from runstore.cli.top.texts import NOTHING
 from runstore.lasting import LastingStore
+from top_screen import PATIENCE_S, header, names, record, rows, screen, shown, until
 
-PATIENCE_S = 30
 NAMES = {"/": "slash"}  # of keys, as Textual calls them
 # A run whose process is gone without a word.
 KILLED = """
@@ -55,56 +54,6 @@ def store(tmp_path):
     """An empty store."""
     with Store.open(tmp_path / ".runstore") as opened:
         yield opened
-
-
-def record(store, name="fit", *, loss=(1.0, 0.5), ended=True, **more):
-    """Record a run with a metric; return it."""
-    run = store.start(name, capture=False, **more)
-    for value in loss:
-        run.log(loss=value)
-    if ended:
-        run.finish()
-    return run
-
-
-@asynccontextmanager
-async def shown(store, *, size=(120, 40), **more):
-    """Show a store as the command does, with a connection of its own; wait for its first rows."""
-    app = TopApp(Store.open(store.path), **{"refresh_s": 0.1, **more})
-    async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: re.search(r"\d runs,|Expected limit", screen(app)))
-        yield app, pilot
-    app.close()
-
-
-async def until(pilot, holds, *, pressing=()):
-    """Wait until something holds, and press keys again and again."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline, screen(pilot.app)
-        await pilot.press(*pressing)
-        await pilot.pause(0.05)
-
-
-def screen(app):
-    """Return what stands on the screen."""
-    return "\n".join(strip.text.rstrip() for strip in app.screen._compositor.render_strips())
-
-
-def rows(app):
-    """Return the lines of the table, without its header and what is empty."""
-    table = app.screen.query_one(RunsView)
-    lines = [table.render_line(y).text.rstrip() for y in range(1, table.size.height)]
-    return [line for line in lines if line]
-
-
-def names(app):
-    """Return the runs on the screen, from the top."""
-    return [re.search(r"\w+_\d+", row)[0] for row in rows(app)]
-
-
-def header(app):
-    return app.screen.query_one(RunsView).render_line(0).text
 
 
 # The table
@@ -195,7 +144,7 @@ def test_a_run_that_ends_meanwhile_is_shown_as_ended(store):
             await until(pilot, lambda: "0.125" in rows(app)[0])
             run.finish("error", error="it broke")
             await until(pilot, lambda: "error" in rows(app)[0])
-            assert "1 runs, 0 going on" in screen(app)
+            assert "1 run, 0 running" in screen(app)
 
     run = record(store, ended=False)
     asyncio.run(look())
@@ -250,25 +199,33 @@ def test_a_click_chooses_a_run_and_a_second_one_opens_it(store):
     asyncio.run(look())
 
 
-def test_sorting_goes_through_all_columns_and_turns_round(store):
+async def sort_by(pilot, name):
+    """Choose a sort key by the beginning of its name."""
+    await pilot.press("s", *name, "enter")
+
+
+def test_runs_are_sorted_by_a_key_from_a_list_and_reversed(store):
     async def look():
         async with shown(store) as (app, pilot):
-            found = []
-            for key in ("r", "s", "s", "s", "r", "s"):
-                await pilot.press(key)
-                found.append((header(app).split("▼")[-1].split("▲")[-1].split()[0], names(app)))
-            assert found[0] == ("started", ["none_1", "b_1", "a_1"][::-1])
-            assert [name for name, _ in found] == [
-                *("started", "took", "status", "loss", "loss", "started"),
-            ]
-            assert found[2][1] == ["none_1", "a_1", "b_1"]
-            assert found[3][1] == ["a_1", "b_1", "none_1"]
-            assert found[4][1] == ["b_1", "a_1", "none_1"]
+            await pilot.press("r")
+            assert names(app) == ["a_1", "b_1", "none_1"]
+            for key, expected in (
+                ("status", ["none_1", "a_1", "b_1"]),
+                ("loss", ["a_1", "b_1", "none_1"]),
+                ("lr", ["a_1", "b_1", "none_1"]),
+                ("model", ["none_1", "b_1", "a_1"]),
+            ):
+                await sort_by(pilot, key)
+                assert "▼" + key in header(app)
+                assert names(app) == expected
+            await sort_by(pilot, "loss")
+            await pilot.press("r")
+            assert names(app) == ["b_1", "a_1", "none_1"]
 
-    record(store, "a", loss=(3.0, 2.0))
-    run = record(store, "b", loss=(1.0, 0.5), ended=False)
+    record(store, "a", loss=(3.0, 2.0), params={"lr": 10, "model": "big"})
+    run = record(store, "b", loss=(1.0, 0.5), params={"lr": 9.5, "model": "s"}, ended=False)
     run.finish("error", error="it broke")
-    record(store, "none", loss=())
+    record(store, "none", loss=(), params={"model": "x"})
     asyncio.run(look())
 
 
@@ -276,9 +233,9 @@ def test_a_pause_shows_what_was_read_last(store):
     async def look():
         async with shown(store) as (app, pilot):
             await pilot.press("p")
-            await pilot.pause(0.3)
+            await until(pilot, lambda: not app.screen._is_reading)
             record(store)
-            await pilot.pause(0.5)
+            await pilot.press("down")
             assert names(app) == ["fit_1"]
             assert "paused" in screen(app)
             await pilot.press("p")
@@ -370,7 +327,7 @@ def test_a_filter_looks_at_name_status_notes_and_parameters(store, text, found):
     asyncio.run(look())
 
 
-def test_a_mistake_in_a_filter_is_told_beneath_it(store):
+def test_a_mistake_in_a_filter_is_shown_below_it(store):
     async def look():
         async with shown(store) as (app, pilot):
             line = app.screen.query_one(FilterLine)
@@ -403,7 +360,29 @@ def test_what_is_typed_in_haste_after_the_slash_belongs_to_the_filter(store):
     asyncio.run(look())
 
 
-def test_what_makes_no_sense_is_told_beneath_the_filter(store):
+def test_escape_restores_the_filter_before_a_wrong_one_and_then_q_quits(store):
+    async def look():
+        async with shown(store) as (app, pilot):
+            line = app.screen.query_one(FilterLine)
+            await pilot.press("slash", *"keep")
+            await until(pilot, lambda: names(app) == ["fit_1"])
+            for wrong in ("=", "=="):  # enter may be quicker than the reading
+                await pilot.press(*wrong, "enter")
+                await until(pilot, lambda: line.is_open and line.problem)
+                assert "Ctrl-C quit" in screen(app)
+                assert "q quit" not in screen(app)
+            await pilot.press("escape")
+            await until(pilot, lambda: not line.problem and len(names(app)) == 2)
+            assert "q quit" in screen(app)
+            await pilot.press("q")
+            assert not app.is_running
+
+    record(store, notes="keep")
+    record(store)
+    asyncio.run(look())
+
+
+def test_a_wrong_request_is_shown_below_the_filter(store):
     async def look():
         async with shown(store, limit=0) as (app, pilot):
             line = app.screen.query_one(FilterLine)
@@ -412,6 +391,19 @@ def test_what_makes_no_sense_is_told_beneath_the_filter(store):
             await pilot.press("enter")
             assert line.is_open
 
+    asyncio.run(look())
+
+
+def test_a_filter_with_an_unknown_name_has_a_hint(store):
+    async def look():
+        async with shown(store, filter_text="params.lrr > 0.1") as (app, pilot):
+            await until(pilot, lambda: "No run has the parameter 'lrr'" in screen(app))
+            assert "lr" in screen(app)
+            await pilot.press("slash", *["backspace"] * 20)
+            await until(pilot, lambda: names(app) == ["fit_1"])
+            assert "No run has" not in screen(app)
+
+    record(store, params={"lr": 0.2})
     asyncio.run(look())
 
 
@@ -504,9 +496,9 @@ def test_differences_of_marked_runs_are_shown(store):
     async def look():
         async with shown(store) as (app, pilot):
             await pilot.press("space", "d")
-            assert "Mark two runs or more" in screen(app)
+            assert "Mark two or more runs" in screen(app)
             await pilot.press("space", "d")
-            await until(pilot, lambda: "What differs between 2 runs" in screen(app))
+            await until(pilot, lambda: "Differences between 2 runs" in screen(app))
             table = app.screen.query_one(DataTable)
             cells = [[cell.plain for cell in table.get_row_at(y)] for y in range(table.row_count)]
             assert [column.label.plain for column in table.columns.values()] == [
@@ -584,7 +576,7 @@ def test_hostile_texts_are_shown_as_they_are(store):
             for keys in ((), ("enter",), ("escape", "space", "space", "d")):
                 await pilot.press(*keys)
                 await until(pilot, lambda: "reading …" not in screen(app))
-                await pilot.pause(0.2)
+                await until(pilot, lambda: "[red]a[/red]" in screen(app))
                 text = screen(app)
                 assert "[red]a[/red]" in text
                 assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
@@ -679,6 +671,20 @@ def test_a_kept_filter_is_taken_by_its_name(store, tmp_path):
     assert (code, "fit_1" in printed, "other_1" in printed) == (0, True, False), printed
 
 
+@pytest.mark.parametrize("wrong", ["statu = error", "params.lr >", "lr > 'x", "@nope"])
+def test_a_wrong_filter_ends_before_the_screen_opens(store, tmp_path, wrong):
+    record(store, params={"lr": 0.1})
+    store.close()
+    listed = runstore("ls", wrong, cwd=tmp_path)
+
+    code, printed, is_restored = in_terminal(tmp_path, b"q", wrong)
+
+    assert code == listed.returncode
+    assert is_restored
+    assert messages(listed)[0] in printed
+    assert "\x1b[?1049h" not in printed
+
+
 def test_without_a_terminal_there_is_a_hint(store, tmp_path):
     ended = runstore("top", cwd=tmp_path)
 
@@ -718,7 +724,7 @@ def test_a_damaged_run_is_shown_beside_the_others(store, damage):
     async def look():
         async with shown(store) as (app, pilot):
             await pilot.press("enter")
-            await pilot.pause(0.3)
+            await until(pilot, lambda: "reading …" not in screen(app))
             await pilot.press("escape")
             await until(pilot, lambda: "fit" in screen(app))
             return screen(app)

@@ -14,6 +14,7 @@ from runstore.cli.context import open_store
 from runstore.cli.exit_codes import BUG
 from runstore.cli.options import limit_option
 from runstore.cli.top import app_class
+from runstore.cli.top.data.runs import runs_shown
 from runstore.cli.words import filter_text as filter_of
 from runstore.errors import UsageError
 from runstore.model.arguments import PAGE_LIMIT
@@ -23,7 +24,7 @@ _BY_SIGNAL = 128
 
 @click.command(short_help="Watch runs on a full screen.")
 @click.argument("filter_text", metavar="[FILTER]", default="")
-@limit_option("Runs to read, the newest ones.", default=100, most=PAGE_LIMIT)
+@limit_option("Largest number of runs to read, newest first.", default=100, most=PAGE_LIMIT)
 @click.option(
     "--refresh",
     "refresh_s",
@@ -31,20 +32,26 @@ _BY_SIGNAL = 128
     show_default=True,
     type=click.FloatRange(0.1, 3600),
     metavar="SECONDS",
-    help="How often to read; less often where reading takes long.",
+    help="Pause between readings; longer if reading is slow.",
 )
 def command(filter_text: str, limit: int, refresh_s: float) -> int:
-    """Watch running and recent runs on a full screen, those that FILTER chooses.
+    """Watch running and recent runs on a full screen: all, or those that match FILTER.
 
-    FILTER is a filter such as "status = running", @NAME for one that was kept, or a text in name,
-    status, notes or parameters. The keys are shown at the bottom; q leaves.
-    """
+    \b
+    runstore top
+    runstore top "status = running and metrics.loss < 0.5"
+    runstore top warmup -n 500
+
+    FILTER is a filter as in `runstore ls`, @NAME for a saved filter, or a text to search in name,
+    status, notes and parameters. The keys are listed at the bottom; q quits.
+    """  # noqa: D301 - click keeps lines after the mark as they are
     kind = app_class()
     _check_terminal()
     with open_store() as store:
         wanted = filter_of(store, filter_text)
+        runs_shown(store, wanted, 1)  # a wrong filter ends here, on a readable screen
         app = kind(store, limit=limit, refresh_s=refresh_s, filter_text=wanted)
-        with _warnings_told_afterwards():
+        with _warnings_shown_afterwards():
             try:
                 app.run()
             finally:
@@ -58,14 +65,14 @@ def _check_terminal() -> None:
     streams = (sys.stdin, sys.stdout, sys.stderr)
     if not all(stream is not None and stream.isatty() for stream in streams):
         raise UsageError(
-            "runstore top fills the screen of a terminal; here is none.",
+            "runstore top fills the screen of a terminal, and there is no terminal here.",
             hint="For a list in a pipe or a file: runstore ls",
         )
 
 
 @contextmanager
-def _warnings_told_afterwards() -> Iterator[None]:
-    """Keep warnings until the screen is free again; each is told once."""
+def _warnings_shown_afterwards() -> Iterator[None]:
+    """Keep warnings until the screen is free again; show each of them once."""
     kept: dict[str, tuple[Any, ...]] = {}
     show = warnings.showwarning
 

@@ -1,4 +1,4 @@
-"""runstore top: runs on a full screen, read again and again. Textual is imported here alone."""
+"""runstore top: runs on a full screen. Textual is imported only here."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 def app_class() -> type[TopApp]:
-    """Return the program, with what it needs.
+    """Return the program.
 
     Raises:
         MissingExtraError: textual is not installed.
     """
     try:
-        import textual  # noqa: F401 - only whether it is there
+        import textual  # noqa: F401 - only whether it is installed
     except ImportError as error:
         raise MissingExtraError(
             "textual is not installed.", hint="Install it with: pip install 'runstore[top]'"

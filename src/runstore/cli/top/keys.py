@@ -1,4 +1,4 @@
-"""The keys of a screen: what they do, the lines at the bottom that tell them, and their page."""
+"""The keys of a screen, the lines at the bottom that list them, and their page."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Key:
     """A key.
 
     Attributes:
-        key: What Textual calls it; several are divided by commas.
-        action: What it does, as Textual calls it.
-        sign: What stands on it.
-        does: What it does, in a word.
-        told: What it does, in a sentence for the page of keys; empty leaves it out there.
-        is_first: Whether it is done before the next key is looked at.
+        key: Textual's name of it, or several with commas; empty for a key bound elsewhere.
+        action: Textual's name of its action.
+        sign: Its label.
+        does: Its action in a word.
+        told: Its action in a sentence for the page of keys; empty to leave it out there.
+        is_first: Whether its action ends before the next key is handled.
     """
 
     key: str
@@ -41,21 +41,21 @@ class Key:
     is_first: bool = False
 
     def binding(self) -> Binding:
-        """Return what makes Textual listen to it."""
+        """Return Textual's binding."""
         return Binding(self.key, self.action, self.does, show=False, priority=self.is_first)
 
 
-QUIT = Key("q", "app.quit", "q", "quit", "Leave; so does Ctrl-C.")
+QUIT = Key("q", "app.quit", "q", "quit", "Quit; Ctrl-C quits as well, even while you type.")
 BACK = Key("escape,enter", "app.pop_screen", "esc", "back")
 
 
 def bindings(keys: Sequence[Key]) -> list[BindingType]:
-    """Return what makes Textual listen to these keys."""
-    return [key.binding() for key in keys if key.action]
+    """Return Textual's bindings of keys."""
+    return [key.binding() for key in keys if key.action and key.key]
 
 
 class KeysLine(Widget):
-    """The keys of a screen, in as many lines as they need; a click does what the key does.
+    """The keys of a screen, in as many lines as they need; a click on one presses it.
 
     Args:
         keys: The keys.
@@ -70,7 +70,7 @@ class KeysLine(Widget):
         self._keys = keys
 
     def show(self, keys: Sequence[Key]) -> None:
-        """Show these keys from now on."""
+        """Show other keys."""
         self._keys = keys
         self.refresh(layout=True)
 
@@ -84,7 +84,7 @@ class KeysLine(Widget):
 
 
 def _lines(keys: Sequence[Key], width: int) -> list[Text]:
-    """Return the keys in lines of at most this width, each of them whole."""
+    """Return the keys in lines of at most this width, never cutting one."""
     lines = [Text()]
     for key in keys:
         needed = len(key.sign) + 1 + len(key.does)
@@ -99,7 +99,7 @@ def _lines(keys: Sequence[Key], width: int) -> list[Text]:
 
 
 def _click(key: Key) -> Style:
-    """Return what makes a text do what a key does."""
+    """Return a style by which a click presses a key."""
     if not key.action:
         return Style()
     action = key.action if "." in key.action else f"screen.{key.action}"

@@ -1,4 +1,4 @@
-"""Texts of runs as they stand on the screen: harmless, in one line, no wider than their place."""
+"""Texts of runs for the screen: harmless, in one line, cut to a width."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from runstore.model.display.plain import as_python, as_text
 from runstore.model.params.flatten import joined
 from runstore.model.params.parameter_set import ParameterSet
 
-NOTHING = "–"  # noqa: RUF001 - the sign for a value that is not there
-_LONGEST = 300  # characters of a line that are looked at
+NOTHING = "–"  # noqa: RUF001 - the sign for a missing value
+_LONGEST = 300  # characters of a line that are read
 _END_KEPT = 6  # of a name: its number
-# Textual stands in for stdout, and does not tell an encoding; what it writes is UTF-8.
+# Textual replaces stdout by a stream without an encoding, and writes UTF-8.
 _BARS = str.maketrans("_.-=+*#@", "▁▂▃▄▅▆▇█")
 
 
 def clean(text: str) -> str:
-    """Return the beginning of a text in one line that no terminal obeys."""
+    """Return the beginning of a text in one line that controls nothing on a terminal."""
     cut = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
     return terminal_safe(cut).replace("\t", " ")
 
 
 def fitted(text: str, width: int, *, keeps_end: bool = False) -> str:
-    """Return a text of exactly this many columns; what is left out is shown by `…`."""
+    """Return a text of exactly this width; `…` marks a cut."""
     if cell_len(text) <= width:
         return set_cell_size(text, width)
     end = text[-_END_KEPT:] if keeps_end and width > 2 * _END_KEPT else ""
@@ -36,7 +36,7 @@ def fitted(text: str, width: int, *, keeps_end: bool = False) -> str:
 
 
 def curve(values: Iterable[float], width: int) -> str:
-    """Return a series as a line of small bars."""
+    """Return a series as a sparkline."""
     return sparkline(values, width).translate(_BARS)
 
 
@@ -46,7 +46,7 @@ def number_text(value: float) -> str:
 
 
 def started_text(at: datetime, now: datetime) -> str:
-    """Return a time as this machine's clock shows it: today's hour, or else the date."""
+    """Return a local time: today's hour, or else the date."""
     local, today = at.astimezone(), now.astimezone()
     if local.date() == today.date():
         return f"{local:%H:%M:%S}"
@@ -54,7 +54,7 @@ def started_text(at: datetime, now: datetime) -> str:
 
 
 def parameter_texts(sets: Sequence[ParameterSet]) -> dict[str, str]:
-    """Return the values of a run by dotted key; of several sets, with the set's name before."""
+    """Return the values of a run by dotted key; keys of several sets begin with the set."""
     is_single = len(sets) == 1
     return {
         key: text

@@ -1,4 +1,4 @@
-"""How often the store is read, and what came of it."""
+"""Attempts to read the store, and the pauses between them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from runstore.cli.output import terminal_safe
 from runstore.errors import RunstoreError, UsageError
 
 T = TypeVar("T")
-_LOAD_SHARE = 3  # of the time, what reading takes at most: a third
+_LOAD_SHARE = 3  # reading takes at most a third of the time
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often it is read.
+    """Pauses between readings.
 
     Attributes:
-        refresh_s: From the end of one reading to the next, in seconds; longer after a long one.
+        refresh_s: Shortest pause in seconds; it is longer after a slow reading.
     """
 
     refresh_s: float
@@ -31,13 +31,13 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Attempt(Generic[T]):
-    """What came of a reading.
+    """The result of an attempt.
 
     Attributes:
-        value: What was read; None when that was not possible.
-        problem: Why, in a sentence that a terminal may show.
-        is_usage: Whether what was asked for makes no sense, whatever the store holds.
-        took_s: How long it took, in seconds.
+        value: The value; None if the attempt failed.
+        problem: The reason, harmless for a terminal; empty if the attempt succeeded.
+        is_usage: Whether the request itself is wrong, so that another attempt fails too.
+        took_s: Duration in seconds.
     """
 
     value: T | None
@@ -46,8 +46,13 @@ class Attempt(Generic[T]):
     took_s: float
 
 
-def attempted(read: Callable[[], T]) -> Attempt[T]:
-    """Read, and say what came of it; a store that is gone or locked is no error here."""
+def attempted(read: Callable[[], T], *, in_full: bool = False) -> Attempt[T]:
+    """Return the result of a call; an error of the store is a result too.
+
+    Args:
+        read: The call.
+        in_full: Whether the problem includes what was kept, and the hint.
+    """
     begun = time.monotonic()
     value: T | None = None
     problem, is_usage = "", False
@@ -56,6 +61,6 @@ def attempted(read: Callable[[], T]) -> Attempt[T]:
     except UsageError as error:
         problem, is_usage = str(error), True
     except (RunstoreError, OSError) as error:
-        problem = error.what if isinstance(error, RunstoreError) else str(error)
+        problem = error.what if isinstance(error, RunstoreError) and not in_full else str(error)
     safe = terminal_safe(problem, keep_lines=True)
     return Attempt(value, safe, is_usage, time.monotonic() - begun)

@@ -1,7 +1,8 @@
-"""What the details of a run say: sections of labels and texts, read in a thread."""
+"""The details of a run as sections of labels and texts; made for a thread."""
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -34,8 +35,8 @@ class Section:
     """A part of the details.
 
     Attributes:
-        title: What stands above it; empty for the first part.
-        lines: A label and a text each; lines without labels stand alone.
+        title: Its heading; empty for the first part.
+        lines: A label and a text each; the label may be empty.
     """
 
     title: str
@@ -43,7 +44,7 @@ class Section:
 
 
 class Details:
-    """Reads the details of one run, again and again; one thread at a time.
+    """Reads the details of one run repeatedly; one thread at a time.
 
     Args:
         uid: The run.
@@ -53,8 +54,13 @@ class Details:
         self._uid = uid
         self._printed = _Printed(uid)
 
-    def read(self, store: Store) -> tuple[Run, tuple[Section, ...]]:
-        """Return the run and its sections; those with nothing in them are left out.
+    def read(self, store: Store, search: str = "") -> tuple[Run, tuple[Section, ...]]:
+        """Return the run and its sections without the empty sections.
+
+        Args:
+            store: The store.
+            search: A text that each line contains, ignoring case; empty for all lines. The whole
+                output is searched.
 
         Raises:
             RunNotFoundError: It was deleted.
@@ -62,16 +68,22 @@ class Details:
         """
         run = store.get(self._uid)
         found = tuple(_sections(run))
-        printed = Section("last lines of output", self._printed.lines(store, run))
-        return run, tuple(one for one in (*found, printed) if one.lines)
+        if search:
+            found = tuple(_matching(one, search) for one in found)
+            printed = Section(f"output with {search!r}", _printed_with(run, search))
+        else:
+            printed = Section("last lines of output", self._printed.lines(store, run))
+        shown = tuple(one for one in (*found, printed) if one.lines)
+        nothing = Section(f"no line contains {search!r}", (("", Text()),))
+        return run, shown or (nothing,)
 
     def close(self) -> None:
-        """Let go of what is followed."""
+        """Close the files that are followed."""
         self._printed.close()
 
 
 class _Printed:
-    """The last lines that a run printed; followed while it goes on."""
+    """The last lines that a run printed, followed while it is running."""
 
     def __init__(self, uid: str) -> None:
         self._uid = uid
@@ -82,7 +94,7 @@ class _Printed:
         self._has_ended = False
 
     def lines(self, store: Store, run: Run) -> tuple[tuple[str, Text], ...]:
-        """Return them, the last one as far as it goes."""
+        """Return the lines; the last one may be incomplete."""
         try:
             self._read(store, run)
         except (NotFoundError, StoreCorruptError) as error:
@@ -106,10 +118,41 @@ class _Printed:
         self._last.extend(whole)
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         if self._follower is not None:
             self._follower.close()
             self._follower = None
+
+
+def _matching(section: Section, search: str) -> Section:
+    """Return the lines of a section that contain a text."""
+    wanted = search.casefold()
+    lines = []
+    for label, text in section.lines:
+        if wanted in f"{label} {text.plain}".casefold():
+            shown = text.copy()
+            _highlight(shown, search)
+            lines.append((label, shown))
+    return Section(section.title, tuple(lines))
+
+
+def _printed_with(run: Run, search: str) -> tuple[tuple[str, Text], ...]:
+    """Return the last lines of the output that contain a text, with their numbers."""
+    wanted = search.casefold()
+    found: deque[tuple[str, Text]] = deque(maxlen=_SHOWN)
+    try:
+        for number, line in enumerate(run.output, start=1):
+            if wanted in line.text.casefold():
+                text = Text.from_ansi(shown_text(line.text[:_LONGEST]))
+                _highlight(text, search)
+                found.append((f"{number:,}", text))
+    except (NotFoundError, StoreCorruptError) as error:
+        return (*found, ("", _text(str(error))))
+    return tuple(found)
+
+
+def _highlight(text: Text, search: str) -> None:
+    text.highlight_regex(re.compile(re.escape(search), re.IGNORECASE), "reverse")
 
 
 def _text(text: str, style: str = "") -> Text:

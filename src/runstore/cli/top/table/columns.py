@@ -1,17 +1,18 @@
-"""The columns of the table: what stands in them, and which of them a terminal has room for."""
+"""The columns of the table, and their widths in a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 from rich.text import Text
 
 from runstore.cli.output import STATUS_STYLES
-from runstore.cli.top.interest import telling_parameters
-from runstore.cli.top.order import METRIC, STARTED, STATUS, TOOK
-from runstore.cli.top.reading import CURVE_WIDTH, Row, Snapshot
+from runstore.cli.top.data.families import Placed
+from runstore.cli.top.data.interest import telling_parameters
+from runstore.cli.top.data.order import METRIC, STARTED, STATUS, TOOK, names_in, text_of
+from runstore.cli.top.data.reading import CURVE_WIDTH, Row, Snapshot
 from runstore.cli.top.texts import clean, fitted, number_text, started_text
 from runstore.model.display.formatting import tags_text
 from runstore.model.display.short_names import short_names
@@ -22,6 +23,9 @@ _GAP = 2
 _WIDEST = 60
 _PARAMETERS_SHOWN = 40
 _METRIC_RANKS = (4, 7, 9, 11)
+_CHOSEN_RANK = 3
+# Columns that can be chosen beside metrics, parameters and facts.
+OTHERS = (STATUS, STARTED, TOOK, "parameters", "tags", "notes")
 _KEY_WIDTH = 18
 
 
@@ -30,15 +34,15 @@ class TopColumn:
     """One column.
 
     Attributes:
-        name: What it is called inside, and what runs are sorted by.
-        header: What stands above it.
+        name: Its name, also as a sort key.
+        header: Its heading.
         cells: Its text for each run, by uid.
-        narrowest: Columns of the terminal that it needs at least.
-        rank: Who gets room first, from 0; who gets none is left out.
-        natural: Columns of the terminal that show all of it.
+        narrowest: Its smallest width.
+        rank: Its place in the queue for room, from 0; columns without room are left out.
+        natural: The width that shows all of it.
         keeps_end: Whether a text that is too long keeps its end.
-        short: Columns of a text that are shown where there is no room for all of them; None where
-            a text may be cut anywhere.
+        short: The width to which a text is cut if there is no room for all of it; None if it can
+            be cut anywhere.
     """
 
     name: str
@@ -51,7 +55,7 @@ class TopColumn:
     short: int | None = None
 
     def cell(self, uid: str, width: int) -> Text:
-        """Return the text of a run, of exactly this many columns."""
+        """Return the text of a run, exactly this wide."""
         text = self.cells[uid]
         if self.short is not None:
             shown = text.copy() if width >= self.natural else text[: self.short]
@@ -61,7 +65,7 @@ class TopColumn:
 
 
 def widths_of(columns: Sequence[TopColumn], room: int) -> dict[int, int]:
-    """Return the width of each column that there is room for, by its place."""
+    """Return the width of each column that has room, by its place."""
     ranked = sorted(range(len(columns)), key=lambda place: columns[place].rank)
     widths: dict[int, int] = {}
     for place in ranked:
@@ -76,7 +80,7 @@ def widths_of(columns: Sequence[TopColumn], room: int) -> dict[int, int]:
         if columns[place].short is not None and more <= room:
             widths[place] += more
             room -= more
-    # What is left is shared; who needs little leaves more to the others.
+    # The rest is shared; columns that need little leave more to the others.
     others = sorted((at for at in wanted if columns[at].short is None), key=wanted.__getitem__)
     for served, place in enumerate(others):
         more = max(0, min(wanted[place], room // (len(others) - served)))
@@ -90,33 +94,72 @@ def line_of(parts: Sequence[Text]) -> Text:
     return Text(" " * _GAP, end="", no_wrap=True).join(parts)
 
 
-def columns_of(snapshot: Snapshot) -> tuple[TopColumn, ...]:
-    """Return every column that has something to show, in their order on the screen."""
+def columns_of(
+    snapshot: Snapshot, placed: Sequence[Placed], chosen: Collection[str] | None, by: str
+) -> tuple[TopColumn, ...]:
+    """Return the columns in their order on the screen.
+
+    Args:
+        snapshot: The runs.
+        placed: The same at their places in the table.
+        chosen: Names of columns; None for an automatic choice.
+        by: The sort key, which gets a column if it is a metric, a parameter or a fact.
+    """
     rows = snapshot.rows
     marks = {row.run.uid: Text("") for row in rows}
-    fixed = (
-        TopColumn(name=MARK, header="", cells=marks, narrowest=1, rank=0, natural=1),
+    mark = TopColumn(name=MARK, header="", cells=marks, narrowest=1, rank=0, natural=1)
+    names = names_in(rows)
+    if chosen is None:
+        keys = [f"{METRIC}{key}" for key in snapshot.metric_keys]
+        ranks = dict(zip(keys, _METRIC_RANKS, strict=False))
+        ends = _about_contents(rows)
+    else:
+        ranks = {name: _CHOSEN_RANK for name in names if name in chosen}
+        ends = (replace(one, rank=_CHOSEN_RANK) for one in _about_contents(rows))
+    if by in names:
+        ranks.setdefault(by, _CHOSEN_RANK)
+    every = (
+        mark,
+        _names(placed),
         *_about_runs(snapshot),
-        *(_metric(rows, key, rank) for key, rank in _ranked(snapshot.metric_keys)),
-        *_about_contents(rows),
+        *(_named(rows, name, rank) for name, rank in ranks.items()),
+        *ends,
     )
-    return tuple(fixed)
+    if chosen is None:
+        return every
+    shown = {MARK, "run", *ranks, *chosen}
+    return tuple(one for one in every if one.name in shown)
 
 
-def _ranked(keys: Sequence[str]) -> Iterator[tuple[str, int]]:
-    return zip(keys, _METRIC_RANKS, strict=False)
+def _names(placed: Sequence[Placed]) -> TopColumn:
+    """Return the names of runs, those of children indented."""
+    names = short_names([one.row.run for one in placed])
+    cells = {
+        one.uid: Text(
+            f"{'  ' * (one.depth - 1)}└ " * bool(one.depth)
+            + clean(name)
+            + f" +{one.folded}" * bool(one.folded)
+        )
+        for one, name in zip(placed, names, strict=True)
+    }
+    return _column("run", "run", cells, narrowest=14, rank=1, keeps_end=True)
 
 
 def _about_runs(snapshot: Snapshot) -> Iterator[TopColumn]:
     rows, now = snapshot.rows, snapshot.at
-    names = short_names([row.run for row in rows])
-    runs = {row.run.uid: Text(clean(name)) for row, name in zip(rows, names, strict=True)}
-    yield _column("run", "run", runs, narrowest=14, rank=1, keeps_end=True)
     yield _column(STATUS, "status", {row.run.uid: _status(row) for row in rows}, 11, rank=2)
     began = {row.run.uid: Text(started_text(row.run.started_at, now)) for row in rows}
     yield _column(STARTED, "started", began, narrowest=11, rank=6)
     took = {row.run.uid: Text(lifetime_text(row.run, now)) for row in rows}
     yield _column(TOOK, "took", took, narrowest=9, rank=3)
+
+
+def _named(rows: Sequence[Row], name: str, rank: int) -> TopColumn:
+    """Return the column of a metric, a parameter or a fact."""
+    if name.startswith(METRIC):
+        return _metric(rows, name.removeprefix(METRIC), rank)
+    cells = {row.run.uid: Text(clean(text_of(row, name) or "")) for row in rows}
+    return _column(name, clean(name.partition(".")[2]), cells, narrowest=8, rank=rank)
 
 
 def _status(row: Row) -> Text:
@@ -125,7 +168,7 @@ def _status(row: Row) -> Text:
 
 
 def _metric(rows: Sequence[Row], key: str, rank: int) -> TopColumn:
-    """Return the last values of a metric, and beside them the small pictures of their course."""
+    """Return the last values of a metric, each with a sparkline."""
     lasts = {row.run.uid: number_text(row.metrics[key].last) for row in rows if key in row.metrics}
     values = max(map(len, lasts.values()), default=0)
     header = clean(key)
@@ -148,7 +191,7 @@ def _metric(rows: Sequence[Row], key: str, rank: int) -> TopColumn:
 
 
 def _about_contents(rows: Sequence[Row]) -> Iterator[TopColumn]:
-    """Yield the columns that are left out where no run has anything in them."""
+    """Yield the columns that are left out if they are empty."""
     telling = telling_parameters([(row.run.experiment_name, row.parameters) for row in rows])
     parameters = {
         row.run.uid: Text(_parameters(row, telling[row.run.experiment_name])) for row in rows

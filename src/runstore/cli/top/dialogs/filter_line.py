@@ -1,4 +1,4 @@
-"""The line that a filter is typed in, with what is wrong about it beneath."""
+"""The line in which a filter is typed, with its mistake below it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from runstore.cli.output import terminal_safe
 
 
 class FilterLine(Vertical):
-    """A line to type in; hidden while nobody types.
+    """An input line, hidden until it is opened.
 
     Args:
-        text: The filter to begin with.
+        text: The first filter.
     """
 
     DEFAULT_CSS = """
@@ -33,7 +33,7 @@ class FilterLine(Vertical):
 
     @dataclass
     class Changed(Message):
-        """Another filter is wanted.
+        """The filter was changed.
 
         Attributes:
             text: The filter.
@@ -42,17 +42,23 @@ class FilterLine(Vertical):
         text: str
 
     @dataclass
+    class Opened(Message):
+        """The line is open: letters belong to the filter."""
+
+    @dataclass
     class Left(Message):
-        """Nobody types any more."""
+        """The line was closed."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self._text = self._before = text
+        self._text = text
+        # Escape restores the filter from before, but never a wrong one.
+        self._before = self._last_good = text
         self._problem = ""
         self.display = False
 
     def compose(self) -> ComposeResult:
-        """Build the line and what stands beneath."""
+        """Build the line and the room for a mistake below it."""
         yield Input(
             self._text,
             placeholder="a filter, or text in names, status, notes, parameters",
@@ -62,47 +68,54 @@ class FilterLine(Vertical):
 
     @property
     def is_open(self) -> bool:
-        """Whether it is typed in."""
+        """Whether the line is open."""
         return self.display
 
     @property
     def problem(self) -> str:
-        """What is wrong with the filter; empty when nothing is."""
+        """The mistake in the filter; empty for none."""
         return self._problem
 
     def open(self) -> None:
         """Let the user type."""
-        self._before = self._text
+        self._before = self._last_good
+        self._open()
+
+    def _open(self) -> None:
         self.display = True
         line = self.query_one(Input)
         self.screen.set_focus(line)
         line.cursor_position = len(line.value)
+        self.post_message(self.Opened())
 
-    def tell(self, problem: str) -> None:
-        """Say what is wrong with the filter; empty for nothing."""
+    def show_result(self, problem: str) -> None:
+        """Show the mistake in the current filter; empty if its runs were read."""
         self._problem = terminal_safe(problem, keep_lines=True).expandtabs(4)
         self.query_one(Static).update(Text(self._problem))
-        if problem and not self.is_open:
-            self.open()
+        if not problem:
+            self._last_good = self._text
+        elif not self.is_open:
+            # Enter was faster than the reading that found the mistake.
+            self._open()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Ask for the runs of what is typed so far."""
+        """Request the runs of the text so far."""
         event.stop()
-        self._take(event.value)
+        self._set(event.value)
 
     def on_input_submitted(self, event: events.Event) -> None:
-        """Keep the filter, unless something is wrong with it."""
+        """Keep the filter unless it has a mistake."""
         event.stop()
         if not self._problem:
             self._close()
 
     def action_leave(self) -> None:
-        """Go back to the filter from before."""
+        """Restore the last good filter from before."""
         self.query_one(Input).value = self._before
-        self._take(self._before)
+        self._set(self._before)
         self._close()
 
-    def _take(self, text: str) -> None:
+    def _set(self, text: str) -> None:
         if text != self._text:
             self._text = text
             self.post_message(self.Changed(text))

@@ -1,8 +1,8 @@
-"""The table of runs: a cursor, marks, and as many columns as there is room for."""
+"""The table of runs: a cursor, marks, and as many columns as fit."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,9 +15,10 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from runstore.cli.top.columns import MARK, TopColumn, columns_of, line_of, widths_of
-from runstore.cli.top.order import TopOrder, ordered
-from runstore.cli.top.reading import Snapshot
+from runstore.cli.top.data.families import Placed, arranged
+from runstore.cli.top.data.order import METRIC, TopOrder, ordered
+from runstore.cli.top.data.reading import Snapshot
+from runstore.cli.top.table.columns import MARK, TopColumn, columns_of, line_of, widths_of
 from runstore.cli.top.texts import fitted
 from runstore.model.run import Run
 
@@ -50,7 +51,10 @@ class RunsView(ScrollView, can_focus=True, inherit_bindings=False):
     def __init__(self) -> None:
         super().__init__()
         self.order = TopOrder()
-        self.marked: dict[str, None] = {}
+        self.marked: dict[str, Run] = {}
+        self._chosen: tuple[str, ...] | None = None
+        self._folded: set[str] = set()
+        self._placed: list[Placed] = []
         self._snapshot: Snapshot | None = None
         self._columns: tuple[TopColumn, ...] = ()
         self._widths: dict[int, int] = {}
@@ -60,19 +64,34 @@ class RunsView(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def current(self) -> Run | None:
-        """The run under the cursor; None where there are no runs."""
+        """The run under the cursor; None if there are no runs."""
         return self._runs[self._uids[self._cursor]] if self._uids else None
 
     @property
-    def metric_keys(self) -> Sequence[str]:
-        """Metrics that have a column, where there is room."""
-        return self._snapshot.metric_keys if self._snapshot else ()
+    def selected(self) -> tuple[Run, ...]:
+        """The marked runs, or else the run under the cursor."""
+        if self.marked:
+            return tuple(self.marked.values())
+        return () if self.current is None else (self.current,)
+
+    @property
+    def shown_names(self) -> tuple[str, ...]:
+        """The names of the columns that can be hidden."""
+        return tuple(one.name for one in self._columns if one.name not in {MARK, "run"})
+
+    @property
+    def wanted_metrics(self) -> tuple[str, ...] | None:
+        """Metrics that need a sparkline; None for an automatic choice."""
+        if self._chosen is None:
+            return None
+        names = [name for name in self._chosen if name.startswith(METRIC)]
+        return tuple(name.removeprefix(METRIC) for name in names)
 
     def show(self, snapshot: Snapshot) -> None:
-        """Show what was read; what is looked at stays where it is."""
+        """Show runs; the cursor and the view stay with theirs."""
         self._snapshot = snapshot
-        self._columns = columns_of(snapshot)
         self._runs = {row.run.uid: row.run for row in snapshot.rows}
+        self.marked = {uid: self._runs.get(uid, run) for uid, run in self.marked.items()}
         self._place()
 
     def sort(self, order: TopOrder) -> None:
@@ -80,24 +99,52 @@ class RunsView(ScrollView, can_focus=True, inherit_bindings=False):
         self.order = order
         self._place()
 
+    def choose(self, names: tuple[str, ...] | None) -> None:
+        """Show other columns; None for an automatic choice."""
+        self._chosen = names
+        self._place()
+
+    def fold(self) -> bool:
+        """Hide or show the children of the run under the cursor, or of its parent.
+
+        Returns:
+            Whether there was a parent to fold.
+        """
+        run = self.current
+        parents = {one.row.run.parent_uid for one in self._placed} | self._folded
+        if run is not None and run.uid not in parents:
+            run = self._runs.get(run.parent_uid or "")
+        if run is None:
+            return False
+        self._folded ^= {run.uid}
+        self._cursor = self._uids.index(run.uid)
+        self._place()
+        return True
+
     def mark(self) -> None:
-        """Mark the run under the cursor, or take its mark away, and go to the next."""
+        """Mark or unmark the run under the cursor, and move to the next one."""
         if (run := self.current) is None:
             return
-        if run.uid in self.marked:
-            del self.marked[run.uid]
-        else:
-            self.marked[run.uid] = None
+        if self.marked.pop(run.uid, None) is None:
+            self.marked[run.uid] = run
         self.action_move(1)
         self.refresh()
 
+    def unmark(self, uids: Iterable[str]) -> None:
+        """Unmark runs."""
+        for uid in tuple(uids):
+            self.marked.pop(uid, None)
+        self.refresh()
+
     def _place(self) -> None:
-        """Put the rows in order, and the cursor and the view where they were."""
+        """Put the rows in order, and keep the cursor and the view at their runs."""
         if self._snapshot is None:
             return
         top = self.scroll_offset.y
         before, cursor_before = self._uids, self._cursor
-        self._uids = [row.run.uid for row in ordered(self._snapshot, self.order)]
+        self._placed = arranged(ordered(self._snapshot, self.order), self._folded)
+        self._columns = columns_of(self._snapshot, self._placed, self._chosen, self.order.by)
+        self._uids = [one.uid for one in self._placed]
         places = {uid: place for place, uid in enumerate(self._uids)}
         was_seen = not before or self._is_seen(cursor_before, top)
         if before:
@@ -105,7 +152,7 @@ class RunsView(ScrollView, can_focus=True, inherit_bindings=False):
             self._cursor = places.get(before[cursor_before], min(cursor_before, last))
         self.virtual_size = Size(1, len(self._uids) + _HEADER_LINES)
         if top and before:
-            # What is looked at: the cursor, or else what stands in the uppermost line.
+            # The cursor stays at its line; if it was out of view, the uppermost run does.
             held = before[cursor_before] if was_seen else before[min(top, len(before) - 1)]
             if held in places:
                 self._scroll(top + places[held] - before.index(held))
@@ -118,7 +165,7 @@ class RunsView(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh()
 
     def on_resize(self) -> None:
-        """Choose the columns anew."""
+        """Choose the columns that fit."""
         self._fit()
         self._scroll_to_cursor()
 

@@ -1,4 +1,4 @@
-"""The screen that shows what differs between runs, with a column for each."""
+"""The screen with the differences between runs, a column for each run."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from textual.worker import Worker
 from runstore.analysis.compare.comparison import compare_runs
 from runstore.analysis.compare.differences import MISSING, Difference
 from runstore.analysis.compare.texts import value_text
+from runstore.cli.top.data.pace import Attempt, attempted
 from runstore.cli.top.keys import BACK, QUIT, KeysLine, bindings
-from runstore.cli.top.pace import Attempt, attempted
 from runstore.cli.top.texts import NOTHING, clean, fitted
 from runstore.errors import NotFoundError
 from runstore.lasting import LastingStore
@@ -32,7 +32,7 @@ Found = Attempt["tuple[tuple[str, ...], tuple[Line, ...]]"]
 
 
 def _read(store: Store, uids: Sequence[str]) -> tuple[tuple[str, ...], tuple[Line, ...]]:
-    """Return the names of the runs that are still there, and what differs between them."""
+    """Return the names of the runs that still exist, and the differences between them."""
     runs = []
     for uid in uids:
         try:
@@ -50,7 +50,7 @@ def _texts(one: Difference) -> tuple[str, ...]:
 
 
 class DifferencesScreen(Screen[None]):
-    """What differs between the marked runs.
+    """Differences between the marked runs.
 
     Args:
         source: The store.
@@ -71,12 +71,12 @@ class DifferencesScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Build the screen."""
-        yield Static("reading …", id="told")
+        yield Static("reading …", id="message")
         yield DataTable[Text](cursor_type="row", zebra_stripes=True, fixed_columns=1)
         yield KeysLine(self.KEYS)
 
     def on_mount(self) -> None:
-        """Begin to read."""
+        """Start reading."""
         self._begin()
 
     def _begin(self) -> None:
@@ -90,24 +90,24 @@ class DifferencesScreen(Screen[None]):
         return attempted(read)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Show what was read."""
+        """Show the differences that were read."""
         event.stop()
         if not event.worker.is_finished or not isinstance(event.worker.result, Attempt):
             return
         found: Found = event.worker.result
-        told = self.query_one("#told", Static)
+        message = self.query_one("#message", Static)
         if found.value is None:
-            told.update(Text(f"{found.problem} Trying again."))
+            message.update(Text(f"{found.problem} Trying again."))
             self.set_timer(_TRIED_AGAIN_S, self._begin)
             return
         names, lines = found.value
         self._show(names, lines)
         same = "Parameters, code, metrics and tags are the same."
-        told.update(Text(f"What differs between {len(names)} runs" if lines else same))
+        message.update(Text(f"Differences between {len(names)} runs" if lines else same))
 
     def _show(self, names: Sequence[str], lines: Sequence[Line]) -> None:
         table: DataTable[Text] = self.query_one(DataTable)
-        # The names stand still while the values are scrolled, so they leave room for these.
+        # The names stay in place while the values are scrolled, so they leave room for these.
         width = max(_NARROWEST, min(_WIDEST, self.size.width // 3))
         table.add_column("")
         for name in names:

@@ -1,4 +1,4 @@
-"""Reading what the screen shows, from a store that may come and go; made for a thread."""
+"""Reading runs from a store that may disappear and return; made for a thread."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from runstore.cli.top.interest import interesting_metrics
-from runstore.cli.top.runs import runs_shown
+from runstore.cli.top.data.interest import interesting_metrics
+from runstore.cli.top.data.machine import Machine
+from runstore.cli.top.data.runs import runs_shown
 from runstore.cli.top.texts import curve, parameter_texts
 from runstore.errors import StoreCorruptError
 from runstore.lasting import LastingStore
@@ -19,22 +20,22 @@ from runstore.model.status import Status
 
 CURVE_WIDTH = 8
 _CURVE_STRETCHES = 50
-_CURVES_S = 0.25  # what drawing curves may take of a refresh; the others come with the next one
-_GROWTH = 1.02  # of a series that is worth another picture
+_CURVES_S = 0.25  # of a refresh for drawing curves; the rest follow in the next one
+_GROWTH = 1.02  # of a series before its sparkline is drawn again
 _REMEMBERED = 5000
 
-# What a run that has ended is known by; a run that goes on again has another one.
+# The state of a run that has ended; a resumed run has another one.
 Life = tuple[Status, "datetime | None"]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is shown of one run.
+    """One run as it is shown.
 
     Attributes:
         run: The run.
         metrics: A summary of each series by key.
-        curves: Small pictures of the series that have a column.
+        curves: Sparklines of the series that have a column.
         parameters: Values as text by dotted key.
     """
 
@@ -46,56 +47,65 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was read at one moment.
+    """Runs as they were read at one moment.
 
     Attributes:
         rows: A row for each run, newest first.
         metric_keys: Metrics that have a column.
-        at: When it was read (UTC).
+        at: Time of reading (UTC).
+        hints: Sentences about names in the filter that no run has.
+        machine: The load of this machine, in a line.
     """
 
     rows: tuple[Row, ...]
     metric_keys: tuple[str, ...]
     at: datetime
+    hints: tuple[str, ...] = ()
+    machine: str = ""
 
 
 class Reader:
-    """Reads the runs to show; of those that have ended, everything once.
+    """Reads runs; everything about finished runs is read once.
 
     One thread at a time.
 
     Args:
         source: The store.
-        limit: Runs that are read at most.
+        limit: Largest number of runs.
     """
 
     def __init__(self, source: LastingStore, limit: int) -> None:
         self.source = source
         self.limit = limit
+        self._machine = Machine()
         self._metrics: dict[str, tuple[Life, Mapping[str, MetricSummary]]] = {}
         self._parameters: dict[str, Mapping[str, str]] = {}
         self._curves: dict[tuple[str, str], tuple[Life, int, str]] = {}
 
-    def read(self, filter_text: str) -> Snapshot:
-        """Return what is to be shown.
+    def read(self, filter_text: str, metric_keys: Sequence[str] | None = None) -> Snapshot:
+        """Return the runs.
+
+        Args:
+            filter_text: A filter, or a text to search.
+            metric_keys: Metrics that have a column; None for an automatic choice.
 
         Raises:
-            UsageError: The filter makes no sense.
+            UsageError: The filter has a mistake.
             StoreError: The store cannot be read now.
         """
         for known in (self._metrics, self._parameters, self._curves):
             if len(known) > _REMEMBERED:
                 known.clear()
         with self.source.opened() as store:
-            runs = runs_shown(store, filter_text, self.limit)
+            runs, hints = runs_shown(store, filter_text, self.limit)
             metrics = [self._metrics_of(run) for run in runs]
-            keys = interesting_metrics(metrics)
+            keys = interesting_metrics(metrics) if metric_keys is None else tuple(metric_keys)
             self._draw_curves(runs, metrics, keys)
         rows = tuple(
             Row(run, summaries, self._curves_of(run, keys), self._parameters_of(run))
             for run, summaries in zip(runs, metrics, strict=True)
         )
-        return Snapshot(rows, keys, datetime.now(timezone.utc))
+        return Snapshot(rows, keys, datetime.now(timezone.utc), hints, self._machine.read())
 
     def _metrics_of(self, run: Run) -> Mapping[str, MetricSummary]:
         life = (run.status, run.ended_at)
@@ -132,7 +142,7 @@ class Reader:
             return
         text = ""
         if one.count > 1:
-            with suppress(StoreCorruptError):  # the run goes without its picture
+            with suppress(StoreCorruptError):  # the run has no sparkline then
                 values = run.outline(one.key, one.set_name, stretches=_CURVE_STRETCHES).values
                 text = curve(values, CURVE_WIDTH)
         self._curves[run.uid, key] = life, max(1, one.count), text

@@ -1,4 +1,4 @@
-"""What is worth a column: metrics that many runs have and that change, parameters that differ."""
+"""Metrics and parameters that deserve a column: common and changing ones, differing ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SYSTEM = "system/"
 
 
 def interesting_metrics(runs: Iterable[Mapping[str, MetricSummary]]) -> tuple[str, ...]:
-    """Return the keys that are shown, the most telling ones first.
+    """Return the keys of the automatic columns, the most useful first.
 
     Args:
         runs: Summaries of each run by key.
@@ -25,13 +25,13 @@ def interesting_metrics(runs: Iterable[Mapping[str, MetricSummary]]) -> tuple[st
     def rank(key: str) -> tuple[bool, int, str]:
         return not _changes(found[key]), -len(found[key]), key
 
-    # What the machine did is for those who have nothing else to look at.
+    # Samples of the machine are shown if there are no other metrics.
     keys = [key for key in found if not is_of_machine(key)] or list(found)
     return tuple(sorted(keys, key=rank)[:METRICS_SHOWN])
 
 
 def is_of_machine(key: str) -> bool:
-    """Tell whether a metric is a sample of the machine, not of the experiment."""
+    """Return whether a metric is a sample of the machine, not of the experiment."""
     return key.startswith(_SYSTEM)
 
 
@@ -42,7 +42,7 @@ def _changes(series: Sequence[MetricSummary]) -> bool:
 
 
 def differing_keys(runs: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
-    """Return the keys that not all of these have with the same text, in their order."""
+    """Return the keys whose text differs between runs, in their order."""
     keys = dict.fromkeys(key for run in runs for key in run)
     return tuple(key for key in keys if len({run.get(key) for run in runs}) > 1)
 
@@ -50,7 +50,7 @@ def differing_keys(runs: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
 def telling_parameters(
     runs: Sequence[tuple[str, Mapping[str, str]]],
 ) -> dict[str, tuple[str, ...]]:
-    """Return the parameters to show of each experiment; of a run without a second one, all.
+    """Return the differing parameters of each experiment; all of them if it has a single run.
 
     Args:
         runs: Experiment name and parameters of each run.

@@ -1,0 +1,1 @@
+"""Reading and editing the store for the screens, in threads."""

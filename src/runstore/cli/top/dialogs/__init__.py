@@ -1,0 +1,1 @@
+"""Questions, lists and lines to type in."""
