@@ -59,6 +59,7 @@ THIRD_PARTY = {
     "yaml": {"artifacts"},
     "pandas": {"analysis", "model", "reading", "repeats"},
     "polars": {"reading"},
+    "psutil": {"cli"},  # on systems without /proc, where it is installed anyway
     "textual": {"cli"},
     "plotly": {"cli"},
     "matplotlib": {"cli"},
