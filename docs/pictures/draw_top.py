@@ -23,7 +23,9 @@ async def drawn(store):
     """Return the screen once the runs are there, two of them marked."""
     app = TopApp(store)
     async with app.run_test(size=SIZE) as pilot:
-        while "1 running" not in (svg := app.export_screenshot(title=TITLE)).replace("&#160;", " "):
+        while "1 running" not in (svg := app.export_screenshot(title=TITLE)).replace(
+            "&#160;", " "
+        ):
             await pilot.pause(0.1)
         await pilot.press("down", "space", "space", "up", "up", "up")
         await pilot.pause(0.5)

@@ -8,7 +8,7 @@ import pytest
 
 from runstore import Store
 from runstore.cli.top.data import machine as machines
-from runstore.cli.top.data.families import Placed, arranged
+from runstore.cli.top.data.families import PlacedRow, arranged
 from top_screen import header, names, record, rows, screen, shown, until
 
 
@@ -159,7 +159,7 @@ def test_runs_that_are_ancestors_of_each_other_are_shown(folded):
     placed = arranged(found, folded)
 
     assert sorted(one.uid for one in placed) == ["a", "b", "c", "d", "e"]
-    assert placed[0] == Placed(found[4])
+    assert placed[0] == PlacedRow(found[4])
 
 
 def test_output_is_searched_in_the_details(store):

@@ -9,7 +9,7 @@ from functools import partial
 from textual.screen import Screen
 
 from runstore.cli.dialogs import named_in_lines
-from runstore.cli.top.data.edits import Edits, counted, tag_changes
+from runstore.cli.top.data.edits import SessionEdits, counted, tag_changes
 from runstore.cli.top.data.pace import attempted
 from runstore.cli.top.dialogs.questions import LineDialog, Question, TextDialog
 from runstore.lasting import LastingStore
@@ -31,7 +31,7 @@ class Editing:
         self, screen: Screen[None], source: LastingStore, report: Callable[[str, bool], None]
     ) -> None:
         self._screen = screen
-        self._edits = Edits(source)
+        self._edits = SessionEdits(source)
         self._report = report
         # In the order of the keys, whichever thread is quicker.
         self._turn = asyncio.Lock()

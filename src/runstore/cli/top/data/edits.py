@@ -23,7 +23,7 @@ class _Undoable(NamedTuple):
     about: str
 
 
-class Edits:
+class SessionEdits:
     """The edits of one session.
 
     Args:

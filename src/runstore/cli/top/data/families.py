@@ -10,7 +10,7 @@ from runstore.cli.top.data.reading import Row
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedRow:
     """A run at its place in the table.
 
     Attributes:
@@ -29,7 +29,7 @@ class Placed:
         return self.row.run.uid
 
 
-def arranged(rows: Sequence[Row], folded: Collection[str]) -> list[Placed]:
+def arranged(rows: Sequence[Row], folded: Collection[str]) -> list[PlacedRow]:
     """Return runs in their order, children directly below their parents.
 
     Args:
@@ -41,19 +41,19 @@ def arranged(rows: Sequence[Row], folded: Collection[str]) -> list[Placed]:
     for row in rows:
         parent = row.run.parent_uid
         below[parent if parent in shown else None].append(row)
-    placed: list[Placed] = []
+    placed: list[PlacedRow] = []
     reached: set[str] = set()
-    waiting = [Placed(row) for row in reversed(below[None])]
+    waiting = [PlacedRow(row) for row in reversed(below[None])]
     while waiting:
         one = waiting.pop()
         children = below.get(one.uid, ())
         hidden = _descendants(below, one.uid) if one.uid in folded else set()
         reached |= {one.uid, *hidden}
-        placed.append(Placed(one.row, one.depth, len(hidden)))
+        placed.append(PlacedRow(one.row, one.depth, len(hidden)))
         if not hidden:
-            waiting += [Placed(child, one.depth + 1) for child in reversed(children)]
+            waiting += [PlacedRow(child, one.depth + 1) for child in reversed(children)]
     # Runs of a damaged store may be ancestors of each other.
-    return placed + [Placed(row) for row in rows if row.run.uid not in reached]
+    return placed + [PlacedRow(row) for row in rows if row.run.uid not in reached]
 
 
 def _descendants(below: Mapping[str | None, Sequence[Row]], uid: str) -> set[str]:

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from runstore.cli.output import STATUS_STYLES
-from runstore.cli.top.data.families import Placed
+from runstore.cli.top.data.families import PlacedRow
 from runstore.cli.top.data.interest import telling_parameters
 from runstore.cli.top.data.order import METRIC, STARTED, STATUS, TOOK, names_in, text_of
 from runstore.cli.top.data.reading import CURVE_WIDTH, Row, Snapshot
@@ -95,7 +95,7 @@ def line_of(parts: Sequence[Text]) -> Text:
 
 
 def columns_of(
-    snapshot: Snapshot, placed: Sequence[Placed], chosen: Collection[str] | None, by: str
+    snapshot: Snapshot, placed: Sequence[PlacedRow], chosen: Collection[str] | None, by: str
 ) -> tuple[TopColumn, ...]:
     """Return the columns in their order on the screen.
 
@@ -131,7 +131,7 @@ def columns_of(
     return tuple(one for one in every if one.name in shown)
 
 
-def _names(placed: Sequence[Placed]) -> TopColumn:
+def _names(placed: Sequence[PlacedRow]) -> TopColumn:
     """Return the names of runs, those of children indented."""
     names = short_names([one.row.run for one in placed])
     cells = {

@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from runstore.cli.top.data.families import Placed, arranged
+from runstore.cli.top.data.families import PlacedRow, arranged
 from runstore.cli.top.data.order import METRIC, TopOrder, ordered
 from runstore.cli.top.data.reading import Snapshot
 from runstore.cli.top.table.columns import MARK, TopColumn, columns_of, line_of, widths_of
@@ -54,7 +54,7 @@ class RunsView(ScrollView, can_focus=True, inherit_bindings=False):
         self.marked: dict[str, Run] = {}
         self._chosen: tuple[str, ...] | None = None
         self._folded: set[str] = set()
-        self._placed: list[Placed] = []
+        self._placed: list[PlacedRow] = []
         self._snapshot: Snapshot | None = None
         self._columns: tuple[TopColumn, ...] = ()
         self._widths: dict[int, int] = {}
