@@ -31,17 +31,17 @@ from runstore.store import Store
 _RUNS_AT_MOST = 48  # looks of lines that can be distinguished
 
 
-class _Wanted(NamedTuple):
+class _ChartRequest(NamedTuple):
     """The chart to draw: a metric, or the first one, and its view."""
 
     key: str | None
     view: View
 
 
-class _Found(NamedTuple):
+class _ChartPoints(NamedTuple):
     """A chart: its metric among all, its points, and whether a run may still log."""
 
-    wanted: _Wanted
+    wanted: _ChartRequest
     keys: tuple[str, ...]
     plot: Plot | None
     is_live: bool
@@ -77,8 +77,8 @@ class ChartScreen(Screen[None]):
         self._uids = [run.uid for run in runs[:_RUNS_AT_MOST]]
         self._left_out = len(runs) - len(self._uids)
         self._pace = pace
-        self._wanted = _Wanted(None, View())
-        self._found: _Found | None = None
+        self._wanted = _ChartRequest(None, View())
+        self._found: _ChartPoints | None = None
         self._is_reading = False
         self._timer: Timer | None = None
 
@@ -111,26 +111,26 @@ class ChartScreen(Screen[None]):
         view = replace(self._wanted.view, limit=width * POINTS_PER_COLUMN)
         wanted = self._wanted._replace(view=view)
 
-        def attempt() -> Attempt[_Found]:
+        def attempt() -> Attempt[_ChartPoints]:
             return attempted(lambda: self._gather(wanted))
 
         self.run_worker(attempt, name="chart", thread=True)
 
-    def _gather(self, wanted: _Wanted) -> _Found:
+    def _gather(self, wanted: _ChartRequest) -> _ChartPoints:
         with self._source.opened() as store:
             runs = _there(store, self._uids)
             keys = _keys_of(runs)
             key = wanted.key if wanted.key in keys else next(iter(keys), None)
             plot = None if key is None else gather(runs, [key], wanted.view)
         is_live = any(not run.status.is_final for run in runs)
-        return _Found(wanted._replace(key=key), keys, plot, is_live)
+        return _ChartPoints(wanted._replace(key=key), keys, plot, is_live)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Draw the points that were read, and plan the next reading."""
         event.stop()
         if not event.worker.is_finished or not isinstance(event.worker.result, Attempt):
             return
-        found: Attempt[_Found] = event.worker.result
+        found: Attempt[_ChartPoints] = event.worker.result
         self._is_reading = False
         left_out = f"{self._left_out:,} more marked runs are not drawn." if self._left_out else ""
         self._message(f"{found.problem} Trying again." if found.problem else left_out)
@@ -144,7 +144,7 @@ class ChartScreen(Screen[None]):
         elif found.value is None or found.value.is_live:
             self._timer = self.set_timer(self._pace.pause_s(found.took_s), self._read)
 
-    def _is_current(self, found: _Found | None) -> bool:
+    def _is_current(self, found: _ChartPoints | None) -> bool:
         """Return whether a key was pressed since the reading began."""
         if found is None:
             return True
