@@ -48,6 +48,14 @@ def test_files_in_flight_of_other_stores_cost_one_question(tmp_path, home_place,
     assert beside == alone + 1
 
 
+def test_a_new_store_is_created_in_one_transaction(tmp_path, statements):
+    with Store.open(tmp_path / "store"):
+        pass
+
+    assert statements.count("COMMIT") == 1
+    assert "ROLLBACK" not in statements
+
+
 def test_a_file_in_flight_with_an_undecodable_name_is_no_obstacle(tmp_path, home_place):
     open(os.path.join(os.fsencode(home_place), b"\xff.1.points"), "wb").close()  # noqa: PTH118, PTH123 - bytes
 

@@ -1,15 +1,16 @@
 """Forward-only schema migrations, and how a database applies them.
 
 Each step is one module, `m0001_runs.py` and so on, with `NAME` and `STATEMENTS`. A step runs in
-one transaction together with the note that it ran. Words in braces (`{identity}`, `{text}`) are
-column types whose names depend on the engine; the driver fills them in.
+one transaction together with the note that it ran; a new database takes all steps in one. Words
+in braces (`{identity}`, `{text}`) are column types whose names depend on the engine; the driver
+fills them in.
 """
 
 from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from runstore.storage.driver import Connection, Driver
@@ -82,21 +83,24 @@ def migrate(driver: Driver, migrations: Sequence[Migration] | None = None) -> in
     with driver.write() as connection:
         connection.execute(CREATE_NOTES.format(**driver.types))
         found = current_version(connection)
-    if 0 < found < len(steps):
+        if found == 0:  # one sync to disk instead of one for each step
+            _apply(steps, driver, connection)
+            return len(steps)
+    if found < len(steps):
         driver.copy_aside(f"before-schema-{found + 1:04d}")
     for step in steps:
         with driver.write() as connection:
-            if current_version(connection) >= step.version:
-                continue
-            for statement in step.statements:
-                connection.execute(statement.format(**driver.types))
-            note = {
-                "version": step.version,
-                "name": step.name,
-                "applied_at": time.time_ns() // 1000,
-            }
-            connection.execute(ADD_NOTE, note)
+            if current_version(connection) < step.version:
+                _apply([step], driver, connection)
     return len(steps)
+
+
+def _apply(steps: Iterable[Migration], driver: Driver, connection: Connection) -> None:
+    for step in steps:
+        for statement in step.statements:
+            connection.execute(statement.format(**driver.types))
+        note = {"version": step.version, "name": step.name, "applied_at": time.time_ns() // 1000}
+        connection.execute(ADD_NOTE, note)
 
 
 def stand_ins(version: int, types: Mapping[str, str]) -> list[str]:
