@@ -54,5 +54,6 @@ class TopApp(App[None]):
             loop.add_signal_handler(number, self.exit, None, 128 + number)
 
     def close(self) -> None:
-        """Close the store."""
+        """End the reading, and close the store."""
+        self._first.close()
         self._source.close()

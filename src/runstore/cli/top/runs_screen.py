@@ -120,6 +120,10 @@ class RunsScreen(Screen[None]):
         self._show_head()
         self._read()
 
+    def close(self) -> None:
+        """End the reading."""
+        self._reader.close()
+
     def on_resize(self, event: events.Resize) -> None:
         """Leave the line about the machine out of a low terminal."""
         self.query_one("#machine").display = event.size.height >= _LOWEST_FOR_MACHINE

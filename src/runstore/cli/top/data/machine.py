@@ -14,7 +14,6 @@ from typing import Any
 _STAT, _MEMORY = Path("/proc/stat"), Path("/proc/meminfo")
 _GIB = 1 << 30
 _GPU_EVERY_S = 5.0
-_GPU_PATIENCE_S = 2.0
 _GPU_QUERY = "--query-gpu=utilization.gpu,memory.used,memory.total"
 _GPU_NUMBERS = 3
 _Times = tuple[float, float]  # busy and total processor time
@@ -29,9 +28,7 @@ class Machine:
     def __init__(self) -> None:
         self._psutil: Any = None if _STAT.exists() else _imported_psutil()
         self._times: _Times | None = None
-        self._has_gpus = shutil.which("nvidia-smi") is not None
-        self._gpus: tuple[str, ...] = ()
-        self._gpus_at = -_GPU_EVERY_S
+        self._cards = _Cards()
 
     def read(self) -> str:
         """Return the load of the machine in a line."""
@@ -41,7 +38,11 @@ class Machine:
         if (memory := self._memory()) is not None:
             used, total = memory
             parts.append(f"memory {used / _GIB:.1f} of {total / _GIB:.1f} GiB")
-        return "  |  ".join([*parts, *self._graphics()])
+        return "  |  ".join([*parts, *self._cards.read()])
+
+    def close(self) -> None:
+        """End the reading of graphics cards."""
+        self._cards.close()
 
     def _processor(self) -> Iterator[str]:
         """Yield the share of processor time since the last reading, once there was one."""
@@ -74,23 +75,50 @@ class Machine:
             return sizes["MemTotal"] - sizes["MemAvailable"], sizes["MemTotal"]
         return None
 
-    def _graphics(self) -> tuple[str, ...]:
-        """Return the load of each graphics card; the tool is slow, so it is asked rarely."""
-        if self._has_gpus and time.monotonic() - self._gpus_at >= _GPU_EVERY_S:
-            self._gpus = tuple(_gpus())
-            self._gpus_at = time.monotonic()
-        return self._gpus
+
+class _Cards:
+    """Reads graphics cards from `nvidia-smi`, which may take seconds and is never waited for."""
+
+    def __init__(self) -> None:
+        self._tool = shutil.which("nvidia-smi")
+        self._process: subprocess.Popen[str] | None = None
+        self._started_at = -_GPU_EVERY_S
+        self._found: tuple[str, ...] = ()
+
+    def read(self) -> tuple[str, ...]:
+        """Return the last known load of each card."""
+        if self._process is not None and self._process.poll() is not None:
+            self._found = tuple(_cards_in(self._process.communicate()[0]))
+            self._process = None
+        if self._tool and time.monotonic() - self._started_at >= _GPU_EVERY_S:
+            self._started_at = time.monotonic()
+            self._start(self._tool)
+        return self._found
+
+    def close(self) -> None:
+        """End the tool if it is still running."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def _start(self, tool: str) -> None:
+        self.close()  # a driver may hang
+        try:
+            self._process = subprocess.Popen(
+                [tool, _GPU_QUERY, "--format=csv,noheader,nounits"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                errors="replace",
+            )
+        except OSError:
+            self._tool = None
 
 
-def _gpus() -> Iterator[str]:
-    command = ["nvidia-smi", _GPU_QUERY, "--format=csv,noheader,nounits"]
-    try:
-        asked = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=_GPU_PATIENCE_S
-        )
-    except (OSError, subprocess.SubprocessError):  # no driver, or a hanging one
-        return
-    for number, line in enumerate(asked.stdout.splitlines()):
+def _cards_in(text: str) -> Iterator[str]:
+    for number, line in enumerate(text.splitlines()):
         parts = [one.strip() for one in line.split(",")]
         if len(parts) == _GPU_NUMBERS and all(one.isdigit() for one in parts):
             used, total = (int(one) / 1024 for one in parts[1:])

@@ -107,6 +107,10 @@ class Reader:
         )
         return Snapshot(rows, keys, datetime.now(timezone.utc), hints, self._machine.read())
 
+    def close(self) -> None:
+        """End the reading of the machine."""
+        self._machine.close()
+
     def _metrics_of(self, run: Run) -> Mapping[str, MetricSummary]:
         life = (run.status, run.ended_at)
         known = self._metrics.get(run.uid)
