@@ -109,6 +109,21 @@ def test_notes_are_edited_and_undone(store):
     asyncio.run(look())
 
 
+def test_notes_that_were_changed_meanwhile_come_back_by_undo(store):
+    async def look():
+        async with shown(store) as (app, pilot):
+            await pilot.press("n", *"mine")
+            store.edit("latest", notes="theirs")
+            await pilot.press("ctrl+s")
+            await until(pilot, lambda: "over newer notes" in screen(app))
+            assert store.get("latest").notes == "mine"
+            await pilot.press("u")
+            await until(pilot, lambda: "Undid the notes" in screen(app))
+            assert store.get("latest").notes == "theirs"
+
+    asyncio.run(look())
+
+
 def test_runs_are_trashed_after_a_question_that_names_them(store):
     async def look():
         async with shown(store) as (app, pilot):

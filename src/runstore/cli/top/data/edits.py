@@ -51,6 +51,10 @@ class SessionEdits:
     def write_notes(self, run: Run, notes: str) -> str:
         """Replace the notes of a run, and return a sentence about it.
 
+        Args:
+            run: The run as it was when the editor was opened.
+            notes: The new notes.
+
         Raises:
             RunNotFoundError: The run does not exist any more.
             StoreError: The store cannot be written now.
@@ -58,8 +62,10 @@ class SessionEdits:
         about = f"notes of {counted([run])}"
         texts = [notes.strip() or None]
         with self._opened() as store:
+            is_newer = store.get(run.uid).notes != run.notes
             done = edit_runs(store.backend, [run.uid], author_named(None), tags={}, notes=texts)
-        return self._kept(done, about, f"Saved the {about}.")
+        newer = " over newer notes" if is_newer else ""
+        return self._kept(done, about, f"Saved the {about}{newer}.")
 
     def delete(self, runs: Sequence[Run]) -> str:
         """Move runs to the trash, and return a sentence about it.
