@@ -299,15 +299,24 @@ def test_all_seeds_the_same(tmp_path):
     assert f"Left out: {names[0]}: has seed=1, as {names[1]} has, which is newer." in ended.stderr
 
 
-def test_values_without_spread_decide_nothing(tmp_path):
+@pytest.mark.parametrize(
+    ("seeds", "effect", "reason"),
+    [
+        (((1, 2, 3), (1, 2, 3)), 0.0, "equal differences"),
+        (((1, 2, 3), (1, 2, 3)), 0.25, "equal differences"),
+        (((1, 2, 3), (4, 5, 6)), 0.0, "no spread"),
+    ],
+)
+def test_values_without_spread_decide_nothing(tmp_path, seeds, effect, reason):
+    """Seeds that change all settings by the same amount leave nothing to test either."""
     with Store.open(tmp_path / ".runstore") as store:
-        for lr in (1, 2):
-            for seed in (1, 2, 3):
-                record(store, params={"seed": seed, "lr": lr}, acc=[lr])
+        for lr, of_lr in zip((1, 2), seeds, strict=True):
+            for seed in of_lr:
+                record(store, params={"seed": seed, "lr": lr}, acc=[lr + effect * seed])
 
     ended = runstore("best", "-m", "acc", cwd=tmp_path)
 
-    assert rows(ended)[2][5] == "cannot be told apart (no spread: cannot be tested)"
+    assert rows(ended)[2][5] == f"cannot be told apart ({reason}: cannot be tested)"
 
 
 def test_runs_that_did_not_complete_are_told(folder):

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runstore.errors import UsageError
-from runstore.repeats.samples import Sample, gap_between
+from runstore.repeats.samples import EQUAL_DIFFERENCES, NO_SPREAD, Sample, gap_between
 from runstore.repeats.selection import best_of
-from runstore.repeats.statistics import NO_SPREAD, differences_of, holm, mean_of
+from runstore.repeats.statistics import differences_of, holm, mean_of
 
 # Hours of additional sleep of ten people under two drugs.
 # Source: Student, The probable error of a mean, Biometrika 1908.
@@ -190,7 +190,7 @@ def test_differences_that_differ_by_rounding_alone_cannot_be_tested():
     found = difference_of(sample(*first, repeats="abc"), sample(*second, repeats="abc"))
 
     assert len({a - b for a, b in zip(first, second, strict=True)}) > 1
-    assert (found.p, found.remark) == (None, NO_SPREAD)
+    assert (found.p, found.remark) == (None, EQUAL_DIFFERENCES)
 
 
 def test_pairs_without_any_difference_have_p_one():

@@ -16,6 +16,8 @@ _ROUNDING = 8 * 2.0**-52  # relative; differences below are those of rounded num
 
 # Whether values of the same repeats are compared, or groups as a whole.
 Kind = Literal["paired", "unpaired"]
+NO_SPREAD = "no spread: cannot be tested"
+EQUAL_DIFFERENCES = "equal differences: cannot be tested"  # the values themselves may vary
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,13 @@ class MeanGap:
     def can_be_tested(self) -> bool:
         """Whether there is some spread, or no difference."""
         return 0 < self.error < math.inf or self.difference == 0
+
+    @property
+    def remark(self) -> str:
+        """The reason if it cannot be tested; empty otherwise."""
+        if self.can_be_tested:
+            return ""
+        return EQUAL_DIFFERENCES if self.kind == "paired" else NO_SPREAD
 
     def p_two_sided(self, freedom: float) -> float:
         """Return the probability of such a difference if the true one is zero."""

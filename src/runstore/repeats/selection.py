@@ -17,7 +17,7 @@ from runstore.repeats.samples import (
     finite,
     gap_between,
 )
-from runstore.repeats.statistics import NO_SPREAD, Mean, check_level, is_skewed, mean_of
+from runstore.repeats.statistics import Mean, check_level, is_skewed, mean_of
 from runstore.repeats.student import t_quantile
 
 _UNEQUAL = 1.7  # ratio of spreads from which skewness matters
@@ -211,7 +211,7 @@ class _Among:
             gap=gap.difference,
             gap_interval=interval,
             kind=gap.kind,
-            remark="" if gap.can_be_tested else NO_SPREAD,
+            remark=gap.remark,
             is_fragile=is_worse and self._is_fragile(place, gap),
         )
 

@@ -27,7 +27,6 @@ from runstore.repeats.samples import (
 from runstore.repeats.student import t_quantile
 
 LOWEST_LEVEL, HIGHEST_LEVEL = 0.5, 0.999
-NO_SPREAD = "no spread: cannot be tested"
 
 
 _FEW = 5  # values below which nothing shows whether they are normal
@@ -176,7 +175,7 @@ def _difference(gap: MeanGap, places: tuple[int, int], level: float) -> MeanDiff
         interval=gap.interval(gap.freedom, level) if gap.can_be_tested else None,
         p=p,
         p_corrected=p,
-        remark="" if gap.can_be_tested else NO_SPREAD,
+        remark=gap.remark,
     )
 
 
