@@ -328,3 +328,12 @@ def test_a_reader_that_goes_away_ends_a_long_list(long):
 
     assert ended.stdout.startswith("run\t")
     assert ended.stderr == ""
+
+
+def test_a_parameter_that_varies_comes_before_one_that_some_lack(tmp_path):
+    with Store.open(tmp_path / ".runstore") as store:
+        for place, lr in enumerate((0.01, 0.1, 1.0, 10.0)):
+            params = {"lr": lr} if place == 3 else {"a_steps": 20, "lr": lr}
+            store.start("fit", params=params, capture=False).finish()
+
+    assert headings(drawn(tmp_path))[2:4] == ["lr", "a_steps"]

@@ -86,11 +86,12 @@ def differing_keys(
     def different(key: str) -> int:
         return len({frozenset(one) for one in found[key].values()})
 
-    def rank(key: str) -> tuple[bool, bool, int, str]:
+    def rank(key: str) -> tuple[bool, bool, bool, int, str]:
         # Those of a few odd runs say nothing about the others.
         is_rare = len(found[key]) * _RARE < count
         is_shared = is_any_shared or different(key) <= max(2, len(found[key]) // 2)
-        return is_rare, not is_shared, -len(found[key]), key
+        is_constant = different(key) == 1  # some runs lack it, and the others agree
+        return is_rare, is_constant, not is_shared, -len(found[key]), key
 
     differing = [key for key in found if len(found[key]) < count or different(key) > 1]
     return sorted(differing, key=rank)
