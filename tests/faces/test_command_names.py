@@ -72,6 +72,9 @@ def test_a_natural_word_is_the_same_command_and_is_not_listed(tmp_path, other, n
         ("shwo", "Did you mean 'show'?"),
         ("LS", "Did you mean 'ls'?"),
         ("Delete", "runstore rm"),
+        ("search", "runstore grep"),
+        ("follow", "runstore output -f"),
+        ("traceback", "runstore show"),
         ("xyzzy", "Show all commands with: runstore --help"),
     ],
 )

@@ -185,10 +185,13 @@ def test_a_command_that_is_not_there(folder):
     missing = runstore("exec", "--", "no-such-program", cwd=folder)
     (folder / "data.txt").write_text("1")
     forbidden = runstore("exec", "--", "./data.txt", cwd=folder)
+    (folder / "fit.py").write_text("")
+    script = runstore("exec", "fit.py", cwd=folder)
     none = runstore("exec", cwd=folder)
 
     assert (missing.returncode, forbidden.returncode) == (127, 126)
     assert "There is no command 'no-such-program'" in missing.stderr
+    assert "runstore exec -- python fit.py" in script.stderr
     assert "runstore exec -- python train.py" in none.stderr
     assert none.returncode == 2
     assert not (folder / ".runstore" / "runstore.db").exists()

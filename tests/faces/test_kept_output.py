@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from commands import runstore
 from runstore import Store
 
 
@@ -245,3 +246,16 @@ def test_unbuffered_output_is_shown_and_kept_whole(tmp_path):
     )
 
     assert ended.stdout == "a" * 300_000 + "\n300000\n"
+
+
+def test_an_error_without_output_is_pointed_to(tmp_path):
+    with Store.open(tmp_path / ".runstore") as store:
+        run = store.start("fit", capture=False)
+        run.finish("error", error="out of memory")
+
+    ended = runstore("output", "fit#1", cwd=tmp_path)
+
+    assert ended.stderr == (
+        f"runstore: no output of {run.reference} is kept."
+        f" Show its error with: runstore show {run.reference}\n"
+    )

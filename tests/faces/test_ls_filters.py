@@ -39,6 +39,9 @@ def names(ended):
         (["fit and", "order by run_number"], None),
         (["experiment = eval", "order by metrics.loss", "-n", "2"], ["eval_3", "eval_2"]),
         (["fit"], ["fit_3", "fit_2", "fit_1"]),
+        (["params.lr", "=", "0.3"], ["fit_2"]),
+        (["experiment", "=", "fit", "and", "params.lr", ">=", "0.3"], ["fit_3", "fit_2"]),
+        (["fit", "params.lr", ">", "0.25"], ["fit_3", "fit_2"]),
     ],
 )
 def test_a_filter_chooses_runs(folder, words, found):
@@ -147,6 +150,25 @@ def test_mistakes_with_names_are_told(folder, words, told):
 
     assert ended.returncode
     assert told in "\n".join(messages(ended))
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["ls", "params.lr"], "Put a filter in quotes: 'params.lr > 0.1'"),  # > 0.1 is a file
+        (["show", "params.lr"], "Put a filter in quotes: 'params.lr > 0.1'"),
+        (["ls", "tags.best"], "'tags.best is not missing'"),
+        (["ls", "--sort", "-params.lr"], "For the largest first, write 'params.lr desc'."),
+        (["ls", "--filter", "params.lr > 0.1"], "A filter is an argument"),
+        (["plot", "--status", "error"], "A filter is an argument"),
+        (["show", "fit", "3"], "such as mnist#3"),
+    ],
+)
+def test_slips_with_filters_and_runs_lead_on(folder, words, hint):
+    ended = runstore(*words, cwd=folder)
+
+    assert ended.returncode
+    assert hint in messages(ended)[-1]
 
 
 def test_fixed_columns_are_there_on_every_page(tmp_path):

@@ -242,6 +242,9 @@ def test_a_run_without_a_record_says_so(project):
         (["train", "-p", "unstorable"], "rows"),
         (["norun", "-p", "small"], "Define run(params, manager) in it."),
         (["../train", "-p", "small"], "There is no experiment"),
+        (["script.py"], "Record a script with: runstore exec -- python script.py"),
+        (["quite_another"], "There is: "),
+        (["--", "python", "script.py"], "Record a command with: runstore exec"),
         (["", "-p", "small"], "There is no experiment"),
     ],
 )

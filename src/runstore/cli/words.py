@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from runstore.store import Store
 
 
+# Signs of the filter language that can be a word of their own.
+_COMPARISONS = frozenset({"=", "==", "!=", "<", "<=", ">", ">=", "~", "!~"})
+
+
 def is_filter(store: Store, word: str) -> bool:
     """Return whether a word is a filter, or the name of one: neither experiment nor run.
 
@@ -22,7 +26,7 @@ def is_filter(store: Store, word: str) -> bool:
     """
     if word.startswith("@") or not any(sign in word for sign in " =<>~"):
         return word.startswith("@") and not store.has_experiment(word)
-    return not (store.has_experiment(word) or _is_run(store, word))
+    return not _is_name(store, word)
 
 
 def _is_run(store: Store, word: str) -> bool:
@@ -79,6 +83,14 @@ def one_run(store: Store, word: str) -> Run:
     return run
 
 
+def experiment_and_filter(store: Store, words: Sequence[str]) -> tuple[str | None, str]:
+    """Return the experiment, and the filter; a word without any sign of a filter is the former."""
+    if len(words) > 1 and _is_one_filter(store, words):
+        return None, " ".join(words)
+    name = words[0] if words and not is_filter(store, words[0]) else None
+    return name, " ".join(filter_text(store, word) for word in words[name is not None :])
+
+
 def place_meant(store: Store, words: Sequence[str]) -> tuple[str | None, str]:
     """Return the experiment and the filter of `[EXPERIMENT] [FILTER]`, or the filter of a run.
 
@@ -87,8 +99,7 @@ def place_meant(store: Store, words: Sequence[str]) -> tuple[str | None, str]:
         NotFoundError: There is no such experiment or run, or no filter of the name.
         UsageError: There is a filter beside the name of a run.
     """
-    name = words[0] if words and not is_filter(store, words[0]) else None
-    where = " ".join(filter_text(store, word) for word in words[name is not None :])
+    name, where = experiment_and_filter(store, words)
     if name is None:
         return None, where
     try:
@@ -102,6 +113,16 @@ def place_meant(store: Store, words: Sequence[str]) -> tuple[str | None, str]:
             raise _filter_beside_run(name) from None
         return None, f"uid = '{uid}'"
     return name, where
+
+
+def _is_one_filter(store: Store, words: Sequence[str]) -> bool:
+    """Return whether the words are one filter without its quotes: `params.lr = 0.1`."""
+    whole = " ".join(words)
+    return words[1] in _COMPARISONS and not _is_name(store, words[0]) and is_filter(store, whole)
+
+
+def _is_name(store: Store, word: str) -> bool:
+    return store.has_experiment(word) or _is_run(store, word)
 
 
 def runs_meant(store: Store, words: Sequence[str], *, limit: int | None = None) -> list[Run]:

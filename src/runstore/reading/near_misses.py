@@ -11,6 +11,7 @@ from runstore.model.values import clean_text
 from runstore.storage.database import Database
 
 _LIST = "List the runs with: runstore ls"
+_FIELDS = ("params.", "metrics.", "tags.")
 # Words of other programs for the newest run.
 _NEWEST = frozenset({"last", "newest", "recent", "head", "current", "@"})
 # Words that people use for a status, beside its own name.
@@ -33,6 +34,8 @@ def hint_for_run(database: Database, text: str) -> str:
     """Return the run that a wrong name may mean, or how to list them all."""
     if text.lower() in _NEWEST:
         return "The newest run is called: latest"
+    if hint := _of_field(text):
+        return hint
     name = names.parse_run_name(clean_text(text))
     known = database.experiment_names()
     if isinstance(name, names.Numbered):
@@ -66,4 +69,11 @@ def hint_for_experiment(name: str, known: Collection[str]) -> str:
     status = _STATUSES.get(name.lower())
     if status is not None:
         return f"For a status, write the filter: 'status = {status}'"
-    return hint_of(name, known, most=10)
+    return _of_field(name) or hint_of(name, known, most=10)
+
+
+def _of_field(name: str) -> str:
+    """Return how to write a filter, if a name is the beginning of one without quotes."""
+    if not name.startswith(_FIELDS):
+        return ""
+    return f"Put a filter in quotes: '{name} > 0.1' or '{name} is not missing'"

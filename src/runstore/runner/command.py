@@ -91,8 +91,14 @@ def check_command(command: Sequence[str]) -> None:
             f"{program} cannot be executed." if exists else f"There is no command {program!r}.",
             exit_code=EXIT_NOT_EXECUTABLE if exists else EXIT_NOT_FOUND,
             kept="Nothing was recorded.",
-            hint="Make it executable with chmod +x, or name its interpreter." if exists else "",
+            hint=_hint_for_program(program, exists=exists),
         )
+
+
+def _hint_for_program(program: str, *, exists: bool) -> str:
+    if not exists and program.endswith(".py") and Path(program).is_file():
+        return f"Name the interpreter: runstore exec -- python {program}"
+    return "Make it executable with chmod +x, or name its interpreter." if exists else ""
 
 
 def run_command(

@@ -13,6 +13,7 @@ from runstore.config import is_folder, is_usable, project_settings, working_dire
 from runstore.errors import UsageError
 from runstore.model.display.suggestions import hint_of
 
+_NAMED = 10  # names in a hint, at most
 _DEFAULTS = {"experiments": "experiments", "params": "params"}
 _FOLDERS = (*_DEFAULTS, "store")
 _SETTINGS = (*_FOLDERS, "system-samples", "output", "mask-output", "if-done", "exec-params")
@@ -106,12 +107,11 @@ class Project:
             if name and all(part.isidentifier() for part in name.split(".")) and file.is_file():
                 return Module(name, file, folder)
         known = [one.name for folder in folders for one in modules_in(folder)]
-        hint = hint_of(given, known, otherwise="")
-        todo = (
-            "List the experiments with: runstore experiments"
-            if known
-            else "Make a small project with: runstore init"
-        )
+        hint = hint_of(given, known, most=_NAMED) if known else ""
+        if kind == "experiment" and given.endswith(".py"):
+            todo = f"Record a script with: runstore exec -- python {given}"
+        else:
+            todo = "" if known else "Create a small project with: runstore init"
         raise UsageError(
             f"There is no {kind} {given!r} in {_shown(folders[0])}.",
             kept="Nothing was recorded.",

@@ -11,7 +11,7 @@ from runstore.cli import output
 from runstore.cli.completions import complete_columns, complete_experiments
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option
-from runstore.cli.words import filter_text, is_filter, tell_hints
+from runstore.cli.words import experiment_and_filter, tell_hints
 from runstore.errors import UsageError
 
 if TYPE_CHECKING:
@@ -146,7 +146,16 @@ def command(
 
 
 def _sort_key(sort: str | None, *, is_reversed: bool) -> str | None:
-    """Return the sort key in the order asked for; without one, the start of the run."""
+    """Return the sort key in the order asked for; without one, the start of the run.
+
+    Raises:
+        UsageError: The key begins with a minus, as it does in other programs.
+    """
+    if sort is not None and sort.startswith("-"):
+        raise UsageError(
+            f"--sort: {sort!r} is not a sort key.",
+            hint=f"For the largest first, write '{sort[1:]} desc'.",
+        )
     if not is_reversed:
         return sort
     if sort is None:
@@ -162,9 +171,7 @@ def _turned(key: str) -> str:
 
 
 def _asked(store: Store, words: Sequence[str], sort: str | None) -> _ListRequest:
-    """Return the experiment and the filter; a word without any sign of a filter is the former."""
-    experiment = words[0] if words and not is_filter(store, words[0]) else None
-    where = " ".join(filter_text(store, one) for one in words[experiment is not None :])
+    experiment, where = experiment_and_filter(store, words)
     if sort is not None:
         from runstore.reading.unknown_names import with_namespaces
 

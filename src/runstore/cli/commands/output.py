@@ -13,6 +13,7 @@ from runstore.cli.context import open_store
 from runstore.cli.options import run_argument
 from runstore.cli.words import one_run
 from runstore.model.display.as_json import as_utc
+from runstore.model.run import Run
 from runstore.model.text.output import LOGGING, SEQUENCE, STDERR, STDOUT, OutputLine
 from runstore.store import Store
 
@@ -59,15 +60,18 @@ def command(
             show.line(line)
             is_empty = False
         if is_empty and not as_json:
-            _say_nothing_kept(found.reference)
+            _say_nothing_kept(found)
 
 
-def _say_nothing_kept(reference: str) -> None:
-    output.say(
-        f"runstore: no output of {reference} is kept so far. Scripts keep theirs unless output is"
-        " turned off; for that of other programs: runstore exec -- PROGRAM",
-        err=True,
+def _say_nothing_kept(run: Run) -> None:
+    so_far = " so far" if run.ended_at is None else ""
+    hint = (
+        f"Show its error with: runstore show {run.reference}"
+        if run.error
+        else "Scripts keep theirs unless output is turned off; for that of other programs:"
+        " runstore exec -- PROGRAM"
     )
+    output.say(f"runstore: no output of {run.reference} is kept{so_far}. {hint}", err=True)
 
 
 def _of(lines: Iterable[OutputLine], stream: str | None) -> Iterator[OutputLine]:
@@ -82,7 +86,7 @@ def _follow(store: Store, uid: str, show: _Shown, stream: str | None, lines: int
     while True:
         whole, last, has_ended = follower.poll()
         if is_first and not whole and last is None and not show.as_json:
-            _say_nothing_kept(store.get(uid).reference)
+            _say_nothing_kept(store.get(uid))
         chosen = list(_of(whole, stream))
         if is_first and lines is not None:
             chosen = chosen[len(chosen) - lines :] if lines else []

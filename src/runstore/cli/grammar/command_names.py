@@ -23,6 +23,7 @@ _OTHERS = "More commands"
 ALIASES: Mapping[str, str] = {"get": "download", "log": "output", "query": "views"}
 
 _LIST = "List runs with: runstore ls"
+_FIND = "Search texts with `runstore grep`, or filter runs: runstore ls 'params.lr > 0.1'"
 _DELETE = "Move runs to the trash with: runstore rm"
 _COPY = "A store is a folder without a server. Copy it with: runstore copy"
 _STOP = (
@@ -31,13 +32,20 @@ _STOP = (
 # Words of other programs for something that runstore has under another name, or does not have.
 _HINTS: Mapping[str, str] = {
     **dict.fromkeys(("delete", "remove", "del", "unlink"), _DELETE),
-    **dict.fromkeys(("list", "runs", "ps", "status", "search", "find", "query-runs"), _LIST),
+    **dict.fromkeys(("list", "runs", "ps", "status", "query-runs"), _LIST),
     **dict.fromkeys(("stop", "kill", "abort", "cancel", "terminate"), _STOP),
     **dict.fromkeys(("sync", "push", "pull", "clone", "remote", "backup", "cp"), _COPY),
     **dict.fromkeys(
         ("login", "logout", "signup"), "runstore needs no account: its store is a local folder."
     ),
-    **dict.fromkeys(("logs", "tail", "cat"), "Show what a run printed with: runstore output -f"),
+    **dict.fromkeys(("search", "find", "where"), _FIND),
+    **dict.fromkeys(
+        ("logs", "tail", "cat", "follow", "stdout", "console"),
+        "Show the output of a run with: runstore output -f",
+    ),
+    **dict.fromkeys(
+        ("error", "errors", "traceback", "failure"), "Show an error with: runstore show RUN"
+    ),
     **dict.fromkeys(("info", "describe", "view", "inspect"), "Show a run with: runstore show RUN"),
     **dict.fromkeys(
         ("purge", "prune", "clean", "empty"),
@@ -62,7 +70,10 @@ _HINTS: Mapping[str, str] = {
     **dict.fromkeys(("metrics", "params", "config"), "Show them with: runstore show RUN"),
     **dict.fromkeys(("filter", "filters", "saved"), "Keep a filter with: runstore views save"),
     "history": "List runs with `runstore ls`, or the edits of one: runstore show RUN --history",
-    "export": "Write a table with: runstore ls --all --format csv",
+    **dict.fromkeys(
+        ("export", "csv", "table", "pandas"),
+        "Write a table with: runstore ls --all --format csv",
+    ),
     "import": "Record a past run with: runstore record",
     "rerun": "Show the command that repeats a run with: runstore show RUN",
     "repeat": "Show the command that repeats a run with: runstore show RUN",

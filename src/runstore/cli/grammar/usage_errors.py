@@ -10,6 +10,8 @@ from runstore.errors import UsageError
 
 _EXTRA = re.compile(r"(?s)Got unexpected extra arguments? \((.*)\)\.?")
 _VALUE = re.compile(r"(?s)'?(.*?)'? is not ")
+# Options by which other programs filter; here a filter is an argument.
+_FILTERING = frozenset({"--filter", "--where", "--status", "--query", "--experiment", "--state"})
 
 
 def as_ours(error: click.ClickException) -> UsageError:
@@ -58,16 +60,37 @@ def _expected(kind: object) -> str | None:
 
 
 def _hint(error: click.UsageError) -> str:
-    if isinstance(error, click.NoSuchOption) and error.possibilities:
-        return f"Did you mean {next(iter(error.possibilities))}?"  # the nearest comes first
+    if isinstance(error, click.NoSuchOption):
+        if _is_for_filters(error):
+            return "A filter is an argument, without an option: 'status = error'"
+        if error.possibilities:
+            return f"Did you mean {next(iter(error.possibilities))}?"  # the nearest comes first
     if error.ctx is None:
         return ""
+    return _hint_of_command(error, error.ctx)
+
+
+def _hint_of_command(error: click.UsageError, ctx: click.Context) -> str:
     if isinstance(error, (click.NoSuchOption, click.BadParameter)) and not isinstance(
         error, click.MissingParameter
     ):
-        return f"Show its options with: {error.ctx.command_path} --help"
-    # Which arguments there are, and in which order, is what was missed.
-    return error.ctx.get_usage()
+        return f"Show its options with: {ctx.command_path} --help"
+    extra = _EXTRA.fullmatch(error.message)
+    if extra is not None and ctx.info_name == "run":
+        return "Record a command with: runstore exec -- python train.py"
+    if extra is not None and extra[1].isdecimal():
+        return f"Name a run by its experiment and its number, such as mnist#{extra[1]}."
+    # The usage shows which arguments there are, and in which order.
+    return ctx.get_usage()
+
+
+def _is_for_filters(error: click.NoSuchOption) -> bool:
+    """Return whether the option names a filter, which the command takes as an argument."""
+    return (
+        error.option_name in _FILTERING
+        and error.ctx is not None
+        and any("[FILTER]" in one for one in error.ctx.command.collect_usage_pieces(error.ctx))
+    )
 
 
 def _command(error: click.UsageError) -> str:
