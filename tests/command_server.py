@@ -71,6 +71,31 @@ def run(arguments, *, cwd, env, timeout):
     return subprocess.CompletedProcess(arguments, os.waitstatus_to_exitcode(status), *printed)
 
 
+class Started:
+    """`runstore` with these arguments in a process that goes on, and what it prints."""
+
+    def __init__(self, arguments, *, cwd, env):
+        from command_client import ask
+
+        self._server = socket.socket(socket.AF_UNIX)
+        reading, writing = os.pipe()
+        self.stdout = os.fdopen(reading, encoding="utf-8")
+        with Path(os.devnull).open() as stdin:
+            streams = [stdin.fileno(), writing, 2]
+            given = [os.fspath(one) for one in arguments]
+            ask(self._server, address(), streams=streams, arguments=given, cwd=str(cwd), env=env)
+        os.close(writing)
+        self._answers = self._server.makefile("r")
+        self.pid = int(self._answers.readline())
+
+    def end(self):
+        """Send SIGTERM, and wait until it has ended."""
+        with self._server, self._answers, self.stdout:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGTERM)
+            self._answers.readline()
+
+
 def address():
     """Return the path of the server's socket."""
     return _server()[0]

@@ -3,13 +3,13 @@
 import asyncio
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import quote_plus, urlsplit
 
 import pytest
 
+import command_server
+import commands
 import runstore
 
 TOKEN = "a token of these tests alone"  # noqa: S105 - of tests
@@ -17,6 +17,7 @@ STATIC = Path(runstore.__file__).parent / "web" / "static"
 RUNS = 240
 # Rows, another view, or what is there instead of them: nobody clicks before.
 ARRIVED = ".grid-body .eye, .message, .filter-mistake, .compare, .pivot, .run-body, .experiments"
+VIEWPORT = {"width": 1280, "height": 800}
 PATIENCE_MS = 30_000  # a machine with four times the load is slow, not wrong
 
 
@@ -52,29 +53,67 @@ def filled(folder):
                 store.tag(run.uid, {"phase": "pilot"})
 
 
-class _Loop:
-    """The event loop of Playwright, which goes on between its calls."""
+class _Browser:
+    """Chromium, started for the first test of this folder and ended after the last one.
 
-    kept = None
+    While it is there, Playwright's event loop runs in this thread; between tests it is put aside,
+    so that others can run loops of their own.
+    """
 
-    @classmethod
-    def stand_aside(cls):
-        """Let other tests of this process run loops of their own."""
-        cls.kept = asyncio._get_running_loop()
-        asyncio._set_running_loop(None)
+    def __init__(self):
+        self._playwright = self._started = self._loop = self._tab = None
 
-    @classmethod
-    def come_back(cls):
-        if cls.kept is not None:
-            asyncio._set_running_loop(cls.kept)
+    def started(self, program):
+        if self._started is None:
+            from playwright.sync_api import sync_playwright
+
+            self._playwright = sync_playwright().start()
+            # Debian's Chromium has no sandbox for root.
+            self._started = self._playwright.chromium.launch(
+                executable_path=program, args=["--no-sandbox"]
+            )
+        return self._started
+
+    def tab(self):
+        """Return a tab that one test after the other uses."""
+        if self._tab is None or self._tab.page.is_closed():
+            self._tab = _Tab(self._started)
+        return self._tab
+
+    def come_back(self):
+        if self._loop is not None:
+            asyncio._set_running_loop(self._loop)
+
+    def stand_aside(self):
+        if self._started is not None:
+            self._loop = asyncio._get_running_loop()
+            asyncio._set_running_loop(None)
+
+    def end(self):
+        if self._started is not None:
+            self.come_back()
+            self._started.close()
+            self._playwright.stop()
+            self.__init__()
+
+
+_BROWSER = _Browser()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item, nextitem):
+    """End the browser after the last test of this folder, and before those of others."""
+    yield
+    if nextitem is None or nextitem.path.parent != item.path.parent:
+        _BROWSER.end()
 
 
 @pytest.fixture(autouse=True)
 def loop_within_these_tests():
     """Keep Playwright's event loop from the tests of other folders."""
-    _Loop.come_back()
+    _BROWSER.come_back()
     yield
-    _Loop.stand_aside()
+    _BROWSER.stand_aside()
 
 
 @pytest.fixture(scope="session")
@@ -87,49 +126,36 @@ def template(tmp_path_factory):
 
 def serve(folder, *options):
     """Start the server on a free port; return the process and its address."""
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "runstore", "--store", str(folder)),
-            *("ui", "--no-browser", "--port", "0", *options),
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
+    process = command_server.Started(
+        ["--store", str(folder), "ui", "--no-browser", "--port", "0", *options],
+        cwd=Path.cwd(),
         env={**os.environ, "RUNSTORE_UI_TOKEN": TOKEN},
     )
     for line in process.stdout:
         if "http://" in line:
             parts = urlsplit(line[line.index("http://") :].split()[0])
             return process, f"{parts.scheme}://{parts.netloc}"
-    process.wait()
+    process.end()
     return pytest.fail("runstore ui ended without an address")
 
 
-def end(process):
-    process.terminate()
-    process.wait()
-    process.stdout.close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium, started for each file of tests.
-
-    While it is there, an event loop runs in this thread; tests of other files start their own.
-    """
+@pytest.fixture(scope="session")
+def chromium():
+    """Return the path of the browser, if all that the page needs is there."""
     try:
-        from playwright.sync_api import expect, sync_playwright
+        from playwright.sync_api import expect
     except ImportError:
         _missing("Playwright is not installed (pip install playwright)")
     if not (STATIC / "index.html").is_file():
         _missing("the page is not built (npm ci && npm run build in ui/)")
     program = _chromium()
     expect.set_options(timeout=PATIENCE_MS)
-    with sync_playwright() as playwright:
-        # Debian's Chromium has no sandbox for root.
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield started
-        _Loop.come_back()
-        started.close()
+    return program
+
+
+@pytest.fixture
+def browser(chromium):
+    return _BROWSER.started(chromium)
 
 
 @pytest.fixture(scope="session")
@@ -139,11 +165,11 @@ def shared_address(template, tmp_path_factory):
     shutil.copytree(template, folder)
     process, address = serve(folder, "--read-only")
     yield address
-    end(process)
+    process.end()
 
 
 @pytest.fixture
-def shared(browser, shared_address):
+def shared(chromium, shared_address):
     """The same; without a browser no server is started."""
     return shared_address
 
@@ -157,21 +183,18 @@ class Own:
 
     def command(self, *words):
         """Run a command of runstore in another process."""
-        subprocess.run(
-            [sys.executable, "-m", "runstore", "--store", str(self.folder), *words],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        ended = commands.runstore("--store", str(self.folder), *words, cwd=self.folder)
+        assert ended.returncode == 0, ended.stderr
 
 
 @pytest.fixture
-def served(browser):
+def served(chromium):
     """Serve folders until the test ends."""
     yield from _served()
 
 
 @pytest.fixture(scope="module")
-def serving(browser):
+def serving(chromium):
     """Serve folders until the tests of a file have ended."""
     yield from _served()
 
@@ -186,7 +209,7 @@ def _served():
 
     yield address_of
     for process in processes:
-        end(process)
+        process.end()
 
 
 @pytest.fixture
@@ -204,7 +227,7 @@ class Restarted:
         self._process, self.address = serve(folder)
 
     def end(self):
-        end(self._process)
+        self._process.end()
 
     def start(self, folder):
         self._process, again = serve(folder, "--port", str(urlsplit(self.address).port))
@@ -218,7 +241,7 @@ class Restarted:
 
 
 @pytest.fixture
-def server(browser, template, tmp_path):
+def server(chromium, template, tmp_path):
     folder = tmp_path / "restarted"
     shutil.copytree(template, folder)
     started = Restarted(folder)
@@ -226,45 +249,75 @@ def server(browser, template, tmp_path):
     started.end()
 
 
-@pytest.fixture
-def visit(browser):
-    """Open addresses in browsers of their own; afterwards nothing may have gone wrong in them.
+class _Tab:
+    """A page in a context of its own, and what went wrong in it.
 
-    That is: no error on the console, and no request to another host.
+    That is: an error on the console, or a request to another host.
     """
-    contexts, wrong = [], []
 
-    def opened(address, path="/", expected_statuses=frozenset(), awaits=ARRIVED, **options):
-        refused = tuple(
+    def __init__(self, browser, **options):
+        self.wrong = []
+        self._address, self._refused = "", ()
+        self.context = browser.new_context(**{"viewport": VIEWPORT, **options})
+        self.context.set_default_timeout(PATIENCE_MS)
+        self.page = self.context.new_page()
+        self.page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
+        self.page.on("console", self._hear)
+        self.page.on("request", self._see)
+
+    def _hear(self, line):
+        is_expected = any(status in line.text for status in self._refused)
+        if line.type in {"error", "warning"} and not is_expected:
+            self.wrong.append(f"console: {line.text} {line.location['url']}")
+
+    def _see(self, request):
+        if not request.url.startswith((self._address, "blob:")):
+            self.wrong.append(f"request: {request.url}")
+
+    def go(self, address, path, expected_statuses):
+        self._address = address
+        self._refused = tuple(
             status if isinstance(status, str) else f"status of {status}"
             for status in expected_statuses
         )
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE_MS)
-        page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-        page.on(
-            "console",
-            lambda line: (
-                line.type in {"error", "warning"}
-                and not any(status in line.text for status in refused)
-                and wrong.append(f"console: {line.text} {line.location['url']}")
-            ),
-        )
-        page.on(
-            "request",
-            lambda request: (
-                request.url.startswith((address, "blob:"))
-                or wrong.append(f"request: {request.url}")
-            ),
-        )
         sign = "&" if "?" in path else "?"
-        page.goto(f"{address}{path}{sign}token={quote_plus(TOKEN)}")
-        page.locator(awaits).first.wait_for()
-        return page
+        self.page.goto(f"{address}{path}{sign}token={quote_plus(TOKEN)}")
+
+    def be_as_new(self):
+        """Forget what a test did; a new context, with a process of its own, takes far longer."""
+        self.page.unroute_all(behavior="ignoreErrors")
+        # The page leaves by itself, since an address that is typed gets a new process as well.
+        self.page.evaluate("location.replace('about:blank')")
+        self.page.wait_for_url("about:blank")
+        self.page.mouse.move(0, 0)
+        self.context.clear_cookies()
+        session = self.context.new_cdp_session(self.page)
+        of_all = {"origin": self._address, "storageTypes": "all"}
+        session.send("Storage.clearDataForOrigin", of_all)
+        session.send("Page.resetNavigationHistory")
+        session.detach()
+
+
+@pytest.fixture
+def visit(browser):
+    """Open addresses in browsers of their own; afterwards nothing may have gone wrong in them."""
+    tabs = []
+
+    def opened(address, path="/", expected_statuses=frozenset(), awaits=ARRIVED, **options):
+        is_usual = not options and not tabs
+        tab = _BROWSER.tab() if is_usual else _Tab(browser, **options)
+        tabs.append(tab)
+        tab.go(address, path, expected_statuses)
+        tab.page.locator(awaits).first.wait_for()
+        return tab.page
 
     yield opened
-    for context in contexts:
-        context.close()
+    wrong = []
+    for tab in tabs:
+        if tab is _BROWSER.tab() and tab.context.pages == [tab.page]:
+            tab.be_as_new()
+        else:
+            tab.context.close()
+        wrong += tab.wrong
+        tab.wrong = []
     assert wrong == []

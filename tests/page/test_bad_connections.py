@@ -9,7 +9,8 @@ import runstore
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
-LOST = frozenset({"ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", 401})
+# A server that is about to end answers 503.
+LOST = frozenset({"ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", 401, 503})
 
 
 def line(page, number):

@@ -95,7 +95,7 @@ def test_changes_of_others_appear(own, visit):
         expect(one.locator(".connection")).to_have_text("Live")
         expect(line(one, 0)).to_contain_text("mnist_180")
 
-    own.command("tag", "mnist#180", "seen=everywhere")
+    own.command("tag", "mnist#180", "+seen=everywhere")
     for one in (page, other):
         expect(line(one, 0)).to_contain_text("everywhere")
     cell(page, 0, 2).click()
