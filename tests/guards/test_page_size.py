@@ -27,8 +27,10 @@ def built():
 
 
 def loaded_at_once(built):
-    """Return index.html, the files that it names, and those that these import at once."""
-    found = [built / "index.html"]
+    """Return index.html and the charts beside the grid, with all that these name and import."""
+    charts = sorted(built.glob("assets/charts-*"))
+    assert charts
+    found = [built / "index.html", *charts]
     for path in found:
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".html":

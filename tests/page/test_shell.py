@@ -1,6 +1,9 @@
 """The frame: colours, keyboard sheet, copying, narrow screens, accessibility, empty stores."""
 
+import gzip
 import re
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -9,6 +12,7 @@ import runstore
 expect = pytest.importorskip("playwright.sync_api").expect
 Axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe
 
+STATIC = Path(runstore.__file__).parent / "web" / "static"
 WCAG = {
     "resultTypes": ["violations"],
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
@@ -125,3 +129,16 @@ def test_a_selection_on_a_phone_is_accessible(own, visit):
     expect(page.locator(".action-bar")).to_contain_text("1 run selected")
 
     assert violations(page, ".action-bar") == []
+
+
+def test_the_first_view_loads_little(shared, visit):
+    """The runs and the charts beside them are there after 90 kB, compressed."""
+    page = visit(shared)
+    page.locator(".chart-plot[data-state=drawn]").first.wait_for()
+
+    names = page.evaluate("performance.getEntriesByType('resource').map((one) => one.name)")
+    loaded = {urlsplit(name).path for name in names if "/api/" not in name}
+    files = [STATIC / "index.html", *(STATIC / path[1:] for path in loaded)]
+
+    assert len(loaded) > 5
+    assert sum(len(gzip.compress(path.read_bytes(), 9)) for path in files) <= 90_000

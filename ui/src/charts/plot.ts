@@ -1,7 +1,8 @@
-// The frame of a chart: canvas, scales and axes. The only module that knows uPlot.
-import uPlot from "uplot";
+// The frame of a chart: canvas, scales and axes.
 import type { XAxis } from "./series";
-import { durationTexts, durationTicks, linearTicks, logTexts, logTicks, tickTexts, timeTexts } from "./ticks";
+import {
+  durationTexts, durationTicks, linearTicks, logTexts, logTicks, tickTexts, timeStep, timeTexts, timeTicks,
+} from "./ticks";
 
 export interface Range {
   from: number;
@@ -32,149 +33,145 @@ export interface PlotOptions {
   draw: (context: CanvasRenderingContext2D, at: Projection) => void;
 }
 
-const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
+/** The marks of an axis, and what stands beside them. */
+interface Marks {
+  values: number[];
+  texts: string[];
+}
+
+const FONT = 'px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
+const FONT_SIZE = 11;
+const LINE_HEIGHT = 15;
+const ABOVE = 8;
+const AT_RIGHT = 14;
+/** Between the area and the texts of an axis. */
+const GAP = 6;
 
 export class Plot {
-  private readonly u: uPlot;
-  private rangeX: Range = { from: 0, to: 1 };
-  private rangeY: Range = { from: 0, to: 1 };
+  readonly canvas = document.createElement("canvas");
+  /** The area between the axes, in CSS pixels from the corner of the host. */
+  area = { left: 0, top: ABOVE, width: 1, height: 1 };
+  // Until there is something to show; a logarithmic axis has no zero.
+  x: Range = { from: 1, to: 2 };
+  y: Range = { from: 1, to: 2 };
+  private readonly context = this.canvas.getContext("2d")!;
+  private marksX: Marks = { values: [], texts: [] };
+  private marksY: Marks = { values: [], texts: [] };
+  private ratio = devicePixelRatio;
   private isWhole = true;
+  private isQueued = false;
 
   constructor(private readonly options: PlotOptions) {
-    const { host, width, height, logX, logY, xAxis } = options;
-    const distribution = (isLog: boolean): uPlot.Scale => ({ distr: isLog ? 3 : 1 });
-    this.u = new uPlot(
-      {
-        width,
-        height,
-        legend: { show: false },
-        cursor: { show: false },
-        padding: [8, 14, 0, 0],
-        scales: {
-          x: { ...distribution(logX), time: xAxis === "time" && !logX, range: () => [this.rangeX.from, this.rangeX.to] },
-          y: { ...distribution(logY), range: () => [this.rangeY.from, this.rangeY.to] },
-        },
-        series: [{}],
-        axes: [this.axisX(), this.axisY()],
-        hooks: { draw: [() => this.drawInside()] },
-      },
-      [[0, 1]],
-      host,
-    );
+    options.host.append(this.canvas);
+    this.lay();
   }
 
-  private axis(): uPlot.Axis {
-    const { colour } = this.options;
-    return {
-      font: FONT,
-      stroke: () => colour("--text-soft"),
-      grid: { stroke: () => colour("--line"), width: 1 },
-      ticks: { show: false },
-      border: { show: false },
-    };
+  /** Find the marks, and the room that their texts leave. */
+  private lay(): void {
+    const { width, height, xAxis } = this.options;
+    const below = xAxis === "time" ? 36 : 24;
+    this.area.height = Math.max(1, height - ABOVE - below);
+    this.marksY = this.findMarksY();
+    // Charts below each other have the same left edge, unless their texts are long.
+    const longest = Math.max(0, ...this.marksY.texts.map((text) => text.length));
+    this.area.left = Math.max(46, Math.ceil((longest * 6.6 + 14) * (width < 260 ? 0.95 : 1)));
+    this.area.width = Math.max(1, width - this.area.left - AT_RIGHT);
+    this.marksX = this.findMarksX();
+    this.redraw();
   }
 
-  private axisX(): uPlot.Axis {
+  private findMarksY(): Marks {
+    const { from, to } = this.y;
+    const count = Math.max(2, this.area.height / 36);
+    const isLog = this.options.logY;
+    const values = (isLog ? logTicks : linearTicks)(from, to, count);
+    return { values, texts: isLog ? logTexts(values, from, to) : tickTexts(values) };
+  }
+
+  private findMarksX(): Marks {
+    const { from, to } = this.x;
     const { xAxis, logX } = this.options;
-    const isTime = xAxis === "time";
-    const axis: uPlot.Axis = { ...this.axis(), size: isTime ? 36 : 24, gap: 6, space: 76 };
-    if (isTime) {
-      axis.values = (_u, splits, _axis, _space, step) => timeTexts(splits, step);
-      return axis;
+    const count = this.area.width / (xAxis === "time" ? 76 : 70);
+    if (xAxis === "time") {
+      const step = timeStep(from, to, count);
+      const values = timeTicks(from, to, step);
+      return { values, texts: timeTexts(values, step) };
     }
-    axis.incrs = ANY_STEP;
-    axis.filter = (_u, splits) => splits;
-    const count = (u: uPlot) => u.bbox.width / uPlot.pxRatio / 70;
-    if (logX) {
-      axis.splits = (u, _axis, least, most) => logTicks(least, most, count(u));
-      axis.values = (_u, splits) =>
-        xAxis === "relative" ? durationTexts(splits) : logTexts(splits, this.rangeX.from, this.rangeX.to);
-    } else if (xAxis === "relative") {
-      axis.splits = (u, _axis, least, most) => durationTicks(least, most, count(u));
-      axis.values = (_u, splits) => durationTexts(splits);
-    } else {
-      axis.splits = (u, _axis, least, most) => {
-        const marks = linearTicks(least, most, count(u));
-        return marks.some(Number.isInteger) ? marks.filter(Number.isInteger) : marks;
-      };
-      axis.values = (_u, splits) => tickTexts(splits);
-    }
-    return axis;
+    const isRelative = xAxis === "relative";
+    let values = (logX ? logTicks : isRelative ? durationTicks : linearTicks)(from, to, count);
+    if (isRelative) return { values, texts: durationTexts(values) };
+    if (logX) return { values, texts: logTexts(values, from, to) };
+    if (values.some(Number.isInteger)) values = values.filter(Number.isInteger);
+    return { values, texts: tickTexts(values) };
   }
 
-  private axisY(): uPlot.Axis {
-    const { logY } = this.options;
-    const count = (u: uPlot) => Math.max(2, u.bbox.height / uPlot.pxRatio / 36);
-    return {
-      ...this.axis(),
-      gap: 6,
-      size: (u, texts) => this.widthOf(u, texts),
-      incrs: ANY_STEP,
-      filter: (_u, splits) => splits,
-      splits: (u, _axis, least, most) => (logY ? logTicks : linearTicks)(least, most, count(u)),
-      values: (_u, splits) => (logY ? logTexts(splits, this.rangeY.from, this.rangeY.to) : tickTexts(splits)),
-    };
-  }
-
-  /** Charts below each other have the same left edge, unless their texts are long. */
-  private widthOf(u: uPlot, texts: string[] | null): number {
-    const longest = Math.max(0, ...(texts ?? []).map((text) => text.length));
-    return Math.max(46, Math.ceil((longest * 6.6 + 14) * (u.width < 260 ? 0.95 : 1)));
-  }
-
-  private drawInside(): void {
-    const { ctx } = this.u;
+  private draw(): void {
+    const { width, height } = this.options;
+    const { canvas, context, ratio } = this;
+    // This clears it, too.
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(height * ratio);
+    canvas.style.width = `${width}px`;
+    canvas.style.height = `${height}px`;
     const at = this.projection();
-    ctx.save();
-    ctx.beginPath();
+    this.drawAxes(at);
+    context.save();
+    context.beginPath();
     // A point at an end of its axis is drawn whole.
-    const room = this.isWhole ? 5 * at.ratio : 0;
-    ctx.rect(at.left - room, at.top, at.width + 2 * room, at.height);
-    ctx.clip();
-    this.options.draw(ctx, at);
-    ctx.restore();
+    const room = this.isWhole ? 5 * ratio : 0;
+    context.rect(at.left - room, at.top, at.width + 2 * room, at.height);
+    context.clip();
+    this.options.draw(context, at);
+    context.restore();
+  }
+
+  private drawAxes(at: Projection): void {
+    const { context, ratio, marksX, marksY } = this;
+    const { colour } = this.options;
+    const thick = Math.max(1, Math.round(ratio));
+    const xs = marksX.values.map((value) => Math.round(at.x(value)));
+    const ys = marksY.values.map((value) => Math.round(at.y(value)));
+    context.fillStyle = colour("--line");
+    for (const x of xs) context.fillRect(x, at.top, thick, at.height);
+    for (const y of ys) context.fillRect(at.left, y, at.width, thick);
+    context.fillStyle = colour("--text-soft");
+    context.font = FONT_SIZE * ratio + FONT;
+    context.textAlign = "center";
+    context.textBaseline = "top";
+    marksX.texts.forEach((text, place) => {
+      text.split("\n").forEach((line, below) => {
+        context.fillText(line, xs[place]!, at.top + at.height + (GAP + below * LINE_HEIGHT) * ratio);
+      });
+    });
+    context.textAlign = "right";
+    context.textBaseline = "middle";
+    marksY.texts.forEach((text, place) => context.fillText(text, at.left - GAP * ratio, ys[place]!));
   }
 
   /** Return how values are drawn on the canvas now. */
   projection(): Projection {
-    const { left, top, width, height } = this.u.bbox;
+    const { ratio } = this;
+    const { logX, logY } = this.options;
+    const [left, top, width, height] = [this.area.left, this.area.top, this.area.width, this.area.height].map(
+      (length) => Math.round(length * ratio),
+    ) as [number, number, number, number];
     return {
-      x: mapped(this.rangeX, this.options.logX, left, left + width),
-      y: mapped(this.rangeY, this.options.logY, top + height, top),
-      left, top, width, height,
-      ratio: uPlot.pxRatio,
+      x: mapped(this.x, logX, left, left + width),
+      y: mapped(this.y, logY, top + height, top),
+      left, top, width, height, ratio,
     };
-  }
-
-  /** The area between the axes, in CSS pixels from the corner of the host. */
-  get area(): { left: number; top: number; width: number; height: number } {
-    const { left, top, width, height } = this.u.bbox;
-    const ratio = uPlot.pxRatio;
-    return { left: left / ratio, top: top / ratio, width: width / ratio, height: height / ratio };
-  }
-
-  get canvas(): HTMLCanvasElement {
-    return this.u.ctx.canvas;
-  }
-
-  get x(): Range {
-    return this.rangeX;
-  }
-
-  get y(): Range {
-    return this.rangeY;
   }
 
   /** Return the value of x at a place of the area, 0 at its left and 1 at its right. */
   valueAt(share: number): number {
-    const { from, to } = this.rangeX;
+    const { from, to } = this.x;
     if (!this.options.logX) return from + share * (to - from);
     return from * (to / from) ** share;
   }
 
   /** Return the place of a value of x in the area. */
   shareOf(value: number): number {
-    const { from, to } = this.rangeX;
+    const { from, to } = this.x;
     if (!this.options.logX) return (value - from) / (to - from);
     return Math.log(value / from) / Math.log(to / from);
   }
@@ -182,27 +179,32 @@ export class Plot {
   /** Show these ranges, drawing all; `isWhole` says that the lines end where the axis does. */
   show(x: Range, y: Range, isWhole: boolean): void {
     this.isWhole = isWhole;
-    this.rangeX = x;
-    this.rangeY = y;
-    this.u.setData([[x.from, x.to]], true);
+    this.x = x;
+    this.y = y;
+    this.lay();
   }
 
   resize(width: number, height: number): void {
-    if (width !== this.u.width || height !== this.u.height) this.u.setSize({ width, height });
+    if (width === this.options.width && height === this.options.height && this.ratio === devicePixelRatio) return;
+    Object.assign(this.options, { width, height });
+    this.lay();
   }
 
-  /** Draw all again at once, e.g. in other colours. */
+  /** Draw all again, e.g. in other colours; several changes at once are drawn once. */
   redraw(): void {
-    this.u.redraw(false, true);
+    if (this.isQueued) return;
+    this.isQueued = true;
+    queueMicrotask(() => {
+      this.isQueued = false;
+      this.ratio = devicePixelRatio;
+      if (this.canvas.isConnected) this.draw();
+    });
   }
 
   destroy(): void {
-    this.u.destroy();
+    this.canvas.remove();
   }
 }
-
-/** The marks are ours; uPlot hides an axis for which it knows no step. */
-const ANY_STEP = [1e300];
 
 function mapped(range: Range, isLog: boolean, start: number, end: number): (value: number) => number {
   if (!isLog) {

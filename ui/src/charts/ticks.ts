@@ -43,6 +43,7 @@ const CLOSE = 0.7;
 
 /** Return marks of a log axis: 1, 2 and 5 of each decade, fewer when there are many decades. */
 export function logTicks(least: number, most: number, most_count: number): number[] {
+  if (!(least > 0)) return [];
   const first = Math.floor(Math.log10(least));
   const last = Math.ceil(Math.log10(most));
   const decades = Math.log10(most / least);
@@ -101,6 +102,10 @@ const DURATIONS = [
 export function durationTicks(least: number, most: number, count: number): number[] {
   const raw = (most - least) / Math.max(1, count);
   const step = raw < 1 ? niceStep(raw) : (DURATIONS.find((one) => one >= raw) ?? niceStep(raw / 86400) * 86400);
+  return multiples(least, most, step);
+}
+
+function multiples(least: number, most: number, step: number): number[] {
   const found: number[] = [];
   for (let place = Math.ceil(least / step); place * step <= most; place++) {
     found.push(Number((place * step).toPrecision(12)));
@@ -125,6 +130,47 @@ export function durationText(seconds: number, step = 0): string {
   }
   const hours = Math.floor((size % 86400) / 3600);
   return `${sign}${Math.floor(size / 86400)} d${hours ? ` ${hours} h` : ""}`;
+}
+
+const DAY = 86400;
+const MONTH = 30 * DAY;
+const MONTHS = [1, 2, 3, 6, 12, 24, 60, 120, 240, 600, 1200];
+
+/** Return a round distance of times, so that about `count` of them are between two ends. */
+export function timeStep(least: number, most: number, count: number): number {
+  const raw = (most - least) / Math.max(1, count);
+  if (raw < 1) return niceStep(raw);
+  return DURATIONS.find((one) => one >= raw) ?? MONTH * (MONTHS.find((one) => one * MONTH >= raw) ?? 6000);
+}
+
+/** Return marks for times: round hours, days, months and years where the reader is. */
+export function timeTicks(least: number, most: number, step: number): number[] {
+  // Seconds begin at once everywhere.
+  if (step < 1) return multiples(least, most, step);
+  const start = new Date(least * 1000);
+  const [year, month, day] = [start.getFullYear(), start.getMonth(), start.getDate()];
+  // Dates count in local fields, so that marks stay at round hours when the clocks change.
+  let at: (place: number) => Date;
+  if (step >= MONTH) {
+    const every = step / MONTH;
+    const first = Math.floor((year * 12 + month) / every);
+    at = (place) => new Date(1970, (first + place) * every - 1970 * 12);
+  } else if (step >= DAY) {
+    const every = step / DAY;
+    const before = Math.floor(Date.UTC(year, month, day) / (DAY * 1000)) % every;
+    at = (place) => new Date(year, month, day - before + place * every);
+  } else {
+    const midnight = new Date(year, month, day).getTime() / 1000;
+    const first = Math.floor((least - midnight) / step) - Math.ceil(7200 / step);
+    at = (place) => new Date(year, month, day, 0, 0, (first + place) * step);
+  }
+  const found: number[] = [];
+  for (let place = 0; place < 10_000; place++) {
+    const time = at(place).getTime() / 1000;
+    if (!(time <= most)) break;
+    if (time >= least) found.push(time);
+  }
+  return found;
 }
 
 const minutes = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
